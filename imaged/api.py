@@ -1,0 +1,65 @@
+"""The one import of a plugin author: the hook marker, the contracts, the values they carry and the errors to raise."""
+
+from imaged.core.errors import (
+    BusyError,
+    ImagedError,
+    NotAllowedError,
+    NotAPictureError,
+    StoreError,
+    TooLargeError,
+)
+from imaged.core.events import (
+    Event,
+    OriginalDownloaded,
+    OriginalUnavailable,
+    OutputRendered,
+    RequestFailed,
+    Uploaded,
+)
+from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, sniff
+from imaged.core.geometry import Plan, Size, plan
+from imaged.core.outputs import Fill, Fit, FullSize, Output
+from imaged.core.pictures import ImageFacts
+from imaged.hooks.contracts import MetricsSink, Processor, Rendered, RenderJob, RenderTarget, Uploader
+from imaged.hooks.host import Host, OptionsError
+from imaged.hooks.specs import hookimpl
+
+__all__ = [
+    "FORMATS",
+    "GIF",
+    "JPEG",
+    "PNG",
+    "SNIFF_BYTES",
+    "WEBP",
+    "BusyError",
+    "Event",
+    "Fill",
+    "Fit",
+    "Format",
+    "FullSize",
+    "Host",
+    "ImageFacts",
+    "ImagedError",
+    "MetricsSink",
+    "NotAPictureError",
+    "NotAllowedError",
+    "OptionsError",
+    "OriginalDownloaded",
+    "OriginalUnavailable",
+    "Output",
+    "OutputRendered",
+    "Plan",
+    "Processor",
+    "RenderJob",
+    "RenderTarget",
+    "Rendered",
+    "RequestFailed",
+    "Size",
+    "StoreError",
+    "TooLargeError",
+    "Uploaded",
+    "Uploader",
+    "hookimpl",
+    "plan",
+    "sniff",
+]

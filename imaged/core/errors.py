@@ -1,0 +1,109 @@
+"""The one error tree: each error knows its HTTP status and carries a text fit for the client.
+
+A foreign exception is translated into one of these where it was called; `imaged.web.errors` alone turns them
+into HTTP. A message says what is wrong, which thing it is about, and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ImagedError(Exception):
+    """Anything that imaged reports to a client or an operator.
+
+    `status` is the HTTP status of the answer. `transient` says whether the same work may succeed later without
+    anybody changing anything: the job queue tries such work again and parks the rest.
+    """
+
+    status: ClassVar[int] = 500
+    transient: ClassVar[bool] = False
+
+
+class MalformedRequestError(ImagedError):
+    """The request or its source URL cannot be understood."""
+
+    status = 400
+
+
+class SourceForbiddenError(ImagedError):
+    """The source lies where this server may not fetch from."""
+
+    status = 403
+
+
+class NotFoundError(ImagedError):
+    """No such image, output name or source."""
+
+    status = 404
+
+
+class MethodNotAllowedError(ImagedError):
+    """The path exists, but not for this method; `allowed` names those that it has."""
+
+    status = 405
+
+    def __init__(self, message: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class NotAllowedError(ImagedError):
+    """The output is well formed, but the namespace's policy does not allow it."""
+
+    status = 406
+
+
+class HashConflictError(ImagedError):
+    """The store holds other bytes under the same MD5."""
+
+    status = 409
+
+
+class TooLargeError(ImagedError):
+    """Too many bytes or pixels."""
+
+    status = 413
+
+
+class NotAPictureError(ImagedError):
+    """The bytes are no picture that this server reads, or a broken one."""
+
+    status = 415
+
+
+class SourceFailedError(ImagedError):
+    """The source of an original answered with a failure, or not at all."""
+
+    status = 502
+    transient = True
+
+
+class SourceTimeoutError(SourceFailedError):
+    """The source of an original was too slow."""
+
+    status = 504
+
+
+class BusyError(ImagedError):
+    """Too much is waiting, or the daemon is leaving: come back after `retry_after_s` seconds."""
+
+    status = 503
+    transient = True
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StoreError(ImagedError):
+    """The local or the remote store could not read or keep something."""
+
+    status = 503
+    transient = True
+
+
+class PluginFailedError(ImagedError):
+    """A plugin broke its contract."""
+
+    status = 500

@@ -1,0 +1,1 @@
+"""Where plugins meet the daemon: pluggy composes a generation, Protocols do the work."""

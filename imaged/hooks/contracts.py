@@ -1,0 +1,102 @@
+"""What a plugin's objects must do. Hooks run once for each generation; a request only ever calls these methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from imaged.core.events import Event
+from imaged.core.outputs import Output
+from imaged.core.pictures import ImageFacts
+
+
+@dataclass(frozen=True)
+class RenderTarget:
+    """One output of a job, with what its namespace's policy decides: quality 1 to 100, background `#rrggbb`."""
+
+    output: Output
+    quality: int
+    background: str
+
+
+@dataclass(frozen=True)
+class RenderJob:
+    """Several outputs of one original, so that one decode serves them all.
+
+    `source` is the original's file, `facts` what `identify` said of it. A render that has not ended after
+    `timeout_s` seconds should give up with BusyError; `maximum_pixels` bounds width x height x frames of what is
+    read and of each output.
+    """
+
+    source: Path
+    facts: ImageFacts
+    targets: tuple[RenderTarget, ...]
+    timeout_s: float
+    maximum_pixels: int
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The finished bytes of one output of a job."""
+
+    output: Output
+    body: bytes
+
+
+@runtime_checkable
+class Processor(Protocol):
+    """Reads and renders pictures.
+
+    Called on worker threads, several at once: blocking is fine, the reactor must not be touched. Upright, sRGB,
+    stripped outputs are the processor's duty.
+    """
+
+    detail: str
+    """The engine and its version, for the status page."""
+
+    def identify(self, source: Path) -> ImageFacts:
+        """Return what the header of `source` says, without decoding pixels.
+
+        Raises NotAPictureError for what it does not read, or for a picture broken in its header.
+        """
+
+    def accepts(self, job: RenderJob) -> bool:
+        """Say whether this processor renders such jobs. Pure and quick; the first that accepts gets the job."""
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Yield each output of the job once, as it is ready.
+
+        Raises NotAPictureError (broken), TooLargeError (too many pixels), NotAllowedError (the format cannot hold the
+        size), BusyError (out of time or memory).
+        """
+
+
+@runtime_checkable
+class Uploader(Protocol):
+    """Keeps files in a remote store.
+
+    Called on the reactor thread: async, never blocking. A failure is raised as StoreError. `key` is a relative path
+    with `/` between its parts.
+    """
+
+    async def upload(self, key: str, path: Path, content_type: str) -> None:
+        """Keep the file at `path` under `key`, replacing what was there; return when it is safely kept."""
+
+    async def download(self, key: str, path: Path) -> bool:
+        """Write what `key` holds to `path` and return True; return False when there is no such key."""
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """Return every key that begins with `prefix`, sorted."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Remove these keys; one that is not there is no error."""
+
+
+@runtime_checkable
+class MetricsSink(Protocol):
+    """Counts what happens. Called on the reactor thread; it must return at once and do its sending elsewhere."""
+
+    def record(self, event: Event) -> None:
+        """Take note of `event`."""

@@ -1,0 +1,61 @@
+"""What a plugin is given: its options, and the clock, logger, agent and threads that it may use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.iweb import IAgent
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Options = TypeVar("Options", bound=BaseModel)
+
+
+class RunInThread(Protocol):
+    """Runs a blocking function on a worker thread; await the result on the reactor thread."""
+
+    def __call__(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Return what `function` returns, or raise what it raises."""
+
+
+class OptionsError(Exception):
+    """A plugin's section does not fit its model; the registry turns `error` into faults with their lines."""
+
+    def __init__(self, error: ValidationError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@dataclass(frozen=True, repr=False)
+class Host:
+    """The daemon, as one plugin sees it. Never keep it in a module: each generation gives a new one.
+
+    `agent` is an HTTP client agent of the reactor, without the guard of sources. `upload_concurrency` is the
+    operator's `upload.concurrency`, how many uploads may run at once.
+    """
+
+    name: str
+    section: Mapping[str, Any]
+    clock: IReactorTime
+    log: Logger
+    agent: IAgent
+    run_in_thread: RunInThread
+    upload_concurrency: int
+
+    def __repr__(self) -> str:  # the section may hold secrets
+        return f"<Host of plugin {self.name}>"
+
+    def options(self, model: type[Options]) -> Options:
+        """Return the plugin's section of the YAML file as `model`.
+
+        Raises OptionsError, which the plugin lets pass: it is told to the operator with file, line and key.
+        """
+        try:
+            return model.model_validate(dict(self.section))
+        except ValidationError as error:
+            raise OptionsError(error) from error
