@@ -32,19 +32,29 @@ class Activity(Generic[Item]):
         """How many are in flight."""
         return len(self._running)
 
+    def begin(self, item: Item) -> object:
+        """Count `item` as in flight from now; return the token that ends it."""
+        token = object()
+        self._running[token] = (item, self._clock())
+        return token
+
+    def end(self, token: object, *, failed: bool = False) -> float:
+        """Count what `begin` began as done, or as failed; return how many seconds it took."""
+        _, since_s = self._running.pop(token)
+        self.total += 1
+        self.failed += failed
+        return self._clock() - since_s
+
     @contextmanager
     def track(self, item: Item) -> Iterator[None]:
         """Count `item` as in flight while the block runs, then as done, and as failed when the block raises."""
-        token = object()
-        self._running[token] = (item, self._clock())
+        token = self.begin(item)
         try:
             yield
         except BaseException:
-            self.failed += 1
+            self.end(token, failed=True)
             raise
-        finally:
-            del self._running[token]
-            self.total += 1
+        self.end(token)
 
     def running(self) -> list[Running[Item]]:
         """Return what is in flight, the oldest first."""

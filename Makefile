@@ -1,0 +1,94 @@
+# `make run` and `make test` do everything, from system libraries to the answer, on a fresh Debian 12 or 13 that has
+# only git, make, python3 and ca-certificates. docs/development.md says the rest.
+
+PYTHON ?= python3           # what .venv is made with: 3.11 or newer
+CONFIG = etc/imaged.yaml
+ARGS   =
+WANT   =
+
+BIN := .venv/bin
+IMAGED := $(BIN)/imaged
+
+.DEFAULT_GOAL := help
+.ONESHELL:
+.NOTPARALLEL:
+.SHELLFLAGS := -ec
+export PATH := $(PATH):/usr/sbin:/sbin
+
+# A .venv is ready when .venv/ready says so and imaged, run from it, is the one in this folder: one that was half made,
+# or moved, or whose Python is gone, is made afresh.
+HERE := $(shell $(BIN)/python -Ic 'import imaged; print(*imaged.__path__)' 2>/dev/null)
+ifneq ($(HERE),$(CURDIR)/imaged)
+$(shell rm -f .venv/ready)
+endif
+
+.PHONY: help run dev-server test check lint format clean system
+
+help: ## Print this table
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	echo
+	echo "  ARGS   goes to the program:  make run ARGS='--set render.concurrency=2'   make test ARGS='-k geometry'"
+	echo "  CONFIG is the daemon's file, PYTHON the interpreter that .venv is made with, WANT more Debian packages."
+
+run: .venv/ready ## Run the daemon on etc/imaged.yaml
+	@exec $(IMAGED) run -c $(CONFIG) $(ARGS)
+
+dev-server: .venv/ready ## Run it with sources on this machine allowed
+	@exec $(IMAGED) run -c $(CONFIG) --set 'listen=tcp:7000:interface=127.0.0.1' \
+		--set 'sources.allow_networks=[127.0.0.0/8, "::1/128"]' $(ARGS)
+
+test: .venv/ready ## Run the tests
+	@$(BIN)/pytest $(ARGS)
+
+check: lint test ## Lint, types and tests: what CI runs
+
+lint: .venv/ready ## Check style and types
+	@$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/ready ## Set the code in the house style
+	@$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+clean: ## Remove .venv, caches and builds; var/, the store, stays
+	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Any stamp older than pyproject.toml brings the packages up to date; no stamp at all starts from nothing.
+.venv/ready: pyproject.toml | system
+	@if [ -e $@ ]; then rm $@; else rm -rf .venv; $(PYTHON) -m venv .venv; fi
+	echo "Installing imaged and its tools into .venv; the first time takes a minute or two."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -c 'import wand.image'
+	touch $@
+
+# The package `imagemagick` has the same name on every release and brings the MagickWand library of that release.
+system: ## Install what the system lacks, with apt
+	@lacks=
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || lacks="$$lacks python3-venv"
+	ldconfig -p 2>/dev/null | grep -q libMagickWand || $(BIN)/python -c 'import wand.image' 2>/dev/null ||
+		lacks="$$lacks imagemagick"
+	for package in $(WANT); do
+		dpkg -s "$$package" 2>/dev/null | grep -q '^Status: .* installed$$' || lacks="$$lacks $$package"
+	done
+	if [ -z "$$lacks" ]; then exit; fi
+	if ! command -v apt-get >/dev/null; then
+		echo "No apt-get here. If what follows fails, install Python 3.11 or newer with venv, and ImageMagick." >&2
+		exit
+	fi
+	as_root=
+	if [ "$$(id -u)" != 0 ]; then
+		as_root=sudo
+		if ! command -v sudo >/dev/null; then
+			echo "This system lacks$$lacks, and there is no sudo. As root: apt-get update && apt-get install$$lacks" >&2
+			exit 1
+		fi
+	fi
+	echo "Installing with apt-get:$$lacks"
+	apt() {
+		said=$$($$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$$@" 2>&1) ||
+			{ echo "$$said" >&2; false; }
+	}
+	apt update || true
+	apt install --yes --no-install-recommends $$lacks

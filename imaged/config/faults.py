@@ -1,0 +1,66 @@
+"""What is wrong with the settings, where, in words for an operator."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from imaged.core.errors import ImagedError
+from imaged.core.hashes import shorten
+
+KeyPath = tuple[str | int, ...]
+"""Where a value lies: keys of mappings and indexes of lists, from the top of the document."""
+
+_PLAIN_KEY = re.compile(r"[\w-]+")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong. `line` counts from 1 and is None where no line says it, as in `--set`."""
+
+    file: str
+    line: int | None
+    path: KeyPath
+    message: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return ": ".join([place, dotted(self.path), self.message] if self.path else [place, self.message])
+
+
+class ConfigurationError(ImagedError):
+    """The settings cannot be used; its text is one fault a line."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+def in_order(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return the faults as they stand in the file, those without a line last, none twice."""
+    return tuple(sorted(dict.fromkeys(faults), key=_place))
+
+
+def _place(fault: Fault) -> tuple[bool, int, str, str]:
+    return fault.line is None, fault.line or 0, fault.file, dotted(fault.path)
+
+
+def dotted(path: KeyPath) -> str:
+    """Return `path` as an operator writes it: `images.outputs.0`. A key that is no plain word stands in quotes."""
+    return ".".join(_key(part) for part in path)
+
+
+def _key(part: str | int) -> str:
+    return str(part) if isinstance(part, int) or _PLAIN_KEY.fullmatch(part) else quote(part)
+
+
+def quote(text: str) -> str:
+    """Return `text` in double quotes, shortened, on one line and without unprintable characters."""
+    written = json.dumps(shorten(text), ensure_ascii=False)
+    return "".join(char if char.isprintable() else _escape(char) for char in written)
+
+
+def _escape(char: str) -> str:
+    return char.encode("ascii", "backslashreplace").decode("ascii") if ord(char) > 127 else f"\\x{ord(char):02x}"  # noqa: PLR2004 - ASCII ends there

@@ -1,0 +1,55 @@
+"""The policy of a namespace: what may be made of its images, and how."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from imaged.config.section import Section
+from imaged.config.values import Color, Extensions, OutputNames, Quality, Width
+from imaged.core.errors import NotAllowedError
+from imaged.core.formats import FORMATS
+from imaged.core.outputs import FullSize, Output
+
+_EXTENSIONS = "The formats that may be asked for, by extension."
+_MAXIMUM_WIDTH = "The widest output that may be asked for, in pixels; full_size is not subject to it."
+_DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name gives none."
+_OUTPUTS = "The outputs made for every new image, besides those that its request asks for."
+_BACKGROUND = "The colour, #rrggbb, that transparent pictures are laid on where the format has no transparency."
+
+
+class ImagePolicy(Section):
+    """The section `images`: what holds for every namespace that does not say otherwise."""
+
+    extensions: Extensions = Field(tuple(FORMATS), description=_EXTENSIONS)
+    maximum_width: Width = Field(1000, description=_MAXIMUM_WIDTH)
+    default_quality: Quality = Field(75, description=_DEFAULT_QUALITY)
+    outputs: OutputNames = Field((), description=_OUTPUTS)
+    background: Color = Field("#ffffff", description=_BACKGROUND)
+
+    def check(self, output: Output) -> None:
+        """Raise NotAllowedError when this policy does not allow `output`."""
+        extension = output.format.extension
+        if extension not in self.extensions:
+            allowed = ", ".join(self.extensions)
+            raise NotAllowedError(f"{output}: {extension} is not allowed here: use one of {allowed}")
+        if not isinstance(output.sizing, FullSize) and output.sizing.width_px > self.maximum_width:
+            raise NotAllowedError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
+
+    def quality(self, output: Output) -> int:
+        """Return the quality, 1 to 100, to make `output` at."""
+        return self.default_quality if output.quality is None else output.quality
+
+
+class NamespacePolicy(Section):
+    """One entry of `namespaces`: what it sets replaces that key of `images`, what is null or absent is inherited."""
+
+    extensions: Extensions | None = Field(None, description=_EXTENSIONS)
+    maximum_width: Width | None = Field(None, description=_MAXIMUM_WIDTH)
+    default_quality: Quality | None = Field(None, description=_DEFAULT_QUALITY)
+    outputs: OutputNames | None = Field(None, description=_OUTPUTS)
+    background: Color | None = Field(None, description=_BACKGROUND)
+
+    def over(self, images: ImagePolicy) -> ImagePolicy:
+        """Return `images` with what this namespace sets in its place."""
+        own = {key: value for key, value in self if value is not None}
+        return images.model_copy(update=own)

@@ -1,0 +1,130 @@
+"""Pydantic's errors in plain words, with the key that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from imaged.config.faults import KeyPath, quote
+
+_EXPECTED = {
+    "a whole number": ("int_type", "int_parsing", "int_from_float", "int_parsing_size"),
+    "a number": ("float_type", "float_parsing", "decimal_type", "decimal_parsing"),
+    "a finite number": ("finite_number",),
+    "text": ("string_type", "bytes_type", "string_unicode"),
+    "true or false": ("bool_type", "bool_parsing"),
+    "a list": ("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"),
+    "a mapping": ("dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type"),
+}
+_BY_TYPE = {kind: f"expected {noun}" for noun, kinds in _EXPECTED.items() for kind in kinds}
+_BY_BOUND = {
+    "greater_than_equal": "expected at least {ge}",
+    "greater_than": "expected more than {gt}",
+    "less_than_equal": "expected at most {le}",
+    "less_than": "expected less than {lt}",
+    "literal_error": "expected {expected}",
+    "enum": "expected {expected}",
+    "too_short": "expected at least {min_length} in the list",
+    "too_long": "expected at most {max_length} in the list",
+    "string_too_short": "expected at least {min_length} characters",
+    "string_too_long": "expected at most {max_length} characters",
+    "string_pattern_mismatch": "expected text that matches {pattern}",
+}
+_KEYS_LISTED = 12
+_LARGEST_SHOWN = 10**18
+
+
+def explain(error: ErrorDetails, known: Iterable[str], *, show: bool) -> str:
+    """Return what is wrong, in words. `known` are the keys beside an unknown one.
+
+    The value found is told only when `show` is set: never for what came from a reference or may be a secret.
+    """
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "missing":
+        return "is required: give it a value"
+    if kind == "extra_forbidden":
+        return unknown_key(str(error["loc"][-1]), known)
+    if kind in {"value_error", "assertion_error"}:
+        message = str(context.get("error", error["msg"]))
+    else:
+        message = _BY_TYPE.get(kind) or _BY_BOUND.get(kind, error["msg"]).format_map(_Kept(context))
+    if not message.startswith("expected"):
+        return message
+    return f"{message}, got {found(error['input']) if show else kind_of(error['input'])}"
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """Say that `key` is unknown, and which of the `known` keys it was probably meant to be."""
+    keys = list(known)
+    near = difflib.get_close_matches(key.casefold().replace("-", "_"), keys, n=1)
+    if near:
+        return f'unknown key; did you mean "{near[0]}"?'
+    if not keys:
+        return "unknown key"
+    more = ", …" if len(keys) > _KEYS_LISTED else ""
+    return f"unknown key; the keys here are {', '.join(keys[:_KEYS_LISTED])}{more}"
+
+
+def found(value: Any) -> str:
+    """Return a value as it reads in YAML, shortened."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _LARGEST_SHOWN):
+        return str(value)
+    return kind_of(value)
+
+
+def kind_of(value: Any) -> str:
+    """Return what kind of value it is, and nothing of the value itself."""
+    kinds = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number", str: "text"}
+    return kinds.get(type(value), "a mapping" if isinstance(value, Mapping) else "a list")
+
+
+def keys_at(annotation: Any, path: KeyPath) -> list[str]:
+    """Return the keys that a model or type knows at `path`, or none where any key may stand."""
+    for part in path:
+        annotation = _inside(annotation, part)
+    return [key for model in _models(annotation) for key in _fields(model)]
+
+
+def _inside(annotation: Any, part: str | int) -> Any:
+    for model in _models(annotation):
+        if part in _fields(model):
+            return _fields(model)[str(part)]
+    for alternative in _alternatives(annotation):
+        arguments = get_args(alternative)
+        if arguments:  # a mapping's values or a sequence's items
+            return arguments[0] if isinstance(part, int) else arguments[-1]
+    return None
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    return [kind for kind in _alternatives(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """Return the types that `annotation` allows, without Annotated and unions."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if origin in {Union, UnionType}:
+        return [kind for argument in get_args(annotation) for kind in _alternatives(argument)]
+    return [annotation]
+
+
+class _Kept(dict[str, Any]):
+    """Fills a template and keeps the fields that it does not know, in whatever braces a foreign message has."""
+
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"

@@ -1,0 +1,121 @@
+"""Every setting: its key, its default, its bounds and what it is for. `etc/imaged.yaml` says the same at length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from imaged.config.images import ImagePolicy, NamespacePolicy
+from imaged.config.section import Section
+from imaged.config.values import (
+    NULL_IS_EMPTY,
+    BaseUrl,
+    Endpoint,
+    FolderPath,
+    KeyPrefix,
+    Namespace,
+    Networks,
+    Partitions,
+    PluginName,
+    PluginNames,
+    Seconds,
+)
+
+
+class Status(Section):
+    """The status port."""
+
+    listen: Endpoint = Field(
+        "tcp:7002:interface=127.0.0.1", description="The Twisted endpoint of the status page; keep it private."
+    )
+
+
+class Store(Section):
+    """The local store."""
+
+    path: FolderPath = Field(
+        "var/public", description="The folder of the store: every file lies at the path of its URL."
+    )
+    partitions: Partitions = Field(
+        (3, 3), description="How many digits of a hash each folder takes; never change it once the store holds images."
+    )
+
+
+class Remote(Section):
+    """Where the remote store keeps things."""
+
+    base_path: KeyPrefix = Field("", description="The prefix of every key in the remote store.")
+    base_url: BaseUrl = Field(
+        "", description="Where originals are read back from over HTTP; empty: through the uploader."
+    )
+
+
+class Sources(Section):
+    """What may be fetched for `POST /{ns}?source=URL`."""
+
+    timeout_s: Seconds = Field(10.0, description="The seconds that a source may take to give an original.")
+    maximum_bytes: int = Field(
+        52_428_800, ge=1, le=2**40, description="The largest original, in bytes, fetched or uploaded."
+    )
+    maximum_redirects: int = Field(5, ge=0, le=20, description="How many redirects of a source are followed.")
+    allow_networks: Networks = Field(
+        (), description="The private networks, such as 10.1.0.0/16, that sources may be fetched from."
+    )
+
+
+class Render(Section):
+    """How much is rendered at once, and how large."""
+
+    concurrency: int = Field(0, ge=0, le=1024, description="The threads that render; 0: one for each core.")
+    queue: int = Field(
+        100, ge=0, le=1_000_000, description="The requests that may wait before others are answered 503."
+    )
+    timeout_s: Seconds = Field(30.0, description="The seconds that one render may take.")
+    maximum_pixels: int = Field(
+        50_000_000, ge=1, le=2**40, description="The most pixels of a picture, width x height x frames."
+    )
+
+
+class Upload(Section):
+    """How the remote store is fed."""
+
+    concurrency: int = Field(10, ge=1, le=1024, description="How many uploads run at once.")
+
+
+Sections = Annotated[Mapping[PluginName, Annotated[Mapping[str, Any], NULL_IS_EMPTY]], NULL_IS_EMPTY]
+Policies = Annotated[Mapping[Namespace, NamespacePolicy], NULL_IS_EMPTY]
+
+
+class Settings(Section):
+    """All settings of the daemon. Sequences are tuples, durations seconds, sizes bytes."""
+
+    listen: Endpoint = Field("tcp:7000:interface=127.0.0.1", description="The Twisted endpoint that serves images.")
+    status: Status = Field(default_factory=Status, description="The status page.")
+    state_dir: FolderPath = Field("var/state", description="The folder of the job queue; it outlives restarts.")
+    shutdown_timeout_s: float = Field(
+        30.0, ge=0, le=86_400, description="The seconds that requests in flight are given to end at shutdown."
+    )
+    store: Store = Field(default_factory=Store, description="The local store.")
+    remote: Remote = Field(default_factory=Remote, description="The remote store, whatever the uploader.")
+    images: ImagePolicy = Field(default_factory=ImagePolicy, description="The policy of every namespace.")
+    namespaces: Policies = Field(
+        default_factory=dict, description="What namespaces do differently: any key of images, by namespace."
+    )
+    sources: Sources = Field(default_factory=Sources, description="The originals that are fetched by URL.")
+    render: Render = Field(default_factory=Render, description="The rendering of outputs.")
+    processors: Annotated[PluginNames, Field(min_length=1)] = Field(
+        ("magick",), description="The plugins that render; the first that accepts a job gets it."
+    )
+    uploader: PluginName = Field("noop", description="The plugin that keeps finished files in a remote store.")
+    upload: Upload = Field(default_factory=Upload, description="The uploads to the remote store.")
+    metrics: PluginNames = Field((), description="The plugins that are told what happens.")
+    plugins: Sections = Field(
+        default_factory=dict, repr=False, description="The options of plugins: a section for each, by its name."
+    )
+
+    def policy(self, namespace: str) -> ImagePolicy:
+        """Return the policy of `namespace`; one that is not listed has that of `images`."""
+        own = self.namespaces.get(namespace)
+        return self.images if own is None else own.over(self.images)

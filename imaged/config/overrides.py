@@ -1,0 +1,56 @@
+"""`--set key.path=VALUE`: settings from the command line, laid over those of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from imaged.config.document import read_value
+from imaged.config.faults import Fault, KeyPath, quote
+
+OPTION = "--set"
+
+
+@dataclass(frozen=True, repr=False)
+class Override:
+    """One `--set`: the value that is to stand at `path`."""
+
+    path: tuple[str, ...]
+    value: Any
+
+
+def read_overrides(arguments: Sequence[str]) -> tuple[list[Override], list[Fault]]:
+    """Read the arguments of `--set`; a malformed one is a fault. A fault never shows the VALUE: it may be a secret."""
+    overrides, faults = [], []
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        path = tuple(key.split("."))
+        if not equals:
+            faults.append(Fault(OPTION, None, (), "expected key.path=VALUE, such as images.maximum_width=2000"))
+        elif not all(path) or not key.isprintable():
+            faults.append(Fault(OPTION, None, (), f"{quote(key)} is no key path: give keys joined by single dots"))
+        else:
+            # To YAML nothing is null and #ffffff a comment; whoever types them at a shell means text.
+            text_itself = not text.strip() or text.lstrip().startswith("#")
+            document = read_value("" if text_itself else text, OPTION)
+            faults += [replace(fault, line=None, path=path + fault.path) for fault in document.faults]
+            if not document.faults:
+                overrides.append(Override(path, text.strip() if text_itself else document.data))
+    return overrides, faults
+
+
+def lay_over(data: dict[str, Any], override: Override) -> Fault | None:
+    """Put the override's value into `data`, making sections on its way; return a fault where that cannot be."""
+    section = data
+    for depth, key in enumerate(override.path[:-1], start=1):
+        inner = section.get(key)
+        if inner is None:
+            inner = section[key] = {}
+        if not isinstance(inner, dict):
+            where: KeyPath = override.path[:depth]
+            advice = "set the whole of it, as in key=[a, b]" if isinstance(inner, list) else "it is one value"
+            return Fault(OPTION, None, override.path, f"{'.'.join(map(str, where))} has no keys: {advice}")
+        section = inner
+    section[override.path[-1]] = override.value
+    return None

@@ -1,0 +1,143 @@
+"""The kinds of value that settings are made of, each with its check.
+
+A message that begins with "expected" tells nothing of the value itself; what was found is added to it where it is
+no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+from imaged.core.errors import ImagedError
+from imaged.core.formats import FORMATS
+from imaged.core.hashes import check_namespace
+from imaged.core.outputs import Output, parse
+
+T = TypeVar("T", bound=Hashable)
+_TEXT = {"type": "string"}
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
+    """Return `items` when no two are equal, else raise ValueError."""
+    for index, item in enumerate(items):
+        if item in items[:index]:
+            raise ValueError("an entry is listed twice: each may stand there once")
+    return items
+
+
+def _endpoint(value: Any) -> Any:
+    if not isinstance(value, str) or ":" not in value:
+        raise ValueError('expected an endpoint such as "tcp:7000:interface=127.0.0.1"')
+    return value
+
+
+def _extension(value: str) -> str:
+    if value not in FORMATS:
+        raise ValueError(f"expected one of {', '.join(FORMATS)}")
+    return value
+
+
+def _output(value: Any) -> Output:
+    if isinstance(value, Output):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("expected an output such as w500.jpg")  # noqa: TRY004 - pydantic reports ValueErrors alone
+    try:
+        return parse(value)
+    except ImagedError as error:
+        raise ValueError(str(error)) from error
+
+
+def _network(value: Any) -> IPv4Network | IPv6Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        return ip_network(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ValueError("expected a network, by its first address, such as 10.0.0.0/8 or fd00::/8") from error
+
+
+def _key_prefix(value: str) -> str:
+    prefix = value.removesuffix("/")
+    if _UNPRINTABLE.search(value) or (value and not all(part.strip(".") for part in prefix.split("/"))):
+        raise ValueError('expected a prefix such as "public/images", without a leading /, "." or ".."')
+    return prefix
+
+
+def _base_url(value: str) -> str:
+    message = 'expected nothing or a URL such as "https://images.example.com/originals"'
+    try:
+        url = urlsplit(value)
+        port_fits = url.port is None or url.port > 0
+    except ValueError as error:
+        raise ValueError(message) from error
+    clean = not (url.query or url.fragment or " " in value or _UNPRINTABLE.search(value))
+    if value and not (url.scheme in {"http", "https"} and url.hostname and port_fits and clean):
+        raise ValueError(message)
+    return value.rstrip("/")
+
+
+def _file_path(value: str) -> str:
+    if not value or "\0" in value:
+        raise ValueError("expected the path of a folder")
+    return value
+
+
+def _partitions(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if sum(sizes) >= 32:  # noqa: PLR2004 - an MD5 has 32 hex digits and the last segment needs one
+        raise ValueError("expected sizes whose sum is below 32, the digits of a hash")
+    return sizes
+
+
+def _color(value: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        raise ValueError('expected a colour such as "#ffffff", in quotes')
+    return value.lower()
+
+
+def _plugin_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+        raise ValueError("expected the name of a plugin: letters, digits, _, - and .")
+    return value
+
+
+def _namespace(value: str) -> str:
+    try:
+        return check_namespace(value)
+    except ImagedError as error:
+        raise ValueError(str(error)) from error
+
+
+def _null_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+NULL_IS_EMPTY = BeforeValidator(_null_is_empty)
+"""A mapping whose keys are all commented out is null in YAML: it stands for an empty one."""
+
+Endpoint = Annotated[str, BeforeValidator(_endpoint)]
+FolderPath = Annotated[str, AfterValidator(_file_path)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+PartitionSize = Annotated[int, Field(ge=1, le=31)]
+Partitions = Annotated[tuple[PartitionSize, ...], Field(strict=False, max_length=8), AfterValidator(_partitions)]
+KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Extension = Annotated[str, AfterValidator(_extension), Field(json_schema_extra={"enum": list(FORMATS)})]
+Extensions = Annotated[tuple[Extension, ...], Field(strict=False, min_length=1), AfterValidator(distinct)]
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+OutputName = Annotated[Output, PlainValidator(_output), PlainSerializer(str), WithJsonSchema(_TEXT)]
+OutputNames = Annotated[tuple[OutputName, ...], Field(strict=False), AfterValidator(distinct)]
+Color = Annotated[str, AfterValidator(_color), Field(json_schema_extra={"pattern": "^#[0-9a-fA-F]{6}$"})]
+Namespace = Annotated[str, AfterValidator(_namespace)]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSerializer(str), WithJsonSchema(_TEXT)]
+Networks = Annotated[tuple[Network, ...], Field(strict=False)]
+PluginName = Annotated[str, AfterValidator(_plugin_name)]
+PluginNames = Annotated[tuple[PluginName, ...], Field(strict=False), AfterValidator(distinct)]

@@ -1,0 +1,100 @@
+"""The address of an original: which URLs are taken, and where a redirect leads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+import idna
+
+from imaged.core.errors import MalformedRequestError, SourceFailedError, SourceForbiddenError
+from imaged.core.hashes import shorten
+
+MAXIMUM_URL_CHARACTERS = 8_000  # RFC 9110, 4.1 asks everybody to take as many
+MAXIMUM_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4, as text
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0]")
+_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")  # the underscore is no host's by law, but in use
+_AS_THEY_ARE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+@dataclass(frozen=True)
+class SourceUrl:
+    """A checked URL, all of it ASCII and fit for the wire.
+
+    `host` is a name in lower case and punycode, or an address, IPv6 without its brackets. `target` is the path and
+    the query exactly as they were given, but for characters outside ASCII, which are percent-encoded as UTF-8.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}{self.target}"
+
+    @property
+    def netloc(self) -> str:
+        """The host, in brackets where it needs them, and the port where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> SourceUrl:
+        """Read the URL that a client gave. Raises MalformedRequestError; its message shows no more than the host."""
+        if len(text) > MAXIMUM_URL_CHARACTERS:
+            raise MalformedRequestError(f"the source URL is longer than {MAXIMUM_URL_CHARACTERS} characters")
+        if _UNPRINTABLE.search(text):
+            raise MalformedRequestError("the source URL holds spaces or control characters: percent-encode them")
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise MalformedRequestError("the source URL has a broken host or port") from error
+        if parts.scheme not in DEFAULT_PORTS:
+            raise MalformedRequestError("the source is no http or https URL")
+        if "@" in parts.netloc:
+            raise MalformedRequestError("the source URL holds a user name or password: use a signed URL instead")
+        if port == 0:
+            raise MalformedRequestError("the source URL has port 0")
+        return cls(parts.scheme, _host(parts.hostname), port or DEFAULT_PORTS[parts.scheme], _target(parts))
+
+    def follow(self, location: bytes) -> SourceUrl:
+        """Return where the `Location` header of this URL's answer leads.
+
+        Raises SourceForbiddenError for another scheme than http and https, and SourceFailedError for what is no URL.
+        """
+        try:
+            joined = urljoin(str(self), location.decode("utf-8"))
+            scheme = urlsplit(joined).scheme
+            if scheme in DEFAULT_PORTS:
+                return SourceUrl.parse(joined)
+        except (ValueError, MalformedRequestError) as error:
+            raise SourceFailedError(f"{self.host} redirects to what is no URL of an original: {error}") from error
+        raise SourceForbiddenError(f"{self.host} redirects to {shorten(scheme, 20)}: only http and https are fetched")
+
+
+def _host(name: str | None) -> str:
+    """Check a host as `urlsplit` gives it: in lower case, without brackets."""
+    if not name:
+        raise MalformedRequestError("the source URL has no host")
+    try:
+        if ":" in name:
+            return IPv6Address(name).compressed
+        host = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+    except (AddressValueError, UnicodeError):
+        host = ""
+    if len(host) > MAXIMUM_HOST_CHARACTERS or not _HOST.fullmatch(host):
+        raise MalformedRequestError(f"{shorten(name)!r} is no host: check the source URL")
+    return host
+
+
+def _target(parts: SplitResult) -> str:
+    query = f"?{parts.query}" if parts.query else ""
+    try:
+        return quote(f"{parts.path or '/'}{query}", safe=_AS_THEY_ARE)
+    except UnicodeError as error:  # a lone surrogate
+        raise MalformedRequestError("the source URL holds characters that are no text: percent-encode it") from error

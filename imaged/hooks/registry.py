@@ -1,0 +1,142 @@
+"""The plugins of one generation: found by entry point, called alone, and told as faults when they fail.
+
+pluggy facts that shape this: one broken entry point would stop the loading of its whole group, so each is loaded by
+its own name; a misspelt hook passes unless it is asked for; an exception in one implementation stops the others, so
+each plugin is called by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from imaged.config.faults import Fault
+from imaged.config.load import Loaded
+from imaged.hooks import specs
+from imaged.hooks.contracts import MetricsSink, Processor, Uploader
+from imaged.hooks.host import Host, OptionsError
+
+MakeHost = Callable[[str], Host]
+"""Makes the host of a plugin, by the plugin's name."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One plugin in use, as the status page shows it."""
+
+    name: str
+    kind: str
+    version: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """The objects that the hooks returned, by what they are for, and a description of each."""
+
+    processors: tuple[Processor, ...]
+    uploader: Uploader | None
+    sinks: tuple[MetricsSink, ...]
+    described: tuple[Plugin, ...]
+
+    def close(self) -> None:
+        """Close every object that has a `close`, each once."""
+        for each in {id(each): each for each in (*self.processors, self.uploader, *self.sinks)}.values():
+            if callable(close := getattr(each, "close", None)):
+                close()
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Return the entry points of all installed plugins by name, sorted."""
+    return {each.name: each for each in sorted(entry_points(group=specs.PROJECT), key=lambda each: each.name)}
+
+
+def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
+    """Load every plugin that the settings name into a fresh plugin manager, and call its hooks.
+
+    Returns what came out and every fault; with faults the plugins are incomplete, to be closed and not used.
+    """
+    build = _Build(loaded, make_host)
+    settings = loaded.settings
+    named = [(name, ("processors", place)) for place, name in enumerate(settings.processors)]
+    processors = build.objects("processor", named, Processor)
+    uploaders = build.objects("uploader", [(settings.uploader, ("uploader",))], Uploader)
+    sinks = build.objects("metrics", [(name, ("metrics", i)) for i, name in enumerate(settings.metrics)], MetricsSink)
+    for name in settings.plugins:
+        if name not in build.entry_points:
+            build.fault(("plugins", name), f"no such plugin; installed: {', '.join(build.entry_points)}")
+    if not processors and not build.faults:
+        build.fault(("processors",), "none of these offers a processor with these options")
+    return Plugins(tuple(processors), next(iter(uploaders), None), tuple(sinks), tuple(build.described)), build.faults
+
+
+class _Build:
+    def __init__(self, loaded: Loaded, make_host: MakeHost) -> None:
+        self._loaded = loaded
+        self._make_host = make_host
+        self._manager = pluggy.PluginManager(specs.PROJECT)
+        self._manager.add_hookspecs(specs)
+        self.entry_points = installed()
+        self.faults: list[Fault] = []
+        self.described: list[Plugin] = []
+        self._broken: set[str] = set()
+
+    def fault(self, path: tuple[str | int, ...], message: str) -> None:
+        self.faults.append(self._loaded.fault(path, message))
+
+    def objects(self, kind: str, named: Sequence[tuple[str, tuple[str | int, ...]]], contract: type[Any]) -> list[Any]:
+        """Return what the hook of this kind gives for each named plugin; `named` has the setting that names it."""
+        found = []
+        for name, path in named:
+            if self._registered(name, path) and (each := self._call(kind, name, path, contract)) is not None:
+                found.append(each)
+                self.described.append(Plugin(name, kind, self._version(name), str(getattr(each, "detail", ""))))
+        return found
+
+    def _registered(self, name: str, path: tuple[str | int, ...]) -> bool:
+        if self._manager.has_plugin(name):
+            return True
+        if name not in self.entry_points:
+            self.fault(path, f"no plugin is called {name!r}; installed: {', '.join(self.entry_points)}")
+            return False
+        if name in self._broken:
+            return False
+        try:
+            self._manager.register(self.entry_points[name].load(), name)
+            self._manager.check_pending()
+        except Exception as error:  # a plugin's import may raise anything, and the daemon must survive it
+            self._broken.add(name)
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            self.fault(path, f"plugin {name!r} cannot be loaded: {type(error).__name__}: {error}")
+            return False
+        return True
+
+    def _call(self, kind: str, name: str, path: tuple[str | int, ...], contract: type[Any]) -> Any:
+        plugin = self._manager.get_plugin(name)
+        hook_name = f"imaged_{kind}"
+        if all(caller.name != hook_name for caller in self._manager.get_hookcallers(plugin) or ()):
+            self.fault(path, f"plugin {name!r} offers no {kind}: it does not implement {hook_name}")
+            return None
+        others = [each for each in self._manager.get_plugins() if each is not plugin]
+        try:
+            results = self._manager.subset_hook_caller(hook_name, others)(host=self._make_host(name))
+        except OptionsError as error:
+            self.faults.extend(self._loaded.plugin_faults(name, error.error))
+            return None
+        except Exception as error:  # as above
+            self.fault(path, f"plugin {name!r} failed to start: {type(error).__name__}: {error}")
+            return None
+        result = next(iter(results), None)
+        if result is not None and not isinstance(result, contract):
+            self.fault(path, f"plugin {name!r}: what {hook_name} returned is no {contract.__name__}")
+            return None
+        return result
+
+    def _version(self, name: str) -> str:
+        distribution = self.entry_points[name].dist
+        return distribution.version if distribution else ""

@@ -1,0 +1,1 @@
+"""Work that an answer has promised: in SQLite before the answer, done at least once."""

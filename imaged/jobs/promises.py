@@ -1,0 +1,42 @@
+"""The queue as the reactor sees it: each call runs on the queue's own thread, and new work wakes its worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from imaged.core.errors import StoreError
+from imaged.core.hashes import ImageId
+from imaged.hooks.host import RunInThread
+from imaged.jobs.queue import Depth, JobQueue, Kind
+
+
+class Promises:
+    """What is owed. `run` runs a function on the one thread that may touch `queue`. Reactor thread only."""
+
+    def __init__(self, queue: JobQueue, run: RunInThread) -> None:
+        self._queue = queue
+        self._run = run
+        self._wake: dict[Kind, Callable[[], None]] = {}
+
+    def on_new_work(self, kind: Kind, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever work of this kind has been added."""
+        self._wake[kind] = wake
+
+    async def owe(self, kind: Kind, image: ImageId, outputs: Sequence[str]) -> None:
+        """Promise these outputs; durable on return. Raises StoreError when the queue cannot keep the promise."""
+        if not outputs:
+            return
+        try:
+            await self._run(self._queue.add, kind, image, outputs)
+        except Exception as error:  # sqlite3 raises a whole tree; each of them means that nothing was promised
+            raise StoreError(f"the job queue cannot keep outputs of {image}: {error}") from error
+        if wake := self._wake.get(kind):
+            wake()
+
+    async def states(self, image: ImageId) -> dict[str, str]:
+        """Return the renders owed for an image: `pending` or `failed` by output name."""
+        return await self._run(self._queue.states, image)
+
+    async def depth(self, kind: Kind) -> Depth:
+        """Return how much of one kind is owed."""
+        return await self._run(self._queue.depth, kind)

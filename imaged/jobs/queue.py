@@ -1,0 +1,149 @@
+"""The durable queue: SQLite in WAL mode, fsynced at each commit, shared by processes that hand over to each other."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs.owner import Owner
+
+VERSION = 1
+Kind = Literal["render", "upload"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One output that is owed; `attempts` says how many have failed so far."""
+
+    id: int
+    kind: Kind
+    image: ImageId
+    output: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How much of one kind is owed; `oldest_s` is the age of the oldest job not parked, or None."""
+
+    queued: int
+    running: int
+    parked: int
+    oldest_s: float | None
+
+
+class JobQueue:
+    """All jobs, in one SQLite file below `folder`.
+
+    `clock` returns seconds since the epoch. Every method blocks on the disk; all are to be called on one and the same
+    thread.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._owner = Owner(folder / "owners")
+        self._db = sqlite3.connect(folder / "jobs.sqlite", isolation_level=None, timeout=10)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._create_schema()
+            self.recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave the queue to others; jobs of this process that are not done are queued again."""
+        self._db.close()
+        self._owner.close()
+
+    def add(self, kind: Kind, image: ImageId, outputs: Iterable[str]) -> None:
+        """Owe these outputs; durable on return. One that is owed already is due now, parked or not."""
+        now = self._clock()
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET due_at = excluded.due_at, again = (state = 'running'), "
+                "attempts = iif(state = 'parked', 0, attempts), state = iif(state = 'parked', 'queued', state)",
+                [(kind, image.namespace, str(image.hash), output, now, now) for output in outputs],
+            )
+
+    def claim(self, kind: Kind) -> list[Job]:
+        """Take every due job of the image whose job has been due longest, so that one decode serves them all."""
+        rows = self._db.execute(
+            "UPDATE jobs SET state = 'running', owner = ?, again = 0 "
+            "WHERE kind = ? AND state = 'queued' AND due_at <= ? AND (namespace, hash) = "
+            "(SELECT namespace, hash FROM jobs WHERE kind = ? AND state = 'queued' AND due_at <= ? "
+            "ORDER BY due_at, id LIMIT 1) RETURNING id, namespace, hash, output, attempts",
+            (self._owner.name, kind, self._clock(), kind, self._clock()),
+        ).fetchall()
+        return [
+            Job(id, kind, ImageId(namespace, ImageHash(digits)), output, attempts)
+            for id, namespace, digits, output, attempts in sorted(rows)
+        ]
+
+    def done(self, jobs: Sequence[Job]) -> None:
+        """Forget jobs that are done, but for those asked for once more while they ran."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            mine = [(job.id, self._owner.name) for job in jobs]
+            self._db.executemany("DELETE FROM jobs WHERE id = ? AND owner = ? AND NOT again", mine)
+            self._db.executemany("UPDATE jobs SET state = 'queued', owner = NULL WHERE id = ? AND owner = ?", mine)
+
+    def failed(self, job: Job, error: str, delay_s: float | None) -> None:
+        """Try a job again after `delay_s` seconds, or park it when that is None."""
+        state = "parked" if delay_s is None else "queued"
+        self._db.execute(
+            "UPDATE jobs SET state = ?, owner = NULL, attempts = attempts + 1, due_at = ?, error = ? "
+            "WHERE id = ? AND owner = ?",
+            (state, self._clock() + (delay_s or 0), error, job.id, self._owner.name),
+        )
+
+    def recover(self) -> int:
+        """Queue again what processes that are gone were running; return how many jobs."""
+        recovered = 0
+        running = self._db.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()
+        for name in {name for (name,) in running} | set(self._owner.others()):
+            if self._owner.is_gone(name):
+                recovered += self._db.execute(
+                    "UPDATE jobs SET state = 'queued', owner = NULL WHERE state = 'running' AND owner = ?", (name,)
+                ).rowcount
+        return recovered
+
+    def next_due_s(self, kind: Kind) -> float | None:
+        """Return in how many seconds the next job of a kind is due (0 or less: now), or None when none is queued."""
+        query = "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND kind = ?"
+        (due_at,) = self._db.execute(query, (kind,)).fetchone()
+        return None if due_at is None else due_at - self._clock()
+
+    def depth(self, kind: Kind) -> Depth:
+        """Return how much of one kind is owed."""
+        rows = self._db.execute(
+            "SELECT state, count(*), min(created_at) FROM jobs WHERE kind = ? GROUP BY state", (kind,)
+        ).fetchall()
+        counts = {state: count for state, count, _ in rows}
+        ages = [self._clock() - created_at for state, _, created_at in rows if state != "parked"]
+        oldest_s = max(ages, default=None)
+        return Depth(counts.get("queued", 0), counts.get("running", 0), counts.get("parked", 0), oldest_s)
+
+    def states(self, image: ImageId) -> dict[str, str]:
+        """Return the renders owed for an image: `pending` or `failed` by output name."""
+        rows = self._db.execute(
+            "SELECT output, iif(state = 'parked', 'failed', 'pending') FROM jobs "
+            "WHERE kind = 'render' AND namespace = ? AND hash = ?",
+            (image.namespace, str(image.hash)),
+        )
+        return dict(rows.fetchall())
+
+    def _create_schema(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            self._db.executescript(resources.files(__package__).joinpath("schema.sql").read_text())
+        elif version != VERSION:
+            raise sqlite3.DatabaseError(f"the job queue has version {version}, but this imaged reads {VERSION}")

@@ -1,0 +1,21 @@
+-- The job queue, version 1. One row for each output that is still owed.
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS jobs (
+    id         INTEGER PRIMARY KEY,
+    kind       TEXT NOT NULL CHECK (kind IN ('render', 'upload')),
+    namespace  TEXT NOT NULL,
+    hash       TEXT NOT NULL,
+    output     TEXT NOT NULL,
+    state      TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'parked')),
+    attempts   INTEGER NOT NULL DEFAULT 0,   -- how many have failed
+    created_at REAL NOT NULL,                -- seconds since the epoch
+    due_at     REAL NOT NULL,                -- not to be tried before
+    owner      TEXT,                         -- the process that runs it
+    error      TEXT,                         -- why the last attempt failed
+    again      INTEGER NOT NULL DEFAULT 0,   -- asked for once more while it ran
+    UNIQUE (kind, namespace, hash, output)
+) STRICT;
+
+CREATE INDEX IF NOT EXISTS jobs_due ON jobs (state, kind, due_at);
+PRAGMA user_version = 1;
+COMMIT;

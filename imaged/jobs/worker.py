@@ -1,0 +1,145 @@
+"""Does what is owed: claims jobs an image at a time, has them performed, and tries again what may yet succeed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from imaged.core.backoff import Backoff
+from imaged.core.errors import ImagedError, StoreError
+from imaged.core.hashes import ImageId
+from imaged.hooks.host import RunInThread
+from imaged.jobs.queue import Job, JobQueue, Kind
+
+BACKOFF = Backoff(first_s=1, longest_s=300, attempts=12)
+"""Twelve attempts spread over half an hour or more."""
+
+LONGEST_PAUSE_S = 5.0
+"""How often the queue is looked at when nothing wakes the worker: another process may have left work behind."""
+
+_BROKE_DOWN = StoreError("an unexpected failure, which the log tells")
+
+Perform = Callable[[ImageId, Sequence[str]], Awaitable[Mapping[str, ImagedError | None]]]
+
+
+class Worker:
+    """Performs jobs of one kind, up to `lanes()` images at a time, as long as it is started.
+
+    `perform` answers for each output with None or the error that it ended with. `jitter` draws a number in [0, 1).
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        kind: Kind,
+        queue: JobQueue,
+        run: RunInThread,
+        clock: IReactorTime,
+        jitter: Callable[[], float],
+        lanes: Callable[[], int],
+        perform: Perform,
+    ) -> None:
+        self._kind: Kind = kind
+        self._queue = queue
+        self._run = run
+        self._clock = clock
+        self._jitter = jitter
+        self._lanes = lanes
+        self._perform = perform
+        self._bell: Deferred[None] | None = None
+        self._rung = False
+        self._idle_s = LONGEST_PAUSE_S
+        self._running = 0
+        self._stopping = False
+        self._loop: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Begin to claim jobs."""
+        self._loop = Deferred.fromCoroutine(self._claim_forever())
+
+    async def stop(self) -> None:
+        """Claim no more, and return when what runs has ended."""
+        self._stopping = True
+        self.wake()
+        if self._loop is not None:
+            await self._loop
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._rung = True
+        if self._bell is not None:
+            bell, self._bell = self._bell, None
+            bell.callback(None)
+
+    async def _claim_forever(self) -> None:
+        while not self._stopping or self._running:
+            self._rung = False
+            jobs = [] if self._stopping or self._running >= self._lanes() else await self._claim()
+            if jobs:
+                self._running += 1
+                Deferred.fromCoroutine(self._work(jobs))
+            elif not self._rung:
+                await self._pause(LONGEST_PAUSE_S if self._running else self._idle_s)
+
+    async def _claim(self) -> list[Job]:
+        try:
+            jobs = await self._run(self._queue.claim, self._kind)
+            if not jobs and await self._run(self._queue.recover):
+                jobs = await self._run(self._queue.claim, self._kind)
+            due_s = await self._run(self._queue.next_due_s, self._kind)
+        except Exception:  # the disk may be full or gone; promises wait until it is back
+            self._log.failure("the job queue cannot be read; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S)
+            self._idle_s = LONGEST_PAUSE_S
+            return []
+        self._idle_s = LONGEST_PAUSE_S if due_s is None else min(max(due_s, 0.0), LONGEST_PAUSE_S)
+        return jobs
+
+    async def _pause(self, pause_s: float) -> None:
+        self._bell = bell = Deferred()
+        timer = self._clock.callLater(pause_s, self.wake)
+        await bell
+        if timer.active():
+            timer.cancel()
+
+    async def _work(self, jobs: list[Job]) -> None:
+        try:
+            results = await self._perform(jobs[0].image, [job.output for job in jobs])
+        except Exception:
+            self._log.failure("{kind} of {image} broke down", kind=self._kind, image=str(jobs[0].image))
+            results = {job.output: _BROKE_DOWN for job in jobs}
+        try:
+            while not await self._settled(jobs, results):
+                await deferLater(self._clock, LONGEST_PAUSE_S)
+        finally:
+            self._running -= 1
+            self.wake()
+
+    async def _settled(self, jobs: list[Job], results: Mapping[str, ImagedError | None]) -> bool:
+        try:
+            await self._settle(jobs, results)
+        except Exception:
+            self._log.failure("the job queue cannot be written; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S)
+            return False
+        return True
+
+    async def _settle(self, jobs: list[Job], results: Mapping[str, ImagedError | None]) -> None:
+        await self._run(self._queue.done, [job for job in jobs if results[job.output] is None])
+        for job in jobs:
+            error = results[job.output]
+            if error is None:
+                continue
+            delay_s = BACKOFF.delay_s(job.attempts + 1, self._jitter()) if error.transient else None
+            self._log.warn(
+                "{kind} of {image} {output} failed: {error}; {next}",
+                kind=self._kind,
+                image=str(job.image),
+                output=job.output,
+                error=str(error),
+                next="parked" if delay_s is None else f"again in {delay_s:.1f} s",
+            )
+            await self._run(self._queue.failed, job, str(error), delay_s)

@@ -1,0 +1,95 @@
+"""New originals: fetched from a source or taken from a request's body, then kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from imaged.core.errors import ImagedError
+from imaged.core.events import OriginalDownloaded, OriginalUnavailable
+from imaged.core.hashes import ImageId
+from imaged.core.pictures import ImageInfo
+from imaged.hooks.host import RunInThread
+from imaged.metrics import Metrics
+from imaged.pipeline.intake import Intake
+from imaged.pipeline.originals import Originals
+from imaged.pipeline.received import Received
+from imaged.pipeline.single_flight import SingleFlight, arrival
+from imaged.pipeline.sources import Sources
+from imaged.pipeline.tasks import Tasks
+from imaged.store.local import LocalStore
+
+Acquired = tuple[ImageId, ImageInfo]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one fetch is known by: two namespaces keep an original apart, so each fetches it."""
+
+    namespace: str
+    url: str
+
+
+class Acquire:
+    """Takes originals in. What has begun is finished, whether or not its client waits. Reactor thread only."""
+
+    def __init__(
+        self,
+        store: LocalStore,
+        originals: Originals,
+        sources: Sources,
+        maximum_bytes: int,
+        run: RunInThread,
+        tasks: Tasks,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._originals = originals
+        self._sources = sources
+        self._maximum_bytes = maximum_bytes
+        self._run = run
+        self._tasks = tasks
+        self._metrics = metrics
+        self._clock = clock
+        self._fetching: SingleFlight[Source, Acquired] = SingleFlight(tasks)
+
+    async def from_source(self, namespace: str, url: str) -> Acquired:
+        """Fetch and keep an original; many who ask for the same source at once cost one fetch."""
+        source = Source(namespace, url)
+        return await arrival(self._fetching.fly([source], self._fetch)[source])
+
+    async def from_body(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
+        """Keep an uploaded original; `chunks` are read on a worker thread."""
+        return await self._tasks.own(self._take(namespace, chunks))
+
+    async def _fetch(self, sources: list[Source]) -> None:
+        for source in sources:
+            temporary = self._store.incoming.new()
+            began_s = self._clock()
+            try:
+                fetched = await self._sources.fetch(source.url, temporary)
+                took_s = self._clock() - began_s
+                self._metrics.record(OriginalDownloaded(source.namespace, fetched.size_bytes, took_s))
+                acquired = await self._originals.keep(source.namespace, fetched)
+            except ImagedError as error:
+                self._metrics.record(OriginalUnavailable(source.namespace, type(error).__name__))
+                raise
+            finally:
+                temporary.unlink(missing_ok=True)
+            self._fetching.land(source, acquired)
+
+    async def _take(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
+        temporary = self._store.incoming.new()
+        try:
+            received = await self._run(self._receive, chunks, temporary)
+            return await self._originals.keep(namespace, received)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _receive(self, chunks: Iterable[bytes], path: Path) -> Received:
+        with Intake(path, self._maximum_bytes) as intake:
+            for chunk in chunks:
+                intake.write(chunk)
+            return intake.received()

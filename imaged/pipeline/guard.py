@@ -1,0 +1,121 @@
+"""The guard of promise: this server connects to no private network that its configuration does not name.
+
+A host is resolved once, each address is judged, and what passed is all that there is to connect to: the name is not
+asked for again, so that it cannot answer differently (DNS rebinding). The last look is at the moment of connecting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import (
+    IHostnameResolver,
+    IProtocol,
+    IProtocolFactory,
+    IReactorPluggableNameResolver,
+    IReactorTime,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
+from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
+
+from imaged.core.errors import SourceFailedError, SourceForbiddenError
+from imaged.core.networks import Network, forbidden_network
+
+Address = IPv4Address | IPv6Address
+
+
+@implementer(IStreamClientEndpoint)
+class GuardedEndpoint:
+    """Connects to `host` (a name, or an address in any notation) by those of its addresses that may be connected to.
+
+    `connect` fails with SourceForbiddenError when there is none among them, with SourceFailedError when the host has
+    no address at all, and else as HostnameEndpoint does. `timeout_s` is that of one attempt.
+    """
+
+    def __init__(self, reactor: Any, host: str, port: int, timeout_s: float, allow_networks: Sequence[Network]) -> None:
+        self._reactor = reactor
+        self._host = host
+        self._port = port
+        self._timeout_s = timeout_s
+        self._allow_networks = allow_networks
+
+    def connect(self, protocol_factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Return a Deferred of the connected protocol; cancelling it ends every attempt."""
+        return Deferred.fromCoroutine(self._connect(protocol_factory))
+
+    async def _connect(self, protocol_factory: IProtocolFactory) -> IProtocol:
+        addresses = await resolve(self._reactor.nameResolver, self._host, self._port)
+        if not addresses:
+            raise SourceFailedError(f"{self._host} does not resolve: check the host of the source")
+        passed = [address for address in addresses if self._refusal(address.host) is None]
+        if not passed:
+            self._check(addresses[0].host)
+        # The literal keeps HostnameEndpoint from judging the name: some that are in use (a_b.example) it refuses.
+        passage = _Passage(self._reactor, passed, self._check)
+        return await HostnameEndpoint(passage, passed[0].host, self._port, self._timeout_s).connect(protocol_factory)
+
+    def _refusal(self, address: str) -> SourceForbiddenError | None:
+        network = forbidden_network(address, self._allow_networks)
+        if network is None:
+            return None
+        return SourceForbiddenError(
+            f"{self._host} lies in a network that this server does not fetch from, {network}: "
+            "an operator may name it in sources.allow_networks"
+        )
+
+    def _check(self, address: str) -> None:
+        if (refusal := self._refusal(address)) is not None:
+            raise refusal
+
+
+@implementer(IHostnameResolver, IReactorPluggableNameResolver, IReactorTime)
+class _Passage:
+    """As much of the reactor as HostnameEndpoint uses, with no way to another address than those that `passed`."""
+
+    def __init__(self, reactor: Any, passed: Sequence[Address], check: Callable[[str], None]) -> None:
+        self._reactor = reactor
+        self._passed = passed
+        self._check = check
+        self.nameResolver = self
+        self.callLater = reactor.callLater
+        self.seconds = reactor.seconds
+
+    def resolveHostName(self, receiver: Any, *_: object, **__: object) -> None:  # noqa: N802  # Twisted's name
+        for address in self._passed:
+            receiver.addressResolved(address)
+        receiver.resolutionComplete()
+
+    def connectTCP(self, host: str, *args: Any, **kwargs: Any) -> Any:  # noqa: N802  # Twisted's name
+        self._check(host)
+        return self._reactor.connectTCP(host, *args, **kwargs)
+
+
+def resolve(resolver: Any, host: str, port: int) -> Deferred[list[Address]]:
+    """Ask an IHostnameResolver once; return a Deferred of all addresses of `host`, none when it has none."""
+    receiver = _Addresses()
+    resolver.resolveHostName(receiver, host, port)
+    return receiver.complete
+
+
+@implementer(IResolutionReceiver)
+class _Addresses:
+    """Collects the answers to one question."""
+
+    def __init__(self) -> None:
+        self.complete: Deferred[list[Address]] = Deferred()
+        self._addresses: list[Address] = []
+
+    def resolutionBegan(self, resolution: object) -> None:  # noqa: N802  # Twisted's name
+        pass
+
+    def addressResolved(self, address: object) -> None:  # noqa: N802  # Twisted's name
+        if isinstance(address, IPv4Address | IPv6Address):
+            self._addresses.append(address)
+
+    def resolutionComplete(self) -> None:  # noqa: N802  # Twisted's name
+        self.complete.callback(self._addresses)

@@ -1,0 +1,100 @@
+"""Bytes on their way in from the network: counted, bounded, unpacked, hashed and written while they come."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from imaged.core.errors import SourceFailedError, StoreError, TooLargeError
+from imaged.pipeline.received import Received
+
+_PIECE_BYTES = 1 << 16
+_GZIP = 16 + zlib.MAX_WBITS  # zlib's own way to say: a gzip header, and none else
+
+
+@dataclass
+class Download:
+    """One original on its way in, for the status page: `bytes` is how many have come so far."""
+
+    url: str
+    bytes: int = 0
+
+
+class Intake:
+    """The new file at `path`, open while the block runs. Left there after an error: the caller removes it.
+
+    Chunks go to the page cache, so that a write does not wait for the disk. Raises StoreError when the disk does not
+    take the bytes, and TooLargeError as soon as there are more than `maximum_bytes`.
+    """
+
+    def __init__(self, path: Path, maximum_bytes: int, download: Download) -> None:
+        self._path = path
+        self._maximum_bytes = maximum_bytes
+        self._download = download
+        self._md5, self._sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise _not_kept(error) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def expect(self, size_bytes: int) -> None:
+        """Raise TooLargeError at once when the sender announces too much."""
+        if size_bytes > self._maximum_bytes:
+            raise TooLargeError(
+                f"the original has more than the {self._maximum_bytes} bytes that this server takes: send a smaller one"
+            )
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self._download.bytes += len(chunk)
+        self.expect(self._download.bytes)
+        self._md5.update(chunk)
+        self._sha256.update(chunk)
+        rest = memoryview(chunk)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise _not_kept(error) from error
+
+    def received(self) -> Received:
+        """Return what has come so far."""
+        return Received(self._path, self._download.bytes, self._md5.hexdigest(), self._sha256.hexdigest())
+
+
+class Gunzip:
+    """Unpacks a gzip body in small pieces, so that a decompression bomb costs no more memory than its packed bytes."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(_GZIP)
+
+    def unpack(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what the next packed bytes hold. Raises SourceFailedError."""
+        try:
+            while chunk and not self._inflate.eof:
+                yield self._inflate.decompress(chunk, _PIECE_BYTES)
+                chunk = self._inflate.unconsumed_tail
+        except zlib.error as error:
+            raise SourceFailedError("the source sent a broken gzip body") from error
+
+    def finish(self) -> bytes:
+        """Return the last bytes, a few at most. Raises SourceFailedError when some are missing."""
+        rest = self._inflate.flush()
+        if not self._inflate.eof:
+            raise SourceFailedError("the source sent half of a gzip body")
+        return rest
+
+
+def _not_kept(error: OSError) -> StoreError:
+    return StoreError(f"the original cannot be kept: {error.strerror}; free some space")

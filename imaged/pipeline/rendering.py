@@ -1,0 +1,68 @@
+"""One render, from the original's file to outputs in the store: what a render thread does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from imaged.core.errors import ImagedError, NotAPictureError, PluginFailedError, TooLargeError
+from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output
+from imaged.core.pictures import ImageFacts
+from imaged.hooks.contracts import Processor, RenderJob, RenderTarget
+from imaged.store.local import LocalStore
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """The processors of a generation and the bounds they work in. Blocking: worker threads only."""
+
+    processors: Sequence[Processor]
+    store: LocalStore
+    timeout_s: float
+    maximum_pixels: int
+
+    def identify(self, source: Path) -> ImageFacts:
+        """Return what the header says of a picture.
+
+        Raises NotAPictureError when no processor reads it, TooLargeError when it has more pixels than are allowed.
+        """
+        refusal = NotAPictureError("no processor reads this picture")
+        for processor in self.processors:
+            try:
+                with _contract(processor):
+                    facts = processor.identify(source)
+            except NotAPictureError as error:
+                refusal = error
+                continue
+            if facts.pixels > self.maximum_pixels:
+                size = f"{facts.size.width_px}x{facts.size.height_px} pixels in {facts.frames} frame(s)"
+                raise TooLargeError(f"this picture has {size}: this server takes {self.maximum_pixels} in all")
+            return facts
+        raise refusal
+
+    def render(
+        self, image: ImageId, source: Path, targets: Sequence[RenderTarget], landed: Callable[[Output], None]
+    ) -> None:
+        """Render `targets` from `source` into the store; call `landed`, on this thread, as each one is kept."""
+        job = RenderJob(source, self.identify(source), tuple(targets), self.timeout_s, self.maximum_pixels)
+        processor = next((each for each in self.processors if each.accepts(job)), None)
+        if processor is None:
+            raise NotAPictureError(f"no processor renders {', '.join(str(target.output) for target in targets)}")
+        with _contract(processor):
+            for rendered in processor.render(job):
+                self.store.save_output(image, rendered.output, rendered.body)
+                landed(rendered.output)
+
+
+@contextmanager
+def _contract(processor: Processor) -> Iterator[None]:
+    """Turn what a processor may not raise into PluginFailedError."""
+    try:
+        yield
+    except ImagedError:
+        raise
+    except Exception as error:
+        raise PluginFailedError(f"processor {type(processor).__name__} failed: {type(error).__name__}") from error

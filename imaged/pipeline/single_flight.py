@@ -1,0 +1,79 @@
+"""Many askers, one piece of work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from imaged.core.errors import ImagedError
+from imaged.pipeline.tasks import Tasks
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+Work = Callable[[list[K]], Coroutine[Deferred[Any], Any, None]]
+
+
+class SingleFlight(Generic[K, V]):
+    """At most one flight for each key; a flight may carry several keys, and lands them one by one.
+
+    Waiters get a value or the error that the flight ended with, as a value too. One that is cancelled leaves alone:
+    the flight goes on for the others and for the store. Reactor thread only.
+    """
+
+    _log = Logger()
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._waiters: dict[K, list[Deferred[V | ImagedError]]] = {}
+
+    def carries(self, key: K) -> bool:
+        """Say whether a flight for `key` is under way."""
+        return key in self._waiters
+
+    def fly(self, keys: Sequence[K], work: Work[K]) -> dict[K, Deferred[V | ImagedError]]:
+        """Return a waiter for each key: on the flight that carries it already, or on one new flight of `work`.
+
+        `work` gets the keys that are new and calls `land` for each of them, or raises.
+        """
+        new = [key for key in dict.fromkeys(keys) if key not in self._waiters]
+        self._waiters.update({key: [] for key in new})
+        waiters: dict[K, Deferred[V | ImagedError]] = {}
+        for key in dict.fromkeys(keys):
+            waiters[key] = Deferred(partial(self._leave, key))
+            self._waiters[key].append(waiters[key])
+        if new:
+            self._tasks.own(self._conduct(new, work))
+        return waiters
+
+    def land(self, key: K, result: V | ImagedError) -> None:
+        """Give all who wait for `key` its result; a second landing of the same key does nothing."""
+        for waiter in self._waiters.pop(key, ()):
+            waiter.callback(result)
+
+    async def _conduct(self, keys: list[K], work: Work[K]) -> None:
+        result = ImagedError("the work ended without a result")
+        try:
+            await work(keys)
+        except ImagedError as error:
+            result = error
+        except Exception:
+            self._log.failure("work on {keys} broke down", keys=keys)
+            result = ImagedError("an unexpected failure, which the log tells")
+        for key in keys:
+            self.land(key, result)
+
+    def _leave(self, key: K, waiter: Deferred[V | ImagedError]) -> None:
+        if waiter in self._waiters.get(key, ()):
+            self._waiters[key].remove(waiter)
+
+
+async def arrival(waiter: Deferred[V | ImagedError]) -> V:
+    """Wait for a flight; return its value or raise its error."""
+    result = await waiter
+    if isinstance(result, ImagedError):
+        raise result.with_traceback(None)  # one error, many waiters: each raises it afresh
+    return result

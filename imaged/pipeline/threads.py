@@ -1,0 +1,33 @@
+"""Named pools of worker threads."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Threads:
+    """Up to `size` threads for blocking work; they start with the first of it. Reactor thread only."""
+
+    def __init__(self, reactor: Any, name: str, size: int) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPool(minthreads=0, maxthreads=size, name=name)
+        self._pool.start()
+        self.size = size
+
+    def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Run `function` on one of the threads, and give its result to whoever awaits it on the reactor's.
+
+        Who stops waiting does not stop the thread.
+        """
+        return deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)
+
+    def stop(self) -> None:
+        """End the threads; blocks until what they do is done."""
+        self._pool.stop()

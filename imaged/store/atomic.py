@@ -1,0 +1,102 @@
+"""Files that appear whole or not at all, and stay after a power cut.
+
+The steps are those that file systems ask for: write to another name, fsync the file, rename or link it to its own
+name, fsync the folder (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014). All of it blocks: worker
+threads only.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+class Incoming:
+    """The folder where files grow before they get their name; it must lie on the store's own file system."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def new(self) -> Path:
+        """Return a path that nobody has, in a folder that exists."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+
+    def sweep(self) -> int:
+        """Remove what processes that are gone have left; return how many files."""
+        removed = 0
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            owner, _, _ = path.name.partition("-")
+            if owner.isdigit() and (int(owner) == os.getpid() or not _is_running(int(owner))):
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+
+def write(path: Path, body: bytes) -> None:
+    """Write `body` to the new file `path`; remove it again when that fails, as on a full disk."""
+    try:
+        with path.open("xb") as file:
+            file.write(body)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def replace(temporary: Path, final: Path) -> None:
+    """Give the file its final name, durably, in place of what had that name; `temporary` is gone afterwards."""
+    try:
+        _fsync(temporary)
+        make_folders(final.parent)
+        temporary.replace(final)
+        _fsync(final.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def keep_first(temporary: Path, final: Path) -> bool:
+    """Give the file its final name, durably, unless a file has it already; return whether it was given.
+
+    `temporary` is gone afterwards either way.
+    """
+    try:
+        _fsync(temporary)
+        make_folders(final.parent)
+        try:
+            os.link(temporary, final)
+        except FileExistsError:
+            return False
+        _fsync(final.parent)
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and its parents; each new one is fsynced into the one above it."""
+    if folder.is_dir():
+        return
+    make_folders(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+    _fsync(folder.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

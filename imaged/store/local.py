@@ -1,0 +1,151 @@
+"""The local store: find, open and save under one root, at the path of the URL.
+
+Paths are made of checked values alone (a namespace, a hash, an output's own name), so none can leave the root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from imaged.core.errors import HashConflictError, NotAllowedError, NotFoundError, StoreError
+from imaged.core.formats import FORMATS
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import Output, parse
+from imaged.core.pictures import ImageInfo
+from imaged.store import atomic
+
+ORIGINAL = "original"
+INFO = "info.json"
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A file of the store, open for reading; whoever asked for it closes it.
+
+    `size_bytes` and `modified_ns` are those of the open file, whatever takes its name later.
+    """
+
+    file: BinaryIO
+    size_bytes: int
+    modified_ns: int
+
+
+class LocalStore:
+    """Every original, its information and its outputs, under `root`.
+
+    `partitions` says how a hash is cut into folders. What writes is for worker threads; what only looks may run on
+    the reactor thread too.
+    """
+
+    def __init__(self, root: Path, partitions: Sequence[int]) -> None:
+        self.root = root
+        self.partitions = tuple(partitions)
+        self.incoming = atomic.Incoming(root / ".incoming")
+
+    def key(self, image: ImageId, name: str) -> str:
+        """Return the path of a file below the root, which is also that of its URL and of its remote key."""
+        return f"{image.namespace}/{image.hash.partition(self.partitions)}/{name}"
+
+    def path(self, image: ImageId, name: str) -> Path:
+        """Return the absolute or relative path of a file, whether it exists or not."""
+        return self.root / self.key(image, name)
+
+    def has(self, image: ImageId, name: str) -> bool:
+        """Say whether the file is there."""
+        return self.path(image, name).is_file()
+
+    def open(self, image: ImageId, name: str) -> OpenFile | None:
+        """Open a file for reading, or return None when it is not there."""
+        try:
+            file = self.path(image, name).open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreError(f"{self.key(image, name)} cannot be read: {error.strerror}") from error
+        status = os.fstat(file.fileno())
+        return OpenFile(file, status.st_size, status.st_mtime_ns)
+
+    def outputs(self, image: ImageId) -> list[Output]:
+        """Return the outputs of an image that are there, by name."""
+        found = []
+        folder = self.path(image, ORIGINAL).parent
+        for name in sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else ():
+            try:
+                found.append(parse(name))
+            except (NotFoundError, NotAllowedError):
+                continue
+        return found
+
+    def save_output(self, image: ImageId, output: Output, body: bytes) -> None:
+        """Keep the bytes of an output, durably, in place of an older one."""
+        self._save(image, str(output), body)
+
+    def keep_original(self, image: ImageId, temporary: Path, sha256: str) -> bool:
+        """Keep an original, durably; return False when these very bytes were there before.
+
+        Raises HashConflictError when the store holds other bytes under this hash. `temporary` is gone afterwards.
+        """
+        final = self.path(image, ORIGINAL)
+        try:
+            kept = atomic.keep_first(temporary, final)
+        except OSError as error:
+            raise _cannot_keep(self.key(image, ORIGINAL), error) from error
+        if not kept and _sha256(final) != sha256:
+            raise HashConflictError(f"{image} holds other bytes with the same MD5: this picture cannot be kept too")
+        return kept
+
+    def read_info(self, image: ImageId) -> ImageInfo | None:
+        """Return what is kept of an original, or None when there is no complete, readable record of it."""
+        try:
+            record = json.loads(self.path(image, INFO).read_bytes())
+            info = ImageInfo(
+                hash=ImageHash(record["hash"]),
+                width_px=int(record["width"]),
+                height_px=int(record["height"]),
+                content_type=str(record["content_type"]),
+                size_bytes=int(record["size"]),
+                sha256=str(record["sha256"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, NotFoundError):
+            return None
+        known = info.content_type in {format.content_type for format in FORMATS.values()}
+        return info if known and info.hash == image.hash else None
+
+    def save_info(self, image: ImageId, info: ImageInfo) -> None:
+        """Keep what is known of an original, durably."""
+        self._save(image, INFO, json.dumps(self.describe(info), indent=1).encode() + b"\n")
+
+    def describe(self, info: ImageInfo) -> dict[str, object]:
+        """Return an original's record as it stands in info.json and in answers."""
+        return {
+            "hash": str(info.hash),
+            "partitionedHash": info.hash.partition(self.partitions),
+            "width": info.width_px,
+            "height": info.height_px,
+            "content_type": info.content_type,
+            "size": info.size_bytes,
+            "sha256": info.sha256,
+        }
+
+    def _save(self, image: ImageId, name: str, body: bytes) -> None:
+        try:
+            temporary = self.incoming.new()
+            atomic.write(temporary, body)
+            atomic.replace(temporary, self.path(image, name))
+        except OSError as error:
+            raise _cannot_keep(self.key(image, name), error) from error
+
+
+def _cannot_keep(key: str, error: OSError) -> StoreError:
+    return StoreError(f"{key} cannot be kept: {error.strerror}; free some space or mend the store's permissions")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,37 @@
+"""How much the store holds, for the status page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Files and bytes below the store's root, and bytes free on its file system."""
+
+    files: int
+    size_bytes: int
+    free_bytes: int
+
+
+def measure(root: Path) -> Usage:
+    """Count every file below `root`. Takes a while on a large store: worker threads only."""
+    files = size_bytes = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            try:
+                size_bytes += (Path(folder) / name).lstat().st_size
+            except FileNotFoundError:  # gone since it was listed
+                continue
+            files += 1
+    return Usage(files, size_bytes, free(root))
+
+
+def free(root: Path) -> int:
+    """Return the bytes free for the store, whose folder may not have been made yet."""
+    while not root.exists():
+        root = root.parent
+    return shutil.disk_usage(root).free
