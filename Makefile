@@ -77,18 +77,17 @@ system: ## Install what the system lacks, with apt
 		echo "No apt-get here. If what follows fails, install Python 3.11 or newer with venv, and ImageMagick." >&2
 		exit
 	fi
-	as_root=
-	if [ "$$(id -u)" != 0 ]; then
-		as_root=sudo
-		if ! command -v sudo >/dev/null; then
-			echo "This system lacks$$lacks, and there is no sudo. As root: apt-get update && apt-get install$$lacks" >&2
-			exit 1
-		fi
+	by_hand="As root: apt-get update && apt-get install --no-install-recommends$$lacks"
+	if [ "$$(id -u)" = 0 ]; then as_root=
+	elif command -v sudo >/dev/null; then as_root=sudo
+	else
+		echo "This system lacks$$lacks, and has no sudo to install it with. $$by_hand" >&2
+		exit 1
 	fi
-	echo "Installing with apt-get:$$lacks"
 	apt() {
 		said=$$($$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$$@" 2>&1) ||
 			{ echo "$$said" >&2; false; }
 	}
-	apt update || true
-	apt install --yes --no-install-recommends $$lacks
+	echo "Installing with apt-get:$$lacks"
+	apt update || echo "Going on with the package lists of before." >&2
+	apt install --yes --no-install-recommends $$lacks || { echo "$$by_hand" >&2; exit 1; }

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
-from imaged.config.document import read_document, read_scalar
+from imaged.config.conflicts import conflicts
+from imaged.config.document import read_document
 from imaged.config.faults import Fault, KeyPath, in_order
-from imaged.config.messages import explain, keys_at
+from imaged.config.messages import explain, keys_at, kind_of
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.overrides import lay_over, read_overrides
 from imaged.config.references import Resolver
-from imaged.core.errors import NotAllowedError
+from imaged.config.validation import existing_path, holds, replace_at, validate
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,10 +38,16 @@ class Loaded:
 
     def shown(self) -> dict[str, Any]:
         """Return the effective settings as plain values; references stand as they are written, unresolved."""
-        data: dict[str, Any] = _plain(self.settings.model_dump(mode="json", exclude_none=True))
+        data = self.settings.model_dump(mode="json")
+        plugins, policies = data.pop("plugins"), data.pop("namespaces")
+        own = {
+            name: {key: value for key, value in policy.items() if value is not None}
+            for name, policy in policies.items()
+        }
+        shown = {**_whole(data), "namespaces": own, "plugins": plugins}
         for path, secret in self.origins.secrets.items():
-            _replace(data, path, secret.reference.shown())
-        return data
+            replace_at(shown, path, secret.reference.shown())
+        return {key: shown[key] for key in Settings.model_fields}
 
 
 def load(
@@ -55,28 +61,28 @@ def load(
     """Read settings; never raises for what is in them.
 
     `overrides` are the arguments of `--set`, of which the later ones win. `read_text` reads the file of a reference,
-    relative to the folder of `file_name`.
+    whose relative path begins at the folder of `file_name`; it raises OSError or UnicodeDecodeError.
     """
     document = read_document(text, file_name)
-    data, lines, faults = document.data, dict(document.lines), list(document.faults)
-    sets, override_faults = read_overrides(overrides)
-    faults += override_faults
+    data, lines = document.data, document.lines
+    sets, set_faults = read_overrides(overrides)
+    faults = [*document.faults, *set_faults]
     overridden: set[KeyPath] = set()
     for override in sets:
         fault = lay_over(data, override)
-        if fault is not None:
+        if fault is None:
+            overridden.add(override.path)
+            lines = {path: line for path, line in lines.items() if path[: len(override.path)] != override.path}
+        else:
             faults.append(fault)
-            continue
-        overridden.add(override.path)
-        lines = {path: line for path, line in lines.items() if path[: len(override.path)] != override.path}
     resolver = Resolver(environ, read_text, PurePath(file_name).parent)
     data = resolver.resolve(data)
     origins = Origins(file_name, lines, frozenset(overridden), resolver.secrets)
     faults += [origins.fault(path, message) for path, message in resolver.unresolved.items()]
-    settings, model_faults = _validate(data, origins)
+    settings, model_faults = validate(data, origins)
     faults += model_faults
-    faults += [origins.fault(path, message) for path, message in _conflicts(settings)]
-    return Loaded(settings, in_order(faults), origins)
+    faults += [origins.fault(path, message) for path, message in conflicts(settings)]
+    return Loaded(settings, in_order(faults), _without_cut(origins, data))
 
 
 def plugin_faults(
@@ -89,96 +95,27 @@ def plugin_faults(
     section = loaded.settings.plugins.get(name, {})
     faults = []
     for details in error.errors(include_url=False):
-        path = _existing(section, details)
-        message = explain(details, keys_at(model, path[:-1]), show=False)
+        path = existing_path(section, details)
+        message = explain(details, keys_at(model, path[:-1]), kind_of)
         faults.append(loaded.fault(("plugins", name, *path), message))
     return list(in_order(faults))
 
 
-def _validate(data: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fault]]:
-    """Return settings and their faults; a faulty branch is cut off and the rest tried again."""
-    faults: list[Fault] = []
-    retried: set[KeyPath] = set()
-    while True:
-        try:
-            return Settings.model_validate(data), faults
-        except ValidationError as error:
-            for details in error.errors(include_url=False):
-                path = _existing(data, details)
-                secret = origins.secrets.get(path)
-                if secret is not None and path not in retried:
-                    retried.add(path)
-                    _replace(data, path, read_scalar(secret.text.strip()))
-                    continue
-                message = explain(details, keys_at(Settings, path[:-1]), show=secret is None)
-                faults.append(origins.fault(path, message))
-                _cut(data, path)
+def _without_cut(origins: Origins, data: Any) -> Origins:
+    """Return the origins without references in branches that were faulty and are now at their defaults."""
+    return replace(origins, secrets={path: secret for path, secret in origins.secrets.items() if _has(data, path)})
 
 
-def _conflicts(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
-    """Yield each output that is to be made for every image although its own policy refuses it."""
-    own: KeyPath = ("images", "outputs")
-    for index, output in enumerate(settings.images.outputs):
-        try:
-            settings.images.check(output)
-        except NotAllowedError as error:
-            yield (*own, index), str(error)
-    for name, overrides in settings.namespaces.items():
-        policy = settings.policy(name)
-        inherited = overrides.outputs is None
-        for index, output in enumerate(policy.outputs):
-            try:
-                policy.check(output)
-            except NotAllowedError as error:
-                if not inherited:
-                    yield ("namespaces", name, "outputs", index), str(error)
-                elif output in settings.images.outputs and _allowed(settings, output):
-                    yield ("namespaces", name), f"{error}; images.outputs asks for it: set outputs here"
-
-
-def _allowed(settings: Settings, output: Any) -> bool:
-    try:
-        settings.images.check(output)
-    except NotAllowedError:
-        return False
+def _has(data: Any, path: KeyPath) -> bool:
+    for part in path:
+        if not holds(data, part):
+            return False
+        data = data[part]
     return True
 
 
-def _existing(data: Any, error: ErrorDetails) -> KeyPath:
-    """Return the error's path as far as the data has it: pydantic adds the names of its own validators."""
-    path: list[str | int] = []
-    for part in error["loc"]:
-        held = isinstance(data, Mapping) and part in data
-        listed = isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
-        if held or listed:
-            data = data[part]
-            path.append(part)
-        elif error["type"] == "missing" and part == error["loc"][-1]:
-            path.append(part)
-    return tuple(path)
-
-
-def _replace(data: Any, path: KeyPath, value: Any) -> None:
-    for part in path[:-1]:
-        data = data[part]
-    data[path[-1]] = value
-
-
-def _cut(data: dict[str, Any], path: KeyPath) -> None:
-    """Take out the branch at `path`; an item takes its whole list along, so that indexes go on fitting."""
-    keys = [part for index, part in enumerate(path) if all(isinstance(key, str) for key in path[: index + 1])]
-    for key in keys[:-1]:
-        if not isinstance(data, dict) or key not in data:
-            return
-        data = data[str(key)]
-    if isinstance(data, dict):
-        data.pop(str(keys[-1]), None)
-
-
-def _plain(value: Any) -> Any:
+def _whole(value: Any) -> Any:
     """Return `value` with whole seconds written as whole numbers."""
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
+        return {key: _whole(inner) for key, inner in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value

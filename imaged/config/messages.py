@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -29,22 +29,24 @@ _BY_BOUND = {
     "less_than": "expected less than {lt}",
     "literal_error": "expected {expected}",
     "enum": "expected {expected}",
-    "too_short": "expected at least {min_length} in the list",
-    "too_long": "expected at most {max_length} in the list",
+    "too_short": "expected a list of at least {min_length}",
+    "too_long": "expected a list of at most {max_length}",
     "string_too_short": "expected at least {min_length} characters",
     "string_too_long": "expected at most {max_length} characters",
     "string_pattern_mismatch": "expected text that matches {pattern}",
 }
-_KEYS_LISTED = 12
+_COUNTED = {"too_short", "too_long"}
+_KEYS_LISTED = 20
 _LARGEST_SHOWN = 10**18
 
 
-def explain(error: ErrorDetails, known: Iterable[str], *, show: bool) -> str:
-    """Return what is wrong, in words. `known` are the keys beside an unknown one.
+def explain(error: ErrorDetails, known: Iterable[str], tell: Callable[[Any], str]) -> str:
+    """Return what is wrong, in words.
 
-    The value found is told only when `show` is set: never for what came from a reference or may be a secret.
+    `known` are the keys beside an unknown one. `tell` puts the value found into words: `found`, or `kind_of` where it
+    may be a secret.
     """
-    kind, context = error["type"], error.get("ctx", {})
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "missing":
         return "is required: give it a value"
     if kind == "extra_forbidden":
@@ -53,9 +55,10 @@ def explain(error: ErrorDetails, known: Iterable[str], *, show: bool) -> str:
         message = str(context.get("error", error["msg"]))
     else:
         message = _BY_TYPE.get(kind) or _BY_BOUND.get(kind, error["msg"]).format_map(_Kept(context))
-    if not message.startswith("expected"):
+    if not message.startswith("expected") or kind in _COUNTED:
         return message
-    return f"{message}, got {found(error['input']) if show else kind_of(error['input'])}"
+    hint = ": put it in double quotes" if kind == "string_type" and isinstance(value, int | float) else ""
+    return f"{message}, got {tell(value)}{hint}"
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

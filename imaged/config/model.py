@@ -13,6 +13,7 @@ from imaged.config.values import (
     NULL_IS_EMPTY,
     BaseUrl,
     Endpoint,
+    FilledPluginNames,
     FolderPath,
     KeyPrefix,
     Namespace,
@@ -97,7 +98,7 @@ class Settings(Section):
     shutdown_timeout_s: float = Field(
         30.0, ge=0, le=86_400, description="The seconds that requests in flight are given to end at shutdown."
     )
-    store: Store = Field(default_factory=Store, description="The local store.")
+    store: Store = Field(default_factory=Store, description="The local store, which holds originals and outputs.")
     remote: Remote = Field(default_factory=Remote, description="The remote store, whatever the uploader.")
     images: ImagePolicy = Field(default_factory=ImagePolicy, description="The policy of every namespace.")
     namespaces: Policies = Field(
@@ -105,7 +106,7 @@ class Settings(Section):
     )
     sources: Sources = Field(default_factory=Sources, description="The originals that are fetched by URL.")
     render: Render = Field(default_factory=Render, description="The rendering of outputs.")
-    processors: Annotated[PluginNames, Field(min_length=1)] = Field(
+    processors: FilledPluginNames = Field(
         ("magick",), description="The plugins that render; the first that accepts a job gets it."
     )
     uploader: PluginName = Field("noop", description="The plugin that keeps finished files in a remote store.")

@@ -24,14 +24,16 @@ class Origins:
 
     def fault(self, path: KeyPath, message: str) -> Fault:
         """Return a fault at `path`; what references stand for is struck out of the message."""
-        related = [secret for where, secret in self.secrets.items() if _begins(path, where) or _begins(where, path)]
-        for secret in related:
-            message = secret.redact(message)
+        for where, secret in self.secrets.items():
+            related = _begins(path, where) or _begins(where, path)
+            message = secret.redact(message) if related else secret.redact_whole(message)
         for length in range(len(path), 0, -1):
             if path[:length] in self.overridden:
                 return Fault(OPTION, None, path, message)
             if path[:length] in self.lines:
                 return Fault(self.file, self.lines[path[:length]], path, message)
+            if length == len(path) and any(_begins(set_path, path) for set_path in self.overridden):
+                return Fault(OPTION, None, path, message)  # a section that was made on the way
         return Fault(self.file, None, path, message)
 
     def reference(self, path: KeyPath) -> Reference | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from imaged.config.document import read_value
 from imaged.config.faults import Fault, KeyPath, quote
+from imaged.config.strict_yaml import NOT_YAML
 
 OPTION = "--set"
 
@@ -34,7 +35,7 @@ def read_overrides(arguments: Sequence[str]) -> tuple[list[Override], list[Fault
             # To YAML nothing is null and #ffffff a comment; whoever types them at a shell means text.
             text_itself = not text.strip() or text.lstrip().startswith("#")
             document = read_value("" if text_itself else text, OPTION)
-            faults += [replace(fault, line=None, path=path + fault.path) for fault in document.faults]
+            faults += [_without_value(fault, path) for fault in document.faults]
             if not document.faults:
                 overrides.append(Override(path, text.strip() if text_itself else document.data))
     return overrides, faults
@@ -54,3 +55,10 @@ def lay_over(data: dict[str, Any], override: Override) -> Fault | None:
         section = inner
     section[override.path[-1]] = override.value
     return None
+
+
+def _without_value(fault: Fault, path: KeyPath) -> Fault:
+    """Return a fault of a VALUE at its path; a syntax error quotes pieces of the text."""
+    quotes = fault.message.startswith(NOT_YAML)
+    message = "the value is not YAML: put it in double quotes, and those in the single ones of the shell"
+    return replace(fault, line=None, path=path + fault.path, message=message if quotes else fault.message)

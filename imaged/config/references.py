@@ -15,6 +15,7 @@ from imaged.config.faults import KeyPath, quote
 
 _WORD = re.compile(r"\w+")
 _SHORTEST_WORD = 3
+_SHORTEST_SECRET = 6
 _UNRESOLVED = object()
 
 
@@ -52,6 +53,10 @@ class Secret:
             return "***" if (len(word) >= _SHORTEST_WORD and word in known) or word == known.strip() else match[0]
 
         return _WORD.sub(strike, message.replace(self.text, "***") if self.text.strip() else message)
+
+    def redact_whole(self, message: str) -> str:
+        """Return `message` without this secret as a whole: for a message about something else, which may quote it."""
+        return message.replace(self.text, "***") if len(self.text.strip()) >= _SHORTEST_SECRET else message
 
 
 @dataclass

@@ -32,6 +32,13 @@ def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
     return items
 
 
+def filled(items: tuple[T, ...]) -> tuple[T, ...]:
+    """Return `items` when there are any and no two are equal, else raise ValueError."""
+    if not items:
+        raise ValueError("the list is empty: give at least one entry")
+    return distinct(items)
+
+
 def _endpoint(value: Any) -> Any:
     if not isinstance(value, str) or ":" not in value:
         raise ValueError('expected an endpoint such as "tcp:7000:interface=127.0.0.1"')
@@ -96,8 +103,8 @@ def _partitions(sizes: tuple[int, ...]) -> tuple[int, ...]:
     return sizes
 
 
-def _color(value: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+def _color(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
         raise ValueError('expected a colour such as "#ffffff", in quotes')
     return value.lower()
 
@@ -122,6 +129,11 @@ def _null_is_empty(value: Any) -> Any:
 NULL_IS_EMPTY = BeforeValidator(_null_is_empty)
 """A mapping whose keys are all commented out is null in YAML: it stands for an empty one."""
 
+
+# One Field and one AfterValidator for each: of two, pydantic 2.10 keeps the last. A list of YAML makes a tuple.
+_LIST = Field(strict=False)
+_FILLED = Field(strict=False, json_schema_extra={"minItems": 1})
+
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 FolderPath = Annotated[str, AfterValidator(_file_path)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -130,14 +142,15 @@ Partitions = Annotated[tuple[PartitionSize, ...], Field(strict=False, max_length
 KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Extension = Annotated[str, AfterValidator(_extension), Field(json_schema_extra={"enum": list(FORMATS)})]
-Extensions = Annotated[tuple[Extension, ...], Field(strict=False, min_length=1), AfterValidator(distinct)]
+Extensions = Annotated[tuple[Extension, ...], AfterValidator(filled), _FILLED]
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 OutputName = Annotated[Output, PlainValidator(_output), PlainSerializer(str), WithJsonSchema(_TEXT)]
-OutputNames = Annotated[tuple[OutputName, ...], Field(strict=False), AfterValidator(distinct)]
-Color = Annotated[str, AfterValidator(_color), Field(json_schema_extra={"pattern": "^#[0-9a-fA-F]{6}$"})]
+OutputNames = Annotated[tuple[OutputName, ...], AfterValidator(distinct), _LIST]
+Color = Annotated[str, BeforeValidator(_color), Field(json_schema_extra={"pattern": "^#[0-9a-fA-F]{6}$"})]
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSerializer(str), WithJsonSchema(_TEXT)]
-Networks = Annotated[tuple[Network, ...], Field(strict=False)]
+Networks = Annotated[tuple[Network, ...], _LIST]
 PluginName = Annotated[str, AfterValidator(_plugin_name)]
-PluginNames = Annotated[tuple[PluginName, ...], Field(strict=False), AfterValidator(distinct)]
+PluginNames = Annotated[tuple[PluginName, ...], AfterValidator(distinct), _LIST]
+FilledPluginNames = Annotated[tuple[PluginName, ...], AfterValidator(filled), _FILLED]

@@ -14,8 +14,10 @@ from imaged.core.hashes import shorten
 
 MAXIMUM_URL_CHARACTERS = 8_000  # RFC 9110, 4.1 asks everybody to take as many
 MAXIMUM_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4, as text
+MAXIMUM_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0]")
+_NETLOC = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^][:@]+)(?P<port>:[0-9]{0,5})?")
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")  # the underscore is no host's by law, but in use
 _AS_THEY_ARE = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -51,16 +53,19 @@ class SourceUrl:
             raise MalformedRequestError("the source URL holds spaces or control characters: percent-encode them")
         try:
             parts = urlsplit(text)
-            port = parts.port
         except ValueError as error:
-            raise MalformedRequestError("the source URL has a broken host or port") from error
+            raise MalformedRequestError("the source URL has a broken host") from error
         if parts.scheme not in DEFAULT_PORTS:
             raise MalformedRequestError("the source is no http or https URL")
         if "@" in parts.netloc:
             raise MalformedRequestError("the source URL holds a user name or password: use a signed URL instead")
-        if port == 0:
-            raise MalformedRequestError("the source URL has port 0")
-        return cls(parts.scheme, _host(parts.hostname), port or DEFAULT_PORTS[parts.scheme], _target(parts))
+        netloc = _NETLOC.fullmatch(parts.netloc)
+        if netloc is None:
+            raise MalformedRequestError("the source URL has no host, or a broken host or port")
+        port = int((netloc["port"] or "")[1:] or DEFAULT_PORTS[parts.scheme])
+        if not 0 < port <= MAXIMUM_PORT:
+            raise MalformedRequestError(f"the source URL has port {port}, which does not exist")
+        return cls(parts.scheme, _host(netloc["host"]), port, _target(parts))
 
     def follow(self, location: bytes) -> SourceUrl:
         """Return where the `Location` header of this URL's answer leads.
@@ -77,14 +82,11 @@ class SourceUrl:
         raise SourceForbiddenError(f"{self.host} redirects to {shorten(scheme, 20)}: only http and https are fetched")
 
 
-def _host(name: str | None) -> str:
-    """Check a host as `urlsplit` gives it: in lower case, without brackets."""
-    if not name:
-        raise MalformedRequestError("the source URL has no host")
+def _host(name: str) -> str:
     try:
-        if ":" in name:
-            return IPv6Address(name).compressed
-        host = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+        if name.startswith("["):
+            return IPv6Address(name[1:-1]).compressed
+        host = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
     except (AddressValueError, UnicodeError):
         host = ""
     if len(host) > MAXIMUM_HOST_CHARACTERS or not _HOST.fullmatch(host):

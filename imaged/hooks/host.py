@@ -24,11 +24,12 @@ class RunInThread(Protocol):
 
 
 class OptionsError(Exception):
-    """A plugin's section does not fit its model; the registry turns `error` into faults with their lines."""
+    """A plugin's section does not fit `model`; the registry turns `error` into faults with their lines."""
 
-    def __init__(self, error: ValidationError) -> None:
-        super().__init__(str(error))
+    def __init__(self, error: ValidationError, model: type[BaseModel]) -> None:
+        super().__init__(f"{error.error_count()} fault(s)")  # its own text would hold values, which may be secrets
         self.error = error
+        self.model = model
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,4 +59,4 @@ class Host:
         try:
             return model.model_validate(dict(self.section))
         except ValidationError as error:
-            raise OptionsError(error) from error
+            raise OptionsError(error, model) from error

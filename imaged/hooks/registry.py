@@ -15,7 +15,7 @@ from typing import Any
 import pluggy
 
 from imaged.config.faults import Fault
-from imaged.config.load import Loaded
+from imaged.config.load import Loaded, plugin_faults
 from imaged.hooks import specs
 from imaged.hooks.contracts import MetricsSink, Processor, Uploader
 from imaged.hooks.host import Host, OptionsError
@@ -126,7 +126,7 @@ class _Build:
         try:
             results = self._manager.subset_hook_caller(hook_name, others)(host=self._make_host(name))
         except OptionsError as error:
-            self.faults.extend(self._loaded.plugin_faults(name, error.error))
+            self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
             return None
         except Exception as error:  # as above
             self.fault(path, f"plugin {name!r} failed to start: {type(error).__name__}: {error}")

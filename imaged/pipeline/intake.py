@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -67,6 +67,11 @@ class Intake:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise _not_kept(error) from error
+
+    def write_all(self, chunks: Iterable[bytes]) -> None:
+        """Take them one by one."""
+        for chunk in chunks:
+            self.write(chunk)
 
     def received(self) -> Received:
         """Return what has come so far."""

@@ -1,1 +1,41 @@
-"""ImageMagick, through Wand."""
+"""ImageMagick as a processor, through Wand: reads and writes JPEG, PNG, GIF and WebP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imaged.api import Host, Processor, hookimpl
+
+from .environment import POLICY, prepare
+
+
+class Options(BaseModel):
+    """The section `plugins.magick` of the YAML file."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    memory_bytes: Annotated[int, Field(ge=2**26, le=2**40)] = Field(
+        default=2**31,
+        description="memory for the pixels of all pictures that are worked on at once; what does not fit waits (503)",
+    )
+
+
+@hookimpl
+def imaged_processor(host: Host) -> Processor | None:
+    """Wake ImageMagick up, confined, and offer it."""
+    options = host.options(Options)
+    prepare()
+    # These import wand, which must find its environment prepared.
+    from .engine import bound_memory, confined, describe  # noqa: PLC0415
+    from .processor import MagickProcessor  # noqa: PLC0415
+
+    bound_memory(options.memory_bytes)
+    if not confined():
+        host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
+            "ImageMagick does not follow {policy}: something in this process woke it before this plugin did, or the "
+            "system's own policy.xml allows more. Pictures are still opened as JPEG, PNG, GIF or WebP only.",
+            policy=str(POLICY / "policy.xml"),
+        )
+    return MagickProcessor(describe())

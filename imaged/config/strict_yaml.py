@@ -1,0 +1,138 @@
+"""PyYAML's safe loader made strict: nothing is read otherwise than it looks.
+
+No aliases or merge keys, no tags of foreign types, no numbers in the octal or sexagesimal forms of YAML 1.1; dates
+stay text, since no setting is one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+DEEPEST = 50
+"""How deep a document may nest: the loader recurses."""
+
+NOT_YAML = "not YAML"
+
+_TAG = "tag:yaml.org,2002:"
+_TEXTS = {f"{_TAG}{name}" for name in ("str", "value", "timestamp", "merge")}
+_NUMBERS = {f"{_TAG}{name}" for name in ("int", "float")}
+_OTHERS = {f"{_TAG}{name}" for name in ("null", "bool")}
+_OCTAL = re.compile(r"[-+]?0[0-9_]+")
+_BROKEN = (ValueError, KeyError, IndexError, OverflowError)  # what PyYAML lets through
+
+
+class NotReadError(Exception):
+    """What cannot be read. `line` counts from 1 and is None where a node's own line is meant."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Composes nodes; an alias becomes a node of its own kind, so that it is refused where it stands."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose one node, as PyYAML's Composer does, within bounds."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
+            return AliasNode("", "", event.start_mark, event.end_mark)
+        if self._depth > DEEPEST:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
+            raise yaml.MarkedYAMLError(problem="nested too deep", problem_mark=mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+class AliasNode(yaml.ScalarNode):
+    """A place where `*name` stands for another value."""
+
+
+def compose(text: str) -> yaml.Node | None:
+    """Return the one document in `text` as nodes, None when it is empty; raise NotReadError with the line."""
+    try:
+        loader = _StrictLoader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise NotReadError(f"a character that YAML does not take: U+{error.character:04X}", line) from error
+    try:
+        node = loader.get_node() if loader.check_node() else None
+        if loader.check_node():
+            second = loader.get_mark().line + 1
+            raise NotReadError("a second document begins here: the settings are one document", second)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise NotReadError(_explain(error), mark.line + 1 if mark else None) from error
+    except _BROKEN as error:  # such as "\UFFFFFFFF", which the scanner hands to chr()
+        raise NotReadError(f"{NOT_YAML}: a broken escape or directive", loader.line + 1) from error
+    else:
+        return node
+    finally:
+        loader.dispose()
+
+
+def is_mapping(node: yaml.Node) -> bool:
+    """Say whether `node` is a plain mapping."""
+    return isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map"
+
+
+def is_sequence(node: yaml.Node) -> bool:
+    """Say whether `node` is a plain list."""
+    return isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq"
+
+
+def is_text(node: yaml.Node) -> bool:
+    """Say whether `node` is text."""
+    return isinstance(node, yaml.ScalarNode) and node.tag in _TEXTS
+
+
+def is_merge_key(node: yaml.Node) -> bool:
+    """Say whether `node`, as a key, is `<<`."""
+    return node.tag == f"{_TAG}merge"
+
+
+def scalar(node: yaml.Node) -> str | int | float | bool | None:
+    """Return the value of a scalar node; raise NotReadError when it has none or looks like another one."""
+    if isinstance(node, AliasNode):
+        raise NotReadError("aliases (*name) are not read: write the value out")
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in _TEXTS | _NUMBERS | _OTHERS:
+        raise NotReadError("tags of such types are not read: write plain YAML")
+    if node.tag in _TEXTS:
+        if any("\ud800" <= char <= "\udfff" for char in node.value):
+            raise NotReadError("the text holds half a surrogate pair: write the character itself")
+        return str(node.value)
+    if node.tag in _NUMBERS and (":" in node.value or _OCTAL.fullmatch(node.value)):
+        raise NotReadError("YAML 1.1 reads another number than it looks: write it in decimal, or text in double quotes")
+    try:
+        value: str | int | float | bool | None = _StrictLoader("").construct_object(node)
+    except (yaml.YAMLError, *_BROKEN) as error:
+        raise NotReadError("the value does not fit its tag: put it in double quotes if it is text") from error
+    return value
+
+
+def read_scalar(text: str) -> str | int | float | bool | None:
+    """Return what a plain scalar with this text means to YAML, or the text itself where it means nothing else."""
+    tag = _StrictLoader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # as above
+    try:
+        return scalar(yaml.ScalarNode(tag, text))
+    except NotReadError:
+        return text
+
+
+def _explain(error: yaml.MarkedYAMLError) -> str:
+    context = error.context or ""
+    if error.context_mark and error.problem_mark and error.context_mark.line != error.problem_mark.line:
+        context += f" that begins on line {error.context_mark.line + 1}"
+    said = ", ".join(part for part in (context, error.problem) if part)
+    hint = ": indent with spaces" if "'\\t'" in said else ""
+    return f"{NOT_YAML}: {said}{hint}"

@@ -1,0 +1,148 @@
+"""A generation: all that one configuration needs, built whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
+from twisted.web.client import Agent
+
+from imaged.config.faults import ConfigurationError, Fault, in_order
+from imaged.config.load import Loaded
+from imaged.config.model import Settings
+from imaged.hooks import registry
+from imaged.hooks.host import Host
+from imaged.jobs.promises import Promises
+from imaged.metrics import Metrics
+from imaged.pipeline.acquire import Acquire
+from imaged.pipeline.counters import Counters
+from imaged.pipeline.originals import Originals
+from imaged.pipeline.produce import Produce
+from imaged.pipeline.remote import Remote
+from imaged.pipeline.render_pool import RenderPool
+from imaged.pipeline.rendering import Renderer
+from imaged.pipeline.single_flight import SingleFlight
+from imaged.pipeline.sources import Sources
+from imaged.pipeline.tasks import Tasks
+from imaged.pipeline.threads import Threads
+from imaged.store.local import LocalStore
+
+
+@dataclass(frozen=True, repr=False)
+class Runtime:
+    """What a request works with. Its parts know each other and nothing of other generations."""
+
+    settings: Settings
+    loaded_at: datetime
+    plugins: registry.Plugins
+    store: LocalStore
+    originals: Originals
+    acquire: Acquire
+    produce: Produce
+    remote: Remote
+    pool: RenderPool
+    metrics: Metrics
+    tasks: Tasks
+    render_threads: Threads
+
+    async def close(self) -> None:
+        """Wait for the work that goes on without its client, then close the plugins and end the render threads."""
+        await self.tasks.drained()
+        self.plugins.close()
+        self.render_threads.stop()
+
+
+def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
+    """Return every fault of a configuration, from its syntax to its plugins' options; nothing stays built."""
+    plugins, faults = _compose(loaded, reactor, threads)
+    plugins.close()
+    return faults
+
+
+def build(
+    loaded: Loaded, reactor: Any, threads: Threads, promises: Promises, counters: Counters, now: datetime
+) -> Runtime:
+    """Build a generation. Raises ConfigurationError with every fault, and then nothing stays built."""
+    settings = loaded.settings
+    plugins, faults = _compose(loaded, reactor, threads)
+    if faults:
+        plugins.close()
+        raise ConfigurationError(faults)
+    store = LocalStore(Path(settings.store.path), settings.store.partitions)
+    render_threads = Threads(reactor, "render", settings.render.concurrency or len(os.sched_getaffinity(0)))
+    renderer = Renderer(plugins.processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
+    metrics, tasks = Metrics(plugins.sinks), Tasks()
+    remote = Remote(plugins.uploader, settings.remote.base_path, store, counters.uploads, metrics)
+    originals = Originals(store, renderer, remote, threads.run, tasks, metrics)
+    pool = RenderPool(render_threads, settings.render.queue)
+    sources = Sources(
+        reactor=reactor,
+        timeout_s=settings.sources.timeout_s,
+        maximum_bytes=settings.sources.maximum_bytes,
+        maximum_redirects=settings.sources.maximum_redirects,
+        allow_networks=settings.sources.allow_networks,
+        activity=counters.downloads,
+    )
+    return Runtime(
+        settings=settings,
+        loaded_at=now,
+        plugins=plugins,
+        store=store,
+        originals=originals,
+        acquire=Acquire(
+            store, originals, sources, settings.sources.maximum_bytes, threads.run, tasks, metrics, reactor.seconds
+        ),
+        produce=Produce(
+            reactor=reactor,
+            settings=settings,
+            store=store,
+            originals=originals,
+            remote=remote,
+            renderer=renderer,
+            pool=pool,
+            promises=promises,
+            tasks=tasks,
+            flights=SingleFlight(tasks),
+            activity=counters.processing,
+            metrics=metrics,
+        ),
+        remote=remote,
+        pool=pool,
+        metrics=metrics,
+        tasks=tasks,
+        render_threads=render_threads,
+    )
+
+
+def _compose(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[registry.Plugins, tuple[Fault, ...]]:
+    plugins, faults = registry.build(loaded, partial(_host, loaded.settings, reactor, threads))
+    return plugins, in_order([*loaded.faults, *faults, *_endpoint_faults(loaded, reactor)])
+
+
+def _host(settings: Settings, reactor: Any, threads: Threads, name: str) -> Host:
+    return Host(
+        name=name,
+        section=settings.plugins.get(name, {}),
+        clock=reactor,
+        log=Logger(namespace=f"imaged.plugin.{name}"),
+        agent=Agent(reactor),
+        run_in_thread=threads.run,
+        upload_concurrency=settings.upload.concurrency,
+    )
+
+
+def _endpoint_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
+    settings = loaded.settings
+    faults = []
+    for path, description in ((("listen",), settings.listen), (("status", "listen"), settings.status.listen)):
+        try:
+            serverFromString(reactor, description)
+        except Exception as error:  # Twisted's parsers raise ValueError, TypeError, KeyError …, as each sees fit
+            faults.append(loaded.fault(path, f"not a Twisted endpoint such as tcp:7000:interface=127.0.0.1: {error}"))
+    return faults

@@ -1,0 +1,70 @@
+"""The guarded fetch of originals by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from imaged.core.activity import Activity
+from imaged.core.errors import SourceFailedError, SourceTimeoutError
+from imaged.core.networks import Network
+from imaged.core.source_urls import SourceUrl
+from imaged.pipeline.exchange import Exchange
+from imaged.pipeline.intake import Download, Intake
+from imaged.pipeline.received import Received
+
+
+class Sources:
+    """Fetches originals within the operator's bounds. Reactor thread only."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        timeout_s: float,
+        maximum_bytes: int,
+        maximum_redirects: int,
+        allow_networks: Sequence[Network],
+        user_agent: str,
+        activity: Activity[Download],
+    ) -> None:
+        self._reactor = reactor
+        self._timeout_s = timeout_s
+        self._maximum_bytes = maximum_bytes
+        self._maximum_redirects = maximum_redirects
+        self._exchange = Exchange(reactor, timeout_s, allow_networks, user_agent)
+        self._activity = activity
+
+    async def fetch(self, url: str, path: Path) -> Received:
+        """Write the original at `url` to the file `path`, all within the timeout, and return what it is.
+
+        After an error a part of it may be left at `path`: the caller removes it. Cancelling drops the connection.
+
+        Raises MalformedRequestError for what is no source URL, SourceForbiddenError for one that this server does
+        not fetch from, NotFoundError when the source says 404 or 410, TooLargeError as soon as there are too many
+        bytes, SourceTimeoutError, SourceFailedError for all else that the source does wrong, and StoreError when the
+        disk does not take the bytes.
+        """
+        source = SourceUrl.parse(url)
+        download = Download(str(source))
+        with self._activity.track(download), Intake(path, self._maximum_bytes, download) as intake:
+            await self._in_time(source, Deferred.fromCoroutine(self._follow(source, intake)))
+            return intake.received()
+
+    async def _follow(self, source: SourceUrl, intake: Intake) -> None:
+        url = source
+        for _ in range(self._maximum_redirects + 1):
+            redirect = await self._exchange.get(url, intake)
+            if redirect is None:
+                return
+            url = redirect
+        raise SourceFailedError(f"{source.host} redirects more than {self._maximum_redirects} times: give the last URL")
+
+    def _in_time(self, source: SourceUrl, work: Deferred[None]) -> Deferred[None]:
+        def too_late(_: object, timeout_s: float) -> None:
+            raise SourceTimeoutError(f"{source.host} took longer than {timeout_s:g} seconds: try again later")
+
+        return work.addTimeout(self._timeout_s, self._reactor, onTimeoutCancel=too_late)

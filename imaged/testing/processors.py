@@ -1,0 +1,226 @@
+"""What every processor must do, as a suite: subclass `ProcessorContract` in your tests and give it your processor.
+
+    class TestMine(ProcessorContract):
+        @pytest.fixture
+        def processor(self) -> Processor:
+            return MyProcessor()
+
+It needs pytest and no imaging library. A processor that reads or writes fewer formats names them in `reads`, `writes`.
+"""
+
+# ruff: noqa: S101 -- a suite is made of assertions
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from imaged.api import (
+    FORMATS,
+    GIF,
+    JPEG,
+    PNG,
+    SNIFF_BYTES,
+    WEBP,
+    BusyError,
+    Fill,
+    Fit,
+    Format,
+    FullSize,
+    ImageFacts,
+    NotAllowedError,
+    NotAPictureError,
+    Output,
+    Processor,
+    Rendered,
+    RenderJob,
+    RenderTarget,
+    Size,
+    TooLargeError,
+    plan,
+    sniff,
+)
+from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_gif, make_jpeg, make_png, make_webp
+
+STORED = Size(WIDTH_PX, HEIGHT_PX)
+ORIGINALS: dict[Format, Callable[[], bytes]] = {JPEG: make_jpeg, PNG: make_png, GIF: make_gif, WEBP: make_webp}
+SIZINGS = (Fit(24), Fit(1000), Fill(20, 20), Fill(30, 10), Fill(100, 100), FullSize())
+THREADS = 4
+
+
+def target(output: Output, *, quality: int = 75, background: str = "#ffffff") -> RenderTarget:
+    """Return a target with a policy's usual choices."""
+    return RenderTarget(output, quality, background)
+
+
+def render_job(
+    source: Path,
+    facts: ImageFacts,
+    outputs: Iterable[Output],
+    *,
+    timeout_s: float = 30,
+    maximum_pixels: int = 50_000_000,
+) -> RenderJob:
+    """Return a job for these outputs, with the limits of the default settings."""
+    return RenderJob(source, facts, tuple(target(output) for output in outputs), timeout_s, maximum_pixels)
+
+
+class ProcessorContract:
+    """The suite. Override `processor`, and `reads` and `writes` where fewer formats are known."""
+
+    reads: tuple[Format, ...] = tuple(FORMATS.values())
+    writes: tuple[Format, ...] = tuple(FORMATS.values())
+
+    @pytest.fixture
+    def processor(self) -> Processor:
+        """Return the processor under test."""
+        raise NotImplementedError
+
+    def originals(self) -> Iterable[tuple[Format, bytes]]:
+        """Return a picture of each format that is read."""
+        return [(format, make()) for format, make in ORIGINALS.items() if format in self.reads]
+
+    def outputs(self) -> list[Output]:
+        """Return every sizing in every format that is written."""
+        return [Output(sizing, format) for sizing in SIZINGS for format in self.writes]
+
+    def test_names_its_engine(self, processor: Processor) -> None:
+        """`detail` tells an operator which engine it is."""
+        assert isinstance(processor, Processor)
+        assert processor.detail
+
+    def test_identifies_format_size_and_frames(self, processor: Processor, tmp_path: Path) -> None:
+        """The header alone tells all facts, whatever the file is called."""
+        for format, body in self.originals():
+            assert processor.identify(save(tmp_path, body)) == ImageFacts(format, STORED, 1)
+
+    def test_counts_the_frames_of_animations(self, processor: Processor, tmp_path: Path) -> None:
+        """An animation has as many frames as its container says, and its size is that of the canvas."""
+        for format, body in ((GIF, make_gif(7)), (WEBP, make_webp(5))):
+            if format in self.reads:
+                facts = processor.identify(save(tmp_path, body))
+                assert (facts.size, facts.frames) == (STORED, 7 if format == GIF else 5)
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_identifies_the_upright_size(self, processor: Processor, tmp_path: Path, orientation: int) -> None:
+        """EXIF orientations from 5 on swap width and height."""
+        if JPEG not in self.reads:
+            pytest.skip("does not read JPEG")
+        sideways = orientation > 4  # noqa: PLR2004 -- EXIF's values
+        size = Size(HEIGHT_PX, WIDTH_PX) if sideways else STORED
+        assert processor.identify(save(tmp_path, make_jpeg(orientation))).size == size
+
+    def test_refuses_what_is_no_picture(self, processor: Processor, tmp_path: Path) -> None:
+        """Other files, empty ones and bare signatures are no pictures, and the message does not tell where they lie."""
+        signatures = [body[:SNIFF_BYTES] for _, body in self.originals()]
+        for body in (b"", b"\x00", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", *signatures):
+            with pytest.raises(NotAPictureError) as caught:
+                processor.identify(save(tmp_path, body))
+            assert str(tmp_path) not in str(caught.value)
+
+    def test_survives_truncated_pictures(self, processor: Processor, tmp_path: Path) -> None:
+        """A file cut off anywhere is rendered or refused as no picture; nothing else is raised."""
+        for format, body in self.originals():
+            for length in range(SNIFF_BYTES, len(body), max(1, len(body) // 20)):
+                source = save(tmp_path, body[:length])
+                try:
+                    facts = processor.identify(source)
+                    assert facts.format == format
+                    list(processor.render(render_job(source, facts, [Output(Fit(24), self.writes[0])])))
+                except NotAPictureError:
+                    continue
+
+    def test_renders_every_size_in_every_format(self, processor: Processor, tmp_path: Path) -> None:
+        """Each output of a job comes once, in its own format, of exactly the size that the plan says."""
+        for _, body in self.originals():
+            job = self._job(processor, tmp_path, body)
+            assert processor.accepts(job)
+            rendered = list(processor.render(job))
+            assert sorted(str(each.output) for each in rendered) == sorted(str(output) for output in self.outputs())
+            for each in rendered:
+                self._check(processor, tmp_path, each, job.facts)
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_renders_upright(self, processor: Processor, tmp_path: Path, orientation: int) -> None:
+        """Outputs are turned upright, so that nothing is left to turn."""
+        if JPEG not in self.reads:
+            pytest.skip("does not read JPEG")
+        job = self._job(processor, tmp_path, make_jpeg(orientation))
+        for each in processor.render(job):
+            self._check(processor, tmp_path, each, job.facts)
+
+    def test_strips_metadata(self, processor: Processor, tmp_path: Path) -> None:
+        """Neither EXIF nor comments of the original reach an output."""
+        for body in (make_jpeg(6), make_png(orientation=6, comment="secret")):
+            if sniff(body) in self.reads:
+                for each in processor.render(self._job(processor, tmp_path, body)):
+                    found = [word for word in (b"Exif", b"eXIf", b"EXIF", b"secret") if word in each.body]
+                    assert not found, each.output
+
+    def test_renders_the_same_bytes_again(self, processor: Processor, tmp_path: Path) -> None:
+        """The same job gives the same bytes: what was rendered twice needs no second upload."""
+        job = self._job(processor, tmp_path, make_png(opacity=128))
+        assert list(processor.render(job)) == list(processor.render(job))
+
+    def test_bounds_the_pixels_of_the_original(self, processor: Processor, tmp_path: Path) -> None:
+        """More pixels than allowed are refused before anything is rendered."""
+        for _, body in self.originals():
+            source = save(tmp_path, body)
+            outputs = [Output(Fit(4), format) for format in self.writes]
+            job = render_job(source, processor.identify(source), outputs, maximum_pixels=WIDTH_PX * HEIGHT_PX - 1)
+            with pytest.raises(TooLargeError):
+                next(iter(processor.render(job)))
+
+    def test_bounds_the_pixels_of_outputs(self, processor: Processor, tmp_path: Path) -> None:
+        """More pixels than allowed are not made out of a small original either."""
+        source = save(tmp_path, self._any())
+        outputs = [Output(Fill(200, 200), self.writes[0])]
+        job = render_job(source, processor.identify(source), outputs, maximum_pixels=39_999)
+        with pytest.raises(TooLargeError):
+            next(iter(processor.render(job)))
+
+    def test_refuses_sides_that_a_format_cannot_hold(self, processor: Processor, tmp_path: Path) -> None:
+        """A format's own limit on width and height is told as such."""
+        source = save(tmp_path, self._any())
+        for format in self.writes:
+            side_px = format.maximum_side_px + 1
+            job = render_job(source, processor.identify(source), [Output(Fill(1, side_px), format)])
+            with pytest.raises((NotAllowedError, TooLargeError)):
+                list(processor.render(job))
+
+    def test_gives_up_after_the_timeout(self, processor: Processor, tmp_path: Path) -> None:
+        """A render that has no time left ends as busy."""
+        source = save(tmp_path, make_png(600, 600))
+        job = render_job(source, processor.identify(source), self.outputs(), timeout_s=0.000_001)
+        with pytest.raises(BusyError):
+            list(processor.render(job))
+
+    def test_works_on_several_threads_at_once(self, processor: Processor, tmp_path: Path) -> None:
+        """Renders that run side by side give what they give alone."""
+        jobs = [self._job(processor, tmp_path, body) for _, body in self.originals()]
+        alone = [list(processor.render(job)) for job in jobs]
+        with ThreadPoolExecutor(THREADS) as pool:
+            together = list(pool.map(lambda job: list(processor.render(job)), THREADS * jobs))
+        assert together == THREADS * alone
+
+    def _any(self) -> bytes:
+        return ORIGINALS[self.reads[0]]()
+
+    def _job(self, processor: Processor, tmp_path: Path, body: bytes) -> RenderJob:
+        source = save(tmp_path, body)
+        return render_job(source, processor.identify(source), self.outputs())
+
+    def _check(self, processor: Processor, tmp_path: Path, rendered: Rendered, original: ImageFacts) -> None:
+        assert sniff(rendered.body[:SNIFF_BYTES]) == rendered.output.format
+        facts = processor.identify(save(tmp_path, rendered.body))
+        assert facts.size == plan(original.size, rendered.output.sizing).size, rendered.output
+
+
+def save(folder: Path, body: bytes) -> Path:
+    """Write `body` to a new file of `folder`, whose name says nothing."""
+    path = folder / f"original-{len(list(folder.iterdir()))}"
+    path.write_bytes(body)
+    return path

@@ -1,0 +1,1 @@
+"""HTTP: bytes from the wire become values here, and errors become answers."""

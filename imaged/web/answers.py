@@ -1,0 +1,28 @@
+"""Answers that are made in memory, and the running of a handler to its answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.web.server import Request
+
+
+def send(request: Request, body: bytes, content_type: str) -> None:
+    """Answer with `body`, not to be cached. The status is what the request has been set to, else 200."""
+    request.setHeader("Content-Type", content_type)
+    request.setHeader("Content-Length", str(len(body)))
+    request.setHeader("Cache-Control", "no-store")
+    request.setHeader("X-Content-Type-Options", "nosniff")
+    request.write(body)
+    request.finish()
+
+
+def send_json(request: Request, value: Any) -> None:
+    """Answer with `value` as JSON."""
+    send(request, json.dumps(value, ensure_ascii=False).encode() + b"\n", "application/json; charset=utf-8")
+
+
+def send_text(request: Request, text: str) -> None:
+    """Answer with one line of plain text."""
+    send(request, text.encode() + b"\n", "text/plain; charset=utf-8")

@@ -1,0 +1,43 @@
+"""What a job may cost, checked before a pixel is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from imaged.api import JPEG, NotAllowedError, RenderJob, RenderTarget, TooLargeError, plan
+
+from .original import Original
+
+_FRAME_PIXELS = 4096
+"""What a frame costs beside its pixels: ImageMagick keeps some 30 KB for each."""
+_LIBJPEG_SIDE_PX = 65_500
+"""libjpeg's JPEG_MAX_DIMENSION, a little less than the format can hold."""
+
+
+def check_job(job: RenderJob, original: Original, moving: Sequence[RenderTarget]) -> None:
+    """Raise TooLargeError or NotAllowedError for what would cost too much or cannot be written.
+
+    `moving` are the targets that keep all frames; without them only the first frame is decoded.
+    """
+    frames = job.facts.frames if moving else 1
+    _check_pixels("the original", max(job.facts.size.pixels, _FRAME_PIXELS if moving else 0) * frames, job)
+    if original.sequence:
+        drawn = original.sequence.drawn_pixels if moving else original.sequence.frames[0].size.pixels
+        _check_pixels("the original", drawn, job)
+    for target in job.targets:
+        size, format = plan(job.facts.size, target.output.sizing).size, target.output.format
+        side_px = min(format.maximum_side_px, _LIBJPEG_SIDE_PX) if format == JPEG else format.maximum_side_px
+        if max(size.width_px, size.height_px) > side_px:
+            raise NotAllowedError(
+                f"{target.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
+                f"{side_px} a side: ask for a smaller size or another format"
+            )
+        _check_pixels(str(target.output), size.pixels * (frames if target in moving else 1), job)
+
+
+def _check_pixels(what: str, pixels: int, job: RenderJob) -> None:
+    if pixels > job.maximum_pixels:
+        raise TooLargeError(
+            f"{what} would take {pixels} pixels, all frames together, but {job.maximum_pixels} are allowed: "
+            "send a smaller picture or ask for a smaller output"
+        )

@@ -1,0 +1,64 @@
+"""An original's bytes, and all that they say before a pixel is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imaged.api import SNIFF_BYTES, Format, NotAPictureError, Size, StoreError, sniff
+
+from .deadline import Deadline
+from .gif import read_gif
+from .picture import Picture, translated
+from .sequence import Sequence, broken
+from .shaping import swap_sides
+from .stills import read_jpeg, read_orientation, read_png
+from .webp import read_webp
+
+
+@dataclass(frozen=True)
+class Original:
+    """A whole file; `orientation` is EXIF's, 1 to 8, and `sequence` its frames, None for JPEG and PNG."""
+
+    format: Format
+    blob: bytes
+    orientation: int
+    sequence: Sequence | None
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has, 1 for a still picture."""
+        return len(self.sequence.frames) if self.sequence else 1
+
+    def size(self, deadline: Deadline) -> Size:
+        """Return the upright size, as the decoder that will read the pixels understands the header."""
+        if self.sequence:
+            return swap_sides(self.sequence.canvas, self.orientation)
+        with Picture(deadline) as picture:
+            with translated(deadline, f"reading this {self.format.extension}'s header"):
+                picture.read_header(self.format, self.blob)
+            if not picture.width or not picture.height:
+                raise broken(self.format.extension, "its header is damaged")
+            return swap_sides(Size(picture.width, picture.height), self.orientation)
+
+
+def read_original(source: Path) -> Original:
+    """Read a file and what its container says. Raises NotAPictureError for a format that is none of ours, or broken."""
+    try:
+        blob = source.read_bytes()
+    except OSError as error:
+        raise StoreError(f"the original cannot be read from the local store: {error.strerror}") from error
+    format = sniff(blob[:SNIFF_BYTES])
+    sequence, exif = None, b""
+    match format and format.extension:
+        case "jpg":
+            exif = read_jpeg(blob)
+        case "png":
+            exif = read_png(blob)
+        case "gif":
+            sequence = read_gif(blob)
+        case "webp":
+            sequence, exif = read_webp(blob)
+    if format is None:
+        raise NotAPictureError("this is no picture that is read here: send a JPEG, PNG, GIF or WebP")
+    return Original(format, blob, read_orientation(exif), sequence)

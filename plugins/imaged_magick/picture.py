@@ -1,0 +1,115 @@
+"""A Wand image as this plugin uses it: one format, one thread, one deadline, and our own errors."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from wand.api import library
+from wand.exceptions import BaseWarning, CacheError, ImageError, PolicyError, ResourceLimitError, WandException
+from wand.image import Image
+
+from imaged.api import BusyError, Format, NotAPictureError, TooLargeError
+
+from .calls import set_progress_monitor
+from .deadline import Deadline
+
+_OUT_OF_MEMORY = (ResourceLimitError, CacheError, MemoryError)
+
+
+class Picture(Image):  # type: ignore[misc]  # Wand ships no types
+    """An image, or the frames of an animation. Close it with `with`, on the thread that made it.
+
+    Warnings are let pass: a photograph with a byte too many is still a photograph, and Python's warnings, which Wand
+    raises them as, belong to the whole process.
+    """
+
+    def __init__(self, deadline: Deadline, image: Image | None = None) -> None:
+        super().__init__(image=image)
+        self.deadline = deadline
+        set_progress_monitor(self.wand, deadline.monitor, None)
+
+    def raise_exception(self, stacklevel: int = 1) -> None:  # noqa: ARG002 -- Wand's signature
+        """Raise what ImageMagick reports, unless it is a warning."""
+        error = self.get_exception()
+        if error is not None and not isinstance(error, BaseWarning):
+            raise error
+
+    def require(self, done: object) -> None:
+        """Raise what ImageMagick reports when a call answered that it is not `done`."""
+        if not done:
+            self.raise_exception()
+            raise WandException("ImageMagick gave no reason")
+
+    def read_header(self, format: Format, blob: bytes) -> None:
+        """Load what the header says, and no pixels."""
+        self._expect(format)
+        self.require(library.MagickPingImageBlob(self.wand, blob, len(blob)))
+
+    def read_pixels(self, format: Format, blob: bytes) -> None:
+        """Decode the first picture of `blob`."""
+        self._expect(format)
+        self.require(library.MagickReadImageBlob(self.wand, blob, len(blob)))
+        library.MagickSetFormat(self.wand, b"")  # else whatever is written would be of this format again
+
+    def set_option(self, name: str, value: str) -> None:
+        """Set an option of a decoder or an encoder."""
+        library.MagickSetOption(self.wand, name.encode(), value.encode())
+
+    def add(self, frame: Picture) -> None:
+        """Append a copy of `frame`."""
+        library.MagickSetLastIterator(self.wand)
+        self.require(library.MagickAddImage(self.wand, frame.wand))
+
+    def write(self, format: Format) -> bytes:
+        """Encode the picture, or all frames of the animation."""
+        library.MagickResetIterator(self.wand)
+        library.MagickSetFormat(self.wand, coder(format).encode())
+        length = ctypes.c_size_t(0)
+        frames = library.MagickGetNumberImages(self.wand)
+        write = library.MagickGetImagesBlob if frames > 1 else library.MagickGetImageBlob
+        library.MagickSetFirstIterator(self.wand)
+        body = write(self.wand, ctypes.byref(length))
+        try:
+            self.require(body and length.value)
+            return ctypes.string_at(body, length.value)
+        finally:
+            if body:
+                library.MagickRelinquishMemory(body)
+
+    def _expect(self, format: Format) -> None:
+        """Name the decoder: ImageMagick must never guess, its guesses include programs in picture's clothing."""
+        name = coder(format)
+        library.MagickSetFormat(self.wand, name.encode())
+        library.MagickSetFilename(self.wand, f"original.{name}[0]".encode())
+
+
+def coder(format: Format) -> str:
+    """Return ImageMagick's name of a format."""
+    return "JPEG" if format.extension == "jpg" else format.extension.upper()
+
+
+@contextmanager
+def translated(deadline: Deadline, doing: str) -> Iterator[None]:
+    """Turn Wand's errors into ours, `doing` says at what, and notice that the work was called off."""
+    try:
+        yield
+    except _OUT_OF_MEMORY as error:
+        deadline.check()
+        raise BusyError(f"no memory is left for {doing}: ask again later, or for a smaller output") from error
+    except PolicyError as error:
+        raise NotAPictureError(f"ImageMagick's policy on this server forbids {doing}: tell its operator") from error
+    except WandException as error:
+        deadline.check()
+        if isinstance(error, ImageError) and "exceeds limit" in str(error):
+            raise TooLargeError(f"{doing} needs a width or height past ImageMagick's limit: send less") from error
+        raise NotAPictureError(f"{doing} failed, the picture is broken: {_reason(error)}") from error
+    deadline.check()
+
+
+def _reason(error: Exception) -> str:
+    """Cut ImageMagick's own words to those before its file names and source lines."""
+    text: Any = str(error).split("`")[0].split(" @ ")[0].split("'")[0]
+    return str(text).strip() or "it holds no pixels that can be decoded"

@@ -1,0 +1,108 @@
+"""The processor: pictures in, outputs out, through ImageMagick."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from imaged.api import (
+    FORMATS,
+    ImageFacts,
+    NotAPictureError,
+    Rendered,
+    RenderJob,
+    RenderTarget,
+    plan,
+)
+
+from .animation import Animation
+from .bounds import check_job
+from .deadline import Deadline
+from .encoding import encode, finish
+from .original import Original, read_original
+from .picture import Picture, translated
+from .shaping import decode_hint, shape, turn_upright
+from .shots import shots
+
+HEADER_TIMEOUT_S = 10.0
+
+
+class MagickProcessor:
+    """Reads and renders JPEG, PNG, GIF and WebP. It keeps nothing between calls, so any thread may call it."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+
+    def identify(self, source: Path) -> ImageFacts:
+        """Return what the header of `source` says, without decoding pixels."""
+        original = read_original(source)
+        return ImageFacts(original.format, original.size(Deadline(HEADER_TIMEOUT_S)), original.frames)
+
+    def accepts(self, job: RenderJob) -> bool:
+        """Say yes to formats that are read and written here."""
+        formats = [job.facts.format, *(target.output.format for target in job.targets)]
+        return all(FORMATS.get(format.extension) == format for format in formats)
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Yield each output as it is ready: stills of the first frame first, then animations."""
+        deadline = Deadline(job.timeout_s)
+        original = read_original(job.source)
+        if (original.format, original.frames) != (job.facts.format, job.facts.frames):
+            raise NotAPictureError("this picture is not the one that was identified: identify it again")
+        moving = [target for target in job.targets if is_animated(job, target)]
+        check_job(job, original, moving)
+        with ExitStack() as stack:
+            plays = original.sequence.plays if original.sequence else 1
+            animations = [stack.enter_context(Animation(target, plays, deadline)) for target in moving]
+            pictures = _pictures(job, original, deadline)
+            stack.callback(pictures.close)
+            for number, (picture, duration_ms) in enumerate(pictures):
+                if number == 0:
+                    for target in job.targets:
+                        if target not in moving:
+                            yield Rendered(target.output, _still(picture, target, job, deadline))
+                for animation in animations:
+                    with Picture(deadline, image=picture) as frame, translated(deadline, "resizing a frame"):
+                        shape(frame, job.facts.size, animation.target.output.sizing, job.maximum_pixels)
+                        animation.add(frame, duration_ms)
+                if not animations:
+                    break
+            for animation in animations:
+                with translated(deadline, f"writing {animation.target.output}"):
+                    body = animation.write()
+                yield Rendered(animation.target.output, body)
+
+
+def is_animated(job: RenderJob, target: RenderTarget) -> bool:
+    """Say whether a target keeps all the frames of its original."""
+    return job.facts.frames > 1 and target.output.format.animation
+
+
+def _still(picture: Picture, target: RenderTarget, job: RenderJob, deadline: Deadline) -> bytes:
+    with Picture(deadline, image=picture) as still:
+        with translated(deadline, f"resizing to {target.output}"):
+            shape(still, job.facts.size, target.output.sizing, job.maximum_pixels)
+            finish(still, target)
+        with translated(deadline, f"writing {target.output}"):
+            return encode(still, target)
+
+
+def _pictures(job: RenderJob, original: Original, deadline: Deadline) -> Generator[tuple[Picture, int], None, None]:
+    """Yield the pictures to be seen, upright, each with its milliseconds."""
+    if original.sequence:
+        for picture, duration_ms in shots(original.format, original.sequence, deadline):
+            with translated(deadline, "turning a frame upright"):
+                turn_upright(picture, original.orientation)
+            yield picture, duration_ms
+        return
+    plans = [plan(job.facts.size, target.output.sizing) for target in job.targets]
+    hint = decode_hint(job.facts.size, plans, original.orientation)
+    with Picture(deadline) as picture:
+        with translated(deadline, f"decoding this {original.format.extension}"):
+            if hint:
+                picture.set_option("jpeg:size", hint)
+            picture.read_pixels(original.format, original.blob)
+            picture.reset_coords()
+            turn_upright(picture, original.orientation)
+        yield picture, 0

@@ -1,0 +1,84 @@
+"""Decoding no more than the outputs need, and bringing what was decoded to each output's size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imaged.api import Fill, Fit, FullSize, NotAPictureError, Plan, Size, plan
+
+from .picture import Picture
+
+_ORIENTATIONS = (
+    "undefined",
+    "top_left",
+    "top_right",
+    "bottom_right",
+    "bottom_left",
+    "left_top",
+    "right_top",
+    "right_bottom",
+    "left_bottom",
+)
+_SIDEWAYS = 5
+"""The first of the EXIF orientations that swap width and height."""
+
+
+def swap_sides(size: Size, orientation: int) -> Size:
+    """Return `size` as seen from the other side of an EXIF orientation: file to upright, or upright to file."""
+    return Size(size.height_px, size.width_px) if orientation >= _SIDEWAYS else size
+
+
+def turn_upright(picture: Picture, orientation: int) -> None:
+    """Rotate and mirror the pixels by their EXIF orientation, 1 to 8."""
+    picture.orientation = _ORIENTATIONS[orientation]
+    if orientation > 1:
+        picture.auto_orient()
+        picture.reset_coords()
+
+
+def decode_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str | None:
+    """Return the `jpeg:size` that serves all plans, in the file's own axes, or None where full size is needed.
+
+    libjpeg then shrinks while it decodes, by an eighth to a half. Twice the largest need is asked for: the rest of
+    the way is resized with a proper filter, so that no difference is seen. Beyond the original's size the hint would
+    make libjpeg enlarge.
+    """
+    needs = list(plans)
+    width_px = 2 * max(need.scaled.width_px for need in needs)
+    height_px = 2 * max(need.scaled.height_px for need in needs)
+    if width_px >= size.width_px or height_px >= size.height_px:
+        return None
+    hint = swap_sides(Size(width_px, height_px), orientation)
+    return f"{hint.width_px}x{hint.height_px}"
+
+
+def shape(picture: Picture, original: Size, sizing: Fit | Fill | FullSize, maximum_pixels: int) -> None:
+    """Resize and crop an upright picture of an `original` size to an output's."""
+    wanted = plan(original, sizing)
+    if wanted.scaled.pixels > maximum_pixels:
+        wanted = _crop_first(picture, wanted)
+    if wanted.scaled != Size(picture.width, picture.height):
+        _resize(picture, wanted.scaled)
+    if wanted.crops:
+        picture.crop(wanted.left_px, wanted.top_px, width=wanted.size.width_px, height=wanted.size.height_px)
+    if (picture.width, picture.height) != (wanted.size.width_px, wanted.size.height_px):
+        raise NotAPictureError("this picture's pixels are not of the size that its header announces")
+
+
+def _crop_first(picture: Picture, wanted: Plan) -> Plan:
+    """Cut a very long picture before it is enlarged, to the pixels of it that will be seen, and plan again."""
+    across, down = picture.width / wanted.scaled.width_px, picture.height / wanted.scaled.height_px
+    left_px, top_px = int(wanted.left_px * across), int(wanted.top_px * down)
+    right_px = -int(-(wanted.left_px + wanted.size.width_px) * across // 1)
+    bottom_px = -int(-(wanted.top_px + wanted.size.height_px) * down // 1)
+    picture.crop(left_px, top_px, min(right_px, picture.width), min(bottom_px, picture.height))
+    seen = Size(picture.width, picture.height)
+    return plan(seen, Fill(wanted.size.width_px, wanted.size.height_px))
+
+
+def _resize(picture: Picture, size: Size) -> None:
+    """Resize with Lanczos, after averaging down to some four times the size where there is much more than that."""
+    width_px, height_px = 4 * size.width_px, 4 * size.height_px
+    if picture.width > 2 * width_px and picture.height > 2 * height_px:
+        picture.scale(width_px, height_px)
+    picture.resize(size.width_px, size.height_px, filter="lanczos")

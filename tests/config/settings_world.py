@@ -1,0 +1,30 @@
+"""A world without disk and environment to load settings in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from imaged.config.load import Loaded, load
+
+
+@dataclass(frozen=True)
+class World:
+    """Environment variables by name and files by path."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def load(self, text: str | bytes, *overrides: str) -> Loaded:
+        """Load `text` as if it were the content of `etc/imaged.yaml`."""
+        return load(text, "etc/imaged.yaml", overrides, environ=self.environ, read_text=self.read_text)
+
+    def faults(self, text: str | bytes, *overrides: str) -> list[str]:
+        """Return the faults of `text` as the operator reads them."""
+        return [str(fault) for fault in self.load(text, *overrides).faults]
+
+    def read_text(self, path: str) -> str:
+        """Read a file of this world."""
+        if path not in self.files:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return self.files[path]

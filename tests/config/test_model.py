@@ -1,0 +1,155 @@
+"""The settings themselves: policies, bounds and silence."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from imaged.config.images import ImagePolicy
+from imaged.config.model import Settings
+from imaged.core.errors import NotAllowedError
+from imaged.core.outputs import parse
+
+
+def test_a_listed_namespace_inherits_what_it_does_not_set() -> None:
+    """What an entry of `namespaces` sets replaces that key of `images`, and nothing else."""
+    settings = Settings.model_validate(
+        {"images": {"default_quality": 60}, "namespaces": {"avatars": {"maximum_width": 400, "outputs": ["x64.jpg"]}}}
+    )
+    policy = settings.policy("avatars")
+    assert (policy.maximum_width, policy.default_quality, policy.outputs) == (400, 60, (parse("x64.jpg"),))
+    assert policy.extensions == settings.images.extensions
+
+
+def test_any_other_namespace_has_the_policy_of_images() -> None:
+    """A namespace without an entry is as good as any."""
+    settings = Settings.model_validate({"namespaces": {"avatars": {"maximum_width": 400}}})
+    assert settings.policy("p") is settings.images
+
+
+@given(width_px=st.integers(1, 2000), maximum_width=st.integers(1, 2000))
+def test_a_policy_refuses_exactly_what_is_wider(width_px: int, maximum_width: int) -> None:
+    """Fitted and filled outputs are refused when they are wider than `maximum_width`, whatever their height."""
+    policy = ImagePolicy(maximum_width=maximum_width)
+    for name in (f"w{width_px}.jpg", f"x{width_px}.jpg", f"{width_px}x3000.jpg"):
+        if width_px > maximum_width:
+            with pytest.raises(NotAllowedError, match=f"wider than {maximum_width} pixels"):
+                policy.check(parse(name))
+        else:
+            policy.check(parse(name))
+
+
+def test_full_size_is_never_too_wide() -> None:
+    """An output of the original's size is not subject to `maximum_width`."""
+    ImagePolicy(maximum_width=1).check(parse("full_size.png"))
+
+
+def test_a_policy_refuses_other_extensions_and_names_its_own() -> None:
+    """An extension that the namespace does not allow is refused with those that it does."""
+    with pytest.raises(NotAllowedError, match="gif is not allowed here: use one of jpg, png"):
+        ImagePolicy(extensions=("jpg", "png")).check(parse("w10.gif"))
+
+
+def test_quality_is_that_of_the_name_or_the_default() -> None:
+    """`-q50` wins over the policy's default quality."""
+    policy = ImagePolicy(default_quality=80)
+    assert (policy.quality(parse("w10.jpg")), policy.quality(parse("w10-q50.jpg"))) == (80, 50)
+
+
+def test_settings_cannot_be_changed() -> None:
+    """Settings are frozen."""
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().listen = "tcp:1"  # type: ignore[misc]  # that is the test
+
+
+def test_settings_tell_nothing_of_their_values() -> None:
+    """Any value may be a secret: repr, str and pydantic's own error show none."""
+    settings = Settings.model_validate({"plugins": {"s3": {"key": "hunter2"}}, "uploader": "hunter2"})
+    assert "hunter2" not in f"{settings!r} {settings} {settings.remote!r}"
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"images": {"maximum_width": "hunter2"}})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_sequences_are_tuples_and_networks_are_networks() -> None:
+    """What YAML gives as lists and text arrives as values that need no further reading."""
+    settings = Settings.model_validate({"sources": {"allow_networks": ["10.0.0.0/8", "::1"]}, "metrics": ["statsd"]})
+    assert settings.sources.allow_networks == (ip_network("10.0.0.0/8"), ip_network("::1"))
+    assert settings.metrics == ("statsd",)
+
+
+def test_prefixes_and_urls_lose_the_slash_at_their_end() -> None:
+    """`public/images/` and `public/images` are the same prefix."""
+    settings = Settings.model_validate({"remote": {"base_path": "public/images/", "base_url": "https://a.example/b/"}})
+    assert (settings.remote.base_path, settings.remote.base_url) == ("public/images", "https://a.example/b")
+
+
+@pytest.mark.parametrize("section", ["status", "store", "remote", "images", "namespaces", "sources", "plugins"])
+def test_an_emptied_section_stands_for_its_defaults(section: str) -> None:
+    """A section whose keys are all commented out is null in YAML and means the defaults."""
+    assert Settings.model_validate({section: None}) == Settings()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"store": {"partitions": [16, 16]}},
+        {"store": {"partitions": [0]}},
+        {"store": {"partitions": [1] * 9}},
+        {"store": {"path": ""}},
+        {"remote": {"base_path": "/absolute"}},
+        {"remote": {"base_path": "a/../b"}},
+        {"remote": {"base_path": "a//b"}},
+        {"remote": {"base_url": "ftp://a.example"}},
+        {"remote": {"base_url": "https://"}},
+        {"remote": {"base_url": "https://a.example:99999"}},
+        {"remote": {"base_url": "https://[::1"}},
+        {"images": {"extensions": ["bmp"]}},
+        {"images": {"extensions": []}},
+        {"images": {"extensions": ["jpg", "jpg"]}},
+        {"images": {"default_quality": 0}},
+        {"images": {"maximum_width": 0}},
+        {"namespaces": {"p": {"extensions": []}}},
+        {"namespaces": {"p": {"default_quality": 101}}},
+        {"images": {"outputs": ["x300"]}},
+        {"images": {"outputs": ["x300.jpg", "x300.jpg"]}},
+        {"images": {"background": "white"}},
+        {"images": {"maximum_width": True}},
+        {"namespaces": {"No": {}}},
+        {"sources": {"allow_networks": ["10.0.0.1/8"]}},
+        {"sources": {"allow_networks": [10]}},
+        {"sources": {"timeout_s": float("inf")}},
+        {"render": {"queue": -1}},
+        {"render": {"timeout_s": 0}},
+        {"processors": []},
+        {"processors": ["magick", "magick"]},
+        {"processors": "magick"},
+        {"uploader": ""},
+        {"upload": {"concurrency": 0}},
+        {"listen": "7000"},
+        {"plugins": {"s3": []}},
+        {"plugins": {"no name": {}}},
+    ],
+)
+def test_values_out_of_bounds_are_refused(data: dict[str, Any]) -> None:
+    """Each kind of value has its bounds."""
+    with pytest.raises(ValidationError):
+        Settings.model_validate(data)
+
+
+def test_the_schema_serves_editors() -> None:
+    """The JSON Schema describes every key, closes every section and lets a reference stand for a scalar."""
+    schema = Settings.model_json_schema()
+    sections = [schema, *schema["$defs"].values()]
+    assert all(section["additionalProperties"] is False for section in sections)
+    assert all("description" in value for section in sections for value in section["properties"].values())
+    port = schema["$defs"]["Upload"]["properties"]["concurrency"]
+    assert port["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 1024}
+    assert set(port["anyOf"][1]["properties"]) == {"env", "file"}
+    assert json.loads(json.dumps(schema)) == schema

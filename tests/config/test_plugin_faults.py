@@ -1,0 +1,82 @@
+"""Faults of a plugin's options, at their place in the file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from settings_world import World
+
+from imaged.config.load import plugin_faults
+
+
+def refuse(value: str) -> str:
+    """Refuse any value and tell it, as a careless validator does."""
+    raise ValueError(f"{value!r} is bad")
+
+
+class Retries(BaseModel):
+    """An inner section."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    attempts: int = 3
+    delay_s: float = 1.0
+
+
+class Options(BaseModel):
+    """The options of a plugin."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bucket: str
+    mode: Literal["fast", "safe"] = "safe"
+    retries: Retries | None = None
+    hosts: list[str | int] = []
+    secret: Annotated[str, AfterValidator(refuse)] = ""
+
+
+def faults(text: str, model: type[BaseModel] | None = Options) -> list[str]:
+    """Return the faults of the section `plugins.s3` of a file."""
+    loaded = World({"SECRET": "hunter2"}).load(text)
+    with pytest.raises(ValidationError) as caught:
+        Options.model_validate(loaded.settings.plugins["s3"])
+    return [str(fault) for fault in plugin_faults(loaded, "s3", caught.value, model)]
+
+
+def test_faults_are_rooted_at_the_section() -> None:
+    """Each has the line of its key, or of the section when the key is missing."""
+    text = "plugins:\n  s3:\n    mode: slow\n    retries:\n      attempts: many\n      delay: 3\n    hosts: [a, [b]]\n"
+    assert faults(text) == [
+        "etc/imaged.yaml:2: plugins.s3.bucket: is required: give it a value",
+        "etc/imaged.yaml:3: plugins.s3.mode: expected 'fast' or 'safe', got text",
+        "etc/imaged.yaml:5: plugins.s3.retries.attempts: expected a whole number, got text",
+        'etc/imaged.yaml:6: plugins.s3.retries.delay: unknown key; did you mean "delay_s"?',
+        "etc/imaged.yaml:7: plugins.s3.hosts.1: expected text, got a list",
+        "etc/imaged.yaml:7: plugins.s3.hosts.1: expected a whole number, got a list",
+    ]
+
+
+def test_an_unknown_key_without_the_model_is_still_told() -> None:
+    """The suggestion needs the plugin's model; the fault does not."""
+    assert faults("plugins: {s3: {bucket: a, buckets: b}}", None) == [
+        "etc/imaged.yaml:1: plugins.s3.buckets: unknown key"
+    ]
+
+
+def test_a_section_that_is_missing_is_told_without_a_line() -> None:
+    """The file has no line for it."""
+    loaded = World().load("")
+    with pytest.raises(ValidationError) as caught:
+        Options.model_validate({})
+    (fault,) = plugin_faults(loaded, "s3", caught.value, Options)
+    assert str(fault) == "etc/imaged.yaml: plugins.s3.bucket: is required: give it a value"
+
+
+def test_no_value_of_a_plugin_is_told() -> None:
+    """Not even one that the file holds in plain: it may be a secret that should be a reference."""
+    assert faults("plugins: {s3: {bucket: [hunter2], secret: {env: SECRET}}}") == [
+        "etc/imaged.yaml:1: plugins.s3.bucket: expected text, got a list",
+        "etc/imaged.yaml:1: plugins.s3.secret: '***' is bad",
+    ]

@@ -1,0 +1,68 @@
+"""`etc/imaged.yaml` and the model say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from imaged.config.document import read_document
+from imaged.config.load import Loaded, load
+from imaged.config.model import Settings
+
+SHIPPED = Path(__file__).parents[2] / "etc" / "imaged.yaml"
+TEXT = SHIPPED.read_text(encoding="utf-8")
+
+
+def shipped() -> Loaded:
+    """Load the shipped file in an empty environment."""
+    return load(TEXT, "etc/imaged.yaml", environ={}, read_text=lambda path: path)
+
+
+def paths(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every key of a model, sections included, in their order."""
+    for name, field in model.model_fields.items():
+        yield (name,)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from ((name, *inner) for inner in paths(field.annotation))
+
+
+def test_the_shipped_file_holds_the_defaults() -> None:
+    """The daemon without a file is the daemon with the shipped one."""
+    loaded = shipped()
+    assert (loaded.settings, loaded.faults) == (Settings(), ())
+
+
+def test_the_shipped_file_holds_every_key_and_no_other() -> None:
+    """In the order of the model, too."""
+    document = read_document(TEXT, "etc/imaged.yaml")
+    written = [path for path in document.lines if not any(isinstance(part, int) for part in path)]
+    assert written == list(paths(Settings))
+
+
+def test_what_is_shown_of_the_defaults_is_the_shipped_file() -> None:
+    """`config show` without a file prints what the shipped file says."""
+    assert shipped().shown() == read_document(TEXT, "etc/imaged.yaml").data
+
+
+def test_every_key_of_the_shipped_file_has_a_comment() -> None:
+    """Directly above it."""
+    lines = TEXT.splitlines()
+    keys = [(line, above) for above, line in pairwise(lines) if re.match(r" *\w+:", line)]
+    assert len(keys) == len(list(paths(Settings)))
+    assert [line for line, above in keys if not above.strip().startswith("#")] == []
+
+
+def test_every_setting_has_a_description() -> None:
+    """One sentence, for editors."""
+
+    def described(model: type[BaseModel]) -> Iterator[str | None]:
+        for field in model.model_fields.values():
+            yield field.description
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from described(field.annotation)
+
+    assert all(description and description.endswith(".") for description in described(Settings))

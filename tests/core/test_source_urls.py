@@ -1,0 +1,101 @@
+"""Source URLs are taken as they are, or refused with a reason; a redirect leads to another one or nowhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imaged.core.errors import ImagedError, MalformedRequestError, SourceFailedError, SourceForbiddenError
+from imaged.core.source_urls import MAXIMUM_URL_CHARACTERS, SourceUrl
+
+TAKEN = {
+    "http://example.com": "http://example.com/",
+    "HTTP://Example.COM:80/A.jpg": "http://example.com/A.jpg",
+    "https://example.com:443/a": "https://example.com/a",
+    "https://example.com:8443/a?b=c&d=%2F+;e#f": "https://example.com:8443/a?b=c&d=%2F+;e",
+    "http://example.com?x=1": "http://example.com/?x=1",
+    "http://example.com//a//b.jpg": "http://example.com//a//b.jpg",
+    "http://example.com/a/../b|c^d": "http://example.com/a/../b|c^d",
+    "http://bücher.example/ä.jpg?ö": "http://xn--bcher-kva.example/%C3%A4.jpg?%C3%B6",
+    "http://my_bucket.example./a": "http://my_bucket.example./a",
+    "http://r3---sn.example/a": "http://r3---sn.example/a",
+    "http://[::FFFF:127.0.0.1]:8080/a": "http://[::ffff:7f00:1]:8080/a",
+    "http://0x7f.1/a": "http://0x7f.1/a",
+}
+REFUSED = [
+    "", "a.jpg", "//example.com/a", "ftp://example.com/a", "file:///etc/passwd", "javascript:1", "http:", "http://",
+    "http:///a", "http://:80/a", "http://user@example.com/", "http://user:secret@example.com/", "http://@example.com/",
+    "http://example.com:0/", "http://example.com:65536/", "http://example.com:a/", "http://example.com:-1/",
+    "http://exa mple.com/", "http://example.com/a b", "http://example.com/a\n", "\thttp://example.com/",
+    "http://example.com/\x00", "http://example.com\\@evil.example/", "http://a\\b/", "http://a..b/", "http://.a/",
+    f"http://{'a' * 64}.example/", f"http://{'a.' * 130}example/", "http://[fe80::1%25eth0]/",
+    "http://[v1.x]/", "http://[1.2.3.4]/", "http://[::1]x/", "http://[::1", "http://x[::1]/", "http://a:b:80/",
+    "http://exa%6dple.com/", "http://☃\u2028/", "http://example.com/\ud800",
+    "http://\ud800/", f"http://example.com/{'a' * MAXIMUM_URL_CHARACTERS}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_urls_are_taken_as_they_are(text: str) -> None:
+    """Only what HTTP cannot carry is rewritten: a signed URL keeps its signature."""
+    assert str(SourceUrl.parse(text)) == TAKEN[text]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_other_texts_are_malformed_requests(text: str) -> None:
+    """What is no URL of an original is the client's fault."""
+    with pytest.raises(MalformedRequestError):
+        SourceUrl.parse(text)
+
+
+def test_a_password_is_not_repeated() -> None:
+    """An error message ends in logs."""
+    with pytest.raises(MalformedRequestError) as caught:
+        SourceUrl.parse("http://user:secret@example.com/")
+    assert "secret" not in str(caught.value)
+
+
+@given(st.text() | st.text("htps:/@[]%.?#\\0a \t\u2028\ud800").map("http://".__add__))
+def test_any_text_is_taken_or_malformed(text: str) -> None:
+    """No text ends in another error, and what is taken reads the same again and is safe on the wire."""
+    try:
+        url = SourceUrl.parse(text)
+    except MalformedRequestError:
+        return
+    assert SourceUrl.parse(str(url)) == url
+    assert all(0x20 < ord(character) < 0x7F for character in url.netloc + url.target)
+
+
+@pytest.mark.parametrize(
+    ("location", "leads"),
+    [
+        (b"https://other.example/b", "https://other.example/b"),
+        (b"//other.example/b", "http://other.example/b"),
+        (b"/b?c", "http://example.com:8080/b?c"),
+        (b"b", "http://example.com:8080/a/b"),
+        ("/\N{SNOWMAN}".encode(), "http://example.com:8080/%E2%98%83"),
+    ],
+)
+def test_a_redirect_leads_on(location: bytes, leads: str) -> None:
+    """A relative reference counts from the URL that gave it (RFC 9110, 10.2.2)."""
+    assert str(SourceUrl.parse("http://example.com:8080/a/x?y").follow(location)) == leads
+
+
+@pytest.mark.parametrize(
+    ("location", "error"),
+    [
+        (b"file:///etc/passwd", SourceForbiddenError),
+        (b"ftp://example.com/a", SourceForbiddenError),
+        (b"gopher://example.com/", SourceForbiddenError),
+        (b"http://[::1", SourceFailedError),
+        (b"http://a:99999/", SourceFailedError),
+        (b"/a b", SourceFailedError),
+        (b"/\xff", SourceFailedError),
+        (b"http://user@example.com/", SourceFailedError),
+    ],
+)
+def test_a_redirect_to_elsewhere_is_refused(location: bytes, error: type[ImagedError]) -> None:
+    """Another scheme is forbidden; what is no URL is the source's failure, not the client's."""
+    with pytest.raises(error):
+        SourceUrl.parse("http://example.com/").follow(location)

@@ -1,0 +1,75 @@
+"""A test case that fetches from origins on loopback, with bounds that each test changes as it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from origin import Answer, Origin
+from twisted.internet import reactor, task
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import TestCase
+
+from imaged.core.activity import Activity
+from imaged.core.errors import ImagedError
+from imaged.pipeline.received import Received
+from imaged.pipeline.sources import Download, Sources
+
+
+class Fetching(TestCase):
+    """Fetches from an origin on loopback. Trial fails any test that leaves a socket, a call or a logged error."""
+
+    timeout = 30
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "original"
+
+    def setUp(self) -> None:
+        """Count from zero."""
+        self.activity: Activity[Download] = Activity(reactor.seconds)
+
+    def origin(self, *answers: Answer, **options: Any) -> Origin:
+        """Start an origin that ends with the test."""
+        origin = Origin(*answers, **options)
+        self.addCleanup(origin.port.stopListening)
+        return origin
+
+    def sources(self, **changes: Any) -> Sources:
+        """Make what is tested; each bound can be changed."""
+        settings: dict[str, Any] = {
+            "timeout_s": 10.0,
+            "maximum_bytes": 1 << 20,
+            "maximum_redirects": 5,
+            "allow_networks": [ip_network("127.0.0.1/32")],
+            "user_agent": "imaged/2",
+            "activity": self.activity,
+        }
+        return Sources(reactor, **{**settings, **changes})
+
+    def fetch(self, url: str, **changes: Any) -> Deferred[Received]:
+        """Fetch `url` with the bounds changed."""
+        return Deferred.fromCoroutine(self.sources(**changes).fetch(url, self.path))
+
+    async def refused(self, error: type[ImagedError], source: Answer | str, **changes: Any) -> str:
+        """Expect `error` exactly, and return its message."""
+        url = source if isinstance(source, str) else self.origin(source).url
+        with pytest.raises(ImagedError) as caught:
+            await self.fetch(url, **changes)
+        assert caught.type is error, caught.value
+        return str(caught.value)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait until it holds; the test's own timeout ends a wait without end."""
+    while not condition():
+        await task.deferLater(reactor, 0.005, lambda: None)
+
+
+async def expect_cancelled(fetching: Deferred[Received]) -> None:
+    """A cancelled fetch says so, and nothing else."""
+    with pytest.raises(CancelledError):
+        await fetching

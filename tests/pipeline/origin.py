@@ -1,0 +1,101 @@
+"""An origin that says exactly what a test tells it to, on a real loopback port of the real reactor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+Answer = Callable[["Asked"], None]
+
+
+def reply(data: bytes) -> Answer:
+    """Say `data` and close."""
+
+    def answer(asked: Asked) -> None:
+        asked.transport.write(data)
+        asked.transport.loseConnection()
+
+    return answer
+
+
+def ok(body: bytes, *headers: bytes) -> Answer:
+    """Give a complete 200."""
+    return reply(b"\r\n".join([b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *headers, b"", body]))
+
+
+def redirect(location: str, code: int = 302) -> Answer:
+    """Lead on to `location`."""
+    return reply(b"HTTP/1.1 %d Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (code, location.encode()))
+
+
+def hold(data: bytes) -> Answer:
+    """Say `data`, and nothing more."""
+    return lambda asked: asked.transport.write(data)
+
+
+def endless(head: bytes, again: bytes) -> Answer:
+    """Say `head`, then `again` for as long as somebody listens."""
+
+    def answer(asked: Asked) -> None:
+        class Source:
+            def resumeProducing(self) -> None:
+                asked.transport.write(again)
+
+            def stopProducing(self) -> None:
+                pass
+
+        asked.transport.write(head)
+        asked.transport.registerProducer(Source(), False)
+
+    return answer
+
+
+class Asked(Protocol):
+    """One connection to the origin."""
+
+    transport: Any
+    head = b""
+
+    def connectionMade(self) -> None:
+        """Have something to tell the end by."""
+        self.ended: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answer as soon as the request's head is complete."""
+        self.head += data
+        if self.head.endswith(b"\r\n\r\n"):
+            self.factory.origin.answer(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell whoever waits for it."""
+        self.ended.callback(None)
+
+
+class Origin:
+    """Gives `answers` to one request after the other, the last one again and again.
+
+    `heads` are the requests as they came, `asked` the connections they came by, `url` is where a picture would be.
+    """
+
+    def __init__(self, *answers: Answer, interface: str = "127.0.0.1", tls: Any = None) -> None:
+        self.heads: list[bytes] = []
+        self.asked: list[Asked] = []
+        self._answers = answers
+        factory = Factory.forProtocol(Asked)
+        factory.origin = self
+        net: Any = reactor
+        listen = net.listenTCP if tls is None else lambda *args, **options: net.listenSSL(*args, tls, **options)
+        self.port = listen(0, factory, interface=interface)
+        self.number = self.port.getHost().port
+        self.url = f"{'http' if tls is None else 'https'}://{interface}:{self.number}/a.jpg"
+
+    def answer(self, asked: Asked) -> None:
+        """Give the next answer."""
+        self.heads.append(asked.head)
+        self.asked.append(asked)
+        self._answers[min(len(self.heads), len(self._answers)) - 1](asked)

@@ -1,0 +1,159 @@
+"""Every way an origin can fail has its own error, and none repeats what the origin said."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from fetching import Fetching, expect_cancelled, until
+from origin import Asked, Origin, hold, ok, redirect, reply
+from twisted.internet import reactor, ssl
+
+from imaged.core.errors import NotFoundError, SourceFailedError, SourceTimeoutError, StoreError
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+class TestFailures(Fetching):
+    """What an origin does wrong has a name of its own."""
+
+    async def test_a_missing_original_is_not_found(self) -> None:
+        """404 and 410 are the client's 404."""
+        await self.refused(NotFoundError, reply(b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc"))
+        await self.refused(NotFoundError, reply(b"HTTP/1.1 410 Gone\r\n\r\n"))
+
+    async def test_other_answers_are_failures(self) -> None:
+        """The message names the status, and not what the origin said."""
+        for code in (100, 204, 206, 300, 304, 401, 403, 429, 500, 503):
+            said = b"HTTP/1.1 %d Whatever\r\nContent-Length: 6\r\n\r\nsecret" % code
+            message = await self.refused(SourceFailedError, reply(said))
+            assert "secret" not in message
+            assert code == 100 or str(code) in message
+
+    async def test_nobody_listening(self) -> None:
+        """A refused connection is the source's failure."""
+        origin = Origin(ok(b""))
+        await origin.port.stopListening()
+        assert "refuses" in await self.refused(SourceFailedError, origin.url)
+
+    async def test_no_such_host(self) -> None:
+        """So is a name without an address (RFC 6761 keeps .invalid free)."""
+        assert "does not resolve" in await self.refused(SourceFailedError, "http://nowhere.invalid/")
+
+    async def test_what_is_no_http(self) -> None:
+        """A broken answer is no answer."""
+        for said in (
+            b"",
+            b"\x89PNG\r\n\r\n",
+            b"SSH-2.0-OpenSSH\r\n",
+            b"HTTP/1.1 abc\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n",
+            HEAD + b"Content-Length: -1\r\n\r\n",
+            HEAD + b"Content-Length: abc\r\n\r\n",
+            HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            HEAD + b"Transfer-Encoding: unheard-of\r\n\r\nab",
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab",
+        ):
+            await self.refused(SourceFailedError, reply(said))
+
+    async def test_half_an_original_is_none(self) -> None:
+        """A body shorter than announced is not taken, in any framing."""
+        await self.refused(SourceFailedError, reply(HEAD + b"Content-Length: 9\r\n\r\nabc"))
+        await self.refused(SourceFailedError, reply(HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\nabc"))
+        await self.refused(SourceFailedError, ok(gzip.compress(bytes(9999))[:-9], b"Content-Encoding: gzip"))
+        await self.refused(SourceFailedError, ok(b"no gzip", b"Content-Encoding: gzip"))
+
+    async def test_a_reset_is_a_failure(self) -> None:
+        """Also where only the end of the connection ends the body."""
+
+        def reset(asked: Asked) -> None:
+            asked.transport.write(b"HTTP/1.0 200 OK\r\n\r\nabc")
+            reactor.callLater(0.05, asked.transport.abortConnection)
+
+        assert "broke off" in await self.refused(SourceFailedError, reset)
+        await self.refused(SourceFailedError, lambda asked: asked.transport.abortConnection())
+
+    async def test_an_unknown_coding_is_a_failure(self) -> None:
+        """Bytes that cannot be unpacked are not kept."""
+        assert "coding" in await self.refused(SourceFailedError, ok(b"abc", b"Content-Encoding: br"))
+
+    async def test_a_full_disk_is_not_the_sources_fault(self) -> None:
+        """A file that cannot be written is the store's error, before and while the bytes come."""
+        self.path = self.path / "no" / "folder"
+        await self.refused(StoreError, ok(b"abc"))
+        self.path = Path("/dev/full")
+        await self.refused(StoreError, ok(b"abc"))
+
+
+class TestTLS(Fetching):
+    """https is only as good as the check of the certificate."""
+
+    @pytest.fixture(autouse=True)
+    def _certificates(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Trust one certificate, for 127.0.0.1, as an operator's own authority would be trusted."""
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+        self.trusted = certificate("127.0.0.1")
+        (tmp_path / "trusted.pem").write_bytes(self.trusted.dumpPEM())
+
+    async def test_a_trusted_origin_is_fetched_from(self) -> None:
+        """The bytes come through TLS as they are, in one record or many."""
+        body = bytes(range(256)) * 2000
+        await self.fetch(self.origin(ok(body), tls=self.trusted.options()).url)
+        assert self.path.read_bytes() == body
+
+    async def test_a_self_signed_certificate_is_refused(self) -> None:
+        """Nobody vouches for it, so that nothing is asked."""
+        origin = self.origin(ok(b"abc"), tls=certificate("127.0.0.1").options())
+        assert "certificate" in await self.refused(SourceFailedError, origin.url)
+        assert origin.heads == []
+
+    async def test_another_hosts_certificate_is_refused(self) -> None:
+        """A certificate is good for the host it names."""
+        origin = self.origin(ok(b"abc"), tls=self.trusted.options())
+        url = origin.url.replace("127.0.0.1", "localhost")
+        everywhere = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+        assert "certificate" in await self.refused(SourceFailedError, url, allow_networks=everywhere)
+        assert origin.heads == []
+
+    async def test_no_tls_is_a_failure(self) -> None:
+        """An origin that speaks plain HTTP on that port has no answer for us."""
+        origin = self.origin(ok(b"abc"))
+        await self.refused(SourceFailedError, origin.url.replace("http:", "https:"))
+
+    async def test_silence_within_tls_is_a_timeout(self) -> None:
+        """The connection is dropped without waiting for the other side to agree."""
+        origin = self.origin(hold(HEAD), tls=self.trusted.options())
+        await self.refused(SourceTimeoutError, origin.url, timeout_s=0.3)
+        await origin.asked[0].ended
+
+    async def test_cancelling_drops_the_connection(self) -> None:
+        """As it does without TLS."""
+        origin = self.origin(hold(HEAD), tls=self.trusted.options())
+        fetching = self.fetch(origin.url)
+        await until(lambda: origin.heads)
+        fetching.cancel()
+        await expect_cancelled(fetching)
+        await origin.asked[0].ended
+
+
+def certificate(address: str) -> ssl.PrivateCertificate:
+    """Make a certificate for an IP address, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+    now = datetime.now(tz=UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return ssl.PrivateCertificate.loadPEM(signed.public_bytes(Encoding.PEM) + private)

@@ -1,0 +1,155 @@
+"""A connection goes to an address that was judged, or nowhere: shown without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionRefusedError, TimeoutError
+from twisted.internet.interfaces import IHostnameResolver
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from imaged.core.errors import SourceFailedError, SourceForbiddenError
+from imaged.pipeline.guard import GuardedEndpoint
+
+PUBLIC, OTHER, PUBLIC_IPV6 = "93.184.215.14", "1.1.1.1", "2606:4700:4700::1111"
+
+
+@implementer(IHostnameResolver)
+class Names:
+    """Gives `answers` to one question after the other, the last one again and again; None never answers."""
+
+    def __init__(self, *answers: Sequence[str] | None) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def resolveHostName(self, receiver: Any, host: str, port: int = 0, *_: object, **__: object) -> None:
+        """Answer at once."""
+        self.asked.append(host)
+        receiver.resolutionBegan(None)
+        answer = self.answers[min(len(self.asked), len(self.answers)) - 1]
+        if answer is None:
+            return
+        for address in answer:
+            kind = IPv6Address if ":" in address else IPv4Address
+            receiver.addressResolved(kind("TCP", address, port))
+        receiver.resolutionComplete()
+
+
+class Net:
+    """A reactor in memory, with names, and one endpoint that connects through it."""
+
+    def __init__(self, *answers: Sequence[str] | None, allow: Sequence[str] = ()) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        self.names = Names(*answers)
+        self.reactor.installNameResolver(self.names)
+        networks = [ip_network(network) for network in allow]
+        self.endpoint = GuardedEndpoint(self.reactor, "a_b.example", 80, 5.0, networks)
+
+    def connect(self) -> Deferred[Any]:
+        """Begin to connect."""
+        return self.endpoint.connect(Factory.forProtocol(Protocol))
+
+    def tried(self) -> list[str]:
+        """Return the addresses that a connection was begun to, within the next minute."""
+        self.reactor.pump([0.3] * 200)
+        return [client[0] for client in self.reactor.tcpClients]
+
+
+def failure(connecting: Deferred[Any]) -> BaseException:
+    """Return what it has failed with."""
+    failures: list[Failure] = []
+    connecting.addErrback(failures.append)
+    return failures[0].value
+
+
+def test_a_public_address_is_connected_to() -> None:
+    """The name is asked for as it is given, once."""
+    net = Net([PUBLIC])
+    net.connect()
+    assert net.tried() == [PUBLIC]
+    assert net.names.asked == ["a_b.example"]
+
+
+def test_all_public_addresses_are_tried_one_after_the_other() -> None:
+    """A host that is half down is still reached (RFC 8305)."""
+    net = Net([PUBLIC_IPV6, PUBLIC, OTHER])
+    net.connect()
+    assert net.tried() == [PUBLIC_IPV6, PUBLIC, OTHER]
+
+
+def test_private_addresses_are_left_out() -> None:
+    """A name with both kinds leads to the public ones alone."""
+    net = Net(["10.0.0.1", PUBLIC, "::1", OTHER, "fe80::1"])
+    net.connect()
+    assert net.tried() == [PUBLIC, OTHER]
+
+
+def test_private_addresses_alone_are_forbidden() -> None:
+    """The error names the host and the range."""
+    net = Net(["10.0.0.1", "::1"])
+    error = failure(net.connect())
+    assert isinstance(error, SourceForbiddenError)
+    assert "a_b.example" in str(error)
+    assert "private 10.0.0.0/8" in str(error)
+    assert net.tried() == []
+
+
+def test_a_network_of_the_operator_is_connected_to() -> None:
+    """And no other."""
+    net = Net(["10.1.2.3", "10.2.0.1"], allow=["10.1.0.0/16"])
+    net.connect()
+    assert net.tried() == ["10.1.2.3"]
+
+
+def test_a_name_that_changes_its_mind_leads_nowhere_else() -> None:
+    """The answer that was judged is the one that is connected to (DNS rebinding)."""
+    net = Net([PUBLIC], ["127.0.0.1"])
+    net.connect()
+    assert net.tried() == [PUBLIC]
+    assert len(net.names.asked) == 1
+    assert isinstance(failure(net.connect()), SourceForbiddenError)
+    assert net.tried() == [PUBLIC]
+
+
+def test_the_last_look_is_at_the_moment_of_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even an address that slipped through the first judgement is not connected to."""
+    net = Net(["127.0.0.1"])
+    monkeypatch.setattr(net.endpoint, "_refusal", iter([None, SourceForbiddenError("late")]).__next__)
+    monkeypatch.setattr(net.endpoint, "_refusal", lambda _, once=net.endpoint._refusal: once())
+    connecting = net.connect()
+    assert net.tried() == []
+    assert str(failure(connecting)) == "late"
+
+
+def test_a_name_without_an_address_fails() -> None:
+    """That is the source's failure."""
+    assert isinstance(failure(Net([]).connect()), SourceFailedError)
+
+
+def test_the_last_failure_is_told() -> None:
+    """When no address takes the connection, the endpoint says why."""
+    net = Net([PUBLIC])
+    connecting = net.connect()
+    factory = net.reactor.tcpClients[0][2]
+    factory.clientConnectionFailed(net.reactor.connectors[0], Failure(ConnectionRefusedError()))
+    net.tried()
+    assert isinstance(failure(connecting), ConnectionRefusedError)
+
+
+@pytest.mark.parametrize("answer", [None, [PUBLIC]])
+def test_cancelling_leaves_nothing(answer: Sequence[str] | None) -> None:
+    """Neither while the name is asked for nor while a connection is begun."""
+    net = Net(answer)
+    connecting = net.connect()
+    connecting.cancel()
+    assert isinstance(failure(connecting), CancelledError | Exception)
+    assert all(connector.stoppedConnecting or connector._disconnected for connector in net.reactor.connectors)
+    assert net.reactor.getDelayedCalls() == []

@@ -1,0 +1,240 @@
+"""Originals are fetched within the operator's bounds from origins that behave, and from those that do not."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import tracemalloc
+from pathlib import Path
+
+from fetching import Fetching, expect_cancelled, until
+from origin import Asked, endless, hold, ok, redirect, reply
+from twisted.internet import reactor, task
+
+from imaged.core.errors import (
+    MalformedRequestError,
+    SourceFailedError,
+    SourceForbiddenError,
+    SourceTimeoutError,
+    TooLargeError,
+)
+from imaged.pipeline.received import Received
+from imaged.pipeline.sources import Download
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+class TestFetch(Fetching):
+    """What comes from an origin that behaves."""
+
+    async def test_an_original_is_written_and_hashed(self) -> None:
+        """The file holds the bytes of the body, and the digests are theirs."""
+        body = os.urandom(300_000)
+        received = await self.fetch(self.origin(ok(body)).url)
+        assert self.path.read_bytes() == body
+        digests = hashlib.md5(body).hexdigest(), hashlib.sha256(body).hexdigest()
+        assert received == Received(self.path, len(body), *digests)
+
+    async def test_the_request_is_plain(self) -> None:
+        """The target goes out as it is, with who asks and for what, and nothing else."""
+        origin = self.origin(ok(b"x"))
+        await self.fetch(f"http://127.0.0.1:{origin.number}//a.jpg?b=%2F#c")
+        line, *headers = origin.heads[0].decode().strip().split("\r\n")
+        assert line == "GET //a.jpg?b=%2F HTTP/1.1"
+        assert sorted(headers) == [
+            "Accept-Encoding: identity",
+            "Accept: image/*",
+            "Connection: close",
+            f"Host: 127.0.0.1:{origin.number}",
+            "User-Agent: imaged/2",
+        ]
+
+    async def test_an_empty_original_is_one(self) -> None:
+        """No bytes are a complete body; that they are no picture is found elsewhere."""
+        assert (await self.fetch(self.origin(ok(b"")).url)).size_bytes == 0
+
+    async def test_chunked(self) -> None:
+        """A body may come in chunks."""
+        origin = self.origin(reply(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"))
+        await self.fetch(origin.url)
+        assert self.path.read_bytes() == b"abcde"
+
+    async def test_a_body_may_end_with_the_connection(self) -> None:
+        """An origin that speaks HTTP/1.0 ends a body by closing."""
+        await self.fetch(self.origin(reply(b"HTTP/1.0 200 OK\r\n\r\nabc")).url)
+        assert self.path.read_bytes() == b"abc"
+
+    async def test_gzip_that_was_not_asked_for_is_unpacked(self) -> None:
+        """Some stores pack whatever they are asked: the original is what they packed."""
+        body = os.urandom(100_000) + bytes(200_000)
+        received = await self.fetch(self.origin(ok(gzip.compress(body), b"Content-Encoding: gzip")).url)
+        assert self.path.read_bytes() == body
+        assert received.size_bytes == len(body)
+
+    async def test_bytes_past_the_content_length_do_not_count(self) -> None:
+        """The body ends where the origin said that it would."""
+        await self.fetch(self.origin(reply(HEAD + b"Content-Length: 3\r\n\r\nabcdef")).url)
+        assert self.path.read_bytes() == b"abc"
+
+    async def test_what_is_in_flight_is_shown(self) -> None:
+        """The status page sees the URL and the bytes so far, and the count afterwards."""
+        origin = self.origin(hold(HEAD + b"Content-Length: 9\r\n\r\nabc"))
+        fetching = self.fetch(origin.url)
+        await until(lambda: any(each.item.bytes for each in self.activity.running()))
+        assert [each.item for each in self.activity.running()] == [Download(origin.url, 3)]
+        fetching.cancel()
+        await expect_cancelled(fetching)
+        assert (self.activity.current, self.activity.total, self.activity.failed) == (0, 1, 1)
+
+
+class TestRedirects(Fetching):
+    """Each hop is guarded as the first."""
+
+    async def test_redirects_are_followed_up_to_the_bound(self) -> None:
+        """As many as the operator says, by every status that redirects."""
+        hops = [redirect("/b", code) for code in (301, 302, 303, 307, 308)]
+        await self.fetch(self.origin(*hops, ok(b"abc")).url, maximum_redirects=5)
+        assert self.path.read_bytes() == b"abc"
+
+    async def test_one_redirect_more_fails(self) -> None:
+        """A loop ends."""
+        origin = self.origin(redirect("/b"))
+        message = await self.refused(SourceFailedError, origin.url, maximum_redirects=2)
+        assert "more than 2 times" in message
+        assert len(origin.heads) == 3
+
+    async def test_a_redirect_into_a_private_network_is_forbidden(self) -> None:
+        """The first hop being allowed opens nothing for the second."""
+        inside = self.origin(ok(b"secret"), interface="127.0.0.2")
+        message = await self.refused(SourceForbiddenError, redirect(inside.url))
+        assert "127.0.0.2" in message
+        assert "loopback 127.0.0.0/8" in message
+        assert inside.heads == []
+
+    async def test_a_redirect_to_a_file_is_forbidden(self) -> None:
+        """Only http and https are fetched."""
+        assert "file" in await self.refused(SourceForbiddenError, redirect("file:///etc/passwd"))
+        await self.refused(SourceForbiddenError, redirect("ftp://127.0.0.1/a"))
+
+    async def test_a_redirect_to_nowhere_fails(self) -> None:
+        """A redirect has to say where to go, once."""
+        await self.refused(SourceFailedError, reply(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"))
+        await self.refused(SourceFailedError, redirect(""))
+        await self.refused(SourceFailedError, redirect("http://[::1"))
+        await self.refused(SourceFailedError, redirect("/b\r\nLocation: /c"))
+
+
+class TestGuard(Fetching):
+    """Loopback is refused unless it is named, however it is written."""
+
+    async def test_loopback_is_forbidden_by_default(self) -> None:
+        """The message names the host, the range and the setting, and nothing was asked."""
+        origin = self.origin(ok(b"secret"))
+        port = origin.number
+        for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]"):
+            message = await self.refused(SourceForbiddenError, f"http://{host}:{port}/", allow_networks=[])
+            assert host.strip("[]").replace("::ffff:127.0.0.1", "::ffff:7f00:1") in message
+            assert "loopback" in message
+            assert "sources.allow_networks" in message
+        assert origin.heads == []
+
+    async def test_other_private_addresses_are_forbidden(self) -> None:
+        """So is what a cloud gives its machines."""
+        for host in ("169.254.169.254", "10.0.0.1", "[::1]", "[fd00:ec2::254]", "0.0.0.0", "[::]"):
+            await self.refused(SourceForbiddenError, f"http://{host}/")
+            await self.refused(SourceForbiddenError, f"https://{host}/")
+
+    async def test_malformed_urls_are_the_clients_fault(self) -> None:
+        """They are neither fetched nor counted."""
+        await self.refused(MalformedRequestError, "http://user:secret@127.0.0.1/")
+        assert self.activity.total == 0
+
+
+class TestBounds(Fetching):
+    """Neither time nor bytes without end."""
+
+    async def test_an_announced_size_is_refused_at_once(self) -> None:
+        """Nothing is read of a body that says that it is too large."""
+        origin = self.origin(hold(HEAD + b"Content-Length: 9\r\n\r\n"))
+        assert "8 bytes" in await self.refused(TooLargeError, origin.url, maximum_bytes=8)
+        await origin.asked[0].ended
+
+    async def test_exactly_the_maximum_is_taken(self) -> None:
+        """The bound belongs to what is allowed."""
+        assert (await self.fetch(self.origin(ok(b"12345678")).url, maximum_bytes=8)).size_bytes == 8
+        await self.refused(TooLargeError, ok(b"123456789"), maximum_bytes=8)
+
+    async def test_an_endless_body_is_cut_off_and_costs_no_memory(self) -> None:
+        """The connection is dropped as soon as there is too much."""
+        origin = self.origin(endless(HEAD + b"\r\n", bytes(1 << 16)))
+        tracemalloc.start()
+        try:
+            await self.refused(TooLargeError, origin.url, maximum_bytes=1 << 25)
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        await origin.asked[0].ended
+        assert peak_bytes < 1 << 22
+        assert self.path.stat().st_size <= 1 << 25
+
+    async def test_a_decompression_bomb_is_cut_off_and_costs_no_memory(self) -> None:
+        """The unpacked bytes are what counts."""
+        bomb = ok(gzip.compress(bytes(1 << 26)), b"Content-Encoding: gzip")
+        tracemalloc.start()
+        try:
+            await self.refused(TooLargeError, bomb)
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak_bytes < 1 << 21
+
+    async def test_endless_headers_are_cut_off(self) -> None:
+        """An origin cannot fill the memory before its answer begins."""
+        for head in (HEAD, b""):
+            again = b"X-Again: %s\r\n" % bytes(64).hex().encode() if head else b"HTTP/1.1 103 Early\r\n\r\n"
+            assert "headers" in await self.refused(SourceFailedError, endless(head, again * 100))
+
+    async def test_silence_is_a_timeout(self) -> None:
+        """Nothing said, half a head, or half a body."""
+        for said in (b"", b"HTTP/1.1 200", HEAD + b"Content-Length: 9\r\n\r\nabc"):
+            origin = self.origin(hold(said))
+            message = await self.refused(SourceTimeoutError, origin.url, timeout_s=0.1)
+            assert "127.0.0.1 took longer than 0.1 seconds" in message
+            await origin.asked[0].ended
+
+    async def test_a_drip_is_a_timeout(self) -> None:
+        """The bound is that of the whole fetch, not of a pause; redirects count as well."""
+
+        def drip(asked: Asked) -> None:
+            asked.transport.write(HEAD + b"Content-Length: 999999\r\n\r\n")
+            dripping = task.LoopingCall(asked.transport.write, b".")
+            dripping.start(0.02)
+            asked.ended.addCallback(lambda _: dripping.stop())
+
+        origin = self.origin(drip)
+        started_s = reactor.seconds()
+        await self.refused(SourceTimeoutError, origin.url, timeout_s=0.3)
+        assert 0.25 < reactor.seconds() - started_s < 2
+
+    async def test_slow_redirects_are_a_timeout(self) -> None:
+        """Hops share the one bound."""
+
+        def slowly(asked: Asked) -> None:
+            later = reactor.callLater(0.1, redirect("/b"), asked)
+            asked.ended.addCallback(lambda _: later.active() and later.cancel())
+
+        origin = self.origin(slowly)
+        await self.refused(SourceTimeoutError, origin.url, timeout_s=0.35, maximum_redirects=20)
+        assert 2 <= len(origin.heads) <= 4
+
+    async def test_cancelling_drops_the_connection_and_closes_the_file(self) -> None:
+        """Whoever asked may leave at any time."""
+        for said in (b"", b"HTTP/1.1 200", HEAD + b"Content-Length: 9\r\n\r\nabc"):
+            origin = self.origin(hold(said))
+            fetching = self.fetch(origin.url)
+            await until(lambda origin=origin: origin.heads)
+            fetching.cancel()
+            await expect_cancelled(fetching)
+            await origin.asked[0].ended
+            assert not any(os.path.realpath(each) == str(self.path) for each in Path("/proc/self/fd").iterdir())

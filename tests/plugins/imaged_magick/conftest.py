@@ -1,0 +1,96 @@
+"""A processor, and a way to see what it makes of a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+from PIL import Image
+
+import imaged_magick
+from imaged.api import Host, ImageFacts, Processor, RenderJob, RenderTarget
+from imaged.core.outputs import parse
+
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "images"
+"""Real pictures, where a checkout has them beside it."""
+
+
+class BareHost:
+    """As much of a host as the plugin asks for."""
+
+    def options(self, model: type[imaged_magick.Options]) -> imaged_magick.Options:
+        """Return the defaults."""
+        return model()
+
+
+@pytest.fixture(scope="session")
+def processor() -> Processor:
+    """Return the processor as the daemon would get it."""
+    processor = imaged_magick.imaged_processor(cast("Host", BareHost()))
+    assert processor is not None
+    return processor
+
+
+@pytest.fixture
+def identify(processor: Processor, tmp_path: Path) -> Callable[[bytes], ImageFacts]:
+    """Return a function that identifies bytes."""
+
+    def identify(body: bytes) -> ImageFacts:
+        source = tmp_path / "original"
+        source.write_bytes(body)
+        return processor.identify(source)
+
+    return identify
+
+
+@pytest.fixture
+def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
+    """Return a function that renders outputs, by their names, of a picture."""
+
+    def render(
+        body: bytes,
+        *names: str,
+        quality: int = 75,
+        background: str = "#ffffff",
+        timeout_s: float = 30,
+        maximum_pixels: int = 50_000_000,
+    ) -> list[bytes]:
+        source = tmp_path / "original"
+        source.write_bytes(body)
+        facts = processor.identify(source)
+        outputs = [parse(name) for name in names]
+        targets = tuple(RenderTarget(output, output.quality or quality, background) for output in outputs)
+        rendered = list(processor.render(RenderJob(source, facts, targets, timeout_s, maximum_pixels)))
+        by_name = {str(each.output): each.body for each in rendered}
+        assert len(rendered) == len(names)
+        return [by_name[name] for name in names]
+
+    return render
+
+
+@pytest.fixture
+def shared() -> Callable[[str], bytes]:
+    """Return a function that reads a real picture, and skips the test where there is none."""
+
+    def shared(name: str) -> bytes:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"needs {name} in a folder of real pictures beside the checkout")
+        return path.read_bytes()
+
+    return shared
+
+
+@pytest.fixture
+def opened() -> Callable[[bytes], Image.Image]:
+    """Return a function that decodes bytes with Pillow."""
+
+    def opened(body: bytes) -> Image.Image:
+        image = Image.open(io.BytesIO(body))
+        image.load()
+        return image
+
+    return opened

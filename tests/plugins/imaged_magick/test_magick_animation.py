@@ -1,0 +1,165 @@
+"""Animations: every frame as a viewer sees it, at its time, as often as the file says."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from PIL import Image
+
+from imaged.api import TooLargeError
+from imaged.testing.pictures import make_gif, make_webp
+
+Render = Callable[..., list[bytes]]
+Opened = Callable[[bytes], Image.Image]
+RED, GREEN, BLUE, CLEAR = (255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255), (0, 0, 0, 0)
+
+
+def frames(body: bytes) -> list[Image.Image]:
+    """Return each frame as Pillow shows it."""
+    image = Image.open(io.BytesIO(body))
+    shown = []
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        shown.append(image.convert("RGBA"))
+    return shown
+
+
+def durations(body: bytes) -> list[int]:
+    """Return each frame's duration in milliseconds."""
+    image = Image.open(io.BytesIO(body))
+    told = []
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        image.load()
+        told.append(image.info["duration"])
+    return told
+
+
+def first_pixels(body: bytes) -> list[object]:
+    """Return the top left pixel of each frame."""
+    return [frame.getpixel((1, 1)) for frame in frames(body)]
+
+
+@pytest.mark.parametrize("original", [make_gif(4, duration_ms=70), make_webp(4, durations_ms=[70])])
+@pytest.mark.parametrize("name", ["w24.gif", "x40.gif", "full_size.gif", "w24.webp", "full_size.webp"])
+def test_all_frames_are_kept(render: Render, original: bytes, name: str) -> None:
+    """An animation stays one, from GIF and WebP to GIF and WebP, with its frames in their order and time."""
+    (body,) = render(original, name)
+    assert durations(body) == [70, 70, 70, 70]
+    seen = [tuple(255 * (part > 127) for part in pixel) for pixel in first_pixels(body)]  # type: ignore[attr-defined]
+    assert seen == [RED, GREEN, BLUE, (255, 255, 255, 255)]
+
+
+def test_stills_show_the_first_frame(render: Render, opened: Opened) -> None:
+    """A format without animation shows the first frame, also beside targets that have one."""
+    for original in (make_gif(3), make_webp(3)):
+        jpg, gif, png = render(original, "w24.jpg", "w24.gif", "w24.png")
+        assert len(frames(gif)) == 3
+        assert opened(jpg).getpixel((2, 2)) == pytest.approx(RED[:3], abs=8)
+        assert opened(png).convert("RGBA").getpixel((2, 2)) == RED
+
+
+@pytest.mark.parametrize(("repeats", "gif_loop", "webp_loop"), [(0, 0, 0), (2, 2, 3), (None, None, 1)])
+def test_plays_are_kept_from_gif(
+    render: Render, opened: Opened, repeats: int | None, gif_loop: int | None, webp_loop: int
+) -> None:
+    """GIF counts repeats and WebP plays; what a viewer sees is the same."""
+    gif, webp = render(make_gif(3, repeats=repeats), "w24.gif", "w24.webp")
+    assert opened(gif).info.get("loop") == gif_loop
+    assert opened(webp).info["loop"] == webp_loop
+
+
+@pytest.mark.parametrize(("plays", "gif_loop"), [(0, 0), (1, None), (5, 4)])
+def test_plays_are_kept_from_webp(render: Render, opened: Opened, plays: int, gif_loop: int | None) -> None:
+    """A WebP that plays once becomes a GIF without a loop."""
+    gif, webp = render(make_webp(3, plays=plays), "w24.gif", "w24.webp")
+    assert opened(gif).info.get("loop") == gif_loop
+    assert opened(webp).info["loop"] == plays
+
+
+def test_durations_are_rounded_without_drift(render: Render) -> None:
+    """WebP keeps milliseconds; GIF knows hundredths, and its rounding errors do not add up."""
+    webp, gif = render(make_webp(4, durations_ms=[33, 33, 34, 25]), "w24.webp", "w24.gif")
+    assert durations(webp) == [33, 33, 34, 25]
+    assert sum(durations(gif)) == pytest.approx(125, abs=5)
+
+
+def patched_gif(disposal: int) -> bytes:
+    """Return a red canvas, then a green patch with a disposal, then a blue dot elsewhere."""
+    pictures = [Image.new("P", (40, 40), 0), Image.new("P", (10, 10), 1), Image.new("P", (4, 4), 2)]
+    places = [(0, 0), (0, 0), (30, 30)]
+    body = b"GIF89a" + b"\x28\x00\x28\x00\xf1\x00\x00" + bytes((255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0))
+    for number, (picture, (left, top)) in enumerate(zip(pictures, places, strict=True)):
+        method = disposal if number == 1 else 1
+        body += b"\x21\xf9\x04" + bytes([method << 2]) + b"\x0a\x00\x00\x00\x2c"
+        body += b"".join(value.to_bytes(2, "little") for value in (left, top, *picture.size)) + b"\x00\x07"
+        codes = b"".join(b"\x80" + picture.tobytes()[at : at + 100] for at in range(0, len(picture.tobytes()), 100))
+        codes += b"\x81"
+        for at in range(0, len(codes), 255):
+            block = codes[at : at + 255]
+            body += bytes([len(block)]) + block
+        body += b"\x00"
+    return body + b"\x3b"
+
+
+@pytest.mark.parametrize(("disposal", "after"), [(0, GREEN), (1, GREEN), (2, CLEAR), (3, RED)])
+@pytest.mark.parametrize("name", ["full_size.gif", "full_size.webp"])
+def test_disposal_is_obeyed(render: Render, disposal: int, after: object, name: str) -> None:
+    """What a frame leaves behind is kept, cleared or brought back, as it asks."""
+    one, two, three = (frame for frame in frames(render(patched_gif(disposal), name, quality=100)[0]))
+    assert [rounded(one, 5, 5), rounded(two, 5, 5), rounded(three, 5, 5)] == [RED, GREEN, after]
+    assert [rounded(two, 20, 20), rounded(three, 20, 20), rounded(three, 32, 32)] == [RED, RED, BLUE]
+
+
+def rounded(frame: Image.Image, x: int, y: int) -> tuple[int, ...]:
+    """Return a pixel with each part at its nearest end, black where it is transparent."""
+    pixel = frame.getpixel((x, y))
+    assert isinstance(pixel, tuple)
+    return tuple(255 * (part > 127) for part in pixel) if pixel[3] else CLEAR
+
+
+def test_webp_frames_may_replace_what_lies_below(render: Render) -> None:
+    """A frame that does not blend brings its transparency with it."""
+    image = Image.new("RGBA", (32, 32), RED)
+    clear = Image.new("RGBA", (32, 32), CLEAR)
+    clear.paste(GREEN, (0, 0, 8, 8))
+    file = io.BytesIO()
+    image.save(file, "WEBP", save_all=True, append_images=[clear], lossless=True, duration=50)
+    shown = frames(render(file.getvalue(), "full_size.gif")[0])
+    assert [rounded(shown[1], 2, 2), rounded(shown[1], 20, 20)] == [GREEN, CLEAR]
+
+
+def test_every_frame_counts(render: Render) -> None:
+    """All frames together must stay within the bound, of the original and of each output; a still takes one."""
+    gif = make_gif(5)
+    pixels = 48 * 32 * 5
+    with pytest.raises(TooLargeError):
+        render(gif, "w24.gif", maximum_pixels=pixels - 1)
+    assert len(render(gif, "full_size.gif", maximum_pixels=5 * 4096)) == 1
+    with pytest.raises(TooLargeError):
+        render(gif, "x100.gif", maximum_pixels=49_999)
+    assert len(render(gif, "w24.jpg", maximum_pixels=48 * 32)) == 1
+
+
+def test_frames_larger_than_the_canvas_count_too(render: Render) -> None:
+    """A GIF whose later frames are larger than its canvas costs what they cost."""
+    gif = bytearray(make_gif(2))
+    at = gif.rindex(b"\x2c\x00\x00\x00\x00\x30")
+    gif[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(TooLargeError):
+        render(bytes(gif), "w24.webp")
+
+
+def test_unchanged_areas_are_not_stored_again(render: Render) -> None:
+    """A GIF's frames hold what changed since the one before."""
+    noise = Image.effect_noise((200, 200), 80).convert("P")
+    still, moving = io.BytesIO(), io.BytesIO()
+    other = noise.copy()
+    other.paste(0, (0, 0, 5, 5))
+    noise.save(still, "GIF")
+    noise.save(moving, "GIF", save_all=True, append_images=[other, noise, other], duration=50)
+    (one,) = render(still.getvalue(), "full_size.gif")
+    (four,) = render(moving.getvalue(), "full_size.gif")
+    assert len(four) < 1.5 * len(one)

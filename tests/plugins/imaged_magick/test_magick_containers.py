@@ -1,0 +1,178 @@
+"""Containers tell their frames without a pixel being decoded, and never cost more than they are worth."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imaged.api import ImagedError, NotAPictureError, Size, TooLargeError
+from imaged.testing.pictures import make_exif, make_gif, make_jpeg, make_png, make_webp
+from imaged_magick.gif import read_gif
+from imaged_magick.sequence import Disposal, Sequence
+from imaged_magick.stills import read_jpeg, read_orientation, read_png
+from imaged_magick.webp import read_webp, set_plays
+
+
+def test_gif_tells_its_timing() -> None:
+    """Frames have their duration; the loop block counts repeats, so that one play more is seen."""
+    sequence = read_gif(make_gif(3, duration_ms=70, repeats=2))
+    assert [frame.duration_ms for frame in sequence.frames] == [70, 70, 70]
+    assert sequence.plays == 3
+
+
+@pytest.mark.parametrize(("repeats", "plays"), [(None, 1), (0, 0), (1, 2), (65535, 65536)])
+def test_gif_plays(repeats: int | None, plays: int) -> None:
+    """Without a loop block a GIF plays once, with 0 for ever."""
+    assert read_gif(make_gif(2, repeats=repeats)).plays == plays
+
+
+def test_gif_frames_are_files_of_their_own() -> None:
+    """Each frame of a GIF is written as a still GIF of one frame."""
+    for frame in read_gif(make_gif(3)).frames:
+        assert len(read_gif(frame.still()).frames) == 1
+
+
+def test_gif_without_trailer_is_whole() -> None:
+    """Browsers show a GIF whose trailer is missing, and so do we."""
+    assert len(read_gif(make_gif(2)[:-1]).frames) == 2
+
+
+def test_gif_grows_to_its_first_frame() -> None:
+    """A logical screen of no size, or too small a one, grows to hold the first frame, as in browsers."""
+    gif = make_gif()
+    assert read_gif(gif[:6] + bytes(4) + gif[10:]).canvas == Size(48, 32)
+
+
+def test_thousands_of_frames_are_counted_quickly() -> None:
+    """A GIF of ten thousand frames is counted in far less than a second."""
+    gif = make_gif(2)
+    frame = gif[gif.rindex(b"\x21\xf9") : -1]
+    began_s = time.perf_counter()
+    assert len(read_gif(gif[:-1] + 10_000 * frame).frames) == 10_002
+    assert time.perf_counter() - began_s < 1
+
+
+@pytest.mark.parametrize("frame", [b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"])
+def test_too_many_frames_are_not_counted(frame: bytes) -> None:
+    """Past a hundred thousand frames counting stops."""
+    with pytest.raises(TooLargeError):
+        read_gif(make_gif()[:-1] + 100_001 * frame)
+
+
+def test_tiny_blocks_are_not_walked_for_ever() -> None:
+    """A GIF of millions of one-byte blocks is given up."""
+    with pytest.raises(TooLargeError):
+        read_gif(make_gif()[:-1] + b"\x21\xfe" + 3_000_000 * b"\x01x" + b"\x00\x3b")
+
+
+def test_a_frame_without_pixels_is_broken() -> None:
+    """A frame of zero width is no picture."""
+    gif = bytearray(make_gif())
+    at = gif.rindex(b"\x2c\x00\x00\x00\x00\x30")
+    gif[at + 5 : at + 7] = b"\x00\x00"
+    with pytest.raises(NotAPictureError):
+        read_gif(bytes(gif))
+
+
+def test_webp_tells_its_timing() -> None:
+    """Frames of an animated WebP have their duration, and the file its number of plays."""
+    sequence, exif = read_webp(make_webp(3, durations_ms=[10, 25, 70], plays=4))
+    assert [frame.duration_ms for frame in sequence.frames] == [10, 25, 70]
+    assert (sequence.plays, sequence.canvas, exif) == (4, Size(48, 32), b"")
+
+
+def test_webp_still_is_one_frame() -> None:
+    """A still WebP is a sequence of one frame that fills the canvas, and is passed on as it is."""
+    webp = make_webp()
+    sequence, _ = read_webp(webp)
+    assert [frame.still() for frame in sequence.frames] == [webp]
+
+
+def test_webp_frames_are_files_of_their_own() -> None:
+    """Each frame of a WebP is written as a still WebP of its size."""
+    sequence, _ = read_webp(make_webp(2))
+    for frame in sequence.frames:
+        assert read_webp(frame.still())[0].canvas == frame.size
+
+
+def test_webp_plays_can_be_set() -> None:
+    """The number of plays is written into an animation, and a still is left alone."""
+    assert read_webp(set_plays(make_webp(2), 7))[0].plays == 7
+    assert set_plays(make_webp(), 7) == make_webp()
+
+
+def test_webp_frame_outside_of_the_canvas_is_broken() -> None:
+    """A frame that does not lie on the canvas is refused before it is decoded."""
+    webp = bytearray(make_webp(2))
+    at = webp.index(b"ANMF") + 8
+    webp[at] = 200
+    with pytest.raises(NotAPictureError):
+        read_webp(bytes(webp))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("prefix", [b"", b"Exif\x00\x00"])
+def test_orientation_is_read(orientation: int, prefix: bytes) -> None:
+    """All eight orientations are read, with JPEG's prefix and without."""
+    assert read_orientation(prefix + make_exif(orientation)) == orientation
+
+
+def test_little_endian_orientation_is_read() -> None:
+    """EXIF comes in both byte orders."""
+    assert read_orientation(b"II*\x00\x08\x00\x00\x00" + struct.pack("<HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)) == 6
+
+
+@given(st.binary(max_size=64))
+def test_any_exif_is_an_orientation(exif: bytes) -> None:
+    """Whatever the block holds, the answer is one of the eight."""
+    assert 1 <= read_orientation(b"II*\x00" + exif) <= 8
+
+
+def test_jpeg_without_end_is_cut_short() -> None:
+    """A JPEG that lacks its end-of-image marker is refused, not filled with grey; bytes after it are let pass."""
+    assert read_jpeg(make_jpeg() + b"more") == b""
+    with pytest.raises(NotAPictureError, match="cut short"):
+        read_jpeg(make_jpeg()[:-2])
+
+
+def test_png_without_end_is_cut_short() -> None:
+    """A PNG that lacks its last chunk is refused; bytes after it are let pass."""
+    assert read_png(make_png(orientation=3) + b"more") == make_exif(3)
+    with pytest.raises(NotAPictureError, match="cut short"):
+        read_png(make_png()[:-12])
+
+
+READERS: list[tuple[Callable[[bytes], object], bytes]] = [
+    (read_gif, make_gif(3)),
+    (read_webp, make_webp(3)),
+    (read_jpeg, make_jpeg(6)),
+    (read_png, make_png(orientation=6)),
+]
+
+
+@pytest.mark.parametrize(("read", "body"), READERS)
+@given(data=st.data())
+def test_damage_is_told_as_our_errors(read: Callable[[bytes], object], body: bytes, data: st.DataObject) -> None:
+    """A damaged container is read or refused, and nothing but our own errors is raised."""
+    damaged = bytearray(body)
+    for at in data.draw(st.lists(st.integers(8, len(body) - 1), max_size=4)):
+        damaged[at] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ImagedError):
+        read(bytes(damaged[: data.draw(st.integers(8, len(body)))]))
+
+
+def test_disposals_are_told_apart() -> None:
+    """Each of GIF's disposal methods is known, and what is unknown keeps the frame."""
+    gif = bytearray(make_gif(1))
+    at = gif.rindex(b"\x21\xf9") + 3
+    expected = {0: Disposal.KEEP, 1: Disposal.KEEP, 2: Disposal.CLEAR, 3: Disposal.RESTORE, 7: Disposal.KEEP}
+    for method, disposal in expected.items():
+        gif[at] = method << 2
+        sequence: Sequence = read_gif(bytes(gif))
+        assert sequence.frames[0].disposal is disposal
