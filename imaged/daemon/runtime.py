@@ -23,6 +23,7 @@ from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.originals import Originals
+from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.produce import Produce
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.render_pool import RenderPool
@@ -36,18 +37,11 @@ from imaged.store.local import LocalStore
 
 @dataclass(frozen=True, repr=False)
 class Runtime:
-    """What a request works with. Its parts know each other and nothing of other generations."""
+    """The pipeline that requests work with, and what has to be closed when the last of them has ended."""
 
-    settings: Settings
     loaded_at: datetime
     plugins: registry.Plugins
-    store: LocalStore
-    originals: Originals
-    acquire: Acquire
-    produce: Produce
-    remote: Remote
-    pool: RenderPool
-    metrics: Metrics
+    pipeline: Pipeline
     tasks: Tasks
     render_threads: Threads
 
@@ -66,7 +60,13 @@ def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, 
 
 
 def build(
-    loaded: Loaded, reactor: Any, threads: Threads, promises: Promises, counters: Counters, now: datetime
+    loaded: Loaded,
+    reactor: Any,
+    threads: Threads,
+    promises: Promises,
+    counters: Counters,
+    version: str,
+    now: datetime,
 ) -> Runtime:
     """Build a generation. Raises ConfigurationError with every fault, and then nothing stays built."""
     settings = loaded.settings
@@ -87,37 +87,28 @@ def build(
         maximum_bytes=settings.sources.maximum_bytes,
         maximum_redirects=settings.sources.maximum_redirects,
         allow_networks=settings.sources.allow_networks,
+        user_agent=f"imaged/{version}",
         activity=counters.downloads,
     )
-    return Runtime(
+    acquire = Acquire(
+        store, originals, sources, settings.sources.maximum_bytes, threads.run, tasks, metrics, reactor.seconds
+    )
+    produce = Produce(
+        reactor=reactor,
         settings=settings,
-        loaded_at=now,
-        plugins=plugins,
         store=store,
         originals=originals,
-        acquire=Acquire(
-            store, originals, sources, settings.sources.maximum_bytes, threads.run, tasks, metrics, reactor.seconds
-        ),
-        produce=Produce(
-            reactor=reactor,
-            settings=settings,
-            store=store,
-            originals=originals,
-            remote=remote,
-            renderer=renderer,
-            pool=pool,
-            promises=promises,
-            tasks=tasks,
-            flights=SingleFlight(tasks),
-            activity=counters.processing,
-            metrics=metrics,
-        ),
         remote=remote,
+        renderer=renderer,
         pool=pool,
-        metrics=metrics,
+        promises=promises,
         tasks=tasks,
-        render_threads=render_threads,
+        flights=SingleFlight(tasks),
+        activity=counters.processing,
+        metrics=metrics,
     )
+    pipeline = Pipeline(settings, store, originals, acquire, produce, remote, pool, promises, metrics)
+    return Runtime(now, plugins, pipeline, tasks, render_threads)
 
 
 def _compose(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[registry.Plugins, tuple[Fault, ...]]:

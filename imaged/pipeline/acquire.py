@@ -12,7 +12,7 @@ from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.hooks.host import RunInThread
 from imaged.metrics import Metrics
-from imaged.pipeline.intake import Intake
+from imaged.pipeline.intake import Download, Intake
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.received import Received
 from imaged.pipeline.single_flight import SingleFlight, arrival
@@ -66,7 +66,7 @@ class Acquire:
 
     async def _fetch(self, sources: list[Source]) -> None:
         for source in sources:
-            temporary = self._store.incoming.new()
+            temporary = self._store.new_temporary()
             began_s = self._clock()
             try:
                 fetched = await self._sources.fetch(source.url, temporary)
@@ -81,15 +81,14 @@ class Acquire:
             self._fetching.land(source, acquired)
 
     async def _take(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
-        temporary = self._store.incoming.new()
+        temporary = self._store.new_temporary()
         try:
-            received = await self._run(self._receive, chunks, temporary)
+            received = await self._run(self._receive, namespace, chunks, temporary)
             return await self._originals.keep(namespace, received)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _receive(self, chunks: Iterable[bytes], path: Path) -> Received:
-        with Intake(path, self._maximum_bytes) as intake:
-            for chunk in chunks:
-                intake.write(chunk)
+    def _receive(self, namespace: str, chunks: Iterable[bytes], path: Path) -> Received:
+        with Intake(path, self._maximum_bytes, Download(namespace)) as intake:
+            intake.write_all(chunks)
             return intake.received()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imaged.core.activity import Activity
+from imaged.pipeline.intake import Download
 from imaged.pipeline.produce import Wanted
-from imaged.pipeline.sources import Download
 
 
 class Counters:

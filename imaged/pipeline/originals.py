@@ -87,7 +87,7 @@ class Originals:
 
     async def _restore(self, images: list[ImageId]) -> None:
         for image in images:
-            temporary = self._store.incoming.new()
+            temporary = self._store.new_temporary()
             try:
                 if not await self._remote.download(image, ORIGINAL, temporary):
                     raise NotFoundError(f"no image {image}: post it first")

@@ -128,5 +128,3 @@ class Produce:
         for each in wanted:
             timeout_s = self.renderer.timeout_s
             self.flights.land(each, BusyError(f"{each.output} took longer than {timeout_s:g} s", retry_after_s=30))
-
-

@@ -133,6 +133,13 @@ class LocalStore:
             "sha256": info.sha256,
         }
 
+    def new_temporary(self) -> Path:
+        """Return the path of a file that is to come in. Raises StoreError when the store takes none."""
+        try:
+            return self.incoming.new()
+        except OSError as error:
+            raise _cannot_keep(str(self.incoming.folder), error) from error
+
     def _save(self, image: ImageId, name: str, body: bytes) -> None:
         try:
             temporary = self.incoming.new()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twisted.web.server import Request
+from twisted.web.http import Request
 
 
 def send(request: Request, body: bytes, content_type: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.web.server import Request
+from twisted.web.http import Request
 
 from imaged.core.errors import BusyError, ImagedError, MethodNotAllowedError
 from imaged.web.answers import send_json

@@ -1,4 +1,4 @@
-"""The functions of MagickWand that Wand leaves undeclared: without these lines ctypes would cut their pointers."""
+"""Functions of MagickWand that Wand does not declare for every version: ctypes would cut their pointers in two."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ profile_image = library.MagickProfileImage
 """Convert from the embedded profile to another, or attach it where there is none (wand, name, profile, length)."""
 profile_image.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
 profile_image.restype = ctypes.c_bool
+
+compare_layers = getattr(library, "MagickCompareImageLayers", None) or library.MagickCompareImagesLayers
+"""Cut each frame to what differs (wand, method); ImageMagick 7 spells it another way."""
+compare_layers.argtypes = [ctypes.c_void_p, ctypes.c_int]
+compare_layers.restype = ctypes.c_void_p

@@ -12,14 +12,25 @@ from dataclasses import dataclass
 
 from imaged.api import Size
 
-from .webp import ALPHA, ANIMATION, PIXELS, chunks_of
+from .riff import (
+    ALPHA,
+    ANIMATION,
+    PIXELS,
+    REPLACE,
+    extended,
+    read_chunks,
+    write_chunks,
+    write_sides,
+    write_u24,
+    write_webp,
+)
 
-_REPLACE = 0x02  # the flag of ANMF that says not to blend
+_LONGEST_MS, _MOST_PLAYS = 2**24 - 1, 2**16 - 1  # what the format has bits for
 
 
-@dataclass(frozen=True)
+@dataclass
 class Piece:
-    """A part of the canvas that changes, as a still WebP; `left_px` and `top_px` are even."""
+    """The part of the canvas that a frame changes, as a still WebP; `left_px` and `top_px` are even."""
 
     left_px: int
     top_px: int
@@ -32,31 +43,11 @@ def mux(canvas: Size, pieces: Iterable[Piece], plays: int) -> bytes:
     """Return an animated WebP that plays `plays` times, 0 for ever."""
     frames, flags = [], ANIMATION
     for piece in pieces:
-        pixels = [(name, data) for name, data in chunks_of(piece.still) if name in PIXELS]
+        pixels = [(name, data) for name, data in read_chunks(piece.still, 12, len(piece.still)) if name in PIXELS]
         if any(name != b"VP8 " for name, _ in pixels):
             flags |= ALPHA
-        place = _u24(piece.left_px // 2) + _u24(piece.top_px // 2) + _sides(piece.size)
-        header = place + _u24(min(piece.duration_ms, 0xFFFFFF)) + bytes([_REPLACE])
-        frames.append((b"ANMF", header + b"".join(chunk(name, data) for name, data in pixels)))
-    extended = bytes([flags, 0, 0, 0]) + _sides(canvas)
-    loop = bytes(4) + struct.pack("<H", min(plays, 0xFFFF))
-    return riff([(b"VP8X", extended), (b"ANIM", loop), *frames])
-
-
-def riff(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return a WebP file of these chunks."""
-    body = b"WEBP" + b"".join(chunk(name, data) for name, data in chunks)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    """Return a chunk, padded to an even length."""
-    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
-
-
-def _sides(size: Size) -> bytes:
-    return _u24(size.width_px - 1) + _u24(size.height_px - 1)
-
-
-def _u24(number: int) -> bytes:
-    return number.to_bytes(3, "little")
+        place = write_u24(piece.left_px // 2) + write_u24(piece.top_px // 2) + write_sides(piece.size)
+        manner = write_u24(min(piece.duration_ms, _LONGEST_MS)) + bytes([REPLACE])
+        frames.append((b"ANMF", place + manner + write_chunks(pixels)))
+    loop = bytes(4) + struct.pack("<H", min(plays, _MOST_PLAYS))
+    return write_webp([extended(flags, canvas), (b"ANIM", loop), *frames])

@@ -9,12 +9,15 @@ from typing import Any
 
 from wand.api import library
 from wand.exceptions import BaseWarning, CacheError, ImageError, PolicyError, ResourceLimitError, WandException
-from wand.image import Image
+from wand.image import IMAGE_LAYER_METHOD, Image
 
 from imaged.api import BusyError, Format, NotAPictureError, TooLargeError
 
-from .calls import set_progress_monitor
+from .calls import compare_layers, set_progress_monitor
 from .deadline import Deadline
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom, in pixels."""
 
 _OUT_OF_MEMORY = (ResourceLimitError, CacheError, MemoryError)
 
@@ -62,6 +65,37 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         """Append a copy of `frame`."""
         library.MagickSetLastIterator(self.wand)
         self.require(library.MagickAddImage(self.wand, frame.wand))
+
+    def frame(self, number: int) -> Picture:
+        """Return a copy of one frame of an animation."""
+        library.MagickSetIteratorIndex(self.wand, number)
+        return self._adopt(library.MagickGetImage(self.wand))
+
+    def change(self, number: int, *, cleared: bool = False) -> Box | None:
+        """Return the box in which a frame differs from the frame before it, None where nothing does.
+
+        With `cleared`, only what was opaque before and is transparent now counts. ImageMagick compares all frames of
+        a picture at once, but leaves out those that do not differ without a word: so it is given two at a time.
+        """
+        method = IMAGE_LAYER_METHOD.index("compareclear" if cleared else "compareany")
+        with self.frame(number - 1) as pair, self.frame(number) as after:
+            pair.add(after)
+            library.MagickSetFirstIterator(pair.wand)
+            with self._adopt(compare_layers(pair.wand, method)) as layers:
+                if library.MagickGetNumberImages(layers.wand) == 1:
+                    return None
+                library.MagickSetIteratorIndex(layers.wand, 1)
+                left_px, top_px = layers.page_x, layers.page_y
+                if left_px < 0 or top_px < 0:
+                    return None
+                return (left_px, top_px, left_px + layers.width, top_px + layers.height)
+
+    def _adopt(self, wand: Any) -> Picture:
+        """Return a picture of a wand that ImageMagick has made, or raise why it has not."""
+        self.require(wand)
+        picture = Picture(self.deadline)
+        picture.wand = wand
+        return picture
 
     def write(self, format: Format) -> bytes:
         """Encode the picture, or all frames of the animation."""

@@ -1,17 +1,28 @@
-"""WebP containers (RFC 9649): the frames, their timing, and each as a still WebP."""
+"""Reading WebP containers (RFC 9649): the frames, their timing, and each as a still WebP."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from functools import partial
 
 from imaged.api import Size
 
+from .riff import (
+    ALPHA,
+    ANIMATION,
+    CLEAR,
+    ICC,
+    PIXELS,
+    REPLACE,
+    Chunk,
+    extended,
+    read_chunks,
+    read_sides,
+    read_u24,
+    write_webp,
+)
 from .sequence import Disposal, Frame, Sequence, broken, check_count, cut_short
 
-_ICC, _ALPHA, _ANIMATION = 0x20, 0x10, 0x02  # the flags of VP8X that matter here (RFC 9649, 2.7.1)
-_PIXELS = (b"ALPH", b"VP8 ", b"VP8L")
+_EXTENDED_BYTES, _FRAME_BYTES = 10, 16  # the fixed parts of VP8X and ANMF
 
 
 def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
@@ -19,14 +30,14 @@ def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
     size_bytes = int.from_bytes(blob[4:8], "little") + 8
     if size_bytes > len(blob):
         raise cut_short("WebP")
-    chunks = list(_chunks(blob, 12, size_bytes))
+    chunks = list(read_chunks(blob, 12, size_bytes))
     first = dict(reversed(chunks))
-    extended, exif = first.get(b"VP8X"), first.get(b"EXIF", b"")
-    if extended is None or len(extended) < 10 or not extended[0] & _ANIMATION:  # noqa: PLR2004 -- VP8X's length
+    header, exif = first.get(b"VP8X", b""), first.get(b"EXIF", b"")
+    if len(header) < _EXTENDED_BYTES or not header[0] & ANIMATION:
         size = _still_size(chunks)
         return Sequence(size, (Frame(0, 0, size, 0, Disposal.KEEP, blends=True, still=lambda: blob),), plays=1), exif
-    canvas = Size(_u24(extended, 4) + 1, _u24(extended, 7) + 1)
-    profile = first.get(b"ICCP", b"") if extended[0] & _ICC else b""
+    canvas = read_sides(header, 4)
+    profile = first.get(b"ICCP", b"") if header[0] & ICC else b""
     frames = []
     for name, body in chunks:
         if name == b"ANMF":
@@ -34,69 +45,37 @@ def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
             check_count("WebP", len(frames))
     if not frames:
         raise broken("WebP", "it is an animation without frames")
-    plays = int.from_bytes(first.get(b"ANIM", b"")[4:6], "little")
-    return Sequence(canvas, tuple(frames), plays), exif
-
-
-def set_plays(blob: bytes, plays: int) -> bytes:
-    """Return an animation that plays `plays` times, 0 for ever; anything else as it is.
-
-    ImageMagick's own encoder leaves the count out.
-    """
-    at = 12
-    while at + 14 <= len(blob):
-        name, length = struct.unpack_from("<4sI", blob, at)
-        if name == b"ANIM":
-            return blob[: at + 12] + struct.pack("<H", min(plays, 0xFFFF)) + blob[at + 14 :]
-        at += 8 + length + length % 2
-    return blob
-
-
-def _chunks(blob: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the name and the body of each chunk between two places of `blob`."""
-    count = 0
-    while at + 8 <= end:
-        name, length = struct.unpack_from("<4sI", blob, at)
-        if at + 8 + length > end:
-            raise cut_short("WebP")
-        count += 1
-        check_count("WebP", count)  # other chunks are few; many empty ones only waste our memory
-        yield name, blob[at + 8 : at + 8 + length]
-        at += 8 + length + length % 2
+    return Sequence(canvas, tuple(frames), int.from_bytes(first.get(b"ANIM", b"")[4:6], "little")), exif
 
 
 def _frame(body: bytes, canvas: Size, profile: bytes) -> Frame:
     """Read the body of an ANMF chunk."""
-    if len(body) < 16:  # noqa: PLR2004 -- the fixed part of ANMF
+    if len(body) < _FRAME_BYTES:
         raise broken("WebP", "a frame has no header")
-    left_px, top_px = 2 * _u24(body, 0), 2 * _u24(body, 3)
-    size = Size(_u24(body, 6) + 1, _u24(body, 9) + 1)
+    left_px, top_px, size = 2 * read_u24(body, 0), 2 * read_u24(body, 3), read_sides(body, 6)
     if left_px + size.width_px > canvas.width_px or top_px + size.height_px > canvas.height_px:
         raise broken("WebP", "a frame lies outside of the canvas")
-    chunks = [(name, data) for name, data in _chunks(body, 16, len(body)) if name in _PIXELS]
+    chunks = [(name, data) for name, data in read_chunks(body, _FRAME_BYTES, len(body)) if name in PIXELS]
     if _still_size(chunks) != size:
         raise broken("WebP", "a frame is not of the size that it announces")
     return Frame(
         left_px,
         top_px,
         size,
-        duration_ms=_u24(body, 12),
-        disposal=Disposal.CLEAR if body[15] & 1 else Disposal.KEEP,
-        blends=not body[15] & 2,
+        duration_ms=read_u24(body, 12),
+        disposal=Disposal.CLEAR if body[15] & CLEAR else Disposal.KEEP,
+        blends=not body[15] & REPLACE,
         still=partial(_still, size, profile, chunks),
     )
 
 
-def _still(size: Size, profile: bytes, chunks: list[tuple[bytes, bytes]]) -> bytes:
+def _still(size: Size, profile: bytes, chunks: list[Chunk]) -> bytes:
     """Write a still WebP of these pixel chunks, with the colour profile of the whole."""
-    flags = (_ICC if profile else 0) | (_ALPHA if any(name != b"VP8 " for name, _ in chunks) else 0)
-    extended = bytes([flags, 0, 0, 0]) + _to_u24(size.width_px - 1) + _to_u24(size.height_px - 1)
-    parts = [(b"VP8X", extended), *([(b"ICCP", profile)] if profile else []), *chunks]
-    body = b"".join(name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for name, data in parts)
-    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+    flags = (ICC if profile else 0) | (ALPHA if any(name != b"VP8 " for name, _ in chunks) else 0)
+    return write_webp([extended(flags, size), *([(b"ICCP", profile)] if profile else []), *chunks])
 
 
-def _still_size(chunks: list[tuple[bytes, bytes]]) -> Size:
+def _still_size(chunks: list[Chunk]) -> Size:
     """Return the size that the first pixel chunk announces (RFC 6386, 9.1; RFC 9649, 3.4)."""
     for name, data in chunks:
         width_px = height_px = 0
@@ -111,11 +90,3 @@ def _still_size(chunks: list[tuple[bytes, bytes]]) -> Size:
             return Size(width_px, height_px)
         break
     raise broken("WebP", "it has no pixels")
-
-
-def _u24(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 3], "little")
-
-
-def _to_u24(number: int) -> bytes:
-    return number.to_bytes(3, "little")

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from imaged.api import ImagedError, NotAPictureError, Size, TooLargeError
 from imaged.testing.pictures import make_exif, make_gif, make_jpeg, make_png, make_webp
 from imaged_magick.gif import read_gif
+from imaged_magick.muxing import Piece, mux
 from imaged_magick.sequence import Disposal, Sequence
 from imaged_magick.stills import read_jpeg, read_orientation, read_png
-from imaged_magick.webp import read_webp, set_plays
+from imaged_magick.webp import read_webp
 
 
 def test_gif_tells_its_timing() -> None:
@@ -101,10 +102,14 @@ def test_webp_frames_are_files_of_their_own() -> None:
         assert read_webp(frame.still())[0].canvas == frame.size
 
 
-def test_webp_plays_can_be_set() -> None:
-    """The number of plays is written into an animation, and a still is left alone."""
-    assert read_webp(set_plays(make_webp(2), 7))[0].plays == 7
-    assert set_plays(make_webp(), 7) == make_webp()
+def test_muxing_is_what_reading_undoes() -> None:
+    """An animation that is put together of stills is read as it was meant."""
+    size, still = Size(48, 32), make_webp()
+    animation = mux(Size(60, 40), [Piece(0, 0, size, 20, still), Piece(12, 8, size, 33, still)], plays=7)
+    sequence, _ = read_webp(animation)
+    assert (sequence.canvas, sequence.plays) == (Size(60, 40), 7)
+    assert [(frame.left_px, frame.top_px, frame.duration_ms) for frame in sequence.frames] == [(0, 0, 20), (12, 8, 33)]
+    assert not any(frame.blends for frame in sequence.frames)
 
 
 def test_webp_frame_outside_of_the_canvas_is_broken() -> None:

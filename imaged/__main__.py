@@ -1,0 +1,5 @@
+"""`python -m imaged`."""
+
+from imaged.cli import main
+
+main()

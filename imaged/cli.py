@@ -1,0 +1,148 @@
+"""The command line, and the only place that touches the global reactor."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import click
+import yaml
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger, globalLogBeginner
+from twisted.python.failure import Failure
+
+from imaged.config.faults import ConfigurationError
+from imaged.config.load import Loaded
+from imaged.config.model import Settings
+from imaged.core.errors import ImagedError
+from imaged.daemon import configuration
+from imaged.daemon.log import observer
+from imaged.daemon.runtime import find_faults
+from imaged.daemon.service import Service
+from imaged.hooks.registry import installed
+from imaged.pipeline.threads import Threads
+
+log = Logger(namespace="imaged")
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which settings it works with."""
+    command = click.option(
+        "--set",
+        "overrides",
+        metavar="KEY.PATH=VALUE",
+        multiple=True,
+        help="Override a setting, for example --set render.concurrency=2; may be repeated.",
+    )(command)
+    return click.option(
+        "-c",
+        "--config",
+        "config",
+        metavar="FILE",
+        help="The settings. Default: $IMAGED_CONFIG, else etc/imaged.yaml here, else /etc/imaged/imaged.yaml.",
+    )(command)
+
+
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+        "max_content_width": 110,
+    }
+)
+@click.version_option(version("imaged"), prog_name="imaged")
+def main() -> None:
+    """Serve images at any size, quality and format from originals that are kept once."""
+
+
+@main.command()
+@settings_options
+def run(config: str | None, overrides: tuple[str, ...]) -> None:
+    """Run the daemon in the foreground."""
+    from twisted.internet import reactor as global_reactor  # noqa: PLC0415  # importing it installs it
+
+    reactor: Any = global_reactor
+    globalLogBeginner.beginLoggingTo([observer(sys.stderr)], redirectStandardIO=False)
+    path = configuration.find(config)
+    service = Service(reactor, lambda: configuration.read(path, overrides), str(path or configuration.BUILT_IN))
+    status: list[int] = []
+
+    async def start() -> None:
+        public, private = await service.start()
+        log.info("imaged {version} serves images on {public}", version=version("imaged"), public=public)
+        log.info("the status page is on {private}", private=private)
+        log.info("try: curl --data-binary @picture.jpg '{public}/p?outputs=x300.jpg'", public=public)
+        reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(service.stop()))
+        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))
+
+    def failed(failure: Failure) -> None:
+        if failure.check(ImagedError):
+            click.echo(str(failure.value), err=True)
+        else:
+            log.failure("imaged could not start", failure)
+        status.append(1)
+        reactor.stop()
+
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(start()).addErrback(failed))
+    reactor.run()
+    sys.exit(status[0] if status else 0)
+
+
+@main.command()
+@settings_options
+def check(config: str | None, overrides: tuple[str, ...]) -> None:
+    """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own."""
+    from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
+
+    path = configuration.find(config)
+    threads = Threads(reactor, "work", 1)
+    try:
+        faults = find_faults(_read(config, overrides), reactor, threads)
+    finally:
+        threads.stop()
+    for fault in faults:
+        click.echo(str(fault), err=True)
+    if faults:
+        sys.exit(1)
+    click.echo(f"{path or configuration.BUILT_IN}: OK")
+
+
+@main.command()
+def plugins() -> None:
+    """List the plugins that are installed."""
+    for name, entry_point in installed().items():
+        distribution = entry_point.dist
+        origin = f"{distribution.name} {distribution.version}" if distribution else ""
+        click.echo(f"{name:<16} {entry_point.value:<24} {origin}")
+
+
+@main.group("config")
+def config_group() -> None:
+    """Show the settings."""
+
+
+@config_group.command()
+@settings_options
+def show(config: str | None, overrides: tuple[str, ...]) -> None:
+    """Print the effective settings as YAML; references stay references."""
+    loaded = _read(config, overrides)
+    if loaded.faults:
+        raise SystemExit(str(ConfigurationError(loaded.faults)))
+    click.echo(yaml.safe_dump(loaded.shown(), sort_keys=False, allow_unicode=True), nl=False)
+
+
+@config_group.command()
+def schema() -> None:
+    """Print a JSON Schema of the settings, for editors."""
+    click.echo(json.dumps(Settings.model_json_schema(), indent=2))
+
+
+def _read(config: str | None, overrides: tuple[str, ...]) -> Loaded:
+    try:
+        return configuration.read(configuration.find(config), overrides)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from error

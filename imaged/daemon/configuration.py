@@ -1,0 +1,31 @@
+"""Where the settings come from: which file, the environment, and `--set`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from imaged.config.faults import ConfigurationError, Fault
+from imaged.config.load import Loaded, load
+
+HERE = Path("etc/imaged.yaml")
+SYSTEM = Path("/etc/imaged/imaged.yaml")
+BUILT_IN = "built-in defaults"
+
+
+def find(given: str | None) -> Path | None:
+    """Return the file to read: the one given, else $IMAGED_CONFIG, `etc/imaged.yaml` here, the system's, or none."""
+    if named := given or os.environ.get("IMAGED_CONFIG"):
+        return Path(named)
+    return next((path for path in (HERE, SYSTEM) if path.is_file()), None)
+
+
+def read(path: Path | None, overrides: Sequence[str]) -> Loaded:
+    """Read the settings anew. Raises ConfigurationError when the file itself cannot be read."""
+    try:
+        text = b"" if path is None else path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError([Fault(str(path), None, (), f"cannot be read: {error.strerror}")]) from error
+    name = BUILT_IN if path is None else str(path)
+    return load(text, name, overrides, environ=os.environ, read_text=lambda name: Path(name).read_text("utf-8"))

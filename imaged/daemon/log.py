@@ -1,0 +1,61 @@
+"""Log lines: for people on a terminal, one JSON object a line otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TextIO
+
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    LogLevelFilterPredicate,
+    formatEvent,
+)
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def observer(stream: TextIO) -> ILogObserver:
+    """Return what writes events of level info and above to `stream`, in the form that suits it."""
+    write = _people(stream) if stream.isatty() else _programs(stream)
+    levels = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
+    # Twisted tells of each factory and port that it starts and stops; we tell of our own.
+    levels.setLogLevelForNamespace("twisted", LogLevel.warn)
+    levels.setLogLevelForNamespace("log_legacy", LogLevel.warn)
+    return FilteringLogObserver(write, [levels])
+
+
+def _people(stream: TextIO) -> Callable[[LogEvent], None]:
+    def write(event: LogEvent) -> None:
+        moment = datetime.fromtimestamp(event["log_time"]).astimezone()
+        stream.write(f"{moment:%H:%M:%S} {event['log_level'].name:<8} {_message(event)}\n")
+        stream.flush()
+
+    return write
+
+
+def _programs(stream: TextIO) -> Callable[[LogEvent], None]:
+    def write(event: LogEvent) -> None:
+        own = {key: value for key, value in event.items() if not key.startswith("log_") and isinstance(value, _PLAIN)}
+        line = {
+            "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
+            "level": event["log_level"].name,
+            "logger": event["log_namespace"],
+            "message": _message(event),
+            **own,
+        }
+        stream.write(json.dumps(line, default=str) + "\n")
+        stream.flush()
+
+    return write
+
+
+def _message(event: LogEvent) -> str:
+    """Return the event's text, with the traceback of its failure if it has one."""
+    text = formatEvent(event)
+    failure = event.get("log_failure")
+    return f"{text}\n{failure.getTraceback()}" if failure else text

@@ -1,0 +1,37 @@
+"""Listening: an endpoint's description becomes a port, or a clear error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+
+from imaged.core.errors import ImagedError
+from imaged.web.requests import Door, ImagedFactory
+
+
+class PortError(ImagedError):
+    """A port cannot be opened."""
+
+
+async def open_port(reactor: Any, key: str, description: str, door: Door) -> IListeningPort:
+    """Listen as the Twisted endpoint `description` says. Raises PortError, naming the setting `key`."""
+    try:
+        port: IListeningPort = await serverFromString(reactor, description).listen(ImagedFactory(reactor, door))
+    except (CannotListenError, OSError, ValueError) as error:
+        raise PortError(f"{key}: cannot listen on {description}: {error}; set another one") from error
+    return port
+
+
+def base_url(port: IListeningPort) -> str:
+    """Return the URL that the port answers on, as a client on this machine would write it."""
+    address = port.getHost()
+    if isinstance(address, IPv6Address):
+        return f"http://[{'::1' if address.host == '::' else address.host}]:{address.port}"
+    if isinstance(address, IPv4Address):
+        everywhere = address.host == "0.0.0.0"  # noqa: S104  # read, not bound
+        return f"http://{'localhost' if everywhere or address.host == '127.0.0.1' else address.host}:{address.port}"
+    return str(address)

@@ -1,0 +1,101 @@
+"""The figures of the status port, taken at one moment: the shape of `/status.json` is a promise to operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from imaged.core.generations import Generation
+from imaged.daemon.reload import Reload
+from imaged.daemon.runtime import Runtime
+from imaged.jobs.promises import Promises
+from imaged.jobs.queue import Depth
+from imaged.pipeline.counters import Counters
+from imaged.store.usage import Usage, free
+
+
+@dataclass(frozen=True)
+class Status:
+    """Takes snapshots. `usage` is the store's, as last measured; `seconds` is a clock that never goes back."""
+
+    version: str
+    config: str
+    seconds: Callable[[], float]
+    started_s: float
+    counters: Counters
+    promises: Promises
+    message: Callable[[], str]
+    usage: Callable[[], Usage]
+    last_reload: Callable[[], Reload | None]
+
+    async def snapshot(self, generation: Generation[Runtime]) -> dict[str, Any]:
+        """Return everything that `/status.json` shows."""
+        renders, uploads = await self.promises.depth("render"), await self.promises.depth("upload")
+        pipeline, counters = generation.value.pipeline, self.counters
+        last_reload = self.last_reload()
+        return {
+            "version": self.version,
+            "message": self.message(),
+            "uptime_s": round(self.seconds() - self.started_s, 3),
+            "generation": {
+                "number": generation.number,
+                "loaded_at": _written(generation.value.loaded_at),
+                "config": self.config,
+                "last_reload": last_reload and asdict(last_reload) | {"at": _written(last_reload.at)},
+            },
+            "processing": {
+                "current": counters.processing.current,
+                "waiting": pipeline.pool.waiting,
+                "threads": pipeline.pool.size,
+                "total": counters.processing.total,
+                "failed": counters.processing.failed,
+                "items": [
+                    {
+                        "namespace": running.item.image.namespace,
+                        "hash": str(running.item.image.hash),
+                        "output": str(running.item.output),
+                        "elapsed_s": round(running.elapsed_s, 3),
+                    }
+                    for running in counters.processing.running()
+                ],
+            },
+            "downloads": {
+                "current": counters.downloads.current,
+                "total": counters.downloads.total,
+                "failed": counters.downloads.failed,
+                "items": [
+                    {"url": running.item.url, "bytes": running.item.bytes, "elapsed_s": round(running.elapsed_s, 3)}
+                    for running in counters.downloads.running()
+                ],
+            },
+            "posting": {
+                "current": counters.posting.current,
+                "total": counters.posting.total,
+                "failed": counters.posting.failed,
+            },
+            "uploads": {
+                "current": counters.uploads.current,
+                **_owed(uploads),
+                "total": counters.uploads.total,
+                "failed": counters.uploads.failed,
+            },
+            "promised": {"current": renders.running, **_owed(renders)},
+            "plugins": [asdict(plugin) for plugin in generation.value.plugins.described],
+            "store": {
+                "path": str(pipeline.store.root),
+                "bytes": self.usage().size_bytes,
+                "files": self.usage().files,
+                "free_bytes": free(pipeline.store.root),
+            },
+        }
+
+
+def _owed(depth: Depth) -> Mapping[str, Any]:
+    oldest_s = None if depth.oldest_s is None else round(depth.oldest_s, 3)
+    return {"queued": depth.queued, "parked": depth.parked, "oldest_s": oldest_s}
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

@@ -1,0 +1,108 @@
+"""Files of the store as answers: conditional, in ranges, and streamed at the pace of the client."""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+
+from twisted.web.http import Request, datetimeToString
+from twisted.web.static import NoRangeStaticProducer, SingleRangeStaticProducer
+
+from imaged.store.local import OpenFile
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+_RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<suffix>\d{1,18}))\s*", re.ASCII)
+
+
+def send_file(request: Request, opened: OpenFile, content_type: str) -> None:
+    """Answer with a file, as RFC 9110 has it for conditions (13.2.2) and ranges (14.2), and close it in the end.
+
+    A chunk at a time is read, when the client has taken the one before. Of several ranges none is served, which the
+    RFC allows: the answer is the whole file.
+    """
+    etag = f'"{opened.modified_ns:x}-{opened.size_bytes:x}"'
+    modified_s = opened.modified_ns // 1_000_000_000
+    request.setHeader("ETag", etag)
+    request.setHeader("Last-Modified", datetimeToString(modified_s))
+    request.setHeader("Cache-Control", IMMUTABLE)
+    status = _conditional_status(request, etag, modified_s)
+    if status is not None:
+        _finish_empty(request, opened, status)
+        return
+    request.setHeader("Accept-Ranges", "bytes")
+    request.setHeader("Content-Type", content_type)
+    request.setHeader("X-Content-Type-Options", "nosniff")
+    span = _range(request, etag, modified_s, opened.size_bytes)
+    if span is None:
+        request.setHeader("Content-Length", str(opened.size_bytes))
+        producer = NoRangeStaticProducer(request, opened.file)
+    else:
+        first, length = span
+        if length == 0:
+            request.setHeader("Content-Range", f"bytes */{opened.size_bytes}")
+            request.setHeader("Content-Length", "0")
+            request.setHeader("Cache-Control", "no-store")
+            _finish_empty(request, opened, 416)
+            return
+        request.setResponseCode(206)
+        request.setHeader("Content-Range", f"bytes {first}-{first + length - 1}/{opened.size_bytes}")
+        request.setHeader("Content-Length", str(length))
+        producer = SingleRangeStaticProducer(request, opened.file, first, length)
+    if request.method == b"HEAD":
+        _finish_empty(request, opened, request.code)
+    else:
+        producer.start()
+
+
+def _finish_empty(request: Request, opened: OpenFile, status: int) -> None:
+    opened.file.close()
+    request.setResponseCode(status)
+    request.write(b"")
+    request.finish()
+
+
+def _conditional_status(request: Request, etag: str, modified_s: int) -> int | None:
+    """Return 304 or 412 when the request's conditions ask for it, by the precedence of RFC 9110, 13.2.2."""
+    if (tags := request.getHeader("if-match")) is not None:
+        if not _matches(tags, etag, weak=False):
+            return 412
+    elif (since_s := _date_s(request, "if-unmodified-since")) is not None and modified_s > since_s:
+        return 412
+    if (tags := request.getHeader("if-none-match")) is not None:
+        return 304 if _matches(tags, etag, weak=True) else None
+    if (since_s := _date_s(request, "if-modified-since")) is not None and modified_s <= since_s:
+        return 304
+    return None
+
+
+def _range(request: Request, etag: str, modified_s: int, size_bytes: int) -> tuple[int, int] | None:
+    """Return the first byte and the length asked for, or None for all; a length of 0 cannot be satisfied."""
+    match = _RANGE.fullmatch(request.getHeader("range") or "") if request.method == b"GET" else None
+    if match is None:
+        return None
+    condition = request.getHeader("if-range")
+    if condition is not None and condition.strip() != etag and _date_s(request, "if-range") != modified_s:
+        return None
+    if match["suffix"]:
+        length = min(int(match["suffix"]), size_bytes)
+        return size_bytes - length, length
+    first = int(match["first"])
+    last = min(int(match["last"]) if match["last"] else size_bytes - 1, size_bytes - 1)
+    if match["last"] and int(match["last"]) < first:
+        return None  # no valid range at all, so it is ignored
+    return first, max(0, last - first + 1)
+
+
+def _matches(tags: str, etag: str, *, weak: bool) -> bool:
+    given = [tag.strip() for tag in tags.split(",")]
+    if weak:
+        given = [tag.removeprefix("W/") for tag in given]
+    return "*" in given or etag in given
+
+
+def _date_s(request: Request, header: str) -> int | None:
+    """Return an HTTP date in seconds since the epoch, or None when there is none or it is not understood."""
+    try:
+        return int(parsedate_to_datetime(request.getHeader(header) or "").timestamp())
+    except (ValueError, OverflowError):
+        return None

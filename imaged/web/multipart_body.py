@@ -1,0 +1,44 @@
+"""The picture within a `multipart/form-data` body (RFC 7578)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from imaged.core.errors import MalformedRequestError
+
+MAXIMUM_PARTS = 100
+"""How many fields a form may have: ours needs one."""
+
+
+def boundary_of(content_type: bytes) -> str | None:
+    """Return the boundary of a form with files, or None when the body is none. Raises MalformedRequestError."""
+    kind, options = parse_options_header(content_type.decode("latin-1"))
+    if kind.lower() != "multipart/form-data":
+        return None
+    if not options.get("boundary"):
+        raise MalformedRequestError("a multipart body without a boundary: let your HTTP client set the Content-Type")
+    return options["boundary"]
+
+
+def first_file(chunks: Iterable[bytes], boundary: str) -> Iterator[bytes]:
+    """Yield the bytes of the first part that has a file name, as they come.
+
+    Raises MalformedRequestError when there is none or the form is broken.
+    """
+    found = False
+    wanted = False
+    try:
+        with PushMultipartParser(boundary, max_segment_count=MAXIMUM_PARTS) as parser:
+            for chunk in chunks:
+                for event in parser.parse(chunk):
+                    if isinstance(event, MultipartSegment):
+                        wanted = not found and event.filename is not None
+                        found = found or wanted
+                    elif event is not None and wanted:
+                        yield bytes(event)
+    except MultipartError as error:
+        raise MalformedRequestError(f"the multipart body is broken: {error}") from error
+    if not found:
+        raise MalformedRequestError("the multipart body has no file: send one as in curl -F image=@picture.jpg")

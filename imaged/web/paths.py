@@ -1,0 +1,84 @@
+"""The table of paths: what a request is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from twisted.web.http import Request
+
+from imaged.core.errors import MethodNotAllowedError, NotFoundError
+from imaged.core.hashes import ImageHash, ImageId, check_namespace, shorten
+
+
+@dataclass(frozen=True)
+class HealthPath:
+    """`/status_check`."""
+
+
+@dataclass(frozen=True)
+class NamespacePath:
+    """`/{ns}`: where originals are posted."""
+
+    namespace: str
+
+
+@dataclass(frozen=True)
+class ProcessPath:
+    """`/{ns}/{hash}/process`."""
+
+    image: ImageId
+
+
+@dataclass(frozen=True)
+class FilePath:
+    """`/{ns}/{hash}/{name}`: an output, `original` or `info.json`."""
+
+    image: ImageId
+    name: str
+
+
+PublicPath = HealthPath | NamespacePath | ProcessPath | FilePath
+READ = ("GET", "HEAD")
+_HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash, name
+
+
+def segments(path: bytes) -> list[str]:
+    """Return the segments of a path, each percent-decoded once, after they have been cut.
+
+    Raises NotFoundError for what is not ASCII: no path of ours has anything else.
+    """
+    try:
+        return [unquote_to_bytes(segment).decode("ascii") for segment in path.split(b"/")[1:]]
+    except UnicodeDecodeError as error:
+        raise NotFoundError("no such path: paths here are plain ASCII") from error
+
+
+def read_path(request: Request) -> PublicPath:
+    """Return what a request on the public port is about.
+
+    Raises NotFoundError for a path that is none of ours, MethodNotAllowedError for the wrong method.
+    """
+    parts = segments(request.path)
+    if parts == ["status_check"] and request.method != b"POST":
+        _allow(request, READ)
+        return HealthPath()
+    if len(parts) == 1 and parts[0]:
+        namespace = check_namespace(parts[0])
+        _allow(request, ("POST",))
+        return NamespacePath(namespace)
+    if len(parts) < _HASH_AND_NAME:
+        shown = shorten(request.path.decode("ascii", "backslashreplace"))
+        raise NotFoundError(f"nothing is at {shown!r}: pictures are at /NAMESPACE/HASH/OUTPUT")
+    image = ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:-1]))
+    if parts[-1] == "process":
+        _allow(request, ("POST",))
+        return ProcessPath(image)
+    _allow(request, READ)
+    return FilePath(image, parts[-1])
+
+
+def _allow(request: Request, methods: tuple[str, ...]) -> None:
+    method = request.method.decode("ascii", "backslashreplace")
+    if method not in methods:
+        raise MethodNotAllowedError(f"{shorten(method)} does not work here: use {' or '.join(methods)}", methods)

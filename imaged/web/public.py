@@ -1,0 +1,126 @@
+"""The public port: what each path does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from twisted.web.http import Request
+
+from imaged.core.activity import Activity
+from imaged.core.errors import ImagedError, NotFoundError, StoreError
+from imaged.core.events import RequestFailed
+from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output, parse
+from imaged.core.pictures import ImageInfo
+from imaged.pipeline.pipeline import Pipeline
+from imaged.store.local import INFO, ORIGINAL
+from imaged.web.answers import send_json
+from imaged.web.files import send_file
+from imaged.web.ingest import acquire, asked_outputs
+from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, read_path
+from imaged.web.requests import ImagedRequest
+
+
+@dataclass(frozen=True)
+class PublicSite:
+    """Answers requests on the current generation, which each holds until its answer begins.
+
+    `send_health` answers `/status_check`.
+    """
+
+    lease: Callable[[], AbstractContextManager[Pipeline]]
+    posting: Activity[str]
+    send_health: Callable[[Request], None]
+
+    async def handle(self, request: ImagedRequest) -> None:
+        """Answer one request, or raise the ImagedError that it ends with."""
+        with self.lease() as pipeline:
+            path = None
+            try:
+                path = read_path(request)
+                await self._answer(request, path, pipeline)
+            except ImagedError as error:
+                pipeline.metrics.record(_failure(path, error))
+                raise
+
+    async def _answer(
+        self, request: ImagedRequest, path: HealthPath | NamespacePath | ProcessPath | FilePath, pipeline: Pipeline
+    ) -> None:
+        match path:
+            case HealthPath():
+                self.send_health(request)
+            case NamespacePath(namespace):
+                with self.posting.track(namespace):
+                    await _post(request, namespace, pipeline)
+            case ProcessPath(image):
+                await _process(request, image, pipeline)
+            case FilePath(image, name) if name == INFO:
+                info = await pipeline.originals.info(image)
+                send_json(request, await _describe(pipeline, image, info))
+            case FilePath(image, name) if name == ORIGINAL:
+                await _send_original(request, image, pipeline)
+            case FilePath(image, name):
+                await _send_output(request, image, parse(name), pipeline)
+
+
+async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
+    outputs = pipeline.outputs(namespace, asked_outputs(request))
+    image, info = await acquire(request, namespace, pipeline.acquire)
+    await pipeline.promise(image, outputs)
+    send_json(request, await _describe(pipeline, image, info, outputs))
+
+
+async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
+    outputs = pipeline.outputs(image.namespace, asked_outputs(request))
+    info = await pipeline.originals.info(image)
+    results = await pipeline.produce.several(image, outputs)
+    rows = []
+    for output, error in results.items():
+        row = _row(pipeline, image, str(output), "failed" if error else "ready")
+        rows.append(row | {"error": str(error), "status": error.status} if error else row)
+    send_json(request, pipeline.store.describe(info) | {"outputs": rows})
+
+
+async def _send_original(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
+    info = await pipeline.originals.info(image)
+    opened = pipeline.store.open(image, ORIGINAL)
+    if opened is None:
+        raise NotFoundError(f"the original of {image} is gone: post it again")
+    send_file(request, opened, info.content_type)
+
+
+async def _send_output(request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
+    pipeline.settings.policy(image.namespace).check(output)
+    opened = pipeline.store.open(image, str(output))
+    if opened is None:
+        await pipeline.produce.one(image, output)
+        opened = pipeline.store.open(image, str(output))
+    if opened is None:
+        raise StoreError(f"{output} was made but is not in the store: ask again")
+    send_file(request, opened, output.format.content_type)
+
+
+async def _describe(
+    pipeline: Pipeline, image: ImageId, info: ImageInfo, outputs: Sequence[Output] = ()
+) -> dict[str, object]:
+    states = await pipeline.states(image, outputs)
+    rows = [_row(pipeline, image, name, state) for name, state in states.items()]
+    return pipeline.store.describe(info) | {"outputs": rows}
+
+
+def _row(pipeline: Pipeline, image: ImageId, name: str, state: str) -> dict[str, object]:
+    return {"name": name, "url": f"/{pipeline.store.key(image, name)}", "state": state}
+
+
+def _failure(path: object, error: ImagedError) -> RequestFailed:
+    match path:
+        case FilePath(image, name):
+            return RequestFailed(image.namespace, name.rpartition(".")[2] if "." in name else None, error.status)
+        case ProcessPath(image):
+            return RequestFailed(image.namespace, None, error.status)
+        case NamespacePath(namespace):
+            return RequestFailed(namespace, None, error.status)
+        case _:
+            return RequestFailed(None, None, error.status)

@@ -1,0 +1,154 @@
+"""Colours come out as littleCMS, asked directly, would turn them into sRGB."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from PIL import Image, ImageChops, ImageCms, ImageStat
+
+from imaged_magick.srgb import is_srgb, srgb_profile
+
+Render = Callable[..., list[bytes]]
+Opened = Callable[[bytes], Image.Image]
+Shared = Callable[[str], bytes]
+
+
+def gradient() -> Image.Image:
+    """Return a picture that holds many colours."""
+    bands = [Image.linear_gradient("L"), Image.linear_gradient("L").rotate(90), Image.radial_gradient("L")]
+    return Image.merge("RGB", bands)
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Return the mean difference of two pictures, in steps of 255."""
+    stat = ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB")))
+    return sum(stat.mean) / 3
+
+
+def converted(image: Image.Image) -> Image.Image:
+    """Return what littleCMS makes of a picture's profile."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    source = image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
+    result = ImageCms.profileToProfile(source, profile, srgb, outputMode="RGB")
+    assert result is not None
+    return result
+
+
+def encoded(image: Image.Image, format: str, **options: object) -> bytes:
+    """Return a file that Pillow writes."""
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def wide_profile() -> bytes:
+    """Return our own profile with red and green pushed apart: a wide gamut by hand."""
+    profile = bytearray(srgb_profile())
+    for name, change in ((b"rXYZ", 5000), (b"gXYZ", -5000)):
+        entry = profile.index(name)
+        start = int.from_bytes(profile[entry + 4 : entry + 8], "big") + 8
+        value = int.from_bytes(profile[start : start + 4], "big", signed=True) + change
+        profile[start : start + 4] = value.to_bytes(4, "big", signed=True)
+    return bytes(profile)
+
+
+def test_our_profile_is_srgb() -> None:
+    """LittleCMS reads our profile, calls it sRGB, and finds nothing to convert."""
+    ours = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
+    theirs = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    assert ImageCms.getProfileDescription(ours).strip() == "sRGB"
+    result = ImageCms.profileToProfile(gradient(), ours, theirs)
+    assert result is not None
+    assert difference(result, gradient()) == 0
+
+
+def test_srgb_is_recognized(shared: Shared, opened: Opened) -> None:
+    """SRGB in its many editions needs no conversion; other spaces do."""
+    assert is_srgb(srgb_profile())
+    assert is_srgb(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    assert not is_srgb(wide_profile())
+    assert not is_srgb(b"")
+    assert not is_srgb(srgb_profile()[:200])
+    for name in ("p3.png", "prophoto.png", "Channel_digital_image_CMYK_color.jpg"):
+        assert not is_srgb(opened(shared(name)).info["icc_profile"])
+
+
+@pytest.mark.parametrize("name", ["full_size.png", "full_size-q95.jpg", "full_size-q95.webp"])
+def test_wide_gamut_is_converted(render: Render, opened: Opened, name: str) -> None:
+    """A profile is applied before it is stripped."""
+    original = encoded(gradient(), "PNG", icc_profile=wide_profile())
+    wanted = converted(opened(original))
+    assert difference(wanted, gradient()) > 4
+    assert difference(opened(render(original, name)[0]), wanted) < 3
+
+
+@pytest.mark.parametrize("name", ["Channel_digital_image_CMYK_color.jpg", "p3.png", "prophoto.png"])
+def test_real_profiles_are_converted(shared: Shared, render: Render, opened: Opened, name: str) -> None:
+    """CMYK and wide gamuts of the world come within 3 of 255 of littleCMS."""
+    original = shared(name)
+    (body,) = render(original, "full_size.png")
+    image = opened(original)
+    if image.mode == "RGBA":
+        image = Image.merge("RGB", image.split()[:3])
+        image.info["icc_profile"] = opened(original).info["icc_profile"]
+    assert difference(Image.merge("RGB", opened(body).convert("RGB").split()), converted(image)) < 3
+
+
+def test_cmyk_without_profile_is_sensible(render: Render, opened: Opened) -> None:
+    """Inks without a profile become the colours they stand for: cyan, magenta, yellow, black and paper."""
+    inks = [(255, 0, 0, 0), (0, 255, 0, 0), (0, 0, 255, 0), (0, 0, 0, 255), (0, 0, 0, 0)]
+    image = Image.new("CMYK", (50, 10))
+    for number, ink in enumerate(inks):
+        image.paste(ink, (10 * number, 0, 10 * number + 10, 10))
+    (body,) = render(encoded(image, "JPEG", quality=100), "full_size.png")
+    seen = [opened(body).convert("RGB").getpixel((10 * number + 5, 5)) for number in range(5)]
+    wanted = [(0, 255, 255), (255, 0, 255), (255, 255, 0), (0, 0, 0), (255, 255, 255)]
+    for have, want in zip(seen, wanted, strict=True):
+        assert have == pytest.approx(want, abs=25)
+
+
+def test_grey_profile_is_applied(render: Render, opened: Opened) -> None:
+    """A grey picture with a linear tone curve becomes brighter, as it should."""
+    profile = grey_profile()
+    original = encoded(Image.linear_gradient("L"), "PNG", icc_profile=profile)
+    middle = opened(render(original, "full_size.png")[0]).convert("L").getpixel((0, 128))
+    assert middle == pytest.approx(188, abs=3)  # sRGB's code for half the light
+
+
+def test_grey_with_a_colour_profile(render: Render, opened: Opened) -> None:
+    """Editors save grey pictures with sRGB's profile: they stay as they are."""
+    original = encoded(Image.linear_gradient("L"), "PNG", icc_profile=srgb_profile())
+    assert opened(render(original, "full_size.png")[0]).convert("L").tobytes() == Image.linear_gradient("L").tobytes()
+    wide = encoded(Image.linear_gradient("L"), "JPEG", quality=100, icc_profile=wide_profile())
+    assert len(render(wide, "full_size.png")) == 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("profile", ["broken", "short", "grey"])
+def test_unusable_profiles_are_passed_over(render: Render, opened: Opened, mode: str, profile: str) -> None:
+    """A profile that is broken, or made for other channels, spoils nothing."""
+    profiles = {"broken": b"nonsense" * 50, "short": srgb_profile()[:300], "grey": grey_profile()}
+    original = encoded(gradient().convert(mode), "JPEG", quality=100, icc_profile=profiles[profile])
+    (body,) = render(original, "full_size.png")
+    if mode == "RGB":
+        assert difference(opened(body), gradient()) < 3
+
+
+def grey_profile() -> bytes:
+    """Return a grey profile whose tone curve is linear."""
+    white = b"XYZ " + bytes(4) + b"".join(round(part * 65536).to_bytes(4, "big") for part in (0.9642, 1.0, 0.8249))
+    curve = b"curv" + bytes(8)
+    text = b"text" + bytes(4) + b"grey\x00" + bytes(3)
+    header = bytearray(srgb_profile()[:128])
+    header[8:12], header[16:20] = b"\x02\x40\x00\x00", b"GRAY"
+    header = header[:]
+    tags = [(b"wtpt", white), (b"kTRC", curve), (b"cprt", text)]
+    at, table, data = 128 + 4 + 12 * len(tags), len(tags).to_bytes(4, "big"), b""
+    for name, element in tags:
+        table += name + (at + len(data)).to_bytes(4, "big") + len(element).to_bytes(4, "big")
+        data += element
+    header[0:4] = (128 + len(table) + len(data)).to_bytes(4, "big")
+    return bytes(header) + table + data

@@ -1,0 +1,176 @@
+"""What costs too much, or is broken, ends in one of our errors: in time, and without a path in it."""
+
+from __future__ import annotations
+
+import io
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from imaged.api import (
+    JPEG,
+    PNG,
+    BusyError,
+    Fit,
+    ImagedError,
+    NotAllowedError,
+    NotAPictureError,
+    Output,
+    Processor,
+    RenderJob,
+    RenderTarget,
+    StoreError,
+    TooLargeError,
+)
+from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
+from imaged_magick.deadline import Deadline
+from imaged_magick.picture import Picture, translated
+
+Render = Callable[..., list[bytes]]
+
+
+def photo(width: int = 4000, height: int = 3000, format: str = "JPEG") -> bytes:
+    """Return a picture that takes its time to decode."""
+    file = io.BytesIO()
+    Image.effect_noise((width, height), 60).convert("RGB").save(file, format)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", ["full_size.png", "full_size.webp", "full_size.gif", "w3000.jpg"])
+def test_work_is_called_off_in_the_middle(render: Render, name: str) -> None:
+    """Decoding, resizing and encoding stop soon after the deadline, far from their end."""
+    body = photo()
+    began_s = time.perf_counter()
+    with pytest.raises(BusyError, match=r"longer than 0\.1 s"):
+        render(body, name, timeout_s=0.1)
+    assert time.perf_counter() - began_s < 0.1 + 1
+
+
+def test_each_step_can_be_called_off() -> None:
+    """A decoder, a filter and an encoder each notice a deadline that has passed."""
+    body = photo(2000, 1500)
+    late = Deadline(-1)
+    with Picture(late) as picture, pytest.raises(BusyError), translated(late, "decoding"):
+        picture.read_pixels(JPEG, body)
+    patient = Deadline(30)
+    with Picture(patient) as decoded:
+        decoded.read_pixels(JPEG, body)
+        with Picture(late, image=decoded) as picture, pytest.raises(BusyError), translated(late, "writing"):
+            picture.write(PNG)
+        assert (decoded.width, decoded.height) == (2000, 1500)
+
+
+def test_called_off_work_leaves_no_memory_behind(render: Render) -> None:
+    """A hundred pictures that are given up cost no more memory than one."""
+    body = photo(1500, 1000)
+
+    def give_up() -> None:
+        with pytest.raises(BusyError):
+            render(body, "full_size.png", timeout_s=0.02)
+
+    for _ in range(5):
+        give_up()
+    before = resident_bytes()
+    for _ in range(100):
+        give_up()
+    assert resident_bytes() - before < 40_000_000
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process has."""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("needs /proc")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def test_memory_is_bounded() -> None:
+    """A picture that does not fit into the operator's memory is refused as busy, and others go on."""
+    program = """
+import sys
+from pathlib import Path
+import imaged_magick
+from imaged.api import *
+class Host:
+    def options(self, model): return model(memory_bytes=64 * 2**20)
+processor = imaged_magick.imaged_processor(Host())
+for name in sys.argv[1:]:
+    source = Path(name)
+    facts = processor.identify(source)
+    target = RenderTarget(Output(Fit(100), PNG), 75, "#ffffff")
+    try:
+        print(len(list(processor.render(RenderJob(source, facts, (target,), 30, 50_000_000)))))
+    except BusyError as error:
+        print(error)
+"""
+
+    def run(*paths: Path) -> str:
+        command = [sys.executable, "-c", program, *map(str, paths)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    import tempfile  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        large, small = Path(folder) / "large", Path(folder) / "small"
+        large.write_bytes(photo(5000, 4000, "PNG"))
+        small.write_bytes(make_png())
+        first, second, third = run(large, small, large).splitlines()
+    assert "memory" in first
+    assert (second, third) == ("1", first)
+
+
+def test_libjpeg_s_own_limit_is_told(render: Render) -> None:
+    """A side that JPEG could hold but libjpeg cannot write is not allowed."""
+    with pytest.raises(NotAllowedError, match="65500"):
+        render(make_png(), "1x65501.jpg")
+    assert len(render(make_png(), "1x16383.webp")) == 1
+    with pytest.raises(NotAllowedError, match="16383"):
+        render(make_png(), "1x16384.webp")
+
+
+def test_a_bomb_is_refused_by_its_header(render: Render) -> None:
+    """A small file that announces very many pixels is not decoded."""
+    bomb = bytearray(make_png())
+    bomb[16:24] = (60_000).to_bytes(4, "big") * 2
+    import zlib  # noqa: PLC0415
+
+    bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
+    with pytest.raises(TooLargeError, match="3600000000 pixels"):
+        render(bytes(bomb), "w10.png")
+
+
+def test_another_picture_than_was_identified(processor: Processor, tmp_path: Path) -> None:
+    """Facts that do not belong to the file are noticed, not believed."""
+    source = tmp_path / "original"
+    source.write_bytes(make_gif(2))
+    facts = processor.identify(source)
+    source.write_bytes(make_png(90, 90))
+    job = RenderJob(source, facts, (RenderTarget(Output(Fit(9), PNG), 75, "#ffffff"),), 30, 50_000_000)
+    with pytest.raises(NotAPictureError):
+        list(processor.render(job))
+
+
+def test_a_missing_original_is_the_store_s_fault(processor: Processor, tmp_path: Path) -> None:
+    """A file that cannot be read is no broken picture; the message keeps its path to itself."""
+    with pytest.raises(StoreError) as caught:
+        processor.identify(tmp_path / "missing")
+    assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [make_jpeg(6), make_png(opacity=9), make_gif(4), make_webp(4), make_webp()])
+def test_damaged_pictures_are_rendered_or_refused(render: Render, body: bytes) -> None:
+    """Any damage ends in an output or in one of our errors, never in a crash or in a foreign exception."""
+    chance = random.Random(7)
+    for _ in range(60):
+        damaged = bytearray(body)
+        for _ in range(chance.randint(1, 8)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        try:
+            render(bytes(damaged), "w20.jpg", "x30.gif", "full_size.webp", "w20.png", maximum_pixels=1_000_000)
+        except ImagedError as error:
+            assert "/" not in str(error)  # noqa: PT017 -- both endings are right
