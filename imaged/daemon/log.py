@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from twisted.logger import (
     FilteringLogObserver,
-    ILogObserver,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
@@ -19,10 +18,10 @@ from twisted.logger import (
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def observer(stream: TextIO) -> ILogObserver:
+def observer(stream: TextIO) -> Any:
     """Return what writes events of level info and above to `stream`, in the form that suits it."""
-    write = _people(stream) if stream.isatty() else _programs(stream)
-    levels = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
+    write: Any = _people(stream) if stream.isatty() else _programs(stream)
+    levels: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
     # Twisted tells of each factory and port that it starts and stops; we tell of our own.
     levels.setLogLevelForNamespace("twisted", LogLevel.warn)
     levels.setLogLevelForNamespace("log_legacy", LogLevel.warn)

@@ -7,7 +7,6 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
 
 from imaged.core.errors import ImagedError
 from imaged.web.requests import Door, ImagedFactory
@@ -17,16 +16,15 @@ class PortError(ImagedError):
     """A port cannot be opened."""
 
 
-async def open_port(reactor: Any, key: str, description: str, door: Door) -> IListeningPort:
-    """Listen as the Twisted endpoint `description` says. Raises PortError, naming the setting `key`."""
+async def open_port(reactor: Any, key: str, description: str, door: Door) -> Any:
+    """Return the IListeningPort of the Twisted endpoint `description`. Raises PortError, naming the setting `key`."""
     try:
-        port: IListeningPort = await serverFromString(reactor, description).listen(ImagedFactory(reactor, door))
+        return await serverFromString(reactor, description).listen(ImagedFactory(reactor, door))
     except (CannotListenError, OSError, ValueError) as error:
         raise PortError(f"{key}: cannot listen on {description}: {error}; set another one") from error
-    return port
 
 
-def base_url(port: IListeningPort) -> str:
+def base_url(port: Any) -> str:
     """Return the URL that the port answers on, as a client on this machine would write it."""
     address = port.getHost()
     if isinstance(address, IPv6Address):

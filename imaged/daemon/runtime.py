@@ -117,12 +117,13 @@ def _compose(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[registry.P
 
 
 def _host(settings: Settings, reactor: Any, threads: Threads, name: str) -> Host:
+    agent: Any = Agent(reactor)
     return Host(
         name=name,
         section=settings.plugins.get(name, {}),
         clock=reactor,
         log=Logger(namespace=f"imaged.plugin.{name}"),
-        agent=Agent(reactor),
+        agent=agent,
         run_in_thread=threads.run,
         upload_concurrency=settings.upload.concurrency,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.http import Request
 
 from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
-from imaged.core.errors import BusyError, StoreError
+from imaged.core.errors import BusyError, ImagedError, StoreError
 from imaged.core.generations import Generation, Generations
 from imaged.core.hashes import ImageId
 from imaged.daemon import runtime
@@ -64,7 +63,7 @@ class Service:
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
         self._counters = Counters(reactor.seconds)
-        self._ports: list[IListeningPort] = []
+        self._ports: list[Any] = []
         self._workers: list[Worker] = []
         self._draining = False
         self._last_reload: Reload | None = None
@@ -178,11 +177,11 @@ class Service:
     def _upload_lanes(self) -> int:
         return self._pipeline.settings.upload.concurrency
 
-    async def _renders(self, image: ImageId, names: list[str]) -> Any:
+    async def _renders(self, image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
         with self._lease() as pipeline:
             return await pipeline.perform_renders(image, names)
 
-    async def _uploads(self, image: ImageId, names: list[str]) -> Any:
+    async def _uploads(self, image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
         with self._lease() as pipeline:
             return await pipeline.perform_uploads(image, names)
 

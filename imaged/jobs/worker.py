@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -39,7 +39,7 @@ class Worker:
         kind: Kind,
         queue: JobQueue,
         run: RunInThread,
-        clock: IReactorTime,
+        clock: Any,
         jitter: Callable[[], float],
         lanes: Callable[[], int],
         perform: Perform,
@@ -89,7 +89,7 @@ class Worker:
     async def _claim(self) -> list[Job]:
         try:
             jobs = await self._run(self._queue.claim, self._kind)
-            if not jobs and await self._run(self._queue.recover):
+            if not jobs and await self._run(self._queue.recover) > 0:
                 jobs = await self._run(self._queue.claim, self._kind)
             due_s = await self._run(self._queue.next_due_s, self._kind)
         except Exception:  # the disk may be full or gone; promises wait until it is back
@@ -100,7 +100,8 @@ class Worker:
         return jobs
 
     async def _pause(self, pause_s: float) -> None:
-        self._bell = bell = Deferred()
+        bell: Deferred[None] = Deferred()
+        self._bell = bell
         timer = self._clock.callLater(pause_s, self.wake)
         await bell
         if timer.active():

@@ -36,7 +36,7 @@ class Exchange:
         self._connect_timeout_s = connect_timeout_s
         self._allow_networks = allow_networks
         self._headers = {"User-Agent": [user_agent], "Accept": ["image/*"], "Accept-Encoding": ["identity"]}
-        self._tls = BrowserLikePolicyForHTTPS()  # type: ignore[no-untyped-call]  # Twisted has no type for it
+        self._tls = BrowserLikePolicyForHTTPS()
 
     async def get(self, url: SourceUrl, intake: Intake) -> SourceUrl | None:
         """Write the body of a 200 to `intake` and return None; for a redirect return where it leads.
@@ -79,9 +79,7 @@ class Exchange:
         Agent takes a URL apart and joins it again, which on Python 3.13 makes `////a.jpg` of `//a.jpg`.
         """
         headers = Headers({**self._headers, "Host": [url.netloc]})
-        return Request(  # type: ignore[no-untyped-call]  # Twisted has no type for it
-            b"GET", url.target.encode("ascii"), headers, bodyProducer=None, persistent=False
-        )
+        return Request(b"GET", url.target.encode("ascii"), headers, bodyProducer=None, persistent=False)
 
 
 def _redirect(url: SourceUrl, response: Any) -> SourceUrl:

@@ -41,7 +41,7 @@ class Tasks:
         self._running -= 1
         if waiter.called and isinstance(result, Failure) and not result.check(ImagedError):
             self._log.failure("work that nobody waits for failed", failure=result)
-        waiter.callback(result)  # type: ignore[arg-type]  # a Failure makes it an errback
+        waiter.callback(result)  # a Failure makes it an errback
         if not self._running:
             waiting, self._waiting = self._waiting, []
             for empty in waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from twisted.web.http import Request, datetimeToString
 from twisted.web.static import NoRangeStaticProducer, SingleRangeStaticProducer
@@ -35,7 +36,7 @@ def send_file(request: Request, opened: OpenFile, content_type: str) -> None:
     span = _range(request, etag, modified_s, opened.size_bytes)
     if span is None:
         request.setHeader("Content-Length", str(opened.size_bytes))
-        producer = NoRangeStaticProducer(request, opened.file)
+        producer: Any = NoRangeStaticProducer(request, opened.file)
     else:
         first, length = span
         if length == 0:

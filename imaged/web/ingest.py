@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from imaged.core.errors import MalformedRequestError
 from imaged.core.hashes import ImageId
@@ -52,7 +52,8 @@ def _query(request: ImagedRequest, key: str) -> list[str]:
 def _body(request: ImagedRequest) -> Iterator[bytes]:
     """Return the picture's bytes as chunks: the whole body, or the file within a multipart form."""
     boundary = boundary_of(request.content_type)
-    chunks = _chunks(request.content)
+    file: Any = request.content  # Twisted sets it before a request is handled
+    chunks = _chunks(file)
     return chunks if boundary is None else first_file(chunks, boundary)
 
 

@@ -17,9 +17,10 @@ def boundary_of(content_type: bytes) -> str | None:
     kind, options = parse_options_header(content_type.decode("latin-1"))
     if kind.lower() != "multipart/form-data":
         return None
-    if not options.get("boundary"):
+    boundary = str(options.get("boundary", ""))
+    if not boundary:
         raise MalformedRequestError("a multipart body without a boundary: let your HTTP client set the Content-Type")
-    return options["boundary"]
+    return boundary
 
 
 def first_file(chunks: Iterable[bytes], boundary: str) -> Iterator[bytes]:

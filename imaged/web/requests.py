@@ -20,6 +20,8 @@ from imaged.web.errors import send_error
 IDLE_S = 60.0
 """How long a connection may say nothing before it is closed."""
 
+_log = Logger(namespace="imaged.access")
+
 LINGER_S = 30.0
 """How long a body that was refused is read and thrown away, so that its sender lives to read the answer."""
 
@@ -35,8 +37,6 @@ class Door:
 
 class ImagedRequest(Request):
     """A request on the way to its door."""
-
-    _log = Logger(namespace="imaged.access")
 
     def __init__(self, channel: Any, door: Door) -> None:
         super().__init__(channel)
@@ -89,7 +89,7 @@ class ImagedRequest(Request):
 
     def log_line(self) -> None:
         """Log what was asked and how it was answered."""
-        self._log.info(
+        _log.info(
             "{method} {path} {status} {bytes} bytes {elapsed_ms:.1f} ms",
             method=self.method.decode("ascii", "backslashreplace"),
             path=shorten(self.uri.decode("ascii", "backslashreplace"), 400),
@@ -104,7 +104,7 @@ class ImagedRequest(Request):
             return
         error = failure.value
         if not isinstance(error, ImagedError):
-            self._log.failure("{method} {path} broke down", failure, method=self.method, path=self.path)
+            _log.failure("{method} {path} broke down", failure, method=self.method, path=self.path)
             error = ImagedError("an unexpected failure, which the log tells")
         if self.startedWriting:
             self.loseConnection()
@@ -117,7 +117,7 @@ class ImagedRequest(Request):
         self.requestHeaders.removeHeader(b"expect")  # else Twisted would ask for the body
         message = f"the body has more than {self._door.maximum_bytes()} bytes: send a smaller picture"
         body = json.dumps({"error": message}).encode() + b"\n"
-        transport = self.channel.transport
+        transport: Any = self.channel.transport
         transport.write(
             b"HTTP/1.1 %d Request Entity Too Large\r\nServer: imaged\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s"
@@ -133,6 +133,7 @@ class ImagedFactory(HTTPFactory):
 
     def __init__(self, reactor: Any, door: Door) -> None:
         super().__init__(timeout=IDLE_S, reactor=reactor)
+        self.noisy = False  # ports say themselves when they open
         self._door = door
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802  # Twisted's name

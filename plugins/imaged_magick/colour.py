@@ -8,8 +8,9 @@ from .calls import profile_image
 from .picture import Picture
 from .srgb import is_srgb, srgb_profile
 
-_SRGB_OR_GREY = ("srgb", "gray")
-_GREY_PROFILE, _SPACE = b"GRAY", slice(16, 20)  # where a profile names its colour space (ICC.1:2010, 7.2)
+_SPACE = slice(16, 20)  # where a profile names its colour space (ICC.1:2010, 7.2)
+_FITTING = {"srgb": (b"RGB ",), "gray": (b"GRAY", b"RGB "), "cmyk": (b"CMYK",)}
+"""The profiles that fit a picture's channels; editors save grey pictures with a profile for colours."""
 
 
 def to_srgb(picture: Picture) -> None:
@@ -19,17 +20,20 @@ def to_srgb(picture: Picture) -> None:
     picture has, is passed over, as browsers do.
     """
     profile = picture.profiles["icc"]
-    if profile and not is_srgb(profile):
-        grey = profile[_SPACE] == _GREY_PROFILE
-        if not grey and picture.colorspace == "gray":
-            picture.colorspace = "srgb"
-        picture.rendering_intent = "perceptual"
-        srgb = srgb_profile()
-        try:
-            picture.require(profile_image(picture.wand, b"icc", srgb, len(srgb)))
-        except WandException as error:
-            if isinstance(error, CacheError) or "memory" in str(error).lower():
-                raise
-            del picture.profiles["icc"]  # ImageMagick calls this, too, a lack of resources
-    if picture.colorspace not in _SRGB_OR_GREY:
+    if profile and profile[_SPACE] in _FITTING.get(picture.colorspace, ()) and not is_srgb(profile):
+        _convert(picture, profile)
+    if picture.colorspace not in ("srgb", "gray"):
         picture.transform_colorspace("srgb")
+
+
+def _convert(picture: Picture, profile: bytes) -> None:
+    if picture.colorspace == "gray" and profile[_SPACE] == b"RGB ":
+        picture.colorspace = "srgb"
+    picture.rendering_intent = "perceptual"
+    srgb = srgb_profile()
+    try:
+        picture.require(profile_image(picture.wand, b"icc", srgb, len(srgb)))
+    except WandException as error:
+        if isinstance(error, CacheError) or "memory" in str(error).lower():
+            raise
+        # ImageMagick calls this, too, a lack of resources, but it is the profile that is no good.

@@ -13,7 +13,8 @@ class Deadline:
     """Ends `timeout_s` seconds after it is made.
 
     ImageMagick asks its progress monitor about once a row; when the answer is no it stops there, sometimes with an
-    error and sometimes as if all were well. Whoever called it must therefore `check` afterwards.
+    error and sometimes as if all were well. Whoever called it must therefore `check` afterwards. Only the writer of
+    PNG does not listen, and ends what it has begun.
     """
 
     def __init__(self, timeout_s: float) -> None:

@@ -61,6 +61,7 @@ def shape(picture: Picture, original: Size, sizing: Fit | Fill | FullSize, maxim
         _resize(picture, wanted.scaled)
     if wanted.crops:
         picture.crop(wanted.left_px, wanted.top_px, width=wanted.size.width_px, height=wanted.size.height_px)
+    picture.deadline.check()  # what was called off has another size, too
     if (picture.width, picture.height) != (wanted.size.width_px, wanted.size.height_px):
         raise NotAPictureError("this picture's pixels are not of the size that its header announces")
 
