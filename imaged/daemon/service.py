@@ -14,14 +14,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.web.http import Request
 
 from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
-from imaged.core.errors import BusyError, ImagedError, StoreError
+from imaged.core.errors import ImagedError, StoreError
 from imaged.core.generations import Generation, Generations
 from imaged.core.hashes import ImageId
 from imaged.daemon import runtime
+from imaged.daemon.health import Health
 from imaged.daemon.ports import base_url, open_port
 from imaged.daemon.reload import Reload, restart_faults
 from imaged.daemon.runtime import Runtime
@@ -33,8 +33,6 @@ from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
 from imaged.store.usage import Usage, measure
-from imaged.web.answers import send_text
-from imaged.web.errors import send_error
 from imaged.web.public import PublicSite
 from imaged.web.requests import Door
 from imaged.web.status import StatusSite
@@ -65,7 +63,7 @@ class Service:
         self._counters = Counters(reactor.seconds)
         self._ports: list[Any] = []
         self._workers: list[Worker] = []
-        self._draining = False
+        self._health = Health(reactor, self._work.run, lambda: self._pipeline.produce.renderer)
         self._last_reload: Reload | None = None
         self._usage = Usage(0, 0, 0)
         self._measuring = LoopingCall(self._measure)
@@ -85,11 +83,14 @@ class Service:
         await self._listen()
         self._start_workers()
         self._measuring.start(MEASURE_EVERY_S)
+        self._health.start()
         return base_url(self._ports[0]), base_url(self._ports[1])
 
     async def stop(self) -> None:
         """Accept no more, finish what is in flight within `shutdown_timeout_s`, and keep the queue."""
-        self._draining = True
+        self._log.info("leaving: no more requests are taken")
+        self._health.draining = True
+        self._health.stop()
         for port in self._ports:
             await port.stopListening()
         if self._measuring.running:
@@ -110,6 +111,7 @@ class Service:
             if faults := restart_faults(self._pipeline.settings, loaded):
                 raise ConfigurationError([*loaded.faults, *faults])
             self._generations.swap(self._build(loaded), self._retire)
+            self._health.probe()
         except ConfigurationError as error:
             errors = tuple(map(str, error.faults))
             self._log.error("reload refused, the settings stay as they were:\n{error}", error=error)
@@ -142,7 +144,7 @@ class Service:
 
     async def _listen(self) -> None:
         settings = self._pipeline.settings
-        public = PublicSite(self._lease, self._counters.posting, self._send_health)
+        public = PublicSite(self._lease, self._counters.posting, self._health.send)
         status = Status(
             version=VERSION,
             config=self._config_name,
@@ -150,11 +152,11 @@ class Service:
             started_s=self._reactor.seconds(),
             counters=self._counters,
             promises=self._promises,
-            message=lambda: "draining" if self._draining else "OK",
+            message=lambda: self._health.message,
             usage=lambda: self._usage,
             last_reload=lambda: self._last_reload,
         )
-        private = StatusSite(lambda: status.snapshot(self._generations.current), self._send_health)
+        private = StatusSite(lambda: status.snapshot(self._generations.current), self._health.send)
         clock = self._reactor.seconds
         public_door = Door(public.handle, lambda: self._pipeline.settings.sources.maximum_bytes, clock)
         private_door = Door(private.handle, lambda: STATUS_BODY_BYTES, clock)
@@ -172,7 +174,8 @@ class Service:
             worker.start()
 
     def _render_lanes(self) -> int:
-        return 0 if self._pipeline.pool.waiting else self._pipeline.pool.size
+        """Let promised renders use every thread, but one alone while clients wait for theirs."""
+        return 1 if self._pipeline.pool.waiting else self._pipeline.pool.size
 
     def _upload_lanes(self) -> int:
         return self._pipeline.settings.upload.concurrency
@@ -193,12 +196,6 @@ class Service:
         await drained
         await self._generations.current.value.close()
         self._work.stop()
-
-    def _send_health(self, request: Request) -> None:
-        if self._draining:
-            send_error(request, BusyError("draining", retry_after_s=30))
-        else:
-            send_text(request, "OK")
 
     def _measure(self) -> Any:
         counting = Deferred.fromCoroutine(self._count())

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, ClassVar
 
 import pluggy
+from twisted.logger import Logger
 
 from imaged.config.faults import Fault
 from imaged.config.load import Loaded, plugin_faults
@@ -42,12 +43,16 @@ class Plugins:
     uploader: Uploader | None
     sinks: tuple[MetricsSink, ...]
     described: tuple[Plugin, ...]
+    _log: ClassVar[Logger] = Logger()
 
     def close(self) -> None:
-        """Close every object that has a `close`, each once."""
+        """Close every object that has a `close`, each once; one that fails does not keep the others open."""
         for each in {id(each): each for each in (*self.processors, self.uploader, *self.sinks)}.values():
-            if callable(close := getattr(each, "close", None)):
-                close()
+            try:
+                if callable(close := getattr(each, "close", None)):
+                    close()
+            except Exception:
+                self._log.failure("{plugin} could not be closed", plugin=type(each).__name__)
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -108,7 +113,7 @@ class _Build:
         try:
             self._manager.register(self.entry_points[name].load(), name)
             self._manager.check_pending()
-        except Exception as error:  # a plugin's import may raise anything, and the daemon must survive it
+        except (Exception, SystemExit) as error:  # an import may raise anything, and the daemon must survive it
             self._broken.add(name)
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
@@ -128,7 +133,7 @@ class _Build:
         except OptionsError as error:
             self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
             return None
-        except Exception as error:  # as above
+        except (Exception, SystemExit) as error:  # as above
             self.fault(path, f"plugin {name!r} failed to start: {type(error).__name__}: {error}")
             return None
         result = next(iter(results), None)

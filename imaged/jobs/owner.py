@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 from pathlib import Path
+from typing import BinaryIO
 
 
 class Owner:
@@ -15,8 +16,7 @@ class Owner:
         folder.mkdir(parents=True, exist_ok=True)
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._folder = folder
-        self._file = (folder / self.name).open("wb")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = _lock(folder / self.name)
 
     def is_gone(self, name: str) -> bool:
         """Say whether the owner `name` no longer runs; its file is then removed."""
@@ -41,3 +41,13 @@ class Owner:
         """Give the ownership up."""
         (self._folder / self.name).unlink(missing_ok=True)
         self._file.close()
+
+
+def _lock(path: Path) -> BinaryIO:
+    """Make the file and lock it; anew if another process took it for a dead owner's before it was locked."""
+    while True:
+        file = path.open("wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists():
+            return file
+        file.close()

@@ -94,14 +94,16 @@ class JobQueue:
             self._db.execute("BEGIN IMMEDIATE")
             mine = [(job.id, self._owner.name) for job in jobs]
             self._db.executemany("DELETE FROM jobs WHERE id = ? AND owner = ? AND NOT again", mine)
-            self._db.executemany("UPDATE jobs SET state = 'queued', owner = NULL WHERE id = ? AND owner = ?", mine)
+            self._db.executemany(
+                "UPDATE jobs SET state = 'queued', owner = NULL, attempts = 0 WHERE id = ? AND owner = ?", mine
+            )
 
     def failed(self, job: Job, error: str, delay_s: float | None) -> None:
-        """Try a job again after `delay_s` seconds, or park it when that is None."""
+        """Try a job again after `delay_s` seconds, or park it when that is None; at once if asked for while it ran."""
         state = "parked" if delay_s is None else "queued"
         self._db.execute(
-            "UPDATE jobs SET state = ?, owner = NULL, attempts = attempts + 1, due_at = ?, error = ? "
-            "WHERE id = ? AND owner = ?",
+            "UPDATE jobs SET state = iif(again, 'queued', ?), owner = NULL, attempts = iif(again, 0, attempts + 1), "
+            "due_at = iif(again, due_at, ?), error = ? WHERE id = ? AND owner = ?",
             (state, self._clock() + (delay_s or 0), error, job.id, self._owner.name),
         )
 

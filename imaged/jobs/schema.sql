@@ -1,7 +1,7 @@
 -- The job queue, version 1. One row for each output that is still owed.
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS jobs (
-    id         INTEGER PRIMARY KEY,
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, so that no late word ends another job
     kind       TEXT NOT NULL CHECK (kind IN ('render', 'upload')),
     namespace  TEXT NOT NULL,
     hash       TEXT NOT NULL,

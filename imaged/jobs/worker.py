@@ -15,8 +15,8 @@ from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
 from imaged.jobs.queue import Job, JobQueue, Kind
 
-BACKOFF = Backoff(first_s=1, longest_s=300, attempts=12)
-"""Twelve attempts spread over half an hour or more."""
+BACKOFF = Backoff(first_s=1, longest_s=300, attempts=21)
+"""Attempts spread over half an hour or more, whatever the jitter."""
 
 LONGEST_PAUSE_S = 5.0
 """How often the queue is looked at when nothing wakes the worker: another process may have left work behind."""
@@ -79,12 +79,15 @@ class Worker:
     async def _claim_forever(self) -> None:
         while not self._stopping or self._running:
             self._rung = False
-            jobs = [] if self._stopping or self._running >= self._lanes() else await self._claim()
+            jobs, pause_s = [], LONGEST_PAUSE_S
+            if not self._stopping and self._running < self._lanes():
+                jobs = await self._claim()
+                pause_s = self._idle_s
             if jobs:
                 self._running += 1
                 Deferred.fromCoroutine(self._work(jobs))
             elif not self._rung:
-                await self._pause(LONGEST_PAUSE_S if self._running else self._idle_s)
+                await self._pause(pause_s)
 
     async def _claim(self) -> list[Job]:
         try:
@@ -113,25 +116,28 @@ class Worker:
         except Exception:
             self._log.failure("{kind} of {image} broke down", kind=self._kind, image=str(jobs[0].image))
             results = {job.output: _BROKE_DOWN for job in jobs}
+        owed = list(jobs)
         try:
-            while not await self._settled(jobs, results):
+            while not await self._settled(owed, results):
                 await deferLater(self._clock, LONGEST_PAUSE_S)
         finally:
             self._running -= 1
             self.wake()
 
-    async def _settled(self, jobs: list[Job], results: Mapping[str, ImagedError | None]) -> bool:
+    async def _settled(self, owed: list[Job], results: Mapping[str, ImagedError | None]) -> bool:
         try:
-            await self._settle(jobs, results)
+            await self._settle(owed, results)
         except Exception:
             self._log.failure("the job queue cannot be written; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S)
             return False
         return True
 
-    async def _settle(self, jobs: list[Job], results: Mapping[str, ImagedError | None]) -> None:
-        await self._run(self._queue.done, [job for job in jobs if results[job.output] is None])
-        for job in jobs:
-            error = results[job.output]
+    async def _settle(self, owed: list[Job], results: Mapping[str, ImagedError | None]) -> None:
+        """Tell the queue how each job ended, and take it off `owed`: told twice, it might be taken for a later one."""
+        failures = [(job, results.get(job.output, _BROKE_DOWN)) for job in owed]
+        await self._run(self._queue.done, [job for job, error in failures if error is None])
+        owed[:] = [job for job, error in failures if error is not None]
+        for job, error in failures:
             if error is None:
                 continue
             delay_s = BACKOFF.delay_s(job.attempts + 1, self._jitter()) if error.transient else None
@@ -144,3 +150,4 @@ class Worker:
                 next="parked" if delay_s is None else f"again in {delay_s:.1f} s",
             )
             await self._run(self._queue.failed, job, str(error), delay_s)
+            owed.remove(job)

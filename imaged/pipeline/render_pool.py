@@ -43,7 +43,7 @@ class RenderPool:
     async def place(self) -> AsyncIterator[Threads]:
         """Wait for a free thread and hold it while the block runs, which does its work on the threads it is given."""
         if self._busy >= self.size:
-            place: Deferred[None] = Deferred()
+            place: Deferred[None] = Deferred(self._waiting.remove)  # who is cancelled leaves the queue
             self._waiting.append(place)
             await place
         else:

@@ -40,13 +40,14 @@ class SingleFlight(Generic[K, V]):
         `work` gets the keys that are new and calls `land` for each of them, or raises.
         """
         new = [key for key in dict.fromkeys(keys) if key not in self._waiters]
-        self._waiters.update({key: [] for key in new})
+        flight: dict[K, list[Deferred[V | ImagedError]]] = {key: [] for key in new}
+        self._waiters.update(flight)
         waiters: dict[K, Deferred[V | ImagedError]] = {}
         for key in dict.fromkeys(keys):
             waiters[key] = Deferred(partial(self._leave, key))
             self._waiters[key].append(waiters[key])
         if new:
-            self._tasks.own(self._conduct(new, work))
+            self._tasks.own(self._conduct(flight, work))
         return waiters
 
     def land(self, key: K, result: V | ImagedError) -> None:
@@ -54,17 +55,18 @@ class SingleFlight(Generic[K, V]):
         for waiter in self._waiters.pop(key, ()):
             waiter.callback(result)
 
-    async def _conduct(self, keys: list[K], work: Work[K]) -> None:
+    async def _conduct(self, flight: dict[K, list[Deferred[V | ImagedError]]], work: Work[K]) -> None:
         result = ImagedError("the work ended without a result")
         try:
-            await work(keys)
+            await work(list(flight))
         except ImagedError as error:
             result = error
         except Exception:
-            self._log.failure("work on {keys} broke down", keys=keys)
+            self._log.failure("work on {keys} broke down", keys=list(flight))
             result = ImagedError("an unexpected failure, which the log tells")
-        for key in keys:
-            self.land(key, result)
+        for key, waiters in flight.items():
+            if self._waiters.get(key) is waiters:  # else it has landed, and a later flight may carry that key now
+                self.land(key, result)
 
     def _leave(self, key: K, waiter: Deferred[V | ImagedError]) -> None:
         if waiter in self._waiters.get(key, ()):

@@ -94,9 +94,10 @@ class LocalStore:
         final = self.path(image, ORIGINAL)
         try:
             kept = atomic.keep_first(temporary, final)
+            same = kept or _sha256(final) == sha256
         except OSError as error:
             raise _cannot_keep(self.key(image, ORIGINAL), error) from error
-        if not kept and _sha256(final) != sha256:
+        if not same:
             raise HashConflictError(f"{image} holds other bytes with the same MD5: this picture cannot be kept too")
         return kept
 
@@ -112,10 +113,11 @@ class LocalStore:
                 size_bytes=int(record["size"]),
                 sha256=str(record["sha256"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, NotFoundError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, NotFoundError):
             return None
         known = info.content_type in {format.content_type for format in FORMATS.values()}
-        return info if known and info.hash == image.hash else None
+        sound = known and min(info.width_px, info.height_px, info.size_bytes) > 0
+        return info if sound and info.hash == image.hash else None
 
     def save_info(self, image: ImageId, info: ImageInfo) -> None:
         """Keep what is known of an original, durably."""

@@ -124,6 +124,7 @@ class ImagedRequest(Request):
             % (TooLargeError.status, len(body), body)
         )
         transport.loseWriteConnection()
+        _log.info("refused a body of more than {limit} bytes: 413", limit=self._door.maximum_bytes(), status=413)
         abort = self.channel.callLater(LINGER_S, transport.abortConnection)
         self.notifyFinish().addErrback(lambda _: abort.active() and abort.cancel())
 

@@ -9,7 +9,7 @@ from imaged.api import SNIFF_BYTES, Format, NotAPictureError, Size, StoreError, 
 
 from .deadline import Deadline
 from .gif import read_gif
-from .picture import Picture, translated
+from .picture import Picture, coder, translated
 from .sequence import Sequence, broken
 from .shaping import swap_sides
 from .stills import read_jpeg, read_orientation, read_png
@@ -35,10 +35,10 @@ class Original:
         if self.sequence:
             return swap_sides(self.sequence.canvas, self.orientation)
         with Picture(deadline) as picture:
-            with translated(deadline, f"reading this {self.format.extension}'s header"):
+            with translated(deadline, f"reading this {coder(self.format)}'s header"):
                 picture.read_header(self.format, self.blob)
             if not picture.width or not picture.height:
-                raise broken(self.format.extension, "its header is damaged")
+                raise broken(coder(self.format), "its header is damaged")
             return swap_sides(Size(picture.width, picture.height), self.orientation)
 
 

@@ -11,7 +11,7 @@ from wand.api import library
 from wand.exceptions import BaseWarning, CacheError, ImageError, PolicyError, ResourceLimitError, WandException
 from wand.image import IMAGE_LAYER_METHOD, Image
 
-from imaged.api import BusyError, Format, NotAPictureError, TooLargeError
+from imaged.api import BusyError, Format, ImagedError, NotAPictureError, TooLargeError
 
 from .calls import compare_layers, set_progress_monitor
 from .deadline import Deadline
@@ -19,7 +19,8 @@ from .deadline import Deadline
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
 
-_OUT_OF_MEMORY = (ResourceLimitError, CacheError, MemoryError)
+FOREIGN = (WandException, MemoryError)
+"""What Wand raises."""
 
 
 class Picture(Image):  # type: ignore[misc]  # Wand ships no types
@@ -55,6 +56,7 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         """Decode the first picture of `blob`."""
         self._expect(format)
         self.require(library.MagickReadImageBlob(self.wand, blob, len(blob)))
+        self.raise_exception()  # ImageMagick 7 may decode what it can and still report an error
         library.MagickSetFormat(self.wand, b"")  # else whatever is written would be of this format again
 
     def set_option(self, name: str, value: str) -> None:
@@ -130,17 +132,21 @@ def translated(deadline: Deadline, doing: str) -> Iterator[None]:
     """Turn Wand's errors into ours, `doing` says at what, and notice that the work was called off."""
     try:
         yield
-    except _OUT_OF_MEMORY as error:
+    except FOREIGN as error:
         deadline.check()
-        raise BusyError(f"no memory is left for {doing}: ask again later, or for a smaller output") from error
-    except PolicyError as error:
-        raise NotAPictureError(f"ImageMagick's policy on this server forbids {doing}: tell its operator") from error
-    except WandException as error:
-        deadline.check()
-        if isinstance(error, ImageError) and "exceeds limit" in str(error):
-            raise TooLargeError(f"{doing} needs a width or height past ImageMagick's limit: send less") from error
-        raise NotAPictureError(f"{doing} failed, the picture is broken: {_reason(error)}") from error
+        raise translate(error, doing) from error
     deadline.check()
+
+
+def translate(error: Exception, doing: str) -> ImagedError:
+    """Return our error for one of Wand's."""
+    if isinstance(error, ResourceLimitError | CacheError | MemoryError):
+        return BusyError(f"no memory is left for {doing}: ask again later, or for a smaller output")
+    if isinstance(error, PolicyError):
+        return NotAPictureError(f"ImageMagick's policy on this server forbids {doing}: tell its operator")
+    if isinstance(error, ImageError) and "exceeds limit" in str(error):
+        return TooLargeError(f"{doing} needs a width or height past ImageMagick's limit: send a smaller picture")
+    return NotAPictureError(f"{doing} failed, the picture is broken: {_reason(error)}")
 
 
 def _reason(error: Exception) -> str:

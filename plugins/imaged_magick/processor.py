@@ -21,7 +21,7 @@ from .bounds import check_job
 from .deadline import Deadline
 from .encoding import encode, finish
 from .original import Original, read_original
-from .picture import Picture, translated
+from .picture import FOREIGN, Picture, coder, translate, translated
 from .shaping import decode_hint, shape, turn_upright
 from .shots import shots
 
@@ -47,6 +47,13 @@ class MagickProcessor:
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output as it is ready: stills of the first frame first, then animations."""
         deadline = Deadline(job.timeout_s)
+        try:
+            yield from self._render(job, deadline)
+        except FOREIGN as error:
+            deadline.check()
+            raise translate(error, "rendering") from error
+
+    def _render(self, job: RenderJob, deadline: Deadline) -> Iterator[Rendered]:
         original = read_original(job.source)
         if (original.format, original.frames) != (job.facts.format, job.facts.frames):
             raise NotAPictureError("this picture is not the one that was identified: identify it again")
@@ -99,7 +106,7 @@ def _pictures(job: RenderJob, original: Original, deadline: Deadline) -> Generat
     plans = [plan(job.facts.size, target.output.sizing) for target in job.targets]
     hint = decode_hint(job.facts.size, plans, original.orientation)
     with Picture(deadline) as picture:
-        with translated(deadline, f"decoding this {original.format.extension}"):
+        with translated(deadline, f"decoding this {coder(original.format)}"):
             if hint:
                 picture.set_option("jpeg:size", hint)
             picture.read_pixels(original.format, original.blob)

@@ -43,9 +43,9 @@ def decode_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str | No
     the way is resized with a proper filter, so that no difference is seen. Beyond the original's size the hint would
     make libjpeg enlarge.
     """
-    needs = list(plans)
-    width_px = 2 * max(need.scaled.width_px for need in needs)
-    height_px = 2 * max(need.scaled.height_px for need in needs)
+    needs = [need.scaled for need in plans]
+    width_px = 2 * max((need.width_px for need in needs), default=1)
+    height_px = 2 * max((need.height_px for need in needs), default=1)
     if width_px >= size.width_px or height_px >= size.height_px:
         return None
     hint = swap_sides(Size(width_px, height_px), orientation)

@@ -11,7 +11,7 @@ from imaged.api import Format, Size
 
 from .colour import to_srgb
 from .deadline import Deadline
-from .picture import Picture, translated
+from .picture import Picture, coder, translated
 from .sequence import Disposal, Frame, Sequence
 
 
@@ -41,7 +41,7 @@ def shots(format: Format, sequence: Sequence, deadline: Deadline) -> Iterator[tu
 @contextmanager
 def _decode(format: Format, frame: Frame, deadline: Deadline) -> Iterator[Picture]:
     with Picture(deadline) as picture:
-        with translated(deadline, f"decoding this {format.extension}"):
+        with translated(deadline, f"decoding this {coder(format)}"):
             picture.read_pixels(format, frame.still())
             picture.reset_coords()
         yield picture

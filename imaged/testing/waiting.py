@@ -1,0 +1,40 @@
+"""Coroutines in plain tests."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+
+LONGEST_S = 60.0
+"""How long `wait` lets the reactor run."""
+
+
+def wait(coroutine: Coroutine[Deferred[Any], Any, T], timeout_s: float = LONGEST_S) -> T:
+    """Run a coroutine to its end; return its result or raise its error.
+
+    If it has to wait, the reactor runs until it is done, and is left ready to run again, as Twisted's own test runner
+    does it. Not to be called while the reactor runs. Raises TimeoutError after `timeout_s` seconds.
+    """
+    from twisted.internet import reactor as global_reactor  # noqa: PLC0415  # importing it installs it
+
+    reactor: Any = global_reactor
+    results: list[T | Failure] = []
+    done = Deferred.fromCoroutine(coroutine)
+    done.addBoth(results.append)
+    if not results:
+        bell = reactor.callLater(timeout_s, reactor.crash)
+        done.addBoth(lambda _: reactor.crash())
+        reactor.run(installSignalHandlers=False)
+        if not results:
+            done.cancel()
+            raise TimeoutError(f"not done after {timeout_s:g} s")
+        bell.cancel()
+    (result,) = results
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result  # type: ignore[return-value]  # raiseException never returns

@@ -1,0 +1,117 @@
+"""The real daemon as a process of its own, and a plain HTTP client to talk to it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+START_S = 30.0
+"""How long a start may take on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        return json.loads(self.body)
+
+
+def request(
+    base: str, method: str, target: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Send one request exactly as given: nothing in `target` is tidied up on the way."""
+    url = urlsplit(base)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
+    try:
+        connection.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        response = connection.getresponse()
+        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+    finally:
+        connection.close()
+
+
+class Daemon:
+    """`imaged run` in a folder of its own, on ports that the system chooses."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.folder = folder
+        self.store = folder / "var" / "public"
+        (folder / "imaged.yaml").write_text(settings)
+        self._starts = 0
+
+    def start(self, *overrides: str) -> None:
+        """Start it and wait until it says where it listens."""
+        self._starts += 1
+        log = self.folder / f"log-{self._starts}"
+        ports = ["listen=tcp:0:interface=127.0.0.1", "status.listen=tcp:0:interface=127.0.0.1"]
+        sets = [argument for override in [*ports, *overrides] for argument in ("--set", override)]
+        command = [sys.executable, "-m", "imaged", "run", "-c", "imaged.yaml", *sets]
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, stderr=stream, stdout=stream, env={**os.environ}
+            )
+        self.public = self._find(log, r"serves images on (http://[^\s\"]+)")
+        self.private = self._find(log, r"status page is on (http://[^\s\"]+)")
+        self.log = log
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it politely and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+    def get(self, target: str, **headers: str) -> Answer:
+        """GET from the public port."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return request(self.public, "GET", target, headers=named)
+
+    def post(self, target: str, body: bytes = b"") -> Answer:
+        """POST to the public port, as curl's --data-binary does."""
+        return request(self.public, "POST", target, body, {"Content-Type": "application/x-www-form-urlencoded"})
+
+    def status(self) -> Any:
+        """Return the value of `/status.json`."""
+        return request(self.private, "GET", "/status.json").json()
+
+    def wait_for_files(self, image: Mapping[str, Any], names: Sequence[str], within_s: float = 30.0) -> None:
+        """Return when all these files of an image lie in the store; nobody asks the daemon for them."""
+        folder = self.store / "p" / image["partitionedHash"]
+        end_s = time.monotonic() + within_s
+        while missing := [name for name in names if not (folder / name).is_file()]:
+            assert time.monotonic() < end_s, f"{missing} did not appear; {self.log.read_text()[-2000:]}"
+            time.sleep(0.05)
+
+    def _find(self, log: Path, pattern: str) -> str:
+        end_s = time.monotonic() + START_S
+        while not (match := re.search(pattern, log.read_text())):
+            assert self.process.poll() is None, log.read_text()
+            assert time.monotonic() < end_s, log.read_text()
+            time.sleep(0.02)
+        return match[1]

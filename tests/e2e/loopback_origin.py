@@ -1,0 +1,81 @@
+"""A source of originals on loopback that behaves well or badly, by path."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CHUNK = b"\0" * 65536
+
+
+class Origin:
+    """Serves `pictures` by path; `/404`, `/endless`, `/drip`, `/to?URL` and `/slow/NAME` do what they say.
+
+    `release` ends the wait of slow answers; `hits` counts the requests by path.
+    """
+
+    def __init__(self) -> None:
+        self.pictures: dict[str, bytes] = {}
+        self.hits: dict[str, int] = {}
+        self.release = threading.Event()
+        origin = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path, _, query = self.path.partition("?")
+                origin.hits[path] = origin.hits.get(path, 0) + 1
+                try:
+                    origin.answer(self, path, query)
+                except OSError:
+                    self.close_connection = True  # the daemon hung up, as it should on what is too much
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer no more."""
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, handler: BaseHTTPRequestHandler, path: str, query: str) -> None:
+        """Answer one request."""
+        if path == "/to":
+            self._head(handler, 302, Location=query)
+        elif path == "/endless":
+            self._head(handler, 200)
+            for _ in range(20_000):  # a bound for the test's own sake: 1.3 GB
+                handler.wfile.write(CHUNK)
+        elif path == "/drip":
+            self._head(handler, 200)
+            while not self.release.wait(0.1):
+                handler.wfile.write(b"x")
+        elif path.startswith("/slow/"):
+            body = self.pictures[path.removeprefix("/slow/")]
+            self._head(handler, 200, **{"Content-Length": str(len(body))})
+            handler.wfile.write(body[:1000])
+            handler.wfile.flush()
+            self.release.wait(30)
+            handler.wfile.write(body[1000:])
+        elif (name := path[1:]) in self.pictures:
+            self._head(handler, 200, **{"Content-Length": str(len(self.pictures[name]))})
+            handler.wfile.write(self.pictures[name])
+        else:
+            self._head(handler, 404)
+
+    @staticmethod
+    def _head(handler: BaseHTTPRequestHandler, status: int, **headers: str) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()

@@ -1,0 +1,118 @@
+"""Real pictures through the real daemon, judged by other programs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from daemon import Daemon
+from PIL import Image, ImageChops, ImageCms, ImageStat
+
+WINE = "6e0072682e66287b662827da75b244a3"
+SIZES = {"w500": (500, 375), "x600": (600, 600), "300x400": (300, 400), "full_size": (800, 600)}
+FORMATS = {"jpg": "JPEG", "png": "PNG", "gif": "GIF", "webp": "WEBP"}
+
+
+def opened(body: bytes) -> Image.Image:
+    """Return the picture, decoded by Pillow."""
+    image = Image.open(io.BytesIO(body))
+    image.load()
+    return image
+
+
+def mean_difference(one: Image.Image, other: Image.Image) -> float:
+    """Return the mean difference of two pictures' channels, 0 to 255."""
+    difference = ImageChops.difference(one.convert("RGB"), other.convert("RGB"))
+    return sum(ImageStat.Stat(difference).mean) / 3
+
+
+def test_promised_outputs_appear(make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes]) -> None:
+    """A POST answers with what the picture is, and the outputs it asked for appear without being asked for again."""
+    daemon = make_daemon()
+    answer = daemon.post("/p?outputs=x300.jpg,x300.webp", picture("wine.jpg"))
+    assert answer.status == 200
+    info = answer.json()
+    assert (info["hash"], info["width"], info["height"], info["content_type"]) == (WINE, 800, 600, "image/jpeg")
+    assert [row["name"] for row in info["outputs"]] == ["x300.jpg", "x300.webp"]
+    daemon.wait_for_files(info, ["x300.jpg", "x300.webp"])
+    assert {row["state"] for row in daemon.get(f"/p/{WINE}/info.json").json()["outputs"]} == {"ready"}
+    assert daemon.get(f"/p/{WINE}/original").body == picture("wine.jpg")
+
+
+def test_every_size_quality_and_format(make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes]) -> None:
+    """Each kind of output, with and without a quality, comes out in the right size and format."""
+    daemon = make_daemon()
+    daemon.post("/p", picture("wine.jpg"))
+    names = [(f"{size}{q}.{ext}", SIZES[size], FORMATS[ext]) for size in SIZES for q in ("", "-q50") for ext in FORMATS]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda name: daemon.get(f"/p/6e0/0726/82e66287b662827da75b244a3/{name[0]}"), names))
+    for (name, size, kind), answer in zip(names, answers, strict=True):
+        assert answer.status == 200, (name, answer.body)
+        image = opened(answer.body)
+        assert (image.size, image.format) == (size, kind), name
+    assert daemon.status()["processing"]["total"] == len(names) == 32
+
+
+@pytest.mark.parametrize("turned", [3, 6, 8])
+def test_orientations_come_out_alike(
+    make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes], turned: int
+) -> None:
+    """A picture stored turned comes out as the one that was stored upright."""
+    daemon = make_daemon()
+    outputs = []
+    for number in (1, turned):
+        info = daemon.post("/p", picture(f"Landscape_{number}.jpg")).json()
+        outputs.append(opened(daemon.get(f"/p/{info['hash']}/w300.png").body))
+    assert outputs[0].size == outputs[1].size == (300, 225)
+    assert mean_difference(*outputs) < 6  # stored apart: other profiles, other compression
+
+
+@pytest.mark.parametrize("name", ["Channel_digital_image_CMYK_color.jpg", "p3.png", "prophoto.png"])
+def test_colours_are_true(make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes], name: str) -> None:
+    """A picture with a profile of its own comes out in the sRGB colours that littleCMS gives."""
+    daemon = make_daemon()
+    body = picture(name)
+    info = daemon.post("/p", body).json()
+    ours = opened(daemon.get(f"/p/{info['hash']}/full_size.png").body)
+    source = opened(body)
+    if source.mode not in {"CMYK", "RGB"}:
+        source = source.convert("RGB")
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(source.info["icc_profile"]))
+    theirs = ImageCms.profileToProfile(
+        source,
+        profile,
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        outputMode="RGB",
+    )
+    assert theirs is not None
+    assert mean_difference(ours, theirs) < 3
+
+
+@pytest.mark.parametrize("extension", ["gif", "webp"])
+def test_animation_still_moves(
+    make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes], extension: str
+) -> None:
+    """An animation keeps its frames in the formats that hold them, and gives its first frame to the others."""
+    daemon = make_daemon()
+    body = picture("rotating-squares.gif")
+    info = daemon.post("/p", body).json()
+    frames = getattr(opened(body), "n_frames", 1)
+    moving = opened(daemon.get(f"/p/{info['hash']}/w150.{extension}").body)
+    assert getattr(moving, "n_frames", 1) == frames > 1
+    assert moving.width == min(150, opened(body).width)
+    assert getattr(opened(daemon.get(f"/p/{info['hash']}/w150.png").body), "n_frames", 1) == 1
+
+
+def test_what_is_no_picture(make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes]) -> None:
+    """A drawing, a text, nothing at all and a broken header are refused with 415, and the daemon lives."""
+    daemon = make_daemon()
+    for body in (picture("check.svg"), b"only text\n", b"", picture("corrupt-header.jpg")):
+        answer = daemon.post("/p", body)
+        assert answer.status == 415
+        assert answer.json()["error"]
+    assert daemon.get("/status_check").body == b"OK\n"
+    assert not list(daemon.store.glob("p/**/original"))

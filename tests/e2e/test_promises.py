@@ -1,0 +1,120 @@
+"""What the daemon has promised, it keeps: under load, after a crash, and against hostile paths."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from daemon import Daemon
+from PIL import Image
+
+from imaged.testing.pictures import make_jpeg
+
+FIVE = ["x300.jpg", "x300.webp", "w200.png", "100x50.gif", "full_size-q50.webp"]
+
+
+def large_jpeg() -> bytes:
+    """Return a picture that takes a while to decode."""
+    body = io.BytesIO()
+    Image.effect_noise((4000, 3000), 60).convert("RGB").save(body, "JPEG", quality=90)
+    return body.getvalue()
+
+
+def test_kill_after_a_post(make_daemon: Callable[..., Daemon]) -> None:
+    """Outputs promised by an answer appear after kill -9 and a new start, though nobody asks for them."""
+    daemon = make_daemon()
+    answer = daemon.post(f"/p?outputs={','.join(FIVE)}", large_jpeg())
+    daemon.kill()
+    info = answer.json()
+    folder = daemon.store / "p" / info["partitionedHash"]
+    before = [name for name in FIVE if (folder / name).exists()]
+    daemon.start()
+    daemon.wait_for_files(info, FIVE)
+    assert len(before) < len(FIVE), "the kill came too late to show anything"
+    for name in FIVE:
+        Image.open(io.BytesIO((folder / name).read_bytes())).load()
+    assert not list((daemon.store / ".incoming").iterdir())
+
+
+def test_fifty_clients_one_render(make_daemon: Callable[..., Daemon]) -> None:
+    """Fifty clients who ask at once for one new output cost one render, and get equal bytes."""
+    daemon = make_daemon()
+    digits = daemon.post("/p", large_jpeg()).json()["hash"]
+    before = daemon.status()["processing"]["total"]
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: daemon.get(f"/p/{digits}/w300.jpg"), range(50)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == 1
+    assert daemon.status()["processing"]["total"] == before + 1
+
+
+def test_a_render_is_seen(make_daemon: Callable[..., Daemon]) -> None:
+    """While a large picture renders, the status names it."""
+    daemon = make_daemon()
+    digits = daemon.post("/p", large_jpeg()).json()["hash"]
+    with ThreadPoolExecutor(1) as pool:
+        render = pool.submit(daemon.get, f"/p/{digits}/full_size.webp")
+        seen = []
+        while not render.done():
+            seen += daemon.status()["processing"]["items"]
+        assert render.result().status == 200
+    assert {(item["namespace"], item["hash"], item["output"]) for item in seen} == {("p", digits, "full_size.webp")}
+
+
+def test_hostile_paths(make_daemon: Callable[..., Daemon]) -> None:
+    """No path leads out of the store: each is 404, and no file appears."""
+    daemon = make_daemon()
+    digits = daemon.post("/p", make_jpeg()).json()["hash"]
+    before = sorted(daemon.store.rglob("*"))
+    for target in (
+        "/p/../../etc/passwd",
+        "/p/%2e%2e/%2e%2e/etc/passwd",
+        f"/p/{digits}/../../../../imaged.yaml",
+        f"/p/{digits}/..%2f..%2fimaged.yaml",
+        f"/p/{digits}/x300.jpg%00.png",
+        f"/p/{digits}/{'w' * 10_000}.jpg",
+        f"/p/{'a' * 10_000}/x300.jpg",
+        f"/P/{digits}/x300.jpg",
+        f"/p-q/{digits}/x300.jpg",
+        f"/.incoming/{digits}/x300.jpg",
+        f"/p/{digits}//x300.jpg",
+        "/",
+        "//",
+        "/%",
+    ):
+        answer = daemon.get(target)
+        assert answer.status == 404, target
+        assert "error" in answer.json()
+    for namespace in ("P", "..", "a-b", "%2e%2e", "a" * 10_000):
+        assert daemon.post(f"/{namespace}", make_jpeg()).status == 404
+    assert sorted(daemon.store.rglob("*")) == before
+
+
+def test_reload_and_leave(make_daemon: Callable[..., Daemon]) -> None:
+    """SIGHUP takes a good file, refuses a bad one whole, and SIGTERM ends the daemon with status 0."""
+    daemon = make_daemon("images: {maximum_width: 100}\n")
+    digits = daemon.post("/p", make_jpeg()).json()["hash"]
+    assert daemon.get(f"/p/{digits}/w200.jpg").status == 406
+    (daemon.folder / "imaged.yaml").write_text("images: {maximum_width: 300}\n")
+    assert reload(daemon)["ok"] is True
+    assert daemon.get(f"/p/{digits}/w200.jpg").status == 200
+    (daemon.folder / "imaged.yaml").write_text("images: {maximum_width: 50}\nuploader: nothing\n")
+    outcome = reload(daemon)
+    assert outcome["ok"] is False
+    assert outcome["errors"][0].startswith("imaged.yaml:2: uploader: ")
+    assert daemon.get(f"/p/{digits}/w201.jpg").status == 200
+    assert daemon.stop() == 0
+
+
+def reload(daemon: Daemon) -> dict[str, object]:
+    """Send SIGHUP and return how it ended."""
+    before = daemon.status()["generation"]["last_reload"]
+    daemon.process.send_signal(1)
+    end_s = time.monotonic() + 20
+    while (outcome := daemon.status()["generation"]["last_reload"]) == before:
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+    assert isinstance(outcome, dict)
+    return outcome
