@@ -60,6 +60,12 @@ class HashConflictError(ImagedError):
     status = 409
 
 
+class PreconditionFailedError(ImagedError):
+    """The file is not, or no longer, the one that the request is meant for."""
+
+    status = 412
+
+
 class TooLargeError(ImagedError):
     """Too many bytes or pixels."""
 
@@ -70,6 +76,12 @@ class NotAPictureError(ImagedError):
     """The bytes are no picture that this server reads, or a broken one."""
 
     status = 415
+
+
+class RangeNotSatisfiableError(ImagedError):
+    """The file has no byte of the range that was asked for."""
+
+    status = 416
 
 
 class SourceFailedError(ImagedError):

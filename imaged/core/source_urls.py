@@ -85,7 +85,8 @@ class SourceUrl:
 def _host(name: str) -> str:
     try:
         if name.startswith("["):
-            return IPv6Address(name[1:-1]).compressed
+            IPv6Address(name[1:-1])  # only asked whether it is one: Python 3.13 writes some of them in another way
+            return name[1:-1].lower()
         host = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
     except (AddressValueError, UnicodeError):
         host = ""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.http import Request
 
@@ -38,22 +36,11 @@ class Health:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, run: RunInThread, renderer: Callable[[], Renderer]) -> None:
+    def __init__(self, run: RunInThread, renderer: Callable[[], Renderer]) -> None:
         self._run = run
         self._renderer = renderer
         self._works = True
         self.draining = False
-        self._probing = LoopingCall(self.probe)
-        self._probing.clock = reactor
-
-    def start(self) -> None:
-        """Begin to try the processors now and then."""
-        self._probing.start(PROBE_EVERY_S)
-
-    def stop(self) -> None:
-        """Try them no more."""
-        if self._probing.running:
-            self._probing.stop()
 
     @property
     def message(self) -> str:

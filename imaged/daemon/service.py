@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,14 +21,14 @@ from imaged.core.errors import ImagedError, StoreError
 from imaged.core.generations import Generation, Generations
 from imaged.core.hashes import ImageId
 from imaged.daemon import runtime
-from imaged.daemon.health import Health
+from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.daemon.ports import base_url, open_port
 from imaged.daemon.reload import Reload, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.snapshot import Status
 from imaged.jobs.promises import Promises
-from imaged.jobs.queue import JobQueue
-from imaged.jobs.worker import Worker
+from imaged.jobs.queue import JobQueue, Kind
+from imaged.jobs.worker import Perform, Worker
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
@@ -44,6 +44,9 @@ WORK_THREADS = 16
 
 MEASURE_EVERY_S = 600.0
 """How often the files of the store are counted for the status page."""
+
+FAILED_START_S = 5.0
+"""How long the work of a start that failed may take to end."""
 
 STATUS_BODY_BYTES = 65_536
 """The largest body that the status port reads."""
@@ -61,47 +64,31 @@ class Service:
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
         self._counters = Counters(reactor.seconds)
-        self._ports: list[Any] = []
-        self._workers: list[Worker] = []
-        self._health = Health(reactor, self._work.run, lambda: self._pipeline.produce.renderer)
+        self._opened = AsyncExitStack()
+        self._leave_by_s = 0.0
+        self._health = Health(self._work.run, lambda: self._pipeline.produce.renderer)
         self._last_reload: Reload | None = None
         self._usage = Usage(0, 0, 0)
-        self._measuring = LoopingCall(self._measure)
-        self._measuring.clock = reactor
 
     async def start(self) -> tuple[str, str]:
         """Open the queue and the ports, take up what is owed; return the URLs of the public and the status port.
 
-        Raises ConfigurationError for bad settings, StoreError and PortError for what this machine does not give.
+        Raises ConfigurationError for bad settings, StoreError and PortError for what this machine does not give; what
+        had been opened until then is closed again.
         """
-        loaded = self._read()
-        self._queue = await self._open_queue(Path(loaded.settings.state_dir))
-        self._promises = Promises(self._queue, self._queue_thread.run)
-        self._generations = Generations(self._build(loaded))
-        if swept := await self._work.run(self._pipeline.store.incoming.sweep):
-            self._log.info("removed {count} unfinished files of an earlier run", count=swept)
-        await self._listen()
-        self._start_workers()
-        self._measuring.start(MEASURE_EVERY_S)
-        self._health.start()
-        return base_url(self._ports[0]), base_url(self._ports[1])
+        try:
+            return await self._start()
+        except BaseException:
+            self._leave_by_s = self._reactor.seconds() + FAILED_START_S
+            await self._opened.aclose()
+            raise
 
     async def stop(self) -> None:
         """Accept no more, finish what is in flight within `shutdown_timeout_s`, and keep the queue."""
         self._log.info("leaving: no more requests are taken")
         self._health.draining = True
-        self._health.stop()
-        for port in self._ports:
-            await port.stopListening()
-        if self._measuring.running:
-            self._measuring.stop()
-        timeout_s = self._pipeline.settings.shutdown_timeout_s
-        try:
-            await Deferred.fromCoroutine(self._finish()).addTimeout(timeout_s, self._reactor)
-        except TimeoutError:
-            self._log.warn("gave up on work in flight after {s} s; promised work stays queued", s=timeout_s)
-        await self._queue_thread.run(self._queue.close)
-        self._queue_thread.stop()
+        self._leave_by_s = self._reactor.seconds() + self._pipeline.settings.shutdown_timeout_s
+        await self._opened.aclose()
 
     def reload(self) -> None:
         """Read the settings anew and let new requests use them; with any fault nothing changes and the log says why."""
@@ -118,6 +105,71 @@ class Service:
         else:
             self._log.info("reloaded: generation {number}", number=self._generations.current.number)
         self._last_reload = Reload(datetime.now(UTC), not errors, errors)
+
+    async def _start(self) -> tuple[str, str]:
+        """Open one thing after the other; they are closed in the opposite order."""
+        opened = self._opened
+        opened.callback(self._work.stop)
+        opened.callback(self._queue_thread.stop)
+        loaded = self._read()
+        queue = await self._open_queue(Path(loaded.settings.state_dir))
+        opened.push_async_callback(self._queue_thread.run, queue.close)
+        self._promises = Promises(queue, self._queue_thread.run)
+        self._generations = Generations(self._build(loaded))
+        opened.push_async_callback(self._in_time, self._drain)
+        if swept := await self._work.run(self._pipeline.store.incoming.sweep):
+            self._log.info("removed {count} unfinished files of an earlier run", count=swept)
+        self._start_worker("render", queue, self._render_lanes, lambda pipeline: pipeline.perform_renders)
+        self._start_worker("upload", queue, self._upload_lanes, lambda pipeline: pipeline.perform_uploads)
+        self._repeat(MEASURE_EVERY_S, self._measure)
+        self._repeat(PROBE_EVERY_S, self._health.probe)
+        settings = loaded.settings
+        public = PublicSite(self._lease, self._counters.posting, self._health.send)
+        private = StatusSite(self._snapshot(), self._health.send)
+        maximum_bytes = lambda: self._pipeline.settings.sources.maximum_bytes  # noqa: E731
+        return (
+            await self._listen("listen", settings.listen, public, maximum_bytes),
+            await self._listen("status.listen", settings.status.listen, private, lambda: STATUS_BODY_BYTES),
+        )
+
+    async def _listen(self, key: str, endpoint: str, site: PublicSite | StatusSite, limit: Callable[[], int]) -> str:
+        port = await open_port(self._reactor, key, endpoint, Door(site.handle, limit, self._reactor.seconds))
+        self._opened.push_async_callback(port.stopListening)
+        return base_url(port)
+
+    def _repeat(self, interval_s: float, work: Callable[[], Deferred[None]]) -> None:
+        looping = LoopingCall(work)
+        looping.clock = self._reactor
+        looping.start(interval_s)
+        self._opened.callback(looping.stop)
+
+    def _start_worker(
+        self, kind: Kind, queue: JobQueue, lanes: Callable[[], int], choose: Callable[[Pipeline], Perform]
+    ) -> None:
+        async def perform(image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
+            with self._lease() as pipeline:
+                return await choose(pipeline)(image, names)
+
+        worker = Worker(kind, queue, self._queue_thread.run, self._reactor, random.random, lanes, perform)
+        self._promises.on_new_work(kind, worker.wake)
+        worker.start()
+        self._opened.push_async_callback(self._in_time, worker.stop)
+
+    async def _drain(self) -> None:
+        """Let requests in flight end, then close the generation."""
+        generation = self._generations.current
+        drained: Deferred[None] = Deferred()
+        generation.retire(lambda _: drained.callback(None))
+        await drained
+        await generation.value.close()
+
+    async def _in_time(self, ending: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
+        """Wait for `ending`, but not past the time that the shutdown has."""
+        left_s = max(0.0, self._leave_by_s - self._reactor.seconds())
+        try:
+            await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._reactor)
+        except TimeoutError:
+            self._log.warn("the shutdown gave up on work in flight; what was promised stays queued")
 
     @property
     def _pipeline(self) -> Pipeline:
@@ -142,9 +194,7 @@ class Service:
         closing = Deferred.fromCoroutine(generation.value.close())
         closing.addErrback(lambda failure: self._log.failure("a generation could not be closed", failure))
 
-    async def _listen(self) -> None:
-        settings = self._pipeline.settings
-        public = PublicSite(self._lease, self._counters.posting, self._health.send)
+    def _snapshot(self) -> Callable[[], Awaitable[dict[str, Any]]]:
         status = Status(
             version=VERSION,
             config=self._config_name,
@@ -156,22 +206,7 @@ class Service:
             usage=lambda: self._usage,
             last_reload=lambda: self._last_reload,
         )
-        private = StatusSite(lambda: status.snapshot(self._generations.current), self._health.send)
-        clock = self._reactor.seconds
-        public_door = Door(public.handle, lambda: self._pipeline.settings.sources.maximum_bytes, clock)
-        private_door = Door(private.handle, lambda: STATUS_BODY_BYTES, clock)
-        self._ports.append(await open_port(self._reactor, "listen", settings.listen, public_door))
-        self._ports.append(await open_port(self._reactor, "status.listen", settings.status.listen, private_door))
-
-    def _start_workers(self) -> None:
-        run, clock = self._queue_thread.run, self._reactor
-        renders = Worker("render", self._queue, run, clock, random.random, self._render_lanes, self._renders)
-        uploads = Worker("upload", self._queue, run, clock, random.random, self._upload_lanes, self._uploads)
-        self._workers = [renders, uploads]
-        self._promises.on_new_work("render", renders.wake)
-        self._promises.on_new_work("upload", uploads.wake)
-        for worker in self._workers:
-            worker.start()
+        return lambda: status.snapshot(self._generations.current)
 
     def _render_lanes(self) -> int:
         """Let promised renders use every thread, but one alone while clients wait for theirs."""
@@ -180,24 +215,7 @@ class Service:
     def _upload_lanes(self) -> int:
         return self._pipeline.settings.upload.concurrency
 
-    async def _renders(self, image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
-        with self._lease() as pipeline:
-            return await pipeline.perform_renders(image, names)
-
-    async def _uploads(self, image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
-        with self._lease() as pipeline:
-            return await pipeline.perform_uploads(image, names)
-
-    async def _finish(self) -> None:
-        for worker in self._workers:
-            await worker.stop()
-        drained: Deferred[None] = Deferred()
-        self._generations.current.retire(lambda _: drained.callback(None))
-        await drained
-        await self._generations.current.value.close()
-        self._work.stop()
-
-    def _measure(self) -> Any:
+    def _measure(self) -> Deferred[None]:
         counting = Deferred.fromCoroutine(self._count())
         return counting.addErrback(lambda failure: self._log.failure("the store cannot be counted", failure))
 

@@ -59,7 +59,8 @@ class Processor(Protocol):
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says, without decoding pixels.
 
-        Raises NotAPictureError for what it does not read, or for a picture broken in its header.
+        Raises NotAPictureError for what it does not read or finds broken, TooLargeError for what is absurdly large, and
+        StoreError when the file cannot be read.
         """
 
     def accepts(self, job: RenderJob) -> bool:

@@ -14,9 +14,9 @@ class Owner:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._file = _lock_new(folder)
+        self.name = Path(self._file.name).name
         self._folder = folder
-        self._file = _lock(folder / self.name)
 
     def is_gone(self, name: str) -> bool:
         """Say whether the owner `name` no longer runs; its file is then removed."""
@@ -43,11 +43,11 @@ class Owner:
         self._file.close()
 
 
-def _lock(path: Path) -> BinaryIO:
-    """Make the file and lock it; anew if another process took it for a dead owner's before it was locked."""
+def _lock_new(folder: Path) -> BinaryIO:
+    """Make a file and lock it; another, if before that some process took it for a dead owner's and removed it."""
     while True:
-        file = path.open("wb")
+        file = (folder / f"{os.getpid()}-{secrets.token_hex(4)}").open("wb")
         fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists():
+        if Path(file.name).exists():
             return file
         file.close()

@@ -13,6 +13,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from imaged.core.errors import NotFoundError, SourceFailedError
+from imaged.core.hashes import shorten
 from imaged.core.networks import Network
 from imaged.core.source_urls import SourceUrl
 from imaged.pipeline.connection import CONNECTION_FAILURES, Body, Connection, translate
@@ -22,8 +23,8 @@ from imaged.pipeline.intake import Gunzip, Intake
 _SUCCESS = 200  # a 206 would be a part of an original that nobody asked for
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (404, 410)
-_PLAIN = ("", "identity")
-_GZIP = ("gzip", "x-gzip")
+_PLAIN = (b"", b"identity")
+_GZIP = (b"gzip", b"x-gzip")
 
 
 class Exchange:
@@ -93,13 +94,13 @@ def _check(url: SourceUrl, response: Any) -> None:
     if response.code in _GONE:
         raise NotFoundError(f"{url.host} has no such original: it answers {response.code}")
     if response.code != _SUCCESS:
-        raise SourceFailedError(f"{url.host} answers {response.code}: an original is taken from a 200 alone")
+        raise SourceFailedError(f"{url.host} answers {shorten(str(response.code), 4)}: only a 200 gives an original")
 
 
 async def _read(url: SourceUrl, connection: Connection, response: Any, intake: Intake) -> None:
     if response.length != UNKNOWN_LENGTH:
         intake.expect(response.length)
-    codings = ",".join(response.headers.getRawHeaders("Content-Encoding", [])).strip().lower()
+    codings = b",".join(response.headers.getRawHeaders(b"Content-Encoding", [])).strip().lower()
     if codings in _PLAIN:
         await _deliver(url, connection, response, Body(intake.write))
     elif codings in _GZIP:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from imaged.core.errors import ImagedError, NotAPictureError, PluginFailedError,
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
-from imaged.hooks.contracts import Processor, RenderJob, RenderTarget
+from imaged.hooks.contracts import Processor, Rendered, RenderJob, RenderTarget
 from imaged.store.local import LocalStore
 
 
@@ -51,8 +51,8 @@ class Renderer:
         processor = next((each for each in self.processors if each.accepts(job)), None)
         if processor is None:
             raise NotAPictureError(f"no processor renders {', '.join(str(target.output) for target in targets)}")
-        with _contract(processor):
-            for rendered in processor.render(job):
+        with _contract(processor), _closing(processor.render(job)) as outputs:
+            for rendered in outputs:
                 self.store.save_output(image, rendered.output, rendered.body)
                 landed(rendered.output)
 
@@ -66,3 +66,13 @@ def _contract(processor: Processor) -> Iterator[None]:
         raise
     except Exception as error:
         raise PluginFailedError(f"processor {type(processor).__name__} failed: {type(error).__name__}") from error
+
+
+@contextmanager
+def _closing(outputs: Iterator[Rendered]) -> Iterator[Iterator[Rendered]]:
+    """End a generator on this thread, where it may hold what no other thread may touch."""
+    try:
+        yield outputs
+    finally:
+        if isinstance(outputs, Generator):
+            outputs.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
+from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.threads import deferToThreadPool
@@ -18,6 +20,8 @@ class Threads:
     def __init__(self, reactor: Any, name: str, size: int) -> None:
         self._reactor = reactor
         self._pool = ThreadPool(minthreads=0, maxthreads=size, name=name)
+        # A thread that is stuck in foreign code must not keep a process alive that has been told to end.
+        self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]  # any factory will do
         self._pool.start()
         self.size = size
 

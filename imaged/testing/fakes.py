@@ -62,7 +62,7 @@ class MemoryUploader:
         """Keep the file."""
         self._check()
         try:
-            self.files[key] = path.read_bytes()
+            self.files[key] = path.read_bytes()  # noqa: ASYNC240  # a test waits for nobody
         except OSError as error:
             raise StoreError(f"{key} cannot be read: {error.strerror}") from error
         self.content_types[key] = content_type
@@ -73,7 +73,7 @@ class MemoryUploader:
         if key not in self.files:
             return False
         try:
-            path.write_bytes(self.files[key])
+            path.write_bytes(self.files[key])  # noqa: ASYNC240  # as above
         except OSError as error:
             raise StoreError(f"{key} cannot be written: {error.strerror}") from error
         return True
@@ -103,7 +103,7 @@ class StillProcessor:
     """A processor without an imaging library: it reads headers, and what it renders are the generated pictures.
 
     A PNG has the size that was asked for, other formats always that of the generated picture. `jobs` are all that
-    were begun. While `failure` is set, renders raise it; after `hold`, they wait for `release`, or for their timeout.
+    were begun, `ended` says how many have ended. While `failure` is set, renders raise it; after `hold`, they wait for `release`, or for their timeout.
     It counts one frame in every file and does not know of EXIF.
     """
 
@@ -111,6 +111,7 @@ class StillProcessor:
 
     def __init__(self) -> None:
         self.jobs: list[RenderJob] = []
+        self.ended = 0
         self.failure: Exception | None = None
         self.closed = 0
         self._released = threading.Event()
@@ -128,7 +129,7 @@ class StillProcessor:
         """Read format and size from the header."""
         body = source.read_bytes()
         format = sniff(body[:SNIFF_BYTES])
-        size = format and read_size(format, body)
+        size = read_size(format, body) if format else None
         if format is None or size is None:
             raise NotAPictureError("these bytes are no picture with a header that can be read")
         return ImageFacts(format, size, 1)
@@ -140,6 +141,16 @@ class StillProcessor:
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Make a small picture for each output."""
         self.jobs.append(job)
+        try:
+            yield from self._rendered(job)
+        finally:
+            self.ended += 1
+
+    def close(self) -> None:
+        """Count how often it was closed."""
+        self.closed += 1
+
+    def _rendered(self, job: RenderJob) -> Iterator[Rendered]:
         if not self._released.wait(job.timeout_s):
             raise BusyError(f"out of time after {job.timeout_s:g} s")
         if self.failure is not None:
@@ -149,10 +160,6 @@ class StillProcessor:
             if max(size.pixels, job.facts.pixels) > job.maximum_pixels:
                 raise TooLargeError(f"{target.output} has more than {job.maximum_pixels} pixels")
             yield Rendered(target.output, _picture(target.output.format, size))
-
-    def close(self) -> None:
-        """Count how often it was closed."""
-        self.closed += 1
 
 
 class RecordingSink:
@@ -208,12 +215,14 @@ def make_host(
 
     Unless told otherwise, time stands still until the test advances it, there is no network, and threads are none.
     """
+    still: Any = Clock()
+    nowhere: Any = NoNetwork()
     return Host(
         name=name,
         section=section or {},
-        clock=clock or Clock(),
+        clock=clock or still,
         log=Logger(namespace=f"imaged.plugin.{name}"),
-        agent=agent or NoNetwork(),
+        agent=agent or nowhere,
         run_in_thread=run_in_thread,
         upload_concurrency=upload_concurrency,
     )

@@ -37,4 +37,4 @@ def wait(coroutine: Coroutine[Deferred[Any], Any, T], timeout_s: float = LONGEST
     (result,) = results
     if isinstance(result, Failure):
         result.raiseException()
-    return result  # type: ignore[return-value]  # raiseException never returns
+    return result

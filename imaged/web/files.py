@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from twisted.web.http import Request, datetimeToString
 from twisted.web.static import NoRangeStaticProducer, SingleRangeStaticProducer
 
+from imaged.core.errors import ImagedError, PreconditionFailedError, RangeNotSatisfiableError
 from imaged.store.local import OpenFile
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -19,16 +21,23 @@ def send_file(request: Request, opened: OpenFile, content_type: str) -> None:
     """Answer with a file, as RFC 9110 has it for conditions (13.2.2) and ranges (14.2), and close it in the end.
 
     A chunk at a time is read, when the client has taken the one before. Of several ranges none is served, which the
-    RFC allows: the answer is the whole file.
+    RFC allows: the answer is the whole file. Raises PreconditionFailedError and RangeNotSatisfiableError.
     """
+    try:
+        _send(request, opened, content_type)
+    except ImagedError:
+        opened.file.close()
+        raise
+
+
+def _send(request: Request, opened: OpenFile, content_type: str) -> None:
     etag = f'"{opened.modified_ns:x}-{opened.size_bytes:x}"'
     modified_s = opened.modified_ns // 1_000_000_000
     request.setHeader("ETag", etag)
     request.setHeader("Last-Modified", datetimeToString(modified_s))
     request.setHeader("Cache-Control", IMMUTABLE)
-    status = _conditional_status(request, etag, modified_s)
-    if status is not None:
-        _finish_empty(request, opened, status)
+    if _is_known(request, etag, modified_s):
+        _finish_empty(request, opened, 304)
         return
     request.setHeader("Accept-Ranges", "bytes")
     request.setHeader("Content-Type", content_type)
@@ -41,10 +50,7 @@ def send_file(request: Request, opened: OpenFile, content_type: str) -> None:
         first, length = span
         if length == 0:
             request.setHeader("Content-Range", f"bytes */{opened.size_bytes}")
-            request.setHeader("Content-Length", "0")
-            request.setHeader("Cache-Control", "no-store")
-            _finish_empty(request, opened, 416)
-            return
+            raise RangeNotSatisfiableError(f"the file has {opened.size_bytes} bytes: ask for some of those")
         request.setResponseCode(206)
         request.setHeader("Content-Range", f"bytes {first}-{first + length - 1}/{opened.size_bytes}")
         request.setHeader("Content-Length", str(length))
@@ -62,18 +68,22 @@ def _finish_empty(request: Request, opened: OpenFile, status: int) -> None:
     request.finish()
 
 
-def _conditional_status(request: Request, etag: str, modified_s: int) -> int | None:
-    """Return 304 or 412 when the request's conditions ask for it, by the precedence of RFC 9110, 13.2.2."""
+def _is_known(request: Request, etag: str, modified_s: int) -> bool:
+    """Say whether the client has the file already, by the precedence of RFC 9110, 13.2.2.
+
+    Raises PreconditionFailedError when the file is not the one that the request is meant for.
+    """
     if (tags := request.getHeader("if-match")) is not None:
-        if not _matches(tags, etag, weak=False):
-            return 412
-    elif (since_s := _date_s(request, "if-unmodified-since")) is not None and modified_s > since_s:
-        return 412
+        as_expected = _matches(tags, etag, weak=False)
+    else:
+        since_s = _date_s(request, "if-unmodified-since")
+        as_expected = since_s is None or modified_s <= since_s
+    if not as_expected:
+        raise PreconditionFailedError("the file has changed: ask for it anew")
     if (tags := request.getHeader("if-none-match")) is not None:
-        return 304 if _matches(tags, etag, weak=True) else None
-    if (since_s := _date_s(request, "if-modified-since")) is not None and modified_s <= since_s:
-        return 304
-    return None
+        return _matches(tags, etag, weak=True)
+    since_s = _date_s(request, "if-modified-since")
+    return since_s is not None and modified_s <= since_s
 
 
 def _range(request: Request, etag: str, modified_s: int, size_bytes: int) -> tuple[int, int] | None:
@@ -102,8 +112,12 @@ def _matches(tags: str, etag: str, *, weak: bool) -> bool:
 
 
 def _date_s(request: Request, header: str) -> int | None:
-    """Return an HTTP date in seconds since the epoch, or None when there is none or it is not understood."""
+    """Return an HTTP date in seconds since the epoch, or None when there is none or it is not understood.
+
+    The form of asctime names no zone: it is GMT (RFC 9110, 5.6.7).
+    """
     try:
-        return int(parsedate_to_datetime(request.getHeader(header) or "").timestamp())
+        moment = parsedate_to_datetime(request.getHeader(header) or "")
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None

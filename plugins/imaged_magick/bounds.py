@@ -13,6 +13,20 @@ _FRAME_PIXELS = 4096
 _LIBJPEG_SIDE_PX = 65_500
 """libjpeg's JPEG_MAX_DIMENSION, a little less than the format can hold."""
 
+_LONG_PIXELS = 16_000_000
+"""From here on a single step may take seconds."""
+
+
+def is_animated(job: RenderJob, target: RenderTarget) -> bool:
+    """Say whether a target keeps all the frames of its original."""
+    return job.facts.frames > 1 and target.output.format.animation
+
+
+def is_long(job: RenderJob) -> bool:
+    """Say whether a step of this job may take so long that it must be possible to interrupt it."""
+    sizes = [job.facts.size, *(plan(job.facts.size, target.output.sizing).scaled for target in job.targets)]
+    return max(size.pixels for size in sizes) >= _LONG_PIXELS
+
 
 def check_job(job: RenderJob, original: Original, moving: Sequence[RenderTarget]) -> None:
     """Raise TooLargeError or NotAllowedError for what would cost too much or cannot be written.

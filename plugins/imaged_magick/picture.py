@@ -8,12 +8,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from wand.api import library
-from wand.exceptions import BaseWarning, CacheError, ImageError, PolicyError, ResourceLimitError, WandException
+from wand.exceptions import (
+    BaseWarning,
+    CacheError,
+    CorruptImageError,
+    ImageError,
+    PolicyError,
+    ResourceLimitError,
+    WandException,
+)
 from wand.image import IMAGE_LAYER_METHOD, Image
 
-from imaged.api import BusyError, Format, ImagedError, NotAPictureError, TooLargeError
+from imaged.api import WEBP, BusyError, Format, ImagedError, NotAPictureError, TooLargeError
 
-from .calls import compare_layers, set_progress_monitor
+from .calls import compare_layers
 from .deadline import Deadline
 
 Box = tuple[int, int, int, int]
@@ -33,7 +41,7 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
     def __init__(self, deadline: Deadline, image: Image | None = None) -> None:
         super().__init__(image=image)
         self.deadline = deadline
-        set_progress_monitor(self.wand, deadline.monitor, None)
+        deadline.watch(self.wand)
 
     def raise_exception(self, stacklevel: int = 1) -> None:  # noqa: ARG002 -- Wand's signature
         """Raise what ImageMagick reports, unless it is a warning."""
@@ -55,8 +63,14 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
     def read_pixels(self, format: Format, blob: bytes) -> None:
         """Decode the first picture of `blob`."""
         self._expect(format)
-        self.require(library.MagickReadImageBlob(self.wand, blob, len(blob)))
-        self.raise_exception()  # ImageMagick 7 may decode what it can and still report an error
+        try:
+            self.require(library.MagickReadImageBlob(self.wand, blob, len(blob)))
+            self.raise_exception()  # ImageMagick 7 may decode what it can and still report an error
+        except ResourceLimitError as error:
+            if format != WEBP:
+                raise
+            # libwebp calls many a broken file a lack of memory; the memory of pixels would be a CacheError.
+            raise CorruptImageError("its data make no sense") from error
         library.MagickSetFormat(self.wand, b"")  # else whatever is written would be of this format again
 
     def set_option(self, name: str, value: str) -> None:

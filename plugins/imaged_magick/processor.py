@@ -17,7 +17,7 @@ from imaged.api import (
 )
 
 from .animation import Animation
-from .bounds import check_job
+from .bounds import check_job, is_animated, is_long
 from .deadline import Deadline
 from .encoding import encode, finish
 from .original import Original, read_original
@@ -37,7 +37,7 @@ class MagickProcessor:
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says, without decoding pixels."""
         original = read_original(source)
-        return ImageFacts(original.format, original.size(Deadline(HEADER_TIMEOUT_S)), original.frames)
+        return ImageFacts(original.format, original.size(Deadline(HEADER_TIMEOUT_S, interrupts=False)), original.frames)
 
     def accepts(self, job: RenderJob) -> bool:
         """Say yes to formats that are read and written here."""
@@ -46,7 +46,7 @@ class MagickProcessor:
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output as it is ready: stills of the first frame first, then animations."""
-        deadline = Deadline(job.timeout_s)
+        deadline = Deadline(job.timeout_s, interrupts=is_long(job))
         try:
             yield from self._render(job, deadline)
         except FOREIGN as error:
@@ -79,11 +79,6 @@ class MagickProcessor:
                 with translated(deadline, f"writing {animation.target.output}"):
                     body = animation.write()
                 yield Rendered(animation.target.output, body)
-
-
-def is_animated(job: RenderJob, target: RenderTarget) -> bool:
-    """Say whether a target keeps all the frames of its original."""
-    return job.facts.frames > 1 and target.output.format.animation
 
 
 def _still(picture: Picture, target: RenderTarget, job: RenderJob, deadline: Deadline) -> bytes:

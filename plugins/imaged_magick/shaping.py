@@ -61,7 +61,7 @@ def shape(picture: Picture, original: Size, sizing: Fit | Fill | FullSize, maxim
         _resize(picture, wanted.scaled)
     if wanted.crops:
         picture.crop(wanted.left_px, wanted.top_px, width=wanted.size.width_px, height=wanted.size.height_px)
-    picture.deadline.check()  # what was called off has another size, too
+        picture.deadline.check()
     if (picture.width, picture.height) != (wanted.size.width_px, wanted.size.height_px):
         raise NotAPictureError("this picture's pixels are not of the size that its header announces")
 
@@ -73,6 +73,7 @@ def _crop_first(picture: Picture, wanted: Plan) -> Plan:
     right_px = -int(-(wanted.left_px + wanted.size.width_px) * across // 1)
     bottom_px = -int(-(wanted.top_px + wanted.size.height_px) * down // 1)
     picture.crop(left_px, top_px, min(right_px, picture.width), min(bottom_px, picture.height))
+    picture.deadline.check()
     seen = Size(picture.width, picture.height)
     return plan(seen, Fill(wanted.size.width_px, wanted.size.height_px))
 
@@ -83,3 +84,4 @@ def _resize(picture: Picture, size: Size) -> None:
     if picture.width > 2 * width_px and picture.height > 2 * height_px:
         picture.scale(width_px, height_px)
     picture.resize(size.width_px, size.height_px, filter="lanczos")
+    picture.deadline.check()  # a resize that is called off leaves the old size behind, and no crop fits it

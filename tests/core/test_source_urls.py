@@ -20,7 +20,7 @@ TAKEN = {
     "http://bücher.example/ä.jpg?ö": "http://xn--bcher-kva.example/%C3%A4.jpg?%C3%B6",
     "http://my_bucket.example./a": "http://my_bucket.example./a",
     "http://r3---sn.example/a": "http://r3---sn.example/a",
-    "http://[::FFFF:127.0.0.1]:8080/a": "http://[::ffff:7f00:1]:8080/a",
+    "http://[::FFFF:127.0.0.1]:8080/a": "http://[::ffff:127.0.0.1]:8080/a",
     "http://0x7f.1/a": "http://0x7f.1/a",
 }
 REFUSED = [

@@ -70,6 +70,6 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 async def expect_cancelled(fetching: Deferred[Received]) -> None:
-    """A cancelled fetch says so, and nothing else."""
+    """Fail unless it was cancelled, and says nothing else."""
     with pytest.raises(CancelledError):
         await fetching

@@ -43,10 +43,10 @@ def endless(head: bytes, again: bytes) -> Answer:
 
     def answer(asked: Asked) -> None:
         class Source:
-            def resumeProducing(self) -> None:
+            def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
                 asked.transport.write(again)
 
-            def stopProducing(self) -> None:
+            def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
                 pass
 
         asked.transport.write(head)
@@ -61,17 +61,17 @@ class Asked(Protocol):
     transport: Any
     head = b""
 
-    def connectionMade(self) -> None:
+    def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
         """Have something to tell the end by."""
         self.ended: Deferred[None] = Deferred()
 
-    def dataReceived(self, data: bytes) -> None:
-        """Answer as soon as the request's head is complete."""
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Answer as soon as the request's head is complete, or turns out to be none but a TLS handshake."""
         self.head += data
-        if self.head.endswith(b"\r\n\r\n"):
+        if self.head.endswith(b"\r\n\r\n") or self.head.startswith(b"\x16"):
             self.factory.origin.answer(self)
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
+    def connectionLost(self, _: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
         """Tell whoever waits for it."""
         self.ended.callback(None)
 

@@ -134,7 +134,7 @@ class TestGuard(Fetching):
         port = origin.number
         for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]"):
             message = await self.refused(SourceForbiddenError, f"http://{host}:{port}/", allow_networks=[])
-            assert host.strip("[]").replace("::ffff:127.0.0.1", "::ffff:7f00:1") in message
+            assert host.strip("[]") in message
             assert "loopback" in message
             assert "sources.allow_networks" in message
         assert origin.heads == []
@@ -237,4 +237,9 @@ class TestBounds(Fetching):
             fetching.cancel()
             await expect_cancelled(fetching)
             await origin.asked[0].ended
-            assert not any(os.path.realpath(each) == str(self.path) for each in Path("/proc/self/fd").iterdir())
+            assert not is_open(self.path)
+
+
+def is_open(path: Path) -> bool:
+    """Tell whether this process holds the file open."""
+    return any(each.exists() and each.samefile(path) for each in Path("/proc/self/fd").iterdir())

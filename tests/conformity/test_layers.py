@@ -1,0 +1,82 @@
+"""Imports point one way."""
+
+from __future__ import annotations
+
+from graphlib import TopologicalSorter
+
+import pytest
+from source_tree import imports, module_of, modules
+
+RANKS = {
+    "core": 0,
+    "config": 1,
+    "hooks": 2,
+    "store": 3,
+    "jobs": 3,
+    "metrics": 3,
+    "api": 3,
+    "testing": 4,
+    "pipeline": 4,
+    "web": 5,
+    "daemon": 6,
+    "cli": 7,
+    "__main__": 8,
+}
+"""Each room may import rooms of a lower rank, and itself."""
+
+OURS = [name for name in modules() if name.split(".")[0] == "imaged"]
+PLUGINS = [name for name in modules() if name.split(".")[0] != "imaged"]
+IMPURE = {"twisted", "wand", "os", "time", "random", "socket", "threading", "subprocess", "logging"}
+
+
+def room(module: str) -> str:
+    """Return the room that a module of imaged is in."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_every_room_has_its_place() -> None:
+    """A new room is given a rank here before it is used."""
+    assert {room(name) for name in OURS} - {""} == set(RANKS)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_room_imports_lower_rooms_only(name: str) -> None:
+    """From core up to the command line, never back and never sideways."""
+    ours = {found for each in imports(name) if (found := module_of(each)) and found.startswith("imaged.")}
+    rank = RANKS.get(room(name), -1)
+    assert [other for other in sorted(ours) if room(other) != room(name) and RANKS[room(other)] >= rank] == []
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_imaged_names_no_plugin(name: str) -> None:
+    """Built-in plugins are found as anybody's are: by their entry points."""
+    packages = {plugin.split(".")[0] for plugin in PLUGINS}
+    assert [each for each in imports(name) if each.split(".")[0] in packages] == []
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_plugins_import_the_api_alone(name: str) -> None:
+    """What a built-in plugin may do, anybody's may: of imaged it takes `imaged.api`, of other plugins nothing."""
+    own = name.split(".", maxsplit=1)[0]
+    ours = {found for each in imports(name) if (found := module_of(each))}
+    assert {each for each in ours if each.split(".")[0] != own} <= {"imaged.api"}
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if room(name) in {"core", "config"}])
+def test_the_lowest_rooms_are_pure(name: str) -> None:
+    """Values in, values out: no network, no disk, no clock, no chance, no log."""
+    assert [each for each in imports(name) if each.split(".")[0] in IMPURE] == []
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if room(name) not in {"cli", "testing"}])
+def test_the_command_line_alone_knows_the_global_reactor(name: str) -> None:
+    """Everybody else that runs in the daemon is given one."""
+    assert "twisted.internet.reactor" not in imports(name)
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not even within a room, nor by way of others."""
+    graph = {
+        name: {found for each in imports(name) if (found := module_of(each)) not in {name, None}} for name in modules()
+    }
+    TopologicalSorter(graph).prepare()

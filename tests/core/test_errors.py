@@ -1,0 +1,72 @@
+"""Every error knows its consequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+
+from imaged.core import errors
+from imaged.core.errors import BusyError, ImagedError, MethodNotAllowedError, SourceFailedError, SourceTimeoutError
+
+STATUSES = {
+    "MalformedRequestError": 400,
+    "SourceForbiddenError": 403,
+    "NotFoundError": 404,
+    "MethodNotAllowedError": 405,
+    "NotAllowedError": 406,
+    "HashConflictError": 409,
+    "PreconditionFailedError": 412,
+    "TooLargeError": 413,
+    "NotAPictureError": 415,
+    "RangeNotSatisfiableError": 416,
+    "SourceFailedError": 502,
+    "SourceTimeoutError": 504,
+    "BusyError": 503,
+    "StoreError": 503,
+    "PluginFailedError": 500,
+}
+TRANSIENT = {"SourceFailedError", "SourceTimeoutError", "BusyError", "StoreError"}
+
+
+def tree(root: type[ImagedError]) -> Iterator[type[ImagedError]]:
+    """Yield every error below `root` that the module of errors defines."""
+    for each in root.__subclasses__():
+        if each.__module__ == errors.__name__:
+            yield each
+            yield from tree(each)
+
+
+ALL = list(tree(ImagedError))
+
+
+def test_the_tree_holds_what_the_plan_promises() -> None:
+    """Each status of the plan has its error, and no error is without a line here."""
+    assert {each.__name__: each.status for each in ALL} == STATUSES
+
+
+@pytest.mark.parametrize("error", ALL, ids=lambda error: error.__name__)
+def test_every_status_is_one_of_an_error(error: type[ImagedError]) -> None:
+    """A client is told of its own fault with 4xx and of ours with 5xx, by a status that exists."""
+    assert HTTPStatus(error.status) >= HTTPStatus.BAD_REQUEST
+    assert error.__name__.endswith("Error")
+
+
+def test_what_may_succeed_later_is_transient() -> None:
+    """The queue tries those again that need nobody to change anything; a fault of the client is never among them."""
+    assert {each.__name__ for each in ALL if each.transient} == TRANSIENT
+    assert all(each.status >= HTTPStatus.INTERNAL_SERVER_ERROR for each in ALL if each.transient)
+
+
+def test_a_slow_source_is_a_failed_source() -> None:
+    """Whoever handles sources that failed handles slow ones too."""
+    assert issubclass(SourceTimeoutError, SourceFailedError)
+
+
+def test_the_text_of_an_error_is_its_message() -> None:
+    """What else an error carries does not leak into what the client reads."""
+    assert str(BusyError("all threads are busy", retry_after_s=30)) == "all threads are busy"
+    assert BusyError("busy").retry_after_s == 1
+    refusal = MethodNotAllowedError("only GET here", ("GET", "HEAD"))
+    assert (str(refusal), refusal.allowed) == ("only GET here", ("GET", "HEAD"))

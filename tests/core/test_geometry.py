@@ -1,0 +1,117 @@
+"""No output is empty, enlarged against its will, or squeezed by more than rounding."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imaged.core.geometry import Plan, Size, plan
+from imaged.core.outputs import Fill, Fit, FullSize, Sizing
+
+sides = st.integers(1, 70_000) | st.integers(1, 12) | st.integers(1, 10**18)
+sizes = st.builds(Size, sides, sides)
+fits = st.builds(Fit, sides)
+fills = st.builds(Fill, sides, sides)
+
+KNOWN: list[tuple[tuple[int, int], Sizing, tuple[int, int], tuple[int, int], tuple[int, int]]] = [
+    ((400, 520), Fit(200), (200, 260), (200, 260), (0, 0)),
+    ((400, 520), Fit(1000), (400, 520), (400, 520), (0, 0)),
+    ((3, 2), Fit(2), (2, 1), (2, 1), (0, 0)),
+    ((2, 3), Fit(1), (1, 2), (1, 2), (0, 0)),
+    ((10_000, 1), Fit(100), (100, 1), (100, 1), (0, 0)),
+    ((400, 520), Fill(300, 300), (300, 390), (300, 300), (0, 45)),
+    ((520, 400), Fill(300, 300), (390, 300), (300, 300), (45, 0)),
+    ((10, 10), Fill(300, 400), (400, 400), (300, 400), (50, 0)),
+    ((401, 300), Fill(300, 300), (401, 300), (300, 300), (50, 0)),
+    ((400, 520), FullSize(), (400, 520), (400, 520), (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("original", "sizing", "scaled", "size", "corner"), KNOWN)
+def test_known_plans(
+    original: tuple[int, int],
+    sizing: Sizing,
+    scaled: tuple[int, int],
+    size: tuple[int, int],
+    corner: tuple[int, int],
+) -> None:
+    """Halves are rounded up, and what is cropped is cropped evenly, the odd pixel on the right or below."""
+    assert plan(Size(*original), sizing) == Plan(Size(*scaled), Size(*size), *corner)
+
+
+@given(sizes, fits)
+def test_fit_never_enlarges(original: Size, fit: Fit) -> None:
+    """Neither side grows, and the width is the wanted one wherever the original has it."""
+    made = plan(original, fit)
+    assert made.size.width_px == min(fit.width_px, original.width_px)
+    assert made.size.height_px <= original.height_px
+    assert not made.crops
+
+
+@given(sizes, fits)
+def test_fit_keeps_the_aspect(original: Size, fit: Fit) -> None:
+    """The height is less than one pixel off the exact one, and at most half a pixel where that is not below one."""
+    made = plan(original, fit)
+    exact_px = Fraction(original.height_px * made.size.width_px, original.width_px)
+    assert abs(made.size.height_px - exact_px) <= (Fraction(1, 2) if exact_px >= 1 else 1)
+
+
+@given(sizes, fills)
+def test_fill_is_exact(original: Size, fill: Fill) -> None:
+    """The output has the very size that its name says, whatever the original's."""
+    assert plan(original, fill).size == Size(fill.width_px, fill.height_px)
+
+
+@given(sizes, fills)
+def test_the_scaled_picture_covers_the_box(original: Size, fill: Fill) -> None:
+    """One side matches exactly and no side is short, so that nothing is left empty."""
+    made = plan(original, fill)
+    assert made.scaled.width_px >= fill.width_px
+    assert made.scaled.height_px >= fill.height_px
+    assert made.scaled.width_px == fill.width_px or made.scaled.height_px == fill.height_px
+
+
+@given(sizes, fills)
+def test_the_box_is_in_the_middle_of_the_scaled_picture(original: Size, fill: Fill) -> None:
+    """The box lies inside, and what is cut off on two opposite sides differs by one pixel at most."""
+    made = plan(original, fill)
+    right_px = made.scaled.width_px - made.left_px - made.size.width_px
+    bottom_px = made.scaled.height_px - made.top_px - made.size.height_px
+    assert min(made.left_px, made.top_px, right_px, bottom_px) >= 0
+    assert 0 <= right_px - made.left_px <= 1
+    assert 0 <= bottom_px - made.top_px <= 1
+
+
+@given(sizes, fills)
+def test_fill_keeps_the_aspect(original: Size, fill: Fill) -> None:
+    """Before the crop, the side that does not match the box is at most half a pixel off the exact one."""
+    scaled = plan(original, fill).scaled
+    if scaled.height_px == fill.height_px and scaled.width_px != fill.width_px:
+        off_px = scaled.width_px - Fraction(original.width_px * scaled.height_px, original.height_px)
+    else:
+        off_px = scaled.height_px - Fraction(original.height_px * scaled.width_px, original.width_px)
+    assert abs(off_px) <= Fraction(1, 2)
+
+
+@given(sizes)
+def test_the_own_size_changes_nothing(original: Size) -> None:
+    """`full_size`, a fit of the own width and a fill of the own size all leave every pixel where it is."""
+    whole = Plan(original, original)
+    for sizing in (FullSize(), Fit(original.width_px), Fill(original.width_px, original.height_px)):
+        assert plan(original, sizing) == whole
+
+
+@given(st.integers(max_value=0), sides)
+def test_no_size_is_empty(none_px: int, some_px: int) -> None:
+    """A picture without pixels cannot even be described."""
+    for sides_px in ((none_px, some_px), (some_px, none_px), (none_px, none_px)):
+        with pytest.raises(ValueError, match="has no pixels"):
+            Size(*sides_px)
+
+
+def test_pixels_are_width_times_height() -> None:
+    """One frame's worth."""
+    assert Size(400, 520).pixels == 208_000

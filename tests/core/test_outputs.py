@@ -1,0 +1,109 @@
+"""Every output has one name, and every name means one output or is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imaged.core.errors import NotAllowedError, NotFoundError
+from imaged.core.formats import FORMATS, GIF, JPEG, PNG, WEBP
+from imaged.core.outputs import NAME_CHARACTERS, Fill, Fit, FullSize, Output, parse
+
+sides = st.integers(1, 10**18 - 1)
+sizings = st.builds(Fit, sides) | st.builds(Fill, sides, sides) | st.builds(FullSize)
+outputs = st.builds(Output, sizings, st.sampled_from(list(FORMATS.values())), st.none() | st.integers(1, 100))
+name_like = st.text("wx0123456789-q._fulsizejpgn", max_size=24).map(lambda name: f"{name}.jpg")
+
+MEANINGS = {
+    "w500.jpg": Output(Fit(500), JPEG),
+    "x600.jpg": Output(Fill(600, 600), JPEG),
+    "300x400.png": Output(Fill(300, 400), PNG),
+    "full_size.webp": Output(FullSize(), WEBP),
+    "w500-q50.jpg": Output(Fit(500), JPEG, 50),
+    "x1-q1.gif": Output(Fill(1, 1), GIF, 1),
+    "full_size-q100.jpg": Output(FullSize(), JPEG, 100),
+}
+MALFORMED = [
+    "", ".jpg", "w.jpg", "x.jpg", "500.jpg", "w500", "w500.", "w500.jpg.png", "W500.jpg", "w500.JPG", "w-5.jpg",
+    "w5.5.jpg", "w500 .jpg", " w500.jpg", "w500.jpg\n", "w500\x00.jpg", "w５００.jpg", "٣x٤.jpg", "x300x300.jpg",
+    "300x.jpg", "w500-q.jpg", "w500-q0.jpg", "w500-q101.jpg", "w500-q050.jpg", "w500-q50-q50.jpg", "w500-Q50.jpg",
+    "full_size_.jpg", "fullsize.jpg", "full-size.jpg", "original", "info.json", "../w500.jpg", "w500.jpg/..",
+    "w500/.jpg", "w0.jpg", "x0.jpg", "0x4.jpg", "4x0.jpg", "w0500.jpg", "x0600.jpg", "0300x400.jpg", "300x0400.jpg",
+    "w+5.jpg", "w500.jpegjpeg2", "w500.j-g",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_a_name_means_its_output(name: str) -> None:
+    """Each form of the grammar is read as it is documented."""
+    assert parse(name) == MEANINGS[name]
+
+
+@given(outputs)
+def test_parse_and_format_round_trip(output: Output) -> None:
+    """What is written is read back as the same output."""
+    assert parse(str(output)) == output
+
+
+@given(outputs, outputs)
+def test_names_are_unique(one: Output, other: Output) -> None:
+    """Two outputs have two names, and so two URLs and two files."""
+    assert (str(one) == str(other)) == (one == other)
+
+
+@given(outputs)
+def test_names_are_safe_on_disk(output: Output) -> None:
+    """A name is one short file name without any character that means something elsewhere."""
+    name = str(output)
+    assert name.isascii()
+    assert len(name) <= NAME_CHARACTERS
+    assert not set(name) & set("/\\\0 %?#")
+    assert not name.startswith(".")
+
+
+@given(name_like | st.text(max_size=40))
+def test_whatever_is_accepted_is_written_the_same(name: str) -> None:
+    """No text has a second meaning: it is the very name of its output, or it is refused."""
+    try:
+        output = parse(name)
+    except (NotFoundError, NotAllowedError):
+        return
+    assert str(output) == name
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_names_are_not_found(name: str) -> None:
+    """What is no output name is told so, with the forms that there are."""
+    with pytest.raises(NotFoundError, match=r"is not an output: use w500\.jpg, x600\.jpg"):
+        parse(name)
+
+
+def test_a_square_has_one_name_only() -> None:
+    """Width and height that are equal are written once, and the refusal says how."""
+    with pytest.raises(NotFoundError, match=r"that one is called x300\.jpg"):
+        parse("300x300.jpg")
+    with pytest.raises(NotFoundError, match=r"that one is called x300-q50\.webp"):
+        parse("300x300-q50.webp")
+
+
+@given(st.integers(10**18, 10**80), st.sampled_from(["w{}.jpg", "x{}.jpg", "{}x4.jpg", "4x{}.jpg"]))
+def test_numbers_beyond_any_picture_are_not_found(number: int, form: str) -> None:
+    """Numbers that no picture reaches are refused while they are still text."""
+    with pytest.raises(NotFoundError):
+        parse(form.format(number))
+
+
+@pytest.mark.parametrize("name", ["w" + "9" * 10_000 + ".jpg", "a" * 10_000, "full_size." + "x" * 10_000])
+def test_long_names_are_not_found_nor_echoed(name: str) -> None:
+    """Ten thousand characters cost neither time nor a long answer."""
+    with pytest.raises(NotFoundError) as caught:
+        parse(name)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("extension", ["bmp", "jpeg", "svg", "mvg", "php", "gz", "webp2", "tiff"])
+def test_unknown_extensions_are_not_allowed(extension: str) -> None:
+    """A well-formed name in a format that is not ours is refused with those that are."""
+    with pytest.raises(NotAllowedError, match=f"extension '{extension}' is not one of jpg, png, gif, webp"):
+        parse(f"w500.{extension}")

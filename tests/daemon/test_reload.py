@@ -1,0 +1,173 @@
+"""Reload is all or nothing: a good file is a new generation, a bad one changes nothing and says why."""
+
+from __future__ import annotations
+
+from serving import HOME, Serving, until
+from stage import NAME
+
+from imaged.config.load import load
+from imaged.daemon.reload import restart_faults
+
+
+class TestGoodFile(Serving):
+    """Settings that hold."""
+
+    async def test_new_requests_use_the_new_settings(self) -> None:
+        """At once."""
+        await self.serve()
+        await self.post()
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 200
+        self.configure(images={"maximum_width": 20})
+        self.service.reload()
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 406
+        generation = (await self.status())["generation"]
+        assert (generation["number"], generation["last_reload"]["ok"], generation["last_reload"]["errors"]) == (
+            2,
+            True,
+            [],
+        )
+
+    async def test_the_old_plugins_are_closed_once(self) -> None:
+        """After nobody holds their generation any more; the new ones stay open."""
+        await self.serve()
+        self.service.reload()
+        old, new = ([made[place] for made in self._plugins()] for place in (0, 1))
+        await until(lambda: all(each.closed for each in old))
+        self.service.reload()
+        await until(lambda: all(each.closed for each in new))
+        assert [each.closed for each in (*old, *new)] == [1] * 6
+        assert [made[-1].closed for made in self._plugins()] == [0] * 3
+        await self.stop()
+        assert [each.closed for made in self._plugins() for each in made] == [1] * 9
+
+    async def test_requests_in_flight_keep_their_generation(self) -> None:
+        """They end on the plugins that they began with, which are closed only then."""
+        await self.serve()
+        await self.post()
+        old = self.stage.processor
+        old.hold()
+        talk = await self.begin("GET", f"{HOME}/x30.jpg")
+        await until(lambda: old.jobs)
+        self.configure(images={"maximum_width": 20})
+        self.service.reload()
+        assert (await self.get(f"{HOME}/x10.jpg")).status == 200
+        assert old.closed == 0
+        old.release()
+        assert (await talk.answer()).status == 200
+        await until(lambda: old.closed)
+        assert len(old.jobs) == 1
+        assert old.closed == 1
+
+    async def test_work_without_its_client_keeps_its_generation(self) -> None:
+        """A render that nobody waits for any more still has its plugins."""
+        await self.serve()
+        await self.post()
+        old = self.stage.processor
+        old.hold()
+        talk = await self.begin("GET", f"{HOME}/x30.jpg")
+        await until(lambda: old.jobs)
+        talk.leave()
+        await until(lambda: self.service._generations.current.leases == 0)
+        self.service.reload()
+        await self.get("/status_check")
+        assert old.closed == 0
+        old.release()
+        await until(lambda: old.closed)
+        assert self.store.path(self.image, "x30.jpg").is_file()
+
+    async def test_counters_go_on(self) -> None:
+        """They are the process's, not the generation's."""
+        await self.serve()
+        await self.post()
+        self.service.reload()
+        assert (await self.status())["posting"]["total"] == 1
+
+    def _plugins(self) -> tuple[list, list, list]:
+        return self.stage.processors, self.stage.uploaders, self.stage.sinks
+
+    @property
+    def image(self) -> object:
+        """The picture's id."""
+        from serving import IMAGE  # noqa: PLC0415
+
+        return IMAGE
+
+
+class TestBadFile(Serving):
+    """Settings that do not hold."""
+
+    async def refused(self) -> list[str]:
+        """Reload, and return the faults that the status page shows."""
+        before = self.service._generations.current
+        self.service.reload()
+        assert self.service._generations.current is before
+        last = (await self.status())["generation"]["last_reload"]
+        assert last["ok"] is False
+        assert (await self.get("/status_check")).status == 200
+        return last["errors"]
+
+    async def test_every_fault_is_told(self) -> None:
+        """With its line; the daemon goes on as it was."""
+        await self.serve()
+        await self.post()
+        self.configure(images={"maximum_width": -1, "outputs": ["nonsense"]}, plugins={NAME: {"wort": "a"}})
+        faults = await self.refused()
+        lines = self.yaml.splitlines()
+        assert len(faults) == 3
+        for fault, key in zip(faults, ("maximum_width", "nonsense", "wort"), strict=True):
+            assert key in lines[int(fault.split(":")[1]) - 1]
+        assert "plugins.stage.wort: unknown key" in faults[2]
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 200
+
+    async def test_yaml_that_is_none(self) -> None:
+        """One fault, at its line."""
+        await self.serve()
+        self.yaml = "listen: [\n"
+        (fault,) = await self.refused()
+        assert fault.startswith("etc/imaged.yaml:")
+
+    async def test_nothing_that_was_built_on_the_way_stays(self) -> None:
+        """A plugin that was made before the fault was found is closed; the running ones are not."""
+        await self.serve()
+        self.configure(metrics=["nowhere"])
+        (fault,) = await self.refused()
+        assert "nowhere" in fault
+        assert [each.closed for each in self.stage.processors] == [0, 1]
+        assert [each.closed for each in self.stage.uploaders] == [0, 1]
+        assert self.stage.sink.closed == 0
+
+    async def test_what_takes_a_restart_is_told(self) -> None:
+        """Ports and the job queue belong to the process."""
+        await self.serve()
+        self.configure(
+            listen="tcp:1:interface=127.0.0.1", status={"listen": "tcp:2:interface=127.0.0.1"}, state_dir="elsewhere"
+        )
+        faults = await self.refused()
+        assert len(faults) == 3
+        assert all("restart" in fault for fault in faults)
+
+    async def test_a_good_file_after_a_bad_one(self) -> None:
+        """The fault is forgotten."""
+        await self.serve()
+        self.yaml, good = "nonsense: 1\n", self.yaml
+        await self.refused()
+        self.yaml = good
+        self.service.reload()
+        generation = (await self.status())["generation"]
+        assert generation["number"] == 2
+        assert generation["last_reload"]["ok"] is True
+
+
+def test_only_what_belongs_to_the_process_takes_a_restart() -> None:
+    """Any other setting may change."""
+
+    def read(text: str):  # noqa: ANN202
+        return load(text, "imaged.yaml", environ={}, read_text=str)
+
+    running = read("").settings
+    assert restart_faults(running, read("store: {path: elsewhere}\nshutdown_timeout_s: 3\n")) == []
+    faults = restart_faults(running, read("status:\n  listen: tcp:1\nstate_dir: b\n"))
+    assert [str(fault) for fault in faults] == [
+        "imaged.yaml:2: status.listen: takes effect with a restart only; nothing was reloaded",
+        "imaged.yaml:3: state_dir: takes effect with a restart only; nothing was reloaded",
+    ]

@@ -1,0 +1,160 @@
+"""The shape of `/status.json` is a promise to operators."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from origin_server import origin
+from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
+from talking import Answer
+
+from imaged.core.errors import StoreError
+from imaged.daemon.service import VERSION
+
+SHAPE = {
+    "version": str,
+    "message": str,
+    "uptime_s": float,
+    "generation": {"number": int, "loaded_at": str, "config": str, "last_reload": type(None)},
+    "processing": {"current": int, "waiting": int, "threads": int, "total": int, "failed": int, "items": list},
+    "downloads": {"current": int, "total": int, "failed": int, "items": list},
+    "posting": {"current": int, "total": int, "failed": int},
+    "uploads": {
+        "current": int,
+        "queued": int,
+        "parked": int,
+        "total": int,
+        "failed": int,
+        "oldest_s": type(None),
+    },
+    "promised": {"current": int, "queued": int, "parked": int, "oldest_s": type(None)},
+    "plugins": list,
+    "store": {"path": str, "bytes": int, "files": int, "free_bytes": int},
+}
+
+
+def shape(value: Any) -> Any:
+    """Return the types in a value, by key."""
+    return {key: shape(each) for key, each in value.items()} if isinstance(value, dict) else type(value)
+
+
+class TestSnapshot(Serving):
+    """What programs read."""
+
+    async def test_the_shape_is_the_promised_one(self) -> None:
+        """Every key, and no other, with a value of its kind."""
+        await self.serve()
+        assert shape(await self.status()) == SHAPE
+
+    async def test_an_idle_daemon(self) -> None:
+        """Who it is, since when, and with what."""
+        await self.serve()
+        status = await self.status()
+        assert (status["version"], status["message"]) == (VERSION, "OK")
+        assert 0 <= status["uptime_s"] < 30
+        assert status["generation"]["number"] == 1
+        assert status["generation"]["config"] == "etc/imaged.yaml"
+        loaded_at = datetime.fromisoformat(status["generation"]["loaded_at"])
+        assert 0 <= (datetime.now(UTC) - loaded_at).total_seconds() < 30
+        assert status["plugins"] == [
+            {"name": "stage", "kind": "processor", "version": "0.1", "detail": "still pictures"},
+            {"name": "stage", "kind": "uploader", "version": "0.1", "detail": "memory"},
+            {"name": "stage", "kind": "metrics", "version": "0.1", "detail": ""},
+        ]
+        assert status["store"]["path"] == str(self.folder / "public")
+        assert status["store"]["free_bytes"] > 0
+        assert status["processing"]["threads"] == 2
+
+    async def test_renders_in_flight(self) -> None:
+        """Each with what it is and for how long, and how many wait for a thread."""
+        await self.serve(render={"concurrency": 1})
+        await self.post()
+        self.stage.processor.hold()
+        talks = [await self.begin("GET", f"{HOME}/{name}") for name in ("x30.jpg", "x31.jpg", "x32.jpg")]
+        await until(lambda: self.service._pipeline.pool.waiting == 2 and self.stage.processor.jobs)
+        processing = (await self.status())["processing"]
+        (item,) = processing.pop("items")
+        assert processing == {"current": 1, "waiting": 2, "threads": 1, "total": 0, "failed": 0}
+        assert 0 <= item.pop("elapsed_s") < 30
+        assert item == {"namespace": "p", "hash": HASH, "output": "x30.jpg"}
+        self.stage.processor.release()
+        assert [(await talk.answer()).status for talk in talks] == [200] * 3
+        assert (await self.status())["processing"]["total"] == 3
+
+    async def test_downloads_and_postings_in_flight(self) -> None:
+        """A fetch shows its URL and the bytes so far."""
+        await self.serve()
+        async with origin(None) as source:
+            talk = await self.begin("POST", f"/p?source={source.url}")
+            await until(lambda: source.asked)
+            status = await self.status()
+            (item,) = status["downloads"].pop("items")
+            assert status["downloads"] == {"current": 1, "total": 0, "failed": 0}
+            assert status["posting"] == {"current": 1, "total": 0, "failed": 0}
+            assert 0 <= item.pop("elapsed_s") < 30
+            assert item == {"url": source.url, "bytes": 0}
+            source.send(PICTURE)
+            await talk.ended
+        await self.post("/p", b"no picture")
+        status = await self.status()
+        assert status["downloads"] == {"current": 0, "total": 1, "failed": 0, "items": []}
+        assert status["posting"] == {"current": 0, "total": 2, "failed": 1}
+
+    async def test_uploads_that_are_owed(self) -> None:
+        """A remote store that is down shows as what waits, and for how long."""
+        await self.serve()
+        await self.post()
+        assert (await self.status())["uploads"]["total"] == 2
+        self.stage.uploader.failure = StoreError("down")
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 200
+        await until(lambda: self.service._counters.uploads.failed)
+        uploads = (await self.status())["uploads"]
+        while uploads["queued"] != 1:
+            uploads = (await self.status())["uploads"]
+        assert uploads["oldest_s"] >= 0
+        assert (uploads["failed"], uploads["parked"]) == (1, 0)
+        self.stage.uploader.failure = None
+        await until(lambda: f"{HOME[1:]}/x30.jpg" in self.stage.files)
+
+    async def test_renders_that_failed_for_good(self) -> None:
+        """They are parked, for an operator to look at."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.failure = ValueError("no paint")
+        await self.post("/p?outputs=x30.jpg")
+        while (await self.status())["promised"]["parked"] != 1:
+            pass
+        assert (await self.status())["processing"]["failed"] == 1
+
+    async def test_the_store_is_measured(self) -> None:
+        """Files and bytes, as of the last look."""
+        await self.serve()
+        await self.post()
+        await self.service._count()
+        store = (await self.status())["store"]
+        files = [self.store.path(IMAGE, name) for name in ("original", "info.json")]
+        assert (store["files"], store["bytes"]) == (2, sum(path.stat().st_size for path in files))
+
+
+class TestLeaving(Serving):
+    """A daemon that is told to stop."""
+
+    async def test_health_is_503_while_draining(self) -> None:
+        """So that a load balancer sends nobody."""
+        await self.serve()
+        held = await self.hold_open("/status_check")
+        self.service._health.draining = True
+        held.say(b"\r\n")
+        answer: Answer = await held.answer()
+        assert (answer.status, answer.error) == (503, "draining")
+        assert int(answer.headers["retry-after"]) > 0
+        assert (await self.status())["message"] == "draining"
+
+    async def hold_open(self, target: str) -> Any:
+        """Begin a request whose head lacks its last line."""
+        from talking import connect  # noqa: PLC0415
+
+        talk = await connect(self.url)
+        talk.say(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % target.encode())
+        return talk

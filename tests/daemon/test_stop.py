@@ -1,0 +1,158 @@
+"""Starting and stopping: what is in flight is finished, what was promised is kept, and what cannot start says why."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+
+import pytest
+from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
+from talking import pause
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError
+
+from imaged.config.faults import ConfigurationError
+from imaged.core.errors import StoreError
+from imaged.daemon.ports import PortError
+
+
+class TestStop(Serving):
+    """A daemon that is told to stop."""
+
+    async def test_what_is_in_flight_is_finished(self) -> None:
+        """Nobody new is let in, and those inside get their answer."""
+        await self.serve()
+        await self.post()
+        processor = self.stage.processor
+        processor.hold()
+        talk = await self.begin("GET", f"{HOME}/x30.jpg")
+        await until(lambda: processor.jobs)
+        self.stopped = True
+        stopping = Deferred.fromCoroutine(self.service.stop())
+        await pause()
+        with pytest.raises(ConnectionRefusedError):
+            await self.get("/status_check")
+        assert not stopping.called
+        assert processor.closed == 0
+        processor.release()
+        assert (await talk.answer()).status == 200
+        await stopping
+        assert processor.closed == 1
+
+    async def test_a_download_in_flight_is_finished(self) -> None:
+        """A client that reads slowly has as long as everybody."""
+        await self.serve()
+        large = PICTURE + os.urandom(20_000_000)
+        await self.post(body=large)
+        talk = await self.begin("GET", f"/p/{hashlib.md5(large).hexdigest()}/original")
+        await until(lambda: talk.heard)
+        talk.transport.pauseProducing()
+        self.stopped = True
+        stopping = Deferred.fromCoroutine(self.service.stop())
+        await pause(0.1)
+        assert not stopping.called
+        talk.transport.resumeProducing()
+        assert (await talk.answer()).body == large
+        await stopping
+
+    async def test_what_does_not_end_in_time_is_given_up(self) -> None:
+        """The daemon stops all the same, and its queue is closed in good order."""
+        await self.serve(shutdown_timeout_s=0.1)
+        await self.post()
+        self.stage.processor.hold()
+        talk = await self.begin("GET", f"{HOME}/x30.jpg")
+        await until(lambda: self.stage.processor.jobs)
+        self.stopped = True
+        await self.service.stop()
+        assert list((self.folder / "state" / "owners").iterdir()) == []
+        self.stage.processor.release()
+        talk.leave()
+        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+
+    async def test_threads_that_are_given_up_do_not_keep_the_process(self) -> None:
+        """A processor that never ends is no reason to wait for a kill."""
+        await self.serve()
+        await self.post()
+        await self.get(f"{HOME}/x30.jpg")
+        names = ("render", "work", "queue")
+        ours = [each for each in threading.enumerate() if any(name in each.name for name in names)]
+        assert ours
+        assert all(each.daemon for each in ours)
+
+    async def test_promised_work_outlives_the_daemon(self) -> None:
+        """The next one takes it up."""
+        await self.serve(shutdown_timeout_s=0.1)
+        await self.post()
+        self.stage.uploader.failure = StoreError("down")
+        await self.get(f"{HOME}/x30.jpg")
+        await until(lambda: self.service._counters.uploads.failed)
+        self.stopped = True
+        await self.service.stop()
+        await self.serve()
+        await until(lambda: f"{HOME[1:]}/x30.jpg" in self.stage.files)
+
+    async def test_promised_renders_outlive_the_daemon(self) -> None:
+        """What a stopped daemon did not get to is made by the next."""
+        await self.serve()
+        await self.post()
+        with sqlite3.connect(self.folder / "state" / "jobs.sqlite") as db:
+            db.execute(
+                "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at) VALUES ('render', 'p', ?, ?, 0, 0)",
+                (HASH, "x30.jpg"),
+            )
+        db.close()
+        await self.stop()
+        await self.serve()
+        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+
+
+class TestStart(Serving):
+    """A daemon that cannot start, and one that finds things left behind."""
+
+    async def failed(self, error: type[Exception]) -> str:
+        """Try to start, and return why it did not."""
+        with pytest.raises(error) as caught:
+            await self.serve()
+        self.stopped = True
+        return str(caught.value)
+
+    async def test_bad_settings(self) -> None:
+        """Every fault is in the error."""
+        self.settings = {"images": {"maximum_width": 0}, "upload": {"concurrency": 0}}
+        assert len((await self.failed(ConfigurationError)).splitlines()) == 2
+
+    async def test_a_port_that_is_taken(self) -> None:
+        """The setting is named."""
+        port = reactor.listenTCP(0, _Nothing(), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        number = port.getHost().port
+        self.settings = {"status": {"listen": f"tcp:{number}:interface=127.0.0.1"}}
+        message = await self.failed(PortError)
+        assert message.startswith(f"status.listen: cannot listen on tcp:{number}:interface=127.0.0.1")
+
+    async def test_a_state_folder_that_cannot_be(self) -> None:
+        """The setting is named, and the path."""
+        (self.folder / "file").write_text("")
+        self.settings = {"state_dir": str(self.folder / "file" / "state")}
+        message = await self.failed(StoreError)
+        assert message.startswith("state_dir: no job queue can be kept in ")
+
+    async def test_unfinished_files_are_swept(self) -> None:
+        """Those of a process that is gone."""
+        incoming = self.folder / "public" / ".incoming"
+        incoming.mkdir(parents=True)
+        (incoming / "999999999-abc").write_bytes(b"half")
+        await self.serve()
+        assert list(incoming.iterdir()) == []
+
+
+class _Nothing:
+    noisy = False
+
+    def doStart(self) -> None:
+        pass
+
+    doStop = doStart

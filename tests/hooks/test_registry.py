@@ -1,0 +1,323 @@
+"""Plugins are found by entry point, called alone, and told as faults when they fail."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from twisted.logger import capturedLogs
+
+from imaged.config.load import Loaded, load
+from imaged.hooks.host import Host
+from imaged.hooks.registry import Plugin, Plugins, build, installed
+from imaged.testing.fakes import make_host
+
+PROCESSOR = """
+    from imaged.api import hookimpl
+
+    class Painter:
+        detail = "Painter 1.0"
+
+        def identify(self, source): ...
+        def accepts(self, job): ...
+        def render(self, job): ...
+
+    @hookimpl
+    def imaged_processor(host):
+        return Painter()
+"""
+OF_EVERY_KIND = (
+    PROCESSOR
+    + """
+    class Everything(Painter):
+        detail = "everything"
+        closed = 0
+
+        async def upload(self, key, path, content_type): ...
+        async def download(self, key, path): ...
+        async def list(self, prefix): ...
+        async def delete(self, keys): ...
+        def record(self, event): ...
+        def close(self):
+            self.closed += 1
+
+    everything = Everything()
+    hosts = []
+
+    @hookimpl
+    def imaged_processor(host):
+        hosts.append(host)
+        return everything
+
+    @hookimpl
+    def imaged_uploader(host):
+        hosts.append(host)
+        return everything
+
+    @hookimpl
+    def imaged_metrics(host):
+        hosts.append(host)
+        return everything
+"""
+)
+WITH_OPTIONS = """
+    from pydantic import BaseModel, ConfigDict
+    from imaged.api import hookimpl
+
+    class Options(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        bucket: str
+        region: str = "here"
+
+    @hookimpl
+    def imaged_uploader(host):
+        host.options(Options)
+"""
+UPLOADER_OF_NOTHING = """
+    from imaged.api import hookimpl
+
+    @hookimpl
+    def imaged_uploader(host):
+        return None
+"""
+
+
+class Site:
+    """A folder of installed distributions, as pip makes it: modules, and entry points in a `.dist-info`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.modules: dict[str, str] = {}
+
+    def install(self, **plugins: str) -> None:
+        """Install one distribution with a plugin of each name."""
+        for name, source in plugins.items():
+            self.modules[name] = module = f"crew_{name}"
+            (self.folder / f"{module}.py").write_text(dedent(source))
+        metadata = self.folder / "crew-3.1.dist-info"
+        metadata.mkdir(exist_ok=True)
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: crew\nVersion: 3.1\n")
+        lines = ["[imaged]", *(f"{name} = {module}" for name, module in self.modules.items())]
+        (metadata / "entry_points.txt").write_text("\n".join(lines))
+        importlib.invalidate_caches()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Return a site folder on the path, with a processor called `painter`; nothing of it stays imported."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    site = Site(tmp_path)
+    site.install(painter=PROCESSOR)
+    yield site
+    for module in site.modules.values():
+        sys.modules.pop(module, None)
+
+
+def read(text: str) -> Loaded:
+    """Load settings; the processor is `painter` unless `text` says otherwise."""
+    whole = text if "processors:" in text else f"{text}\nprocessors: [painter]\n"
+    return load(whole.lstrip("\n"), "etc/imaged.yaml", environ={}, read_text=str)
+
+
+def compose(text: str) -> tuple[Plugins, list[str]]:
+    """Build the plugins that the settings name; return them and the faults as an operator reads them."""
+    loaded = read(text)
+    assert loaded.faults == ()
+
+    def host_of(name: str) -> Host:
+        return make_host(name, loaded.settings.plugins.get(name))
+
+    plugins, faults = build(loaded, host_of)
+    return plugins, [str(fault) for fault in faults]
+
+
+@pytest.mark.usefixtures("site")
+def test_installed_plugins_are_listed_by_name() -> None:
+    """Those of every distribution, ours like anybody's, without importing any."""
+    assert {"magick", "noop", "painter"} <= set(installed())
+    assert list(installed()) == sorted(installed())
+    assert "crew_painter" not in sys.modules
+
+
+@pytest.mark.usefixtures("site")
+def test_a_plugin_is_described_as_the_status_page_shows_it() -> None:
+    """By the name of its entry point, the version of its distribution and its own detail."""
+    plugins, faults = compose("uploader: noop")
+    assert faults == []
+    assert plugins.described == (Plugin("painter", "processor", "3.1", "Painter 1.0"),)
+    assert [processor.detail for processor in plugins.processors] == ["Painter 1.0"]
+    assert (plugins.uploader, plugins.sinks) == (None, ())
+
+
+def test_each_hook_gets_the_host_of_its_own_plugin(site: Site) -> None:
+    """Once for each setting that names the plugin, with its own section and no other's."""
+    site.install(all=OF_EVERY_KIND, other=UPLOADER_OF_NOTHING)
+    text = "processors: [all]\nuploader: all\nmetrics: [all]\nplugins: {all: {colour: red}, other: {colour: blue}}"
+    plugins, faults = compose(text)
+    assert faults == []
+    hosts = importlib.import_module("crew_all").hosts
+    assert [(host.name, host.section) for host in hosts] == [("all", {"colour": "red"})] * 3
+    assert [plugin.kind for plugin in plugins.described] == ["processor", "uploader", "metrics"]
+
+
+def test_only_the_hooks_that_are_asked_for_are_called(site: Site) -> None:
+    """A plugin that could do everything does what the settings want of it."""
+    site.install(all=OF_EVERY_KIND)
+    plugins, faults = compose("metrics: [all]")
+    assert faults == []
+    assert len(importlib.import_module("crew_all").hosts) == 1
+    assert (len(plugins.processors), plugins.uploader, len(plugins.sinks)) == (1, None, 1)
+
+
+def test_each_generation_calls_the_hooks_anew(site: Site) -> None:
+    """A reload composes its plugins from nothing."""
+    site.install(all=OF_EVERY_KIND)
+    for _ in range(2):
+        compose("metrics: [all]")
+    hosts = importlib.import_module("crew_all").hosts
+    assert len(hosts) == 2
+    assert hosts[0] is not hosts[1]
+
+
+@pytest.mark.usefixtures("site")
+def test_an_unknown_plugin_is_told_with_those_that_there_are() -> None:
+    """Wherever it is named, at its line."""
+    _, faults = compose("processors: [nope]\nuploader: none\nmetrics:\n  - nowhere\nplugins:\n  never: {a: 1}")
+    there_are = f"installed: {', '.join(installed())}"
+    assert faults == [
+        f"etc/imaged.yaml:1: processors.0: no plugin is called 'nope'; {there_are}",
+        f"etc/imaged.yaml:2: uploader: no plugin is called 'none'; {there_are}",
+        f"etc/imaged.yaml:4: metrics.0: no plugin is called 'nowhere'; {there_are}",
+        f"etc/imaged.yaml:6: plugins.never: no such plugin; {there_are}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def (", "SyntaxError: invalid syntax"),
+        ("raise SystemExit('buy a licence')", "SystemExit: buy a licence"),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_is_a_fault(site: Site, source: str, reason: str) -> None:
+    """Whatever its import raises, the daemon lives on and the operator reads why."""
+    site.install(broken=source)
+    plugins, (fault,) = compose("uploader: broken\nmetrics: [broken]")
+    assert fault.startswith(f"etc/imaged.yaml:1: uploader: plugin 'broken' cannot be loaded: {reason}")
+    assert len(plugins.processors) == 1
+
+
+def test_an_entry_point_to_nothing_is_a_fault(site: Site) -> None:
+    """The module is there, but not the object that it should hold."""
+    site.modules["painting"] = "crew_painter:missing"
+    site.install()
+    _, faults = compose("uploader: painting")
+    reason = "AttributeError: module 'crew_painter' has no attribute 'missing'"
+    assert faults == [f"etc/imaged.yaml:1: uploader: plugin 'painting' cannot be loaded: {reason}"]
+
+
+def test_wrong_options_are_told_at_their_lines(site: Site) -> None:
+    """All of them, with the key that was probably meant, as those of any other setting."""
+    site.install(s4=WITH_OPTIONS)
+    _, faults = compose("uploader: s4\nplugins:\n  s4:\n    regoin: there\n")
+    assert faults == [
+        "etc/imaged.yaml:3: plugins.s4.bucket: is required: give it a value",
+        'etc/imaged.yaml:4: plugins.s4.regoin: unknown key; did you mean "region"?',
+    ]
+
+
+@pytest.mark.usefixtures("site")
+def test_a_plugin_without_the_hook_is_a_fault() -> None:
+    """A processor is no uploader, and the message says which hook that takes."""
+    _, faults = compose("uploader: painter")
+    assert faults == [
+        "etc/imaged.yaml:1: uploader: plugin 'painter' offers no uploader: it does not implement imaged_uploader"
+    ]
+
+
+@pytest.mark.parametrize("thing", ["object()", "'text'", "lambda event: None", "type('Half', (), {'upload': 1})()"])
+def test_a_hook_that_returns_the_wrong_thing_is_a_fault(site: Site, thing: str) -> None:
+    """Found when the generation is built, not at the first request."""
+    site.install(wrong=UPLOADER_OF_NOTHING.replace("None", thing))
+    plugins, faults = compose("uploader: wrong")
+    assert faults == ["etc/imaged.yaml:1: uploader: plugin 'wrong': what imaged_uploader returned is no Uploader"]
+    assert plugins.uploader is None
+
+
+def test_a_hook_may_have_nothing_to_offer(site: Site) -> None:
+    """None for an uploader is no fault; a server without any processor is one."""
+    site.install(shy=UPLOADER_OF_NOTHING + PROCESSOR.replace("return Painter()", "return None"))
+    plugins, faults = compose("uploader: shy")
+    assert (plugins.uploader, faults) == (None, [])
+    _, faults = compose("processors: [shy]")
+    assert faults == ["etc/imaged.yaml:1: processors: none of these offers a processor with these options"]
+
+
+def test_a_hook_that_raises_is_a_fault(site: Site) -> None:
+    """With the kind of error and its text."""
+    site.install(bad=UPLOADER_OF_NOTHING.replace("return None", "raise OSError('no route to host')"))
+    _, faults = compose("uploader: bad")
+    assert faults == ["etc/imaged.yaml:1: uploader: plugin 'bad' failed to start: OSError: no route to host"]
+
+
+def test_a_misspelt_hook_is_a_fault(site: Site) -> None:
+    """Pluggy would take it for a hook that somebody else may call."""
+    site.install(typo=PROCESSOR + UPLOADER_OF_NOTHING.replace("imaged_uploader", "imaged_upload"))
+    plugins, (fault,) = compose("processors: [typo, painter]")
+    assert "plugin 'typo' cannot be loaded: PluginValidationError: unknown hook 'imaged_upload'" in fault
+    assert len(plugins.processors) == 1
+
+
+def test_a_hook_with_wrong_arguments_is_a_fault(site: Site) -> None:
+    """Pluggy knows the signature of each hook, and names the difference."""
+    site.install(args=UPLOADER_OF_NOTHING.replace("(host)", "(guest)"))
+    _, (fault,) = compose("uploader: args")
+    assert fault.startswith("etc/imaged.yaml:1: uploader: plugin 'args' cannot be loaded: PluginValidationError")
+    assert "guest" in fault
+
+
+def test_one_broken_plugin_does_not_hide_the_faults_of_others(site: Site) -> None:
+    """All is told at once, each at its line, and what is sound is built all the same."""
+    site.install(
+        typo=UPLOADER_OF_NOTHING.replace("imaged_uploader", "imaged_upload"),
+        broken="import no_such_module_at_all",
+        s4=WITH_OPTIONS,
+        raising=PROCESSOR.replace("return Painter()", "raise OSError('no engine')"),
+    )
+    plugins, faults = compose("processors: [broken, typo, raising, painter]\nuploader: s4\nmetrics: [nope, painter]")
+    assert [fault.split(": ")[1] for fault in faults] == [
+        "processors.0",
+        "processors.1",
+        "processors.2",
+        "plugins.s4.bucket",
+        "metrics.0",
+        "metrics.1",
+    ]
+    assert [plugin.name for plugin in plugins.described] == ["painter"]
+
+
+def test_an_object_is_closed_once(site: Site) -> None:
+    """Even one that is processor, uploader and sink at once; one without `close` is left alone."""
+    site.install(all=OF_EVERY_KIND)
+    plugins, faults = compose("processors: [all, painter]\nuploader: all\nmetrics: [all]")
+    assert faults == []
+    plugins.close()
+    assert importlib.import_module("crew_all").everything.closed == 1
+
+
+def test_one_that_cannot_be_closed_keeps_no_other_open(site: Site) -> None:
+    """The failure goes to the log, and the generation is closed to its end."""
+    rude = OF_EVERY_KIND.replace("self.closed += 1", "raise OSError('busy')")
+    site.install(rude=rude, all=OF_EVERY_KIND)
+    plugins, _ = compose("processors: [rude, painter]\nuploader: all")
+    with capturedLogs() as logged:
+        plugins.close()
+    assert importlib.import_module("crew_all").everything.closed == 1
+    assert [event["plugin"] for event in logged] == ["Everything"]

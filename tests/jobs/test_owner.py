@@ -1,0 +1,86 @@
+"""A file lock tells who lives: the kernel drops it with its process, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imaged.jobs.owner import Owner
+
+LIVES = """
+import sys
+from pathlib import Path
+from imaged.jobs.owner import Owner
+owner = Owner(Path(sys.argv[1]))
+print(owner.name, flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Owner]:
+    """Return this process as an owner."""
+    owner = Owner(tmp_path / "owners")
+    yield owner
+    owner.close()
+
+
+def test_an_owner_is_gone_when_it_has_closed(owner: Owner, tmp_path: Path) -> None:
+    """Two owners see each other for as long as both are open, even within one process."""
+    other = Owner(tmp_path / "owners")
+    assert owner.others() == [other.name]
+    assert not owner.is_gone(other.name)
+    assert not other.is_gone(owner.name)
+    other.close()
+    assert owner.others() == []
+    assert owner.is_gone(other.name)
+
+
+def test_a_killed_process_is_gone(owner: Owner, tmp_path: Path) -> None:
+    """`kill -9` leaves the file, but not the lock; the file goes when somebody has looked."""
+    arguments = [sys.executable, "-c", LIVES, str(tmp_path / "owners")]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        assert not owner.is_gone(name)
+        process.kill()
+    assert owner.others() == [name]
+    assert owner.is_gone(name)
+    assert owner.others() == []
+
+
+def test_nobody_is_gone_to_itself(owner: Owner) -> None:
+    """An owner never takes its own jobs for those of the dead."""
+    assert not owner.is_gone(owner.name)
+    assert owner.others() == []
+
+
+def test_who_left_no_file_is_gone(owner: Owner) -> None:
+    """A name that only the queue remembers belongs to nobody."""
+    assert owner.is_gone("4242-00000000")
+
+
+def test_an_owner_taken_for_dead_at_its_birth_is_born_again(
+    owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making its file and locking it, another process may find the file unlocked and remove it."""
+    real, victims = fcntl.flock, []
+
+    def look_first(file: object, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and not victims:
+            victims.extend(owner.others())
+            assert all(owner.is_gone(name) for name in victims)
+        real(file, operation)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fcntl, "flock", look_first)
+    late = Owner(tmp_path / "owners")
+    assert len(victims) == 1
+    assert late.name not in victims
+    assert owner.others() == [late.name]
+    assert not owner.is_gone(late.name)
+    late.close()

@@ -1,0 +1,264 @@
+"""The durable queue: nothing is lost, nothing is done by two at once, whatever dies."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs.queue import VERSION, Depth, Job, JobQueue
+
+CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
+DOG = ImageId("p", ImageHash("0" * 32))
+Open = Callable[[], JobQueue]
+
+CLAIMS_ONCE = """
+import sys, time
+from pathlib import Path
+from imaged.jobs.queue import JobQueue
+queue = JobQueue(Path(sys.argv[1]), time.time)
+print(*sorted(job.output for job in queue.claim("render")), flush=True)
+input()
+"""
+WORKS_OFF = """
+import sys, time
+from pathlib import Path
+from imaged.jobs.queue import JobQueue
+queue = JobQueue(Path(sys.argv[1]), time.time)
+print("open", flush=True)
+input()
+while jobs := queue.claim("render"):
+    for job in jobs:
+        print(job.id)
+    queue.done(jobs)
+queue.close()
+"""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that a test moves."""
+    return Clock()
+
+
+@pytest.fixture
+def open_queue(tmp_path: Path, clock: Clock) -> Iterator[Open]:
+    """Return what opens a queue on the same file, as each process does."""
+    queues: list[JobQueue] = []
+
+    def open_one() -> JobQueue:
+        queues.append(JobQueue(tmp_path, clock.seconds))
+        return queues[-1]
+
+    yield open_one
+    for queue in queues:
+        queue.close()
+
+
+@pytest.fixture
+def queue(open_queue: Open) -> JobQueue:
+    """Return an empty queue."""
+    return open_queue()
+
+
+def start(program: str, folder: Path) -> subprocess.Popen[str]:
+    """Run a program that uses the queue in a process of its own."""
+    arguments = [sys.executable, "-c", program, str(folder)]
+    return subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    """Wait for the next line of a process."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def names(jobs: list[Job]) -> list[str]:
+    """Return the outputs of jobs, in their order."""
+    return [job.output for job in jobs]
+
+
+def test_all_of_an_image_is_claimed_together(queue: JobQueue, clock: Clock) -> None:
+    """One decode serves every output of the image that has waited longest."""
+    queue.add("render", CAT, ["a.jpg"])
+    clock.advance(1)
+    queue.add("render", DOG, ["b.jpg"])
+    queue.add("render", CAT, ["c.jpg"])
+    queue.add("upload", CAT, ["a.jpg"])
+    assert names(queue.claim("render")) == ["a.jpg", "c.jpg"]
+    assert names(queue.claim("render")) == ["b.jpg"]
+    assert queue.claim("render") == []
+    assert names(queue.claim("upload")) == ["a.jpg"]
+
+
+def test_what_failed_comes_back_after_its_delay(queue: JobQueue, clock: Clock) -> None:
+    """With one attempt more to its name, and not before."""
+    queue.add("render", CAT, ["a.jpg"])
+    (job,) = queue.claim("render")
+    queue.failed(job, "the disk was full", 10.0)
+    clock.advance(9)
+    assert queue.claim("render") == []
+    assert queue.next_due_s("render") == 1.0
+    clock.advance(1)
+    (again,) = queue.claim("render")
+    assert (again.output, again.attempts) == ("a.jpg", 1)
+
+
+def test_what_is_parked_stays_until_it_is_asked_for(queue: JobQueue, clock: Clock) -> None:
+    """It is told as failed; asking anew gives it a fresh start."""
+    queue.add("render", CAT, ["a.jpg"])
+    queue.failed(queue.claim("render")[0], "not a picture", None)
+    clock.advance(10**6)
+    assert queue.claim("render") == []
+    assert queue.states(CAT) == {"a.jpg": "failed"}
+    assert queue.depth("render") == Depth(queued=0, running=0, parked=1, oldest_s=None)
+    queue.add("render", CAT, ["a.jpg"])
+    assert queue.states(CAT) == {"a.jpg": "pending"}
+    assert [job.attempts for job in queue.claim("render")] == [0]
+
+
+def test_what_is_asked_for_while_it_runs_runs_once_more(queue: JobQueue) -> None:
+    """Its file may have changed since the run began; success and failure of that run are both no answer."""
+    queue.add("upload", CAT, ["a.jpg", "b.jpg", "c.jpg"])
+    a, b, c = queue.claim("upload")
+    queue.add("upload", CAT, ["a.jpg", "b.jpg", "c.jpg"])
+    assert queue.claim("upload") == []
+    queue.done([a])
+    queue.failed(b, "gone", None)
+    queue.failed(c, "busy", 60.0)
+    again = queue.claim("upload")
+    assert [(job.output, job.attempts) for job in again] == [("a.jpg", 0), ("b.jpg", 0), ("c.jpg", 0)]
+    queue.done(again)
+    assert queue.depth("upload") == Depth(0, 0, 0, None)
+
+
+def test_a_late_word_ends_no_other_job(queue: JobQueue) -> None:
+    """A job that is owed anew is another one, even where nothing else was owed in between."""
+    queue.add("render", CAT, ["a.jpg"])
+    first = queue.claim("render")
+    queue.done(first)
+    queue.add("render", CAT, ["a.jpg"])
+    second = queue.claim("render")
+    queue.done(first)
+    queue.failed(first[0], "late", None)
+    assert queue.depth("render").running == 1
+    queue.done(second)
+    assert queue.depth("render") == Depth(0, 0, 0, None)
+
+
+def test_the_word_of_a_stranger_counts_nothing(queue: JobQueue, open_queue: Open) -> None:
+    """Only who runs a job can end it."""
+    queue.add("render", CAT, ["a.jpg"])
+    jobs = queue.claim("render")
+    other = open_queue()
+    other.done(jobs)
+    other.failed(jobs[0], "not mine", None)
+    assert queue.depth("render") == Depth(queued=0, running=1, parked=0, oldest_s=0.0)
+
+
+def test_a_closed_queue_leaves_its_jobs_to_others(queue: JobQueue, open_queue: Open) -> None:
+    """What a process had not done when it left is done by the next, or by one that is there already."""
+    other = open_queue()
+    queue.add("render", CAT, ["a.jpg"])
+    queue.claim("render")
+    assert (other.recover(), other.claim("render")) == (0, [])
+    queue.close()
+    assert other.recover() == 1
+    assert names(other.claim("render")) == ["a.jpg"]
+
+
+def test_the_oldest_is_told_by_its_age(queue: JobQueue, clock: Clock) -> None:
+    """From when it was promised, however often it was tried, and for each kind by itself."""
+    queue.add("upload", CAT, ["a.jpg"])
+    clock.advance(30)
+    queue.failed(queue.claim("upload")[0], "down", 60.0)
+    queue.add("upload", CAT, ["b.jpg"])
+    clock.advance(30)
+    assert queue.depth("upload") == Depth(queued=2, running=0, parked=0, oldest_s=60.0)
+    assert queue.depth("render") == Depth(0, 0, 0, None)
+    assert queue.next_due_s("render") is None
+
+
+def test_a_killed_process_loses_nothing(tmp_path: Path, queue: JobQueue) -> None:
+    """`kill -9` in the middle of a job: while the process lives nobody takes it, then the next one does."""
+    queue.add("render", CAT, ["a.jpg", "b.jpg"])
+    with start(CLAIMS_ONCE, tmp_path) as process:
+        assert read_line(process) == "a.jpg b.jpg"
+        assert (queue.recover(), queue.claim("render")) == (0, [])
+        process.kill()
+    assert queue.recover() == 2
+    assert [(job.output, job.attempts) for job in queue.claim("render")] == [("a.jpg", 0), ("b.jpg", 0)]
+
+
+def test_the_next_process_recovers_when_it_opens(tmp_path: Path, open_queue: Open) -> None:
+    """After a crash of everything, what was running is due as soon as the queue is open."""
+    open_queue().add("render", CAT, ["a.jpg"])
+    with start(CLAIMS_ONCE, tmp_path) as process:
+        assert read_line(process) == "a.jpg"
+        process.kill()
+    assert names(open_queue().claim("render")) == ["a.jpg"]
+
+
+def test_processes_never_claim_the_same_job(tmp_path: Path, queue: JobQueue) -> None:
+    """Three processes work off one file: each job is claimed once and none is left."""
+    for number in range(60):
+        queue.add("render", ImageId("p", ImageHash(f"{number:032x}")), ["a.jpg", "b.jpg"])
+    processes = [start(WORKS_OFF, tmp_path) for _ in range(3)]
+    assert [read_line(process) for process in processes] == ["open"] * 3
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    claimed = [int(word) for process in processes for word in process.communicate()[0].split()]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert sorted(claimed) == list(range(1, 121))
+    assert queue.depth("render") == Depth(0, 0, 0, None)
+
+
+def test_processes_may_open_a_new_queue_at_once(tmp_path: Path) -> None:
+    """Who comes first makes the file, the others find it: none fails on the way."""
+    processes = [start(WORKS_OFF, tmp_path) for _ in range(6)]
+    ended = [process.communicate("go\n") for process in processes]
+    assert [process.returncode for process in processes] == [0] * 6
+    assert [out for out, _ in ended] == ["open\n"] * 6
+
+
+def test_commits_reach_the_disk(queue: JobQueue) -> None:
+    """WAL lets readers and a writer work side by side; FULL makes every commit an fsync."""
+    assert queue._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert queue._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert queue._db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_a_queue_of_another_version_is_refused(tmp_path: Path, clock: Clock) -> None:
+    """What a later imaged wrote is not touched, and no owner is left behind."""
+    JobQueue(tmp_path, clock.seconds).close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as db:
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
+    db.close()
+    with pytest.raises(sqlite3.DatabaseError, match=f"has version {VERSION + 1}, but this imaged reads {VERSION}"):
+        JobQueue(tmp_path, clock.seconds)
+    assert list((tmp_path / "owners").iterdir()) == []
+
+
+def test_a_file_that_is_no_queue_is_refused(tmp_path: Path, clock: Clock) -> None:
+    """Garbage is reported, not overwritten."""
+    (tmp_path / "jobs.sqlite").write_bytes(b"garbage" * 1000)
+    with pytest.raises(sqlite3.DatabaseError):
+        JobQueue(tmp_path, clock.seconds)
+    assert (tmp_path / "jobs.sqlite").read_bytes() == b"garbage" * 1000
+
+
+def test_a_promise_is_whole_or_not_made(queue: JobQueue) -> None:
+    """When one output of several cannot be owed, none is, and the queue goes on."""
+    with pytest.raises(sqlite3.IntegrityError):
+        queue.add("render", CAT, ["a.jpg", None])  # type: ignore[list-item]
+    assert queue.states(CAT) == {}
+    queue.add("render", CAT, ["a.jpg"])
+    assert queue.states(CAT) == {"a.jpg": "pending"}

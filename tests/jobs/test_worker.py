@@ -1,0 +1,332 @@
+"""Workers do what is owed, try again what may yet succeed, and survive whatever breaks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, execute, fail
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+
+from imaged.core.errors import BusyError, ImagedError, NotAPictureError
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs.queue import Depth, JobQueue
+from imaged.jobs.worker import BACKOFF, LONGEST_PAUSE_S, Worker
+
+CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
+DOG = ImageId("p", ImageHash("0" * 32))
+FOX = ImageId("p", ImageHash("1" * 32))
+BUSY = BusyError("the remote store is down")
+BROKEN = NotAPictureError("a broken picture")
+NOTHING = Depth(queued=0, running=0, parked=0, oldest_s=None)
+
+
+class Workshop:
+    """A worker on a real queue, with the reactor's clock and threads replaced by a Clock and by none.
+
+    `ends` says how an output ends, `gates` hold an image's work until they fire, `breaks` says which call of the queue
+    the disk refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self.folder = folder
+        self.queue = JobQueue(folder, self.clock.seconds)
+        self.lanes = 1
+        self.ends: dict[str, ImagedError | None] = {}
+        self.gates: dict[ImageId, Deferred[None]] = {}
+        self.breaks: Callable[..., bool] = lambda *_: False
+        self.performed: list[tuple[ImageId, list[str]]] = []
+        self.worker = Worker("render", self.queue, self.run, self.clock, lambda: 0.0, lambda: self.lanes, self.perform)
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Call the function now, or refuse as a broken disk does."""
+        if self.breaks(function.__name__, *args):
+            return fail(sqlite3.OperationalError("disk I/O error"))
+        return execute(function, *args)
+
+    async def perform(self, image: ImageId, outputs: Sequence[str]) -> dict[str, ImagedError | None]:
+        """Take note, wait at the gate, and end as the test says."""
+        self.performed.append((image, list(outputs)))
+        if image in self.gates:
+            await self.gates[image]
+        return {output: self.ends.get(output) for output in outputs}
+
+    def owe(self, image: ImageId, *outputs: str) -> None:
+        """Promise outputs without waking anybody."""
+        self.queue.add("render", image, outputs)
+
+    @property
+    def depth(self) -> Depth:
+        """How much is owed."""
+        return self.queue.depth("render")
+
+    def times_performed(self, output: str) -> int:
+        """Count how often an output was tried."""
+        return sum(output in outputs for _, outputs in self.performed)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Workshop]:
+    """Return a workshop whose worker has not started."""
+    shop = Workshop(tmp_path)
+    yield shop
+    shop.queue.close()
+
+
+def stopping(shop: Workshop) -> Deferred[None]:
+    """Ask the worker to stop."""
+    return Deferred.fromCoroutine(shop.worker.stop())
+
+
+def test_what_is_owed_is_done_and_forgotten(shop: Workshop) -> None:
+    """All outputs of an image in one go, image after image."""
+    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.owe(DOG, "c.jpg")
+    shop.worker.start()
+    assert shop.performed == [(CAT, ["a.jpg", "b.jpg"]), (DOG, ["c.jpg"])]
+    assert shop.depth == NOTHING
+
+
+def test_what_may_yet_succeed_is_tried_again_later(shop: Workshop) -> None:
+    """A transient error waits out its backoff; nothing else of the image is done twice."""
+    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.ends["a.jpg"] = BUSY
+    shop.worker.start()
+    shop.clock.advance(0.49)
+    assert len(shop.performed) == 1
+    shop.ends["a.jpg"] = None
+    shop.clock.advance(0.01)
+    assert shop.performed == [(CAT, ["a.jpg", "b.jpg"]), (CAT, ["a.jpg"])]
+    assert shop.depth == NOTHING
+
+
+def test_an_outage_of_half_an_hour_parks_nothing(shop: Workshop) -> None:
+    """The remote store is back after thirty minutes: what was owed is done without anybody's help."""
+    shop.owe(CAT, "a.jpg")
+    shop.ends["a.jpg"] = BUSY
+    shop.worker.start()
+    shop.clock.pump([LONGEST_PAUSE_S] * 360)
+    assert shop.depth.parked == 0
+    shop.ends["a.jpg"] = None
+    shop.clock.pump([LONGEST_PAUSE_S] * 60)
+    assert shop.depth == NOTHING
+
+
+def test_attempts_come_to_an_end(shop: Workshop) -> None:
+    """What never succeeds is parked after the last attempt of the backoff."""
+    shop.owe(CAT, "a.jpg")
+    shop.ends["a.jpg"] = BUSY
+    shop.worker.start()
+    shop.clock.pump([60.0] * 200)
+    assert len(shop.performed) == BACKOFF.attempts
+    assert (shop.depth.parked, shop.depth.queued) == (1, 0)
+
+
+def test_what_cannot_succeed_is_parked_at_once(shop: Workshop) -> None:
+    """A broken picture is tried once, and told as failed."""
+    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.ends["a.jpg"] = BROKEN
+    shop.worker.start()
+    shop.clock.pump([LONGEST_PAUSE_S] * 10)
+    assert shop.performed == [(CAT, ["a.jpg", "b.jpg"])]
+    assert shop.queue.states(CAT) == {"a.jpg": "failed"}
+
+
+def test_no_more_images_than_lanes_are_worked_on(shop: Workshop) -> None:
+    """The next begins as soon as one has ended."""
+    shop.lanes = 2
+    for image in (CAT, DOG, FOX):
+        shop.gates[image] = Deferred()
+        shop.owe(image, "a.jpg")
+    shop.worker.start()
+    shop.clock.advance(60)
+    assert [image for image, _ in shop.performed] == [CAT, DOG]
+    shop.gates[DOG].callback(None)
+    assert [image for image, _ in shop.performed] == [CAT, DOG, FOX]
+    for image in (CAT, FOX):
+        shop.gates[image].callback(None)
+    assert shop.depth == NOTHING
+
+
+def test_closed_lanes_rest(shop: Workshop) -> None:
+    """While clients wait for the render threads, promised work does not even look, however much of it is due."""
+    shop.gates[CAT] = Deferred()
+    shop.owe(CAT, "a.jpg")
+    shop.owe(DOG, "a.jpg")
+    shop.worker.start()
+    shop.lanes = 0
+    shop.gates[CAT].callback(None)
+    (look,) = shop.clock.getDelayedCalls()
+    assert look.getTime() == LONGEST_PAUSE_S
+    shop.lanes = 1
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert [image for image, _ in shop.performed] == [CAT, DOG]
+
+
+def test_a_free_lane_keeps_time_for_retries(shop: Workshop) -> None:
+    """Long work in one lane does not delay what comes due for another."""
+    shop.lanes = 2
+    shop.gates[CAT] = Deferred()
+    shop.ends["b.jpg"] = BUSY
+    shop.owe(CAT, "a.jpg")
+    shop.owe(DOG, "b.jpg")
+    shop.worker.start()
+    shop.clock.advance(0.5)
+    assert shop.times_performed("b.jpg") == 2
+
+
+def test_new_work_is_seen_when_the_bell_rings(shop: Workshop) -> None:
+    """Whoever adds work wakes the worker; work of other processes is found without."""
+    shop.worker.start()
+    shop.owe(CAT, "a.jpg")
+    assert shop.performed == []
+    shop.worker.wake()
+    assert shop.times_performed("a.jpg") == 1
+    shop.owe(CAT, "b.jpg")
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert shop.times_performed("b.jpg") == 1
+
+
+def test_a_bell_that_rings_during_a_look_is_heard(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that is added while the queue thread is looking does not wait for the next regular look."""
+    answers: list[Deferred[Any]] = []
+
+    def run_later(_: Callable[..., Any], *__: Any) -> Deferred[Any]:
+        answers.append(Deferred())
+        return answers[-1]
+
+    monkeypatch.setattr(shop.worker, "_run", run_later)
+    shop.worker.start()
+    monkeypatch.setattr(shop.worker, "_run", shop.run)
+    shop.owe(CAT, "a.jpg")
+    shop.worker.wake()
+    answers[0].callback([])
+    assert shop.times_performed("a.jpg") == 1
+
+
+def test_what_a_dead_process_left_is_done(shop: Workshop) -> None:
+    """A worker with nothing to do looks after the jobs of those who are gone."""
+    other = JobQueue(shop.folder, shop.clock.seconds)
+    shop.owe(CAT, "a.jpg")
+    assert other.claim("render")
+    shop.worker.start()
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert shop.performed == []
+    other.close()
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert shop.times_performed("a.jpg") == 1
+
+
+def test_stopping_waits_for_what_runs(shop: Workshop) -> None:
+    """What has begun is ended and written down, and nothing new begins."""
+    shop.gates[CAT] = Deferred()
+    shop.owe(CAT, "a.jpg")
+    shop.worker.start()
+    stopped = stopping(shop)
+    shop.owe(DOG, "a.jpg")
+    shop.worker.wake()
+    shop.clock.advance(60)
+    assert not stopped.called
+    shop.gates[CAT].callback(None)
+    assert stopped.called
+    assert [image for image, _ in shop.performed] == [CAT]
+    assert shop.depth.queued == 1
+    assert shop.clock.getDelayedCalls() == []
+
+
+def test_an_idle_worker_stops_at_once(shop: Workshop) -> None:
+    """With no timer left behind."""
+    shop.worker.start()
+    assert stopping(shop).called
+    assert shop.clock.getDelayedCalls() == []
+
+
+def test_a_worker_that_was_never_started_stops_too(shop: Workshop) -> None:
+    """A daemon that could not open its ports stops like any other."""
+    assert stopping(shop).called
+
+
+def test_a_queue_that_cannot_be_read_is_tried_again(shop: Workshop) -> None:
+    """A full disk delays the work and says so in the log; when it is back, the work goes on."""
+    shop.owe(CAT, "a.jpg")
+    shop.breaks = lambda *_: True
+    with capturedLogs() as logged:
+        shop.worker.start()
+        shop.clock.advance(LONGEST_PAUSE_S)
+    assert [event["log_level"] for event in logged] == [LogLevel.critical] * 2
+    assert shop.performed == []
+    shop.breaks = lambda *_: False
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert shop.times_performed("a.jpg") == 1
+
+
+def test_an_end_that_cannot_be_written_is_written_later(shop: Workshop) -> None:
+    """The work is not done again for it, and its lane stays taken: a broken disk needs no more work."""
+    shop.owe(CAT, "a.jpg")
+    shop.owe(DOG, "b.jpg")
+    shop.breaks = lambda name, *_: name == "done"
+    with capturedLogs():
+        shop.worker.start()
+        shop.clock.pump([LONGEST_PAUSE_S] * 3)
+    assert shop.performed == [(CAT, ["a.jpg"])]
+    shop.breaks = lambda *_: False
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert shop.performed == [(CAT, ["a.jpg"]), (DOG, ["b.jpg"])]
+    assert shop.depth == NOTHING
+
+
+def test_an_end_that_was_half_written_is_not_written_twice(shop: Workshop) -> None:
+    """What was told to the queue before the disk broke may have begun anew: a second word would end that."""
+    shop.lanes = 2
+    shop.owe(CAT, "a.jpg", "b.jpg", "c.jpg")
+    shop.ends.update({"a.jpg": BUSY, "b.jpg": BUSY})
+    shop.breaks = lambda name, *args: name == "failed" and args[0].output == "b.jpg"
+    with capturedLogs():
+        shop.worker.start()
+        shop.gates[CAT] = Deferred()
+        shop.clock.advance(0.5)
+        assert shop.performed == [(CAT, ["a.jpg", "b.jpg", "c.jpg"]), (CAT, ["a.jpg"])]
+        shop.breaks = lambda *_: False
+        shop.clock.advance(LONGEST_PAUSE_S)
+    assert shop.depth.running == 1
+    shop.ends.clear()
+    shop.gates.pop(CAT).callback(None)
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert (shop.times_performed("a.jpg"), shop.depth) == (2, NOTHING)
+
+
+@pytest.mark.parametrize("breakdown", ["raises", "answers nothing"])
+def test_work_that_breaks_down_is_tried_again(shop: Workshop, monkeypatch: pytest.MonkeyPatch, breakdown: str) -> None:
+    """An unexpected error, or an output without an answer, frees the lane and counts as an attempt."""
+
+    async def perform(_: ImageId, __: Sequence[str]) -> dict[str, ImagedError | None]:
+        if breakdown == "raises":
+            raise RuntimeError("a bug")
+        return {}
+
+    monkeypatch.setattr(shop.worker, "_perform", perform)
+    shop.owe(CAT, "a.jpg")
+    with capturedLogs():
+        shop.worker.start()
+    assert (shop.depth.queued, shop.depth.running) == (1, 0)
+    monkeypatch.setattr(shop.worker, "_perform", shop.perform)
+    shop.clock.advance(0.5)
+    assert (shop.times_performed("a.jpg"), shop.depth) == (1, NOTHING)
+
+
+def test_a_failure_is_logged_in_one_line(shop: Workshop) -> None:
+    """Which, why and what comes next."""
+    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.ends.update({"a.jpg": BUSY, "b.jpg": BROKEN})
+    with capturedLogs() as logged:
+        shop.worker.start()
+    lines = [event["log_format"].format(**event) for event in logged]
+    assert lines == [
+        f"render of {CAT} a.jpg failed: the remote store is down; again in 0.5 s",
+        f"render of {CAT} b.jpg failed: a broken picture; parked",
+    ]

@@ -1,0 +1,151 @@
+"""A pipeline whose threads are steps that a test takes, on a clock that stands still."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from imaged.config.load import load
+from imaged.core.activity import Activity
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs.promises import Promises
+from imaged.jobs.queue import JobQueue
+from imaged.metrics import Metrics
+from imaged.pipeline.acquire import Acquire
+from imaged.pipeline.originals import Originals
+from imaged.pipeline.produce import Produce, Wanted
+from imaged.pipeline.received import digest
+from imaged.pipeline.remote import Remote
+from imaged.pipeline.render_pool import RenderPool
+from imaged.pipeline.rendering import Renderer
+from imaged.pipeline.single_flight import SingleFlight
+from imaged.pipeline.tasks import Tasks
+from imaged.store.local import LocalStore
+from imaged.testing.fakes import MemoryUploader, RecordingSink, StillProcessor, run_at_once
+from imaged.testing.pictures import make_jpeg
+from imaged.testing.waiting import wait
+
+PICTURE = make_jpeg()
+IMAGE = ImageId("p", ImageHash(hashlib.md5(PICTURE).hexdigest()))
+
+
+class InstantReactor(Clock):
+    """As much of a reactor as rendering uses; what comes from a thread comes at once."""
+
+    def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call it now."""
+        function(*args)
+
+
+class Steps:
+    """Threads without threads: while `held`, work waits until `step` does the next piece of it."""
+
+    size = 1
+
+    def __init__(self) -> None:
+        self.held = False
+        self._work: list[Callable[[], None]] = []
+
+    def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        """Do it now, or later."""
+        if not self.held:
+            return run_at_once(function, *args, **kwargs)
+        done: Deferred[Any] = Deferred()
+        self._work.append(lambda: run_at_once(function, *args, **kwargs).addBoth(done.callback))
+        return done
+
+    def step(self) -> None:
+        """Do the next piece."""
+        self._work.pop(0)()
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces wait for a step."""
+        return len(self._work)
+
+
+class Sources:
+    """Gives `body` to whoever fetches, or raises `error`; what is asked is in `urls`."""
+
+    def __init__(self) -> None:
+        self.body = PICTURE
+        self.error: Exception | None = None
+        self.urls: list[str] = []
+        self.gate: Deferred[None] | None = None
+
+    async def fetch(self, url: str, path: Path) -> Any:
+        """Write the body."""
+        self.urls.append(url)
+        path.write_bytes(b"half")
+        if self.gate is not None:
+            await self.gate
+        if self.error is not None:
+            raise self.error
+        path.write_bytes(self.body)
+        return digest(path)
+
+
+class Kitchen:
+    """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader."""
+
+    def __init__(self, folder: Path, yaml: str = "", *, remote: bool = True) -> None:
+        self.reactor = InstantReactor()
+        self.store = LocalStore(folder / "public", (3, 3))
+        self.uploader = MemoryUploader()
+        self.processor = StillProcessor()
+        self.sink = RecordingSink()
+        self.threads = Steps()
+        self.sources: Any = Sources()
+        self.tasks = Tasks()
+        loaded = load(yaml, "imaged.yaml", environ={}, read_text=str)
+        assert not loaded.faults
+        settings, reactor, metrics = loaded.settings, self.reactor, Metrics([self.sink])
+        self.queue = JobQueue(folder / "state", reactor.seconds)
+        self.promises = Promises(self.queue, run_at_once)
+        self.uploads: Activity[str] = Activity(reactor.seconds)
+        self.renders: Activity[Wanted] = Activity(reactor.seconds)
+        uploader = self.uploader if remote else None
+        self.remote = Remote(uploader, settings.remote.base_path, self.store, self.uploads, metrics)
+        renderer = Renderer([self.processor], self.store, settings.render.timeout_s, settings.render.maximum_pixels)
+        self.originals = Originals(self.store, renderer, self.remote, run_at_once, self.tasks, metrics)
+        maximum_bytes = settings.sources.maximum_bytes
+        self.acquire = Acquire(
+            self.store, self.originals, self.sources, maximum_bytes, run_at_once, self.tasks, metrics, reactor.seconds
+        )
+        threads: Any = self.threads
+        self.pool = RenderPool(threads, settings.render.queue)
+        self.produce = Produce(
+            reactor=reactor,
+            settings=settings,
+            store=self.store,
+            originals=self.originals,
+            remote=self.remote,
+            renderer=renderer,
+            pool=self.pool,
+            promises=self.promises,
+            tasks=self.tasks,
+            flights=SingleFlight(self.tasks),
+            activity=self.renders,
+            metrics=metrics,
+        )
+
+    def keep(self, body: bytes = PICTURE, namespace: str = "p") -> ImageId:
+        """Take an original in."""
+        image, _ = wait(self.acquire.from_body(namespace, [body]))
+        return image
+
+    @property
+    def temporaries(self) -> list[Path]:
+        """What has come in and has no name yet."""
+        folder = self.store.incoming.folder
+        return list(folder.iterdir()) if folder.is_dir() else []
+
+    def owed(self, kind: Any) -> list[str]:
+        """Return what the queue owes, by name."""
+        rows = self.queue._db.execute("SELECT output FROM jobs WHERE kind = ? ORDER BY id", (kind,))
+        return [name for (name,) in rows]

@@ -1,0 +1,105 @@
+"""New originals, by URL and by body: one fetch for many, and nothing half-done left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from kitchen import IMAGE, PICTURE, Kitchen
+from twisted.internet.defer import Deferred
+
+from imaged.core.errors import MalformedRequestError, NotAPictureError, SourceFailedError, TooLargeError
+from imaged.core.events import OriginalDownloaded, OriginalUnavailable
+from imaged.testing.waiting import wait
+
+URL = "http://example.com/a.jpg"
+
+
+def test_a_source_is_fetched_and_kept(kitchen: Kitchen) -> None:
+    """The sink is told how much came and how long it took."""
+    image, info = wait(kitchen.acquire.from_source("p", URL))
+    assert (image, info.size_bytes) == (IMAGE, len(PICTURE))
+    assert kitchen.store.path(IMAGE, "original").read_bytes() == PICTURE
+    assert kitchen.sink.of(OriginalDownloaded) == [OriginalDownloaded("p", len(PICTURE), 0.0)]
+    assert kitchen.temporaries == []
+
+
+def test_many_who_name_one_source_cost_one_fetch(kitchen: Kitchen) -> None:
+    """Within a namespace; another one keeps its own."""
+    kitchen.sources.gate = Deferred()
+    waits = [Deferred.fromCoroutine(kitchen.acquire.from_source(namespace, URL)) for namespace in "ppq"]
+    kitchen.sources.gate.callback(None)
+    results = [wait(_awaited(each)) for each in waits]
+    assert [image.namespace for image, _ in results] == ["p", "p", "q"]
+    assert kitchen.sources.urls == [URL, URL]
+
+
+async def _awaited(waiting: Deferred[object]) -> object:
+    return await waiting
+
+
+def test_the_fetch_goes_on_without_its_client(kitchen: Kitchen) -> None:
+    """What has begun is finished."""
+    kitchen.sources.gate = Deferred()
+    leaving = Deferred.fromCoroutine(kitchen.acquire.from_source("p", URL))
+    leaving.cancel()
+    leaving.addErrback(lambda _: None)
+    kitchen.sources.gate.callback(None)
+    assert kitchen.store.has(IMAGE, "info.json")
+
+
+@pytest.mark.parametrize("error", [SourceFailedError("no"), TooLargeError("big"), MalformedRequestError("what?")])
+def test_a_source_that_fails_leaves_nothing(kitchen: Kitchen, error: Exception) -> None:
+    """The error is told to the client and counted; the next attempt fetches anew."""
+    kitchen.sources.error = error
+    with pytest.raises(type(error)):
+        wait(kitchen.acquire.from_source("p", URL))
+    assert kitchen.sink.events == [OriginalUnavailable("p", type(error).__name__)]
+    assert kitchen.temporaries == []
+    kitchen.sources.error = None
+    wait(kitchen.acquire.from_source("p", URL))
+
+
+def test_a_source_that_is_no_picture_leaves_nothing(kitchen: Kitchen) -> None:
+    """It came, and was refused."""
+    kitchen.sources.body = b"<html>"
+    with pytest.raises(NotAPictureError):
+        wait(kitchen.acquire.from_source("p", URL))
+    assert [type(event) for event in kitchen.sink.events] == [OriginalDownloaded, OriginalUnavailable]
+    assert kitchen.temporaries == []
+
+
+def test_a_body_comes_in_chunks(kitchen: Kitchen) -> None:
+    """However it is cut."""
+    image, info = wait(kitchen.acquire.from_body("p", (PICTURE[at : at + 7] for at in range(0, len(PICTURE), 7))))
+    assert (image, info.size_bytes) == (IMAGE, len(PICTURE))
+    assert kitchen.temporaries == []
+
+
+def test_a_body_that_is_too_large_leaves_nothing(make_kitchen: Callable[..., Kitchen]) -> None:
+    """No more of it is read than is needed to know."""
+    kitchen = make_kitchen("sources: {maximum_bytes: 100}")
+    taken = []
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(1000):
+            taken.append(1)
+            yield bytes(60)
+
+    with pytest.raises(TooLargeError):
+        wait(kitchen.acquire.from_body("p", chunks()))
+    assert len(taken) == 2
+    assert kitchen.temporaries == []
+
+
+def test_a_body_that_breaks_off_leaves_nothing(kitchen: Kitchen) -> None:
+    """The reader of a form may find in the middle that it is broken."""
+
+    def chunks() -> Iterator[bytes]:
+        yield PICTURE
+        raise MalformedRequestError("broken")
+
+    with pytest.raises(MalformedRequestError):
+        wait(kitchen.acquire.from_body("p", chunks()))
+    assert kitchen.temporaries == []
+    assert not kitchen.store.has(IMAGE, "original")

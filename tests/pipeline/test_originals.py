@@ -1,0 +1,150 @@
+"""Originals are kept once, under their hash, in both stores, and come back from either."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+from kitchen import IMAGE, PICTURE, Kitchen
+
+from imaged.core.errors import (
+    HashConflictError,
+    NotAPictureError,
+    NotFoundError,
+    PluginFailedError,
+    StoreError,
+    TooLargeError,
+)
+from imaged.core.events import OriginalUnavailable
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.pictures import ImageInfo
+from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_gif, make_png
+from imaged.testing.waiting import wait
+
+INFO = ImageInfo(IMAGE.hash, WIDTH_PX, HEIGHT_PX, "image/jpeg", len(PICTURE), hashlib.sha256(PICTURE).hexdigest())
+KEY = f"p/{IMAGE.hash.partition([3, 3])}"
+
+
+def test_an_original_is_kept_with_its_record(kitchen: Kitchen) -> None:
+    """The record is what is found again, locally and remotely."""
+    kitchen.keep()
+    assert wait(kitchen.originals.info(IMAGE)) == INFO
+    assert wait(kitchen.originals.find(IMAGE)).read_bytes() == PICTURE
+    assert sorted(kitchen.uploader.files) == [f"{KEY}/info.json", f"{KEY}/original"]
+    assert kitchen.uploader.content_types[f"{KEY}/info.json"] == "application/json"
+    assert kitchen.temporaries == []
+
+
+def test_the_original_is_uploaded_before_its_record(kitchen: Kitchen) -> None:
+    """A record in the remote store says that the original is there."""
+    kitchen.keep()
+    assert list(kitchen.uploader.files) == [f"{KEY}/original", f"{KEY}/info.json"]
+
+
+def test_the_extension_of_a_record_is_that_of_the_bytes(kitchen: Kitchen) -> None:
+    """Whatever the picture was called."""
+    image = kitchen.keep(make_gif())
+    assert wait(kitchen.originals.info(image)).content_type == "image/gif"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"), [(b"", NotAPictureError), (b"text", NotAPictureError), (make_png(9000, 1), TooLargeError)]
+)
+def test_what_is_refused_leaves_nothing(
+    make_kitchen: Callable[..., Kitchen], body: bytes, error: type[Exception]
+) -> None:
+    """Neither in the stores nor on its way there."""
+    kitchen = make_kitchen("render: {maximum_pixels: 8999}")
+    with pytest.raises(error):
+        kitchen.keep(body)
+    assert kitchen.uploader.files == {}
+    assert kitchen.temporaries == []
+    assert not (kitchen.store.root / "p").exists()
+
+
+def test_other_bytes_under_the_same_hash_are_a_conflict(kitchen: Kitchen) -> None:
+    """The first stay."""
+    kitchen.keep()
+    kitchen.store.path(IMAGE, "original").write_bytes(b"others")
+    with pytest.raises(HashConflictError):
+        kitchen.keep()
+    assert kitchen.store.path(IMAGE, "original").read_bytes() == b"others"
+    assert kitchen.temporaries == []
+
+
+@pytest.mark.parametrize(("raised", "told"), [(StoreError("down"), StoreError), (KeyError("x"), PluginFailedError)])
+def test_nothing_is_acknowledged_without_the_remote_store(
+    kitchen: Kitchen, raised: Exception, told: type[Exception]
+) -> None:
+    """The local copy stays: the next attempt has it already."""
+    kitchen.uploader.failure = raised
+    with pytest.raises(told):
+        kitchen.keep()
+    assert (kitchen.uploads.total, kitchen.uploads.failed) == (1, 1)
+    kitchen.uploader.failure = None
+    kitchen.keep()
+    assert kitchen.uploader.files[f"{KEY}/original"] == PICTURE
+
+
+def test_without_a_remote_store_the_local_one_is_enough(make_kitchen: Callable[..., Kitchen]) -> None:
+    """And what it lacks is nowhere."""
+    kitchen = make_kitchen(remote=False)
+    kitchen.keep()
+    assert wait(kitchen.originals.info(IMAGE)) == INFO
+    with pytest.raises(NotFoundError, match="post it first"):
+        wait(kitchen.originals.find(ImageId("q", IMAGE.hash)))
+
+
+def test_a_missing_original_is_brought_back(kitchen: Kitchen) -> None:
+    """And kept as if it had never been away; its record is made anew where that is missing too."""
+    kitchen.keep()
+    kitchen.store.path(IMAGE, "original").unlink()
+    assert wait(kitchen.originals.find(IMAGE)).read_bytes() == PICTURE
+    for name in ("original", "info.json"):
+        kitchen.store.path(IMAGE, name).unlink()
+    assert wait(kitchen.originals.info(IMAGE)) == INFO
+    assert kitchen.store.read_info(IMAGE) == INFO
+    assert kitchen.temporaries == []
+
+
+def test_what_is_in_neither_store_is_not_found(kitchen: Kitchen) -> None:
+    """The sink is told."""
+    with pytest.raises(NotFoundError):
+        wait(kitchen.originals.find(IMAGE))
+    assert kitchen.sink.events == [OriginalUnavailable("p", "NotFoundError")]
+    assert kitchen.temporaries == []
+
+
+def test_a_remote_original_has_to_be_what_its_name_says(kitchen: Kitchen) -> None:
+    """Other bytes are not kept."""
+    kitchen.uploader.files[f"{KEY}/original"] = PICTURE[:-1]
+    with pytest.raises(StoreError, match="other bytes"):
+        wait(kitchen.originals.find(IMAGE))
+    assert not kitchen.store.has(IMAGE, "original")
+    assert kitchen.temporaries == []
+
+
+def test_a_remote_store_that_fails_is_told_as_such(kitchen: Kitchen) -> None:
+    """It is not the same as an image that does not exist."""
+    kitchen.uploader.failure = StoreError("down")
+    with pytest.raises(StoreError, match="down"):
+        wait(kitchen.originals.info(IMAGE))
+    assert kitchen.sink.events == [OriginalUnavailable("p", "StoreError")]
+
+
+def test_a_record_that_lies_is_not_believed(kitchen: Kitchen) -> None:
+    """A broken one is made anew."""
+    kitchen.keep()
+    for text in ("", "{}", "[]", '{"hash": "x"}', "\x00", '{"hash": "%s"}' % ("0" * 32)):
+        kitchen.store.path(IMAGE, "info.json").write_text(text)
+        assert wait(kitchen.originals.info(IMAGE)) == INFO
+        assert kitchen.store.read_info(IMAGE) == INFO
+
+
+def test_a_record_alone_is_no_image(kitchen: Kitchen) -> None:
+    """What cannot be given back is not there."""
+    other = ImageId("p", ImageHash("0" * 32))
+    kitchen.store.save_info(other, ImageInfo(other.hash, 1, 1, "image/png", 1, "0"))
+    with pytest.raises(NotFoundError):
+        wait(kitchen.originals.info(other))

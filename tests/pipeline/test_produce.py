@@ -1,0 +1,207 @@
+"""Outputs are made once, kept, promised to the remote store, and given to all who wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kitchen import IMAGE, Kitchen
+from twisted.internet.defer import CancelledError, Deferred
+
+from imaged.core.errors import BusyError, NotFoundError, PluginFailedError, StoreError, TooLargeError
+from imaged.core.events import OutputRendered
+from imaged.core.outputs import Output, parse
+from imaged.pipeline.produce import GRACE_S
+from imaged.testing.pictures import make_jpeg
+from imaged.testing.waiting import wait
+
+X30, X40, BIG = parse("x30.jpg"), parse("x40.jpg"), parse("x9000.png")
+
+
+def start(work: Any) -> Deferred[Any]:
+    """Begin to wait for something."""
+    return Deferred.fromCoroutine(work)
+
+
+def error_of(waiting: Deferred[Any]) -> BaseException:
+    """Return what a wait ended with."""
+    errors: list[Any] = []
+    waiting.addErrback(errors.append)
+    return errors[0].value
+
+
+def test_an_output_is_kept_and_its_upload_promised(kitchen: Kitchen) -> None:
+    """Both before the one who waits is told."""
+    kitchen.keep()
+    wait(kitchen.produce.one(IMAGE, X30))
+    assert kitchen.store.path(IMAGE, "x30.jpg").read_bytes() == make_jpeg()
+    assert kitchen.owed("upload") == ["x30.jpg"]
+    assert kitchen.sink.of(OutputRendered) == [OutputRendered("p", "x30.jpg", "jpg", 0.0)]
+    assert (kitchen.renders.current, kitchen.renders.total, kitchen.renders.failed) == (0, 1, 0)
+
+
+def test_without_a_remote_store_nothing_is_promised(make_kitchen: Callable[..., Kitchen]) -> None:
+    """There is nowhere to upload to."""
+    kitchen = make_kitchen(remote=False)
+    kitchen.keep()
+    wait(kitchen.produce.one(IMAGE, X30))
+    assert kitchen.owed("upload") == []
+
+
+def test_many_askers_cost_one_render(kitchen: Kitchen) -> None:
+    """Also those who want several outputs of which one is on its way."""
+    kitchen.keep()
+    kitchen.threads.held = True
+    waits = [start(kitchen.produce.one(IMAGE, X30)) for _ in range(10)]
+    both = start(kitchen.produce.several(IMAGE, [X30, X40]))
+    kitchen.threads.step()
+    kitchen.threads.step()
+    assert [wait(each) for each in map(_awaited, waits)] == [None] * 10
+    assert wait(_awaited(both)) == {X30: None, X40: None}
+    assert [[str(target.output) for target in job.targets] for job in kitchen.processor.jobs] == [["x30.jpg"], ["x40.jpg"]]
+
+
+async def _awaited(waiting: Deferred[Any]) -> Any:
+    return await waiting
+
+
+def test_several_are_one_decode(kitchen: Kitchen) -> None:
+    """What is in the store already is not made again."""
+    kitchen.keep()
+    wait(kitchen.produce.one(IMAGE, X30))
+    others = [parse(name) for name in ("w10.png", "x30.jpg", "full_size.gif")]
+    assert wait(kitchen.produce.several(IMAGE, others)) == dict.fromkeys(others)
+    assert [len(job.targets) for job in kitchen.processor.jobs] == [1, 2]
+
+
+def test_one_that_fails_does_not_cost_the_others(kitchen: Kitchen) -> None:
+    """What a common render did not give is tried by itself, and only then has it failed."""
+    kitchen.keep()
+    results = wait(kitchen.produce.several(IMAGE, [BIG, X30]))
+    assert results[X30] is None
+    assert isinstance(results[BIG], TooLargeError)
+    assert kitchen.store.has(IMAGE, "x30.jpg")
+    assert kitchen.owed("upload") == ["x30.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"), [(TooLargeError("big"), TooLargeError), (ValueError("secret"), PluginFailedError)]
+)
+def test_the_error_is_the_processors_own(kitchen: Kitchen, raised: Exception, told: type[Exception]) -> None:
+    """One that breaks the contract is told as that, without its text; nothing is kept."""
+    kitchen.keep()
+    kitchen.processor.failure = raised
+    with pytest.raises(told) as caught:
+        wait(kitchen.produce.one(IMAGE, X30))
+    assert "secret" not in str(caught.value)
+    assert not kitchen.store.has(IMAGE, "x30.jpg")
+    assert (kitchen.renders.total, kitchen.renders.failed) == (1, 1)
+    kitchen.processor.failure = None
+    wait(kitchen.produce.one(IMAGE, X30))
+
+
+def test_an_unknown_original_fails_each_waiter(kitchen: Kitchen) -> None:
+    """Nothing is rendered."""
+    results = wait(kitchen.produce.several(IMAGE, [X30, X40]))
+    assert {type(error) for error in results.values()} == {NotFoundError}
+    with pytest.raises(NotFoundError):
+        wait(kitchen.produce.one(IMAGE, X30))
+    assert kitchen.processor.jobs == []
+
+
+def test_more_than_may_wait_are_refused_at_once(make_kitchen: Callable[..., Kitchen]) -> None:
+    """But for promised work, and for those who join a flight that is under way."""
+    kitchen = make_kitchen("render: {queue: 1}")
+    kitchen.keep()
+    kitchen.threads.held = True
+    first, second = (start(kitchen.produce.one(IMAGE, output)) for output in (X30, X40))
+    third = start(kitchen.produce.one(IMAGE, BIG))
+    assert isinstance(error_of(third), BusyError)
+    joined = start(kitchen.produce.one(IMAGE, X40))
+    promised = start(kitchen.produce.several(IMAGE, [parse("w7.png")]))
+    for _ in range(3):
+        kitchen.threads.step()
+    assert all(each.called for each in (first, second, joined, promised))
+    assert kitchen.pool.waiting == 0
+
+
+def test_one_who_leaves_leaves_alone(kitchen: Kitchen) -> None:
+    """The flight lands for the others and for the store."""
+    kitchen.keep()
+    kitchen.threads.held = True
+    leaving, staying = (start(kitchen.produce.one(IMAGE, X30)) for _ in range(2))
+    leaving.cancel()
+    assert isinstance(error_of(leaving), CancelledError)
+    kitchen.threads.step()
+    assert staying.called
+    assert kitchen.store.has(IMAGE, "x30.jpg")
+
+
+def test_one_who_leaves_the_queue_leaves_no_hole(kitchen: Kitchen) -> None:
+    """The place of a render that nobody waits for is still used, and given back."""
+    kitchen.keep()
+    kitchen.threads.held = True
+    first, leaving = (start(kitchen.produce.one(IMAGE, output)) for output in (X30, X40))
+    leaving.cancel()
+    error_of(leaving)
+    kitchen.threads.step()
+    kitchen.threads.step()
+    assert first.called
+    assert kitchen.store.has(IMAGE, "x40.jpg")
+    again = start(kitchen.produce.one(IMAGE, parse("w5.png")))
+    kitchen.threads.step()
+    assert again.called
+
+
+def test_those_who_wait_on_a_stuck_processor_are_sent_away(make_kitchen: Callable[..., Kitchen]) -> None:
+    """Its thread counts as busy until it gives up; what it made in the end is kept."""
+    kitchen = make_kitchen("render: {timeout_s: 7}")
+    kitchen.keep()
+    kitchen.threads.held = True
+    stuck, behind = (start(kitchen.produce.one(IMAGE, output)) for output in (X30, X40))
+    kitchen.reactor.advance(7 + GRACE_S - 0.001)
+    assert not stuck.called
+    kitchen.reactor.advance(0.001)
+    assert isinstance(error_of(stuck), BusyError)
+    assert kitchen.threads.waiting == 1
+    assert not behind.called
+    kitchen.threads.step()
+    kitchen.threads.step()
+    assert behind.called
+    assert kitchen.store.has(IMAGE, "x30.jpg")
+    assert kitchen.reactor.getDelayedCalls() == []
+
+
+def test_a_queue_that_cannot_promise_costs_no_picture(kitchen: Kitchen) -> None:
+    """The output is served and stays local; the log says so."""
+    kitchen.keep()
+
+    async def owe(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    kitchen.promises.owe = owe  # type: ignore[method-assign]
+    wait(kitchen.produce.one(IMAGE, X30))
+    assert kitchen.store.has(IMAGE, "x30.jpg")
+
+
+def test_each_output_is_made_as_its_policy_says(make_kitchen: Callable[..., Kitchen]) -> None:
+    """The namespace's quality and background, unless the name has its own; the operator's bounds."""
+    kitchen = make_kitchen(
+        "{render: {timeout_s: 4, maximum_pixels: 5000}, images: {default_quality: 60},"
+        " namespaces: {p: {default_quality: 50, background: '#000000'}}}"
+    )
+    kitchen.keep()
+    quality = Output(X30.sizing, X30.format, 9)
+    wait(kitchen.produce.several(IMAGE, [X30, quality]))
+    (job,) = kitchen.processor.jobs
+    assert [(each.quality, each.background) for each in job.targets] == [(50, "#000000"), (9, "#000000")]
+    assert (job.timeout_s, job.maximum_pixels) == (4, 5000)
+
+
+def test_a_restored_original_is_rendered_from(kitchen: Kitchen) -> None:
+    """It is brought back first."""
+    kitchen.keep()
+    kitchen.store.path(IMAGE, "original").unlink()
+    wait(kitchen.produce.one(IMAGE, X30))
+    assert kitchen.store.has(IMAGE, "original")

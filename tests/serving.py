@@ -1,0 +1,129 @@
+"""A test case with a whole daemon on loopback ports of the real reactor, and a stage where the world would be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from stage import Stage, install
+from talking import Answer, Talk, begin, pause
+from twisted.internet import reactor, tcp
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from imaged.config.load import load
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.daemon.service import Service
+from imaged.store.local import LocalStore
+from imaged.testing.pictures import make_jpeg, make_png
+
+PICTURE = make_jpeg()
+HASH = hashlib.md5(PICTURE).hexdigest()
+IMAGE = ImageId("p", ImageHash(HASH))
+HOME = f"/p/{HASH[:3]}/{HASH[3:6]}/{HASH[6:]}"
+"""Where the picture's files are, in the canonical form."""
+
+
+class Serving(TestCase):
+    """Serves from an empty store; `settings` are merged over its own. Trial fails a test that leaves anything open."""
+
+    timeout = 30
+    settings: Mapping[str, Any] = {}
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = tmp_path
+        self.stage: Stage = install(tmp_path / "site", monkeypatch)
+
+    def configure(self, **changes: Any) -> None:
+        """Write the settings that are read next, changed in these sections."""
+        base: dict[str, Any] = {
+            "listen": "tcp:0:interface=127.0.0.1",
+            "status": {"listen": "tcp:0:interface=127.0.0.1"},
+            "state_dir": str(self.folder / "state"),
+            "shutdown_timeout_s": 10,
+            "store": {"path": str(self.folder / "public")},
+            "sources": {"allow_networks": ["127.0.0.1/32"]},
+            "render": {"concurrency": 2},
+            "processors": ["stage"],
+            "uploader": "stage",
+            "metrics": ["stage"],
+        }
+        self.yaml = yaml.safe_dump(_merged(_merged(base, self.settings), changes))
+
+    async def serve(self, **changes: Any) -> Service:
+        """Start the daemon; it ends with the test."""
+        self.configure(**changes)
+        self.service = Service(
+            reactor,
+            lambda: load(self.yaml, "etc/imaged.yaml", environ={}, read_text=lambda path: Path(path).read_text()),
+            "etc/imaged.yaml",
+        )
+        self.stopped = False
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.stop()))
+        self.url, self.status_url = await self.service.start()
+        if self.stage.processors:
+            await until(lambda: self.stage.processor.ended)  # the health check tries it once at the start
+            self.stage.processor.jobs.clear()
+        return self.service
+
+    async def stop(self) -> None:
+        """Stop the daemon, if a test has not done so, and wait for the last connection to end."""
+        for processor in self.stage.processors:
+            processor.release()
+        if not self.stopped:
+            self.stopped = True
+            await self.service.stop()
+        await until(lambda: not any(isinstance(each, tcp.Connection) for each in reactor.getReaders()))
+
+    @property
+    def store(self) -> LocalStore:
+        """The daemon's store, seen from outside."""
+        return LocalStore(self.folder / "public", (3, 3))
+
+    async def begin(self, method: str, target: str | bytes, body: bytes = b"", **headers: str) -> Talk:
+        """Send a request; names of headers have _ for -."""
+        return await begin(self.url, method, target, _headers(headers), body)
+
+    async def ask(self, method: str, target: str | bytes, body: bytes = b"", **headers: str) -> Answer:
+        """Send a request and wait for its answer."""
+        return await (await self.begin(method, target, body, **headers)).answer()
+
+    async def get(self, target: str | bytes, **headers: str) -> Answer:
+        """Ask with GET."""
+        return await self.ask("GET", target, **headers)
+
+    async def post(self, target: str = "/p", body: bytes = PICTURE, **headers: str) -> Answer:
+        """Post a picture."""
+        return await self.ask("POST", target, body, **headers)
+
+    async def status(self) -> Any:
+        """Return `/status.json`."""
+        return (await (await begin(self.status_url, "GET", "/status.json")).answer()).json()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait until it holds; the test's own timeout ends a wait without end."""
+    while not condition():
+        await pause(0.005)
+
+
+def other_picture(number: int = 1) -> bytes:
+    """Return a picture that is not the others."""
+    return make_png(comment=f"number {number}")
+
+
+def _headers(given: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in given.items()}
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,81 @@
+"""A plugin that stands for all the outside world, found by its entry point as any other is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from imaged.api import Host, MetricsSink, Processor, Uploader, hookimpl
+from imaged.testing.fakes import MemoryUploader, RecordingSink, StillProcessor
+
+NAME = "stage"
+
+
+class Options(BaseModel):
+    """The section `plugins.stage`."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    word: str = ""
+
+
+class Stage:
+    """Remembers what it gave to each generation, the newest last; what is uploaded outlives generations."""
+
+    def __init__(self) -> None:
+        self.processors: list[StillProcessor] = []
+        self.uploaders: list[MemoryUploader] = []
+        self.sinks: list[RecordingSink] = []
+        self.files: dict[str, bytes] = {}
+
+    @hookimpl
+    def imaged_processor(self, host: Host) -> Processor | None:
+        """Give a new processor."""
+        host.options(Options)
+        self.processors.append(StillProcessor())
+        return self.processors[-1]
+
+    @hookimpl
+    def imaged_uploader(self, host: Host) -> Uploader | None:
+        """Give a new uploader to the same files."""
+        host.options(Options)
+        self.uploaders.append(MemoryUploader())
+        self.uploaders[-1].files = self.files
+        return self.uploaders[-1]
+
+    @hookimpl
+    def imaged_metrics(self, host: Host) -> MetricsSink | None:
+        """Give a new sink."""
+        host.options(Options)
+        self.sinks.append(RecordingSink())
+        return self.sinks[-1]
+
+    @property
+    def processor(self) -> StillProcessor:
+        """The newest."""
+        return self.processors[-1]
+
+    @property
+    def uploader(self) -> MemoryUploader:
+        """The newest."""
+        return self.uploaders[-1]
+
+    @property
+    def sink(self) -> RecordingSink:
+        """The newest."""
+        return self.sinks[-1]
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Install a stage, as the plugin `stage`, for one test."""
+    stage = Stage()
+    info = folder / "stage-0.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stage\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(f"[imaged]\n{NAME} = imaged_stage\n")
+    monkeypatch.setitem(sys.modules, "imaged_stage", stage)
+    monkeypatch.syspath_prepend(str(folder))
+    return stage

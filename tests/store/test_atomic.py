@@ -1,0 +1,200 @@
+"""Files appear whole or not at all, and stay."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Barrier, Event
+
+import pytest
+
+from imaged.store import atomic
+
+MEGABYTE = 1 << 20
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from imaged.store import atomic
+root = Path(sys.argv[1])
+incoming = atomic.Incoming(root / "incoming")
+for turn in itertools.count():
+    temporary = incoming.new()
+    atomic.write(temporary, bytes([turn % 256]) * (4 << 20))
+    atomic.replace(temporary, root / "a" / "final")
+    print(turn, flush=True)
+"""
+
+
+@contextmanager
+def file_size_limit(size_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow past `size_bytes`: the kernel refuses, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> atomic.Incoming:
+    """Return the folder where files grow."""
+    return atomic.Incoming(tmp_path / "incoming")
+
+
+def new(incoming: atomic.Incoming, body: bytes) -> Path:
+    """Write a file that is to get its name."""
+    temporary = incoming.new()
+    atomic.write(temporary, body)
+    return temporary
+
+
+def test_replacing_takes_the_place_of_the_old_file(incoming: atomic.Incoming, tmp_path: Path) -> None:
+    """Folders are made, the name has the new bytes, and the temporary one is gone."""
+    final = tmp_path / "a" / "b" / "final"
+    for body in (b"old", b"new"):
+        atomic.replace(new(incoming, body), final)
+        assert final.read_bytes() == body
+    assert list(incoming.folder.iterdir()) == []
+
+
+def test_readers_see_whole_files_only(incoming: atomic.Incoming, tmp_path: Path) -> None:
+    """While a file is replaced again and again, whoever opens it reads all of one version."""
+    final = tmp_path / "final"
+    atomic.replace(new(incoming, b"0" * MEGABYTE), final)
+    ended = Event()
+
+    def read() -> set[tuple[int, bool]]:
+        seen = set()
+        while not ended.is_set():
+            body = final.read_bytes()
+            seen.add((len(body), body == body[:1] * len(body)))
+        return seen
+
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(read)
+        for turn in range(40):
+            atomic.replace(new(incoming, bytes([turn]) * MEGABYTE), final)
+        ended.set()
+        assert reading.result() == {(MEGABYTE, True)}
+
+
+def test_a_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
+    """After `kill -9` in the middle of writing, the name has whole bytes, and what is left over can be swept."""
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        writer.kill()
+    body = (tmp_path / "a" / "final").read_bytes()
+    assert body == body[:1] * (4 << 20)
+    incoming = atomic.Incoming(tmp_path / "incoming")
+    assert incoming.sweep() <= 1
+    assert list(incoming.folder.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_more_leaves_nothing_behind(incoming: atomic.Incoming) -> None:
+    """A write that fails half way raises, and its half is removed."""
+    path = incoming.new()
+    with file_size_limit(MEGABYTE), pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+        atomic.write(path, b"0" * 2 * MEGABYTE)
+    assert list(incoming.folder.iterdir()) == []
+
+
+def test_a_name_that_cannot_be_given_leaves_nothing_behind(incoming: atomic.Incoming, tmp_path: Path) -> None:
+    """Where a file stands in the way of a folder, both ways raise and tidy up."""
+    (tmp_path / "a").write_bytes(b"in the way")
+    with pytest.raises(NotADirectoryError):
+        atomic.replace(new(incoming, b"body"), tmp_path / "a" / "final")
+    with pytest.raises(NotADirectoryError):
+        atomic.keep_first(new(incoming, b"body"), tmp_path / "a" / "final")
+    assert list(incoming.folder.iterdir()) == []
+
+
+def test_the_first_is_kept(incoming: atomic.Incoming, tmp_path: Path) -> None:
+    """A second file of the same name is refused and removed, the first stays as it was."""
+    final = tmp_path / "a" / "final"
+    assert atomic.keep_first(new(incoming, b"first"), final)
+    assert not atomic.keep_first(new(incoming, b"second"), final)
+    assert final.read_bytes() == b"first"
+    assert list(incoming.folder.iterdir()) == []
+
+
+def test_of_many_at_once_exactly_one_is_kept(incoming: atomic.Incoming, tmp_path: Path) -> None:
+    """However many threads race for a name, one gets it, and the bytes are its own."""
+    threads = 8
+
+    def race(turn: int, number: int, start: Barrier) -> bool:
+        temporary = new(incoming, b"%d" % number)
+        start.wait()
+        return atomic.keep_first(temporary, tmp_path / str(turn) / "final")
+
+    with ThreadPoolExecutor(threads) as pool:
+        for turn in range(10):
+            start = Barrier(threads)
+            kept = list(pool.map(race, [turn] * threads, range(threads), [start] * threads))
+            assert kept.count(True) == 1
+            assert (tmp_path / str(turn) / "final").read_bytes() == b"%d" % kept.index(True)
+    assert list(incoming.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("give", [atomic.replace, atomic.keep_first])
+def test_bytes_names_and_folders_are_synced(
+    incoming: atomic.Incoming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, give: object
+) -> None:
+    """The bytes reach the disk before they get their name; the name and each new folder reach it afterwards."""
+    real, final, synced = os.fsync, tmp_path / "a" / "b" / "final", []
+
+    def record(descriptor: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), final.exists()))
+        real(descriptor)
+
+    temporary = new(incoming, b"body")
+    monkeypatch.setattr(os, "fsync", record)
+    assert callable(give)
+    give(temporary, final)
+    assert synced == [
+        (str(temporary), False),
+        (str(tmp_path), False),
+        (str(tmp_path / "a"), False),
+        (str(tmp_path / "a" / "b"), True),
+    ]
+
+
+def test_new_files_have_names_of_their_own(incoming: atomic.Incoming) -> None:
+    """No two that come in share a name, and each tells its process."""
+    names = {incoming.new().name for _ in range(100)}
+    assert len(names) == 100
+    assert all(name.startswith(f"{os.getpid()}-") for name in names)
+
+
+def test_only_files_of_dead_processes_are_swept(incoming: atomic.Incoming) -> None:
+    """What a process that runs is writing stays, as does what this program never named."""
+    incoming.folder.mkdir()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
+        names = [f"{dead.pid}-0a", f"{dead.pid}-0b", f"{alive.pid}-0c", "notes.txt", ".keep", "-0d"]
+        for name in names:
+            (incoming.folder / name).touch()
+        assert incoming.sweep() == 2
+        assert sorted(path.name for path in incoming.folder.iterdir()) == sorted(names[2:])
+        assert incoming.sweep() == 0
+
+
+def test_an_earlier_life_under_the_same_number_is_swept(incoming: atomic.Incoming) -> None:
+    """In a container every process is number 1: before anything comes in, what bears our number is not ours."""
+    new(incoming, b"left over")
+    assert incoming.sweep() == 1
+
+
+def test_a_folder_that_was_never_made_has_nothing_to_sweep(incoming: atomic.Incoming) -> None:
+    """The first start of all."""
+    assert incoming.sweep() == 0
+    assert not incoming.folder.exists()

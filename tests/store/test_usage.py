@@ -1,0 +1,29 @@
+"""The status page tells how much the store holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from imaged.store.usage import free, measure
+
+
+def test_every_file_is_counted(tmp_path: Path) -> None:
+    """At whatever depth, by its own size; a link counts as itself and is not followed."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "one").write_bytes(b"12345")
+    (tmp_path / "a" / "b" / "two").write_bytes(b"123")
+    (tmp_path / "loop").symlink_to(tmp_path / "a" / "b" / "missing")
+    usage = measure(tmp_path)
+    assert usage.files == 3
+    assert usage.size_bytes == 8 + (tmp_path / "loop").lstat().st_size
+    assert 0 < usage.free_bytes <= shutil.disk_usage(tmp_path).total
+
+
+def test_a_store_that_was_never_made_is_empty(tmp_path: Path) -> None:
+    """Its file system has free bytes all the same."""
+    root = tmp_path / "not" / "yet"
+    usage = measure(root)
+    assert (usage.files, usage.size_bytes) == (0, 0)
+    assert usage.free_bytes > 0
+    assert free(Path("not/yet")) > 0

@@ -1,0 +1,184 @@
+"""The command line: what it prints, where, and with which exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from imaged.cli import main
+from imaged.daemon import configuration
+
+FIVE_FAULTS = """\
+listen: "tcp:7000:interface=127.0.0.1"
+images:
+  maximum_widht: 100
+  outputs: [nonsense]
+render:
+  queue: many
+store: {path: a, partitions: [3, 40]}
+uploader: nowhere
+"""
+SHIPPED = Path(__file__).parents[1] / "etc" / "imaged.yaml"
+
+
+def invoke(*arguments: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder, with no settings in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IMAGED_CONFIG", raising=False)
+    monkeypatch.setattr(configuration, "SYSTEM", tmp_path / "system.yaml")
+
+
+def test_check_prints_every_fault_on_its_line(tmp_path: Path) -> None:
+    """Five faults are five lines on standard error, in the order of the file, and the exit status is 1."""
+    path = tmp_path / "bad.yaml"
+    path.write_text(FIVE_FAULTS)
+    result = invoke("check", "-c", str(path))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert [line.removeprefix(f"{path}:").split(": ")[:2] for line in lines] == [
+        ["3", "images.maximum_widht"],
+        ["4", "images.outputs.0"],
+        ["6", "render.queue"],
+        ["7", "store.partitions.1"],
+        ["8", "uploader"],
+    ]
+    assert 'did you mean "maximum_width"?' in lines[0]
+
+
+def test_check_says_that_a_file_is_good() -> None:
+    """The shipped one is."""
+    result = invoke("check", "-c", str(SHIPPED))
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{SHIPPED}: OK\n", "")
+
+
+def test_check_without_a_file_checks_the_defaults() -> None:
+    """There need not be one."""
+    result = invoke("check")
+    assert (result.exit_code, result.stdout) == (0, "built-in defaults: OK\n")
+
+
+def test_a_file_that_cannot_be_read_is_a_fault() -> None:
+    """Whichever command wants it."""
+    for command in (("check",), ("config", "show")):
+        result = invoke(*command, "-c", "missing.yaml")
+        assert result.exit_code == 1
+        assert "missing.yaml: cannot be read: No such file or directory" in result.output
+
+
+def test_the_first_file_that_is_found_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """-c, $IMAGED_CONFIG, etc/imaged.yaml here, that of the system."""
+    paths = [tmp_path / "system.yaml", tmp_path / "etc" / "imaged.yaml", tmp_path / "env.yaml", tmp_path / "given.yaml"]
+    (tmp_path / "etc").mkdir()
+    for number, path in enumerate(paths):
+        path.write_text(f"state_dir: number_{number}\n")
+        if path.name == "env.yaml":
+            monkeypatch.setenv("IMAGED_CONFIG", str(path))
+        given = ("-c", str(path)) if path.name == "given.yaml" else ()
+        assert yaml.safe_load(invoke("config", "show", *given).stdout)["state_dir"] == f"number_{number}"
+
+
+def test_a_setting_is_overridden() -> None:
+    """The later one wins, and a fault names the option."""
+    shown = invoke("config", "show", "--set", "render.queue=5", "--set", "render.queue=6", "--set", "images.outputs=[x1.jpg]")
+    settings = yaml.safe_load(shown.stdout)
+    assert (settings["render"]["queue"], settings["images"]["outputs"]) == (6, ["x1.jpg"])
+    result = invoke("check", "--set", "render.queue=many")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("--set: render.queue: ")
+
+
+def test_show_hides_what_references_stand_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are shown as they are written."""
+    monkeypatch.setenv("STATE", "hunter2")
+    (tmp_path / "secret").write_text("hunter3\n")
+    (tmp_path / "a.yaml").write_text("state_dir: {env: STATE}\nplugins: {noop: {key: {file: secret}}}\n")
+    result = invoke("config", "show", "-c", "a.yaml")
+    assert "hunter" not in result.output
+    shown = yaml.safe_load(result.stdout)
+    assert shown["state_dir"] == {"env": "STATE"}
+    assert shown["plugins"] == {"noop": {"key": {"file": "secret"}}}
+
+
+def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
+    """`config show` prints settings."""
+    shown = invoke("config", "show", "-c", str(SHIPPED)).stdout
+    (tmp_path / "shown.yaml").write_text(shown)
+    assert invoke("config", "show", "-c", "shown.yaml").stdout == shown
+
+
+def test_show_tells_the_faults_of_a_bad_file(tmp_path: Path) -> None:
+    """As `check` does."""
+    (tmp_path / "a.yaml").write_text("nonsense: 1\n")
+    result = invoke("config", "show", "-c", "a.yaml")
+    assert result.exit_code == 1
+    assert result.output.startswith("a.yaml:1: nonsense: unknown key")
+
+
+def test_the_schema_is_json() -> None:
+    """With every setting in it."""
+    schema = json.loads(invoke("config", "schema").stdout)
+    assert schema["type"] == "object"
+    assert set(schema["properties"]) == set(yaml.safe_load(invoke("config", "show").stdout))
+
+
+def test_plugins_lists_what_is_installed() -> None:
+    """Name, module, and the distribution that it comes from."""
+    result = invoke("plugins")
+    assert result.exit_code == 0
+    rows = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
+    assert ["noop", "imaged_noop", f"imaged {version('imaged')}"] in rows
+    assert ["magick", "imaged_magick", f"imaged {version('imaged')}"] in rows
+    assert rows == sorted(rows)
+
+
+def test_version() -> None:
+    """That of the distribution."""
+    assert invoke("--version").stdout == f"imaged, version {version('imaged')}\n"
+
+
+def test_long_options_take_either_line() -> None:
+    """`-` and `_` are the same, as in image-server 1.x; values stay as they are."""
+
+    @click.command()
+    @click.option("--base-path")
+    def command(base_path: str) -> None:
+        click.echo(base_path)
+
+    group = click.Group("imaged", commands={"command": command}, context_settings=main.context_settings)
+    for option in ("--base-path", "--base_path"):
+        assert CliRunner().invoke(group, ["command", option, "a_b-c"]).stdout == "a_b-c\n"
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("check", "--nonsense"), ("check", "more"), ("run", "-c")])
+def test_a_command_line_that_is_none_is_2(arguments: tuple[str, ...]) -> None:
+    """With a word on what is wrong."""
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "Error:" in result.stderr
+
+
+def test_run_says_why_it_cannot_start(tmp_path: Path) -> None:
+    """Faults in the settings are lines on standard error, without a traceback, and the exit status is 1."""
+    path = tmp_path / "bad.yaml"
+    path.write_text(FIVE_FAULTS)
+    command = [sys.executable, "-m", "imaged", "run", "-c", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=os.environ)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [line.split(":")[1] for line in done.stderr.splitlines() if line.startswith(str(path))] == list("34678")

@@ -1,0 +1,223 @@
+"""How originals come in: as the body, in a form, in chunks, by URL, too large, or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+
+import treq
+from origin_server import origin
+from serving import HASH, PICTURE, Serving, other_picture, until
+from talking import read_answer, request
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.web.client import HTTPConnectionPool
+
+from imaged.core.events import OriginalDownloaded, OriginalUnavailable
+
+FORM = "multipart/form-data; boundary=cut"
+
+
+def part(head: str, body: bytes) -> bytes:
+    """Return one part of a form."""
+    return b'--cut\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n' % (head.encode(), body)
+
+
+def chunked(*chunks: bytes) -> bytes:
+    """Return a body in chunks (RFC 9112, 7.1)."""
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
+
+
+class TestPictures(Serving):
+    """The bytes of a picture, however they are wrapped."""
+
+    async def test_the_type_of_a_raw_body_does_not_matter(self) -> None:
+        """curl says that any body is a form; the picture's first bytes tell what it is."""
+        await self.serve()
+        for kind in ("application/x-www-form-urlencoded", "image/png", "text/plain", "nonsense", ""):
+            answer = await self.post(Content_Type=kind)
+            assert (answer.json()["hash"], answer.json()["content_type"]) == (HASH, "image/jpeg")
+
+    async def test_a_body_in_chunks(self) -> None:
+        """Without a length that is known before."""
+        await self.serve()
+        answer = await self.post(body=chunked(PICTURE[:100], PICTURE[100:]), Transfer_Encoding="chunked")
+        assert answer.json()["hash"] == HASH
+
+    async def test_a_client_may_ask_before_it_sends(self) -> None:
+        """`Expect: 100-continue` is answered with 100."""
+        await self.serve()
+        talk = await self.begin("POST", "/p", Expect="100-continue", Content_Length=str(len(PICTURE)))
+        await until(lambda: talk.heard.startswith(b"HTTP/1.1 100 "))
+        talk.say(PICTURE)
+        assert (await talk.answer()).json()["hash"] == HASH
+
+    async def test_several_requests_on_one_connection(self) -> None:
+        """A connection is kept, and requests may come before the answers, which keep their order (RFC 9112, 9.3.2)."""
+        await self.serve()
+        talk = await self.begin("POST", "/p", Connection="keep-alive", Content_Length="0")
+        talk.say(request("POST", "/p", {"Connection": "keep-alive"}, PICTURE) + request("GET", f"/p/{HASH}/original"))
+        answer = await talk.answer()
+        assert answer.status == 415
+        assert talk.heard.count(b"HTTP/1.1 200 OK") == 2
+        assert talk.heard.endswith(PICTURE)
+
+    async def test_a_form_of_an_http_client(self) -> None:
+        """Whatever the field is called, and whatever else the form holds."""
+        await self.serve()
+        pool = HTTPConnectionPool(reactor, persistent=False)
+        files = {"anything": ("a picture.jpg", io.BytesIO(PICTURE))}
+        response = await treq.post(f"{self.url}/p", data={"caption": "a cat"}, files=files, pool=pool)
+        assert response.code == 200
+        assert json.loads(await response.content())["hash"] == HASH
+
+    async def test_a_large_form(self) -> None:
+        """One that Twisted keeps in a file while it comes, with the boundary's beginning in the picture."""
+        await self.serve()
+        picture = other_picture() + b"\r\n--cu" + os.urandom(1_000_000)
+        body = part('name="a"; filename="a.png"', picture) + b"--cut--\r\n"
+        assert (await self.post(body=body, Content_Type=FORM)).json()["size"] == len(picture)
+
+    async def test_the_first_file_counts(self) -> None:
+        """Fields that are no file are passed over, and so are further files."""
+        await self.serve()
+        fields = part('name="caption"', b"a cat"), part('name="a"; filename=""', PICTURE)
+        body = b"".join(fields) + part('name="b"; filename="b.png"', other_picture()) + b"--cut--\r\n"
+        assert (await self.post(body=body, Content_Type=FORM)).json()["hash"] == HASH
+
+
+class TestRefusedBodies(Serving):
+    """What is no picture, or comes in no form that we read."""
+
+    async def test_what_is_no_picture_is_415(self) -> None:
+        """Nothing, text, and half a header."""
+        await self.serve()
+        for body in (b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", PICTURE[:10]):
+            answer = await self.post(body=body)
+            assert answer.status == 415
+            assert "picture" in answer.error
+            assert str(self.folder) not in answer.error
+        assert self.stage.files == {}
+
+    async def test_forms_without_a_picture_are_400(self) -> None:
+        """No file, no boundary, no end, no form at all."""
+        await self.serve()
+        for body, kind in (
+            (part('name="caption"', b"a cat") + b"--cut--\r\n", FORM),
+            (part('name="a"; filename="a"', PICTURE), FORM),
+            (part('name="a"; filename="a"', PICTURE) + b"--cut--\r\n", "multipart/form-data"),
+            (part('name="a"; filename="a"', PICTURE) + b"--cut--\r\n", "multipart/form-data; boundary=other"),
+            (b"--cut\r\nnonsense\r\n\r\n", FORM),
+            (PICTURE, FORM),
+            (b"", FORM),
+            (part('name="a"', b"a") * 101 + b"--cut--\r\n", FORM),
+        ):
+            answer = await self.post(body=body, Content_Type=kind)
+            assert answer.status == 400, body[:60]
+            assert "multipart" in answer.error
+        assert list((self.folder / "public" / ".incoming").iterdir()) == []
+
+    async def test_a_source_and_a_body_is_400(self) -> None:
+        """And so are two sources."""
+        await self.serve()
+        assert "one or the other" in (await self.post("/p?source=http://127.0.0.1:1/a.jpg")).error
+        assert "more than one" in (await self.post("/p?source=http://a/&source=http://b/", b"")).error
+        assert (await self.post("/p?source=%FF", b"")).status == 400
+
+    async def test_a_broken_body_gets_no_answer_of_success(self) -> None:
+        """Chunks that are none are Twisted's to refuse."""
+        await self.serve()
+        talk = await self.begin("POST", "/p", b"zz\r\nabc", Transfer_Encoding="chunked")
+        await talk.ended
+        assert talk.heard == b"" or read_answer(talk.heard).status == 400
+        assert not (self.folder / "public" / "p").exists()
+
+
+class TestTooLarge(Serving):
+    """More bytes than are taken."""
+
+    settings = {"sources": {"maximum_bytes": 100_000}}
+
+    async def test_an_announced_size_is_413_before_the_body_comes(self) -> None:
+        """A client that asks first sends nothing."""
+        await self.serve()
+        talk = await self.begin("POST", "/p", Expect="100-continue", Content_Length="100001")
+        await until(lambda: b"\r\n\r\n" in talk.heard)
+        answer = read_answer(talk.heard)
+        assert answer.status == 413
+        assert "100000 bytes" in answer.error
+        talk.leave()
+
+    async def test_a_client_that_sends_on_can_read_the_answer(self) -> None:
+        """It is not cut off while it sends, by length or in chunks."""
+        await self.serve()
+        body = os.urandom(3_000_000)
+        for sent, coding in ((body, {}), (chunked(body[:60_000], body[60_000:]), {"Transfer_Encoding": "chunked"})):
+            answer = await self.post(body=sent, **coding)
+            assert answer.status == 413
+            assert answer.headers["connection"] == "close"
+            assert "smaller" in answer.error
+        assert (await self.get("/status_check")).status == 200
+
+    async def test_exactly_the_maximum_is_taken(self) -> None:
+        """The bound belongs to what is allowed."""
+        await self.serve()
+        picture = PICTURE + bytes(100_000 - len(PICTURE))
+        assert (await self.post(body=picture)).json()["size"] == 100_000
+        assert (await self.post(body=picture + b"\x00")).status == 413
+
+
+class TestSources(Serving):
+    """Originals by URL."""
+
+    async def test_an_original_is_fetched(self) -> None:
+        """It is described as if it had been sent, and the sink is told."""
+        await self.serve()
+        async with origin(PICTURE) as source:
+            answer = await self.post(f"/p?source={source.url}&outputs=x30.jpg", b"")
+        assert answer.json()["hash"] == HASH
+        assert [row["name"] for row in answer.json()["outputs"]] == ["x30.jpg"]
+        (event,) = self.stage.sink.of(OriginalDownloaded)
+        assert (event.namespace, event.size_bytes) == ("p", len(PICTURE))
+
+    async def test_what_a_source_answers_decides(self) -> None:
+        """Gone is 404, failing is 502, no picture is 415, too much is 413."""
+        await self.serve(sources={"maximum_bytes": 1000})
+        for code, body, status in ((404, b"", 404), (410, b"", 404), (500, b"", 502), (403, b"", 502), (200, b"x", 415)):
+            async with origin(body, code) as source:
+                assert (await self.post(f"/p?source={source.url}", b"")).status == status
+        async with origin(bytes(1001)) as source:
+            assert (await self.post(f"/p?source={source.url}", b"")).status == 413
+        assert len(self.stage.sink.of(OriginalUnavailable)) == 6
+
+    async def test_a_slow_source_is_504(self) -> None:
+        """It has as long as the settings say."""
+        await self.serve(sources={"timeout_s": 0.1})
+        async with origin(None) as source:
+            assert (await self.post(f"/p?source={source.url}", b"")).status == 504
+
+    async def test_urls_that_are_not_fetched(self) -> None:
+        """What is no URL is 400, what lies in a private network 403, what nobody answers 502."""
+        await self.serve(sources={"allow_networks": []})
+        for url in ("", "nonsense", "ftp://example.com/a", "file:///etc/passwd", "http://", "http://u:p@a/"):
+            assert (await self.post(f"/p?source={url}", b"")).status == 400, url
+        for url in ("http://127.0.0.1/a", "http://169.254.169.254/latest", "http://[::1]/a", "http://10.1.2.3/"):
+            assert (await self.post(f"/p?source={url}", b"")).status == 403, url
+        async with origin(PICTURE) as source:
+            pass
+        self.yaml = self.yaml.replace("allow_networks: []", "allow_networks: ['127.0.0.1/32']")
+        self.service.reload()
+        assert (await self.post(f"/p?source={source.url}", b"")).status == 502
+
+    async def test_many_who_ask_for_one_source_cost_one_fetch(self) -> None:
+        """All of them get the same answer."""
+        await self.serve()
+        async with origin(None) as source:
+            talks = [await self.begin("POST", f"/p?source={source.url}") for _ in range(20)]
+            await until(lambda: source.asked)
+            assert (await self.status())["posting"]["current"] == 20
+            source.send(PICTURE)
+            answers = [await Deferred.fromCoroutine(talk.answer()) for talk in talks]
+            assert {answer.json()["hash"] for answer in answers} == {HASH}
+            assert len(source.asked) == 1

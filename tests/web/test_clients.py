@@ -1,0 +1,135 @@
+"""Clients that are slow, that leave, and that break off."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tracemalloc
+from pathlib import Path
+
+from origin_server import origin
+from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
+from talking import pause
+
+LARGE = PICTURE + os.urandom(20_000_000)
+LARGE_PATH = f"/p/{hashlib.md5(LARGE).hexdigest()}/original"
+
+
+def open_files(folder: Path) -> list[str]:
+    """Return the files below `folder` that this process has open."""
+    found = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+    return [path for path in found if path.startswith(str(folder / "public"))]
+
+
+class TestSlowReaders(Serving):
+    """A client takes its time."""
+
+    async def test_a_file_is_read_at_the_pace_of_its_reader(self) -> None:
+        """One that does not read holds a chunk and an open file, not the whole."""
+        await self.serve()
+        await self.post(body=LARGE)
+        tracemalloc.start()
+        try:
+            talk = await self.begin("GET", LARGE_PATH)
+            await until(lambda: talk.heard)
+            talk.transport.pauseProducing()
+            await pause(0.2)
+            heard_bytes = len(talk.heard)
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak_bytes - 3 * heard_bytes < 4_000_000
+        assert len(open_files(self.folder)) == 1
+        talk.transport.resumeProducing()
+        assert (await talk.answer()).body == LARGE
+        await until(lambda: not open_files(self.folder))
+
+    async def test_a_reader_who_leaves_closes_its_file(self) -> None:
+        """No descriptor is lost, wherever it breaks off."""
+        await self.serve()
+        await self.post(body=LARGE)
+        for _ in range(3):
+            talk = await self.begin("GET", LARGE_PATH)
+            await until(lambda talk=talk: talk.heard)
+            talk.leave()
+        await until(lambda: not open_files(self.folder))
+
+    async def test_conditions_and_refusals_close_the_file(self) -> None:
+        """What answers without the file's bytes holds none."""
+        await self.serve()
+        await self.post()
+        for headers in ({"if_none_match": "*"}, {"if_match": '"a"'}, {"range": "bytes=999-"}, {"range": "bytes=0-1"}):
+            await self.get(f"{HOME}/original", **headers)
+        await self.ask("HEAD", f"{HOME}/original")
+        assert open_files(self.folder) == []
+
+
+class TestLeaving(Serving):
+    """A client that leaves cancels its own wait, and nothing else."""
+
+    async def test_others_get_what_one_did_not_wait_for(self) -> None:
+        """The render goes on."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.hold()
+        first = await self.begin("GET", f"{HOME}/x30.jpg")
+        await until(lambda: self.stage.processor.jobs)
+        second = await self.begin("GET", f"{HOME}/x30.jpg")
+        await pause()
+        first.leave()
+        await pause()
+        self.stage.processor.release()
+        assert (await second.answer()).status == 200
+        assert len(self.stage.processor.jobs) == 1
+
+    async def test_what_nobody_waits_for_is_kept(self) -> None:
+        """The next asker finds it in the store."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.hold()
+        talk = await self.begin("GET", f"{HOME}/x30.jpg")
+        await until(lambda: self.stage.processor.jobs)
+        talk.leave()
+        await pause()
+        self.stage.processor.release()
+        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 200
+        assert len(self.stage.processor.jobs) == 1
+
+    async def test_a_fetch_goes_on_without_its_client(self) -> None:
+        """The source was asked already: the original is kept."""
+        await self.serve()
+        async with origin(None) as source:
+            talk = await self.begin("POST", f"/p?source={source.url}")
+            await until(lambda: source.asked)
+            talk.leave()
+            await pause()
+            source.send(PICTURE)
+            await until(lambda: self.store.has(IMAGE, "info.json"))
+
+    async def test_half_a_body_is_nothing(self) -> None:
+        """A client that breaks off while it sends leaves no trace."""
+        await self.serve()
+        talk = await self.begin("POST", "/p", PICTURE[:100], Content_Length=str(len(PICTURE)))
+        await pause()
+        talk.leave()
+        await pause()
+        assert (await self.status())["posting"]["total"] == 0
+        assert not (self.folder / "public" / "p").exists()
+
+    async def test_leaving_is_no_error(self) -> None:
+        """Trial fails a test that logs one; the request is forgotten."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.hold()
+        for target in (f"{HOME}/x30.jpg", f"{HOME}/x31.jpg"):
+            talk = await self.begin("GET", target)
+            await pause()
+            talk.leave()
+        talk = await self.begin("POST", f"{HOME}/process?outputs=x32.jpg")
+        await pause()
+        talk.leave()
+        await pause()
+        assert self.service._generations.current.leases == 0
+        self.stage.processor.release()
+        assert (await self.get(f"/p/{HASH}/x32.jpg")).status == 200

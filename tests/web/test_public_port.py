@@ -1,0 +1,286 @@
+"""Every row of the table of the public port, asked over a socket."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from serving import HASH, HOME, IMAGE, PICTURE, Serving, other_picture, until
+from twisted.internet.defer import Deferred, gatherResults
+
+from imaged.core.errors import StoreError
+from imaged.core.events import OutputRendered, RequestFailed
+from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_jpeg, make_webp
+
+RECORD = {
+    "hash": HASH,
+    "partitionedHash": f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:]}",
+    "width": WIDTH_PX,
+    "height": HEIGHT_PX,
+    "content_type": "image/jpeg",
+    "size": len(PICTURE),
+    "sha256": hashlib.sha256(PICTURE).hexdigest(),
+}
+
+
+def row(name: str, state: str) -> dict[str, str]:
+    """Return the row of an output."""
+    return {"name": name, "url": f"{HOME}/{name}", "state": state}
+
+
+class TestPost(Serving):
+    """A new original."""
+
+    settings = {"remote": {"base_path": "public/images"}}
+
+    async def test_a_posted_picture_is_described(self) -> None:
+        """The answer tells all that is known of it and of its outputs, and nobody keeps the answer."""
+        await self.serve(render={"concurrency": 1})
+        self.stage.processor.hold()
+        answer = await self.post("/p?outputs=x30.jpg,w20.webp")
+        assert answer.status == 200
+        assert answer.json() == RECORD | {"outputs": [row("x30.jpg", "pending"), row("w20.webp", "pending")]}
+        assert answer.headers["cache-control"] == "no-store"
+
+    async def test_what_is_acknowledged_is_in_both_stores(self) -> None:
+        """Original and record are there when the answer comes; outputs follow."""
+        await self.serve()
+        await self.post()
+        assert self.store.path(IMAGE, "original").read_bytes() == PICTURE
+        record = self.store.path(IMAGE, "info.json").read_bytes()
+        assert self.stage.files == {
+            f"public/images{HOME}/original": PICTURE,
+            f"public/images{HOME}/info.json": record,
+        }
+        assert self.stage.uploader.content_types[f"public/images{HOME}/original"] == "image/jpeg"
+
+    async def test_outputs_follow_the_answer_into_both_stores(self) -> None:
+        """Those of the request and those that the namespace has made for every image."""
+        await self.serve(images={"outputs": ["x10.png"]})
+        await self.post("/p?outputs=x30.jpg")
+        keys = {f"public/images{HOME}/{name}" for name in ("x10.png", "x30.jpg")}
+        await until(lambda: keys <= set(self.stage.files))
+        assert self.stage.uploader.content_types[f"public/images{HOME}/x10.png"] == "image/png"
+        states = {each["name"]: each["state"] for each in (await self.get(f"{HOME}/info.json")).json()["outputs"]}
+        assert states == {"x10.png": "ready", "x30.jpg": "ready"}
+
+    async def test_posting_again_is_no_error(self) -> None:
+        """The same bytes are the same image, and outputs that are there are not made again."""
+        await self.serve()
+        await self.post("/p?outputs=x30.jpg")
+        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+        await until(lambda: f"public/images{HOME}/x30.jpg" in self.stage.files)
+        answer = await self.post("/p?outputs=x30.jpg")
+        assert answer.json()["outputs"] == [row("x30.jpg", "ready")]
+        assert len(self.stage.processor.jobs) == 1
+
+    async def test_namespaces_are_apart(self) -> None:
+        """The same picture in two namespaces is two images."""
+        await self.serve()
+        await self.post("/p")
+        assert (await self.get(HOME.replace("/p/", "/q/") + "/original")).status == 404
+        assert (await self.post("/q_2")).status == 200
+
+    async def test_nothing_is_acknowledged_that_the_remote_store_does_not_take(self) -> None:
+        """The client is told to come back."""
+        await self.serve()
+        self.stage.uploader.failure = StoreError("the bucket is on fire")
+        answer = await self.post()
+        assert answer.status == 503
+        assert "on fire" in answer.error
+        assert int(answer.headers["retry-after"]) > 0
+
+    async def test_no_temporary_file_stays(self) -> None:
+        """Neither after a success nor after a failure."""
+        await self.serve()
+        await self.post()
+        await self.post(body=b"no picture")
+        assert list((self.folder / "public" / ".incoming").iterdir()) == []
+
+
+class TestReading(Serving):
+    """What is there, and what is made of it."""
+
+    async def test_an_output_is_rendered_kept_and_served(self) -> None:
+        """The second asker has it from the store."""
+        await self.serve()
+        await self.post()
+        first = await self.get(f"{HOME}/x30.png")
+        assert (first.status, first.headers["content-type"]) == (200, "image/png")
+        assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert first.headers["content-length"] == str(len(first.body))
+        assert first.body == self.store.path(IMAGE, "x30.png").read_bytes()
+        again = await self.get(f"{HOME}/x30.png")
+        assert again == first
+        assert len(self.stage.processor.jobs) == 1
+        assert len(self.stage.sink.of(OutputRendered)) == 1
+
+    async def test_the_policy_decides_quality_and_background(self) -> None:
+        """A name's own quality comes before the namespace's."""
+        await self.serve(images={"default_quality": 33, "background": "#102030"})
+        await self.post()
+        await self.get(f"{HOME}/x30.jpg")
+        await self.get(f"{HOME}/x30-q91.jpg")
+        targets = [target for job in self.stage.processor.jobs for target in job.targets]
+        assert [(target.quality, target.background) for target in targets] == [(33, "#102030"), (91, "#102030")]
+
+    async def test_the_original_comes_byte_for_byte(self) -> None:
+        """With the type of what it is."""
+        await self.serve()
+        await self.post(body=make_webp())
+        digits = hashlib.md5(make_webp()).hexdigest()
+        answer = await self.get(f"/p/{digits}/original")
+        assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/webp", make_webp())
+
+    async def test_any_way_to_cut_the_hash_names_the_same_picture(self) -> None:
+        """What the server writes is the canonical way."""
+        await self.serve()
+        await self.post()
+        for cut in (HASH, f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:9]}/{HASH[9:]}", "/".join(HASH), f"{HASH[:31]}/{HASH[31]}"):
+            answer = await self.get(f"/p/{cut}/info.json")
+            assert answer.json() == RECORD | {"outputs": []}
+        assert (await self.get(f"/p/{HASH}/x30.jpg")).status == 200
+        assert self.store.has(IMAGE, "x30.jpg")
+
+    async def test_info_tells_every_output(self) -> None:
+        """Ready ones and those that failed for good."""
+        await self.serve()
+        await self.post()
+        await self.get(f"{HOME}/x30.jpg")
+        self.stage.processor.failure = RuntimeError("paint is out")
+        await self.ask("POST", "/p?outputs=w20.gif", PICTURE)
+        failed = RECORD | {"outputs": [row("w20.gif", "failed"), row("x30.jpg", "ready")]}
+        while (await self.get(f"{HOME}/info.json")).json() != failed:
+            pass
+        self.flushLoggedErrors()
+
+    async def test_a_missing_record_is_made_anew(self) -> None:
+        """Older stores have none."""
+        await self.serve()
+        await self.post()
+        self.store.path(IMAGE, "info.json").unlink()
+        assert (await self.get(f"{HOME}/info.json")).json() == RECORD | {"outputs": []}
+        assert self.store.has(IMAGE, "info.json")
+
+    async def test_an_original_comes_back_from_the_remote_store(self) -> None:
+        """One that is gone locally is fetched once, and rendered from."""
+        await self.serve()
+        await self.post()
+        for name in ("original", "info.json"):
+            self.store.path(IMAGE, name).unlink()
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 200
+        assert (await self.get(f"{HOME}/original")).body == PICTURE
+
+    async def test_files_that_were_put_there_are_served(self) -> None:
+        """Also without their original: the store is what its files are."""
+        await self.serve()
+        path = self.store.path(IMAGE, "x30.jpg")
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"made elsewhere")
+        assert (await self.get(f"{HOME}/x30.jpg")).body == b"made elsewhere"
+        assert (await self.get(f"{HOME}/x31.jpg")).status == 404
+
+    async def test_head_tells_the_truth(self) -> None:
+        """Status and every header of a HEAD are those of the GET, and no body comes."""
+        await self.serve()
+        await self.post()
+        for target in (f"{HOME}/x30.png", f"{HOME}/original", f"{HOME}/info.json", "/status_check", f"{HOME}/x1.bmp"):
+            head, get = await self.ask("HEAD", target), await self.get(target)
+            assert head.body == b""
+            assert (head.status, head.headers) == (get.status, get.headers)
+            assert get.headers["content-length"] == str(len(get.body))
+        assert (await self.ask("HEAD", f"/p/{'0' * 32}/x30.jpg")).status == 404
+
+    async def test_fifty_askers_cost_one_render(self) -> None:
+        """All of them get the same bytes."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.hold()
+        talks = [await self.begin("GET", f"{HOME}/x30.jpg") for _ in range(50)]
+        await until(lambda: self.stage.processor.jobs)
+        self.stage.processor.release()
+        answers = await gatherResults([Deferred.fromCoroutine(talk.answer()) for talk in talks])
+        assert {(answer.status, answer.body) for answer in answers} == {(200, make_jpeg())}
+        assert len(self.stage.processor.jobs) == 1
+
+
+class TestProcess(Serving):
+    """Making what the store misses, now."""
+
+    async def test_each_output_has_a_row(self) -> None:
+        """One render makes all that are missing."""
+        await self.serve()
+        await self.post()
+        await self.get(f"{HOME}/x30.jpg")
+        answer = await self.ask("POST", f"{HOME}/process?outputs=x30.jpg,w20.png,x10.gif")
+        names = ("x30.jpg", "w20.png", "x10.gif")
+        assert answer.json() == RECORD | {"outputs": [row(name, "ready") for name in names]}
+        assert [len(job.targets) for job in self.stage.processor.jobs] == [1, 2]
+        assert all(self.store.has(IMAGE, name) for name in names)
+
+    async def test_what_fails_says_why_in_its_row(self) -> None:
+        """The request as a whole succeeds."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.failure = StoreError("no paint")
+        (failed,) = (await self.ask("POST", f"{HOME}/process?outputs=w20.png")).json()["outputs"]
+        assert failed == row("w20.png", "failed") | {"error": "no paint", "status": 503}
+
+    async def test_an_unknown_image_is_not_found(self) -> None:
+        """It has to be posted first."""
+        await self.serve()
+        assert (await self.ask("POST", f"{HOME}/process?outputs=w20.png")).status == 404
+
+
+class TestHealth(Serving):
+    """What a load balancer asks."""
+
+    async def test_ok(self) -> None:
+        """On both ports."""
+        await self.serve()
+        answer = await self.get("/status_check")
+        assert (answer.status, answer.body) == (200, b"OK\n")
+        assert answer.headers["cache-control"] == "no-store"
+
+
+class TestMetrics(Serving):
+    """What sinks are told of requests."""
+
+    async def test_failures_are_told_with_what_they_are_about(self) -> None:
+        """Namespace, extension and status."""
+        await self.serve()
+        await self.get(f"{HOME}/x30.jpg")
+        await self.get("/NO/path")
+        await self.ask("POST", "/q?source=ftp://x")
+        assert self.stage.sink.of(RequestFailed) == [
+            RequestFailed("p", "jpg", 404),
+            RequestFailed(None, None, 404),
+            RequestFailed("q", None, 400),
+        ]
+
+    async def test_a_sink_that_fails_costs_no_request(self) -> None:
+        """It is logged, and that is all."""
+        await self.serve()
+        await self.post()
+        self.stage.sink.failure = ValueError("the sink is full")
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 200
+        self.stage.sink.failure = None
+        assert self.flushLoggedErrors(ValueError)
+
+
+class TestOlderStores(Serving):
+    """The layout of image-server 1.x."""
+
+    settings = {"store": {"partitions": [3, 3, 3]}}
+
+    async def test_the_partitions_are_the_operators(self) -> None:
+        """Files, URLs and records agree on them."""
+        await self.serve()
+        answer = (await self.post("/p?outputs=x30.jpg")).json()
+        parts = f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:9]}/{HASH[9:]}"
+        assert answer["partitionedHash"] == parts
+        assert answer["outputs"][0]["url"] == f"/p/{parts}/x30.jpg"
+        assert Path(self.folder / "public" / "p" / parts / "original").read_bytes() == PICTURE
+        assert (await self.get(f"{HOME}/original")).body == PICTURE
+        other = hashlib.md5(other_picture()).hexdigest()
+        assert (await self.get(f"/p/{other}/original")).status == 404

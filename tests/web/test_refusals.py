@@ -1,0 +1,263 @@
+"""Every way to be refused on the public port: the status, one sentence of JSON, and nothing that a cache keeps."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from serving import HASH, HOME, IMAGE, PICTURE, Serving, other_picture, until
+from twisted.internet.defer import Deferred, gatherResults
+
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.testing.pictures import make_png
+
+LONG = "a" * 10_000
+STRANGE_PATHS = [
+    "/",
+    "//",
+    "/P",
+    "/p-q",
+    "/p.q",
+    f"/{LONG}",
+    "/../etc/passwd",
+    "/p/../../../../etc/passwd",
+    "/p/%2e%2e/%2e%2e/etc/passwd",
+    f"/p/{HASH}/../../../../../../etc/passwd",
+    f"/p/{HASH}/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    f"/p/{HASH}/..%2f..%2fstate%2fjobs.sqlite",
+    f"/p/{HASH}/%252e%252e%252fjobs.sqlite",
+    f"/p/{HASH[:3]}%2F{HASH[3:6]}%2F{HASH[6:]}/original",
+    f"/p%2F{HASH}/original",
+    f"/%2e%2e/{HASH}/original",
+    f"/../{HASH}/original",
+    f"/P/{HASH}/original",
+    f"/p p/{HASH}/original".replace(" ", "%20"),
+    f"/p%00/{HASH}/original",
+    f"/p/{HASH}%00/original",
+    f"/p/{HASH}/original%00",
+    f"/p/{HASH}/x30.jpg%00.png",
+    f"/p/{HASH}/x30.jpg%0a",
+    f"/p/{HASH}/x30%C3%A9.jpg",
+    f"/p/{HASH}/%FF",
+    f"/p/{HASH}/",
+    f"/p/{HASH}",
+    f"/p//{HASH}/original",
+    f"/p/{HASH}//original",
+    f"/p/{HASH}/./original",
+    f"/p/{HASH.upper()}/original",
+    f"/p/{HASH[:-1]}/original",
+    f"/p/{HASH}0/original",
+    f"/p/{HASH[:-1]}%C2%B2/original",
+    f"/p/{HASH}/{LONG}",
+    f"/p/{HASH}/{LONG}.jpg",
+    f"/p/{HASH}/x{'9' * 300}.jpg",
+    f"/{LONG}/{HASH}/original",
+    f"/p/{LONG}/original",
+    f"/p{'/a' * 5_000}",
+    f"/p/{HASH}/.incoming",
+    f"/p/{HASH}/original.jpg",
+    f"/p/{HASH}/info.json/",
+    "/.incoming/x",
+    "/%2eincoming/x",
+]
+STRANGE_OUTPUTS = ["x0.jpg", "x030.jpg", "w.jpg", "x30", "30x30.jpg", "x30-q0.jpg", "x30-q101.jpg", "X30.jpg", "x30.JPG"]
+
+
+class TestPaths(Serving):
+    """Paths that are none of ours."""
+
+    async def test_strange_paths_are_not_found(self) -> None:
+        """Each is 404 and touches nothing; what was asked is not repeated at length."""
+        await self.serve()
+        await self.post()
+        files = sorted(path for path in self.folder.rglob("*") if "state" not in path.parts)
+        for path in STRANGE_PATHS:
+            answer = await self.get(path)
+            assert answer.status == (405 if path == "/p" else 404), path[:80]
+            assert len(answer.error) < 400
+        assert sorted(path for path in self.folder.rglob("*") if "state" not in path.parts) == files
+
+    async def test_bytes_that_are_no_text_are_not_found(self) -> None:
+        """Raw bytes on the request line too."""
+        await self.serve()
+        assert (await self.get(b"/p/\xff\xfe/original")).status in (400, 404)
+        assert (await self.get(b"/p/\x00/original")).status in (400, 404)
+
+    async def test_strange_outputs_are_not_found(self) -> None:
+        """An output has one name and no other; the answer says how names look."""
+        await self.serve()
+        await self.post()
+        for name in STRANGE_OUTPUTS:
+            answer = await self.get(f"{HOME}/{name}")
+            assert answer.status == 404, name
+            assert "is not an output" in answer.error
+        assert self.stage.processor.jobs == []
+
+    async def test_unknown_images_are_not_found(self) -> None:
+        """Whatever is asked of them."""
+        await self.serve()
+        for name in ("original", "info.json", "x30.jpg"):
+            assert "post it first" in (await self.get(f"{HOME}/{name}")).error
+
+    async def test_strange_namespaces_are_not_posted_to(self) -> None:
+        """Upper case, dashes, dots and length."""
+        await self.serve()
+        for namespace in ("P", "p-q", "p.q", "..", "%2e%2e", "p%2Fq", "p%00", "a" * 65, LONG, "é".encode().hex("%")):
+            assert (await self.post(f"/{namespace}")).status in (404, 405), namespace[:80]
+        assert not any(path.name == "original" for path in self.folder.rglob("*"))
+
+
+class TestMethods(Serving):
+    """Methods that a path does not have."""
+
+    async def test_other_methods_are_told_those_that_work(self) -> None:
+        """405 with Allow (RFC 9110, 15.5.6)."""
+        await self.serve()
+        for method, path, allowed in (
+            ("GET", "/p", "POST"),
+            ("DELETE", f"{HOME}/original", "GET, HEAD"),
+            ("PUT", f"{HOME}/x30.jpg", "GET, HEAD"),
+            ("POST", f"{HOME}/x30.jpg", "GET, HEAD"),
+            ("GET", f"{HOME}/process", "POST"),
+            ("PUT", "/status_check", "GET, HEAD"),
+        ):
+            answer = await self.ask(method, path)
+            assert (answer.status, answer.headers["allow"]) == (405, allowed)
+            assert answer.error
+
+
+class TestPolicy(Serving):
+    """What the namespace does not allow."""
+
+    settings = {
+        "images": {"maximum_width": 100, "extensions": ["jpg", "png"]},
+        "namespaces": {"small": {"maximum_width": 20}},
+    }
+
+    async def test_what_is_not_allowed_is_406(self) -> None:
+        """Width and extension, also when the file lies there; height and full_size are free."""
+        await self.serve()
+        await self.post()
+        self.store.path(IMAGE, "x101.jpg").write_bytes(b"made before")
+        for name in ("x101.jpg", "w101.jpg", "101x10.jpg", "x10.webp", "full_size.gif", "x10.bmp"):
+            assert (await self.get(f"{HOME}/{name}")).status == 406, name
+            answer = await self.post(f"/p?outputs={name}")
+            assert answer.status == 406, name
+            assert answer.error
+        for name in ("x100.jpg", "w100.png", "10x300.jpg", "full_size.png"):
+            assert (await self.get(f"{HOME}/{name}")).status == 200, name
+
+    async def test_each_namespace_has_its_own(self) -> None:
+        """What one allows another need not."""
+        await self.serve()
+        await self.post("/small")
+        assert (await self.get(f"/small/{HASH}/x20.jpg")).status == 200
+        assert (await self.get(f"/small/{HASH}/x21.jpg")).status == 406
+
+    async def test_outputs_are_checked_before_anything_is_kept(self) -> None:
+        """A request with one bad output does nothing."""
+        await self.serve()
+        for outputs, status in (("x10.jpg,nonsense", 404), ("x10.jpg,x999.jpg", 406), ("x10.jpg,%FF", 400)):
+            assert (await self.post(f"/p?outputs={outputs}")).status == status
+        many = ",".join(f"x{number}.jpg" for number in range(1, 102))
+        assert "too many" in (await self.post(f"/p?outputs={many}")).error
+        assert not self.store.has(IMAGE, "original")
+
+
+class TestConflict(Serving):
+    """Other bytes with the same MD5."""
+
+    async def test_other_bytes_under_the_same_hash_are_409(self) -> None:
+        """The first stay, and nothing of the second does."""
+        await self.serve()
+        await self.post()
+        self.store.path(IMAGE, "original").write_bytes(other_picture())
+        answer = await self.post()
+        assert answer.status == 409
+        assert "same MD5" in answer.error
+        assert self.store.path(IMAGE, "original").read_bytes() == other_picture()
+
+    async def test_a_remote_original_with_other_bytes_is_not_taken(self) -> None:
+        """What comes back has to be what its name says."""
+        await self.serve()
+        self.stage.files[f"{HOME.strip('/')}/original"] = other_picture()
+        assert (await self.get(f"{HOME}/original")).status == 503
+        assert not self.store.has(IMAGE, "original")
+
+
+class TestPixels(Serving):
+    """Pictures that are too large to decode."""
+
+    settings = {"render": {"maximum_pixels": 48 * 32}}
+
+    async def test_too_many_pixels_are_413(self) -> None:
+        """At the door, before anything is kept; an output is bounded in the same way."""
+        await self.serve()
+        answer = await self.post(body=make_png(49, 32))
+        assert answer.status == 413
+        assert "49x32" in answer.error
+        assert (await self.post()).status == 200
+        assert (await self.get(f"{HOME}/x400.png")).status == 413
+
+    async def test_an_original_that_was_allowed_once_costs_one_refusal(self) -> None:
+        """The limit may have been another when it came."""
+        await self.serve()
+        body = make_png(60, 60)
+        image = ImageId("p", ImageHash(hashlib.md5(body).hexdigest()))
+        self.store.path(image, "original").parent.mkdir(parents=True)
+        self.store.path(image, "original").write_bytes(body)
+        assert (await self.get(f"/p/{image.hash}/x10.jpg")).status == 413
+
+
+class TestBusy(Serving):
+    """Too much at once."""
+
+    settings = {"render": {"concurrency": 1, "queue": 2}}
+
+    async def test_a_full_queue_is_503_at_once(self) -> None:
+        """Those who wait get their picture, one more is told when to come back; a flight under way takes anybody."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.hold()
+        talks = [await self.begin("GET", f"{HOME}/x{side}.png") for side in (10, 11, 12)]
+        await until(lambda: self.service._pipeline.pool.waiting == 2)
+        refused = await self.get(f"{HOME}/x13.png")
+        assert refused.status == 503
+        assert refused.headers["retry-after"] == "1"
+        assert "busy" in refused.error
+        talks.append(await self.begin("GET", f"{HOME}/x12.png"))
+        self.stage.processor.release()
+        answers = await gatherResults([Deferred.fromCoroutine(talk.answer()) for talk in talks])
+        assert [answer.status for answer in answers] == [200] * 4
+        assert (await self.get(f"{HOME}/x13.png")).status == 200
+
+    async def test_what_is_in_the_store_is_served_all_the_same(self) -> None:
+        """A full queue is no reason to refuse a file."""
+        await self.serve()
+        await self.post()
+        await self.get(f"{HOME}/x30.png")
+        self.stage.processor.hold()
+        for side in (10, 11, 12):
+            await self.begin("GET", f"{HOME}/x{side}.png")
+        await until(lambda: self.service._pipeline.pool.waiting == 2)
+        assert (await self.get(f"{HOME}/x30.png")).status == 200
+        assert (await self.get(f"{HOME}/original")).body == PICTURE
+
+
+class TestPlugins(Serving):
+    """A processor that breaks its contract."""
+
+    @pytest.fixture(autouse=True)
+    def _secret(self) -> None:
+        self.secret = "/home/operator/.secret"
+
+    async def test_what_it_raises_is_500_and_stays_inside(self) -> None:
+        """The client learns nothing of it, and the daemon goes on."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.failure = ValueError(self.secret)
+        answer = await self.get(f"{HOME}/x30.jpg")
+        assert answer.status == 500
+        assert self.secret not in answer.error
+        self.stage.processor.failure = None
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 200

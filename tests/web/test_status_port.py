@@ -1,0 +1,65 @@
+"""The status port: for people, for programs, for load balancers."""
+
+from __future__ import annotations
+
+from serving import HOME, Serving, until
+from talking import Answer, begin
+
+from imaged.web.status_page import render_page
+
+
+class TestStatusPort(Serving):
+    """What it answers."""
+
+    async def private(self, target: str, method: str = "GET", body: bytes = b"") -> Answer:
+        """Ask the status port."""
+        return await (await begin(self.status_url, method, target, body=body)).answer()
+
+    async def test_people_get_a_page(self) -> None:
+        """Self-contained, not to be kept, and allowed to load nothing."""
+        await self.serve()
+        for target in ("/", "/status"):
+            answer = await self.private(target)
+            assert answer.status == 200
+            assert answer.headers["content-type"] == "text/html; charset=utf-8"
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+            assert b"still pictures" in answer.body
+
+    async def test_what_is_in_flight_is_on_the_page(self) -> None:
+        """With the namespace, the hash and the output."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.hold()
+        talk = await self.begin("GET", f"{HOME}/x30.jpg")
+        await until(lambda: self.stage.processor.jobs)
+        assert b"<td>x30.jpg</td>" in (await self.private("/status")).body
+        self.stage.processor.release()
+        await talk.ended
+
+    async def test_programs_get_json(self) -> None:
+        """HEAD as well."""
+        await self.serve()
+        assert (await self.private("/status.json")).json()["message"] == "OK"
+        assert (await self.private("/status.json", "HEAD")).body == b""
+        assert (await self.private("/status_check")).body == b"OK\n"
+
+    async def test_nothing_else_is_there(self) -> None:
+        """Images are not, and neither are other methods."""
+        await self.serve()
+        await self.post()
+        assert (await self.private(f"{HOME}/original")).status == 404
+        assert (await self.private("/metrics")).error
+        refused = await self.private("/status.json", "POST", b"x")
+        assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+        assert (await self.private("/status.json", "POST", bytes(100_000))).status == 413
+
+
+def test_the_page_shows_what_clients_sent_as_text() -> None:
+    """A URL is no markup."""
+    items = [{"url": "http://a/<script>alert('x')</script>&amp;", "bytes": 1, "elapsed_s": 0.123}]
+    page = render_page({"message": "<b>", "downloads": {"current": 1, "items": items}, "plugins": []})
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&amp;amp;" in page
+    assert "0.12" in page
