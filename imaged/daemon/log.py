@@ -40,12 +40,11 @@ def _people(stream: TextIO) -> Callable[[LogEvent], None]:
 def _programs(stream: TextIO) -> Callable[[LogEvent], None]:
     def write(event: LogEvent) -> None:
         own = {key: value for key, value in event.items() if not key.startswith("log_") and isinstance(value, _PLAIN)}
-        line = {
+        line = own | {  # events of Twisted's older logging have a time and a message of their own
             "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
             "level": event["log_level"].name,
             "logger": event["log_namespace"],
             "message": _message(event),
-            **own,
         }
         stream.write(json.dumps(line, default=str) + "\n")
         stream.flush()

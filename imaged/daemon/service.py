@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -95,8 +96,8 @@ class Service:
         errors: tuple[str, ...] = ()
         try:
             loaded = self._read()
-            if faults := restart_faults(self._pipeline.settings, loaded):
-                raise ConfigurationError([*loaded.faults, *faults])
+            if not loaded.faults and (faults := restart_faults(self._pipeline.settings, loaded)):
+                raise ConfigurationError(faults)
             self._generations.swap(self._build(loaded), self._retire)
             self._health.probe()
         except ConfigurationError as error:
@@ -168,7 +169,7 @@ class Service:
         left_s = max(0.0, self._leave_by_s - self._reactor.seconds())
         try:
             await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._reactor)
-        except TimeoutError:
+        except defer.TimeoutError:  # Twisted's own, which is not the built-in one
             self._log.warn("the shutdown gave up on work in flight; what was promised stays queued")
 
     @property

@@ -11,6 +11,7 @@ from twisted.web.http import Request
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, NotFoundError, StoreError
 from imaged.core.events import RequestFailed
+from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.core.pictures import ImageInfo
@@ -117,7 +118,9 @@ def _row(pipeline: Pipeline, image: ImageId, name: str, state: str) -> dict[str,
 def _failure(path: object, error: ImagedError) -> RequestFailed:
     match path:
         case FilePath(image, name):
-            return RequestFailed(image.namespace, name.rpartition(".")[2] if "." in name else None, error.status)
+            extension = name.rpartition(".")[2]
+            known = extension if extension in FORMATS else None  # a sink may keep a counter for each: never any text
+            return RequestFailed(image.namespace, known, error.status)
         case ProcessPath(image):
             return RequestFailed(image.namespace, None, error.status)
         case NamespacePath(namespace):

