@@ -44,7 +44,7 @@ async def origin(body: bytes | None, code: int = 200) -> AsyncIterator[Source]:
             source.ask(self)
 
     class Files(HTTPFactory):
-        def buildProtocol(self, addr: Any) -> Any:
+        def buildProtocol(self, addr: Any) -> Any:  # noqa: N802  # Twisted's name
             protocol = super().buildProtocol(addr)
             protocol.requestFactory = Asked
             return protocol

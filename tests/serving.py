@@ -29,10 +29,10 @@ HOME = f"/p/{HASH[:3]}/{HASH[3:6]}/{HASH[6:]}"
 
 
 class Serving(TestCase):
-    """Serves from an empty store; `settings` are merged over its own. Trial fails a test that leaves anything open."""
+    """Serves from an empty store; `settings`, in YAML, go over its own. Trial fails a test that leaves things open."""
 
     timeout = 30
-    settings: Mapping[str, Any] = {}
+    settings = ""
 
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ class Serving(TestCase):
             "uploader": "stage",
             "metrics": ["stage"],
         }
-        self.yaml = yaml.safe_dump(_merged(_merged(base, self.settings), changes))
+        self.yaml = yaml.safe_dump(_merged(_merged(base, yaml.safe_load(self.settings) or {}), changes))
 
     async def serve(self, **changes: Any) -> Service:
         """Start the daemon; it ends with the test."""

@@ -46,11 +46,11 @@ class Talk(Protocol):
     ended: Deferred[None] = field(default_factory=Deferred)
     transport: Any = None
 
-    def dataReceived(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Take what comes."""
         self.heard += data
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802  # as above
         """Tell whoever waits."""
         self.ended.callback(None)
 

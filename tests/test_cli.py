@@ -95,7 +95,8 @@ def test_the_first_file_that_is_found_counts(tmp_path: Path, monkeypatch: pytest
 
 def test_a_setting_is_overridden() -> None:
     """The later one wins, and a fault names the option."""
-    shown = invoke("config", "show", "--set", "render.queue=5", "--set", "render.queue=6", "--set", "images.outputs=[x1.jpg]")
+    sets = ["--set", "render.queue=5", "--set", "render.queue=6", "--set", "images.outputs=[x1.jpg]"]
+    shown = invoke("config", "show", *sets)
     settings = yaml.safe_load(shown.stdout)
     assert (settings["render"]["queue"], settings["images"]["outputs"]) == (6, ["x1.jpg"])
     result = invoke("check", "--set", "render.queue=many")

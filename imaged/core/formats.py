@@ -10,7 +10,7 @@ class Format:
     """One picture format.
 
     `extension` names it in URLs and settings, `content_type` on the wire. `maximum_side_px` is the largest width or
-    height that the format itself can hold.
+    height that it can hold.
     """
 
     extension: str
@@ -20,7 +20,8 @@ class Format:
     maximum_side_px: int
 
 
-JPEG = Format("jpg", "image/jpeg", alpha=False, animation=False, maximum_side_px=65_535)
+# 65,500 is libjpeg's JPEG_MAX_DIMENSION, a little less than the format's own bound.
+JPEG = Format("jpg", "image/jpeg", alpha=False, animation=False, maximum_side_px=65_500)
 PNG = Format("png", "image/png", alpha=True, animation=False, maximum_side_px=2**31 - 1)
 GIF = Format("gif", "image/gif", alpha=True, animation=True, maximum_side_px=65_535)
 WEBP = Format("webp", "image/webp", alpha=True, animation=True, maximum_side_px=16_383)

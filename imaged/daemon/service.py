@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,11 @@ from imaged.jobs.queue import JobQueue, Kind
 from imaged.jobs.worker import Perform, Worker
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.tasks import Tasks
 from imaged.pipeline.threads import Threads
 from imaged.store.usage import Usage, measure
 from imaged.web.public import PublicSite
-from imaged.web.requests import Door
+from imaged.web.requests import Door, ImagedRequest
 from imaged.web.status import StatusSite
 
 VERSION = version("imaged")
@@ -66,6 +68,7 @@ class Service:
         self._queue_thread = Threads(reactor, "queue", 1)
         self._counters = Counters(reactor.seconds)
         self._opened = AsyncExitStack()
+        self._answers, self._closings = Tasks(), Tasks()
         self._leave_by_s = 0.0
         self._health = Health(self._work.run, lambda: self._pipeline.produce.renderer)
         self._last_reload: Reload | None = None
@@ -98,7 +101,7 @@ class Service:
             loaded = self._read()
             if not loaded.faults and (faults := restart_faults(self._pipeline.settings, loaded)):
                 raise ConfigurationError(faults)
-            self._generations.swap(self._build(loaded), self._retire)
+            self._generations.swap(self._build(loaded), self._close_when_drained())
             self._health.probe()
         except ConfigurationError as error:
             errors = tuple(map(str, error.faults))
@@ -134,7 +137,9 @@ class Service:
         )
 
     async def _listen(self, key: str, endpoint: str, site: PublicSite | StatusSite, limit: Callable[[], int]) -> str:
-        port = await open_port(self._reactor, key, endpoint, Door(site.handle, limit, self._reactor.seconds))
+        port = await open_port(
+            self._reactor, key, endpoint, Door(partial(self._answer, site), limit, self._reactor.seconds)
+        )
         self._opened.push_async_callback(port.stopListening)
         return base_url(port)
 
@@ -157,12 +162,10 @@ class Service:
         self._opened.push_async_callback(self._in_time, worker.stop)
 
     async def _drain(self) -> None:
-        """Let requests in flight end, then close the generation."""
-        generation = self._generations.current
-        drained: Deferred[None] = Deferred()
-        generation.retire(lambda _: drained.callback(None))
-        await drained
-        await generation.value.close()
+        """Let requests in flight end, close every generation, and let answers reach their clients."""
+        self._generations.current.retire(self._close_when_drained())
+        await self._closings.drained()
+        await self._answers.drained()
 
     async def _in_time(self, ending: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
         """Wait for `ending`, but not past the time that the shutdown has."""
@@ -191,9 +194,22 @@ class Service:
         now = datetime.now(UTC)
         return runtime.build(loaded, self._reactor, self._work, self._promises, self._counters, VERSION, now)
 
-    def _retire(self, generation: Generation[Runtime]) -> None:
-        closing = Deferred.fromCoroutine(generation.value.close())
-        closing.addErrback(lambda failure: self._log.failure("a generation could not be closed", failure))
+    def _close_when_drained(self) -> Callable[[Generation[Runtime]], None]:
+        """Return what is to be called with a generation after its last lease."""
+        drained: Deferred[Generation[Runtime]] = Deferred()
+        self._closings.own(self._close(drained))
+        return drained.callback
+
+    async def _close(self, drained: Deferred[Generation[Runtime]]) -> None:
+        generation = await drained
+        try:
+            await generation.value.close()
+        except Exception:  # a plugin's close may raise anything
+            self._log.failure("generation {number} could not be closed", number=generation.number)
+
+    async def _answer(self, site: PublicSite | StatusSite, request: ImagedRequest) -> None:
+        self._answers.own(_end_of(request))
+        await site.handle(request)
 
     def _snapshot(self) -> Callable[[], Awaitable[dict[str, Any]]]:
         status = Status(
@@ -222,3 +238,9 @@ class Service:
 
     async def _count(self) -> None:
         self._usage = await self._work.run(measure, self._pipeline.store.root)
+
+
+async def _end_of(request: ImagedRequest) -> None:
+    """Return when the client has its answer, or has left."""
+    with suppress(Exception):  # whatever a connection may end with
+        await request.notifyFinish()

@@ -47,7 +47,11 @@ class JobQueue:
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._owner = Owner(folder / "owners")
-        self._db = sqlite3.connect(folder / "jobs.sqlite", isolation_level=None, timeout=10)
+        try:
+            self._db = sqlite3.connect(folder / "jobs.sqlite", isolation_level=None, timeout=10)
+        except BaseException:
+            self._owner.close()
+            raise
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")

@@ -79,7 +79,8 @@ class Produce:
     async def _make(self, wanted: list[Wanted]) -> None:
         """Make outputs of one original in one render; if that fails, each that is still missing in its own."""
         image = wanted[0].image
-        source = await self.originals.find(image)
+        with self.pool.coming():  # else a remote store that is slow would be a way around the queue's end
+            source = await self.originals.find(image)
         await self._render(image, source, wanted)
         for each in wanted:
             if self.flights.carries(each):

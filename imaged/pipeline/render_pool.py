@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from twisted.internet.defer import Deferred
 
@@ -23,6 +23,7 @@ class RenderPool:
         self._queue = queue
         self._waiting: deque[Deferred[None]] = deque()
         self._busy = 0
+        self._coming = 0
 
     @property
     def size(self) -> int:
@@ -36,8 +37,17 @@ class RenderPool:
 
     def admit(self) -> None:
         """Raise BusyError when a render that came now would have no place to wait."""
-        if self._busy >= self.size and len(self._waiting) >= self._queue:
+        if self._busy + len(self._waiting) + self._coming >= self.size + self._queue:
             raise BusyError(f"all {self.size} render threads are busy and {self._queue} requests wait: try again later")
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Count a render that cannot begin yet, while the block runs, as one that waits."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Threads]:

@@ -103,8 +103,8 @@ class StillProcessor:
     """A processor without an imaging library: it reads headers, and what it renders are the generated pictures.
 
     A PNG has the size that was asked for, other formats always that of the generated picture. `jobs` are all that
-    were begun, `ended` says how many have ended. While `failure` is set, renders raise it; after `hold`, they wait for `release`, or for their timeout.
-    It counts one frame in every file and does not know of EXIF.
+    were begun, `ended` says how many have ended. While `failure` is set, renders raise it; after `hold`, they wait for
+    `release`, or for their timeout. It counts one frame in every file and does not know of EXIF.
     """
 
     detail = "still pictures"

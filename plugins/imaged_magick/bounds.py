@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imaged.api import JPEG, NotAllowedError, RenderJob, RenderTarget, TooLargeError, plan
+from imaged.api import NotAllowedError, RenderJob, RenderTarget, TooLargeError, plan
 
 from .original import Original
 
 _FRAME_PIXELS = 4096
 """What a frame costs beside its pixels: ImageMagick keeps some 30 KB for each."""
-_LIBJPEG_SIDE_PX = 65_500
-"""libjpeg's JPEG_MAX_DIMENSION, a little less than the format can hold."""
 
 _LONG_PIXELS = 16_000_000
 """From here on a single step may take seconds."""
@@ -40,11 +38,10 @@ def check_job(job: RenderJob, original: Original, moving: Sequence[RenderTarget]
         _check_pixels("the original", drawn, job)
     for target in job.targets:
         size, format = plan(job.facts.size, target.output.sizing).size, target.output.format
-        side_px = min(format.maximum_side_px, _LIBJPEG_SIDE_PX) if format == JPEG else format.maximum_side_px
-        if max(size.width_px, size.height_px) > side_px:
+        if max(size.width_px, size.height_px) > format.maximum_side_px:
             raise NotAllowedError(
                 f"{target.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
-                f"{side_px} a side: ask for a smaller size or another format"
+                f"{format.maximum_side_px} a side: ask for a smaller size or another format"
             )
         _check_pixels(str(target.output), size.pixels * (frames if target in moving else 1), job)
 

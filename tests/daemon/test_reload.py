@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from serving import HOME, Serving, until
+from serving import HOME, IMAGE, Serving, until
 from stage import NAME
 
-from imaged.config.load import load
+from imaged.config.load import Loaded, load
 from imaged.daemon.reload import restart_faults
 
 
@@ -73,7 +73,7 @@ class TestGoodFile(Serving):
         assert old.closed == 0
         old.release()
         await until(lambda: old.closed)
-        assert self.store.path(self.image, "x30.jpg").is_file()
+        assert self.store.has(IMAGE, "x30.jpg")
 
     async def test_counters_go_on(self) -> None:
         """They are the process's, not the generation's."""
@@ -84,13 +84,6 @@ class TestGoodFile(Serving):
 
     def _plugins(self) -> tuple[list, list, list]:
         return self.stage.processors, self.stage.uploaders, self.stage.sinks
-
-    @property
-    def image(self) -> object:
-        """The picture's id."""
-        from serving import IMAGE  # noqa: PLC0415
-
-        return IMAGE
 
 
 class TestBadFile(Serving):
@@ -161,7 +154,7 @@ class TestBadFile(Serving):
 def test_only_what_belongs_to_the_process_takes_a_restart() -> None:
     """Any other setting may change."""
 
-    def read(text: str):  # noqa: ANN202
+    def read(text: str) -> Loaded:
         return load(text, "imaged.yaml", environ={}, read_text=str)
 
     running = read("").settings

@@ -7,7 +7,7 @@ from typing import Any
 
 from origin_server import origin
 from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
-from talking import Answer
+from talking import Answer, connect
 
 from imaged.core.errors import StoreError
 from imaged.daemon.service import VERSION
@@ -153,8 +153,6 @@ class TestLeaving(Serving):
 
     async def hold_open(self, target: str) -> Any:
         """Begin a request whose head lacks its last line."""
-        from talking import connect  # noqa: PLC0415
-
         talk = await connect(self.url)
         talk.say(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % target.encode())
         return talk

@@ -138,6 +138,16 @@ def test_what_is_asked_for_while_it_runs_runs_once_more(queue: JobQueue) -> None
     assert queue.depth("upload") == Depth(0, 0, 0, None)
 
 
+def test_success_forgives_earlier_failures(queue: JobQueue) -> None:
+    """What succeeded and was asked for once more begins without attempts to its name."""
+    queue.add("upload", CAT, ["a.jpg"])
+    queue.failed(queue.claim("upload")[0], "down", 0.0)
+    again = queue.claim("upload")
+    queue.add("upload", CAT, ["a.jpg"])
+    queue.done(again)
+    assert [job.attempts for job in again + queue.claim("upload")] == [1, 0]
+
+
 def test_a_late_word_ends_no_other_job(queue: JobQueue) -> None:
     """A job that is owed anew is another one, even where nothing else was owed in between."""
     queue.add("render", CAT, ["a.jpg"])

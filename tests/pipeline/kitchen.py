@@ -37,7 +37,7 @@ IMAGE = ImageId("p", ImageHash(hashlib.md5(PICTURE).hexdigest()))
 class InstantReactor(Clock):
     """As much of a reactor as rendering uses; what comes from a thread comes at once."""
 
-    def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
+    def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:  # noqa: N802  # Twisted's name
         """Call it now."""
         function(*args)
 
@@ -81,12 +81,12 @@ class Sources:
     async def fetch(self, url: str, path: Path) -> Any:
         """Write the body."""
         self.urls.append(url)
-        path.write_bytes(b"half")
+        path.write_bytes(b"half")  # noqa: ASYNC240  # a test waits for nobody
         if self.gate is not None:
             await self.gate
         if self.error is not None:
             raise self.error
-        path.write_bytes(self.body)
+        path.write_bytes(self.body)  # noqa: ASYNC240  # as above
         return digest(path)
 
 

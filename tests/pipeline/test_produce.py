@@ -59,7 +59,7 @@ def test_many_askers_cost_one_render(kitchen: Kitchen) -> None:
     kitchen.threads.step()
     assert [wait(each) for each in map(_awaited, waits)] == [None] * 10
     assert wait(_awaited(both)) == {X30: None, X40: None}
-    assert [[str(target.output) for target in job.targets] for job in kitchen.processor.jobs] == [["x30.jpg"], ["x40.jpg"]]
+    assert [[target.output for target in job.targets] for job in kitchen.processor.jobs] == [[X30], [X40]]
 
 
 async def _awaited(waiting: Deferred[Any]) -> Any:
@@ -124,6 +124,23 @@ def test_more_than_may_wait_are_refused_at_once(make_kitchen: Callable[..., Kitc
         kitchen.threads.step()
     assert all(each.called for each in (first, second, joined, promised))
     assert kitchen.pool.waiting == 0
+
+
+def test_those_who_wait_for_an_original_are_bounded_too(make_kitchen: Callable[..., Kitchen]) -> None:
+    """A remote store that is slow is no way around the queue's end."""
+    kitchen = make_kitchen("render: {queue: 1}")
+    slow: Deferred[bool] = Deferred()
+
+    async def download(_key: str, _path: object) -> bool:
+        return await slow
+
+    kitchen.uploader.download = download  # type: ignore[method-assign]
+    waits = [start(kitchen.produce.one(IMAGE, parse(f"x{side}.jpg"))) for side in range(1, 6)]
+    refused = [each for each in waits if each.called and isinstance(error_of(each), BusyError)]
+    slow.callback(False)
+    for each in waits:
+        each.addErrback(lambda failure: failure.trap(NotFoundError))
+    assert len(refused) == 3
 
 
 def test_one_who_leaves_leaves_alone(kitchen: Kitchen) -> None:

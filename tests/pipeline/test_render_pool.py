@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
@@ -135,6 +135,7 @@ def test_who_stops_waiting_takes_no_place(renders: Renders) -> None:
     assert renders.inside == [4, 5]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3), st.lists(st.tuples(st.sampled_from(["render", "end", "fail", "leave"]), st.integers(0, 9))))
 def test_no_place_is_lost_or_doubled(threads: int, steps: list[tuple[str, int]]) -> None:
     """Whatever ends, fails or leaves: no thread is idle while somebody waits, and none has two renders."""

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
@@ -172,6 +172,7 @@ def test_arrival_returns_the_value_or_raises_the_error(airport: Airport) -> None
     assert [failure.value for failure in failures] == [error, error]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["ask", "land", "end", "fail"]), st.sets(st.sampled_from("abc"), min_size=1)))
 )

@@ -120,7 +120,7 @@ class TestRanges(Kept):
     async def test_ranges_that_are_none_are_ignored(self) -> None:
         """Several, backward ones, other units and nonsense give the whole file."""
         await self.ready()
-        for asked in ("bytes=0-1,5-6", "bytes=9-5", "lines=1-2", "bytes=", "bytes=-", "bytes=a-b", "0-5", "bytes=0-1-2"):
+        for asked in ("bytes=0-1,5-6", "bytes=9-5", "lines=1-2", "bytes=", "bytes=-", "bytes=a-b", "0-5", "bytes=0-1-"):
             answer = await self.original(range=asked)
             assert (answer.status, answer.body) == (200, PICTURE)
 

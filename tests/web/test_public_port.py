@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from serving import HASH, HOME, IMAGE, PICTURE, Serving, other_picture, until
 from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.core.errors import StoreError
 from imaged.core.events import OutputRendered, RequestFailed
+from imaged.store.local import LocalStore
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_jpeg, make_webp
 
 RECORD = {
@@ -31,7 +31,7 @@ def row(name: str, state: str) -> dict[str, str]:
 class TestPost(Serving):
     """A new original."""
 
-    settings = {"remote": {"base_path": "public/images"}}
+    settings = "remote: {base_path: public/images}"
 
     async def test_a_posted_picture_is_described(self) -> None:
         """The answer tells all that is known of it and of its outputs, and nobody keeps the answer."""
@@ -256,7 +256,7 @@ class TestMetrics(Serving):
         assert self.stage.sink.of(RequestFailed) == [
             RequestFailed("p", "jpg", 404),
             RequestFailed(None, None, 404),
-            RequestFailed("p", None, 404),
+            RequestFailed("p", None, 406),
             RequestFailed("q", None, 400),
         ]
 
@@ -273,7 +273,7 @@ class TestMetrics(Serving):
 class TestOlderStores(Serving):
     """The layout of image-server 1.x."""
 
-    settings = {"store": {"partitions": [3, 3, 3]}}
+    settings = "store: {partitions: [3, 3, 3]}"
 
     async def test_the_partitions_are_the_operators(self) -> None:
         """Files, URLs and records agree on them."""
@@ -282,7 +282,7 @@ class TestOlderStores(Serving):
         parts = f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:9]}/{HASH[9:]}"
         assert answer["partitionedHash"] == parts
         assert answer["outputs"][0]["url"] == f"/p/{parts}/x30.jpg"
-        assert Path(self.folder / "public" / "p" / parts / "original").read_bytes() == PICTURE
+        assert LocalStore(self.folder / "public", (3, 3, 3)).path(IMAGE, "original").read_bytes() == PICTURE
         assert (await self.get(f"{HOME}/original")).body == PICTURE
         other = hashlib.md5(other_picture()).hexdigest()
         assert (await self.get(f"/p/{other}/original")).status == 404

@@ -60,7 +60,17 @@ STRANGE_PATHS = [
     "/.incoming/x",
     "/%2eincoming/x",
 ]
-STRANGE_OUTPUTS = ["x0.jpg", "x030.jpg", "w.jpg", "x30", "30x30.jpg", "x30-q0.jpg", "x30-q101.jpg", "X30.jpg", "x30.JPG"]
+STRANGE_OUTPUTS = [
+    "x0.jpg",
+    "x030.jpg",
+    "w.jpg",
+    "x30",
+    "30x30.jpg",
+    "x30-q0.jpg",
+    "x30-q101.jpg",
+    "X30.jpg",
+    "x30.JPG",
+]
 
 
 class TestPaths(Serving):
@@ -129,10 +139,7 @@ class TestMethods(Serving):
 class TestPolicy(Serving):
     """What the namespace does not allow."""
 
-    settings = {
-        "images": {"maximum_width": 100, "extensions": ["jpg", "png"]},
-        "namespaces": {"small": {"maximum_width": 20}},
-    }
+    settings = "{images: {maximum_width: 100, extensions: [jpg, png]}, namespaces: {small: {maximum_width: 20}}}"
 
     async def test_what_is_not_allowed_is_406(self) -> None:
         """Width and extension, also when the file lies there; height and full_size are free."""
@@ -188,7 +195,7 @@ class TestConflict(Serving):
 class TestPixels(Serving):
     """Pictures that are too large to decode."""
 
-    settings = {"render": {"maximum_pixels": 48 * 32}}
+    settings = "render: {maximum_pixels: 1536}"  # those of the picture
 
     async def test_too_many_pixels_are_413(self) -> None:
         """At the door, before anything is kept; an output is bounded in the same way."""
@@ -212,7 +219,7 @@ class TestPixels(Serving):
 class TestBusy(Serving):
     """Too much at once."""
 
-    settings = {"render": {"concurrency": 1, "queue": 2}}
+    settings = "render: {concurrency: 1, queue: 2}"
 
     async def test_a_full_queue_is_503_at_once(self) -> None:
         """Those who wait get their picture, one more is told when to come back; a flight under way takes anybody."""
