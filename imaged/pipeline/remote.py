@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from imaged.core.activity import Activity
-from imaged.core.errors import ImagedError, PluginFailedError
 from imaged.core.events import Uploaded
 from imaged.core.hashes import ImageId
+from imaged.hooks.breach import held_to_contract
 from imaged.hooks.contracts import Uploader
 from imaged.metrics import Metrics
 from imaged.store.local import LocalStore
@@ -44,7 +42,7 @@ class Remote:
         path, key = self._store.path(image, name), self._key(image, name)
         token = self._activity.begin(key)
         try:
-            with _contract(key):
+            with held_to_contract(f"the uploader on {key}"):
                 await self._uploader.upload(key, path, content_type)
         except BaseException:
             self._activity.end(token, failed=True)
@@ -56,20 +54,9 @@ class Remote:
         if self._uploader is None:
             return False
         key = self._key(image, name)
-        with _contract(key):
+        with held_to_contract(f"the uploader on {key}"):
             return await self._uploader.download(key, path)
 
     def _key(self, image: ImageId, name: str) -> str:
         key = self._store.key(image, name)
         return f"{self._base_path.strip('/')}/{key}" if self._base_path.strip("/") else key
-
-
-@contextmanager
-def _contract(key: str) -> Iterator[None]:
-    """Turn what an uploader may not raise into PluginFailedError."""
-    try:
-        yield
-    except ImagedError:
-        raise
-    except Exception as error:
-        raise PluginFailedError(f"the uploader failed on {key}: {type(error).__name__}") from error

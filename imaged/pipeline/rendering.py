@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaged.core.errors import ImagedError, NotAPictureError, PluginFailedError, TooLargeError
+from imaged.core.errors import NotAPictureError, TooLargeError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
+from imaged.hooks.breach import held_to_contract
 from imaged.hooks.contracts import Processor, Rendered, RenderJob, RenderTarget
 from imaged.store.local import LocalStore
 
@@ -32,7 +33,7 @@ class Renderer:
         refusal = NotAPictureError("no processor reads this picture")
         for processor in self.processors:
             try:
-                with _contract(processor):
+                with held_to_contract(f"processor {type(processor).__name__}"):
                     facts = processor.identify(source)
             except NotAPictureError as error:
                 refusal = error
@@ -51,21 +52,10 @@ class Renderer:
         processor = next((each for each in self.processors if each.accepts(job)), None)
         if processor is None:
             raise NotAPictureError(f"no processor renders {', '.join(str(target.output) for target in targets)}")
-        with _contract(processor), _closing(processor.render(job)) as outputs:
+        with held_to_contract(f"processor {type(processor).__name__}"), _closing(processor.render(job)) as outputs:
             for rendered in outputs:
                 self.store.save_output(image, rendered.output, rendered.body)
                 landed(rendered.output)
-
-
-@contextmanager
-def _contract(processor: Processor) -> Iterator[None]:
-    """Turn what a processor may not raise into PluginFailedError."""
-    try:
-        yield
-    except ImagedError:
-        raise
-    except Exception as error:
-        raise PluginFailedError(f"processor {type(processor).__name__} failed: {type(error).__name__}") from error
 
 
 @contextmanager

@@ -92,11 +92,14 @@ class ImagedRequest(Request):
         _log.info(
             "{method} {path} {status} {bytes} bytes {elapsed_ms:.1f} ms",
             method=self.method.decode("ascii", "backslashreplace"),
-            path=shorten(self.uri.decode("ascii", "backslashreplace"), 400),
+            path=self._shown(),
             status=self.code,
             bytes=self.sentLength,
             elapsed_ms=1000 * (self._door.seconds() - self._began_s),
         )
+
+    def _shown(self) -> str:
+        return shorten(self.uri.decode("ascii", "backslashreplace"), 400)
 
     def _failed(self, failure: Failure) -> None:
         if self._disconnected:
@@ -106,6 +109,8 @@ class ImagedRequest(Request):
         if not isinstance(error, ImagedError):
             _log.failure("{method} {path} broke down", failure, method=self.method, path=self.path)
             error = ImagedError("an unexpected failure, which the log tells")
+        elif error.status >= ImagedError.status:
+            _log.warn("{method} {path}: {error}", method=self.method.decode("latin-1"), path=self._shown(), error=error)
         if self.startedWriting:
             self.loseConnection()
         else:

@@ -55,14 +55,17 @@ class _Reader:
         """Pass over data sub-blocks and their terminator."""
         blob, at, blocks = self.blob, self.at, self._blocks
         try:
-            while length := blob[at]:
+            while True:
+                length = blob[at]
                 at += length + 1
-                blocks += 1
+                blocks += 1  # terminators count too: a file may hold millions of extensions without data
                 if blocks > _MAXIMUM_BLOCKS:
                     raise TooLargeError("this GIF has too many data blocks to read: save it anew with another program")
+                if not length:
+                    break
         except IndexError:
             raise cut_short("GIF") from None
-        self.at, self._blocks = at + 1, blocks
+        self.at, self._blocks = at, blocks
 
 
 def read_gif(blob: bytes) -> Sequence:

@@ -12,7 +12,7 @@ from .gif import read_gif
 from .picture import Picture, coder, translated
 from .sequence import Sequence, broken
 from .shaping import swap_sides
-from .stills import read_jpeg, read_orientation, read_png
+from .stills import bare_png, read_jpeg, read_orientation, read_png
 from .webp import read_webp
 
 
@@ -54,7 +54,7 @@ def read_original(source: Path) -> Original:
         case "jpg":
             exif = read_jpeg(blob)
         case "png":
-            exif = read_png(blob)
+            exif, blob = read_png(blob), bare_png(blob)
         case "gif":
             sequence = read_gif(blob)
         case "webp":

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Iterator
+
+from imaged.api import TooLargeError
 
 from .sequence import broken, cut_short
 
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length (ITU-T T.81, table B.1)
 _EXIF = b"Exif\x00\x00"
+_NO_FILL = re.compile(rb"[^\xff]")
+_ANCILLARY = 0x20  # the bit of a PNG chunk's first letter that says that a decoder may skip it (PNG 5.4)
+_COLOURS = (b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP")
+_MAXIMUM_PARTS = 100_000  # markers or chunks: pictures have a few thousand; very many tiny ones only waste our time
 
 
 def read_jpeg(blob: bytes) -> bytes:
@@ -18,12 +26,12 @@ def read_jpeg(blob: bytes) -> bytes:
     grey and say so at best in a warning.
     """
     at, exif = 2, b""
-    while True:
+    for _ in range(_MAXIMUM_PARTS):
         at = blob.find(b"\xff", at)
-        while blob[at : at + 1] == b"\xff":  # fill bytes (B.1.1.2)
-            at += 1
-        if at < 0 or at >= len(blob):
+        beyond = _NO_FILL.search(blob, at) if at >= 0 else None  # fill bytes (B.1.1.2)
+        if beyond is None:
             raise cut_short("JPEG")
+        at = beyond.start()
         marker, at = blob[at], at + 1
         if marker in _ALONE or marker == 0:
             continue
@@ -35,6 +43,8 @@ def read_jpeg(blob: bytes) -> bytes:
         at += length
         if marker == _START_OF_SCAN:
             break
+    else:
+        raise _too_many("JPEG")
     if blob.find(b"\xff\xd9", at) < 0:
         raise cut_short("JPEG")
     return exif
@@ -45,15 +55,41 @@ def read_png(blob: bytes) -> bytes:
 
     Raises NotAPictureError for one that ends before its last chunk, IEND.
     """
-    at, exif = 8, b""
-    while at + 12 <= len(blob):
-        length, name = struct.unpack_from(">I4s", blob, at)
+    exif = b""
+    for name, start, end in _png_chunks(blob):
         if name == b"eXIf" and not exif:
-            exif = blob[at + 8 : at + 8 + length]
-        at += 12 + length
-        if name == b"IEND" and at <= len(blob):
-            return exif
-    raise cut_short("PNG")
+            exif = blob[start + 8 : end - 4]
+    return exif
+
+
+def bare_png(blob: bytes) -> bytes:
+    """Return a complete PNG without the chunks that are neither pixels nor their colours.
+
+    They never reach ImageMagick: it unpacks every text, a gigabyte from a megabyte, and ends the whole process over a
+    profile in a text that announces a senseless length.
+    """
+    kept = [(start, end) for name, start, end in _png_chunks(blob) if not name[0] & _ANCILLARY or name in _COLOURS]
+    return blob[:8] + b"".join(blob[start:end] for start, end in kept)
+
+
+def _png_chunks(blob: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield each chunk up to IEND: its name, where it starts and where it ends."""
+    at = 8
+    for _ in range(_MAXIMUM_PARTS):
+        if at + 12 > len(blob):
+            raise cut_short("PNG")
+        length, name = struct.unpack_from(">I4s", blob, at)
+        start, at = at, at + 12 + length
+        if at > len(blob):
+            raise cut_short("PNG")
+        yield name, start, at
+        if name == b"IEND":
+            return
+    raise _too_many("PNG")
+
+
+def _too_many(format: str) -> TooLargeError:
+    return TooLargeError(f"this {format} has more than {_MAXIMUM_PARTS} parts: save it anew with another program")
 
 
 def read_orientation(exif: bytes) -> int:

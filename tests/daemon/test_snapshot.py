@@ -126,6 +126,7 @@ class TestSnapshot(Serving):
         while (await self.status())["promised"]["parked"] != 1:
             pass
         assert (await self.status())["processing"]["failed"] == 1
+        assert self.flushLoggedErrors(ValueError), "a plugin that fails is logged with its traceback"
 
     async def test_the_store_is_measured(self) -> None:
         """Files and bytes, as of the last look."""

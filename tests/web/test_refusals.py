@@ -266,5 +266,6 @@ class TestPlugins(Serving):
         answer = await self.get(f"{HOME}/x30.jpg")
         assert answer.status == 500
         assert self.secret not in answer.error
+        assert self.flushLoggedErrors(ValueError), "the operator is told what the client is not"
         self.stage.processor.failure = None
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
