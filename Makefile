@@ -4,7 +4,6 @@
 PYTHON ?= python3           # what .venv is made with: 3.11 or newer
 CONFIG = etc/imaged.yaml
 ARGS   =
-WANT   =
 
 BIN := .venv/bin
 IMAGED := $(BIN)/imaged
@@ -28,7 +27,7 @@ help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	echo
 	echo "  ARGS   goes to the program:  make run ARGS='--set render.concurrency=2'   make test ARGS='-k geometry'"
-	echo "  CONFIG is the daemon's file, PYTHON the interpreter that .venv is made with, WANT more Debian packages."
+	echo "  CONFIG is the daemon's file, PYTHON the interpreter that .venv is made with."
 
 run: .venv/ready ## Run the daemon on etc/imaged.yaml
 	@exec $(IMAGED) run -c $(CONFIG) $(ARGS)
@@ -63,15 +62,12 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 	$(BIN)/python -c 'import wand.image'
 	touch $@
 
-# The package `imagemagick` has the same name on every release and brings the MagickWand library of that release.
+# The package `imagemagick` has this name on every release, and brings the MagickWand library of that release.
 system: ## Install what the system lacks, with apt
 	@lacks=
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || lacks="$$lacks python3-venv"
 	ldconfig -p 2>/dev/null | grep -q libMagickWand || $(BIN)/python -c 'import wand.image' 2>/dev/null ||
 		lacks="$$lacks imagemagick"
-	for package in $(WANT); do
-		dpkg -s "$$package" 2>/dev/null | grep -q '^Status: .* installed$$' || lacks="$$lacks $$package"
-	done
 	if [ -z "$$lacks" ]; then exit; fi
 	if ! command -v apt-get >/dev/null; then
 		echo "No apt-get here. If what follows fails, install Python 3.11 or newer with venv, and ImageMagick." >&2

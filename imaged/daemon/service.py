@@ -24,6 +24,7 @@ from imaged.core.generations import Generation, Generations
 from imaged.core.hashes import ImageId
 from imaged.daemon import runtime
 from imaged.daemon.health import PROBE_EVERY_S, Health
+from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.ports import base_url, open_port
 from imaged.daemon.reload import Reload, restart_faults
 from imaged.daemon.runtime import Runtime
@@ -35,7 +36,6 @@ from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.tasks import Tasks
 from imaged.pipeline.threads import Threads
-from imaged.store.usage import Usage, measure
 from imaged.web.public import PublicSite
 from imaged.web.requests import Door, ImagedRequest
 from imaged.web.status import StatusSite
@@ -44,9 +44,6 @@ VERSION = version("imaged")
 
 WORK_THREADS = 16
 """Threads for identifying, hashing, saving and looking around; renders have their own."""
-
-MEASURE_EVERY_S = 600.0
-"""How often the files of the store are counted for the status page."""
 
 FAILED_START_S = 5.0
 """How long the work of a start that failed may take to end."""
@@ -72,7 +69,7 @@ class Service:
         self._leave_by_s = 0.0
         self._health = Health(self._work.run, lambda: self._pipeline.produce.renderer)
         self._last_reload: Reload | None = None
-        self._usage = Usage(0, 0, 0)
+        self._usage = StoreUsage(self._work.run, reactor.seconds)
 
     async def start(self) -> tuple[str, str]:
         """Open the queue and the ports, take up what is owed; return the URLs of the public and the status port.
@@ -125,7 +122,7 @@ class Service:
             self._log.info("removed {count} unfinished files of an earlier run", count=swept)
         self._start_worker("render", queue, self._render_lanes, lambda pipeline: pipeline.perform_renders)
         self._start_worker("upload", queue, self._upload_lanes, lambda pipeline: pipeline.perform_uploads)
-        self._repeat(MEASURE_EVERY_S, self._measure)
+        await self._usage.now(self._pipeline.store.root)
         self._repeat(PROBE_EVERY_S, self._health.probe)
         settings = loaded.settings
         public = PublicSite(self._lease, self._counters.posting, self._health.send)
@@ -220,7 +217,7 @@ class Service:
             counters=self._counters,
             promises=self._promises,
             message=lambda: self._health.message,
-            usage=lambda: self._usage,
+            usage=self._usage,
             last_reload=lambda: self._last_reload,
         )
         return lambda: status.snapshot(self._generations.current)
@@ -231,13 +228,6 @@ class Service:
 
     def _upload_lanes(self) -> int:
         return self._pipeline.settings.upload.concurrency
-
-    def _measure(self) -> Deferred[None]:
-        counting = Deferred.fromCoroutine(self._count())
-        return counting.addErrback(lambda failure: self._log.failure("the store cannot be counted", failure))
-
-    async def _count(self) -> None:
-        self._usage = await self._work.run(measure, self._pipeline.store.root)
 
 
 async def _end_of(request: ImagedRequest) -> None:

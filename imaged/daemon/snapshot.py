@@ -8,17 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from imaged.core.generations import Generation
+from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import Depth
 from imaged.pipeline.counters import Counters
-from imaged.store.usage import Usage, free
+from imaged.store.usage import free
 
 
 @dataclass(frozen=True)
 class Status:
-    """Takes snapshots. `usage` is the store's, as last measured; `seconds` is a clock that never goes back."""
+    """Takes snapshots. `seconds` is a clock that never goes back."""
 
     version: str
     config: str
@@ -27,13 +28,14 @@ class Status:
     counters: Counters
     promises: Promises
     message: Callable[[], str]
-    usage: Callable[[], Usage]
+    usage: StoreUsage
     last_reload: Callable[[], Reload | None]
 
     async def snapshot(self, generation: Generation[Runtime]) -> dict[str, Any]:
         """Return everything that `/status.json` shows."""
         renders, uploads = await self.promises.depth("render"), await self.promises.depth("upload")
         pipeline, counters = generation.value.pipeline, self.counters
+        usage = await self.usage.now(pipeline.store.root)
         last_reload = self.last_reload()
         return {
             "version": self.version,
@@ -85,8 +87,8 @@ class Status:
             "plugins": [asdict(plugin) for plugin in generation.value.plugins.described],
             "store": {
                 "path": str(pipeline.store.root),
-                "bytes": self.usage().size_bytes,
-                "files": self.usage().files,
+                "bytes": usage.size_bytes,
+                "files": usage.files,
                 "free_bytes": free(pipeline.store.root),
             },
         }

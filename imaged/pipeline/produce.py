@@ -67,6 +67,12 @@ class Produce:
             self.pool.admit()
         await arrival(self.flights.fly([wanted], self._make)[wanted])
 
+    def admit(self, image: ImageId, outputs: Sequence[Output]) -> None:
+        """Raise BusyError when a render of what the store misses would have no place to wait."""
+        missing = [Wanted(image, output) for output in outputs if not self.store.has(image, str(output))]
+        if not all(map(self.flights.carries, missing)):
+            self.pool.admit()
+
     async def several(self, image: ImageId, outputs: Sequence[Output]) -> dict[Output, ImagedError | None]:
         """Make those outputs that the store misses; answer for each with None or the error that it ended with."""
         missing = [Wanted(image, output) for output in outputs if not self.store.has(image, str(output))]

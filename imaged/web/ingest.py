@@ -58,5 +58,8 @@ def _body(request: ImagedRequest) -> Iterator[bytes]:
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK_BYTES):
-        yield chunk
+    try:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+    except ValueError as error:  # Twisted closes the file of a client that has left
+        raise MalformedRequestError("the client left before its picture had been read") from error

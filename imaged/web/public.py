@@ -76,6 +76,7 @@ async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> N
 async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
     outputs = pipeline.outputs(image.namespace, asked_outputs(request))
     info = await pipeline.originals.info(image)
+    pipeline.produce.admit(image, outputs)
     results = await pipeline.produce.several(image, outputs)
     rows = []
     for output, error in results.items():

@@ -1,0 +1,54 @@
+"""The store's size for the status page: anew for each look when that is cheap, now and then when it is not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from imaged.hooks.host import RunInThread
+from imaged.pipeline.tasks import Tasks
+from imaged.store.usage import Usage, measure
+
+QUICK_S = 0.05
+"""A count that took no longer is waited for; of a slower one the status page shows the last result."""
+
+REST = 20
+"""A slower one takes no more than one part in this many of the time."""
+
+
+class StoreUsage:
+    """Counts the files of the store on a worker thread. `seconds` is a clock. Reactor thread only."""
+
+    _log = Logger()
+
+    def __init__(self, run: RunInThread, seconds: Callable[[], float]) -> None:
+        self._run = run
+        self._seconds = seconds
+        self._tasks = Tasks()
+        self._counting = False
+        self._took_s = math.inf
+        self._counted_at_s = -math.inf
+        self._usage = Usage(0, 0, 0)
+
+    async def now(self, root: Path) -> Usage:
+        """Return the size of the store at `root`, as it is or as it was a while ago."""
+        quick = self._took_s <= QUICK_S
+        if not self._counting and (quick or self._seconds() - self._counted_at_s >= REST * self._took_s):
+            counted = self._tasks.own(self._count(root))
+            if quick:
+                await counted
+        return self._usage
+
+    async def _count(self, root: Path) -> None:
+        self._counting = True
+        began_s = self._seconds()
+        try:
+            self._usage = await self._run(measure, root)
+        except OSError:
+            self._log.failure("the files of {root} cannot be counted", root=str(root))
+        self._counted_at_s = self._seconds()
+        self._took_s = self._counted_at_s - began_s
+        self._counting = False
