@@ -39,6 +39,12 @@ class SourceUrl:
         return f"{self.scheme}://{self.netloc}{self.target}"
 
     @property
+    def shown(self) -> str:
+        """The URL without its query, fit for a log and the status page: whoever reads a signature there can use it."""
+        path, query, _ = self.target.partition("?")
+        return f"{self.scheme}://{self.netloc}{path}{query and '?...'}"
+
+    @property
     def netloc(self) -> str:
         """The host, in brackets where it needs them, and the port where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host

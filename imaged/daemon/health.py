@@ -63,6 +63,8 @@ class Health:
     async def _probe(self) -> None:
         try:
             await self._run(render_pixel, self._renderer())
+        except BusyError:
+            return  # it works, only not now: one hostile picture must not take the daemon out of its balancer
         except Exception:  # whatever a processor raises on a picture that is good
             if self._works:
                 self._log.failure("no processor works: the health check answers 503 until one does")

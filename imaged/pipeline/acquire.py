@@ -18,6 +18,7 @@ from imaged.pipeline.received import Received
 from imaged.pipeline.single_flight import SingleFlight, arrival
 from imaged.pipeline.sources import Sources
 from imaged.pipeline.tasks import Tasks
+from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
 
 Acquired = tuple[ImageId, ImageInfo]
@@ -77,7 +78,7 @@ class Acquire:
                 self._metrics.record(OriginalUnavailable(source.namespace, type(error).__name__))
                 raise
             finally:
-                temporary.unlink(missing_ok=True)
+                discard(temporary)
             self._fetching.land(source, acquired)
 
     async def _take(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
@@ -86,7 +87,7 @@ class Acquire:
             received = await self._run(self._receive, namespace, chunks, temporary)
             return await self._originals.keep(namespace, received)
         finally:
-            temporary.unlink(missing_ok=True)
+            discard(temporary)
 
     def _receive(self, namespace: str, chunks: Iterable[bytes], path: Path) -> Received:
         with Intake(path, self._maximum_bytes, Download(namespace)) as intake:

@@ -15,6 +15,7 @@ from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.single_flight import SingleFlight, arrival
 from imaged.pipeline.tasks import Tasks
+from imaged.store.atomic import discard
 from imaged.store.local import INFO, ORIGINAL, LocalStore
 
 
@@ -41,7 +42,7 @@ class Originals:
         try:
             info = await self._run(self._keep_locally, image, received)
         finally:
-            received.path.unlink(missing_ok=True)
+            discard(received.path)
         await self._remote.upload(image, ORIGINAL, info.content_type)
         await self._remote.upload(image, INFO, "application/json")
         return image, info
@@ -96,7 +97,7 @@ class Originals:
                 self._metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
                 raise
             finally:
-                temporary.unlink(missing_ok=True)
+                discard(temporary)
             self._restoring.land(image, None)
 
     def _check_and_keep(self, image: ImageId, temporary: Path) -> None:

@@ -83,16 +83,22 @@ class Produce:
         return results
 
     async def _make(self, wanted: list[Wanted]) -> None:
-        """Make outputs of one original in one render; if that fails, each that is still missing in its own."""
+        """Make outputs of one original in one render; if that fails, each that is still missing in its own.
+
+        The first of those that runs out of time ends it for the rest too: else one hostile picture with a hundred
+        outputs would hold a thread for an hour, each time that it is tried.
+        """
         image = wanted[0].image
         with self.pool.coming():  # else a remote store that is slow would be a way around the queue's end
             source = await self.originals.find(image)
         await self._render(image, source, wanted)
         for each in wanted:
-            if self.flights.carries(each):
-                await self._render(image, source, [each])
+            if self.flights.carries(each) and isinstance(error := await self._render(image, source, [each]), BusyError):
+                raise error
 
-    async def _render(self, image: ImageId, source: Path, wanted: Sequence[Wanted]) -> None:
+    async def _render(self, image: ImageId, source: Path, wanted: Sequence[Wanted]) -> ImagedError | None:
+        """Render `wanted` together and return what that ended with; of one alone, the error is its result too."""
+        failure: ImagedError | None = None
         policy = self.settings.policy(image.namespace)
         targets = [RenderTarget(each.output, policy.quality(each.output), policy.background) for each in wanted]
         landings: list[Deferred[None]] = []
@@ -111,6 +117,7 @@ class Produce:
             try:
                 await threads.run(self.renderer.render, image, source, targets, landed_on_thread)
             except ImagedError as error:
+                failure = error
                 if len(wanted) == 1:
                     self.flights.land(wanted[0], error)
             finally:
@@ -120,6 +127,7 @@ class Produce:
                     self.activity.end(token, failed=True)
         for landing in landings:
             await landing
+        return failure
 
     async def _land(self, wanted: Wanted) -> None:
         """Promise the upload of an output that is in the store, then give it to all who wait."""

@@ -74,6 +74,15 @@ def keep_first(temporary: Path, final: Path) -> bool:
         temporary.unlink(missing_ok=True)
 
 
+def discard(temporary: Path) -> None:
+    """Remove a file that is not to be kept, if it is there.
+
+    Where that fails, as on a read-only file system, it must not hide why the file is not kept; a later start sweeps.
+    """
+    with suppress(OSError):
+        temporary.unlink()
+
+
 def make_folders(folder: Path) -> None:
     """Make a folder and its parents; each new one is fsynced into the one above it."""
     if folder.is_dir():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_plus, unquote_to_bytes
 
 from twisted.web.http import Request
 
-from imaged.core.errors import MethodNotAllowedError, NotFoundError
+from imaged.core.errors import MalformedRequestError, MethodNotAllowedError, NotFoundError
 from imaged.core.hashes import ImageHash, ImageId, check_namespace, shorten
+from imaged.core.source_urls import SourceUrl
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,32 @@ class FilePath:
 PublicPath = HealthPath | NamespacePath | ProcessPath | FilePath
 READ = ("GET", "HEAD")
 _HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash, name
+_SOURCE = re.compile(r"(?<=[?&]source=)[^&]*")
+_ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+
+
+def shown(target: bytes) -> str:
+    """Return what a request asks for, fit for a log: a source without its query, which may be a signature."""
+    text = target.decode("ascii", "backslashreplace")
+    return shorten(_SOURCE.sub(lambda match: _shown_source(match[0]), text), 400)
+
+
+def _shown_source(quoted: str) -> str:
+    try:
+        return SourceUrl.parse(unquote_plus(quoted)).shown
+    except MalformedRequestError:
+        return "..."
 
 
 def segments(path: bytes) -> list[str]:
     """Return the segments of a path, each percent-decoded once, after they have been cut.
 
-    Raises NotFoundError for what is not ASCII: no path of ours has anything else.
+    A target may be a whole URL (RFC 9112, 3.2.2). Raises NotFoundError for what is not ASCII, or does not begin with
+    a slash: no path of ours is like that.
     """
+    path = _ABSOLUTE.sub(b"", path, count=1) if not path.startswith(b"/") else path
+    if not path.startswith(b"/"):
+        raise NotFoundError("no such path: paths begin with a slash")
     try:
         return [unquote_to_bytes(segment).decode("ascii") for segment in path.split(b"/")[1:]]
     except UnicodeDecodeError as error:

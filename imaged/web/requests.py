@@ -11,11 +11,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPFactory, Request
+from twisted.web.http import RESPONSES, HTTPFactory, Request
 
-from imaged.core.errors import ImagedError, TooLargeError
-from imaged.core.hashes import shorten
+from imaged.core.errors import ImagedError, StoreError, TooLargeError
 from imaged.web.errors import send_error
+from imaged.web.paths import shown
 
 IDLE_S = 60.0
 """How long a connection may say nothing before it is closed."""
@@ -24,6 +24,12 @@ _log = Logger(namespace="imaged.access")
 
 LINGER_S = 30.0
 """How long a body that was refused is read and thrown away, so that its sender lives to read the answer."""
+
+STALL_S = 300.0
+"""How long a client may take nothing of an answer: the kernel's own buffers alone may feed a slow one for minutes."""
+
+SLOWEST_BYTES = 1000
+"""How many bytes a second of its body a client has to send, on average, once IDLE_S have passed."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +56,27 @@ class ImagedRequest(Request):
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
         """Refuse a body that announces too much, else make room for it: in memory or, if large, in a file."""
         refuse = length is not None and length > self._door.maximum_bytes()
-        super().gotLength(0 if refuse else length)
+        try:
+            super().gotLength(0 if refuse else length)
+        except OSError as error:
+            super().gotLength(0)
+            self._refuse(_not_kept(error))
         if refuse:
-            self._refuse()
+            self._refuse(self._too_large())
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take a part of the body, or throw it away after a refusal."""
+        """Take a part of the body, or throw it away after a refusal; hang up on a sender that trickles."""
         self._received_bytes += len(data)
         if not self._refused and self._received_bytes > self._door.maximum_bytes():
-            self._refuse()
-        if not self._refused:
-            super().handleContentChunk(data)
+            self._refuse(self._too_large())
+        elapsed_s = self._door.seconds() - self._began_s
+        if elapsed_s > IDLE_S and self._received_bytes < SLOWEST_BYTES * elapsed_s:
+            self._hang_up()
+        elif not self._refused:
+            try:
+                super().handleContentChunk(data)
+            except OSError as error:
+                self._refuse(_not_kept(error))
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802  # Twisted's name
         """Handle a complete request.
@@ -81,6 +97,11 @@ class ImagedRequest(Request):
         self._answering = Deferred.fromCoroutine(self._door.handle(self))
         self._answering.addErrback(self._failed)
 
+    def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802, FBT001  # Twisted's
+        """Begin to stream an answer."""
+        super().registerProducer(producer, streaming)
+        self._hang_up_when_stalled(self.sentLength)
+
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802  # Twisted's name
         """Stop waiting for an answer that nobody will read."""
         super().connectionLost(reason)
@@ -92,14 +113,11 @@ class ImagedRequest(Request):
         _log.info(
             "{method} {path} {status} {bytes} bytes {elapsed_ms:.1f} ms",
             method=self.method.decode("ascii", "backslashreplace"),
-            path=self._shown(),
+            path=shown(self.uri),
             status=self.code,
             bytes=self.sentLength,
             elapsed_ms=1000 * (self._door.seconds() - self._began_s),
         )
-
-    def _shown(self) -> str:
-        return shorten(self.uri.decode("ascii", "backslashreplace"), 400)
 
     def _failed(self, failure: Failure) -> None:
         if self._disconnected:
@@ -110,28 +128,52 @@ class ImagedRequest(Request):
             _log.failure("{method} {path} broke down", failure, method=self.method, path=self.path)
             error = ImagedError("an unexpected failure, which the log tells")
         elif error.status >= ImagedError.status:
-            _log.warn("{method} {path}: {error}", method=self.method.decode("latin-1"), path=self._shown(), error=error)
+            _log.warn(
+                "{method} {path}: {error}", method=self.method.decode("latin-1"), path=shown(self.uri), error=error
+            )
         if self.startedWriting:
             self.loseConnection()
         else:
             send_error(self, error)
 
-    def _refuse(self) -> None:
-        """Answer 413 before the body has come, and read on for a while so that the sender is not cut off."""
+    def _hang_up_when_stalled(self, sent_bytes: int) -> None:
+        """Drop the connection when in STALL_S nothing more than `sent_bytes` has been taken; else look again."""
+
+        def look() -> None:
+            if self.sentLength > sent_bytes:
+                self._hang_up_when_stalled(self.sentLength)
+            else:
+                self._hang_up()
+
+        alarm = self.channel.callLater(STALL_S, look)
+        self.notifyFinish().addBoth(lambda _: alarm.active() and alarm.cancel())
+
+    def _hang_up(self) -> None:
+        transport: Any = self.channel.transport
+        transport.abortConnection()
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(f"the body has more than {self._door.maximum_bytes()} bytes: send a smaller picture")
+
+    def _refuse(self, refusal: ImagedError) -> None:
+        """Answer before the body has come, and read on for a while so that the sender is not cut off."""
         self._refused = True
         self.requestHeaders.removeHeader(b"expect")  # else Twisted would ask for the body
-        message = f"the body has more than {self._door.maximum_bytes()} bytes: send a smaller picture"
-        body = json.dumps({"error": message}).encode() + b"\n"
+        body = json.dumps({"error": str(refusal)}).encode() + b"\n"
         transport: Any = self.channel.transport
         transport.write(
-            b"HTTP/1.1 %d Request Entity Too Large\r\nServer: imaged\r\nContent-Type: application/json\r\n"
+            b"HTTP/1.1 %d %s\r\nServer: imaged\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s"
-            % (TooLargeError.status, len(body), body)
+            % (refusal.status, RESPONSES[refusal.status], len(body), body)
         )
         transport.loseWriteConnection()
-        _log.info("refused a body of more than {limit} bytes: 413", limit=self._door.maximum_bytes(), status=413)
+        _log.info("refused a body: {error}: {status}", error=str(refusal), status=refusal.status)
         abort = self.channel.callLater(LINGER_S, transport.abortConnection)
         self.notifyFinish().addErrback(lambda _: abort.active() and abort.cancel())
+
+
+def _not_kept(error: OSError) -> StoreError:
+    return StoreError(f"the body cannot be kept: {error.strerror}; try again later")
 
 
 class ImagedFactory(HTTPFactory):

@@ -75,7 +75,7 @@ def _curve_at(element: bytes, at: float) -> float:
         return float(struct.unpack_from(">H", element, 12 + 2 * round(at * (count - 1)))[0]) / 65535
     if kind == b"para" and count >> 16 == _SRGB_PARAMETERS:
         gamma, a, b, c, d = (number / 65536 for number in struct.unpack_from(">12x5i", element))
-        return float((a * at + b) ** gamma) if at >= d else c * at
+        return float(max(0.0, a * at + b) ** gamma) if at >= d else c * at
     raise KeyError(kind)
 
 
