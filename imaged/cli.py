@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -67,6 +68,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 
     reactor: Any = global_reactor
     globalLogBeginner.beginLoggingTo([observer(sys.stderr)], redirectStandardIO=False)
+    _raise_file_limit()
     path = configuration.find(config)
     service = Service(reactor, lambda: configuration.read(path, overrides), str(path or configuration.BUILT_IN))
     status: list[int] = []
@@ -139,6 +141,12 @@ def show(config: str | None, overrides: tuple[str, ...]) -> None:
 def schema() -> None:
     """Print a JSON Schema of the settings, for editors."""
     click.echo(json.dumps(Settings.model_json_schema(), indent=2))
+
+
+def _raise_file_limit() -> None:
+    """Take all the open files that the system allows: each client needs one, and each file that is served."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _read(config: str | None, overrides: tuple[str, ...]) -> Loaded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from imaged.core.errors import StoreError
+from imaged.core.errors import ImagedError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
 from imaged.jobs.queue import Depth, JobQueue, Kind
@@ -23,11 +23,16 @@ class Promises:
         self._wake[kind] = wake
 
     async def owe(self, kind: Kind, image: ImageId, outputs: Sequence[str]) -> None:
-        """Promise these outputs; durable on return. Raises StoreError when the queue cannot keep the promise."""
+        """Promise these outputs; durable on return.
+
+        Raises StoreError when the queue cannot keep the promise, BusyError when it holds too many.
+        """
         if not outputs:
             return
         try:
             await self._run(self._queue.add, kind, image, outputs)
+        except ImagedError:
+            raise
         except Exception as error:  # sqlite3 raises a whole tree; each of them means that nothing was promised
             raise StoreError(f"the job queue cannot keep outputs of {image}: {error}") from error
         if wake := self._wake.get(kind):

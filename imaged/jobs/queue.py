@@ -9,10 +9,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from imaged.core.backoff import Backoff
+from imaged.core.errors import BusyError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.jobs.owner import Owner
 
 VERSION = 1
+
+MAXIMUM_RENDERS = 50_000
+"""How many renders may be queued before more are refused: an hour of work or so for a small machine."""
+
+ORPHANED = Backoff(first_s=2, longest_s=300, attempts=10)
+"""How a job waits whose owner was gone while it ran: at first not at all, but one that kills its process must not keep
+it from starting again, so from the second time on it waits, and in the end it is parked."""
+
 Kind = Literal["render", "upload"]
 
 
@@ -67,14 +77,20 @@ class JobQueue:
         self._owner.close()
 
     def add(self, kind: Kind, image: ImageId, outputs: Iterable[str]) -> None:
-        """Owe these outputs; durable on return. One that is owed already is due now, parked or not."""
+        """Owe these outputs; durable on return. One that is owed already is due now, parked or not.
+
+        Raises BusyError when too many renders are queued: nothing is then owed. What is rendered is always uploaded.
+        """
         now = self._clock()
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
+            if kind == "render" and self._queued(kind) >= MAXIMUM_RENDERS:
+                raise BusyError(f"{MAXIMUM_RENDERS} outputs are queued already: try again later", retry_after_s=60)
             self._db.executemany(
                 "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET due_at = excluded.due_at, again = (state = 'running'), "
-                "attempts = iif(state = 'parked', 0, attempts), state = iif(state = 'parked', 'queued', state)",
+                "attempts = iif(state = 'parked', 0, attempts), orphaned = iif(state = 'parked', 0, orphaned), "
+                "state = iif(state = 'parked', 'queued', state)",
                 [(kind, image.namespace, str(image.hash), output, now, now) for output in outputs],
             )
 
@@ -117,10 +133,32 @@ class JobQueue:
         running = self._db.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()
         for name in {name for (name,) in running} | set(self._owner.others()):
             if self._owner.is_gone(name):
-                recovered += self._db.execute(
-                    "UPDATE jobs SET state = 'queued', owner = NULL WHERE state = 'running' AND owner = ?", (name,)
-                ).rowcount
+                recovered += self._adopt(name)
         return recovered
+
+    def _adopt(self, gone: str) -> int:
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            rows = self._db.execute(
+                "SELECT id, orphaned + 1, due_at FROM jobs WHERE state = 'running' AND owner = ?", (gone,)
+            ).fetchall()
+            for id, orphaned, due_at in rows:
+                delay_s = 0.0 if orphaned == 1 else ORPHANED.delay_s(orphaned - 1, jitter=1.0)
+                self._db.execute(
+                    "UPDATE jobs SET state = ?, owner = NULL, orphaned = ?, due_at = ?, error = ? WHERE id = ?",
+                    (
+                        "parked" if delay_s is None else "queued",
+                        orphaned,
+                        max(due_at, self._clock() + delay_s) if delay_s else due_at,
+                        f"its process was gone before it was done, {orphaned} time(s)",
+                        id,
+                    ),
+                )
+        return len(rows)
+
+    def _queued(self, kind: Kind) -> int:
+        query = "SELECT count(*) FROM jobs WHERE state = 'queued' AND kind = ?"
+        return int(self._db.execute(query, (kind,)).fetchone()[0])
 
     def next_due_s(self, kind: Kind) -> float | None:
         """Return in how many seconds the next job of a kind is due (0 or less: now), or None when none is queued."""

@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     created_at REAL NOT NULL,                -- seconds since the epoch
     due_at     REAL NOT NULL,                -- not to be tried before
     owner      TEXT,                         -- the process that runs it
+    orphaned   INTEGER NOT NULL DEFAULT 0,   -- how often its owner was gone before it was done
     error      TEXT,                         -- why the last attempt failed
     again      INTEGER NOT NULL DEFAULT 0,   -- asked for once more while it ran
     UNIQUE (kind, namespace, hash, output)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaged.core.errors import ImagedError
+from imaged.core.errors import BusyError, ImagedError
 from imaged.core.events import OriginalDownloaded, OriginalUnavailable
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
@@ -20,6 +20,9 @@ from imaged.pipeline.sources import Sources
 from imaged.pipeline.tasks import Tasks
 from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
+
+MAXIMUM_FETCHES = 100
+"""How many sources are fetched at once: each may hold a connection for all of `sources.timeout_s`."""
 
 Acquired = tuple[ImageId, ImageInfo]
 
@@ -57,8 +60,13 @@ class Acquire:
         self._fetching: SingleFlight[Source, Acquired] = SingleFlight(tasks)
 
     async def from_source(self, namespace: str, url: str) -> Acquired:
-        """Fetch and keep an original; many who ask for the same source at once cost one fetch."""
+        """Fetch and keep an original; many who ask for the same source at once cost one fetch.
+
+        Raises BusyError at once when too many other fetches are under way.
+        """
         source = Source(namespace, url)
+        if not self._fetching.carries(source) and self._fetching.flights >= MAXIMUM_FETCHES:
+            raise BusyError(f"{MAXIMUM_FETCHES} sources are being fetched already: try again later")
         return await arrival(self._fetching.fly([source], self._fetch)[source])
 
     async def from_body(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:

@@ -34,6 +34,11 @@ class SingleFlight(Generic[K, V]):
         """Say whether a flight for `key` is under way."""
         return key in self._waiters
 
+    @property
+    def flights(self) -> int:
+        """How many keys are under way."""
+        return len(self._waiters)
+
     def fly(self, keys: Sequence[K], work: Work[K]) -> dict[K, Deferred[V | ImagedError]]:
         """Return a waiter for each key: on the flight that carries it already, or on one new flight of `work`.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from twisted.web.http import Request
 
 from imaged.core.activity import Activity
-from imaged.core.errors import ImagedError, NotFoundError, StoreError
+from imaged.core.errors import BusyError, ImagedError, NotFoundError, StoreError
 from imaged.core.events import RequestFailed
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageId
@@ -22,6 +22,9 @@ from imaged.web.files import send_file
 from imaged.web.ingest import acquire, asked_outputs
 from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, read_path
 from imaged.web.requests import ImagedRequest
+
+MAXIMUM_POSTS = 1000
+"""How many posts are worked on at once, those that wait for the same source among them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class PublicSite:
             case HealthPath():
                 self.send_health(request)
             case NamespacePath(namespace):
+                if self.posting.current >= MAXIMUM_POSTS:
+                    raise BusyError(f"{MAXIMUM_POSTS} pictures are coming in already: try again later")
                 with self.posting.track(namespace):
                     await _post(request, namespace, pipeline)
             case ProcessPath(image):

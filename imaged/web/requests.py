@@ -26,7 +26,7 @@ LINGER_S = 30.0
 """How long a body that was refused is read and thrown away, so that its sender lives to read the answer."""
 
 STALL_S = 300.0
-"""How long a client may take nothing of an answer: the kernel's own buffers alone may feed a slow one for minutes."""
+"""How often a client has to take some of its answer: the kernel's buffers alone may feed a slow one for minutes."""
 
 SLOWEST_BYTES = 1000
 """How many bytes a second of its body a client has to send, on average, once IDLE_S have passed."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
+from imaged.core.errors import BusyError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.jobs.queue import VERSION, Depth, Job, JobQueue
 
@@ -272,3 +273,32 @@ def test_a_promise_is_whole_or_not_made(queue: JobQueue) -> None:
     assert queue.states(CAT) == {}
     queue.add("render", CAT, ["a.jpg"])
     assert queue.states(CAT) == {"a.jpg": "pending"}
+
+
+def test_what_kills_its_process_waits_longer_each_time(open_queue: Open, clock: Clock) -> None:
+    """A job that takes its process along is due at once, then later and later, and is parked in the end."""
+    open_queue().add("render", CAT, ["a.jpg"])
+    waited = []
+    for _ in range(11):
+        queue = open_queue()
+        due_s = queue.next_due_s("render")
+        assert due_s is not None
+        clock.advance(max(0.0, due_s))
+        waited.append(max(0.0, due_s))
+        assert names(queue.claim("render")) == ["a.jpg"]
+        queue.close()
+    assert waited == [0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 300][: len(waited)]
+    queue = open_queue()
+    assert queue.depth("render").parked == 1
+    queue.add("render", CAT, ["a.jpg"])
+    assert names(queue.claim("render")) == ["a.jpg"]
+
+
+def test_too_many_renders_are_refused(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bound a render is not promised; an upload, of something that exists already, always is."""
+    monkeypatch.setattr("imaged.jobs.queue.MAXIMUM_RENDERS", 2)
+    queue.add("render", CAT, ["a.jpg", "b.jpg"])
+    with pytest.raises(BusyError):
+        queue.add("render", CAT, ["c.jpg"])
+    queue.add("upload", CAT, ["c.jpg"])
+    assert set(queue.states(CAT)) == {"a.jpg", "b.jpg"}

@@ -34,6 +34,7 @@ class Owed:
     attempts: int = 0
     by: int | None = None
     again: bool = False
+    orphaned: int = 0
 
 
 class TwoProcesses(RuleBasedStateMachine):
@@ -63,6 +64,15 @@ class TwoProcesses(RuleBasedStateMachine):
         """Let a job be nobody's."""
         owed.state, owed.by = "queued", None
 
+    def orphan(self, owed: Owed) -> None:
+        """Let a job whose process is gone be nobody's: at once, then 2, 4, 8 … 300 s later, and parked at last."""
+        self.requeue(owed)
+        owed.orphaned += 1
+        if owed.orphaned > 10:
+            owed.state = "parked"
+        elif owed.orphaned > 1:
+            owed.due_s = max(owed.due_s, self.now_s + min(300, 2 ** (owed.orphaned - 1)))
+
     @rule(who=processes, kind=kinds, image=st.sampled_from(IMAGES), outputs=st.lists(st.sampled_from(OUTPUTS)))
     def add(self, who: int, kind: Kind, image: ImageId, outputs: Sequence[str]) -> None:
         """Make what is owed already due now; have what runs run once more, and what was parked begin anew."""
@@ -72,7 +82,7 @@ class TwoProcesses(RuleBasedStateMachine):
             owed.due_s = self.now_s
             owed.again = owed.state == "running"
             if owed.state == "parked":
-                owed.state, owed.attempts = "queued", 0
+                owed.state, owed.attempts, owed.orphaned = "queued", 0, 0
 
     @rule(who=processes, kind=kinds)
     def claim(self, who: int, kind: Kind) -> None:
@@ -140,7 +150,7 @@ class TwoProcesses(RuleBasedStateMachine):
 
     @rule(who=processes, politely=st.booleans())
     def leave_and_return(self, who: int, *, politely: bool) -> None:
-        """End a process, by itself or by `kill -9`, and start it anew: what it ran is due as before."""
+        """End a process, by itself or by `kill -9`, and start it anew: what it ran is due, or later and later."""
         if politely:
             self.queues[who].close()
         else:
@@ -149,7 +159,7 @@ class TwoProcesses(RuleBasedStateMachine):
         self.queues[who] = self.open()
         for owed in self.owed.values():
             if owed.by == who:
-                self.requeue(owed)
+                self.orphan(owed)
         self.running = [(by, job) for by, job in self.running if by != who]
 
     @rule(who=processes)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from kitchen import IMAGE, PICTURE, Kitchen
 from twisted.internet.defer import Deferred
 
-from imaged.core.errors import MalformedRequestError, NotAPictureError, SourceFailedError, TooLargeError
+from imaged.core.errors import BusyError, MalformedRequestError, NotAPictureError, SourceFailedError, TooLargeError
 from imaged.core.events import OriginalDownloaded, OriginalUnavailable
 from imaged.testing.waiting import wait
 
@@ -34,7 +35,19 @@ def test_many_who_name_one_source_cost_one_fetch(kitchen: Kitchen) -> None:
     assert kitchen.sources.urls == [URL, URL]
 
 
-async def _awaited(waiting: Deferred[object]) -> object:
+def test_too_many_fetches_are_refused(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bound another source is refused at once; one that is being fetched may still be waited for."""
+    monkeypatch.setattr("imaged.pipeline.acquire.MAXIMUM_FETCHES", 1)
+    kitchen.sources.gate = Deferred()
+    waits = [Deferred.fromCoroutine(kitchen.acquire.from_source("p", URL)) for _ in range(2)]
+    with pytest.raises(BusyError):
+        wait(kitchen.acquire.from_source("p", f"{URL}?other"))
+    kitchen.sources.gate.callback(None)
+    assert [wait(_awaited(each))[0] for each in waits] == [IMAGE, IMAGE]
+    assert kitchen.sources.urls == [URL]
+
+
+async def _awaited(waiting: Deferred[Any]) -> Any:
     return await waiting
 
 
