@@ -142,13 +142,19 @@ def coder(format: Format) -> str:
 
 
 @contextmanager
-def translated(deadline: Deadline, doing: str) -> Iterator[None]:
-    """Turn Wand's errors into ours, `doing` says at what, and notice that the work was called off."""
+def translated(deadline: Deadline, doing: str, *, decoded: bool = False) -> Iterator[None]:
+    """Turn Wand's errors into ours, `doing` says at what, and notice that the work was called off.
+
+    What fails when the original has been `decoded` is not its fault: some encoders do not say that memory ran out.
+    """
     try:
         yield
     except FOREIGN as error:
         deadline.check()
-        raise translate(error, doing) from error
+        ours = translate(error, doing)
+        if decoded and isinstance(ours, NotAPictureError):
+            ours = BusyError(f"{doing} failed: {_reason(error)}; ask again later")
+        raise ours from error
     deadline.check()
 
 

@@ -76,7 +76,7 @@ class MagickProcessor:
                 if not animations:
                     break
             for animation in animations:
-                with translated(deadline, f"writing {animation.target.output}"):
+                with translated(deadline, f"writing {animation.target.output}", decoded=True):
                     body = animation.write()
                 yield Rendered(animation.target.output, body)
 
@@ -86,7 +86,7 @@ def _still(picture: Picture, target: RenderTarget, job: RenderJob, deadline: Dea
         with translated(deadline, f"resizing to {target.output}"):
             shape(still, job.facts.size, target.output.sizing, job.maximum_pixels)
             finish(still, target)
-        with translated(deadline, f"writing {target.output}"):
+        with translated(deadline, f"writing {target.output}", decoded=True):
             return encode(still, target)
 
 
