@@ -44,7 +44,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--config",
         "config",
         metavar="FILE",
-        help="The settings. Default: $IMAGED_CONFIG, else etc/imaged.yaml here, else /etc/imaged/imaged.yaml.",
+        help="The settings. Default: $IMAGED_CONFIG, else etc/imaged.yaml here, else /etc/imaged/imaged.yaml, "
+        "else every setting is at its default.",
     )(command)
 
 
@@ -77,7 +78,8 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
         public, private = await service.start()
         log.info("imaged {version} serves images on {public}", version=version("imaged"), public=public)
         log.info("the status page is on {private}", private=private)
-        log.info("try: curl --data-binary @picture.jpg '{public}/p?outputs=x300.jpg'", public=public)
+        if public.startswith("http:"):
+            log.info("try: curl --data-binary @picture.jpg '{public}/p?outputs=x300.jpg'", public=public)
         reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(service.stop()))
         signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))
 
@@ -94,7 +96,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     sys.exit(status[0] if status else 0)
 
 
-@main.command()
+@main.command(short_help="Check the settings and the plugins they name.")
 @settings_options
 def check(config: str | None, overrides: tuple[str, ...]) -> None:
     """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own."""

@@ -99,7 +99,7 @@ def _file_path(value: str) -> str:
 
 def _partitions(sizes: tuple[int, ...]) -> tuple[int, ...]:
     if sum(sizes) >= 32:  # noqa: PLR2004 - an MD5 has 32 hex digits and the last segment needs one
-        raise ValueError("expected sizes whose sum is below 32, the digits of a hash")
+        raise ValueError(f"the sizes add up to {sum(sizes)}: a hash has 32 digits, so keep them below that")
     return sizes
 
 

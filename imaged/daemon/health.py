@@ -56,6 +56,11 @@ class Health:
         else:
             send_error(request, BusyError(self.message, retry_after_s=30))
 
+    def admit(self) -> None:
+        """Raise BusyError when the daemon is leaving: a connection from before may still bring another request."""
+        if self.draining:
+            raise BusyError("this server is leaving: ask again", retry_after_s=5)
+
     def probe(self) -> Deferred[None]:
         """Try the processors; the Deferred never fails."""
         return Deferred.fromCoroutine(self._probe())
@@ -81,5 +86,4 @@ def render_pixel(renderer: Renderer) -> None:
         file.flush()
         facts = renderer.identify(Path(file.name))
         job = RenderJob(Path(file.name), facts, (target,), PROBE_TIMEOUT_S, renderer.maximum_pixels)
-        processor = next(each for each in renderer.processors if each.accepts(job))
-        list(processor.render(job))
+        list(renderer.choose(job).render(job))

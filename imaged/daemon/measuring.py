@@ -31,7 +31,7 @@ class StoreUsage:
         self._counting = False
         self._took_s = math.inf
         self._counted_at_s = -math.inf
-        self._usage = Usage(0, 0, 0)
+        self._usage = Usage(0, 0)
 
     async def now(self, root: Path) -> Usage:
         """Return the size of the store at `root`, as it is or as it was a while ago."""

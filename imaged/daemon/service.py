@@ -118,18 +118,17 @@ class Service:
         self._promises = Promises(queue, self._queue_thread.run)
         self._generations = Generations(self._build(loaded))
         opened.push_async_callback(self._in_time, self._drain)
-        if swept := await self._work.run(self._pipeline.store.incoming.sweep):
+        if swept := await self._work.run(self._pipeline.store.prepare):
             self._log.info("removed {count} unfinished files of an earlier run", count=swept)
         self._start_worker("render", queue, self._render_lanes, lambda pipeline: pipeline.perform_renders)
         self._start_worker("upload", queue, self._upload_lanes, lambda pipeline: pipeline.perform_uploads)
         await self._usage.now(self._pipeline.store.root)
         self._repeat(PROBE_EVERY_S, self._health.probe)
         settings = loaded.settings
-        public = PublicSite(self._lease, self._counters.posting, self._health.send)
+        public = PublicSite(self._lease, self._counters.posting, self._health.send, self._health.admit)
         private = StatusSite(self._snapshot(), self._health.send)
-        maximum_bytes = lambda: self._pipeline.settings.sources.maximum_bytes  # noqa: E731
         return (
-            await self._listen("listen", settings.listen, public, maximum_bytes),
+            await self._listen("listen", settings.listen, public, self._largest_body),
             await self._listen("status.listen", settings.status.listen, private, lambda: STATUS_BODY_BYTES),
         )
 
@@ -225,6 +224,9 @@ class Service:
     def _render_lanes(self) -> int:
         """Let promised renders use every thread, but one alone while clients wait for theirs."""
         return 1 if self._pipeline.pool.waiting else self._pipeline.pool.size
+
+    def _largest_body(self) -> int:
+        return self._pipeline.settings.sources.maximum_bytes
 
     def _upload_lanes(self) -> int:
         return self._pipeline.settings.upload.concurrency

@@ -59,4 +59,7 @@ class Host:
         try:
             return model.model_validate(dict(self.section))
         except ValidationError as error:
-            raise OptionsError(error, model) from error
+            try:  # a reference to the environment or a file gives text, where a number may be wanted
+                return model.model_validate(dict(self.section), strict=False)
+            except ValidationError:
+                raise OptionsError(error, model) from None  # pydantic's own text would hold values

@@ -44,14 +44,19 @@ class Renderer:
             return facts
         raise refusal
 
+    def choose(self, job: RenderJob) -> Processor:
+        """Return the first processor that accepts a job. Raises NotAPictureError when none does."""
+        for processor in self.processors:
+            if processor.accepts(job):
+                return processor
+        raise NotAPictureError(f"no processor renders {', '.join(str(target.output) for target in job.targets)}")
+
     def render(
         self, image: ImageId, source: Path, targets: Sequence[RenderTarget], landed: Callable[[Output], None]
     ) -> None:
         """Render `targets` from `source` into the store; call `landed`, on this thread, as each one is kept."""
         job = RenderJob(source, self.identify(source), tuple(targets), self.timeout_s, self.maximum_pixels)
-        processor = next((each for each in self.processors if each.accepts(job)), None)
-        if processor is None:
-            raise NotAPictureError(f"no processor renders {', '.join(str(target.output) for target in targets)}")
+        processor = self.choose(job)
         with held_to_contract(f"processor {type(processor).__name__}"), _closing(processor.render(job)) as outputs:
             for rendered in outputs:
                 self.store.save_output(image, rendered.output, rendered.body)

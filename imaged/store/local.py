@@ -135,12 +135,26 @@ class LocalStore:
             "sha256": info.sha256,
         }
 
+    def prepare(self) -> int:
+        """Try whether the store takes files, and sweep up after an earlier run; return how many files were swept.
+
+        Raises StoreError when it takes none.
+        """
+        try:
+            swept = self.incoming.sweep()
+            trial = self.incoming.new()
+            atomic.write(trial, b"")
+            trial.unlink()
+        except OSError as error:
+            raise StoreError(f"store.path: no files can be kept in {self.root}: {error.strerror}") from error
+        return swept
+
     def new_temporary(self) -> Path:
         """Return the path of a file that is to come in. Raises StoreError when the store takes none."""
         try:
             return self.incoming.new()
         except OSError as error:
-            raise _cannot_keep(str(self.incoming.folder), error) from error
+            raise _cannot_keep("a new file", error) from error
 
     def _save(self, image: ImageId, name: str, body: bytes) -> None:
         try:

@@ -10,11 +10,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Usage:
-    """Files and bytes below the store's root, and bytes free on its file system."""
+    """Files and bytes below the store's root."""
 
     files: int
     size_bytes: int
-    free_bytes: int
 
 
 def measure(root: Path) -> Usage:
@@ -27,7 +26,7 @@ def measure(root: Path) -> Usage:
             except FileNotFoundError:  # gone since it was listed
                 continue
             files += 1
-    return Usage(files, size_bytes, free(root))
+    return Usage(files, size_bytes)
 
 
 def free(root: Path) -> int:

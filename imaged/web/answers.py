@@ -1,4 +1,4 @@
-"""Answers that are made in memory, and the running of a handler to its answer."""
+"""Answers that are made in memory: JSON and a line of text."""
 
 from __future__ import annotations
 

@@ -89,8 +89,8 @@ def read_path(request: Request) -> PublicPath:
         _allow(request, ("POST",))
         return NamespacePath(namespace)
     if len(parts) < _HASH_AND_NAME:
-        shown = shorten(request.path.decode("ascii", "backslashreplace"))
-        raise NotFoundError(f"nothing is at {shown!r}: pictures are at /NAMESPACE/HASH/OUTPUT")
+        asked = shorten(request.path.decode("ascii", "backslashreplace"))
+        raise NotFoundError(f"nothing is at {asked!r}: pictures are at /NAMESPACE/HASH/OUTPUT")
     image = ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:-1]))
     if parts[-1] == "process":
         _allow(request, ("POST",))

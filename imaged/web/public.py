@@ -20,7 +20,7 @@ from imaged.store.local import INFO, ORIGINAL
 from imaged.web.answers import send_json
 from imaged.web.files import send_file
 from imaged.web.ingest import acquire, asked_outputs
-from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, read_path
+from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, read_path
 from imaged.web.requests import ImagedRequest
 
 MAXIMUM_POSTS = 1000
@@ -31,12 +31,13 @@ MAXIMUM_POSTS = 1000
 class PublicSite:
     """Answers requests on the current generation, which each holds until its answer begins.
 
-    `send_health` answers `/status_check`.
+    `send_health` answers `/status_check`; before any other request `admit` may raise BusyError.
     """
 
     lease: Callable[[], AbstractContextManager[Pipeline]]
     posting: Activity[str]
     send_health: Callable[[Request], None]
+    admit: Callable[[], None]
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
@@ -44,14 +45,14 @@ class PublicSite:
             path = None
             try:
                 path = read_path(request)
+                if not isinstance(path, HealthPath):
+                    self.admit()
                 await self._answer(request, path, pipeline)
             except ImagedError as error:
                 pipeline.metrics.record(_failure(path, error))
                 raise
 
-    async def _answer(
-        self, request: ImagedRequest, path: HealthPath | NamespacePath | ProcessPath | FilePath, pipeline: Pipeline
-    ) -> None:
+    async def _answer(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:
         match path:
             case HealthPath():
                 self.send_health(request)

@@ -116,7 +116,7 @@ class ImagedRequest(Request):
             path=shown(self.uri),
             status=self.code,
             bytes=self.sentLength,
-            elapsed_ms=1000 * (self._door.seconds() - self._began_s),
+            elapsed_ms=round(1000 * (self._door.seconds() - self._began_s), 3),
         )
 
     def _failed(self, failure: Failure) -> None:

@@ -56,6 +56,8 @@ def _text(value: Any) -> str:
     match value:
         case None:
             return "–"
+        case bool():
+            return "yes" if value else "no"
         case float():
             return f"{value:.2f}"
         case Mapping():

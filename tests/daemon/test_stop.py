@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
-from talking import pause
+from talking import connect, pause, request
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
@@ -42,6 +42,26 @@ class TestStop(Serving):
         assert (await talk.answer()).status == 200
         await stopping
         assert processor.closed == 1
+
+    async def test_open_connections_bring_no_more_requests(self) -> None:
+        """What they ask for is answered 503 at once, `/status_check` too."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.hold()
+        inside = await self.begin("GET", f"{HOME}/x30.jpg")
+        await until(lambda: self.stage.processor.jobs)
+        outside = [await connect(self.url), await connect(self.url)]
+        await pause()
+        self.stopped = True
+        stopping = Deferred.fromCoroutine(self.service.stop())
+        await pause()
+        for talk, path in zip(outside, (f"{HOME}/x31.jpg", "/status_check"), strict=True):
+            talk.say(request("GET", path))
+            answer = await talk.answer()
+            assert (answer.status, "retry-after" in answer.headers) == (503, True)
+        self.stage.processor.release()
+        assert (await inside.answer()).status == 200
+        await stopping
 
     async def test_requests_of_older_generations_are_finished_too(self) -> None:
         """A reload shortly before the stop cuts nobody off."""

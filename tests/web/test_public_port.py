@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from serving import HASH, HOME, IMAGE, PICTURE, Serving, other_picture, until
+from talking import begin
 from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.core.errors import StoreError
@@ -238,9 +239,10 @@ class TestHealth(Serving):
     async def test_ok(self) -> None:
         """On both ports."""
         await self.serve()
-        answer = await self.get("/status_check")
-        assert (answer.status, answer.body) == (200, b"OK\n")
-        assert answer.headers["cache-control"] == "no-store"
+        for url in (self.url, self.status_url):
+            answer = await (await begin(url, "GET", "/status_check")).answer()
+            assert (answer.status, answer.body) == (200, b"OK\n")
+            assert answer.headers["cache-control"] == "no-store"
 
 
 class TestMetrics(Serving):
