@@ -6,8 +6,10 @@ import io
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 from daemon import Daemon
+from loopback_origin import Origin
 from PIL import Image
 
 from imaged.testing.pictures import make_jpeg
@@ -50,17 +52,26 @@ def test_fifty_clients_one_render(make_daemon: Callable[..., Daemon]) -> None:
     assert daemon.status()["processing"]["total"] == before + 1
 
 
-def test_a_render_is_seen(make_daemon: Callable[..., Daemon]) -> None:
-    """While a large picture renders, the status names it."""
-    daemon = make_daemon()
-    digits = daemon.post("/p", large_jpeg()).json()["hash"]
-    with ThreadPoolExecutor(1) as pool:
+def test_work_is_seen(make_daemon: Callable[..., Daemon], origin: Origin) -> None:
+    """While a slow source downloads and a large picture renders, the status names both."""
+    daemon = make_daemon("sources: {allow_networks: [127.0.0.0/8], timeout_s: 60}\n")
+    origin.pictures["a.jpg"] = large_jpeg()
+    digits = daemon.post("/p", origin.pictures["a.jpg"]).json()["hash"]
+    with ThreadPoolExecutor(2) as pool:
+        fetch = pool.submit(daemon.post, f"/p?source={quote(f'{origin.url}/slow/a.jpg', safe='')}")
+        while not daemon.status()["downloads"]["items"]:
+            assert not fetch.done()
         render = pool.submit(daemon.get, f"/p/{digits}/full_size.webp")
         seen = []
         while not render.done():
-            seen += daemon.status()["processing"]["items"]
-        assert render.result().status == 200
-    assert {(item["namespace"], item["hash"], item["output"]) for item in seen} == {("p", digits, "full_size.webp")}
+            status = daemon.status()
+            seen += [(status["downloads"], item) for item in status["processing"]["items"]]
+        origin.release.set()
+        assert (render.result().status, fetch.result().status) == (200, 200)
+    assert {(item["namespace"], item["hash"], item["output"]) for _, item in seen} == {("p", digits, "full_size.webp")}
+    for downloads, _ in seen:
+        assert downloads["current"] == 1
+        assert downloads["items"][0]["url"] == f"{origin.url}/slow/a.jpg"
 
 
 def test_hostile_paths(make_daemon: Callable[..., Daemon]) -> None:
