@@ -89,6 +89,14 @@ class Serving(TestCase):
         """Send a request; names of headers have _ for -."""
         return await begin(self.url, method, target, _headers(headers), body)
 
+    async def begin_held_render(self, path: str) -> Talk:
+        """Ask for an output whose render goes on until the processor is released."""
+        processor = self.stage.processor
+        processor.hold()
+        talk = await self.begin("GET", path)
+        await until(lambda: processor.jobs)
+        return talk
+
     async def ask(self, method: str, target: str | bytes, body: bytes = b"", **headers: str) -> Answer:
         """Send a request and wait for its answer."""
         return await (await self.begin(method, target, body, **headers)).answer()

@@ -12,7 +12,7 @@ from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.hooks.host import RunInThread
 from imaged.metrics import Metrics
-from imaged.pipeline.intake import Download, Intake
+from imaged.pipeline.intake import Intake
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.received import Received
 from imaged.pipeline.single_flight import SingleFlight, arrival
@@ -92,12 +92,12 @@ class Acquire:
     async def _take(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
         temporary = self._store.new_temporary()
         try:
-            received = await self._run(self._receive, namespace, chunks, temporary)
+            received = await self._run(self._receive, chunks, temporary)
             return await self._originals.keep(namespace, received)
         finally:
             discard(temporary)
 
-    def _receive(self, namespace: str, chunks: Iterable[bytes], path: Path) -> Received:
-        with Intake(path, self._maximum_bytes, Download(namespace)) as intake:
+    def _receive(self, chunks: Iterable[bytes], path: Path) -> Received:
+        with Intake(path, self._maximum_bytes) as intake:
             intake.write_all(chunks)
             return intake.received()

@@ -17,14 +17,6 @@ _PIECE_BYTES = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's own way to say: a gzip header, and none else
 
 
-@dataclass
-class Download:
-    """One original on its way in, for the status page: `bytes` is how many have come so far."""
-
-    url: str
-    bytes: int = 0
-
-
 class Intake:
     """The new file at `path`, open while the block runs. Left there after an error: the caller removes it.
 
@@ -32,10 +24,10 @@ class Intake:
     take the bytes, and TooLargeError as soon as there are more than `maximum_bytes`.
     """
 
-    def __init__(self, path: Path, maximum_bytes: int, download: Download) -> None:
+    def __init__(self, path: Path, maximum_bytes: int) -> None:
         self._path = path
         self._maximum_bytes = maximum_bytes
-        self._download = download
+        self.size_bytes = 0
         self._md5, self._sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -57,8 +49,8 @@ class Intake:
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes."""
-        self._download.bytes += len(chunk)
-        self.expect(self._download.bytes)
+        self.size_bytes += len(chunk)
+        self.expect(self.size_bytes)
         self._md5.update(chunk)
         self._sha256.update(chunk)
         rest = memoryview(chunk)
@@ -75,7 +67,20 @@ class Intake:
 
     def received(self) -> Received:
         """Return what has come so far."""
-        return Received(self._path, self._download.bytes, self._md5.hexdigest(), self._sha256.hexdigest())
+        return Received(self._path, self.size_bytes, self._md5.hexdigest(), self._sha256.hexdigest())
+
+
+@dataclass(frozen=True)
+class Download:
+    """One original on its way in from a source, for the status page."""
+
+    url: str
+    intake: Intake
+
+    @property
+    def bytes(self) -> int:
+        """How many have come so far."""
+        return self.intake.size_bytes
 
 
 class Gunzip:

@@ -49,8 +49,7 @@ class Sources:
         disk does not take the bytes.
         """
         source = SourceUrl.parse(url)
-        download = Download(source.shown)
-        with self._activity.track(download), Intake(path, self._maximum_bytes, download) as intake:
+        with Intake(path, self._maximum_bytes) as intake, self._activity.track(Download(source.shown, intake)):
             await self._in_time(source, Deferred.fromCoroutine(self._follow(source, intake)))
             return intake.received()
 

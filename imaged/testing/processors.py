@@ -77,7 +77,7 @@ class ProcessorContract:
     @pytest.fixture
     def processor(self) -> Processor:
         """Return the processor under test."""
-        raise NotImplementedError
+        raise NotImplementedError("override the fixture `processor`")
 
     def originals(self) -> Iterable[tuple[Format, bytes]]:
         """Return a picture of each format that is read."""

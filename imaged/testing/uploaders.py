@@ -42,7 +42,7 @@ class UploaderContract:
     @pytest.fixture
     def uploader(self) -> Uploader:
         """Return the uploader under test."""
-        raise NotImplementedError
+        raise NotImplementedError("override the fixture `uploader`")
 
     @pytest.fixture
     def wait(self) -> Wait:

@@ -45,9 +45,7 @@ class TestGoodFile(Serving):
         await self.serve()
         await self.post()
         old = self.stage.processor
-        old.hold()
-        talk = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: old.jobs)
+        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.configure(images={"maximum_width": 20})
         self.service.reload()
         assert (await self.get(f"{HOME}/x10.jpg")).status == 200
@@ -63,9 +61,7 @@ class TestGoodFile(Serving):
         await self.serve()
         await self.post()
         old = self.stage.processor
-        old.hold()
-        talk = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: old.jobs)
+        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         talk.leave()
         await until(lambda: self.service._generations.current.leases == 0)
         self.service.reload()

@@ -28,9 +28,7 @@ class TestStop(Serving):
         await self.serve()
         await self.post()
         processor = self.stage.processor
-        processor.hold()
-        talk = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: processor.jobs)
+        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause()
@@ -47,9 +45,7 @@ class TestStop(Serving):
         """What they ask for is answered 503 at once, `/status_check` too."""
         await self.serve()
         await self.post()
-        self.stage.processor.hold()
-        inside = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: self.stage.processor.jobs)
+        inside = await self.begin_held_render(f"{HOME}/x30.jpg")
         outside = [await connect(self.url), await connect(self.url)]
         await pause()
         self.stopped = True
@@ -68,9 +64,7 @@ class TestStop(Serving):
         await self.serve()
         await self.post()
         old = self.stage.processor
-        old.hold()
-        talk = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: old.jobs)
+        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.service.reload()
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
@@ -103,9 +97,7 @@ class TestStop(Serving):
         """The daemon stops all the same, and its queue is closed in good order."""
         await self.serve(shutdown_timeout_s=0.1)
         await self.post()
-        self.stage.processor.hold()
-        talk = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: self.stage.processor.jobs)
+        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         await self.service.stop()
         assert list((self.folder / "state" / "owners").iterdir()) == []

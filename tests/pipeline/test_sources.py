@@ -20,7 +20,6 @@ from imaged.core.errors import (
     TooLargeError,
 )
 from imaged.pipeline.received import Received
-from imaged.pipeline.sources import Download
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
@@ -82,7 +81,7 @@ class TestFetch(Fetching):
         origin = self.origin(hold(HEAD + b"Content-Length: 9\r\n\r\nabc"))
         fetching = self.fetch(origin.url)
         await until(lambda: any(each.item.bytes for each in self.activity.running()))
-        assert [each.item for each in self.activity.running()] == [Download(origin.url, 3)]
+        assert [(each.item.url, each.item.bytes) for each in self.activity.running()] == [(origin.url, 3)]
         fetching.cancel()
         await expect_cancelled(fetching)
         assert (self.activity.current, self.activity.total, self.activity.failed) == (0, 1, 1)
