@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -24,6 +22,7 @@ from imaged.config.load import Loaded
 from imaged.core.errors import ImagedError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.daemon import runtime
+from imaged.daemon.departure import Departure
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.daemon.inheritance import Inheritance, Passed, Port
 from imaged.daemon.lineage import Lineage
@@ -84,18 +83,27 @@ class Service:
     ) -> None:
         self._reactor = reactor
         self._read = read
-        self._config_name = config_name
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
         self._counters = Counters(reactor.seconds)
         self._opened = AsyncExitStack()
-        self._leave_by_s = math.inf
+        self._departure = Departure(reactor)
         self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce.renderer)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
         self._connections = {path: Connections(reactor) for path in (PUBLIC, STATUS)}
+        self._status = Status(
+            version=VERSION,
+            pid=os.getpid(),
+            config=config_name,
+            seconds=reactor.seconds,
+            started_s=reactor.seconds(),
+            counters=self._counters,
+            message=lambda: self._health.message,
+            usage=self._usage,
+            last_reload=lambda: self._reloads.last,
+        )
         self._ports = Ports(reactor, inheritance, self._doors())
-        self.leaving = False
         self.aside = False
         """Whether another process serves on the same ports."""
         self.trouble = ""
@@ -110,7 +118,7 @@ class Service:
         try:
             await self._start()
         except BaseException:
-            self._leave_within(FAILED_START_S)
+            self._departure.begin(FAILED_START_S)
             await self._opened.aclose()
             raise
 
@@ -120,7 +128,7 @@ class Service:
         await self._reloads.ended()
         self._health.draining = True
         self._health.refusing = not self._ports.outlive_us
-        self._leave_within(self._lineage.pipeline.settings.shutdown_timeout_s)
+        self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
         await self._opened.aclose()
         self._log.info("left")
 
@@ -140,31 +148,23 @@ class Service:
         """
         self.aside = self._lineage.pipeline.store.superseded = True
         self._ports.pause()
-        self._leave_within(self._lineage.pipeline.settings.shutdown_timeout_s)
+        self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
         for connections in self._connections.values():
             connections.leave()
-        await self._in_time(partial(self._connections[PUBLIC].gone, QUIET_S))
+        await self._departure.in_time(partial(self._connections[PUBLIC].gone, QUIET_S))
 
     def come_back(self) -> None:
         """Undo `step_aside`."""
         self.aside = self._lineage.pipeline.store.superseded = False
         self._ports.resume()
-        self.leaving, self._leave_by_s = False, math.inf
+        self._departure.undo()
         for connections in self._connections.values():
             connections.stay()
 
     async def status_line(self) -> str:
         """Return how things are, in a line for the service manager."""
-        counters, last = self._counters, self._reloads.last
-        renders, uploads = await self._promises.depth("render"), await self._promises.depth("upload")
-        line = (
-            f"{self._health.message}; generation {self._lineage.current.number}; "
-            f"{counters.processing.current} rendering, {self._lineage.pipeline.pool.waiting} waiting, "
-            f"{counters.downloads.current} downloading; owed: {renders.queued + renders.running} renders, "
-            f"{uploads.queued + uploads.running} uploads"
-        )
-        refused = [f"the last reload was refused: {last.errors[0]}"] if last is not None and not last.ok else []
-        return "; ".join([line, *refused, *([self.trouble] if self.trouble else [])])
+        line = await self._status.line(self._lineage.current, self._promises)
+        return f"{line}; {self.trouble}" if self.trouble else line
 
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Run a blocking function on a worker thread."""
@@ -173,14 +173,14 @@ class Service:
     async def _start(self) -> None:
         """Open one thing after the other; they are closed in the opposite order."""
         opened = self._opened
-        opened.push_async_callback(self._in_time, self._work.wind_up)
-        opened.push_async_callback(self._in_time, self._queue_thread.wind_up)
+        opened.push_async_callback(self._departure.in_time, self._work.wind_up)
+        opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
         loaded = self._read()
         queue = await self._open_queue(Path(loaded.settings.state_dir))
         opened.push_async_callback(self._queue_thread.run, queue.close)
         self._promises = Promises(queue, self._queue_thread.run)
         self._lineage = Lineage(self._build(loaded))
-        opened.push_async_callback(self._in_time, self._lineage.end)
+        opened.push_async_callback(self._departure.in_time, self._lineage.end)
         await self._work.run(self._try_store)
         opened.push_async_callback(self._close_port, STATUS)
         self._start_worker("render", queue, self._render_lanes, lambda pipeline: pipeline.perform_renders)
@@ -234,7 +234,7 @@ class Service:
     def _doors(self) -> dict[KeyPath, Door]:
         """Return what stands behind each port, whatever generation it is in."""
         public = PublicSite(self._lease, self._counters.posting, self._health.send, self._health.admit)
-        private = StatusSite(self._snapshot(), self._health.send, self._reload_and_tell)
+        private = StatusSite(self._snapshot, self._health.send, self._reload_and_tell)
         seconds, connections = self._reactor.seconds, self._connections
         return {
             PUBLIC: Door(public.handle, self._largest_body, seconds, connections[PUBLIC]),
@@ -243,6 +243,9 @@ class Service:
 
     def _lease(self) -> AbstractContextManager[Pipeline]:
         return self._lineage.lease()
+
+    async def _snapshot(self) -> dict[str, Any]:
+        return await self._status.snapshot(self._lineage.current, self._promises)
 
     async def _reload_and_tell(self) -> dict[str, Any]:
         outcome = await self.reload()
@@ -262,7 +265,7 @@ class Service:
         await self._ports.close(path)
         self._connections[path].leave()
         quiet_s = 0.0 if self._health.refusing or path == STATUS else GOING_QUIET_S
-        await self._in_time(partial(self._connections[path].gone, quiet_s))
+        await self._departure.in_time(partial(self._connections[path].gone, quiet_s))
 
     def _repeat(self, interval_s: float, work: Callable[[], Deferred[None]]) -> None:
         looping = LoopingCall(work)
@@ -280,20 +283,7 @@ class Service:
         worker = Worker(kind, queue, self._queue_thread.run, self._reactor, random.random, lanes, perform)
         self._promises.on_new_work(kind, worker.wake)
         worker.start()
-        self._opened.push_async_callback(self._in_time, worker.stop)
-
-    def _leave_within(self, seconds: float) -> None:
-        """Give the process this long to end, unless less is left already; no more jobs are begun."""
-        self.leaving = True
-        self._leave_by_s = min(self._leave_by_s, self._reactor.seconds() + seconds)
-
-    async def _in_time(self, ending: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
-        """Wait for `ending`, but not past the time that the process has."""
-        left_s = max(0.0, self._leave_by_s - self._reactor.seconds())
-        try:
-            await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._reactor)
-        except defer.TimeoutError:  # Twisted's own, which is not the built-in one
-            self._log.warn("gave up on what is in flight; what was promised stays queued")
+        self._opened.push_async_callback(self._departure.in_time, worker.stop)
 
     async def _open_queue(self, folder: Path) -> JobQueue:
         try:
@@ -305,29 +295,15 @@ class Service:
         now = datetime.now(UTC)
         return runtime.build(loaded, self._reactor, self._work, self._promises, self._counters, VERSION, now)
 
-    def _snapshot(self) -> Callable[[], Awaitable[dict[str, Any]]]:
-        status = Status(
-            version=VERSION,
-            pid=os.getpid(),
-            config=self._config_name,
-            seconds=self._reactor.seconds,
-            started_s=self._reactor.seconds(),
-            counters=self._counters,
-            message=lambda: self._health.message,
-            usage=self._usage,
-            last_reload=lambda: self._reloads.last,
-        )
-        return lambda: status.snapshot(self._lineage.current, self._promises)
-
     def _render_lanes(self) -> int:
         """Let promised renders use every thread, but one alone while clients wait for theirs."""
-        if self.leaving:
+        if self._departure.begun:
             return 0
         pool = self._lineage.pipeline.pool
         return 1 if pool.waiting else pool.size
 
     def _upload_lanes(self) -> int:
-        return 0 if self.leaving else self._lineage.pipeline.settings.upload.concurrency
+        return 0 if self._departure.begun else self._lineage.pipeline.settings.upload.concurrency
 
     def _largest_body(self) -> int:
         return self._lineage.pipeline.settings.sources.maximum_bytes

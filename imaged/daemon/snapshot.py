@@ -19,7 +19,7 @@ from imaged.store.usage import free
 
 @dataclass(frozen=True)
 class Status:
-    """Takes snapshots. `seconds` is a clock that never goes back."""
+    """Takes snapshots of the current generation and of what is owed. `seconds` is a clock that never goes back."""
 
     version: str
     pid: int
@@ -93,6 +93,17 @@ class Status:
                 "free_bytes": free(pipeline.store.root),
             },
         }
+
+    async def line(self, generation: Generation[Runtime], promises: Promises) -> str:
+        """Return the most important of it in one line, and the first fault of a reload that was refused."""
+        renders, uploads = await promises.depth("render"), await promises.depth("upload")
+        counters, last = self.counters, self.last_reload()
+        line = (
+            f"{self.message()}; generation {generation.number}; {counters.processing.current} rendering, "
+            f"{generation.value.pipeline.pool.waiting} waiting, {counters.downloads.current} downloading; "
+            f"owed: {renders.queued + renders.running} renders, {uploads.queued + uploads.running} uploads"
+        )
+        return line if last is None or last.ok else f"{line}; the last reload was refused: {last.errors[0]}"
 
 
 def _owed(depth: Depth) -> Mapping[str, Any]:
