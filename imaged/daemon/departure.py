@@ -10,6 +10,9 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+AT_LEAST_S = 0.2
+"""What has nothing left to do ends within that, even when the time is up."""
+
 
 class Departure:
     """Whether this process leaves, and the moment by which it will have left. Reactor thread only."""
@@ -35,7 +38,7 @@ class Departure:
 
     async def in_time(self, ending: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
         """Wait for `ending`, but not past the time that is left."""
-        left_s = max(0.0, self._by_s - self._clock.seconds())
+        left_s = max(AT_LEAST_S, self._by_s - self._clock.seconds())
         try:
             await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._clock)
         except defer.TimeoutError:  # Twisted's own, which is not the built-in one

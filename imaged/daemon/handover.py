@@ -12,8 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -31,6 +33,14 @@ START_WITHIN_S = 60.0
 
 class SuccessorError(ImagedError):
     """A new process did not come so far as to take over."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a new process says when it serves: its number, and the settings whose ports it took over."""
+
+    pid: int
+    took: frozenset[str]
 
 
 class Channel(LineReceiver):
@@ -57,18 +67,22 @@ class Channel(LineReceiver):
 
 
 class Successor:
-    """The process that is to take over, as the old one sees it. Reactor thread only."""
+    """The process that is to take over, as the old one sees it. Reactor thread only.
 
-    def __init__(self, reactor: Any, end: socket.socket) -> None:
+    `started` is the process that was started, which only brings forth the one that is to stay.
+    """
+
+    def __init__(self, reactor: Any, end: socket.socket, started: subprocess.Popen[bytes]) -> None:
         self._reactor = reactor
+        self._started = started
         self._pid = 0
-        self._ready: Deferred[int] = Deferred()
+        self._ready: Deferred[Ready] = Deferred()
         self._channel = _open(reactor, end, self._hear)
         self._channel.lost.addCallback(self._end)
         self.lost = self._channel.lost
 
-    async def ready(self) -> int:
-        """Return its process number when it serves. Raises SuccessorError when it does not, and then it is gone."""
+    async def ready(self) -> Ready:
+        """Return when it serves. Raises SuccessorError when it does not, and then it is gone."""
         try:
             return await self._ready.addTimeout(START_WITHIN_S, self._reactor, _too_slow)
         except SuccessorError:
@@ -81,6 +95,7 @@ class Successor:
 
     def kill(self) -> None:
         """End it, if it lives: while the channel is open its number is nobody else's."""
+        self._started.kill()
         if self._pid and not self.lost.called:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
@@ -91,8 +106,8 @@ class Successor:
             return
         if "error" in message:
             self._ready.errback(SuccessorError(message["error"]))
-        elif message.get("ready"):
-            self._ready.callback(self._pid)
+        elif "took" in message:
+            self._ready.callback(Ready(self._pid, frozenset(message["took"])))
 
     def _end(self, _: None) -> None:
         if not self._ready.called:
@@ -111,10 +126,10 @@ class Predecessor:
         else:
             self._channel.lost.addCallback(lambda _: self._hear({"released": False}))
 
-    def ready(self) -> None:
-        """Tell it that we serve."""
+    def ready(self, took: Iterable[str]) -> None:
+        """Tell it that we serve, and from which of its ports, by the settings that name them."""
         if self._channel is not None:
-            self._channel.say(ready=True)
+            self._channel.say(took=list(took))
 
     def failed(self, reason: str) -> None:
         """Tell it why we cannot."""
@@ -138,11 +153,11 @@ async def start_successor(
     with theirs:
         environment, descriptors = bequeath(environ, passed, ports, theirs)
         try:
-            await run(_spawn, command(), environment, descriptors)
+            started = await run(_spawn, command(), environment, descriptors)
         except OSError as error:
             ours.close()
             raise SuccessorError(f"{command()[0]} cannot be run: {error.strerror}") from error
-    return Successor(reactor, ours)
+    return Successor(reactor, ours, started)
 
 
 def command() -> list[str]:
@@ -156,12 +171,16 @@ def command() -> list[str]:
     return [sys.executable, *sys.orig_argv[1:]]
 
 
-def _too_slow(_: object, timeout_s: float) -> int:
+def _too_slow(_: object, timeout_s: float) -> Ready:
     raise SuccessorError(f"it was not ready after {timeout_s:.0f} s")
 
 
-def _spawn(command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> None:
-    subprocess.Popen(command, env=environment, pass_fds=descriptors).wait()  # noqa: S603  # our own command line
+def _spawn(
+    command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    started = subprocess.Popen(command, env=environment, pass_fds=descriptors)  # noqa: S603  # our own command line
+    Thread(target=started.wait, daemon=True).start()
+    return started
 
 
 def _open(reactor: Any, end: socket.socket, hear: Callable[[dict[str, Any]], None]) -> Channel:

@@ -40,17 +40,19 @@ class Port:
 
 @dataclass
 class Inheritance:
-    """The sockets that this process was given, and the channel to the process that it takes over from, if any."""
+    """The sockets that this process was given, the channel to the process before, and what was taken."""
 
     passed: Sequence[Passed] = ()
     ports: list[Port] = field(default_factory=list)
     channel: socket.socket | None = None
+    taken: list[str] = field(default_factory=list)
 
     def take(self, key: str, endpoint: str) -> socket.socket | None:
         """Return the socket that the process before had for a setting, once, or None."""
         for port in self.ports:
             if (port.key, port.endpoint) == (key, endpoint):
                 self.ports.remove(port)
+                self.taken.append(key)
                 return port.socket
         return None
 

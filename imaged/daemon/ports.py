@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,8 +122,10 @@ class Ports:
         if path in self._open:
             await self._shut(self._open.pop(path))
 
-    def pause(self) -> None:
-        """Leave what connects from now on to another process that has the same sockets."""
+    async def pause(self, taken: Collection[str]) -> None:
+        """Leave what connects from now on to a process that has `taken` our sockets; give up those that it has not."""
+        for path in [path for path in self._open if dotted(path) not in taken]:
+            await self.close(path)
         self._handed_over = True
         for each in self._open.values():
             each.listening.stopReading()

@@ -1,4 +1,4 @@
-"""One process of the daemon, from its first signal to its exit status: who it answers to, and who comes after it."""
+"""One process of the daemon, from its first signal to its exit status."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
-from imaged.daemon.handover import Predecessor, Successor, SuccessorError, command, start_successor
+from imaged.daemon.handover import Predecessor
 from imaged.daemon.inheritance import Inheritance
 from imaged.daemon.notify import Notifier
 from imaged.daemon.service import Service
 from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE, Signals
+from imaged.daemon.succession import Succession
 
 REPORT_EVERY_S = 5.0
 """How often the service manager is told how things are."""
 
 
 class Process:
-    """Runs `service` until a signal ends it. Reactor thread only, but for `run`, which is the reactor's thread."""
+    """Runs `service` until a signal or a successor ends it. Reactor thread only."""
 
-    _log = Logger(namespace="imaged")
+    _log = Logger()
 
     def __init__(
         self, reactor: Any, service: Service, signals: Signals, notifier: Notifier, inheritance: Inheritance
@@ -36,8 +37,6 @@ class Process:
         self._signals = signals
         self._notifier = notifier
         self._inheritance = inheritance
-        self._successor: Successor | None = None
-        self._starting = False
         self._leave: Deferred[None] = Deferred()
         self._exit_status = 0
 
@@ -50,30 +49,34 @@ class Process:
         return self._exit_status
 
     async def _live(self) -> None:
+        await self._begin()
+        succession = Succession(self._reactor, self._service, self._notifier, self._end)
+        self._signals.connect(
+            self._reactor, dict.fromkeys(LEAVE, self._end) | {RELOAD: succession.reload, UPGRADE: succession.upgrade}
+        )
+        reports = self._report()
+        await self._leave
+        self._notifier.stopping()
+        succession.abandon()
+        await self._service.stop()
+        for each in reports:
+            each.stop()
+
+    async def _begin(self) -> None:
+        """Start the service, and return when it is ours: the process before may have to let go of it."""
         predecessor = Predecessor(self._reactor, self._inheritance)
         try:
             await self._service.start()
         except BaseException as error:
             predecessor.failed(str(error))
             raise
-        predecessor.ready()
+        predecessor.ready(self._inheritance.taken)
         given = await predecessor.released()
         self._notifier.muted = False
         if not given:
             self._log.warn("the process before this one is gone without a word; this one serves in its place")
             self._notifier.main_process(os.getpid())
         self._notifier.ready()
-        reports = self._report()
-        self._signals.connect(
-            self._reactor, dict.fromkeys(LEAVE, self._end) | {RELOAD: self._service.reload, UPGRADE: self._upgrade}
-        )
-        await self._leave
-        self._notifier.stopping()
-        if self._successor is not None and not self._service.aside:
-            self._successor.kill()
-        await self._service.stop()
-        for each in reports:
-            each.stop()
 
     def _end(self) -> None:
         if not self._leave.called:
@@ -85,50 +88,6 @@ class Process:
         else:
             self._log.failure("imaged broke down", failure)
         self._exit_status = 1
-
-    def _upgrade(self) -> None:
-        if self._successor is not None or self._starting:
-            self._log.warn("a new program has been started already")
-            return
-        self._starting = True
-        Deferred.fromCoroutine(self._hand_over()).addErrback(
-            lambda failure: self._log.failure("the handover broke down; this process goes on", failure)
-        )
-
-    async def _hand_over(self) -> None:
-        """Start the program anew and leave the service to it; take it back should it end while we still drain."""
-        try:
-            self._successor = await self._start_successor()
-            pid = await self._successor.ready()
-        except SuccessorError as error:
-            self._successor = None
-            self._log.error("the new program did not start: {error}; this process goes on", error=error)
-            self._service.trouble = f"upgrade failed: {error}"
-            await self._tell_status()
-            return
-        finally:
-            self._starting = False
-        self._log.info("process {pid} serves from now on; this one ends what it has begun", pid=pid)
-        self._notifier.main_process(pid)
-        self._notifier.muted = True
-        self._successor.release()
-        aside = Deferred.fromCoroutine(self._service.step_aside())
-        self._successor.lost.addCallback(lambda _: aside.cancel())
-        try:
-            await aside
-        except CancelledError:
-            self._successor = None
-            self._service.come_back()
-            self._notifier.muted = False
-            self._notifier.main_process(os.getpid())
-            self._log.error("process {pid} is gone; this one serves again", pid=pid)
-        else:
-            self._end()
-
-    async def _start_successor(self) -> Successor:
-        self._log.info("starting the program anew: {command}", command=" ".join(command()))
-        passed, ports = await self._service.bequest()
-        return await start_successor(self._reactor, self._service.run, passed, ports, os.environ)
 
     def _report(self) -> list[LoopingCall]:
         """Begin to tell the service manager how things are, and that we live: the reactor itself is what lives."""

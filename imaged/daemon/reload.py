@@ -50,24 +50,34 @@ class Reloads:
         self._notifier = notifier
         self._asking: list[Deferred[Reload]] = []
         self._under_way: Deferred[None] | None = None
+        self._held = False
         self.last: Reload | None = None
 
     def ask(self) -> Deferred[Reload]:
         """Reload, and tell the outcome; the Deferred never fails."""
         asking: Deferred[Reload] = Deferred()
         self._asking.append(asking)
-        if self._under_way is None:
-            self._under_way = Deferred.fromCoroutine(self._work_off())
+        self._begin()
         return asking
 
-    async def ended(self) -> None:
-        """Return when none is under way."""
+    async def hold(self) -> None:
+        """Return when none is under way; until `let_go` none is begun, and who asks waits."""
+        self._held = True
         while self._under_way is not None:
             await deferLater(self._clock, 0)
 
+    def let_go(self) -> None:
+        """Begin with what has been asked for meanwhile."""
+        self._held = False
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._under_way is None and self._asking and not self._held:
+            self._under_way = Deferred.fromCoroutine(self._work_off())
+
     async def _work_off(self) -> None:
         try:
-            while self._asking:
+            while self._asking and not self._held:
                 await deferLater(self._clock, 0)  # signals come in bursts: one reload serves all that came by now
                 asking, self._asking = self._asking, []
                 self._notifier.reloading()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from imaged.config.faults import ConfigurationError, KeyPath
+from imaged.config.faults import ConfigurationError, Fault, KeyPath
 from imaged.config.load import Loaded
 from imaged.core.errors import ImagedError, StoreError
 from imaged.core.hashes import ImageId
@@ -125,7 +125,7 @@ class Service:
     async def stop(self) -> None:
         """Accept no more, finish what is in flight within `shutdown_timeout_s`, and keep the queue."""
         self._log.info("leaving: what is in flight is finished, no more is taken")
-        await self._reloads.ended()
+        await self._reloads.hold()
         self._health.draining = True
         self._health.refusing = not self._ports.outlive_us
         self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
@@ -137,29 +137,35 @@ class Service:
         return self._reloads.ask()
 
     async def bequest(self) -> tuple[Sequence[Passed], list[Port]]:
-        """Return what another process has to be given to listen where we do."""
-        await self._reloads.ended()
+        """Return what another process has to be given to listen where we do; until `keep` all stays as it is."""
+        await self._reloads.hold()
         return self._ports.bequest()
 
-    async def step_aside(self) -> None:
-        """Leave what comes to a process that listens on the same ports; return when no connection is left.
+    def keep(self) -> None:
+        """Go on as before: no other process has come of it."""
+        self._reloads.let_go()
+
+    async def step_aside(self, taken: Collection[str]) -> None:
+        """Leave what comes to a process that has `taken` these ports; return when no connection is left.
 
         Until then `come_back` can undo it. What is still asked on open connections is answered.
         """
         self.aside = self._lineage.pipeline.store.superseded = True
-        self._ports.pause()
         self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
+        await self._ports.pause(taken)
         for connections in self._connections.values():
             connections.leave()
+        self._reloads.let_go()  # whoever still asks is told that we leave
         await self._departure.in_time(partial(self._connections[PUBLIC].gone, QUIET_S))
 
-    def come_back(self) -> None:
-        """Undo `step_aside`."""
+    async def come_back(self) -> None:
+        """Undo `step_aside`. Raises PortError when a port that was given up for good cannot be opened again."""
         self.aside = self._lineage.pipeline.store.superseded = False
-        self._ports.resume()
         self._departure.undo()
         for connections in self._connections.values():
             connections.stay()
+        self._ports.resume()
+        await self._ports.use(await self._ports.open(endpoints(self._lineage.pipeline.settings)))
 
     async def status_line(self) -> str:
         """Return how things are, in a line for the service manager."""
@@ -205,6 +211,8 @@ class Service:
     async def _reload(self) -> None:
         """Build a new generation and all that it needs, then make it the current one; or raise ConfigurationError."""
         began_s = self._reactor.seconds()
+        if self._departure.begun:
+            raise ConfigurationError([Fault("imaged", None, (), "this process leaves: ask the one that follows it")])
         loaded = self._read()
         if not loaded.faults and (faults := restart_faults(self._lineage.pipeline.settings, loaded)):
             raise ConfigurationError(faults)

@@ -24,9 +24,9 @@ class Signals:
         for number in (*LEAVE, RELOAD, UPGRADE):
             signal.signal(number, self._take)
 
-    def connect(self, reactor: Any, actions: Mapping[int, Callable[[], object]]) -> None:
+    def connect(self, reactor: Any, actions: Mapping[signal.Signals, Callable[[], object]]) -> None:
         """Call the action of each signal on the reactor thread, those that were kept included."""
-        self._act = lambda number: reactor.callFromThread(actions[number])
+        self._act = lambda number: reactor.callFromThread(actions[signal.Signals(number)])
         kept, self._kept = self._kept, []
         for number in dict.fromkeys(kept):
             self._act(number)
