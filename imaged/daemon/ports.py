@@ -17,7 +17,7 @@ from imaged.config.faults import KeyPath, dotted
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.daemon.inheritance import Inheritance, Passed, Port
-from imaged.daemon.sockets import BACKLOG, Listening, adopt, deafen, is_same, remove_path
+from imaged.daemon.sockets import BACKLOG, Listening, adopt, copy, deafen, is_same, remove_path
 from imaged.web.requests import Door, ImagedFactory
 
 PUBLIC: KeyPath = ("listen",)
@@ -44,14 +44,19 @@ class OpenPort:
     listening: Any
 
     @property
+    def has_tls(self) -> bool:
+        """Whether it speaks TLS, perhaps within another protocol."""
+        return "ssl:" in self.endpoint
+
+    @property
     def url(self) -> str:
         """The URL that it answers on, as a client on this machine would write it; of a UNIX socket `unix:PATH`."""
-        address = self.listening.getHost()
+        address, scheme = self.listening.getHost(), "https" if self.has_tls else "http"
         if isinstance(address, IPv6Address):
-            return f"http://[{'::1' if address.host == '::' else address.host}]:{address.port}"
+            return f"{scheme}://[{'::1' if address.host == '::' else address.host}]:{address.port}"
         if isinstance(address, IPv4Address):
-            everywhere = address.host == "0.0.0.0"  # noqa: S104  # read, not bound
-            return f"http://{'localhost' if everywhere or address.host == '127.0.0.1' else address.host}:{address.port}"
+            here = address.host in {"0.0.0.0", "127.0.0.1"}  # noqa: S104  # read, not bound
+            return f"{scheme}://{'localhost' if here else address.host}:{address.port}"
         if isinstance(address, UNIXAddress) and address.name:
             return f"unix:{os.fsdecode(address.name)}"
         return str(address)
@@ -85,12 +90,13 @@ class Ports:
     async def open(self, wanted: Mapping[KeyPath, str]) -> list[OpenPort]:
         """Open the endpoints that are not open for their setting yet; none takes a connection before `use`.
 
-        Raises PortError when one of them cannot be opened, and then none is.
+        One with TLS is opened anew on its own socket, for its certificate may have been renewed. Raises PortError when
+        one of them cannot be opened, and then none is.
         """
         fresh: list[OpenPort] = []
         try:
             for path, endpoint in wanted.items():
-                if path not in self._open or self._open[path].endpoint != endpoint:
+                if not self._has(path, endpoint) or self._open[path].has_tls:
                     fresh.append(OpenPort(path, endpoint, await self._listen(path, endpoint)))
         except PortError:
             await self.discard(fresh)
@@ -144,6 +150,8 @@ class Ports:
     async def _listen(self, path: KeyPath, endpoint: str) -> Any:
         factory = ImagedFactory(self._reactor, self._doors[path])
         inherited = self._inheritance.take(dotted(path), endpoint)
+        if self._has(path, endpoint):
+            inherited = copy(self._open[path].listening.socket)
         passed = [each.socket for each in self._inheritance.passed if each.socket]
         own = [each.listening.socket for each in self._open.values()]
         try:
@@ -164,12 +172,18 @@ class Ports:
 
         One that others listen on too is left as it is: what waits there is theirs.
         """
-        if not self._handed_over and not self._is_passed(port):
+        shared = any(
+            each is not port and is_same(each.listening.socket, port.listening.socket) for each in self._open.values()
+        )
+        if not self._handed_over and not shared and not self._is_passed(port):
             deafen(port.listening.socket)
             port.listening.numberAccepts = 2 * BACKLOG
             port.listening.doRead()
             remove_path(port.listening.socket)
         await port.listening.stopListening()
+
+    def _has(self, path: KeyPath, endpoint: str) -> bool:
+        return path in self._open and self._open[path].endpoint == endpoint
 
     def _is_passed(self, port: OpenPort) -> bool:
         passed = (each.socket for each in self._inheritance.passed)

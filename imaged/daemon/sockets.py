@@ -69,10 +69,15 @@ class Listening:
         return self._adopt(found, factory)
 
     def listenSSL(  # noqa: N802  # Twisted's name
-        self, port: int, factory: Any, context: Any, backlog: int = _TWISTED_BACKLOG, interface: str = ""
+        self,
+        port: int,
+        factory: Any,
+        contextFactory: Any,  # noqa: N803  # as above
+        backlog: int = _TWISTED_BACKLOG,
+        interface: str = "",
     ) -> Any:
         """Listen with TLS as the reactor does."""
-        wrapped = TLSMemoryBIOFactory(context, isClient=False, wrappedFactory=factory)
+        wrapped = TLSMemoryBIOFactory(contextFactory, isClient=False, wrappedFactory=factory)
         return self.listenTCP(port, wrapped, backlog, interface)
 
     def listenUNIX(  # noqa: N802  # Twisted's name
@@ -121,9 +126,17 @@ def adopt(reactor: Any, found: socket.socket, factory: Any) -> Any:
     if found.family != socket.AF_UNIX:
         return reactor.adoptStreamPort(found.fileno(), found.family, factory)
     port = _UnixPort(found.getsockname(), factory, reactor=reactor)
-    port._preexistingSocket = found.dup()  # noqa: SLF001  # as reactor.adoptStreamPort does
+    port._preexistingSocket = copy(found)  # noqa: SLF001  # as reactor.adoptStreamPort does
     port.startListening()
     return port
+
+
+def copy(found: socket.socket) -> socket.socket:
+    """Return another descriptor of a socket.
+
+    socket.dup() would make it blocking, and with it every other: that is a property of the socket, not of a descriptor.
+    """
+    return socket.socket(fileno=os.dup(found.fileno()))
 
 
 class _UnixPort(unix.Port):

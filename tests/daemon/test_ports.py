@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from serving import HOME, Serving, until
 from talking import begin, connect, pause, request
 from twisted.internet import reactor
@@ -17,6 +24,8 @@ from twisted.internet.protocol import Factory
 from imaged.daemon.inheritance import Inheritance, Passed, Port
 from imaged.daemon.ports import PUBLIC, PortError, find_fault
 from imaged.daemon.sockets import serves
+
+WEEK = timedelta(days=7)
 
 
 def free_port() -> int:
@@ -28,6 +37,16 @@ def free_port() -> int:
 def on(number: int, interface: str = ":interface=127.0.0.1") -> str:
     """Return the endpoint of a port."""
     return f"tcp:{number}{interface}"
+
+
+def write_certificate(key_file: Path, certificate_file: Path) -> None:
+    """Write a new key, and a certificate that it signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + WEEK)
+    certificate_file.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
 
 
 class TestMoving(Serving):
@@ -134,6 +153,24 @@ class TestMoving(Serving):
         assert "No such file" in fault
         assert (await self.move("tcp:0:interface=127.0.0.1"))["ok"] is True
         assert "s" not in {each.name for each in self.folder.iterdir()}
+
+    async def test_a_renewed_certificate_is_taken_up(self) -> None:
+        """A reload that changes nothing else opens the endpoint anew, on its socket; a file that is bad refuses it."""
+        key, certificate = self.folder / "key.pem", self.folder / "certificate.pem"
+        write_certificate(key, certificate)
+        await self.serve(listen=f"ssl:0:privateKey={key}:certKey={certificate}:interface=127.0.0.1")
+        before, url = self.service._ports[PUBLIC], self.url
+        assert url.startswith("https://localhost:")
+        write_certificate(key, certificate)
+        assert (await self.service.reload()).ok
+        after = self.service._ports[PUBLIC]
+        assert after.listening is not before.listening
+        assert after.url == url
+        (await connect(url)).leave()
+        certificate.write_text("nonsense")
+        (fault,) = (await self.service.reload()).errors
+        assert ": listen: not a Twisted endpoint" in fault
+        assert self.service._ports[PUBLIC] is after
 
 
 class TestInherited(Serving):
