@@ -154,6 +154,7 @@ class TestMoving(Serving):
         assert (await self.move("tcp:0:interface=127.0.0.1"))["ok"] is True
         assert "s" not in {each.name for each in self.folder.iterdir()}
 
+    @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's endpoint does so itself
     async def test_a_renewed_certificate_is_taken_up(self) -> None:
         """A reload that changes nothing else opens the endpoint anew, on its socket; a file that is bad refuses it."""
         key, certificate = self.folder / "key.pem", self.folder / "certificate.pem"
