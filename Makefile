@@ -21,7 +21,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server test check lint format clean system
+.PHONY: help run dev-server test check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,8 +50,14 @@ format: .venv/ready ## Set the code in the house style
 	@$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
+deb: debootstrap ## Build the Debian package in dist/ from the last commit
+	@mkdir -p build dist
+	git archive --prefix=imaged/ --output=build/source.tar HEAD
+	debian/build-in-folder build/trixie build/source.tar dist
+
 clean: ## Remove .venv, caches and builds; var/, the store, stays
-	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@if [ -d build/trixie ] && [ ! -O build/trixie ]; then sudo rm -rf --one-file-system build/trixie*; fi
+	rm -rf --one-file-system .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Any stamp older than pyproject.toml brings the packages up to date; no stamp at all starts from nothing.
@@ -62,28 +68,38 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 	$(BIN)/python -c 'import wand.image'
 	touch $@
 
+# The end of a recipe: installs what it has put in $lacks, if anything.
+define install_lacking
+if [ -z "$$lacks" ]; then exit; fi
+if ! command -v apt-get >/dev/null; then
+	echo "No apt-get here. If what follows fails, install$$lacks, or what your system calls them." >&2
+	exit
+fi
+by_hand="As root: apt-get update && apt-get install --no-install-recommends$$lacks"
+if [ "$$(id -u)" = 0 ]; then as_root=
+elif command -v sudo >/dev/null; then as_root=sudo
+else
+	echo "This system lacks$$lacks, and has no sudo to install it with. $$by_hand" >&2
+	exit 1
+fi
+apt() {
+	said=$$($$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$$@" 2>&1) ||
+		{ echo "$$said" >&2; false; }
+}
+echo "Installing with apt-get:$$lacks"
+apt update || echo "Going on with the package lists of before." >&2
+apt install --yes --no-install-recommends $$lacks || { echo "$$by_hand" >&2; exit 1; }
+endef
+
 # The package `imagemagick` has this name on every release, and brings the MagickWand library of that release.
 system: ## Install what the system lacks, with apt
 	@lacks=
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || lacks="$$lacks python3-venv"
 	ldconfig -p 2>/dev/null | grep -q libMagickWand || $(BIN)/python -c 'import wand.image' 2>/dev/null ||
 		lacks="$$lacks imagemagick"
-	if [ -z "$$lacks" ]; then exit; fi
-	if ! command -v apt-get >/dev/null; then
-		echo "No apt-get here. If what follows fails, install Python 3.11 or newer with venv, and ImageMagick." >&2
-		exit
-	fi
-	by_hand="As root: apt-get update && apt-get install --no-install-recommends$$lacks"
-	if [ "$$(id -u)" = 0 ]; then as_root=
-	elif command -v sudo >/dev/null; then as_root=sudo
-	else
-		echo "This system lacks$$lacks, and has no sudo to install it with. $$by_hand" >&2
-		exit 1
-	fi
-	apt() {
-		said=$$($$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$$@" 2>&1) ||
-			{ echo "$$said" >&2; false; }
-	}
-	echo "Installing with apt-get:$$lacks"
-	apt update || echo "Going on with the package lists of before." >&2
-	apt install --yes --no-install-recommends $$lacks || { echo "$$by_hand" >&2; exit 1; }
+	$(install_lacking)
+
+debootstrap:
+	@lacks=
+	command -v debootstrap >/dev/null || lacks=" debootstrap"
+	$(install_lacking)
