@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from processes import LONGEST_S, hold
+
+PORTS = ("listen=tcp:0:interface=127.0.0.1", "status.listen=tcp:0:interface=127.0.0.1")
+
 START_S = 30.0
 """How long a start may take on a busy machine."""
 
@@ -53,28 +57,48 @@ def request(
 
 
 class Daemon:
-    """`imaged run` in a folder of its own, on ports that the system chooses."""
+    """`imaged run` in a folder of its own, on ports that the system chooses unless `ports` says otherwise.
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
+    `environ` is added to its environment, `around` is the command that runs it, `files` are open in it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "",
+        *,
+        ports: Sequence[str] = PORTS,
+        environ: Mapping[str, str] | None = None,
+        around: Sequence[str] = (),
+        files: Sequence[int] = (),
+    ) -> None:
         self.folder = folder
         self.store = folder / "var" / "public"
-        (folder / "imaged.yaml").write_text(settings)
+        self.configure(settings)
+        self._ports = ports
+        self._environ = {**os.environ, **(environ or {})}
+        self._around = around
+        self._files = files
         self._starts = 0
 
     def start(self, *overrides: str) -> None:
         """Start it and wait until it says where it listens."""
         self._starts += 1
-        log = self.folder / f"log-{self._starts}"
-        ports = ["listen=tcp:0:interface=127.0.0.1", "status.listen=tcp:0:interface=127.0.0.1"]
-        sets = [argument for override in [*ports, *overrides] for argument in ("--set", override)]
-        command = [sys.executable, "-m", "imaged", "run", "-c", "imaged.yaml", *sets]
+        self.log = log = self.folder / f"log-{self._starts}"
+        sets = [argument for override in [*self._ports, *overrides] for argument in ("--set", override)]
+        command = [*self._around, sys.executable, "-m", "imaged", "run", "-c", "imaged.yaml", *sets]
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                command, cwd=self.folder, stdin=subprocess.DEVNULL, stderr=stream, stdout=stream, env={**os.environ}
+                command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stderr=stream,
+                stdout=stream,
+                env=self._environ,
+                pass_fds=self._files,
             )
         self.public = self._find(log, r"serves images on (http://[^\s\"]+)")
         self.private = self._find(log, r"status page is on (http://[^\s\"]+)")
-        self.log = log
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -82,10 +106,25 @@ class Daemon:
         self.process.wait()
 
     def stop(self) -> int:
-        """End it politely and return its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        """End it and its heirs politely; return the exit status of the process that was started, or of a worse one."""
+        left = hold(self.folder)
+        try:
+            for each in left:
+                each.send(signal.SIGTERM)
+            statuses = [status for each in left if (status := each.wait())]
+        finally:
+            for each in left:
+                each.send(signal.SIGKILL)
+                each.close()
+        return self.process.wait(LONGEST_S) or next(iter(statuses), 0)
+
+    def configure(self, settings: str) -> None:
+        """Write the settings; the daemon will see them when it reads them again."""
+        (self.folder / "imaged.yaml").write_text(settings)
+
+    def reload(self) -> Answer:
+        """Have the settings read again; return how that ended."""
+        return request(self.private, "POST", "/reload", b"")
 
     def get(self, target: str, **headers: str) -> Answer:
         """GET from the public port."""
@@ -100,12 +139,17 @@ class Daemon:
         """Return the value of `/status.json`."""
         return request(self.private, "GET", "/status.json").json()
 
+    @property
+    def tail(self) -> str:
+        """The end of the log, for failures."""
+        return self.log.read_text()[-3000:]
+
     def wait_for_files(self, image: Mapping[str, Any], names: Sequence[str], within_s: float = 30.0) -> None:
         """Return when all these files of an image lie in the store; nobody asks the daemon for them."""
         folder = self.store / "p" / image["partitionedHash"]
         end_s = time.monotonic() + within_s
         while missing := [name for name in names if not (folder / name).is_file()]:
-            assert time.monotonic() < end_s, f"{missing} did not appear; {self.log.read_text()[-2000:]}"
+            assert time.monotonic() < end_s, f"{missing} did not appear; {self.tail}"
             time.sleep(0.05)
 
     def _find(self, log: Path, pattern: str) -> str:
