@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,15 @@ def request(
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
+
+
+def until(condition: Callable[[], Any], daemon: Daemon, within_s: float = LONGEST_S) -> Any:
+    """Wait until it holds, and return what it gave."""
+    end_s = time.monotonic() + within_s
+    while not (result := condition()):
+        assert time.monotonic() < end_s, daemon.tail
+        time.sleep(0.02)
+    return result
 
 
 class Daemon:
@@ -126,6 +135,13 @@ class Daemon:
         """Have the settings read again; return how that ended."""
         return request(self.private, "POST", "/reload", b"")
 
+    def hup(self) -> Any:
+        """Send SIGHUP and return how it ended, as the status tells it."""
+        status = self.status()
+        os.kill(status["pid"], signal.SIGHUP)
+        before = status["generation"]["last_reload"]
+        return until(lambda: (told := self.status()["generation"]["last_reload"]) != before and told, self)
+
     def get(self, target: str, **headers: str) -> Answer:
         """GET from the public port."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -138,6 +154,11 @@ class Daemon:
     def status(self) -> Any:
         """Return the value of `/status.json`."""
         return request(self.private, "GET", "/status.json").json()
+
+    @property
+    def pid(self) -> int:
+        """The process that answers now."""
+        return int(self.status()["pid"])
 
     @property
     def tail(self) -> str:

@@ -1,0 +1,77 @@
+"""SIGUSR2: a new process takes over from the old one, and nobody but the log can tell."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+from daemon import Daemon, until
+from handover import settle, upgrade
+from load import PROMISED, Load, stock
+from ports import endpoint, free_port, url
+from processes import Process, living_in
+
+from imaged.testing.pictures import make_jpeg
+
+
+def test_upgrades_under_load(make_daemon: Callable[..., Daemon]) -> None:
+    """Eight upgrades, each followed by a reload, cost no client a request; every old process leaves with status 0."""
+    daemon = make_daemon()
+    with Load(daemon.public, stock(daemon)) as load:
+        for number in range(8):
+            old = upgrade(daemon)
+            load.go_on(40)
+            daemon.configure(f"images: {{default_quality: {50 + number}}}\n")
+            assert daemon.hup()["ok"] is True
+            assert daemon.status()["generation"]["number"] == 2
+            assert old.wait() == 0, daemon.tail
+            assert living_in(daemon.folder) == {daemon.pid}
+            load.go_on(40)
+    assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
+    assert load.tally.turns["closed"] >= 8, load.tally
+    for info in load.posted:
+        daemon.wait_for_files(info, PROMISED)
+
+
+def test_a_heir_that_cannot_start(make_daemon: Callable[..., Daemon]) -> None:
+    """With settings that have become bad, the old process goes on and tells the fault; with good ones it goes."""
+    daemon = make_daemon()
+    old = daemon.pid
+    daemon.configure("uploader: nothing\n")
+    Process(old).send(signal.SIGUSR2)
+    until(lambda: "imaged.yaml:1: uploader: " in daemon.log.read_text(), daemon)
+    assert settle(daemon) == old
+    assert daemon.post("/p", make_jpeg()).status == 200
+    daemon.configure("uploader: noop\n")
+    assert upgrade(daemon).wait() == 0
+    assert settle(daemon) not in {old, None}
+
+
+def test_a_heir_keeps_the_ports(make_daemon: Callable[..., Daemon]) -> None:
+    """Also those that the system chose, and those that a reload brought."""
+    daemon = make_daemon()
+    upgrade(daemon)
+    assert daemon.get("/status_check").status == 200
+    daemon.stop()
+    port, private = free_port(), free_port()
+    settings = f"status: {{listen: '{endpoint(private)}'}}\nlisten: '{endpoint(port)}'\n"
+    moving = make_daemon(f"status: {{listen: '{endpoint(private)}'}}\nlisten: '{endpoint(0)}'\n", ports=())
+    moving.configure(settings)
+    assert moving.reload().status == 200
+    upgrade(moving)
+    moving.public = url(port)
+    assert moving.get("/status_check").status == 200
+
+
+def test_upgrades_and_reloads_at_once(make_daemon: Callable[..., Daemon]) -> None:
+    """Signals that come in a heap end with one process, which has the last settings."""
+    daemon = make_daemon()
+    old = Process(daemon.pid)
+    for number in range(1, 6):
+        daemon.configure(f"render: {{concurrency: {number}}}\n")
+        old.send(signal.SIGHUP)
+        old.send(signal.SIGUSR2)
+        old.send(signal.SIGHUP)
+    assert old.wait() == 0
+    assert settle(daemon) not in {old.pid, None}
+    assert daemon.status()["processing"]["threads"] == 5
