@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
-import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -12,22 +12,17 @@ from typing import Any
 
 import click
 import yaml
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger, globalLogBeginner
-from twisted.python.failure import Failure
+from twisted.logger import globalLogBeginner
 
 from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
-from imaged.core.errors import ImagedError
 from imaged.daemon import configuration
+from imaged.daemon.inheritance import detach, inherit
 from imaged.daemon.log import observer
-from imaged.daemon.runtime import find_faults
-from imaged.daemon.service import Service
+from imaged.daemon.notify import make_notifier
+from imaged.daemon.signals import Signals
 from imaged.hooks.registry import installed
-from imaged.pipeline.threads import Threads
-
-log = Logger(namespace="imaged")
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,36 +59,27 @@ def main() -> None:
 @main.command()
 @settings_options
 def run(config: str | None, overrides: tuple[str, ...]) -> None:
-    """Run the daemon in the foreground."""
-    from twisted.internet import reactor as global_reactor  # noqa: PLC0415  # importing it installs it
+    """Run the daemon in the foreground.
 
-    reactor: Any = global_reactor
+    SIGHUP has it read its settings anew, SIGUSR2 hand over to a new process of the program, SIGTERM leave; a second
+    SIGTERM ends it at once.
+    """
+    signals = Signals()
+    inheritance = inherit(os.environ)
+    detach(inheritance)
+    # Only now: Twisted's endpoints would have taken the sockets of systemd, and a fork goes before all threads.
+    from twisted.internet import reactor  # noqa: PLC0415
+
+    from imaged.daemon.process import Process  # noqa: PLC0415
+    from imaged.daemon.service import Service  # noqa: PLC0415
+
     globalLogBeginner.beginLoggingTo([observer(sys.stderr)], redirectStandardIO=False)
     _raise_file_limit()
     path = configuration.find(config)
-    service = Service(reactor, lambda: configuration.read(path, overrides), str(path or configuration.BUILT_IN))
-    status: list[int] = []
-
-    async def start() -> None:
-        public, private = await service.start()
-        log.info("imaged {version} serves images on {public}", version=version("imaged"), public=public)
-        log.info("the status page is on {private}", private=private)
-        if public.startswith("http:"):
-            log.info("try: curl --data-binary @picture.jpg '{public}/p?outputs=x300.jpg'", public=public)
-        reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(service.stop()))
-        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(service.reload))
-
-    def failed(failure: Failure) -> None:
-        if failure.check(ImagedError):
-            click.echo(str(failure.value), err=True)
-        else:
-            log.failure("imaged could not start", failure)
-        status.append(1)
-        reactor.stop()
-
-    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(start()).addErrback(failed))
-    reactor.run()
-    sys.exit(status[0] if status else 0)
+    notifier = make_notifier(os.environ, muted=inheritance.channel is not None)
+    name = str(path or configuration.BUILT_IN)
+    service = Service(reactor, lambda: configuration.read(path, overrides), name, notifier, inheritance)
+    sys.exit(Process(reactor, service, signals, notifier, inheritance).run())
 
 
 @main.command(short_help="Check the settings and the plugins they name.")
@@ -101,6 +87,9 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 def check(config: str | None, overrides: tuple[str, ...]) -> None:
     """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own."""
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
+
+    from imaged.daemon.runtime import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
+    from imaged.pipeline.threads import Threads  # noqa: PLC0415  # as above
 
     path = configuration.find(config)
     threads = Threads(reactor, "work", 1)

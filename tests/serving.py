@@ -17,6 +17,9 @@ from twisted.trial.unittest import TestCase
 
 from imaged.config.load import load
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.daemon.inheritance import Inheritance
+from imaged.daemon.notify import Notifier
+from imaged.daemon.ports import PUBLIC, STATUS
 from imaged.daemon.service import Service
 from imaged.store.local import LocalStore
 from imaged.testing.pictures import make_jpeg, make_png
@@ -62,10 +65,13 @@ class Serving(TestCase):
             reactor,
             lambda: load(self.yaml, "etc/imaged.yaml", environ={}, read_text=lambda path: Path(path).read_text()),
             "etc/imaged.yaml",
+            Notifier(None, None),
+            Inheritance(),
         )
         self.stopped = False
         self.addCleanup(lambda: Deferred.fromCoroutine(self.stop()))
-        self.url, self.status_url = await self.service.start()
+        await self.service.start()
+        self.url, self.status_url = (self.service._ports[path].url for path in (PUBLIC, STATUS))
         if self.stage.processors:
             await until(lambda: self.stage.processor.ended)  # the health check tries it once at the start
             self.stage.processor.jobs.clear()

@@ -32,6 +32,12 @@ class SourceForbiddenError(ImagedError):
     status = 403
 
 
+class ForbiddenError(ImagedError):
+    """Whoever asks may not do this."""
+
+    status = 403
+
+
 class NotFoundError(ImagedError):
     """No such image, output name or source."""
 

@@ -41,6 +41,7 @@ class Health:
         self._renderer = renderer
         self._works = True
         self.draining = False
+        self.refusing = False
 
     @property
     def message(self) -> str:
@@ -57,8 +58,8 @@ class Health:
             send_error(request, BusyError(self.message, retry_after_s=30))
 
     def admit(self) -> None:
-        """Raise BusyError when the daemon is leaving: a connection from before may still bring another request."""
-        if self.draining:
+        """Raise BusyError when the daemon leaves and nobody is to follow: a connection may still bring requests."""
+        if self.refusing:
             raise BusyError("this server is leaving: ask again", retry_after_s=5)
 
     def probe(self) -> Deferred[None]:

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.web.client import Agent
 
 from imaged.config.faults import ConfigurationError, Fault, in_order
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
+from imaged.daemon.ports import endpoints, find_fault
 from imaged.hooks import registry
 from imaged.hooks.host import Host
 from imaged.jobs.promises import Promises
@@ -48,8 +48,13 @@ class Runtime:
     async def close(self) -> None:
         """Wait for the work that goes on without its client, then close the plugins and end the render threads."""
         await self.tasks.drained()
+        self.discard()
+
+    def discard(self) -> None:
+        """Close a generation that has no work."""
         self.plugins.close()
         self.render_threads.stop()
+        self.pipeline.store.close()
 
 
 def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
@@ -130,11 +135,8 @@ def _host(settings: Settings, reactor: Any, threads: Threads, name: str) -> Host
 
 
 def _endpoint_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
-    settings = loaded.settings
-    faults = []
-    for path, description in ((("listen",), settings.listen), (("status", "listen"), settings.status.listen)):
-        try:
-            serverFromString(reactor, description)
-        except Exception as error:  # Twisted's parsers raise ValueError, TypeError, KeyError …, as each sees fit
-            faults.append(loaded.fault(path, f"not a Twisted endpoint such as tcp:7000:interface=127.0.0.1: {error}"))
-    return faults
+    return [
+        loaded.fault(path, fault)
+        for path, endpoint in endpoints(loaded.settings).items()
+        if (fault := find_fault(reactor, endpoint)) is not None
+    ]

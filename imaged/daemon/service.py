@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from imaged.config.faults import ConfigurationError
+from imaged.config.faults import ConfigurationError, Fault, KeyPath
 from imaged.config.load import Loaded
 from imaged.core.errors import ImagedError, StoreError
-from imaged.core.generations import Generation, Generations
 from imaged.core.hashes import ImageId
 from imaged.daemon import runtime
+from imaged.daemon.departure import Departure
 from imaged.daemon.health import PROBE_EVERY_S, Health
+from imaged.daemon.inheritance import Inheritance, Passed, Port
+from imaged.daemon.lineage import Lineage
 from imaged.daemon.measuring import StoreUsage
-from imaged.daemon.ports import base_url, open_port
-from imaged.daemon.reload import Reload, restart_faults
+from imaged.daemon.notify import Notifier
+from imaged.daemon.ports import PUBLIC, STATUS, OpenPort, PortError, Ports, endpoints
+from imaged.daemon.reload import Reload, Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.snapshot import Status
 from imaged.jobs.promises import Promises
@@ -34,11 +37,14 @@ from imaged.jobs.queue import JobQueue, Kind
 from imaged.jobs.worker import Perform, Worker
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
-from imaged.pipeline.tasks import Tasks
 from imaged.pipeline.threads import Threads
+from imaged.web.connections import Connections
 from imaged.web.public import PublicSite
-from imaged.web.requests import Door, ImagedRequest
+from imaged.web.requests import Door
 from imaged.web.status import StatusSite
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 VERSION = version("imaged")
 
@@ -48,96 +54,226 @@ WORK_THREADS = 16
 FAILED_START_S = 5.0
 """How long the work of a start that failed may take to end."""
 
+QUIET_S = 5.0
+"""How long a connection is quiet before it is closed when another process serves already: nobody waits for that."""
+
+GOING_QUIET_S = 1.0
+"""The same when sockets of systemd wait for the next process: long enough for clients that ask all the time."""
+
 STATUS_BODY_BYTES = 65_536
 """The largest body that the status port reads."""
 
 
 class Service:
-    """One process of imaged. `read` reads the settings anew, each time it is called. Reactor thread only."""
+    """All that answers requests and keeps promises. `read` reads the settings anew, each time it is called.
+
+    `notifier` is told of reloads, `inheritance` holds the sockets to listen on that are there already. Reactor thread
+    only.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, read: Callable[[], Loaded], config_name: str) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        read: Callable[[], Loaded],
+        config_name: str,
+        notifier: Notifier,
+        inheritance: Inheritance,
+    ) -> None:
         self._reactor = reactor
         self._read = read
-        self._config_name = config_name
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
         self._counters = Counters(reactor.seconds)
         self._opened = AsyncExitStack()
-        self._answers, self._closings = Tasks(), Tasks()
-        self._leave_by_s = 0.0
-        self._health = Health(self._work.run, lambda: self._pipeline.produce.renderer)
-        self._last_reload: Reload | None = None
+        self._departure = Departure(reactor)
+        self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce.renderer)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
+        self._reloads = Reloads(reactor, self._reload, notifier)
+        self._connections = {path: Connections(reactor) for path in (PUBLIC, STATUS)}
+        self._status = Status(
+            version=VERSION,
+            pid=os.getpid(),
+            config=config_name,
+            seconds=reactor.seconds,
+            started_s=reactor.seconds(),
+            counters=self._counters,
+            message=lambda: self._health.message,
+            usage=self._usage,
+            last_reload=lambda: self._reloads.last,
+        )
+        self._ports = Ports(reactor, inheritance, self._doors())
+        self.aside = False
+        """Whether another process serves on the same ports."""
+        self.trouble = ""
+        """What an operator should know besides, for the service manager's line."""
 
-    async def start(self) -> tuple[str, str]:
-        """Open the queue and the ports, take up what is owed; return the URLs of the public and the status port.
+    async def start(self) -> None:
+        """Open the queue and the ports, and take up what is owed.
 
         Raises ConfigurationError for bad settings, StoreError and PortError for what this machine does not give; what
         had been opened until then is closed again.
         """
         try:
-            return await self._start()
+            await self._start()
         except BaseException:
-            self._leave_by_s = self._reactor.seconds() + FAILED_START_S
+            self._departure.begin(FAILED_START_S)
             await self._opened.aclose()
             raise
 
     async def stop(self) -> None:
         """Accept no more, finish what is in flight within `shutdown_timeout_s`, and keep the queue."""
-        self._log.info("leaving: no more requests are taken")
+        self._log.info("leaving: what is in flight is finished, no more is taken")
+        await self._reloads.hold()
         self._health.draining = True
-        self._leave_by_s = self._reactor.seconds() + self._pipeline.settings.shutdown_timeout_s
+        self._health.refusing = not self._ports.outlive_us
+        self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
         await self._opened.aclose()
+        self._log.info("left")
 
-    def reload(self) -> None:
+    def reload(self) -> Deferred[Reload]:
         """Read the settings anew and let new requests use them; with any fault nothing changes and the log says why."""
-        errors: tuple[str, ...] = ()
-        try:
-            loaded = self._read()
-            if not loaded.faults and (faults := restart_faults(self._pipeline.settings, loaded)):
-                raise ConfigurationError(faults)
-            self._generations.swap(self._build(loaded), self._close_when_drained())
-            self._health.probe()
-        except ConfigurationError as error:
-            errors = tuple(map(str, error.faults))
-            self._log.error("reload refused, the settings stay as they were:\n{error}", error=error)
-        else:
-            self._log.info("reloaded: generation {number}", number=self._generations.current.number)
-        self._last_reload = Reload(datetime.now(UTC), not errors, errors)
+        return self._reloads.ask()
 
-    async def _start(self) -> tuple[str, str]:
+    async def bequest(self) -> tuple[Sequence[Passed], list[Port]]:
+        """Return what another process has to be given to listen where we do; until `keep` all stays as it is."""
+        await self._reloads.hold()
+        return self._ports.bequest()
+
+    def keep(self) -> None:
+        """Go on as before: no other process has come of it."""
+        self._reloads.let_go()
+
+    async def step_aside(self, taken: Collection[str]) -> None:
+        """Leave what comes to a process that has `taken` these ports; return when no connection is left.
+
+        Until then `come_back` can undo it. What is still asked on open connections is answered.
+        """
+        self.aside = self._lineage.pipeline.store.superseded = True
+        self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
+        await self._ports.pause(taken)
+        for connections in self._connections.values():
+            connections.leave()
+        self._reloads.let_go()  # whoever still asks is told that we leave
+        await self._departure.in_time(partial(self._connections[PUBLIC].gone, QUIET_S))
+
+    async def come_back(self) -> None:
+        """Undo `step_aside`. Raises PortError when a port that was given up for good cannot be opened again."""
+        self.aside = self._lineage.pipeline.store.superseded = False
+        self._departure.undo()
+        for connections in self._connections.values():
+            connections.stay()
+        self._ports.resume()
+        await self._ports.use(await self._ports.open(endpoints(self._lineage.pipeline.settings)))
+
+    async def status_line(self) -> str:
+        """Return how things are, in a line for the service manager."""
+        line = await self._status.line(self._lineage.current, self._promises)
+        return f"{line}; {self.trouble}" if self.trouble else line
+
+    def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Run a blocking function on a worker thread."""
+        return self._work.run(function, *args, **kwargs)
+
+    async def _start(self) -> None:
         """Open one thing after the other; they are closed in the opposite order."""
         opened = self._opened
-        opened.callback(self._work.stop)
-        opened.callback(self._queue_thread.stop)
+        opened.push_async_callback(self._departure.in_time, self._work.wind_up)
+        opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
         loaded = self._read()
         queue = await self._open_queue(Path(loaded.settings.state_dir))
         opened.push_async_callback(self._queue_thread.run, queue.close)
         self._promises = Promises(queue, self._queue_thread.run)
-        self._generations = Generations(self._build(loaded))
-        opened.push_async_callback(self._in_time, self._drain)
-        if swept := await self._work.run(self._pipeline.store.prepare):
-            self._log.info("removed {count} unfinished files of an earlier run", count=swept)
+        self._lineage = Lineage(self._build(loaded))
+        opened.push_async_callback(self._departure.in_time, self._lineage.end)
+        await self._work.run(self._try_store)
+        opened.push_async_callback(self._close_port, STATUS)
         self._start_worker("render", queue, self._render_lanes, lambda pipeline: pipeline.perform_renders)
         self._start_worker("upload", queue, self._upload_lanes, lambda pipeline: pipeline.perform_uploads)
-        await self._usage.now(self._pipeline.store.root)
+        await self._usage.now(self._lineage.pipeline.store.root)
         self._repeat(PROBE_EVERY_S, self._health.probe)
-        settings = loaded.settings
-        public = PublicSite(self._lease, self._counters.posting, self._health.send, self._health.admit)
-        private = StatusSite(self._snapshot(), self._health.send)
-        return (
-            await self._listen("listen", settings.listen, public, self._largest_body),
-            await self._listen("status.listen", settings.status.listen, private, lambda: STATUS_BODY_BYTES),
-        )
+        fresh = await self._ports.open(endpoints(loaded.settings))
+        opened.push_async_callback(self._close_port, PUBLIC)
+        await self._ports.use(fresh)
+        self._tell_urls(fresh)
 
-    async def _listen(self, key: str, endpoint: str, site: PublicSite | StatusSite, limit: Callable[[], int]) -> str:
-        port = await open_port(
-            self._reactor, key, endpoint, Door(partial(self._answer, site), limit, self._reactor.seconds)
+    def _try_store(self) -> None:
+        store = self._lineage.pipeline.store
+        try:
+            store.try_out()
+            swept = store.sweep()
+        except (StoreError, OSError) as error:
+            raise StoreError(f"store.path: {error}") from error
+        if swept:
+            self._log.info("removed {count} unfinished files of an earlier run", count=swept)
+
+    async def _reload(self) -> None:
+        """Build a new generation and all that it needs, then make it the current one; or raise ConfigurationError."""
+        began_s = self._reactor.seconds()
+        if self._departure.begun:
+            raise ConfigurationError([Fault("imaged", None, (), "this process leaves: ask the one that follows it")])
+        loaded = self._read()
+        if not loaded.faults and (faults := restart_faults(self._lineage.pipeline.settings, loaded)):
+            raise ConfigurationError(faults)
+        made = self._build(loaded)
+        try:
+            await self._work.run(made.pipeline.store.try_out)
+            fresh = await self._ports.open(endpoints(loaded.settings))
+        except StoreError as error:
+            made.discard()
+            raise ConfigurationError([loaded.fault(("store", "path"), str(error))]) from error
+        except PortError as error:
+            made.discard()
+            raise ConfigurationError([loaded.fault(error.path, error.reason)]) from error
+        except BaseException:
+            made.discard()
+            raise
+        self._lineage.replace(made)
+        await self._ports.use(fresh)
+        self._log.info(
+            "reloaded: generation {number}, in {elapsed_ms:.0f} ms",
+            number=self._lineage.current.number,
+            elapsed_ms=1000 * (self._reactor.seconds() - began_s),
         )
-        self._opened.push_async_callback(port.stopListening)
-        return base_url(port)
+        self._tell_urls(fresh)
+        self._health.probe()
+
+    def _doors(self) -> dict[KeyPath, Door]:
+        """Return what stands behind each port, whatever generation it is in."""
+        public = PublicSite(self._lease, self._counters.posting, self._health.send, self._health.admit)
+        private = StatusSite(self._snapshot, self._health.send, self._reload_and_tell)
+        seconds, connections = self._reactor.seconds, self._connections
+        return {
+            PUBLIC: Door(public.handle, self._largest_body, seconds, connections[PUBLIC]),
+            STATUS: Door(private.handle, lambda: STATUS_BODY_BYTES, seconds, connections[STATUS]),
+        }
+
+    def _lease(self) -> AbstractContextManager[Pipeline]:
+        return self._lineage.lease()
+
+    async def _snapshot(self) -> dict[str, Any]:
+        return await self._status.snapshot(self._lineage.current, self._promises)
+
+    async def _reload_and_tell(self) -> dict[str, Any]:
+        outcome = await self.reload()
+        return outcome.shown() | {"generation": self._lineage.current.number}
+
+    def _tell_urls(self, ports: Sequence[OpenPort]) -> None:
+        for port in ports:
+            if port.path == STATUS:
+                self._log.info("the status page is on {private}", private=port.url)
+                continue
+            self._log.info("imaged {version} serves images on {public}", version=VERSION, public=port.url)
+            if port.url.startswith("http:"):
+                self._log.info("try: curl --data-binary @picture.jpg '{public}/p?outputs=x300.jpg'", public=port.url)
+
+    async def _close_port(self, path: KeyPath) -> None:
+        """Give up a port, and its connections as they end."""
+        await self._ports.close(path)
+        self._connections[path].leave()
+        quiet_s = 0.0 if self._health.refusing or path == STATUS else GOING_QUIET_S
+        await self._departure.in_time(partial(self._connections[path].gone, quiet_s))
 
     def _repeat(self, interval_s: float, work: Callable[[], Deferred[None]]) -> None:
         looping = LoopingCall(work)
@@ -155,30 +291,7 @@ class Service:
         worker = Worker(kind, queue, self._queue_thread.run, self._reactor, random.random, lanes, perform)
         self._promises.on_new_work(kind, worker.wake)
         worker.start()
-        self._opened.push_async_callback(self._in_time, worker.stop)
-
-    async def _drain(self) -> None:
-        """Let requests in flight end, close every generation, and let answers reach their clients."""
-        self._generations.current.retire(self._close_when_drained())
-        await self._closings.drained()
-        await self._answers.drained()
-
-    async def _in_time(self, ending: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
-        """Wait for `ending`, but not past the time that the shutdown has."""
-        left_s = max(0.0, self._leave_by_s - self._reactor.seconds())
-        try:
-            await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._reactor)
-        except defer.TimeoutError:  # Twisted's own, which is not the built-in one
-            self._log.warn("the shutdown gave up on work in flight; what was promised stays queued")
-
-    @property
-    def _pipeline(self) -> Pipeline:
-        return self._generations.current.value.pipeline
-
-    @contextmanager
-    def _lease(self) -> Iterator[Pipeline]:
-        with self._generations.lease() as leased:
-            yield leased.pipeline
+        self._opened.push_async_callback(self._departure.in_time, worker.stop)
 
     async def _open_queue(self, folder: Path) -> JobQueue:
         try:
@@ -190,49 +303,15 @@ class Service:
         now = datetime.now(UTC)
         return runtime.build(loaded, self._reactor, self._work, self._promises, self._counters, VERSION, now)
 
-    def _close_when_drained(self) -> Callable[[Generation[Runtime]], None]:
-        """Return what is to be called with a generation after its last lease."""
-        drained: Deferred[Generation[Runtime]] = Deferred()
-        self._closings.own(self._close(drained))
-        return drained.callback
-
-    async def _close(self, drained: Deferred[Generation[Runtime]]) -> None:
-        generation = await drained
-        try:
-            await generation.value.close()
-        except Exception:  # a plugin's close may raise anything
-            self._log.failure("generation {number} could not be closed", number=generation.number)
-
-    async def _answer(self, site: PublicSite | StatusSite, request: ImagedRequest) -> None:
-        self._answers.own(_end_of(request))
-        await site.handle(request)
-
-    def _snapshot(self) -> Callable[[], Awaitable[dict[str, Any]]]:
-        status = Status(
-            version=VERSION,
-            config=self._config_name,
-            seconds=self._reactor.seconds,
-            started_s=self._reactor.seconds(),
-            counters=self._counters,
-            promises=self._promises,
-            message=lambda: self._health.message,
-            usage=self._usage,
-            last_reload=lambda: self._last_reload,
-        )
-        return lambda: status.snapshot(self._generations.current)
-
     def _render_lanes(self) -> int:
         """Let promised renders use every thread, but one alone while clients wait for theirs."""
-        return 1 if self._pipeline.pool.waiting else self._pipeline.pool.size
-
-    def _largest_body(self) -> int:
-        return self._pipeline.settings.sources.maximum_bytes
+        if self._departure.begun:
+            return 0
+        pool = self._lineage.pipeline.pool
+        return 1 if pool.waiting else pool.size
 
     def _upload_lanes(self) -> int:
-        return self._pipeline.settings.upload.concurrency
+        return 0 if self._departure.begun else self._lineage.pipeline.settings.upload.concurrency
 
-
-async def _end_of(request: ImagedRequest) -> None:
-    """Return when the client has its answer, or has left."""
-    with suppress(Exception):  # whatever a connection may end with
-        await request.notifyFinish()
+    def _largest_body(self) -> int:
+        return self._lineage.pipeline.settings.sources.maximum_bytes

@@ -19,33 +19,34 @@ from imaged.store.usage import free
 
 @dataclass(frozen=True)
 class Status:
-    """Takes snapshots. `seconds` is a clock that never goes back."""
+    """Takes snapshots of the current generation and of what is owed. `seconds` is a clock that never goes back."""
 
     version: str
+    pid: int
     config: str
     seconds: Callable[[], float]
     started_s: float
     counters: Counters
-    promises: Promises
     message: Callable[[], str]
     usage: StoreUsage
     last_reload: Callable[[], Reload | None]
 
-    async def snapshot(self, generation: Generation[Runtime]) -> dict[str, Any]:
+    async def snapshot(self, generation: Generation[Runtime], promises: Promises) -> dict[str, Any]:
         """Return everything that `/status.json` shows."""
-        renders, uploads = await self.promises.depth("render"), await self.promises.depth("upload")
+        renders, uploads = await promises.depth("render"), await promises.depth("upload")
         pipeline, counters = generation.value.pipeline, self.counters
         usage = await self.usage.now(pipeline.store.root)
         last_reload = self.last_reload()
         return {
             "version": self.version,
             "message": self.message(),
+            "pid": self.pid,
             "uptime_s": round(self.seconds() - self.started_s, 3),
             "generation": {
                 "number": generation.number,
                 "loaded_at": _written(generation.value.loaded_at),
                 "config": self.config,
-                "last_reload": last_reload and asdict(last_reload) | {"at": _written(last_reload.at)},
+                "last_reload": last_reload and last_reload.shown(),
             },
             "processing": {
                 "current": counters.processing.current,
@@ -92,6 +93,17 @@ class Status:
                 "free_bytes": free(pipeline.store.root),
             },
         }
+
+    async def line(self, generation: Generation[Runtime], promises: Promises) -> str:
+        """Return the most important of it in one line, and the first fault of a reload that was refused."""
+        renders, uploads = await promises.depth("render"), await promises.depth("upload")
+        counters, last = self.counters, self.last_reload()
+        line = (
+            f"{self.message()}; generation {generation.number}; {counters.processing.current} rendering, "
+            f"{generation.value.pipeline.pool.waiting} waiting, {counters.downloads.current} downloading; "
+            f"owed: {renders.queued + renders.running} renders, {uploads.queued + uploads.running} uploads"
+        )
+        return line if last is None or last.ok else f"{line}; the last reload was refused: {last.errors[0]}"
 
 
 def _owed(depth: Depth) -> Mapping[str, Any]:

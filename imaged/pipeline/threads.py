@@ -7,6 +7,7 @@ from functools import partial
 from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -35,3 +36,18 @@ class Threads:
     def stop(self) -> None:
         """End the threads; blocks until what they do is done."""
         self._pool.stop()
+
+    async def wind_up(self) -> None:
+        """End the threads; return when what they do is done. Who stops waiting leaves them to end by themselves."""
+        ended: Deferred[None] = Deferred()
+
+        def tell() -> None:
+            if not ended.called:
+                ended.callback(None)
+
+        def stop() -> None:
+            self._pool.stop()
+            self._reactor.callFromThread(tell)
+
+        Thread(target=stop, daemon=True).start()
+        await ended

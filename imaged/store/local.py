@@ -47,6 +47,9 @@ class LocalStore:
         self.root = root
         self.partitions = tuple(partitions)
         self.incoming = atomic.Incoming(root / ".incoming")
+        self._own: dict[tuple[ImageId, str], Path] = {}
+        self.superseded = False
+        """Whether another store object, with newer settings, writes to the same root: its outputs are not replaced."""
 
     def key(self, image: ImageId, name: str) -> str:
         """Return the path of a file below the root, which is also that of its URL and of its remote key."""
@@ -63,7 +66,7 @@ class LocalStore:
     def open(self, image: ImageId, name: str) -> OpenFile | None:
         """Open a file for reading, or return None when it is not there."""
         try:
-            file = self.path(image, name).open("rb")
+            file = (self._own.get((image, name)) or self.path(image, name)).open("rb")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -83,8 +86,15 @@ class LocalStore:
         return found
 
     def save_output(self, image: ImageId, output: Output, body: bytes) -> None:
-        """Keep the bytes of an output, durably, in place of an older one."""
-        self._save(image, str(output), body)
+        """Keep the bytes of an output, durably, in place of an older one.
+
+        A superseded store leaves a newer one's output alone, and keeps its own for those who have asked it until it is
+        closed.
+        """
+        if not self.superseded:
+            self._save(image, str(output), body)
+        elif not self._save_first(image, str(output), body):
+            self._own[image, str(output)] = self._temporary(image, str(output), body)
 
     def keep_original(self, image: ImageId, temporary: Path, sha256: str) -> bool:
         """Keep an original, durably; return False when these very bytes were there before.
@@ -135,19 +145,23 @@ class LocalStore:
             "sha256": info.sha256,
         }
 
-    def prepare(self) -> int:
-        """Try whether the store takes files, and sweep up after an earlier run; return how many files were swept.
-
-        Raises StoreError when it takes none.
-        """
+    def try_out(self) -> None:
+        """Try whether the store takes files. Raises StoreError when it takes none."""
         try:
-            swept = self.incoming.sweep()
             trial = self.incoming.new()
             atomic.write(trial, b"")
             trial.unlink()
         except OSError as error:
-            raise StoreError(f"store.path: no files can be kept in {self.root}: {error.strerror}") from error
-        return swept
+            raise StoreError(f"no files can be kept in {self.root}: {error.strerror}") from error
+
+    def sweep(self) -> int:
+        """Remove what processes that are gone, and this one before it began, have left; return how many files."""
+        return self.incoming.sweep()
+
+    def close(self) -> None:
+        """Remove what was kept for those who asked a superseded store; none of them is left."""
+        while self._own:
+            atomic.discard(self._own.popitem()[1])
 
     def new_temporary(self) -> Path:
         """Return the path of a file that is to come in. Raises StoreError when the store takes none."""
@@ -157,12 +171,26 @@ class LocalStore:
             raise _cannot_keep("a new file", error) from error
 
     def _save(self, image: ImageId, name: str, body: bytes) -> None:
+        temporary = self._temporary(image, name, body)
         try:
-            temporary = self.incoming.new()
-            atomic.write(temporary, body)
             atomic.replace(temporary, self.path(image, name))
         except OSError as error:
             raise _cannot_keep(self.key(image, name), error) from error
+
+    def _save_first(self, image: ImageId, name: str, body: bytes) -> bool:
+        temporary = self._temporary(image, name, body)
+        try:
+            return atomic.keep_first(temporary, self.path(image, name))
+        except OSError as error:
+            raise _cannot_keep(self.key(image, name), error) from error
+
+    def _temporary(self, image: ImageId, name: str, body: bytes) -> Path:
+        try:
+            temporary = self.incoming.new()
+            atomic.write(temporary, body)
+        except OSError as error:
+            raise _cannot_keep(self.key(image, name), error) from error
+        return temporary
 
 
 def _cannot_keep(key: str, error: OSError) -> StoreError:

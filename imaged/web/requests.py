@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, HTTPFactory, Request
 
 from imaged.core.errors import ImagedError, StoreError, TooLargeError
+from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
 from imaged.web.paths import shown
 
@@ -39,6 +40,7 @@ class Door:
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
     maximum_bytes: Callable[[], int]
     seconds: Callable[[], float]
+    connections: Connections
 
 
 class ImagedRequest(Request):
@@ -184,11 +186,14 @@ class ImagedFactory(HTTPFactory):
         self.noisy = False  # ports say themselves when they open
         self._door = door
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802  # Twisted's name
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802, ARG002  # Twisted's name
         """Return the protocol of a new connection."""
-        protocol: Any = super().buildProtocol(addr)
-        protocol.requestFactory = lambda channel, _queued=False: ImagedRequest(channel, self._door)
-        return protocol
+        door = self._door
+        connection: Any = Connection(door.connections, lambda channel, _queued: ImagedRequest(channel, door))
+        connection.factory = self
+        connection.callLater = self.reactor.callLater
+        connection.timeOut = self.timeOut
+        return connection
 
     def log(self, request: Request) -> None:
         """Write the one line of a request, when it has been answered."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.web.http import Request
 
-from imaged.core.errors import MethodNotAllowedError, NotFoundError
+from imaged.core.errors import ForbiddenError, MethodNotAllowedError, NotFoundError
 from imaged.web.answers import send, send_json
 from imaged.web.paths import READ, segments
 from imaged.web.requests import ImagedRequest
@@ -17,20 +18,33 @@ from imaged.web.status_page import render_page
 Snapshot = dict[str, Any]
 
 
+Outcome = dict[str, Any]
+"""How a reload ended, as it stands in the snapshot: `ok` and `errors` among others."""
+
+_PAGES = (["status_check"], ["status.json"], ["status"], [""])
+_RELOAD = ["reload"]
+_REFUSED = 422  # RFC 9110, 15.5.21: understood, but what it is about cannot be processed
+
+
 @dataclass(frozen=True)
 class StatusSite:
-    """Answers requests on the status port. `snapshot` takes the figures anew for each."""
+    """Answers requests on the status port. `snapshot` takes the figures anew for each, `reload` reads the settings."""
 
     snapshot: Callable[[], Awaitable[Snapshot]]
     send_health: Callable[[Request], None]
+    reload: Callable[[], Awaitable[Outcome]]
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
-        method, parts = request.method.decode("ascii", "backslashreplace"), segments(request.path)
-        if parts not in (["status_check"], ["status.json"], ["status"], [""]):
+        parts = segments(request.path)
+        if parts == _RELOAD:
+            _allow(request, ("POST",))
+            _check_local(request)
+            _send_outcome(request, await self.reload())
+            return
+        if parts not in _PAGES:
             raise NotFoundError("nothing is here: try /status, /status.json or /status_check")
-        if method not in READ:
-            raise MethodNotAllowedError(f"use {' or '.join(READ)} here", READ)
+        _allow(request, READ)
         if parts == ["status_check"]:
             self.send_health(request)
         elif parts == ["status.json"]:
@@ -39,3 +53,29 @@ class StatusSite:
             page = render_page(await self.snapshot())
             request.setHeader("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
             send(request, page.encode(), "text/html; charset=utf-8")
+
+
+def _allow(request: Request, methods: tuple[str, ...]) -> None:
+    if request.method.decode("ascii", "backslashreplace") not in methods:
+        raise MethodNotAllowedError(f"use {' or '.join(methods)} here", methods)
+
+
+def _check_local(request: Request) -> None:
+    """Raise ForbiddenError unless a program on this machine asks, for itself.
+
+    A proxy that asks for others says so, and a browser says which page asks: any page of the web can make it post here.
+    """
+    host = getattr(request.getClientAddress(), "host", None)  # a UNIX socket has none, and a mode that says who may
+    if host is not None:
+        address = ip_address(host.partition("%")[0])
+        if not (getattr(address, "ipv4_mapped", None) or address).is_loopback:
+            raise ForbiddenError("a reload can be asked for from this machine alone")
+    if any(request.getHeader(name) is not None for name in ("forwarded", "x-forwarded-for", "origin")):
+        raise ForbiddenError("a reload can be asked for from this machine alone, not by a proxy or a web page")
+
+
+def _send_outcome(request: Request, outcome: Outcome) -> None:
+    if not outcome["ok"]:
+        request.setResponseCode(_REFUSED)
+        outcome = {"error": "reload refused, the settings stay as they were", **outcome}
+    send_json(request, outcome)

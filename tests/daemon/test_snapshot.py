@@ -15,6 +15,7 @@ from imaged.daemon.service import VERSION
 SHAPE = {
     "version": str,
     "message": str,
+    "pid": int,
     "uptime_s": float,
     "generation": {"number": int, "loaded_at": str, "config": str, "last_reload": type(None)},
     "processing": {"current": int, "waiting": int, "threads": int, "total": int, "failed": int, "items": list},
@@ -72,7 +73,7 @@ class TestSnapshot(Serving):
         await self.post()
         self.stage.processor.hold()
         talks = [await self.begin("GET", f"{HOME}/{name}") for name in ("x30.jpg", "x31.jpg", "x32.jpg")]
-        await until(lambda: self.service._pipeline.pool.waiting == 2 and self.stage.processor.jobs)
+        await until(lambda: self.service._lineage.pipeline.pool.waiting == 2 and self.stage.processor.jobs)
         processing = (await self.status())["processing"]
         (item,) = processing.pop("items")
         assert processing == {"current": 1, "waiting": 2, "threads": 1, "total": 0, "failed": 0}

@@ -65,7 +65,7 @@ class TestStop(Serving):
         await self.post()
         old = self.stage.processor
         talk = await self.begin_held_render(f"{HOME}/x30.jpg")
-        self.service.reload()
+        await self.service.reload()
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause(0.1)

@@ -207,7 +207,7 @@ class TestSources(Serving):
         async with origin(PICTURE) as source:
             pass
         self.yaml = self.yaml.replace("allow_networks: []", "allow_networks: ['127.0.0.1/32']")
-        self.service.reload()
+        await self.service.reload()
         assert (await self.post(f"/p?source={source.url}", b"")).status == 502
 
     async def test_many_who_ask_for_one_source_cost_one_fetch(self) -> None:

@@ -130,6 +130,6 @@ class TestLeaving(Serving):
         await pause()
         talk.leave()
         await pause()
-        assert self.service._generations.current.leases == 0
+        assert self.service._lineage.current.leases == 0
         self.stage.processor.release()
         assert (await self.get(f"/p/{HASH}/x32.jpg")).status == 200

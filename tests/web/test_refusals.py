@@ -227,7 +227,7 @@ class TestBusy(Serving):
         await self.post()
         self.stage.processor.hold()
         talks = [await self.begin("GET", f"{HOME}/x{side}.png") for side in (10, 11, 12)]
-        await until(lambda: self.service._pipeline.pool.waiting == 2)
+        await until(lambda: self.service._lineage.pipeline.pool.waiting == 2)
         refused = await self.get(f"{HOME}/x13.png")
         assert refused.status == 503
         assert refused.headers["retry-after"] == "1"
@@ -246,7 +246,7 @@ class TestBusy(Serving):
         self.stage.processor.hold()
         for side in (10, 11, 12):
             await self.begin("GET", f"{HOME}/x{side}.png")
-        await until(lambda: self.service._pipeline.pool.waiting == 2)
+        await until(lambda: self.service._lineage.pipeline.pool.waiting == 2)
         assert (await self.get(f"{HOME}/x30.png")).status == 200
         assert (await self.get(f"{HOME}/original")).body == PICTURE
 

@@ -1,0 +1,45 @@
+"""Leaving: from when on no work is begun, and until when what has been begun may end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+AT_LEAST_S = 0.2
+"""What has nothing left to do ends within that, even when the time is up."""
+
+
+class Departure:
+    """Whether this process leaves, and the moment by which it will have left. Reactor thread only."""
+
+    _log = Logger()
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._by_s = math.inf
+
+    @property
+    def begun(self) -> bool:
+        """Whether the process leaves."""
+        return self._by_s < math.inf
+
+    def begin(self, within_s: float) -> None:
+        """Leave within so many seconds, or sooner where that is set already."""
+        self._by_s = min(self._by_s, self._clock.seconds() + within_s)
+
+    def undo(self) -> None:
+        """Stay after all."""
+        self._by_s = math.inf
+
+    async def in_time(self, ending: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
+        """Wait for `ending`, but not past the time that is left."""
+        left_s = max(AT_LEAST_S, self._by_s - self._clock.seconds())
+        try:
+            await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._clock)
+        except defer.TimeoutError:  # Twisted's own, which is not the built-in one
+            self._log.warn("gave up on what is in flight; what was promised stays queued")

@@ -1,0 +1,215 @@
+"""Listening sockets: how an endpoint comes by one that is there already, makes one, and gives one up.
+
+An endpoint listens by asking the reactor. `Listening` stands before the reactor and answers with a socket that was
+inherited for the address, where there is one. So every endpoint of Twisted (tcp, tcp6, ssl, unix, and those that wrap
+them) can be handed over to another process without knowing of it, which only Twisted's `systemd:` can by itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import stat
+import struct
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet import tcp, unix
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.error import CannotListenError
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+BACKLOG = 1024
+"""How many connections may wait to be accepted, where an endpoint does not say so: Twisted's 50 overflow while the
+reactor reads a configuration. The kernel's net.core.somaxconn bounds it."""
+
+_TWISTED_BACKLOG = 50
+_SO_ATTACH_FILTER = 26
+_TCP_FLAGS, _SYN = 13, 0x02
+_DROP_SYN = ((0x30, 0, 0, _TCP_FLAGS), (0x45, 0, 1, _SYN), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+"""Classic BPF (linux/filter.h): load the byte of the flags; if SYN is set in it, drop the packet, else keep it."""
+
+
+class Listening:
+    """The reactor, but for listening.
+
+    `inherited` is the socket to listen on, whatever the endpoint's address; `passed` may hold one for that address;
+    `own` are sockets of this process which are to be closed soon, and whose port a new one may share until then.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        inherited: socket.socket | None,
+        passed: Sequence[socket.socket],
+        own: Sequence[socket.socket],
+    ) -> None:
+        self._reactor = reactor
+        self._inherited = inherited
+        self._passed = passed
+        self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = _TWISTED_BACKLOG, interface: str = "") -> Any:  # noqa: N802
+        """Listen as the reactor does."""
+        family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
+        try:
+            address = socket.getaddrinfo(interface or None, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)[0][
+                4
+            ]
+            found = self._inherited or self._passed_for(address) or self._bind(family, address, backlog)
+        except OSError as error:
+            raise CannotListenError(interface, port, error) from error
+        return self._adopt(found, factory)
+
+    def listenSSL(  # noqa: N802  # Twisted's name
+        self, port: int, factory: Any, context: Any, backlog: int = _TWISTED_BACKLOG, interface: str = ""
+    ) -> Any:
+        """Listen with TLS as the reactor does."""
+        wrapped = TLSMemoryBIOFactory(context, isClient=False, wrappedFactory=factory)
+        return self.listenTCP(port, wrapped, backlog, interface)
+
+    def listenUNIX(  # noqa: N802  # Twisted's name
+        self,
+        path: str,
+        factory: Any,
+        backlog: int = _TWISTED_BACKLOG,
+        mode: int = 0o666,
+        wantPID: int = 0,  # noqa: ARG002, N803
+    ) -> Any:
+        """Listen on a path, which whoever listened there and is gone may have left. No lock file is needed for that."""
+        try:
+            found = self._inherited or self._passed_for(path) or _bind_path(path, backlog, mode)
+        except OSError as error:
+            raise CannotListenError(None, path, error) from error
+        return self._adopt(found, factory)
+
+    def _adopt(self, found: socket.socket, factory: Any) -> Any:
+        port = adopt(self._reactor, found, factory)
+        if found not in self._passed:
+            found.close()
+        return port
+
+    def _passed_for(self, address: Any) -> socket.socket | None:
+        return next((each for each in self._passed if serves(each, address)), None)
+
+    def _bind(self, family: int, address: Any, backlog: int) -> socket.socket:
+        """Bind a new socket, beside one of our own where that has the port.
+
+        To go from 127.0.0.1 to every interface, say, takes both for a moment. SO_REUSEPORT allows that among the
+        sockets of one user, so it is taken off again: else another process of his could listen here unnoticed.
+        """
+        try:
+            return _bound(family, address, backlog)
+        except OSError as error:
+            beside = [each for each in self._own if _port(each) == address[1] != 0]
+            if error.errno != errno.EADDRINUSE or not beside:
+                raise
+        for each in beside:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            return _bound(family, address, backlog, share=True)
+        finally:
+            for each in beside:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+
+
+def adopt(reactor: Any, found: socket.socket, factory: Any) -> Any:
+    """Return the port that listens on a copy of `found`. To close it does no more than that: others may share it."""
+    if found.family != socket.AF_UNIX:
+        return reactor.adoptStreamPort(found.fileno(), found.family, factory)
+    port = _UnixPort(found.getsockname(), factory, reactor=reactor)
+    port._preexistingSocket = found.dup()  # noqa: SLF001  # as reactor.adoptStreamPort does
+    port.startListening()
+    return port
+
+
+class _UnixPort(unix.Port):
+    """Twisted's own would change the mode of an adopted socket's path when it begins, and remove it when it ends."""
+
+    def startListening(self) -> None:  # noqa: N802  # Twisted's name
+        tcp.Port.startListening(self)
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802  # Twisted's name
+        tcp.Port.connectionLost(self, reason)
+
+
+def serves(found: socket.socket, address: Any) -> bool:
+    """Say whether a listening socket is the one of an address. One for all of IPv6 may take all of IPv4 too."""
+    bound = found.getsockname()
+    if found.family == socket.AF_UNIX or isinstance(address, str):
+        return bool(bound == address)
+    if (bound[0], address[0]) == ("::", "0.0.0.0"):  # noqa: S104  # read, not bound
+        return bound[1] == address[1] and not found.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    return bool(bound[:2] == address[:2])
+
+
+def deafen(listening: socket.socket) -> None:
+    """Let no new connection begin, without a reset for those that wait to be accepted or are about to.
+
+    The kernel has no call for that: to close the socket resets them. So the first packet of a connection is dropped;
+    whoever sent it sends it again after a second, and then meets who listens there by then.
+    """
+    if sys.platform == "linux" and listening.family != socket.AF_UNIX:
+        program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in _DROP_SYN))
+        with suppress(OSError):  # some sandboxes forbid it; then the next line of defence is to be quick
+            listening.setsockopt(
+                socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(_DROP_SYN), ctypes.addressof(program))
+            )
+
+
+def is_same(one: socket.socket, other: socket.socket) -> bool:
+    """Say whether two descriptors, of this process or of others, are of one and the same socket."""
+    return os.fstat(one.fileno()).st_ino == os.fstat(other.fileno()).st_ino
+
+
+def remove_path(listening: socket.socket) -> None:
+    """Remove the path of a UNIX socket that nobody is to listen on any more."""
+    path = listening.getsockname()
+    if listening.family == socket.AF_UNIX and isinstance(path, str) and path:
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108  # a name of the kernel's, not a Path
+
+
+def _bound(family: int, address: Any, backlog: int, *, share: bool = False) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, share)
+        made.bind(address)
+        made.listen(BACKLOG if backlog == _TWISTED_BACKLOG else backlog)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _bind_path(path: str, backlog: int, mode: int) -> socket.socket:
+    _remove_stale(path)
+    made = _bound(socket.AF_UNIX, path, backlog)
+    if path and not path.startswith("\0"):
+        os.chmod(path, mode)  # noqa: PTH101  # as above
+    return made
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the socket at `path` if nobody listens there."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116  # as above
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)  # noqa: PTH108  # as above
+
+
+def _port(listening: socket.socket) -> Any:
+    return None if listening.family == socket.AF_UNIX else listening.getsockname()[1]

@@ -1,0 +1,101 @@
+"""How this process leaves the service to a new one of the program, and takes it back when that one fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from imaged.daemon.handover import Ready, Successor, SuccessorError, command, start_successor
+from imaged.daemon.notify import Notifier
+from imaged.daemon.service import Service
+
+
+class Succession:
+    """Starts the process that is to follow and hands over to it; then `leave` is called. Reactor thread only."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, service: Service, notifier: Notifier, leave: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._service = service
+        self._notifier = notifier
+        self._leave = leave
+        self._successor: Successor | None = None
+        self._under_way = False
+        self._reload_asked = False
+
+    def reload(self) -> None:
+        """Have the settings read anew by whoever serves: a process being started may have read them before."""
+        if self._under_way:
+            self._reload_asked = True
+        else:
+            self._service.reload()
+
+    def upgrade(self) -> None:
+        """Start the program anew and hand over to it, unless that is under way."""
+        if self._under_way:
+            self._log.warn("a new process has been started already")
+            return
+        self._under_way = True
+        Deferred.fromCoroutine(self._hand_over()).addErrback(
+            lambda failure: self._log.failure("the handover broke down", failure)
+        )
+
+    def abandon(self) -> None:
+        """End a new process that does not serve yet: this one was told to leave, and nobody is to follow."""
+        if self._successor is not None and not self._service.aside:
+            self._successor.kill()
+
+    async def _hand_over(self) -> None:
+        try:
+            ready = await self._start()
+        except SuccessorError as error:
+            self._log.error("the new process did not start: {error}; this one goes on", error=error)
+            self._service.trouble = f"upgrade failed: {error}"
+            self._service.keep()
+            self._stay()
+            return
+        self._log.info("process {pid} serves from now on; this one ends what it has begun", pid=ready.pid)
+        if await self._drained(ready):
+            self._leave()
+            return
+        self._log.error("process {pid} is gone; this one serves again", pid=ready.pid)
+        await self._service.come_back()
+        self._notifier.muted = False
+        self._notifier.main_process(os.getpid())
+        self._stay()
+
+    async def _start(self) -> Ready:
+        self._log.info("starting the program anew: {command}", command=" ".join(command()))
+        passed, ports = await self._service.bequest()
+        self._successor = await start_successor(self._reactor, self._service.run, passed, ports, os.environ)
+        return await self._successor.ready()
+
+    async def _drained(self, ready: Ready) -> bool:
+        """Leave what comes to the new process; return True when nothing is left here, False when it is gone first."""
+        assert self._successor is not None  # noqa: S101  # it is ready
+        self._notifier.main_process(ready.pid)
+        self._notifier.muted = True
+        self._successor.release()
+        if self._reload_asked:
+            with suppress(ProcessLookupError):
+                os.kill(ready.pid, signal.SIGHUP)
+        aside = Deferred.fromCoroutine(self._service.step_aside(ready.took))
+        self._successor.lost.addCallback(lambda _: aside.cancel())
+        try:
+            await aside
+        except CancelledError:
+            return False
+        return True
+
+    def _stay(self) -> None:
+        self._successor, self._under_way = None, False
+        if self._reload_asked:
+            self._reload_asked = False
+            self._service.reload()

@@ -1,0 +1,106 @@
+"""Open connections of one port: how they end without cutting a client off when the daemon leaves it to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+LOOK_EVERY_S = 0.02
+"""How often connections are looked at while they are being ended."""
+
+FIRST_WORD_S = 1.0
+"""How long a connection that has not asked anything yet is waited for: its first request is likely on the way."""
+
+
+class Connections:
+    """The open connections of one port. Reactor thread only.
+
+    HTTP has one way to end a connection without a risk of cutting off a request: `Connection: close` on an answer
+    (RFC 9112, 9.6). Whoever closes a quiet one instead may cross a request on the way, the less likely the longer it
+    has been quiet.
+    """
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+        self.leaving = False
+        self._open: set[Connection] = set()
+
+    def add(self, connection: Connection) -> None:
+        """Count a connection that has been made."""
+        self._open.add(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """Count no more a connection that is lost."""
+        self._open.discard(connection)
+
+    def leave(self) -> None:
+        """Let every answer from now on be the last of its connection."""
+        self.leaving = True
+
+    def stay(self) -> None:
+        """Take `leave` back."""
+        self.leaving = False
+
+    async def gone(self, quiet_s: float) -> None:
+        """Return when no connection is left.
+
+        While any request is in flight all of them stay: what they still ask has an answer. Then each is closed when it
+        has been quiet for `quiet_s` seconds.
+        """
+        while self._open:
+            if not any(each.busy for each in self._open):
+                for each in [each for each in self._open if each.quiet_for_s >= max(quiet_s, each.patience_s)]:
+                    each.loseConnection()
+            await deferLater(self.clock, LOOK_EVERY_S)
+
+
+class Connection(HTTPChannel):
+    """One connection, which knows whether it is busy and since when it is not. HTTP/1.1 alone."""
+
+    def __init__(self, connections: Connections, make_request: Any) -> None:
+        super().__init__()
+        self._connections = connections
+        self._quiet_since_s = connections.clock.seconds()
+        self.requestFactory = make_request
+        self.patience_s = FIRST_WORD_S
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request has begun to come in and its answer has not been given."""
+        return bool(self.requests)
+
+    @property
+    def quiet_for_s(self) -> float:
+        """For how long nothing has been said."""
+        return float(self._connections.clock.seconds() - self._quiet_since_s)
+
+    def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
+        """Begin."""
+        self._connections.add(self)
+        super().connectionMade()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Take bytes from the network."""
+        self._quiet_since_s, self.patience_s = self._connections.clock.seconds(), 0.0
+        super().dataReceived(data)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802
+        """Begin an answer, which says so when it is the last one."""
+        if self._connections.leaving:
+            self.persistent = False
+            headers.setRawHeaders(b"Connection", [b"close"])
+        super().writeHeaders(version, code, reason, headers)
+
+    def requestDone(self, request: Any) -> None:  # noqa: N802  # Twisted's name
+        """End an answer."""
+        self._quiet_since_s = self._connections.clock.seconds()
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
+        """End."""
+        self._connections.discard(self)
+        super().connectionLost(reason)
