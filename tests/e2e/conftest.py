@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +29,27 @@ def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
     Each must leave by itself with status 0 in the end; or the test has killed it or sent it two signals.
     """
-    daemons: list[Daemon] = []
     adopt_orphans()
+    with ExitStack() as ends:
 
-    def make(settings: str = "", *overrides: str, **how: Any) -> Daemon:
-        folder = tmp_path / f"daemon-{len(daemons)}"
-        folder.mkdir()
-        daemon = Daemon(folder, settings, **how)
-        daemons.append(daemon)
-        daemon.start(*overrides)
-        return daemon
+        def make(settings: str = "", *overrides: str, **how: Any) -> Daemon:
+            folder = tmp_path / f"daemon-{next(numbers)}"
+            folder.mkdir()
+            daemon = Daemon(folder, settings, **how)
+            ends.callback(end, daemon)
+            daemon.start(*overrides)
+            return daemon
 
-    yield make
-    for daemon in daemons:
-        try:
-            assert daemon.stop() in {0, -9, 143}, daemon.log.read_text()
-        finally:
-            shutil.rmtree(daemon.folder, ignore_errors=True)
+        numbers = count()
+        yield make
+
+
+def end(daemon: Daemon) -> None:
+    """End a daemon, if the test has not, and see that it leaves well."""
+    try:
+        assert daemon.stop() in {0, -9, 143}, daemon.tail
+    finally:
+        shutil.rmtree(daemon.folder, ignore_errors=True)
 
 
 @pytest.fixture

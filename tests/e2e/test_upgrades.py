@@ -50,15 +50,14 @@ def test_a_heir_that_cannot_start(make_daemon: Callable[..., Daemon]) -> None:
 def test_a_heir_keeps_the_ports(make_daemon: Callable[..., Daemon]) -> None:
     """Also those that the system chose, and those that a reload brought."""
     daemon = make_daemon()
-    upgrade(daemon)
+    assert upgrade(daemon).wait() == 0
     assert daemon.get("/status_check").status == 200
-    daemon.stop()
     port, private = free_port(), free_port()
     settings = f"status: {{listen: '{endpoint(private)}'}}\nlisten: '{endpoint(port)}'\n"
     moving = make_daemon(f"status: {{listen: '{endpoint(private)}'}}\nlisten: '{endpoint(0)}'\n", ports=())
     moving.configure(settings)
     assert moving.reload().status == 200
-    upgrade(moving)
+    assert upgrade(moving).wait() == 0
     moving.public = url(port)
     assert moving.get("/status_check").status == 200
 
