@@ -41,6 +41,7 @@ class Serving(TestCase):
     def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = tmp_path
         self.stage: Stage = install(tmp_path / "site", monkeypatch)
+        self.inheritance = Inheritance()
 
     def configure(self, **changes: Any) -> None:
         """Write the settings that are read next, changed in these sections."""
@@ -66,7 +67,7 @@ class Serving(TestCase):
             lambda: load(self.yaml, "etc/imaged.yaml", environ={}, read_text=lambda path: Path(path).read_text()),
             "etc/imaged.yaml",
             Notifier(None, None),
-            Inheritance(),
+            self.inheritance,
         )
         self.stopped = False
         self.addCleanup(lambda: Deferred.fromCoroutine(self.stop()))

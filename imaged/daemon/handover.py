@@ -57,6 +57,11 @@ class Channel(LineReceiver):
         """Send a message; nothing happens when nobody is there to hear it."""
         self.sendLine(json.dumps(message).encode())  # type: ignore[no-untyped-call]  # Twisted has no type for it
 
+    def end(self) -> None:
+        """End the channel, when all has been said."""
+        transport: Any = self.transport
+        transport.loseConnection()
+
     def lineReceived(self, line: bytes) -> None:  # noqa: N802  # Twisted's name
         """Take a message."""
         self._hear(json.loads(line))
@@ -131,10 +136,12 @@ class Predecessor:
         if self._channel is not None:
             self._channel.say(took=list(took))
 
-    def failed(self, reason: str) -> None:
-        """Tell it why we cannot."""
+    async def failed(self, reason: str) -> None:
+        """Tell it why we cannot; return when that is said."""
         if self._channel is not None:
             self._channel.say(error=reason)
+            self._channel.end()
+            await self._channel.lost
 
     async def released(self) -> bool:
         """Return when the service is ours: True when it was given to us, False when its owner is gone."""

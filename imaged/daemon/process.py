@@ -67,8 +67,8 @@ class Process:
         predecessor = Predecessor(self._reactor, self._inheritance)
         try:
             await self._service.start()
-        except BaseException as error:
-            predecessor.failed(str(error))
+        except Exception as error:
+            await predecessor.failed(str(error))
             raise
         predecessor.ready(self._inheritance.taken)
         given = await predecessor.released()

@@ -102,8 +102,8 @@ class Listening:
     def _bind(self, family: int, address: Any, backlog: int) -> socket.socket:
         """Bind a new socket, beside one of our own where that has the port.
 
-        To go from 127.0.0.1 to every interface, say, takes both for a moment. SO_REUSEPORT allows that among the
-        sockets of one user, so it is taken off again: else another process of his could listen here unnoticed.
+        To go from 127.0.0.1 to every interface, say, takes both for a moment. SO_REUSEPORT allows that among sockets of
+        one user which all ask for it: a second daemon, whose first attempt does not, is still told of the conflict.
         """
         try:
             return _bound(family, address, backlog)
@@ -113,11 +113,7 @@ class Listening:
                 raise
         for each in beside:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        try:
-            return _bound(family, address, backlog, share=True)
-        finally:
-            for each in beside:
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        return _bound(family, address, backlog, share=True)
 
 
 def adopt(reactor: Any, found: socket.socket, factory: Any) -> Any:
@@ -181,10 +177,10 @@ def _bound(family: int, address: Any, backlog: int, *, share: bool = False) -> s
     made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, share)
+        if share:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         made.bind(address)
         made.listen(BACKLOG if backlog == _TWISTED_BACKLOG else backlog)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     except BaseException:
         made.close()
         raise

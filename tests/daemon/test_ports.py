@@ -1,0 +1,247 @@
+"""Ports move without a connection lost, and one that cannot be opened changes nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from typing import Any
+
+import pytest
+from serving import HOME, Serving, until
+from talking import begin, connect, pause, request
+from twisted.internet import reactor
+from twisted.internet.error import ConnectError
+from twisted.internet.protocol import Factory
+
+from imaged.daemon.inheritance import Inheritance, Passed, Port
+from imaged.daemon.ports import PUBLIC, PortError, find_fault
+from imaged.daemon.sockets import serves
+
+
+def free_port() -> int:
+    """Return the number of a port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def on(number: int, interface: str = ":interface=127.0.0.1") -> str:
+    """Return the endpoint of a port."""
+    return f"tcp:{number}{interface}"
+
+
+class TestMoving(Serving):
+    """A reload that changes where the daemon listens."""
+
+    async def move(self, endpoint: str) -> dict[str, Any]:
+        """Have the public port listen elsewhere, and return how the reload ended."""
+        self.configure(listen=endpoint)
+        outcome = await self.service.reload()
+        self.url = self.service._ports[PUBLIC].url
+        return outcome.shown()
+
+    async def test_new_connections_go_to_the_new_port(self) -> None:
+        """The old one is closed, and a connection that came by it goes on."""
+        await self.serve()
+        await self.post()
+        before = self.url
+        inside = await connect(before)
+        inside.say(request("GET", "/status_check", {"Connection": "keep-alive"}))
+        await until(lambda: inside.heard)
+        assert (await self.move(on(free_port())))["ok"] is True
+        assert (await self.get(f"{HOME}/original")).status == 200
+        with pytest.raises(ConnectError):
+            await connect(before)
+        inside.say(request("GET", f"{HOME}/info.json"))
+        assert (await inside.answer()).status == 200
+
+    async def test_connections_that_wait_to_be_accepted_are_served(self) -> None:
+        """The kernel has taken them: to close the socket would reset them."""
+        await self.serve()
+        host, port = "127.0.0.1", int(self.url.rpartition(":")[2])
+        reloading = self.service.reload()
+        waiting = [socket.create_connection((host, port)) for _ in range(100)]  # the reactor has no chance in between
+        self.configure(listen=on(free_port()))
+        assert (await reloading).ok
+        for each in waiting:
+            each.setblocking(False)
+            each.send(request("GET", "/status_check"))
+        await pause(0.1)
+        assert {each.recv(15) for each in waiting} == {b"HTTP/1.1 200 OK"}
+        for each in waiting:
+            each.close()
+
+    async def test_from_one_interface_to_all_and_back(self) -> None:
+        """The same number both times: the two sockets share it for a moment, which no other program's may."""
+        number = free_port()
+        await self.serve(listen=on(number))
+        assert (await self.move(on(number, "")))["ok"] is True
+        assert (await self.get("/status_check")).status == 200
+        assert (await self.move(on(number)))["ok"] is True
+        assert (await self.get("/status_check")).status == 200
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", number))
+
+    async def test_two_settings_change_places(self) -> None:
+        """What was the public port is the status port then, but not for who is connected already."""
+        one, other = on(free_port()), on(free_port())
+        await self.serve(listen=one, status={"listen": other})
+        inside = await connect(self.url)
+        self.configure(listen=other, status={"listen": one})
+        assert (await self.service.reload()).ok
+        self.url, self.status_url = self.status_url, self.url
+        assert (await self.get("/status.json")).status == 404
+        assert (await self.status())["message"] == "OK"
+        inside.say(request("GET", "/status.json"))
+        assert (await inside.answer()).status == 404
+
+    async def test_a_port_that_is_taken(self) -> None:
+        """The fault has its line, and everything stays: the port that could be opened is closed again."""
+        await self.serve()
+        taken = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
+        self.addCleanup(taken.stopListening)
+        public = free_port()
+        self.configure(listen=on(public), status={"listen": on(taken.getHost().port)})
+        before = self.service._lineage.current
+        (fault,) = (await self.service.reload()).errors
+        file, line, key, *_ = fault.split(":")
+        assert (file, key) == ("etc/imaged.yaml", " status.listen")
+        assert str(taken.getHost().port) in self.yaml.splitlines()[int(line) - 1]
+        assert "Address already in use" in fault
+        assert self.service._lineage.current is before
+        assert (await self.get("/status_check")).status == 200
+        with pytest.raises(ConnectError):
+            await connect(f"http://127.0.0.1:{public}")
+        assert [each.closed for each in self.stage.processors] == [0, 1]
+
+    async def test_a_unix_socket(self) -> None:
+        """With the mode that is asked for; a path left by a crash is no obstacle, and none is left behind."""
+        path = f"{self.folder}/s"
+        with socket.socket(socket.AF_UNIX) as crashed:
+            crashed.bind(path)
+        await self.serve()
+        assert (await self.move(f"unix:{path}:mode=660"))["ok"] is True
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o660  # noqa: PTH116
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            client.setblocking(False)
+            client.send(request("GET", "/status_check"))
+            await pause(0.05)
+            assert client.recv(15) == b"HTTP/1.1 200 OK"
+        (fault,) = (await self.move("unix:/nowhere/s"))["errors"]
+        assert "No such file" in fault
+        assert (await self.move("tcp:0:interface=127.0.0.1"))["ok"] is True
+        assert os.listdir(self.folder).count("s") == 0
+
+
+class TestInherited(Serving):
+    """Sockets that are there when the daemon starts."""
+
+    def passed(self) -> socket.socket:
+        """Return a listening socket as systemd passes it."""
+        made = socket.create_server(("127.0.0.1", 0))
+        made.setblocking(False)
+        self.addCleanup(made.close)
+        return made
+
+    async def test_sockets_of_systemd_by_their_place(self) -> None:
+        """They stay open when the daemon has left, and what connects meanwhile waits for the next."""
+        public, private = self.passed(), self.passed()
+        self.inheritance = Inheritance([Passed("a", public), Passed("b", private)])
+        await self.serve(listen="systemd:domain=INET:index=0", status={"listen": "systemd:domain=INET:name=b"})
+        assert self.url == f"http://localhost:{public.getsockname()[1]}"
+        assert (await self.get("/status_check")).status == 200
+        assert (await self.status())["message"] == "OK"
+        await self.stop()
+        later = await begin(self.url, "GET", "/status_check")
+        self.inheritance = Inheritance([Passed("a", public), Passed("b", private)])
+        await self.serve(listen="systemd:domain=INET:index=0", status={"listen": "systemd:domain=INET:index=1"})
+        assert (await later.answer()).status == 200
+
+    async def test_a_socket_of_systemd_by_its_address(self) -> None:
+        """The settings need not know of systemd: they name the address that it listens on."""
+        public = self.passed()
+        self.inheritance = Inheritance([Passed("", public)])
+        await self.serve(listen=on(public.getsockname()[1]))
+        assert (await self.get("/status_check")).status == 200
+        await self.stop()
+        assert public.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+
+    async def test_a_setting_comes_back_to_a_socket_of_systemd(self) -> None:
+        """Such a descriptor is not given twice, so it is kept."""
+        self.inheritance = Inheritance([Passed("", self.passed())])
+        await self.serve(listen="systemd:domain=INET:index=0")
+        first = self.url
+        for endpoint in ("tcp:0:interface=127.0.0.1", "systemd:domain=INET:index=0"):
+            self.configure(listen=endpoint)
+            assert (await self.service.reload()).ok
+        self.url = first
+        assert (await self.get("/status_check")).status == 200
+
+    async def test_a_socket_that_was_not_passed(self) -> None:
+        """The setting is named, and how many there are."""
+        with pytest.raises(PortError, match=r"listen: .*no such socket, but 0 in all"):
+            await self.serve(listen="systemd:domain=INET:index=0")
+        self.stopped = True
+
+    async def test_ports_of_the_process_before(self) -> None:
+        """One is found by its setting and endpoint, whatever number the system chose; others are closed."""
+        public, unwanted = self.passed(), self.passed()
+        self.inheritance = Inheritance(
+            ports=[Port("listen", "tcp:0:interface=127.0.0.1", public), Port("status.listen", "tcp:1", unwanted)]
+        )
+        await self.serve()
+        assert self.inheritance.taken == ["listen"]
+        assert unwanted.fileno() == -1
+        assert (await self.get("/status_check")).status == 200
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp:7000",
+        "tcp6:7000:interface=\\:\\:1",
+        "unix:/run/imaged",
+        "systemd:domain=INET:index=0",
+        "systemd:name=a:domain=UNIX",
+    ],
+)
+def test_good_endpoints(endpoint: str) -> None:
+    """None is opened to find that out: `imaged check` has no sockets of systemd."""
+    assert find_fault(reactor, endpoint) is None
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "7000",
+        "tcp:many",
+        "systemd:",
+        "systemd:index=0",
+        "systemd:domain=INET",
+        "systemd:domain=INET:index=first",
+        "systemd:domain=IPX:index=0",
+        "systemd:domain=INET:index=0:name=a",
+        "systemd:domain=INET:descriptor=3",
+    ],
+)
+def test_bad_endpoints(endpoint: str) -> None:
+    """Each with what would be right."""
+    fault = find_fault(reactor, endpoint)
+    assert fault is not None
+    assert fault.startswith("not a Twisted endpoint such as ")
+
+
+def test_a_socket_for_all_of_ipv6_may_take_ipv4_too() -> None:
+    """As the one of a systemd unit that names a port alone; not when it is told to keep to IPv6."""
+    for only, expected in ((0, True), (1, False)):
+        with socket.socket(socket.AF_INET6) as both:
+            both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+            both.bind(("::", 0))
+            number = both.getsockname()[1]
+            assert serves(both, ("0.0.0.0", number)) is expected
+            assert serves(both, ("::", number, 0, 0))
+            assert not serves(both, ("0.0.0.0", number - 1))
+            assert not serves(both, "/run/socket")
