@@ -56,14 +56,22 @@ def stock(daemon: Daemon) -> list[Ask]:
 class Load:
     """Keeps `kept` clients asking on connections that they keep and `fresh` ones on a new connection each time.
 
-    `asks` are what they choose from. In between they post new pictures, whose answers `posted` keeps: outputs were
-    promised in them. A client never asks again: whatever goes wrong once is counted.
+    `asks` are what they choose from. If there is `news`, they post new pictures in between, whose answers `posted`
+    keeps: outputs were promised in them. A client never asks again: whatever goes wrong once is counted.
     """
 
     def __init__(
-        self, public: str, asks: Sequence[Ask], *, kept: int = 12, fresh: int = 12, pause_s: float = 0.1
+        self,
+        public: str,
+        asks: Sequence[Ask],
+        *,
+        kept: int = 12,
+        fresh: int = 12,
+        pause_s: float = 0.1,
+        news: bool = True,
     ) -> None:
         self._asks = asks
+        self._news = news
         self._pause_s = pause_s
         self._address, self._next = public, ""
         self._ending = threading.Event()
@@ -122,7 +130,7 @@ class Load:
             connection.close()
 
     def _choose(self, chance: random.Random) -> Ask:
-        draw = chance.randrange(SELDOM)
+        draw = chance.randrange(SELDOM) if self._news else SELDOM
         if draw == 0:
             body = make_png(comment=f"{random.getrandbits(64):x}")
             digits = hashlib.md5(body).hexdigest()

@@ -6,10 +6,10 @@ import http.client
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from clients import connected, health
 from daemon import Daemon, until
 
 from imaged.testing.pictures import make_jpeg
@@ -26,19 +26,9 @@ GATED = yaml.safe_dump(
 
 def kept(daemon: Daemon) -> http.client.HTTPConnection:
     """Return an open connection on which one request has been answered."""
-    url = urlsplit(daemon.public)
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=20)
-    assert health(connection) == 200
-    connection.auto_open = 0
+    connection = connected(daemon)
+    assert health(connection) == (200, None)
     return connection
-
-
-def health(connection: http.client.HTTPConnection) -> int:
-    """Ask for the health check on an open connection."""
-    connection.request("GET", "/status_check")
-    response = connection.getresponse()
-    response.read()
-    return response.status
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -63,7 +53,7 @@ def test_a_request_in_flight(make_daemon: Callable[..., Daemon], plugins: dict[s
         until(lambda: daemon.status()["processing"]["current"], daemon)
         daemon.process.send_signal(signal.SIGTERM)
         until(lambda: refuses(daemon), daemon)
-        assert health(connection) == 503
+        assert health(connection)[0] == 503
         (daemon.folder / "open").touch()
         assert held.result().body == b"gate q75"
     assert daemon.process.wait(timeout=20) == 0, daemon.tail

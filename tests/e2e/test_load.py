@@ -65,7 +65,10 @@ def test_undisturbed(make_daemon: Callable[..., Daemon]) -> None:
 )
 def test_what_is_wrong_is_seen(answer: Callable[[socket.socket], None], kind: str) -> None:
     """An answer that does not come, not whole or not as it should be, is a failure of its own kind."""
-    with peer(answer) as url, Load(url, [Ask("GET", "/", b"ok".__eq__)], kept=0, fresh=1, pause_s=0.001) as load:
+    with (
+        peer(answer) as url,
+        Load(url, [Ask("GET", "/", b"ok".__eq__)], kept=0, fresh=1, pause_s=0.001, news=False) as load,
+    ):
         load.go_on(3)
     assert set(load.tally.failures) == {kind}, load.tally
 
@@ -75,11 +78,11 @@ def test_refusals() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
     asks = [Ask("GET", "/", b"ok".__eq__)]
-    with Load(nobody, asks, kept=1, fresh=1, pause_s=0.001) as load:
+    with Load(nobody, asks, kept=1, fresh=1, pause_s=0.001, news=False) as load:
         load.go_on(3)
     assert set(load.tally.failures) == {"refused"}, load.tally
     with peer(lambda connection: connection.sendall(GOOD)) as url:
-        load = Load(nobody, asks, kept=0, fresh=1, pause_s=0.001)
+        load = Load(nobody, asks, kept=0, fresh=1, pause_s=0.001, news=False)
         load.moving(url)
         with load:
             load.go_on(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,12 @@ import pytest
 from daemon import Daemon
 from handover import settle
 from notify_socket import NotifySocket
+
+WATCH = """
+import os, sys
+os.environ["WATCHDOG_PID"] = str(os.getpid())
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -24,8 +31,9 @@ def manager(tmp_path: Path) -> Iterator[NotifySocket]:
 
 @pytest.fixture
 def daemon(make_daemon: Callable[..., Daemon], manager: NotifySocket) -> Daemon:
-    """Return a daemon that has a service manager, which watches it."""
-    return make_daemon(environ={"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "2000000"})
+    """Return a daemon that has a service manager, which watches it and no other process."""
+    environ = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "2000000"}
+    return make_daemon(environ=environ, around=(sys.executable, "-c", WATCH))
 
 
 def test_ready_and_stopping(daemon: Daemon, manager: NotifySocket) -> None:

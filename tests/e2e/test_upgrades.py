@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from daemon import Daemon, until
 from handover import settle, upgrade
-from load import PROMISED, Load, stock
+from load import PROMISED, Ask, Load, stock
 from ports import endpoint, free_port, url
-from processes import Process, living_in
+from processes import Process, living_in, weigh
 
 from imaged.testing.pictures import make_jpeg
 
 
 def test_upgrades_under_load(make_daemon: Callable[..., Daemon]) -> None:
-    """Eight upgrades, each followed by a reload, cost no client a request; every old process leaves with status 0."""
+    """Eight upgrades, each followed by a reload, cost no client a request, and nobody who looks at the status a look.
+
+    Every old process leaves with status 0.
+    """
     daemon = make_daemon()
-    with Load(daemon.public, stock(daemon)) as load:
+    looks = [Ask("GET", "/status_check", b"OK\n".__eq__), Ask("GET", "/status.json", is_json)]
+    with (
+        Load(daemon.private, looks, kept=2, fresh=1, news=False) as watch,
+        Load(daemon.public, stock(daemon)) as load,
+    ):
         for number in range(8):
             old = upgrade(daemon)
             load.go_on(40)
@@ -28,9 +38,40 @@ def test_upgrades_under_load(make_daemon: Callable[..., Daemon]) -> None:
             assert living_in(daemon.folder) == {daemon.pid}
             load.go_on(40)
     assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
+    assert watch.tally.spotless, f"{watch.tally}\n{daemon.tail}"
     assert load.tally.turns["closed"] >= 8, load.tally
     for info in load.posted:
         daemon.wait_for_files(info, PROMISED)
+
+
+def test_an_upgrade_to_another_port(make_daemon: Callable[..., Daemon]) -> None:
+    """A new process that finds another port in the settings opens it before the old one is given up."""
+    private, *ports = (free_port() for _ in range(4))
+    written = f"status: {{listen: '{endpoint(private)}'}}\nlisten: '{{}}'\n"
+    daemon = make_daemon(written.format(endpoint(ports[0])), ports=())
+    with Load(daemon.public, stock(daemon)) as load:
+        for port in ports[1:]:
+            daemon.configure(written.format(endpoint(port)))
+            load.moving(url(port))
+            old = upgrade(daemon)
+            load.moved(url(port))
+            load.go_on(40)
+            assert old.wait() == 0, daemon.tail
+    assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
+    daemon.public = url(ports[-1])
+    assert daemon.get("/status_check").status == 200
+
+
+def test_nothing_piles_up(make_daemon: Callable[..., Daemon]) -> None:
+    """The fourth heir has as many open files and threads, and as small an environment, as the first."""
+    daemon = make_daemon()
+    found = []
+    for _ in range(4):
+        assert upgrade(daemon).wait() == 0
+        pid = daemon.pid
+        weight = weigh(pid)
+        found.append((weight.files, weight.threads, len(Path(f"/proc/{pid}/environ").read_bytes()) // 100))
+    assert len(set(found)) == 1, found
 
 
 def test_a_heir_that_cannot_start(make_daemon: Callable[..., Daemon]) -> None:
@@ -74,3 +115,18 @@ def test_upgrades_and_reloads_at_once(make_daemon: Callable[..., Daemon]) -> Non
     assert old.wait() == 0
     assert settle(daemon) not in {old.pid, None}
     assert daemon.status()["processing"]["threads"] == 5
+
+
+def test_to_leave_during_an_upgrade(make_daemon: Callable[..., Daemon]) -> None:
+    """The new process, at whatever point it is, does not stay behind."""
+    daemon = make_daemon()
+    os.kill(daemon.pid, signal.SIGUSR2)
+    until(lambda: len(living_in(daemon.folder)) > 1, daemon)
+    daemon.process.terminate()
+    assert daemon.process.wait() == 0, daemon.tail
+    assert settle(daemon) is None
+
+
+def is_json(body: bytes) -> bool:
+    """Say whether it is."""
+    return isinstance(json.loads(body), dict)
