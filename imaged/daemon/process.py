@@ -42,10 +42,11 @@ class Process:
 
     def run(self) -> int:
         """Run the reactor until the daemon has ended; return the exit status."""
+        self._reactor.callWhenRunning(self._signals.install)
         self._reactor.callWhenRunning(
             lambda: Deferred.fromCoroutine(self._live()).addErrback(self._fail).addBoth(lambda _: self._reactor.stop())
         )
-        self._reactor.run(installSignalHandlers=False)
+        self._reactor.run()
         return self._exit_status
 
     async def _live(self) -> None:

@@ -21,6 +21,10 @@ class Signals:
         self._act: Callable[[int], None] | None = None
         self._kept: list[int] = []
         self._leaving = False
+        self.install()
+
+    def install(self) -> None:
+        """Take the signals, once more where somebody else has since: the reactor does when it starts."""
         for number in (*LEAVE, RELOAD, UPGRADE):
             signal.signal(number, self._take)
 

@@ -53,8 +53,8 @@ class Connections:
         """
         while self._open:
             if not any(each.busy for each in self._open):
-                for each in [each for each in self._open if each.quiet_for_s >= max(quiet_s, each.patience_s)]:
-                    each.loseConnection()
+                for each in list(self._open):
+                    each.close_when_quiet(quiet_s)
             await deferLater(self.clock, LOOK_EVERY_S)
 
 
@@ -65,18 +65,21 @@ class Connection(HTTPChannel):
         super().__init__()
         self._connections = connections
         self._quiet_since_s = connections.clock.seconds()
+        self._has_spoken = False
+        self._closing = False
         self.requestFactory = make_request
-        self.patience_s = FIRST_WORD_S
 
     @property
     def busy(self) -> bool:
         """Whether a request has begun to come in and its answer has not been given."""
         return bool(self.requests)
 
-    @property
-    def quiet_for_s(self) -> float:
-        """For how long nothing has been said."""
-        return float(self._connections.clock.seconds() - self._quiet_since_s)
+    def close_when_quiet(self, quiet_s: float) -> None:
+        """Close it if nothing has been said for so long."""
+        quiet_for_s = self._connections.clock.seconds() - self._quiet_since_s
+        if not self._closing and quiet_for_s >= (quiet_s if self._has_spoken else max(quiet_s, FIRST_WORD_S)):
+            self._closing = True
+            self.loseConnection()
 
     def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
         """Begin."""
@@ -85,7 +88,7 @@ class Connection(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Take bytes from the network."""
-        self._quiet_since_s, self.patience_s = self._connections.clock.seconds(), 0.0
+        self._quiet_since_s, self._has_spoken = self._connections.clock.seconds(), True
         super().dataReceived(data)
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802

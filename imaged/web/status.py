@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from twisted.internet.interfaces import IAddress
 from twisted.web.http import Request
 
 from imaged.core.errors import ForbiddenError, MethodNotAllowedError, NotFoundError
@@ -60,17 +61,22 @@ def _allow(request: Request, methods: tuple[str, ...]) -> None:
         raise MethodNotAllowedError(f"use {' or '.join(methods)} here", methods)
 
 
+def is_local(client: IAddress) -> bool:
+    """Say whether a client is on this machine. A UNIX socket has no host, and a mode that says who may."""
+    host = getattr(client, "host", None)
+    if host is None:
+        return True
+    address = ip_address(host.partition("%")[0])
+    return bool((getattr(address, "ipv4_mapped", None) or address).is_loopback)
+
+
 def _check_local(request: Request) -> None:
     """Raise ForbiddenError unless a program on this machine asks, for itself.
 
     A proxy that asks for others says so, and a browser says which page asks: any page of the web can make it post here.
     """
-    host = getattr(request.getClientAddress(), "host", None)  # a UNIX socket has none, and a mode that says who may
-    if host is not None:
-        address = ip_address(host.partition("%")[0])
-        if not (getattr(address, "ipv4_mapped", None) or address).is_loopback:
-            raise ForbiddenError("a reload can be asked for from this machine alone")
-    if any(request.getHeader(name) is not None for name in ("forwarded", "x-forwarded-for", "origin")):
+    others = any(request.getHeader(name) is not None for name in ("forwarded", "x-forwarded-for", "origin"))
+    if others or not is_local(request.getClientAddress()):
         raise ForbiddenError("a reload can be asked for from this machine alone, not by a proxy or a web page")
 
 

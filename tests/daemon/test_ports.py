@@ -133,7 +133,7 @@ class TestMoving(Serving):
         (fault,) = (await self.move("unix:/nowhere/s"))["errors"]
         assert "No such file" in fault
         assert (await self.move("tcp:0:interface=127.0.0.1"))["ok"] is True
-        assert os.listdir(self.folder).count("s") == 0
+        assert "s" not in {each.name for each in self.folder.iterdir()}
 
 
 class TestInherited(Serving):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import stage
 from serving import HOME, IMAGE, Serving, until
 from stage import NAME
+from talking import pause
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import capturedLogs
 
+from imaged.api import Rendered, RenderJob
 from imaged.config.load import Loaded, load
 from imaged.daemon.reload import restart_faults
+from imaged.testing.fakes import StillProcessor
 
 
 class TestGoodFile(Serving):
@@ -80,6 +88,97 @@ class TestGoodFile(Serving):
 
     def _plugins(self) -> tuple[list, list, list]:
         return self.stage.processors, self.stage.uploaders, self.stage.sinks
+
+
+class TestAsking(Serving):
+    """One reload after the other, and no more of them than it takes."""
+
+    async def test_those_that_come_together_are_one(self) -> None:
+        """A burst of signals is one reload; each who asked is told its outcome."""
+        await self.serve()
+        outcomes = await gatherResults([self.service.reload() for _ in range(5)])
+        assert self.service._lineage.current.number == 2
+        assert {outcome.ok for outcome in outcomes} == {True}
+
+    async def test_who_asks_while_one_is_under_way_gets_the_next(self) -> None:
+        """It reads what has been written since."""
+        await self.serve()
+        first = self.service.reload()
+        await until(lambda: len(self.stage.processors) == 2)
+        self.yaml = "nonsense: 1\n"
+        second = self.service.reload()
+        assert ((await first).ok, (await second).ok) == (True, False)
+        assert self.service._lineage.current.number == 2
+
+    async def test_none_is_begun_while_another_process_is_started(self) -> None:
+        """Its ports are those that it was given; what is asked for meanwhile comes afterwards."""
+        await self.serve()
+        await self.service.bequest()
+        asked = self.service.reload()
+        await pause()
+        assert not asked.called
+        self.service.keep()
+        assert (await asked).ok
+
+    async def test_a_process_that_leaves_reloads_no_more(self) -> None:
+        """And says so."""
+        await self.serve()
+        await self.service.bequest()
+        asked = self.service.reload()
+        aside = Deferred.fromCoroutine(self.service.step_aside({"listen", "status.listen"}))
+        (fault,) = (await asked).errors
+        assert "this process leaves" in fault
+        await aside
+
+    async def test_an_unexpected_failure_is_an_outcome_too(self) -> None:
+        """Whatever goes wrong, the daemon goes on and the next reload may work."""
+        await self.serve()
+        self.patch(self.service, "_read", lambda: 1 / 0)
+        with capturedLogs() as logged:
+            (fault,) = (await self.service.reload()).errors
+        assert "ZeroDivisionError" in fault
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+        assert any("reload broke down" in each.get("log_format", "") for each in logged)
+        assert (await self.get("/status_check")).status == 200
+
+    async def test_a_store_that_takes_no_files(self) -> None:
+        """Its setting and line are told."""
+        await self.serve()
+        self.configure(store={"path": "/proc/nope"})
+        (fault,) = (await self.service.reload()).errors
+        assert ": store.path: no files can be kept in /proc/nope" in fault
+        assert [each.closed for each in self.stage.processors] == [0, 1]
+
+
+class Labelled(StillProcessor):
+    """Renders a line of text: the output, and the quality that it was made at."""
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Say what was asked for."""
+        qualities = {target.output: target.quality for target in job.targets}
+        for each in super().render(job):
+            yield Rendered(each.output, f"{each.output} at {qualities[each.output]}".encode())
+
+
+class TestSameOutput(Serving):
+    """One output, rendered before a reload and after it."""
+
+    async def test_each_asker_gets_his_own_and_the_newer_stays(self) -> None:
+        """Whichever is ready first: what the older settings made does not replace what the newer ones did."""
+        self.patch(stage, "StillProcessor", Labelled)
+        await self.serve(images={"default_quality": 20})
+        await self.post()
+        old = self.stage.processor
+        before = await self.begin_held_render(f"{HOME}/x30.jpg")
+        self.configure(images={"default_quality": 90})
+        await self.service.reload()
+        after = await self.get(f"{HOME}/x30.jpg")
+        old.release()
+        assert (await before.answer()).body == b"x30.jpg at 20"
+        assert after.body == b"x30.jpg at 90"
+        assert (await self.get(f"{HOME}/x30.jpg")).body == b"x30.jpg at 90"
+        await until(lambda: old.closed)
+        assert list((self.folder / "public" / ".incoming").iterdir()) == []
 
 
 class TestBadFile(Serving):

@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory
 
 from imaged.config.faults import ConfigurationError
 from imaged.core.errors import StoreError
-from imaged.daemon.ports import PortError
+from imaged.daemon.ports import PUBLIC, PortError
 
 
 class TestStop(Serving):
@@ -58,6 +58,45 @@ class TestStop(Serving):
         self.stage.processor.release()
         assert (await inside.answer()).status == 200
         await stopping
+
+    async def test_idle_connections_do_not_hold_it_up(self) -> None:
+        """One that has asked and waits for its next question, and one that has not asked anything for a while."""
+        await self.serve()
+        idle = await connect(self.url)
+        idle.say(request("GET", "/status_check", {"Connection": "keep-alive"}))
+        await until(lambda: idle.heard)
+        self.stopped = True
+        await self.service.stop()
+        await idle.ended
+
+    async def test_the_status_port_is_open_to_the_end(self) -> None:
+        """Who looks on sees what is waited for, and that the daemon leaves."""
+        await self.serve()
+        await self.post()
+        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        self.stopped = True
+        stopping = Deferred.fromCoroutine(self.service.stop())
+        await pause()
+        status = await self.status()
+        assert (status["message"], status["processing"]["current"]) == ("draining", 1)
+        self.stage.processor.release()
+        assert (await talk.answer()).status == 200
+        await stopping
+        with pytest.raises(ConnectError):
+            await self.status()
+
+    async def test_no_more_promised_work_is_begun(self) -> None:
+        """It is for the next daemon."""
+        await self.serve()
+        await self.post()
+        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        self.stopped = True
+        stopping = Deferred.fromCoroutine(self.service.stop())
+        await self.service._promises.owe("render", IMAGE, ["x31.jpg"])
+        self.stage.processor.release()
+        await talk.ended
+        await stopping
+        assert not self.store.has(IMAGE, "x31.jpg")
 
     async def test_requests_of_older_generations_are_finished_too(self) -> None:
         """A reload shortly before the stop cuts nobody off."""
@@ -140,6 +179,65 @@ class TestStop(Serving):
         db.close()
         await self.stop()
         await self.serve()
+        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+
+
+class TestStepAside(Serving):
+    """A daemon that leaves what comes to another process on the same ports."""
+
+    async def aside(self) -> Deferred[None]:
+        """Begin to step aside."""
+        await self.service.bequest()
+        return Deferred.fromCoroutine(self.service.step_aside({"listen", "status.listen"}))
+
+    async def test_what_comes_is_left_to_the_other(self) -> None:
+        """It waits in the socket that both have, and is not refused."""
+        await self.serve()
+        aside = await self.aside()
+        talk = await self.begin("GET", "/status_check")
+        await pause(0.1)
+        assert talk.heard == b""
+        await aside
+        await self.service.come_back()
+        assert (await talk.answer()).status == 200
+
+    async def test_open_connections_have_one_more_answer(self) -> None:
+        """A whole one, healthy too: the service goes on. The connection is over then."""
+        await self.serve()
+        await self.post()
+        talks = [await connect(self.url), await connect(self.url)]
+        await pause()
+        aside = await self.aside()
+        for talk, path in zip(talks, ("/status_check", f"{HOME}/x30.jpg"), strict=True):
+            talk.say(request("GET", path, {"Connection": "keep-alive"}))
+            answer = await talk.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+        await aside
+        await self.stop()
+
+    async def test_a_port_that_the_other_did_not_take(self) -> None:
+        """It is closed, and what waited there is served; who comes back opens it again."""
+        await self.serve()
+        await self.service.bequest()
+        aside = Deferred.fromCoroutine(self.service.step_aside({"status.listen"}))
+        await pause()
+        with pytest.raises(ConnectError):
+            await connect(self.url)
+        await aside
+        await self.service.come_back()
+        self.url = self.service._ports[PUBLIC].url
+        assert (await self.get("/status_check")).status == 200
+
+    async def test_promised_work_is_left_to_the_other(self) -> None:
+        """Until this one comes back."""
+        await self.serve()
+        await self.post()
+        await (await self.aside())
+        await self.service._promises.owe("render", IMAGE, ["x30.jpg"])
+        await pause(0.1)
+        assert not self.store.has(IMAGE, "x30.jpg")
+        await self.service.come_back()
+        self.service._promises._wake["render"]()
         await until(lambda: self.store.has(IMAGE, "x30.jpg"))
 
 

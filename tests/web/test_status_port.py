@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from serving import HOME, Serving, until
 from talking import Answer, begin
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
 
+from imaged.web.status import is_local
 from imaged.web.status_page import render_page
 
 
@@ -44,6 +48,28 @@ class TestStatusPort(Serving):
         assert (await self.private("/status.json", "HEAD")).body == b""
         assert (await self.private("/status_check")).body == b"OK\n"
 
+    async def test_a_reload_can_be_asked_for(self) -> None:
+        """It does what SIGHUP does, and the answer is how it ended."""
+        await self.serve()
+        outcome = await self.private("/reload", "POST")
+        assert (outcome.status, outcome.json()["ok"], outcome.json()["generation"]) == (200, True, 2)
+        self.yaml = "nonsense: 1\n"
+        outcome = await self.private("/reload", "POST")
+        assert (outcome.status, outcome.json()["ok"], outcome.json()["generation"]) == (422, False, 2)
+        assert outcome.json()["errors"][0].startswith("etc/imaged.yaml:1: nonsense: unknown key")
+        assert "refused" in outcome.json()["error"]
+        assert (await self.status())["generation"]["last_reload"]["errors"] == outcome.json()["errors"]
+
+    async def test_a_reload_is_for_this_machine_alone(self) -> None:
+        """Not for whom a proxy asks, nor for a page that somebody's browser shows; and GET changes nothing."""
+        await self.serve()
+        for header in ("X-Forwarded-For", "Forwarded", "Origin"):
+            answer = await (await begin(self.status_url, "POST", "/reload", {header: "http://localhost"})).answer()
+            assert (answer.status, "this machine alone" in answer.error) == (403, True)
+        refused = await self.private("/reload")
+        assert (refused.status, refused.headers["allow"]) == (405, "POST")
+        assert self.service._lineage.current.number == 1
+
     async def test_nothing_else_is_there(self) -> None:
         """Images are not, and neither are other methods."""
         await self.serve()
@@ -53,6 +79,23 @@ class TestStatusPort(Serving):
         refused = await self.private("/status.json", "POST", b"x")
         assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
         assert (await self.private("/status.json", "POST", bytes(100_000))).status == 413
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        (IPv4Address("TCP", "127.0.0.1", 5), True),
+        (IPv4Address("TCP", "10.1.2.3", 5), False),
+        (IPv6Address("TCP", "::1", 5), True),
+        (IPv6Address("TCP", "::ffff:127.0.0.1", 5), True),
+        (IPv6Address("TCP", "::ffff:10.1.2.3", 5), False),
+        (IPv6Address("TCP", "fe80::1%eth0", 5), False),
+        (UNIXAddress(b""), True),
+    ],
+)
+def test_who_is_on_this_machine(address: IAddress, *, local: bool) -> None:
+    """By address; whoever can open a UNIX socket is."""
+    assert is_local(address) is local
 
 
 def test_the_page_shows_what_clients_sent_as_text() -> None:
