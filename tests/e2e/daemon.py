@@ -89,6 +89,7 @@ class Daemon:
         self._around = around
         self._files = files
         self._starts = 0
+        self.process: subprocess.Popen[bytes]
 
     def start(self, *overrides: str) -> None:
         """Start it, after the one before has ended, and wait until it says where it listens."""
@@ -108,7 +109,7 @@ class Daemon:
                 env=self._environ,
                 pass_fds=self._files,
             )
-        self.public = self._find(log, r"serves images on (http://[^\s\"]+)")
+        self.public = self._find(log, r"serves images on ((?:http|unix):[^\s\"]+)")
         self.private = self._find(log, r"status page is on (http://[^\s\"]+)")
 
     def kill(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import random
 import socket
+from contextlib import suppress
 
 LOW, HIGH = 20_000, 32_000
 """Below the ports that Linux gives to clients, so that no connection of the test's own takes one in between."""
@@ -43,6 +44,13 @@ def endpoint(port: int) -> str:
 def url(port: int) -> str:
     """Return where it serves."""
     return f"http://127.0.0.1:{port}"
+
+
+def listens(port: int) -> bool:
+    """Say whether anybody listens on a port of loopback."""
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 class HeldSocket:

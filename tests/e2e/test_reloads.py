@@ -5,14 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 from daemon import Daemon, until
 from load import PROMISED, Load, stock
-from ports import endpoint, free_port, url
+from ports import endpoint, free_port, listens, url
 from processes import weigh
 
 from imaged.testing.pictures import make_jpeg
@@ -170,10 +169,3 @@ def refuse(daemon: Daemon, text: str, fault: str) -> None:
     assert status["generation"]["number"] == before["generation"]["number"]
     assert (status["pid"], status["plugins"]) == (before["pid"], before["plugins"])
     assert daemon.get("/status_check").status == 200
-
-
-def listens(port: int) -> bool:
-    """Say whether anybody listens on a port of loopback."""
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
