@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from daemon import Daemon
 
 
-def connected(daemon: Daemon) -> http.client.HTTPConnection:
+def connected(daemon: Daemon, timeout_s: float = 30) -> http.client.HTTPConnection:
     """Return an open connection to the public port, which is not opened anew when it is closed."""
     url = urlsplit(daemon.public)
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=30)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=timeout_s)
     connection.connect()
     connection.auto_open = 0
     return connection

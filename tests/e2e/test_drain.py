@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from urllib.parse import quote
 
 import yaml
@@ -32,6 +33,20 @@ def test_a_body_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
     assert (answer.status, answer.getheader("Connection")) == (200, "close")
     assert old.wait() == 0, daemon.tail
     daemon.wait_for_files(info, ["x10.png", "x20.jpg"])
+
+
+def test_an_answer_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
+    """A client that takes its time has all of a large file from the old process."""
+    daemon = make_daemon()
+    body = make_png(comment="x" * 20_000_000)
+    target = f"/p/{daemon.post('/p', body).json()['hash']}/original"
+    with closing(connected(daemon)) as connection:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        begun = answer.read(1000)
+        old = upgrade(daemon)
+        assert begun + answer.read() == body
+    assert old.wait() == 0, daemon.tail
 
 
 def test_a_source_that_is_slow(make_daemon: Callable[..., Daemon], origin: Origin) -> None:

@@ -70,6 +70,17 @@ def test_ports_change_places(make_daemon: Callable[..., Daemon]) -> None:
     assert daemon.get("/p/x").status == 404
 
 
+def test_one_of_two_cannot_move(make_daemon: Callable[..., Daemon]) -> None:
+    """Then neither does, and the port that could have been opened is not."""
+    public, private, free = (free_port() for _ in range(3))
+    daemon = make_daemon(written(endpoint(public), endpoint(private)), ports=())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        daemon.configure(written(endpoint(free), endpoint(taken.getsockname()[1])))
+        [error] = daemon.reload().json()["errors"]
+    assert error.startswith("imaged.yaml:2: status.listen: ")
+    assert (listens(public), listens(private), listens(free)) == (True, True, False)
+
+
 def test_many_signals(make_daemon: Callable[..., Daemon]) -> None:
     """However many come at once, the last settings are the ones in effect, and the number grows by what was done."""
     daemon = make_daemon()
