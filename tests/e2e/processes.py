@@ -7,7 +7,7 @@ import os
 import select
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -78,6 +78,11 @@ class Weight:
     threads: int
     files: int
     memory_kib: int
+
+    def within(self, factor: float, other: Weight) -> bool:
+        """Say whether no figure is larger than so many times that of another."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return all(mine <= factor * theirs for mine, theirs in pairs)
 
 
 def weigh(pid: int) -> Weight:
