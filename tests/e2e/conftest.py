@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,29 +16,55 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from daemon import Daemon
 from loopback_origin import Origin
+from processes import adopt_orphans
 
-PICTURES = Path(__file__).parents[3] / "shared" / "images"
+HERE = Path(__file__).parent
+FOREIGN = [HERE / "imaged_gate.py", *(HERE.parent / "thirdparty" / "imaged-folder").glob("imaged_*.py")]
+PICTURES = HERE.parents[2] / "shared" / "images"
 
 
 @pytest.fixture
 def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
-    """Return what starts a daemon on the given settings; each must leave by itself with status 0, or be killed."""
-    daemons: list[Daemon] = []
+    """Return what starts a daemon on the given settings.
 
-    def make(settings: str = "", *overrides: str) -> Daemon:
-        folder = tmp_path / f"daemon-{len(daemons)}"
-        folder.mkdir()
-        daemon = Daemon(folder, settings)
-        daemons.append(daemon)
-        daemon.start(*overrides)
-        return daemon
+    Each must leave by itself with status 0 in the end; or the test has killed it or sent it two signals.
+    """
+    adopt_orphans()
+    with ExitStack() as ends:
 
-    yield make
-    for daemon in daemons:
-        try:
-            assert daemon.stop() in {0, -9}, daemon.log.read_text()
-        finally:
-            shutil.rmtree(daemon.folder, ignore_errors=True)
+        def make(settings: str = "", *overrides: str, **how: Any) -> Daemon:
+            folder = tmp_path / f"daemon-{next(numbers)}"
+            folder.mkdir()
+            daemon = Daemon(folder, settings, **how)
+            ends.callback(end, daemon)
+            daemon.start(*overrides)
+            return daemon
+
+        numbers = count()
+        yield make
+
+
+def end(daemon: Daemon) -> None:
+    """End a daemon, if the test has not, and see that it leaves well."""
+    try:
+        assert daemon.stop() in {0, -9, 143}, daemon.tail
+    finally:
+        shutil.rmtree(daemon.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a daemon that has plugins of others: gate, and those of tests/thirdparty."""
+    site = tmp_path / "site"
+    about = site / "foreign-1.dist-info"
+    about.mkdir(parents=True)
+    for module in FOREIGN:
+        shutil.copy(module, site)
+    names = {module.stem.removeprefix("imaged_"): module.stem for module in FOREIGN}
+    entries = [f"{name} = {module}" for name, module in names.items()]
+    (about / "entry_points.txt").write_text("\n".join(["[imaged]", *entries, ""]))
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 1\n")
+    return {"PYTHONPATH": str(site)}
 
 
 @pytest.fixture

@@ -10,11 +10,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from processes import LONGEST_S, hold
+
+PORTS = ("listen=tcp:0:interface=127.0.0.1", "status.listen=tcp:0:interface=127.0.0.1")
 
 START_S = 30.0
 """How long a start may take on a busy machine."""
@@ -52,29 +56,61 @@ def request(
         connection.close()
 
 
-class Daemon:
-    """`imaged run` in a folder of its own, on ports that the system chooses."""
+def until(condition: Callable[[], Any], daemon: Daemon, within_s: float = LONGEST_S) -> Any:
+    """Wait until it holds, and return what it gave."""
+    end_s = time.monotonic() + within_s
+    while not (result := condition()):
+        assert time.monotonic() < end_s, daemon.tail
+        time.sleep(0.02)
+    return result
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
+
+class Daemon:
+    """`imaged run` in a folder of its own, on ports that the system chooses unless `ports` says otherwise.
+
+    `environ` is added to its environment, `around` is the command that runs it, `files` are open in it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "",
+        *,
+        ports: Sequence[str] = PORTS,
+        environ: Mapping[str, str] | None = None,
+        around: Sequence[str] = (),
+        files: Sequence[int] = (),
+    ) -> None:
         self.folder = folder
         self.store = folder / "var" / "public"
-        (folder / "imaged.yaml").write_text(settings)
+        self.configure(settings)
+        self._ports = ports
+        self._environ = {**os.environ, **(environ or {})}
+        self._around = around
+        self._files = files
         self._starts = 0
+        self.process: subprocess.Popen[bytes]
 
     def start(self, *overrides: str) -> None:
-        """Start it and wait until it says where it listens."""
+        """Start it, after the one before has ended, and wait until it says where it listens."""
+        if self._starts:
+            self.process.wait(LONGEST_S)
         self._starts += 1
-        log = self.folder / f"log-{self._starts}"
-        ports = ["listen=tcp:0:interface=127.0.0.1", "status.listen=tcp:0:interface=127.0.0.1"]
-        sets = [argument for override in [*ports, *overrides] for argument in ("--set", override)]
-        command = [sys.executable, "-m", "imaged", "run", "-c", "imaged.yaml", *sets]
+        self.log = log = self.folder / f"log-{self._starts}"
+        sets = [argument for override in [*self._ports, *overrides] for argument in ("--set", override)]
+        command = [*self._around, sys.executable, "-m", "imaged", "run", "-c", "imaged.yaml", *sets]
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                command, cwd=self.folder, stdin=subprocess.DEVNULL, stderr=stream, stdout=stream, env={**os.environ}
+                command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stderr=stream,
+                stdout=stream,
+                env=self._environ,
+                pass_fds=self._files,
             )
-        self.public = self._find(log, r"serves images on (http://[^\s\"]+)")
+        self.public = self._find(log, r"serves images on ((?:http|unix):[^\s\"]+)")
         self.private = self._find(log, r"status page is on (http://[^\s\"]+)")
-        self.log = log
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -82,10 +118,32 @@ class Daemon:
         self.process.wait()
 
     def stop(self) -> int:
-        """End it politely and return its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        """End it and its heirs politely; return the exit status of the process that was started, or of a worse one."""
+        left = hold(self.folder)
+        try:
+            for each in left:
+                each.send(signal.SIGTERM)
+            statuses = [status for each in left if (status := each.wait())]
+        finally:
+            for each in left:
+                each.send(signal.SIGKILL)
+                each.close()
+        return self.process.wait(LONGEST_S) or next(iter(statuses), 0)
+
+    def configure(self, settings: str) -> None:
+        """Write the settings; the daemon will see them when it reads them again."""
+        (self.folder / "imaged.yaml").write_text(settings)
+
+    def reload(self) -> Answer:
+        """Have the settings read again; return how that ended."""
+        return request(self.private, "POST", "/reload", b"")
+
+    def hup(self) -> Any:
+        """Send SIGHUP and return how it ended, as the status tells it."""
+        status = self.status()
+        os.kill(status["pid"], signal.SIGHUP)
+        before = status["generation"]["last_reload"]
+        return until(lambda: (told := self.status()["generation"]["last_reload"]) != before and told, self)
 
     def get(self, target: str, **headers: str) -> Answer:
         """GET from the public port."""
@@ -100,12 +158,23 @@ class Daemon:
         """Return the value of `/status.json`."""
         return request(self.private, "GET", "/status.json").json()
 
+    @property
+    def pid(self) -> int:
+        """The process that answers now."""
+        return int(self.status()["pid"])
+
+    @property
+    def tail(self) -> str:
+        """The end of the log without the requests that went well, for failures."""
+        lines = self.log.read_text().splitlines()
+        return "\n".join(line for line in lines if '"status": 200' not in line)[-5000:]
+
     def wait_for_files(self, image: Mapping[str, Any], names: Sequence[str], within_s: float = 30.0) -> None:
         """Return when all these files of an image lie in the store; nobody asks the daemon for them."""
         folder = self.store / "p" / image["partitionedHash"]
         end_s = time.monotonic() + within_s
         while missing := [name for name in names if not (folder / name).is_file()]:
-            assert time.monotonic() < end_s, f"{missing} did not appear; {self.log.read_text()[-2000:]}"
+            assert time.monotonic() < end_s, f"{missing} did not appear; {self.tail}"
             time.sleep(0.05)
 
     def _find(self, log: Path, pattern: str) -> str:
@@ -114,4 +183,4 @@ class Daemon:
             assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < end_s, log.read_text()
             time.sleep(0.02)
-        return match[1]
+        return match[1].replace("localhost", "127.0.0.1")  # so that nobody tries ::1 first

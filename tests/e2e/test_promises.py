@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
@@ -109,23 +108,11 @@ def test_reload_and_leave(make_daemon: Callable[..., Daemon]) -> None:
     digits = daemon.post("/p", make_jpeg()).json()["hash"]
     assert daemon.get(f"/p/{digits}/w200.jpg").status == 406
     (daemon.folder / "imaged.yaml").write_text("images: {maximum_width: 300}\n")
-    assert reload(daemon)["ok"] is True
+    assert daemon.hup()["ok"] is True
     assert daemon.get(f"/p/{digits}/w200.jpg").status == 200
     (daemon.folder / "imaged.yaml").write_text("images: {maximum_width: 50}\nuploader: nothing\n")
-    outcome = reload(daemon)
+    outcome = daemon.hup()
     assert outcome["ok"] is False
     assert outcome["errors"][0].startswith("imaged.yaml:2: uploader: ")
     assert daemon.get(f"/p/{digits}/w201.jpg").status == 200
     assert daemon.stop() == 0
-
-
-def reload(daemon: Daemon) -> dict[str, object]:
-    """Send SIGHUP and return how it ended."""
-    before = daemon.status()["generation"]["last_reload"]
-    daemon.process.send_signal(1)
-    end_s = time.monotonic() + 20
-    while (outcome := daemon.status()["generation"]["last_reload"]) == before:
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
-    assert isinstance(outcome, dict)
-    return outcome

@@ -1,0 +1,72 @@
+"""A plugin for tests: its renders wait at a gate, each output tells who made it, and a journal tells the rest.
+
+An output is the text `TAG qQUALITY`, which no decoder takes, but every byte of it is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from imaged.api import BusyError, FullSize, Host, ImageFacts, Processor, Rendered, RenderJob, hookimpl
+from imaged.testing.fakes import StillProcessor
+
+
+class Options(BaseModel):
+    """The section `plugins.gate`: renders of full_size wait until the file `gate` exists; `raises` is raised."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    tag: str = "gate"
+    gate: str = "."
+    journal: str = "journal"
+    raises: str = ""
+
+
+class Gate:
+    """Appends `TAG begin OUTPUT`, `TAG end OUTPUT` and `TAG close` to the journal."""
+
+    def __init__(self, options: Options) -> None:
+        self.detail = options.tag
+        self._options = options
+        self._still = StillProcessor()
+
+    def identify(self, source: Path) -> ImageFacts:
+        """Read the header."""
+        return self._still.identify(source)
+
+    def accepts(self, job: RenderJob) -> bool:
+        """Take any job."""
+        return self._still.accepts(job)
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Wait at the gate, then say what was asked for."""
+        end_s = time.monotonic() + job.timeout_s
+        for target in job.targets:
+            self._note(f"begin {target.output}")
+            while isinstance(target.output.sizing, FullSize) and not Path(self._options.gate).exists():
+                if time.monotonic() > end_s:
+                    raise BusyError("nobody opened the gate")
+                time.sleep(0.01)
+            yield Rendered(target.output, f"{self.detail} q{target.quality}".encode())
+            self._note(f"end {target.output}")
+
+    def close(self) -> None:
+        """Note it."""
+        self._note("close")
+
+    def _note(self, what: str) -> None:
+        with Path(self._options.journal).open("a", encoding="utf-8") as journal:
+            journal.write(f"{self.detail} {what}\n")
+
+
+@hookimpl
+def imaged_processor(host: Host) -> Processor | None:
+    """Make a gate, or fail as the options say."""
+    options = host.options(Options)
+    if options.raises:
+        raise RuntimeError(options.raises)
+    return Gate(options)

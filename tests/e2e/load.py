@@ -1,0 +1,206 @@
+"""A steady load of clients that miss nothing: each answer is read whole and compared, each failure is counted."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import random
+import select
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from daemon import Daemon
+from tally import Tally
+
+from imaged.testing.pictures import make_jpeg, make_png
+
+PROMISED = ("x10.png", "w20.webp")
+"""What is asked for of each new picture."""
+
+SELDOM = 40
+"""One request in so many posts a new picture, and as many ask for an output that nobody asked for before."""
+
+PATIENCE_S = 60.0
+KEPT = ("original", "x10.png", "w40.jpg", "full_size.webp")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request, and whether the body of an answer of success is what it must give."""
+
+    method: str
+    target: str
+    fits: Callable[[bytes], bool]
+    body: bytes | None = None
+
+
+def stock(daemon: Daemon) -> list[Ask]:
+    """Post a few pictures, have outputs made, and return requests for all that is stored."""
+    asks = []
+    for body in (make_jpeg(), make_png(), make_png(200, 300, comment="stock")):
+        home = f"/p/{daemon.post('/p', body).json()['hash']}"
+        files = {f"{home}/{name}": daemon.get(f"{home}/{name}").body for name in KEPT}
+        asks += [Ask("GET", target, content.__eq__) for target, content in files.items()]
+        info = daemon.get(f"{home}/info.json").json()
+        asks.append(Ask("GET", f"{home}/info.json", partial(_same, info)))
+    return asks
+
+
+class Load:
+    """Keeps `kept` clients asking on connections that they keep and `fresh` ones on a new connection each time.
+
+    `asks` are what they choose from. If there is `news`, they post new pictures in between, whose answers `posted`
+    keeps: outputs were promised in them. A client never asks again: whatever goes wrong once is counted.
+    """
+
+    def __init__(
+        self,
+        public: str,
+        asks: Sequence[Ask],
+        *,
+        kept: int = 12,
+        fresh: int = 12,
+        pause_s: float = 0.1,
+        news: bool = True,
+    ) -> None:
+        self._asks = asks
+        self._news = news
+        self._pause_s = pause_s
+        self._address, self._next = public, ""
+        self._ending = threading.Event()
+        self.tally = Tally()
+        self.posted: list[dict[str, Any]] = []
+        self._threads = [
+            threading.Thread(target=self._run, args=(number, number < kept), daemon=True)
+            for number in range(kept + fresh)
+        ]
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End, each client with an answer, and print the counts: `pytest -rP` shows them."""
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+        sys.stdout.write(f"{self.tally}\n")
+
+    def go_on(self, answers: int = 100) -> None:
+        """Return when so many more requests have ended, well or not."""
+        enough = self.tally.done + answers
+        while self.tally.done < enough:
+            assert any(thread.is_alive() for thread in self._threads)
+            self._ending.wait(0.01)
+
+    def moving(self, public: str) -> None:
+        """Tell that the address will change: whoever is refused at the old one may try the new one, once."""
+        self._next = public
+
+    def moved(self, public: str) -> None:
+        """Tell that it has changed."""
+        self._address = public
+        self._next = ""
+
+    def _run(self, number: int, keeps: bool) -> None:  # noqa: FBT001  # the kind of client
+        chance = random.Random(number)
+        connection: http.client.HTTPConnection | None = None
+        while not self._ending.wait(self._pause_s * chance.uniform(0.5, 1.5)):
+            if connection and select.select([connection.sock], [], [], 0)[0]:
+                self.tally.turn("dropped")
+                connection.close()
+                connection = None
+            connection = connection or self._connect()
+            if connection:
+                ask = self._choose(chance)
+                headers = {} if keeps or number % 2 else {"Connection": "close"}
+                if not self._exchange(connection, ask, headers) or not keeps:
+                    connection.close()
+                    connection = None
+        if connection:
+            connection.close()
+
+    def _choose(self, chance: random.Random) -> Ask:
+        draw = chance.randrange(SELDOM) if self._news else SELDOM
+        if draw == 0:
+            body = make_png(comment=f"{random.getrandbits(64):x}")
+            digits = hashlib.md5(body).hexdigest()
+            return Ask("POST", f"/p?outputs={','.join(PROMISED)}", lambda got: json.loads(got)["hash"] == digits, body)
+        ask = chance.choice(self._asks)
+        if draw == 1:
+            home = ask.target.rpartition("/")[0]
+            return Ask("GET", f"{home}/w{chance.randint(1, 48)}-q{chance.randint(1, 99)}.png", _is_png)
+        return ask
+
+    def _connect(self) -> http.client.HTTPConnection | None:
+        tried = self._address
+        try:
+            try:
+                return _opened(tried)
+            except ConnectionRefusedError:
+                newest = self._next or self._address
+                if newest == tried:
+                    raise
+                connection = _opened(newest)
+        except OSError as error:
+            kind = "refused" if isinstance(error, ConnectionRefusedError) else "unreachable"
+            self.tally.fail(kind, f"{tried}: {error!r}")
+            return None
+        self.tally.turn("moved")
+        return connection
+
+    def _exchange(self, connection: http.client.HTTPConnection, ask: Ask, headers: Mapping[str, str]) -> bool:
+        """Send one request and read its answer; return whether the connection is good for another."""
+        what = f"{ask.method} {ask.target} at {connection.port}"
+        answered = False
+        try:
+            connection.request(ask.method, ask.target, ask.body, headers)
+            response = connection.getresponse()
+            answered = True
+            body = response.read()
+        except Exception as error:  # whatever it is, it is counted
+            self.tally.fail("cut" if answered else _kind(error), f"{what}: {error!r}")
+            return False
+        self.tally.answer(response.status, f"{what}: {body[:200]!r}")
+        if response.status < 400:
+            if not ask.fits(body):
+                self.tally.fail("wrong", f"{what}: {len(body)} bytes, {body[:200]!r}")
+            elif ask.method == "POST":
+                self.posted.append(json.loads(body))
+        if response.will_close and not headers:
+            self.tally.turn("closed")
+        return not response.will_close
+
+
+def _opened(public: str) -> http.client.HTTPConnection:
+    url = urlsplit(public)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=PATIENCE_S)
+    connection.connect()
+    connection.auto_open = 0  # else it would connect anew behind our back
+    return connection
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "eof"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return "reset"
+    return "timeout" if isinstance(error, TimeoutError) else "garbled"
+
+
+def _same(info: Mapping[str, Any], body: bytes) -> bool:
+    """Compare what two records say of the original; the list of outputs grows."""
+    return {**json.loads(body), "outputs": None} == {**info, "outputs": None}
+
+
+def _is_png(body: bytes) -> bool:
+    return body.startswith(b"\x89PNG") and body.endswith(b"IEND\xaeB`\x82")

@@ -1,0 +1,67 @@
+"""What a load counts."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+
+SAMPLES = 10
+
+
+@dataclass
+class Tally:
+    """What came of all requests: how many, of which status, and every way in which they failed. For many threads."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    turns: Counter[str] = field(default_factory=Counter)
+    """What is no failure.
+
+    `moved`: refused at an address that was being given up, and connected at the next one.
+    `closed`: an answer that said `Connection: close` without being asked to.
+    `dropped`: a kept connection that was found closed before a request was sent on it.
+    """
+    samples: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, status: int, sample: str) -> None:
+        """Count an answer; remember the first that tell of an error."""
+        with self._lock:
+            self.statuses[status] += 1
+            if status >= 400:
+                self._remember(f"{status}: {sample}")
+
+    def fail(self, kind: str, sample: str) -> None:
+        """Count a failure, and remember the first few."""
+        with self._lock:
+            self.failures[kind] += 1
+            self._remember(f"{kind}: {sample}")
+
+    def turn(self, kind: str) -> None:
+        """Count what is no failure."""
+        with self._lock:
+            self.turns[kind] += 1
+
+    @property
+    def done(self) -> int:
+        """How many requests have ended, well or not."""
+        return self.statuses.total() + self.failures.total()
+
+    @property
+    def spotless(self) -> bool:
+        """Whether each request was answered rightly, and no connection closed without a word."""
+        return not self.failures and not self.turns["dropped"] and all(status < 400 for status in self.statuses)
+
+    def __str__(self) -> str:
+        """Return the counts on one line, and the first failures below it."""
+        statuses, failures, turns = (
+            ", ".join(f"{count} {kind}" for kind, count in sorted(counter.items()))
+            for counter in (self.statuses, self.failures, self.turns)
+        )
+        counts = f"{self.statuses.total()} answers ({statuses}); failures: {failures or 'none'}; {turns or 'no turns'}"
+        return "\n".join([counts, *self.samples])
+
+    def _remember(self, sample: str) -> None:
+        if len(self.samples) < SAMPLES:
+            self.samples.append(sample)

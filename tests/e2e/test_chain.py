@@ -1,0 +1,109 @@
+"""Signals that come while an upgrade is not over: there is never a second daemon, nor one that nobody asked for."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+from clients import connected, health
+from daemon import Daemon, until
+from handover import settle, upgrade
+from ports import endpoint, free_port, listens
+from processes import Process, living_in
+
+BODY = b"no picture"
+
+
+@contextmanager
+def half_posted(daemon: Daemon) -> Iterator[http.client.HTTPConnection]:
+    """Give a connection with a request that has begun and whose body is asked for: whoever has it stays for it."""
+    with closing(connected(daemon)) as connection:
+        connection.putrequest("POST", "/p")
+        connection.putheader("Content-Length", str(len(BODY)))
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        assert connection.sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        yield connection
+
+
+def finish(connection: http.client.HTTPConnection) -> int:
+    """Send the body, which is no picture; return the status of the answer."""
+    connection.send(BODY)
+    return connection.getresponse().status
+
+
+def test_the_new_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> None:
+    """Who ends the daemon while its old process still answers somebody has ended both."""
+    daemon = make_daemon()
+    with half_posted(daemon) as connection:
+        old = upgrade(daemon)
+        new = Process(daemon.pid)
+        new.send(signal.SIGTERM)
+        assert new.wait() == 0
+        assert finish(connection) == 415
+        assert old.wait() == 0, daemon.tail
+    assert settle(daemon) is None
+
+
+def test_the_old_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> None:
+    """It answers what it has begun, and the new one stays."""
+    daemon = make_daemon()
+    with half_posted(daemon) as connection:
+        old = upgrade(daemon)
+        new = daemon.pid
+        old.send(signal.SIGTERM)
+        assert finish(connection) == 415
+    assert old.wait() == 0, daemon.tail
+    assert settle(daemon) == new
+
+
+def test_upgrades_in_a_row(make_daemon: Callable[..., Daemon]) -> None:
+    """Each of three processes answers what it has begun; only the last one takes what is new."""
+    daemon = make_daemon()
+    with half_posted(daemon) as early:
+        first = upgrade(daemon)
+        with half_posted(daemon) as late:
+            second = upgrade(daemon)
+            third = daemon.pid
+            assert finish(late) == 415
+            assert second.wait() == 0, daemon.tail
+        assert {daemon.pid for _ in range(20)} == {third}
+        assert finish(early) == 415
+    assert first.wait() == 0, daemon.tail
+    assert {daemon.pid for _ in range(20)} == {third}
+    assert settle(daemon) == third
+
+
+def test_an_upgrade_of_one_that_leaves(make_daemon: Callable[..., Daemon]) -> None:
+    """It is refused: who was told to leave leaves nobody behind."""
+    daemon = make_daemon()
+    old = Process(daemon.pid)
+    with half_posted(daemon) as connection:
+        old.send(signal.SIGTERM)
+        until(lambda: daemon.status()["message"] != "OK", daemon)
+        old.send(signal.SIGUSR2)
+        assert daemon.status()["pid"] == old.pid
+        assert finish(connection) in {415, 503}
+        assert old.wait() == 0, daemon.tail
+    assert settle(daemon) is None
+    assert "starting the program anew" not in daemon.log.read_text()
+
+
+def test_a_port_that_moved_before_the_new_one_died(make_daemon: Callable[..., Daemon]) -> None:
+    """The old process, back in service, can be reached where it listens."""
+    port, other, private = (free_port() for _ in range(3))
+    fixed = f"status: {{listen: '{endpoint(private)}'}}\n"
+    daemon = make_daemon(f"{fixed}listen: '{endpoint(port)}'\n", ports=())
+    with half_posted(daemon) as connection:
+        old = upgrade(daemon)
+        daemon.configure(f"{fixed}listen: '{endpoint(other)}'\n")
+        assert daemon.reload().json()["ok"] is True
+        until(lambda: listens(other), daemon)
+        Process(daemon.pid).send(signal.SIGKILL)
+        assert settle(daemon) == old.pid
+        with closing(connected(daemon, timeout_s=5)) as fresh:
+            assert health(fresh)[0] == 200
+        assert finish(connection) == 415
+    assert living_in(daemon.folder) == {old.pid}

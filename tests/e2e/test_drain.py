@@ -1,0 +1,117 @@
+"""What an old process has begun before an upgrade, it ends; what it was promised, the new one keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from urllib.parse import quote
+
+import yaml
+from clients import connected, health
+from daemon import Daemon, until
+from handover import settle, upgrade
+from loopback_origin import Origin
+from processes import living_in
+
+from imaged.testing.pictures import make_jpeg, make_png
+
+
+def test_a_body_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
+    """A picture that is half posted is taken by the old process, and the outputs promised for it appear."""
+    daemon = make_daemon()
+    body = make_png(300, 200, comment="x" * 100_000)
+    connection = connected(daemon)
+    connection.putrequest("POST", "/p?outputs=x10.png,x20.jpg")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body[:5000])
+    old = upgrade(daemon)
+    connection.send(body[5000:])
+    answer = connection.getresponse()
+    info = json.loads(answer.read())
+    assert (answer.status, answer.getheader("Connection")) == (200, "close")
+    assert old.wait() == 0, daemon.tail
+    daemon.wait_for_files(info, ["x10.png", "x20.jpg"])
+
+
+def test_an_answer_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
+    """A client that takes its time has all of a large file from the old process."""
+    daemon = make_daemon()
+    body = make_png(comment="x" * 20_000_000)
+    target = f"/p/{daemon.post('/p', body).json()['hash']}/original"
+    with closing(connected(daemon)) as connection:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        begun = answer.read(1000)
+        old = upgrade(daemon)
+        assert begun + answer.read() == body
+    assert old.wait() == 0, daemon.tail
+
+
+def test_a_source_that_is_slow(make_daemon: Callable[..., Daemon], origin: Origin) -> None:
+    """An original that the old process fetches is not swept away by the new one, and is kept."""
+    daemon = make_daemon("sources: {allow_networks: [127.0.0.0/8]}\n")
+    origin.pictures["a.png"] = make_png(200, 200, comment="x" * 5000)
+    with ThreadPoolExecutor(1) as pool:
+        fetch = pool.submit(daemon.post, f"/p?outputs=x10.png&source={quote(f'{origin.url}/slow/a.png', safe='')}")
+        until(lambda: daemon.status()["downloads"]["items"], daemon)
+        old = upgrade(daemon)
+        origin.release.set()
+        assert fetch.result().status == 200, daemon.tail
+    assert old.wait() == 0, daemon.tail
+    daemon.wait_for_files(fetch.result().json(), ["x10.png"])
+
+
+def test_a_render_on_its_way(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
+    """It is ended by the old process, whose plugins are closed after it; other renders go to the new one meanwhile."""
+
+    def gate(tag: str, file: str) -> str:
+        return yaml.safe_dump({"processors": ["gate"], "plugins": {"gate": {"tag": tag, "gate": file}}})
+
+    daemon = make_daemon(gate("one", "open"), environ=plugins)
+    home = f"/p/{daemon.post('/p', make_jpeg()).json()['hash']}"
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(daemon.get, f"{home}/full_size.webp")
+        until(lambda: daemon.status()["processing"]["current"], daemon)
+        daemon.configure(gate("two", "."))
+        old = upgrade(daemon)
+        assert daemon.get(f"{home}/full_size.jpg").body == b"two q75"
+        assert not held.done()
+        (daemon.folder / "open").touch()
+        assert held.result().body == b"one q75"
+    assert old.wait() == 0, daemon.tail
+    journal = (daemon.folder / "journal").read_text().splitlines()
+    assert journal.index("one end full_size.webp") < journal.index("one close")
+    assert journal.count("one close") == 1
+
+
+def test_idle_connections(make_daemon: Callable[..., Daemon]) -> None:
+    """They are answered once more if they ask, and else closed: the old process does not stay for them."""
+    daemon = make_daemon()
+    connections = [connected(daemon) for _ in range(10)]
+    for each in connections:
+        assert health(each) == (200, None)
+    old = upgrade(daemon)
+    assert health(connections[0]) == (200, "close")
+    assert old.wait() == 0, daemon.tail
+    assert settle(daemon) != old.pid
+    for each in connections:
+        assert each.sock is None or each.sock.recv(1) == b""
+        each.close()
+
+
+def test_promises_under_way(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
+    """Renders that nobody waits for do not outlive the old process twice: each output is made, and none is left."""
+    daemon = make_daemon(
+        yaml.safe_dump({"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}}), environ=plugins
+    )
+    infos = [daemon.post("/p?outputs=full_size.webp", make_png(comment=f"{each}")).json() for each in range(6)]
+    until(lambda: daemon.status()["promised"]["current"], daemon)
+    old = upgrade(daemon)
+    (daemon.folder / "open").touch()
+    assert old.wait() == 0, daemon.tail
+    for info in infos:
+        daemon.wait_for_files(info, ["full_size.webp"])
+    until(lambda: (promised := daemon.status()["promised"])["current"] + promised["queued"] == 0, daemon)
+    assert living_in(daemon.folder) == {daemon.pid}

@@ -1,0 +1,79 @@
+"""kill -9 in the middle of an upgrade: whoever is left serves, and what was promised is kept."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+import yaml
+from daemon import Daemon, until
+from handover import settle
+from processes import Process, living_in
+
+from imaged.testing.pictures import make_jpeg, make_png
+
+READY = -1.0
+MOMENTS_S = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, READY)
+"""When somebody is killed: so long after the signal, or when the new process is ready, which takes it some 0.5 s."""
+
+GATED = {"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}}
+NAMES = ["x10.jpg", "full_size.webp", "full_size-q9.jpg"]
+"""Of these the gate holds those of full size."""
+
+
+@pytest.fixture
+def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> Daemon:
+    """Return one whose renders of full size wait until the file `open` exists."""
+    return make_daemon(yaml.safe_dump(GATED), environ=plugins)
+
+
+@pytest.mark.parametrize("moment_s", MOMENTS_S)
+@pytest.mark.parametrize("victim", ["old", "new"])
+def test_killed(daemon: Daemon, victim: str, moment_s: float) -> None:
+    """One process serves afterwards or none is left; outputs that were promised before appear all the same.
+
+    A process that was killed when it was new leaves the old one to go on, and to answer what it had begun to.
+    """
+    promised = [daemon.post(f"/p?outputs={','.join(NAMES)}", make_png(comment=f"{each}")).json() for each in range(4)]
+    target = f"/p/{daemon.post('/p', make_jpeg()).json()['hash']}/full_size.gif"
+    old = Process(daemon.pid)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(daemon.get, target)
+        until(lambda: daemon.status()["processing"]["waiting"] or daemon.status()["processing"]["current"], daemon)
+        old.send(signal.SIGUSR2)
+        wait(daemon, old, moment_s)
+        if victim == "old":
+            old.send(signal.SIGKILL)
+        else:
+            until(lambda: living_in(daemon.folder) - {old.pid}, daemon)
+            for pid in living_in(daemon.folder) - {old.pid}:
+                with suppress(ProcessLookupError):
+                    Process(pid).send(signal.SIGKILL)
+            assert settle(daemon) == old.pid, daemon.tail
+        (daemon.folder / "open").touch()
+        if victim == "new":
+            assert held.result().body == b"gate q75"
+        else:
+            assert held.exception() is not None or held.result().status == 200
+    if settle(daemon) is None:
+        daemon.start()
+    assert daemon.get(target).body == b"gate q75"
+    for info in promised:
+        daemon.wait_for_files(info, NAMES)
+    assert settle(daemon) is not None
+
+
+def wait(daemon: Daemon, old: Process, moment_s: float) -> None:
+    """Return at a moment of the handover, give or take a little."""
+    if moment_s == READY:
+        until(lambda: daemon.pid != old.pid, daemon)
+        return
+    delay_s = moment_s + random.uniform(0, 0.1)
+    sys.stdout.write(f"after {delay_s:.3f} s\n")
+    time.sleep(delay_s)

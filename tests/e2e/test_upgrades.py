@@ -1,0 +1,132 @@
+"""SIGUSR2: a new process takes over from the old one, and nobody but the log can tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon import Daemon, until
+from handover import settle, upgrade
+from load import PROMISED, Ask, Load, stock
+from ports import endpoint, free_port, url
+from processes import Process, living_in, weigh
+
+from imaged.testing.pictures import make_jpeg
+
+
+def test_upgrades_under_load(make_daemon: Callable[..., Daemon]) -> None:
+    """Eight upgrades, each followed by a reload, cost no client a request; every old process leaves with status 0.
+
+    The status port is one that nobody serves from: a connection kept there may end without a word.
+    """
+    daemon = make_daemon()
+    looks = [Ask("GET", "/status_check", b"OK\n".__eq__), Ask("GET", "/status.json", is_json)]
+    with (
+        Load(daemon.private, looks, kept=2, fresh=1, news=False) as watch,
+        Load(daemon.public, stock(daemon)) as load,
+    ):
+        for number in range(8):
+            old = upgrade(daemon)
+            load.go_on(40)
+            daemon.configure(f"images: {{default_quality: {50 + number}}}\n")
+            assert daemon.hup()["ok"] is True
+            assert daemon.status()["generation"]["number"] == 2
+            assert old.wait() == 0, daemon.tail
+            assert living_in(daemon.folder) == {daemon.pid}
+            load.go_on(40)
+    assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
+    assert set(watch.tally.failures) <= {"eof"}, f"{watch.tally}\n{daemon.tail}"
+    assert load.tally.turns["closed"] >= 8, load.tally
+    for info in load.posted:
+        daemon.wait_for_files(info, PROMISED)
+
+
+def test_an_upgrade_to_another_port(make_daemon: Callable[..., Daemon]) -> None:
+    """A new process that finds another port in the settings opens it before the old one is given up."""
+    private, *ports = (free_port() for _ in range(4))
+    fixed = f"status: {{listen: '{endpoint(private)}'}}\n"
+    daemon = make_daemon(f"{fixed}listen: '{endpoint(ports[0])}'\n", ports=())
+    with Load(daemon.public, stock(daemon)) as load:
+        for port in ports[1:]:
+            daemon.configure(f"{fixed}listen: '{endpoint(port)}'\n")
+            load.moving(url(port))
+            old = upgrade(daemon)
+            load.moved(url(port))
+            load.go_on(40)
+            assert old.wait() == 0, daemon.tail
+    assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
+    daemon.public = url(ports[-1])
+    assert daemon.get("/status_check").status == 200
+
+
+def test_nothing_piles_up(make_daemon: Callable[..., Daemon]) -> None:
+    """The fifth heir has no more open files, and no larger an environment, than the first."""
+    daemon = make_daemon()
+    files, environments = [], []
+    for _ in range(5):
+        assert upgrade(daemon).wait() == 0
+        files.append(weigh(daemon.pid).files)
+        environments.append(sorted(Path(f"/proc/{daemon.pid}/environ").read_bytes().split(b"\0")))
+    assert files[-1] - files[0] < len(files) - 2, files  # one more or less is open at any moment
+    assert [len(each) for each in environments] == [len(environments[0])] * 5
+
+
+def test_a_heir_that_cannot_start(make_daemon: Callable[..., Daemon]) -> None:
+    """With settings that have become bad, the old process goes on and tells the fault; with good ones it goes."""
+    daemon = make_daemon()
+    old = daemon.pid
+    daemon.configure("uploader: nothing\n")
+    Process(old).send(signal.SIGUSR2)
+    until(lambda: "imaged.yaml:1: uploader: " in daemon.log.read_text(), daemon)
+    assert settle(daemon) == old
+    assert daemon.post("/p", make_jpeg()).status == 200
+    daemon.configure("uploader: noop\n")
+    assert upgrade(daemon).wait() == 0
+    assert settle(daemon) not in {old, None}
+
+
+def test_a_heir_keeps_the_ports(make_daemon: Callable[..., Daemon]) -> None:
+    """Also those that the system chose, and those that a reload brought."""
+    daemon = make_daemon()
+    assert upgrade(daemon).wait() == 0
+    assert daemon.get("/status_check").status == 200
+    port, private = free_port(), free_port()
+    settings = f"status: {{listen: '{endpoint(private)}'}}\nlisten: '{endpoint(port)}'\n"
+    moving = make_daemon(f"status: {{listen: '{endpoint(private)}'}}\nlisten: '{endpoint(0)}'\n", ports=())
+    moving.configure(settings)
+    assert moving.reload().status == 200
+    assert upgrade(moving).wait() == 0
+    moving.public = url(port)
+    assert moving.get("/status_check").status == 200
+
+
+def test_upgrades_and_reloads_at_once(make_daemon: Callable[..., Daemon]) -> None:
+    """Signals that come in a heap end with one process, which has the last settings."""
+    daemon = make_daemon()
+    old = Process(daemon.pid)
+    for number in range(1, 6):
+        daemon.configure(f"render: {{concurrency: {number}}}\n")
+        old.send(signal.SIGHUP)
+        old.send(signal.SIGUSR2)
+        old.send(signal.SIGHUP)
+    assert old.wait() == 0
+    assert settle(daemon) not in {old.pid, None}
+    assert daemon.status()["processing"]["threads"] == 5
+
+
+def test_to_leave_during_an_upgrade(make_daemon: Callable[..., Daemon]) -> None:
+    """The new process, at whatever point it is, does not stay behind."""
+    daemon = make_daemon()
+    os.kill(daemon.pid, signal.SIGUSR2)
+    until(lambda: len(living_in(daemon.folder)) > 1, daemon)
+    daemon.process.terminate()
+    assert daemon.process.wait() == 0, daemon.tail
+    assert settle(daemon) is None
+
+
+def is_json(body: bytes) -> bool:
+    """Say whether it is."""
+    return isinstance(json.loads(body), dict)
