@@ -1,7 +1,8 @@
 """Handing over: a new process of the program is started with our sockets, and takes their connections when it is ready.
 
 The two talk over a channel, a line of JSON each time. The new one says its process number, then that it is ready or why
-it cannot be; the old one says when the service is the new one's. Each learns of the other's end by the channel's.
+it cannot be; the old one says when the service is the new one's. Each learns of the other's end by the channel's; a new
+one that leaves in good order, while the old one still drains, says so first.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ class Successor:
         self._ready: Deferred[Ready] = Deferred()
         self._channel = _open(reactor, end, self._hear)
         self._channel.lost.addCallback(self._end)
-        self.lost = self._channel.lost
+        self._left = False
+        self.failed: Deferred[None] = Deferred()
+        """Fires when it is gone and has not said that it leaves."""
 
     async def ready(self) -> Ready:
         """Return when it serves. Raises SuccessorError when it does not, and then it is gone."""
@@ -101,12 +104,13 @@ class Successor:
     def kill(self) -> None:
         """End it, if it lives: while the channel is open its number is nobody else's."""
         self._started.kill()
-        if self._pid and not self.lost.called:
+        if self._pid and not self._channel.lost.called:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
     def _hear(self, message: dict[str, Any]) -> None:
         self._pid = message.get("pid", self._pid)
+        self._left = message.get("left", self._left)
         if self._ready.called:
             return
         if "error" in message:
@@ -117,6 +121,8 @@ class Successor:
     def _end(self, _: None) -> None:
         if not self._ready.called:
             self._ready.errback(SuccessorError("it ended before it was ready; its own lines say why"))
+        if not self._left:
+            self.failed.callback(None)
 
 
 class Predecessor:
@@ -135,6 +141,11 @@ class Predecessor:
         """Tell it that we serve, and from which of its ports, by the settings that name them."""
         if self._channel is not None:
             self._channel.say(took=list(took))
+
+    def left(self) -> None:
+        """Tell it that we leave in our turn, if it is still there: that is no reason for it to come back."""
+        if self._channel is not None:
+            self._channel.say(left=True)
 
     async def failed(self, reason: str) -> None:
         """Tell it why we cannot; return when that is said."""

@@ -17,7 +17,7 @@ from imaged.config.faults import KeyPath, dotted
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.daemon.inheritance import Inheritance, Passed, Port
-from imaged.daemon.sockets import BACKLOG, Listening, adopt, copy, deafen, is_same, remove_path
+from imaged.daemon.sockets import BACKLOG, Listening, adopt, copy, deafen, is_same, remove_path, undeafen
 from imaged.web.requests import Door, ImagedFactory
 
 PUBLIC: KeyPath = ("listen",)
@@ -140,6 +140,7 @@ class Ports:
         """Take what connects again."""
         self._handed_over = False
         for each in self._open.values():
+            undeafen(each.listening.socket)
             each.listening.startReading()
 
     def bequest(self) -> tuple[Sequence[Passed], list[Port]]:

@@ -50,20 +50,21 @@ class Process:
         return self._exit_status
 
     async def _live(self) -> None:
-        await self._begin()
+        predecessor = await self._begin()
         succession = Succession(self._reactor, self._service, self._notifier, self._end)
         self._signals.connect(
             self._reactor, dict.fromkeys(LEAVE, self._end) | {RELOAD: succession.reload, UPGRADE: succession.upgrade}
         )
         reports = self._report()
         await self._leave
+        predecessor.left()
         self._notifier.stopping()
         succession.abandon()
         await self._service.stop()
         for each in reports:
             each.stop()
 
-    async def _begin(self) -> None:
+    async def _begin(self) -> Predecessor:
         """Start the service, and return when it is ours: the process before may have to let go of it."""
         predecessor = Predecessor(self._reactor, self._inheritance)
         try:
@@ -78,6 +79,7 @@ class Process:
             self._log.warn("the process before this one is gone without a word; this one serves in its place")
             self._notifier.main_process(os.getpid())
         self._notifier.ready()
+        return predecessor
 
     def _end(self) -> None:
         if not self._leave.called:

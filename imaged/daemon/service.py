@@ -109,6 +109,11 @@ class Service:
         self.trouble = ""
         """What an operator should know besides, for the service manager's line."""
 
+    @property
+    def leaving(self) -> bool:
+        """Whether this process has been told to end, or has handed over."""
+        return self._departure.begun
+
     async def start(self) -> None:
         """Open the queue and the ports, and take up what is owed.
 

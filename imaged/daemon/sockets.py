@@ -28,7 +28,7 @@ BACKLOG = 1024
 reactor reads a configuration. The kernel's net.core.somaxconn bounds it."""
 
 _TWISTED_BACKLOG = 50
-_SO_ATTACH_FILTER = 26
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
 _TCP_FLAGS, _SYN = 13, 0x02
 _DROP_SYN = ((0x30, 0, 0, _TCP_FLAGS), (0x45, 0, 1, _SYN), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 """Classic BPF (linux/filter.h): load the byte of the flags; if SYN is set in it, drop the packet, else keep it."""
@@ -171,6 +171,13 @@ def deafen(listening: socket.socket) -> None:
             listening.setsockopt(
                 socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(_DROP_SYN), ctypes.addressof(program))
             )
+
+
+def undeafen(listening: socket.socket) -> None:
+    """Undo `deafen`, which whoever shares the socket may have done."""
+    if sys.platform == "linux" and listening.family != socket.AF_UNIX:
+        with suppress(OSError):  # there is none, most likely
+            listening.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 
 def is_same(one: socket.socket, other: socket.socket) -> bool:

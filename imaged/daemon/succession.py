@@ -39,8 +39,8 @@ class Succession:
 
     def upgrade(self) -> None:
         """Start the program anew and hand over to it, unless that is under way."""
-        if self._under_way:
-            self._log.warn("a new process has been started already")
+        if self._under_way or self._service.leaving:
+            self._log.warn("no new process is started: one has been, or this one leaves")
             return
         self._under_way = True
         Deferred.fromCoroutine(self._hand_over()).addErrback(
@@ -87,7 +87,7 @@ class Succession:
             with suppress(ProcessLookupError):
                 os.kill(ready.pid, signal.SIGHUP)
         aside = Deferred.fromCoroutine(self._service.step_aside(ready.took))
-        self._successor.lost.addCallback(lambda _: aside.cancel())
+        self._successor.failed.addCallback(lambda _: aside.cancel())
         try:
             await aside
         except CancelledError:

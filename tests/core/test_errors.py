@@ -13,6 +13,7 @@ from imaged.core.errors import BusyError, ImagedError, MethodNotAllowedError, So
 STATUSES = {
     "MalformedRequestError": 400,
     "SourceForbiddenError": 403,
+    "ForbiddenError": 403,
     "NotFoundError": 404,
     "MethodNotAllowedError": 405,
     "NotAllowedError": 406,
