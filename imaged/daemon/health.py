@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ class Health:
         self._renderer = renderer
         self._works = True
         self.draining = False
-        self.refusing = False
+        self.refuses_from_s = math.inf
 
     @property
     def message(self) -> str:
@@ -57,9 +58,9 @@ class Health:
         else:
             send_error(request, BusyError(self.message, retry_after_s=30))
 
-    def admit(self) -> None:
-        """Raise BusyError when the daemon leaves and nobody is to follow: a connection may still bring requests."""
-        if self.refusing:
+    def admit(self, began_s: float) -> None:
+        """Raise BusyError for a request that began after `refuses_from_s`: this process leaves, and nobody follows."""
+        if began_s >= self.refuses_from_s:
             raise BusyError("this server is leaving: ask again", retry_after_s=5)
 
     def probe(self) -> Deferred[None]:

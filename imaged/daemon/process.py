@@ -47,6 +47,7 @@ class Process:
             lambda: Deferred.fromCoroutine(self._live()).addErrback(self._fail).addBoth(lambda _: self._reactor.stop())
         )
         self._reactor.run()
+        self._signals.end()
         return self._exit_status
 
     async def _live(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -132,7 +133,8 @@ class Service:
         self._log.info("leaving: what is in flight is finished, no more is taken")
         await self._reloads.hold()
         self._health.draining = True
-        self._health.refusing = not self._ports.outlive_us
+        if not self._ports.outlive_us:
+            self._health.refuses_from_s = self._reactor.seconds()
         self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
         await self._opened.aclose()
         self._log.info("left")
@@ -161,7 +163,8 @@ class Service:
         for connections in self._connections.values():
             connections.leave()
         self._reloads.let_go()  # whoever still asks is told that we leave
-        await self._departure.in_time(partial(self._connections[PUBLIC].gone, QUIET_S))
+        for connections in self._connections.values():
+            await self._departure.in_time(partial(connections.gone, QUIET_S))
 
     async def come_back(self) -> None:
         """Undo `step_aside`. Raises PortError when a port that was given up for good cannot be opened again."""
@@ -277,7 +280,7 @@ class Service:
         """Give up a port, and its connections as they end."""
         await self._ports.close(path)
         self._connections[path].leave()
-        quiet_s = 0.0 if self._health.refusing or path == STATUS else GOING_QUIET_S
+        quiet_s = GOING_QUIET_S if path == PUBLIC and self._health.refuses_from_s == math.inf else 0.0
         await self._departure.in_time(partial(self._connections[path].gone, quiet_s))
 
     def _repeat(self, interval_s: float, work: Callable[[], Deferred[None]]) -> None:

@@ -28,6 +28,11 @@ class Signals:
         for number in (*LEAVE, RELOAD, UPGRADE):
             signal.signal(number, self._take)
 
+    def end(self) -> None:
+        """Take no more: the process is about to end by itself, with the exit status that it has."""
+        for number in (*LEAVE, RELOAD, UPGRADE):
+            signal.signal(number, signal.SIG_IGN)
+
     def connect(self, reactor: Any, actions: Mapping[signal.Signals, Callable[[], object]]) -> None:
         """Call the action of each signal on the reactor thread, those that were kept included."""
         self._act = lambda number: reactor.callFromThread(actions[signal.Signals(number)])

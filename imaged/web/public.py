@@ -31,13 +31,14 @@ MAXIMUM_POSTS = 1000
 class PublicSite:
     """Answers requests on the current generation, which each holds until its answer begins.
 
-    `send_health` answers `/status_check`; before any other request `admit` may raise BusyError.
+    `send_health` answers `/status_check`; before any other request, `admit` is asked with the moment that it began, and
+    may raise BusyError.
     """
 
     lease: Callable[[], AbstractContextManager[Pipeline]]
     posting: Activity[str]
     send_health: Callable[[Request], None]
-    admit: Callable[[], None]
+    admit: Callable[[float], None]
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
@@ -46,7 +47,7 @@ class PublicSite:
             try:
                 path = read_path(request)
                 if not isinstance(path, HealthPath):
-                    self.admit()
+                    self.admit(request.began_s)
                 await self._answer(request, path, pipeline)
             except ImagedError as error:
                 pipeline.metrics.record(_failure(path, error))

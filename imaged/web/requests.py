@@ -49,7 +49,7 @@ class ImagedRequest(Request):
     def __init__(self, channel: Any, door: Door) -> None:
         super().__init__(channel)
         self._door = door
-        self._began_s = door.seconds()
+        self.began_s = door.seconds()
         self._received_bytes = 0
         self._refused = False
         self._answering: Deferred[None] | None = None
@@ -71,7 +71,7 @@ class ImagedRequest(Request):
         self._received_bytes += len(data)
         if not self._refused and self._received_bytes > self._door.maximum_bytes():
             self._refuse(self._too_large())
-        elapsed_s = self._door.seconds() - self._began_s
+        elapsed_s = self._door.seconds() - self.began_s
         if elapsed_s > IDLE_S and self._received_bytes < SLOWEST_BYTES * elapsed_s:
             self._hang_up()
         elif not self._refused:
@@ -118,7 +118,7 @@ class ImagedRequest(Request):
             path=shown(self.uri),
             status=self.code,
             bytes=self.sentLength,
-            elapsed_ms=round(1000 * (self._door.seconds() - self._began_s), 3),
+            elapsed_ms=round(1000 * (self._door.seconds() - self.began_s), 3),
         )
 
     def _failed(self, failure: Failure) -> None:

@@ -59,6 +59,20 @@ class TestStop(Serving):
         assert (await inside.answer()).status == 200
         await stopping
 
+    async def test_a_body_on_its_way_is_waited_for(self) -> None:
+        """Its request began before, so it is in flight."""
+        await self.serve()
+        talk = await connect(self.url)
+        asked = request("POST", "/p", body=PICTURE)
+        talk.say(asked[:-10])
+        await pause()
+        self.stopped = True
+        stopping = Deferred.fromCoroutine(self.service.stop())
+        await pause()
+        talk.say(asked[-10:])
+        assert (await talk.answer()).status == 200
+        await stopping
+
     async def test_idle_connections_do_not_hold_it_up(self) -> None:
         """One that has asked and waits for its next question, and one that has not asked anything for a while."""
         await self.serve()
