@@ -240,9 +240,9 @@ class Service:
         self._lineage.replace(made)
         await self._ports.use(fresh)
         self._log.info(
-            "reloaded: generation {number}, in {elapsed_ms:.0f} ms",
+            "reloaded: generation {number}, in {elapsed_ms} ms",
             number=self._lineage.current.number,
-            elapsed_ms=1000 * (self._reactor.seconds() - began_s),
+            elapsed_ms=round(1000 * (self._reactor.seconds() - began_s)),
         )
         self._tell_urls(fresh)
         self._health.probe()
