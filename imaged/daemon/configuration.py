@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from imaged.config.load import Loaded, load
 HERE = Path("etc/imaged.yaml")
 SYSTEM = Path("/etc/imaged/imaged.yaml")
 BUILT_IN = "built-in defaults"
+
+MAXIMUM_BYTES = 1 << 20
+"""The largest file of settings, or of one value: a megabyte of YAML takes seconds to read."""
 
 
 def find(given: str | None) -> Path | None:
@@ -24,8 +29,18 @@ def find(given: str | None) -> Path | None:
 def read(path: Path | None, overrides: Sequence[str]) -> Loaded:
     """Read the settings anew. Raises ConfigurationError when the file itself cannot be read."""
     try:
-        text = b"" if path is None else path.read_bytes()
+        text = b"" if path is None else _read(path)
     except OSError as error:
         raise ConfigurationError([Fault(str(path), None, (), f"cannot be read: {error.strerror}")]) from error
     name = BUILT_IN if path is None else str(path)
-    return load(text, name, overrides, environ=os.environ, read_text=lambda name: Path(name).read_text("utf-8"))
+    return load(text, name, overrides, environ=os.environ, read_text=lambda name: _read(Path(name)).decode())
+
+
+def _read(path: Path) -> bytes:
+    """Read a file whole. The daemon does nothing else meanwhile, so what may block is not read, nor what is huge."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    if status.st_size > MAXIMUM_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MAXIMUM_BYTES} bytes")
+    return path.read_bytes()

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
 from imaged.daemon.inheritance import Inheritance, Passed, Port, bequeath
+from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE
 from imaged.hooks.host import RunInThread
 
 START_WITHIN_S = 60.0
@@ -82,10 +83,10 @@ class Successor:
         self._reactor = reactor
         self._started = started
         self._pid = 0
+        self._left = self._killed = False
         self._ready: Deferred[Ready] = Deferred()
         self._channel = _open(reactor, end, self._hear)
         self._channel.lost.addCallback(self._end)
-        self._left = False
         self.failed: Deferred[None] = Deferred()
         """Fires when it is gone and has not said that it leaves."""
 
@@ -102,7 +103,8 @@ class Successor:
         self._channel.say(released=True)
 
     def kill(self) -> None:
-        """End it, if it lives: while the channel is open its number is nobody else's."""
+        """End it, if it lives, or as soon as its number is known: while the channel is open that is nobody else's."""
+        self._killed = True
         self._started.kill()
         if self._pid and not self._channel.lost.called:
             with suppress(ProcessLookupError):
@@ -111,6 +113,8 @@ class Successor:
     def _hear(self, message: dict[str, Any]) -> None:
         self._pid = message.get("pid", self._pid)
         self._left = message.get("left", self._left)
+        if self._killed:
+            self.kill()
         if self._ready.called:
             return
         if "error" in message:
@@ -167,7 +171,10 @@ async def start_successor(
     reactor: Any, run: RunInThread, passed: Sequence[Passed], ports: Sequence[Port], environ: Mapping[str, str]
 ) -> Successor:
     """Start the program anew, with these sockets. Raises SuccessorError when there is no program to start."""
-    ours, theirs = socket.socketpair()
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise SuccessorError(f"there can be no channel to it: {error.strerror}") from error
     with theirs:
         environment, descriptors = bequeath(environ, passed, ports, theirs)
         try:
@@ -196,7 +203,12 @@ def _too_slow(_: object, timeout_s: float) -> Ready:
 def _spawn(
     command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]
 ) -> subprocess.Popen[bytes]:
-    started = subprocess.Popen(command, env=environment, pass_fds=descriptors)  # noqa: S603  # our own command line
+    # What is blocked here is blocked in the new process, until it takes its signals; before, they would end it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*LEAVE, RELOAD, UPGRADE})
+    try:
+        started = subprocess.Popen(command, env=environment, pass_fds=descriptors)  # noqa: S603  # our own command line
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     Thread(target=started.wait, daemon=True).start()
     return started
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any
 
 FIRST_DESCRIPTOR = 3
 HANDOVER = "IMAGED_HANDOVER"
+_COUNT = re.compile("[0-9]{1,4}")
 _SYSTEMD = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 
 
@@ -68,7 +70,7 @@ def inherit(environ: MutableMapping[str, str]) -> Inheritance:
     systemd = {name: environ.pop(name, "") for name in _SYSTEMD}
     if handover is not None:
         return _from_predecessor(json.loads(handover))
-    if systemd["LISTEN_PID"] != str(os.getpid()) or not systemd["LISTEN_FDS"].isdecimal():
+    if systemd["LISTEN_PID"] != str(os.getpid()) or not _COUNT.fullmatch(systemd["LISTEN_FDS"]):
         return Inheritance()
     names = systemd["LISTEN_FDNAMES"].split(":")
     descriptors = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(systemd["LISTEN_FDS"]))

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
 
 from twisted.logger import Logger
+
+SHORTEST_WATCHDOG_S = 0.1
+"""A watchdog that wants a sign of life more often would have the daemon do nothing else."""
+
+_WATCHDOG = re.compile("0*[1-9][0-9]{0,14}")
 
 
 class Notifier:
@@ -22,6 +28,8 @@ class Notifier:
 
     def __init__(self, address: str | None, watchdog_s: float | None, *, muted: bool = False) -> None:
         self._address = f"\0{address[1:]}" if address and address.startswith("@") else address
+        # Made once: a process that is out of files must still be able to say that it lives.
+        self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) if address else None
         self.watchdog_s = watchdog_s
         self.muted = muted
         self._status = ""
@@ -54,12 +62,16 @@ class Notifier:
         if self.watchdog_s is not None:
             self._tell("WATCHDOG=1")
 
+    def close(self) -> None:
+        """Tell nothing more."""
+        if self._sender is not None:
+            self._sender.close()
+
     def _tell(self, *lines: str) -> None:
-        if self._address is None or self.muted:
+        if self._sender is None or self._address is None or self.muted:
             return
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
-                sender.sendto("\n".join(lines).encode(), self._address)
+            self._sender.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             self._log.warn(
                 "the service manager at {address} cannot be told {what}: {error}",
@@ -72,5 +84,6 @@ class Notifier:
 def make_notifier(environ: Mapping[str, str], *, muted: bool) -> Notifier:
     """Return the notifier that the environment asks for (sd_notify(3), sd_watchdog_enabled(3))."""
     microseconds, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(os.getpid()))
-    watched = microseconds.isdecimal() and int(microseconds) > 0 and pid == str(os.getpid())
-    return Notifier(environ.get("NOTIFY_SOCKET"), int(microseconds) / 1e6 if watched else None, muted=muted)
+    watched = _WATCHDOG.fullmatch(microseconds) and pid == str(os.getpid())
+    watchdog_s = max(int(microseconds) / 1e6, SHORTEST_WATCHDOG_S) if watched else None
+    return Notifier(environ.get("NOTIFY_SOCKET") or None, watchdog_s, muted=muted)

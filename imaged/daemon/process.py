@@ -48,6 +48,7 @@ class Process:
         )
         self._reactor.run()
         self._signals.end()
+        self._notifier.close()
         return self._exit_status
 
     async def _live(self) -> None:

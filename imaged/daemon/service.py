@@ -131,11 +131,12 @@ class Service:
     async def stop(self) -> None:
         """Accept no more, finish what is in flight within `shutdown_timeout_s`, and keep the queue."""
         self._log.info("leaving: what is in flight is finished, no more is taken")
-        await self._reloads.hold()
+        self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
         self._health.draining = True
         if not self._ports.outlive_us:
             self._health.refuses_from_s = self._reactor.seconds()
-        self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
+        await self._departure.in_time(self._reloads.hold)
+        self._reloads.let_go()  # whoever still asks is told that we leave
         await self._opened.aclose()
         self._log.info("left")
 
@@ -238,6 +239,7 @@ class Service:
             made.discard()
             raise
         self._lineage.replace(made)
+        self.trouble = ""
         await self._ports.use(fresh)
         self._log.info(
             "reloaded: generation {number}, in {elapsed_ms} ms",

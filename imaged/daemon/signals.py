@@ -27,6 +27,7 @@ class Signals:
         """Take the signals, once more where somebody else has since: the reactor does when it starts."""
         for number in (*LEAVE, RELOAD, UPGRADE):
             signal.signal(number, self._take)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*LEAVE, RELOAD, UPGRADE})  # who started us may have blocked them
 
     def end(self) -> None:
         """Take no more: the process is about to end by itself, with the exit status that it has."""

@@ -15,6 +15,8 @@ from imaged.daemon.handover import Ready, Successor, SuccessorError, command, st
 from imaged.daemon.notify import Notifier
 from imaged.daemon.service import Service
 
+_INIT = 1
+
 
 class Succession:
     """Starts the process that is to follow and hands over to it; then `leave` is called. Reactor thread only."""
@@ -29,6 +31,7 @@ class Succession:
         self._successor: Successor | None = None
         self._under_way = False
         self._reload_asked = False
+        self._abandoned = False
 
     def reload(self) -> None:
         """Have the settings read anew by whoever serves: a process being started may have read them before."""
@@ -38,43 +41,58 @@ class Succession:
             self._service.reload()
 
     def upgrade(self) -> None:
-        """Start the program anew and hand over to it, unless that is under way."""
+        """Start the program anew and hand over to it, unless that is under way or cannot be."""
         if self._under_way or self._service.leaving:
             self._log.warn("no new process is started: one has been, or this one leaves")
-            return
-        self._under_way = True
-        Deferred.fromCoroutine(self._hand_over()).addErrback(
-            lambda failure: self._log.failure("the handover broke down", failure)
-        )
+        elif os.getpid() == _INIT:
+            self._log.error("no new process is started: with its first process a container ends; start a new container")
+        else:
+            self._under_way = True
+            self._service.trouble = ""
+            Deferred.fromCoroutine(self._hand_over()).addErrback(
+                lambda failure: self._log.failure("the handover broke down", failure)
+            )
 
     def abandon(self) -> None:
-        """End a new process that does not serve yet: this one was told to leave, and nobody is to follow."""
+        """Leave nobody behind: this process was told to end, not to hand over."""
+        self._abandoned = True
         if self._successor is not None and not self._service.aside:
             self._successor.kill()
 
     async def _hand_over(self) -> None:
         try:
             ready = await self._start()
-        except SuccessorError as error:
-            self._log.error("the new process did not start: {error}; this one goes on", error=error)
-            self._service.trouble = f"upgrade failed: {error}"
+        except Exception as error:  # a process short of files, say: whatever it is, this one goes on
+            if not isinstance(error, SuccessorError):
+                self._log.failure("the handover broke down")
+            self._fail(f"the new process did not start: {error}")
             self._service.keep()
             self._stay()
             return
         self._log.info("process {pid} serves from now on; this one ends what it has begun", pid=ready.pid)
-        if await self._drained(ready):
+        if await self._drained(ready) or self._abandoned:
             self._leave()
             return
-        self._log.error("process {pid} is gone; this one serves again", pid=ready.pid)
-        await self._service.come_back()
         self._notifier.muted = False
         self._notifier.main_process(os.getpid())
-        self._stay()
+        self._fail(f"process {ready.pid} is gone")
+        try:
+            await self._service.come_back()
+        finally:
+            self._stay()
+
+    def _fail(self, reason: str) -> None:
+        """Tell why this process goes on, if it does."""
+        if not self._abandoned:
+            self._log.error("{reason}; this one goes on", reason=reason)
+            self._service.trouble = reason
 
     async def _start(self) -> Ready:
-        self._log.info("starting the program anew: {command}", command=" ".join(command()))
+        self._log.info("starting the program anew: {program}", program=command()[0])
         passed, ports = await self._service.bequest()
         self._successor = await start_successor(self._reactor, self._service.run, passed, ports, os.environ)
+        if self._abandoned:
+            self._successor.kill()
         return await self._successor.ready()
 
     async def _drained(self, ready: Ready) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from twisted.internet.protocol import connectionDone
@@ -11,6 +12,9 @@ from twisted.web.http import HTTPChannel
 
 LOOK_EVERY_S = 0.02
 """How often connections are looked at while they are being ended."""
+
+HEAD_WITHIN_S = 60.0
+"""How long the head of a request may take, from its first byte: an idle timeout alone lets one trickle for days."""
 
 FIRST_WORD_S = 1.0
 """How long a connection that has not asked anything yet is waited for: its first request is likely on the way."""
@@ -66,6 +70,7 @@ class Connection(HTTPChannel):
         self._connections = connections
         self._quiet_since_s = connections.clock.seconds()
         self._has_spoken = False
+        self._in_head, self._head_since_s = True, math.inf
         self._closing = False
         self.requestFactory = make_request
 
@@ -87,9 +92,21 @@ class Connection(HTTPChannel):
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take bytes from the network."""
-        self._quiet_since_s, self._has_spoken = self._connections.clock.seconds(), True
+        """Take bytes from the network; hang up on who trickles the head of a request."""
+        now_s = self._connections.clock.seconds()
+        self._quiet_since_s, self._has_spoken = now_s, True
+        if self._in_head:
+            self._head_since_s = min(self._head_since_s, now_s)
+            if now_s - self._head_since_s > HEAD_WITHIN_S:
+                transport: Any = self.transport
+                transport.abortConnection()
+                return
         super().dataReceived(data)
+
+    def allHeadersReceived(self) -> None:  # noqa: N802  # Twisted's name
+        """Begin to take a body."""
+        self._in_head, self._head_since_s = False, math.inf
+        super().allHeadersReceived()
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802
         """Begin an answer, which says so when it is the last one."""
@@ -100,7 +117,7 @@ class Connection(HTTPChannel):
 
     def requestDone(self, request: Any) -> None:  # noqa: N802  # Twisted's name
         """End an answer."""
-        self._quiet_since_s = self._connections.clock.seconds()
+        self._quiet_since_s, self._in_head = self._connections.clock.seconds(), True
         super().requestDone(request)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name

@@ -22,6 +22,9 @@ Snapshot = dict[str, Any]
 Outcome = dict[str, Any]
 """How a reload ended, as it stands in the snapshot: `ok` and `errors` among others."""
 
+_FOR_OTHERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "origin", "sec-fetch-site")
+"""Headers by which proxies and browsers show that they ask for somebody else."""
+
 _PAGES = (["status_check"], ["status.json"], ["status"], [""])
 _RELOAD = ["reload"]
 _REFUSED = 422  # RFC 9110, 15.5.21: understood, but what it is about cannot be processed
@@ -75,7 +78,7 @@ def _check_local(request: Request) -> None:
 
     A proxy that asks for others says so, and a browser says which page asks: any page of the web can make it post here.
     """
-    others = any(request.getHeader(name) is not None for name in ("forwarded", "x-forwarded-for", "origin"))
+    others = any(request.getHeader(name) is not None for name in _FOR_OTHERS)
     if others or not is_local(request.getClientAddress()):
         raise ForbiddenError("a reload can be asked for from this machine alone, not by a proxy or a web page")
 

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from imaged.web.answers import send_text
-from imaged.web.connections import FIRST_WORD_S, Connections
+from imaged.web.connections import FIRST_WORD_S, HEAD_WITHIN_S, Connections
 from imaged.web.requests import Door, ImagedFactory, ImagedRequest
 
 ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -61,6 +61,11 @@ class Client:
     def heard(self) -> bytes:
         """All that the server has said."""
         return self._transport.value()
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the server has hung up."""
+        return bool(self._transport.disconnected)
 
     @property
     def closed(self) -> bool:
@@ -149,6 +154,20 @@ def test_a_new_connection_is_given_time_for_its_first_word(port: Port) -> None:
     assert not client.closed
     port.clock.advance(0.2)
     assert client.closed
+
+
+def test_who_trickles_the_head_of_a_request_is_hung_up_on(port: Port) -> None:
+    """However little it is each time; a keep-alive connection has its time anew for each request."""
+    client = port.connect()
+    for _ in range(3):
+        client.say()
+        port.asked[-1].callback(None)
+        port.clock.advance(HEAD_WITHIN_S - 10)
+    for letter in ASK[:-1]:
+        client.say(bytes([letter]))
+        port.clock.advance(4)
+    assert client.aborted
+    assert len(port.asked) == 3
 
 
 def test_without_connections_there_is_nothing_to_wait_for(port: Port) -> None:
