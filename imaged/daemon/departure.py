@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 AT_LEAST_S = 0.2
-"""What has nothing left to do ends within that, even when the time is up."""
+"""What has nothing left to do may still end within this when the time is up."""
 
 
 class Departure:
@@ -37,7 +37,7 @@ class Departure:
         self._by_s = math.inf
 
     async def in_time(self, ending: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
-        """Wait for `ending`, but not past the time that is left."""
+        """Wait for `ending` until the time is up, and AT_LEAST_S in any case."""
         left_s = max(AT_LEAST_S, self._by_s - self._clock.seconds())
         try:
             await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._clock)

@@ -203,13 +203,13 @@ def _too_slow(_: object, timeout_s: float) -> Ready:
 def _spawn(
     command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]
 ) -> subprocess.Popen[bytes]:
-    # What is blocked here is blocked in the new process, until it takes its signals; before, they would end it.
+    # What is blocked here stays blocked in the new process until it has handlers: until then they would end it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*LEAVE, RELOAD, UPGRADE})
     try:
         started = subprocess.Popen(command, env=environment, pass_fds=descriptors)  # noqa: S603  # our own command line
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    Thread(target=started.wait, daemon=True).start()
+    Thread(target=started.wait, daemon=True).start()  # else it stays a zombie
     return started
 
 

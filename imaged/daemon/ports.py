@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class OpenPort:
     @property
     def has_tls(self) -> bool:
         """Whether it speaks TLS, perhaps within another protocol."""
-        return "ssl:" in self.endpoint
+        return re.search(r"(^|:)ssl:", self.endpoint) is not None
 
     @property
     def url(self) -> str:
@@ -82,10 +83,9 @@ class Ports:
         """Return the open port of a setting."""
         return self._open[path]
 
-    @property
-    def outlive_us(self) -> bool:
-        """Whether every port is listened on when this process is gone: by systemd, or by the process that follows."""
-        return self._handed_over or all(self._is_passed(each) for each in self._open.values())
+    def outlives_us(self, path: KeyPath) -> bool:
+        """Say whether a port is listened on when this process is gone: by systemd, or by the process that follows."""
+        return self._handed_over or (path in self._open and self._is_passed(self._open[path]))
 
     async def open(self, wanted: Mapping[KeyPath, str]) -> list[OpenPort]:
         """Open the endpoints that are not open for their setting yet; none takes a connection before `use`.

@@ -37,7 +37,7 @@ class Reload:
 class Reloads:
     """Has `attempt` reload, which raises ConfigurationError for settings that cannot be used. Reactor thread only.
 
-    Whoever asks while one is under way gets the next, which reads what he has written; it serves all who ask for it.
+    Whoever asks while one is under way gets the next, which reads what they have written; it serves all who ask for it.
     """
 
     _log = Logger()

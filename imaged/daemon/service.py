@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import time
@@ -105,6 +104,7 @@ class Service:
             last_reload=lambda: self._reloads.last,
         )
         self._ports = Ports(reactor, inheritance, self._doors())
+        self._workers: list[Worker] = []
         self.aside = False
         """Whether another process serves on the same ports."""
         self.trouble = ""
@@ -133,7 +133,7 @@ class Service:
         self._log.info("leaving: what is in flight is finished, no more is taken")
         self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
         self._health.draining = True
-        if not self._ports.outlive_us:
+        if not self._ports.outlives_us(PUBLIC):
             self._health.refuses_from_s = self._reactor.seconds()
         await self._departure.in_time(self._reloads.hold)
         self._reloads.let_go()  # whoever still asks is told that we leave
@@ -174,6 +174,8 @@ class Service:
         for connections in self._connections.values():
             connections.stay()
         self._ports.resume()
+        for worker in self._workers:
+            worker.wake()
         await self._ports.use(await self._ports.open(endpoints(self._lineage.pipeline.settings)))
 
     async def status_line(self) -> str:
@@ -192,12 +194,12 @@ class Service:
         opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
         loaded = self._read()
         queue = await self._open_queue(Path(loaded.settings.state_dir))
-        opened.push_async_callback(self._queue_thread.run, queue.close)
+        opened.push_async_callback(self._departure.in_time, partial(self._close_queue, queue))
         self._promises = Promises(queue, self._queue_thread.run)
         self._lineage = Lineage(self._build(loaded))
         opened.push_async_callback(self._departure.in_time, self._lineage.end)
         await self._work.run(self._try_store)
-        opened.push_async_callback(self._close_port, STATUS)
+        opened.push_async_callback(self._close_port, STATUS)  # after the workers: it shows what is waited for
         self._start_worker("render", queue, self._render_lanes, lambda pipeline: pipeline.perform_renders)
         self._start_worker("upload", queue, self._upload_lanes, lambda pipeline: pipeline.perform_uploads)
         await self._usage.now(self._lineage.pipeline.store.root)
@@ -206,6 +208,9 @@ class Service:
         opened.push_async_callback(self._close_port, PUBLIC)
         await self._ports.use(fresh)
         self._tell_urls(fresh)
+
+    async def _close_queue(self, queue: JobQueue) -> None:
+        await self._queue_thread.run(queue.close)
 
     def _try_store(self) -> None:
         store = self._lineage.pipeline.store
@@ -221,7 +226,8 @@ class Service:
         """Build a new generation and all that it needs, then make it the current one; or raise ConfigurationError."""
         began_s = self._reactor.seconds()
         if self._departure.begun:
-            raise ConfigurationError([Fault("imaged", None, (), "this process leaves: ask the one that follows it")])
+            whom = ": ask the one that follows it" if self.aside else ""
+            raise ConfigurationError([Fault("imaged", None, (), f"this process leaves{whom}")])
         loaded = self._read()
         if not loaded.faults and (faults := restart_faults(self._lineage.pipeline.settings, loaded)):
             raise ConfigurationError(faults)
@@ -280,9 +286,9 @@ class Service:
 
     async def _close_port(self, path: KeyPath) -> None:
         """Give up a port, and its connections as they end."""
+        quiet_s = GOING_QUIET_S if path == PUBLIC and self._ports.outlives_us(PUBLIC) else 0.0
         await self._ports.close(path)
         self._connections[path].leave()
-        quiet_s = GOING_QUIET_S if path == PUBLIC and self._health.refuses_from_s == math.inf else 0.0
         await self._departure.in_time(partial(self._connections[path].gone, quiet_s))
 
     def _repeat(self, interval_s: float, work: Callable[[], Deferred[None]]) -> None:
@@ -300,6 +306,7 @@ class Service:
 
         worker = Worker(kind, queue, self._queue_thread.run, self._reactor, random.random, lanes, perform)
         self._promises.on_new_work(kind, worker.wake)
+        self._workers.append(worker)
         worker.start()
         self._opened.push_async_callback(self._departure.in_time, worker.stop)
 

@@ -28,7 +28,7 @@ BACKLOG = 1024
 reactor reads a configuration. The kernel's net.core.somaxconn bounds it."""
 
 _TWISTED_BACKLOG = 50
-_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # asm-generic/socket.h; Python has no names for them
 _TCP_FLAGS, _SYN = 13, 0x02
 _DROP_SYN = ((0x30, 0, 0, _TCP_FLAGS), (0x45, 0, 1, _SYN), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 """Classic BPF (linux/filter.h): load the byte of the flags; if SYN is set in it, drop the packet, else keep it."""
@@ -90,7 +90,9 @@ class Listening:
     ) -> Any:
         """Listen on a path, which whoever listened there and is gone may have left. No lock file is needed for that."""
         try:
-            found = self._inherited or self._passed_for(path) or _bind_path(path, backlog, mode)
+            found = (
+                self._inherited or self._passed_for(path) or self._own_at(path, mode) or _bind_path(path, backlog, mode)
+            )
         except OSError as error:
             raise CannotListenError(None, path, error) from error
         return self._adopt(found, factory)
@@ -100,6 +102,14 @@ class Listening:
         if found not in self._passed:
             found.close()
         return port
+
+    def _own_at(self, path: str, mode: int) -> socket.socket | None:
+        """Return a copy of our own socket at `path`, whose mode may have changed: there can be no second one."""
+        own = next((each for each in self._own if each.family == socket.AF_UNIX and serves(each, path)), None)
+        if own is None:
+            return None
+        os.chmod(path, mode)  # noqa: PTH101  # a name of the kernel's, not a Path
+        return copy(own)
 
     def _passed_for(self, address: Any) -> socket.socket | None:
         return next((each for each in self._passed if serves(each, address)), None)

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from imaged.daemon.handover import Ready, Successor, SuccessorError, command, start_successor
 from imaged.daemon.notify import Notifier
+from imaged.daemon.ports import PortError
 from imaged.daemon.service import Service
 
 _INIT = 1
@@ -32,10 +33,13 @@ class Succession:
         self._under_way = False
         self._reload_asked = False
         self._abandoned = False
+        self._follower: Ready | None = None
 
     def reload(self) -> None:
         """Have the settings read anew by whoever serves: a process being started may have read them before."""
-        if self._under_way:
+        if self._follower is not None:
+            self._pass_on(self._follower)
+        elif self._under_way:
             self._reload_asked = True
         else:
             self._service.reload()
@@ -65,7 +69,9 @@ class Succession:
         except Exception as error:  # a process short of files, say: whatever it is, this one goes on
             if not isinstance(error, SuccessorError):
                 self._log.failure("the handover broke down")
-            self._fail(f"the new process did not start: {error}")
+            if not self._abandoned:
+                self._log.error("the new process did not start: {error}; this one goes on", error=error)
+            self._service.trouble = f"upgrade failed: {error}"
             self._service.keep()
             self._stay()
             return
@@ -75,17 +81,14 @@ class Succession:
             return
         self._notifier.muted = False
         self._notifier.main_process(os.getpid())
-        self._fail(f"process {ready.pid} is gone")
+        self._log.error("process {pid} is gone; this one serves again", pid=ready.pid)
+        self._service.trouble = f"upgrade failed: process {ready.pid} is gone"
         try:
             await self._service.come_back()
+        except PortError as error:
+            self._log.error("a port cannot be opened again: {error}", error=error)
         finally:
             self._stay()
-
-    def _fail(self, reason: str) -> None:
-        """Tell why this process goes on, if it does."""
-        if not self._abandoned:
-            self._log.error("{reason}; this one goes on", reason=reason)
-            self._service.trouble = reason
 
     async def _start(self) -> Ready:
         self._log.info("starting the program anew: {program}", program=command()[0])
@@ -101,9 +104,9 @@ class Succession:
         self._notifier.main_process(ready.pid)
         self._notifier.muted = True
         self._successor.release()
+        self._follower = ready
         if self._reload_asked:
-            with suppress(ProcessLookupError):
-                os.kill(ready.pid, signal.SIGHUP)
+            self._pass_on(ready)
         aside = Deferred.fromCoroutine(self._service.step_aside(ready.took))
         self._successor.failed.addCallback(lambda _: aside.cancel())
         try:
@@ -112,8 +115,12 @@ class Succession:
             return False
         return True
 
+    def _pass_on(self, follower: Ready) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(follower.pid, signal.SIGHUP)
+
     def _stay(self) -> None:
-        self._successor, self._under_way = None, False
+        self._successor, self._follower, self._under_way = None, None, False
         if self._reload_asked:
             self._reload_asked = False
             self._service.reload()

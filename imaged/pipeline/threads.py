@@ -41,13 +41,9 @@ class Threads:
         """End the threads; return when what they do is done. Who stops waiting leaves them to end by themselves."""
         ended: Deferred[None] = Deferred()
 
-        def tell() -> None:
-            if not ended.called:
-                ended.callback(None)
-
         def stop() -> None:
             self._pool.stop()
-            self._reactor.callFromThread(tell)
+            self._reactor.callFromThread(ended.callback, None)
 
         Thread(target=stop, daemon=True).start()
         await ended

@@ -76,7 +76,8 @@ def is_local(client: IAddress) -> bool:
 def _check_local(request: Request) -> None:
     """Raise ForbiddenError unless a program on this machine asks, for itself.
 
-    A proxy that asks for others says so, and a browser says which page asks: any page of the web can make it post here.
+    A browser says which page asks: any page of the web can make it post here. Most proxies say that they ask for
+    others; one that says nothing cannot be told from a program.
     """
     others = any(request.getHeader(name) is not None for name in _FOR_OTHERS)
     if others or not is_local(request.getClientAddress()):
@@ -85,6 +86,6 @@ def _check_local(request: Request) -> None:
 
 def _send_outcome(request: Request, outcome: Outcome) -> None:
     if not outcome["ok"]:
-        request.setResponseCode(_REFUSED)
+        request.setResponseCode(_REFUSED, b"Unprocessable Content")
         outcome = {"error": "reload refused, the settings stay as they were", **outcome}
     send_json(request, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from serving import HOME, Serving, until
-from talking import begin, connect, pause, request
+from talking import begin, connect, request
 from twisted.internet import reactor
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
@@ -85,7 +86,7 @@ class TestMoving(Serving):
         for each in waiting:
             each.setblocking(False)
             each.send(request("GET", "/status_check"))
-        await pause(0.1)
+        await until(lambda: len(select.select(waiting, [], [], 0)[0]) == len(waiting))
         assert {each.recv(15) for each in waiting} == {b"HTTP/1.1 200 OK"}
         for each in waiting:
             each.close()
@@ -147,8 +148,10 @@ class TestMoving(Serving):
             client.connect(path)
             client.setblocking(False)
             client.send(request("GET", "/status_check"))
-            await pause(0.05)
+            await until(lambda: select.select([client], [], [], 0)[0])
             assert client.recv(15) == b"HTTP/1.1 200 OK"
+        assert (await self.move(f"unix:{path}:mode=600"))["ok"] is True
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600  # noqa: PTH116
         (fault,) = (await self.move("unix:/nowhere/s"))["errors"]
         assert "No such file" in fault
         assert (await self.move("tcp:0:interface=127.0.0.1"))["ok"] is True

@@ -74,14 +74,16 @@ class TestStop(Serving):
         await stopping
 
     async def test_idle_connections_do_not_hold_it_up(self) -> None:
-        """One that has asked and waits for its next question, and one that has not asked anything for a while."""
+        """One that has asked and may ask more, and one that has not asked anything yet."""
         await self.serve()
         idle = await connect(self.url)
         idle.say(request("GET", "/status_check", {"Connection": "keep-alive"}))
         await until(lambda: idle.heard)
+        silent = await connect(self.url)
         self.stopped = True
         await self.service.stop()
         await idle.ended
+        await silent.ended
 
     async def test_the_status_port_is_open_to_the_end(self) -> None:
         """Who looks on sees what is waited for, and that the daemon leaves."""
@@ -251,7 +253,6 @@ class TestStepAside(Serving):
         await pause(0.1)
         assert not self.store.has(IMAGE, "x30.jpg")
         await self.service.come_back()
-        self.service._promises._wake["render"]()
         await until(lambda: self.store.has(IMAGE, "x30.jpg"))
 
 
