@@ -40,7 +40,7 @@ def _read(path: Path) -> bytes:
     """Read a file whole. The daemon does nothing else meanwhile, so what may block is not read, nor what is huge."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "not a regular file")
     if status.st_size > MAXIMUM_BYTES:
-        raise OSError(errno.EFBIG, f"it has more than {MAXIMUM_BYTES} bytes")
+        raise OSError(errno.EFBIG, f"more than {MAXIMUM_BYTES} bytes")
     return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Leaving: from when on no work is begun, and until when what has been begun may end."""
+"""Leaving: no more work is begun, and what was begun may end until a deadline."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 BACKLOG = 1024
-"""How many connections may wait to be accepted, where an endpoint does not say so: Twisted's 50 overflow while the
+"""How many connections may wait to be accepted, where an endpoint does not say so, or says 50: these overflow while the
 reactor reads a configuration. The kernel's net.core.somaxconn bounds it."""
 
 _TWISTED_BACKLOG = 50

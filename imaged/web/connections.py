@@ -1,4 +1,4 @@
-"""Open connections of one port: how they end without cutting a client off when the daemon leaves it to another."""
+"""The open connections of one port, and how they end without cutting a client off."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Connections:
 
 
 class Connection(HTTPChannel):
-    """One connection, which knows whether it is busy and since when it is not. HTTP/1.1 alone."""
+    """One connection: it knows whether it is busy, and bounds how long the head of a request takes. HTTP/1.1 alone."""
 
     def __init__(self, connections: Connections, make_request: Any) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Connection(HTTPChannel):
 
     @property
     def busy(self) -> bool:
-        """Whether a request has begun to come in and its answer has not been given."""
+        """Whether the first line of a request has come and its answer has not been given."""
         return bool(self.requests)
 
     def close_when_quiet(self, quiet_s: float) -> None:

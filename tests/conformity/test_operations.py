@@ -47,6 +47,6 @@ def test_the_lines_are_found() -> None:
 
 
 def test_every_signal_is_explained() -> None:
-    """In the page and in the help of the command."""
+    """In the table of the page."""
     for name in ("SIGHUP", "SIGUSR2", "SIGTERM", "SIGINT"):
         assert f"| {name}" in PAGE or f", {name} |" in PAGE
