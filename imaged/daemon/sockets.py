@@ -60,9 +60,8 @@ class Listening:
         """Listen as the reactor does."""
         family = socket.AF_INET6 if isIPv6Address(interface) else socket.AF_INET
         try:
-            address = socket.getaddrinfo(interface or None, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)[0][
-                4
-            ]
+            known = socket.getaddrinfo(interface or None, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
+            address = known[0][-1]
             found = self._inherited or self._passed_for(address) or self._bind(family, address, backlog)
         except OSError as error:
             raise CannotListenError(interface, port, error) from error
