@@ -6,6 +6,7 @@ from imaged.core.errors import (
     NotAllowedError,
     NotAPictureError,
     StoreError,
+    StoreUnavailableError,
     TooLargeError,
 )
 from imaged.core.events import (
@@ -21,7 +22,7 @@ from imaged.core.geometry import Plan, Size, plan
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
 from imaged.hooks.contracts import MetricsSink, Processor, Rendered, RenderJob, RenderTarget, Uploader
-from imaged.hooks.host import Host, OptionsError
+from imaged.hooks.host import Host, OptionsError, OwnThreads
 from imaged.hooks.specs import hookimpl
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "OriginalDownloaded",
     "OriginalUnavailable",
     "Output",
+    "OwnThreads",
     "OutputRendered",
     "Plan",
     "Processor",
@@ -56,6 +58,7 @@ __all__ = [
     "RequestFailed",
     "Size",
     "StoreError",
+    "StoreUnavailableError",
     "TooLargeError",
     "Uploaded",
     "Uploader",

@@ -121,6 +121,17 @@ class StoreError(ImagedError):
     transient = True
 
 
+class StoreUnavailableError(StoreError):
+    """The remote store as a whole is out of reach, overloaded or refuses us: no other key would fare better."""
+
+
+class CorruptOriginalError(StoreError):
+    """The remote store holds other bytes than those that were put there."""
+
+    status = 502
+    transient = False
+
+
 class PluginFailedError(ImagedError):
     """A plugin broke its contract."""
 

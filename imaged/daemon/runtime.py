@@ -130,6 +130,7 @@ def _host(settings: Settings, reactor: Any, threads: Threads, name: str) -> Host
         log=Logger(namespace=f"imaged.plugin.{name}"),
         agent=agent,
         run_in_thread=threads.run,
+        make_threads=partial(Threads, reactor, name),
         upload_concurrency=settings.upload.concurrency,
     )
 

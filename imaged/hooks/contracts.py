@@ -78,8 +78,9 @@ class Processor(Protocol):
 class Uploader(Protocol):
     """Keeps files in a remote store.
 
-    Called on the reactor thread: async, never blocking. A failure is raised as StoreError. `key` is a relative path
-    with `/` between its parts.
+    Called on the reactor thread: async, never blocking. A failure is raised as StoreError, and as StoreUnavailableError
+    when no other key would fare better. Each call ends within a minute or so, even when the store hangs. `key` is a
+    relative path with `/` between its parts.
     """
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:

@@ -23,6 +23,17 @@ class RunInThread(Protocol):
         """Return what `function` returns, or raise what it raises."""
 
 
+class OwnThreads(Protocol):
+    """Threads that one plugin has for itself, so that what hangs in them holds up nobody else."""
+
+    @property
+    def run(self) -> RunInThread:
+        """Run a blocking function on one of them."""
+
+    def let_go(self) -> None:
+        """End each thread as soon as it has nothing left to do; returns at once."""
+
+
 class OptionsError(Exception):
     """A plugin's section does not fit `model`; the registry turns `error` into faults with their lines."""
 
@@ -36,8 +47,9 @@ class OptionsError(Exception):
 class Host:
     """The daemon, as one plugin sees it. Never keep it in a module: each generation gives a new one.
 
-    `agent` is an HTTP client agent of the reactor, without the guard of sources. `upload_concurrency` is the
-    operator's `upload.concurrency`, how many uploads may run at once.
+    `agent` is an HTTP client agent of the reactor, without the guard of sources. `run_in_thread` uses threads that all
+    share, for what takes moments; `make_threads(size)` gives a plugin its own, which its `close` has to let go.
+    `upload_concurrency` is the operator's `upload.concurrency`, how many uploads may run at once.
     """
 
     name: str
@@ -46,6 +58,7 @@ class Host:
     log: Logger
     agent: IAgent
     run_in_thread: RunInThread
+    make_threads: Callable[[int], OwnThreads]
     upload_concurrency: int
 
     def __repr__(self) -> str:  # the section may hold secrets

@@ -37,6 +37,10 @@ class Threads:
         """End the threads; blocks until what they do is done."""
         self._pool.stop()
 
+    def let_go(self) -> None:
+        """End each thread as soon as it has nothing left to do; returns at once."""
+        Thread(target=self._pool.stop, daemon=True).start()
+
     async def wind_up(self) -> None:
         """End the threads; return when what they do is done. Who stops waiting leaves them to end by themselves."""
         ended: Deferred[None] = Deferred()

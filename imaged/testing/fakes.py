@@ -202,6 +202,20 @@ def run_at_once(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) 
         return fail()
 
 
+class NoThreads:
+    """Stands in for a plugin's own threads: work is done at once, on the thread of the caller."""
+
+    run = staticmethod(run_at_once)
+
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+        self.let_go_of = False
+
+    def let_go(self) -> None:
+        """Remember that it was called."""
+        self.let_go_of = True
+
+
 def make_host(
     name: str = "mine",
     section: Mapping[str, Any] | None = None,
@@ -209,6 +223,7 @@ def make_host(
     clock: Any = None,
     agent: Any = None,
     run_in_thread: Any = run_at_once,
+    make_threads: Any = NoThreads,
     upload_concurrency: int = 10,
 ) -> Host:
     """Return the host of a plugin `name` whose options are `section`.
@@ -224,6 +239,7 @@ def make_host(
         log=Logger(namespace=f"imaged.plugin.{name}"),
         agent=agent or nowhere,
         run_in_thread=run_in_thread,
+        make_threads=make_threads,
         upload_concurrency=upload_concurrency,
     )
 
