@@ -205,11 +205,13 @@ def run_at_once(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) 
 class NoThreads:
     """Stands in for a plugin's own threads: work is done at once, on the thread of the caller."""
 
-    run = staticmethod(run_at_once)
-
     def __init__(self, size: int = 1) -> None:
         self.size = size
         self.let_go_of = False
+
+    def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Do it now."""
+        return run_at_once(function, *args, **kwargs)
 
     def let_go(self) -> None:
         """Remember that it was called."""
