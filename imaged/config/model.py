@@ -51,6 +51,7 @@ class Remote(Section):
     base_url: BaseUrl = Field(
         "", description="Where originals are read back from over HTTP; empty: through the uploader."
     )
+    reuse_outputs: bool = Field(False, description="Whether the remote store is asked for an output before it is made.")
 
 
 class Sources(Section):
@@ -83,6 +84,7 @@ class Upload(Section):
     """How the remote store is fed."""
 
     concurrency: int = Field(10, ge=1, le=1024, description="How many uploads run at once.")
+    timeout_s: Seconds = Field(20.0, description="The seconds that a client waits for the remote store before a 503.")
 
 
 Sections = Annotated[Mapping[PluginName, Annotated[Mapping[str, Any], NULL_IS_EMPTY]], NULL_IS_EMPTY]

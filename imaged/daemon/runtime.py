@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from imaged.pipeline.counters import Counters
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.produce import Produce
+from imaged.pipeline.readback import Readback
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.render_pool import RenderPool
 from imaged.pipeline.rendering import Renderer
@@ -32,7 +35,10 @@ from imaged.pipeline.single_flight import SingleFlight
 from imaged.pipeline.sources import Sources
 from imaged.pipeline.tasks import Tasks
 from imaged.pipeline.threads import Threads
+from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
+
+EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +63,12 @@ class Runtime:
         self.pipeline.store.close()
 
 
+def identity(settings: Settings, plugins: registry.Plugins) -> str:
+    """Return what tells one remote store from another: what is known of one says nothing of the other."""
+    detail = getattr(plugins.uploader, "detail", "")
+    return " ".join([settings.uploader, str(detail), settings.remote.base_path])
+
+
 def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
     """Return every fault of a configuration, from its syntax to its plugins' options; nothing stays built."""
     plugins, faults = _compose(loaded, reactor, threads)
@@ -70,6 +82,7 @@ def build(
     threads: Threads,
     promises: Promises,
     counters: Counters,
+    locks: Locks,
     version: str,
     now: datetime,
 ) -> Runtime:
@@ -83,18 +96,36 @@ def build(
     render_threads = Threads(reactor, "render", settings.render.concurrency or len(os.sched_getaffinity(0)))
     renderer = Renderer(plugins.processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
     metrics, tasks = Metrics(plugins.sinks), Tasks()
-    remote = Remote(plugins.uploader, settings.remote.base_path, store, counters.uploads, metrics)
-    originals = Originals(store, renderer, remote, threads.run, tasks, metrics)
-    pool = RenderPool(render_threads, settings.render.queue)
-    sources = Sources(
-        reactor=reactor,
+    remote = Remote(
+        plugins.uploader,
+        identity(settings, plugins),
+        settings.remote.base_path,
+        store,
+        concurrency=settings.upload.concurrency,
+        timeout_s=settings.upload.timeout_s,
+        clock=reactor,
+        jitter=random.random,
+        locks=locks,
+        tasks=tasks,
+        activity=counters.uploads,
+        metrics=metrics,
+    )
+    make_sources = partial(
+        Sources,
+        reactor,
         timeout_s=settings.sources.timeout_s,
         maximum_bytes=settings.sources.maximum_bytes,
-        maximum_redirects=settings.sources.maximum_redirects,
-        allow_networks=settings.sources.allow_networks,
         user_agent=f"imaged/{version}",
         activity=counters.downloads,
     )
+    sources = make_sources(
+        maximum_redirects=settings.sources.maximum_redirects, allow_networks=settings.sources.allow_networks
+    )
+    # The operator names this address, and where it redirects to nobody has: so anywhere, but no further.
+    trusting = partial(make_sources, maximum_redirects=0, allow_networks=EVERYWHERE)
+    readback = Readback(remote, settings.remote.base_url, trusting)
+    originals = Originals(store, renderer, remote, readback, promises, threads.run, tasks, metrics, locks)
+    pool = RenderPool(render_threads, settings.render.queue)
     acquire = Acquire(
         store, originals, sources, settings.sources.maximum_bytes, threads.run, tasks, metrics, reactor.seconds
     )

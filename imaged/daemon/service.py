@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
-import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -19,8 +17,7 @@ from twisted.logger import Logger
 
 from imaged.config.faults import ConfigurationError, Fault, KeyPath
 from imaged.config.load import Loaded
-from imaged.core.errors import ImagedError, StoreError
-from imaged.core.hashes import ImageId
+from imaged.core.errors import StoreError
 from imaged.daemon import runtime
 from imaged.daemon.departure import Departure
 from imaged.daemon.health import PROBE_EVERY_S, Health
@@ -29,15 +26,16 @@ from imaged.daemon.lineage import Lineage
 from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.notify import Notifier
 from imaged.daemon.ports import PUBLIC, STATUS, OpenPort, PortError, Ports, endpoints
+from imaged.daemon.promised import PromisedWork, open_queue
 from imaged.daemon.reload import Reload, Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.snapshot import Status
 from imaged.jobs.promises import Promises
-from imaged.jobs.queue import JobQueue, Kind
-from imaged.jobs.worker import Perform, Worker
+from imaged.jobs.queue import JobQueue
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
+from imaged.pipeline.turns import Locks
 from imaged.web.connections import Connections
 from imaged.web.public import PublicSite
 from imaged.web.requests import Door
@@ -86,6 +84,7 @@ class Service:
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
         self._counters = Counters(reactor.seconds)
+        self._locks = Locks()
         self._opened = AsyncExitStack()
         self._departure = Departure(reactor)
         self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce.renderer)
@@ -104,7 +103,6 @@ class Service:
             last_reload=lambda: self._reloads.last,
         )
         self._ports = Ports(reactor, inheritance, self._doors())
-        self._workers: list[Worker] = []
         self.aside = False
         """Whether another process serves on the same ports."""
         self.trouble = ""
@@ -174,8 +172,7 @@ class Service:
         for connections in self._connections.values():
             connections.stay()
         self._ports.resume()
-        for worker in self._workers:
-            worker.wake()
+        self._promised.wake()
         await self._ports.use(await self._ports.open(endpoints(self._lineage.pipeline.settings)))
 
     async def status_line(self) -> str:
@@ -193,17 +190,28 @@ class Service:
         opened.push_async_callback(self._departure.in_time, self._work.wind_up)
         opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
         loaded = self._read()
-        queue = await self._open_queue(Path(loaded.settings.state_dir))
+        queue = await open_queue(self._queue_thread, Path(loaded.settings.state_dir))
         opened.push_async_callback(self._departure.in_time, partial(self._close_queue, queue))
         self._promises = Promises(queue, self._queue_thread.run)
         self._lineage = Lineage(self._build(loaded))
         opened.push_async_callback(self._departure.in_time, self._lineage.end)
         await self._work.run(self._try_store)
         opened.push_async_callback(self._close_port, STATUS)  # after the workers: it shows what is waited for
-        self._start_worker("render", queue, self._render_lanes, lambda pipeline: pipeline.perform_renders)
-        self._start_worker("upload", queue, self._upload_lanes, lambda pipeline: pipeline.perform_uploads)
+        self._promised = PromisedWork(
+            self._reactor,
+            queue,
+            self._queue_thread.run,
+            self._work.run,
+            self._promises,
+            self._lease,
+            lambda: self._lineage.pipeline,
+            lambda: self._departure.begun,
+        )
+        opened.push_async_callback(self._departure.in_time, self._promised.stop)
+        self._promised.start()
         await self._usage.now(self._lineage.pipeline.store.root)
         self._repeat(PROBE_EVERY_S, self._health.probe)
+        self._repeat(PROBE_EVERY_S, self._promised.watch)
         fresh = await self._ports.open(endpoints(loaded.settings))
         opened.push_async_callback(self._close_port, PUBLIC)
         await self._ports.use(fresh)
@@ -254,6 +262,7 @@ class Service:
         )
         self._tell_urls(fresh)
         self._health.probe()
+        self._promised.watch()
 
     def _doors(self) -> dict[KeyPath, Door]:
         """Return what stands behind each port, whatever generation it is in."""
@@ -297,38 +306,11 @@ class Service:
         looping.start(interval_s)
         self._opened.callback(looping.stop)
 
-    def _start_worker(
-        self, kind: Kind, queue: JobQueue, lanes: Callable[[], int], choose: Callable[[Pipeline], Perform]
-    ) -> None:
-        async def perform(image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
-            with self._lease() as pipeline:
-                return await choose(pipeline)(image, names)
-
-        worker = Worker(kind, queue, self._queue_thread.run, self._reactor, random.random, lanes, perform)
-        self._promises.on_new_work(kind, worker.wake)
-        self._workers.append(worker)
-        worker.start()
-        self._opened.push_async_callback(self._departure.in_time, worker.stop)
-
-    async def _open_queue(self, folder: Path) -> JobQueue:
-        try:
-            return await self._queue_thread.run(JobQueue, folder, time.time)
-        except Exception as error:  # OSError and sqlite3's own tree: none leaves a queue to work with
-            raise StoreError(f"state_dir: no job queue can be kept in {folder}: {error}") from error
-
     def _build(self, loaded: Loaded) -> Runtime:
         now = datetime.now(UTC)
-        return runtime.build(loaded, self._reactor, self._work, self._promises, self._counters, VERSION, now)
-
-    def _render_lanes(self) -> int:
-        """Let promised renders use every thread, but one alone while clients wait for theirs."""
-        if self._departure.begun:
-            return 0
-        pool = self._lineage.pipeline.pool
-        return 1 if pool.waiting else pool.size
-
-    def _upload_lanes(self) -> int:
-        return 0 if self._departure.begun else self._lineage.pipeline.settings.upload.concurrency
+        return runtime.build(
+            loaded, self._reactor, self._work, self._promises, self._counters, self._locks, VERSION, now
+        )
 
     def _largest_body(self) -> int:
         return self._lineage.pipeline.settings.sources.maximum_bytes

@@ -84,6 +84,7 @@ class Status:
                 "total": counters.uploads.total,
                 "failed": counters.uploads.failed,
             },
+            "remote": {"fault": pipeline.remote.fault},
             "promised": {"current": renders.running, **_owed(renders)},
             "plugins": [asdict(plugin) for plugin in generation.value.plugins.described],
             "store": {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twisted.logger import Logger
+
 from imaged.core.errors import ImagedError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
@@ -12,6 +14,8 @@ from imaged.jobs.queue import Depth, JobQueue, Kind
 
 class Promises:
     """What is owed. `run` runs a function on the one thread that may touch `queue`. Reactor thread only."""
+
+    _log = Logger()
 
     def __init__(self, queue: JobQueue, run: RunInThread) -> None:
         self._queue = queue
@@ -37,6 +41,19 @@ class Promises:
             raise StoreError(f"the job queue cannot keep outputs of {image}: {error}") from error
         if wake := self._wake.get(kind):
             wake()
+
+    async def acknowledge(self, remote: str, image: ImageId, names: Sequence[str]) -> None:
+        """Take note that a remote store holds these files; at worst, if that fails, they are uploaded once more."""
+        try:
+            await self._run(self._queue.acknowledged.add, remote, image, names)
+        except Exception as error:  # as above
+            self._log.error("{image}: not noted as uploaded: {error}", image=str(image), error=str(error))
+
+    async def unacknowledged(
+        self, remote: str, files: Sequence[tuple[ImageId, Sequence[str]]]
+    ) -> list[tuple[ImageId, list[str]]]:
+        """Return those files that the remote store is not known to hold, nor owed."""
+        return await self._run(self._queue.acknowledged.missing, remote, files)
 
     async def states(self, image: ImageId) -> dict[str, str]:
         """Return the renders owed for an image: `pending` or `failed` by output name."""

@@ -12,6 +12,7 @@ from typing import Literal
 from imaged.core.backoff import Backoff
 from imaged.core.errors import BusyError
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs.acknowledged import Acknowledged
 from imaged.jobs.owner import Owner
 
 VERSION = 1
@@ -67,6 +68,7 @@ class JobQueue:
             self._db.execute("PRAGMA synchronous = FULL")
             self._create_schema()
             self.recover()
+            self.acknowledged = Acknowledged(self._db)
         except BaseException:
             self.close()
             raise
@@ -118,13 +120,16 @@ class JobQueue:
                 "UPDATE jobs SET state = 'queued', owner = NULL, attempts = 0 WHERE id = ? AND owner = ?", mine
             )
 
-    def failed(self, job: Job, error: str, delay_s: float | None) -> None:
-        """Try a job again after `delay_s` seconds, or park it when that is None; at once if asked for while it ran."""
+    def failed(self, job: Job, error: str, delay_s: float | None, *, counts: bool = True) -> None:
+        """Try a job again after `delay_s` seconds, or park it when that is None; at once if asked for while it ran.
+
+        What was not the job's fault does not count as an attempt.
+        """
         state = "parked" if delay_s is None else "queued"
         self._db.execute(
-            "UPDATE jobs SET state = iif(again, 'queued', ?), owner = NULL, attempts = iif(again, 0, attempts + 1), "
+            "UPDATE jobs SET state = iif(again, 'queued', ?), owner = NULL, attempts = iif(again, 0, attempts + ?), "
             "due_at = iif(again, due_at, ?), error = ? WHERE id = ? AND owner = ?",
-            (state, self._clock() + (delay_s or 0), error, job.id, self._owner.name),
+            (state, counts, self._clock() + (delay_s or 0), error, job.id, self._owner.name),
         )
 
     def recover(self) -> int:
@@ -187,7 +192,6 @@ class JobQueue:
 
     def _create_schema(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._db.executescript(resources.files(__package__).joinpath("schema.sql").read_text())
-        elif version != VERSION:
+        if version not in {0, VERSION}:
             raise sqlite3.DatabaseError(f"the job queue has version {version}, but this imaged reads {VERSION}")
+        self._db.executescript(resources.files(__package__).joinpath("schema.sql").read_text())

@@ -17,6 +17,20 @@ CREATE TABLE IF NOT EXISTS jobs (
     UNIQUE (kind, namespace, hash, output)
 ) STRICT;
 
+-- What each remote store has been seen to hold: what is not here, a start looks for and uploads.
+CREATE TABLE IF NOT EXISTS remotes (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS acknowledged (
+    remote    INTEGER NOT NULL REFERENCES remotes,
+    namespace TEXT NOT NULL,
+    hash      TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    PRIMARY KEY (remote, namespace, hash, name)
+) STRICT, WITHOUT ROWID;
+
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (state, kind, due_at);
 PRAGMA user_version = 1;
 COMMIT;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,7 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imaged.core.backoff import Backoff
-from imaged.core.errors import ImagedError, StoreError
+from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
 from imaged.jobs.queue import Job, JobQueue, Kind
@@ -20,6 +21,9 @@ BACKOFF = Backoff(first_s=1, longest_s=300, attempts=21)
 
 LONGEST_PAUSE_S = 5.0
 """How often the queue is looked at when nothing wakes the worker: another process may have left work behind."""
+
+AWAY = Backoff(first_s=2, longest_s=2, attempts=2)
+"""How long a job waits when the remote store is away; whoever lends lanes knows when to try the store again."""
 
 _BROKE_DOWN = StoreError("an unexpected failure, which the log tells")
 
@@ -139,6 +143,11 @@ class Worker:
         owed[:] = [job for job, error in failures if error is not None]
         for job, error in failures:
             if error is None:
+                continue
+            if isinstance(error, StoreUnavailableError):  # told once, by who knows of the store, not for every job
+                delay_s = AWAY.delay_s(1, self._jitter())
+                await self._run(partial(self._queue.failed, job, str(error), delay_s, counts=False))
+                owed.remove(job)
                 continue
             delay_s = BACKOFF.delay_s(job.attempts + 1, self._jitter()) if error.transient else None
             self._log.warn(

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from imaged.core.errors import ImagedError, NotFoundError, StoreError
+from twisted.logger import Logger
+
+from imaged.core.errors import CorruptOriginalError, ImagedError, NotFoundError
 from imaged.core.events import OriginalUnavailable
+from imaged.core.formats import SNIFF_BYTES, sniff
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.hooks.host import RunInThread
+from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
+from imaged.pipeline.readback import Readback
 from imaged.pipeline.received import Received, digest
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.single_flight import SingleFlight, arrival
 from imaged.pipeline.tasks import Tasks
+from imaged.pipeline.turns import Locks
 from imaged.store.atomic import discard
 from imaged.store.local import INFO, ORIGINAL, LocalStore
 
@@ -22,29 +31,46 @@ from imaged.store.local import INFO, ORIGINAL, LocalStore
 class Originals:
     """The originals of one generation. `run` runs blocking work on a thread. Reactor thread only."""
 
+    _log = Logger()
+
     def __init__(
-        self, store: LocalStore, renderer: Renderer, remote: Remote, run: RunInThread, tasks: Tasks, metrics: Metrics
+        self,
+        store: LocalStore,
+        renderer: Renderer,
+        remote: Remote,
+        readback: Readback,
+        promises: Promises,
+        run: RunInThread,
+        tasks: Tasks,
+        metrics: Metrics,
+        locks: Locks,
     ) -> None:
         self._store = store
         self._renderer = renderer
         self._remote = remote
+        self._readback = readback
+        self._promises = promises
         self._run = run
         self._metrics = metrics
+        self._locks = locks
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(tasks)
 
     async def keep(self, namespace: str, received: Received) -> tuple[ImageId, ImageInfo]:
-        """Keep a new original, locally and remotely; it is safe on return.
+        """Keep a new original, first remotely, then locally; it is safe on return.
 
         `received.path` is gone afterwards. Raises NotAPictureError, TooLargeError, HashConflictError or StoreError,
-        and then nothing is acknowledged.
+        and then nothing is kept here: what the remote store may have of it harms nobody.
         """
         image = ImageId(namespace, ImageHash(received.md5))
         try:
-            info = await self._run(self._keep_locally, image, received)
+            async with self._locks.held(f"{image}/"):  # so that other bytes with this MD5 are found out
+                info = await self._run(self._examine, image, received)
+                await self._keep_remotely(image, received, info)
+                await self._run(self._keep_locally, image, received, info)
         finally:
             discard(received.path)
-        await self._remote.upload(image, ORIGINAL, info.content_type)
-        await self._remote.upload(image, INFO, "application/json")
+        if self._remote.exists:
+            await self._promises.acknowledge(self._remote.identity, image, [ORIGINAL, INFO])
         return image, info
 
     async def find(self, image: ImageId) -> Path:
@@ -56,6 +82,24 @@ class Originals:
             await arrival(self._restoring.fly([image], self._restore)[image])
         return self._store.path(image, ORIGINAL)
 
+    async def reuse_output(self, image: ImageId, output: Output) -> bool:
+        """Bring an output back from the remote store; return False when it has none, or none of that format."""
+        async with self._temporary() as temporary:
+            if not await self._remote.download(image, str(output), temporary):
+                return False
+            kept = await self._run(self._keep_output, image, output, temporary)
+        if kept:
+            await self._promises.acknowledge(self._remote.identity, image, [str(output)])
+        return kept
+
+    def _keep_output(self, image: ImageId, output: Output, temporary: Path) -> bool:
+        body = temporary.read_bytes()
+        if sniff(body[:SNIFF_BYTES]) != output.format:
+            self._log.warn("the remote {output} of {image} is no such picture", output=str(output), image=str(image))
+            return False
+        self._store.save_output(image, output, body)
+        return True
+
     async def info(self, image: ImageId) -> ImageInfo:
         """Return what is known of an original; where the record is missing, as in older stores, it is made anew."""
         info = self._store.read_info(image)
@@ -64,11 +108,22 @@ class Originals:
         path = await self.find(image)
         return await self._run(self._describe, image, path)
 
-    def _keep_locally(self, image: ImageId, received: Received) -> ImageInfo:
+    def _examine(self, image: ImageId, received: Received) -> ImageInfo:
         info = self._facts(image, received)
+        self._store.check_conflict(image, received.sha256)
+        return info
+
+    async def _keep_remotely(self, image: ImageId, received: Received, info: ImageInfo) -> None:
+        if not self._remote.exists:
+            return
+        await self._remote.upload_for_client(image, ORIGINAL, info.content_type, received.path)
+        async with self._temporary() as record:
+            await self._run(record.write_bytes, self._store.written(info))
+            await self._remote.upload_for_client(image, INFO, "application/json", record)
+
+    def _keep_locally(self, image: ImageId, received: Received, info: ImageInfo) -> None:
         self._store.keep_original(image, received.path, received.sha256)
         self._store.save_info(image, info)
-        return info
 
     def _describe(self, image: ImageId, path: Path) -> ImageInfo:
         info = self._facts(image, digest(path))
@@ -88,20 +143,42 @@ class Originals:
 
     async def _restore(self, images: list[ImageId]) -> None:
         for image in images:
-            temporary = self._store.new_temporary()
             try:
-                if not await self._remote.download(image, ORIGINAL, temporary):
-                    raise NotFoundError(f"no image {image}: post it first")
-                await self._run(self._check_and_keep, image, temporary)
+                await self._bring_back(image)
+            except CorruptOriginalError as error:
+                self._log.error("{error}; it is not used", error=str(error))
+                raise
             except ImagedError as error:
                 self._metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
                 raise
-            finally:
-                discard(temporary)
             self._restoring.land(image, None)
 
-    def _check_and_keep(self, image: ImageId, temporary: Path) -> None:
+    async def _bring_back(self, image: ImageId) -> None:
+        async with self._temporary() as temporary:
+            if not await self._readback.fetch(image, ORIGINAL, temporary):
+                raise NotFoundError(f"no image {image}: post it first")
+            known = self._store.read_info(image)
+            if known is None:
+                async with self._temporary() as record:
+                    if await self._readback.fetch(image, INFO, record):
+                        known = self._store.read_record(image, record)
+            await self._run(self._check_and_keep, image, temporary, known)
+
+    def _check_and_keep(self, image: ImageId, temporary: Path, known: ImageInfo | None) -> None:
+        """Keep what the remote store gave, if it is what it should be. MD5 alone can be forged, SHA-256 can't."""
         received = digest(temporary)
-        if received.md5 != str(image.hash):
-            raise StoreError(f"the remote original of {image} has other bytes: its MD5 is {received.md5}")
+        if received.md5 != str(image.hash) or (known is not None and known.sha256 != received.sha256):
+            raise CorruptOriginalError(
+                f"the remote original of {image} has other bytes: MD5 {received.md5}, SHA-256 {received.sha256}"
+            )
+        info = self._facts(image, received)
         self._store.keep_original(image, temporary, received.sha256)
+        self._store.save_info(image, info)
+
+    @asynccontextmanager
+    async def _temporary(self) -> AsyncIterator[Path]:
+        path = self._store.new_temporary()
+        try:
+            yield path
+        finally:
+            discard(path)

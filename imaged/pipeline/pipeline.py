@@ -16,7 +16,7 @@ from imaged.pipeline.originals import Originals
 from imaged.pipeline.produce import Produce
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.render_pool import RenderPool
-from imaged.store.local import LocalStore
+from imaged.store.local import INFO, ORIGINAL, LocalStore
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,7 +57,12 @@ class Pipeline:
 
     async def perform_renders(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
         """Make outputs that the queue owes."""
-        results = await self.produce.several(image, [parse(name) for name in names])
+        outputs = [parse(name) for name in names]
+        if self.remote.exists:  # one that is there already may have lost its process before its upload was owed
+            there = [(image, [str(output) for output in outputs if self.store.has(image, str(output))])]
+            for _, unknown in await self.promises.unacknowledged(self.remote.identity, there):
+                await self.promises.owe("upload", image, unknown)
+        results = await self.produce.several(image, outputs)
         return {str(output): error for output, error in results.items()}
 
     async def perform_uploads(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
@@ -65,8 +70,28 @@ class Pipeline:
         results: dict[str, ImagedError | None] = {}
         for name in names:
             try:
-                await self.remote.upload(image, name, parse(name).format.content_type)
+                await self.remote.upload(image, name, await self._content_type(image, name))
                 results[name] = None
             except ImagedError as error:
                 results[name] = error
+        kept = [name for name, error in results.items() if error is None]
+        await self.promises.acknowledge(self.remote.identity, image, kept)
         return results
+
+    async def missing(self, image: ImageId, outputs: Sequence[Output]) -> list[Output]:
+        """Return the outputs that no store has; the upload of those that are only here is owed on return.
+
+        Raises StoreError when the remote store cannot tell.
+        """
+        here = {output for output in outputs if self.store.has(image, str(output))}
+        there = await self.remote.names(image)
+        if self.remote.exists:
+            await self.promises.owe("upload", image, [str(each) for each in here if str(each) not in there])
+        return [output for output in outputs if output not in here and str(output) not in there]
+
+    async def _content_type(self, image: ImageId, name: str) -> str:
+        if name == INFO:
+            return "application/json"
+        if name == ORIGINAL:
+            return (await self.originals.info(image)).content_type
+        return parse(name).format.content_type

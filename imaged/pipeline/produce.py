@@ -89,6 +89,10 @@ class Produce:
         outputs would hold a thread for an hour, each time that it is tried.
         """
         image = wanted[0].image
+        if self.settings.remote.reuse_outputs:
+            wanted = [each for each in wanted if not await self._reused(each)]
+            if not wanted:
+                return
         with self.pool.coming():  # else a remote store that is slow would be a way around the queue's end
             source = await self.originals.find(image)
         await self._render(image, source, wanted)
@@ -128,6 +132,17 @@ class Produce:
         for landing in landings:
             await landing
         return failure
+
+    async def _reused(self, wanted: Wanted) -> bool:
+        """Take an output from the remote store, if it has it, instead of making it; say whether that is done."""
+        try:
+            reused = await self.originals.reuse_output(wanted.image, wanted.output)
+        except ImagedError as error:
+            self.log.error("{output} could not be reused: {error}", output=str(wanted.output), error=str(error))
+            return False
+        if reused:
+            self.flights.land(wanted, None)
+        return reused
 
     async def _land(self, wanted: Wanted) -> None:
         """Promise the upload of an output that is in the store, then give it to all who wait."""

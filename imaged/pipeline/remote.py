@@ -1,62 +1,185 @@
-"""The remote store as the pipeline sees it: keys under the operator's prefix, each upload counted."""
+"""The remote store as the pipeline sees it: keys under the operator's prefix, calls counted, bounded, and held off."""
 
 from __future__ import annotations
 
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.logger import Logger
 
 from imaged.core.activity import Activity
+from imaged.core.circuit import Circuit
+from imaged.core.errors import NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
 from imaged.core.hashes import ImageId
 from imaged.hooks.breach import held_to_contract
 from imaged.hooks.contracts import Uploader
 from imaged.metrics import Metrics
+from imaged.pipeline.tasks import Tasks
+from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
+
+T = TypeVar("T")
 
 
 class Remote:
-    """The uploader of one generation, or none. Reactor thread only."""
+    """The uploader of one generation, or none. Reactor thread only.
+
+    At most `concurrency` calls run at once. A client waits `timeout_s` for one; what has begun then goes on without it.
+    While the store is away, only a trial now and then gets through, and all else fails at once. `identity` says which
+    store this is. `locks` outlive the generation: no key is written twice at the same time.
+    """
+
+    _log = Logger()
 
     def __init__(
         self,
         uploader: Uploader | None,
+        identity: str,
         base_path: str,
         store: LocalStore,
+        *,
+        concurrency: int,
+        timeout_s: float,
+        clock: Any,
+        jitter: Callable[[], float],
+        locks: Locks,
+        tasks: Tasks,
         activity: Activity[str],
         metrics: Metrics,
     ) -> None:
         self._uploader = uploader
-        self._base_path = base_path
+        self.identity = identity
+        self._base_path = base_path.strip("/")
         self._store = store
+        self._turns = DeferredSemaphore(concurrency)
+        self._concurrency = concurrency
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._jitter = jitter
+        self._locks = locks
+        self._tasks = tasks
         self._activity = activity
         self._metrics = metrics
+        self._circuit = Circuit()
+        self._fault: str | None = None
 
     @property
     def exists(self) -> bool:
         """Whether an uploader is set."""
         return self._uploader is not None
 
-    async def upload(self, image: ImageId, name: str, content_type: str) -> None:
-        """Keep a file of the local store in the remote one too; does nothing when there is none."""
+    @property
+    def fault(self) -> str | None:
+        """What the store failed with while it is away, or None."""
+        return self._fault if self._circuit.is_open else None
+
+    @property
+    def lanes(self) -> int:
+        """How many promised uploads may run now: one alone while the store is away or clients wait for it."""
+        if not self._circuit.would_admit(self._clock.seconds()):
+            return 0
+        return 1 if self._circuit.is_open or self._turns.waiting else self._concurrency
+
+    def key(self, image: ImageId, name: str) -> str:
+        """Return the key of a file, which is the path of its URL below the operator's prefix."""
+        key = self._store.key(image, name)
+        return f"{self._base_path}/{key}" if self._base_path else key
+
+    async def upload(self, image: ImageId, name: str, content_type: str, path: Path | None = None) -> None:
+        """Keep a file of the local store, or that at `path`, in the remote one too.
+
+        Does nothing when there is none. Raises NotFoundError when the file is gone, StoreError when it is not kept.
+        """
         if self._uploader is None:
             return
-        path, key = self._store.path(image, name), self._key(image, name)
-        token = self._activity.begin(key)
-        try:
-            with held_to_contract(f"the uploader on {key}"):
-                await self._uploader.upload(key, path, content_type)
-        except BaseException:
-            self._activity.end(token, failed=True)
-            raise
-        self._metrics.record(Uploaded(image.namespace, path.stat().st_size, self._activity.end(token)))
+        await self._upload(self._uploader, image, name, path or self._store.path(image, name), content_type)
+
+    async def upload_for_client(self, image: ImageId, name: str, content_type: str, path: Path) -> None:
+        """Do the same for somebody who waits: raise StoreUnavailableError after the time that an upload may take."""
+        await self._in_time(self.upload(image, name, content_type, path))
 
     async def download(self, image: ImageId, name: str, path: Path) -> bool:
         """Write a file of the remote store to `path`; return False when it has none such."""
-        if self._uploader is None:
+        if (uploader := self._uploader) is None:
             return False
-        key = self._key(image, name)
-        with held_to_contract(f"the uploader on {key}"):
-            return await self._uploader.download(key, path)
+        key = self.key(image, name)
+        return await self._in_time(self._call(key, lambda: uploader.download(key, path)))
 
-    def _key(self, image: ImageId, name: str) -> str:
-        key = self._store.key(image, name)
-        return f"{self._base_path.strip('/')}/{key}" if self._base_path.strip("/") else key
+    async def names(self, image: ImageId) -> set[str]:
+        """Return the names of the files that the remote store has of an image."""
+        if (uploader := self._uploader) is None:
+            return set()
+        prefix = self.key(image, "")
+        keys = await self._in_time(self._call(prefix, lambda: uploader.list(prefix)))
+        return {key.removeprefix(prefix) for key in keys}
+
+    async def try_out(self) -> None:
+        """Ask the store for something that it does not hold. Raises whatever is wrong with it."""
+        if (uploader := self._uploader) is None:
+            return
+        prefix = "/".join(filter(None, [self._base_path, f".imaged-{secrets.token_hex(8)}/"]))
+        await self._in_time(self._call(prefix, lambda: uploader.list(prefix)))
+
+    async def _upload(self, uploader: Uploader, image: ImageId, name: str, path: Path, content_type: str) -> None:
+        key = self.key(image, name)
+        async with self._locks.held(key):
+            try:
+                size_bytes = os.stat(path).st_size  # noqa: PTH116  # a look at metadata, as everywhere on the reactor
+            except FileNotFoundError as error:
+                raise NotFoundError(f"{key} cannot be uploaded: the local store no longer has it") from error
+            except OSError as error:
+                raise StoreError(f"{key} cannot be read: {error.strerror}") from error
+
+            async def upload() -> None:
+                token = self._activity.begin(key)
+                try:
+                    await uploader.upload(key, path, content_type)
+                except BaseException:
+                    self._activity.end(token, failed=True)
+                    raise
+                self._metrics.record(Uploaded(image.namespace, size_bytes, self._activity.end(token)))
+
+            await self._call(key, upload)
+
+    async def _call(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Make one call when it is its turn, and learn from how it ends whether the store is there."""
+        await self._turns.acquire()
+        try:
+            if not self._circuit.admit(self._clock.seconds()):
+                raise StoreUnavailableError(f"the remote store is away: {self._fault}")
+            try:
+                with held_to_contract(f"the uploader on {key}"):
+                    result = await work()
+            except StoreUnavailableError as error:
+                self._missed(error)
+                raise
+            except BaseException:  # it answered, or never was asked
+                self._met()
+                raise
+            self._met()
+            return result
+        finally:
+            self._turns.release()
+
+    async def _in_time(self, work: Coroutine[Deferred[Any], Any, T]) -> T:
+        def too_late(_: object, timeout_s: float) -> T:
+            error = StoreUnavailableError(f"the remote store took longer than {timeout_s:g} s")
+            self._missed(error)
+            raise error
+
+        waiter = self._tasks.own(work)
+        return await waiter.addTimeout(self._timeout_s, self._clock, onTimeoutCancel=too_late)
+
+    def _missed(self, error: StoreUnavailableError) -> None:
+        self._fault = str(error)
+        if self._circuit.failed(self._clock.seconds(), self._jitter()):
+            self._log.error("the remote store is away, and uploads wait for it: {fault}", fault=self._fault)
+
+    def _met(self) -> None:
+        if (away_s := self._circuit.succeeded(self._clock.seconds())) is not None:
+            self._log.info("the remote store is back after {away_s:.0f} s; what waited is uploaded", away_s=away_s)

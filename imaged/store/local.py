@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -85,6 +85,20 @@ class LocalStore:
                 continue
         return found
 
+    def files(self) -> Iterator[tuple[ImageId, list[str]]]:
+        """Walk the whole store: yield each image and the names of its files, outputs and what makes an original."""
+        for namespace in _folders(self.root):
+            for folder in _below(self.root / namespace, len(self.partitions) + 1):
+                try:
+                    digits = "".join(folder.relative_to(self.root / namespace).parts)
+                    image = ImageId(namespace, ImageHash(digits))
+                except NotFoundError:
+                    continue  # not ours
+                kept = [name for name in (ORIGINAL, INFO) if self.has(image, name)]
+                names = [*kept, *map(str, self.outputs(image))]
+                if names:
+                    yield image, names
+
     def save_output(self, image: ImageId, output: Output, body: bytes) -> None:
         """Keep the bytes of an output, durably, in place of an older one.
 
@@ -108,13 +122,28 @@ class LocalStore:
         except OSError as error:
             raise _cannot_keep(self.key(image, ORIGINAL), error) from error
         if not same:
-            raise HashConflictError(f"{image} holds other bytes with the same MD5: this picture cannot be kept too")
+            raise _conflict(image)
         return kept
+
+    def check_conflict(self, image: ImageId, sha256: str) -> None:
+        """Raise HashConflictError when the store holds other bytes under this hash."""
+        try:
+            same = _sha256(self.path(image, ORIGINAL)) == sha256
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(f"{self.key(image, ORIGINAL)} cannot be read: {error.strerror}") from error
+        if not same:
+            raise _conflict(image)
 
     def read_info(self, image: ImageId) -> ImageInfo | None:
         """Return what is kept of an original, or None when there is no complete, readable record of it."""
+        return self.read_record(image, self.path(image, INFO))
+
+    def read_record(self, image: ImageId, path: Path) -> ImageInfo | None:
+        """Return what the record at `path` says of an original, or None when it is none of this image's."""
         try:
-            record = json.loads(self.path(image, INFO).read_bytes())
+            record = json.loads(path.read_bytes())
             info = ImageInfo(
                 hash=ImageHash(record["hash"]),
                 width_px=int(record["width"]),
@@ -131,7 +160,11 @@ class LocalStore:
 
     def save_info(self, image: ImageId, info: ImageInfo) -> None:
         """Keep what is known of an original, durably."""
-        self._save(image, INFO, json.dumps(self.describe(info), indent=1).encode() + b"\n")
+        self._save(image, INFO, self.written(info))
+
+    def written(self, info: ImageInfo) -> bytes:
+        """Return the bytes of info.json."""
+        return json.dumps(self.describe(info), indent=1).encode() + b"\n"
 
     def describe(self, info: ImageInfo) -> dict[str, object]:
         """Return an original's record as it stands in info.json and in answers."""
@@ -191,6 +224,26 @@ class LocalStore:
         except OSError as error:
             raise _cannot_keep(self.key(image, name), error) from error
         return temporary
+
+
+def _folders(parent: Path) -> list[str]:
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(each.name for each in entries if each.is_dir() and not each.name.startswith("."))
+    except OSError:
+        return []  # it is gone, or not ours to read
+
+
+def _below(folder: Path, levels: int) -> Iterator[Path]:
+    if not levels:
+        yield folder
+        return
+    for name in _folders(folder):
+        yield from _below(folder / name, levels - 1)
+
+
+def _conflict(image: ImageId) -> HashConflictError:
+    return HashConflictError(f"{image} holds other bytes with the same MD5: this picture cannot be kept too")
 
 
 def _cannot_keep(key: str, error: OSError) -> StoreError:

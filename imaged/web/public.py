@@ -83,10 +83,12 @@ async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> N
 async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
     outputs = pipeline.outputs(image.namespace, asked_outputs(request))
     info = await pipeline.originals.info(image)
-    pipeline.produce.admit(image, outputs)
-    results = await pipeline.produce.several(image, outputs)
+    missing = await pipeline.missing(image, outputs)
+    pipeline.produce.admit(image, missing)
+    results = await pipeline.produce.several(image, missing)
     rows = []
-    for output, error in results.items():
+    for output in outputs:
+        error = results.get(output)
         row = _row(pipeline, image, str(output), "failed" if error else "ready")
         rows.append(row | {"error": str(error), "status": error.status} if error else row)
     send_json(request, pipeline.store.describe(info) | {"outputs": rows})

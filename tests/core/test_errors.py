@@ -26,9 +26,11 @@ STATUSES = {
     "SourceTimeoutError": 504,
     "BusyError": 503,
     "StoreError": 503,
+    "StoreUnavailableError": 503,
+    "CorruptOriginalError": 502,
     "PluginFailedError": 500,
 }
-TRANSIENT = {"SourceFailedError", "SourceTimeoutError", "BusyError", "StoreError"}
+TRANSIENT = {"SourceFailedError", "SourceTimeoutError", "BusyError", "StoreError", "StoreUnavailableError"}
 
 
 def tree(root: type[ImagedError]) -> Iterator[type[ImagedError]]:

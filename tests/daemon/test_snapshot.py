@@ -29,6 +29,7 @@ SHAPE = {
         "failed": int,
         "oldest_s": type(None),
     },
+    "remote": {"fault": type(None)},
     "promised": {"current": int, "queued": int, "parked": int, "oldest_s": type(None)},
     "plugins": list,
     "store": {"path": str, "bytes": int, "files": int, "free_bytes": int},

@@ -19,12 +19,14 @@ from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.produce import Produce, Wanted
+from imaged.pipeline.readback import Readback
 from imaged.pipeline.received import digest
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.render_pool import RenderPool
 from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.single_flight import SingleFlight
 from imaged.pipeline.tasks import Tasks
+from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import MemoryUploader, RecordingSink, StillProcessor, run_at_once
 from imaged.testing.pictures import make_jpeg
@@ -110,9 +112,34 @@ class Kitchen:
         self.uploads: Activity[str] = Activity(reactor.seconds)
         self.renders: Activity[Wanted] = Activity(reactor.seconds)
         uploader = self.uploader if remote else None
-        self.remote = Remote(uploader, settings.remote.base_path, self.store, self.uploads, metrics)
+        self.locks = Locks()
+        self.remote = Remote(
+            uploader,
+            "memory",
+            settings.remote.base_path,
+            self.store,
+            concurrency=settings.upload.concurrency,
+            timeout_s=settings.upload.timeout_s,
+            clock=reactor,
+            jitter=lambda: 0.0,
+            locks=self.locks,
+            tasks=self.tasks,
+            activity=self.uploads,
+            metrics=metrics,
+        )
+        self.readback = Readback(self.remote, settings.remote.base_url, lambda: self.sources)
         renderer = Renderer([self.processor], self.store, settings.render.timeout_s, settings.render.maximum_pixels)
-        self.originals = Originals(self.store, renderer, self.remote, run_at_once, self.tasks, metrics)
+        self.originals = Originals(
+            self.store,
+            renderer,
+            self.remote,
+            self.readback,
+            self.promises,
+            run_at_once,
+            self.tasks,
+            metrics,
+            self.locks,
+        )
         maximum_bytes = settings.sources.maximum_bytes
         self.acquire = Acquire(
             self.store, self.originals, self.sources, maximum_bytes, run_at_once, self.tasks, metrics, reactor.seconds

@@ -188,7 +188,8 @@ class TestConflict(Serving):
         """What comes back has to be what its name says."""
         await self.serve()
         self.stage.files[f"{HOME.strip('/')}/original"] = other_picture()
-        assert (await self.get(f"{HOME}/original")).status == 503
+        assert (await self.get(f"{HOME}/original")).status == 502
+        assert (await self.get(f"{HOME}/x300.jpg")).status == 502
         assert not self.store.has(IMAGE, "original")
 
 

@@ -1,0 +1,57 @@
+"""When to leave a service alone that is away, and when to try it again."""
+
+from __future__ import annotations
+
+from imaged.core.backoff import Backoff
+
+OPENS_AFTER = 3
+"""How many failures in a row mean that it is away: a single one may be a connection that broke."""
+
+PAUSE = Backoff(first_s=1, longest_s=5, attempts=1_000_000)
+"""How long it is left alone between trials: short, for clients wait to be told that it is back."""
+
+
+class Circuit:
+    """A circuit breaker (Michael Nygard, "Release It!", 2007): closed while the service answers, open while it is away.
+
+    Open, it admits one trial at a time. Times are seconds of any clock that never goes back; `jitter` is a random
+    number in [0, 1), which the caller draws.
+    """
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._next_trial_s = 0.0
+        self._trial_under_way = False
+        self._opened_s: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the service is taken to be away."""
+        return self._opened_s is not None
+
+    def would_admit(self, now_s: float) -> bool:
+        """Say whether a call would be let through now."""
+        return not self.is_open or (now_s >= self._next_trial_s and not self._trial_under_way)
+
+    def admit(self, now_s: float) -> bool:
+        """Let a call through, or not; one that is let through has to end in `succeeded` or `failed`."""
+        if not self.would_admit(now_s):
+            return False
+        self._trial_under_way = self.is_open
+        return True
+
+    def succeeded(self, now_s: float) -> float | None:
+        """Close it; return for how many seconds it had been open, or None when it was not."""
+        away_s = None if self._opened_s is None else now_s - self._opened_s
+        self._failures, self._opened_s, self._trial_under_way = 0, None, False
+        return away_s
+
+    def failed(self, now_s: float, jitter: float) -> bool:
+        """Take note of a failure; return whether this one has opened it."""
+        self._failures += 1
+        self._trial_under_way = False
+        opens = self._opened_s is None and self._failures >= OPENS_AFTER
+        if opens:
+            self._opened_s = now_s
+        self._next_trial_s = now_s + (PAUSE.delay_s(max(1, self._failures - OPENS_AFTER + 1), jitter) or 0.0)
+        return opens

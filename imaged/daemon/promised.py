@@ -1,0 +1,129 @@
+"""The work that answers have promised: the queue, the workers that do it, and the look for what was never promised."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from imaged.core.errors import ImagedError, StoreError
+from imaged.core.hashes import ImageId
+from imaged.hooks.host import RunInThread
+from imaged.jobs.promises import Promises
+from imaged.jobs.queue import JobQueue, Kind
+from imaged.jobs.worker import Perform, Worker
+from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.reconcile import reconcile
+from imaged.pipeline.threads import Threads
+
+
+async def open_queue(threads: Threads, folder: Path) -> JobQueue:
+    """Open the queue on the one thread that may touch it. Raises StoreError."""
+    try:
+        return await threads.run(JobQueue, folder, time.time)
+    except Exception as error:  # OSError and sqlite3's own tree: none leaves a queue to work with
+        raise StoreError(f"state_dir: no job queue can be kept in {folder}: {error}") from error
+
+
+class PromisedWork:
+    """Does what is owed, on the generation that `lease` gives; none is begun while `leaving`. Reactor thread only.
+
+    `current` gives the pipeline of today, whose settings say how much runs at once.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        queue: JobQueue,
+        run_on_queue: RunInThread,
+        run: RunInThread,
+        promises: Promises,
+        lease: Callable[[], AbstractContextManager[Pipeline]],
+        current: Callable[[], Pipeline],
+        leaving: Callable[[], bool],
+    ) -> None:
+        self._reactor = reactor
+        self._run = run
+        self._promises = promises
+        self._lease = lease
+        self._current = current
+        self._leaving = leaving
+        self._reconciled: str | None = None
+        self._workers = [
+            self._worker("render", queue, run_on_queue, self._render_lanes, lambda pipeline: pipeline.perform_renders),
+            self._worker("upload", queue, run_on_queue, self._upload_lanes, lambda pipeline: pipeline.perform_uploads),
+        ]
+
+    def start(self) -> None:
+        """Begin to do what is owed."""
+        for worker in self._workers:
+            worker.start()
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        for worker in self._workers:
+            worker.wake()
+
+    async def stop(self) -> None:
+        """Begin no more, and return when what runs has ended."""
+        for ended in [Deferred.fromCoroutine(worker.stop()) for worker in self._workers]:
+            await ended
+
+    def watch(self) -> Deferred[None]:
+        """Look after the remote store: try it when it is new or away, and look once for files that it never got.
+
+        The Deferred never fails.
+        """
+        return Deferred.fromCoroutine(self._watch())
+
+    async def _watch(self) -> None:
+        with self._lease() as pipeline:
+            remote = pipeline.remote
+            if not remote.exists or (remote.identity == self._reconciled and remote.fault is None):
+                return
+            try:
+                await remote.try_out()
+            except ImagedError as error:
+                if remote.identity != self._reconciled:
+                    self._log.error("the remote store does not work: {error}", error=str(error))
+            if remote.identity == self._reconciled:
+                return
+            self._reconciled = remote.identity
+            try:
+                await reconcile(pipeline.store, remote, self._promises, self._run)
+            except Exception:  # the disk or the queue may fail; the next start looks again
+                self._log.failure("the local store could not be compared with the remote one")
+
+    def _worker(
+        self,
+        kind: Kind,
+        queue: JobQueue,
+        run_on_queue: RunInThread,
+        lanes: Callable[[], int],
+        choose: Callable[[Pipeline], Perform],
+    ) -> Worker:
+        async def perform(image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
+            with self._lease() as pipeline:
+                return await choose(pipeline)(image, names)
+
+        worker = Worker(kind, queue, run_on_queue, self._reactor, random.random, lanes, perform)
+        self._promises.on_new_work(kind, worker.wake)
+        return worker
+
+    def _render_lanes(self) -> int:
+        """Let promised renders use every thread, but one alone while clients wait for theirs."""
+        if self._leaving():
+            return 0
+        pool = self._current().pool
+        return 1 if pool.waiting else pool.size
+
+    def _upload_lanes(self) -> int:
+        return 0 if self._leaving() else self._current().remote.lanes

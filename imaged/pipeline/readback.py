@@ -1,0 +1,49 @@
+"""Where originals are read back from: the remote store's public address when it has one, else its uploader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from imaged.core.errors import NotFoundError, SourceFailedError
+from imaged.core.hashes import ImageId
+from imaged.pipeline.remote import Remote
+from imaged.pipeline.sources import Sources
+from imaged.store.atomic import discard
+
+
+class Readback:
+    """Reads files of the remote store. `base_url` is the operator's word, so `sources` may go wherever it leads."""
+
+    _log = Logger()
+
+    def __init__(self, remote: Remote, base_url: str, sources: Callable[[], Sources]) -> None:
+        self._remote = remote
+        self._base_url = base_url.rstrip("/")
+        self._sources = sources() if base_url else None
+
+    async def fetch(self, image: ImageId, name: str, path: Path) -> bool:
+        """Write a file to `path`; return False, and leave none, when it is nowhere.
+
+        What the public address fails to give is asked of the uploader. Raises SourceFailedError or StoreError when
+        there is none, or it fails too.
+        """
+        if self._sources is not None and await self._fetch(self._sources, image, name, path):
+            return True
+        return await self._remote.download(image, name, path)
+
+    async def _fetch(self, sources: Sources, image: ImageId, name: str, path: Path) -> bool:
+        url = f"{self._base_url}/{self._remote.key(image, name)}"
+        try:
+            with suppress(NotFoundError):
+                await sources.fetch(url, path)
+                return True
+        except SourceFailedError as error:
+            if not self._remote.exists:
+                raise
+            self._log.warn("{url} failed, the uploader is asked: {error}", url=url, error=str(error))
+        discard(path)
+        return False

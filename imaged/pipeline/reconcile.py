@@ -1,0 +1,47 @@
+"""Looks through the local store for files that the remote one never got, and has them uploaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from twisted.logger import Logger
+
+from imaged.core.errors import ImagedError
+from imaged.core.hashes import ImageId
+from imaged.hooks.host import RunInThread
+from imaged.jobs.promises import Promises
+from imaged.pipeline.remote import Remote
+from imaged.store.local import LocalStore
+
+BATCH = 200
+"""How many images are looked up at once; between batches others have their turn."""
+
+_log = Logger()
+
+
+async def reconcile(store: LocalStore, remote: Remote, promises: Promises, run: RunInThread) -> int:
+    """Owe the upload of whatever lies in the local store and is not known to be in the remote one; return how many.
+
+    What the remote store already has, as after a move from image-server 1.x, is noted and not sent again. While the
+    store is away nobody can tell, and all of it is owed.
+    """
+    files, owed = store.files(), 0
+    while batch := await run(_take, files):
+        for image, names in await promises.unacknowledged(remote.identity, batch):
+            try:
+                there = (await remote.names(image)) & set(names)
+            except ImagedError:  # the watch over the remote store tells of it
+                there = set()
+            if there:
+                await promises.acknowledge(remote.identity, image, sorted(there))
+            missing = [name for name in names if name not in there]
+            await promises.owe("upload", image, missing)
+            owed += len(missing)
+    if owed:
+        _log.info("{count} files of the local store were not known to be in the remote one: queued", count=owed)
+    return owed
+
+
+def _take(files: Iterator[tuple[ImageId, list[str]]]) -> list[tuple[ImageId, list[str]]]:
+    return list(islice(files, BATCH))
