@@ -140,6 +140,6 @@ def test_shown_settings_hold_the_references() -> None:
     )
     shown = loaded.shown()
     assert shown["plugins"] == {"s3": {"key": {"env": "KEY"}, "list": [1.0, None, {"env": "KEY"}]}}
-    assert shown["upload"] == {"concurrency": {"env": "TEN"}}
+    assert shown["upload"]["concurrency"] == {"env": "TEN"}
     assert shown["namespaces"] == {"p": {"outputs": ["x300.jpg"]}}
     assert shown["listen"] == "tcp:7000:interface=127.0.0.1"
