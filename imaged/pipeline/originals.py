@@ -145,10 +145,9 @@ class Originals:
         for image in images:
             try:
                 await self._bring_back(image)
-            except CorruptOriginalError as error:
-                self._log.error("{error}; it is not used", error=str(error))
-                raise
             except ImagedError as error:
+                if isinstance(error, CorruptOriginalError):
+                    self._log.error("{error}; it is not used", error=str(error))
                 self._metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
                 raise
             self._restoring.land(image, None)

@@ -18,6 +18,7 @@ from imaged.jobs.queue import JobQueue
 from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.originals import Originals
+from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.produce import Produce, Wanted
 from imaged.pipeline.readback import Readback
 from imaged.pipeline.received import digest
@@ -95,10 +96,12 @@ class Sources:
 class Kitchen:
     """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader."""
 
-    def __init__(self, folder: Path, yaml: str = "", *, remote: bool = True) -> None:
+    def __init__(
+        self, folder: Path, yaml: str = "", *, remote: bool = True, uploader: MemoryUploader | None = None
+    ) -> None:
         self.reactor = InstantReactor()
         self.store = LocalStore(folder / "public", (3, 3))
-        self.uploader = MemoryUploader()
+        self.uploader = uploader or MemoryUploader()
         self.processor = StillProcessor()
         self.sink = RecordingSink()
         self.threads = Steps()
@@ -111,10 +114,9 @@ class Kitchen:
         self.promises = Promises(self.queue, run_at_once)
         self.uploads: Activity[str] = Activity(reactor.seconds)
         self.renders: Activity[Wanted] = Activity(reactor.seconds)
-        uploader = self.uploader if remote else None
         self.locks = Locks()
         self.remote = Remote(
-            uploader,
+            self.uploader if remote else None,
             "memory",
             settings.remote.base_path,
             self.store,
@@ -159,6 +161,18 @@ class Kitchen:
             flights=SingleFlight(self.tasks),
             activity=self.renders,
             metrics=metrics,
+        )
+
+        self.pipeline = Pipeline(
+            settings,
+            self.store,
+            self.originals,
+            self.acquire,
+            self.produce,
+            self.remote,
+            self.pool,
+            self.promises,
+            metrics,
         )
 
     def keep(self, body: bytes = PICTURE, namespace: str = "p") -> ImageId:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 import pytest
 from kitchen import IMAGE, PICTURE, Kitchen
+from twisted.logger import LogLevel, capturedLogs
 
 from imaged.core.errors import (
+    CorruptOriginalError,
     HashConflictError,
     NotAPictureError,
     NotFoundError,
     PluginFailedError,
+    SourceFailedError,
     StoreError,
     TooLargeError,
 )
@@ -77,10 +80,12 @@ def test_other_bytes_under_the_same_hash_are_a_conflict(kitchen: Kitchen) -> Non
 def test_nothing_is_acknowledged_without_the_remote_store(
     kitchen: Kitchen, raised: Exception, told: type[Exception]
 ) -> None:
-    """The local copy stays: the next attempt has it already."""
+    """Nor kept: who asks for it is told that it is not there, and the next attempt finds nothing in its way."""
     kitchen.uploader.failure = raised
     with pytest.raises(told):
         kitchen.keep()
+    assert not kitchen.store.has(IMAGE, "original")
+    assert kitchen.temporaries == []
     assert (kitchen.uploads.total, kitchen.uploads.failed) == (1, 1)
     kitchen.uploader.failure = None
     kitchen.keep()
@@ -117,12 +122,69 @@ def test_what_is_in_neither_store_is_not_found(kitchen: Kitchen) -> None:
 
 
 def test_a_remote_original_has_to_be_what_its_name_says(kitchen: Kitchen) -> None:
-    """Other bytes are not kept."""
+    """Other bytes are not kept, and the log raises the alarm."""
     kitchen.uploader.files[f"{KEY}/original"] = PICTURE[:-1]
-    with pytest.raises(StoreError, match="other bytes"):
+    with capturedLogs() as logged, pytest.raises(CorruptOriginalError, match="other bytes"):
         wait(kitchen.originals.find(IMAGE))
+    assert [event["log_level"] for event in logged] == [LogLevel.error]
     assert not kitchen.store.has(IMAGE, "original")
     assert kitchen.temporaries == []
+
+
+@pytest.mark.parametrize("name", ["original", None], ids=["local record", "remote record"])
+def test_a_remote_original_has_to_be_what_its_record_says(kitchen: Kitchen, name: str | None) -> None:
+    """MD5 can be forged: where the SHA-256 is known, here or there, it decides."""
+    kitchen.keep()
+    wrong = kitchen.uploader.files[f"{KEY}/info.json"].replace(INFO.sha256.encode(), b"0" * 64)
+    kitchen.store.path(IMAGE, "original").unlink()
+    if name:
+        kitchen.store.path(IMAGE, "info.json").write_bytes(wrong)
+    else:
+        kitchen.store.path(IMAGE, "info.json").unlink()
+        kitchen.uploader.files[f"{KEY}/info.json"] = wrong
+    with pytest.raises(CorruptOriginalError, match="SHA-256"):
+        wait(kitchen.originals.find(IMAGE))
+    assert not kitchen.store.has(IMAGE, "original")
+
+
+def test_an_original_comes_back_from_the_public_address(make_kitchen: Callable[..., Kitchen]) -> None:
+    """At the key that it has in the remote store, without the uploader."""
+    kitchen = make_kitchen("remote: {base_url: 'https://cdn.example/a', base_path: public}", remote=False)
+    assert wait(kitchen.originals.find(IMAGE)).read_bytes() == PICTURE
+    assert kitchen.sources.urls[0] == f"https://cdn.example/a/public/{KEY}/original"
+
+
+@pytest.mark.parametrize("error", [NotFoundError("404"), SourceFailedError("500")])
+def test_what_the_public_address_lacks_the_uploader_may_have(
+    make_kitchen: Callable[..., Kitchen], error: Exception
+) -> None:
+    """A CDN may have forgotten, or never known."""
+    kitchen = make_kitchen("remote: {base_url: 'https://cdn.example'}")
+    kitchen.keep()
+    kitchen.store.path(IMAGE, "original").unlink()
+    kitchen.sources.error = error
+    assert wait(kitchen.originals.find(IMAGE)).read_bytes() == PICTURE
+    assert len(kitchen.sources.urls) == 1
+    assert kitchen.temporaries == []
+
+
+def test_a_public_address_that_fails_is_told_as_such(make_kitchen: Callable[..., Kitchen]) -> None:
+    """Where there is no uploader to ask instead."""
+    kitchen = make_kitchen("remote: {base_url: 'https://cdn.example'}", remote=False)
+    kitchen.sources.error = SourceFailedError("cdn.example answers 500")
+    with pytest.raises(SourceFailedError):
+        wait(kitchen.originals.find(IMAGE))
+    kitchen.sources.error = NotFoundError("404")
+    with pytest.raises(NotFoundError, match="post it first"):
+        wait(kitchen.originals.find(IMAGE))
+
+
+def test_what_is_kept_is_noted_as_uploaded(kitchen: Kitchen) -> None:
+    """So that a start does not look for it."""
+    kitchen.keep()
+    known = [(IMAGE, ["original", "info.json", "x300.jpg"])]
+    assert wait(kitchen.promises.unacknowledged("memory", known)) == [(IMAGE, ["x300.jpg"])]
+    assert wait(kitchen.promises.unacknowledged("another", known)) == [(IMAGE, ["info.json", "original", "x300.jpg"])]
 
 
 def test_a_remote_store_that_fails_is_told_as_such(kitchen: Kitchen) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from kitchen import IMAGE, PICTURE, Kitchen
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
-from imaged.core.errors import NotFoundError, PluginFailedError, StoreError
+from imaged.core.errors import NotFoundError, PluginFailedError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
+from imaged.testing.fakes import MemoryUploader
 from imaged.testing.waiting import wait
 
 PARTS = IMAGE.hash.partition([3, 3])
@@ -20,6 +23,11 @@ def local(kitchen: Kitchen, body: bytes = PICTURE) -> None:
     path = kitchen.store.path(IMAGE, "original")
     path.parent.mkdir(parents=True)
     path.write_bytes(body)
+
+
+async def outcome(waiting: Deferred[None]) -> None:
+    """Wait for what has begun already."""
+    await waiting
 
 
 @pytest.mark.parametrize(
@@ -78,6 +86,115 @@ def test_a_download_says_whether_there_is_one(kitchen: Kitchen, tmp_path: Path) 
     wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
     assert wait(kitchen.remote.download(IMAGE, "original", tmp_path / "a")) is True
     assert (tmp_path / "a").read_bytes() == PICTURE
+
+
+def test_a_store_that_is_away_is_left_alone(kitchen: Kitchen) -> None:
+    """It is told once, nobody else waits for it, and the first who gets through ends that."""
+    local(kitchen)
+
+    def upload() -> str:
+        try:
+            wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
+        except StoreUnavailableError as error:
+            return str(error)
+        return "kept"
+
+    kitchen.uploader.failure = StoreUnavailableError("no route")
+    with capturedLogs() as logged:
+        assert [upload() for _ in range(5)] == ["no route"] * 3 + ["the remote store is away: no route"] * 2
+        assert kitchen.uploads.total == 3
+        assert kitchen.remote.fault == "no route"
+        assert kitchen.remote.lanes == 0
+        kitchen.reactor.advance(1)
+        assert kitchen.remote.lanes == 1
+        kitchen.uploader.failure = None
+        assert upload() == "kept"
+    assert kitchen.remote.fault is None
+    assert kitchen.remote.lanes == 10
+    told = [formatEvent(event) for event in logged]
+    assert told == [
+        "the remote store is away, and uploads wait for it: no route",
+        "the remote store is back after 1 s; what waited is uploaded",
+    ]
+
+
+def test_a_failure_about_one_key_says_nothing_of_the_store(kitchen: Kitchen) -> None:
+    """However often it comes."""
+    local(kitchen)
+    kitchen.uploader.failure = StoreError("this key is too long")
+    for _ in range(10):
+        with pytest.raises(StoreError, match="too long"):
+            wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
+    assert kitchen.remote.fault is None
+    assert kitchen.uploads.total == 10
+
+
+class SlowUploader(MemoryUploader):
+    """Keeps nothing until it is let; what it was asked to is in `asked`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.gates: list[Deferred[None]] = []
+
+    async def upload(self, key: str, path: Path, content_type: str) -> None:
+        """Wait for the next gate."""
+        self.asked.append(key)
+        self.gates.append(gate := Deferred())
+        await gate
+        await super().upload(key, path, content_type)
+
+
+def test_no_client_waits_for_ever(make_kitchen: Callable[..., Kitchen]) -> None:
+    """It is sent away in time; the upload goes on, and no other of the same key begins before it has ended."""
+    kitchen = make_kitchen("upload: {timeout_s: 3}", uploader=(slow := SlowUploader()))
+    local(kitchen)
+    path = kitchen.store.path(IMAGE, "original")
+    first = Deferred.fromCoroutine(kitchen.remote.upload_for_client(IMAGE, "original", "image/jpeg", path))
+    again = Deferred.fromCoroutine(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
+    kitchen.reactor.advance(3)
+    with pytest.raises(StoreUnavailableError, match="longer than 3 s"):
+        wait(outcome(first))
+    assert len(slow.asked) == 1
+    slow.gates[0].callback(None)
+    assert len(slow.asked) == 2
+    slow.gates[1].callback(None)
+    wait(outcome(again))
+
+
+def test_no_more_run_at_once_than_allowed(make_kitchen: Callable[..., Kitchen]) -> None:
+    """And while a client waits for its turn, promised uploads get one lane."""
+    kitchen = make_kitchen("upload: {concurrency: 2}", uploader=(slow := SlowUploader()))
+    local(kitchen)
+    path = kitchen.store.path(IMAGE, "original")
+    kept = [
+        Deferred.fromCoroutine(kitchen.remote.upload_for_client(IMAGE, name, "image/jpeg", path))
+        for name in ("a", "b", "c")
+    ]
+    assert len(slow.asked) == 2
+    assert kitchen.remote.lanes == 1
+    slow.gates[0].callback(None)
+    assert len(slow.asked) == 3
+    assert kitchen.remote.lanes == 2
+    for gate in slow.gates[1:]:
+        gate.callback(None)
+    for each in kept:
+        wait(outcome(each))
+
+
+def test_the_names_of_an_image_are_those_below_its_key(make_kitchen: Callable[..., Kitchen]) -> None:
+    """Whatever the operator's prefix."""
+    kitchen = make_kitchen("remote: {base_path: public}")
+    local(kitchen)
+    wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
+    kitchen.uploader.files[f"public/p/{PARTS}0/other"] = b""
+    assert wait(kitchen.remote.names(IMAGE)) == {"original"}
+
+
+def test_a_file_that_is_gone_is_not_tried_again(kitchen: Kitchen) -> None:
+    """Nobody can bring it back by waiting."""
+    with pytest.raises(NotFoundError, match="no longer has it"):
+        wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
 
 
 def test_no_remote_store_takes_nothing_and_has_nothing(make_kitchen: Callable[..., Kitchen], tmp_path: Path) -> None:
