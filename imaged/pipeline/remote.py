@@ -148,6 +148,8 @@ class Remote:
 
     async def _call(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
         """Make one call when it is its turn, and learn from how it ends whether the store is there."""
+        if not self._circuit.would_admit(self._clock.seconds()):  # what hangs may hold every turn for a while
+            raise StoreUnavailableError(f"the remote store is away: {self._fault}")
         await self._turns.acquire()
         try:
             if not self._circuit.admit(self._clock.seconds()):
