@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto_store import MotoS3
+from rclone import RcloneS3
+from twisted.internet import reactor
 
+import imaged_s3
 from imaged.api import Uploader
+from imaged.pipeline.threads import Threads
 from imaged.testing.fakes import MemoryUploader, make_host
 from imaged.testing.uploaders import UploaderContract
+from imaged_s3.uploader import S3Uploader
 
 THIRD_PARTY = Path(__file__).parents[1] / "thirdparty" / "imaged-folder"
 
@@ -37,3 +43,55 @@ class TestThirdParty(UploaderContract):
         assert uploader is not None
         yield uploader
         del sys.modules["imaged_folder"]
+
+
+def s3_uploader(section: dict[str, str]) -> S3Uploader:
+    """Return the one that the plugin offers for these options, on real threads."""
+    host = make_host("s3", section, make_threads=lambda size: Threads(reactor, "s3", size), upload_concurrency=4)
+    uploader = imaged_s3.imaged_uploader(host)
+    assert isinstance(uploader, S3Uploader)
+    return uploader
+
+
+class TestS3Rclone(UploaderContract):
+    """S3 in a store that checks signatures, and lists by pages of a thousand."""
+
+    many = 1100
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneS3]:
+        """Return a running one with a bucket."""
+        store = RcloneS3(tmp_path_factory.mktemp("rclone"))
+        store.make_bucket("pictures")
+        store.start()
+        yield store
+        store.stop()
+
+    @pytest.fixture
+    def uploader(self, store: RcloneS3) -> Iterator[Uploader]:
+        """Return one for the bucket."""
+        uploader = s3_uploader(store.options("pictures"))
+        yield uploader
+        uploader.close()
+
+
+class TestS3Moto(UploaderContract):
+    """S3 in a store that keeps ACLs."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoS3]:
+        """Return a running one with a bucket."""
+        store = MotoS3(tmp_path_factory.mktemp("moto"))
+        store.start()
+        store.make_bucket("pictures")
+        yield store
+        store.stop()
+
+    @pytest.fixture
+    def uploader(self, store: MotoS3) -> Iterator[Uploader]:
+        """Return one for the bucket."""
+        uploader = s3_uploader({**store.options("pictures"), "acl": "public-read"})
+        yield uploader
+        uploader.close()

@@ -1,0 +1,95 @@
+"""What an operator may say of the bucket."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
+"""Looser than Amazon's rules of today: its oldest buckets, and other stores, have upper case and underscores."""
+
+AddressingStyle = Literal["auto", "path", "virtual"]
+
+CannedAcl = Literal[
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+]
+
+
+class Options(BaseModel):
+    """The section `plugins.s3` of the YAML file."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    bucket: str
+    region: Annotated[str, Field(min_length=1)] | None = None
+    endpoint_url: str | None = None
+    access_key_id: str | None = Field(default=None, min_length=1, repr=False)
+    secret_access_key: Annotated[SecretStr, Field(min_length=1)] | None = None
+    addressing_style: AddressingStyle | None = None
+    acl: CannedAcl | None = None
+    storage_class: Annotated[str, Field(pattern=r"^[A-Z0-9_]+$")] | None = None
+    # The bytes of a key never change: the hash of the original is in it.
+    cache_control: str = "public, max-age=31536000, immutable"
+    server_side_encryption: Literal["AES256", "aws:kms"] | None = None
+
+    @field_validator("bucket")
+    @classmethod
+    def _is_a_name(cls, bucket: str) -> str:
+        if not BUCKET_NAME.fullmatch(bucket):
+            raise ValueError(
+                "no name of a bucket: 3 or more letters, digits, dots and hyphens, without s3:// or a path"
+            )
+        return bucket
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound or "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("no address of a store; it looks like https://minio.example:9000, without keys or bucket")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _keys_are_a_pair(self) -> Options:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError(
+                "access_key_id and secret_access_key are set together, or neither, which takes the credentials that "
+                "the AWS libraries find: the environment, ~/.aws, or the role of the machine"
+            )
+        return self
+
+    @property
+    def addressing(self) -> AddressingStyle:
+        """Return how the bucket is addressed: few stores but Amazon's have a host name for each bucket."""
+        return self.addressing_style or ("path" if self.endpoint_url else "auto")
+
+    @property
+    def place(self) -> str:
+        """Return the bucket as operators write it."""
+        return f"s3://{self.bucket}"
+
+    def headers(self, content_type: str) -> dict[str, str]:
+        """Return what is said of a file that is kept, by the names that boto3 has for it."""
+        said = {
+            "ContentType": content_type,
+            "CacheControl": self.cache_control,
+            "ACL": self.acl,
+            "StorageClass": self.storage_class,
+            "ServerSideEncryption": self.server_side_encryption,
+        }
+        return {name: value for name, value in said.items() if value}

@@ -1,0 +1,66 @@
+"""A store that gives one answer to everything, or none at all."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+@dataclass
+class CannedStore:
+    """`url` is where it answers, `asked` each method and path that came. Change the answer whenever you like."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def refuse(self, status: int, code: str, message: str = "words", more: str = "") -> None:
+        """Answer everything with an error of S3."""
+        self.status = status
+        self.body = f"<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>".encode()
+
+
+@contextmanager
+def canned_store() -> Iterator[CannedStore]:
+    """Serve one, on threads of its own."""
+    store = CannedStore()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            store.asked.append((self.command, self.path))
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(store.status)
+            for name, value in {"Content-Length": str(len(store.body)), **store.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(store.body)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815  # the library's names
+
+        def log_message(self, *_words: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        store.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield store
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def silent_store() -> Iterator[str]:
+    """Take connections and never say a word; the value is its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

