@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends RST, see socket(7)."""
 
+_OWN = {"connection", "content-length"}
+
 FAULTS = ("stopped", "hung", "500", "503", "reset", "slow")
 
 
@@ -95,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         if put:
             (proxy.kept if status == http.client.OK else proxy.failed)[path] += 1
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815  # names of http.server
 
     def _pass_on(self, proxy: FaultyProxy, body: bytes) -> int:
         fault = proxy.fault
@@ -119,7 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
             connection.endheaders(body)
             response = connection.getresponse()
             answer = response.read()
-            headers = [pair for pair in response.getheaders() if pair[0].lower() not in {"connection", "content-length"}]
+            headers = [
+                pair for pair in response.getheaders() if pair[0].lower() not in {"connection", "content-length"}
+            ]
             length = response.getheader("Content-Length") if self.command == "HEAD" else str(len(answer))
             self._answer(response.status, [*headers, ("Content-Length", length or "0")], answer)
             return response.status

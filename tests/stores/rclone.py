@@ -31,7 +31,7 @@ class RcloneS3(StoreProcess):
             "--config", os.devnull,
             "--cache-dir", str(self.folder / "cache"),
             "--vfs-cache-mode", "off",
-            "--dir-cache-time", "0",
+            "--dir-cache-time", "1s",  # with 0 it spins
         ]  # fmt: skip
 
     def make_bucket(self, name: str) -> Path:

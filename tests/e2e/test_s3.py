@@ -1,0 +1,184 @@
+"""Pictures go to a real S3 server and come back from it, byte for byte, through the real daemon."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import re
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from daemon import Daemon, until
+from faulty_proxy import FaultyProxy
+from moto_store import MotoS3
+from rclone import RcloneS3
+
+from imaged.testing.pictures import make_jpeg, make_png
+
+BUCKET = "pictures"
+FIVE = ["x300.jpg", "x300.webp", "w200.png", "100x50.gif", "full_size-q50.webp"]
+TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "png": "image/png", "gif": "image/gif"}
+
+
+def settings(store: Any, url: str | None = None, **more: Any) -> str:
+    """Return the settings of a daemon that uploads to a store, perhaps by way of another address."""
+    options = {**store.options(BUCKET), **more}
+    if url:
+        options["endpoint_url"] = url
+    return yaml.safe_dump(
+        {"uploader": "s3", "remote": {"base_path": "public/images"}, "plugins": {"s3": options}, "upload": {}}
+    )
+
+
+def settled(daemon: Daemon) -> bool:
+    """Say whether nothing is owed any more."""
+    status = daemon.status()
+    owed = [status["uploads"], status["promised"]]
+    return not any(each["queued"] or each["current"] for each in owed)
+
+
+def bucket(client: Any) -> dict[str, Any]:
+    """Return every object of the bucket, whole, by key."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
+    return {key: client.get_object(Bucket=BUCKET, Key=key) for key in keys}
+
+
+@pytest.fixture
+def rclone(tmp_path: Path) -> Iterator[RcloneS3]:
+    """Return a server that checks signatures, with an empty bucket."""
+    store = RcloneS3(tmp_path / "rclone")
+    store.make_bucket(BUCKET)
+    store.start()
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def moto(tmp_path: Path) -> Iterator[MotoS3]:
+    """Return a server that keeps ACLs and storage classes, with an empty bucket."""
+    store = MotoS3(tmp_path / "moto")
+    store.start()
+    store.make_bucket(BUCKET)
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Return a client of the store that the test uses."""
+    store = request.getfixturevalue("moto" if "moto" in request.fixturenames else "rclone")
+    client = store.client()
+    yield client
+    client.close()
+
+
+def check(daemon: Daemon, info: dict[str, Any], objects: dict[str, Any]) -> dict[str, bytes]:
+    """Hold the bucket to what the daemon has: original, record and five outputs, with their types."""
+    folder = f"public/images/p/{info['partitionedHash']}"
+    assert sorted(objects) == sorted(f"{folder}/{name}" for name in ["original", "info.json", *FIVE])
+    bodies = {}
+    for key, each in objects.items():
+        name = key.rpartition("/")[2]
+        bodies[name] = each["Body"].read()
+        assert bodies[name] == (daemon.store / "p" / info["partitionedHash"] / name).read_bytes()
+        expected = {"original": "image/jpeg", "info.json": "application/json"}
+        assert each["ContentType"] == (expected.get(name) or TYPES[name.rpartition(".")[2]])
+        assert each["ResponseMetadata"]["HTTPHeaders"].get("cache-control", "immutable").endswith("immutable")
+    return bodies
+
+
+def test_a_post_with_five_outputs(make_daemon: Callable[..., Daemon], rclone: RcloneS3, client: Any) -> None:
+    """Original and record are there with the answer, the outputs soon after."""
+    daemon = make_daemon(settings(rclone))
+    info = daemon.post(f"/p?outputs={','.join(FIVE)}", make_jpeg()).json()
+    there = {path.name for path in (rclone.buckets / BUCKET).rglob("*") if path.is_file()}
+    assert {"original", "info.json"} <= there
+    until(lambda: settled(daemon), daemon)
+    bodies = check(daemon, info, bucket(client))
+    assert bodies["original"] == make_jpeg()
+
+
+def test_acl_and_storage_class(make_daemon: Callable[..., Daemon], moto: MotoS3, client: Any) -> None:
+    """What the operator wants of every object is said of each."""
+    daemon = make_daemon(settings(moto, acl="public-read", storage_class="STANDARD_IA"))
+    info = daemon.post(f"/p?outputs={','.join(FIVE)}", make_jpeg()).json()
+    until(lambda: settled(daemon), daemon)
+    objects = bucket(client)
+    check(daemon, info, objects)
+    for key, each in objects.items():
+        assert each["StorageClass"] == "STANDARD_IA"
+        assert each["CacheControl"] == "public, max-age=31536000, immutable"
+        grants = client.get_object_acl(Bucket=BUCKET, Key=key)["Grants"]
+        assert "READ" in [
+            grant["Permission"] for grant in grants if grant["Grantee"].get("URI", "").endswith("/AllUsers")
+        ]
+
+
+def test_another_node_has_every_picture(make_daemon: Callable[..., Daemon], rclone: RcloneS3) -> None:
+    """With an empty local store; many askers cost one download, and what was changed in the bucket is refused."""
+    first = make_daemon(settings(rclone))
+    pictures = [make_png(comment=str(each)) for each in range(5)]
+    infos = [first.post("/p?outputs=x30.jpg", each).json() for each in pictures]
+    until(lambda: settled(first), first)
+    gone = infos.pop()
+    victim = rclone.buckets / BUCKET / "public/images/p" / gone["partitionedHash"] / "original"
+    victim.write_bytes(make_png(comment="forged"))
+    second = make_daemon(settings(rclone))
+    for info, body in zip(infos, pictures, strict=False):
+        home = f"/p/{info['hash']}"
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _, home=home: second.get(f"{home}/x40.png"), range(8)))
+        assert {answer.status for answer in answers} == {200}, [answer.body for answer in answers]
+        assert second.get(f"{home}/original").body == body
+        assert second.get(f"{home}/info.json").json()["sha256"] == hashlib.sha256(body).hexdigest()
+    for name in ("original", "x40.png", "x30.jpg", "info.json"):
+        assert second.get(f"/p/{gone['hash']}/{name}").status == 502
+    assert not (second.store / "p" / gone["partitionedHash"]).exists()
+    assert re.search(r"the remote original of \S+ has other bytes", second.log.read_text())
+
+
+def test_uploads_never_block_the_reactor(make_daemon: Callable[..., Daemon], rclone: RcloneS3) -> None:
+    """While every upload takes two seconds, health checks are answered as ever; the figures are printed."""
+    proxy = FaultyProxy(rclone.url)
+    try:
+        daemon = make_daemon(settings(rclone, proxy.url), "upload.timeout_s=60")
+        proxy.fault = "slow"
+        bodies = [make_png(comment=str(each)) for each in range(8)]
+        took_s: list[float] = []
+        done = threading.Event()
+        with ThreadPoolExecutor(9) as pool:
+            checks = pool.submit(health_checks, daemon, took_s, done)
+            answers = list(pool.map(lambda body: daemon.post("/p?outputs=x30.jpg,x40.jpg", body), bodies))
+            time.sleep(4)
+            done.set()
+            checks.result()
+        assert {answer.status for answer in answers} == {200}, [answer.body for answer in answers]
+        assert proxy.most_at_once > 1
+        p99_ms = 1000 * statistics.quantiles(took_s, n=100)[98]
+        print(f"/status_check: {len(took_s)} answers, p99 {p99_ms:.1f} ms, longest {1000 * max(took_s):.1f} ms")  # noqa: T201
+        proxy.fault = None
+        until(lambda: settled(daemon), daemon)
+    finally:
+        proxy.close()
+
+
+def health_checks(daemon: Daemon, took_s: list[float], done: threading.Event) -> None:
+    """Ask on one connection until told to stop."""
+    address = daemon.public.removeprefix("http://").rstrip("/")
+    connection = http.client.HTTPConnection(address, timeout=30)
+    while not done.is_set():
+        began_s = time.monotonic()
+        connection.request("GET", "/status_check")
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (200, b"OK\n")
+        took_s.append(time.monotonic() - began_s)
+        time.sleep(0.01)
+    connection.close()

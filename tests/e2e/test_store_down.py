@@ -1,0 +1,159 @@
+"""A remote store that is away delays work and loses none, whatever becomes of the daemon meanwhile."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from daemon import Answer, Daemon, request, until
+from faulty_proxy import FAULTS, FaultyProxy
+from rclone import RcloneS3
+
+from imaged.testing.pictures import make_png
+
+BUCKET = "pictures"
+PROMISED = ("x10.png", "w20.webp")
+
+FAULT_S = 4.0
+"""How long each fault lasts."""
+
+KILLS = 10
+
+POSTERS, GETTERS = 3, 2
+
+LONGEST_S = 150.0
+
+
+class Clients:
+    """Post new pictures and get outputs, old and new, until told to stop; remember what was answered.
+
+    While the daemon is being killed nobody answers, which is no answer and counts as such.
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+        self.fault: str | None = None
+        self.acknowledged: dict[str, bytes] = {}
+        self.rendered: set[tuple[str, str]] = set()
+        self.posts: Counter[tuple[str | None, int]] = Counter()
+        self.gets: Counter[int] = Counter()
+        self._threads = [threading.Thread(target=self._post) for _ in range(POSTERS)]
+        self._threads += [threading.Thread(target=self._get) for _ in range(GETTERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Return when the last answer has come."""
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _post(self) -> None:
+        while not self._done.is_set():
+            body, fault = make_png(comment=str(random.random())), self.fault
+            answer = self._ask("POST", f"/p?outputs={','.join(PROMISED)}", body)
+            with self._lock:
+                if answer and answer.status == 200:
+                    self.acknowledged[answer.json()["partitionedHash"]] = body
+                if answer:
+                    self.posts[fault if fault == self.fault else "changing", answer.status] += 1
+            self._done.wait(0.1)
+
+    def _get(self) -> None:
+        while not self._done.is_set():
+            with self._lock:
+                home = random.choice(list(self.acknowledged) or [""])
+            name = f"w{random.randrange(1, 40)}.png"
+            if home and (answer := self._ask("GET", f"/p/{home}/{name}")):
+                with self._lock:
+                    self.gets[answer.status] += 1
+                    if answer.status == 200:
+                        self.rendered.add((home, name))
+            self._done.wait(0.1)
+
+    def _ask(self, method: str, target: str, body: bytes | None = None) -> Answer | None:
+        with suppress(OSError, ValueError):
+            return request(self._daemon.public, method, target, body)
+        return None
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RcloneS3]:
+    """Return a server that checks signatures, with an empty bucket."""
+    store = RcloneS3(tmp_path / "rclone")
+    store.make_bucket(BUCKET)
+    store.start()
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def proxy(store: RcloneS3) -> Iterator[FaultyProxy]:
+    """Return what stands before it."""
+    proxy = FaultyProxy(store.url, slow_s=0.5)
+    yield proxy
+    proxy.close()
+
+
+def settled(daemon: Daemon) -> bool:
+    """Say whether nothing is owed any more."""
+    status: Any = daemon.status()
+    return not any(status[each][part] for each in ("uploads", "promised") for part in ("queued", "current", "parked"))
+
+
+def test_nothing_is_lost(make_daemon: Callable[..., Daemon], store: RcloneS3, proxy: FaultyProxy) -> None:
+    """Posts are refused and gets go on, and when the store is back everything promised arrives; counts are printed.
+
+    Ten times meanwhile the daemon is killed. Nothing is uploaded twice at the same time.
+    """
+    options = {**store.options(BUCKET), "endpoint_url": proxy.url}
+    settings = {"uploader": "s3", "plugins": {"s3": options}, "upload": {"timeout_s": 3}}
+    daemon = make_daemon(yaml.safe_dump(settings))
+    clients = Clients(daemon)
+    try:
+        until(lambda: len(clients.acknowledged) > 10, daemon)
+        for place, fault in enumerate(FAULTS):
+            proxy.fault = clients.fault = fault
+            for _ in range(KILLS * (place + 1) // len(FAULTS) - KILLS * place // len(FAULTS)):
+                time.sleep(random.uniform(0.2, FAULT_S / 2))
+                daemon.kill()
+                daemon.start()
+            time.sleep(FAULT_S)
+            clients.fault = "changing"
+            proxy.fault = None
+            before = len(clients.acknowledged)
+            until(lambda before=before: len(clients.acknowledged) > before + 2, daemon)
+    finally:
+        clients.stop()
+    until(lambda: settled(daemon), daemon, LONGEST_S)
+    print(f"posts {dict(clients.posts)}; gets {dict(clients.gets)}; twice {proxy.twice}")  # noqa: T201
+    missing = []
+    for home, body in clients.acknowledged.items():
+        kept = store.buckets / BUCKET / "p" / home
+        names = ["info.json", *PROMISED, *(name for where, name in clients.rendered if where == home)]
+        local = daemon.store / "p" / home
+        if (kept / "original").read_bytes() != body:
+            missing.append(f"{home}/original")
+        missing += [
+            f"{home}/{name}"
+            for name in names
+            if not (kept / name).exists() or (kept / name).read_bytes() != (local / name).read_bytes()
+        ]
+    assert missing == []
+    assert proxy.twice == []
+    assert set(clients.gets) == {200}
+    for fault in FAULTS:
+        statuses = {status for during, status in clients.posts if during == fault}
+        assert statuses == {200 if fault == "slow" else 503}, (fault, clients.posts)
+    lines = daemon.log.read_text()
+    assert lines.count("the remote store is away") <= len(FAULTS)
