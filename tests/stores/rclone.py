@@ -31,7 +31,6 @@ class RcloneS3(StoreProcess):
             "--config", os.devnull,
             "--cache-dir", str(self.folder / "cache"),
             "--vfs-cache-mode", "off",
-            "--dir-cache-time", "0",
         ]  # fmt: skip
 
     def make_bucket(self, name: str) -> Path:
