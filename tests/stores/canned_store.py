@@ -21,6 +21,10 @@ class CannedStore:
     url: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
 
+    def options(self) -> dict[str, str]:
+        """Return the section `plugins.s3` that uses it."""
+        return options_at(self.url)
+
     def refuse(self, status: int, code: str, message: str = "words", more: str = "") -> None:
         """Answer everything with an error of S3."""
         self.status = status
@@ -64,3 +68,8 @@ def silent_store() -> Iterator[str]:
     """Take connections and never say a word; the value is its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def options_at(url: str) -> dict[str, str]:
+    """Return the section `plugins.s3` for a bucket at an address."""
+    return {"bucket": "pictures", "endpoint_url": url, "access_key_id": "AKIAX", "secret_access_key": "hush-hush"}
