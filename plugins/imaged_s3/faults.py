@@ -86,9 +86,13 @@ def translated(action: Action, options: Options, key: str = "") -> Iterator[None
         raise refused(error.response, action, options, key) from error
     except BotoCoreError as error:
         raise failed(error, options, key) from error
-    except ResponseParserError as error:
-        where = options.endpoint_url or AMAZON
-        raise StoreUnavailableError(f"{options.place}: what {where} answers is not S3; correct endpoint_url") from error
+    except (ResponseParserError, KeyError) as error:  # KeyError: an answer without what S3's always has
+        raise StoreUnavailableError(
+            f"{options.place}: what {_where(options)} answers is not S3; correct endpoint_url"
+        ) from error
+    except RecursionError as error:  # botocore asks a store that redirects where to, with a request that is redirected
+        said = f"{_where(options)} redirects everything: set region, or correct endpoint_url, with its http or https"
+        raise StoreUnavailableError(f"{options.place}: {said}") from error
     except OSError as error:  # what boto3 meets in its own work are BotoCoreErrors, so this is a file of ours
         said = error.strerror or type(error).__name__
         raise StoreError(f"{_thing(options, key)}: the local file cannot be read or written: {said}") from error
@@ -102,6 +106,11 @@ def refused(answer: Mapping[str, Any], action: Action, options: Options, key: st
     text = TEXTS.get(code)
     if text is None and status in {301, 307}:
         text = ELSEWHERE
+    if text is None and code.isdigit():  # botocore's stand-in where an answer has no code
+        return StoreUnavailableError(
+            f"{options.place}: {_where(options)} answered {status or code} without a word of S3; is it out of "
+            "order, or is endpoint_url another server's?"
+        )
     if text is None and status in {401, 403}:
         text = DENIED
     if text is not None:
@@ -120,7 +129,7 @@ def refused(answer: Mapping[str, Any], action: Action, options: Options, key: st
 
 def failed(error: BotoCoreError, options: Options, key: str = "") -> StoreError:
     """Return the error for a call that got no answer, or none that can be read."""
-    where = options.endpoint_url or AMAZON
+    where = _where(options)
     if isinstance(error, KEYLESS):
         return StoreUnavailableError(
             f"{options.place}: no credentials were found: set access_key_id and secret_access_key, or see to "
@@ -141,6 +150,10 @@ def failed(error: BotoCoreError, options: Options, key: str = "") -> StoreError:
             "way through the firewall?"
         )
     return StoreError(f"{_thing(options, key)}: {_line(error)}")
+
+
+def _where(options: Options) -> str:
+    return options.endpoint_url or AMAZON
 
 
 def _thing(options: Options, key: str) -> str:

@@ -16,8 +16,8 @@ from imaged_s3.options import Options
 from imaged_s3.patience import Patience
 from imaged_s3.uploader import S3Uploader
 
-HASTY = Patience(connect_s=0.2, read_s=0.2, attempts=2, body_s=0.2)
-"""The patience of these tests; botocore itself waits up to a second before it tries again."""
+HASTY = Patience(connect_s=0.2, read_s=0.2, attempts=1, body_s=0.2)
+"""The patience of these tests. botocore waits up to a second before it tries again, so it does not."""
 
 MakeUploader = Callable[..., S3Uploader]
 

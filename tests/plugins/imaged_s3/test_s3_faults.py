@@ -106,12 +106,17 @@ def test_a_key_that_may_not_be_deleted_is_told(store: CannedStore, uploader: S3U
     assert not isinstance(error.value, StoreUnavailableError)
 
 
-def test_a_redirect_to_another_region_is_told(store: CannedStore, uploader: S3Uploader) -> None:
-    """With the region, where the store says it, in case botocore does not find its way."""
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [({"x-amz-bucket-region": "eu-west-1"}, "another region"), ({}, "redirects everything: set region")],
+)
+def test_a_redirect_is_told(store: CannedStore, uploader: S3Uploader, headers: dict[str, str], said: str) -> None:
+    """When botocore does not find its way by itself."""
     store.refuse(301, "PermanentRedirect")
+    store.headers = headers
     with pytest.raises(StoreUnavailableError) as error:
         wait(uploader.list("a"))
-    assert "another region" in told(error)
+    assert said in told(error)
 
 
 def test_a_bucket_that_is_not_there_is_no_missing_key(
@@ -121,7 +126,9 @@ def test_a_bucket_that_is_not_there_is_no_missing_key(
     uploader = make_uploader(rclone_s3.options("no-such-pictures"))
     for call in (
         uploader.upload("a", source, "image/jpeg"),
+        uploader.download("a", tmp_path / "back"),
         uploader.list("a"),
+        uploader.delete(["a"]),
     ):
         with pytest.raises(StoreUnavailableError) as error:
             wait(call)
@@ -206,12 +213,13 @@ def test_a_store_that_hangs_is_given_up(make_uploader: MakeUploader, source: Pat
             assert time.monotonic() - began < 10
 
 
-def test_what_is_no_store_is_told(store: CannedStore, uploader: S3Uploader) -> None:
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_what_is_no_store_is_told(store: CannedStore, uploader: S3Uploader, status: int) -> None:
     """Some web site, say."""
-    store.body = b"<html><p>Welcome!"
+    store.status, store.body = status, b"<html><p>Welcome!"
     with pytest.raises(StoreUnavailableError) as error:
         wait(uploader.list("a"))
-    assert f"what {store.url} answers is not S3" in told(error)
+    assert "without a word of S3; is it out of order, or is endpoint_url another" in told(error)
 
 
 def test_a_store_without_tls_is_told(store: CannedStore, make_uploader: MakeUploader) -> None:

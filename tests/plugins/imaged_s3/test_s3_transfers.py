@@ -58,7 +58,7 @@ def test_what_the_options_say_of_files_arrives(
     assert head["ContentLength"] == len(body)
     assert ("-3" in head["ETag"]) is (body is LARGE)
     grants = client.get_object_acl(Bucket=bucket, Key="a/key")["Grants"]
-    assert ["READ"] == [each["Permission"] for each in grants if each["Grantee"].get("URI", "").endswith("/AllUsers")]
+    assert [each["Permission"] for each in grants if each["Grantee"].get("URI", "").endswith("/AllUsers")] == ["READ"]
 
 
 def test_what_the_options_leave_open_is_left_to_the_store(
@@ -85,10 +85,18 @@ def test_a_large_file_comes_back_as_it_was(moto_s3: MotoS3, make_uploader: MakeU
 def test_parts_of_a_file_that_failed_are_given_up(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
     """So that they cost nothing for ever."""
     store.body = b"<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>"
-    with pytest.raises(StoreError):  # the parts have no ETag
+    store.refused = "PUT"
+    with pytest.raises(StoreError, match="EntityTooLarge"):
         wait(uploader.upload("a/key", file(tmp_path, LARGE), "image/jpeg"))
     assert store.asked[0] == ("POST", "/pictures/a/key?uploads")
     assert store.asked[-1] == ("DELETE", "/pictures/a/key?uploadId=7")
+
+
+def test_a_store_whose_answers_lack_something_is_told(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
+    """A part of a file has an ETag, by which the whole is put together."""
+    store.body = b"<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>"
+    with pytest.raises(StoreUnavailableError, match="is not S3"):
+        wait(uploader.upload("a/key", file(tmp_path, LARGE), "image/jpeg"))
 
 
 def test_a_file_that_cannot_be_read_is_a_fault_of_one_key(
