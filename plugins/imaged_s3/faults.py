@@ -9,6 +9,7 @@ from typing import Any, Literal
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from imaged.api import StoreError, StoreUnavailableError
 
@@ -86,6 +87,8 @@ def translated(action: Action, options: Options, key: str = "") -> Iterator[None
         raise refused(error.response, action, options, key) from error
     except BotoCoreError as error:
         raise failed(error, options, key) from error
+    except HTTPError as error:  # botocore lets some pass while a body is read
+        raise _cut_short(options, key) from error
     except (ResponseParserError, KeyError) as error:  # KeyError: an answer without what S3's always has
         raise StoreUnavailableError(
             f"{options.place}: what {_where(options)} answers is not S3; correct endpoint_url"
@@ -143,13 +146,17 @@ def failed(error: BotoCoreError, options: Options, key: str = "") -> StoreError:
     if isinstance(error, TIMEOUTS):
         return StoreUnavailableError(f"{options.place}: {where} does not answer in time; it is tried again")
     if isinstance(error, BROKEN_OFF):
-        return StoreError(f"{_thing(options, key)} was cut short or damaged on its way; try again")
+        return _cut_short(options, key)
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return StoreUnavailableError(
             f"{options.place}: {where} cannot be reached; is endpoint_url right, and is there a "
             "way through the firewall?"
         )
     return StoreError(f"{_thing(options, key)}: {_line(error)}")
+
+
+def _cut_short(options: Options, key: str) -> StoreError:
+    return StoreError(f"{_thing(options, key)} was cut short or damaged on its way; try again")
 
 
 def _where(options: Options) -> str:

@@ -25,6 +25,10 @@ class CannedStore:
     url: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
 
+    def reset(self) -> None:
+        """Forget what came, and what is to be answered."""
+        self.status, self.body, self.headers, self.refused, self.asked = 200, b"", {}, "", []
+
     def options(self) -> dict[str, str]:
         """Return the section `plugins.s3` that uses it."""
         return options_at(self.url)

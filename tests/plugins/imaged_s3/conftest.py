@@ -48,14 +48,24 @@ def make_uploader() -> Iterator[MakeUploader]:
         each.close()
 
 
-@pytest.fixture
-def store() -> Iterator[CannedStore]:
-    """Return a store that gives one answer to everything."""
+@pytest.fixture(scope="session")
+def serving() -> Iterator[CannedStore]:
+    """Return the store that all tests share."""
     with canned_store() as store:
         yield store
 
 
 @pytest.fixture
-def uploader(store: CannedStore, make_uploader: MakeUploader) -> S3Uploader:
-    """Return one for that store."""
-    return make_uploader(store.options())
+def store(serving: CannedStore) -> CannedStore:
+    """Return a store that gives one answer to everything, and has not been asked yet."""
+    serving.reset()
+    return serving
+
+
+@pytest.fixture(scope="session")
+def uploader(serving: CannedStore) -> Iterator[S3Uploader]:
+    """Return the one for that store that all tests share, since a client takes long to make."""
+    options = make_host("s3", serving.options()).options(Options)
+    uploader = S3Uploader(options, Threads(reactor, "s3", 2), 2, HASTY)
+    yield uploader
+    uploader.close()

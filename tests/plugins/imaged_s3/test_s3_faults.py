@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from canned_store import CannedStore, options_at, silent_store
 from rclone import RcloneS3
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import LoopingCall
 
 from imaged.api import StoreError, StoreUnavailableError
 from imaged.testing.waiting import wait
+from imaged_s3.patience import Patience
 from imaged_s3.uploader import S3Uploader
 
 MakeUploader = Callable[..., S3Uploader]
@@ -110,12 +113,14 @@ def test_a_key_that_may_not_be_deleted_is_told(store: CannedStore, uploader: S3U
     ("headers", "said"),
     [({"x-amz-bucket-region": "eu-west-1"}, "another region"), ({}, "redirects everything: set region")],
 )
-def test_a_redirect_is_told(store: CannedStore, uploader: S3Uploader, headers: dict[str, str], said: str) -> None:
+def test_a_redirect_is_told(
+    store: CannedStore, make_uploader: MakeUploader, headers: dict[str, str], said: str
+) -> None:
     """When botocore does not find its way by itself."""
     store.refuse(301, "PermanentRedirect")
     store.headers = headers
     with pytest.raises(StoreUnavailableError) as error:
-        wait(uploader.list("a"))
+        wait(make_uploader(store.options()).list("a"))
     assert said in told(error)
 
 
@@ -228,3 +233,41 @@ def test_a_store_without_tls_is_told(store: CannedStore, make_uploader: MakeUplo
     with pytest.raises(StoreUnavailableError) as error:
         wait(make_uploader(options_at(url)).list("a"))
     assert f"{url} has a certificate that is not trusted, or no TLS" in told(error)
+
+
+def test_what_passes_is_tried_again(store: CannedStore, make_uploader: MakeUploader) -> None:
+    """As often as patience has it, and no more."""
+    store.refuse(503, "SlowDown")
+    with pytest.raises(StoreUnavailableError):
+        wait(make_uploader(store.options(), Patience(attempts=3)).list("a"))
+    assert len(store.asked) == 3
+    store.refuse(403, "AccessDenied")
+    with pytest.raises(StoreUnavailableError):
+        wait(make_uploader(store.options(), Patience(attempts=3)).list("a"))
+    assert len(store.asked) == 4
+
+
+def test_calls_fill_the_threads_and_leave_the_reactor_free(make_uploader: MakeUploader) -> None:
+    """Two that hang run side by side, and time goes on meanwhile."""
+    with silent_store() as url:
+        uploader = make_uploader(options_at(url), Patience(connect_s=1, read_s=1, attempts=1))
+        wait(_refused(uploader))  # the client is made
+        began = time.monotonic()
+
+        async def both() -> list[float]:
+            ticks: list[float] = []
+            ticking = LoopingCall(lambda: ticks.append(time.monotonic()))
+            ended = ticking.start(0.05)
+            await gatherResults([Deferred.fromCoroutine(_refused(uploader)) for _ in range(2)])
+            ticking.stop()
+            await ended
+            return ticks
+
+        ticks = wait(both())
+    assert time.monotonic() - began < 1.9
+    assert len(ticks) > 5
+
+
+async def _refused(uploader: S3Uploader) -> None:
+    with pytest.raises(StoreUnavailableError):
+        await uploader.list("a")

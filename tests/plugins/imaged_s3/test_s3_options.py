@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -9,15 +11,18 @@ from typing import Any
 import pytest
 from canned_store import CannedStore, options_at
 from pydantic import ValidationError
+from source_tree import ROOT
 
 import imaged_s3
 from imaged.api import OptionsError
+from imaged.config.load import load
 from imaged.testing.fakes import NoThreads, make_host
 from imaged_s3.client import make_client
 from imaged_s3.options import Options
 from imaged_s3.patience import Patience
 from imaged_s3.uploader import S3Uploader
 
+PAGE = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
 FAULTS: list[dict[str, Any]] = [
     {},
     {"bucket": "s3://pictures"},
@@ -127,3 +132,20 @@ def test_a_missing_boto3_is_told_with_what_to_do() -> None:
     assert ended.stderr.splitlines()[-1] == (
         "ImportError: boto3 is missing; pip install 'imaged[s3]' or apt install python3-boto3"
     )
+
+
+def test_the_page_has_every_option() -> None:
+    """In a table, and its example is one that works."""
+    (table,) = re.findall(r"\| option \|.*?\n\n", PAGE, re.DOTALL)
+    told = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.strip().splitlines()))
+    assert sorted(told) == sorted(Options.model_fields)
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    loaded = load(example, "imaged.yaml", environ={"S3_ACCESS_KEY_ID": "AKIAX"}, read_text=str)
+    assert loaded.faults == ()
+    assert make_host("s3", loaded.settings.plugins["s3"]).options(Options).bucket == "pictures"
+
+
+@pytest.mark.parametrize("text", re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+def test_the_page_has_sound_json(text: str) -> None:
+    """It can be copied."""
+    assert json.loads(text)
