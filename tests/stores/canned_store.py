@@ -45,6 +45,8 @@ def canned_store() -> Iterator[CannedStore]:
     store = CannedStore()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # who says 100 Continue: without it, botocore waits a second for it
+
         def answer(self) -> None:
             store.asked.append((self.command, self.path))
             self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_is_a_fault_of_one_key(
 
 def test_a_download_that_is_cut_short_leaves_nothing(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
     """What was at the path before stays."""
-    store.body, store.headers = b"half", {"Content-Length": "8"}
+    store.body, store.headers = b"half", {"Content-Length": "8", "Connection": "close"}
     (tmp_path / "back").write_bytes(b"before")
     with pytest.raises(StoreError):
         wait(uploader.download("a/key", tmp_path / "back"))
