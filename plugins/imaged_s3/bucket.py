@@ -47,7 +47,7 @@ class Bucket:
         """Put a file; a large one in parts, which are given up together when one fails."""
         headers = self._options.headers(content_type)
         with translated("PutObject", self._options, key), path.open("rb") as source:
-            # Read to the end before it is sent: whoever removes the file meanwhile, or a retry, finds it whole.
+            # A small file is read before it is sent, so that what fails in reading is not taken for the network's fault.
             body = source.read(LARGE_BYTES)
             if len(body) < LARGE_BYTES:
                 self._client.put_object(Bucket=self._options.bucket, Key=key, Body=body, **headers)

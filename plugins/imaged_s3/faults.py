@@ -19,7 +19,7 @@ Action = Literal["PutObject", "GetObject", "ListBucket", "DeleteObject"]
 """What is done, by the name of the permission that it takes."""
 
 DENIED = "access is denied: allow s3:{action} to these credentials, in their policy or the bucket's"
-CREDENTIALS_ENDED = "the credentials have expired: renew what access_key_id, or the AWS libraries, find"
+CREDENTIALS_ENDED = "the credentials have expired: renew them"
 ELSEWHERE = "the bucket is in another region{region}: set region to the one that it is in"
 OVERLOADED = "the store is overloaded ({code}); it is tried again, with a lower upload.concurrency perhaps sooner"
 NO_ACL = "the bucket takes no ACLs: leave acl out, and open it by its policy"
