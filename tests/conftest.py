@@ -1,9 +1,42 @@
-"""Puts this folder on the path of imports, so that the tests of every room share what is in it (serving, talking)."""
+"""Puts this folder on the path of imports, so that the tests of every room share what is in it (serving, talking).
+
+The stores here run for the whole session, once a test asks for them; each test makes buckets of its own in them.
+"""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from moto_store import MotoS3
+    from rclone import RcloneS3
 
 with warnings.catch_warnings():  # this module of Twisted warns of itself, once, when it is imported
     warnings.simplefilter("ignore", DeprecationWarning)
     import twisted.web.static  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneS3]:
+    """Return a store that checks signatures."""
+    from rclone import RcloneS3  # noqa: PLC0415  # few tests need boto3, which is slow to import
+
+    store = RcloneS3(tmp_path_factory.mktemp("rclone"))
+    store.start()
+    yield store
+    store.stop()
+
+
+@pytest.fixture(scope="session")
+def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoS3]:
+    """Return a store that keeps ACLs, storage classes and headers."""
+    from moto_store import MotoS3  # noqa: PLC0415  # as above
+
+    store = MotoS3(tmp_path_factory.mktemp("moto"))
+    store.start()
+    yield store
+    store.stop()

@@ -11,7 +11,7 @@ from typing import Any
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from imaged.api import StoreError
+from imaged.api import StoreError, StoreUnavailableError
 
 from .client import make_client
 from .faults import refused, translated
@@ -47,7 +47,7 @@ class Bucket:
         """Put a file; a large one in parts, which are given up together when one fails."""
         headers = self._options.headers(content_type)
         with translated("PutObject", self._options, key), path.open("rb") as source:
-            # Read to the end before it is sent: whoever removes the file meanwhile, or a retry, finds it whole.
+            # A small file is read before it is sent, so that what fails in reading is not taken for the network's fault.
             body = source.read(LARGE_BYTES)
             if len(body) < LARGE_BYTES:
                 self._client.put_object(Bucket=self._options.bucket, Key=key, Body=body, **headers)
@@ -67,7 +67,7 @@ class Bucket:
             temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
             try:
                 with answer["Body"] as body, temporary.open("wb") as target:
-                    self._copy(key, body, target, answer["ContentLength"])
+                    self._copy(key, body, target, answer.get("ContentLength"))
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -95,14 +95,14 @@ class Bucket:
         """Close the connections."""
         self._client.close()
 
-    def _copy(self, key: str, body: Any, target: Any, size_bytes: int) -> None:
-        deadline = monotonic() + self._patience.allowed_s(size_bytes)
+    def _copy(self, key: str, body: Any, target: Any, size_bytes: int | None) -> None:
+        began_s = monotonic()
         written_bytes = 0
         while chunk := body.read(CHUNK_BYTES):
             written_bytes += target.write(chunk)
-            if monotonic() > deadline:
+            if monotonic() - began_s > self._patience.allowed_s(written_bytes):
                 raise StoreError(f"{self._options.place}/{key} came too slowly, and was given up; is the line full?")
-        if written_bytes != size_bytes:
+        if size_bytes not in {written_bytes, None}:  # a chunked answer says no size, and has an end of its own
             raise StoreError(
                 f"{self._options.place}/{key} was cut short, {written_bytes} of {size_bytes} bytes came; try again"
             )
@@ -111,4 +111,8 @@ class Bucket:
 def open_bucket(options: Options, connections: int, patience: Patience) -> Bucket:
     """Make a client, which makes no connection yet, and return the bucket."""
     with translated("ListBucket", options):
-        return Bucket(options, make_client(options, connections, patience), patience)
+        try:
+            client = make_client(options, connections, patience)
+        except ValueError as error:  # botocore's word for an address, whichever setting of its own it found it in
+            raise StoreUnavailableError(f"{options.place}: no client can be made; correct endpoint_url") from error
+        return Bucket(options, client, patience)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from imaged.api import StoreError, StoreUnavailableError
 
@@ -18,7 +19,7 @@ Action = Literal["PutObject", "GetObject", "ListBucket", "DeleteObject"]
 """What is done, by the name of the permission that it takes."""
 
 DENIED = "access is denied: allow s3:{action} to these credentials, in their policy or the bucket's"
-CREDENTIALS_ENDED = "the credentials have expired: renew what access_key_id, or the AWS libraries, find"
+CREDENTIALS_ENDED = "the credentials have expired: renew them"
 ELSEWHERE = "the bucket is in another region{region}: set region to the one that it is in"
 OVERLOADED = "the store is overloaded ({code}); it is tried again, with a lower upload.concurrency perhaps sooner"
 NO_ACL = "the bucket takes no ACLs: leave acl out, and open it by its policy"
@@ -86,9 +87,15 @@ def translated(action: Action, options: Options, key: str = "") -> Iterator[None
         raise refused(error.response, action, options, key) from error
     except BotoCoreError as error:
         raise failed(error, options, key) from error
-    except ResponseParserError as error:
-        where = options.endpoint_url or AMAZON
-        raise StoreUnavailableError(f"{options.place}: what {where} answers is not S3; correct endpoint_url") from error
+    except HTTPError as error:  # botocore lets some pass while a body is read
+        raise _cut_short(options, key) from error
+    except (ResponseParserError, KeyError) as error:  # KeyError: an answer without what S3's always has
+        raise StoreUnavailableError(
+            f"{options.place}: what {_where(options)} answers is not S3; correct endpoint_url"
+        ) from error
+    except RecursionError as error:  # botocore asks a store that redirects where to, with a request that is redirected
+        said = f"{_where(options)} redirects everything: set region, or correct endpoint_url, with its http or https"
+        raise StoreUnavailableError(f"{options.place}: {said}") from error
     except OSError as error:  # what boto3 meets in its own work are BotoCoreErrors, so this is a file of ours
         said = error.strerror or type(error).__name__
         raise StoreError(f"{_thing(options, key)}: the local file cannot be read or written: {said}") from error
@@ -102,6 +109,11 @@ def refused(answer: Mapping[str, Any], action: Action, options: Options, key: st
     text = TEXTS.get(code)
     if text is None and status in {301, 307}:
         text = ELSEWHERE
+    if text is None and code.isdigit():  # botocore's stand-in where an answer has no code
+        return StoreUnavailableError(
+            f"{options.place}: {_where(options)} answered {status or code} without a word of S3; is it out of "
+            "order, or is endpoint_url another server's?"
+        )
     if text is None and status in {401, 403}:
         text = DENIED
     if text is not None:
@@ -120,7 +132,7 @@ def refused(answer: Mapping[str, Any], action: Action, options: Options, key: st
 
 def failed(error: BotoCoreError, options: Options, key: str = "") -> StoreError:
     """Return the error for a call that got no answer, or none that can be read."""
-    where = options.endpoint_url or AMAZON
+    where = _where(options)
     if isinstance(error, KEYLESS):
         return StoreUnavailableError(
             f"{options.place}: no credentials were found: set access_key_id and secret_access_key, or see to "
@@ -134,13 +146,21 @@ def failed(error: BotoCoreError, options: Options, key: str = "") -> StoreError:
     if isinstance(error, TIMEOUTS):
         return StoreUnavailableError(f"{options.place}: {where} does not answer in time; it is tried again")
     if isinstance(error, BROKEN_OFF):
-        return StoreError(f"{_thing(options, key)} was cut short or damaged on its way; try again")
+        return _cut_short(options, key)
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return StoreUnavailableError(
             f"{options.place}: {where} cannot be reached; is endpoint_url right, and is there a "
             "way through the firewall?"
         )
     return StoreError(f"{_thing(options, key)}: {_line(error)}")
+
+
+def _cut_short(options: Options, key: str) -> StoreError:
+    return StoreError(f"{_thing(options, key)} was cut short or damaged on its way; try again")
+
+
+def _where(options: Options) -> str:
+    return options.endpoint_url or AMAZON
 
 
 def _thing(options: Options, key: str) -> str:

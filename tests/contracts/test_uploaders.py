@@ -58,20 +58,10 @@ class TestS3Rclone(UploaderContract):
 
     many = 1100
 
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneS3]:
-        """Return a running one with a bucket."""
-        store = RcloneS3(tmp_path_factory.mktemp("rclone"))
-        store.make_bucket("pictures")
-        store.start()
-        yield store
-        store.stop()
-
     @pytest.fixture
-    def uploader(self, store: RcloneS3) -> Iterator[Uploader]:
-        """Return one for the bucket."""
-        uploader = s3_uploader(store.options("pictures"))
+    def uploader(self, rclone_s3: RcloneS3) -> Iterator[Uploader]:
+        """Return one for a new bucket."""
+        uploader = s3_uploader(rclone_s3.options(rclone_s3.make_bucket()))
         yield uploader
         uploader.close()
 
@@ -79,19 +69,9 @@ class TestS3Rclone(UploaderContract):
 class TestS3Moto(UploaderContract):
     """S3 in a store that keeps ACLs."""
 
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoS3]:
-        """Return a running one with a bucket."""
-        store = MotoS3(tmp_path_factory.mktemp("moto"))
-        store.start()
-        store.make_bucket("pictures")
-        yield store
-        store.stop()
-
     @pytest.fixture
-    def uploader(self, store: MotoS3) -> Iterator[Uploader]:
-        """Return one for the bucket."""
-        uploader = s3_uploader({**store.options("pictures"), "acl": "public-read"})
+    def uploader(self, moto_s3: MotoS3) -> Iterator[Uploader]:
+        """Return one for a new bucket."""
+        uploader = s3_uploader({**moto_s3.options(moto_s3.make_bucket()), "acl": "public-read"})
         yield uploader
         uploader.close()

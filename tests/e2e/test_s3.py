@@ -22,14 +22,13 @@ from rclone import RcloneS3
 
 from imaged.testing.pictures import make_jpeg, make_png
 
-BUCKET = "pictures"
 FIVE = ["x300.jpg", "x300.webp", "w200.png", "100x50.gif", "full_size-q50.webp"]
 TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "png": "image/png", "gif": "image/gif"}
 
 
 def settings(store: Any, url: str | None = None, **more: Any) -> str:
     """Return the settings of a daemon that uploads to a store, perhaps by way of another address."""
-    options = {**store.options(BUCKET), **more}
+    options = {**store.options(store.bucket), **more}
     if url:
         options["endpoint_url"] = url
     return yaml.safe_dump(
@@ -44,19 +43,19 @@ def settled(daemon: Daemon) -> bool:
     return not any(each["queued"] or each["current"] for each in owed)
 
 
-def bucket(client: Any) -> dict[str, Any]:
+def bucket(client: Any, name: str) -> dict[str, Any]:
     """Return every object of the bucket, whole, by key."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=name)
     keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
-    return {key: client.get_object(Bucket=BUCKET, Key=key) for key in keys}
+    return {key: client.get_object(Bucket=name, Key=key) for key in keys}
 
 
 @pytest.fixture
 def rclone(tmp_path: Path) -> Iterator[RcloneS3]:
     """Return a server that checks signatures, with an empty bucket."""
     store = RcloneS3(tmp_path / "rclone")
-    store.make_bucket(BUCKET)
     store.start()
+    store.make_bucket()
     yield store
     store.stop()
 
@@ -66,7 +65,7 @@ def moto(tmp_path: Path) -> Iterator[MotoS3]:
     """Return a server that keeps ACLs and storage classes, with an empty bucket."""
     store = MotoS3(tmp_path / "moto")
     store.start()
-    store.make_bucket(BUCKET)
+    store.make_bucket()
     yield store
     store.stop()
 
@@ -99,10 +98,10 @@ def test_a_post_with_five_outputs(make_daemon: Callable[..., Daemon], rclone: Rc
     """Original and record are there with the answer, the outputs soon after."""
     daemon = make_daemon(settings(rclone))
     info = daemon.post(f"/p?outputs={','.join(FIVE)}", make_jpeg()).json()
-    there = {path.name for path in (rclone.buckets / BUCKET).rglob("*") if path.is_file()}
+    there = {path.name for path in (rclone.buckets / rclone.bucket).rglob("*") if path.is_file()}
     assert {"original", "info.json"} <= there
     until(lambda: settled(daemon), daemon)
-    bodies = check(daemon, info, bucket(client))
+    bodies = check(daemon, info, bucket(client, rclone.bucket))
     assert bodies["original"] == make_jpeg()
 
 
@@ -111,12 +110,12 @@ def test_acl_and_storage_class(make_daemon: Callable[..., Daemon], moto: MotoS3,
     daemon = make_daemon(settings(moto, acl="public-read", storage_class="STANDARD_IA"))
     info = daemon.post(f"/p?outputs={','.join(FIVE)}", make_jpeg()).json()
     until(lambda: settled(daemon), daemon)
-    objects = bucket(client)
+    objects = bucket(client, moto.bucket)
     check(daemon, info, objects)
     for key, each in objects.items():
         assert each["StorageClass"] == "STANDARD_IA"
         assert each["CacheControl"] == "public, max-age=31536000, immutable"
-        grants = client.get_object_acl(Bucket=BUCKET, Key=key)["Grants"]
+        grants = client.get_object_acl(Bucket=moto.bucket, Key=key)["Grants"]
         assert "READ" in [
             grant["Permission"] for grant in grants if grant["Grantee"].get("URI", "").endswith("/AllUsers")
         ]
@@ -129,7 +128,7 @@ def test_another_node_has_every_picture(make_daemon: Callable[..., Daemon], rclo
     infos = [first.post("/p?outputs=x30.jpg", each).json() for each in pictures]
     until(lambda: settled(first), first)
     gone = infos.pop()
-    victim = rclone.buckets / BUCKET / "public/images/p" / gone["partitionedHash"] / "original"
+    victim = rclone.buckets / rclone.bucket / "public/images/p" / gone["partitionedHash"] / "original"
     victim.write_bytes(make_png(comment="forged"))
     second = make_daemon(settings(rclone))
     for info, body in zip(infos, pictures, strict=False):

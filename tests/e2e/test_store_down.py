@@ -19,7 +19,6 @@ from rclone import RcloneS3
 
 from imaged.testing.pictures import make_png
 
-BUCKET = "pictures"
 PROMISED = ("x10.png", "w20.webp")
 
 FAULT_S = 4.0
@@ -91,8 +90,8 @@ class Clients:
 def store(tmp_path: Path) -> Iterator[RcloneS3]:
     """Return a server that checks signatures, with an empty bucket."""
     store = RcloneS3(tmp_path / "rclone")
-    store.make_bucket(BUCKET)
     store.start()
+    store.make_bucket()
     yield store
     store.stop()
 
@@ -116,7 +115,7 @@ def test_nothing_is_lost(make_daemon: Callable[..., Daemon], store: RcloneS3, pr
 
     Ten times meanwhile the daemon is killed. Nothing is uploaded twice at the same time.
     """
-    options = {**store.options(BUCKET), "endpoint_url": proxy.url}
+    options = {**store.options(store.bucket), "endpoint_url": proxy.url}
     settings = {"uploader": "s3", "plugins": {"s3": options}, "upload": {"timeout_s": 3}}
     daemon = make_daemon(yaml.safe_dump(settings))
     clients = Clients(daemon)
@@ -139,7 +138,7 @@ def test_nothing_is_lost(make_daemon: Callable[..., Daemon], store: RcloneS3, pr
     print(f"posts {dict(clients.posts)}; gets {dict(clients.gets)}; twice {proxy.twice}")  # noqa: T201
     missing = []
     for home, body in clients.acknowledged.items():
-        kept = store.buckets / BUCKET / "p" / home
+        kept = store.buckets / store.bucket / "p" / home
         names = ["info.json", *PROMISED, *(name for where, name in clients.rendered if where == home)]
         local = daemon.store / "p" / home
         if (kept / "original").read_bytes() != body:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,8 +23,10 @@ class MotoS3(StoreProcess):
         """Return the words that start it."""
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
 
-    def make_bucket(self, name: str) -> None:
-        """Make a bucket whose objects may have ACLs."""
+    def make_bucket(self) -> str:
+        """Return the name of a new bucket, whose objects may have ACLs."""
+        name = self.bucket = f"pictures-{secrets.token_hex(4)}"
         client = self.client()
         client.create_bucket(Bucket=name, ObjectOwnership="ObjectWriter")
         client.close()
+        return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ class RcloneS3(StoreProcess):
         super().__init__(folder)
         self._program = found
         self.buckets = folder / "buckets"
+        self.buckets.mkdir(parents=True)
 
     def command(self) -> list[str]:
         """Return the words that start it, without a configuration or a cache."""
@@ -31,14 +33,16 @@ class RcloneS3(StoreProcess):
             "--config", os.devnull,
             "--cache-dir", str(self.folder / "cache"),
             "--vfs-cache-mode", "off",
-            "--dir-cache-time", "1s",  # with 0 it spins
+            "--dir-cache-time", "1s",  # tests look into the folder, and change it; with 0 it spins
         ]  # fmt: skip
 
-    def make_bucket(self, name: str) -> Path:
-        """Return the folder of a new bucket."""
-        path = self.buckets / name
-        path.mkdir(parents=True)
-        return path
+    def make_bucket(self) -> str:
+        """Return the name of a new bucket."""
+        name = self.bucket = f"pictures-{secrets.token_hex(4)}"
+        client = self.client()
+        client.create_bucket(Bucket=name)
+        client.close()
+        return name
 
 
 def program() -> str | None:

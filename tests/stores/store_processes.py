@@ -25,6 +25,7 @@ class StoreProcess:
         self.folder = folder
         self.port = free_port()
         self.url = url(self.port)
+        self.bucket = ""  # the one that was made last
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:

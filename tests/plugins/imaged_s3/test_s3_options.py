@@ -1,0 +1,151 @@
+"""Options are checked when the hook is called; everything else waits for a thread."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from canned_store import CannedStore, options_at
+from pydantic import ValidationError
+from source_tree import ROOT
+
+import imaged_s3
+from imaged.api import OptionsError
+from imaged.config.load import load
+from imaged.testing.fakes import NoThreads, make_host
+from imaged_s3.client import make_client
+from imaged_s3.options import Options
+from imaged_s3.patience import Patience
+from imaged_s3.uploader import S3Uploader
+
+PAGE = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
+FAULTS: list[dict[str, Any]] = [
+    {},
+    {"bucket": "s3://pictures"},
+    {"bucket": "pictures/originals"},
+    {"bucket": ""},
+    {"bucket": "pictures", "buckets": "more"},
+    {"bucket": "pictures", "access_key_id": "AKIAX"},
+    {"bucket": "pictures", "secret_access_key": "hush"},
+    {"bucket": "pictures", "access_key_id": "", "secret_access_key": ""},
+    {"bucket": "pictures", "endpoint_url": "minio.example:9000"},
+    {"bucket": "pictures", "endpoint_url": "https://key:hush@minio.example"},
+    {"bucket": "pictures", "endpoint_url": "https://minio.example:port"},
+    {"bucket": "pictures", "addressing_style": "host"},
+    {"bucket": "pictures", "acl": "public"},
+    {"bucket": "pictures", "storage_class": "standard"},
+    {"bucket": "pictures", "server_side_encryption": "AES"},
+]
+
+
+@pytest.mark.parametrize("section", FAULTS)
+def test_a_faulty_section_is_told_at_once(section: dict[str, Any]) -> None:
+    """By the hook, as a fault of the options, without its values."""
+    with pytest.raises(OptionsError) as error:
+        imaged_s3.imaged_uploader(make_host("s3", section))
+    assert "hush" not in str(error.value)
+
+
+def test_a_section_says_what_is_wrong() -> None:
+    """With what is meant instead."""
+    with pytest.raises(ValidationError, match="without s3:// or a path"):
+        Options(bucket="s3://pictures")
+    with pytest.raises(ValidationError, match="it looks like https://minio"):
+        Options(bucket="pictures", endpoint_url="minio")
+    with pytest.raises(ValidationError, match="set together"):
+        Options(bucket="pictures", access_key_id="AKIAX")
+
+
+def test_secrets_are_not_shown() -> None:
+    """Whoever prints options."""
+    shown = repr(make_host("s3", options_at("https://minio.example")).options(Options))
+    assert "hush" not in shown
+    assert "AKIAX" not in shown
+
+
+@pytest.mark.parametrize(
+    ("section", "style", "checksums"),
+    [
+        ({}, "auto", "when_supported"),
+        ({"endpoint_url": "https://minio.example/"}, "path", "when_required"),
+        ({"endpoint_url": "https://minio.example", "addressing_style": "virtual"}, "virtual", "when_required"),
+    ],
+)
+def test_the_client_suits_the_store(section: dict[str, str], style: str, checksums: str) -> None:
+    """Others than Amazon get paths, and no checksums that came late."""
+    client = make_client(Options(bucket="pictures", **section), 7, Patience())  # type: ignore[arg-type]
+    config = client.meta.config
+    client.close()
+    assert config.s3["addressing_style"] == style
+    assert config.request_checksum_calculation == checksums
+    assert config.response_checksum_validation == checksums
+    assert config.max_pool_connections == 7
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+    assert (config.connect_timeout, config.read_timeout, config.tcp_keepalive) == (5, 20, True)
+
+
+def test_threads_are_as_many_as_uploads_and_are_let_go() -> None:
+    """Closing needs no client to have been made."""
+    made: list[NoThreads] = []
+
+    def make_threads(size: int) -> NoThreads:
+        made.append(NoThreads(size))
+        return made[-1]
+
+    host = make_host("s3", {"bucket": "pictures"}, make_threads=make_threads, upload_concurrency=6)
+    uploader = imaged_s3.imaged_uploader(host)
+    assert isinstance(uploader, S3Uploader)
+    uploader.close()
+    assert [(each.size, each.let_go_of) for each in made] == [(6, True)]
+
+
+def test_the_status_page_shows_where_files_go(store: CannedStore) -> None:
+    """The bucket, and the store if it is not Amazon's."""
+    for section, detail in (
+        ({"bucket": "pictures"}, "s3://pictures"),
+        (store.options(), f"s3://pictures at {store.url}"),
+    ):
+        uploader = imaged_s3.imaged_uploader(make_host("s3", section))
+        assert isinstance(uploader, S3Uploader)
+        assert uploader.detail == detail
+
+
+def test_the_hook_makes_no_connection_and_imports_no_boto3() -> None:
+    """Both would hold up the reactor."""
+    program = (
+        "import sys, imaged_s3; from imaged.testing.fakes import make_host; "
+        "assert imaged_s3.imaged_uploader(make_host('s3', {'bucket': 'pictures'})); "
+        "print(sorted({'boto3', 'botocore'} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
+
+
+def test_a_missing_boto3_is_told_with_what_to_do() -> None:
+    """When the plugin is loaded, not when the first picture comes."""
+    program = "import sys; sys.modules['boto3'] = None; import imaged_s3"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stderr.splitlines()[-1] == (
+        "ImportError: boto3 is missing; pip install 'imaged[s3]' or apt install python3-boto3"
+    )
+
+
+def test_the_page_has_every_option() -> None:
+    """In a table, and its example is one that works."""
+    (table,) = re.findall(r"\| option \|.*?\n\n", PAGE, re.DOTALL)
+    told = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.strip().splitlines()))
+    assert sorted(told) == sorted(Options.model_fields)
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    loaded = load(example, "imaged.yaml", environ={"S3_ACCESS_KEY_ID": "AKIAX"}, read_text=str)
+    assert loaded.faults == ()
+    assert make_host("s3", loaded.settings.plugins["s3"]).options(Options).bucket == "pictures"
+
+
+@pytest.mark.parametrize("text", re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+def test_the_page_has_sound_json(text: str) -> None:
+    """It can be copied."""
+    assert json.loads(text)
