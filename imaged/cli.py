@@ -64,23 +64,30 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 
 @main.command(short_help="Check the settings and the plugins they name.")
 @settings_options
-def check(config: str | None, overrides: tuple[str, ...]) -> None:
-    """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own."""
+@click.option("--deep", is_flag=True, help="Try for real what they name: stores, state_dir and processors.")
+def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None:
+    """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own.
+
+    With --deep, and when there is no fault, each step of the trial is a line. Run it as the user of the daemon, for
+    folders that are missing are made.
+    """
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
+    from imaged.daemon.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
     from imaged.daemon.runtime import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
     from imaged.pipeline.threads import Threads  # noqa: PLC0415  # as above
 
     path = configuration.find(config)
-    threads = Threads(reactor, "work", 1)
+    loaded = read_settings(config, overrides)
+    threads = Threads(reactor, "work", 4)
     try:
-        faults = find_faults(read_settings(config, overrides), reactor, threads)
+        faults = find_faults(loaded, reactor, threads)
+        for fault in faults:
+            click.echo(str(fault), err=True)
+        if faults or (deep and not run_to_end(reactor, DeepCheck(loaded, reactor, threads, click.echo).run())):
+            sys.exit(1)
     finally:
-        threads.stop()
-    for fault in faults:
-        click.echo(str(fault), err=True)
-    if faults:
-        sys.exit(1)
+        threads.let_go()  # what hangs in one of them must not keep us here
     click.echo(f"{path or configuration.BUILT_IN}: OK")
 
 
