@@ -34,7 +34,10 @@ class Circuit:
         return not self.is_open or (now_s >= self._next_trial_s and not self._trial_under_way)
 
     def admit(self, now_s: float) -> bool:
-        """Let a call through, or not; one that is let through has to end in `succeeded` or `failed`."""
+        """Let a call through, or not; one that is let through has to end in `succeeded` or `failed`.
+
+        One that is let through while it is open is the trial.
+        """
         if not self.would_admit(now_s):
             return False
         self._trial_under_way = self.is_open
@@ -46,10 +49,11 @@ class Circuit:
         self._failures, self._opened_s, self._trial_under_way = 0, None, False
         return away_s
 
-    def failed(self, now_s: float, jitter: float) -> bool:
-        """Take note of a failure; return whether this one has opened it."""
+    def failed(self, now_s: float, jitter: float, *, trial: bool) -> bool:
+        """Take note of a failure, of the trial or of a call from before; return whether this one has opened it."""
         self._failures += 1
-        self._trial_under_way = False
+        if trial:
+            self._trial_under_way = False
         opens = self._opened_s is None and self._failures >= OPENS_AFTER
         if opens:
             self._opened_s = now_s
