@@ -14,6 +14,7 @@ from twisted.logger import LogLevel, capturedLogs
 
 from imaged.core.errors import BusyError, ImagedError, NotAPictureError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs.parked import opened
 from imaged.jobs.queue import Depth, JobQueue
 from imaged.jobs.worker import BACKOFF, LONGEST_PAUSE_S, Worker
 
@@ -164,6 +165,20 @@ def test_what_cannot_succeed_is_parked_at_once(shop: Workshop) -> None:
     shop.clock.pump([LONGEST_PAUSE_S] * 10)
     assert shop.performed == [(CAT, ["a.jpg", "b.jpg"])]
     assert shop.queue.states(CAT) == {"a.jpg": "failed"}
+
+
+def test_what_an_operator_queues_again_is_done_within_seconds(shop: Workshop) -> None:
+    """The worker looks for itself: the operator's process rings no bell."""
+    shop.owe(CAT, "a.jpg")
+    shop.ends["a.jpg"] = BROKEN
+    shop.worker.start()
+    shop.clock.pump([LONGEST_PAUSE_S] * 3)
+    assert shop.depth.parked == 1
+    shop.ends["a.jpg"] = None
+    with opened(shop.folder, shop.clock.seconds) as seen:
+        assert seen.retry(None) == 1
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert shop.depth == NOTHING
 
 
 def test_no_more_images_than_lanes_are_worked_on(shop: Workshop) -> None:
