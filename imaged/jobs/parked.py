@@ -127,8 +127,13 @@ def _connect(path: Path) -> sqlite3.Connection | None:
 
 
 def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:
-    reason = error.strerror if isinstance(error, OSError) else error
-    return StoreError(f"the job queue in {folder} cannot be used: {reason}")
+    if isinstance(error, OSError):
+        reason, forbidden = error.strerror, isinstance(error, PermissionError)
+    else:
+        name = getattr(error, "sqlite_errorname", "")  # errors of the module itself have none
+        reason, forbidden = str(error), name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
+    advice = "; be the user of the daemon, or root" if forbidden else ""
+    return StoreError(f"the job queue in {folder} cannot be used: {reason}{advice}")
 
 
 def _check_version(db: sqlite3.Connection, folder: Path) -> None:
