@@ -21,10 +21,10 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server test check lint format deb clean system debootstrap
+.PHONY: help run dev-server dev-server-s3 dev-server-manta test check lint format deb clean system debootstrap
 
 help: ## Print this table
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	echo
 	echo "  ARGS   goes to the program:  make run ARGS='--set render.concurrency=2'   make test ARGS='-k geometry'"
 	echo "  CONFIG is the daemon's file, PYTHON the interpreter that .venv is made with."
@@ -32,9 +32,41 @@ help: ## Print this table
 run: .venv/ready ## Run the daemon on etc/imaged.yaml
 	@exec $(IMAGED) run -c $(CONFIG) $(ARGS)
 
+# For development: this machine alone may ask, and sources on it may be fetched.
+LOCALLY = --set 'listen=tcp:7000:interface=127.0.0.1' --set 'sources.allow_networks=[127.0.0.0/8, "::1/128"]'
+
 dev-server: .venv/ready ## Run it with sources on this machine allowed
-	@exec $(IMAGED) run -c $(CONFIG) --set 'listen=tcp:7000:interface=127.0.0.1' \
-		--set 'sources.allow_networks=[127.0.0.0/8, "::1/128"]' $(ARGS)
+	@exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) $(ARGS)
+
+dev-server-s3: .venv/ready ## The same, with S3 as the environment says: AWS_BUCKET, ...
+	@$(call run_from_environment,s3,AWS_ACCESS_KEY_ID AWS_SECRET_KEY AWS_BUCKET,\
+		plugins.s3.access_key_id=AWS_ACCESS_KEY_ID plugins.s3.secret_access_key=AWS_SECRET_KEY \
+		plugins.s3.bucket=AWS_BUCKET plugins.s3.region=AWS_REGION plugins.s3.endpoint_url=AWS_ENDPOINT_URL \
+		remote.base_path=IMG_REMOTE_BASE_PATH remote.base_url=IMG_REMOTE_BASE_URL)
+
+dev-server-manta: .venv/ready ## The same, with Manta as the environment says: MANTA_URL, ...
+	@$(call run_from_environment,manta,MANTA_URL MANTA_USER MANTA_KEY_ID,\
+		plugins.manta.url=MANTA_URL plugins.manta.account=MANTA_USER plugins.manta.key_id=MANTA_KEY_ID \
+		plugins.manta.key_file=SDC_IDENTITY \
+		remote.base_path=IMG_MANTA_BASE_PATH remote.base_url=IMG_REMOTE_BASE_URL)
+
+# A whole recipe: $(1) is the uploader, $(2) the variables that have to be set, $(3) setting=VARIABLE for those that count
+# where they are set. Settings get references, so that no secret stands on a command line, where every user can read it.
+define run_from_environment
+lacks=
+for name in $(2); do [ -n "$$(printenv $$name)" ] || lacks="$$lacks $$name"; done
+if [ -n "$$lacks" ]; then
+	echo "make $@ takes its settings from the environment, which lacks$$lacks. docs/development.md lists them." >&2
+	exit 1
+fi
+set --
+for each in $(3); do
+	name=$${each#*=}
+	[ -z "$$(printenv $$name)" ] || set -- "$$@" --set "$${each%%=*}={env: $$name}"
+done
+[ -z "$$IMG_OUTPUTS" ] || set -- "$$@" --set "images.outputs=[$$IMG_OUTPUTS]"
+exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) --set uploader=$(1) "$$@" $(ARGS)
+endef
 
 test: .venv/ready ## Run the tests
 	@$(BIN)/pytest $(ARGS)

@@ -6,16 +6,15 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any
 
 import click
 import yaml
 from twisted.logger import globalLogBeginner
 
+from imaged.commands.queue import queue_group
+from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
-from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.daemon import configuration
 from imaged.daemon.inheritance import detach, inherit
@@ -23,25 +22,6 @@ from imaged.daemon.log import observer
 from imaged.daemon.notify import make_notifier
 from imaged.daemon.signals import Signals
 from imaged.hooks.registry import installed
-
-
-def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which settings it works with."""
-    command = click.option(
-        "--set",
-        "overrides",
-        metavar="KEY.PATH=VALUE",
-        multiple=True,
-        help="Override a setting, for example --set render.concurrency=2; may be repeated.",
-    )(command)
-    return click.option(
-        "-c",
-        "--config",
-        "config",
-        metavar="FILE",
-        help="The settings. Default: $IMAGED_CONFIG, else etc/imaged.yaml here, else /etc/imaged/imaged.yaml, "
-        "else every setting is at its default.",
-    )(command)
 
 
 @click.group(
@@ -84,23 +64,30 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 
 @main.command(short_help="Check the settings and the plugins they name.")
 @settings_options
-def check(config: str | None, overrides: tuple[str, ...]) -> None:
-    """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own."""
+@click.option("--deep", is_flag=True, help="Try for real what they name: stores, state_dir and processors.")
+def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None:
+    """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own.
+
+    With --deep, and when there is no fault, each step of the trial is a line. Run it as the user of the daemon, for
+    folders that are missing are made.
+    """
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
+    from imaged.daemon.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
     from imaged.daemon.runtime import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
     from imaged.pipeline.threads import Threads  # noqa: PLC0415  # as above
 
     path = configuration.find(config)
-    threads = Threads(reactor, "work", 1)
+    loaded = read_settings(config, overrides)
+    threads = Threads(reactor, "work", 4)
     try:
-        faults = find_faults(_read(config, overrides), reactor, threads)
+        faults = find_faults(loaded, reactor, threads)
+        for fault in faults:
+            click.echo(str(fault), err=True)
+        if faults or (deep and not run_to_end(reactor, DeepCheck(loaded, reactor, threads, click.echo).run())):
+            sys.exit(1)
     finally:
-        threads.stop()
-    for fault in faults:
-        click.echo(str(fault), err=True)
-    if faults:
-        sys.exit(1)
+        threads.let_go()  # what hangs in one of them must not keep us here
     click.echo(f"{path or configuration.BUILT_IN}: OK")
 
 
@@ -113,6 +100,9 @@ def plugins() -> None:
         click.echo(f"{name:<16} {entry_point.value:<24} {origin}")
 
 
+main.add_command(queue_group)
+
+
 @main.group("config")
 def config_group() -> None:
     """Show the settings."""
@@ -122,7 +112,7 @@ def config_group() -> None:
 @settings_options
 def show(config: str | None, overrides: tuple[str, ...]) -> None:
     """Print the effective settings as YAML; references stay references."""
-    loaded = _read(config, overrides)
+    loaded = read_settings(config, overrides)
     if loaded.faults:
         raise SystemExit(str(ConfigurationError(loaded.faults)))
     click.echo(yaml.safe_dump(loaded.shown(), sort_keys=False, allow_unicode=True), nl=False)
@@ -138,10 +128,3 @@ def _raise_file_limit() -> None:
     """Take all the open files that the system allows: each client needs one, and each file that is served."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _read(config: str | None, overrides: tuple[str, ...]) -> Loaded:
-    try:
-        return configuration.read(configuration.find(config), overrides)
-    except ConfigurationError as error:
-        raise SystemExit(str(error)) from error

@@ -10,11 +10,14 @@ OPENS_AFTER = 3
 PAUSE = Backoff(first_s=1, longest_s=5, attempts=1_000_000)
 """How long it is left alone between trials: short, for clients wait to be told that it is back."""
 
+LONGEST_TRIAL_S = 10.0
+"""How long the others wait for a trial: what it is lost in may be gone long before it knows."""
+
 
 class Circuit:
     """A circuit breaker (Michael Nygard, "Release It!", 2007): closed while the service answers, open while it is away.
 
-    Open, it admits one trial at a time. Times are seconds of any clock that never goes back; `jitter` is a random
+    Open, it admits one trial at a time, and another when that one hangs. Times are seconds of any clock that never goes back; `jitter` is a random
     number in [0, 1), which the caller draws.
     """
 
@@ -22,6 +25,7 @@ class Circuit:
         self._failures = 0
         self._next_trial_s = 0.0
         self._trial_under_way = False
+        self._trial_began_s = 0.0
         self._opened_s: float | None = None
 
     @property
@@ -31,13 +35,17 @@ class Circuit:
 
     def would_admit(self, now_s: float) -> bool:
         """Say whether a call would be let through now."""
-        return not self.is_open or (now_s >= self._next_trial_s and not self._trial_under_way)
+        waits = self._trial_under_way and now_s < self._trial_began_s + LONGEST_TRIAL_S
+        return not self.is_open or (now_s >= self._next_trial_s and not waits)
 
     def admit(self, now_s: float) -> bool:
-        """Let a call through, or not; one that is let through has to end in `succeeded` or `failed`."""
+        """Let a call through, or not; one that is let through has to end in `succeeded` or `failed`.
+
+        One that is let through while it is open is the trial.
+        """
         if not self.would_admit(now_s):
             return False
-        self._trial_under_way = self.is_open
+        self._trial_under_way, self._trial_began_s = self.is_open, now_s
         return True
 
     def succeeded(self, now_s: float) -> float | None:
@@ -46,10 +54,11 @@ class Circuit:
         self._failures, self._opened_s, self._trial_under_way = 0, None, False
         return away_s
 
-    def failed(self, now_s: float, jitter: float) -> bool:
-        """Take note of a failure; return whether this one has opened it."""
+    def failed(self, now_s: float, jitter: float, *, trial: bool) -> bool:
+        """Take note of a failure, of the trial or of a call from before; return whether this one has opened it."""
         self._failures += 1
-        self._trial_under_way = False
+        if trial:
+            self._trial_under_way = False
         opens = self._opened_s is None and self._failures >= OPENS_AFTER
         if opens:
             self._opened_s = now_s

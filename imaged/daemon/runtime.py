@@ -71,7 +71,7 @@ def identity(settings: Settings, plugins: registry.Plugins) -> str:
 
 def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
     """Return every fault of a configuration, from its syntax to its plugins' options; nothing stays built."""
-    plugins, faults = _compose(loaded, reactor, threads)
+    plugins, faults = compose(loaded, reactor, threads)
     plugins.close()
     return faults
 
@@ -88,7 +88,7 @@ def build(
 ) -> Runtime:
     """Build a generation. Raises ConfigurationError with every fault, and then nothing stays built."""
     settings = loaded.settings
-    plugins, faults = _compose(loaded, reactor, threads)
+    plugins, faults = compose(loaded, reactor, threads)
     if faults:
         plugins.close()
         raise ConfigurationError(faults)
@@ -147,7 +147,8 @@ def build(
     return Runtime(now, plugins, pipeline, tasks, render_threads)
 
 
-def _compose(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[registry.Plugins, tuple[Fault, ...]]:
+def compose(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[registry.Plugins, tuple[Fault, ...]]:
+    """Build the plugins of a configuration; return them, to be closed, and every fault from its syntax on."""
     plugins, faults = registry.build(loaded, partial(_host, loaded.settings, reactor, threads))
     return plugins, in_order([*loaded.faults, *faults, *_endpoint_faults(loaded, reactor)])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -146,7 +145,7 @@ class Worker:
                 continue
             if isinstance(error, StoreUnavailableError):  # told once, by who knows of the store, not for every job
                 delay_s = AWAY.delay_s(1, self._jitter())
-                await self._run(partial(self._queue.failed, job, str(error), delay_s, counts=False))
+                await self._run(self._queue.failed, job, str(error), delay_s, counts=False)
                 owed.remove(job)
                 continue
             delay_s = BACKOFF.delay_s(job.attempts + 1, self._jitter()) if error.transient else None

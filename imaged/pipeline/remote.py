@@ -154,11 +154,12 @@ class Remote:
         try:
             if not self._circuit.admit(self._clock.seconds()):
                 raise StoreUnavailableError(f"the remote store is away: {self._fault}")
+            trial = self._circuit.is_open
             try:
                 with held_to_contract(f"the uploader on {key}"):
                     result = await work()
             except StoreUnavailableError as error:
-                self._missed(error)
+                self._missed(error, trial=trial)
                 raise
             except BaseException:  # it answered, or never was asked
                 self._met()
@@ -171,15 +172,15 @@ class Remote:
     async def _in_time(self, work: Coroutine[Deferred[Any], Any, T]) -> T:
         def too_late(_: object, timeout_s: float) -> T:
             error = StoreUnavailableError(f"the remote store took longer than {timeout_s:g} s")
-            self._missed(error)
+            self._missed(error, trial=True)  # which may go on for a while: the next one is not to wait for its end
             raise error
 
         waiter = self._tasks.own(work)
         return await waiter.addTimeout(self._timeout_s, self._clock, onTimeoutCancel=too_late)
 
-    def _missed(self, error: StoreUnavailableError) -> None:
+    def _missed(self, error: StoreUnavailableError, *, trial: bool) -> None:
         self._fault = str(error)
-        if self._circuit.failed(self._clock.seconds(), self._jitter()):
+        if self._circuit.failed(self._clock.seconds(), self._jitter(), trial=trial):
             self._log.error("the remote store is away, and uploads wait for it: {fault}", fault=self._fault)
 
     def _met(self) -> None:

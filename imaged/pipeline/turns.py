@@ -26,5 +26,6 @@ class Locks:
             yield
         finally:
             lock.release()
-            if not lock.locked:
-                self._locks.pop(name, None)
+            # Who waited may have run to its end within `release`, and another lock of this name be in use since.
+            if not lock.locked and self._locks.get(name) is lock:
+                del self._locks[name]

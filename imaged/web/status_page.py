@@ -15,6 +15,7 @@ dl { display: flex; flex-wrap: wrap; gap: .3rem 2rem; margin: 0; }
 dt { font-size: .8rem; opacity: .7; }
 dd { margin: 0; font-size: 1.2rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+.alert { margin: .6rem 0; padding: .4rem .8rem; border-left: .3rem solid #c40; overflow-wrap: anywhere; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8884; overflow-wrap: anywhere; }
 """
 
@@ -27,8 +28,19 @@ def render_page(snapshot: Mapping[str, Any]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>imaged</title>'
         '<meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="2">'
         f"<style>{_STYLE}</style></head><body>"
-        f"<h1>imaged <small>{_text(snapshot['message'])}</small></h1>{_facts(facts)}{''.join(sections)}</body></html>\n"
+        f"<h1>imaged <small>{_text(snapshot['message'])}</small></h1>"
+        f"{_alerts(snapshot)}{_facts(facts)}{''.join(sections)}</body></html>\n"
     )
+
+
+def _alerts(snapshot: Mapping[str, Any]) -> str:
+    """Say what an operator has to look at, and how."""
+    alerts = []
+    if fault := snapshot.get("remote", {}).get("fault"):
+        alerts.append(f"The remote store is away, and uploads wait for it: {_text(fault)}")
+    if parked := sum(snapshot.get(section, {}).get("parked", 0) for section in ("promised", "uploads")):
+        alerts.append(f"Jobs that were given up: {parked}. <code>imaged queue list --parked</code> shows them.")
+    return "".join(f'<p class="alert" role="alert">{alert}</p>' for alert in alerts)
 
 
 def _section(title: str, value: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs.parked import opened
 from imaged.jobs.queue import Depth, Job, JobQueue, Kind
 
 KINDS: list[Kind] = ["render", "upload"]
@@ -116,17 +117,17 @@ class TwoProcesses(RuleBasedStateMachine):
         self.stale.append(job)
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), delay_s=delays)
-    def failed(self, data: st.DataObject, delay_s: float | None) -> None:
-        """Let what failed wait, or park it, but for what was asked for once more."""
+    @rule(data=st.data(), delay_s=delays, counts=st.booleans())
+    def failed(self, data: st.DataObject, delay_s: float | None, *, counts: bool) -> None:
+        """Let what failed wait, or park it, but for what was asked for once more; not every failure is an attempt."""
         who, job = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
-        self.queues[who].failed(job, "because", delay_s)
+        self.queues[who].failed(job, "because", delay_s, counts=counts)
         owed = self.owed[job.kind, job.image, job.output]
         self.requeue(owed)
         if owed.again:
             owed.attempts = 0
             return
-        owed.attempts += 1
+        owed.attempts += counts
         owed.due_s = self.now_s + (delay_s or 0)
         if delay_s is None:
             owed.state = "parked"
@@ -161,6 +162,20 @@ class TwoProcesses(RuleBasedStateMachine):
             if owed.by == who:
                 self.orphan(owed)
         self.running = [(by, job) for by, job in self.running if by != who]
+
+    @rule(retry=st.booleans())
+    def mend(self, *, retry: bool) -> None:
+        """Let an operator queue again, or forget, all that is parked; nothing else is touched."""
+        parked = [key for key, owed in self.owed.items() if owed.state == "parked"]
+        with opened(self.folder, lambda: self.now_s) as seen:
+            assert len(list(seen.jobs(None, parked_only=True))) == len(parked)
+            assert (seen.retry(None) if retry else seen.drop(None)) == len(parked)
+        for key in parked:
+            if retry:
+                owed = self.owed[key]
+                owed.state, owed.attempts, owed.orphaned, owed.due_s = "queued", 0, 0, self.now_s
+            else:
+                del self.owed[key]
 
     @rule(who=processes)
     def recover(self, who: int) -> None:

@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
-from imaged.core.errors import BusyError, ImagedError, NotAPictureError
+from imaged.core.errors import BusyError, ImagedError, NotAPictureError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs.parked import opened
 from imaged.jobs.queue import Depth, JobQueue
 from imaged.jobs.worker import BACKOFF, LONGEST_PAUSE_S, Worker
 
@@ -43,11 +44,11 @@ class Workshop:
         self.performed: list[tuple[ImageId, list[str]]] = []
         self.worker = Worker("render", self.queue, self.run, self.clock, lambda: 0.0, lambda: self.lanes, self.perform)
 
-    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
         """Call the function now, or refuse as a broken disk does."""
         if self.breaks(function.__name__, *args):
             return fail(sqlite3.OperationalError("disk I/O error"))
-        return execute(function, *args)
+        return execute(function, *args, **kwargs)
 
     async def perform(self, image: ImageId, outputs: Sequence[str]) -> dict[str, ImagedError | None]:
         """Take note, wait at the gate, and end as the test says."""
@@ -127,6 +128,35 @@ def test_attempts_come_to_an_end(shop: Workshop) -> None:
     assert (shop.depth.parked, shop.depth.queued) == (1, 0)
 
 
+def test_a_store_that_is_away_costs_no_attempts(shop: Workshop) -> None:
+    """However long it is away, nothing is parked; what then fails for its own sake has every attempt left."""
+    shop.owe(CAT, "a.jpg")
+    shop.ends["a.jpg"] = StoreUnavailableError("out of reach")
+    shop.worker.start()
+    with capturedLogs() as events:
+        shop.clock.pump([60.0] * 200)
+    assert len(shop.performed) > BACKOFF.attempts
+    assert (shop.depth.parked, shop.depth.queued) == (0, 1)
+    assert events == []  # who knows of the store tells of it once
+    before = len(shop.performed)
+    shop.ends["a.jpg"] = StoreError("this key is refused")
+    shop.clock.pump([60.0] * 200)
+    assert len(shop.performed) - before == BACKOFF.attempts
+    assert (shop.depth.parked, shop.depth.queued) == (1, 0)
+
+
+def test_a_store_that_is_back_gets_what_waited(shop: Workshop) -> None:
+    """Within seconds, and each output by itself."""
+    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.ends["a.jpg"] = StoreUnavailableError("out of reach")
+    shop.worker.start()
+    shop.clock.pump([1.0] * 100)
+    assert shop.times_performed("b.jpg") == 1
+    shop.ends["a.jpg"] = None
+    shop.clock.pump([1.0] * 3)
+    assert shop.depth == NOTHING
+
+
 def test_what_cannot_succeed_is_parked_at_once(shop: Workshop) -> None:
     """A broken picture is tried once, and told as failed."""
     shop.owe(CAT, "a.jpg", "b.jpg")
@@ -135,6 +165,20 @@ def test_what_cannot_succeed_is_parked_at_once(shop: Workshop) -> None:
     shop.clock.pump([LONGEST_PAUSE_S] * 10)
     assert shop.performed == [(CAT, ["a.jpg", "b.jpg"])]
     assert shop.queue.states(CAT) == {"a.jpg": "failed"}
+
+
+def test_what_an_operator_queues_again_is_done_within_seconds(shop: Workshop) -> None:
+    """The worker looks for itself: the operator's process rings no bell."""
+    shop.owe(CAT, "a.jpg")
+    shop.ends["a.jpg"] = BROKEN
+    shop.worker.start()
+    shop.clock.pump([LONGEST_PAUSE_S] * 3)
+    assert shop.depth.parked == 1
+    shop.ends["a.jpg"] = None
+    with opened(shop.folder, shop.clock.seconds) as seen:
+        assert seen.retry(None) == 1
+    shop.clock.advance(LONGEST_PAUSE_S)
+    assert shop.depth == NOTHING
 
 
 def test_no_more_images_than_lanes_are_worked_on(shop: Workshop) -> None:

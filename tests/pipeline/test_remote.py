@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kitchen import IMAGE, PICTURE, Kitchen
@@ -204,3 +205,32 @@ def test_no_remote_store_takes_nothing_and_has_nothing(make_kitchen: Callable[..
     wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
     assert wait(kitchen.remote.download(IMAGE, "original", tmp_path / "a")) is False
     assert kitchen.uploads.total == 0
+
+
+def test_a_call_from_before_the_outage_ends_no_trial(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the one trial runs, its late failure lets no other call through; the trial's own end does."""
+    gates: list[Deferred[Any]] = []
+    ends: list[Any] = []
+
+    def hang(_prefix: str) -> Deferred[Any]:
+        gates.append(Deferred())
+        return gates[-1]
+
+    def call() -> None:
+        Deferred.fromCoroutine(kitchen.remote.names(IMAGE)).addErrback(ends.append)
+
+    monkeypatch.setattr(kitchen.uploader, "list", hang)
+    for _ in range(4):
+        call()
+    for gate in gates[:3]:
+        gate.errback(StoreUnavailableError("out of reach"))
+    assert kitchen.remote.fault == "out of reach"
+    kitchen.reactor.advance(1)
+    call()
+    assert len(gates) == 5
+    gates[3].errback(StoreUnavailableError("out of reach"))
+    kitchen.reactor.advance(5)
+    call()
+    assert (len(gates), kitchen.remote.lanes) == (5, 0)
+    gates[4].callback([])
+    assert (len(ends), kitchen.remote.fault) == (5, None)

@@ -106,3 +106,18 @@ def test_the_page_shows_what_clients_sent_as_text() -> None:
     assert "<b>" not in page
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&amp;amp;" in page
     assert "0.12" in page
+
+
+def test_the_page_says_when_jobs_are_parked() -> None:
+    """Of either kind, with the command that shows them; with none it says nothing."""
+    page = render_page({"message": "OK", "promised": {"parked": 2}, "uploads": {"parked": 3}})
+    assert "Jobs that were given up: 5. <code>imaged queue list --parked</code>" in page
+    assert "imaged queue" not in render_page({"message": "OK", "promised": {"parked": 0}, "uploads": {"parked": 0}})
+
+
+def test_the_page_says_what_is_wrong_with_the_remote_store() -> None:
+    """As text, while it is away."""
+    page = render_page({"message": "OK", "remote": {"fault": "<no> such bucket"}})
+    assert '<p class="alert" role="alert">The remote store is away' in page
+    assert "&lt;no&gt; such bucket</p>" in page
+    assert 'role="alert"' not in render_page({"message": "OK", "remote": {"fault": None}})

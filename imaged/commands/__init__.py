@@ -1,0 +1,1 @@
+"""The commands of an operator, which a process of their own carries out."""

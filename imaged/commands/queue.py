@@ -1,0 +1,120 @@
+"""`imaged queue`: look at the queue of promised work, and mend it, while the daemon runs or not."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imaged.commands.settings import read_settings, settings_options
+from imaged.config.faults import ConfigurationError
+from imaged.core.errors import ImagedError
+from imaged.jobs.parked import Entry, Parked, opened
+from imaged.jobs.queue import Kind
+
+HEAD = ("id", "kind", "state", "attempts", "age", "image", "output", "error")
+WIDTHS = (8, 7, 8, 9, 8, 36, 20, 0)
+LARGEST_ID = 2**63 - 1
+
+
+@click.group("queue")
+def queue_group() -> None:
+    """Show and mend the queue of promised renders and uploads."""
+
+
+@queue_group.command("list")
+@settings_options
+@click.option("--parked", "parked_only", is_flag=True, help="Only the jobs that were given up.")
+@click.option("--kind", type=click.Choice(["render", "upload"]), help="Only the jobs of this kind.")
+def list_jobs(config: str | None, overrides: tuple[str, ...], kind: Kind | None, *, parked_only: bool) -> None:
+    """List what is owed, a job a line, what is parked first.
+
+    Where the output is no terminal, columns are parted by tabs, the age is in seconds, and there is no heading.
+    """
+    people = sys.stdout.isatty()
+    with _queue(config, overrides) as queue:
+        if people:
+            click.echo(_aligned(HEAD))
+        for entry in queue.jobs(kind, parked_only=parked_only):
+            columns = _columns(entry, _age(entry.age_s) if people else f"{entry.age_s:.0f}")
+            click.echo(_aligned(columns) if people else "\t".join(columns))
+
+
+def which_jobs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the jobs that it is about: some, by their ids, or all."""
+    command = click.option("--all", "every", is_flag=True, help="Every parked job.")(command)
+    return click.argument("ids", metavar="[ID...]", nargs=-1, type=click.IntRange(1, LARGEST_ID))(command)
+
+
+@queue_group.command()
+@settings_options
+@which_jobs
+def retry(config: str | None, overrides: tuple[str, ...], ids: tuple[int, ...], *, every: bool) -> None:
+    """Queue parked jobs again, as if they had never failed.
+
+    A daemon that runs takes them up within seconds. When one of the jobs is not parked, nothing is changed.
+    """
+    chosen = _chosen(ids, every=every)
+    with _queue(config, overrides) as queue:
+        click.echo(f"queued again: {queue.retry(chosen)}")
+
+
+@queue_group.command()
+@settings_options
+@which_jobs
+def drop(config: str | None, overrides: tuple[str, ...], ids: tuple[int, ...], *, every: bool) -> None:
+    """Forget parked jobs.
+
+    When one of the jobs is not parked, nothing is changed.
+    """
+    chosen = _chosen(ids, every=every)
+    with _queue(config, overrides) as queue:
+        click.echo(f"dropped: {queue.drop(chosen)}")
+
+
+@contextmanager
+def _queue(config: str | None, overrides: tuple[str, ...]) -> Iterator[Parked]:
+    loaded = read_settings(config, overrides)
+    # The options of plugins are none of the queue's: their secrets may be in an environment that the daemon alone has.
+    faults = [fault for fault in loaded.faults if fault.path[:1] != ("plugins",)]
+    if faults:
+        raise SystemExit(str(ConfigurationError(faults)))
+    try:
+        with opened(Path(loaded.settings.state_dir), time.time) as queue:
+            yield queue
+    except ImagedError as error:
+        raise SystemExit(str(error)) from error
+
+
+def _chosen(ids: tuple[int, ...], *, every: bool) -> tuple[int, ...] | None:
+    if every == bool(ids):
+        raise click.UsageError("Name jobs by their ids, or give --all.")
+    return None if every else ids
+
+
+def _columns(entry: Entry, age: str) -> tuple[str, ...]:
+    columns = (entry.id, entry.kind, entry.state, entry.attempts, age, entry.image, entry.output, entry.error)
+    return tuple(_plain(str(column)) for column in columns)
+
+
+def _plain(text: str) -> str:
+    """Return `text` on one line, without tabs and without what a terminal might obey."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+
+
+def _aligned(columns: tuple[str, ...]) -> str:
+    return " ".join(column.ljust(width) for column, width in zip(columns, WIDTHS, strict=True)).rstrip()
+
+
+def _age(age_s: float) -> str:
+    minutes, seconds = divmod(max(0, round(age_s)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours:02}h"
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{seconds:02}s"

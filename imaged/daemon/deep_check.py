@@ -1,0 +1,180 @@
+"""A trial of all that the settings name, for real: stores, the folder of the queue, and a processor."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ReactorNotRunning
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from imaged.config.load import Loaded
+from imaged.core.errors import ImagedError, StoreError
+from imaged.daemon.health import PIXEL, render_pixel
+from imaged.daemon.runtime import compose
+from imaged.hooks.breach import held_to_contract
+from imaged.hooks.contracts import Processor, Uploader
+from imaged.pipeline.rendering import Renderer
+from imaged.pipeline.threads import Threads
+from imaged.store.local import LocalStore
+
+STEP_S = 30.0
+"""How long a step on this machine may take."""
+
+Say = Callable[[str], None]
+
+
+class DeepCheck:
+    """Tries one configuration, and has `say` tell how each step went. Reactor thread only.
+
+    A step of the remote store may take `upload.timeout_s`, as when a client waits for it.
+    """
+
+    _log = Logger()
+
+    def __init__(self, loaded: Loaded, reactor: Any, threads: Threads, say: Say) -> None:
+        self._loaded = loaded
+        self._settings = loaded.settings
+        self._reactor = reactor
+        self._threads = threads
+        self._say = say
+
+    async def run(self) -> bool:
+        """Try everything; return whether all is well. The plugins are closed at the end, however it comes."""
+        plugins, faults = compose(self._loaded, self._reactor, self._threads)
+        try:
+            for fault in faults:
+                self._say(str(fault))
+            return not faults and await self._all(plugins.processors, plugins.uploader)
+        finally:
+            plugins.close()
+
+    async def _all(self, processors: tuple[Processor, ...], uploader: Uploader | None) -> bool:
+        settings = self._settings
+        store, state = LocalStore(Path(settings.store.path), settings.store.partitions), Path(settings.state_dir)
+        renderer = Renderer(processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
+        fine = [
+            await self._step(f"store.path {store.root} takes a file", self._on_thread(store.try_out)),
+            await self._step(f"state_dir {state} takes a file", self._on_thread(_try_folder, state)),
+            await self._step("a processor renders a pixel", self._on_thread(_try_processor, renderer)),
+        ]
+        if uploader is None:
+            self._say("no remote store is set")
+        else:
+            with tempfile.TemporaryDirectory(prefix="imaged-check-") as folder:
+                fine.append(await self._remote(uploader, Path(folder)))
+        return all(fine)
+
+    async def _remote(self, uploader: Uploader, folder: Path) -> bool:
+        base_path = self._settings.remote.base_path.strip("/")
+        prefix = "/".join(filter(None, [base_path, f".imaged-check-{secrets.token_hex(8)}/"]))
+        key, source, back = f"{prefix}pixel.png", folder / "pixel.png", folder / "back.png"
+        source.write_bytes(PIXEL)
+
+        async def download() -> None:
+            if not await uploader.download(key, back):
+                raise StoreError("it is not there")
+            if back.read_bytes() != PIXEL:
+                raise StoreError("it has come back with other bytes")
+
+        async def look() -> None:
+            if list(keys := await uploader.list(prefix)) != [key]:
+                raise StoreError(f"below {prefix} it lists {', '.join(keys) or 'nothing'}, not {key}")
+
+        async def remove() -> None:
+            await uploader.delete([key])
+            if await uploader.list(prefix):
+                raise StoreError(f"{key} is still there")
+
+        fine = False
+        try:
+            fine = await self._remote_step("takes a file", uploader.upload(key, source, "image/png"))
+            fine = fine and await self._remote_step("gives it back", download())
+            fine = fine and await self._remote_step("lists it", look())
+        finally:  # an upload that has failed may still have left something
+            removed = await self._remote_step(f"removes {key}", remove())
+        return fine and removed
+
+    async def _remote_step(self, what: str, work: Coroutine[Any, Any, None]) -> bool:
+        return await self._step(f"the remote store {what}", work, self._settings.upload.timeout_s)
+
+    async def _on_thread(self, function: Callable[..., None], *args: Any) -> None:
+        await self._threads.run(function, *args)
+
+    async def _step(self, what: str, work: Coroutine[Any, Any, None], within_s: float = STEP_S) -> bool:
+        try:
+            await self._in_time(work, within_s)
+        except CancelledError:
+            raise
+        except ImagedError as error:
+            self._say(f"{what}: {error}")
+        except Exception as error:  # whatever a plugin raises against its contract
+            self._log.failure("{what} broke its contract", what=what)
+            self._say(f"{what}: failed with {type(error).__name__}")
+        else:
+            self._say(f"{what}: ok")
+            return True
+        return False
+
+    def _in_time(self, work: Coroutine[Any, Any, None], within_s: float) -> Deferred[None]:
+        """Wait for `work` until the time is up, and then cancel it; no longer, even if it does not end of that."""
+
+        def end(result: Failure | None) -> None:
+            if not waiter.called:
+                waiter.callback(result)  # a Failure makes it an errback
+
+        def too_late(_: object, timeout_s: float) -> None:
+            raise StoreError(f"it took longer than {timeout_s:g} s")
+
+        doing = Deferred.fromCoroutine(work)
+        waiter: Deferred[None] = Deferred(lambda _: doing.cancel())
+        doing.addBoth(end)
+        return waiter.addTimeout(within_s, self._reactor, onTimeoutCancel=too_late)
+
+
+def _try_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(PIXEL)
+    except OSError as error:
+        raise StoreError(f"no files can be kept there: {error.strerror}") from error
+
+
+def _try_processor(renderer: Renderer) -> None:
+    with held_to_contract("the processor"):
+        render_pixel(renderer)
+
+
+def run_to_end(reactor: Any, work: Coroutine[Any, Any, bool]) -> bool:
+    """Run the reactor until `work` has ended; return its result. A signal cancels it, and lets it tidy up: False."""
+    results: list[bool | Failure] = []
+
+    def begin() -> None:
+        doing = Deferred.fromCoroutine(work)
+        reactor.addSystemEventTrigger("before", "shutdown", leave, doing)
+        doing.addBoth(results.append)
+        doing.addBoth(stop)
+
+    def leave(doing: Deferred[None]) -> Deferred[None]:
+        doing.cancel()
+        return doing
+
+    def stop(_: object) -> None:
+        with suppress(ReactorNotRunning):  # a signal stops it already
+            reactor.stop()
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+    (result,) = results
+    if not isinstance(result, Failure):
+        return result
+    if not result.check(CancelledError):
+        result.raiseException()
+    return False

@@ -1,0 +1,116 @@
+"""`imaged queue`: what it prints, where, and with which exit status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from imaged.cli import main
+from imaged.commands import queue as command
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.daemon import configuration
+from imaged.jobs.queue import JobQueue
+
+CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder, with no settings in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IMAGED_CONFIG", raising=False)
+    monkeypatch.setattr(configuration, "SYSTEM", tmp_path / "system.yaml")
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[JobQueue]:
+    """Return the queue of a daemon that runs, with two parked renders and an upload that waits."""
+    queue = JobQueue(tmp_path / "state", time.time)
+    queue.add("upload", CAT, ["original"])
+    queue.add("render", CAT, ["a.jpg", "b.jpg"])
+    for job in queue.claim("render"):
+        queue.failed(job, "no\tpicture:\n\x1b[31mred", None)
+    yield queue
+    queue.close()
+
+
+def invoke(*arguments: str) -> Result:
+    """Run `imaged queue …` on that queue."""
+    return CliRunner().invoke(main, ["queue", *arguments, "--set", "state_dir=state"])
+
+
+@pytest.mark.usefixtures("queue")
+def test_a_program_gets_columns_parted_by_tabs() -> None:
+    """A line for each job, whatever an error says."""
+    result = invoke("list")
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    image, error = f"p/{CAT.hash}", "no picture: ?[31mred"
+    assert [row[:4] + row[5:] for row in rows] == [
+        ["2", "render", "parked", "1", image, "a.jpg", error],
+        ["3", "render", "parked", "1", image, "b.jpg", error],
+        ["1", "upload", "queued", "0", image, "original", ""],
+    ]
+    assert all(0 <= int(row[4]) < 60 for row in rows)
+    assert [line[0] for line in invoke("list", "--parked").stdout.splitlines()] == ["2", "3"]
+    assert [line[0] for line in invoke("list", "--kind", "upload").stdout.splitlines()] == ["1"]
+
+
+def test_ages_are_told_to_people_in_short() -> None:
+    """In the two largest units."""
+    assert [command._age(seconds) for seconds in (-1, 59.4, 3_599, 3_600, 90_000)] == [
+        "0m00s",
+        "0m59s",
+        "59m59s",
+        "1h00m",
+        "1d01h",
+    ]
+
+
+def test_parked_jobs_are_queued_again(queue: JobQueue) -> None:
+    """Those that are named, or all; the number is told."""
+    assert invoke("retry", "3").stdout == "queued again: 1\n"
+    assert queue.states(CAT) == {"a.jpg": "failed", "b.jpg": "pending"}
+    assert invoke("retry", "--all").stdout == "queued again: 1\n"
+    assert invoke("retry", "--all").stdout == "queued again: 0\n"
+    assert queue.depth("render").parked == 0
+
+
+def test_parked_jobs_are_dropped(queue: JobQueue) -> None:
+    """What is not parked is not, and the refusal is a line and an exit status."""
+    assert invoke("drop", "2").stdout == "dropped: 1\n"
+    refused = invoke("drop", "1", "3")
+    assert (refused.exit_code, refused.output) == (1, "job 1 is queued, not parked\n")
+    assert invoke("drop", "--all").stdout == "dropped: 1\n"
+    assert (queue.depth("upload").queued, queue.states(CAT)) == (1, {})
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all", "3"), ("0",), ("x",), ("9" * 20,)])
+@pytest.mark.parametrize("verb", ["retry", "drop"])
+def test_jobs_have_to_be_named(queue: JobQueue, verb: str, arguments: tuple[str, ...]) -> None:
+    """None, and some besides all, are no command line."""
+    result = invoke(verb, *arguments)
+    assert (result.exit_code, "Error:" in result.stderr) == (2, True)
+    assert queue.depth("render").parked == 2
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("retry", "--all"), ("drop", "1")])
+def test_no_queue_is_told_and_none_is_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A wrong folder is not taken for an empty queue."""
+    result = invoke(*arguments)
+    assert (result.exit_code, result.output) == (1, "no job queue in state\n")
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.usefixtures("queue")
+def test_secrets_that_are_the_daemons_alone_are_not_missed(tmp_path: Path) -> None:
+    """Options of plugins may name what this user has not; what may be about the folder is a fault."""
+    (tmp_path / "a.yaml").write_text("state_dir: state\nplugins: {noop: {key: {env: NOT_HERE}}}\n")
+    assert len(invoke("list", "-c", "a.yaml").stdout.splitlines()) == 3
+    (tmp_path / "a.yaml").write_text("state_dri: elsewhere\n")
+    refused = invoke("list", "-c", "a.yaml")
+    assert refused.exit_code == 1
+    assert refused.output.startswith("a.yaml:1: state_dri: unknown key")

@@ -1,0 +1,287 @@
+"""A deep check: each step is a line, all that was tried out is tidied away, and nothing keeps it waiting for ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage import NAME, Stage, install
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+
+from imaged.api import Host, Processor, Uploader, hookimpl
+from imaged.config.load import load
+from imaged.core.errors import NotAPictureError, StoreError
+from imaged.daemon.deep_check import DeepCheck
+from imaged.testing.fakes import MemoryUploader, NoThreads
+
+YAML = f"""
+processors: [{NAME}]
+uploader: {NAME}
+remote: {{base_path: public/images}}
+upload: {{timeout_s: 5}}
+"""
+
+
+class Shelf(Stage):
+    """A stage whose uploader is the one of a test, and whose renders fail with `failure`."""
+
+    def __init__(self, uploader: MemoryUploader, failure: Exception | None = None) -> None:
+        super().__init__()
+        self.uploaders.append(uploader)
+        self._failure = failure
+
+    @hookimpl
+    def imaged_processor(self, host: Host) -> Processor | None:
+        """Give one that fails so."""
+        super().imaged_processor(host)
+        self.processor.failure = self._failure
+        return self.processor
+
+    @hookimpl
+    def imaged_uploader(self, host: Host) -> Uploader | None:  # noqa: ARG002  # as the hook has it
+        """Give it."""
+        return self.uploader
+
+
+class Trial:
+    """A deep check of a stage, in memory; `lines` are what it says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.yaml = YAML
+        self.reactor = MemoryReactorClock()
+        self.lines: list[str] = []
+
+    def begin(self) -> Deferred[bool]:
+        """Begin; the Deferred has the outcome."""
+        paths = f"store: {{path: {self.folder}/public}}\nstate_dir: {self.folder}/state\n"
+
+        def read_text(name: str) -> str:
+            raise FileNotFoundError(name)
+
+        loaded = load(self.yaml + paths, "imaged.yaml", environ={}, read_text=read_text)
+        threads: Any = NoThreads()
+        return Deferred.fromCoroutine(DeepCheck(loaded, self.reactor, threads, self.lines.append).run())
+
+    def outcome(self) -> bool:
+        """Run to the end, which is reached without waiting."""
+        results: list[Any] = []
+        self.begin().addBoth(results.append)
+        assert results in ([True], [False])
+        return bool(results[0])
+
+    def shortened(self) -> list[str]:
+        """Return the lines without the folder and without the random key."""
+        words = [line.replace(str(self.folder), "").split(" public/images/.imaged-check-") for line in self.lines]
+        return [" KEY".join([first, *(each.partition(".png")[2] for each in rest)]) for first, *rest in words]
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    """Return a trial that has not begun."""
+    return Trial(tmp_path)
+
+
+def shelve(
+    uploader: MemoryUploader, folder: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception | None = None
+) -> None:
+    """Let the stage have this uploader, and its renders fail with `failure`."""
+    install(folder, monkeypatch)
+    monkeypatch.setitem(sys.modules, "imaged_stage", Shelf(uploader, failure))
+
+
+HERE = ["store.path /public takes a file: ok", "state_dir /state takes a file: ok", "a processor renders a pixel: ok"]
+FINE = [
+    *HERE,
+    "the remote store takes a file: ok",
+    "the remote store gives it back: ok",
+    "the remote store lists it: ok",
+    "the remote store removes KEY: ok",
+]
+
+
+def test_all_is_well(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each step; nothing stays in any store, and the plugins are closed."""
+    stage = install(tmp_path, monkeypatch)
+    assert trial.outcome() is True
+    assert trial.shortened() == FINE
+    assert stage.files == {}
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and "dist-info" not in str(path)] == []
+    assert (stage.uploader.closed, stage.processor.closed) == (1, 1)
+
+
+def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not work keeps nothing else from being tried."""
+    (tmp_path / "public").write_bytes(b"no folder")
+    (tmp_path / "state").write_bytes(b"no folder")
+    uploader = MemoryUploader()
+    uploader.failure = StoreError("no such bucket: pictures")
+    shelve(uploader, tmp_path, monkeypatch, failure=NotAPictureError("no paint"))
+    assert trial.outcome() is False
+    assert [line.split(": ", 1)[1] for line in trial.shortened()] == [
+        "no files can be kept in /public: Not a directory",
+        "no files can be kept there: File exists",
+        "no paint",
+        "no such bucket: pictures",
+        "no such bucket: pictures",
+    ]
+    assert uploader.closed == 1
+
+
+class Forgetful(MemoryUploader):
+    """Loses what it takes."""
+
+    async def upload(self, key: str, path: Path, content_type: str) -> None:
+        """Take it."""
+
+
+class Garbling(MemoryUploader):
+    """Gives back other bytes."""
+
+    async def download(self, key: str, path: Path) -> bool:
+        """Cut the last one off."""
+        path.write_bytes(self.files[key][:-1])  # noqa: ASYNC240  # a test waits for nobody
+        return True
+
+
+class Blind(MemoryUploader):
+    """Lists something else."""
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """List what has no prefix."""
+        return [key.removeprefix(prefix) for key in await super().list(prefix)]
+
+
+class Clinging(MemoryUploader):
+    """Removes nothing."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("uploader", "fault"),
+    [
+        (Forgetful(), "gives it back: it is not there"),
+        (Garbling(), "gives it back: it has come back with other bytes"),
+        (Blind(), "lists it: below public/images/"),
+        (Clinging(), "removes public/images/"),
+    ],
+)
+def test_a_store_that_errs_is_found_out(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uploader: MemoryUploader, fault: str
+) -> None:
+    """By what it gives back, lists and keeps."""
+    shelve(uploader, tmp_path, monkeypatch)
+    assert trial.outcome() is False
+    faults = [line for line in trial.lines if not line.endswith(": ok")]
+    assert [line.startswith(f"the remote store {fault}") for line in faults] == [True]
+    assert isinstance(uploader, Clinging) or uploader.files == {}
+
+
+class Hanging(MemoryUploader):
+    """Never ends, not even when it is cancelled; what it was given it has kept."""
+
+    async def upload(self, key: str, path: Path, content_type: str) -> None:
+        """Keep the file, and hang."""
+        await super().upload(key, path, content_type)
+        await self._hang()
+
+    async def _hang(self) -> None:
+        while True:
+            try:
+                await Deferred()
+            except CancelledError:
+                continue
+            except GeneratorExit:
+                return
+
+
+class HangingForEver(Hanging):
+    """Hangs in all that it does."""
+
+    async def delete(self, keys: Sequence[str]) -> None:  # noqa: ARG002  # as the contract has it
+        """Hang."""
+        await self._hang()
+
+
+def test_a_store_that_hangs_keeps_nobody(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is up after upload.timeout_s, and what it may have kept is removed."""
+    uploader = Hanging()
+    shelve(uploader, tmp_path, monkeypatch)
+    outcome = trial.begin()
+    trial.reactor.advance(4.9)
+    assert not outcome.called
+    assert uploader.files
+    trial.reactor.advance(0.2)
+    assert outcome.result is False
+    assert trial.shortened()[3:] == [
+        "the remote store takes a file: it took longer than 5 s",
+        "the remote store removes KEY: ok",
+    ]
+    assert (uploader.files, uploader.closed) == ({}, 1)
+
+
+def test_a_store_that_hangs_for_ever_keeps_nobody(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removing has its time as well; what may be left is named."""
+    uploader = HangingForEver()
+    shelve(uploader, tmp_path, monkeypatch)
+    outcome = trial.begin()
+    trial.reactor.pump([5.1, 5.1])
+    assert outcome.result is False
+    assert trial.shortened()[-1] == "the remote store removes KEY: it took longer than 5 s"
+    assert uploader.closed == 1
+
+
+def test_who_is_interrupted_tidies_up(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that is cancelled in the middle leaves nothing in the remote store."""
+    uploader = Hanging()
+    shelve(uploader, tmp_path, monkeypatch)
+    outcome = trial.begin()
+    assert uploader.files
+    outcome.cancel()
+    assert (uploader.files, uploader.closed) == ({}, 1)
+    outcome.addErrback(lambda failure: failure.trap(CancelledError) and None)
+    assert outcome.result is None
+
+
+def test_a_broken_contract_is_told_without_its_text(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It might hold a secret."""
+    uploader = MemoryUploader()
+    uploader.failure = KeyError("hunter2")
+    shelve(uploader, tmp_path, monkeypatch)
+    with capturedLogs() as events:
+        assert trial.outcome() is False
+    assert trial.lines[3] == "the remote store takes a file: failed with KeyError"
+    assert "hunter2" not in str(trial.lines)
+    assert [event["what"] for event in events][:1] == ["the remote store takes a file"]
+
+
+def test_none_is_tried_where_none_is_set(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No remote store is fine."""
+    install(tmp_path, monkeypatch)
+    trial.yaml = f"processors: [{NAME}]\n"
+    assert trial.outcome() is True
+    assert trial.shortened() == [*HERE, "no remote store is set"]
+
+
+@pytest.mark.parametrize(("store", "status"), [("public", 0), ("/proc/none", 1)])
+def test_the_command_says_how_it_went(tmp_path: Path, store: str, status: int) -> None:
+    """The whole program, with its own reactor and the shipped processor."""
+    command = [sys.executable, "-m", "imaged", "check", "--deep", "--set", f"store.path={store}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (status, "")
+    assert lines[0].startswith(f"store.path {store} takes a file: {'no files' if status else 'ok'}")
+    assert "a processor renders a pixel: ok" in lines
+    assert (lines[-1] == "built-in defaults: OK") is (status == 0)

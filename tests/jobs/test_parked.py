@@ -1,0 +1,218 @@
+"""The queue from outside: it is seen whole, what is parked is mended, and nothing else is touched."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from imaged.core.errors import NotFoundError, StoreError
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.jobs import parked
+from imaged.jobs.parked import Entry, NotParkedError, opened
+from imaged.jobs.queue import Job, JobQueue
+
+CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
+DOG = ImageId("p", ImageHash("0" * 32))
+NOBODY = 65534
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock that a test moves."""
+    return Clock()
+
+
+@pytest.fixture
+def queue(tmp_path: Path, clock: Clock) -> Iterator[JobQueue]:
+    """Return the queue of a daemon that runs."""
+    queue = JobQueue(tmp_path, clock.seconds)
+    yield queue
+    queue.close()
+
+
+def park(queue: JobQueue, image: ImageId, *outputs: str) -> list[Job]:
+    """Let renders of an image fail for good."""
+    queue.add("render", image, outputs)
+    jobs = queue.claim("render")
+    for job in jobs:
+        queue.failed(job, "no picture", None)
+    return jobs
+
+
+def test_what_is_parked_is_listed_first(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
+    """With all that is known of each job; the rest follows by id."""
+    queue.add("upload", DOG, ["original"])
+    queue.claim("upload")
+    queue.add("upload", CAT, ["info.json"])
+    (job,) = park(queue, CAT, "a.jpg")
+    clock.advance(90)
+    with opened(tmp_path, clock.seconds) as seen:
+        entries = list(seen.jobs(None, parked_only=False))
+        assert list(seen.jobs(None, parked_only=True)) == entries[:1]
+        assert list(seen.jobs("upload", parked_only=False)) == entries[1:]
+        assert list(seen.jobs("upload", parked_only=True)) == []
+    assert entries[0] == Entry(job.id, "render", "parked", 1, 90.0, f"p/{CAT.hash}", "a.jpg", "no picture")
+    assert [(entry.id, entry.state, entry.output, entry.error) for entry in entries[1:]] == [
+        (1, "running", "original", ""),
+        (2, "queued", "info.json", ""),
+    ]
+
+
+def test_a_long_queue_is_listed_once_and_whole(tmp_path: Path, queue: JobQueue, clock: Clock) -> None:
+    """Page after page, while the daemon goes on adding and forgetting."""
+    queue.add("upload", CAT, [f"w{width}.jpg" for width in range(1, 2 * parked.PAGE + 2)])
+    with opened(tmp_path, clock.seconds) as seen:
+        entries = seen.jobs(None, parked_only=False)
+        first = next(entries)
+        queue.add("upload", DOG, ["late.jpg"])
+        ids = [first.id, *(entry.id for entry in entries)]
+    assert ids == list(range(1, 2 * parked.PAGE + 3))
+
+
+def test_what_is_tried_again_begins_anew(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
+    """Due now, with no failed attempts; the daemon claims it without being told."""
+    jobs = park(queue, CAT, "a.jpg", "b.jpg")
+    clock.advance(1)
+    with opened(tmp_path, clock.seconds) as seen:
+        assert seen.retry([jobs[0].id, jobs[0].id]) == 1
+    assert [(job.output, job.attempts) for job in queue.claim("render")] == [("a.jpg", 0)]
+    assert queue.states(CAT) == {"a.jpg": "pending", "b.jpg": "failed"}
+
+
+def test_all_that_is_parked_can_be_tried_again(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
+    """Of either kind, and nothing that is not parked is touched."""
+    park(queue, CAT, "a.jpg", "b.jpg")
+    queue.add("upload", CAT, ["original"])
+    queue.failed(queue.claim("upload")[0], "gone", None)
+    queue.add("render", DOG, ["c.jpg"])
+    (waits,) = queue.claim("render")
+    queue.failed(waits, "busy", 60)
+    with opened(tmp_path, clock.seconds) as seen:
+        assert seen.retry(None) == 3
+        assert seen.retry(None) == 0
+    assert sorted(job.output for job in queue.claim("render")) == ["a.jpg", "b.jpg"]
+    assert [job.output for job in queue.claim("upload")] == ["original"]
+
+
+def test_what_is_dropped_is_forgotten(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
+    """By id, or all; the rest stays owed."""
+    jobs = park(queue, CAT, "a.jpg", "b.jpg", "c.jpg")
+    queue.add("render", DOG, ["d.jpg"])
+    with opened(tmp_path, clock.seconds) as seen:
+        assert seen.drop([jobs[1].id]) == 1
+        assert queue.states(CAT) == {"a.jpg": "failed", "c.jpg": "failed"}
+        assert seen.drop(None) == 2
+    assert queue.states(CAT) == {}
+    assert queue.states(DOG) == {"d.jpg": "pending"}
+
+
+@pytest.mark.parametrize("verb", ["retry", "drop"])
+def test_only_what_is_parked_can_be_mended(tmp_path: Path, clock: Clock, queue: JobQueue, verb: str) -> None:
+    """One job that is not refuses them all, each is named, and nothing has changed."""
+    (bad,) = park(queue, CAT, "a.jpg")
+    queue.add("render", DOG, ["b.jpg"])
+    queue.claim("render")
+    queue.add("render", DOG, ["c.jpg"])
+    with opened(tmp_path, clock.seconds) as seen:
+        with pytest.raises(NotParkedError) as caught:
+            getattr(seen, verb)([bad.id, bad.id + 1, bad.id + 2, 99])
+        assert str(caught.value) == "job 2 is running, not parked; job 3 is queued, not parked; there is no job 99"
+    depth = queue.depth("render")
+    assert (depth.queued, depth.running, depth.parked) == (1, 1, 1)
+
+
+def test_a_queue_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """Neither its folder nor its file."""
+    for folder in (tmp_path, tmp_path / "a" / "b"):
+        with pytest.raises(NotFoundError, match="no job queue in"), opened(folder, float):
+            pytest.fail("there is none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_queue_of_another_version_is_refused(tmp_path: Path) -> None:
+    """It says so, and stays as it is; one that is only being made is none yet."""
+    db = sqlite3.connect(tmp_path / "jobs.sqlite")
+    db.execute("CREATE TABLE jobs (id)")
+    for version, error in ((0, NotFoundError), (2, StoreError)):
+        db.execute(f"PRAGMA user_version = {version}")
+        with pytest.raises(error, match=r"no job queue|has version 2"), opened(tmp_path, float):
+            pytest.fail("not to be read")
+    db.close()
+
+
+def test_what_is_no_queue_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of something else, and a queue that another process keeps locked."""
+    (tmp_path / "jobs.sqlite").write_bytes(b"something else" * 100)
+    with pytest.raises(StoreError, match="cannot be used: file is not a database"), opened(tmp_path, float):
+        pytest.fail("not to be read")
+    (tmp_path / "jobs.sqlite").unlink()
+    JobQueue(tmp_path, float).close()
+    busy = sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
+    busy.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(parked, "BUSY_TIMEOUT_S", 0.05)
+    with pytest.raises(StoreError, match="cannot be used: database is locked"), opened(tmp_path, float) as seen:
+        seen.retry(None)
+    busy.close()
+
+
+def test_what_the_caller_breaks_is_its_own(tmp_path: Path) -> None:
+    """A pipe that nobody reads is no fault of the queue's."""
+    JobQueue(tmp_path, float).close()
+    with pytest.raises(BrokenPipeError), opened(tmp_path, float):
+        raise BrokenPipeError
+
+
+CHANGES = """
+import os, sys, time
+from pathlib import Path
+from imaged.jobs.parked import opened
+if int(sys.argv[2]):
+    os.setgroups([])
+    os.setgid(int(sys.argv[2]))
+    os.setuid(int(sys.argv[2]))
+try:
+    with opened(Path(sys.argv[1]), time.time) as seen:
+        seen.retry(None)
+        print(*sorted({os.stat(path).st_uid for path in Path(sys.argv[1]).glob("jobs.sqlite*")}))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def changes(folder: Path, uid: int) -> str:
+    """Run a process of a user (0: as we are) that changes the queue; return what it says."""
+    command = [sys.executable, "-c", CHANGES, str(folder), str(uid)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_root_leaves_no_file_that_the_daemon_cannot_write(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite gives the log beside the queue to the queue's owner."""
+    folder = tmp_path_factory.mktemp("state")
+    JobQueue(folder, float).close()
+    os.chown(folder, NOBODY, NOBODY)
+    os.chown(folder / "jobs.sqlite", NOBODY, NOBODY)
+    assert changes(folder, 0) == f"{NOBODY}\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_the_queue_of_another_user_is_told(tmp_path: Path) -> None:
+    """In a line, whether its folder cannot be entered or its file cannot be written."""
+    JobQueue(tmp_path, float).close()
+    for path in (tmp_path, *list(tmp_path.parents)[:3]):
+        if path.stat().st_uid == os.geteuid() and path != Path("/tmp"):
+            path.chmod(0o755)
+    begin, end = f"StoreError the job queue in {tmp_path} cannot be used: ", "; be the user of the daemon, or root\n"
+    for mode in (0o755, 0o700):
+        tmp_path.chmod(mode)
+        said = changes(tmp_path, NOBODY)
+        assert said.startswith(begin)
+        assert said.endswith(end)
+    assert said == f"{begin}Permission denied{end}"
