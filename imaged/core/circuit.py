@@ -17,8 +17,8 @@ LONGEST_TRIAL_S = 10.0
 class Circuit:
     """A circuit breaker (Michael Nygard, "Release It!", 2007): closed while the service answers, open while it is away.
 
-    Open, it admits one trial at a time, and another when that one hangs. Times are seconds of any clock that never goes back; `jitter` is a random
-    number in [0, 1), which the caller draws.
+    Open, it admits one trial at a time, and another when that one hangs. Times are seconds of any clock that never goes
+    back; `jitter` is a random number in [0, 1), which the caller draws.
     """
 
     def __init__(self) -> None:
