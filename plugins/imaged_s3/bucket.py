@@ -47,7 +47,7 @@ class Bucket:
         """Put a file; a large one in parts, which are given up together when one fails."""
         headers = self._options.headers(content_type)
         with translated("PutObject", self._options, key), path.open("rb") as source:
-            # A small file is read before it is sent, so that what fails in reading is not taken for the network's fault.
+            # A small file is read before it is sent, so that a failure to read is not taken for the network's.
             body = source.read(LARGE_BYTES)
             if len(body) < LARGE_BYTES:
                 self._client.put_object(Bucket=self._options.bucket, Key=key, Body=body, **headers)
