@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import format_datetime
@@ -128,9 +129,9 @@ class MantaDouble:
 class Handler(BaseHTTPRequestHandler):
     """One connection.
 
-    Sins: `hang`, `half` (half an answer, then hang), `reset`, `close`, `short` (less than it says), `garble` (other
-    bytes than the MD5 says), `forbid`, `early` (an answer before the body is read), `page` (a 404 that is not Manta's),
-    and a status such as `503`.
+    Sins: `slow` (a tenth of a second), `hang`, `half` (half an answer, then hang), `reset`, `close`, `short` (less than
+    it says), `garble` (other bytes than the MD5 says), `forbid`, `early` (an answer before the body is read), `page` (a
+    404 that is not Manta's), and a status such as `503`.
     """
 
     protocol_version = "HTTP/1.1"
@@ -196,6 +197,8 @@ class Handler(BaseHTTPRequestHandler):
     def _sin(self, sin: str) -> None:
         if sin == "hang":
             self._double.ended.wait()
+        if sin == "slow":
+            time.sleep(0.1)
         if sin == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if sin in {"hang", "reset", "close"}:
