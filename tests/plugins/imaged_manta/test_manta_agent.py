@@ -79,7 +79,7 @@ def test_a_key_may_come_later(
 ) -> None:
     """Until then the store is away."""
     uploader = make_manta(key_file=None)
-    with pytest.raises(StoreUnavailableError, match="the SSH agent has no key .* for Manta: add it with ssh-add"):
+    with pytest.raises(StoreUnavailableError, match=r"the SSH agent has no key .* for Manta: add it with ssh-add"):
         wait(uploader.list("p"))
     agent(write_key(private, tmp_path / "for_agent"))
     assert wait(uploader.list("p")) == []
@@ -148,6 +148,6 @@ def test_an_agent_that_hangs(tmp_path: Path) -> None:
     key = AgentKey(KeyId.parse(":".join(["aa"] * 16)), lambda: str(tmp_path / "agent"), timeout_s=0.1)
     with (
         answering(tmp_path / "agent", b"\0", hold=True),
-        pytest.raises(StoreUnavailableError, match="^the SSH agent cannot sign for Manta: timed out$"),
+        pytest.raises(StoreUnavailableError, match=r"^the SSH agent cannot sign for Manta: timed out$"),
     ):
         key.sign(b"date: now")
