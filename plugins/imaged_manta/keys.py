@@ -1,0 +1,114 @@
+"""SSH keys: which one is meant, the file that holds it, and what it signs with."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+
+CURVES: dict[str, tuple[str, HashAlgorithm]] = {
+    "secp256r1": ("ecdsa-sha256", SHA256()),
+    "secp384r1": ("ecdsa-sha384", SHA384()),
+    "secp521r1": ("ecdsa-sha512", SHA512()),
+}
+"""What Manta calls a signature by a key on each curve, and the hash in it."""
+
+_MAXIMUM_FILE_BYTES = 1 << 17
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature as Manta wants it: who signed (the key's MD5 fingerprint), how, and the bytes."""
+
+    fingerprint: str
+    algorithm: str
+    value: bytes
+
+
+class Key(Protocol):
+    """Something that signs. It may block."""
+
+    def sign(self, message: bytes) -> Signature:
+        """Return the signature of `message`."""
+
+
+@dataclass(frozen=True)
+class KeyId:
+    """The fingerprint by which the operator names a key: `MD5:aa:bb:…`, `aa:bb:…` or `SHA256:…`."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> KeyId:
+        """Read a fingerprint as ssh-keygen shows it; raises ValueError."""
+        if re.fullmatch(r"(MD5:)?[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){15}", text):
+            return cls(text.removeprefix("MD5:").lower())
+        if re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}=?", text):
+            return cls(text.rstrip("="))
+        raise ValueError("not a fingerprint, such as aa:bb:… or SHA256:…: ssh-keygen -l -f FILE tells it")
+
+    def names(self, public: bytes) -> bool:
+        """Say whether this is the fingerprint of a public key, in SSH's own binary form."""
+        sha256 = base64.b64encode(hashlib.sha256(public).digest()).decode("ascii").rstrip("=")
+        return self.text in {md5_fingerprint(public), f"SHA256:{sha256}"}
+
+
+def md5_fingerprint(public: bytes) -> str:
+    """Return the fingerprint that Manta knows a key by."""
+    return hashlib.md5(public, usedforsecurity=False).digest().hex(":")
+
+
+class FileKey:
+    """A private key in memory."""
+
+    def __init__(self, private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> None:
+        line = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+        self.public = base64.b64decode(line.split()[1])
+        self.fingerprint = md5_fingerprint(self.public)
+        self._private = private
+
+    def sign(self, message: bytes) -> Signature:
+        """Sign in Manta's way for keys of this kind."""
+        private = self._private
+        if isinstance(private, rsa.RSAPrivateKey):
+            return Signature(self.fingerprint, "rsa-sha256", private.sign(message, padding.PKCS1v15(), SHA256()))
+        algorithm, hash = CURVES[private.curve.name]
+        return Signature(self.fingerprint, algorithm, private.sign(message, ec.ECDSA(hash)))
+
+
+def read_key(path: str, passphrase: str | None) -> FileKey:
+    """Return the private key in a file, in PEM or OpenSSH's form; raises ValueError, which says what to do."""
+    try:
+        with Path(path).open("rb") as file:
+            body = file.read(_MAXIMUM_FILE_BYTES)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in body else load_pem_private_key
+    try:
+        private = load(body, passphrase.encode() if passphrase else None)
+    except TypeError as error:  # how cryptography tells of a passphrase too few or too many
+        advice = "is not encrypted: remove key_passphrase" if passphrase else "is encrypted: set key_passphrase"
+        raise ValueError(f"{path} {advice}") from error
+    except UnsupportedAlgorithm as error:
+        raise ValueError(f"{path} is of an unknown kind or encryption: convert it with ssh-keygen -p -m PEM") from error
+    except ValueError as error:
+        advice = "does not open with key_passphrase" if passphrase else "is not a private key in PEM or OpenSSH form"
+        raise ValueError(f"{path} {advice}") from error
+    if isinstance(private, rsa.RSAPrivateKey):
+        return FileKey(private)
+    if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in CURVES:
+        return FileKey(private)
+    raise ValueError(f"{path} holds a key of a kind that Manta does not take: use an RSA or an ECDSA one")

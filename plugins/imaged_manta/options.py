@@ -1,0 +1,111 @@
+"""The section `plugins.manta` of the YAML file: what is wrong with it is told when it is read, not by Manta later."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from .keys import KeyId, read_key
+
+ROOTS = ("public", "stor")
+"""The two folders of an account that hold objects: one that everybody reads, one that is private."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.@%+-]+")
+
+
+class Options(BaseModel):
+    """Where files go and who puts them there.
+
+    Without `key_file` the SSH agent signs. Without `key_id` nothing is signed, which a compute zone's own Manta at
+    http://localhost alone takes.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    url: str
+    account: str
+    user: str | None = None
+    roles: list[str] = Field(default_factory=list)
+    key_id: str | None = None
+    key_passphrase: str | None = Field(default=None, repr=False)
+    key_file: str | None = None
+    folder: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        parts = _split(url)
+        if parts.scheme not in {"https", "http"} or not parts.hostname:
+            raise ValueError("not an address such as https://us-central.manta.mnx.io")
+        if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("only https:// and a host, perhaps with a port: the rest has options of its own")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("use https://: plain http:// is for Manta on this machine's own loopback address")
+        return url.rstrip("/")
+
+    @field_validator("account", "user")
+    @classmethod
+    def _is_a_name(cls, name: str | None) -> str | None:
+        if name is not None and not _NAME.fullmatch(name):
+            raise ValueError("not a name of an account or a user")
+        return name
+
+    @field_validator("roles")
+    @classmethod
+    def _are_names(cls, roles: list[str]) -> list[str]:
+        if any(role != "*" and not _NAME.fullmatch(role) for role in roles):
+            raise ValueError("not names of roles")
+        return roles
+
+    @field_validator("key_id")
+    @classmethod
+    def _is_a_fingerprint(cls, key_id: str | None) -> str | None:
+        if key_id is not None:
+            KeyId.parse(key_id)
+        return key_id
+
+    @field_validator("key_file")
+    @classmethod
+    def _holds_the_key(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is None or "key_id" not in info.data or "key_passphrase" not in info.data:
+            return path  # nothing to compare, or a fault that is told already
+        key_id = info.data["key_id"]
+        key = read_key(path, info.data["key_passphrase"])
+        if key_id is not None and not KeyId.parse(key_id).names(key.public):
+            raise ValueError(f"{path} holds another key than key_id says: its fingerprint is {key.fingerprint}")
+        return path
+
+    @field_validator("folder")
+    @classmethod
+    def _is_a_folder(cls, folder: str) -> str:
+        parts = folder.strip("/").split("/")
+        if folder and (parts[0] not in ROOTS or not all(parts) or {".", ".."} & set(parts)):
+            raise ValueError("a folder of Manta begins with public or stor, as in stor/images")
+        return folder.strip("/")
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> Options:
+        if self.key_id is None and self.key_file is not None:
+            raise ValueError("key_file needs key_id, the fingerprint of the key: ssh-keygen -l -E md5 -f FILE tells it")
+        if self.key_id is None and self.url.startswith("https:"):
+            raise ValueError("https needs key_id, the fingerprint of the SSH key to sign with")
+        return self
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("not an address such as https://us-central.manta.mnx.io") from error
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

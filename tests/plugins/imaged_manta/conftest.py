@@ -1,0 +1,70 @@
+"""A Manta of its own for each test, keys that it knows, and uploaders that talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from manta import MantaDouble
+from manta_identity import md5_id, write_key
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+
+from imaged.testing.fakes import make_host
+from imaged.testing.waiting import wait
+from imaged_manta import Limits, Manta, make_uploader
+from imaged_manta.options import Options
+
+SHORT = Limits(connect_s=1.0, idle_s=0.5, whole_s=5.0)
+
+
+@pytest.fixture(scope="session")
+def private() -> rsa.RSAPrivateKey:
+    """Return a key that the account has."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def manta(private: rsa.RSAPrivateKey) -> Iterator[MantaDouble]:
+    """Return one that runs and knows the key."""
+    double = MantaDouble().start()
+    double.add_key(private)
+    yield double
+    double.stop()
+
+
+@pytest.fixture
+def section(manta: MantaDouble, private: rsa.RSAPrivateKey, tmp_path: Path) -> dict[str, Any]:
+    """Return options that fit."""
+    path = write_key(private, tmp_path / "id_rsa")
+    return {
+        "url": manta.url,
+        "account": manta.account,
+        "key_id": md5_id(private),
+        "key_file": str(path),
+        "folder": "stor/images",
+    }
+
+
+@pytest.fixture
+def make_manta(section: dict[str, Any]) -> Iterator[Callable[..., Manta]]:
+    """Return what makes an uploader with other options; all are closed in the end."""
+    made = []
+
+    def make(*, limits: Limits = SHORT, concurrency: int = 10, **changes: Any) -> Manta:
+        chosen = {name: value for name, value in {**section, **changes}.items() if value is not None}
+        host = make_host("manta", chosen, clock=reactor, upload_concurrency=concurrency)
+        made.append(make_uploader(host, host.options(Options), limits))
+        return made[-1]
+
+    yield make
+    for uploader in made:
+        uploader.close()
+    wait(_a_moment())
+
+
+async def _a_moment() -> None:
+    await deferLater(reactor, 0.01, lambda: None)

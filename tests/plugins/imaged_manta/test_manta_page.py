@@ -1,0 +1,40 @@
+"""`docs/manta.md` is exact, and says what is needed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from source_tree import ROOT
+
+from imaged.config.load import load
+from imaged_manta import Limits
+from imaged_manta.options import Options
+
+PAGE = (ROOT / "docs" / "manta.md").read_text(encoding="utf-8")
+
+
+def test_the_example_is_good() -> None:
+    """But for the key, which nobody else has."""
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    loaded = load(example, "imaged.yaml", environ={}, read_text=str)
+    assert loaded.faults == ()
+    section = dict(loaded.settings.plugins["manta"])
+    assert section.pop("key_file")
+    assert Options(**section).account == "jo"
+    assert loaded.settings.remote.base_path.startswith("public/")
+
+
+def test_every_option_is_on_the_page() -> None:
+    """In a row of the table, in their order."""
+    named = re.findall(r"^\| `(\w+)` \| [a-z]", PAGE, re.MULTILINE)
+    assert sorted(named) == sorted(Options.model_fields)
+    assert f"{Limits().idle_s:g} seconds" in PAGE
+
+
+def test_what_is_missing_is_told() -> None:
+    """Without the extra the plugin cannot be loaded, and says how to install it."""
+    program = "import sys; sys.modules['treq'] = None; import imaged_manta"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stderr.splitlines()[-1] == "ImportError: it needs treq: install it with pip install 'imaged[manta]'"

@@ -1,0 +1,205 @@
+"""What the plugin asks of Manta, and how often."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from manta import MantaDouble
+from manta_identity import md5_id
+from manta_tree import Entry
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+
+from imaged.api import StoreError, StoreUnavailableError
+from imaged.testing.waiting import wait
+from imaged_manta import Manta
+
+BODY = b"a picture, perhaps"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a file to upload."""
+    path = tmp_path / "file"
+    path.write_bytes(BODY)
+    return path
+
+
+async def together(*coroutines: Any) -> Any:
+    """Run several at once."""
+    return await gatherResults([Deferred.fromCoroutine(each) for each in coroutines], consumeErrors=True)
+
+
+async def in_threads(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a function on another thread, as the daemon does."""
+    from twisted.internet.threads import deferToThread  # noqa: PLC0415  # it wants a reactor
+
+    return await deferToThread(function, *arguments)
+
+
+def test_an_object_has_its_facts(manta: MantaDouble, make_manta: Callable[..., Manta], file: Path) -> None:
+    """Its type, its MD5, and for how long it may be kept by whoever reads it."""
+    wait(make_manta().upload("p/a b/ü~.jpg", file, "image/jpeg"))
+    entry = manta.tree.entries["/poseidon/stor/images/p/a b/ü~.jpg"]
+    assert (entry.body, entry.content_type) == (BODY, "image/jpeg")
+    assert entry.headers == {"cache-control": "public, max-age=31536000, immutable"}
+    sent = manta.asked[-1].headers
+    assert sent["content-md5"] == base64.b64encode(hashlib.md5(BODY).digest()).decode()
+    assert sent["content-length"] == str(len(BODY))
+
+
+def test_names_of_all_kinds_come_back(make_manta: Callable[..., Manta], file: Path, tmp_path: Path) -> None:
+    """Whatever has a meaning in an address has none in a key."""
+    uploader = make_manta()
+    keys = sorted(["p/a b", "p/a?b=c", "p/a#b", "p/a%2Fb", "p/a+b&c", "p/ü", "p/a;b"])
+    for key in keys:
+        wait(uploader.upload(key, file, "image/jpeg"))
+        assert wait(uploader.download(key, tmp_path / "back"))
+    assert wait(uploader.list("p/")) == keys
+    wait(uploader.delete(keys))
+    assert wait(uploader.list("p/")) == []
+
+
+def test_directories_are_made_once(manta: MantaDouble, make_manta: Callable[..., Manta], file: Path) -> None:
+    """Parents first, also when many files go to the same new place at once."""
+    uploader = make_manta()
+    wait(together(*(uploader.upload(f"p/f84/w{each}.jpg", file, "image/jpeg") for each in range(20))))
+    wait(uploader.upload("p/f85/x.jpg", file, "image/jpeg"))
+    made = [each.path for each in manta.asked if "directory" in each.headers.get("content-type", "")]
+    assert made == [f"/poseidon/stor/images{below}" for below in ("", "/p", "/p/f84", "/p/f85")]
+
+
+@pytest.mark.parametrize("gone", ["/poseidon/stor/images/p/f84", "/poseidon/stor/images"])
+def test_directories_that_vanish_are_made_again(
+    manta: MantaDouble, make_manta: Callable[..., Manta], file: Path, gone: str
+) -> None:
+    """Somebody tidied up; both where the object's own directory was remembered and where it was not."""
+    uploader = make_manta()
+    wait(uploader.upload("p/f84/1.jpg", file, "image/jpeg"))
+    manta.tree.remove_tree(gone)
+    wait(uploader.upload("p/f84/2.jpg", file, "image/jpeg"))
+    manta.tree.remove_tree(gone)
+    wait(uploader.upload("p/f84/new/3.jpg", file, "image/jpeg"))
+    assert wait(uploader.list("p/")) == ["p/f84/new/3.jpg"]
+
+
+def test_a_directory_is_no_key(
+    manta: MantaDouble, make_manta: Callable[..., Manta], file: Path, tmp_path: Path
+) -> None:
+    """It is neither downloaded nor listed nor deleted, even when it is empty."""
+    uploader = make_manta()
+    wait(uploader.upload("p/f84/1.jpg", file, "image/jpeg"))
+    wait(uploader.delete(["p/f84/1.jpg", "p/f84", "p"]))
+    assert manta.tree.entries["/poseidon/stor/images/p/f84"].is_directory
+    assert wait(uploader.list("")) == []
+    assert wait(uploader.download("p/f84", tmp_path / "back")) is False
+    assert [path.name for path in tmp_path.iterdir() if "back" in path.name] == []
+
+
+def test_what_lies_on_a_directory_is_told(make_manta: Callable[..., Manta], file: Path) -> None:
+    """That one key cannot be kept; others can."""
+    uploader = make_manta()
+    wait(uploader.upload("p/f84/1.jpg", file, "image/jpeg"))
+    with pytest.raises(StoreError, match=r"refuses p/f84 \(400 OperationNotAllowedOnDirectory\)") as caught:
+        wait(uploader.upload("p/f84", file, "image/jpeg"))
+    assert not isinstance(caught.value, StoreUnavailableError)
+
+
+def test_lists_go_over_pages_and_down(manta: MantaDouble, make_manta: Callable[..., Manta]) -> None:
+    """A thousand names at a time, of every directory below; of the first, only what begins so."""
+    root = "/poseidon/stor/images"
+    names = [f"p/{number:05}" for number in range(2500)] + [f"p/d{number}/x" for number in range(30)]
+    for name in (root, f"{root}/p", *(f"{root}/p/d{number}" for number in range(30))):
+        manta.tree.entries[name] = Entry(is_directory=True)
+    for name in names:
+        manta.tree.entries[f"{root}/{name}"] = Entry(is_directory=False)
+    uploader = make_manta(concurrency=3)
+    assert wait(uploader.list("p")) == sorted(names)
+    assert wait(uploader.list("p/d1")) == sorted(f"p/{name}/x" for name in ("d1", *(f"d{n}" for n in range(10, 20))))
+    assert wait(uploader.list("p/00001")) == ["p/00001"]
+    assert {each.query["limit"] for each in manta.asked} == {"1000"}
+    assert manta.most_at_once <= 3
+
+
+def test_no_more_requests_at_once_than_allowed(
+    manta: MantaDouble, make_manta: Callable[..., Manta], tmp_path: Path
+) -> None:
+    """Whoever calls."""
+    uploader = make_manta(concurrency=2)
+    manta.misbehave("slow", times=6)
+    wait(together(*(uploader.download(f"p/{each}", tmp_path / str(each)) for each in range(6))))
+    assert manta.most_at_once == 2
+
+
+def test_a_user_signs_and_takes_up_roles(
+    manta: MantaDouble, make_manta: Callable[..., Manta], private: rsa.RSAPrivateKey, file: Path
+) -> None:
+    """As `/account/user/keys/…`, with the roles in a header."""
+    manta.add_key(private, user="fred", roles=("writer", "reader"))
+    wait(make_manta(user="fred", roles=["writer", "reader"]).upload("p/1", file, "image/jpeg"))
+    sent = manta.asked[-1].headers
+    assert sent["role"] == "writer,reader"
+    assert f'keyId="/poseidon/fred/keys/{md5_id(private)}",algorithm="rsa-sha256"' in sent["authorization"]
+
+
+def test_a_zone_signs_nothing(file: Path, make_manta: Callable[..., Manta]) -> None:
+    """Its own Manta knows it."""
+    zone = MantaDouble(unsigned_as="poseidon").start()
+    try:
+        uploader = make_manta(url=zone.url, key_id=None, key_file=None)
+        wait(uploader.upload("p/1", file, "image/jpeg"))
+        assert wait(uploader.list("p")) == ["p/1"]
+        assert not any("authorization" in each.headers for each in zone.asked)
+        uploader.close()
+    finally:
+        zone.stop()
+
+
+def test_keys_may_begin_with_the_root(
+    manta: MantaDouble, make_manta: Callable[..., Manta], file: Path, tmp_path: Path
+) -> None:
+    """Then no folder is put before them; what begins otherwise has no place, which is said."""
+    uploader = make_manta(folder="")
+    wait(uploader.upload("public/images/1", file, "image/jpeg"))
+    assert "/poseidon/public/images/1" in manta.tree.entries
+    assert wait(uploader.list("public/im")) == ["public/images/1"]
+    told = "Manta has no place for p/1: set remote.base_path to a folder that begins with public/ or stor/"
+    for call in (uploader.upload("p/1", file, "image/jpeg"), uploader.download("p/1", tmp_path / "back")):
+        with pytest.raises(StoreUnavailableError, match=told):
+            wait(call)
+
+
+def test_a_connection_that_was_closed_meanwhile_is_no_failure(
+    manta: MantaDouble, make_manta: Callable[..., Manta], file: Path
+) -> None:
+    """It was kept open for the next request, and Manta had no more patience."""
+    uploader = make_manta()
+    for number in range(3):
+        wait(uploader.upload(f"p/{number}", file, "image/jpeg"))
+        manta.drop_connections()
+    assert len(wait(uploader.list("p"))) == 3
+
+
+def test_files_are_read_on_other_threads(section: dict[str, Any], file: Path, tmp_path: Path) -> None:
+    """The reactor goes on meanwhile."""
+    from imaged.testing.fakes import make_host  # noqa: PLC0415
+    from imaged_manta import Limits, Options, make_uploader  # noqa: PLC0415  # this test alone makes its own
+
+    ran: list[str] = []
+
+    def run_in_thread(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        ran.append(getattr(function, "__name__", ""))
+        return Deferred.fromCoroutine(in_threads(function, *arguments))
+
+    host = make_host("manta", section, clock=reactor, run_in_thread=run_in_thread)
+    uploader = make_uploader(host, host.options(Options), Limits())
+    wait(uploader.upload("p/1", file, "image/jpeg"))
+    assert wait(uploader.download("p/1", tmp_path / "back"))
+    uploader.close()
+    assert {"md5_of", "sign", "finish", "discard"} <= set(ran)

@@ -1,0 +1,110 @@
+"""The Manta double is honest: the reference client works with it, and finds what it does not find with Manta."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from manta import MantaDouble
+from manta_identity import md5_id, write_key
+from source_tree import ROOT
+
+CLIENT = ROOT / "build" / "node" / "node_modules" / "manta"
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("node") is None, reason="no node: install nodejs"),
+    pytest.mark.skipif(not CLIENT.is_dir(), reason="no client: npm install --prefix build/node manta"),
+]
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture(scope="module")
+def private() -> rsa.RSAPrivateKey:
+    """Return a key."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def manta(private: rsa.RSAPrivateKey) -> Iterator[MantaDouble]:
+    """Return a double that knows the key, for its account and for a user."""
+    double = MantaDouble().start()
+    double.add_key(private)
+    double.add_key(private, user="fred", roles=("writer",))
+    yield double
+    double.stop()
+
+
+@pytest.fixture
+def run(manta: MantaDouble, private: rsa.RSAPrivateKey, tmp_path: Path) -> Run:
+    """Return what runs a program of the client; it finds the key in its home folder."""
+    (tmp_path / ".ssh").mkdir(mode=0o700)
+    write_key(private, tmp_path / ".ssh" / "id_rsa")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "MANTA_URL": manta.url,
+        "MANTA_USER": manta.account,
+        "MANTA_KEY_ID": md5_id(private),
+    }
+
+    def run(program: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[bytes]:
+        line = ["node", "--no-deprecation", str(CLIENT / "bin" / program), *arguments]
+        return subprocess.run(line, env={**environ, **more}, cwd=tmp_path, capture_output=True, timeout=30, check=False)
+
+    return run
+
+
+def test_it_puts_lists_gets_and_removes(run: Run, manta: MantaDouble, tmp_path: Path) -> None:
+    """Everything that the plugin does, done by somebody else."""
+    body = bytes(range(256)) * 999
+    (tmp_path / "picture.png").write_bytes(body)
+    for line in (
+        ("mmkdir", "-p", "/poseidon/stor/a/b"),
+        ("mput", "-q", "-f", "picture.png", "/poseidon/stor/a/b/picture.png"),
+        ("mget", "-q", "-o", "back.png", "/poseidon/stor/a/b/picture.png"),
+    ):
+        ended = run(*line)
+        assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "back.png").read_bytes() == body
+    entry = manta.tree.entries["/poseidon/stor/a/b/picture.png"]
+    assert (entry.body, entry.content_type) == (body, "image/png")
+    assert run("mls", "/poseidon/stor/a").stdout == b"b/\n"
+    assert run("mls", "/poseidon/stor/a/b").stdout == b"picture.png\n"
+    assert entry.md5.encode() in run("minfo", "/poseidon/stor/a/b/picture.png").stdout
+    assert run("mrm", "/poseidon/stor/a/b/picture.png").returncode == 0
+    assert run("mrmdir", "/poseidon/stor/a/b").returncode == 0
+    assert list(manta.tree.entries) == ["/poseidon/stor/a"]
+
+
+def test_it_lists_over_pages(run: Run, manta: MantaDouble) -> None:
+    """The name that a page is asked to begin with is on it once more."""
+    manta.tree.put_directory("/poseidon/stor/many")
+    for number in range(2100):
+        manta.tree.put_object(f"/poseidon/stor/many/{number:04}", b"", {})
+    listed = run("mls", "/poseidon/stor/many").stdout.decode().split()
+    assert listed == [f"{number:04}" for number in range(2100)]
+    assert len([asked for asked in manta.asked if asked.method == "GET"]) > 2
+
+
+def test_it_acts_as_a_user_in_a_role(run: Run, manta: MantaDouble) -> None:
+    """And without a role it may not."""
+    assert run("mmkdir", "/poseidon/stor/a", MANTA_SUBUSER="fred", MANTA_ROLE="writer").returncode == 0
+    assert "/poseidon/fred/keys/" in manta.asked[-1].headers["authorization"]
+    assert b"NoMatchingRoleTag" in run("mmkdir", "/poseidon/stor/b", MANTA_SUBUSER="fred").stderr
+
+
+def test_it_is_refused(run: Run, tmp_path: Path, manta: MantaDouble) -> None:
+    """With the words that Manta has for it."""
+    (tmp_path / "file").write_bytes(b"x")
+    no_parent = run("mput", "-q", "-f", "file", "/poseidon/stor/no/such")
+    assert b"DirectoryDoesNotExist" in no_parent.stderr
+    assert b"NotFound" in run("mget", "-q", "/poseidon/stor/nothing").stderr
+    assert b"AccountDoesNotExist" in run("mls", "/poseidon/stor", MANTA_USER="jo").stderr
+    manta.users["/poseidon"].keys.clear()
+    assert b"KeyDoesNotExist" in run("mls", "/poseidon/stor").stderr
