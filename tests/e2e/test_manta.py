@@ -1,0 +1,116 @@
+"""Pictures go to Manta through the real daemon, and the reference client reads them back byte for byte."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from daemon import Daemon, until
+from manta import MantaDouble
+from manta_identity import md5_id, write_key
+from source_tree import ROOT
+
+from imaged.testing.pictures import make_jpeg
+
+CLIENT = ROOT / "build" / "node" / "node_modules" / "manta"
+FIVE = ["x300.jpg", "x300.webp", "w200.png", "100x50.gif", "full_size-q50.webp"]
+TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "png": "image/png", "gif": "image/gif"}
+
+
+@dataclass(frozen=True)
+class Manta:
+    """A double of Manta, and the home folder of whoever has its key."""
+
+    double: MantaDouble
+    home: Path
+    key_id: str
+
+    def settings(self, base_path: str = "public/images", **options: str) -> str:
+        """Return the settings of a daemon that uploads to it."""
+        section = {
+            "url": self.double.url,
+            "account": self.double.account,
+            "key_id": self.key_id,
+            "key_file": str(self.home / ".ssh" / "id_rsa"),
+            **options,
+        }
+        return yaml.safe_dump({"uploader": "manta", "remote": {"base_path": base_path}, "plugins": {"manta": section}})
+
+
+@pytest.fixture
+def manta(tmp_path: Path) -> Iterator[Manta]:
+    """Return one whose account has a key."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(mode=0o700, parents=True)
+    write_key(private, home / ".ssh" / "id_rsa")
+    double = MantaDouble().start()
+    double.add_key(private)
+    yield Manta(double, home, md5_id(private))
+    double.stop()
+
+
+@pytest.fixture
+def posted(make_daemon: Callable[..., Daemon], manta: Manta) -> Path:
+    """Post a picture with five outputs; return the local folder of the image when all is uploaded."""
+    daemon = make_daemon(manta.settings())
+    info = daemon.post(f"/p?outputs={','.join(FIVE)}", make_jpeg()).json()
+    objects = {path for path, entry in manta.double.tree.entries.items() if not entry.is_directory}
+    assert {path.rpartition("/")[2] for path in objects} >= {"original", "info.json"}
+    until(lambda: daemon.status()["uploads"]["total"] == 2 + len(FIVE), daemon)
+    daemon.wait_for_files(info, FIVE)
+    return Path(daemon.store / "p" / info["partitionedHash"])
+
+
+def test_a_post_with_five_outputs(posted: Path, manta: Manta) -> None:
+    """Original and record are there with the answer, the outputs soon after, each with its type."""
+    base = f"/{manta.double.account}/public/images/p/{'/'.join(posted.parts[-3:])}"
+    kept = {path: entry for path, entry in manta.double.tree.entries.items() if not entry.is_directory}
+    assert sorted(kept) == sorted(f"{base}/{name}" for name in ["original", "info.json", *FIVE])
+    for path, entry in kept.items():
+        name = path.rpartition("/")[2]
+        assert entry.body == (posted / name).read_bytes()
+        special = {"original": "image/jpeg", "info.json": "application/json"}
+        assert entry.content_type == (special.get(name) or TYPES[name.rpartition(".")[2]])
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node: install nodejs")
+@pytest.mark.skipif(not CLIENT.is_dir(), reason="no client: npm install --prefix build/node manta")
+def test_the_reference_client_reads_them(posted: Path, manta: Manta) -> None:
+    """By mget, as an operator would."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(manta.home),
+        "MANTA_URL": manta.double.url,
+        "MANTA_USER": manta.double.account,
+        "MANTA_KEY_ID": manta.key_id,
+    }
+    for name in ["original", "info.json", *FIVE]:
+        path = f"/{manta.double.account}/public/images/p/{'/'.join(posted.parts[-3:])}/{name}"
+        line = ["node", "--no-deprecation", str(CLIENT / "bin" / "mget"), "-q", path]
+        got = subprocess.run(line, env=environ, capture_output=True, timeout=60, check=True)
+        assert got.stdout == (posted / name).read_bytes()
+
+
+def test_another_node_has_the_picture(make_daemon: Callable[..., Daemon], posted: Path, manta: Manta) -> None:
+    """With an empty local store."""
+    second = make_daemon(manta.settings())
+    digits = "".join(posted.parts[-3:])
+    assert second.get(f"/p/{digits}/original").body == make_jpeg()
+    assert second.get(f"/p/{digits}/x40.png").status == 200
+
+
+def test_wrong_keys_are_told_at_the_start(make_daemon: Callable[..., Daemon], manta: Manta) -> None:
+    """In a line of the log and on the status page; the daemon serves all the same."""
+    manta.double.users[f"/{manta.double.account}"].keys.clear()
+    daemon = make_daemon(manta.settings())
+    until(lambda: "the remote store does not work" in daemon.log.read_text(), daemon)
+    assert daemon.post("/p", make_jpeg()).status == 503
+    assert daemon.get("/status_check").status == 200
