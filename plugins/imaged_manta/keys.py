@@ -115,5 +115,5 @@ def _meaning(reason: str, passphrase: str | None) -> str:
     if passphrase:
         locked = "not encrypted" not in reason
         return "does not open with key_passphrase" if locked else "is not encrypted: remove key_passphrase"
-    locked = "password" in reason.lower()
+    locked = "is encrypted" in reason or "password-protected" in reason
     return "is encrypted: set key_passphrase" if locked else "is not a private key in PEM or OpenSSH form"
