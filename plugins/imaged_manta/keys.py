@@ -99,16 +99,21 @@ def read_key(path: str, passphrase: str | None) -> FileKey:
     load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in body else load_pem_private_key
     try:
         private = load(body, passphrase.encode() if passphrase else None)
-    except TypeError as error:  # how cryptography tells of a passphrase too few or too many
-        advice = "is not encrypted: remove key_passphrase" if passphrase else "is encrypted: set key_passphrase"
-        raise ValueError(f"{path} {advice}") from error
     except UnsupportedAlgorithm as error:
         raise ValueError(f"{path} is of an unknown kind or encryption: convert it with ssh-keygen -p -m PEM") from error
-    except ValueError as error:
-        advice = "does not open with key_passphrase" if passphrase else "is not a private key in PEM or OpenSSH form"
-        raise ValueError(f"{path} {advice}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} {_meaning(str(error), passphrase)}") from error
     if isinstance(private, rsa.RSAPrivateKey):
         return FileKey(private)
     if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in CURVES:
         return FileKey(private)
     raise ValueError(f"{path} holds a key of a kind that Manta does not take: use an RSA or an ECDSA one")
+
+
+def _meaning(reason: str, passphrase: str | None) -> str:
+    """Return what an error of cryptography means, whose type differs by its version and by the form of the key."""
+    if passphrase:
+        locked = "not encrypted" not in reason
+        return "does not open with key_passphrase" if locked else "is not encrypted: remove key_passphrase"
+    locked = "is encrypted" in reason or "password-protected" in reason
+    return "is encrypted: set key_passphrase" if locked else "is not a private key in PEM or OpenSSH form"
