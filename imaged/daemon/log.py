@@ -18,9 +18,10 @@ from twisted.logger import (
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def observer(stream: TextIO) -> Any:
-    """Return what writes events of level info and above to `stream`, in the form that suits it."""
-    write: Any = _people(stream) if stream.isatty() else _programs(stream)
+def observer(stream: TextIO, *, for_people: bool | None = None) -> Any:
+    """Return what writes events of level info and above to `stream`, in the form that suits it or that is asked for."""
+    for_people = stream.isatty() if for_people is None else for_people
+    write: Any = _people(stream) if for_people else _programs(stream)
     levels: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
     # Twisted tells of each factory and port that it starts and stops; we tell of our own.
     levels.setLogLevelForNamespace("twisted", LogLevel.warn)

@@ -19,8 +19,9 @@ RANKS = {
     "pipeline": 4,
     "web": 5,
     "daemon": 6,
-    "cli": 7,
-    "__main__": 8,
+    "batch": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 """Each room may import rooms of a lower rank, and itself."""
 
