@@ -56,7 +56,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--outputs", metavar="A,B", help="For process: the outputs to be made.")
 @click.option("--namespace", metavar="NS", help="For process: the namespace.")
 @click.pass_context
-def main(context: click.Context, **given: str | None) -> None:
+def main(context: click.Context, /, **given: str | None) -> None:
     """Serve images at any size, quality and format from originals that are kept once."""
     context.obj = given = {name: value for name, value in given.items() if value is not None}
     if given and context.invoked_subcommand != "process":

@@ -28,7 +28,7 @@ def find_fault(name: str) -> str | None:
             head = file.read(_LOOK_BYTES)
     except OSError as error:
         return f"{name}: {error.strerror}"
-    if sniff(head[:SNIFF_BYTES]) or _is_text(head):
+    if _is_picture(name, head) or _is_text(head):
         return None
     return f"{name}: neither a picture (JPEG, PNG, GIF, WebP) nor a list in UTF-8"
 
@@ -45,11 +45,11 @@ def read(names: Sequence[str], namespace: str) -> Iterator[Entry]:
 def _read_one(name: str, namespace: str) -> Iterator[Entry]:
     if name == STDIN:
         # A file of our own: the interpreter waits at its end for whoever reads from its own.
-        with closing(open(0, "rb", closefd=False)) as file:  # noqa: PTH123, SIM115  # a descriptor is no path
+        with closing(open(0, "rb", closefd=False)) as file:  # a descriptor is no path
             yield from _read_lines(file, namespace)
         return
     with Path(name).open("rb") as file:
-        if sniff(file.read(SNIFF_BYTES)):
+        if _is_picture(name, file.read(SNIFF_BYTES)):
             yield read_path(name, namespace)
             return
         file.seek(0)
@@ -65,6 +65,11 @@ def _read_lines(file: BinaryIO, namespace: str) -> Iterator[Entry]:
             yield read_line(line, namespace)
         except MalformedRequestError as error:
             yield line.strip(), error
+
+
+def _is_picture(name: str, head: bytes) -> bool:
+    """Say whether a file is a picture, by its first bytes or because its path says of which image it is the original."""
+    return sniff(head[:SNIFF_BYTES]) is not None or read_path(name, "p").hash is not None
 
 
 def _is_text(head: bytes) -> bool:

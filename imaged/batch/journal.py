@@ -1,4 +1,4 @@
-"""Files of lines that outlive a kill: what is done, and what has failed. Blocking: a worker thread, where it says so."""
+"""Files of lines that outlive a kill: what is done, and what has failed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class UsageError(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """The inputs, the outputs to be made of each, this process's shard, and the journals; whoever asked closes those."""
+    """The inputs, the outputs to be made of each, this process's shard, and the journals."""
 
     inputs: Sequence[str]
     namespace: str

@@ -94,6 +94,7 @@ class Process:
             plan.failures,
             Results(self._stdout),
             width=made.render_threads.size + settings.upload.concurrency,
+            grace_s=settings.shutdown_timeout_s,
             read=reading.run,
             write=writing.run,
         )
@@ -117,12 +118,12 @@ class Process:
             _silence(self._stdout)
         elif self._leaving_on is not None:
             self._status = _SIGNALLED + self._leaving_on
-        if not batch.tally.unfinished and not batch.broken_pipe:
+        if not batch.tally.unfinished:
             await made.tasks.drained()
 
     def _leave(self, batch: Batch, number: int) -> None:
         self._leaving_on = self._leaving_on or number
-        batch.leave(self._loaded.settings.shutdown_timeout_s)
+        batch.leave()
 
     def _build(self, working: Threads) -> Runtime:
         promises: Any = Unpromised()  # it has all of Promises that a pipeline asks of it

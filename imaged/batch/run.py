@@ -23,7 +23,7 @@ RETRIES = Backoff(first_s=4.0, longest_s=30.0, attempts=5)
 
 
 class Batch:
-    """Does `entries`, `width` of them at once. Reactor thread only.
+    """Does `entries`, `width` of them at once; who leaves gives those `grace_s` seconds. Reactor thread only.
 
     `read` runs the reading of entries on a thread of its own, which may block for ever; `write` that of the journals.
     """
@@ -42,6 +42,7 @@ class Batch:
         results: Results,
         *,
         width: int,
+        grace_s: float,
         read: RunInThread,
         write: RunInThread,
     ) -> None:
@@ -54,6 +55,7 @@ class Batch:
         self._failures = failures
         self._results = results
         self._width = width
+        self._grace_s = grace_s
         self._read = read
         self._write = write
         self.tally = Tally()
@@ -72,14 +74,14 @@ class Batch:
             Deferred.fromCoroutine(self._lane()).addErrback(self._break_down)
         await self._over
 
-    def leave(self, within_s: float) -> None:
-        """Take no more entries, and end when what runs has ended, or after so many seconds."""
+    def leave(self) -> None:
+        """Take no more entries, and end when what runs has ended, or after `grace_s` seconds."""
         if self._leaving:
             return
         self._leaving = True
         for pause in list(self._pauses):
             pause.callback(None)
-        self._clock.callLater(within_s, self._end)
+        self._clock.callLater(self._grace_s, self._end)
         self._settle()
 
     async def _lane(self) -> None:
@@ -146,7 +148,7 @@ class Batch:
             self._results.write(item, done)
         except BrokenPipeError:
             self.broken_pipe = True
-            self.leave(0.0)
+            self.leave()
             return
         except OSError as error:
             raise StoreError(f"the results cannot be written: {error.strerror}") from error
