@@ -68,7 +68,7 @@ def _read_lines(file: BinaryIO, namespace: str) -> Iterator[Entry]:
 
 
 def _is_picture(name: str, head: bytes) -> bool:
-    """Say whether a file is a picture, by its first bytes or because its path says of which image it is the original."""
+    """Say whether a file is a picture: its first bytes do, or its path, which names the image that it is of."""
     return sniff(head[:SNIFF_BYTES]) is not None or read_path(name, "p").hash is not None
 
 

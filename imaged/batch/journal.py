@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from imaged.core.errors import StoreError
@@ -60,37 +60,42 @@ class Checkpoint(Journal):
     def __init__(self, path: Path, outputs: Sequence[str]) -> None:
         try:
             super().__init__(path)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CheckpointError(f"{path} is another running batch's: each needs its own") from error
         except OSError as error:
             raise CheckpointError(f"{path}: {error.strerror}") from error
-        self._done: set[bytes] = set()
-        header = _HEADER + json.dumps({"outputs": sorted(outputs)})
-        lines = self._whole_lines()
-        first = next(lines, None)
-        if first is not None and first != header.encode():
-            found = shorten(first.decode(errors="replace"))
-            raise CheckpointError(f"{path} is of another batch: it begins with {found!r}, this one with {header!r}")
-        self._done.update(map(_digest, lines))
-        if first is None:
-            self.add(header)
-            self.flush()
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._done = self._read(_HEADER + json.dumps({"outputs": sorted(outputs)}))
+        except BlockingIOError as error:
+            self.close()
+            raise CheckpointError(f"{path} is another running batch's: each needs its own") from error
+        except BaseException:
+            self.close()
+            raise
 
     def holds(self, identity: str) -> bool:
         """Say whether an item was done when the file was read."""
         return _digest(identity.encode(errors="surrogateescape")) in self._done
 
-    def _whole_lines(self) -> Iterator[bytes]:
-        """Yield the lines that were written to their end, then cut off what a kill has left of another."""
-        end = 0
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                break
-            end += len(line)
-            yield line[:-1]
+    def _read(self, header: str) -> set[bytes]:
+        """Return what is done, and cut off what a kill has left of a last line. The header is written if need be."""
+        start = header.encode() + b"\n"
+        first = self._file.readline(len(start))
+        if not start.startswith(first):
+            found = shorten(first.decode(errors="replace").strip())
+            raise CheckpointError(f"{self.path} is of another batch: it begins with {found!r}, not with {header!r}")
+        done, end = set(), 0
+        if first == start:
+            end = len(start)
+            for line in self._file:
+                if line.endswith(b"\n"):
+                    end += len(line)
+                    done.add(_digest(line[:-1]))
         self._file.seek(end)
         self._file.truncate()
+        if not end:
+            self.add(header)
+            self.flush()
+        return done
 
 
 def _digest(identity: bytes) -> bytes:

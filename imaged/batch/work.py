@@ -77,7 +77,8 @@ class Work:
             info = await self._pipeline.originals.info(image)
             results = await self._pipeline.produce.several(image, missing)
             made = [str(output) for output, error in results.items() if error is None]
-            await self._upload(image, info, [*(lacking or [INFO]), *made])
+            mended = [] if missing or lacking else [INFO]  # it could not be read
+            await self._upload(image, info, [*lacking, *mended, *made])
             for error in filter(None, results.values()):
                 raise error
         return Done(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))

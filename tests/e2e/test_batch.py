@@ -24,7 +24,7 @@ sources: {allow_networks: [127.0.0.0/8]}
 plugins: {folder: {path: remote}, lines: {path: events}}
 """
 LONGEST_S = 120
-IN_FLIGHT = (os.cpu_count() or 1) + 10
+IN_FLIGHT = len(os.sched_getaffinity(0)) + 10
 """How many items a batch has under way at most: a render thread for each core, and `upload.concurrency`."""
 
 
@@ -140,7 +140,7 @@ def test_a_killed_batch_is_resumed(place: Place) -> None:
     assert set(after) == {key(digits, "x4.png") for digits in hashes}
     assert {name: after[name] for name in before} == before
     assert 1000 <= place.count("OutputRendered") <= 1000 + IN_FLIGHT
-    assert 3000 <= place.count("Uploaded") <= 3000 + 3 * IN_FLIGHT
+    assert abs(place.count("Uploaded") - 3000) <= 3 * IN_FLIGHT  # the kill may come between an upload and its event
     assert place.scratches() == []
     assert place.run(*arguments) == []
     assert "1000 done before" in place.err

@@ -1,0 +1,91 @@
+"""What a batch notes, and what it makes of it when it comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imaged.batch.journal import Checkpoint, CheckpointError, Journal
+
+
+def note(path: Path, *identities: str) -> None:
+    """Note items as done in one run."""
+    checkpoint = Checkpoint(path, ["x1.jpg"])
+    for each in identities:
+        checkpoint.add(each)
+    checkpoint.flush()
+    checkpoint.close()
+
+
+def holds(path: Path, *identities: str) -> list[bool]:
+    """Say of each item whether the file knows it as done."""
+    checkpoint = Checkpoint(path, ["x1.jpg"])
+    try:
+        return [checkpoint.holds(each) for each in identities]
+    finally:
+        checkpoint.close()
+
+
+def test_what_is_done_is_known_later(tmp_path: Path) -> None:
+    """Over as many runs as there are, bytes that are no text included."""
+    note(tmp_path / "state", "p/1", "p \udcff.png")
+    note(tmp_path / "state", "p/2")
+    assert holds(tmp_path / "state", "p/1", "p/2", "p \udcff.png", "p/3") == [True, True, True, False]
+
+
+def test_a_torn_line_is_not_done(tmp_path: Path) -> None:
+    """Nor does it spoil the next one."""
+    path = tmp_path / "state"
+    note(path, "p/1", "p/12")
+    path.write_bytes(path.read_bytes()[:-2])
+    assert holds(path, "p/1", "p/12") == [True, False]
+    note(path, "p/2")
+    assert holds(path, "p/1", "p/2") == [True, True]
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 20])
+def test_a_torn_beginning(tmp_path: Path, size_bytes: int) -> None:
+    """A kill may come before the first line is whole."""
+    path = tmp_path / "state"
+    note(path)
+    path.write_bytes(path.read_bytes()[:size_bytes])
+    note(path, "p/1")
+    assert holds(path, "p/1") == [True]
+
+
+def test_other_outputs_are_another_batch(tmp_path: Path) -> None:
+    """What is done for these is not done for others; their order does not matter."""
+    Checkpoint(tmp_path / "state", ["x1.jpg", "x2.jpg"]).close()
+    Checkpoint(tmp_path / "state", ["x2.jpg", "x1.jpg"]).close()
+    with pytest.raises(CheckpointError, match="another batch"):
+        Checkpoint(tmp_path / "state", ["x1.jpg"])
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a", "# imaged\n"])
+def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, text: str) -> None:
+    """Such as a list that was named by mistake."""
+    (tmp_path / "list").write_text(text)
+    with pytest.raises(CheckpointError, match="begins with"):
+        Checkpoint(tmp_path / "list", [])
+    assert (tmp_path / "list").read_text() == text
+
+
+def test_one_batch_at_a_time(tmp_path: Path) -> None:
+    """Two shards with one file would lose each other's lines."""
+    first = Checkpoint(tmp_path / "state", [])
+    with pytest.raises(CheckpointError, match="another running batch"):
+        Checkpoint(tmp_path / "state", [])
+    first.close()
+    Checkpoint(tmp_path / "state", []).close()
+
+
+def test_a_journal_is_begun_afresh(tmp_path: Path) -> None:
+    """Failures are those of the latest run."""
+    for line in ("a", "b"):
+        journal = Journal(tmp_path / "failed", afresh=True)
+        journal.add(line)
+        journal.flush()
+        journal.flush()
+        journal.close()
+    assert (tmp_path / "failed").read_text() == "b\n"
