@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from imaged.core.errors import StoreError
@@ -52,19 +52,19 @@ class Journal:
 
 
 class Checkpoint(Journal):
-    """The identities of items that are done, for one list of outputs; one process at a time.
+    """The identities of items that are done, for one kind of batch; one process at a time. `about` says which kind.
 
     A digest of 16 bytes stands for each in memory, about 100 bytes in all. Raises CheckpointError.
     """
 
-    def __init__(self, path: Path, outputs: Sequence[str]) -> None:
+    def __init__(self, path: Path, about: Mapping[str, object]) -> None:
         try:
             super().__init__(path)
         except OSError as error:
             raise CheckpointError(f"{path}: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._done = self._read(_HEADER + json.dumps({"outputs": sorted(outputs)}))
+            self._done = self._read(_HEADER + json.dumps(about, sort_keys=True))
         except BlockingIOError as error:
             self.close()
             raise CheckpointError(f"{path} is another running batch's: each needs its own") from error

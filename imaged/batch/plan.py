@@ -62,7 +62,7 @@ def make_plan(
         if (fault := inputs.find_fault(name)) is not None:
             raise UsageError(fault)
     _keep_apart(names, list(filter(None, [resume, failed])))
-    return Plan(names, namespace, wanted, part, *_journals(resume, failed, wanted))
+    return Plan(names, namespace, wanted, part, *_journals(resume, failed, _about(settings, wanted)))
 
 
 def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:
@@ -74,12 +74,22 @@ def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:
         taken.add(path)
 
 
+def _about(settings: Settings, wanted: Sequence[str]) -> dict[str, object]:
+    """Return what makes a batch another one: what is done for these is not done for other outputs or another store."""
+    own = {name: settings.policy(name).outputs for name in settings.namespaces} | {"": settings.images.outputs}
+    return {
+        "outputs": sorted(wanted),
+        "settings": {name: sorted(map(str, outputs)) for name, outputs in own.items() if outputs},
+        "remote": f"{settings.uploader} {settings.remote.base_path}".strip(),
+    }
+
+
 def _journals(
-    resume: str | None, failed: str | None, wanted: Sequence[str]
+    resume: str | None, failed: str | None, about: Mapping[str, object]
 ) -> tuple[Checkpoint | None, Journal | None]:
     checkpoint = None
     try:
-        checkpoint = Checkpoint(Path(resume), wanted) if resume else None
+        checkpoint = Checkpoint(Path(resume), about) if resume else None
         return checkpoint, Journal(Path(failed), afresh=True) if failed else None
     except (CheckpointError, OSError) as error:
         if checkpoint is not None:

@@ -10,6 +10,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, BinaryIO
 
+from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -119,7 +120,9 @@ class Process:
         elif self._leaving_on is not None:
             self._status = _SIGNALLED + self._leaving_on
         if not batch.tally.unfinished:
-            await made.tasks.drained()
+            with suppress(defer.TimeoutError):  # a processor that does not give up keeps nobody
+                drained = Deferred.fromCoroutine(made.tasks.drained())
+                await drained.addTimeout(settings.shutdown_timeout_s, self._reactor)
 
     def _leave(self, batch: Batch, number: int) -> None:
         self._leaving_on = self._leaving_on or number

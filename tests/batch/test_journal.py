@@ -8,10 +8,12 @@ import pytest
 
 from imaged.batch.journal import Checkpoint, CheckpointError, Journal
 
+X1 = {"outputs": ["x1.jpg"]}
+
 
 def note(path: Path, *identities: str) -> None:
     """Note items as done in one run."""
-    checkpoint = Checkpoint(path, ["x1.jpg"])
+    checkpoint = Checkpoint(path, X1)
     for each in identities:
         checkpoint.add(each)
     checkpoint.flush()
@@ -20,7 +22,7 @@ def note(path: Path, *identities: str) -> None:
 
 def holds(path: Path, *identities: str) -> list[bool]:
     """Say of each item whether the file knows it as done."""
-    checkpoint = Checkpoint(path, ["x1.jpg"])
+    checkpoint = Checkpoint(path, X1)
     try:
         return [checkpoint.holds(each) for each in identities]
     finally:
@@ -54,12 +56,13 @@ def test_a_torn_beginning(tmp_path: Path, size_bytes: int) -> None:
     assert holds(path, "p/1") == [True]
 
 
-def test_other_outputs_are_another_batch(tmp_path: Path) -> None:
-    """What is done for these is not done for others; their order does not matter."""
-    Checkpoint(tmp_path / "state", ["x1.jpg", "x2.jpg"]).close()
-    Checkpoint(tmp_path / "state", ["x2.jpg", "x1.jpg"]).close()
-    with pytest.raises(CheckpointError, match="another batch"):
-        Checkpoint(tmp_path / "state", ["x1.jpg"])
+def test_another_batch_has_its_own(tmp_path: Path) -> None:
+    """What is done for these outputs is not done for others."""
+    Checkpoint(tmp_path / "state", {"a": 1, "b": [2]}).close()
+    Checkpoint(tmp_path / "state", {"b": [2], "a": 1}).close()
+    for other in (X1, {"a": 1}, {"a": 1, "b": [2], "c": 3}):
+        with pytest.raises(CheckpointError, match="another batch"):
+            Checkpoint(tmp_path / "state", other)
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a", "# imaged\n"])
@@ -67,17 +70,17 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, text: str) -> Non
     """Such as a list that was named by mistake."""
     (tmp_path / "list").write_text(text)
     with pytest.raises(CheckpointError, match="begins with"):
-        Checkpoint(tmp_path / "list", [])
+        Checkpoint(tmp_path / "list", X1)
     assert (tmp_path / "list").read_text() == text
 
 
 def test_one_batch_at_a_time(tmp_path: Path) -> None:
     """Two shards with one file would lose each other's lines."""
-    first = Checkpoint(tmp_path / "state", [])
+    first = Checkpoint(tmp_path / "state", X1)
     with pytest.raises(CheckpointError, match="another running batch"):
-        Checkpoint(tmp_path / "state", [])
+        Checkpoint(tmp_path / "state", X1)
     first.close()
-    Checkpoint(tmp_path / "state", []).close()
+    Checkpoint(tmp_path / "state", X1).close()
 
 
 def test_a_journal_is_begun_afresh(tmp_path: Path) -> None:
