@@ -262,3 +262,40 @@ def test_nobody_reads_the_results(place: Place) -> None:
     assert "Traceback" not in ended.stderr
     assert "BrokenPipe" not in ended.stderr
     assert place.scratches() == []
+
+
+def test_lines_come_one_by_one(place: Place) -> None:
+    """Each is done as it comes on the standard input, and a signal ends the waiting for the next."""
+    (digits, _) = place.pictures(2)
+    batch = subprocess.Popen(
+        [sys.executable, "-m", "imaged", "process", "-c", "imaged.yaml", "--outputs", "x4.png", "-"],
+        cwd=place.folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=place.environ,
+        text=True,
+    )
+    assert batch.stdin is not None
+    assert batch.stdout is not None
+    with batch:
+        batch.stdin.write("in/0.png\n")
+        batch.stdin.flush()
+        assert batch.stdout.readline() == f"{digits}\t\t8\t6\n"
+        batch.send_signal(signal.SIGINT)
+        assert batch.wait(LONGEST_S) == 130
+        assert batch.stderr is not None
+        assert batch.stderr.read().startswith("1 done, 0 failed")
+
+
+def test_a_wrong_command_line_begins_nothing(place: Place) -> None:
+    """Status 2 and a reason; faults of the settings are status 1, as for every command."""
+    place.pictures(1)
+    place.run("list", status=2)
+    assert "--outputs" in place.err
+    place.run("--outputs", "x4.png", "--shard", "0/2", "list", status=2)
+    place.run("--outputs", "x4.png", "list", status=2, JOB_COMPLETION_INDEX="0")
+    assert "--shard /N" in place.err
+    place.run("--outputs", "x4.png", "--set", "render.queue=many", "list", status=1)
+    assert "render.queue" in place.err
+    assert not (place.folder / "events").exists()
