@@ -46,6 +46,16 @@ def test_a_torn_line_is_not_done(tmp_path: Path) -> None:
     assert holds(path, "p/1", "p/2") == [True, True]
 
 
+def test_a_long_torn_line_is_cut_off(tmp_path: Path) -> None:
+    """Nothing of it stays behind what is shorter."""
+    path = tmp_path / "state"
+    note(path, "p/1")
+    before = path.read_bytes()
+    path.write_bytes(before + b"p https://example.com/a/long/path")
+    note(path, "p/2")
+    assert path.read_bytes() == before + b"p/2\n"
+
+
 @pytest.mark.parametrize("size_bytes", [0, 1, 20])
 def test_a_torn_beginning(tmp_path: Path, size_bytes: int) -> None:
     """A kill may come before the first line is whole."""

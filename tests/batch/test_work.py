@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from kitchen import IMAGE, PICTURE, Kitchen
+from twisted.internet.defer import Deferred
 
 from imaged.batch.items import Item, read_line, read_path
 from imaged.batch.scratch import Scratch
 from imaged.batch.unpromised import Unpromised
-from imaged.batch.work import Work
+from imaged.batch.work import Done, Work
 from imaged.core.errors import (
     CorruptOriginalError,
     ImagedError,
@@ -251,3 +252,21 @@ def test_without_a_remote_store(tmp_path: Path, make_bench: Callable[..., Bench]
     assert list(bench.local.files()) == [(IMAGE, ["original", "info.json", "x4.png"])]
     assert bench.do(picture(tmp_path, make_jpeg() + b"more"))[3] == 1
     assert len(bench.renders) == 2
+
+
+def test_an_image_that_is_listed_twice(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """One waits for the other: its files are not taken away while it works, and nothing is made twice."""
+    bench = make_bench("x4.png")
+    bench.kitchen.threads.held = True
+    item = picture(tmp_path)
+    both = [Deferred.fromCoroutine(bench.work.do(item)) for _ in range(2)]
+    assert bench.kitchen.threads.waiting == 1
+    bench.kitchen.threads.step()
+    one, two = map(wait, map(finished, both))
+    assert [(one.made, one.there), (two.made, two.there)] == [(1, 0), (0, 1)]
+    assert bench.renders == ["x4.png"]
+
+
+async def finished(done: Deferred[Done]) -> Done:
+    """Wait for an item that has been begun."""
+    return await done
