@@ -32,8 +32,16 @@ from imaged.hooks.registry import installed
     }
 )
 @click.version_option(version("imaged"), prog_name="imaged")
-def main() -> None:
+@click.option("--remote-base-path", metavar="PREFIX", help="For process: the prefix of every key in the remote store.")
+@click.option("--outputs", metavar="A,B", help="For process: the outputs to be made.")
+@click.option("--namespace", metavar="NS", help="For process: the namespace.")
+@click.pass_context
+def main(context: click.Context, /, **given: str | None) -> None:
     """Serve images at any size, quality and format from originals that are kept once."""
+    context.obj = given = {name: value for name, value in given.items() if value is not None}
+    if given and context.invoked_subcommand != "process":
+        option = "--" + next(iter(given)).replace("_", "-")
+        raise click.UsageError(f"{option} goes with the command process alone; --set overrides any setting.")
 
 
 @main.command()
@@ -89,6 +97,58 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
     finally:
         threads.let_go()  # what hangs in one of them must not keep us here
     click.echo(f"{path or configuration.BUILT_IN}: OK")
+
+
+@main.command(short_help="Make outputs of many pictures.")
+@settings_options
+@click.option("--namespace", metavar="NS", help="The namespace of what does not name its own. Default: p.")
+@click.option("--outputs", metavar="A,B", help="The outputs to be made, besides those that the settings name.")
+@click.option("--resume", metavar="FILE", help="Note in this file what is done, and skip what it notes already.")
+@click.option("--failed", metavar="FILE", help="Write what fails to this file, anew; it can be given as INPUT.")
+@click.option(
+    "--shard", metavar="I/N", help="Do the Ith of N parts. Default: what Slurm or AWS Batch say; /N: with an I."
+)
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.pass_obj
+def process(
+    given: dict[str, str],
+    config: str | None,
+    overrides: tuple[str, ...],
+    namespace: str | None,
+    outputs: str | None,
+    resume: str | None,
+    failed: str | None,
+    shard: str | None,
+    inputs: tuple[str, ...],
+) -> None:
+    """Make outputs of many pictures: those that the remote store lacks are made and uploaded.
+
+    INPUT is a picture, or a list of hashes, URLs or paths, one a line; - is a list on the standard input. Each picture
+    that is done is a line on the standard output: hash, URL, width, height. Exit status 1 says that some were not.
+    """
+    signals = Signals()
+    from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
+
+    from imaged.batch.plan import UsageError, make_plan  # noqa: PLC0415  # as above
+    from imaged.batch.process import Process  # noqa: PLC0415  # as above
+    from imaged.batch.report import Screen  # noqa: PLC0415  # as above
+
+    screen = Screen(sys.stderr)
+    globalLogBeginner.beginLoggingTo([observer(screen, for_people=True)], redirectStandardIO=False)
+    if (base_path := given.get("remote_base_path")) is not None:
+        overrides = (f"remote.base_path={json.dumps(base_path)}", *overrides)
+    loaded = read_settings(config, overrides)
+    if loaded.faults:
+        raise SystemExit(str(ConfigurationError(loaded.faults)))
+    namespace, outputs = namespace or given.get("namespace", "p"), outputs or given.get("outputs", "")
+    try:
+        plan = make_plan(loaded.settings, inputs, namespace, outputs, resume, failed, shard, os.environ)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from error
+    _raise_file_limit()
+    status = Process(reactor, signals, loaded, plan, screen, sys.stdout.buffer).run()
+    plan.close()
+    sys.exit(status)
 
 
 @main.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 from twisted.logger import (
     FilteringLogObserver,
@@ -18,9 +18,23 @@ from twisted.logger import (
 _PLAIN = (str, int, float, bool, type(None))
 
 
-def observer(stream: TextIO) -> Any:
-    """Return what writes events of level info and above to `stream`, in the form that suits it."""
-    write: Any = _people(stream) if stream.isatty() else _programs(stream)
+class Stream(Protocol):
+    """What a log needs of a file."""
+
+    def isatty(self) -> bool:
+        """Say whether people look at it."""
+
+    def write(self, text: str, /) -> object:
+        """Write text."""
+
+    def flush(self) -> object:
+        """Show what was written."""
+
+
+def observer(stream: Stream, *, for_people: bool | None = None) -> Any:
+    """Return what writes events of level info and above to `stream`, in the form that suits it or that is asked for."""
+    for_people = stream.isatty() if for_people is None else for_people
+    write: Any = _people(stream) if for_people else _programs(stream)
     levels: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
     # Twisted tells of each factory and port that it starts and stops; we tell of our own.
     levels.setLogLevelForNamespace("twisted", LogLevel.warn)
@@ -28,7 +42,7 @@ def observer(stream: TextIO) -> Any:
     return FilteringLogObserver(write, [levels])
 
 
-def _people(stream: TextIO) -> Callable[[LogEvent], None]:
+def _people(stream: Stream) -> Callable[[LogEvent], None]:
     def write(event: LogEvent) -> None:
         moment = datetime.fromtimestamp(event["log_time"]).astimezone()
         stream.write(f"{moment:%H:%M:%S} {event['log_level'].name:<8} {_message(event)}\n")
@@ -37,7 +51,7 @@ def _people(stream: TextIO) -> Callable[[LogEvent], None]:
     return write
 
 
-def _programs(stream: TextIO) -> Callable[[LogEvent], None]:
+def _programs(stream: Stream) -> Callable[[LogEvent], None]:
     def write(event: LogEvent) -> None:
         own = {key: value for key, value in event.items() if not key.startswith("log_") and isinstance(value, _PLAIN)}
         line = own | {  # events of Twisted's older logging have a time and a message of their own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -37,6 +38,8 @@ from imaged.pipeline.tasks import Tasks
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
+
+MakeStore = Callable[[Settings, bool], LocalStore]
 
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
@@ -76,6 +79,11 @@ def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, 
     return faults
 
 
+def configured_store(settings: Settings, remote: bool = False) -> LocalStore:  # noqa: ARG001, FBT001, FBT002  # another may ask
+    """Return the local store that the settings name."""
+    return LocalStore(Path(settings.store.path), settings.store.partitions)
+
+
 def build(
     loaded: Loaded,
     reactor: Any,
@@ -85,14 +93,22 @@ def build(
     locks: Locks,
     version: str,
     now: datetime,
+    make_store: MakeStore = configured_store,
 ) -> Runtime:
-    """Build a generation. Raises ConfigurationError with every fault, and then nothing stays built."""
+    """Build a generation. Raises ConfigurationError with every fault, and then nothing stays built.
+
+    `make_store` is called with the settings and whether there is a remote store; what it raises is raised.
+    """
     settings = loaded.settings
     plugins, faults = compose(loaded, reactor, threads)
     if faults:
         plugins.close()
         raise ConfigurationError(faults)
-    store = LocalStore(Path(settings.store.path), settings.store.partitions)
+    try:
+        store = make_store(settings, plugins.uploader is not None)
+    except BaseException:
+        plugins.close()
+        raise
     render_threads = Threads(reactor, "render", settings.render.concurrency or len(os.sched_getaffinity(0)))
     renderer = Renderer(plugins.processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
     metrics, tasks = Metrics(plugins.sinks), Tasks()

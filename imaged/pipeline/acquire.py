@@ -73,14 +73,18 @@ class Acquire:
         """Keep an uploaded original; `chunks` are read on a worker thread."""
         return await self._tasks.own(self._take(namespace, chunks))
 
+    async def fetch(self, namespace: str, url: str, path: Path) -> Received:
+        """Write an original to `path` and keep it nowhere; after an error the caller removes what is there."""
+        began_s = self._clock()
+        fetched = await self._sources.fetch(url, path)
+        self._metrics.record(OriginalDownloaded(namespace, fetched.size_bytes, self._clock() - began_s))
+        return fetched
+
     async def _fetch(self, sources: list[Source]) -> None:
         for source in sources:
             temporary = self._store.new_temporary()
-            began_s = self._clock()
             try:
-                fetched = await self._sources.fetch(source.url, temporary)
-                took_s = self._clock() - began_s
-                self._metrics.record(OriginalDownloaded(source.namespace, fetched.size_bytes, took_s))
+                fetched = await self.fetch(source.namespace, source.url, temporary)
                 acquired = await self._originals.keep(source.namespace, fetched)
             except ImagedError as error:
                 self._metrics.record(OriginalUnavailable(source.namespace, type(error).__name__))

@@ -73,6 +73,17 @@ class Originals:
             await self._promises.acknowledge(self._remote.identity, image, [ORIGINAL, INFO])
         return image, info
 
+    async def take(self, image: ImageId, received: Received) -> None:
+        """Keep bytes that have this image's MD5 in the local store alone; `received.path` is gone afterwards.
+
+        Raises NotAPictureError, TooLargeError, HashConflictError or StoreError.
+        """
+        try:
+            info = await self._run(self._examine, image, received)
+            await self._run(self._keep_locally, image, received, info)
+        finally:
+            discard(received.path)
+
     async def find(self, image: ImageId) -> Path:
         """Return where an original lies, after it has been brought back if it was not there.
 

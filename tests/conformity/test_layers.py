@@ -20,6 +20,7 @@ RANKS = {
     "web": 5,
     "daemon": 6,
     "commands": 7,
+    "batch": 7,
     "cli": 8,
     "__main__": 9,
 }

@@ -94,13 +94,23 @@ class Sources:
 
 
 class Kitchen:
-    """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader."""
+    """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader.
+
+    `store` and `promises` stand in the place of the local store and the queue.
+    """
 
     def __init__(
-        self, folder: Path, yaml: str = "", *, remote: bool = True, uploader: MemoryUploader | None = None
+        self,
+        folder: Path,
+        yaml: str = "",
+        *,
+        remote: bool = True,
+        uploader: MemoryUploader | None = None,
+        store: LocalStore | None = None,
+        promises: Any = None,
     ) -> None:
         self.reactor = InstantReactor()
-        self.store = LocalStore(folder / "public", (3, 3))
+        self.store = store or LocalStore(folder / "public", (3, 3))
         self.uploader = uploader or MemoryUploader()
         self.processor = StillProcessor()
         self.sink = RecordingSink()
@@ -111,7 +121,7 @@ class Kitchen:
         assert not loaded.faults
         settings, reactor, metrics = loaded.settings, self.reactor, Metrics([self.sink])
         self.queue = JobQueue(folder / "state", reactor.seconds)
-        self.promises = Promises(self.queue, run_at_once)
+        self.promises = promises or Promises(self.queue, run_at_once)
         self.uploads: Activity[str] = Activity(reactor.seconds)
         self.renders: Activity[Wanted] = Activity(reactor.seconds)
         self.locks = Locks()

@@ -42,7 +42,7 @@ class Folder:
         return found
 
     async def list(self, prefix: str) -> Sequence[str]:
-        """Walk the folder."""
+        """Walk the part of the folder that the prefix names."""
         keys: list[str] = await self._run(self._list, prefix)
         return keys
 
@@ -77,7 +77,7 @@ class Folder:
     def _list(self, prefix: str) -> list[str]:
         keys = [
             (Path(folder) / name).relative_to(self._root).as_posix()
-            for folder, _, names in os.walk(self._root)
+            for folder, _, names in os.walk(self._root / prefix.rpartition("/")[0])
             for name in names
         ]
         return sorted(key for key in keys if key.startswith(prefix) and not key.startswith(".incoming-"))

@@ -1,0 +1,1 @@
+"""The batch: outputs for a long list of pictures, without a daemon."""

@@ -1,0 +1,86 @@
+"""The inputs of a batch, read as they are needed: a list may have millions of lines. Blocking: a worker thread only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+
+from imaged.batch.items import Item, read_line, read_path
+from imaged.core.errors import MalformedRequestError, StoreError
+from imaged.core.formats import SNIFF_BYTES, sniff
+
+STDIN = "-"
+_LOOK_BYTES = 4096
+_LINE_BYTES = 65_536
+
+Entry = Item | tuple[str, MalformedRequestError]
+"""An item, or a line that is none and what is wrong with it."""
+
+
+def find_fault(name: str) -> str | None:
+    """Return what is wrong with an input before anything is done, or None."""
+    if name == STDIN:
+        return None
+    try:
+        with Path(name).open("rb") as file:
+            head = file.read(_LOOK_BYTES)
+    except OSError as error:
+        return f"{name}: {error.strerror}"
+    if _is_picture(name, head) or _is_text(head):
+        return None
+    return f"{name}: neither a picture (JPEG, PNG, GIF, WebP) nor a list in UTF-8"
+
+
+def read(names: Sequence[str], namespace: str) -> Iterator[Entry]:
+    """Yield the items of all inputs in their order. Raises StoreError when one can no longer be read."""
+    for name in names:
+        try:
+            yield from _read_one(name, namespace)
+        except OSError as error:
+            raise StoreError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _read_one(name: str, namespace: str) -> Iterator[Entry]:
+    if name == STDIN:
+        # A file of our own: the interpreter waits at its end for whoever reads from its own.
+        with closing(open(0, "rb", closefd=False)) as file:  # a descriptor is no path
+            yield from _read_lines(file, namespace)
+        return
+    with Path(name).open("rb") as file:
+        if _is_picture(name, file.read(SNIFF_BYTES)):
+            yield read_path(name, namespace)
+            return
+        file.seek(0)
+        yield from _read_lines(file, namespace)
+
+
+def _read_lines(file: BinaryIO, namespace: str) -> Iterator[Entry]:
+    while raw := file.readline(_LINE_BYTES):
+        line = raw.decode(errors="surrogateescape")  # a path may hold any bytes
+        if not line.strip():
+            continue
+        try:
+            yield read_line(line, namespace)
+        except MalformedRequestError as error:
+            yield line.strip(), error
+
+
+def _is_picture(name: str, head: bytes) -> bool:
+    """Say whether a file is a picture: its first bytes do, or its path, which names the image that it is of."""
+    return sniff(head[:SNIFF_BYTES]) is not None or read_path(name, "p").hash is not None
+
+
+def _is_text(head: bytes) -> bool:
+    """Say whether these first bytes are UTF-8; a character may be cut at their end."""
+    cut = 3 if len(head) == _LOOK_BYTES else 0
+    return b"\0" not in head and any(_decodes(head[: len(head) - spare]) for spare in range(cut + 1))
+
+
+def _decodes(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

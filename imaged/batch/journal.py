@@ -1,0 +1,102 @@
+"""Files of lines that outlive a kill: what is done, and what has failed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from imaged.core.errors import StoreError
+from imaged.core.hashes import shorten
+
+_HEADER = "# imaged process "
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message is for the command line."""
+
+
+class Journal:
+    """A file that lines are added to. Raises OSError where it cannot be opened."""
+
+    def __init__(self, path: Path, *, afresh: bool = False) -> None:
+        self.path = path
+        self._file = path.open("r+b" if path.exists() and not afresh else "w+b")
+        self._pending: deque[bytes] = deque()
+
+    def add(self, line: str) -> None:
+        """Note a line; it is in the file after the next `flush`."""
+        self._pending.append(line.encode(errors="surrogateescape") + b"\n")
+
+    def flush(self) -> None:
+        """Write what was noted, durably. Many who flush at once cost one fsync. One worker thread only."""
+        lines = []
+        while self._pending:
+            lines.append(self._pending.popleft())
+        if not lines:
+            return
+        try:
+            self._file.write(b"".join(lines))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+class Checkpoint(Journal):
+    """The identities of items that are done, for one kind of batch; one process at a time. `about` says which kind.
+
+    A digest of 16 bytes stands for each in memory, about 100 bytes in all. Raises CheckpointError.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, object]) -> None:
+        try:
+            super().__init__(path)
+        except OSError as error:
+            raise CheckpointError(f"{path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._done = self._read(_HEADER + json.dumps(about, sort_keys=True))
+        except BlockingIOError as error:
+            self.close()
+            raise CheckpointError(f"{path} is another running batch's: each needs its own") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def holds(self, identity: str) -> bool:
+        """Say whether an item was done when the file was read."""
+        return _digest(identity.encode(errors="surrogateescape")) in self._done
+
+    def _read(self, header: str) -> set[bytes]:
+        """Return what is done, and cut off what a kill has left of a last line. The header is written if need be."""
+        start = header.encode() + b"\n"
+        first = self._file.readline(len(start))
+        if not start.startswith(first):
+            found = shorten(first.decode(errors="replace").strip())
+            raise CheckpointError(f"{self.path} is of another batch: it begins with {found!r}, not with {header!r}")
+        done, end = set(), 0
+        if first == start:
+            end = len(start)
+            for line in self._file:
+                if line.endswith(b"\n"):
+                    end += len(line)
+                    done.add(_digest(line[:-1]))
+        self._file.seek(end)
+        self._file.truncate()
+        if not end:
+            self.add(header)
+            self.flush()
+        return done
+
+
+def _digest(identity: bytes) -> bytes:
+    return hashlib.blake2b(identity, digest_size=16).digest()

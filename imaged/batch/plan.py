@@ -1,0 +1,98 @@
+"""What a batch is to do, checked before any of it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imaged.batch import inputs
+from imaged.batch.journal import Checkpoint, CheckpointError, Journal
+from imaged.batch.shards import Shard, ShardError, choose
+from imaged.config.model import Settings
+from imaged.core.errors import ImagedError
+from imaged.core.hashes import check_namespace
+from imaged.core.outputs import parse
+
+
+class UsageError(ValueError):
+    """A command line that asks for what cannot be; the message is for who wrote it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The inputs, the outputs to be made of each, this process's shard, and the journals."""
+
+    inputs: Sequence[str]
+    namespace: str
+    outputs: Sequence[str]
+    shard: Shard
+    checkpoint: Checkpoint | None
+    failures: Journal | None
+
+    def close(self) -> None:
+        """Let go of the journals."""
+        for journal in (self.checkpoint, self.failures):
+            if journal is not None:
+                journal.close()
+
+
+def make_plan(
+    settings: Settings,
+    names: Sequence[str],
+    namespace: str,
+    outputs: str,
+    resume: str | None,
+    failed: str | None,
+    shard: str | None,
+    environ: Mapping[str, str],
+) -> Plan:
+    """Check everything that can be checked at once, then open the journals. Raises UsageError."""
+    try:
+        policy = settings.policy(check_namespace(namespace))
+        wanted = [name for name in outputs.split(",") if name]
+        for output in map(parse, wanted):
+            policy.check(output)
+        part = choose(shard, environ)
+    except (ImagedError, ShardError) as error:
+        raise UsageError(str(error)) from error
+    if not wanted and not any(each.outputs for each in [policy, *map(settings.policy, settings.namespaces)]):
+        raise UsageError("there is nothing to make: name outputs with --outputs, or in images.outputs of the settings")
+    for name in names:
+        if (fault := inputs.find_fault(name)) is not None:
+            raise UsageError(fault)
+    _keep_apart(names, list(filter(None, [resume, failed])))
+    return Plan(names, namespace, wanted, part, *_journals(resume, failed, _about(settings, wanted)))
+
+
+def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:
+    """Raise UsageError when a file is to be written that is read too, or that has two purposes."""
+    taken = {Path(name).resolve() for name in read if name != inputs.STDIN}
+    for name in written:
+        if (path := Path(name).resolve()) in taken:
+            raise UsageError(f"{name} would be written for two purposes, or while it is read: give another file")
+        taken.add(path)
+
+
+def _about(settings: Settings, wanted: Sequence[str]) -> dict[str, object]:
+    """Return what makes a batch another one: what is done for these is not done for other outputs or another store."""
+    own = {name: settings.policy(name).outputs for name in settings.namespaces} | {"": settings.images.outputs}
+    return {
+        "outputs": sorted(wanted),
+        "settings": {name: sorted(map(str, outputs)) for name, outputs in own.items() if outputs},
+        "remote": f"{settings.uploader} {settings.remote.base_path}".strip(),
+    }
+
+
+def _journals(
+    resume: str | None, failed: str | None, about: Mapping[str, object]
+) -> tuple[Checkpoint | None, Journal | None]:
+    checkpoint = None
+    try:
+        checkpoint = Checkpoint(Path(resume), about) if resume else None
+        return checkpoint, Journal(Path(failed), afresh=True) if failed else None
+    except (CheckpointError, OSError) as error:
+        if checkpoint is not None:
+            checkpoint.close()
+        reason = f"{failed}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise UsageError(reason) from error

@@ -1,0 +1,183 @@
+"""A batch: many items, several at once, none of which stops another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from imaged.batch.inputs import Entry
+from imaged.batch.items import Item
+from imaged.batch.journal import Checkpoint, Journal
+from imaged.batch.report import Results, Tally
+from imaged.batch.shards import Shard
+from imaged.batch.work import Done, Work
+from imaged.core.backoff import Backoff
+from imaged.core.errors import BusyError, ImagedError, StoreError
+from imaged.hooks.host import RunInThread
+
+RETRIES = Backoff(first_s=4.0, longest_s=30.0, attempts=5)
+"""Half a minute to a minute in all: what is away for longer is tried by the next run."""
+
+
+class Batch:
+    """Does `entries`, `width` of them at once; who leaves gives those `grace_s` seconds. Reactor thread only.
+
+    `read` runs the reading of entries on a thread of its own, which may block for ever; `write` that of the journals.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        jitter: Callable[[], float],
+        entries: Iterator[Entry],
+        work: Work,
+        shard: Shard,
+        checkpoint: Checkpoint | None,
+        failures: Journal | None,
+        results: Results,
+        *,
+        width: int,
+        grace_s: float,
+        read: RunInThread,
+        write: RunInThread,
+    ) -> None:
+        self._clock = clock
+        self._jitter = jitter
+        self._entries = entries
+        self._work = work
+        self._shard = shard
+        self._checkpoint = checkpoint
+        self._failures = failures
+        self._results = results
+        self._width = width
+        self._grace_s = grace_s
+        self._read = read
+        self._write = write
+        self.tally = Tally()
+        self._leaving = False
+        self._running = 0
+        self._lanes = 0
+        self._over: Deferred[None] = Deferred()
+        self._pauses: set[Deferred[None]] = set()
+        self.broken_pipe = False
+        """Whether nobody reads the results any more."""
+
+    async def run(self) -> None:
+        """Do all entries, or those that have begun when `leave` is called. Raises what reading or noting raises."""
+        self._lanes = self._width
+        for _ in range(self._width):
+            Deferred.fromCoroutine(self._lane()).addErrback(self._break_down)
+        await self._over
+
+    def leave(self) -> None:
+        """Take no more entries, and end when what runs has ended, or after `grace_s` seconds."""
+        if self._leaving:
+            return
+        self._leaving = True
+        for pause in list(self._pauses):
+            pause.callback(None)
+        self._clock.callLater(self._grace_s, self._end)
+        self._settle()
+
+    async def _lane(self) -> None:
+        while not self._leaving:
+            entry = await self._read(next, self._entries, None)
+            if entry is None or self._leaving:
+                break
+            self._running += 1
+            try:
+                await self._take(entry)
+            finally:
+                self._running -= 1
+                self._settle()
+        self._lanes -= 1
+        self._settle()
+
+    async def _take(self, entry: Entry) -> None:
+        if not isinstance(entry, Item):
+            await self._fail(*entry)
+        elif not self._shard.holds(entry.identity):
+            self.tally.elsewhere += 1
+        elif self._checkpoint is not None and self._checkpoint.holds(entry.identity):
+            self.tally.skipped += 1
+        else:
+            try:
+                done = await self._try(entry)
+            except ImagedError as error:
+                await self._fail(entry.text, error)
+            except Exception:  # a defect of ours or of a plugin: no reason to leave the other items
+                self._log.failure("{item} broke down", item=entry.text)
+                await self._fail(entry.text, ImagedError("an unexpected failure, which the log tells"))
+            else:
+                await self._finish(entry, done)
+
+    async def _try(self, item: Item) -> Done:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._work.do(item)
+            except ImagedError as error:
+                # Busy is a render that ran out of time: it would again, and a thread with it.
+                again = error.transient and not isinstance(error, BusyError) and not self._leaving
+                delay_s = RETRIES.delay_s(attempt, self._jitter()) if again else None
+                if delay_s is None or not await self._pause(delay_s):
+                    raise
+
+    async def _pause(self, delay_s: float) -> bool:
+        """Wait; say whether to go on, which is not so when the batch leaves meanwhile."""
+        pause: Deferred[None] = Deferred()
+        call = self._clock.callLater(delay_s, pause.callback, None)
+        self._pauses.add(pause)
+        try:
+            await pause
+        finally:
+            self._pauses.discard(pause)
+            if call.active():
+                call.cancel()
+        return not self._leaving
+
+    async def _finish(self, item: Item, done: Done) -> None:
+        """Print first, then note: a kill in between prints a line twice, and loses none."""
+        try:
+            self._results.write(item, done)
+        except BrokenPipeError:
+            self.broken_pipe = True
+            self.leave()
+            return
+        except OSError as error:
+            raise StoreError(f"the results cannot be written: {error.strerror}") from error
+        if self._checkpoint is not None:
+            self._checkpoint.add(item.identity)
+            await self._write(self._checkpoint.flush)
+        self.tally.done += 1
+        self.tally.made += done.made
+        self.tally.there += done.there
+
+    async def _fail(self, text: str, error: ImagedError) -> None:
+        self.tally.failed += 1
+        reason = " ".join(str(error).split())
+        self._log.warn("not done: {item}: {reason}", item=text, reason=reason)
+        if self._failures is not None:
+            self._failures.add(f"{text}\t{reason}")
+            await self._write(self._failures.flush)
+
+    def _break_down(self, failure: Any) -> None:
+        """End the whole batch: its input or its journals cannot be used."""
+        if not self._over.called:
+            self._leaving = True
+            self._over.errback(failure)
+
+    def _settle(self) -> None:
+        if not self._lanes or (self._leaving and not self._running):
+            self._end()
+
+    def _end(self) -> None:
+        if not self._over.called:
+            self.tally.unfinished = self._running
+            self._over.callback(None)

@@ -1,0 +1,93 @@
+"""Which part of the items is this process's: one of N shards, each item in exactly one of them.
+
+The shard follows from the item's identity alone, never from its place: lists that overlap, are sorted anew or grow
+between runs are shared in the same way, and an image that is listed twice is one process's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_GIVEN = re.compile(r"(\d{1,9})?/(\d{1,9})")
+
+
+class ShardError(ValueError):
+    """A shard that cannot be made out; the message is for the command line."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Shard `number` of `count`, the first being 1."""
+
+    number: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise ShardError(f"shard {self.number} of {self.count}: give I/N with I from 1 to N")
+
+    def holds(self, identity: str) -> bool:
+        """Say whether an item is this shard's."""
+        digest = hashlib.blake2b(identity.encode(errors="surrogateescape"), digest_size=8).digest()
+        return int.from_bytes(digest) % self.count == self.number - 1
+
+
+def choose(given: str | None, environ: Mapping[str, str]) -> Shard:
+    """Return the shard that the option or the scheduler's environment names, else the one shard that is all.
+
+    `I/N` says everything; `/N` takes I from the environment, for schedulers that tell no number of tasks. Raises
+    ShardError.
+    """
+    if given is not None:
+        match = _GIVEN.fullmatch(given)
+        if match is None:
+            raise ShardError(
+                f"{given!r} is no shard: give I/N, such as 1/4, or /N where the scheduler numbers the tasks"
+            )
+        if match[1]:
+            return Shard(int(match[1]), int(match[2]))
+    index, size, source = _scheduled(environ)
+    if index is None:
+        if given is not None:
+            raise ShardError(f"{given!r}: no scheduler's variable says which of them this is: give I/N")
+        return Shard()
+    if given is not None:
+        return _of(index, int(given[1:]), source)
+    if size is None:
+        raise ShardError(
+            f"{source} is set, but nothing tells how many tasks there are: give --shard /N, or 1/1 for all"
+        )
+    return _of(index, size, source)
+
+
+def _of(index: int, size: int, source: str) -> Shard:
+    if not 0 <= index < size:
+        raise ShardError(
+            f"{source} makes this task {index + 1} of {size}: the tasks of an array have to be consecutive"
+        )
+    return Shard(index + 1, size)
+
+
+def _scheduled(environ: Mapping[str, str]) -> tuple[int | None, int | None, str]:
+    """Return the task's index from 0, the number of tasks, and the variable that said so.
+
+    Slurm's sbatch(1), AWS Batch's "Job environment variables", Kubernetes' "Indexed Job" name these variables.
+    """
+
+    def number(name: str) -> int | None:
+        text = environ.get(name)
+        if text is None:
+            return None
+        if not re.fullmatch(r"\d{1,9}", text):
+            raise ShardError(f"{name} is {text!r}, which is no number")
+        return int(text)
+
+    if (task := number("SLURM_ARRAY_TASK_ID")) is not None:
+        first, step = number("SLURM_ARRAY_TASK_MIN") or 0, number("SLURM_ARRAY_TASK_STEP") or 1
+        return (task - first) // step, number("SLURM_ARRAY_TASK_COUNT"), "SLURM_ARRAY_TASK_ID"
+    if (index := number("AWS_BATCH_JOB_ARRAY_INDEX")) is not None:
+        return index, number("AWS_BATCH_JOB_ARRAY_SIZE"), "AWS_BATCH_JOB_ARRAY_INDEX"
+    return number("JOB_COMPLETION_INDEX"), None, "JOB_COMPLETION_INDEX"

@@ -1,0 +1,181 @@
+"""One item of a batch: ask what is missing, make only that, keep it where it belongs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from imaged.batch.items import Item
+from imaged.batch.scratch import Scratch
+from imaged.core.errors import CorruptOriginalError, ImagedError, NotAllowedError, NotAPictureError, NotFoundError
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import Output, parse
+from imaged.core.pictures import ImageInfo
+from imaged.hooks.host import RunInThread
+from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.received import Received, digest
+from imaged.pipeline.turns import Locks
+from imaged.store.atomic import discard
+from imaged.store.local import INFO, ORIGINAL, LocalStore
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of an item: whose original it is, and how many of its outputs were made now or were there already."""
+
+    image: ImageId
+    width_px: int
+    height_px: int
+    made: int
+    there: int
+
+
+class Work:
+    """Does items, several at once; the same image never twice at once. `run` runs blocking work. Reactor thread only.
+
+    `pipeline` works in a scratch store when there is a remote one. `local` is the configured store: a daemon's perhaps,
+    so originals are copied from it and nothing is written to it.
+    """
+
+    def __init__(self, pipeline: Pipeline, local: LocalStore, names: Sequence[str], run: RunInThread) -> None:
+        self._pipeline = pipeline
+        self._store = pipeline.store
+        self._local = local
+        self._names = names
+        self._run = run
+        self._locks = Locks()
+
+    async def do(self, item: Item) -> Done:
+        """Have all outputs of an item where they belong on return. Raises the ImagedError that it ended with."""
+        outputs = self._pipeline.outputs(item.namespace, self._names)
+        if not outputs:
+            raise NotAllowedError(f"the namespace {item.namespace} has no outputs of its own: name some with --outputs")
+        if item.image is not None:
+            return await self._do(item, item.image, outputs, None)
+        async with self._received(item) as received:
+            image = ImageId(item.namespace, ImageHash(received.md5))
+            return await self._do(item, image, outputs, received if item.url else None)
+
+    async def _do(self, item: Item, image: ImageId, outputs: Sequence[Output], received: Received | None) -> Done:
+        async with self._locks.held(str(image)):
+            try:
+                return await self._complete(item, image, outputs, received)
+            finally:
+                if isinstance(self._store, Scratch):
+                    await self._run(self._store.clear, image)
+
+    async def _complete(self, item: Item, image: ImageId, outputs: Sequence[Output], received: Received | None) -> Done:
+        there = await self._names_of(image)
+        missing = [output for output in outputs if str(output) not in there]
+        lacking = [name for name in (ORIGINAL, INFO) if name not in there]
+        info = None if missing or lacking else await self._known(image)
+        if info is None:
+            await self._bring(item, image, there, received)
+            info = await self._pipeline.originals.info(image)
+            results = await self._pipeline.produce.several(image, missing)
+            made = [str(output) for output, error in results.items() if error is None]
+            mended = [] if missing or lacking else [INFO]  # it could not be read
+            await self._upload(image, info, [*lacking, *mended, *made])
+            for error in filter(None, results.values()):
+                raise error
+        return Done(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))
+
+    async def _names_of(self, image: ImageId) -> set[str]:
+        """Return which files the store that counts has: the remote one, or the local one where there is no other."""
+        if self._pipeline.remote.exists:
+            return await self._pipeline.remote.names(image)
+        kept = {name for name in (ORIGINAL, INFO) if self._store.has(image, name)}
+        return kept | set(map(str, self._store.outputs(image)))
+
+    async def _known(self, image: ImageId) -> ImageInfo | None:
+        """Return what is recorded of an original that need not be touched, or None without a readable record."""
+        if (info := self._local.read_info(image)) is not None or not self._pipeline.remote.exists:
+            return info
+        async with self._temporary() as record:
+            if await self._pipeline.remote.download(image, INFO, record):
+                return self._store.read_record(image, record)
+        return None
+
+    async def _bring(self, item: Item, image: ImageId, there: set[str], received: Received | None) -> None:
+        """Have the original in the store that renders work on: from the nearest place that has it."""
+        if item.path:
+            await self._take(image, Path(item.path))
+        elif received is not None and received.path.exists():
+            await self._pipeline.originals.take(image, received)
+        elif self._local.has(image, ORIGINAL):
+            if self._local is not self._store and not self._store.has(image, ORIGINAL):
+                await self._take(image, self._local.path(image, ORIGINAL))
+        elif item.url and self._pipeline.remote.exists and ORIGINAL not in there:
+            await self._fetch(item, image)
+        else:
+            try:
+                await self._pipeline.originals.find(image)
+            except NotFoundError:
+                if not item.url:
+                    raise
+                await self._fetch(item, image)
+
+    async def _fetch(self, item: Item, image: ImageId) -> None:
+        async with self._received(item) as received:
+            if received.md5 != str(image.hash):
+                raise NotAPictureError(f"{item.url} has other bytes than {image.hash}: MD5 {received.md5}")
+            await self._pipeline.originals.take(image, received)
+
+    async def _take(self, image: ImageId, path: Path) -> None:
+        """Take the bytes of a file that stays where it is."""
+        async with self._temporary() as temporary:
+            received = await self._run(_copy, path, temporary)
+            if received.md5 != str(image.hash):
+                raise CorruptOriginalError(f"{path} has other bytes than {image.hash}: MD5 {received.md5}")
+            await self._pipeline.originals.take(image, received)
+
+    async def _upload(self, image: ImageId, info: ImageInfo, names: Sequence[str]) -> None:
+        """Upload the original first: whoever finds an output can always make another."""
+        for name in names:
+            await self._pipeline.remote.upload(image, name, _content_type(name, info))
+
+    @asynccontextmanager
+    async def _received(self, item: Item) -> AsyncIterator[Received]:
+        """Read an item whose hash its bytes tell; a file is read where it lies."""
+        if item.path:
+            yield await self._run(_digest, Path(item.path))
+            return
+        async with self._temporary() as temporary:
+            yield await self._pipeline.acquire.fetch(item.namespace, item.url, temporary)
+
+    @asynccontextmanager
+    async def _temporary(self) -> AsyncIterator[Path]:
+        path = self._store.new_temporary()
+        try:
+            yield path
+        finally:
+            discard(path)
+
+
+def _content_type(name: str, info: ImageInfo) -> str:
+    if name == ORIGINAL:
+        return info.content_type
+    return "application/json" if name == INFO else parse(name).format.content_type
+
+
+def _copy(path: Path, temporary: Path) -> Received:
+    """Copy a file and hash the copy: the file itself may be written to meanwhile."""
+    try:
+        shutil.copyfile(path, temporary)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return digest(temporary)
+
+
+def _digest(path: Path) -> Received:
+    try:
+        return digest(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ImagedError:
+    return NotFoundError(f"{path} cannot be read: {error.strerror}")

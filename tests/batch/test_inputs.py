@@ -1,0 +1,82 @@
+"""Inputs: pictures and lists, told apart by what is in them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from imaged.batch.inputs import find_fault, read
+from imaged.batch.items import Item, read_line
+from imaged.core.errors import MalformedRequestError, StoreError
+from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
+
+DIGITS = "f840ee339d264d4bab1b169a653b1a91"
+
+
+def items(*paths: Path) -> list[object]:
+    """Read inputs to their end."""
+    return list(read([str(path) for path in paths], "p"))
+
+
+@pytest.mark.parametrize("body", [make_jpeg(), make_png(), make_gif(), make_webp()])
+def test_a_picture_is_an_item(tmp_path: Path, body: bytes) -> None:
+    """Whatever its name is."""
+    (tmp_path / "list.txt").write_bytes(body)
+    path = str(tmp_path / "list.txt")
+    assert find_fault(path) is None
+    assert items(tmp_path / "list.txt") == [Item(path, "p", path=path)]
+
+
+def test_a_list_is_many_items(tmp_path: Path) -> None:
+    """Empty lines are none, and a bad one is told without an end to the others."""
+    (tmp_path / "list").write_bytes(f"{DIGITS}\n\n  \n{DIGITS} {DIGITS}\nä\xff.png".encode("latin-1"))
+    first, (text, error), last = items(tmp_path / "list")  # type: ignore[misc]
+    assert first == read_line(DIGITS, "p")
+    assert (text, type(error)) == (f"{DIGITS} {DIGITS}", MalformedRequestError)
+    assert last.path == "\udce4\udcff.png"
+
+
+def test_a_list_is_read_lazily(tmp_path: Path) -> None:
+    """No more than is taken, so that it may have any length."""
+    path = tmp_path / "list"
+    path.write_text(f"{DIGITS}\n" * 100_000)
+    entries = read([str(path)], "p")
+    assert len(list(islice(entries, 3))) == 3
+    path.write_bytes(b"")  # the rest is gone, but for what a buffer holds
+    assert len(list(entries)) < 1000
+
+
+def test_faults_are_found_beforehand(tmp_path: Path) -> None:
+    """A file that is not there, a folder, and what is neither a picture nor text."""
+    (tmp_path / "data").write_bytes(b"\x7fELF\x00\x01")
+    (tmp_path / "latin").write_bytes(b"\xe4\xff")
+    assert find_fault("-") is None
+    assert "No such file" in str(find_fault(str(tmp_path / "missing")))
+    assert "Is a directory" in str(find_fault(str(tmp_path)))
+    for name in ("data", "latin"):
+        assert "neither a picture" in str(find_fault(str(tmp_path / name)))
+
+
+def test_a_character_may_be_cut_at_the_end_of_the_look(tmp_path: Path) -> None:
+    """It is UTF-8 nevertheless."""
+    for spare in range(4):
+        (tmp_path / "list").write_bytes(b"x" * spare + "🍷".encode() * 3000)
+        assert find_fault(str(tmp_path / "list")) is None
+
+
+def test_an_original_is_a_picture_by_its_path(tmp_path: Path) -> None:
+    """It is no list even if its bytes are text."""
+    path = tmp_path / "p" / DIGITS / "original"
+    path.parent.mkdir(parents=True)
+    path.write_text("text")
+    (item,) = items(path)
+    assert isinstance(item, Item)
+    assert str(item.image) == f"p/{DIGITS}"
+
+
+def test_an_input_that_goes_away(tmp_path: Path) -> None:
+    """It ends the batch with a reason."""
+    with pytest.raises(StoreError, match="cannot be read: No such file"):
+        items(tmp_path / "missing")

@@ -1,0 +1,94 @@
+"""What is refused before anything is begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imaged.batch.plan import Plan, UsageError, make_plan
+from imaged.batch.shards import Shard
+from imaged.config.load import load
+
+YAML = "images: {outputs: [x9.jpg]}\n"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder with a list in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list").write_text("a.png\n")
+
+
+def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
+    """Make a plan."""
+    settings = load(yaml, "imaged.yaml", environ={}, read_text=str).settings
+    wanted = {"namespace": "p", "outputs": "x4.jpg", **given}
+    return make_plan(
+        settings,
+        names or ("list",),
+        wanted["namespace"] or "",
+        wanted["outputs"] or "",
+        wanted.get("resume"),
+        wanted.get("failed"),
+        wanted.get("shard"),
+        {},
+    )
+
+
+def test_a_plan() -> None:
+    """All of it is checked, and the journals are open."""
+    made = plan("list", "-", outputs="x4.jpg,x5.png", resume="state", failed="failed", shard="2/3")
+    assert (made.inputs, made.outputs, made.shard) == (("list", "-"), ["x4.jpg", "x5.png"], Shard(2, 3))
+    assert Path("state").exists()
+    assert Path("failed").read_bytes() == b""
+    made.close()
+
+
+@pytest.mark.parametrize("yaml", [YAML, "namespaces: {q: {outputs: [x9.jpg]}}\n"])
+def test_the_settings_may_name_the_outputs(yaml: str) -> None:
+    """Those of any namespace, for a path may name it."""
+    assert plan(yaml=yaml, outputs=None).outputs == []
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"outputs": ""}, "nothing to make"),
+        ({"outputs": "x4.jpg,large"}, "'large' is not an output"),
+        ({"outputs": "x4.tiff"}, "tiff"),
+        ({"outputs": "x99999.jpg"}, "99999"),
+        ({"namespace": "Wine"}, "not a namespace"),
+        ({"shard": "3/2"}, "from 1 to N"),
+        ({"resume": "list"}, "while it is read"),
+        ({"failed": "./list"}, "while it is read"),
+        ({"failed": "a", "resume": "a"}, "two purposes"),
+        ({"failed": "no/such/folder"}, "no/such/folder: No such file"),
+        ({"resume": "no/such/folder"}, "no/such/folder: No such file"),
+    ],
+)
+def test_misuse(given: dict[str, str], reason: str) -> None:
+    """The message says what; nothing that was there is touched."""
+    with pytest.raises(UsageError, match=reason):
+        plan(**given)
+    assert Path("list").read_text() == "a.png\n"
+
+
+def test_an_input_that_is_not_there() -> None:
+    """Nothing is begun, and no file of failures emptied."""
+    Path("failed").write_text("of yesterday")
+    with pytest.raises(UsageError, match="missing: No such file"):
+        plan("list", "missing", failed="failed")
+    assert Path("failed").read_text() == "of yesterday"
+
+
+@pytest.mark.parametrize(
+    ("yaml", "outputs"),
+    [("", "x5.jpg"), (YAML, "x4.jpg"), ("remote: {base_path: b}\n", "x4.jpg"), ("uploader: s3\n", "x4.jpg")],
+)
+def test_a_checkpoint_is_of_one_batch(yaml: str, outputs: str) -> None:
+    """What is done for one list of outputs, or in one remote store, is not done for another."""
+    plan(resume="state").close()
+    plan(resume="state", shard="1/9").close()
+    with pytest.raises(UsageError, match="of another batch"):
+        plan(yaml=yaml, outputs=outputs, resume="state")

@@ -1,0 +1,272 @@
+"""One item of a batch, on threads that run at once and a remote store in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from kitchen import IMAGE, PICTURE, Kitchen
+from twisted.internet.defer import Deferred
+
+from imaged.batch.items import Item, read_line, read_path
+from imaged.batch.scratch import Scratch
+from imaged.batch.unpromised import Unpromised
+from imaged.batch.work import Done, Work
+from imaged.core.errors import (
+    CorruptOriginalError,
+    ImagedError,
+    NotAllowedError,
+    NotAPictureError,
+    NotFoundError,
+    StoreUnavailableError,
+)
+from imaged.pipeline.pipeline import Pipeline
+from imaged.store.local import LocalStore
+from imaged.testing.fakes import run_at_once
+from imaged.testing.pictures import make_jpeg, make_png
+from imaged.testing.waiting import wait
+
+FOLDER = f"p/{IMAGE.hash.partition((3, 3))}"
+URL = "https://example.com/a.jpg"
+HASH = str(IMAGE.hash)
+
+
+class Bench:
+    """A kitchen with a batch's work in it; `local` is a daemon's store beside its scratch."""
+
+    def __init__(self, folder: Path, names: list[str], yaml: str = "", *, remote: bool = True) -> None:
+        self.local = LocalStore(folder / "public", (3, 3))
+        store = Scratch(self.local.root, (3, 3)) if remote else self.local
+        self.kitchen = Kitchen(folder, yaml, remote=remote, store=store, promises=Unpromised())
+        self.store = store
+        kitchen = self.kitchen
+        pipeline = Pipeline(
+            kitchen.produce.settings,
+            store,
+            kitchen.originals,
+            kitchen.acquire,
+            kitchen.produce,
+            kitchen.remote,
+            kitchen.pool,
+            kitchen.promises,
+            kitchen.produce.metrics,
+        )
+        self.work = Work(pipeline, self.local, names, run_at_once)
+
+    def do(self, item: Item) -> tuple[str, int, int, int, int]:
+        """Do an item; nothing of it may be left in the scratch, however it ends."""
+        try:
+            done = wait(self.work.do(item))
+        finally:
+            if self.store is not self.local:
+                assert [path for path in self.store.root.rglob("*") if path.is_file()] == [self.store.root / "lock"]
+        return str(done.image), done.width_px, done.height_px, done.made, done.there
+
+    @property
+    def renders(self) -> list[str]:
+        """What has been rendered."""
+        return [str(target.output) for job in self.kitchen.processor.jobs for target in job.targets]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What is in the remote store."""
+        return self.kitchen.uploader.files
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Return what makes a bench, to be used once in a test."""
+    made: list[Bench] = []
+
+    def make(*names: str, yaml: str = "", remote: bool = True) -> Bench:
+        made.append(Bench(tmp_path, list(names), yaml, remote=remote))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.store.close()
+        bench.kitchen.queue.close()
+
+
+def picture(folder: Path, body: bytes = PICTURE) -> Item:
+    """Write a picture and return the item that it is."""
+    path = folder / "picture"
+    path.write_bytes(body)
+    return read_path(str(path), "p")
+
+
+def test_a_picture_is_made_and_uploaded(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """Outputs, original and record, under the keys that a daemon would use; a second time nothing is."""
+    bench = make_bench("x4.png", "x5.jpg")
+    assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 2, 0)
+    assert set(bench.files) == {f"{FOLDER}/{name}" for name in ("original", "info.json", "x4.png", "x5.jpg")}
+    assert bench.files[f"{FOLDER}/original"] == PICTURE
+    assert bench.kitchen.uploader.content_types[f"{FOLDER}/x5.jpg"] == "image/jpeg"
+    assert bench.kitchen.uploader.content_types[f"{FOLDER}/original"] == "image/jpeg"
+    assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 0, 2)
+    assert len(bench.renders) == 2
+    assert (tmp_path / "picture").read_bytes() == PICTURE
+    assert not list(bench.local.files())
+
+
+def test_what_is_there_is_not_made(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """Neither the output nor the original is sent again."""
+    bench = make_bench("x4.png", "x5.png")
+    bench.do(picture(tmp_path))
+    bench.files[f"{FOLDER}/x4.png"] = bench.files[f"{FOLDER}/info.json"] = b"as it was"
+    del bench.files[f"{FOLDER}/x5.png"]
+    assert bench.do(read_line(HASH, "p"))[3:] == (1, 1)
+    assert bench.files[f"{FOLDER}/x4.png"] == bench.files[f"{FOLDER}/info.json"] == b"as it was"
+    assert bench.renders == ["x4.png", "x5.png", "x5.png"]
+
+
+@pytest.mark.parametrize("name", ["original", "info.json"])
+def test_what_makes_an_original_is_made_up_for(tmp_path: Path, make_bench: Callable[..., Bench], name: str) -> None:
+    """Though all outputs are there."""
+    bench = make_bench("x4.png")
+    bench.do(picture(tmp_path))
+    before = dict(bench.files)
+    del bench.files[f"{FOLDER}/{name}"]
+    assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 0, 1)
+    assert bench.files == before
+    assert len(bench.renders) == 1
+
+
+def test_a_record_that_cannot_be_read(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """It is made anew from the original."""
+    bench = make_bench("x4.png")
+    bench.do(picture(tmp_path))
+    bench.files[f"{FOLDER}/info.json"] = b"{}"
+    assert bench.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
+    assert json.loads(bench.files[f"{FOLDER}/info.json"])["width"] == 48
+
+
+def test_size_without_the_original(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """Where nothing is missing, the record tells it."""
+    bench = make_bench("x4.png")
+    bench.do(picture(tmp_path))
+    bench.files[f"{FOLDER}/original"] = b"not to be read"
+    assert bench.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
+
+
+def test_a_local_original_is_used(make_bench: Callable[..., Bench], tmp_path: Path) -> None:
+    """That of a daemon, which stays as it is."""
+    bench = make_bench("x4.png")
+    path = bench.local.path(IMAGE, "original")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PICTURE)
+    assert bench.do(read_line(HASH, "p"))[3] == 1
+    assert [path.name for path in path.parent.iterdir()] == ["original"]
+    path.write_bytes(make_png())
+    bench.files.clear()
+    with pytest.raises(CorruptOriginalError, match="other bytes"):
+        bench.do(read_line(HASH, "p"))
+    assert bench.files == {}
+    assert tmp_path
+
+
+def test_an_unknown_hash(make_bench: Callable[..., Bench]) -> None:
+    """It fails, and says which."""
+    with pytest.raises(NotFoundError, match=HASH):
+        make_bench("x4.png").do(read_line(HASH, "p"))
+
+
+def test_a_url_is_fetched(make_bench: Callable[..., Bench]) -> None:
+    """Alone each time; with a hash when no store has the original."""
+    bench = make_bench("x4.png")
+    assert bench.do(read_line(f"{HASH} {URL}", "p"))[3:] == (1, 0)
+    assert bench.do(read_line(f"{HASH} {URL}", "p"))[3:] == (0, 1)
+    del bench.files[f"{FOLDER}/x4.png"]
+    assert bench.do(read_line(f"{HASH} {URL}", "p"))[3:] == (1, 0)
+    assert bench.kitchen.sources.urls == [URL]
+    assert bench.do(read_line(URL, "p")) == (str(IMAGE), 48, 32, 0, 1)
+    assert bench.kitchen.sources.urls == [URL, URL]
+
+
+def test_bytes_that_are_not_those(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """Of a URL or of a file whose path claims a hash: nothing is kept."""
+    bench = make_bench("x4.png")
+    other = hashlib.md5(b"other").hexdigest()
+    with pytest.raises(NotAPictureError, match="other bytes"):
+        bench.do(read_line(f"{other} {URL}", "p"))
+    path = tmp_path / "p" / other / "original"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PICTURE)
+    with pytest.raises(CorruptOriginalError, match="other bytes"):
+        bench.do(read_path(str(path), "q"))
+    assert bench.files == {}
+
+
+def test_no_picture(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """Nothing is uploaded of it."""
+    bench = make_bench("x4.png")
+    with pytest.raises(NotAPictureError):
+        bench.do(picture(tmp_path, b"text"))
+    with pytest.raises(NotFoundError, match="cannot be read"):
+        bench.do(read_path(str(tmp_path / "missing"), "p"))
+    assert bench.files == {}
+
+
+def test_a_store_that_is_away(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """The item fails and can be done later."""
+    bench = make_bench("x4.png")
+    bench.kitchen.uploader.failure = StoreUnavailableError("away")
+    with pytest.raises(StoreUnavailableError):
+        bench.do(picture(tmp_path))
+    bench.kitchen.uploader.failure = None
+    bench.kitchen.reactor.advance(3600)
+    assert bench.do(picture(tmp_path))[3] == 1
+
+
+def test_a_render_that_fails(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """Its error is the item's; the original is safe nevertheless."""
+    bench = make_bench("x4.png")
+    bench.kitchen.processor.failure = NotAPictureError("broken")
+    with pytest.raises(NotAPictureError, match="broken"):
+        bench.do(picture(tmp_path))
+    assert set(bench.files) == {f"{FOLDER}/original", f"{FOLDER}/info.json"}
+
+
+def test_the_policy_holds(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """Outputs of the settings are made too, those that are not allowed are refused."""
+    bench = make_bench("x4.png", yaml="namespaces: {p: {outputs: [x7.jpg]}, q: {maximum_width: 3}}\n")
+    assert bench.do(picture(tmp_path))[3] == 2
+    with pytest.raises(NotAllowedError):
+        bench.do(read_line(HASH, "q"))
+
+
+def test_nothing_to_make(make_bench: Callable[..., Bench]) -> None:
+    """A namespace without outputs is an error, not a success."""
+    with pytest.raises(ImagedError, match="--outputs"):
+        make_bench().do(read_line(HASH, "p"))
+
+
+def test_without_a_remote_store(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """The local store is the store: what it lacks is made and stays."""
+    bench = make_bench("x4.png", remote=False)
+    assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 1, 0)
+    assert bench.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
+    assert list(bench.local.files()) == [(IMAGE, ["original", "info.json", "x4.png"])]
+    assert bench.do(picture(tmp_path, make_jpeg() + b"more"))[3] == 1
+    assert len(bench.renders) == 2
+
+
+def test_an_image_that_is_listed_twice(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+    """One waits for the other: its files are not taken away while it works, and nothing is made twice."""
+    bench = make_bench("x4.png")
+    bench.kitchen.threads.held = True
+    item = picture(tmp_path)
+    both = [Deferred.fromCoroutine(bench.work.do(item)) for _ in range(2)]
+    assert bench.kitchen.threads.waiting == 1
+    bench.kitchen.threads.step()
+    one, two = map(wait, map(finished, both))
+    assert [(one.made, one.there), (two.made, two.there)] == [(1, 0), (0, 1)]
+    assert bench.renders == ["x4.png"]
+
+
+async def finished(done: Deferred[Done]) -> Done:
+    """Wait for an item that has been begun."""
+    return await done
