@@ -85,7 +85,7 @@ def _base_url(value: str) -> str:
         port_fits = url.port is None or url.port > 0
     except ValueError as error:
         raise ValueError(message) from error
-    clean = not (url.query or url.fragment or " " in value or _UNPRINTABLE.search(value))
+    clean = not (url.username or url.query or url.fragment or " " in value or _UNPRINTABLE.search(value))
     if value and not (url.scheme in {"http", "https"} and url.hostname and port_fits and clean):
         raise ValueError(message)
     return value.rstrip("/")

@@ -54,6 +54,11 @@ class Circuit:
         self._failures, self._opened_s, self._trial_under_way = 0, None, False
         return away_s
 
+    def undecided(self, *, trial: bool) -> None:
+        """Take note of a call that ended without telling whether the service is there."""
+        if trial:
+            self._trial_under_way = False
+
     def failed(self, now_s: float, jitter: float, *, trial: bool) -> bool:
         """Take note of a failure, of the trial or of a call from before; return whether this one has opened it."""
         self._failures += 1

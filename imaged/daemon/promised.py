@@ -87,7 +87,10 @@ class PromisedWork:
     async def _watch(self) -> None:
         with self._lease() as pipeline:
             remote = pipeline.remote
-            if not remote.exists or (remote.identity == self._reconciled and remote.fault is None):
+            if not remote.exists:
+                self._reconciled = None  # what is kept meanwhile is looked for when there is a store again
+                return
+            if remote.identity == self._reconciled and remote.fault is None:
                 return
             try:
                 await remote.try_out()
@@ -97,8 +100,13 @@ class PromisedWork:
             if remote.identity == self._reconciled:
                 return
             self._reconciled = remote.identity
+
+            def goes_on() -> bool:
+                return not self._leaving() and self._current().remote.identity == remote.identity
+
             try:
-                await reconcile(pipeline.store, remote, self._promises, self._run)
+                if not await reconcile(pipeline.store, remote, self._promises, self._run, goes_on):
+                    self._reconciled = None
             except Exception:  # the disk or the queue may fail; the next start looks again
                 self._log.failure("the local store could not be compared with the remote one")
 

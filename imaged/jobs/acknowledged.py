@@ -34,7 +34,8 @@ class Acknowledged:
             known = self._db.execute(
                 "SELECT acknowledged.name FROM acknowledged JOIN remotes ON id = remote "
                 "WHERE remotes.name = ? AND namespace = ? AND hash = ? "
-                "UNION ALL SELECT output FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ?",
+                "UNION ALL SELECT output FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ? "
+                "AND state <> 'running'",  # which may be an upload to another store, and is then owed once more
                 (remote, *identity, *identity),
             ).fetchall()
             unknown = sorted(set(names) - {name for (name,) in known})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from twisted.logger import Logger
 
-from imaged.core.errors import CorruptOriginalError, ImagedError, NotFoundError
+from imaged.core.errors import CorruptOriginalError, HashConflictError, ImagedError, NotFoundError
 from imaged.core.events import OriginalUnavailable
 from imaged.core.formats import SNIFF_BYTES, sniff
 from imaged.core.hashes import ImageHash, ImageId
@@ -127,10 +127,16 @@ class Originals:
     async def _keep_remotely(self, image: ImageId, received: Received, info: ImageInfo) -> None:
         if not self._remote.exists:
             return
+        if not self._store.has(image, ORIGINAL):  # another node may have kept other bytes with this MD5
+            known = await self._record(image, self._remote.download)
+            if known is not None and known.sha256 != received.sha256:
+                raise HashConflictError(f"{image} holds other bytes with the same MD5: this picture cannot be kept too")
         await self._remote.upload_for_client(image, ORIGINAL, info.content_type, received.path)
-        async with self._temporary() as record:
-            await self._run(record.write_bytes, self._store.written(info))
+        record = await self._run(self._store.write_record, image, info)
+        try:
             await self._remote.upload_for_client(image, INFO, "application/json", record)
+        finally:
+            discard(record)
 
     def _keep_locally(self, image: ImageId, received: Received, info: ImageInfo) -> None:
         self._store.keep_original(image, received.path, received.sha256)
@@ -169,10 +175,19 @@ class Originals:
                 raise NotFoundError(f"no image {image}: post it first")
             known = self._store.read_info(image)
             if known is None:
-                async with self._temporary() as record:
-                    if await self._readback.fetch(image, INFO, record):
-                        known = self._store.read_record(image, record)
-            await self._run(self._check_and_keep, image, temporary, known)
+                with suppress(ImagedError):  # then the MD5 has to do
+                    known = await self._record(image, self._readback.fetch)
+            try:
+                await self._run(self._check_and_keep, image, temporary, known)
+            except CorruptOriginalError as error:  # of a cache on the way, perhaps
+                if not self._readback.has_address or not await self._remote.download(image, ORIGINAL, temporary):
+                    raise
+                self._log.warn("{error}; the uploader is asked", error=str(error))
+                await self._run(self._check_and_keep, image, temporary, known)
+
+    async def _record(self, image: ImageId, fetch: Callable[[ImageId, str, Path], Awaitable[bool]]) -> ImageInfo | None:
+        async with self._temporary() as path:
+            return await self._run(self._store.read_record, image, path) if await fetch(image, INFO, path) else None
 
     def _check_and_keep(self, image: ImageId, temporary: Path, known: ImageInfo | None) -> None:
         """Keep what the remote store gave, if it is what it should be. MD5 alone can be forged, SHA-256 can't."""

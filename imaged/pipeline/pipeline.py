@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imaged.config.model import Settings
-from imaged.core.errors import ImagedError
+from imaged.core.errors import ImagedError, StoreUnavailableError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.jobs.promises import Promises
@@ -67,6 +67,8 @@ class Pipeline:
 
     async def perform_uploads(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
         """Upload outputs that the queue owes."""
+        if not self.remote.exists:  # the settings have changed since these jobs were taken
+            return dict.fromkeys(names, StoreUnavailableError("no uploader is set"))
         results: dict[str, ImagedError | None] = {}
         for name in names:
             try:
@@ -84,7 +86,12 @@ class Pipeline:
         Raises StoreError when the remote store cannot tell.
         """
         here = {output for output in outputs if self.store.has(image, str(output))}
-        there = await self.remote.names(image)
+        try:
+            there = await self.remote.names(image)
+        except StoreUnavailableError:
+            if len(here) < len(outputs):
+                raise
+            return []  # all is here, and what the store lacks of it is found at the next start
         if self.remote.exists:
             await self.promises.owe("upload", image, [str(each) for each in here if str(each) not in there])
         return [output for output in outputs if output not in here and str(output) not in there]

@@ -89,11 +89,11 @@ class Produce:
         outputs would hold a thread for an hour, each time that it is tried.
         """
         image = wanted[0].image
-        if self.settings.remote.reuse_outputs:
-            wanted = [each for each in wanted if not await self._reused(each)]
-            if not wanted:
-                return
         with self.pool.coming():  # else a remote store that is slow would be a way around the queue's end
+            if self.settings.remote.reuse_outputs:
+                wanted = [each for each in wanted if not await self._reused(each)]
+                if not wanted:
+                    return
             source = await self.originals.find(image)
         await self._render(image, source, wanted)
         for each in wanted:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from imaged.core.errors import NotFoundError, SourceFailedError
+from imaged.core.errors import ImagedError, NotFoundError, SourceFailedError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.sources import Sources
@@ -24,6 +24,11 @@ class Readback:
         self._remote = remote
         self._base_url = base_url.rstrip("/")
         self._sources = sources() if base_url else None
+
+    @property
+    def has_address(self) -> bool:
+        """Whether there is a public address, which may give something else than the uploader."""
+        return self._sources is not None
 
     async def fetch(self, image: ImageId, name: str, path: Path) -> bool:
         """Write a file to `path`; return False, and leave none, when it is nowhere.
@@ -41,9 +46,11 @@ class Readback:
             with suppress(NotFoundError):
                 await sources.fetch(url, path)
                 return True
-        except SourceFailedError as error:
+        except StoreError:
+            raise  # a disk of ours
+        except ImagedError as error:
             if not self._remote.exists:
-                raise
+                raise SourceFailedError(f"the original cannot be read back: {error}") from error
             self._log.warn("{url} failed, the uploader is asked: {error}", url=url, error=str(error))
         discard(path)
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from twisted.logger import Logger
@@ -20,8 +20,12 @@ BATCH = 200
 _log = Logger()
 
 
-async def reconcile(store: LocalStore, remote: Remote, promises: Promises, run: RunInThread) -> int:
-    """Owe the upload of whatever lies in the local store and is not known to be in the remote one; return how many.
+async def reconcile(
+    store: LocalStore, remote: Remote, promises: Promises, run: RunInThread, goes_on: Callable[[], bool]
+) -> bool:
+    """Owe the upload of whatever lies in the local store and is not known to be in the remote one.
+
+    Ends early when `goes_on` says so; returns whether all has been looked at.
 
     What the remote store already has, as after a move from image-server 1.x, is noted and not sent again. While the
     store is away nobody can tell, and all of it is owed.
@@ -29,6 +33,8 @@ async def reconcile(store: LocalStore, remote: Remote, promises: Promises, run: 
     files, owed = store.files(), 0
     while batch := await run(_take, files):
         for image, names in await promises.unacknowledged(remote.identity, batch):
+            if not goes_on():
+                return False
             try:
                 there = (await remote.names(image)) & set(names)
             except ImagedError:  # the watch over the remote store tells of it
@@ -40,7 +46,7 @@ async def reconcile(store: LocalStore, remote: Remote, promises: Promises, run: 
             owed += len(missing)
     if owed:
         _log.info("{count} files of the local store were not known to be in the remote one: queued", count=owed)
-    return owed
+    return True
 
 
 def _take(files: Iterator[tuple[ImageId, list[str]]]) -> list[tuple[ImageId, list[str]]]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imaged.core.activity import Activity
 from imaged.core.circuit import Circuit
-from imaged.core.errors import NotFoundError, StoreError, StoreUnavailableError
+from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
 from imaged.core.hashes import ImageId
 from imaged.hooks.breach import held_to_contract
@@ -24,6 +25,14 @@ from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
 
 T = TypeVar("T")
+
+RETRY_AFTER_S = 5
+
+
+class _Attempt:
+    """One call, as whoever waits for it sees it."""
+
+    admitted = False
 
 
 class Remote:
@@ -81,6 +90,8 @@ class Remote:
     @property
     def lanes(self) -> int:
         """How many promised uploads may run now: one alone while the store is away or clients wait for it."""
+        if self._uploader is None:
+            return 0  # what is owed stays owed: there may be one again
         if not self._circuit.would_admit(self._clock.seconds()):
             return 0
         return 1 if self._circuit.is_open or self._turns.waiting else self._concurrency
@@ -90,32 +101,39 @@ class Remote:
         key = self._store.key(image, name)
         return f"{self._base_path}/{key}" if self._base_path else key
 
-    async def upload(self, image: ImageId, name: str, content_type: str, path: Path | None = None) -> None:
-        """Keep a file of the local store, or that at `path`, in the remote one too.
+    async def upload(self, image: ImageId, name: str, content_type: str) -> None:
+        """Keep a file of the local store in the remote one too.
 
         Does nothing when there is none. Raises NotFoundError when the file is gone, StoreError when it is not kept.
         """
-        if self._uploader is None:
-            return
-        await self._upload(self._uploader, image, name, path or self._store.path(image, name), content_type)
+        if self._uploader is not None:
+            path = self._store.path(image, name)
+            await self._upload(self._uploader, image, name, path, content_type, _Attempt())
 
     async def upload_for_client(self, image: ImageId, name: str, content_type: str, path: Path) -> None:
-        """Do the same for somebody who waits: raise StoreUnavailableError after the time that an upload may take."""
-        await self._in_time(self.upload(image, name, content_type, path))
+        """Keep the file at `path` for somebody who waits, for as long as an upload may take.
+
+        Raises StoreUnavailableError after that, or BusyError when it never was its turn.
+        """
+        if self._uploader is not None:
+            attempt = _Attempt()
+            await self._in_time(self._upload(self._uploader, image, name, path, content_type, attempt), attempt)
 
     async def download(self, image: ImageId, name: str, path: Path) -> bool:
         """Write a file of the remote store to `path`; return False when it has none such."""
         if (uploader := self._uploader) is None:
             return False
         key = self.key(image, name)
-        return await self._in_time(self._call(key, lambda: uploader.download(key, path)))
+        attempt = _Attempt()
+        return await self._in_time(self._call(key, lambda: uploader.download(key, path), attempt), attempt)
 
     async def names(self, image: ImageId) -> set[str]:
         """Return the names of the files that the remote store has of an image."""
         if (uploader := self._uploader) is None:
             return set()
         prefix = self.key(image, "")
-        keys = await self._in_time(self._call(prefix, lambda: uploader.list(prefix)))
+        attempt = _Attempt()
+        keys = await self._in_time(self._call(prefix, lambda: uploader.list(prefix), attempt), attempt)
         return {key.removeprefix(prefix) for key in keys}
 
     async def try_out(self) -> None:
@@ -123,9 +141,12 @@ class Remote:
         if (uploader := self._uploader) is None:
             return
         prefix = "/".join(filter(None, [self._base_path, f".imaged-{secrets.token_hex(8)}/"]))
-        await self._in_time(self._call(prefix, lambda: uploader.list(prefix)))
+        attempt = _Attempt()
+        await self._in_time(self._call(prefix, lambda: uploader.list(prefix), attempt), attempt)
 
-    async def _upload(self, uploader: Uploader, image: ImageId, name: str, path: Path, content_type: str) -> None:
+    async def _upload(
+        self, uploader: Uploader, image: ImageId, name: str, path: Path, content_type: str, attempt: _Attempt
+    ) -> None:
         key = self.key(image, name)
         async with self._locks.held(key):
             try:
@@ -144,33 +165,37 @@ class Remote:
                     raise
                 self._metrics.record(Uploaded(image.namespace, size_bytes, self._activity.end(token)))
 
-            await self._call(key, upload)
+            await self._call(key, upload, attempt)
 
-    async def _call(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+    async def _call(self, key: str, work: Callable[[], Awaitable[T]], attempt: _Attempt) -> T:
         """Make one call when it is its turn, and learn from how it ends whether the store is there."""
         if not self._circuit.would_admit(self._clock.seconds()):  # what hangs may hold every turn for a while
             raise StoreUnavailableError(f"the remote store is away: {self._fault}")
         await self._turns.acquire()
         try:
             if not self._circuit.admit(self._clock.seconds()):
+                # A turn given back at once would be the next one's within this call, and so on, too deep.
+                await deferLater(self._clock, 0)
                 raise StoreUnavailableError(f"the remote store is away: {self._fault}")
-            trial = self._circuit.is_open
+            attempt.admitted, trial = True, self._circuit.is_open
             try:
                 with held_to_contract(f"the uploader on {key}"):
                     result = await work()
             except StoreUnavailableError as error:
                 self._missed(error, trial=trial)
                 raise
-            except BaseException:  # it answered, or never was asked
-                self._met()
+            except BaseException:  # it answered, or never was asked: a file of ours may have been the trouble
+                self._circuit.undecided(trial=trial)
                 raise
             self._met()
             return result
         finally:
             self._turns.release()
 
-    async def _in_time(self, work: Coroutine[Deferred[Any], Any, T]) -> T:
+    async def _in_time(self, work: Coroutine[Deferred[Any], Any, T], attempt: _Attempt) -> T:
         def too_late(_: object, timeout_s: float) -> T:
+            if not attempt.admitted:
+                raise BusyError("too many wait for the remote store: try again later", RETRY_AFTER_S)
             error = StoreUnavailableError(f"the remote store took longer than {timeout_s:g} s")
             self._missed(error, trial=True)  # which may go on for a while: the next one is not to wait for its end
             raise error

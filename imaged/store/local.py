@@ -23,6 +23,9 @@ from imaged.store import atomic
 ORIGINAL = "original"
 INFO = "info.json"
 
+MAXIMUM_RECORD_BYTES = 65_536
+"""More is no record: it may come from a store that others write to."""
+
 
 @dataclass(frozen=True)
 class OpenFile:
@@ -143,7 +146,8 @@ class LocalStore:
     def read_record(self, image: ImageId, path: Path) -> ImageInfo | None:
         """Return what the record at `path` says of an original, or None when it is none of this image's."""
         try:
-            record = json.loads(path.read_bytes())
+            with path.open("rb") as file:
+                record = json.loads(file.read(MAXIMUM_RECORD_BYTES))
             info = ImageInfo(
                 hash=ImageHash(record["hash"]),
                 width_px=int(record["width"]),
@@ -161,6 +165,10 @@ class LocalStore:
     def save_info(self, image: ImageId, info: ImageInfo) -> None:
         """Keep what is known of an original, durably."""
         self._save(image, INFO, self.written(info))
+
+    def write_record(self, image: ImageId, info: ImageInfo) -> Path:
+        """Write info.json to a new temporary file, which the caller removes."""
+        return self._temporary(image, INFO, self.written(info))
 
     def written(self, info: ImageInfo) -> bytes:
         """Return the bytes of info.json."""

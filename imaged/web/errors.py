@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.web.http import Request
 
-from imaged.core.errors import BusyError, ImagedError, MethodNotAllowedError
+from imaged.core.errors import BusyError, ImagedError, MethodNotAllowedError, StoreUnavailableError
 from imaged.web.answers import send_json
 
 
@@ -17,4 +17,6 @@ def send_error(request: Request, error: ImagedError) -> None:
         request.setHeader("Retry-After", "10")
     if isinstance(error, MethodNotAllowedError):
         request.setHeader("Allow", ", ".join(error.allowed))
-    send_json(request, {"error": str(error)})
+    # What a store says is for operators, who read it in the log: it names buckets, hosts and permissions.
+    away = isinstance(error, StoreUnavailableError)
+    send_json(request, {"error": "the remote store is away: try again later" if away else str(error)})

@@ -51,6 +51,9 @@ TEXTS: dict[str, str] = {
 }
 """What the whole bucket suffers from, by the store's own code."""
 
+OF_ONE_KEY = {"InvalidObjectState"}
+"""403 says this of an object that has been archived; the others fare better."""
+
 KEYLESS = (
     exceptions.NoCredentialsError,
     exceptions.PartialCredentialsError,
@@ -114,7 +117,7 @@ def refused(answer: Mapping[str, Any], action: Action, options: Options, key: st
             f"{options.place}: {_where(options)} answered {status or code} without a word of S3; is it out of "
             "order, or is endpoint_url another server's?"
         )
-    if text is None and status in {401, 403}:
+    if text is None and status in {401, 403} and code not in OF_ONE_KEY:
         text = DENIED
     if text is not None:
         region = f", {error['Region']}" if error.get("Region") else ""

@@ -19,8 +19,35 @@ KEY = f"p/{IMAGE.hash.partition([3, 3])}"
 
 
 def look(kitchen: Kitchen) -> int:
-    """Compare the stores."""
-    return int(wait(reconcile(kitchen.store, kitchen.remote, kitchen.promises, run_at_once)))
+    """Compare the stores; return how many uploads are owed that were not before."""
+    before = len(kitchen.owed("upload"))
+    assert wait(reconcile(kitchen.store, kitchen.remote, kitchen.promises, run_at_once, lambda: True)) is True
+    return len(kitchen.owed("upload")) - before
+
+
+def test_it_ends_when_told_to(kitchen: Kitchen) -> None:
+    """A daemon that leaves does not wait for the end of a large store."""
+    fill(kitchen)
+    assert wait(reconcile(kitchen.store, kitchen.remote, kitchen.promises, run_at_once, lambda: False)) is False
+    assert kitchen.owed("upload") == []
+
+
+def test_an_upload_that_runs_may_go_elsewhere(kitchen: Kitchen) -> None:
+    """It began before the settings named another store, so this one's is owed once more."""
+    fill(kitchen)
+    kitchen.queue.add("upload", IMAGE, ["x30.jpg"])
+    (job,) = kitchen.queue.claim("upload")
+    look(kitchen)
+    kitchen.queue.done([job])
+    assert "x30.jpg" in kitchen.owed("upload")
+
+
+def test_without_an_uploader_what_is_owed_stays_owed(make_kitchen: Callable[..., Kitchen]) -> None:
+    """There may be one again."""
+    kitchen = make_kitchen(remote=False)
+    assert kitchen.remote.lanes == 0
+    (error,) = wait(kitchen.pipeline.perform_uploads(IMAGE, ["x30.jpg"])).values()
+    assert isinstance(error, StoreUnavailableError)
 
 
 def fill(kitchen: Kitchen) -> None:

@@ -11,7 +11,7 @@ from kitchen import IMAGE, PICTURE, Kitchen
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
-from imaged.core.errors import NotFoundError, PluginFailedError, StoreError, StoreUnavailableError
+from imaged.core.errors import BusyError, NotFoundError, PluginFailedError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
 from imaged.testing.fakes import MemoryUploader
 from imaged.testing.waiting import wait
@@ -130,6 +130,20 @@ def test_a_failure_about_one_key_says_nothing_of_the_store(kitchen: Kitchen) -> 
     assert kitchen.uploads.total == 10
 
 
+def test_a_file_of_ours_tells_nothing_of_the_store(kitchen: Kitchen) -> None:
+    """One that cannot be read does not end an outage."""
+    local(kitchen)
+    kitchen.uploader.failure = StoreUnavailableError("no route")
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError):
+            wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
+    kitchen.reactor.advance(5)
+    kitchen.uploader.failure = StoreError("cannot be read")
+    with pytest.raises(StoreError, match="cannot be read"):
+        wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
+    assert kitchen.remote.fault == "no route"
+
+
 class SlowUploader(MemoryUploader):
     """Keeps nothing until it is let; what it was asked to is in `asked`."""
 
@@ -161,6 +175,31 @@ def test_no_client_waits_for_ever(make_kitchen: Callable[..., Kitchen]) -> None:
     assert len(slow.asked) == 2
     slow.gates[1].callback(None)
     wait(outcome(again))
+
+
+def test_who_never_had_a_turn_blames_nobody(make_kitchen: Callable[..., Kitchen]) -> None:
+    """A store that is slow with large files is not away; and however many wait, all turns come back."""
+    kitchen = make_kitchen("upload: {concurrency: 1, timeout_s: 3}", uploader=(slow := SlowUploader()))
+    local(kitchen)
+    path = kitchen.store.path(IMAGE, "original")
+    waiting = [
+        Deferred.fromCoroutine(kitchen.remote.upload_for_client(IMAGE, f"{each}", "image/jpeg", path))
+        for each in range(400)
+    ]
+    kitchen.reactor.advance(3)
+    for each in waiting[1:]:
+        with pytest.raises(BusyError):
+            wait(outcome(each))
+    with pytest.raises(StoreUnavailableError):
+        wait(outcome(waiting[0]))
+    assert kitchen.remote.fault is None
+    kitchen.uploader.failure = StoreUnavailableError("no route")
+    for gate in iter(lambda: slow.gates.pop() if slow.gates else None, None):
+        gate.callback(None)
+        kitchen.reactor.advance(0)
+    for _ in range(500):
+        kitchen.reactor.advance(0)
+    assert kitchen.remote._turns.tokens == 1
 
 
 def test_no_more_run_at_once_than_allowed(make_kitchen: Callable[..., Kitchen]) -> None:
