@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import BinaryIO
 from imaged.batch.items import Item, read_line, read_path
 from imaged.core.errors import MalformedRequestError, StoreError
 from imaged.core.formats import SNIFF_BYTES, sniff
+from imaged.core.hashes import shorten
 
 STDIN = "-"
 _LOOK_BYTES = 4096
@@ -24,6 +27,8 @@ def find_fault(name: str) -> str | None:
     if name == STDIN:
         return None
     try:
+        if _is_stream(Path(name)):
+            return None
         with Path(name).open("rb") as file:
             head = file.read(_LOOK_BYTES)
     except OSError as error:
@@ -49,6 +54,9 @@ def _read_one(name: str, namespace: str) -> Iterator[Entry]:
             yield from _read_lines(file, namespace)
         return
     with Path(name).open("rb") as file:
+        if _is_stream(Path(name)):
+            yield from _read_lines(file, namespace)
+            return
         if _is_picture(name, file.read(SNIFF_BYTES)):
             yield read_path(name, namespace)
             return
@@ -57,7 +65,14 @@ def _read_one(name: str, namespace: str) -> Iterator[Entry]:
 
 
 def _read_lines(file: BinaryIO, namespace: str) -> Iterator[Entry]:
+    first = True
     while raw := file.readline(_LINE_BYTES):
+        if len(raw) == _LINE_BYTES and not raw.endswith(b"\n"):
+            while (rest := file.readline(_LINE_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            yield shorten(raw.decode(errors="replace")), MalformedRequestError(f"more than {_LINE_BYTES} bytes")
+            continue
+        raw, first = raw.removeprefix(codecs.BOM_UTF8) if first else raw, False
         line = raw.decode(errors="surrogateescape")  # a path may hold any bytes
         if not line.strip():
             continue
@@ -65,6 +80,11 @@ def _read_lines(file: BinaryIO, namespace: str) -> Iterator[Entry]:
             yield read_line(line, namespace)
         except MalformedRequestError as error:
             yield line.strip(), error
+
+
+def _is_stream(path: Path) -> bool:
+    """Say whether it is a pipe or the like, which can be read once: it is taken for a list."""
+    return not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode)
 
 
 def _is_picture(name: str, head: bytes) -> bool:

@@ -25,7 +25,14 @@ class Journal:
 
     def __init__(self, path: Path, *, afresh: bool = False) -> None:
         self.path = path
-        self._file = path.open("r+b" if path.exists() and not afresh else "w+b")
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if afresh:
+                self._file.truncate()
+        except BaseException:
+            self._file.close()
+            raise
         self._pending: deque[bytes] = deque()
 
     def add(self, line: str) -> None:
@@ -60,14 +67,12 @@ class Checkpoint(Journal):
     def __init__(self, path: Path, about: Mapping[str, object]) -> None:
         try:
             super().__init__(path)
+        except BlockingIOError as error:
+            raise CheckpointError(f"{path} is another running batch's: each needs its own") from error
         except OSError as error:
             raise CheckpointError(f"{path}: {error.strerror}") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._done = self._read(_HEADER + json.dumps(about, sort_keys=True))
-        except BlockingIOError as error:
-            self.close()
-            raise CheckpointError(f"{path} is another running batch's: each needs its own") from error
         except BaseException:
             self.close()
             raise

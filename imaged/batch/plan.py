@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +71,20 @@ def make_plan(
 
 def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:
     """Raise UsageError when a file is to be written that is read too, or that has two purposes."""
-    taken = {Path(name).resolve() for name in read if name != inputs.STDIN}
+    taken = {_file(name) for name in read} | {_file("/dev/stdout")}
     for name in written:
-        if (path := Path(name).resolve()) in taken:
+        if (file := _file(name)) in taken:
             raise UsageError(f"{name} would be written for two purposes, or while it is read: give another file")
-        taken.add(path)
+        taken.add(file)
+
+
+def _file(name: str) -> object:
+    """Return what tells one file from another, whatever its names; what is not there yet has only its path."""
+    try:
+        status = os.fstat(0) if name == inputs.STDIN else Path(name).stat()
+    except OSError:
+        return Path(name).resolve()
+    return (status.st_dev, status.st_ino)
 
 
 def _about(settings: Settings, wanted: Sequence[str]) -> dict[str, object]:
@@ -81,7 +94,15 @@ def _about(settings: Settings, wanted: Sequence[str]) -> dict[str, object]:
         "outputs": sorted(wanted),
         "settings": {name: sorted(map(str, outputs)) for name, outputs in own.items() if outputs},
         "remote": f"{settings.uploader} {settings.remote.base_path}".strip(),
+        "where": _where(settings),
     }
+
+
+def _where(settings: Settings) -> str:
+    """Return a digest of what says which store this is; keys and secrets may change, and say nothing of it."""
+    section = settings.plugins.get(settings.uploader) or {"path": str(Path(settings.store.path).resolve())}
+    told = {name: value for name, value in section.items() if not re.search("key|secret|pass", name)}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _journals(
@@ -94,5 +115,7 @@ def _journals(
     except (CheckpointError, OSError) as error:
         if checkpoint is not None:
             checkpoint.close()
+        if isinstance(error, BlockingIOError):
+            raise UsageError(f"{failed} is another running batch's: each needs its own") from error
         reason = f"{failed}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise UsageError(reason) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from typing import BinaryIO, TextIO
 
@@ -70,7 +72,7 @@ class Screen:
 
 
 class Results:
-    """Writes `hash<TAB>url<TAB>width<TAB>height`, as image-server 1.x did, each line at once."""
+    """Writes `hash<TAB>url<TAB>width<TAB>height`, as image-server 1.x did, each line at once. On one worker thread."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -80,3 +82,11 @@ class Results:
         line = f"{done.image.hash}\t{item.url}\t{done.width_px}\t{done.height_px}\n"
         self._stream.write(line.encode(errors="surrogateescape"))
         self._stream.flush()
+
+    def sync(self) -> None:
+        """Have what was written on the disk, if it goes to one. Raises OSError when the disk does not take it."""
+        try:
+            os.fsync(self._stream.fileno())
+        except OSError as error:  # a pipe or a terminal knows no such thing
+            if error.errno in {errno.EIO, errno.ENOSPC, errno.EDQUOT}:
+                raise

@@ -145,19 +145,23 @@ class Batch:
     async def _finish(self, item: Item, done: Done) -> None:
         """Print first, then note: a kill in between prints a line twice, and loses none."""
         try:
-            self._results.write(item, done)
+            await self._write(self._note, item, done)
         except BrokenPipeError:
             self.broken_pipe = True
             self.leave()
             return
         except OSError as error:
             raise StoreError(f"the results cannot be written: {error.strerror}") from error
-        if self._checkpoint is not None:
-            self._checkpoint.add(item.identity)
-            await self._write(self._checkpoint.flush)
         self.tally.done += 1
         self.tally.made += done.made
         self.tally.there += done.there
+
+    def _note(self, item: Item, done: Done) -> None:
+        self._results.write(item, done)
+        if self._checkpoint is not None:
+            self._results.sync()
+            self._checkpoint.add(item.identity)
+            self._checkpoint.flush()
 
     async def _fail(self, text: str, error: ImagedError) -> None:
         self.tally.failed += 1

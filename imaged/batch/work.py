@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -164,6 +166,7 @@ def _content_type(name: str, info: ImageInfo) -> str:
 def _copy(path: Path, temporary: Path) -> Received:
     """Copy a file and hash the copy: the file itself may be written to meanwhile."""
     try:
+        _check_regular(path)
         shutil.copyfile(path, temporary)
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -172,9 +175,16 @@ def _copy(path: Path, temporary: Path) -> Received:
 
 def _digest(path: Path) -> Received:
     try:
+        _check_regular(path)
         return digest(path)
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def _check_regular(path: Path) -> None:
+    """Raise OSError for a pipe or a device, which may give nothing for ever, or never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
 
 
 def _unreadable(path: Path, error: OSError) -> ImagedError:

@@ -58,7 +58,7 @@ class Answer:
     def _refusal(self) -> dict[str, Any]:
         try:
             refusal = json.loads(self._body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return refusal if isinstance(refusal, dict) else {}
 

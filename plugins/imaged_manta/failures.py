@@ -84,7 +84,7 @@ def translate(host: str, failure: Exception) -> Exception:
 def refusal(host: str, key: str, answer: Answer) -> StoreError:
     """Return what a refusal means."""
     code = answer.code
-    told = f"Manta at {host} refuses {key} ({answer.status}{f' {code}' if code else ''})"
+    told = f"Manta at {host} refuses {key} ({answer.status}{f' {_shortened(code)}' if code else ''})"
     if code in _ADVICE:
         return StoreUnavailableError(f"{told}: {_ADVICE[code]}")
     if "clock skew" in answer.message or code == "RequestExpired":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from imaged.api import StoreError, StoreUnavailableError
 
@@ -19,6 +19,9 @@ PAGE = 1000
 """Manta gives no more than 1024 names at once."""
 
 MAXIMUM_PAGE_BYTES = 8_000_000
+
+MAXIMUM_DEPTH = 64
+"""How deep directories may lie in each other; keys have fewer parts than ten."""
 
 GONE = {"ResourceNotFound", "ObjectNotFound", "DirectoryDoesNotExist", "ParentNotDirectory"}
 """How Manta says that there is no such thing."""
@@ -41,11 +44,13 @@ async def walk(connection: Connection, directory: str, beginning: str, at_once: 
 
     objects: list[str] = []
     level = [(directory, beginning)]
-    while level:
+    for _ in range(MAXIMUM_DEPTH):
+        if not level:
+            return objects
         found = [entry for entries in await each(read, level, at_once) for entry in entries]
         objects += [entry.path for entry in found if not entry.is_directory]
         level = [(entry.path, "") for entry in found if entry.is_directory]
-    return objects
+    raise StoreUnavailableError(f"Manta at {connection.host} lists directories within directories without end")
 
 
 async def _entries(connection: Connection, directory: str, beginning: str) -> list[Entry]:
@@ -53,8 +58,9 @@ async def _entries(connection: Connection, directory: str, beginning: str) -> li
     marker = beginning
     while True:
         page = await _page(connection, directory, marker)
+        before = len(found)
         found.update((entry.name, entry) for entry in page if entry.name.startswith(beginning))
-        if len(page) < PAGE or page[-1].name == marker:
+        if len(page) < PAGE or len(found) == before:  # the last page, or one past these names, or no order at all
             return list(found.values())
         marker = page[-1].name  # the next page begins with it once more
 
@@ -78,10 +84,12 @@ async def _page(connection: Connection, directory: str, marker: str) -> list[Ent
         raise refusal(connection.host, f"the list of {directory}", answer)
     try:
         return [_entry(directory, json.loads(line)) for line in body.splitlines() if line.strip()]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"Manta at {connection.host} sends a list of {directory} that cannot be read") from error
 
 
 def _entry(directory: str, line: dict[str, Any]) -> Entry:
-    name = cast("str", line["name"])
+    name = line["name"]
+    if not isinstance(name, str) or not name or "/" in name:
+        raise ValueError("no name")
     return Entry(f"{directory}/{name}", name, line["type"] == "directory")

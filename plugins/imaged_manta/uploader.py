@@ -35,6 +35,7 @@ class Manta:
         self, options: Options, connection: Connection, run_in_thread: Any, concurrency: int, close: Callable[[], Any]
     ) -> None:
         self.detail = f"{options.url} as {options.account}" + (f"/{options.user}" if options.user else "")
+        self.detail += f" in {options.folder}" if options.folder else ""
         self._connection = connection
         self._run_in_thread = run_in_thread
         self._concurrency = concurrency
