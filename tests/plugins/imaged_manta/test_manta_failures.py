@@ -114,7 +114,7 @@ def test_a_404_of_somebody_else_is_no_answer(stocked: Manta, manta: MantaDouble,
 
 
 def test_an_upload_that_is_refused_early(stocked: Manta, manta: MantaDouble, tmp_path: Path) -> None:
-    """Before all of it is sent: it is told so, or sent once more when the end of the connection overtakes the answer."""
+    """It is told so, or sent once more when the end of the connection overtakes the answer; the next one goes well."""
     (tmp_path / "large").write_bytes(LARGE)
     manta.misbehave("early", "PUT")
     with suppress(StoreUnavailableError):
