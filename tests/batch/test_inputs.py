@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from itertools import islice
 from pathlib import Path
 
@@ -80,3 +82,28 @@ def test_an_input_that_goes_away(tmp_path: Path) -> None:
     """It ends the batch with a reason."""
     with pytest.raises(StoreError, match="cannot be read: No such file"):
         items(tmp_path / "missing")
+
+
+def test_a_line_without_end_is_one_bad_line(tmp_path: Path) -> None:
+    """What stands behind its first 64 KiB is no item of its own."""
+    padding = " " * 70_000
+    (tmp_path / "list").write_text(f"{DIGITS}\t{padding}\thttp://10.0.0.1/secret\n{DIGITS}\n")
+    (_, error), last = items(tmp_path / "list")  # type: ignore[misc]
+    assert isinstance(error, MalformedRequestError)
+    assert last == read_line(DIGITS, "p")
+
+
+def test_the_mark_before_a_list_is_no_part_of_it(tmp_path: Path) -> None:
+    """Some editors write one (Unicode 16.0, 23.8)."""
+    (tmp_path / "list").write_bytes(b"\xef\xbb\xbf" + DIGITS.encode() + b"\n")
+    assert items(tmp_path / "list") == [read_line(DIGITS, "p")]
+
+
+def test_a_pipe_is_a_list(tmp_path: Path) -> None:
+    """It can be read once, so nobody looks into it beforehand."""
+    os.mkfifo(tmp_path / "pipe")
+    assert find_fault(str(tmp_path / "pipe")) is None
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(f"{DIGITS}\n",))
+    writer.start()
+    assert items(tmp_path / "pipe") == [read_line(DIGITS, "p")]
+    writer.join()

@@ -92,3 +92,25 @@ def test_a_checkpoint_is_of_one_batch(yaml: str, outputs: str) -> None:
     plan(resume="state", shard="1/9").close()
     with pytest.raises(UsageError, match="of another batch"):
         plan(yaml=yaml, outputs=outputs, resume="state")
+
+
+def test_a_checkpoint_is_of_one_store() -> None:
+    """Without a remote one that is the local folder, with one its bucket; its keys may change."""
+    plan(resume="state", yaml="store: {path: a}").close()
+    with pytest.raises(UsageError, match="state"):
+        plan(resume="state", yaml="store: {path: b}")
+    plan(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: one, secret_access_key: old}}").close()
+    plan(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: one, secret_access_key: new}}").close()
+    with pytest.raises(UsageError, match="other"):
+        plan(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: two, secret_access_key: new}}")
+
+
+def test_failures_are_not_written_over_what_is_read() -> None:
+    """By whatever name; and two batches do not write to one file."""
+    Path("same").hardlink_to("list")
+    with pytest.raises(UsageError, match="same"):
+        plan("list", failed="same")
+    first = plan(failed="failures")
+    with pytest.raises(UsageError, match="another running batch"):
+        plan(failed="failures")
+    first.close()
