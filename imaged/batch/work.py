@@ -14,10 +14,10 @@ from imaged.batch.items import Item
 from imaged.batch.scratch import Scratch
 from imaged.core.errors import CorruptOriginalError, ImagedError, NotAllowedError, NotAPictureError, NotFoundError
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.hooks.host import RunInThread
-from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.pipeline import Pipeline, content_type
 from imaged.pipeline.received import Received, digest
 from imaged.pipeline.turns import Locks
 from imaged.store.atomic import discard
@@ -137,7 +137,8 @@ class Work:
     async def _upload(self, image: ImageId, info: ImageInfo, names: Sequence[str]) -> None:
         """Upload the original first: whoever finds an output can always make another."""
         for name in names:
-            await self._pipeline.remote.upload(image, name, _content_type(name, info))
+            kind = info.content_type if name == ORIGINAL else content_type(name)
+            await self._pipeline.remote.upload(image, name, kind)
 
     @asynccontextmanager
     async def _received(self, item: Item) -> AsyncIterator[Received]:
@@ -155,12 +156,6 @@ class Work:
             yield path
         finally:
             discard(path)
-
-
-def _content_type(name: str, info: ImageInfo) -> str:
-    if name == ORIGINAL:
-        return info.content_type
-    return "application/json" if name == INFO else parse(name).format.content_type
 
 
 def _copy(path: Path, temporary: Path) -> Received:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from imaged.core.errors import CorruptOriginalError, HashConflictError, ImagedError, NotFoundError
+from imaged.core.errors import CorruptOriginalError, ImagedError, NotFoundError
 from imaged.core.events import OriginalUnavailable
 from imaged.core.formats import SNIFF_BYTES, sniff
 from imaged.core.hashes import ImageHash, ImageId
@@ -25,7 +25,7 @@ from imaged.pipeline.single_flight import SingleFlight, arrival
 from imaged.pipeline.tasks import Tasks
 from imaged.pipeline.turns import Locks
 from imaged.store.atomic import discard
-from imaged.store.local import INFO, ORIGINAL, LocalStore
+from imaged.store.local import INFO, ORIGINAL, LocalStore, conflict
 
 
 class Originals:
@@ -130,7 +130,7 @@ class Originals:
         if not self._store.has(image, ORIGINAL):  # another node may have kept other bytes with this MD5
             known = await self._record(image, self._remote.download)
             if known is not None and known.sha256 != received.sha256:
-                raise HashConflictError(f"{image} holds other bytes with the same MD5: this picture cannot be kept too")
+                raise conflict(image)
         await self._remote.upload_for_client(image, ORIGINAL, info.content_type, received.path)
         record = await self._run(self._store.write_record, image, info)
         try:

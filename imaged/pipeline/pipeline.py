@@ -97,8 +97,9 @@ class Pipeline:
         return [output for output in outputs if output not in here and str(output) not in there]
 
     async def _content_type(self, image: ImageId, name: str) -> str:
-        if name == INFO:
-            return "application/json"
-        if name == ORIGINAL:
-            return (await self.originals.info(image)).content_type
-        return parse(name).format.content_type
+        return (await self.originals.info(image)).content_type if name == ORIGINAL else content_type(name)
+
+
+def content_type(name: str) -> str:
+    """Return what a file of an image is by its name: a record or an output; an original's name says nothing."""
+    return "application/json" if name == INFO else parse(name).format.content_type

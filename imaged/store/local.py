@@ -125,7 +125,7 @@ class LocalStore:
         except OSError as error:
             raise _cannot_keep(self.key(image, ORIGINAL), error) from error
         if not same:
-            raise _conflict(image)
+            raise conflict(image)
         return kept
 
     def check_conflict(self, image: ImageId, sha256: str) -> None:
@@ -137,7 +137,7 @@ class LocalStore:
         except OSError as error:
             raise StoreError(f"{self.key(image, ORIGINAL)} cannot be read: {error.strerror}") from error
         if not same:
-            raise _conflict(image)
+            raise conflict(image)
 
     def read_info(self, image: ImageId) -> ImageInfo | None:
         """Return what is kept of an original, or None when there is no complete, readable record of it."""
@@ -250,7 +250,8 @@ def _below(folder: Path, levels: int) -> Iterator[Path]:
         yield from _below(folder / name, levels - 1)
 
 
-def _conflict(image: ImageId) -> HashConflictError:
+def conflict(image: ImageId) -> HashConflictError:
+    """Return the error for an original whose name other bytes have already."""
     return HashConflictError(f"{image} holds other bytes with the same MD5: this picture cannot be kept too")
 
 
