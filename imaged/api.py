@@ -13,7 +13,9 @@ from imaged.core.events import (
     Event,
     OriginalDownloaded,
     OriginalUnavailable,
+    OutputFailed,
     OutputRendered,
+    RequestAnswered,
     RequestFailed,
     Uploaded,
 )
@@ -21,21 +23,36 @@ from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Form
 from imaged.core.geometry import Plan, Size, plan
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
-from imaged.hooks.contracts import MetricsSink, Processor, Rendered, RenderJob, RenderTarget, Uploader
+from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
+from imaged.hooks.contracts import (
+    Exposing,
+    Flushing,
+    MetricsSink,
+    Processor,
+    Rendered,
+    RenderJob,
+    RenderTarget,
+    Uploader,
+)
 from imaged.hooks.host import Host, OptionsError, OwnThreads
 from imaged.hooks.specs import hookimpl
 
 __all__ = [
+    "DECODE",
+    "ENCODE",
     "FORMATS",
     "GIF",
     "JPEG",
     "PNG",
+    "RESIZE",
     "SNIFF_BYTES",
     "WEBP",
     "BusyError",
     "Event",
+    "Exposing",
     "Fill",
     "Fit",
+    "Flushing",
     "Format",
     "FullSize",
     "Host",
@@ -48,6 +65,7 @@ __all__ = [
     "OriginalDownloaded",
     "OriginalUnavailable",
     "Output",
+    "OutputFailed",
     "OutputRendered",
     "OwnThreads",
     "Plan",
@@ -55,6 +73,7 @@ __all__ = [
     "RenderJob",
     "RenderTarget",
     "Rendered",
+    "RequestAnswered",
     "RequestFailed",
     "Size",
     "StoreError",
@@ -62,7 +81,9 @@ __all__ = [
     "TooLargeError",
     "Uploaded",
     "Uploader",
+    "current_trace",
     "hookimpl",
     "plan",
     "sniff",
+    "span",
 ]

@@ -1,27 +1,45 @@
-"""Tells every metrics sink what happens; one that fails costs a log line, never a request."""
+"""Tells every metrics sink what happens; none of them costs a request anything."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred
 
 from imaged.core.events import Event
-from imaged.hooks.contracts import MetricsSink
+from imaged.hooks.feed import Feed, Told
 
 
 class Metrics:
-    """Fan-out of events to the sinks of one generation. Reactor thread only."""
+    """Fan-out of events to the feeds of one generation. Reactor thread only."""
 
-    _log = Logger()
+    def __init__(self, feeds: Sequence[Feed]) -> None:
+        self._feeds = tuple(feeds)
 
-    def __init__(self, sinks: Sequence[MetricsSink]) -> None:
-        self._sinks = tuple(sinks)
+    @property
+    def told(self) -> list[Told]:
+        """What each sink has been told."""
+        return [feed.told for feed in self._feeds]
 
     def record(self, event: Event) -> None:
-        """Hand `event` to each sink."""
-        for sink in self._sinks:
-            try:
-                sink.record(event)
-            except Exception:
-                self._log.failure("metrics sink {sink} failed on {event}", sink=type(sink).__name__, event=event)
+        """Tell each sink of `event`; returns at once."""
+        for feed in self._feeds:
+            feed.offer(event)
+
+    async def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes] | None:
+        """Return what the first sink shows that shows its figures; None where none does."""
+        for feed in self._feeds:
+            if feed.exposing:
+                return await feed.expose(snapshot, accept)
+        return None
+
+    async def close(self) -> None:
+        """Have every sink told the last of it."""
+        for closing in [Deferred.fromCoroutine(feed.close()) for feed in self._feeds]:
+            await closing
+
+    def let_go(self) -> None:
+        """End a generation that never worked."""
+        for feed in self._feeds:
+            feed.let_go()

@@ -29,6 +29,7 @@ from imaged.core.errors import ImagedError
 from imaged.daemon import runtime
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE, Signals
+from imaged.hooks.host import Keepsakes
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
@@ -123,6 +124,7 @@ class Process:
             with suppress(defer.TimeoutError):  # a processor that does not give up keeps nobody
                 drained = Deferred.fromCoroutine(made.tasks.drained())
                 await drained.addTimeout(settings.shutdown_timeout_s, self._reactor)
+        await pipeline.metrics.close()
 
     def _leave(self, batch: Batch, number: int) -> None:
         self._leaving_on = self._leaving_on or number
@@ -132,11 +134,21 @@ class Process:
         promises: Any = Unpromised()  # it has all of Promises that a pipeline asks of it
         counters, now = Counters(self._reactor.seconds), datetime.now(UTC)
         return runtime.build(
-            self._loaded, self._reactor, working, promises, counters, Locks(), version("imaged"), now, _make_store
+            self._loaded,
+            self._reactor,
+            working,
+            promises,
+            counters,
+            Keepsakes(),
+            Locks(),
+            version("imaged"),
+            now,
+            _make_store,
         )
 
     def _discard(self, made: Runtime) -> None:
         """Close what was built, without waiting for threads: one may be stuck in what was given up."""
+        made.pipeline.metrics.let_go()
         made.plugins.close()
         made.render_threads.let_go()
         made.pipeline.store.close()

@@ -13,6 +13,7 @@ from imaged.config.values import (
     NULL_IS_EMPTY,
     BaseUrl,
     Endpoint,
+    FilePath,
     FilledPluginNames,
     FolderPath,
     KeyPrefix,
@@ -30,6 +31,21 @@ class Status(Section):
 
     listen: Endpoint = Field(
         "tcp:7002:interface=127.0.0.1", description="The Twisted endpoint of the status page; keep it private."
+    )
+    try_page: bool = Field(False, description="Whether /try offers a page that posts pictures to the public port.")
+    timing_header: bool = Field(
+        False, description="Whether answers say in a Server-Timing header what their time was spent on."
+    )
+    profile: bool = Field(False, description="Whether /debug offers profiles; memory is traced while it is on.")
+
+
+class Log(Section):
+    """Where log lines go."""
+
+    file: FilePath = Field("", description="The file that lines go to, opened anew on SIGHUP; empty: standard error.")
+    access: bool = Field(True, description="Whether each request is a line.")
+    access_file: FilePath = Field(
+        "", description="The file that the lines of requests go to; empty: where the others go."
     )
 
 
@@ -96,6 +112,7 @@ class Settings(Section):
 
     listen: Endpoint = Field("tcp:7000:interface=127.0.0.1", description="The Twisted endpoint that serves images.")
     status: Status = Field(default_factory=Status, description="The status page.")
+    log: Log = Field(default_factory=Log, description="The log.")
     state_dir: FolderPath = Field("var/state", description="The folder of the job queue; it outlives restarts.")
     shutdown_timeout_s: float = Field(
         30.0, ge=0, le=86_400, description="The seconds that requests in flight are given to end at shutdown."

@@ -91,9 +91,15 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _file_path(value: str) -> str:
+def _folder_path(value: str) -> str:
     if not value or "\0" in value:
         raise ValueError("expected the path of a folder")
+    return value
+
+
+def _file_path(value: str) -> str:
+    if "\0" in value or value.endswith("/"):
+        raise ValueError("expected the path of a file")
     return value
 
 
@@ -135,7 +141,8 @@ _LIST = Field(strict=False)
 _FILLED = Field(strict=False, json_schema_extra={"minItems": 1})
 
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
-FolderPath = Annotated[str, AfterValidator(_file_path)]
+FolderPath = Annotated[str, AfterValidator(_folder_path)]
+FilePath = Annotated[str, AfterValidator(_file_path)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 PartitionSize = Annotated[int, Field(ge=1, le=31)]
 Partitions = Annotated[tuple[PartitionSize, ...], Field(strict=False, max_length=8), AfterValidator(_partitions)]

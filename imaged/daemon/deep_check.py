@@ -20,6 +20,7 @@ from imaged.daemon.health import PIXEL, render_pixel
 from imaged.daemon.runtime import compose
 from imaged.hooks.breach import held_to_contract
 from imaged.hooks.contracts import Processor, Uploader
+from imaged.hooks.host import Keepsakes
 from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.threads import Threads
 from imaged.store.local import LocalStore
@@ -47,7 +48,7 @@ class DeepCheck:
 
     async def run(self) -> bool:
         """Try everything; return whether all is well. The plugins are closed at the end, however it comes."""
-        plugins, faults = compose(self._loaded, self._reactor, self._threads)
+        plugins, faults = compose(self._loaded, self._reactor, self._threads, Keepsakes())
         try:
             for fault in faults:
                 self._say(str(fault))

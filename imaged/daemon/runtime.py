@@ -20,7 +20,8 @@ from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.daemon.ports import endpoints, find_fault
 from imaged.hooks import registry
-from imaged.hooks.host import Host
+from imaged.hooks.feed import Feed
+from imaged.hooks.host import Host, Keepsakes
 from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
@@ -57,10 +58,15 @@ class Runtime:
     async def close(self) -> None:
         """Wait for the work that goes on without its client, then close the plugins and end the render threads."""
         await self.tasks.drained()
-        self.discard()
+        await self.pipeline.metrics.close()
+        self._close()
 
     def discard(self) -> None:
-        """Close a generation that has no work."""
+        """Close a generation that has never worked."""
+        self.pipeline.metrics.let_go()
+        self._close()
+
+    def _close(self) -> None:
         self.plugins.close()
         self.render_threads.stop()
         self.pipeline.store.close()
@@ -74,7 +80,7 @@ def identity(settings: Settings, plugins: registry.Plugins) -> str:
 
 def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
     """Return every fault of a configuration, from its syntax to its plugins' options; nothing stays built."""
-    plugins, faults = compose(loaded, reactor, threads)
+    plugins, faults = compose(loaded, reactor, threads, Keepsakes())
     plugins.close()
     return faults
 
@@ -90,6 +96,7 @@ def build(
     threads: Threads,
     promises: Promises,
     counters: Counters,
+    keepsakes: Keepsakes,
     locks: Locks,
     version: str,
     now: datetime,
@@ -100,7 +107,7 @@ def build(
     `make_store` is called with the settings and whether there is a remote store; what it raises is raised.
     """
     settings = loaded.settings
-    plugins, faults = compose(loaded, reactor, threads)
+    plugins, faults = compose(loaded, reactor, threads, keepsakes)
     if faults:
         plugins.close()
         raise ConfigurationError(faults)
@@ -111,7 +118,13 @@ def build(
         raise
     render_threads = Threads(reactor, "render", settings.render.concurrency or len(os.sched_getaffinity(0)))
     renderer = Renderer(plugins.processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
-    metrics, tasks = Metrics(plugins.sinks), Tasks()
+    tasks = Tasks()
+    metrics = Metrics(
+        [
+            Feed(name, sink, reactor, Threads(reactor, f"metrics {name}", 1))
+            for name, sink in zip(plugins.sink_names, plugins.sinks, strict=True)
+        ]
+    )
     remote = Remote(
         plugins.uploader,
         identity(settings, plugins),
@@ -163,13 +176,15 @@ def build(
     return Runtime(now, plugins, pipeline, tasks, render_threads)
 
 
-def compose(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[registry.Plugins, tuple[Fault, ...]]:
+def compose(
+    loaded: Loaded, reactor: Any, threads: Threads, keepsakes: Keepsakes
+) -> tuple[registry.Plugins, tuple[Fault, ...]]:
     """Build the plugins of a configuration; return them, to be closed, and every fault from its syntax on."""
-    plugins, faults = registry.build(loaded, partial(_host, loaded.settings, reactor, threads))
+    plugins, faults = registry.build(loaded, partial(_host, loaded.settings, reactor, threads, keepsakes))
     return plugins, in_order([*loaded.faults, *faults, *_endpoint_faults(loaded, reactor)])
 
 
-def _host(settings: Settings, reactor: Any, threads: Threads, name: str) -> Host:
+def _host(settings: Settings, reactor: Any, threads: Threads, keepsakes: Keepsakes, name: str) -> Host:
     agent: Any = Agent(reactor)
     return Host(
         name=name,
@@ -179,7 +194,9 @@ def _host(settings: Settings, reactor: Any, threads: Threads, name: str) -> Host
         agent=agent,
         run_in_thread=threads.run,
         make_threads=partial(Threads, reactor, name),
+        keep=partial(keepsakes.keep, name),
         upload_concurrency=settings.upload.concurrency,
+        namespaces=tuple(settings.namespaces),
     )
 
 

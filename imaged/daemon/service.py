@@ -18,8 +18,11 @@ from twisted.logger import Logger
 from imaged.config.faults import ConfigurationError, Fault, KeyPath
 from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
+from imaged.core.history import INTERVAL_S, History
+from imaged.core.recent import RecentErrors
 from imaged.daemon import runtime
 from imaged.daemon.departure import Departure
+from imaged.daemon.doors import Doors
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.daemon.inheritance import Inheritance, Passed, Port
 from imaged.daemon.lineage import Lineage
@@ -30,6 +33,7 @@ from imaged.daemon.promised import PromisedWork, open_queue
 from imaged.daemon.reload import Reload, Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.snapshot import Status
+from imaged.hooks.host import Keepsakes
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue
 from imaged.pipeline.counters import Counters
@@ -37,8 +41,6 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
 from imaged.web.connections import Connections
-from imaged.web.public import PublicSite
-from imaged.web.requests import Door
 from imaged.web.status import StatusSite
 
 P = ParamSpec("P")
@@ -57,9 +59,6 @@ QUIET_S = 5.0
 
 GOING_QUIET_S = 1.0
 """The same when sockets of systemd wait for the next process: long enough for clients that ask all the time."""
-
-STATUS_BODY_BYTES = 65_536
-"""The largest body that the status port reads."""
 
 
 class Service:
@@ -84,6 +83,9 @@ class Service:
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
         self._counters = Counters(reactor.seconds)
+        self._history = History(self._counters.totals())
+        self._errors = RecentErrors()
+        self._keepsakes = Keepsakes()
         self._locks = Locks()
         self._opened = AsyncExitStack()
         self._departure = Departure(reactor)
@@ -98,11 +100,29 @@ class Service:
             seconds=reactor.seconds,
             started_s=reactor.seconds(),
             counters=self._counters,
+            history=self._history,
+            errors=self._errors,
             message=lambda: self._health.message,
             usage=self._usage,
             last_reload=lambda: self._reloads.last,
         )
-        self._ports = Ports(reactor, inheritance, self._doors())
+        doors = Doors(
+            lambda: self._lineage.pipeline,
+            self._lease,
+            self._counters,
+            self._errors,
+            self._health,
+            self._connections,
+            reactor.seconds,
+        )
+        site = StatusSite(
+            self._snapshot,
+            self._health.send,
+            self._reload_and_tell,
+            lambda: self._lineage.pipeline.settings.status,
+            self._expose,
+        )
+        self._ports = Ports(reactor, inheritance, {PUBLIC: doors.public(), STATUS: doors.status(site)})
         self.aside = False
         """Whether another process serves on the same ports."""
         self.trouble = ""
@@ -212,6 +232,7 @@ class Service:
         await self._usage.now(self._lineage.pipeline.store.root)
         self._repeat(PROBE_EVERY_S, self._health.probe)
         self._repeat(PROBE_EVERY_S, self._promised.watch)
+        self._repeat(INTERVAL_S, lambda: self._history.sample(self._counters.totals()), now=False)
         fresh = await self._ports.open(endpoints(loaded.settings))
         opened.push_async_callback(self._close_port, PUBLIC)
         await self._ports.use(fresh)
@@ -264,21 +285,14 @@ class Service:
         self._health.probe()
         self._promised.watch()
 
-    def _doors(self) -> dict[KeyPath, Door]:
-        """Return what stands behind each port, whatever generation it is in."""
-        public = PublicSite(self._lease, self._counters.posting, self._health.send, self._health.admit)
-        private = StatusSite(self._snapshot, self._health.send, self._reload_and_tell)
-        seconds, connections = self._reactor.seconds, self._connections
-        return {
-            PUBLIC: Door(public.handle, self._largest_body, seconds, connections[PUBLIC]),
-            STATUS: Door(private.handle, lambda: STATUS_BODY_BYTES, seconds, connections[STATUS]),
-        }
-
     def _lease(self) -> AbstractContextManager[Pipeline]:
         return self._lineage.lease()
 
     async def _snapshot(self) -> dict[str, Any]:
         return await self._status.snapshot(self._lineage.current, self._promises)
+
+    async def _expose(self, accept: str) -> tuple[str, bytes] | None:
+        return await self._lineage.pipeline.metrics.expose(await self._snapshot(), accept)
 
     async def _reload_and_tell(self) -> dict[str, Any]:
         outcome = await self.reload()
@@ -300,17 +314,22 @@ class Service:
         self._connections[path].leave()
         await self._departure.in_time(partial(self._connections[path].gone, quiet_s))
 
-    def _repeat(self, interval_s: float, work: Callable[[], Deferred[None]]) -> None:
+    def _repeat(self, interval_s: float, work: Callable[[], Deferred[None] | None], *, now: bool = True) -> None:
         looping = LoopingCall(work)
         looping.clock = self._reactor
-        looping.start(interval_s)
+        looping.start(interval_s, now)
         self._opened.callback(looping.stop)
 
     def _build(self, loaded: Loaded) -> Runtime:
         now = datetime.now(UTC)
         return runtime.build(
-            loaded, self._reactor, self._work, self._promises, self._counters, self._locks, VERSION, now
+            loaded,
+            self._reactor,
+            self._work,
+            self._promises,
+            self._counters,
+            self._keepsakes,
+            self._locks,
+            VERSION,
+            now,
         )
-
-    def _largest_body(self) -> int:
-        return self._lineage.pipeline.settings.sources.maximum_bytes

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from imaged.core.generations import Generation
+from imaged.core.history import INTERVAL_S, History
+from imaged.core.recent import RecentErrors
 from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
@@ -27,6 +29,8 @@ class Status:
     seconds: Callable[[], float]
     started_s: float
     counters: Counters
+    history: History
+    errors: RecentErrors
     message: Callable[[], str]
     usage: StoreUsage
     last_reload: Callable[[], Reload | None]
@@ -48,10 +52,22 @@ class Status:
                 "config": self.config,
                 "last_reload": last_reload and last_reload.shown(),
             },
+            "requests": {
+                "current": counters.requests.current,
+                "total": counters.requests.total,
+                "hits": counters.requests.hits,
+                "rendered": counters.requests.rendered,
+                "joined": counters.requests.joined,
+                "refused": counters.requests.refused,
+                "failed": counters.requests.failed,
+                "left": counters.requests.left,
+                "bytes": counters.requests.bytes,
+            },
             "processing": {
                 "current": counters.processing.current,
                 "waiting": pipeline.pool.waiting,
                 "threads": pipeline.pool.size,
+                "busy": pipeline.pool.busy,
                 "total": counters.processing.total,
                 "failed": counters.processing.failed,
                 "items": [
@@ -86,6 +102,10 @@ class Status:
             },
             "remote": {"fault": pipeline.remote.fault},
             "promised": {"current": renders.running, **_owed(renders)},
+            "rates_per_s": self.history.rates_per_s,
+            "history": {"interval_s": INTERVAL_S, **self.history.points},
+            "errors": [asdict(error) | {"at": _written(error.at)} for error in self.errors.newest_first],
+            "metrics": [asdict(told) for told in pipeline.metrics.told],
             "plugins": [asdict(plugin) for plugin in generation.value.plugins.described],
             "store": {
                 "path": str(pipeline.store.root),

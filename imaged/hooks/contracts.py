@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from imaged.core.events import Event
 from imaged.core.outputs import Output
@@ -98,7 +98,34 @@ class Uploader(Protocol):
 
 @runtime_checkable
 class MetricsSink(Protocol):
-    """Counts what happens. Called on the reactor thread; it must return at once and do its sending elsewhere."""
+    """Counts what happens.
+
+    Each sink has a thread of its own, on which it may block: what it does there costs no request. It is told of one
+    event after the other, in their order and a moment after they happened; while it hangs, events wait for it, up to
+    a bound beyond which they are lost to it. A sink may offer more, see Flushing and Exposing.
+    """
 
     def record(self, event: Event) -> None:
         """Take note of `event`."""
+
+
+@runtime_checkable
+class Flushing(Protocol):
+    """What a sink does that sends now and then what it has counted."""
+
+    flush_every_s: float
+    """How often to call `flush`, in seconds."""
+
+    def flush(self) -> None:
+        """Send. Called on the thread of `record`, also when nothing happened, and a last time before `close`."""
+
+
+@runtime_checkable
+class Exposing(Protocol):
+    """What a sink does that is asked for its figures, at `/metrics` of the status port."""
+
+    def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
+        """Return a content type and a body. Called on the thread of `record`, after all that has happened.
+
+        `snapshot` is what `/status.json` shows at this moment, `accept` the request's header of that name or "".
+        """

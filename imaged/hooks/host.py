@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -43,13 +43,35 @@ class OptionsError(Exception):
         self.model = model
 
 
+class Keepsakes:
+    """What plugins keep from one generation to the next, by their names. Reactor thread only."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def keep(self, name: str, make: Callable[[], R]) -> R:
+        """Return what plugin `name` keeps; `make` makes it where there is none yet."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        kept: R = self._kept[name]
+        return kept
+
+
+class Keep(Protocol):
+    """Keeps one object of a plugin for as long as the process lives."""
+
+    def __call__(self, make: Callable[[], R], /) -> R:
+        """Return what an earlier generation of this plugin has kept, else what `make` makes, which is then kept."""
+
+
 @dataclass(frozen=True, repr=False)
 class Host:
     """The daemon, as one plugin sees it. Never keep it in a module: each generation gives a new one.
 
     `agent` is an HTTP client agent of the reactor, without the guard of sources. `run_in_thread` uses threads that all
     share, for what takes moments; `make_threads(size)` gives a plugin its own, which its `close` has to let go.
-    `upload_concurrency` is the operator's `upload.concurrency`, how many uploads may run at once.
+    `keep` carries one object over reloads: counters go on counting. `upload_concurrency` is the operator's
+    `upload.concurrency`, how many uploads may run at once; `namespaces` are those that the settings name.
     """
 
     name: str
@@ -59,7 +81,9 @@ class Host:
     agent: IAgent
     run_in_thread: RunInThread
     make_threads: Callable[[int], OwnThreads]
+    keep: Keep
     upload_concurrency: int
+    namespaces: Collection[str]
 
     def __repr__(self) -> str:  # the section may hold secrets
         return f"<Host of plugin {self.name}>"

@@ -45,6 +45,11 @@ class Plugins:
     described: tuple[Plugin, ...]
     _log: ClassVar[Logger] = Logger()
 
+    @property
+    def sink_names(self) -> list[str]:
+        """The plugin that each of the sinks came from."""
+        return [plugin.name for plugin in self.described if plugin.kind == "metrics"]
+
     def close(self) -> None:
         """Close every object that has a `close`, each once; one that fails does not keep the others open."""
         for each in {id(each): each for each in (*self.processors, self.uploader, *self.sinks)}.values():

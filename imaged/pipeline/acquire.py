@@ -10,6 +10,7 @@ from imaged.core.errors import BusyError, ImagedError
 from imaged.core.events import OriginalDownloaded, OriginalUnavailable
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
+from imaged.core.tracing import DOWNLOAD, span
 from imaged.hooks.host import RunInThread
 from imaged.metrics import Metrics
 from imaged.pipeline.intake import Intake
@@ -76,7 +77,12 @@ class Acquire:
     async def fetch(self, namespace: str, url: str, path: Path) -> Received:
         """Write an original to `path` and keep it nowhere; after an error the caller removes what is there."""
         began_s = self._clock()
-        fetched = await self._sources.fetch(url, path)
+        try:
+            with span(DOWNLOAD):
+                fetched = await self._sources.fetch(url, path)
+        except ImagedError as error:
+            self._metrics.record(OriginalUnavailable(namespace, type(error).__name__))
+            raise
         self._metrics.record(OriginalDownloaded(namespace, fetched.size_bytes, self._clock() - began_s))
         return fetched
 
@@ -86,9 +92,6 @@ class Acquire:
             try:
                 fetched = await self.fetch(source.namespace, source.url, temporary)
                 acquired = await self._originals.keep(source.namespace, fetched)
-            except ImagedError as error:
-                self._metrics.record(OriginalUnavailable(source.namespace, type(error).__name__))
-                raise
             finally:
                 discard(temporary)
             self._fetching.land(source, acquired)

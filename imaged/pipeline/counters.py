@@ -1,10 +1,11 @@
-"""Everything that is in flight, whatever generation it began in."""
+"""Everything that is in flight and has been done, whatever generation it began in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from imaged.core.activity import Activity
+from imaged.core.traffic import Traffic
 from imaged.pipeline.intake import Download
 from imaged.pipeline.produce import Wanted
 
@@ -13,7 +14,21 @@ class Counters:
     """One activity for each kind of work; they count from the start of the process. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.requests = Traffic()
         self.processing: Activity[Wanted] = Activity(clock)
         self.downloads: Activity[Download] = Activity(clock)
         self.posting: Activity[str] = Activity(clock)
         self.uploads: Activity[str] = Activity(clock)
+
+    def totals(self) -> Mapping[str, int]:
+        """Return what only ever grows, by the names that the charts of the status page have."""
+        return {
+            "requests": self.requests.total,
+            "hits": self.requests.hits,
+            "renders": self.processing.total,
+            "downloads": self.downloads.total,
+            "uploads": self.uploads.total,
+            "refused": self.requests.refused,
+            "failed": self.requests.failed,
+            "bytes": self.requests.bytes,
+        }

@@ -14,6 +14,7 @@ from imaged.core.formats import SNIFF_BYTES, sniff
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
+from imaged.core.tracing import SAVE, UPLOAD, span
 from imaged.hooks.host import RunInThread
 from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
@@ -65,8 +66,11 @@ class Originals:
         try:
             async with self._locks.held(f"{image}/"):  # so that other bytes with this MD5 are found out
                 info = await self._run(self._examine, image, received)
-                await self._keep_remotely(image, received, info)
-                await self._run(self._keep_locally, image, received, info)
+                if self._remote.exists:
+                    with span(UPLOAD):
+                        await self._keep_remotely(image, received, info)
+                with span(SAVE):
+                    await self._run(self._keep_locally, image, received, info)
         finally:
             discard(received.path)
         if self._remote.exists:
@@ -125,8 +129,6 @@ class Originals:
         return info
 
     async def _keep_remotely(self, image: ImageId, received: Received, info: ImageInfo) -> None:
-        if not self._remote.exists:
-            return
         if not self._store.has(image, ORIGINAL):  # another node may have kept other bytes with this MD5
             known = await self._record(image, self._remote.download)
             if known is not None and known.sha256 != received.sha256:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from twisted.logger import Logger
 from imaged.config.model import Settings
 from imaged.core.activity import Activity
 from imaged.core.errors import BusyError, ImagedError
-from imaged.core.events import OutputRendered
+from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
+from imaged.core.tracing import DOWNLOAD, JOINED, RENDERED, WAIT, span
 from imaged.hooks.contracts import RenderTarget
 from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
@@ -57,15 +60,19 @@ class Produce:
     metrics: Metrics
     log = Logger()
 
-    async def one(self, image: ImageId, output: Output) -> None:
-        """Make one output for a client that waits; it is in the store on return.
+    async def one(self, image: ImageId, output: Output) -> str:
+        """Make one output for a client that waits; it is in the store on return, which says RENDERED or JOINED.
 
         Raises BusyError at once when too many wait already; otherwise whatever ImagedError the render ends with.
         """
         wanted = Wanted(image, output)
-        if not self.flights.carries(wanted):
-            self.pool.admit()
+        if self.flights.carries(wanted):
+            with span(WAIT):
+                await arrival(self.flights.fly([wanted], self._make)[wanted])
+            return JOINED
+        self.pool.admit()
         await arrival(self.flights.fly([wanted], self._make)[wanted])
+        return RENDERED
 
     def admit(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Raise BusyError when a render of what the store misses would have no place to wait."""
@@ -94,7 +101,8 @@ class Produce:
                 wanted = [each for each in wanted if not await self._reused(each)]
                 if not wanted:
                     return
-            source = await self.originals.find(image)
+            with span(DOWNLOAD):
+                source = await self.originals.find(image)
         await self._render(image, source, wanted)
         for each in wanted:
             if self.flights.carries(each) and isinstance(error := await self._render(image, source, [each]), BusyError):
@@ -106,7 +114,9 @@ class Produce:
         policy = self.settings.policy(image.namespace)
         targets = [RenderTarget(each.output, policy.quality(each.output), policy.background) for each in wanted]
         landings: list[Deferred[None]] = []
-        async with self.pool.place() as threads:
+        async with AsyncExitStack() as stack:
+            with span(WAIT):
+                threads = await stack.enter_async_context(self.pool.place())
             tokens = {each.output: self.activity.begin(each) for each in wanted}
             alarm = self.reactor.callLater(self.renderer.timeout_s + GRACE_S, self._send_away, wanted)
 
@@ -116,7 +126,7 @@ class Produce:
                 landings.append(self.tasks.own(self._land(Wanted(image, output))))
 
             def landed_on_thread(output: Output) -> None:
-                self.reactor.callFromThread(landed, output)
+                self.reactor.callFromThread(copy_context().run, landed, output)
 
             try:
                 await threads.run(self.renderer.render, image, source, targets, landed_on_thread)
@@ -124,6 +134,9 @@ class Produce:
                 failure = error
                 if len(wanted) == 1:
                     self.flights.land(wanted[0], error)
+                    output = wanted[0].output
+                    reason, extension = type(error).__name__, output.format.extension
+                    self.metrics.record(OutputFailed(image.namespace, str(output), extension, reason))
             finally:
                 if alarm.active():
                     alarm.cancel()

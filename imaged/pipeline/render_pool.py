@@ -31,6 +31,11 @@ class RenderPool:
         return self._threads.size
 
     @property
+    def busy(self) -> int:
+        """How many threads render now."""
+        return self._busy
+
+    @property
     def waiting(self) -> int:
         """How many renders wait for a thread."""
         return len(self._waiting)

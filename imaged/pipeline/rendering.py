@@ -11,6 +11,7 @@ from imaged.core.errors import NotAPictureError, TooLargeError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.tracing import SAVE, span
 from imaged.hooks.breach import held_to_contract
 from imaged.hooks.contracts import Processor, Rendered, RenderJob, RenderTarget
 from imaged.store.local import LocalStore
@@ -59,7 +60,8 @@ class Renderer:
         processor = self.choose(job)
         with held_to_contract(f"processor {type(processor).__name__}"), _closing(processor.render(job)) as outputs:
             for rendered in outputs:
-                self.store.save_output(image, rendered.output, rendered.body)
+                with span(SAVE):
+                    self.store.save_output(image, rendered.output, rendered.body)
                 landed(rendered.output)
 
 

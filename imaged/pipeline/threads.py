@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from functools import partial
 from threading import Thread
 from typing import Any, ParamSpec, TypeVar
@@ -29,9 +30,11 @@ class Threads:
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Run `function` on one of the threads, and give its result to whoever awaits it on the reactor's.
 
-        Who stops waiting does not stop the thread.
+        It runs in the context of the caller: what it logs and how long it takes belongs to the caller's request. Who
+        stops waiting does not stop the thread.
         """
-        return deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)
+        in_context: Callable[..., R] = partial(copy_context().run, function)
+        return deferToThreadPool(self._reactor, self._pool, in_context, *args, **kwargs)
 
     def stop(self) -> None:
         """End the threads; blocks until what they do is done."""

@@ -6,7 +6,7 @@ All of them keep what they were told, so that a test can look; none needs a netw
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -226,7 +226,9 @@ def make_host(
     agent: Any = None,
     run_in_thread: Any = run_at_once,
     make_threads: Any = NoThreads,
+    keep: Any = None,
     upload_concurrency: int = 10,
+    namespaces: Collection[str] = (),
 ) -> Host:
     """Return the host of a plugin `name` whose options are `section`.
 
@@ -242,7 +244,9 @@ def make_host(
         agent=agent or nowhere,
         run_in_thread=run_in_thread,
         make_threads=make_threads,
+        keep=keep or (lambda make: make()),
         upload_concurrency=upload_concurrency,
+        namespaces=namespaces,
     )
 
 

@@ -12,9 +12,10 @@ from imaged.core.activity import Activity
 from imaged.core.errors import BusyError, ImagedError, NotFoundError, StoreError
 from imaged.core.events import RequestFailed
 from imaged.core.formats import FORMATS
-from imaged.core.hashes import ImageId
+from imaged.core.hashes import ImageId, shorten
 from imaged.core.outputs import Output, parse
 from imaged.core.pictures import ImageInfo
+from imaged.core.tracing import HIT, Trace
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import INFO, ORIGINAL
 from imaged.web.answers import send_json
@@ -43,14 +44,15 @@ class PublicSite:
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
         with self.lease() as pipeline:
-            path = None
             try:
                 path = read_path(request)
+                _describe_request(request.trace, path)
                 if not isinstance(path, HealthPath):
                     self.admit(request.began_s)
                 await self._answer(request, path, pipeline)
             except ImagedError as error:
-                pipeline.metrics.record(_failure(path, error))
+                trace = request.trace
+                pipeline.metrics.record(RequestFailed(trace.namespace, trace.extension, error.status, trace.route))
                 raise
 
     async def _answer(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:
@@ -106,8 +108,10 @@ async def _send_output(request: ImagedRequest, image: ImageId, output: Output, p
     pipeline.settings.policy(image.namespace).check(output)
     opened = pipeline.store.open(image, str(output))
     if opened is None:
-        await pipeline.produce.one(image, output)
+        request.trace.outcome = await pipeline.produce.one(image, output)
         opened = pipeline.store.open(image, str(output))
+    else:
+        request.trace.outcome = HIT
     if opened is None:
         raise StoreError(f"{output} was made but is not in the store: ask again")
     send_file(request, opened, output.format.content_type)
@@ -125,15 +129,17 @@ def _row(pipeline: Pipeline, image: ImageId, name: str, state: str) -> dict[str,
     return {"name": name, "url": f"/{pipeline.store.key(image, name)}", "state": state}
 
 
-def _failure(path: object, error: ImagedError) -> RequestFailed:
+def _describe_request(trace: Trace, path: PublicPath) -> None:
     match path:
-        case FilePath(image, name):
-            extension = name.rpartition(".")[2]
-            known = extension if extension in FORMATS else None  # a sink may keep a counter for each: never any text
-            return RequestFailed(image.namespace, known, error.status)
-        case ProcessPath(image):
-            return RequestFailed(image.namespace, None, error.status)
+        case HealthPath():
+            trace.route = "status_check"
         case NamespacePath(namespace):
-            return RequestFailed(namespace, None, error.status)
-        case _:
-            return RequestFailed(None, None, error.status)
+            trace.route, trace.namespace = "post", namespace
+        case ProcessPath(image):
+            trace.route, trace.namespace = "process", image.namespace
+        case FilePath(image, name) if name in {INFO, ORIGINAL}:
+            trace.route, trace.namespace = "info" if name == INFO else "original", image.namespace
+        case FilePath(image, name):
+            trace.route, trace.namespace, trace.output = "output", image.namespace, shorten(name)
+            extension = name.rpartition(".")[2]
+            trace.extension = extension if extension in FORMATS else None  # a sink may keep a counter for each

@@ -1,8 +1,10 @@
-"""Requests as imaged takes them: bodies bounded while they come and never read as forms, one log line for each."""
+"""Requests as imaged takes them: bodies bounded while they come and never read as forms, each traced to its end."""
 
 from __future__ import annotations
 
 import json
+import re
+import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +16,17 @@ from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, HTTPFactory, Request
 
 from imaged.core.errors import ImagedError, StoreError, TooLargeError
+from imaged.core.tracing import Trace
+from imaged.core.traffic import CLIENT_LEFT
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
 from imaged.web.paths import shown
+from imaged.web.visits import Visit, Visits
 
 IDLE_S = 60.0
 """How long a connection may say nothing before it is closed."""
 
-_log = Logger(namespace="imaged.access")
+_log = Logger(namespace="imaged.requests")
 
 LINGER_S = 30.0
 """How long a body that was refused is read and thrown away, so that its sender lives to read the answer."""
@@ -32,15 +37,23 @@ STALL_S = 300.0
 SLOWEST_BYTES = 1000
 """How many bytes a second of its body a client has to send, on average, once IDLE_S have passed."""
 
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+"""What a request id of a client may be: a UUID, a ULID, a trace id; nothing that could pass for more in a log."""
+
 
 @dataclass(frozen=True)
 class Door:
-    """What stands behind one port: who answers its requests, and how large their bodies may be, asked each time."""
+    """What stands behind one port: who answers its requests and takes note of them.
+
+    Asked each time: how large bodies may be, and whether answers say in a `Server-Timing` header what took how long.
+    """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
     maximum_bytes: Callable[[], int]
     seconds: Callable[[], float]
     connections: Connections
+    visits: Visits
+    has_timing: Callable[[], bool]
 
 
 class ImagedRequest(Request):
@@ -53,7 +66,10 @@ class ImagedRequest(Request):
         self._received_bytes = 0
         self._refused = False
         self._answering: Deferred[None] | None = None
+        self._error: ImagedError | None = None
+        self._ended = False
         self.content_type = b""
+        self.trace = Trace("", door.seconds)
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
         """Refuse a body that announces too much, else make room for it: in memory or, if large, in a file."""
@@ -95,9 +111,20 @@ class ImagedRequest(Request):
 
     def process(self) -> None:
         """Have the door answer; when the client leaves, the handler is cancelled."""
+        self._begin()
         self.setHeader(b"Server", b"imaged")
-        self._answering = Deferred.fromCoroutine(self._door.handle(self))
-        self._answering.addErrback(self._failed)
+        self.setHeader(b"X-Request-Id", self.trace.request_id.encode())
+        with self.trace.current():
+            self._answering = Deferred.fromCoroutine(self._door.handle(self))
+            self._answering.addErrback(self._failed)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of the body, and the head before the first of them."""
+        if not self.startedWriting and self._door.has_timing():
+            spans = [f"{name};dur={spent_ms:g}" for name, spent_ms in self.trace.spans_ms.items()]
+            total_ms = round(1000 * (self._door.seconds() - self.began_s), 3)
+            self.setHeader("Server-Timing", ", ".join([*spans, f"total;dur={total_ms:g}"]))
+        super().write(data)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802, FBT001  # Twisted's
         """Begin to stream an answer."""
@@ -109,30 +136,44 @@ class ImagedRequest(Request):
         super().connectionLost(reason)
         if self._answering is not None:
             self._answering.cancel()
+            self.end(CLIENT_LEFT)
 
-    def log_line(self) -> None:
-        """Log what was asked and how it was answered."""
-        _log.info(
-            "{method} {path} {status} {bytes} bytes {elapsed_ms:.1f} ms",
-            method=self.method.decode("ascii", "backslashreplace"),
-            path=shown(self.uri),
-            status=self.code,
-            bytes=self.sentLength,
-            elapsed_ms=round(1000 * (self._door.seconds() - self.began_s), 3),
+    def end(self, status: int | None = None) -> None:
+        """Take note, once, of how the request has ended: with `status`, or with that of its answer."""
+        if self._ended:
+            return
+        self._ended = True
+        self._door.visits.end(
+            Visit(
+                trace=self.trace,
+                client=getattr(self.getClientAddress(), "host", None) or "unix",
+                method=self.method.decode("ascii", "backslashreplace"),
+                target=shown(self.uri),
+                status=status or self.code,
+                size_bytes=self.sentLength,
+                elapsed_s=self._door.seconds() - self.began_s,
+                error=self._error,
+            )
         )
+
+    def _begin(self) -> None:
+        given = self.getHeader("x-request-id") or ""
+        self.trace.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+        self._door.visits.begin()
 
     def _failed(self, failure: Failure) -> None:
         if self._disconnected:
             failure.trap(CancelledError, ImagedError)
             return
         error = failure.value
-        if not isinstance(error, ImagedError):
-            _log.failure("{method} {path} broke down", failure, method=self.method, path=self.path)
-            error = ImagedError("an unexpected failure, which the log tells")
-        elif error.status >= ImagedError.status:
-            _log.warn(
-                "{method} {path}: {error}", method=self.method.decode("latin-1"), path=shown(self.uri), error=error
-            )
+        with self.trace.current():
+            if not isinstance(error, ImagedError):
+                _log.failure("{method} {path} broke down", failure, method=self.method, path=self.path)
+                error = ImagedError("an unexpected failure, which the log tells")
+            elif error.status >= ImagedError.status:
+                method = self.method.decode("latin-1")
+                _log.warn("{method} {path}: {error}", method=method, path=shown(self.uri), error=error)
+        self._error = error
         if self.startedWriting:
             self.loseConnection()
         else:
@@ -160,16 +201,18 @@ class ImagedRequest(Request):
     def _refuse(self, refusal: ImagedError) -> None:
         """Answer before the body has come, and read on for a while so that the sender is not cut off."""
         self._refused = True
+        self._begin()
         self.requestHeaders.removeHeader(b"expect")  # else Twisted would ask for the body
         body = json.dumps({"error": str(refusal)}).encode() + b"\n"
         transport: Any = self.channel.transport
         transport.write(
             b"HTTP/1.1 %d %s\r\nServer: imaged\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s"
-            % (refusal.status, RESPONSES[refusal.status], len(body), body)
+            b"Content-Length: %d\r\nCache-Control: no-store\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n%s"
+            % (refusal.status, RESPONSES[refusal.status], len(body), self.trace.request_id.encode(), body)
         )
         transport.loseWriteConnection()
-        _log.info("refused a body: {error}: {status}", error=str(refusal), status=refusal.status)
+        self._error = refusal
+        self.end(refusal.status)
         abort = self.channel.callLater(LINGER_S, transport.abortConnection)
         self.notifyFinish().addErrback(lambda _: abort.active() and abort.cancel())
 
@@ -196,6 +239,6 @@ class ImagedFactory(HTTPFactory):
         return connection
 
     def log(self, request: Request) -> None:
-        """Write the one line of a request, when it has been answered."""
+        """Take note of a request, when it has been answered."""
         if isinstance(request, ImagedRequest):
-            request.log_line()
+            request.end()

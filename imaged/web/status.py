@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.interfaces import IAddress
 from twisted.web.http import Request
 
+from imaged.config.model import Status
 from imaged.core.errors import ForbiddenError, MethodNotAllowedError, NotFoundError
 from imaged.web.answers import send, send_json
 from imaged.web.paths import READ, segments
@@ -25,38 +26,53 @@ Outcome = dict[str, Any]
 _FOR_OTHERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "origin", "sec-fetch-site")
 """Headers by which proxies and browsers show that they ask for somebody else."""
 
-_PAGES = (["status_check"], ["status.json"], ["status"], [""])
-_RELOAD = ["reload"]
 _REFUSED = 422  # RFC 9110, 15.5.21: understood, but what it is about cannot be processed
 
 
 @dataclass(frozen=True)
 class StatusSite:
-    """Answers requests on the status port. `snapshot` takes the figures anew for each, `reload` reads the settings."""
+    """Answers requests on the status port. `snapshot` takes the figures anew for each, `reload` reads the settings.
+
+    `settings` returns those that are in effect, `expose` what a metrics sink shows to a scraper with that `Accept`
+    header, or None where none does.
+    """
 
     snapshot: Callable[[], Awaitable[Snapshot]]
     send_health: Callable[[Request], None]
     reload: Callable[[], Awaitable[Outcome]]
+    settings: Callable[[], Status]
+    expose: Callable[[str], Awaitable[tuple[str, bytes] | None]]
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
-        parts = segments(request.path)
-        if parts == _RELOAD:
-            _allow(request, ("POST",))
-            _check_local(request)
-            _send_outcome(request, await self.reload())
-            return
-        if parts not in _PAGES:
-            raise NotFoundError("nothing is here: try /status, /status.json or /status_check")
-        _allow(request, READ)
-        if parts == ["status_check"]:
-            self.send_health(request)
-        elif parts == ["status.json"]:
-            send_json(request, await self.snapshot())
-        else:
-            page = render_page(await self.snapshot())
-            request.setHeader("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-            send(request, page.encode(), "text/html; charset=utf-8")
+        match segments(request.path):
+            case ["reload"]:
+                _allow(request, ("POST",))
+                _check_local(request)
+                _send_outcome(request, await self.reload())
+            case ["status_check"]:
+                _allow(request, READ)
+                self.send_health(request)
+            case ["status.json"]:
+                _allow(request, READ)
+                send_json(request, await self.snapshot())
+            case [""] | ["status"]:
+                _allow(request, READ)
+                page = render_page(await self.snapshot())
+                request.setHeader("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+                send(request, page.encode(), "text/html; charset=utf-8")
+            case ["metrics"]:
+                _allow(request, READ)
+                await self._send_metrics(request)
+            case _:
+                raise NotFoundError("nothing is here: try /status, /status.json or /status_check")
+
+    async def _send_metrics(self, request: ImagedRequest) -> None:
+        exposed = await self.expose(request.getHeader("accept") or "")
+        if exposed is None:
+            raise NotFoundError("no plugin shows metrics here: name prometheus in the setting metrics")
+        content_type, body = exposed
+        send(request, body, content_type)
 
 
 def _allow(request: Request, methods: tuple[str, ...]) -> None:

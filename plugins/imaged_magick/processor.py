@@ -7,13 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from imaged.api import (
+    DECODE,
+    ENCODE,
     FORMATS,
+    RESIZE,
     ImageFacts,
     NotAPictureError,
     Rendered,
     RenderJob,
     RenderTarget,
     plan,
+    span,
 )
 
 from .animation import Animation
@@ -64,29 +68,43 @@ class MagickProcessor:
             animations = [stack.enter_context(Animation(target, plays, deadline)) for target in moving]
             pictures = _pictures(job, original, deadline)
             stack.callback(pictures.close)
-            for number, (picture, duration_ms) in enumerate(pictures):
+            for number, (picture, duration_ms) in enumerate(_timed(pictures)):
                 if number == 0:
                     for target in job.targets:
                         if target not in moving:
                             yield Rendered(target.output, _still(picture, target, job, deadline))
                 for animation in animations:
-                    with Picture(deadline, image=picture) as frame, translated(deadline, "resizing a frame"):
+                    with (
+                        span(RESIZE),
+                        Picture(deadline, image=picture) as frame,
+                        translated(deadline, "resizing a frame"),
+                    ):
                         shape(frame, job.facts.size, animation.target.output.sizing, job.maximum_pixels)
                         animation.add(frame, duration_ms)
                 if not animations:
                     break
             for animation in animations:
-                with translated(deadline, f"writing {animation.target.output}", decoded=True):
+                with span(ENCODE), translated(deadline, f"writing {animation.target.output}", decoded=True):
                     body = animation.write()
                 yield Rendered(animation.target.output, body)
 
 
+def _timed(pictures: Iterator[tuple[Picture, int]]) -> Iterator[tuple[Picture, int]]:
+    """Count the time that each picture takes as decoding, and not what is done with it."""
+    while True:
+        with span(DECODE):
+            picture = next(pictures, None)
+        if picture is None:
+            return
+        yield picture
+
+
 def _still(picture: Picture, target: RenderTarget, job: RenderJob, deadline: Deadline) -> bytes:
     with Picture(deadline, image=picture) as still:
-        with translated(deadline, f"resizing to {target.output}"):
+        with span(RESIZE), translated(deadline, f"resizing to {target.output}"):
             shape(still, job.facts.size, target.output.sizing, job.maximum_pixels)
             finish(still, target)
-        with translated(deadline, f"writing {target.output}", decoded=True):
+        with span(ENCODE), translated(deadline, f"writing {target.output}", decoded=True):
             return encode(still, target)
 
 

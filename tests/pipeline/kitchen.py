@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from imaged.config.load import load
 from imaged.core.activity import Activity
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.hooks.feed import Feed
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue
 from imaged.metrics import Metrics
@@ -29,7 +30,7 @@ from imaged.pipeline.single_flight import SingleFlight
 from imaged.pipeline.tasks import Tasks
 from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
-from imaged.testing.fakes import MemoryUploader, RecordingSink, StillProcessor, run_at_once
+from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, StillProcessor, run_at_once
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
 
@@ -93,6 +94,13 @@ class Sources:
         return digest(path)
 
 
+def feed(sink: RecordingSink, clock: Any) -> Feed:
+    """Return a feed that tells its sink at once."""
+    made = Feed("recording", sink, clock, NoThreads())
+    made.offer = sink.record  # type: ignore[method-assign]  # events wait for a moment that never comes on a still clock
+    return made
+
+
 class Kitchen:
     """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader.
 
@@ -119,7 +127,8 @@ class Kitchen:
         self.tasks = Tasks()
         loaded = load(yaml, "imaged.yaml", environ={}, read_text=str)
         assert not loaded.faults
-        settings, reactor, metrics = loaded.settings, self.reactor, Metrics([self.sink])
+        settings, reactor = loaded.settings, self.reactor
+        metrics = Metrics([feed(self.sink, reactor)])
         self.queue = JobQueue(folder / "state", reactor.seconds)
         self.promises = promises or Promises(self.queue, run_at_once)
         self.uploads: Activity[str] = Activity(reactor.seconds)

@@ -1,0 +1,56 @@
+"""The requests of the public port, counted by how they ended."""
+
+from __future__ import annotations
+
+from imaged.core.tracing import HIT, JOINED, RENDERED
+
+CLIENT_LEFT = 499
+"""What stands for the status of a client that left before its answer had ended; nginx made it the custom."""
+
+_REFUSED, _FAILED = 400, 500  # RFC 9110, 15.5 and 15.6
+
+
+class Traffic:
+    """Counts from the start of the process; `bytes` are those of bodies. Reactor thread only."""
+
+    def __init__(self) -> None:
+        self.current = 0
+        self.total = 0
+        self.refused = 0
+        self.failed = 0
+        self.left = 0
+        self.bytes = 0
+        self._outcomes = dict.fromkeys((HIT, RENDERED, JOINED), 0)
+
+    @property
+    def hits(self) -> int:
+        """How many outputs were there already."""
+        return self._outcomes[HIT]
+
+    @property
+    def rendered(self) -> int:
+        """How many outputs were rendered for the request."""
+        return self._outcomes[RENDERED]
+
+    @property
+    def joined(self) -> int:
+        """How many outputs came from the render of another request."""
+        return self._outcomes[JOINED]
+
+    def begin(self) -> None:
+        """Count a request as being answered."""
+        self.current += 1
+
+    def end(self, status: int, outcome: str | None, size_bytes: int) -> None:
+        """Count what `begin` began as answered with `status` and `size_bytes`."""
+        self.current -= 1
+        self.total += 1
+        self.bytes += size_bytes
+        if status == CLIENT_LEFT:
+            self.left += 1
+        elif status >= _FAILED:
+            self.failed += 1
+        elif status >= _REFUSED:
+            self.refused += 1
+        if outcome is not None and status < _REFUSED:
+            self._outcomes[outcome] += 1
