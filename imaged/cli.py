@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import click
 import yaml
@@ -19,6 +20,7 @@ from imaged.config.model import Settings
 from imaged.daemon import configuration
 from imaged.daemon.inheritance import detach, inherit
 from imaged.daemon.log import observer
+from imaged.daemon.logs import Logs
 from imaged.daemon.notify import make_notifier
 from imaged.daemon.signals import Signals
 from imaged.hooks.registry import installed
@@ -61,12 +63,14 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     from imaged.daemon.process import Process  # noqa: PLC0415
     from imaged.daemon.service import Service  # noqa: PLC0415
 
-    globalLogBeginner.beginLoggingTo([observer(sys.stderr)], redirectStandardIO=False)
+    logs = Logs(sys.stderr)
+    write: Any = logs.write
+    globalLogBeginner.beginLoggingTo([write], redirectStandardIO=False)
     _raise_file_limit()
     path = configuration.find(config)
     notifier = make_notifier(os.environ, muted=inheritance.channel is not None)
     name = str(path or configuration.BUILT_IN)
-    service = Service(reactor, lambda: configuration.read(path, overrides), name, notifier, inheritance)
+    service = Service(reactor, lambda: configuration.read(path, overrides), name, logs, notifier, inheritance)
     sys.exit(Process(reactor, service, signals, notifier, inheritance).run())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from twisted.trial.unittest import TestCase
 from imaged.config.load import load
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.daemon.inheritance import Inheritance
+from imaged.daemon.logs import Logs
 from imaged.daemon.notify import Notifier
 from imaged.daemon.ports import PUBLIC, STATUS
 from imaged.daemon.service import Service
@@ -66,6 +68,7 @@ class Serving(TestCase):
             reactor,
             lambda: load(self.yaml, "etc/imaged.yaml", environ={}, read_text=lambda path: Path(path).read_text()),
             "etc/imaged.yaml",
+            Logs(io.StringIO()),
             Notifier(None, None),
             self.inheritance,
         )

@@ -1,62 +1,70 @@
-"""Sinks are told everything, and cost nobody anything when they fail."""
+"""Every sink is told what happens."""
 
 from __future__ import annotations
 
-from twisted.logger import capturedLogs
+from typing import Any
+
+from twisted.internet.task import Clock
 
 from imaged.core.events import Event, RequestFailed, Uploaded
+from imaged.hooks.feed import DELAY_S, Feed
 from imaged.metrics import Metrics
+from imaged.testing.fakes import NoThreads, RecordingSink
+from imaged.testing.waiting import wait
 
 EVENTS: list[Event] = [RequestFailed("p", "jpg", 404), Uploaded("p", 81_234, 0.5)]
 
 
-class Sink:
-    """Remembers what it is told."""
+class Page(RecordingSink):
+    """A sink that shows its figures."""
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def record(self, event: Event) -> None:
-        """Remember `event`."""
-        self.events.append(event)
+    def expose(self, snapshot: Any, accept: str) -> tuple[str, bytes]:
+        """Show them."""
+        return f"{accept};{snapshot}", str(len(self.events)).encode()
 
 
-class Broken:
-    """Fails at whatever it is told."""
-
-    def record(self, event: Event) -> None:
-        """Fail."""
-        raise OSError(f"no route to the host that counts {type(event).__name__}")
+def metrics(clock: Clock, **sinks: RecordingSink) -> Metrics:
+    """Return the fan-out to these sinks."""
+    return Metrics([Feed(name, sink, clock, NoThreads()) for name, sink in sinks.items()])
 
 
 def test_each_sink_is_told_everything_in_order() -> None:
-    """Several sinks see the same events."""
-    sinks = [Sink(), Sink()]
-    metrics = Metrics(sinks)
+    """One that fails takes nothing from the others."""
+    clock, first, broken, last = Clock(), RecordingSink(), RecordingSink(), RecordingSink()
+    broken.failure = OSError("no route")
+    fan_out = metrics(clock, first=first, broken=broken, last=last)
     for event in EVENTS:
-        metrics.record(event)
-    assert [sink.events for sink in sinks] == [EVENTS, EVENTS]
+        fan_out.record(event)
+    clock.advance(DELAY_S)
+    assert [sink.events for sink in (first, broken, last)] == [EVENTS] * 3
+    assert [(told.name, told.recorded, told.failed) for told in fan_out.told] == [
+        ("first", 2, 0),
+        ("broken", 2, 2),
+        ("last", 2, 0),
+    ]
 
 
-def test_a_sink_that_fails_costs_a_log_line() -> None:
-    """Neither the request nor the other sinks notice."""
-    first, last = Sink(), Sink()
-    metrics = Metrics([first, Broken(), last])
-    with capturedLogs() as logged:
-        metrics.record(EVENTS[0])
-    assert (first.events, last.events) == (EVENTS[:1], EVENTS[:1])
-    assert [(event["sink"], event["event"]) for event in logged] == [("Broken", EVENTS[0])]
+def test_the_first_sink_that_shows_is_asked() -> None:
+    """With all that has happened in it; where none shows, there is nothing."""
+    clock = Clock()
+    fan_out = metrics(clock, silent=RecordingSink(), page=Page(), other=Page())
+    fan_out.record(EVENTS[0])
+    assert wait(fan_out.expose({}, "text/plain")) == ("text/plain;{}", b"1")
+    assert wait(metrics(clock, silent=RecordingSink()).expose({}, "")) is None
 
 
 def test_no_sinks_are_no_fault() -> None:
     """A server that counts nothing serves all the same."""
-    Metrics([]).record(EVENTS[0])
+    fan_out = metrics(Clock())
+    fan_out.record(EVENTS[0])
+    wait(fan_out.close())
+    assert fan_out.told == []
 
 
-def test_the_sinks_of_a_generation_stay_as_they_were() -> None:
-    """Changing the list afterwards changes nothing."""
-    sinks = [Sink()]
-    metrics = Metrics(sinks)
-    sinks.append(Sink())
-    metrics.record(EVENTS[0])
-    assert [len(sink.events) for sink in sinks] == [1, 0]
+def test_the_end_has_what_still_waited() -> None:
+    """Nothing is left behind in a feed."""
+    sink = RecordingSink()
+    fan_out = metrics(Clock(), only=sink)
+    fan_out.record(EVENTS[0])
+    wait(fan_out.close())
+    assert sink.events == EVENTS[:1]

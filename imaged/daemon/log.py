@@ -45,7 +45,8 @@ def observer(stream: Stream, *, for_people: bool | None = None) -> Any:
 def _people(stream: Stream) -> Callable[[LogEvent], None]:
     def write(event: LogEvent) -> None:
         moment = datetime.fromtimestamp(event["log_time"]).astimezone()
-        stream.write(f"{moment:%H:%M:%S} {event['log_level'].name:<8} {_message(event)}\n")
+        request = f" [{event['request_id']}]" if "request_id" in event else ""
+        stream.write(f"{moment:%H:%M:%S} {event['log_level'].name:<8} {_message(event)}{request}\n")
         stream.flush()
 
     return write

@@ -6,14 +6,16 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from imaged.core.errors import ImagedError, StoreError
+from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageId
+from imaged.core.recent import RecentError, RecentErrors
 from imaged.hooks.host import RunInThread
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue, Kind
@@ -34,7 +36,7 @@ async def open_queue(threads: Threads, folder: Path) -> JobQueue:
 class PromisedWork:
     """Does what is owed, on the generation that `lease` gives; none is begun while `leaving`. Reactor thread only.
 
-    `current` gives the pipeline of today, whose settings say how much runs at once.
+    `current` gives the pipeline of today, whose settings say how much runs at once. `errors` are told what fails.
     """
 
     _log = Logger()
@@ -49,6 +51,7 @@ class PromisedWork:
         lease: Callable[[], AbstractContextManager[Pipeline]],
         current: Callable[[], Pipeline],
         leaving: Callable[[], bool],
+        errors: RecentErrors,
     ) -> None:
         self._reactor = reactor
         self._run = run
@@ -56,6 +59,7 @@ class PromisedWork:
         self._lease = lease
         self._current = current
         self._leaving = leaving
+        self._errors = errors
         self._reconciled: str | None = None
         self._workers = [
             self._worker("render", queue, run_on_queue, self._render_lanes, lambda pipeline: pipeline.perform_renders),
@@ -120,7 +124,12 @@ class PromisedWork:
     ) -> Worker:
         async def perform(image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
             with self._lease() as pipeline:
-                return await choose(pipeline)(image, names)
+                results = await choose(pipeline)(image, names)
+            for name, error in results.items():
+                if error is not None and not isinstance(error, StoreUnavailableError):  # the store's fault is told once
+                    work, now = f"{kind} {image} {name}", datetime.now(UTC)
+                    self._errors.add(RecentError(now, work, None, error.status, str(error)))
+            return results
 
         worker = Worker(kind, queue, run_on_queue, self._reactor, random.random, lanes, perform)
         self._promises.on_new_work(kind, worker.wake)

@@ -26,9 +26,11 @@ from imaged.daemon.doors import Doors
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.daemon.inheritance import Inheritance, Passed, Port
 from imaged.daemon.lineage import Lineage
+from imaged.daemon.logs import Logs
 from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.notify import Notifier
-from imaged.daemon.ports import PUBLIC, STATUS, OpenPort, PortError, Ports, endpoints
+from imaged.daemon.ports import PUBLIC, STATUS, OpenPort, Ports, endpoints
+from imaged.daemon.prepare import open_logs, prepare
 from imaged.daemon.promised import PromisedWork, open_queue
 from imaged.daemon.reload import Reload, Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
@@ -64,8 +66,8 @@ GOING_QUIET_S = 1.0
 class Service:
     """All that answers requests and keeps promises. `read` reads the settings anew, each time it is called.
 
-    `notifier` is told of reloads, `inheritance` holds the sockets to listen on that are there already. Reactor thread
-    only.
+    `logs` writes to the files that the settings name, `notifier` is told of reloads, `inheritance` holds the sockets to
+    listen on that are there already. Reactor thread only.
     """
 
     _log = Logger()
@@ -75,11 +77,13 @@ class Service:
         reactor: Any,
         read: Callable[[], Loaded],
         config_name: str,
+        logs: Logs,
         notifier: Notifier,
         inheritance: Inheritance,
     ) -> None:
         self._reactor = reactor
         self._read = read
+        self._logs = logs
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
         self._counters = Counters(reactor.seconds)
@@ -102,6 +106,7 @@ class Service:
             counters=self._counters,
             history=self._history,
             errors=self._errors,
+            logs=logs,
             message=lambda: self._health.message,
             usage=self._usage,
             last_reload=lambda: self._reloads.last,
@@ -210,10 +215,12 @@ class Service:
         opened.push_async_callback(self._departure.in_time, self._work.wind_up)
         opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
         loaded = self._read()
+        self._logs.use(await open_logs(loaded, self._work.run))
         queue = await open_queue(self._queue_thread, Path(loaded.settings.state_dir))
         opened.push_async_callback(self._departure.in_time, partial(self._close_queue, queue))
         self._promises = Promises(queue, self._queue_thread.run)
         self._lineage = Lineage(self._build(loaded))
+        opened.push_async_callback(self._close_metrics)  # also of what was given up
         opened.push_async_callback(self._departure.in_time, self._lineage.end)
         await self._work.run(self._try_store)
         opened.push_async_callback(self._close_port, STATUS)  # after the workers: it shows what is waited for
@@ -226,6 +233,7 @@ class Service:
             self._lease,
             lambda: self._lineage.pipeline,
             lambda: self._departure.begun,
+            self._errors,
         )
         opened.push_async_callback(self._departure.in_time, self._promised.stop)
         self._promised.start()
@@ -237,6 +245,9 @@ class Service:
         opened.push_async_callback(self._close_port, PUBLIC)
         await self._ports.use(fresh)
         self._tell_urls(fresh)
+
+    async def _close_metrics(self) -> None:
+        await self._lineage.pipeline.metrics.close()
 
     async def _close_queue(self, queue: JobQueue) -> None:
         await self._queue_thread.run(queue.close)
@@ -257,22 +268,13 @@ class Service:
         if self._departure.begun:
             whom = ": ask the one that follows it" if self.aside else ""
             raise ConfigurationError([Fault("imaged", None, (), f"this process leaves{whom}")])
+        self._logs.reopen()  # whatever the settings are like: who rotates the files asks for it in this way
         loaded = self._read()
         if not loaded.faults and (faults := restart_faults(self._lineage.pipeline.settings, loaded)):
             raise ConfigurationError(faults)
         made = self._build(loaded)
-        try:
-            await self._work.run(made.pipeline.store.try_out)
-            fresh = await self._ports.open(endpoints(loaded.settings))
-        except StoreError as error:
-            made.discard()
-            raise ConfigurationError([loaded.fault(("store", "path"), str(error))]) from error
-        except PortError as error:
-            made.discard()
-            raise ConfigurationError([loaded.fault(error.path, error.reason)]) from error
-        except BaseException:
-            made.discard()
-            raise
+        files, fresh = await prepare(loaded, made, self._work.run, self._ports)
+        self._logs.use(files)
         self._lineage.replace(made)
         self.trouble = ""
         await self._ports.use(fresh)

@@ -10,6 +10,7 @@ from typing import Any
 from imaged.core.generations import Generation
 from imaged.core.history import INTERVAL_S, History
 from imaged.core.recent import RecentErrors
+from imaged.daemon.logs import Logs
 from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
@@ -31,6 +32,7 @@ class Status:
     counters: Counters
     history: History
     errors: RecentErrors
+    logs: Logs
     message: Callable[[], str]
     usage: StoreUsage
     last_reload: Callable[[], Reload | None]
@@ -106,6 +108,7 @@ class Status:
             "history": {"interval_s": INTERVAL_S, **self.history.points},
             "errors": [asdict(error) | {"at": _written(error.at)} for error in self.errors.newest_first],
             "metrics": [asdict(told) for told in pipeline.metrics.told],
+            "log": self.logs.state,
             "plugins": [asdict(plugin) for plugin in generation.value.plugins.described],
             "store": {
                 "path": str(pipeline.store.root),

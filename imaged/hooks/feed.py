@@ -90,8 +90,9 @@ class Feed:
             raise BusyError(f"metrics sink {self._name} is being asked already")
         self._showing = True
         self._run(self._take())
-        shown: Any = self._threads.run(self._sink.expose, snapshot, accept)
-        shown.addBoth(self._shown)
+        shown: Deferred[tuple[str, bytes]] = Deferred()
+        running: Any = self._threads.run(self._sink.expose, snapshot, accept)
+        running.addBoth(self._shown, shown)
         try:
             content_type, body = await shown.addTimeout(PATIENCE_S, self._clock)
             return str(content_type), bytes(body)
@@ -103,6 +104,8 @@ class Feed:
 
     async def close(self) -> None:
         """Tell the sink what still waits, have it flush, and let go of its thread, within LAST_WORDS_S."""
+        if self._closed:
+            return
         self._stop()
         done = self._run(self._take(), flush=self._flush_every_s is not None)
         try:
@@ -149,9 +152,9 @@ class Feed:
         elif self._flush_every_s is not None:
             self._wake_in(max(0.0, self._flushed_at_s + self._flush_every_s - self._clock.seconds()))
 
-    def _shown(self, result: Any) -> Any:
+    def _shown(self, result: Any, shown: Deferred[tuple[str, bytes]]) -> None:
         self._showing = False
-        return result
+        shown.callback(result)  # a Failure makes it an errback, and who was sent away hears nothing
 
     def _run(self, events: list[Event], *, flush: bool = False) -> Deferred[None]:
         """Tell the sink on its thread, and take note of how that went."""

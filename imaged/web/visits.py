@@ -14,7 +14,10 @@ from imaged.core.recent import RecentError, RecentErrors
 from imaged.core.tracing import Trace
 from imaged.core.traffic import Traffic
 
-_log = Logger(namespace="imaged.access")
+ACCESS = "imaged.access"
+"""The logger of the lines of requests, which may go to a file of their own."""
+
+_log = Logger(namespace=ACCESS)
 
 _WELL = 400
 

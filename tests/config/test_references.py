@@ -66,7 +66,7 @@ def test_a_namespace_or_section_called_env_is_none() -> None:
         ("uploader: {env: BROKEN}", "etc/imaged.yaml:1: uploader: what {env: BROKEN} holds is not UTF-8"),
         ("uploader: {env: NAME, file: b}", "etc/imaged.yaml:1: uploader: expected text, got a mapping"),
         ("plugins: {s3: {env: NAME}}", "etc/imaged.yaml:1: plugins.s3: expected a mapping, got text from {env: NAME}"),
-        ("env: NAME", "etc/imaged.yaml:1: env: unknown key; the keys here are listen, status, state_dir"),
+        ("env: NAME", "etc/imaged.yaml:1: env: unknown key; the keys here are listen, status, log"),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_a_fault(text: str, fault: str) -> None:

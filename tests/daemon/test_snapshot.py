@@ -12,13 +12,23 @@ from talking import Answer, connect
 from imaged.core.errors import StoreError
 from imaged.daemon.service import VERSION
 
+CHARTS = ("requests", "hits", "renders", "downloads", "uploads", "refused", "failed", "bytes")
+
 SHAPE = {
     "version": str,
     "message": str,
     "pid": int,
     "uptime_s": float,
     "generation": {"number": int, "loaded_at": str, "config": str, "last_reload": type(None)},
-    "processing": {"current": int, "waiting": int, "threads": int, "total": int, "failed": int, "items": list},
+    "processing": {
+        "current": int,
+        "waiting": int,
+        "threads": int,
+        "busy": int,
+        "total": int,
+        "failed": int,
+        "items": list,
+    },
     "downloads": {"current": int, "total": int, "failed": int, "items": list},
     "posting": {"current": int, "total": int, "failed": int},
     "uploads": {
@@ -31,6 +41,14 @@ SHAPE = {
     },
     "remote": {"fault": type(None)},
     "promised": {"current": int, "queued": int, "parked": int, "oldest_s": type(None)},
+    "requests": dict.fromkeys(
+        ("current", "total", "hits", "rendered", "joined", "refused", "failed", "left", "bytes"), int
+    ),
+    "rates_per_s": dict.fromkeys(CHARTS, float),
+    "history": {"interval_s": float, **dict.fromkeys(CHARTS, list)},
+    "errors": list,
+    "metrics": list,
+    "log": {"lost": int, "fault": type(None)},
     "plugins": list,
     "store": {"path": str, "bytes": int, "files": int, "free_bytes": int},
 }
@@ -77,7 +95,7 @@ class TestSnapshot(Serving):
         await until(lambda: self.service._lineage.pipeline.pool.waiting == 2 and self.stage.processor.jobs)
         processing = (await self.status())["processing"]
         (item,) = processing.pop("items")
-        assert processing == {"current": 1, "waiting": 2, "threads": 1, "total": 0, "failed": 0}
+        assert processing == {"current": 1, "waiting": 2, "threads": 1, "busy": 1, "total": 0, "failed": 0}
         assert 0 <= item.pop("elapsed_s") < 30
         assert item == {"namespace": "p", "hash": HASH, "output": "x30.jpg"}
         self.stage.processor.release()

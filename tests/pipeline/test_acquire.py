@@ -78,7 +78,7 @@ def test_a_source_that_is_no_picture_leaves_nothing(kitchen: Kitchen) -> None:
     kitchen.sources.body = b"<html>"
     with pytest.raises(NotAPictureError):
         wait(kitchen.acquire.from_source("p", URL))
-    assert [type(event) for event in kitchen.sink.events] == [OriginalDownloaded, OriginalUnavailable]
+    assert [type(event) for event in kitchen.sink.events] == [OriginalDownloaded]
     assert kitchen.temporaries == []
 
 

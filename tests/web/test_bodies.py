@@ -14,7 +14,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.client import HTTPConnectionPool
 
-from imaged.core.events import OriginalDownloaded, OriginalUnavailable
+from imaged.core.events import OriginalDownloaded, OriginalUnavailable, RequestAnswered
 
 FORM = "multipart/form-data; boundary=cut"
 
@@ -178,18 +178,21 @@ class TestSources(Serving):
             answer = await self.post(f"/p?source={source.url}&outputs=x30.jpg", b"")
         assert answer.json()["hash"] == HASH
         assert [row["name"] for row in answer.json()["outputs"]] == ["x30.jpg"]
+        await until(lambda: self.stage.sink.of(OriginalDownloaded))
         (event,) = self.stage.sink.of(OriginalDownloaded)
         assert (event.namespace, event.size_bytes) == ("p", len(PICTURE))
 
     async def test_what_a_source_answers_decides(self) -> None:
-        """Gone is 404, failing is 502, no picture is 415, too much is 413."""
+        """Gone is 404, failing is 502, no picture is 415, too much is 413. One that came was available."""
         await self.serve(sources={"maximum_bytes": 1000})
         for code, status in ((404, 404), (410, 404), (500, 502), (403, 502), (200, 415)):
             async with origin(b"x", code) as source:
                 assert (await self.post(f"/p?source={source.url}", b"")).status == status
         async with origin(bytes(1001)) as source:
             assert (await self.post(f"/p?source={source.url}", b"")).status == 413
-        assert len(self.stage.sink.of(OriginalUnavailable)) == 6
+        await until(lambda: len(self.stage.sink.of(RequestAnswered)) == 6)
+        assert len(self.stage.sink.of(OriginalUnavailable)) == 5
+        assert len(self.stage.sink.of(OriginalDownloaded)) == 1
 
     async def test_a_slow_source_is_504(self) -> None:
         """It has as long as the settings say."""

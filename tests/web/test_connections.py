@@ -10,6 +10,7 @@ from twisted.internet.testing import StringTransport
 from imaged.web.answers import send_text
 from imaged.web.connections import FIRST_WORD_S, HEAD_WITHIN_S, Connections
 from imaged.web.requests import Door, ImagedFactory, ImagedRequest
+from imaged.web.visits import PrivateVisits
 
 ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -22,7 +23,15 @@ class Port:
         self.connections = Connections(self.clock)
         self.asked: list[Deferred[None]] = []
         self._factory = ImagedFactory(
-            self.clock, Door(self._answer, lambda: 1000, self.clock.seconds, self.connections)
+            self.clock,
+            Door(
+                self._answer,
+                lambda: 1000,
+                self.clock.seconds,
+                self.connections,
+                PrivateVisits(lambda: False),
+                lambda: False,
+            ),
         )
 
     def connect(self) -> Client:

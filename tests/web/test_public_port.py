@@ -9,7 +9,7 @@ from talking import begin
 from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.core.errors import StoreError
-from imaged.core.events import OutputRendered, RequestFailed
+from imaged.core.events import OutputRendered, RequestAnswered, RequestFailed
 from imaged.store.local import LocalStore
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_jpeg, make_webp
 
@@ -112,8 +112,10 @@ class TestReading(Serving):
         assert first.headers["content-length"] == str(len(first.body))
         assert first.body == self.store.path(IMAGE, "x30.png").read_bytes()
         again = await self.get(f"{HOME}/x30.png")
-        assert again == first
+        assert (again.status, again.body) == (first.status, first.body)
+        assert {**again.headers, "x-request-id": ""} == {**first.headers, "x-request-id": ""}
         assert len(self.stage.processor.jobs) == 1
+        await until(lambda: len(self.stage.sink.of(RequestAnswered)) == 3)
         assert len(self.stage.sink.of(OutputRendered)) == 1
 
     async def test_the_policy_decides_quality_and_background(self) -> None:
@@ -186,7 +188,7 @@ class TestReading(Serving):
         await self.serve()
         await self.post()
         for target in (f"{HOME}/x30.png", f"{HOME}/original", f"{HOME}/info.json", "/status_check", f"{HOME}/x1.bmp"):
-            head, get = await self.ask("HEAD", target), await self.get(target)
+            head, get = await self.ask("HEAD", target, x_request_id="a"), await self.get(target, x_request_id="a")
             assert head.body == b""
             assert (head.status, head.headers) == (get.status, get.headers)
             assert get.headers["content-length"] == str(len(get.body))
@@ -255,21 +257,24 @@ class TestMetrics(Serving):
         await self.get("/NO/path")
         await self.get(f"{HOME}/x30.anything")
         await self.ask("POST", "/q?source=ftp://x")
+        await until(lambda: len(self.stage.sink.of(RequestAnswered)) == 4)
         assert self.stage.sink.of(RequestFailed) == [
-            RequestFailed("p", "jpg", 404),
-            RequestFailed(None, None, 404),
-            RequestFailed("p", None, 406),
-            RequestFailed("q", None, 400),
+            RequestFailed("p", "jpg", 404, "output"),
+            RequestFailed(None, None, 404, "other"),
+            RequestFailed("p", None, 406, "output"),
+            RequestFailed("q", None, 400, "post"),
         ]
 
     async def test_a_sink_that_fails_costs_no_request(self) -> None:
-        """It is logged, and that is all."""
+        """The status page tells, and it hears of what comes after."""
         await self.serve()
         await self.post()
         self.stage.sink.failure = ValueError("the sink is full")
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
-        self.stage.sink.failure = None
-        assert self.flushLoggedErrors(ValueError)
+        await until(lambda: len(self.stage.sink.of(RequestAnswered)) == 2)
+        (told,) = (await self.status())["metrics"]
+        assert (told["name"], told["lost"], told["fault"]) == ("stage", 0, "ValueError: the sink is full")
+        assert 0 < told["failed"] <= told["recorded"]
 
 
 class TestOlderStores(Serving):

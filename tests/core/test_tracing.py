@@ -1,0 +1,82 @@
+"""A trace adds up what a request's time is spent on, wherever its work goes on."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import copy_context
+
+import pytest
+
+from imaged.core.tracing import DECODE, SPANS, WAIT, Trace, current_trace, span
+
+
+class Seconds:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def test_spans_add_up_in_their_order() -> None:
+    """What is done twice counts twice, and the order is that of an output's making."""
+    clock = Seconds()
+    trace = Trace("a", clock)
+    for name, takes_s in ((DECODE, 0.25), (WAIT, 1.0), (DECODE, 0.5)):
+        with trace.span(name):
+            clock.now += takes_s
+    assert list(trace.spans_ms.items()) == [(WAIT, 1000.0), (DECODE, 750.0)]
+    assert list(SPANS).index(WAIT) < list(SPANS).index(DECODE)
+
+
+def test_what_fails_took_time_too() -> None:
+    """A span ends with its block, however that ends."""
+    clock = Seconds()
+    trace = Trace("a", clock)
+
+    def work() -> None:
+        clock.now += 2
+        raise OSError("broken")
+
+    with pytest.raises(OSError, match="broken"), trace.span(WAIT):
+        work()
+    assert trace.spans_ms == {WAIT: 2000.0}
+
+
+def test_work_for_nobody_is_counted_for_nobody() -> None:
+    """Promised work has no request."""
+    assert current_trace() is None
+    with span(WAIT):
+        assert current_trace() is None
+
+
+def test_the_current_trace_is_that_of_the_block() -> None:
+    """Blocks nest, and the outer trace comes back."""
+    outer, inner = Trace("outer", Seconds()), Trace("inner", Seconds())
+    with outer.current():
+        with inner.current():
+            assert current_trace() is inner
+        assert current_trace() is outer
+    assert current_trace() is None
+
+
+def test_a_thread_that_is_given_the_context_counts_for_its_request() -> None:
+    """One that is not, does not."""
+    clock, seen = Seconds(), []
+    trace = Trace("a", clock)
+
+    def work() -> None:
+        seen.append(current_trace())
+        with span(DECODE):
+            clock.now += 1
+
+    with trace.current():
+        for target, args in ((copy_context().run, (work,)), (work, ())):
+            thread = threading.Thread(target=target, args=args)
+            thread.start()
+            thread.join()
+    assert seen == [trace, None]
+    assert trace.spans_ms == {DECODE: 1000.0}

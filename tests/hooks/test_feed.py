@@ -1,0 +1,203 @@
+"""A sink is told everything on a thread of its own, and costs nobody anything when it fails or hangs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from serving import until
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+from imaged.core.errors import BusyError, PluginFailedError
+from imaged.core.events import Event, RequestFailed, Uploaded
+from imaged.hooks import feed as feeds
+from imaged.hooks.feed import DELAY_S, MAXIMUM_WAITING, Feed
+from imaged.pipeline.threads import Threads
+from imaged.testing.fakes import NoThreads, RecordingSink
+
+FIRST, SECOND = RequestFailed("p", "jpg", 404), Uploaded("p", 81_234, 0.5)
+
+
+class Sink(RecordingSink):
+    """A sink that sends every two seconds, and shows how much it knows; while `failure` is set it raises that."""
+
+    flush_every_s = 2.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[int] = []
+
+    def flush(self) -> None:
+        """Send how many events there have been."""
+        if self.failure is not None:
+            raise self.failure
+        self.sent.append(len(self.events))
+
+    def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
+        """Show it."""
+        if self.failure is not None:
+            raise self.failure
+        return accept, f"{snapshot['message']} {len(self.events)}".encode()
+
+
+class Hung:
+    """A sink that hangs until it is released."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.hangs = threading.Event()
+        self.recorded = 0
+
+    def record(self, event: Event) -> None:  # noqa: ARG002  # the contract
+        """Hang."""
+        self.hangs.set()
+        self.released.wait(30)
+        self.recorded += 1
+
+    def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:  # noqa: ARG002  # as above
+        """Show what there is, if it ever gets there."""
+        return "text/plain", str(self.recorded).encode()
+
+
+def still(sink: Any) -> tuple[Feed, Clock]:
+    """Return a feed whose thread is that of the test, on a clock that the test moves."""
+    clock = Clock()
+    return Feed("mine", sink, clock, NoThreads()), clock
+
+
+def test_events_are_handed_over_together_and_in_order() -> None:
+    """A moment after the first of them."""
+    sink = RecordingSink()
+    feed, clock = still(sink)
+    feed.offer(FIRST)
+    clock.advance(DELAY_S / 2)
+    feed.offer(SECOND)
+    assert sink.events == []
+    clock.advance(DELAY_S / 2)
+    assert sink.events == [FIRST, SECOND]
+    assert (feed.told.recorded, feed.told.failed, feed.told.lost, feed.told.fault) == (2, 0, 0, None)
+
+
+def test_a_sink_that_fails_hears_of_the_next_event() -> None:
+    """And its fault is told."""
+    sink = RecordingSink()
+    feed, clock = still(sink)
+    sink.failure = OSError("no route")
+    feed.offer(FIRST)
+    feed.offer(SECOND)
+    clock.advance(DELAY_S)
+    assert sink.events == [FIRST, SECOND]
+    assert (feed.told.failed, feed.told.fault) == (2, "OSError: no route")
+
+
+def test_a_sink_that_sends_does_so_in_time() -> None:
+    """Also when nothing happens, and what happened before is in it."""
+    sink = Sink()
+    feed, clock = still(sink)
+    feed.offer(FIRST)
+    clock.pump([0.25] * 8)
+    assert sink.sent == [1]
+    clock.pump([0.25] * 16)
+    assert sink.sent == [1, 1, 1]
+    sink.failure = OSError("nobody there")
+    clock.pump([0.25] * 8)
+    assert feed.told.fault == "OSError: nobody there"
+    sink.failure = None
+    clock.pump([0.25] * 8)
+    assert sink.sent == [1, 1, 1, 1]
+
+
+class TestFeed(TestCase):
+    """On real threads."""
+
+    timeout = 30
+
+    @pytest.fixture(autouse=True)
+    def _take(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
+
+    def feed(self, sink: Any) -> Feed:
+        """Return a feed on a thread of its own."""
+        return Feed("mine", sink, reactor, Threads(reactor, "sink", 1))
+
+    async def test_what_is_shown_has_everything(self) -> None:
+        """Also what happened a moment before, with the snapshot and the scraper's wish."""
+        feed = self.feed(Sink())
+        feed.offer(FIRST)
+        assert await feed.expose({"message": "OK"}, "text/plain") == ("text/plain", b"OK 1")
+        await feed.close()
+
+    async def test_who_fails_to_show_is_told_of(self) -> None:
+        """As a defect of the plugin; the next scrape may do better."""
+        sink = Sink()
+        feed = self.feed(sink)
+        sink.failure = ValueError("no figures")
+        with pytest.raises(PluginFailedError, match="ValueError"):
+            await feed.expose({}, "")
+        assert feed.told.fault == "ValueError: no figures"
+        sink.failure = None
+        assert await feed.expose({"message": "OK"}, "") == ("", b"OK 0")
+        await feed.close()
+
+    async def test_the_last_words(self) -> None:
+        """What still waits is told, and sent, before the feed is closed; what comes later is nobody's."""
+        sink = Sink()
+        feed = self.feed(sink)
+        feed.offer(FIRST)
+        await feed.close()
+        assert (sink.events, sink.sent) == ([FIRST], [1])
+        feed.offer(SECOND)
+        await feed.close()
+        assert sink.events == [FIRST]
+
+    async def test_a_sink_that_hangs_costs_a_bounded_number_of_events(self) -> None:
+        """Nobody waits for it, and when it comes back it goes on."""
+        sink = Hung()
+        feed = self.feed(sink)
+        feed.offer(FIRST)
+        await until(sink.hangs.is_set)
+        for _ in range(MAXIMUM_WAITING + 5):
+            feed.offer(SECOND)
+        assert feed.told.lost == 5
+        assert "hangs" in str(feed.told.fault)
+        sink.released.set()
+        await until(lambda: feed.told.recorded == MAXIMUM_WAITING + 1)
+        await feed.close()
+        assert sink.recorded == MAXIMUM_WAITING + 1
+
+    async def test_a_sink_that_hangs_keeps_neither_scrapers_nor_the_end(self) -> None:
+        """One scraper waits for it for a while, others are sent away at once."""
+        self.monkeypatch.setattr(feeds, "PATIENCE_S", 0.05)
+        self.monkeypatch.setattr(feeds, "LAST_WORDS_S", 0.05)
+        sink = Hung()
+        feed = self.feed(sink)
+        feed.offer(FIRST)
+        await until(sink.hangs.is_set)
+        first = Deferred.fromCoroutine(feed.expose({}, ""))
+        with pytest.raises(BusyError, match="already"):
+            await feed.expose({}, "")
+        with pytest.raises(BusyError, match="longer than"):
+            await first
+        with pytest.raises(BusyError, match="already"):
+            await feed.expose({}, "")
+        await feed.close()
+        sink.released.set()
+
+    async def test_whatever_a_sink_raises_it_is_told_on(self) -> None:
+        """Even what would end the program elsewhere."""
+        sink = RecordingSink()
+        feed = self.feed(sink)
+        leave: Callable[..., Any] = SystemExit
+        sink.failure = leave(3)
+        feed.offer(FIRST)
+        await until(lambda: feed.told.failed)
+        sink.failure = None
+        feed.offer(SECOND)
+        await until(lambda: feed.told.recorded == 2)
+        await feed.close()
+        assert sink.events == [FIRST, SECOND]
