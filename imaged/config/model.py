@@ -42,9 +42,9 @@ class Status(Section):
 class Log(Section):
     """Where log lines go."""
 
-    file: FilePath = Field("", description="The file that lines go to, opened anew on SIGHUP; empty: standard error.")
+    path: FilePath = Field("", description="The file that lines go to, opened anew on SIGHUP; empty: standard error.")
     access: bool = Field(True, description="Whether each request is a line.")
-    access_file: FilePath = Field(
+    access_path: FilePath = Field(
         "", description="The file that the lines of requests go to; empty: where the others go."
     )
 

@@ -110,9 +110,9 @@ class LogFiles:
 
 def open_files(settings: Log) -> LogFiles:
     """Open what `settings` name. Blocking. Raises LogFileError, and then nothing stays open."""
-    main = LogFile(("log", "file"), settings.file) if settings.file else None
+    main = LogFile(("log", "path"), settings.path) if settings.path else None
     try:
-        access = LogFile(("log", "access_file"), settings.access_file) if settings.access_file else None
+        access = LogFile(("log", "access_path"), settings.access_path) if settings.access_path else None
     except LogFileError:
         if main is not None:
             main.close()

@@ -1,0 +1,172 @@
+"""Log files: one line a write, opened anew when asked, and never in the way of anything."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import HOME, Serving
+from twisted.logger import Logger, LogPublisher
+
+from imaged.config.model import Log
+from imaged.core.tracing import Trace
+from imaged.daemon.logs import LogFile, LogFileError, Logs, open_files
+from imaged.web.visits import ACCESS
+
+
+def lines(path: Path) -> list[Any]:
+    """Return what a file holds, line by line."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def logger(logs: Logs, namespace: str = "imaged.test") -> Logger:
+    """Return a logger that `logs` alone observes."""
+    write: Any = logs.write
+    return Logger(namespace=namespace, observer=LogPublisher(write))
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Logs:
+    """Return logs that go to two files."""
+    logs = Logs(io.StringIO())
+    settings = Log(path=str(tmp_path / "log"), access_path=str(tmp_path / "access"))
+    logs.use(open_files(settings))
+    return logs
+
+
+def test_requests_have_a_file_of_their_own(tmp_path: Path, logs: Logs) -> None:
+    """Readable for the operator and his group alone, and the rest is in the other."""
+    logger(logs).info("one")
+    logger(logs, ACCESS).info("two")
+    assert [line["message"] for line in lines(tmp_path / "log")] == ["one"]
+    assert [line["message"] for line in lines(tmp_path / "access")] == ["two"]
+    assert (tmp_path / "access").stat().st_mode & 0o137 == 0
+
+
+def test_without_files_all_goes_to_the_stream() -> None:
+    """As when no settings have been read yet."""
+    stream = io.StringIO()
+    logs = Logs(stream)
+    logger(logs).info("one")
+    logs.use(open_files(Log()))
+    logger(logs, ACCESS).info("two")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["one", "two"]
+
+
+def test_requests_go_where_the_rest_goes_unless_told(tmp_path: Path) -> None:
+    """One file may hold all."""
+    logs = Logs(io.StringIO())
+    logs.use(open_files(Log(path=str(tmp_path / "log"))))
+    logger(logs, ACCESS).info("one")
+    assert [line["message"] for line in lines(tmp_path / "log")] == ["one"]
+
+
+def test_a_file_that_was_moved_away_is_followed_by_a_new_one(tmp_path: Path, logs: Logs) -> None:
+    """No line is lost, and none comes after in the old one."""
+    logger(logs).info("one")
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    logger(logs).info("two")
+    logs.reopen()
+    logger(logs).info("three")
+    assert [line["message"] for line in lines(tmp_path / "log.1")] == ["one", "two"]
+    assert [line["message"] for line in lines(tmp_path / "log")] == ["three"]
+
+
+def test_what_cannot_be_opened_anew_stays_open(tmp_path: Path, logs: Logs) -> None:
+    """The folder is gone: lines still go to the file that was."""
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    (tmp_path / "log").mkdir()
+    logs.reopen()
+    logger(logs).info("one")
+    assert [line["message"] for line in lines(tmp_path / "log.1")] == ["one"]
+
+
+@pytest.mark.parametrize("key", ["path", "access_path"])
+def test_a_file_that_cannot_be_opened_is_told_with_its_key(tmp_path: Path, key: str) -> None:
+    """And nothing is left open."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    good = {"path": str(tmp_path / "log")} if key == "access_path" else {}
+    with pytest.raises(LogFileError, match="No such file") as raised:
+        open_files(Log(**{**good, key: str(tmp_path / "missing" / "log")}))
+    assert raised.value.key == ("log", key)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    """Rather than waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LogFileError):
+        open_files(Log(path=str(tmp_path / "pipe")))
+
+
+@pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs /dev/full, which is always full")
+def test_a_full_disk_costs_lines_alone() -> None:
+    """They are counted, and the reason is told."""
+    logs = Logs(io.StringIO())
+    logs.use(open_files(Log(path="/dev/full")))
+    for _ in range(3):
+        logger(logs).info("one")
+    assert logs.state == {"lost": 3, "fault": "/dev/full: No space left on device"}
+
+
+def test_after_half_a_line_comes_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that only one is spoilt when the disk was full in its midst."""
+    file = LogFile(("log", "path"), str(tmp_path / "log"))
+    write, room = os.write, [3]
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[: room.pop()] if room else data))
+    file.write("first\n")
+    assert (file.lost, file.fault) == (1, f"{tmp_path / 'log'}: the disk took half a line")
+    file.write("second\n")
+    assert (tmp_path / "log").read_text() == "fir\nsecond\n"
+    assert (file.lost, file.fault) == (1, None)
+    file.close()
+
+
+def test_a_line_has_the_id_of_its_request(tmp_path: Path, logs: Logs) -> None:
+    """Whoever logs it; one that names another keeps that."""
+    with Trace("abc", lambda: 0.0).current():
+        logger(logs).info("one")
+        logger(logs).info("two", request_id="other")
+    logger(logs).info("three")
+    assert [line.get("request_id") for line in lines(tmp_path / "log")] == ["abc", "other", None]
+
+
+class TestFiles(Serving):
+    """As settings of a daemon."""
+
+    async def test_a_reload_takes_another_file(self) -> None:
+        """The first is closed, and the second has what comes after."""
+        await self.serve(log={"path": str(self.folder / "one")})
+        logger(self.service._logs).info("first")
+        self.configure(log={"path": str(self.folder / "two")})
+        assert (await self.service.reload()).ok
+        logger(self.service._logs).info("second")
+        assert [line["message"] for line in lines(self.folder / "one")] == ["first"]
+        assert [line["message"] for line in lines(self.folder / "two")] == ["second"]
+
+    async def test_a_reload_that_is_refused_opens_the_files_anew(self) -> None:
+        """Who rotates them knows nothing of the settings."""
+        await self.serve(log={"path": str(self.folder / "log")})
+        (self.folder / "log").rename(self.folder / "log.1")
+        self.configure(log={"path": str(self.folder / "missing" / "log")})
+        outcome = await self.service.reload()
+        (fault,) = outcome.errors
+        assert "log.path: cannot write" in fault
+        logger(self.service._logs).info("goes on")
+        assert [line["message"] for line in lines(self.folder / "log")] == ["goes on"]
+
+    async def test_a_start_that_cannot_log_is_none(self) -> None:
+        """It says which setting is at fault."""
+        with pytest.raises(Exception, match=r"log\.access_path"):
+            await self.serve(log={"access_path": str(self.folder / "missing" / "log")})
+        self.stopped = True
+
+    async def test_lines_can_be_left_out(self) -> None:
+        """Those of requests, and no others."""
+        await self.serve(log={"access": False})
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 404
+        assert (await self.status())["log"] == {"lost": 0, "fault": None}

@@ -1,0 +1,180 @@
+"""Each request is taken note of as it ends: a line, its id, what its time was spent on, and what went wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from serving import HASH, HOME, PICTURE, Serving, until
+from talking import begin
+from twisted.logger import globalLogPublisher
+
+from imaged.core.errors import StoreError
+from imaged.core.events import RequestAnswered
+from imaged.web.visits import ACCESS
+
+
+class Visiting(Serving):
+    """A daemon whose log lines the test sees."""
+
+    async def serve(self, **changes: Any) -> Any:
+        """Start it."""
+        self.events: list[Any] = []
+        watch: Any = self.events.append
+        globalLogPublisher.addObserver(watch)
+        self.addCleanup(globalLogPublisher.removeObserver, watch)
+        return await super().serve(**changes)
+
+    async def line(self, **fields: Any) -> dict[str, Any]:
+        """Return the line of a request that has these fields, as soon as there is one."""
+
+        def found() -> list[Any]:
+            lines = [event for event in self.events if event["log_namespace"] == ACCESS]
+            return [line for line in lines if all(line.get(key) == value for key, value in fields.items())]
+
+        await until(found)
+        (line,) = found()
+        return dict(line)
+
+
+class TestLines(Visiting):
+    """What operators read."""
+
+    async def test_a_render_and_a_hit(self) -> None:
+        """With what they are about, where the output came from and what took how long."""
+        await self.serve()
+        await self.post()
+        sizes = [len((await self.get(f"{HOME}/x30.jpg")).body) for _ in range(2)]
+        rendered, hit = await self.line(outcome="rendered"), await self.line(outcome="hit")
+        for line, size in zip((rendered, hit), sizes, strict=True):
+            assert (line["method"], line["path"], line["status"]) == ("GET", f"{HOME}/x30.jpg", 200)
+            assert (line["namespace"], line["output"], line["bytes"]) == ("p", "x30.jpg", size)
+            assert line["client"] == "127.0.0.1"
+            assert 0 < line["elapsed_ms"] < 30_000
+        assert {"wait_ms", "download_ms", "save_ms"} <= set(rendered)
+        assert [key for key in hit if key.endswith("_ms")] == ["elapsed_ms"]
+
+    async def test_who_joins_a_render_waits_for_it(self) -> None:
+        """And did nothing else."""
+        await self.serve()
+        await self.post()
+        talks = [await self.begin_held_render(f"{HOME}/x30.jpg"), await self.begin("GET", f"{HOME}/x30.jpg")]
+        await until(lambda: self.service._counters.requests.current == 2)
+        self.stage.processor.release()
+        assert [(await talk.answer()).status for talk in talks] == [200, 200]
+        joined = await self.line(outcome="joined")
+        assert [key for key in joined if key.endswith("_ms")] == ["elapsed_ms", "wait_ms"]
+        requests = (await self.status())["requests"]
+        assert (requests["total"], requests["rendered"], requests["joined"]) == (3, 1, 1)
+
+    async def test_a_client_that_leaves(self) -> None:
+        """Counts as such, once, and not as an error of anybody."""
+        await self.serve()
+        await self.post()
+        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        talk.leave()
+        assert (await self.line(status=499))["path"] == f"{HOME}/x30.jpg"
+        self.stage.processor.release()
+        status = await self.status()
+        assert (status["requests"]["left"], status["requests"]["current"], status["errors"]) == (1, 0, [])
+        await until(lambda: [e.status for e in self.stage.sink.of(RequestAnswered)] == [200, 499])
+
+    async def test_monitoring_is_no_line(self) -> None:
+        """But who reloads, or asks for what is not there, is."""
+        await self.serve()
+        await self.status()
+        assert (await (await begin(self.status_url, "GET", "/nothing")).answer()).status == 404
+        await self.line(path="/nothing", status=404)
+        assert (await (await begin(self.status_url, "POST", "/reload")).answer()).status == 200
+        await self.line(path="/reload", status=200)
+        assert [e["path"] for e in self.events if e["log_namespace"] == ACCESS] == ["/nothing", "/reload"]
+        assert (await self.status())["requests"]["total"] == 0
+
+
+class TestIds(Visiting):
+    """Each request has an id."""
+
+    async def test_a_sane_one_is_taken(self) -> None:
+        """And is in the answer and the line."""
+        await self.serve()
+        for number, sane in enumerate(("abc", "0af7651916cd43dd8448eb211c80319c", "a.B_c:1/2+3=4@5-6", "x" * 128)):
+            answer = await self.get(f"{HOME}/x{number + 10}.jpg", x_request_id=sane)
+            assert answer.headers["x-request-id"] == sane
+            await self.line(request_id=sane)
+
+    async def test_any_other_is_replaced(self) -> None:
+        """What could pass for more in a log, or is endless."""
+        await self.serve()
+        for mad in ("", "two words", 'quo"te', "x" * 129, "é", "{brace}", "a,b"):
+            answer = await self.get(f"{HOME}/x30.jpg", x_request_id=mad)
+            assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
+
+    async def test_each_has_its_own(self) -> None:
+        """Also those that are refused before they are read, and those of the status port."""
+        await self.serve(sources={"maximum_bytes": 10})
+        answers = [await self.get("/NO"), await self.post(body=PICTURE), await self.post(body=PICTURE)]
+        answers.append(await (await begin(self.status_url, "GET", "/status.json")).answer())
+        ids = [answer.headers["x-request-id"] for answer in answers]
+        assert len(set(ids)) == 4
+        assert [answer.status for answer in answers] == [404, 413, 413, 200]
+
+    async def test_a_defect_is_logged_with_it(self) -> None:
+        """On whatever thread it shows."""
+        await self.serve()
+        await self.post()
+        self.stage.processor.failure = ZeroDivisionError("a defect")
+        assert (await self.get(f"{HOME}/x30.jpg", x_request_id="mine")).status == 500
+        self.stage.processor.failure = None
+        assert self.flushLoggedErrors(ZeroDivisionError)
+
+
+class TestTiming(Visiting):
+    """The header that browsers show."""
+
+    async def test_it_says_what_took_how_long(self) -> None:
+        """When it is on, from the next reload on."""
+        await self.serve()
+        await self.post()
+        assert "server-timing" not in (await self.get(f"{HOME}/x30.jpg")).headers
+        self.configure(status={"timing_header": True})
+        assert (await self.service.reload()).ok
+        rendered = (await self.get(f"{HOME}/x31.jpg")).headers["server-timing"]
+        assert re.fullmatch(r"wait;dur=[\d.e-]+, download;dur=.+, save;dur=.+, total;dur=[\d.]+", rendered)
+        assert re.fullmatch(r"total;dur=[\d.]+", (await self.get(f"{HOME}/x31.jpg")).headers["server-timing"])
+        assert "server-timing" in (await self.get(f"{HOME}/nothing")).headers
+
+    async def test_a_post_says_it_too(self) -> None:
+        """With what the remote store took."""
+        await self.serve(status={"timing_header": True})
+        spans = re.findall(r"(\w+);dur=", (await self.post()).headers["server-timing"])
+        assert spans == ["save", "upload", "total"]
+
+
+class TestErrors(Visiting):
+    """What went wrong of late."""
+
+    async def test_errors_are_on_the_status_page(self) -> None:
+        """The newest first, each with its request."""
+        await self.serve()
+        await self.get(f"{HOME}/x30.jpg", x_request_id="first")
+        await self.post()
+        self.stage.processor.failure = ZeroDivisionError("a defect")
+        await self.get(f"{HOME}/x30.jpg", x_request_id="second")
+        self.flushLoggedErrors(ZeroDivisionError)
+        second, first = (await self.status())["errors"]
+        assert (first["status"], first["request"], first["request_id"]) == (404, f"GET {HOME}/x30.jpg", "first")
+        assert first["error"].startswith("no image p/")
+        assert (second["status"], second["request_id"]) == (500, "second")
+        assert first["at"] < second["at"]
+
+    async def test_promised_work_that_fails_is_there_too(self) -> None:
+        """It has no request."""
+        await self.serve()
+        self.stage.processor.failure = StoreError("the disk is full")
+        await self.post("/p?outputs=x30.jpg")
+        status: Any = {"errors": []}
+        while not status["errors"]:
+            status = await self.status()
+        error = status["errors"][0]
+        assert (error["request"], error["request_id"]) == (f"render p/{HASH} x30.jpg", None)
+        assert (error["status"], error["error"]) == (503, "the disk is full")
