@@ -63,7 +63,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     from imaged.daemon.process import Process  # noqa: PLC0415
     from imaged.daemon.service import Service  # noqa: PLC0415
 
-    logs = Logs(sys.stderr)
+    logs = Logs(sys.stderr, reactor)
     write: Any = logs.write
     globalLogBeginner.beginLoggingTo([write], redirectStandardIO=False)
     _raise_file_limit()

@@ -44,6 +44,7 @@ class Serving(TestCase):
         self.folder = tmp_path
         self.stage: Stage = install(tmp_path / "site", monkeypatch)
         self.inheritance = Inheritance()
+        self.log = io.StringIO()
 
     def configure(self, **changes: Any) -> None:
         """Write the settings that are read next, changed in these sections."""
@@ -68,7 +69,7 @@ class Serving(TestCase):
             reactor,
             lambda: load(self.yaml, "etc/imaged.yaml", environ={}, read_text=lambda path: Path(path).read_text()),
             "etc/imaged.yaml",
-            Logs(io.StringIO()),
+            Logs(self.log, reactor),
             Notifier(None, None),
             self.inheritance,
         )

@@ -18,7 +18,7 @@ from imaged.web.connections import Connections
 from imaged.web.public import PublicSite
 from imaged.web.requests import Door
 from imaged.web.status import StatusSite
-from imaged.web.visits import PrivateVisits, PublicVisits
+from imaged.web.visits import PrivateVisits, PublicVisits, Visit
 
 STATUS_BODY_BYTES = 65_536
 """The largest body that the status port reads."""
@@ -26,7 +26,7 @@ STATUS_BODY_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Doors:
-    """Makes the doors. `pipeline` returns the newest, `lease` holds it, `seconds` is a clock that never goes back."""
+    """Makes the doors. `pipeline` returns the newest, `lease` holds it, `write` writes lines."""
 
     pipeline: Callable[[], Pipeline]
     lease: Callable[[], AbstractContextManager[Pipeline]]
@@ -34,6 +34,7 @@ class Doors:
     errors: RecentErrors
     health: Health
     connections: Mapping[KeyPath, Connections]
+    write: Callable[[Visit], None]
     seconds: Callable[[], float]
 
     def public(self) -> Door:
@@ -43,7 +44,7 @@ class Doors:
             self.counters.requests,
             self.errors,
             record=self._record,
-            lines=self._has_lines,
+            write=self.write,
             now=lambda: datetime.now(UTC),
         )
         return Door(
@@ -62,12 +63,9 @@ class Doors:
             lambda: STATUS_BODY_BYTES,
             self.seconds,
             self.connections[STATUS],
-            PrivateVisits(self._has_lines),
+            PrivateVisits(self.write),
             lambda: False,
         )
 
     def _record(self, event: RequestAnswered) -> None:
         self.pipeline().metrics.record(event)
-
-    def _has_lines(self) -> bool:
-        return self.pipeline().settings.log.access

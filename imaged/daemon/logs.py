@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ from imaged.config.faults import KeyPath
 from imaged.config.model import Log
 from imaged.core.errors import StoreError
 from imaged.core.tracing import current_trace
+from imaged.daemon.access import AccessLog
 from imaged.daemon.log import Stream, observer
-from imaged.web.visits import ACCESS
+from imaged.web.visits import Visit
 
 _MODE = 0o640  # paths and addresses of clients are for the operator and his group
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
@@ -92,10 +94,14 @@ class LogFile:
 
 @dataclass(frozen=True)
 class LogFiles:
-    """The files of one configuration, open; None where lines go to the stream, or to where the others go."""
+    """The files of one configuration, open; None where lines go to the stream, or to where the others go.
+
+    `requests` says whether each request is a line.
+    """
 
     main: LogFile | None
     access: LogFile | None
+    requests: bool
 
     @property
     def all(self) -> list[LogFile]:
@@ -117,40 +123,53 @@ def open_files(settings: Log) -> LogFiles:
         if main is not None:
             main.close()
         raise
-    return LogFiles(main, access)
+    return LogFiles(main, access, settings.access)
 
 
 class Logs:
     """Writes each log event to where it belongs, with the id of the request it belongs to.
 
-    Until `use` is called, all goes to `stream`.
+    Until `use` is called, all goes to `stream`. `clock` is the reactor's.
     """
 
     _log = Logger()
 
-    def __init__(self, stream: Stream) -> None:
-        self._to_stream: Write = observer(stream)
-        self._files = LogFiles(None, None)
-        self._main = self._access = self._to_stream
+    def __init__(self, stream: Stream, clock: Any) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._files = LogFiles(None, None, requests=True)
+        self._main: Write = observer(stream)
+        self._access = AccessLog(stream, clock, time.time)
 
     def write(self, event: LogEvent) -> None:
         """Observe one event. Any thread."""
         trace = current_trace()
         if trace is not None and "request_id" not in event:
             event = {**event, "request_id": trace.request_id}
-        (self._access if event.get("log_namespace") == ACCESS else self._main)(event)
+        self._main(event)
+
+    def write_visit(self, visit: Visit) -> None:
+        """Write the line of a request, if each is to be one. Reactor thread only."""
+        if self._files.requests:
+            self._access.write(visit)
+
+    def flush(self) -> None:
+        """Write the lines that still wait for others."""
+        self._access.flush()
 
     def use(self, files: LogFiles) -> None:
         """Write to `files` from now on, and close those before."""
         if files.main is not None and self._files.main is None:
             self._log.info("the log goes on in {path}", path=files.main.path)
         old, self._files = self._files, files
-        self._main = self._to_stream if files.main is None else observer(files.main)
-        self._access = self._main if files.access is None else observer(files.access)
+        self.flush()
+        main = files.main or self._stream
+        self._main, self._access = observer(main), AccessLog(files.access or main, self._clock, time.time)
         old.close()
 
     def reopen(self) -> None:
         """Open the files anew: who rotates them has moved them away. One that cannot be opened stays as it was."""
+        self.flush()
         for each in self._files.all:
             try:
                 each.reopen()

@@ -6,18 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from twisted.logger import Logger
-
 from imaged.core.errors import ImagedError
 from imaged.core.events import RequestAnswered
 from imaged.core.recent import RecentError, RecentErrors
 from imaged.core.tracing import Trace
 from imaged.core.traffic import Traffic
-
-ACCESS = "imaged.access"
-"""The logger of the lines of requests, which may go to a file of their own."""
-
-_log = Logger(namespace=ACCESS)
 
 _WELL = 400
 
@@ -36,43 +29,14 @@ class Visit:
     error: ImagedError | None
 
 
-def write_line(visit: Visit) -> None:
-    """Write the line of a request."""
-    trace = visit.trace
-    spans_ms = trace.spans_ms
-    words = [trace.outcome, *(f"{name} {spent_ms:.1f}" for name, spent_ms in spans_ms.items())]
-    _log.info(
-        "{method} {path} {status} {bytes} bytes {elapsed_ms:.1f} ms{details}",
-        method=visit.method,
-        path=visit.target,
-        status=visit.status,
-        bytes=visit.size_bytes,
-        elapsed_ms=round(1000 * visit.elapsed_s, 3),
-        client=visit.client,
-        request_id=trace.request_id,
-        **{f"{name}_ms": spent_ms for name, spent_ms in spans_ms.items()},
-        **{
-            name: value
-            for name, value in (
-                ("namespace", trace.namespace),
-                ("output", trace.output),
-                ("outcome", trace.outcome),
-                ("error", visit.error and str(visit.error)),
-            )
-            if value is not None
-        },
-        details="".join(f" {word}" for word in words if word) + (f": {visit.error}" if visit.error else ""),
-    )
-
-
 @dataclass(frozen=True)
 class PublicVisits:
-    """Takes note of the requests of the public port. `lines` says whether each is a line, `record` tells the sinks."""
+    """Takes note of the requests of the public port. `write` writes lines, `record` tells the sinks."""
 
     traffic: Traffic
     errors: RecentErrors
     record: Callable[[RequestAnswered], None]
-    lines: Callable[[], bool]
+    write: Callable[[Visit], None]
     now: Callable[[], datetime]
 
     def begin(self) -> None:
@@ -97,23 +61,22 @@ class PublicVisits:
         if error is not None:
             request = f"{visit.method} {visit.target}"
             self.errors.add(RecentError(self.now(), request, trace.request_id, visit.status, str(error)))
-        if self.lines():
-            write_line(visit)
+        self.write(visit)
 
 
 @dataclass(frozen=True)
 class PrivateVisits:
     """Takes note of the requests of the status port: those that change something or fail. Monitoring asks all day."""
 
-    lines: Callable[[], bool]
+    write: Callable[[Visit], None]
 
     def begin(self) -> None:
         """Do nothing: monitoring is not what the daemon is for."""
 
     def end(self, visit: Visit) -> None:
         """Write a line where there is something to tell."""
-        if self.lines() and (visit.status >= _WELL or visit.method not in {"GET", "HEAD"}):
-            write_line(visit)
+        if visit.status >= _WELL or visit.method not in {"GET", "HEAD"}:
+            self.write(visit)
 
 
 Visits = PublicVisits | PrivateVisits

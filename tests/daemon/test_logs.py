@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import HOME, Serving
+from serving import HOME, Serving, until
+from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 
 from imaged.config.model import Log
 from imaged.core.tracing import Trace
 from imaged.daemon.logs import LogFile, LogFileError, Logs, open_files
-from imaged.web.visits import ACCESS
+from imaged.web.visits import Visit
 
 
 def lines(path: Path) -> list[Any]:
@@ -23,16 +24,21 @@ def lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def logger(logs: Logs, namespace: str = "imaged.test") -> Logger:
+def logger(logs: Logs) -> Logger:
     """Return a logger that `logs` alone observes."""
     write: Any = logs.write
-    return Logger(namespace=namespace, observer=LogPublisher(write))
+    return Logger(namespace="imaged.test", observer=LogPublisher(write))
+
+
+def visit(target: str) -> Visit:
+    """Return a request that has ended."""
+    return Visit(Trace("abc", lambda: 0.0), "127.0.0.1", "GET", target, 200, 10, 0.5, None)
 
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Logs:
     """Return logs that go to two files."""
-    logs = Logs(io.StringIO())
+    logs = Logs(io.StringIO(), Clock())
     settings = Log(path=str(tmp_path / "log"), access_path=str(tmp_path / "access"))
     logs.use(open_files(settings))
     return logs
@@ -41,28 +47,32 @@ def logs(tmp_path: Path) -> Logs:
 def test_requests_have_a_file_of_their_own(tmp_path: Path, logs: Logs) -> None:
     """Readable for the operator and his group alone, and the rest is in the other."""
     logger(logs).info("one")
-    logger(logs, ACCESS).info("two")
+    logs.write_visit(visit("/two"))
+    logs.flush()
     assert [line["message"] for line in lines(tmp_path / "log")] == ["one"]
-    assert [line["message"] for line in lines(tmp_path / "access")] == ["two"]
+    assert [line["path"] for line in lines(tmp_path / "access")] == ["/two"]
     assert (tmp_path / "access").stat().st_mode & 0o137 == 0
 
 
 def test_without_files_all_goes_to_the_stream() -> None:
     """As when no settings have been read yet."""
     stream = io.StringIO()
-    logs = Logs(stream)
+    logs = Logs(stream, Clock())
     logger(logs).info("one")
     logs.use(open_files(Log()))
-    logger(logs, ACCESS).info("two")
-    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["one", "two"]
+    logs.write_visit(visit("/two"))
+    logs.flush()
+    messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert messages == ["one", "GET /two 200 10 bytes 500.0 ms"]
 
 
 def test_requests_go_where_the_rest_goes_unless_told(tmp_path: Path) -> None:
     """One file may hold all."""
-    logs = Logs(io.StringIO())
+    logs = Logs(io.StringIO(), Clock())
     logs.use(open_files(Log(path=str(tmp_path / "log"))))
-    logger(logs, ACCESS).info("one")
-    assert [line["message"] for line in lines(tmp_path / "log")] == ["one"]
+    logs.write_visit(visit("/one"))
+    logs.flush()
+    assert [line["path"] for line in lines(tmp_path / "log")] == ["/one"]
 
 
 def test_a_file_that_was_moved_away_is_followed_by_a_new_one(tmp_path: Path, logs: Logs) -> None:
@@ -106,7 +116,7 @@ def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs /dev/full, which is always full")
 def test_a_full_disk_costs_lines_alone() -> None:
     """They are counted, and the reason is told."""
-    logs = Logs(io.StringIO())
+    logs = Logs(io.StringIO(), Clock())
     logs.use(open_files(Log(path="/dev/full")))
     for _ in range(3):
         logger(logs).info("one")
@@ -169,4 +179,10 @@ class TestFiles(Serving):
         """Those of requests, and no others."""
         await self.serve(log={"access": False})
         assert (await self.get(f"{HOME}/x30.jpg")).status == 404
+        assert "/x30.jpg" not in self.log.getvalue()
+        self.configure(log={"access": True})
+        assert (await self.service.reload()).ok
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 404
+        await until(lambda: f"GET {HOME}/x30.jpg 404" in self.log.getvalue())
+        assert self.log.getvalue().count(f"GET {HOME}/x30.jpg 404") == 1
         assert (await self.status())["log"] == {"lost": 0, "fault": None}

@@ -29,7 +29,7 @@ class Port:
                 lambda: 1000,
                 self.clock.seconds,
                 self.connections,
-                PrivateVisits(lambda: False),
+                PrivateVisits(lambda _: None),
                 lambda: False,
             ),
         )

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from serving import HASH, HOME, PICTURE, Serving, until
 from talking import begin
-from twisted.logger import globalLogPublisher
 
 from imaged.core.errors import StoreError
 from imaged.core.events import RequestAnswered
-from imaged.web.visits import ACCESS
+from imaged.daemon.access import LOGGER
 
 
 class Visiting(Serving):
     """A daemon whose log lines the test sees."""
 
-    async def serve(self, **changes: Any) -> Any:
-        """Start it."""
-        self.events: list[Any] = []
-        watch: Any = self.events.append
-        globalLogPublisher.addObserver(watch)
-        self.addCleanup(globalLogPublisher.removeObserver, watch)
-        return await super().serve(**changes)
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of requests."""
+        written = self.log.getvalue().splitlines()
+        return [line for line in map(json.loads, written) if line["logger"] == LOGGER]
 
     async def line(self, **fields: Any) -> dict[str, Any]:
         """Return the line of a request that has these fields, as soon as there is one."""
 
-        def found() -> list[Any]:
-            lines = [event for event in self.events if event["log_namespace"] == ACCESS]
-            return [line for line in lines if all(line.get(key) == value for key, value in fields.items())]
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.lines if all(line.get(key) == value for key, value in fields.items())]
 
         await until(found)
         (line,) = found()
-        return dict(line)
+        return line
 
 
 class TestLines(Visiting):
@@ -87,7 +84,7 @@ class TestLines(Visiting):
         await self.line(path="/nothing", status=404)
         assert (await (await begin(self.status_url, "POST", "/reload")).answer()).status == 200
         await self.line(path="/reload", status=200)
-        assert [e["path"] for e in self.events if e["log_namespace"] == ACCESS] == ["/nothing", "/reload"]
+        assert [line["path"] for line in self.lines] == ["/nothing", "/reload"]
         assert (await self.status())["requests"]["total"] == 0
 
 
