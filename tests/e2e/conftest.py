@@ -19,7 +19,7 @@ from loopback_origin import Origin
 from processes import adopt_orphans
 
 HERE = Path(__file__).parent
-FOREIGN = [HERE / "imaged_gate.py", *(HERE.parent / "thirdparty" / "imaged-folder").glob("imaged_*.py")]
+FOREIGN = [*HERE.glob("imaged_*.py"), *(HERE.parent / "thirdparty" / "imaged-folder").glob("imaged_*.py")]
 PICTURES = HERE.parents[2] / "shared" / "images"
 
 
@@ -54,7 +54,7 @@ def end(daemon: Daemon) -> None:
 
 @pytest.fixture
 def plugins(tmp_path: Path) -> dict[str, str]:
-    """Return the environment of a daemon that has plugins of others: gate, and those of tests/thirdparty."""
+    """Return the environment of a daemon that has plugins of others: gate, wreck, and those of tests/thirdparty."""
     site = tmp_path / "site"
     about = site / "foreign-1.dist-info"
     about.mkdir(parents=True)

@@ -1,0 +1,73 @@
+"""A metrics sink that raises or hangs costs no request, no other sink, and no reload or end of the daemon."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from clients import connected
+from daemon import Daemon, until
+
+from imaged.testing.pictures import make_jpeg
+
+ASKED = 300
+
+
+def settings(how: str) -> str:
+    """Return settings with a sink that fails so, and one that works."""
+    options = {"wreck": {"how": how}, "lines": {"path": "lines.jsonl"}}
+    return yaml.safe_dump({"metrics": ["wreck", "lines"], "plugins": options})
+
+
+def events(daemon: Daemon) -> Counter[str]:
+    """Return how often the sink that works was told of each kind of event."""
+    text = (daemon.folder / "lines.jsonl").read_text()
+    return Counter(json.loads(line)["event"] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("how", ["", "raise", "hang"])
+def test_requests_notice_nothing(make_daemon: Callable[..., Daemon], plugins: dict[str, str], how: str) -> None:
+    """All are answered, and the other sink is told of each. `bench/broken_sinks.py` measures what they take."""
+    daemon = make_daemon(settings(how), environ=plugins)
+    home = f"/p/{daemon.post('/p', make_jpeg()).json()['partitionedHash']}"
+    connection = connected(daemon)
+    for number in range(ASKED):
+        connection.request("GET", f"{home}/x{10 + number % 10}.jpg")
+        answer = connection.getresponse()
+        assert (answer.status, bool(answer.read())) == (200, True)
+    connection.close()
+    until(lambda: events(daemon)["RequestAnswered"] == ASKED + 1, daemon)
+    assert events(daemon)["OutputRendered"] == 10
+    told: dict[str, Any] = {each["name"]: each for each in daemon.status()["metrics"]}
+    assert (told["lines"]["failed"], told["lines"]["lost"], told["lines"]["fault"]) == (0, 0, None)
+    if how == "raise":
+        assert told["wreck"]["failed"] == told["wreck"]["recorded"] > ASKED
+        assert "no route to the host that counts" in told["wreck"]["fault"]
+    if how == "hang":
+        assert told["wreck"]["recorded"] == 0
+    if not how:
+        assert Path(daemon.folder / "told").read_text().count("200") == ASKED + 1
+
+
+def test_a_sink_that_hangs_keeps_neither_a_reload_nor_the_end(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str]
+) -> None:
+    """The new settings have a sink of their own, and the process leaves in time."""
+    daemon = make_daemon(settings("hang"), environ=plugins)
+    daemon.post("/p", make_jpeg())
+    daemon.configure(settings(""))
+    assert daemon.reload().json()["ok"]
+    daemon.post("/p", make_jpeg())
+    until((daemon.folder / "told").exists, daemon)
+    daemon.configure(settings("hang"))
+    assert daemon.reload().json()["ok"]
+    daemon.post("/p", make_jpeg())
+    began_s = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began_s < 20  # of the thirty that requests in flight would be given
