@@ -10,7 +10,7 @@ from imaged.core.errors import BusyError, ImagedError
 from imaged.core.events import OriginalDownloaded, OriginalUnavailable
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
-from imaged.core.tracing import DOWNLOAD, span
+from imaged.core.tracing import DOWNLOAD, SAVE, span
 from imaged.hooks.host import RunInThread
 from imaged.metrics import Metrics
 from imaged.pipeline.intake import Intake
@@ -99,7 +99,8 @@ class Acquire:
     async def _take(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
         temporary = self._store.new_temporary()
         try:
-            received = await self._run(self._receive, chunks, temporary)
+            with span(SAVE):
+                received = await self._run(self._receive, chunks, temporary)
             return await self._originals.keep(namespace, received)
         finally:
             discard(temporary)
