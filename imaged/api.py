@@ -23,6 +23,7 @@ from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Form
 from imaged.core.geometry import Plan, Size, plan
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.tally import METRIC_PATH, Counted, Tally, Timing
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
 from imaged.hooks.contracts import (
     Exposing,
@@ -43,11 +44,13 @@ __all__ = [
     "FORMATS",
     "GIF",
     "JPEG",
+    "METRIC_PATH",
     "PNG",
     "RESIZE",
     "SNIFF_BYTES",
     "WEBP",
     "BusyError",
+    "Counted",
     "Event",
     "Exposing",
     "Fill",
@@ -78,6 +81,8 @@ __all__ = [
     "Size",
     "StoreError",
     "StoreUnavailableError",
+    "Tally",
+    "Timing",
     "TooLargeError",
     "Uploaded",
     "Uploader",
