@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import yaml
-from daemon import Daemon
+from daemon import Daemon, until
 from loopback_origin import Origin
 
 from imaged.testing.pictures import make_png
@@ -23,6 +25,13 @@ def settings(name: str, **options: Any) -> str:
     return yaml.safe_dump(
         {"metrics": [name], "plugins": {name: options}, "sources": {"allow_networks": ["127.0.0.0/8"]}}
     )
+
+
+def hand_over(daemon: Daemon) -> None:
+    """Have a new process serve in the place of this one."""
+    before = daemon.pid
+    os.kill(before, signal.SIGUSR2)
+    until(lambda: daemon.pid != before, daemon)
 
 
 def ask(daemon: Daemon, origin: Origin, midway: Callable[[], Any], pictures: int = 6) -> Counter[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ports import free_port, listens
@@ -36,7 +38,11 @@ CARBON_METRIC_INTERVAL = 0
 ENABLE_TAGS = False
 """
 
-STORAGE_SCHEMAS = "[all]\npattern = .*\nretentions = {interval_s}s:1h\n"
+
+def keep_each(interval_s: int) -> str:
+    """Return the storage schemas that keep a value for each so many seconds, for an hour."""
+    return f"[all]\npattern = .*\nretentions = {interval_s}s:1h\n"
+
 
 READ = """
 import json, pathlib, sys, time, whisper
@@ -46,6 +52,17 @@ for path in pathlib.Path(sys.argv[1]).rglob("*.wsp"):
     name = ".".join(path.relative_to(sys.argv[1]).with_suffix("").parts)
     values[name] = {first + step * place: value for place, value in enumerate(found) if value is not None}
 print(json.dumps(values))
+"""
+
+DESCRIBE = """
+import json, pathlib, sys, whisper
+shown = {}
+for path in pathlib.Path(sys.argv[1]).rglob("*.wsp"):
+    info = whisper.info(str(path))
+    archives = [[each["secondsPerPoint"], each["retention"]] for each in info["archives"]]
+    name = ".".join(path.relative_to(sys.argv[1]).with_suffix("").parts)
+    shown[name] = [info["aggregationMethod"], info["xFilesFactor"], archives]
+print(json.dumps(shown))
 """
 
 
@@ -84,12 +101,23 @@ class Program:
         """End it as its service manager would, if it runs; return when it has."""
         if self._process is not None:
             self._process.terminate()
+            self.go_on()
             try:
                 self._process.wait(LONGEST_S)
             finally:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def stall(self) -> None:
+        """Have it do nothing, as a machine does that is out of breath; what comes in waits."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End that."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     @property
     def tail(self) -> str:
@@ -98,20 +126,22 @@ class Program:
 
 
 class Carbon(Program):
-    """Keeps a value for each `interval_s` seconds; the test is skipped where there is no carbon."""
+    """Keeps what its settings say, as text of their files; the test is skipped where there is no carbon."""
 
-    def __init__(self, folder: Path, interval_s: int) -> None:
+    def __init__(self, folder: Path, schemas: str, aggregation: str = "") -> None:
         if not (CARBON / "carbon-cache.py").is_file():
             pytest.skip("no carbon: python3 -m venv build/carbon && build/carbon/bin/pip install carbon whisper")
         super().__init__(folder)
-        self._interval_s = interval_s
+        self._schemas = schemas
+        self._aggregation = aggregation
         self._query_port = free_port()
 
     def command(self) -> list[str]:
         """Write its settings, and start it in the foreground."""
         conf = self.folder / "carbon.conf"
         conf.write_text(CARBON_CONF.format(folder=self.folder, port=self.port, query_port=self._query_port))
-        (self.folder / "storage-schemas.conf").write_text(STORAGE_SCHEMAS.format(interval_s=self._interval_s))
+        (self.folder / "storage-schemas.conf").write_text(self._schemas)
+        (self.folder / "storage-aggregation.conf").write_text(self._aggregation)
         python = [str(CARBON / "python"), "-W", "ignore", str(CARBON / "carbon-cache.py")]
         return [*python, "--nodaemon", f"--config={conf}", f"--logdir={self.folder}", "start"]
 
@@ -122,10 +152,13 @@ class Carbon(Program):
 
     def values(self) -> dict[str, dict[int, float]]:
         """Return what is on its disk: by metric, the values of the intervals that have one."""
-        command = [str(CARBON / "python"), "-c", READ, str(self.folder / "whisper")]
-        read = subprocess.run(command, capture_output=True, check=True, timeout=LONGEST_S)
-        shown: dict[str, dict[str, float]] = json.loads(read.stdout)
+        shown: dict[str, dict[str, float]] = self._ask(READ)
         return {name: {int(at_s): value for at_s, value in each.items()} for name, each in shown.items()}
+
+    def described(self) -> dict[str, list[Any]]:
+        """Return how each metric is kept: how it is aggregated, from which share of values on, and its archives."""
+        shown: dict[str, list[Any]] = self._ask(DESCRIBE)
+        return shown
 
     def sums(self, prefix: str) -> dict[str, float]:
         """Return the sum of all intervals of each metric whose name begins with the prefix, by the rest of its name."""
@@ -135,6 +168,10 @@ class Carbon(Program):
             for name, each in values.items()
             if name.startswith(prefix)
         }
+
+    def _ask(self, program: str) -> Any:
+        command = [str(CARBON / "python"), "-c", program, str(self.folder / "whisper")]
+        return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=LONGEST_S).stdout)
 
 
 class Statsd(Program):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from counted_load import TIMINGS, ask, settings
-from counting import Carbon
+from counting import Carbon, keep_each
 from daemon import Daemon, until
 from loopback_origin import Origin
+from source_tree import ROOT
 
 from imaged.testing.pictures import make_png
 
@@ -21,7 +23,7 @@ SUFFIXES = ("count", "mean", "upper")
 @pytest.fixture
 def carbon(tmp_path: Path) -> Iterator[Carbon]:
     """Return a carbon."""
-    carbon = Carbon(tmp_path / "carbon", INTERVAL_S)
+    carbon = Carbon(tmp_path / "carbon", keep_each(INTERVAL_S))
     carbon.start()
     yield carbon
     carbon.stop()
@@ -66,6 +68,16 @@ def test_a_carbon_that_is_away_loses_nothing(
     until(lambda: counts(carbon) == expected, daemon, within_s=90)
 
 
+def test_a_carbon_that_stalls_loses_nothing(make_daemon: Callable[..., Daemon], origin: Origin, carbon: Carbon) -> None:
+    """What it takes up later counts once, although the settings have been read again meanwhile."""
+    daemon = make_daemon(settings("graphite", port=carbon.port, interval_s=INTERVAL_S))
+    carbon.stall()
+    expected = ask(daemon, origin, daemon.hup)
+    carbon.go_on()
+    until(lambda: counts(carbon) == expected, daemon)
+    assert daemon.status()["metrics"][0]["fault"] is None
+
+
 def test_what_a_daemon_counted_last_is_not_lost(make_daemon: Callable[..., Daemon], carbon: Carbon) -> None:
     """It is sent before the daemon ends, and one that starts at once does not begin the interval anew.
 
@@ -83,3 +95,22 @@ def test_what_a_daemon_counted_last_is_not_lost(make_daemon: Callable[..., Daemo
         assert daemon.stop() == 0
     expected["image_request.png"] = expected["image_request"]
     until(lambda: counts(carbon) == expected, daemon)
+
+
+def test_the_page_s_settings_of_carbon(make_daemon: Callable[..., Daemon], origin: Origin, tmp_path: Path) -> None:
+    """Each name is kept for as long as the page says, and what is old is summed, averaged, or the largest."""
+    page = (ROOT / "docs" / "statsd.md").read_text(encoding="utf-8")
+    schemas, aggregation = re.findall(r"^```ini\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    carbon = Carbon(tmp_path / "carbon", schemas, aggregation)
+    carbon.start()
+    try:
+        daemon = make_daemon(settings("graphite", port=carbon.port))
+        expected = ask(daemon, origin, lambda: None, pictures=1)
+        until(lambda: counts(carbon) == expected, daemon)
+    finally:
+        carbon.stop()
+    methods = {"mean": "average", "upper": "max"}
+    assert carbon.described() == {
+        name: [methods.get(name.rpartition(".")[2], "sum"), 0, [[10, 172800], [60, 2592000], [900, 63072000]]]
+        for name in carbon.values()
+    }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from counted_load import TIMINGS, ask, settings
-from counting import Carbon, Statsd
+from counted_load import TIMINGS, ask, hand_over, settings
+from counting import Carbon, Statsd, keep_each
 from daemon import Daemon, until
 from loopback_origin import Origin
 
@@ -17,7 +19,7 @@ from imaged.testing.pictures import make_png
 @pytest.fixture
 def carbon(tmp_path: Path) -> Iterator[Carbon]:
     """Return a carbon that keeps a value for each second."""
-    carbon = Carbon(tmp_path / "carbon", 1)
+    carbon = Carbon(tmp_path / "carbon", keep_each(1))
     carbon.start()
     yield carbon
     carbon.stop()
@@ -37,12 +39,13 @@ def counts(carbon: Carbon, folder: str = "stats.image_server.") -> dict[str, flo
     return carbon.sums(folder)
 
 
-def test_counts_are_exact_over_a_reload(
-    make_daemon: Callable[..., Daemon], origin: Origin, carbon: Carbon, statsd: Statsd
+@pytest.mark.parametrize("midway", [Daemon.hup, hand_over])
+def test_counts_are_exact_over_a_reload_and_an_upgrade(
+    make_daemon: Callable[..., Daemon], origin: Origin, carbon: Carbon, statsd: Statsd, midway: Callable[[Daemon], Any]
 ) -> None:
     """Under the names of image-server 1.x, with the timings beside them."""
     daemon = make_daemon(settings("statsd", port=statsd.port))
-    expected = ask(daemon, origin, daemon.hup)
+    expected = ask(daemon, origin, partial(midway, daemon))
     until(lambda: counts(carbon) == expected, daemon)
     assert daemon.post("/marker?outputs=x7.gif", make_png(comment="marker")).status == 200
     expected += {"image_request": 1, "image_request.gif": 1}
