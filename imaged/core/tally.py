@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,9 +13,6 @@ from imaged.core.events import (
     RequestFailed,
     Uploaded,
 )
-
-METRIC_PATH = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-"""What a metric may be called: StatsD and carbon take other characters for syntax, and dots for folders."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from imaged.core.events import (
     RequestFailed,
     Uploaded,
 )
-from imaged.core.tally import METRIC_PATH, Tally
+from imaged.core.tally import Tally
 
 NAMES: list[tuple[Event, dict[str, int], dict[str, float]]] = [
     (
@@ -82,15 +82,3 @@ def test_a_busy_interval_costs_bounded_memory() -> None:
     assert (timing.count, len(timing.kept_ms), timing.rate) == (10_000, 100, 0.01)
     assert len(set(timing.kept_ms)) == 100
     assert sum(timing.kept_ms) / 100 == pytest.approx(5000, rel=0.2)
-
-
-@pytest.mark.parametrize("path", ["image_server", "stats.image-server.node_1", "A.b"])
-def test_paths_of_metrics(path: str) -> None:
-    """Letters, digits, _ and -, in parts with dots between them."""
-    assert METRIC_PATH.fullmatch(path)
-
-
-@pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", "a b", "a:1", "a|c", "a\n", "a/b", "ä"])
-def test_no_paths_of_metrics(path: str) -> None:
-    """What StatsD or carbon would take for syntax."""
-    assert not METRIC_PATH.fullmatch(path)

@@ -24,21 +24,23 @@ def test_hosts(host: str) -> None:
     assert make_host("statsd", {"host": host}).options(Options).host == host
 
 
+@pytest.mark.parametrize("prefix", ["image_server", "stats.image-server.node_1", "A.b"])
+def test_prefixes(prefix: str) -> None:
+    """Letters, digits, _ and -, in parts with dots between them."""
+    assert make_host("statsd", {"prefix": prefix}).options(Options).prefix == prefix
+
+
 @pytest.mark.parametrize(
     "section",
     [
-        {"host": ""},
-        {"host": "statsd:8125"},
-        {"host": "127.0.0.1:8125"},
-        {"host": "udp://statsd"},
-        {"host": "a b"},
+        *({"host": each} for each in ("", "a b", "a..b", "a\n", "statsd:8125", "127.0.0.1:8125", "udp://statsd")),
+        *({"host": each} for each in ("[::1]", "::1::", "a" * 64, "a." * 127, "ä.example")),
         {"port": 0},
         {"port": 65_536},
-        {"prefix": ""},
-        {"prefix": "a..b"},
-        {"prefix": "a."},
-        {"prefix": "a:1|c"},
-        {"prefix": "a\n"},
+        *(
+            {"prefix": each}
+            for each in ("", ".", "a.", ".a", "a..b", "a b", "a:1", "a|c", "a\n", "a/b", "ä", "a" * 201)
+        ),
         {"interval_s": 10},
     ],
 )
