@@ -1,5 +1,9 @@
-"""The one import of a plugin author: the hook marker, the contracts, the values they carry and the errors to raise."""
+"""The one import of a plugin author: the hook marker, the contracts, the values they carry and the errors to raise.
 
+HostName, PortNumber and MetricPath are for the fields of options: kinds of text and number, each with its check.
+"""
+
+from imaged.config.values import HostName, MetricPath, PortNumber
 from imaged.core.errors import (
     BusyError,
     ImagedError,
@@ -23,6 +27,7 @@ from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Form
 from imaged.core.geometry import Plan, Size, plan
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.tally import Counted, Tally, Timing
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
 from imaged.hooks.contracts import (
     Exposing,
@@ -48,6 +53,7 @@ __all__ = [
     "SNIFF_BYTES",
     "WEBP",
     "BusyError",
+    "Counted",
     "Event",
     "Exposing",
     "Fill",
@@ -56,8 +62,10 @@ __all__ = [
     "Format",
     "FullSize",
     "Host",
+    "HostName",
     "ImageFacts",
     "ImagedError",
+    "MetricPath",
     "MetricsSink",
     "NotAPictureError",
     "NotAllowedError",
@@ -69,6 +77,7 @@ __all__ = [
     "OutputRendered",
     "OwnThreads",
     "Plan",
+    "PortNumber",
     "Processor",
     "RenderJob",
     "RenderTarget",
@@ -78,6 +87,8 @@ __all__ = [
     "Size",
     "StoreError",
     "StoreUnavailableError",
+    "Tally",
+    "Timing",
     "TooLargeError",
     "Uploaded",
     "Uploader",

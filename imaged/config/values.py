@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +22,8 @@ from imaged.core.outputs import Output, parse
 T = TypeVar("T", bound=Hashable)
 _TEXT = {"type": "string"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_HOST_NAME = 253  # RFC 1035, 2.3.4, as text
+_LONGEST_METRIC_PATH = 200
 
 
 def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
@@ -128,6 +130,23 @@ def _namespace(value: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _host_name(value: str) -> str:
+    label = r"[A-Za-z0-9_-]{1,63}"  # of an underscore some resolvers think nothing
+    try:
+        sound = IPv6Address(value) if ":" in value else re.fullmatch(rf"{label}(\.{label})*\.?", value)
+    except ValueError:
+        sound = None
+    if not sound or len(value) > _LONGEST_HOST_NAME:
+        raise ValueError("expected the name of a host, or an address, without a port")
+    return value
+
+
+def _metric_path(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", value) or len(value) > _LONGEST_METRIC_PATH:
+        raise ValueError("expected letters, digits, _ and -, with single dots between them")
+    return value
+
+
 def _null_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
@@ -158,6 +177,9 @@ Color = Annotated[str, BeforeValidator(_color), Field(json_schema_extra={"patter
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSerializer(str), WithJsonSchema(_TEXT)]
 Networks = Annotated[tuple[Network, ...], _LIST]
+HostName = Annotated[str, AfterValidator(_host_name)]
+PortNumber = Annotated[int, Field(ge=1, le=65_535)]
+MetricPath = Annotated[str, AfterValidator(_metric_path)]
 PluginName = Annotated[str, AfterValidator(_plugin_name)]
 PluginNames = Annotated[tuple[PluginName, ...], AfterValidator(distinct), _LIST]
 FilledPluginNames = Annotated[tuple[PluginName, ...], AfterValidator(filled), _FILLED]

@@ -1,0 +1,125 @@
+"""Counts and timings of what happened, by the names that dashboards of image-server 1.x read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from imaged.core.events import (
+    Event,
+    OriginalDownloaded,
+    OriginalUnavailable,
+    OutputRendered,
+    RequestFailed,
+    Uploaded,
+)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long `count` things of one kind took, in milliseconds; `kept_ms` are some of them, drawn evenly."""
+
+    count: int
+    total_ms: float
+    upper_ms: float
+    kept_ms: tuple[float, ...]
+
+    @property
+    def mean_ms(self) -> float:
+        """The mean of all of them."""
+        return self.total_ms / self.count
+
+    @property
+    def rate(self) -> float:
+        """The share of them that was kept, 0 to 1."""
+        return len(self.kept_ms) / self.count
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a tally held at one moment, by the names of metrics."""
+
+    counts: Mapping[str, int]
+    timings: Mapping[str, Timing]
+
+
+class Tally:
+    """Counts events. Of each kind of timing it keeps `maximum_kept` at most, however much happens.
+
+    `choose(n)` is a random whole number of at least 0 and less than `n`. One thread at a time.
+    """
+
+    def __init__(self, maximum_kept: int, choose: Callable[[int], int]) -> None:
+        self._maximum_kept = maximum_kept
+        self._choose = choose
+        self._counts: dict[str, int] = {}
+        self._timings: dict[str, _Durations] = {}
+
+    def record(self, event: Event) -> bool:
+        """Count `event`; return whether it is of a kind that has a metric."""
+        match event:
+            case OutputRendered():
+                self._count("image_request", event.extension)
+                self._time("render_time", event.elapsed_s)
+            case RequestFailed(route="output"):
+                self._count("image_request_fail", event.extension)
+            case OriginalDownloaded():
+                self._count("original_downloaded")
+                self._time("download_time", event.elapsed_s)
+            case OriginalUnavailable():
+                self._count("original_unavailable")
+            case Uploaded():
+                self._count("file_uploaded")
+                self._time("upload_time", event.elapsed_s)
+            case _:
+                return False
+        return True
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has been counted."""
+        return not self._counts
+
+    @property
+    def counted(self) -> Counted:
+        """What has been counted until now, by name."""
+        timings = {name: each.timing for name, each in sorted(self._timings.items())}
+        return Counted(dict(sorted(self._counts.items())), timings)
+
+    def take(self) -> Counted:
+        """Return what has been counted, and begin anew."""
+        counted = self.counted
+        self._counts, self._timings = {}, {}
+        return counted
+
+    def _count(self, name: str, extension: str | None = None) -> None:
+        for each in (name, *([f"{name}.{extension}"] if extension else [])):
+            self._counts[each] = self._counts.get(each, 0) + 1
+
+    def _time(self, name: str, elapsed_s: float) -> None:
+        if name not in self._timings:
+            self._timings[name] = _Durations(self._maximum_kept, self._choose)
+        self._timings[name].add(1000 * elapsed_s)
+
+
+class _Durations:
+    def __init__(self, maximum_kept: int, choose: Callable[[int], int]) -> None:
+        self._maximum_kept = maximum_kept
+        self._choose = choose
+        self._kept_ms: list[float] = []
+        self._count = 0
+        self._total_ms = self._upper_ms = 0.0
+
+    def add(self, elapsed_ms: float) -> None:
+        """Keep it or not: algorithm R of J. Vitter, "Random Sampling with a Reservoir", 1985."""
+        self._count += 1
+        self._total_ms += elapsed_ms
+        self._upper_ms = max(self._upper_ms, elapsed_ms)
+        if len(self._kept_ms) < self._maximum_kept:
+            self._kept_ms.append(elapsed_ms)
+        elif self._maximum_kept and (place := self._choose(self._count)) < self._maximum_kept:
+            self._kept_ms[place] = elapsed_ms
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(self._count, self._total_ms, self._upper_ms, tuple(self._kept_ms))

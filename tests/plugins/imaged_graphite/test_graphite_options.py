@@ -1,0 +1,64 @@
+"""What an operator may say of carbon, and what is told of what they may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from imaged.api import OptionsError, OutputRendered
+from imaged.hooks.host import Keepsakes
+from imaged.testing.fakes import make_host
+from imaged_graphite import imaged_metrics
+from imaged_graphite.options import Options
+
+
+def test_the_defaults_are_those_of_carbon() -> None:
+    """Nothing has to be set for a carbon on this machine, if it keeps a value for each 10 seconds."""
+    options = make_host("graphite").options(Options)
+    told = (options.host, options.port, options.prefix, options.interval_s)
+    assert told == ("127.0.0.1", 2003, "stats.image_server", 10)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"host": ""},
+        {"host": "carbon:2003"},
+        {"host": "a b"},
+        {"port": 0},
+        {"port": 65_536},
+        {"prefix": ""},
+        {"prefix": "a..b"},
+        {"prefix": "a b"},
+        {"prefix": "a\n"},
+        {"interval_s": 0},
+        {"interval_s": 3601},
+        {"interval_s": 0.5},
+        {"flush_s": 10},
+    ],
+)
+def test_faults(section: dict[str, Any]) -> None:
+    """Each is told to the operator, before anything is sent."""
+    with pytest.raises(OptionsError):
+        imaged_metrics(make_host("graphite", section))
+
+
+def test_the_status_page_says_where_it_goes() -> None:
+    """Host, port and what the names begin with."""
+    sink: Any = imaged_metrics(make_host("graphite", {"host": "::1", "prefix": "a.b"}))
+    assert sink.detail == "tcp [::1]:2003 a.b."
+
+
+def test_totals_outlive_a_reload() -> None:
+    """Two generations with the same interval add to the same totals, whatever else has changed."""
+    kept = Keepsakes()
+
+    def generation(**section: Any) -> Any:
+        return imaged_metrics(make_host("graphite", section, keep=lambda make: kept.keep("graphite", make)))
+
+    sinks = [generation(), generation(host="carbon.example"), generation(interval_s=60)]
+    for sink in sinks:
+        sink.record(OutputRendered("p", "x300.jpg", "jpg", 0.1))
+    totals = [sum(each.counted.counts["image_request"] for each in sink._slots.changed()) for sink in sinks]
+    assert totals == [2, 2, 1]
