@@ -34,7 +34,7 @@ JOBS = {"render": "promised", "upload": "uploads"}
 JOB_GAUGES = (
     ("jobs_queued", "Jobs that wait in the queue.", "queued"),
     ("jobs_parked", "Jobs that have failed and wait for somebody to look at them.", "parked"),
-    ("jobs_oldest_seconds", "How long the oldest job of the queue has waited.", "oldest_s"),
+    ("jobs_oldest_seconds", "Age of the oldest job of the queue that is not parked.", "oldest_s"),
 )
 
 SINK_COUNTERS = (
