@@ -27,6 +27,8 @@ MAXIMUM_NAMESPACES = 100
 MAXIMUM_REASONS = 30
 """How many classes of errors have. Ours are fewer, but plugins may have more."""
 
+REQUEST_LABELS = ("route", "namespace", "format", "status", "outcome")
+
 REQUEST_BUCKETS_S = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
@@ -46,86 +48,46 @@ class Counts(Collector):
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"imaged_{name}_total", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str, buckets_s: tuple[float, ...] = WORK_BUCKETS_S) -> Histogram:
+            return Histogram(f"imaged_{name}_duration_seconds", text, labels, registry=registry, buckets=buckets_s)
+
         self._namespaces = FewLabels(MAXIMUM_NAMESPACES)
         self._reasons = FewLabels(MAXIMUM_REASONS)
-        self._requests = Counter(
-            "imaged_requests_total",
-            "Requests of the public port that have ended.",
-            ("route", "namespace", "format", "status", "outcome"),
-            registry=registry,
+        self._requests = counter("requests", "Requests of the public port that have ended.", *REQUEST_LABELS)
+        self._response_bytes = counter(
+            "response_bytes", "Bytes of bodies sent by the public port.", "namespace", "format"
         )
-        self._response_bytes = Counter(
-            "imaged_response_bytes_total",
-            "Bytes of bodies sent by the public port.",
-            ("namespace", "format"),
-            registry=registry,
-        )
-        self._request_s = Histogram(
-            "imaged_request_duration_seconds",
+        self._request_s = histogram(
+            "request",
             "Time from the first line of a request to the last byte of its answer.",
-            ("route", "outcome"),
-            registry=registry,
-            buckets=REQUEST_BUCKETS_S,
+            "route",
+            "outcome",
+            buckets_s=REQUEST_BUCKETS_S,
         )
-        self._renders = Counter("imaged_renders_total", "Outputs rendered.", ("namespace", "format"), registry=registry)
-        self._rendering_s = Counter(
-            "imaged_render_seconds_total",
-            "Time spent on renders that went well.",
-            ("namespace", "format"),
-            registry=registry,
+        self._renders = counter("renders", "Outputs rendered.", "namespace", "format")
+        self._rendering_s = counter("render_seconds", "Time spent on renders that went well.", "namespace", "format")
+        self._render_failures = counter(
+            "render_failures", "Outputs that could not be rendered.", "namespace", "format", "reason"
         )
-        self._render_failures = Counter(
-            "imaged_render_failures_total",
-            "Outputs that could not be rendered.",
-            ("namespace", "format", "reason"),
-            registry=registry,
+        self._render_s = histogram("render", "Time of one render, without the wait for a thread.", "format")
+        self._downloads = counter("originals_downloaded", "Originals fetched from their sources.", "namespace")
+        self._download_bytes = counter(
+            "originals_downloaded_bytes", "Bytes of originals fetched from their sources.", "namespace"
         )
-        self._render_s = Histogram(
-            "imaged_render_duration_seconds",
-            "Time of one render, without the wait for a thread.",
-            ("format",),
-            registry=registry,
-            buckets=WORK_BUCKETS_S,
-        )
-        self._downloads = Counter(
-            "imaged_originals_downloaded_total",
-            "Originals fetched from their sources.",
-            ("namespace",),
-            registry=registry,
-        )
-        self._download_bytes = Counter(
-            "imaged_originals_downloaded_bytes_total",
-            "Bytes of originals fetched from their sources.",
-            ("namespace",),
-            registry=registry,
-        )
-        self._download_s = Histogram(
-            "imaged_download_duration_seconds",
-            "Time of fetching one original from its source.",
-            registry=registry,
-            buckets=WORK_BUCKETS_S,
-        )
-        self._unavailable = Counter(
-            "imaged_originals_unavailable_total",
+        self._download_s = histogram("download", "Time of fetching one original from its source.")
+        self._unavailable = counter(
+            "originals_unavailable",
             "Originals that could not be had from their sources or the remote store.",
-            ("namespace", "reason"),
-            registry=registry,
+            "namespace",
+            "reason",
         )
-        self._uploads = Counter(
-            "imaged_uploads_total", "Files that reached the remote store.", ("namespace",), registry=registry
-        )
-        self._upload_bytes = Counter(
-            "imaged_upload_bytes_total",
-            "Bytes of files that reached the remote store.",
-            ("namespace",),
-            registry=registry,
-        )
-        self._upload_s = Histogram(
-            "imaged_upload_duration_seconds",
-            "Time of one upload to the remote store.",
-            registry=registry,
-            buckets=WORK_BUCKETS_S,
-        )
+        self._uploads = counter("uploads", "Files that reached the remote store.", "namespace")
+        self._upload_bytes = counter("upload_bytes", "Bytes of files that reached the remote store.", "namespace")
+        self._upload_s = histogram("upload", "Time of one upload to the remote store.")
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
