@@ -1,0 +1,85 @@
+"""`/metrics` of a whole daemon: what happened is counted, and goes on being counted when settings change."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+from serving import HOME, Serving, other_picture
+from talking import Answer, begin
+
+OUTPUTS = {"route": "output", "namespace": "p", "format": "jpg"}
+
+
+class TestPrometheusPort(Serving):
+    """What a scraper sees."""
+
+    settings = "metrics: [prometheus]"
+
+    async def scrape(self, method: str = "GET", **headers: str) -> Answer:
+        """Ask as a Prometheus server does."""
+        return await (await begin(self.status_url, method, "/metrics", headers)).answer()
+
+    async def value(self, name: str, **labels: str) -> float | None:
+        """Return one sample of a scrape, or None where it is not shown."""
+        families = text_string_to_metric_families((await self.scrape()).body.decode())
+        samples = [sample for family in families for sample in family.samples]
+        found = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
+        return found[0] if found else None
+
+    async def test_requests_are_counted_at_once(self) -> None:
+        """A scrape shows all that was answered before it: a render, a hit, a refusal."""
+        await self.serve()
+        await self.post()
+        for name in ("x30.jpg", "x30.jpg", "x5000.jpg"):
+            await self.get(f"{HOME}/{name}")
+        assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="rendered") == 1
+        assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="hit") == 1
+        assert await self.value("imaged_requests_total", **OUTPUTS, status="406", outcome="none") == 1
+        assert await self.value("imaged_renders_total", namespace="p", format="jpg") == 1
+        assert await self.value("imaged_healthy") == 1
+        assert await self.value("imaged_render_threads") == 2
+
+    async def test_counters_go_on_over_reloads(self) -> None:
+        """A good file and a bad one: neither loses a count, and the second is told."""
+        await self.serve()
+        await self.post()
+        await self.get(f"{HOME}/x30.jpg")
+        loaded_at_s = await self.value("imaged_config_last_reload_success_timestamp_seconds")
+        assert (await self.service.reload()).ok
+        await self.get(f"{HOME}/x30.jpg")
+        assert await self.value("imaged_config_generation") == 2
+        reloaded_at_s = await self.value("imaged_config_last_reload_success_timestamp_seconds")
+        assert loaded_at_s is not None
+        assert reloaded_at_s is not None
+        assert reloaded_at_s > loaded_at_s
+        self.yaml += "nonsense: 1\n"
+        assert not (await self.service.reload()).ok
+        await self.get(f"{HOME}/x30.jpg")
+        assert await self.value("imaged_config_last_reload_successful") == 0
+        assert await self.value("imaged_config_last_reload_success_timestamp_seconds") == reloaded_at_s
+        assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="rendered") == 1
+        assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="hit") == 2
+
+    async def test_namespaces_of_strangers(self) -> None:
+        """Asking for what is not there makes no series; posting a picture does, and so do the settings."""
+        await self.serve(namespaces={"avatars": {"maximum_width": 100}})
+        await self.post("/shop", other_picture())
+        for number in range(50):
+            await self.get(f"/stranger_{number}{HOME[2:]}/x30.jpg")
+        await self.get(f"/avatars{HOME[2:]}/x30.jpg")
+        missing = {"route": "output", "format": "jpg", "status": "404", "outcome": "none"}
+        assert await self.value("imaged_requests_total", **missing, namespace="other") == 50
+        assert await self.value("imaged_requests_total", **missing, namespace="avatars") == 1
+        assert b"stranger" not in (await self.scrape()).body
+        posted = {"route": "post", "format": "none", "status": "200", "outcome": "none"}
+        assert await self.value("imaged_requests_total", **posted, namespace="shop") == 1
+
+    async def test_the_format_is_the_one_that_is_asked_for(self) -> None:
+        """OpenMetrics for who wants it, plain text for a browser; HEAD says the same without a body."""
+        await self.serve()
+        plain = await self.scrape()
+        assert plain.headers["content-type"].startswith("text/plain")
+        accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+        open_metrics = await self.scrape(Accept=accept)
+        assert open_metrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+        assert open_metrics.body.endswith(b"# EOF\n")
+        assert (await self.scrape("HEAD", Accept=accept)).body == b""

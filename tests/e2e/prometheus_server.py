@@ -1,0 +1,94 @@
+"""A real Prometheus server that scrapes one daemon each second, and its HTTP API."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import yaml
+from daemon import request
+from ports import free_port, listens, url
+from promtool import find_program
+
+LONGEST_S = 60.0
+
+
+class PrometheusServer:
+    """The program `prometheus`, on a port of loopback, with `rules_file` in force.
+
+    The test is skipped where it is not installed.
+    """
+
+    def __init__(self, folder: Path, scraped: str, rules_file: Path) -> None:
+        self._folder = folder
+        self._log = folder / "log"
+        self.port = free_port()
+        self.url = url(self.port)
+        self._program = find_program("prometheus")
+        folder.mkdir(parents=True)
+        job = {"job_name": "imaged", "static_configs": [{"targets": [urlsplit(scraped).netloc]}]}
+        config = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "scrape_configs": [job],
+            "rule_files": [str(rules_file)],
+        }
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+
+    def start(self) -> None:
+        """Start it; return when it answers."""
+        command = [
+            self._program,
+            f"--config.file={self._folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self._folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
+        self.until(lambda: listens(self.port) and request(self.url, "GET", "/-/ready").status == 200)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+    def ask(self, path: str) -> Any:
+        """Return the data of an answer of the API, which has to be a good one."""
+        answer = request(self.url, "GET", f"/api/v1/{path}")
+        assert answer.status == 200, answer.body
+        return answer.json()["data"]
+
+    def query(self, query: str) -> list[tuple[dict[str, str], float]]:
+        """Return the labels and the value of each series that a query gives at this moment."""
+        result = self.ask(f"query?query={quote(query, safe='')}")["result"]
+        return [(each["metric"], float(each["value"][1])) for each in result]
+
+    def value(self, query: str) -> float:
+        """Return the value of a query that gives one series; not a number where it gives none."""
+        found = self.query(query)
+        assert len(found) <= 1, found
+        return found[0][1] if found else math.nan
+
+    def wait_for(self, query: str, value: float) -> None:
+        """Return when a query gives just this value; what was scraped a moment ago may be older."""
+        try:
+            self.until(lambda: self.value(query) == value)
+        except AssertionError as error:
+            raise AssertionError(f"{query} is {self.query(query)} and not {value}") from error
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Wait until it holds."""
+        end_s = time.monotonic() + LONGEST_S
+        while not condition():
+            assert self._process.poll() is None, self._tail
+            assert time.monotonic() < end_s, self._tail
+            time.sleep(0.1)
+
+    @property
+    def _tail(self) -> str:
+        return json.dumps(self._log.read_text(errors="replace")[-3000:])
