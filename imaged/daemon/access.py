@@ -35,11 +35,12 @@ class AccessLog:
         self._second, self._time = -1, ""
         self._lines: list[str] = []
         self._alarm: Any = None
+        self._most = GATHERED
 
     def write(self, visit: Visit) -> None:
         """Write the line of a request that has ended, in a moment."""
         self._lines.append(self._line(visit))
-        if len(self._lines) >= GATHERED:
+        if len(self._lines) >= self._most:
             self.flush()
         elif self._alarm is None:
             self._alarm = self._clock.callLater(GATHER_S, self.flush)
@@ -54,6 +55,11 @@ class AccessLog:
             lines, self._lines = self._lines, []
             self._stream.write("".join(lines))
             self._stream.flush()
+
+    def end(self) -> None:
+        """Write what has been gathered, and each further line at once: soon there is no later."""
+        self._most = 1
+        self.flush()
 
     def _line(self, visit: Visit) -> str:
         now_s = self._now()

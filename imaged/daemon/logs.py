@@ -157,6 +157,10 @@ class Logs:
         """Write the lines that still wait for others."""
         self._access.flush()
 
+    def end(self) -> None:
+        """Write the lines that still wait, and each further one at once."""
+        self._access.end()
+
     def use(self, files: LogFiles) -> None:
         """Write to `files` from now on, and close those before."""
         if files.main is not None and self._files.main is None:

@@ -162,7 +162,7 @@ class Service:
         await self._departure.in_time(self._reloads.hold)
         self._reloads.let_go()  # whoever still asks is told that we leave
         await self._opened.aclose()
-        self._logs.flush()
+        self._logs.end()
         self._log.info("left")
 
     def reload(self) -> Deferred[Reload]:

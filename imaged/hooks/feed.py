@@ -24,6 +24,9 @@ MAXIMUM_WAITING = 10_000
 PATIENCE_S = 5.0
 """How long a sink may take to show its figures."""
 
+MAXIMUM_ASKING = 10
+"""How many scrapers may wait for a sink at once: each is a piece of work for a thread that may hang."""
+
 LAST_WORDS_S = 2.0
 """How long a sink may take at the end of its generation."""
 
@@ -53,7 +56,8 @@ class Feed:
         self._clock = clock
         self._threads = threads
         self._waiting: list[Event] = []
-        self._handing_over = self._showing = False
+        self._handing_over = False
+        self._asking = 0
         self._recorded = self._failed = self._lost = 0
         self._fault: str | None = None
         self._told_at_s: float | None = None
@@ -86,9 +90,9 @@ class Feed:
         """Return what the sink shows, all that has happened included. Raises BusyError and PluginFailedError."""
         if not isinstance(self._sink, Exposing):
             raise PluginFailedError(f"metrics sink {self._name} has nothing to show")
-        if self._showing:
-            raise BusyError(f"metrics sink {self._name} is being asked already")
-        self._showing = True
+        if self._asking >= MAXIMUM_ASKING:
+            raise BusyError(f"metrics sink {self._name} is asked by {self._asking} already")
+        self._asking += 1
         self._run(self._take())
         shown: Deferred[tuple[str, bytes]] = Deferred()
         running: Any = self._threads.run(self._sink.expose, snapshot, accept)
@@ -153,7 +157,7 @@ class Feed:
             self._wake_in(max(0.0, self._flushed_at_s + self._flush_every_s - self._clock.seconds()))
 
     def _shown(self, result: Any, shown: Deferred[tuple[str, bytes]]) -> None:
-        self._showing = False
+        self._asking -= 1
         shown.callback(result)  # a Failure makes it an errback, and who was sent away hears nothing
 
     def _run(self, events: list[Event], *, flush: bool = False) -> Deferred[None]:

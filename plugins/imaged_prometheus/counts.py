@@ -57,6 +57,7 @@ class Counts(Collector):
 
         self._namespaces = FewLabels(MAXIMUM_NAMESPACES)
         self._reasons = FewLabels(MAXIMUM_REASONS)
+        self._series: dict[tuple[str, ...], tuple[Counter, Counter, Histogram]] = {}
         self._requests = counter("requests", "Requests of the public port that have ended.", *REQUEST_LABELS)
         self._response_bytes = counter(
             "response_bytes", "Bytes of bodies sent by the public port.", "namespace", "format"
@@ -92,6 +93,19 @@ class Counts(Collector):
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
+    def _answered(
+        self, route: str, namespace: str, format: str, status: str, outcome: str
+    ) -> tuple[Counter, Counter, Histogram]:
+        """Return the series of a request with these labels. Looked up once: there may be thousands a second."""
+        key = (route, namespace, format, status, outcome)
+        if key not in self._series:
+            self._series[key] = (
+                self._requests.labels(*key),
+                self._response_bytes.labels(namespace, format),
+                self._request_s.labels(route, outcome),
+            )
+        return self._series[key]
+
     def collect(self) -> Iterable[Metric]:
         """Yield all of it, without the moment at which each series began: that would double their number."""
         for metric in self._registry.collect():
@@ -107,11 +121,13 @@ class Counts(Collector):
 
         match event:
             case RequestAnswered(route, namespace, extension, status, outcome, size_bytes, elapsed_s):
-                name, format = own(namespace, well=status < _REFUSED), format_label(extension)
-                where, how = route_label(route), outcome_label(outcome)
-                self._requests.labels(where, name, format, status_label(status), how).inc()
-                self._response_bytes.labels(name, format).inc(size_bytes)
-                self._request_s.labels(where, how).observe(elapsed_s)
+                name = own(namespace, well=status < _REFUSED)
+                requests, response_bytes, request_s = self._answered(
+                    route_label(route), name, format_label(extension), status_label(status), outcome_label(outcome)
+                )
+                requests.inc()
+                response_bytes.inc(size_bytes)
+                request_s.observe(elapsed_s)
             case OutputRendered(namespace, _, extension, elapsed_s):
                 name, format = own(namespace), format_label(extension)
                 self._renders.labels(name, format).inc()

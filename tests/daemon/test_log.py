@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from serving import Serving
-from twisted.logger import Logger, LogLevel, LogPublisher, globalLogPublisher
+from serving import Serving, until
+from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.log import LogPublisher as OldPublisher
 
 from imaged.daemon.log import observer
@@ -95,13 +95,10 @@ class TestAccessLog(Serving):
     async def test_each_request_has_one_line(self) -> None:
         """What was asked, and how it was answered; what a client sent is shortened and plain."""
         await self.serve()
-        stream = io.StringIO()
-        write = observer(stream)
-        globalLogPublisher.addObserver(write)
-        self.addCleanup(globalLogPublisher.removeObserver, write)
         await self.post("/p?outputs=")
         await self.get("/p/%1B" + "a" * 1000)
-        access = [line for line in lines(stream) if line["logger"] == "imaged.access"]
+        await until(lambda: len(lines(self.log)) == 2)
+        access = lines(self.log)
         assert [(line["method"], line["status"]) for line in access] == [("POST", 200), ("GET", 404)]
         assert access[0]["path"] == "/p?outputs="
         assert access[0]["elapsed_ms"] > 0

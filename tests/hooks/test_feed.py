@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event, RequestFailed, Uploaded
 from imaged.hooks import feed as feeds
-from imaged.hooks.feed import DELAY_S, MAXIMUM_WAITING, Feed
+from imaged.hooks.feed import DELAY_S, MAXIMUM_ASKING, MAXIMUM_WAITING, Feed
 from imaged.pipeline.threads import Threads
 from imaged.testing.fakes import NoThreads, RecordingSink
 
@@ -132,6 +132,13 @@ class TestFeed(TestCase):
         assert await feed.expose({"message": "OK"}, "text/plain") == ("text/plain", b"OK 1")
         await feed.close()
 
+    async def test_two_scrapers_at_once(self) -> None:
+        """Both are answered: Prometheus servers come in pairs."""
+        feed = self.feed(Sink())
+        both = [Deferred.fromCoroutine(feed.expose({"message": "OK"}, name)) for name in ("a", "b")]
+        assert [await each for each in both] == [("a", b"OK 0"), ("b", b"OK 0")]
+        await feed.close()
+
     async def test_who_fails_to_show_is_told_of(self) -> None:
         """As a defect of the plugin; the next scrape may do better."""
         sink = Sink()
@@ -171,18 +178,19 @@ class TestFeed(TestCase):
         assert sink.recorded == MAXIMUM_WAITING + 1
 
     async def test_a_sink_that_hangs_keeps_neither_scrapers_nor_the_end(self) -> None:
-        """One scraper waits for it for a while, others are sent away at once."""
+        """A few scrapers wait for it for a while, others are sent away at once, also later."""
         self.monkeypatch.setattr(feeds, "PATIENCE_S", 0.05)
         self.monkeypatch.setattr(feeds, "LAST_WORDS_S", 0.05)
         sink = Hung()
         feed = self.feed(sink)
         feed.offer(FIRST)
         await until(sink.hangs.is_set)
-        first = Deferred.fromCoroutine(feed.expose({}, ""))
+        first = [Deferred.fromCoroutine(feed.expose({}, "")) for _ in range(MAXIMUM_ASKING)]
         with pytest.raises(BusyError, match="already"):
             await feed.expose({}, "")
-        with pytest.raises(BusyError, match="longer than"):
-            await first
+        for each in first:
+            with pytest.raises(BusyError, match="longer than"):
+                await each
         with pytest.raises(BusyError, match="already"):
             await feed.expose({}, "")
         await feed.close()
