@@ -15,6 +15,7 @@ from imaged.daemon.ports import PUBLIC, STATUS
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.connections import Connections
+from imaged.web.neighbours import Neighbours
 from imaged.web.public import PublicSite
 from imaged.web.requests import Door
 from imaged.web.status import StatusSite
@@ -34,6 +35,7 @@ class Doors:
     errors: RecentErrors
     health: Health
     connections: Mapping[KeyPath, Connections]
+    neighbours: Neighbours
     seconds: Callable[[], float]
 
     def public(self) -> Door:
@@ -53,6 +55,7 @@ class Doors:
             self.connections[PUBLIC],
             visits,
             lambda: self.pipeline().settings.status.timing_header,
+            self.neighbours.headers,
         )
 
     def status(self, site: StatusSite) -> Door:
@@ -64,6 +67,7 @@ class Doors:
             self.connections[STATUS],
             PrivateVisits(self._has_lines),
             lambda: False,
+            lambda _origin, _host: {},
         )
 
     def _record(self, event: RequestAnswered) -> None:
