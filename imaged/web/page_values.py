@@ -25,7 +25,9 @@ _OURS = 500
 
 def write(kind: str, value: Any) -> str:
     """Return `value` as text of a kind."""
-    return NOTHING if value is None else KINDS[kind](value)
+    if value is None:
+        return "" if kind in SILENT else NOTHING
+    return KINDS[kind](value)
 
 
 def write_exactly(kind: str, value: Any) -> str:
@@ -121,10 +123,10 @@ def _bars(points: Sequence[int]) -> str:
     return "".join(bars)
 
 
-def _share(part_and_whole: Sequence[float]) -> str:
+def _share(part_and_whole: Sequence[float | None]) -> str:
     """Return how much of the whole is used, in percent."""
     part, whole = part_and_whole
-    return str(_rounded(100 * min(part, whole) / whole)) if whole else "0"
+    return str(_rounded(100 * min(part, whole) / whole)) if part and whole else "0"
 
 
 KINDS: Mapping[str, Callable[[Any], str]] = {
@@ -145,6 +147,9 @@ KINDS: Mapping[str, Callable[[Any], str]] = {
     "share": _share,
 }
 """How values are written, by the name that templates call it by."""
+
+SILENT = frozenset({"bars", "more"})
+"""The kinds that have nothing to draw or to say of what is not there."""
 
 EXACT: Mapping[str, Callable[[Any], str]] = {
     "bytes": lambda value: f"{_count(value)} bytes",

@@ -57,8 +57,10 @@ const KINDS = {
       return `M${first + place} ${CHART_HEIGHT}v-${height}h.8v${height}z`;
     }).join("");
   },
-  share: ([part, whole]) => (whole ? String(rounded((100 * Math.min(part, whole)) / whole)) : "0"),
+  share: ([part, whole]) => (part && whole ? String(rounded((100 * Math.min(part, whole)) / whole)) : "0"),
 };
+
+const SILENT = new Set(["bars", "more"]);
 
 const EXACT = {
   bytes: (value) => `${KINDS.count(value)} bytes`,
@@ -68,5 +70,8 @@ const EXACT = {
 };
 
 const isNothing = (value) => value === null || value === undefined;
-const write = (kind, value) => (isNothing(value) ? NOTHING : KINDS[kind](value));
+const write = (kind, value) => {
+  if (isNothing(value)) return SILENT.has(kind) ? "" : NOTHING;
+  return KINDS[kind](value);
+};
 const writeExactly = (kind, value) => (!isNothing(value) && kind in EXACT ? EXACT[kind](value) : "");
