@@ -154,7 +154,7 @@ SILENT = frozenset({"bars", "more"})
 EXACT: Mapping[str, Callable[[Any], str]] = {
     "bytes": lambda value: f"{_count(value)} bytes",
     "byterate": lambda value: f"{_count(value)} bytes/s",
-    "duration": lambda value: f"{value:.3f} s",
+    "duration": lambda value: f"{_thousandths(value)} s",
     "time": _text,
 }
 
@@ -166,6 +166,11 @@ def _rounded(value: float) -> int:
 def _tenths(value: float) -> str:
     tenths = _rounded(value * 10)
     return f"{tenths // 10}.{tenths % 10}"
+
+
+def _thousandths(value: float) -> str:
+    thousandths = _rounded(value * 1000)
+    return f"{thousandths // 1000}.{thousandths % 1000:03}"
 
 
 def _three_digits(value: float) -> str:

@@ -15,7 +15,7 @@ from daemon import Answer, Daemon, until
 from loopback_origin import Origin
 from ports import endpoint, free_port
 
-from imaged.testing.pictures import make_jpeg, make_png
+from imaged.testing.pictures import make_png
 
 Begin = Callable[..., Future[Answer]]
 
@@ -61,7 +61,7 @@ def agree(browser: Browser, daemon: Daemon) -> None:
 
 def occupy(daemon: Daemon, begin: Begin, origin: Origin) -> list[Future[Answer]]:
     """Have four renders wait at the gate, for three threads, and two downloads for their origin."""
-    homes = [f"/p/{daemon.post('/p', make_jpeg(40 + each, 30)).json()['hash']}" for each in range(4)]
+    homes = [f"/p/{daemon.post('/p', make_png(40 + each, 30)).json()['hash']}" for each in range(4)]
     begun = [begin(daemon.get, f"{home}/full_size.webp") for home in homes]
     for name in ("a.png", "b.png"):
         origin.pictures[name] = make_png(200, 200, comment=f"{name} {'x' * 5000}")

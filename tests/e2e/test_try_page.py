@@ -14,10 +14,13 @@ from browser import Browser
 from daemon import Daemon, request
 from PIL import Image
 
-from imaged.testing.pictures import make_jpeg
-
 SETTINGS = "status: {try_page: true, timing_header: true}\n"
 NAME = """it's "a" $(picture) ünd `more` <b>.jpg"""
+
+
+def paint(path: Path, width_px: int, height_px: int) -> None:
+    """Write a JPEG that is not one colour."""
+    Image.linear_gradient("L").resize((width_px, height_px)).convert("RGB").save(path, "JPEG")
 
 
 def drop(browser: Browser, path: Path) -> None:
@@ -40,7 +43,7 @@ def test_a_picture_is_dropped(
     """Its outputs stand side by side with what is true of them, and one that cannot be made says why."""
     daemon = make_daemon(SETTINGS)
     path = tmp_path / NAME
-    path.write_bytes(make_jpeg(640, 400))
+    paint(path, 640, 400)
     browser = make_browser()
     browser.open(f"{daemon.private.replace('127.0.0.1', host)}/try")
     set_outputs(browser, "x100.jpg, w320.webp 300x200.png, full_size.gif, x100.exe")
@@ -75,7 +78,7 @@ def test_lists_and_pastes(
     browser = make_browser()
     browser.open(f"{daemon.private}/try")
     path = tmp_path / "a.jpg"
-    path.write_bytes(make_jpeg(64, 40))
+    paint(path, 64, 40)
     browser.driver.find_element("id", "file").send_keys(str(path))
     browser.until(lambda: browser.texts(".result img") and "20 × 20 px" in browser.text(".result"))
     assert "measured here" in browser.text(".result")

@@ -70,7 +70,7 @@ def test_what_is_not_there(kind: str) -> None:
 def test_exact_values() -> None:
     """What was shortened can be had in full; what was not, says nothing more."""
     assert write_exactly("bytes", 1_234_567) == "1,234,567 bytes"
-    assert write_exactly("duration", 61.2345) == "61.234 s"
+    assert write_exactly("duration", 61.2345) == "61.235 s"
     assert write_exactly("time", "2026-01-02T03:04:05.678+00:00") == "2026-01-02T03:04:05.678+00:00"
     assert write_exactly("count", 5) == ""
 

@@ -51,13 +51,15 @@ function spansOf(header) {
     .map(([, name, ms]) => [name, Number(ms)]);
 }
 
+const milliseconds = (ms) => `${ms < 9.95 ? tenths(ms) : rounded(ms)} ms`;
+
 // How long an answer took: as the server says if it does, else as it was measured here, the network included.
 function timeOf(headers, measuredMs) {
   const spans = spansOf(headers.get("Server-Timing"));
   const total = spans.find(([name]) => name === "total");
   const text = total ? write("duration", total[1] / 1000) : `${write("duration", measuredMs / 1000)}, measured here`;
-  const parts = spans.filter(([name]) => name !== "total");
-  return { text, parts: parts.map(([name, ms]) => `${name} ${write("duration", ms / 1000)}`).join(" · ") };
+  const parts = spans.filter(([name]) => name !== "total").map(([name, ms]) => `${name} ${milliseconds(ms)}`);
+  return { text, parts: parts.join(" · ") };
 }
 
 // A card for one output, which is shown at once and filled when the output is there.

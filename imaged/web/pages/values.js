@@ -11,6 +11,10 @@ const tenths = (value) => {
   const whole = rounded(value * 10);
   return `${Math.floor(whole / 10)}.${whole % 10}`;
 };
+const thousandths = (value) => {
+  const whole = rounded(value * 1000);
+  return `${Math.floor(whole / 1000)}.${String(whole % 1000).padStart(3, "0")}`;
+};
 const threeDigits = (value) => (value < 99.95 ? tenths(value) : String(rounded(value)));
 const highestOf = (points) => points.reduce((highest, value) => Math.max(highest, value), 0);
 
@@ -65,7 +69,7 @@ const SILENT = new Set(["bars", "more"]);
 const EXACT = {
   bytes: (value) => `${KINDS.count(value)} bytes`,
   byterate: (value) => `${KINDS.count(value)} bytes/s`,
-  duration: (value) => `${value.toFixed(3)} s`,
+  duration: (value) => `${thousandths(value)} s`,
   time: (value) => value,
 };
 
