@@ -18,8 +18,8 @@ class Page:
     """
 
     def __init__(self, markup: str, styles: Sequence[str], scripts: Sequence[str]) -> None:
-        style, script = "".join(map(_read, styles)), "".join(map(_read, scripts))
-        self._template = Template(_read(markup), style, script)
+        style, script = "".join(map(read_file, styles)), "".join(map(read_file, scripts))
+        self._template = Template(read_file(markup), style, script)
         self._own = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
 
     def render(self, values: Mapping[str, Any]) -> bytes:
@@ -44,7 +44,8 @@ def try_page() -> Page:
     return Page("try.html", ("base.css", "try.css"), ("values.js", "results.js", "try.js"))
 
 
-def _read(name: str) -> str:
+def read_file(name: str) -> str:
+    """Return a file of the folder `pages`."""
     return files("imaged.web").joinpath("pages", name).read_text(encoding="utf-8")
 
 

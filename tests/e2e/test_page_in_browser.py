@@ -133,8 +133,9 @@ def test_what_has_not_changed_is_not_touched(
     browser.until(lambda: browser.text("#downloads-current") == "88")
     told = browser.run("""
         const region = document.activeElement;
-        return [region.getAttribute("aria-label"), scrollY, Math.abs(window.place() - window.before) < 2, String(getSelection()),
-                window.kept.isConnected, window.touched.length];
+        const stays = Math.abs(window.place() - window.before) < 2;
+        return [region.getAttribute("aria-label"), scrollY, stays, String(getSelection()), window.kept.isConnected,
+                window.touched.length];
     """)
     assert told == ["Downloads in flight", 40, True, "http://a/20", True, 0]
 

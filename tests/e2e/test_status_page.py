@@ -12,6 +12,7 @@ import pytest
 import yaml
 from browser import Browser
 from daemon import Answer, Daemon, until
+from handover import settle, upgrade
 from loopback_origin import Origin
 from ports import endpoint, free_port
 
@@ -156,3 +157,17 @@ def test_a_daemon_that_leaves_and_one_that_comes(
     assert browser.text("#lost") == ""
     assert browser.text(".health") == "OK"
     agree(browser, daemon)
+
+
+def test_an_upgrade(make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser]) -> None:
+    """When the daemon hands over, the page is loaded anew from the process that follows, by itself."""
+    daemon = make_daemon()
+    browser = make_browser()
+    browser.open(daemon.private)
+    browser.run("window.isOld = true")
+    old = upgrade(daemon)
+    pid = settle(daemon)
+    assert pid != old.pid
+    browser.until(lambda: f"pid {pid}" in " ".join(browser.text(".who").split()))
+    assert browser.run("return window.isOld === undefined")
+    assert browser.text("#lost") == ""
