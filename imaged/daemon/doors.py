@@ -67,7 +67,6 @@ class Doors:
             self.connections[STATUS],
             PrivateVisits(self._has_lines),
             lambda: False,
-            lambda _origin, _host: {},
         )
 
     def _record(self, event: RequestAnswered) -> None:

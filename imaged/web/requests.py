@@ -55,7 +55,7 @@ class Door:
     connections: Connections
     visits: Visits
     has_timing: Callable[[], bool]
-    sharing: Callable[[str | None, str | None], Mapping[str, str]]
+    sharing: Callable[[str | None, str | None], Mapping[str, str]] = lambda _origin, _host: {}
 
 
 class ImagedRequest(Request):

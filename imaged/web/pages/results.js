@@ -51,15 +51,15 @@ function spansOf(header) {
     .map(([, name, ms]) => [name, Number(ms)]);
 }
 
-const milliseconds = (ms) => `${ms < 9.95 ? tenths(ms) : rounded(ms)} ms`;
+const milliseconds = (ms) => (ms < 9.95 ? `${tenths(ms)} ms` : write("duration", ms / 1000));
 
 // How long an answer took: as the server says if it does, else as it was measured here, the network included.
 function timeOf(headers, measuredMs) {
   const spans = spansOf(headers.get("Server-Timing"));
   const total = spans.find(([name]) => name === "total");
-  const text = total ? write("duration", total[1] / 1000) : `${write("duration", measuredMs / 1000)}, measured here`;
+  const text = total ? milliseconds(total[1]) : `${milliseconds(measuredMs)}, measured here`;
   const parts = spans.filter(([name]) => name !== "total").map(([name, ms]) => `${name} ${milliseconds(ms)}`);
-  return { text, parts: parts.join(" · ") };
+  return { text, parts: parts.join(" · ") || (total ? "from the store" : "") };
 }
 
 // A card for one output, which is shown at once and filled when the output is there.

@@ -61,7 +61,7 @@ async function makeAll(file) {
 function showOriginal(file, info, time) {
   field("facts").replaceChildren(...factsOf({
     file: file.name, hash: info.hash, size: `${info.width} × ${info.height} px`, bytes: write("bytes", info.size),
-    type: info.content_type, "taken in": time.text, spans: time.parts,
+    type: info.content_type, "taken in": time.text, "of which": time.parts,
   }));
   say("making the outputs …");
 }
