@@ -111,6 +111,7 @@ class TestPages(Serving):
         assert (await self.private("/try", "HEAD")).body == b""
         assert (await self.private("/try", "POST")).status == 405
         assert (await self.private("/try", Host="a; script-src *")).status == 400
+        assert b"under a name, such as localhost" in (await self.private("/try", Host="[::1]:7002")).body
 
     async def test_the_page_of_the_status_port_may_read_the_public_port(self) -> None:
         """Answers, errors and refused bodies alike; no other page may, and no preflight is ever granted."""
