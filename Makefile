@@ -32,8 +32,9 @@ help: ## Print this table
 run: .venv/ready ## Run the daemon on etc/imaged.yaml
 	@exec $(IMAGED) run -c $(CONFIG) $(ARGS)
 
-# For development: this machine alone may ask, and sources on it may be fetched.
-LOCALLY = --set 'listen=tcp:7000:interface=127.0.0.1' --set 'sources.allow_networks=[127.0.0.0/8, "::1/128"]'
+# For development: this machine alone may ask, sources on it may be fetched, and the status port has the page /try.
+LOCALLY = --set 'listen=tcp:7000:interface=127.0.0.1' --set 'sources.allow_networks=[127.0.0.0/8, "::1/128"]' \
+	--set status.try_page=true --set status.timing_header=true
 
 dev-server: .venv/ready ## Run it with sources on this machine allowed
 	@exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) $(ARGS)

@@ -15,6 +15,7 @@ from imaged.daemon.ports import PUBLIC, STATUS
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.connections import Connections
+from imaged.web.neighbours import Neighbours
 from imaged.web.public import PublicSite
 from imaged.web.requests import Door
 from imaged.web.status import StatusSite
@@ -35,6 +36,7 @@ class Doors:
     health: Health
     connections: Mapping[KeyPath, Connections]
     write: Callable[[Visit], None]
+    neighbours: Neighbours
     seconds: Callable[[], float]
 
     def public(self) -> Door:
@@ -54,6 +56,7 @@ class Doors:
             self.connections[PUBLIC],
             visits,
             lambda: self.pipeline().settings.status.timing_header,
+            self.neighbours.headers,
         )
 
     def status(self, site: StatusSite) -> Door:

@@ -83,6 +83,12 @@ class Ports:
         """Return the open port of a setting."""
         return self._open[path]
 
+    @property
+    def urls(self) -> tuple[str | None, str | None]:
+        """The URL of the public port and that of the status port, as OpenPort has it, or None for one not open."""
+        public, status = (self._open[path].url if path in self._open else None for path in (PUBLIC, STATUS))
+        return public, status
+
     def outlives_us(self, path: KeyPath) -> bool:
         """Say whether a port is listened on when this process is gone: by systemd, or by the process that follows."""
         return self._handed_over or (path in self._open and self._is_passed(self._open[path]))

@@ -43,7 +43,10 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
 from imaged.web.connections import Connections
+from imaged.web.neighbours import Neighbours
+from imaged.web.page_files import status_page, try_page
 from imaged.web.status import StatusSite
+from imaged.web.try_page import TryPage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -111,6 +114,7 @@ class Service:
             usage=self._usage,
             last_reload=lambda: self._reloads.last,
         )
+        neighbours = Neighbours(lambda: self._ports.urls, lambda: self._lineage.pipeline.settings)
         doors = Doors(
             lambda: self._lineage.pipeline,
             self._lease,
@@ -119,6 +123,7 @@ class Service:
             self._health,
             self._connections,
             logs.write_visit,
+            neighbours,
             reactor.seconds,
         )
         site = StatusSite(
@@ -127,6 +132,8 @@ class Service:
             self._reload_and_tell,
             lambda: self._lineage.pipeline.settings.status,
             self._expose,
+            status_page(),
+            TryPage(try_page(), neighbours),
         )
         self._ports = Ports(reactor, inheritance, {PUBLIC: doors.public(), STATUS: doors.status(site)})
         self.aside = False

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from imaged.core.alerts import find_alerts
 from imaged.core.generations import Generation
 from imaged.core.history import INTERVAL_S, History
 from imaged.core.recent import RecentErrors
@@ -43,7 +44,7 @@ class Status:
         pipeline, counters = generation.value.pipeline, self.counters
         usage = await self.usage.now(pipeline.store.root)
         last_reload = self.last_reload()
-        return {
+        snapshot: dict[str, Any] = {
             "version": self.version,
             "message": self.message(),
             "pid": self.pid,
@@ -116,7 +117,9 @@ class Status:
                 "files": usage.files,
                 "free_bytes": free(pipeline.store.root),
             },
+            "try_page": pipeline.settings.status.try_page,
         }
+        return snapshot | {"alerts": [asdict(alert) for alert in find_alerts(snapshot)]}
 
     async def line(self, generation: Generation[Runtime], promises: Promises) -> str:
         """Return the most important of it in one line, and the first fault of a reload that was refused."""

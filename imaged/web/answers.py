@@ -18,6 +18,13 @@ def send(request: Request, body: bytes, content_type: str) -> None:
     request.finish()
 
 
+def send_page(request: Request, body: bytes, policy: str) -> None:
+    """Answer with an HTML page under a Content-Security-Policy."""
+    request.setHeader("Content-Security-Policy", policy)
+    request.setHeader("Referrer-Policy", "no-referrer")
+    send(request, body, "text/html; charset=utf-8")
+
+
 def send_json(request: Request, value: Any) -> None:
     """Answer with `value` as JSON."""
     send(request, json.dumps(value, ensure_ascii=False).encode() + b"\n", "application/json; charset=utf-8")

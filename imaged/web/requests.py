@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,8 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 class Door:
     """What stands behind one port: who answers its requests and takes note of them.
 
-    Asked each time: how large bodies may be, and whether answers say in a `Server-Timing` header what took how long.
+    Asked each time: how large bodies may be, whether answers say in a `Server-Timing` header what took how long, and
+    by which headers they let a page read them, given the headers Origin and Host.
     """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
@@ -54,6 +55,7 @@ class Door:
     connections: Connections
     visits: Visits
     has_timing: Callable[[], bool]
+    sharing: Callable[[str | None, str | None], Mapping[str, str]] = lambda _origin, _host: {}
 
 
 class ImagedRequest(Request):
@@ -159,7 +161,13 @@ class ImagedRequest(Request):
     def _begin(self) -> None:
         given = self.getHeader("x-request-id") or ""
         self.trace.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+        for name, value in self._sharing.items():
+            self.setHeader(name, value)
         self._door.visits.begin()
+
+    @property
+    def _sharing(self) -> Mapping[str, str]:
+        return self._door.sharing(self.getHeader("origin"), self.getHeader("host"))
 
     def _failed(self, failure: Failure) -> None:
         if self._disconnected:
@@ -204,11 +212,12 @@ class ImagedRequest(Request):
         self._begin()
         self.requestHeaders.removeHeader(b"expect")  # else Twisted would ask for the body
         body = json.dumps({"error": str(refusal)}).encode() + b"\n"
+        sharing = "".join(f"{name}: {value}\r\n" for name, value in self._sharing.items()).encode()
         transport: Any = self.channel.transport
         transport.write(
             b"HTTP/1.1 %d %s\r\nServer: imaged\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\nCache-Control: no-store\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n%s"
-            % (refusal.status, RESPONSES[refusal.status], len(body), self.trace.request_id.encode(), body)
+            b"Content-Length: %d\r\nCache-Control: no-store\r\nX-Request-Id: %s\r\n%sConnection: close\r\n\r\n%s"
+            % (refusal.status, RESPONSES[refusal.status], len(body), self.trace.request_id.encode(), sharing, body)
         )
         transport.loseWriteConnection()
         self._error = refusal

@@ -12,10 +12,11 @@ from twisted.web.http import Request
 
 from imaged.config.model import Status
 from imaged.core.errors import ForbiddenError, MethodNotAllowedError, NotFoundError
-from imaged.web.answers import send, send_json
+from imaged.web.answers import send, send_json, send_page
+from imaged.web.page_files import Page
 from imaged.web.paths import READ, segments
 from imaged.web.requests import ImagedRequest
-from imaged.web.status_page import render_page
+from imaged.web.try_page import TryPage
 
 Snapshot = dict[str, Any]
 
@@ -42,6 +43,8 @@ class StatusSite:
     reload: Callable[[], Awaitable[Outcome]]
     settings: Callable[[], Status]
     expose: Callable[[str], Awaitable[tuple[str, bytes] | None]]
+    page: Page
+    try_page: TryPage
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
@@ -58,9 +61,10 @@ class StatusSite:
                 send_json(request, await self.snapshot())
             case [""] | ["status"]:
                 _allow(request, READ)
-                page = render_page(await self.snapshot())
-                request.setHeader("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-                send(request, page.encode(), "text/html; charset=utf-8")
+                send_page(request, self.page.render(await self.snapshot()), self.page.policy())
+            case ["try"] if self.settings().try_page:
+                _allow(request, READ)
+                self.try_page.send(request)
             case ["metrics"]:
                 _allow(request, READ)
                 await self._send_metrics(request)

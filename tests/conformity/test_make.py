@@ -19,7 +19,8 @@ MORE = {
 }
 EACH = (
     "run -c etc/imaged.yaml --set listen=tcp:7000:interface=127.0.0.1 "
-    '--set sources.allow_networks=[127.0.0.0/8, "::1/128"]'
+    '--set sources.allow_networks=[127.0.0.0/8, "::1/128"] '
+    "--set status.try_page=true --set status.timing_header=true"
 )
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")

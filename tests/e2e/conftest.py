@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from daemon import Daemon
 from loopback_origin import Origin
 from processes import adopt_orphans
+
+if TYPE_CHECKING:
+    from browser import Browser
 
 HERE = Path(__file__).parent
 FOREIGN = [*HERE.glob("imaged_*.py"), *(HERE.parent / "thirdparty" / "imaged-folder").glob("imaged_*.py")]
@@ -87,3 +90,19 @@ def picture() -> Callable[[str], bytes]:
         return path.read_bytes()
 
     return read
+
+
+@pytest.fixture
+def make_browser(tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    """Return what starts a Chromium; the test is skipped where there is none."""
+    from browser import Browser  # noqa: PLC0415  # few tests need selenium, which is slow to import
+
+    with ExitStack() as ends:
+        numbers = count()
+
+        def make(**how: Any) -> Browser:
+            browser = Browser(tmp_path / f"browser-{next(numbers)}", **how)
+            ends.callback(browser.close)
+            return browser
+
+        yield make

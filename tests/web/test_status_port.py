@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from serving import HOME, Serving, until
+from serving import HOME, Serving
 from talking import Answer, begin
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from imaged.web.status import is_local
-from imaged.web.status_page import render_page
 
 
 class TestStatusPort(Serving):
@@ -18,28 +17,6 @@ class TestStatusPort(Serving):
     async def private(self, target: str, method: str = "GET", body: bytes = b"") -> Answer:
         """Ask the status port."""
         return await (await begin(self.status_url, method, target, body=body)).answer()
-
-    async def test_people_get_a_page(self) -> None:
-        """Self-contained, not to be kept, and allowed to load nothing."""
-        await self.serve()
-        for target in ("/", "/status"):
-            answer = await self.private(target)
-            assert answer.status == 200
-            assert answer.headers["content-type"] == "text/html; charset=utf-8"
-            assert answer.headers["cache-control"] == "no-store"
-            assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-            assert b"still pictures" in answer.body
-
-    async def test_what_is_in_flight_is_on_the_page(self) -> None:
-        """With the namespace, the hash and the output."""
-        await self.serve()
-        await self.post()
-        self.stage.processor.hold()
-        talk = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: self.stage.processor.jobs)
-        assert b"<td>x30.jpg</td>" in (await self.private("/status")).body
-        self.stage.processor.release()
-        await talk.ended
 
     async def test_programs_get_json(self) -> None:
         """HEAD as well."""
@@ -96,28 +73,3 @@ class TestStatusPort(Serving):
 def test_who_is_on_this_machine(address: IAddress, *, local: bool) -> None:
     """By address; whoever can open a UNIX socket is."""
     assert is_local(address) is local
-
-
-def test_the_page_shows_what_clients_sent_as_text() -> None:
-    """A URL is no markup."""
-    items = [{"url": "http://a/<script>alert('x')</script>&amp;", "bytes": 1, "elapsed_s": 0.123}]
-    page = render_page({"message": "<b>", "downloads": {"current": 1, "items": items}, "plugins": []})
-    assert "<script>" not in page
-    assert "<b>" not in page
-    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&amp;amp;" in page
-    assert "0.12" in page
-
-
-def test_the_page_says_when_jobs_are_parked() -> None:
-    """Of either kind, with the command that shows them; with none it says nothing."""
-    page = render_page({"message": "OK", "promised": {"parked": 2}, "uploads": {"parked": 3}})
-    assert "Jobs that were given up: 5. <code>imaged queue list --parked</code>" in page
-    assert "imaged queue" not in render_page({"message": "OK", "promised": {"parked": 0}, "uploads": {"parked": 0}})
-
-
-def test_the_page_says_what_is_wrong_with_the_remote_store() -> None:
-    """As text, while it is away."""
-    page = render_page({"message": "OK", "remote": {"fault": "<no> such bucket"}})
-    assert '<p class="alert" role="alert">The remote store is away' in page
-    assert "&lt;no&gt; such bucket</p>" in page
-    assert 'role="alert"' not in render_page({"message": "OK", "remote": {"fault": None}})

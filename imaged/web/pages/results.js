@@ -1,0 +1,106 @@
+// What /try shows: facts, outputs, and lines for a shell. Whatever comes from outside becomes text, never markup.
+"use strict";
+
+function make(name, className, text) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function factsOf(facts) {
+  return Object.entries(facts).filter(([, value]) => value).map(([name, value]) => {
+    const fact = make("div");
+    fact.append(make("dt", "", name), make("dd", "", value));
+    return fact;
+  });
+}
+
+// Inside '…' a shell takes everything for itself but the quote that ends it.
+const quoted = (word) => `'${word.replaceAll("'", `'\\''`)}'`;
+
+const postLine = (name, url) => `curl --data-binary ${quoted(name === "-" ? "@./-" : `@${name}`)} ${quoted(url)}`;
+const getLine = (name, url) => `curl -o ${quoted(name)} ${quoted(url)}`;
+
+function curlOf(line) {
+  const code = make("code", "mono", line);
+  const button = make("button", "", "Copy");
+  button.type = "button";
+  button.setAttribute("aria-label", `Copy: ${line}`);
+  button.addEventListener("click", async () => {
+    button.textContent = (await copy(line, code)) ? "Copied" : "Selected";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  });
+  return [code, button];
+}
+
+// The clipboard is there on localhost and over TLS alone; elsewhere the older way may do, and at least it selects.
+async function copy(line, code) {
+  try {
+    await navigator.clipboard.writeText(line);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(code);
+    return document.execCommand("copy");
+  }
+}
+
+// Server-Timing, `decode;dur=1.5, total;dur=9`, as [name, milliseconds] pairs.
+function spansOf(header) {
+  return (header || "").split(",").map((each) => each.trim().match(/^([\w-]+);dur=([\d.]+)$/)).filter(Boolean)
+    .map(([, name, ms]) => [name, Number(ms)]);
+}
+
+const milliseconds = (ms) => (ms < 9.95 ? `${tenths(ms)} ms` : write("duration", ms / 1000));
+
+// How long an answer took: as the server says if it does, else as it was measured here, the network included.
+function timeOf(headers, measuredMs) {
+  const spans = spansOf(headers.get("Server-Timing"));
+  const total = spans.find(([name]) => name === "total");
+  const text = total ? milliseconds(total[1]) : `${milliseconds(measuredMs)}, measured here`;
+  const parts = spans.filter(([name]) => name !== "total").map(([name, ms]) => `${name} ${milliseconds(ms)}`);
+  return { text, parts: parts.join(" · ") || (total ? "from the store" : "") };
+}
+
+// A card for one output, which is shown at once and filled when the output is there.
+class Result {
+  constructor(name, url) {
+    this.element = make("article", "panel result");
+    this.picture = make("div", "picture", "waiting …");
+    this.facts = make("dl", "facts");
+    this.spans = make("p", "spans");
+    const link = make("a", "url mono", url);
+    link.href = url;
+    link.target = "_blank";
+    link.rel = "noopener";
+    const curl = make("div", "curl");
+    curl.append(...curlOf(getLine(name.replaceAll("/", "_"), url)));
+    this.element.append(make("h2", "", name), this.picture, link, this.facts, this.spans, curl);
+  }
+
+  async fill(blob, time, requestId) {
+    const image = make("img");
+    image.alt = "The output";
+    image.src = URL.createObjectURL(blob);
+    try {
+      await image.decode();
+      this.picture.replaceChildren(image);
+    } catch {
+      this.picture.replaceChildren(make("span", "broken", "this browser cannot show it"));
+    }
+    const size = image.naturalWidth ? `${image.naturalWidth} × ${image.naturalHeight} px` : "";
+    this.facts.replaceChildren(...factsOf({ size, bytes: write("bytes", blob.size), time: time.text }));
+    this.facts.title = [writeExactly("bytes", blob.size), requestId && `request ${requestId}`].filter(Boolean).join(", ");
+    this.spans.textContent = time.parts;
+  }
+
+  fail(text) {
+    this.picture.replaceChildren(make("span", "broken", text));
+  }
+
+  close() {
+    const image = this.picture.querySelector("img");
+    if (image) URL.revokeObjectURL(image.src);
+    this.element.remove();
+  }
+}

@@ -1,0 +1,113 @@
+// Posts a picture to the public port and asks for its outputs, one after the other so that each has the server's time.
+"use strict";
+
+const publicUrl = document.body.dataset.public;
+const field = (id) => document.getElementById(id);
+let picture = null;
+let run = null; // an AbortController
+let results = [];
+
+// No Content-Type of ours: the server looks at the bytes, and a browser would ask for leave with OPTIONS first.
+const bytesOf = (file) => new Blob([file], { type: "" });
+
+async function ask(url, options) {
+  const began = performance.now();
+  let answer;
+  try {
+    answer = await fetch(url, { ...options, signal: run.signal, cache: "no-store", credentials: "omit" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error(`no answer from ${url}: is the public port reached from here under this name?`);
+  }
+  const blob = await answer.blob();
+  const measuredMs = performance.now() - began;
+  if (!answer.ok) throw new Error(`${answer.status}: ${errorIn(await blob.text())}`);
+  return { blob, time: timeOf(answer.headers, measuredMs), requestId: answer.headers.get("X-Request-Id") };
+}
+
+function errorIn(text) {
+  try {
+    return String(JSON.parse(text).error);
+  } catch {
+    return text.slice(0, 500);
+  }
+}
+
+async function makeAll(file) {
+  run?.abort();
+  run = new AbortController();
+  const { signal } = run;
+  picture = file;
+  field("again").disabled = false;
+  results.forEach((each) => each.close());
+  results = [];
+  field("original").hidden = false;
+  field("facts").replaceChildren();
+  const namespace = field("namespace").value.trim();
+  const postUrl = `${publicUrl}/${encodeURIComponent(namespace)}`;
+  field("post").replaceChildren(...curlOf(postLine(file.name, postUrl)));
+  say(`posting ${file.name} …`);
+  try {
+    const { blob, time } = await ask(postUrl, { method: "POST", body: bytesOf(file) });
+    const info = JSON.parse(await blob.text());
+    showOriginal(file, info, time);
+    await showOutputs(`${postUrl}/${info.partitionedHash}`);
+    say("");
+  } catch (error) {
+    if (!signal.aborted) say(error.message, true);
+  }
+}
+
+function showOriginal(file, info, time) {
+  field("facts").replaceChildren(...factsOf({
+    file: file.name, hash: info.hash, size: `${info.width} × ${info.height} px`, bytes: write("bytes", info.size),
+    type: info.content_type, "taken in": time.text, "of which": time.parts,
+  }));
+  say("making the outputs …");
+}
+
+async function showOutputs(home) {
+  const { signal } = run;
+  const names = [...new Set(field("outputs").value.split(/[\s,]+/).filter(Boolean))];
+  results = names.map((name) => new Result(name, `${home}/${encodeURIComponent(name)}`));
+  field("results").replaceChildren(...results.map((each) => each.element));
+  for (const [place, name] of names.entries()) {
+    try {
+      const { blob, time, requestId } = await ask(`${home}/${encodeURIComponent(name)}`);
+      await results[place].fill(blob, time, requestId);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      results[place].fail(error.message);
+    }
+  }
+}
+
+function say(text, isFault = false) {
+  field("state").textContent = text;
+  field("state").className = isFault ? "broken" : "";
+}
+
+function take(files) {
+  if (publicUrl === "–" || !files?.length || !field("form").reportValidity()) return;
+  makeAll(files[0]);
+}
+
+const drop = field("drop");
+field("file").addEventListener("change", (event) => take(event.target.files));
+field("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (picture) take([picture]);
+});
+document.addEventListener("paste", (event) => take(event.clipboardData.files));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) drop.classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  take(event.dataTransfer.files);
+});

@@ -1,0 +1,193 @@
+"""The status page in Chromium, on snapshots of our own: both ways to fill it come to the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from browser import Browser
+from snapshot_server import SnapshotServer
+from snapshots import HOSTILE, QUIET, make_busy, make_snapshot
+
+from imaged.web.page_values import KINDS, write, write_exactly
+
+SAME = """
+const told = await (await fetch("/now")).text();
+const page = new DOMParser().parseFromString(told, "text/html");
+const [theirs, ours] = [page, document].map((each) => {
+    const body = each.body.cloneNode(true);
+    body.querySelector("script").remove();
+    body.normalize();
+    return body;
+});
+return theirs.isEqualNode(ours) ? "" : theirs.innerHTML + "\\n\\n" + ours.innerHTML;
+"""
+"""Compares the document with what the server makes of the same snapshot, node by node."""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., SnapshotServer]]:
+    """Return what starts a server on two snapshots: that of the page, and that which it then fetches."""
+    servers = []
+
+    def start(first: Mapping[str, Any], now: Mapping[str, Any]) -> SnapshotServer:
+        servers.append(SnapshotServer(first, now))
+        return servers[-1]
+
+    yield start
+    for each in servers:
+        each.close()
+
+
+def test_both_ways_to_fill_it_come_to_the_same(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """From any snapshot to any other: full, empty, hostile and too long; and no text ever runs."""
+    browser = make_browser()
+    fuller = [
+        make_busy(),
+        make_busy(150),
+        make_busy(3, HOSTILE),
+        QUIET,
+        make_busy(1),
+        make_snapshot(message="draining"),
+    ]
+    server = serve(fuller[-1], fuller[0])
+    browser.open(server.url)
+    for number, snapshot in enumerate(fuller):
+        server.now = dict(snapshot) | {"uptime_s": 1000.0 + 60 * number}
+        browser.until(lambda number=number: f"{16 + number} min" in browser.text(".who"))
+        assert browser.run(SAME) == ""
+    assert browser.complaints == []
+
+
+def test_without_scripts_it_says_the_same(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """What one sees is the same text, and it is brought up to date all the same."""
+    server = serve(QUIET, make_busy(5, HOSTILE))
+    with_scripts, without = make_browser(), make_browser(scripts=False)
+    with_scripts.open(server.url)
+    with_scripts.until(lambda: with_scripts.text("#processing-current") == "5")
+    without.open(f"{server.url}/now")
+    assert without.text("#processing-current") == "5"
+    assert without.text("body") == with_scripts.text("body")
+    server.now = make_busy(2)
+    without.until(lambda: without.text("#processing-current") == "2")
+
+
+def test_the_two_languages_write_values_alike(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """Thousands of figures of every kind and size, those on the edges of units among them."""
+    chance = random.Random(4)
+    edges = [0.0005, 0.9995, 0.995, 9.95, 59.5, 99.95, 999.5, 3599.5, 86_399.5]
+    figures = [*edges, *(edge - 1e-9 for edge in edges), *(10 ** chance.uniform(-4, 12) for _ in range(300))]
+    numbers = [*figures, *(round(each, 3) for each in figures), *range(0, 120_000, 997), 0, 1]
+    lists = [[chance.choice((0, chance.randrange(10**9))) for _ in range(chance.randrange(200))] for _ in range(50)]
+    values: dict[str, list[Any]] = dict.fromkeys(("count", "bytes", "duration", "rate", "byterate", "blame"), numbers)
+    values |= dict.fromkeys(("peak", "bytepeak", "bars", "more", "joined"), lists)
+    values["share"] = [(chance.randrange(9), chance.randrange(9)) for _ in range(50)]
+    values["time"] = ["2026-01-02T03:04:05.678+00:00", "2026-01-02T03:04:05.678+02:00"]
+    values["outcome"] = values["text"] = [True, False]
+    assert values.keys() == KINDS.keys()
+    cases = [(kind, value) for kind, some in values.items() for value in [*some, None]]
+    browser = make_browser()
+    browser.open(serve(QUIET, QUIET).url)
+    theirs = browser.run(
+        "return JSON.parse(arguments[0]).map(([kind, value]) => [write(kind, value), writeExactly(kind, value)])",
+        json.dumps(cases),
+    )
+    for (kind, value), told in zip(cases, theirs, strict=True):
+        assert [write(kind, value), write_exactly(kind, value)] == told, (kind, value)
+
+
+def test_what_has_not_changed_is_not_touched(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """A row that is still there is the same element, with what is selected in it; focus and what one looks at stay."""
+    browser = make_browser()
+    rows = [{"url": f"http://a/{each}", "bytes": 5, "elapsed_s": 1.0} for each in range(90)]
+    server = serve(make_snapshot(), make_snapshot(downloads={"current": 90, "items": rows}))
+    browser.open(server.url)
+    browser.until(lambda: browser.text("#downloads-current") == "90")
+    browser.run("""
+        const region = document.querySelector("[aria-label='Downloads in flight']");
+        const row = [...document.querySelectorAll("#downloads-items tr")][20];
+        region.focus({ preventScroll: true });
+        region.scrollTop = 300;
+        scrollTo(0, 40);
+        getSelection().selectAllChildren(row.children[0]);
+        window.kept = row;
+        window.place = () => row.getBoundingClientRect().top;
+        window.before = window.place();
+        window.touched = [];
+        const all = { subtree: true, childList: true, characterData: true, attributes: true };
+        new MutationObserver((list) => window.touched.push(...list)).observe(row, all);
+    """)
+    server.now = make_snapshot(downloads={"current": 88, "items": rows[2:]})
+    browser.until(lambda: browser.text("#downloads-current") == "88")
+    told = browser.run("""
+        const region = document.activeElement;
+        const stays = Math.abs(window.place() - window.before) < 2;
+        return [region.getAttribute("aria-label"), scrollY, stays, String(getSelection()), window.kept.isConnected,
+                window.touched.length];
+    """)
+    assert told == ["Downloads in flight", 40, True, "http://a/20", True, 0]
+
+
+def test_it_asks_once_at_a_time_and_not_while_nobody_looks(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """A slow answer is waited for; in a hidden tab nothing is asked, and at once when it is shown again."""
+    browser = make_browser()
+    server = serve(QUIET, QUIET)
+    server.slow = True
+    browser.open(server.url)
+    browser.until(lambda: server.asked >= 3)
+    assert server.most_at_once == 1
+    server.slow = False
+    page = browser.driver.current_window_handle
+    browser.driver.switch_to.new_window("tab")
+    browser.until(lambda: stands_still(lambda: server.asked + server.asking))
+    asked = server.asked
+    browser.driver.close()
+    browser.driver.switch_to.window(page)
+    browser.tell("Page.bringToFront")
+    browser.until(lambda: server.asked > asked)
+
+
+def stands_still(figure: Callable[[], int], for_s: float = 2.5) -> bool:
+    """Say whether a figure stays as it is for so long; what is not to happen can only be waited for."""
+    before, end_s = figure(), time.monotonic() + for_s
+    while time.monotonic() < end_s:
+        if figure() != before:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_it_fits_on_a_phone_and_on_a_desk(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """Nothing sticks out, however long what it shows is; in-flight rows come and go without the page jumping."""
+    browser = make_browser()
+    busy, long = make_busy(12, "x" * 300), make_snapshot(try_page=True)
+    server = serve(busy, busy)
+    for width, height in ((360, 740), (1440, 900)):
+        browser.tell(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+        server.now = busy
+        browser.open(server.url)
+        assert browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+        tops = "return ['requests', 'owed'].map((id) => document.getElementById(id).getBoundingClientRect().top)"
+        server.now = {**long, "alerts": busy["alerts"]}
+        before = browser.run(tops)
+        browser.until(lambda: browser.text("#processing-current") == "0")
+        assert "nothing in flight" in browser.text("main")
+        assert browser.run(tops) == before

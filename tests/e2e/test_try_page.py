@@ -1,0 +1,110 @@
+"""/try in Chromium, against the real daemon with the real ImageMagick."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from browser import Browser
+from daemon import Daemon, request
+from PIL import Image
+
+SETTINGS = "status: {try_page: true, timing_header: true}\n"
+NAME = """it's "a" $(picture) ünd `more` <b>.jpg"""
+
+
+def paint(path: Path, width_px: int, height_px: int) -> None:
+    """Write a JPEG that is not one colour."""
+    Image.linear_gradient("L").resize((width_px, height_px)).convert("RGB").save(path, "JPEG")
+
+
+def drop(browser: Browser, path: Path) -> None:
+    """Drop a file on the page, as from another program."""
+    box = browser.run("const r = document.getElementById('drop').getBoundingClientRect(); return [r.x + 9, r.y + 9]")
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.tell("Input.dispatchDragEvent", type=kind, x=box[0], y=box[1], data=data)
+
+
+def set_outputs(browser: Browser, outputs: str) -> None:
+    """Edit the list of outputs."""
+    browser.run("document.getElementById('outputs').value = arguments[0]", outputs)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_picture_is_dropped(
+    host: str, make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser], tmp_path: Path
+) -> None:
+    """Its outputs stand side by side with what is true of them, and one that cannot be made says why."""
+    daemon = make_daemon(SETTINGS)
+    path = tmp_path / NAME
+    paint(path, 640, 400)
+    browser = make_browser()
+    browser.open(f"{daemon.private.replace('127.0.0.1', host)}/try")
+    set_outputs(browser, "x100.jpg, w320.webp 300x200.png, full_size.gif, x100.exe")
+    drop(browser, path)
+    browser.until(lambda: len(browser.texts(".result img")) == 4 and browser.texts(".result .broken"))
+    assert browser.texts(".result h2") == ["x100.jpg", "w320.webp", "300x200.png", "full_size.gif", "x100.exe"]
+    for number, size in enumerate([(100, 100), (320, 200), (300, 200), (640, 400)], 1):
+        card = f".result:nth-child({number})"
+        url = browser.text(f"{card} .url")
+        answer = request(f"{urlsplit(url).scheme}://{urlsplit(daemon.public).netloc}", "GET", urlsplit(url).path)
+        assert Image.open(io.BytesIO(answer.body)).size == size
+        told = " ".join(browser.text(card).split())
+        assert f"{size[0]} × {size[1]} px" in told
+        exact = browser.driver.find_element("css selector", f"{card} .facts").get_attribute("title") or ""
+        assert exact.startswith(f"{len(answer.body):,} bytes, request ")
+        assert re.search(r"time \d[\d.]* m?s\b(?!, measured)", told)
+        assert re.search(r"decode \d.* encode \d", told)
+        assert shlex.split(browser.text(f"{card} code")) == ["curl", "-o", url.rpartition("/")[2], url]
+    assert browser.texts(".result .broken") == ["406: extension 'exe' is not one of jpg, png, gif, webp"]
+    facts = browser.text("#original")
+    assert "640 × 400 px" in facts
+    public = daemon.public.replace("127.0.0.1", host)
+    assert shlex.split(browser.text("#post code")) == ["curl", "--data-binary", f"@{NAME}", f"{public}/p"]
+    assert [each for each in browser.complaints if "406" not in each] == []
+
+
+def test_lists_and_pastes(
+    make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser], tmp_path: Path
+) -> None:
+    """A picture is chosen, pasted, made again with other outputs; without the header its time is measured here."""
+    daemon = make_daemon("status: {try_page: true}\nimages: {outputs: [x20.jpg]}\n")
+    browser = make_browser()
+    browser.open(f"{daemon.private}/try")
+    path = tmp_path / "a.jpg"
+    paint(path, 64, 40)
+    browser.driver.find_element("id", "file").send_keys(str(path))
+    browser.until(lambda: browser.texts(".result img") and "20 × 20 px" in browser.text(".result"))
+    assert "measured here" in browser.text(".result")
+    set_outputs(browser, "x30.png")
+    browser.driver.find_element("id", "again").click()
+    browser.until(lambda: "30 × 30 px" in browser.text(".result"))
+    assert len(browser.texts(".result")) == 1
+    browser.run("""
+        const data = new DataTransfer();
+        data.items.add(new File(["no picture"], "-", { type: "image/png" }));
+        document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+    """)
+    browser.until(lambda: browser.text("#state").startswith("415: "))
+    assert browser.text("#post code").startswith("curl --data-binary '@./-' ")
+    assert browser.texts(".result") == []
+
+
+def test_other_pages_may_not_read(make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser]) -> None:
+    """The page of another port of this machine is kept by the browser from what the public port answers."""
+    daemon, other = make_daemon(SETTINGS), make_daemon(SETTINGS)
+    browser = make_browser()
+    browser.open(f"{other.private}/try")
+    asked = """
+        try { return (await fetch(arguments[0])).status; } catch (error) { return error.name; }
+    """
+    browser.tell("Page.setBypassCSP", enabled=True)
+    browser.open(f"{other.private}/try")
+    assert browser.run(asked, f"{daemon.public}/status_check") == "TypeError"
+    assert browser.run(asked, f"{other.public}/status_check") == 200

@@ -1,0 +1,87 @@
+"""Which pages of the web may read what the public port answers: one, and only while /try is on."""
+
+from __future__ import annotations
+
+import pytest
+
+from imaged.config.model import Settings, Status
+from imaged.core.errors import MalformedRequestError
+from imaged.web.neighbours import Neighbours
+
+URLS = ("http://localhost:7000", "http://localhost:7002")
+
+
+def neighbours(urls: tuple[str | None, str | None] = URLS, *, on: bool = True) -> Neighbours:
+    """Return those of a daemon with /try on or off."""
+    return Neighbours(lambda: urls, lambda: Settings(status=Status(try_page=on)))
+
+
+def allowed(origin: str | None, host: str | None, urls: tuple[str | None, str | None] = URLS) -> str | None:
+    """Return the origin that may read the answer to a request with these headers."""
+    headers = neighbours(urls).headers(origin, host)
+    assert headers["Vary"] == "Origin"
+    return headers.get("Access-Control-Allow-Origin")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "pictures.example"])
+def test_the_status_page_may(host: str) -> None:
+    """Under whatever name both ports are reached."""
+    origin = f"http://{host}:7002"
+    assert allowed(origin, f"{host}:7000") == origin
+    assert allowed(origin, host.upper()) == origin
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        (None, "localhost:7000"),
+        ("null", "localhost:7000"),
+        ("http://evil.example", "localhost:7000"),
+        ("http://evil.example:7002", "localhost:7000"),
+        ("http://localhost:7002.evil.example", "localhost:7000"),
+        ("http://localhost.evil.example:7002", "localhost:7000"),
+        ("http://localhost:7002/", "localhost:7000"),
+        ("http://localhost:7000", "localhost:7000"),
+        ("http://localhost:8000", "localhost:7000"),
+        ("http://localhost", "localhost:7000"),
+        ("https://localhost:7002", "localhost:7000"),
+        ("http://127.0.0.1:7002", "localhost:7000"),
+        ("http://a@localhost:7002", "a@localhost:7000"),
+        ("http://evil.example:7002", "evil.example:7002:7000"),
+        ("http://a b:7002", "a b:7000"),
+        ("http://localhost:7002", None),
+        ("http://:7002", ""),
+        ("*", "*"),
+    ],
+)
+def test_no_other_may(origin: str | None, host: str | None) -> None:
+    """Neither another host, port or scheme, nor one that only looks like it."""
+    assert allowed(origin, host) is None
+
+
+def test_nothing_is_said_while_the_page_is_off() -> None:
+    """Not even that answers depend on who asks, which they do not."""
+    assert neighbours(on=False).headers("http://localhost:7002", "localhost:7000") == {}
+
+
+def test_sockets_and_closed_ports_have_no_page() -> None:
+    """A status port that no browser reaches lets none read."""
+    for url in (None, "unix:/run/status.sock"):
+        assert allowed("http://localhost:7002", "localhost:7000", (URLS[0], url)) is None
+
+
+def test_usual_ports_are_not_written() -> None:
+    """An origin leaves them out (RFC 6454, 6.1)."""
+    urls = ("https://localhost:443", "http://localhost:80")
+    assert allowed("http://a.example", "a.example", urls) == "http://a.example"
+    assert neighbours(urls).public_origin("a.example:80") == "https://a.example"
+
+
+def test_where_the_page_finds_the_public_port() -> None:
+    """At the host that it was asked for itself; not at all on a socket, and with no host there is no page."""
+    assert neighbours().public_origin("Pictures.example:7002") == "http://pictures.example:7000"
+    assert neighbours().public_origin("[::1]:7002") == "http://[::1]:7000"
+    assert neighbours(("unix:/run/public.sock", URLS[1])).public_origin("localhost:7002") is None
+    for host in ("", "a; script-src *", "a b", "a/b"):
+        with pytest.raises(MalformedRequestError, match="Host header"):
+            neighbours().public_origin(host)
