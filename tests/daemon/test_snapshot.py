@@ -48,6 +48,8 @@ SHAPE = {
     "history": {"interval_s": float, **dict.fromkeys(CHARTS, list)},
     "errors": list,
     "metrics": list,
+    "alerts": list,
+    "try_page": bool,
     "log": {"lost": int, "fault": type(None)},
     "plugins": list,
     "store": {"path": str, "bytes": int, "files": int, "free_bytes": int},
