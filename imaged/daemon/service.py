@@ -40,7 +40,9 @@ from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
+from imaged.profiling import profiles
 from imaged.web.connections import Connections
+from imaged.web.debug import DebugSite
 from imaged.web.status import StatusSite
 
 P = ParamSpec("P")
@@ -82,6 +84,7 @@ class Service:
         self._read = read
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
+        self._profile_threads = Threads(reactor, "profile", profiles.THREADS)
         self._counters = Counters(reactor.seconds)
         self._history = History(self._counters.totals())
         self._errors = RecentErrors()
@@ -89,6 +92,7 @@ class Service:
         self._locks = Locks()
         self._opened = AsyncExitStack()
         self._departure = Departure(reactor)
+        self._profiles = profiles.Profiles(self._profile_threads.run, lambda: self._departure.begun)
         self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce.renderer)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
@@ -121,6 +125,7 @@ class Service:
             self._reload_and_tell,
             lambda: self._lineage.pipeline.settings.status,
             self._expose,
+            DebugSite(self._profiles),
         )
         self._ports = Ports(reactor, inheritance, {PUBLIC: doors.public(), STATUS: doors.status(site)})
         self.aside = False
@@ -178,6 +183,7 @@ class Service:
         """
         self.aside = self._lineage.pipeline.store.superseded = True
         self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
+        self._profiles.end()
         await self._ports.pause(taken)
         for connections in self._connections.values():
             connections.leave()
@@ -209,6 +215,7 @@ class Service:
         opened = self._opened
         opened.push_async_callback(self._departure.in_time, self._work.wind_up)
         opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
+        opened.push_async_callback(self._departure.in_time, self._profile_threads.wind_up)
         loaded = self._read()
         queue = await open_queue(self._queue_thread, Path(loaded.settings.state_dir))
         opened.push_async_callback(self._departure.in_time, partial(self._close_queue, queue))
@@ -236,6 +243,8 @@ class Service:
         fresh = await self._ports.open(endpoints(loaded.settings))
         opened.push_async_callback(self._close_port, PUBLIC)
         await self._ports.use(fresh)
+        self._profiles.follow(wanted=loaded.settings.status.profile)
+        opened.callback(self._profiles.close)  # first of all: who waits for one would have the status port wait, too
         self._tell_urls(fresh)
 
     async def _close_queue(self, queue: JobQueue) -> None:
@@ -274,6 +283,7 @@ class Service:
             made.discard()
             raise
         self._lineage.replace(made)
+        self._profiles.follow(wanted=loaded.settings.status.profile)
         self.trouble = ""
         await self._ports.use(fresh)
         self._log.info(

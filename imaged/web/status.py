@@ -13,6 +13,7 @@ from twisted.web.http import Request
 from imaged.config.model import Status
 from imaged.core.errors import ForbiddenError, MethodNotAllowedError, NotFoundError
 from imaged.web.answers import send, send_json
+from imaged.web.debug import DebugSite
 from imaged.web.paths import READ, segments
 from imaged.web.requests import ImagedRequest
 from imaged.web.status_page import render_page
@@ -42,6 +43,7 @@ class StatusSite:
     reload: Callable[[], Awaitable[Outcome]]
     settings: Callable[[], Status]
     expose: Callable[[str], Awaitable[tuple[str, bytes] | None]]
+    debug: DebugSite
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
@@ -64,6 +66,8 @@ class StatusSite:
             case ["metrics"]:
                 _allow(request, READ)
                 await self._send_metrics(request)
+            case ["debug", *path] if self.settings().profile:
+                await self.debug.handle(request, path)
             case _:
                 raise NotFoundError("nothing is here: try /status, /status.json or /status_check")
 
