@@ -9,8 +9,9 @@ from imaged.core.errors import NotFoundError
 from imaged.profiling.functions import find_functions, module_names, outside
 from imaged.profiling.pprof import Frame, Profile, Sample, Unit
 
-FRAMES = 16
-"""How many calls of each stack are kept. More of them tell more and cost more, see docs/profiling.md."""
+FRAMES = 4
+"""How many calls of each stack are kept. A stored file takes 3 times the CPU time with one of them, 5 times with these
+and 25 times with 16 (Python 3.11): the line of each call is looked for at each allocation."""
 
 UNITS = (Unit("inuse_objects", "count"), Unit("inuse_space", "bytes"))
 
