@@ -243,7 +243,7 @@ class Service:
         fresh = await self._ports.open(endpoints(loaded.settings))
         opened.push_async_callback(self._close_port, PUBLIC)
         await self._ports.use(fresh)
-        self._profiles.follow(wanted=loaded.settings.status.profile)
+        self._profiles.follow(loaded.settings.status.profile)
         opened.callback(self._profiles.close)  # first of all: who waits for one would have the status port wait, too
         self._tell_urls(fresh)
 
@@ -283,7 +283,7 @@ class Service:
             made.discard()
             raise
         self._lineage.replace(made)
-        self._profiles.follow(wanted=loaded.settings.status.profile)
+        self._profiles.follow(loaded.settings.status.profile)
         self.trouble = ""
         await self._ports.use(fresh)
         self._log.info(

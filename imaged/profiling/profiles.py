@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from threading import Event, Lock
+from typing import Literal
 
 from imaged.core.errors import BusyError
 from imaged.hooks.host import RunInThread
@@ -36,9 +37,9 @@ class Profiles:
         self._stop = Event()
         self._ends_at_s = 0.0
 
-    def follow(self, *, wanted: bool) -> None:
-        """Do what the settings of the generation that is current say: memory is traced while profiles are wanted."""
-        self._tracing.switch(on=wanted)
+    def follow(self, wanted: bool | Literal["cpu"]) -> None:  # noqa: FBT001  # the setting as it is
+        """Do what `status.profile` of the generation that is current says: memory is traced while that is True."""
+        self._tracing.switch(on=wanted is True)
         if not wanted:
             self.end()
 
@@ -48,7 +49,7 @@ class Profiles:
 
     def close(self) -> None:
         """End all of it."""
-        self.follow(wanted=False)
+        self.follow(False)
 
     async def heap(self) -> bytes:
         """Return what is allocated, as pprof reads it. Raises BusyError when that is being asked already."""

@@ -79,8 +79,8 @@ def test_tracing_of_somebody_else_is_left_alone() -> None:
 
 
 def test_what_is_not_traced_is_not_there() -> None:
-    """A reload may end tracing while somebody waits for a profile."""
-    with pytest.raises(NotFoundError, match=r"status\.profile is off"):
+    """The answer says what to set."""
+    with pytest.raises(NotFoundError, match=r"set status\.profile to true"):
         heap(0)
 
 

@@ -56,6 +56,15 @@ class TestDebug(Serving):
         assert not tracemalloc.is_tracing()
         assert (await self.ask_status("/debug/threads")).status == 404
 
+    async def test_memory_is_traced_where_it_is_wanted_alone(self) -> None:
+        """`cpu` offers the rest, which costs nothing until it is asked for."""
+        await self.serve(status={"profile": "cpu"})
+        assert not tracemalloc.is_tracing()
+        assert (await self.ask_status(f"{PROFILE}?seconds=1")).status == 200
+        assert "set status.profile to true" in (await self.ask_status("/debug/pprof/heap")).error
+        await self.reload(**WANTED)
+        assert (await self.ask_status("/debug/pprof/heap")).status == 200
+
     async def test_a_refused_reload_changes_nothing(self) -> None:
         """Tracing belongs to the generation that is current."""
         await self.serve()
