@@ -98,10 +98,7 @@ class Reporter:
 
 
 def make_client(options: Options) -> Any:
-    """Return a client of the SDK that patches nothing, finds nothing out by itself and belongs to nobody else.
-
-    What it calls personal it leaves out by default; in newer versions the option to say so is deprecated.
-    """
+    """Return a client of the SDK that patches nothing, finds nothing out by itself and belongs to nobody else."""
     from sentry_sdk import Client  # noqa: PLC0415  # see above
 
     return Client(
@@ -115,7 +112,7 @@ def make_client(options: Options) -> Any:
         enable_backpressure_handling=False,
         send_client_reports=False,
         include_local_variables=False,
-        spotlight=False,
+        spotlight=False,  # what is personal is left out by default, and newer versions warn of the option to say so
         debug=False,
     )
 
