@@ -22,6 +22,7 @@ from imaged.config.values import (
     Partitions,
     PluginName,
     PluginNames,
+    Profiling,
     Seconds,
 )
 
@@ -36,7 +37,9 @@ class Status(Section):
     timing_header: bool = Field(
         False, description="Whether answers say in a Server-Timing header what their time was spent on."
     )
-    profile: bool = Field(False, description="Whether /debug offers profiles; memory is traced while it is on.")
+    profile: Profiling = Field(
+        False, description="Whether /debug offers profiles: true, which has memory traced, or cpu, which has not."
+    )
 
 
 class Log(Section):

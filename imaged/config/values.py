@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
@@ -147,6 +147,12 @@ def _metric_path(value: str) -> str:
     return value
 
 
+def _profiling(value: Any) -> Any:
+    if not isinstance(value, bool) and value != "cpu":
+        raise ValueError("expected true, false or cpu")
+    return value
+
+
 def _null_is_empty(value: Any) -> Any:
     return {} if value is None else value
 
@@ -162,6 +168,7 @@ _FILLED = Field(strict=False, json_schema_extra={"minItems": 1})
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 FolderPath = Annotated[str, AfterValidator(_folder_path)]
 FilePath = Annotated[str, AfterValidator(_file_path)]
+Profiling = Annotated[bool | Literal["cpu"], BeforeValidator(_profiling)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 PartitionSize = Annotated[int, Field(ge=1, le=31)]
 Partitions = Annotated[tuple[PartitionSize, ...], Field(strict=False, max_length=8), AfterValidator(_partitions)]

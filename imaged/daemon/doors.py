@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +14,15 @@ from imaged.daemon.health import Health
 from imaged.daemon.ports import PUBLIC, STATUS
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
+from imaged.profiling.profiles import Profiles
 from imaged.web.connections import Connections
+from imaged.web.debug import DebugSite
 from imaged.web.neighbours import Neighbours
+from imaged.web.page_files import status_page, try_page
 from imaged.web.public import PublicSite
 from imaged.web.requests import Door
-from imaged.web.status import StatusSite
+from imaged.web.status import Outcome, Snapshot, StatusSite
+from imaged.web.try_page import TryPage
 from imaged.web.visits import PrivateVisits, PublicVisits, Visit
 
 STATUS_BODY_BYTES = 65_536
@@ -27,7 +31,11 @@ STATUS_BODY_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Doors:
-    """Makes the doors. `pipeline` returns the newest, `lease` holds it, `write` writes lines."""
+    """Makes the doors. `pipeline` returns the newest, `lease` holds it, `write` writes the line of a request.
+
+    `urls` returns those of the two ports, `seconds` is a clock that never goes back; the rest is what the status port
+    shows and does.
+    """
 
     pipeline: Callable[[], Pipeline]
     lease: Callable[[], AbstractContextManager[Pipeline]]
@@ -36,10 +44,18 @@ class Doors:
     health: Health
     connections: Mapping[KeyPath, Connections]
     write: Callable[[Visit], None]
-    neighbours: Neighbours
+    urls: Callable[[], tuple[str | None, str | None]]
     seconds: Callable[[], float]
+    snapshot: Callable[[], Awaitable[Snapshot]]
+    reload: Callable[[], Awaitable[Outcome]]
+    profiles: Profiles
 
-    def public(self) -> Door:
+    def make(self) -> dict[KeyPath, Door]:
+        """Return what stands behind each port."""
+        neighbours = Neighbours(self.urls, lambda: self.pipeline().settings)
+        return {PUBLIC: self._public(neighbours), STATUS: self._status(neighbours)}
+
+    def _public(self, neighbours: Neighbours) -> Door:
         """Return what serves images."""
         site = PublicSite(self.lease, self.counters.posting, self.health.send, self.health.admit)
         visits = PublicVisits(
@@ -56,11 +72,21 @@ class Doors:
             self.connections[PUBLIC],
             visits,
             lambda: self.pipeline().settings.status.timing_header,
-            self.neighbours.headers,
+            neighbours.headers,
         )
 
-    def status(self, site: StatusSite) -> Door:
+    def _status(self, neighbours: Neighbours) -> Door:
         """Return what serves operators."""
+        site = StatusSite(
+            self.snapshot,
+            self.health.send,
+            self.reload,
+            lambda: self.pipeline().settings.status,
+            self._expose,
+            status_page(),
+            TryPage(try_page(), neighbours),
+            DebugSite(self.profiles),
+        )
         return Door(
             site.handle,
             lambda: STATUS_BODY_BYTES,
@@ -72,3 +98,7 @@ class Doors:
 
     def _record(self, event: RequestAnswered) -> None:
         self.pipeline().metrics.record(event)
+
+    async def _expose(self, accept: str) -> tuple[str, bytes] | None:
+        metrics = self.pipeline().metrics
+        return await metrics.expose(await self.snapshot(), accept)

@@ -42,11 +42,8 @@ from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
+from imaged.profiling import profiles
 from imaged.web.connections import Connections
-from imaged.web.neighbours import Neighbours
-from imaged.web.page_files import status_page, try_page
-from imaged.web.status import StatusSite
-from imaged.web.try_page import TryPage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,6 +86,7 @@ class Service:
         self._logs = logs
         self._work = Threads(reactor, "work", WORK_THREADS)
         self._queue_thread = Threads(reactor, "queue", 1)
+        self._profile_threads = Threads(reactor, "profile", profiles.THREADS)
         self._counters = Counters(reactor.seconds)
         self._history = History(self._counters.totals())
         self._errors = RecentErrors()
@@ -96,6 +94,7 @@ class Service:
         self._locks = Locks()
         self._opened = AsyncExitStack()
         self._departure = Departure(reactor)
+        self._profiles = profiles.Profiles(self._profile_threads.run, lambda: self._departure.begun)
         self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce.renderer)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
@@ -114,7 +113,6 @@ class Service:
             usage=self._usage,
             last_reload=lambda: self._reloads.last,
         )
-        neighbours = Neighbours(lambda: self._ports.urls, lambda: self._lineage.pipeline.settings)
         doors = Doors(
             lambda: self._lineage.pipeline,
             self._lease,
@@ -123,19 +121,13 @@ class Service:
             self._health,
             self._connections,
             logs.write_visit,
-            neighbours,
+            lambda: self._ports.urls,
             reactor.seconds,
-        )
-        site = StatusSite(
             self._snapshot,
-            self._health.send,
             self._reload_and_tell,
-            lambda: self._lineage.pipeline.settings.status,
-            self._expose,
-            status_page(),
-            TryPage(try_page(), neighbours),
+            self._profiles,
         )
-        self._ports = Ports(reactor, inheritance, {PUBLIC: doors.public(), STATUS: doors.status(site)})
+        self._ports = Ports(reactor, inheritance, doors.make())
         self.aside = False
         """Whether another process serves on the same ports."""
         self.trouble = ""
@@ -192,6 +184,7 @@ class Service:
         """
         self.aside = self._lineage.pipeline.store.superseded = True
         self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
+        self._profiles.end()
         await self._ports.pause(taken)
         for connections in self._connections.values():
             connections.leave()
@@ -223,6 +216,7 @@ class Service:
         opened = self._opened
         opened.push_async_callback(self._departure.in_time, self._work.wind_up)
         opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
+        opened.push_async_callback(self._departure.in_time, self._profile_threads.wind_up)
         loaded = self._read()
         self._logs.use(await open_logs(loaded, self._work.run))
         queue = await open_queue(self._queue_thread, Path(loaded.settings.state_dir))
@@ -253,6 +247,8 @@ class Service:
         fresh = await self._ports.open(endpoints(loaded.settings))
         opened.push_async_callback(self._close_port, PUBLIC)
         await self._ports.use(fresh)
+        self._profiles.follow(loaded.settings.status.profile)
+        opened.callback(self._profiles.close)  # first of all: who waits for one would have the status port wait, too
         self._tell_urls(fresh)
 
     async def _close_metrics(self) -> None:
@@ -285,6 +281,7 @@ class Service:
         files, fresh = await prepare(loaded, made, self._work.run, self._ports)
         self._logs.use(files)
         self._lineage.replace(made)
+        self._profiles.follow(loaded.settings.status.profile)
         self.trouble = ""
         await self._ports.use(fresh)
         self._log.info(
@@ -301,9 +298,6 @@ class Service:
 
     async def _snapshot(self) -> dict[str, Any]:
         return await self._status.snapshot(self._lineage.current, self._promises)
-
-    async def _expose(self, accept: str) -> tuple[str, bytes] | None:
-        return await self._lineage.pipeline.metrics.expose(await self._snapshot(), accept)
 
     async def _reload_and_tell(self) -> dict[str, Any]:
         outcome = await self.reload()

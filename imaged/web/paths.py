@@ -82,24 +82,25 @@ def read_path(request: Request) -> PublicPath:
     """
     parts = segments(request.path)
     if parts == ["status_check"] and request.method != b"POST":
-        _allow(request, READ)
+        allow(request, READ)
         return HealthPath()
     if len(parts) == 1 and parts[0]:
         namespace = check_namespace(parts[0])
-        _allow(request, ("POST",))
+        allow(request, ("POST",))
         return NamespacePath(namespace)
     if len(parts) < _HASH_AND_NAME:
         asked = shorten(request.path.decode("ascii", "backslashreplace"))
         raise NotFoundError(f"nothing is at {asked!r}: pictures are at /NAMESPACE/HASH/OUTPUT")
     image = ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:-1]))
     if parts[-1] == "process":
-        _allow(request, ("POST",))
+        allow(request, ("POST",))
         return ProcessPath(image)
-    _allow(request, READ)
+    allow(request, READ)
     return FilePath(image, parts[-1])
 
 
-def _allow(request: Request, methods: tuple[str, ...]) -> None:
+def allow(request: Request, methods: tuple[str, ...]) -> None:
+    """Raise MethodNotAllowedError for a request with a method that is none of these."""
     method = request.method.decode("ascii", "backslashreplace")
     if method not in methods:
         raise MethodNotAllowedError(f"{shorten(method)} does not work here: use {' or '.join(methods)}", methods)

@@ -11,10 +11,11 @@ from twisted.internet.interfaces import IAddress
 from twisted.web.http import Request
 
 from imaged.config.model import Status
-from imaged.core.errors import ForbiddenError, MethodNotAllowedError, NotFoundError
+from imaged.core.errors import ForbiddenError, NotFoundError
 from imaged.web.answers import send, send_json, send_page
+from imaged.web.debug import DebugSite
 from imaged.web.page_files import Page
-from imaged.web.paths import READ, segments
+from imaged.web.paths import READ, allow, segments
 from imaged.web.requests import ImagedRequest
 from imaged.web.try_page import TryPage
 
@@ -45,29 +46,32 @@ class StatusSite:
     expose: Callable[[str], Awaitable[tuple[str, bytes] | None]]
     page: Page
     try_page: TryPage
+    debug: DebugSite
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
         match segments(request.path):
             case ["reload"]:
-                _allow(request, ("POST",))
+                allow(request, ("POST",))
                 _check_local(request)
                 _send_outcome(request, await self.reload())
             case ["status_check"]:
-                _allow(request, READ)
+                allow(request, READ)
                 self.send_health(request)
             case ["status.json"]:
-                _allow(request, READ)
+                allow(request, READ)
                 send_json(request, await self.snapshot())
             case [""] | ["status"]:
-                _allow(request, READ)
+                allow(request, READ)
                 send_page(request, self.page.render(await self.snapshot()), self.page.policy())
             case ["try"] if self.settings().try_page:
-                _allow(request, READ)
+                allow(request, READ)
                 self.try_page.send(request)
             case ["metrics"]:
-                _allow(request, READ)
+                allow(request, READ)
                 await self._send_metrics(request)
+            case ["debug", *path] if self.settings().profile:
+                await self.debug.handle(request, path)
             case _:
                 raise NotFoundError("nothing is here: try /status, /status.json or /status_check")
 
@@ -77,11 +81,6 @@ class StatusSite:
             raise NotFoundError("no plugin shows metrics here: name prometheus in the setting metrics")
         content_type, body = exposed
         send(request, body, content_type)
-
-
-def _allow(request: Request, methods: tuple[str, ...]) -> None:
-    if request.method.decode("ascii", "backslashreplace") not in methods:
-        raise MethodNotAllowedError(f"use {' or '.join(methods)} here", methods)
 
 
 def is_local(client: IAddress) -> bool:

@@ -17,6 +17,7 @@ RANKS = {
     "api": 3,
     "testing": 4,
     "pipeline": 4,
+    "profiling": 4,
     "web": 5,
     "daemon": 6,
     "commands": 7,

@@ -1,0 +1,1 @@
+"""Where time and memory go: profiles in the form of Go's pprof, and the stacks of all threads."""

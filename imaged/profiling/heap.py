@@ -1,0 +1,79 @@
+"""What Python has allocated and not freed, by the stacks that allocated it, as tracemalloc sees it."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from imaged.core.errors import NotFoundError
+from imaged.profiling.functions import find_functions, module_names, outside
+from imaged.profiling.pprof import Frame, Profile, Sample, Unit
+
+FRAMES = 4
+"""How many calls of each stack are kept. A stored file takes 3 times the CPU time with one of them, 5 times with these
+and 25 times with 16 (Python 3.11): the line of each call is looked for at each allocation."""
+
+Place = tuple[str, int]
+"""A file and a line. tracemalloc's stacks begin with the innermost call here."""
+
+UNITS = (Unit("inuse_objects", "count"), Unit("inuse_space", "bytes"))
+
+
+class Tracing:
+    """Switches tracemalloc, which sees the whole process; where somebody else has it on, it stays on."""
+
+    def __init__(self) -> None:
+        self._ours = False
+
+    def switch(self, *, on: bool) -> None:
+        """Begin to trace allocations, or forget all that was traced. Both end at once where nothing is to change."""
+        if on and not tracemalloc.is_tracing():
+            tracemalloc.start(FRAMES)
+            self._ours = True
+        elif not on and self._ours:
+            tracemalloc.stop()
+            self._ours = False
+
+
+def heap(time_ns: int) -> Profile:
+    """Return what is allocated now. Blocks; while the allocations are copied no other thread runs Python.
+
+    Raises NotFoundError when nothing is traced.
+    """
+    try:
+        snapshot = tracemalloc.take_snapshot()
+    except RuntimeError as error:
+        raise NotFoundError("memory is not traced: set status.profile to true") from error
+    # Snapshot.statistics() would do it, at a microsecond or twenty a block: whatever it allocates is traced,
+    # too. This loop allocates nothing, and the sums are made in C.
+    sizes: dict[tuple[Place, ...], list[int]] = defaultdict(list)
+    traces: Sequence[tuple[int, int, tuple[Place, ...], int]] = snapshot.traces._traces  # type: ignore[attr-defined]  # noqa: SLF001
+    for _, size, stack, _ in traces:
+        sizes[stack].append(size)
+    frames = _frames({place for stack in sizes for place in stack})
+    samples = [Sample(tuple(frames[place] for place in stack), (len(each), sum(each))) for stack, each in sizes.items()]
+    return Profile(
+        units=UNITS,
+        default="inuse_space",
+        samples=samples,
+        period_unit=UNITS[1],
+        period=1,
+        time_ns=time_ns,
+        comments=(
+            f"allocated by Python since tracing began; {tracemalloc.get_tracemalloc_memory()} bytes more for tracing",
+            "not in it: what ImageMagick and other C libraries allocate",
+        ),
+    )
+
+
+def _frames(places: Collection[Place]) -> dict[Place, Frame]:
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for filename, line in places:
+        wanted[filename].add(line)
+    functions, modules = find_functions(wanted), module_names()
+    frames = {}
+    for place in places:
+        function = functions.get(place) or outside(place[0], modules)
+        frames[place] = Frame(function.name, *place, function.first_line)
+    return frames

@@ -1,0 +1,134 @@
+"""Encodes a profile as `go tool pprof` and everything that understands it read it: a gzipped protocol buffer.
+
+The format, its field numbers and its rules are those of `profile.proto`:
+https://github.com/google/pprof/blob/main/proto/profile.proto. Names, functions, locations and stacks are written once,
+however many samples have them.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from imaged.profiling.protobuf import data, integer, packed, varint
+
+CONTENT_TYPE = "application/octet-stream"
+"""What Go serves its profiles as."""
+
+_MAPPING = 1
+"""The one mapping: it says that names and lines are there, so that nobody looks for symbols in a binary."""
+
+
+class Frame(NamedTuple):
+    """One call on a stack: the function's qualified name, its file, the line that it has come to and its first line."""
+
+    function: str
+    filename: str
+    line: int
+    first_line: int = 0
+
+
+class Unit(NamedTuple):
+    """What one of a sample's values counts, such as `cpu` in `nanoseconds`."""
+
+    name: str
+    unit: str
+
+
+class Sample(NamedTuple):
+    """What one stack weighs: a value for each unit of its profile. The innermost call comes first.
+
+    `thread` is the name of its thread, "" for what belongs to no thread.
+    """
+
+    stack: tuple[Frame, ...]
+    values: tuple[int, ...]
+    thread: str = ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Samples, and what they are of. `period` is how much of `period_unit` lies between two samples.
+
+    `default` is the unit that is shown when nobody asks for another; `comments` are for people. Times are nanoseconds,
+    `time_ns` since 1970.
+    """
+
+    units: tuple[Unit, ...]
+    default: str
+    samples: Iterable[Sample]
+    period_unit: Unit
+    period: int
+    time_ns: int
+    duration_ns: int = 0
+    comments: tuple[str, ...] = ()
+
+
+def encode(profile: Profile) -> bytes:
+    """Return the profile in the form of pprof. Takes as long as there are samples: not for the reactor thread."""
+    tables = _Tables()
+    text = tables.text
+    samples = [
+        data(2, packed(1, map(tables.location, stack)) + packed(2, map(varint, values)) + tables.thread_label(thread))
+        for stack, values, thread in profile.samples
+    ]
+    head = [data(1, tables.unit(each)) for each in profile.units]
+    tail = [
+        integer(9, profile.time_ns),
+        integer(10, profile.duration_ns),
+        data(11, tables.unit(profile.period_unit)),
+        integer(12, profile.period),
+        packed(13, [varint(text(each)) for each in profile.comments]),
+        integer(14, text(profile.default)),
+    ]
+    mapping = integer(1, _MAPPING) + integer(5, text("imaged")) + integer(7, 1) + integer(8, 1) + integer(9, 1)
+    strings = [data(6, each.encode("utf-8", "replace")) for each in tables.texts]
+    message = [*head, *samples, data(3, mapping), *tables.locations, *tables.functions, *strings, *tail]
+    return gzip.compress(b"".join(message), compresslevel=6, mtime=0)
+
+
+class _Tables:
+    """What samples refer to by number: texts from 0, of which the first is "", functions and locations from 1."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, int] = {"": 0}
+        self.functions: list[bytes] = []
+        self.locations: list[bytes] = []
+        self._function_ids: dict[tuple[str, str, int], int] = {}
+        self._location_ids: dict[Frame, bytes] = {}
+        self._labels: dict[str, bytes] = {"": b""}
+
+    def text(self, text: str) -> int:
+        return self.texts.setdefault(text, len(self.texts))
+
+    def unit(self, unit: Unit) -> bytes:
+        return integer(1, self.text(unit.name)) + integer(2, self.text(unit.unit))
+
+    def thread_label(self, thread: str) -> bytes:
+        label = self._labels.get(thread)
+        if label is None:
+            label = data(3, integer(1, self.text("thread")) + integer(2, self.text(thread)))
+            self._labels[thread] = label
+        return label
+
+    def location(self, frame: Frame) -> bytes:
+        """Return the number of a location as a varint, for a profile has far more references than locations."""
+        known = self._location_ids.get(frame)
+        if known is None:
+            known = varint(len(self.locations) + 1)
+            self._location_ids[frame] = known
+            line = integer(1, self._function(frame)) + integer(2, frame.line)
+            self.locations.append(data(4, integer(1, len(self.locations) + 1) + integer(2, _MAPPING) + data(4, line)))
+        return known
+
+    def _function(self, frame: Frame) -> int:
+        key = (frame.function, frame.filename, frame.first_line)
+        number = self._function_ids.get(key)
+        if number is None:
+            number = self._function_ids[key] = len(self._function_ids) + 1
+            name = self.text(frame.function)
+            where = integer(4, self.text(frame.filename)) + integer(5, frame.first_line)
+            self.functions.append(data(5, integer(1, number) + integer(2, name) + integer(3, name) + where))
+        return number

@@ -1,0 +1,49 @@
+"""The stacks of all threads as text: code and names alone, no value of any variable."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from threading import Thread
+from types import FrameType
+
+from imaged.profiling.calls import function_name, module_of
+from imaged.profiling.sampler import DEEPEST
+
+
+def describe(reactor_ident: int, cpu_time_ns: Callable[[int | None], int | None]) -> str:
+    """Return every thread with its stack, the innermost call first. The reactor's thread comes first, ours is left out.
+
+    `cpu_time_ns` reads the CPU time of a thread by its native id.
+    """
+    own = threading.get_ident()
+    frames = sys._current_frames()  # noqa: SLF001  # documented, if with an underscore
+    threads = [each for each in threading.enumerate() if each.ident != own]
+    threads.sort(key=lambda each: (each.ident != reactor_ident, each.name))
+    unknown = frames.keys() - {each.ident for each in threads} - {own}
+    lines = [f"{len(threads) + len(unknown)} threads, besides the one that looks"]
+    for each in threads:
+        lines += ["", _head(each, reactor_ident, cpu_time_ns(each.native_id)), *_calls(frames.get(each.ident or 0))]
+    for ident in unknown:
+        lines += ["", "a thread that Python has not started", *_calls(frames.get(ident))]
+    return "\n".join([*lines, ""])
+
+
+def _head(thread: Thread, reactor_ident: int, cpu_ns: int | None) -> str:
+    reactor = " (the reactor)" if thread.ident == reactor_ident else ""
+    kind = "daemon" if thread.daemon else "no daemon"
+    spent = "unknown" if cpu_ns is None else f"{cpu_ns / 1e9:.3f} s"
+    return f'"{thread.name}"{reactor}, native id {thread.native_id}, {kind}, CPU time {spent}'
+
+
+def _calls(frame: FrameType | None) -> Iterator[str]:
+    if frame is None:
+        yield "    no Python code"
+    for _ in range(DEEPEST):
+        if frame is None:
+            return
+        code = frame.f_code
+        yield f"    {function_name(module_of(frame), code)} ({code.co_filename}:{frame.f_lineno})"
+        frame = frame.f_back
+    yield "    …"

@@ -1,0 +1,72 @@
+"""What `/debug` of the status port offers while `status.profile` is on, at the paths that Go's servers have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from twisted.web.http import Request
+
+from imaged.core.errors import MalformedRequestError, NotFoundError
+from imaged.profiling.pprof import CONTENT_TYPE
+from imaged.profiling.profiles import Profiles
+from imaged.web.answers import send
+from imaged.web.paths import READ, allow
+from imaged.web.requests import ImagedRequest
+
+DEFAULT_S = 30
+LONGEST_S = 300
+
+INDEX = f"""What this process does and holds. docs/profiling.md says how to read it.
+
+/debug/threads                    what every thread does now
+/debug/pprof/profile?seconds={DEFAULT_S}   what takes time, 1 to {LONGEST_S} seconds: go tool pprof URL
+/debug/pprof/heap                 what Python has allocated: go tool pprof URL
+"""
+
+
+@dataclass(frozen=True)
+class DebugSite:
+    """Answers requests below `/debug`. Reactor thread only."""
+
+    profiles: Profiles
+
+    async def handle(self, request: ImagedRequest, path: Sequence[str]) -> None:
+        """Answer a request for what `path` names below `/debug`, or raise the ImagedError that it ends with."""
+        match path:
+            case [] | [""] | ["pprof"] | ["pprof", ""]:
+                allow(request, READ)
+                send(request, INDEX.encode(), "text/plain; charset=utf-8")
+            case ["threads"]:
+                allow(request, READ)
+                send(request, await self.profiles.threads(), "text/plain; charset=utf-8")
+            case ["pprof", "heap"]:
+                allow(request, ("GET",))
+                _check_parameters(request, ())
+                _send_profile(request, await self.profiles.heap(), "heap")
+            case ["pprof", "profile"]:
+                allow(request, ("GET",))
+                _check_parameters(request, ("seconds",))
+                _send_profile(request, await self.profiles.cpu(_seconds(request)), "profile")
+            case _:
+                raise NotFoundError("no such profile: /debug lists those that there are")
+
+
+def _send_profile(request: Request, profile: bytes, name: str) -> None:
+    request.setHeader("Content-Disposition", f'attachment; filename="{name}.pb.gz"')
+    send(request, profile, CONTENT_TYPE)
+
+
+def _check_parameters(request: Request, known: Sequence[str]) -> None:
+    """Raise MalformedRequestError for a parameter that would do nothing: some of Go's are not offered here."""
+    if not {name.decode("latin-1") for name in request.args or {}} <= set(known):
+        raise MalformedRequestError(f"unknown parameter: {' or '.join(known) or 'none'} is taken here")
+
+
+def _seconds(request: Request) -> int:
+    values = (request.args or {}).get(b"seconds", [b"%d" % DEFAULT_S])
+    text = values[0].decode("latin-1")
+    if len(values) != 1 or not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= LONGEST_S:
+        raise MalformedRequestError(f"seconds takes one whole number from 1 to {LONGEST_S}")
+    return int(text)

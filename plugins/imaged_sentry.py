@@ -1,0 +1,147 @@
+"""Errors of the log to Sentry, or to any server that speaks its protocol, with traceback, logger and request id.
+
+It is named under `metrics`, though it counts nothing: a sink has a thread of its own, which may wait for a server. What
+is sent is what the log says, and no more: no variables, no headers, no exception that another one came from. The SDK is
+told to touch nothing of the process, and is imported on that thread: it takes too long for the reactor.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+from imaged.api import Event, Host, MetricsSink, current_trace, hookimpl
+
+if find_spec("sentry_sdk") is None:
+    raise ImportError("sentry-sdk is missing; pip install 'imaged[sentry]' or apt install python3-sentry-sdk")
+
+LEVELS = {LogLevel.error: "error", LogLevel.critical: "fatal"}  # what is sent, by the names that Sentry has for it
+
+MAXIMUM_WAITING = 100  # errors that wait to be sent: where more come within a second, those before them are lost
+PATIENCE_S = 1.0  # how long the sink's thread waits for the server
+
+
+class Options(BaseModel):
+    """The section `plugins.sentry` of the YAML file."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    dsn: SecretStr
+    environment: str = Field(default="production", min_length=1)
+    sample_rate: float = Field(default=1.0, ge=0, le=1)
+
+    @field_validator("dsn")
+    @classmethod
+    def _is_a_dsn(cls, dsn: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(dsn.get_secret_value())
+            sound = parts.scheme in {"http", "https"} and parts.hostname and parts.username and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound or not parts.path.rpartition("/")[2].isdecimal():
+            raise ValueError("no DSN: it looks like https://KEY@sentry.example/1, and Sentry shows it for each project")
+        return dsn
+
+
+class Reporter:
+    """Observes the log, and sends what it has seen every second.
+
+    `active` are the reporters of all generations that are alive, the newest last: it alone reports.
+    """
+
+    flush_every_s = 1.0
+
+    def __init__(self, name: str, options: Options, active: list[Reporter]) -> None:
+        self._name = name
+        self._options = options
+        self._active = active
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=MAXIMUM_WAITING)
+        self._client: Any = None
+        active.append(self)
+        globalLogPublisher.addObserver(self)  # type: ignore[arg-type]  # anything that can be called will do
+
+    def __call__(self, event: LogEvent) -> None:
+        """Take note of a line of the log, on whatever thread it is written; lines about ourselves would have no end."""
+        ours = event.get("sink") == self._name or event.get("log_namespace") == f"imaged.plugin.{self._name}"
+        if event.get("log_level") in LEVELS and not ours and self._active[-1:] == [self]:
+            self._waiting.append(described(event))
+
+    def record(self, event: Event) -> None:
+        """Do nothing: what fails is in the log."""
+
+    def flush(self) -> None:
+        """Send what waits, and wait for that for a moment."""
+        if not self._waiting:
+            return
+        if self._client is None:
+            self._client = make_client(self._options)
+        while self._waiting:
+            self._client.capture_event(self._waiting.popleft())
+        self._client.flush(timeout=PATIENCE_S)
+
+    def close(self) -> None:
+        """Observe no more."""
+        globalLogPublisher.removeObserver(self)  # type: ignore[arg-type]  # as above
+        self._active.remove(self)
+        if self._client is not None:  # which may have to wait for a lock
+            Thread(target=self._client.close, kwargs={"timeout": 0.0}, daemon=True).start()
+
+
+def make_client(options: Options) -> Any:
+    """Return a client of the SDK that patches nothing, finds nothing out by itself and belongs to nobody else."""
+    from sentry_sdk import Client  # noqa: PLC0415  # see above
+
+    return Client(
+        dsn=options.dsn.get_secret_value(),
+        environment=options.environment,
+        sample_rate=options.sample_rate,
+        release=f"imaged@{version('imaged')}",
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        auto_session_tracking=False,
+        enable_backpressure_handling=False,
+        send_client_reports=False,
+        include_local_variables=False,
+        spotlight=False,  # what is personal is left out by default, and newer versions warn of the option to say so
+        debug=False,
+    )
+
+
+def described(event: LogEvent) -> dict[str, Any]:
+    """Return what Sentry is told of a line of the log: https://develop.sentry.dev/sdk/data-model/event-payloads/."""
+    told: dict[str, Any] = {"level": LEVELS[event["log_level"]], "logger": event.get("log_namespace", "")}
+    told["timestamp"] = datetime.fromtimestamp(event["log_time"], UTC)
+    told["logentry"] = {"formatted": formatEvent(event)}
+    if (trace := current_trace()) is not None and trace.request_id:
+        told["tags"] = {"request_id": trace.request_id}
+    if isinstance(failure := event.get("log_failure"), Failure):
+        kind: Any = failure.type
+        exception = {"type": kind.__name__, "module": kind.__module__, "value": failure.getErrorMessage()}
+        told["exception"] = {"values": [exception | {"stacktrace": {"frames": _frames(failure)}}]}
+    return told
+
+
+def _frames(failure: Failure) -> list[dict[str, Any]]:
+    frames = []
+    for frame, line in traceback.walk_tb(failure.getTracebackObject()):
+        code, module = frame.f_code, str(frame.f_globals.get("__name__", ""))
+        name, ours = getattr(code, "co_qualname", code.co_name), module.startswith("imaged")
+        where = {"abs_path": code.co_filename, "filename": code.co_filename, "lineno": line}
+        frames.append(where | {"function": name, "module": module, "in_app": ours})
+    return frames
+
+
+@hookimpl
+def imaged_metrics(host: Host) -> MetricsSink | None:
+    """Report errors to the DSN of the options."""
+    return Reporter(host.name, host.options(Options), host.keep(list))

@@ -1,0 +1,145 @@
+"""Profiles of the real daemon under load, opened by the program that they are made for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from daemon import Answer, Daemon, request, until
+from source_tree import ROOT
+
+from imaged.testing.pictures import make_png
+
+GO = shutil.which("go") or "/usr/local/go/bin/go"
+WANTED = "status: {profile: true}\n"
+PATIENCE_S = 240.0
+"""Newer Go makes pprof from its sources when it is first asked for it; `build/go` keeps it."""
+
+
+@pytest.fixture
+def pprof(tmp_path: Path) -> Callable[..., str]:
+    """Return what runs `go tool pprof` with these arguments and returns what it says."""
+    if not Path(GO).is_file():
+        pytest.skip("no go: it has the tool that reads profiles")
+    home = str(tmp_path)
+    environ = {
+        **os.environ,
+        "HOME": home,
+        "GOCACHE": str(ROOT / "build" / "go"),
+        "GOPATH": f"{home}/path",
+        "PPROF_TMPDIR": home,
+        "GOPROXY": "off",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "",
+    }
+
+    def run(*arguments: str) -> str:
+        command = [GO, "tool", "pprof", *arguments]
+        ended = subprocess.run(
+            command, cwd=home, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run
+
+
+@contextmanager
+def rendering(daemon: Daemon) -> Iterator[None]:
+    """Have outputs rendered all the time, none of them twice."""
+    home = f"/p/{daemon.post('/p', make_png(900, 700)).json()['hash']}"
+    end, numbers = Event(), count()
+
+    def ask() -> None:
+        while not end.is_set():
+            number = next(numbers)
+            daemon.get(f"{home}/w{100 + number % 700}-q{1 + number // 700}.jpg")
+
+    clients = [Thread(target=ask) for _ in range(2)]
+    for each in clients:
+        each.start()
+    try:
+        yield
+    finally:
+        end.set()
+        for each in clients:
+            each.join()
+
+
+def take(daemon: Daemon, path: str) -> Answer:
+    """Ask the status port."""
+    return request(daemon.private, "GET", path)
+
+
+def test_pprof_shows_where_time_goes(make_daemon: Callable[..., Daemon], pprof: Callable[..., str]) -> None:
+    """It fetches the profile itself: renders and the reactor are in it, by thread, and idle threads are not."""
+    daemon = make_daemon("status: {profile: cpu}\n")
+    url = f"{daemon.private}/debug/pprof/profile?seconds=2"
+    with rendering(daemon):
+        raw = pprof("-raw", url)
+        saved = daemon.folder / "cpu.pb.gz"
+        saved.write_bytes(take(daemon, "/debug/pprof/profile?seconds=2").body)
+        assert daemon.get("/status_check").status == 200
+    assert "PeriodType: cpu nanoseconds" in raw
+    assert "Period: 10000000" in raw
+    assert re.search(r"^samples/count cpu/nanoseconds(\[dflt\])? wall/nanoseconds", raw, re.MULTILINE), raw[:500]
+    assert re.search(r"imaged_magick\.\S+ \S*/imaged_magick/\w+\.py:\d+", raw), raw[-3000:]
+    top = pprof("-top", "-cum", "-nodecount=500", str(saved))
+    assert "Type: cpu" in top
+    assert re.search(r"imaged_magick\.processor\.\S*render", top), top
+    assert "twisted.internet.base.ReactorBase.run" in top
+    traces = pprof("-traces", str(saved))
+    assert "thread:" in traces
+    assert "PoolThread-render" in traces
+    assert pprof("-top", "-sample_index=wall", str(saved)).count("\n") > 5
+
+
+def test_pprof_shows_where_memory_is(make_daemon: Callable[..., Daemon], pprof: Callable[..., str]) -> None:
+    """Bytes and blocks, by functions of ours and of libraries."""
+    daemon = make_daemon(WANTED)
+    url = f"{daemon.private}/debug/pprof/heap"
+    with rendering(daemon):
+        until(lambda: daemon.status()["processing"]["total"] >= 3, daemon)
+        top = pprof("-top", "-cum", "-nodecount=1000", url)
+    assert "Type: inuse_space" in top
+    assert "imaged." in top
+    assert "twisted." in top
+    assert "Type: inuse_objects" in pprof("-top", "-sample_index=inuse_objects", url)
+
+
+def test_a_reload_has_profiles_and_takes_them_back(make_daemon: Callable[..., Daemon]) -> None:
+    """Off they are as unknown as any path; SIGHUP takes the setting up both ways."""
+    daemon = make_daemon("")
+    paths = ("/debug/threads", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1")
+    assert [take(daemon, path).status for path in paths] == [404] * 3
+    daemon.configure(WANTED)
+    assert daemon.hup()["ok"]
+    assert [take(daemon, path).status for path in paths] == [200] * 3
+    threads = take(daemon, "/debug/threads").body.decode()
+    reactor = threads.split("\n\n")[1]
+    assert reactor.startswith('"MainThread" (the reactor), native id ')
+    assert "twisted.internet.base.ReactorBase.run (" in reactor
+    daemon.configure("")
+    assert daemon.hup()["ok"]
+    assert [take(daemon, path).status for path in paths] == [404] * 3
+
+
+def test_the_daemon_leaves_during_a_profile(make_daemon: Callable[..., Daemon]) -> None:
+    """At once, and who asked has what was seen until then."""
+    daemon = make_daemon("status: {profile: cpu}\n")
+    answers: list[Answer] = []
+    asking = Thread(target=lambda: answers.append(take(daemon, "/debug/pprof/profile?seconds=300")))
+    asking.start()
+    until(lambda: b"sampler.sample (" in take(daemon, "/debug/threads").body, daemon)
+    assert daemon.stop() == 0
+    asking.join()
+    assert answers[0].status == 200
+    assert answers[0].body

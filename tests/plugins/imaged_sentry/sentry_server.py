@@ -1,0 +1,68 @@
+"""A server on loopback that takes envelopes as Sentry does, and keeps what was in them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Condition, Thread
+from typing import Any
+
+KEY = "0123456789abcdef0123456789abcdef"
+LONGEST_S = 30.0
+
+
+class SentryServer:
+    """Takes events for project 1; `heard` are the events, `requests` the headers and bodies that brought them."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.requests: list[tuple[str, Mapping[str, str], bytes]] = []
+        self._changed = Condition()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # http.server's name
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                outer._take(self.path, dict(self.headers), body)
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    @property
+    def dsn(self) -> str:
+        """What the options name."""
+        return f"http://{KEY}@127.0.0.1:{self._server.server_port}/1"
+
+    def wait(self, count: int) -> list[dict[str, Any]]:
+        """Return the events when there are so many."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.events) >= count, LONGEST_S), self.events
+            return list(self.events)
+
+    def close(self) -> None:
+        """End it."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _take(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Read an envelope: a line of JSON, then for each item a line of JSON and its payload."""
+        with self._changed:
+            self.requests.append((path, headers, body))
+            _, *lines = body.splitlines()
+            for about, payload in zip(lines[::2], lines[1::2], strict=True):
+                if json.loads(about)["type"] == "event":
+                    self.events.append(json.loads(payload))
+            self._changed.notify_all()

@@ -1,0 +1,234 @@
+"""Errors of the log reach Sentry, with what the log says of them and nothing else."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from twisted.logger import Logger, globalLogPublisher
+from twisted.python.failure import Failure
+
+from imaged.api import RequestFailed
+from imaged.core.tracing import Trace
+from imaged.hooks.contracts import Flushing, MetricsSink
+from imaged.hooks.host import OptionsError
+from imaged.testing.fakes import make_host
+from imaged_sentry import MAXIMUM_WAITING, Reporter, imaged_metrics
+
+sys.path.insert(0, __file__.rpartition("/")[0])
+
+from sentry_server import KEY, SentryServer
+
+MakeReporter = Callable[..., Reporter]
+_log = Logger(namespace="imaged.pictures")
+
+
+@pytest.fixture
+def server() -> Iterator[SentryServer]:
+    """Return a server that takes all."""
+    with closing(SentryServer()) as server:
+        yield server
+
+
+@pytest.fixture
+def make_reporter() -> Iterator[MakeReporter]:
+    """Return what makes the reporter of a generation; those that are left are closed after the test."""
+    kept: list[Any] = []
+
+    def make(dsn: str, **options: Any) -> Reporter:
+        host = make_host("sentry", {"dsn": dsn, **options}, keep=lambda _: kept)
+        reporter = imaged_metrics(host)
+        assert isinstance(reporter, Reporter)
+        return reporter
+
+    yield make
+    for each in kept.copy():
+        each.close()
+
+
+def break_down() -> None:
+    """Fail, with a secret in a variable and another in the error that it came from."""
+    password = "hunter2"
+    try:
+        raise OSError(f"https://source.example/?signature={password}")
+    except OSError as error:
+        raise ValueError("no such picture") from error
+
+
+def test_a_failure_is_sent_with_its_traceback(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """And the logger, the request, the release and the environment."""
+    reporter = make_reporter(server.dsn, environment="test")
+    with Trace("request-17", lambda: 0.0).current():
+        try:
+            break_down()
+        except ValueError:
+            _log.failure("{path} broke down", path="/p/x.jpg")
+    reporter.flush()
+    (event,) = server.wait(1)
+    assert event["logentry"]["formatted"] == "/p/x.jpg broke down"
+    assert (event["level"], event["logger"], event["environment"]) == ("fatal", "imaged.pictures", "test")
+    assert event["tags"] == {"request_id": "request-17"}
+    assert event["release"].startswith("imaged@")
+    (exception,) = event["exception"]["values"]
+    assert (exception["type"], exception["module"], exception["value"]) == (
+        "ValueError",
+        "builtins",
+        "no such picture",
+    )
+    frame = exception["stacktrace"]["frames"][-1]
+    assert (frame["function"], frame["abs_path"]) == ("break_down", __file__)
+    assert frame["lineno"] == break_down.__code__.co_firstlineno + 6
+    (path, headers, _) = server.requests[0]
+    assert path == "/api/1/envelope/"
+    assert KEY in headers["X-Sentry-Auth"]
+
+
+def test_nothing_is_sent_that_the_log_does_not_say(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """No variable, no line of source, no field, and not the error that the error came from."""
+    reporter = make_reporter(server.dsn)
+    try:
+        break_down()
+    except ValueError:
+        _log.failure("broke down", token="hunter2")
+    reporter.flush()
+    server.wait(1)
+    body = server.requests[0][2].decode()
+    assert "hunter2" not in body
+    for word in ("vars", "context_line", "modules", "user", "request"):
+        assert f'"{word}"' not in body
+
+
+def test_a_failure_that_has_been_cleaned_has_its_traceback_still(
+    server: SentryServer, make_reporter: MakeReporter
+) -> None:
+    """Deferreds take the variables out of a failure, and leave names and lines."""
+    reporter = make_reporter(server.dsn)
+    try:
+        break_down()
+    except ValueError:
+        failure = Failure()
+    failure.cleanFailure()
+    _log.failure("work that nobody waits for failed", failure=failure)
+    reporter.flush()
+    (event,) = server.wait(1)
+    (exception,) = event["exception"]["values"]
+    assert exception["stacktrace"]["frames"][-1]["function"].endswith("break_down")
+
+
+def test_errors_are_sent_and_lesser_lines_are_not(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """An error needs no failure to be one."""
+    reporter = make_reporter(server.dsn)
+    _log.info("all is well")
+    _log.warn("{path} is odd", path="/p")
+    _log.error("the disk of {path} is full", path="/p")
+    reporter.flush()
+    (event,) = server.wait(1)
+    assert (event["level"], event["logentry"]["formatted"]) == ("error", "the disk of /p is full")
+    assert "exception" not in event
+    assert "tags" not in event
+
+
+def test_its_own_troubles_are_not_sent(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """A sink that fails is a line of the log: sent, it would be another."""
+    reporter = make_reporter(server.dsn)
+    Logger(namespace="imaged.hooks.feed").error("metrics sink {sink} fails", sink="sentry")
+    Logger(namespace="imaged.plugin.sentry").error("no")
+    _log.error("metrics sink {sink} fails", sink="statsd")
+    reporter.flush()
+    assert [event["logentry"]["formatted"] for event in server.wait(1)] == ["metrics sink statsd fails"]
+
+
+def test_two_generations_send_an_error_once(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """The newer one does, and the older again where the newer is given up."""
+    old, new = make_reporter(server.dsn, environment="old"), make_reporter(server.dsn, environment="new")
+    _log.error("first")
+    new.flush()
+    old.flush()
+    new.close()
+    _log.error("second")
+    old.flush()
+    old.close()
+    _log.error("third")
+    sent = [(event["environment"], event["logentry"]["formatted"]) for event in server.wait(2)]
+    assert sent == [("new", "first"), ("old", "second")]
+    assert not {old, new}.intersection(globalLogPublisher._observers)
+
+
+def test_too_many_errors_are_lost_from_the_oldest(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """A storm costs neither memory nor time."""
+    reporter = make_reporter(server.dsn)
+    for number in range(MAXIMUM_WAITING + 5):
+        _log.error("number {number}", number=number)
+    assert len(reporter._waiting) == MAXIMUM_WAITING
+    assert reporter._waiting[0]["logentry"]["formatted"] == "number 5"
+    reporter._waiting.clear()
+
+
+def test_a_server_that_is_not_there_costs_nothing(
+    make_reporter: MakeReporter, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The error is lost, nothing is raised and nothing is said."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    reporter = make_reporter(f"http://{KEY}@127.0.0.1:{port}/1")
+    _log.error("nobody hears")
+    reporter.flush()
+    reporter.close()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_sampled_away_is_not_sent(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """A rate of 0 sends nothing."""
+    silent, loud = make_reporter(server.dsn, sample_rate=0.0), make_reporter(server.dsn)
+    loud.close()
+    _log.error("quiet")
+    silent.flush()
+    assert server.events == []
+
+
+def test_it_is_a_sink_that_is_flushed(make_reporter: MakeReporter) -> None:
+    """It counts nothing."""
+    reporter = make_reporter(f"https://{KEY}@sentry.example/1")
+    assert isinstance(reporter, MetricsSink)
+    assert isinstance(reporter, Flushing)
+    reporter.record(RequestFailed("p", "jpg", 500))
+    reporter.flush()
+    assert not reporter._waiting
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "",
+        "sentry.example",
+        "https://sentry.example/1",
+        f"https://{KEY}@sentry.example/",
+        f"https://{KEY}@sentry.example/pictures",
+        f"ftp://{KEY}@sentry.example/1",
+        f"https://{KEY}@[/1",
+    ],
+)
+def test_what_is_no_dsn_is_a_fault(dsn: str) -> None:
+    """It says what one looks like, and not what was given."""
+    with pytest.raises(OptionsError) as caught:
+        imaged_metrics(make_host("sentry", {"dsn": dsn}))
+    (error,) = caught.value.error.errors(include_input=False)
+    assert "https://KEY@sentry.example/1" in error["msg"]
+    assert KEY not in str(error)
+
+
+def test_the_dsn_is_in_no_repr(make_reporter: MakeReporter) -> None:
+    """Nor in what the options show of themselves."""
+    reporter = make_reporter(f"https://{KEY}@sentry.example/1")
+    assert KEY not in repr(reporter._options) + str(vars(reporter))
+
+
+def test_the_sdk_is_not_imported_before_it_is_needed() -> None:
+    """A start and a reload do not wait for it."""
+    code = "import sys, imaged_sentry; sys.exit('sentry_sdk' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

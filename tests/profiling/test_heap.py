@@ -1,0 +1,94 @@
+"""What is allocated is told by the functions that allocated it."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from decoded import decode
+
+from imaged.core.errors import NotFoundError
+from imaged.profiling.functions import Function, find_functions, module_names, outside
+from imaged.profiling.heap import FRAMES, Tracing, heap
+from imaged.profiling.pprof import encode
+
+
+class Cellar:
+    """Holds what was allocated."""
+
+    def fill(self) -> list[bytearray]:
+        """Allocate a million bytes in ten blocks."""
+        return [bytearray(100_000) for _ in range(10)]
+
+
+def deep(calls: int) -> bytearray:
+    """Allocate below so many calls."""
+    return bytearray(200_000) if calls == 0 else deep(calls - 1)
+
+
+@pytest.fixture
+def tracing() -> Iterator[Tracing]:
+    """Return a switch that is off again after the test."""
+    tracing = Tracing()
+    yield tracing
+    tracing.switch(on=False)
+    assert not tracemalloc.is_tracing()
+
+
+def test_what_is_held_is_told_with_its_function(tracing: Tracing) -> None:
+    """Bytes and blocks, with the class and the module; what is freed is not there."""
+    tracing.switch(on=True)
+    held = Cellar().fill()
+    Cellar().fill()
+    profile = decode(encode(heap(time_ns=5)))
+    assert len(held) == 10
+    assert profile.units == [("inuse_objects", "count"), ("inuse_space", "bytes")]
+    assert (profile.default, profile.period, profile.time_ns) == ("inuse_space", ("inuse_space", "bytes", 1), 5)
+    assert 1_000_000 <= profile.weight_of("test_heap.Cellar.fill", 1) < 1_100_000
+    (calls,) = [calls for _, calls, values in profile.samples if values[1] >= 1_000_000]
+    fill = Cellar.fill.__code__.co_firstlineno
+    called = [call[0].rpartition("test_heap.")[2] for call in calls if call[1] == __file__]
+    # the innermost first; a comprehension is a function of its own until Python 3.12
+    assert called[-2:] == ["Cellar.fill", "test_what_is_held_is_told_with_its_function"]
+    assert [call[2:] for call in calls if call[0].endswith("Cellar.fill")][-1] == (fill + 2, fill)
+    assert "ImageMagick" in profile.comments[1]
+
+
+def test_stacks_are_cut_at_their_outer_end(tracing: Tracing) -> None:
+    """Those that led there are the ones to lose."""
+    tracing.switch(on=True)
+    held = deep(2 * FRAMES)
+    profile = decode(encode(heap(0)))
+    (calls,) = [calls for _, calls, values in profile.samples if values[1] >= len(held)]
+    assert {call[0].rpartition(".")[2] for call in calls} == {"deep"}
+    assert len(calls) == FRAMES
+
+
+def test_tracing_of_somebody_else_is_left_alone() -> None:
+    """`python -X tracemalloc` has begun it, and it goes on."""
+    tracemalloc.start(1)
+    try:
+        tracing = Tracing()
+        tracing.switch(on=True)
+        assert tracemalloc.get_traceback_limit() == 1
+        tracing.switch(on=False)
+        assert tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_not_traced_is_not_there() -> None:
+    """The answer says what to set."""
+    with pytest.raises(NotFoundError, match=r"set status\.profile to true"):
+        heap(0)
+
+
+def test_the_functions_of_lines_are_found() -> None:
+    """A line of a comprehension belongs to the function around it; one of no function, to the module."""
+    line = Cellar.fill.__code__.co_firstlineno
+    found = find_functions({__file__: {line + 2, 1}})
+    assert found == {(__file__, line + 2): Function(f"{__name__}.Cellar.fill", line)}
+    modules = module_names()
+    assert outside(tracemalloc.__file__, modules) == Function("tracemalloc.<module>", 0)
+    assert outside("/nowhere/x.py", modules) == Function("x.py.<module>", 0)

@@ -1,0 +1,150 @@
+"""`/debug` of the status port: there while the settings want it, one profile of a kind at a time."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+from typing import Any
+
+from serving import Serving, until
+from talking import Answer, Talk, begin
+
+from imaged.web.debug import LONGEST_S
+
+WANTED = {"status": {"profile": True}}
+PROFILE = "/debug/pprof/profile"
+
+
+class TestDebug(Serving):
+    """What it answers."""
+
+    async def ask_status(self, target: str, method: str = "GET") -> Answer:
+        """Ask the status port."""
+        return await (await self.begin_status(target, method)).answer()
+
+    async def begin_status(self, target: str, method: str = "GET") -> Talk:
+        """Ask the status port, and do not wait for the answer."""
+        return await begin(self.status_url, method, target)
+
+    async def reload(self, **changes: Any) -> None:
+        """Take new settings up."""
+        self.configure(**changes)
+        assert (await self.service.reload()).ok
+
+    @property
+    def taking(self) -> bool:
+        """Whether a CPU profile is being taken."""
+        return self.service._profiles._cpu.locked()
+
+    async def test_it_is_off_by_default(self) -> None:
+        """Its paths are as unknown as any other, and memory is not traced."""
+        await self.serve()
+        unknown = await self.ask_status("/nonsense")
+        for target in ("/debug", "/debug/threads", "/debug/pprof/heap", f"{PROFILE}?seconds=1"):
+            answer = await self.ask_status(target)
+            assert (answer.status, answer.body) == (404, unknown.body)
+        assert not tracemalloc.is_tracing()
+
+    async def test_a_reload_switches_it(self) -> None:
+        """On and off, tracing with it; the images' port has none of it."""
+        await self.serve()
+        await self.reload(**WANTED)
+        assert tracemalloc.is_tracing()
+        assert (await self.ask_status("/debug/threads")).status == 200
+        assert (await self.get("/debug/threads")).status == 404
+        await self.reload()
+        assert not tracemalloc.is_tracing()
+        assert (await self.ask_status("/debug/threads")).status == 404
+
+    async def test_memory_is_traced_where_it_is_wanted_alone(self) -> None:
+        """`cpu` offers the rest, which costs nothing until it is asked for."""
+        await self.serve(status={"profile": "cpu"})
+        assert not tracemalloc.is_tracing()
+        assert (await self.ask_status(f"{PROFILE}?seconds=1")).status == 200
+        assert "set status.profile to true" in (await self.ask_status("/debug/pprof/heap")).error
+        await self.reload(**WANTED)
+        assert (await self.ask_status("/debug/pprof/heap")).status == 200
+
+    async def test_a_refused_reload_changes_nothing(self) -> None:
+        """Tracing belongs to the generation that is current."""
+        await self.serve()
+        self.configure(processors=["nobody"], **WANTED)
+        assert not (await self.service.reload()).ok
+        assert not tracemalloc.is_tracing()
+
+    async def test_people_find_what_there_is(self) -> None:
+        """A list, with and without the slash."""
+        await self.serve(**WANTED)
+        for target in ("/debug", "/debug/", "/debug/pprof", "/debug/pprof/"):
+            answer = await self.ask_status(target)
+            assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+            assert b"/debug/pprof/heap" in answer.body
+        assert (await self.ask_status("/debug", "HEAD")).body == b""
+        assert (await self.ask_status("/debug/pprof/goroutine")).status == 404
+
+    async def test_profiles_come_as_go_serves_them(self) -> None:
+        """Gzipped bytes to be saved, never to be cached."""
+        await self.serve(**WANTED)
+        for name, query in (("heap", ""), ("profile", "?seconds=1")):
+            answer = await self.ask_status(f"/debug/pprof/{name}{query}")
+            assert answer.headers["content-type"] == "application/octet-stream"
+            assert answer.headers["content-disposition"] == f'attachment; filename="{name}.pb.gz"'
+            assert answer.headers["cache-control"] == "no-store"
+            assert b"nanoseconds" in gzip.decompress(answer.body) or name == "heap"
+
+    async def test_threads_are_told(self) -> None:
+        """The reactor's comes first."""
+        await self.serve(**WANTED)
+        text = (await self.ask_status("/debug/threads")).body.decode()
+        assert "(the reactor)" in text.split("\n\n")[1]
+        assert "PoolThread-queue" in text
+
+    async def test_nonsense_is_refused(self) -> None:
+        """At once, and nothing is begun."""
+        await self.serve(**WANTED)
+        for seconds in ("0", "-1", str(LONGEST_S + 1), "1e9", "nan", "inf", "", "1.5", "+1", "%d9%a1", "1&seconds=2"):
+            answer = await self.ask_status(f"{PROFILE}?seconds={seconds}")
+            assert (answer.status, f"1 to {LONGEST_S}" in answer.error) == (400, True)
+        for target in (f"{PROFILE}?second=1", f"{PROFILE}?seconds=1&debug=1", "/debug/pprof/heap?seconds=1"):
+            assert "unknown parameter" in (await self.ask_status(target)).error
+        assert not self.taking
+
+    async def test_other_methods_are_refused(self) -> None:
+        """HEAD of a profile would have to take it first."""
+        await self.serve(**WANTED)
+        for target in (PROFILE, "/debug/pprof/heap"):
+            for method in ("HEAD", "POST"):
+                answer = await self.ask_status(target, method)
+                assert (answer.status, answer.headers["allow"]) == (405, "GET")
+        assert (await self.ask_status("/debug/threads", "POST")).status == 405
+
+    async def test_one_at_a_time(self) -> None:
+        """The second is told when to come back, and a client that leaves makes room."""
+        await self.serve(**WANTED)
+        talk = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
+        await until(lambda: self.taking)
+        refused = await self.ask_status(f"{PROFILE}?seconds=1")
+        assert refused.status == 503
+        assert LONGEST_S - 30 < int(refused.headers["retry-after"]) <= LONGEST_S
+        assert (await self.ask_status("/debug/pprof/heap")).status == 200
+        assert (await self.ask_status("/debug/threads")).status == 200
+        talk.leave()
+        await until(lambda: not self.taking)
+        assert (await self.ask_status(f"{PROFILE}?seconds=1")).status == 200
+
+    async def test_a_reload_that_switches_it_off_ends_what_is_taken(self) -> None:
+        """Who waits gets what there is until then."""
+        await self.serve(**WANTED)
+        talk = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
+        await until(lambda: self.taking)
+        await self.reload()
+        assert gzip.decompress((await talk.answer()).body)
+
+    async def test_the_daemon_does_not_wait_for_a_profile(self) -> None:
+        """It ends with the daemon, and memory is no longer traced."""
+        await self.serve(**WANTED)
+        talk = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
+        await until(lambda: self.taking)
+        await self.stop()
+        assert gzip.decompress((await talk.answer()).body)
+        assert not tracemalloc.is_tracing()
