@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from json.encoder import encode_basestring
+from json.encoder import encode_basestring as quote
 from typing import Any
 
 from imaged.daemon.log import Stream
@@ -66,7 +66,7 @@ class AccessLog:
         if (second := int(now_s)) != self._second:
             self._second, self._time = second, self._written(second)
         if self._for_people:
-            return f"{self._time} info     {_message(visit)} [{visit.trace.request_id}]\n"
+            return _for_person(visit, self._time)
         return _for_programs(visit, f"{self._time}.{int(1000 * (now_s - second)):03}+00:00")
 
     def _written(self, second: int) -> str:
@@ -76,31 +76,39 @@ class AccessLog:
 
 
 def _for_programs(visit: Visit, time: str) -> str:
-    trace, text = visit.trace, encode_basestring
-    begin = (
-        f'{{"time": "{time}", "level": "info", "logger": "{LOGGER}", "request_id": "{trace.request_id}", '
-        f'"client": {text(visit.client)}, "method": {text(visit.method)}, "path": {text(visit.target)}, '
-        f'"status": {visit.status}, "bytes": {visit.size_bytes}, "elapsed_ms": {1000 * visit.elapsed_s:.3f}'
-    )
-    fields = [begin]
+    """Return the line as JSON. What may hold anything is quoted; the rest is made of letters and digits by then."""
+    trace, elapsed_ms = visit.trace, f"{1000 * visit.elapsed_s:.3f}"
+    target, method = quote(visit.target)[1:-1], quote(visit.method)[1:-1]
+    about, words = "", ""
     if trace.namespace is not None:
-        fields.append(f'"namespace": "{trace.namespace}"')
+        about = f'"namespace": "{trace.namespace}", '
     if trace.output is not None:
-        fields.append(f'"output": {text(trace.output)}')
+        about = f'{about}"output": {quote(trace.output)}, '
     if trace.outcome is not None:
-        fields.append(f'"outcome": "{trace.outcome}"')
-    fields.extend(f'"{name}_ms": {spent_ms}' for name, spent_ms in trace.spans_ms.items())
-    if visit.error is not None:
-        fields.append(f'"error": {text(str(visit.error))}')
-    fields.append(f'"message": {text(_message(visit))}}}\n')
-    return ", ".join(fields)
-
-
-def _message(visit: Visit) -> str:
-    trace = visit.trace
-    line = f"{visit.method} {visit.target} {visit.status} {visit.size_bytes} bytes {1000 * visit.elapsed_s:.1f} ms"
-    if trace.outcome is not None:
-        line = f"{line} {trace.outcome}"
+        about, words = f'{about}"outcome": "{trace.outcome}", ', f" {trace.outcome}"
     for name, spent_ms in trace.spans_ms.items():
-        line = f"{line} {name} {spent_ms:.1f}"
-    return line if visit.error is None else f"{line}: {visit.error}"
+        about, words = f'{about}"{name}_ms": {spent_ms}, ', f"{words} {name} {spent_ms:.1f}"
+    if visit.error is not None:
+        error = quote(str(visit.error))
+        about, words = f'{about}"error": {error}, ', f"{words}: {error[1:-1]}"
+    return (
+        f'{{"time": "{time}", "level": "info", "logger": "{LOGGER}", "request_id": "{trace.request_id}", '
+        f'"client": "{visit.client}", "method": "{method}", "path": "{target}", "status": {visit.status}, '
+        f'"bytes": {visit.size_bytes}, "elapsed_ms": {elapsed_ms}, {about}'
+        f'"message": "{method} {target} {visit.status} {visit.size_bytes} bytes {elapsed_ms} ms{words}"}}\n'
+    )
+
+
+def _for_person(visit: Visit, time: str) -> str:
+    trace, words = visit.trace, ""
+    if trace.outcome is not None:
+        words = f" {trace.outcome}"
+    for name, spent_ms in trace.spans_ms.items():
+        words = f"{words} {name} {spent_ms:.1f}"
+    if visit.error is not None:
+        words = f"{words}: {visit.error}"
+    elapsed_ms = f"{1000 * visit.elapsed_s:.1f}"
+    return (
+        f"{time} info     {visit.method} {visit.target} {visit.status} {visit.size_bytes} bytes {elapsed_ms} ms{words} "
+        f"[{trace.request_id}]\n"
+    )

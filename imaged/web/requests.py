@@ -123,9 +123,10 @@ class ImagedRequest(Request):
     def write(self, data: bytes) -> None:
         """Send bytes of the body, and the head before the first of them."""
         if not self.startedWriting and self._door.has_timing():
-            spans = [f"{name};dur={spent_ms:g}" for name, spent_ms in self.trace.spans_ms.items()]
-            total_ms = round(1000 * (self._door.seconds() - self.began_s), 3)
-            self.setHeader("Server-Timing", ", ".join([*spans, f"total;dur={total_ms:g}"]))
+            timing = f"total;dur={1000 * (self._door.seconds() - self.began_s):.3f}"
+            if spans_ms := self.trace.spans_ms:
+                timing = ", ".join([*(f"{name};dur={spent_ms:g}" for name, spent_ms in spans_ms.items()), timing])
+            self.responseHeaders.setRawHeaders(b"Server-Timing", [timing.encode()])
         super().write(data)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802, FBT001  # Twisted's

@@ -62,7 +62,7 @@ def test_programs_get_json() -> None:
         "outcome": "rendered",
         "wait_ms": 250.0,
         "decode_ms": 250.0,
-        "message": "GET /p/f84/x300.jpg 200 10 bytes 512.5 ms rendered wait 250.0 decode 250.0",
+        "message": "GET /p/f84/x300.jpg 200 10 bytes 512.500 ms rendered wait 250.0 decode 250.0",
     }
 
 

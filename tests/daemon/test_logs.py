@@ -63,7 +63,7 @@ def test_without_files_all_goes_to_the_stream() -> None:
     logs.write_visit(visit("/two"))
     logs.flush()
     messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
-    assert messages == ["one", "GET /two 200 10 bytes 500.0 ms"]
+    assert messages == ["one", "GET /two 200 10 bytes 500.000 ms"]
 
 
 def test_requests_go_where_the_rest_goes_unless_told(tmp_path: Path) -> None:
