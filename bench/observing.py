@@ -3,7 +3,7 @@
 Both daemons run all the time and are loaded in turn, a round each, so that whatever else the machine does meets both.
 What counts is the ratio of the two, not their figures.
 
-    python bench/observing.py [--rounds 10] [--seconds 2]
+    python bench/observing.py [--rounds 20] [--seconds 1]
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def drain(listener: socket.socket) -> None:
 def main() -> None:
     """Measure, and print each round and the ratio of the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--connections", type=int, default=8)
     given = parser.parse_args()
     statsd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -14,6 +14,8 @@ from imaged.core.events import (
     Uploaded,
 )
 
+_COUNTED = (OutputRendered, OriginalDownloaded, OriginalUnavailable, Uploaded)
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -55,8 +57,8 @@ class Tally:
         self._counts: dict[str, int] = {}
         self._timings: dict[str, _Durations] = {}
 
-    def record(self, event: Event) -> bool:
-        """Count `event`; return whether it is of a kind that has a metric."""
+    def record(self, event: Event) -> None:
+        """Count `event`, if it is of a kind that has a metric."""
         match event:
             case OutputRendered():
                 self._count("image_request", event.extension)
@@ -72,8 +74,12 @@ class Tally:
                 self._count("file_uploaded")
                 self._time("upload_time", event.elapsed_s)
             case _:
-                return False
-        return True
+                pass
+
+    @staticmethod
+    def counts(event: Event) -> bool:
+        """Say whether `event` is of a kind that has a metric. Most are not: a stored output has none."""
+        return isinstance(event, _COUNTED) or (isinstance(event, RequestFailed) and event.route == "output")
 
     @property
     def empty(self) -> bool:

@@ -16,15 +16,15 @@ LOGGER = "imaged.access"
 GATHER_S = 0.1
 """How long a line may wait for others to be written with."""
 
-GATHERED = 1000
-"""How many lines are written at once, at most."""
+GATHERED = 500
+"""How many lines are written at once, at most: making more would hold up the reactor for over a millisecond."""
 
 
 class AccessLog:
     """Writes lines to `stream`, for people if they look at it, else as JSON. Reactor thread only.
 
-    Lines are gathered for a moment: a write for each would cost more than the line. `clock` is the reactor's, `now`
-    returns seconds since the epoch.
+    Requests are gathered for a moment, and their lines made and written together, which takes a third of the time that
+    it takes between other work. `clock` is the reactor's, `now` returns seconds since the epoch.
     """
 
     def __init__(self, stream: Stream, clock: Any, now: Callable[[], float]) -> None:
@@ -33,14 +33,14 @@ class AccessLog:
         self._clock = clock
         self._now = now
         self._second, self._time = -1, ""
-        self._lines: list[str] = []
+        self._gathered: list[tuple[Visit, float]] = []
         self._alarm: Any = None
         self._most = GATHERED
 
     def write(self, visit: Visit) -> None:
         """Write the line of a request that has ended, in a moment."""
-        self._lines.append(self._line(visit))
-        if len(self._lines) >= self._most:
+        self._gathered.append((visit, self._now()))
+        if len(self._gathered) >= self._most:
             self.flush()
         elif self._alarm is None:
             self._alarm = self._clock.callLater(GATHER_S, self.flush)
@@ -51,9 +51,9 @@ class AccessLog:
             if self._alarm.active():
                 self._alarm.cancel()
             self._alarm = None
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._stream.write("".join(lines))
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._stream.write("".join([self._line(visit, ended_s) for visit, ended_s in gathered]))
             self._stream.flush()
 
     def end(self) -> None:
@@ -61,13 +61,12 @@ class AccessLog:
         self._most = 1
         self.flush()
 
-    def _line(self, visit: Visit) -> str:
-        now_s = self._now()
-        if (second := int(now_s)) != self._second:
+    def _line(self, visit: Visit, ended_s: float) -> str:
+        if (second := int(ended_s)) != self._second:
             self._second, self._time = second, self._written(second)
         if self._for_people:
             return _for_person(visit, self._time)
-        return _for_programs(visit, f"{self._time}.{int(1000 * (now_s - second)):03}+00:00")
+        return _for_programs(visit, f"{self._time}.{int(1000 * (ended_s - second)):03}+00:00")
 
     def _written(self, second: int) -> str:
         if self._for_people:

@@ -83,8 +83,9 @@ class Feed:
         if self._closed or len(self._waiting) >= MAXIMUM_WAITING:
             self._lose()
             return
+        if not self._waiting:
+            self._wake_in(DELAY_S)
         self._waiting.append(event)
-        self._wake_in(DELAY_S)
 
     async def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
         """Return what the sink shows, all that has happened included. Raises BusyError and PluginFailedError."""

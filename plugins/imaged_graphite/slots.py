@@ -51,6 +51,8 @@ class Slots:
 
     def record(self, event: Event) -> None:
         """Count `event` in the interval of this moment."""
+        if not Tally.counts(event):
+            return
         with self._lock:
             began_s = self._began_s()
             if began_s == self._not_ours_s:
@@ -104,4 +106,5 @@ class _Open:
         self.sent = 0
 
     def record(self, event: Event) -> None:
-        self.version += self.tally.record(event)
+        self.tally.record(event)
+        self.version += 1

@@ -57,7 +57,7 @@ class Counts(Collector):
 
         self._namespaces = FewLabels(MAXIMUM_NAMESPACES)
         self._reasons = FewLabels(MAXIMUM_REASONS)
-        self._series: dict[tuple[str, ...], tuple[Counter, Counter, Histogram]] = {}
+        self._series: dict[object, tuple[Counter, Counter, Histogram]] = {}
         self._requests = counter("requests", "Requests of the public port that have ended.", *REQUEST_LABELS)
         self._response_bytes = counter(
             "response_bytes", "Bytes of bodies sent by the public port.", "namespace", "format"
@@ -93,19 +93,6 @@ class Counts(Collector):
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-    def _answered(
-        self, route: str, namespace: str, format: str, status: str, outcome: str
-    ) -> tuple[Counter, Counter, Histogram]:
-        """Return the series of a request with these labels. Looked up once: there may be thousands a second."""
-        key = (route, namespace, format, status, outcome)
-        if key not in self._series:
-            self._series[key] = (
-                self._requests.labels(*key),
-                self._response_bytes.labels(namespace, format),
-                self._request_s.labels(route, outcome),
-            )
-        return self._series[key]
-
     def collect(self) -> Iterable[Metric]:
         """Yield all of it, without the moment at which each series began: that would double their number."""
         for metric in self._registry.collect():
@@ -120,14 +107,8 @@ class Counts(Collector):
             return self._namespaces.label(namespace, admit=well, always=settings_namespaces)
 
         match event:
-            case RequestAnswered(route, namespace, extension, status, outcome, size_bytes, elapsed_s):
-                name = own(namespace, well=status < _REFUSED)
-                requests, response_bytes, request_s = self._answered(
-                    route_label(route), name, format_label(extension), status_label(status), outcome_label(outcome)
-                )
-                requests.inc()
-                response_bytes.inc(size_bytes)
-                request_s.observe(elapsed_s)
+            case RequestAnswered():
+                self._answered(event, settings_namespaces)
             case OutputRendered(namespace, _, extension, elapsed_s):
                 name, format = own(namespace), format_label(extension)
                 self._renders.labels(name, format).inc()
@@ -150,3 +131,27 @@ class Counts(Collector):
                 self._upload_s.observe(elapsed_s)
             case RequestFailed():
                 pass  # it comes as RequestAnswered, too, and would count twice
+
+    def _answered(self, event: RequestAnswered, settings_namespaces: Collection[str]) -> None:
+        """Count a request. There may be thousands a second: its series are looked up by what they were found for."""
+        key = (event.route, event.namespace, event.extension, event.status, event.outcome)
+        series = self._series.get(key)
+        if series is None:
+            well = event.status < _REFUSED
+            name = self._namespaces.label(event.namespace, admit=well, always=settings_namespaces)
+            format, route, outcome = (
+                format_label(event.extension),
+                route_label(event.route),
+                outcome_label(event.outcome),
+            )
+            series = (
+                self._requests.labels(route, name, format, status_label(event.status), outcome),
+                self._response_bytes.labels(name, format),
+                self._request_s.labels(route, outcome),
+            )
+            if name == event.namespace:  # others are without number
+                self._series[key] = series
+        requests, response_bytes, request_s = series
+        requests.inc()
+        response_bytes.inc(event.size_bytes)
+        request_s.observe(event.elapsed_s)

@@ -31,7 +31,8 @@ class StatsdSink:
 
     def record(self, event: Event) -> None:
         """Count `event`."""
-        self._tally.record(event)
+        if Tally.counts(event):
+            self._tally.record(event)
 
     def flush(self) -> None:
         """Send what was counted. Raises OSError when that cannot be sent, or when nobody listens."""
