@@ -20,10 +20,12 @@ from imaged.config.model import Settings
 from imaged.daemon import configuration
 from imaged.daemon.inheritance import detach, inherit
 from imaged.daemon.log import observer
-from imaged.daemon.logs import Logs
+from imaged.daemon.logs import Logs, Outlet
 from imaged.daemon.notify import make_notifier
 from imaged.daemon.signals import Signals
 from imaged.hooks.registry import installed
+
+_STANDARD_ERROR = 2  # not sys.stderr, whose buffer keeps what a full disk did not take, and raises for it ever after
 
 
 @click.group(
@@ -63,7 +65,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     from imaged.daemon.process import Process  # noqa: PLC0415
     from imaged.daemon.service import Service  # noqa: PLC0415
 
-    logs = Logs(sys.stderr, reactor)
+    logs = Logs(Outlet("standard error", _STANDARD_ERROR), reactor)
     write: Any = logs.write
     globalLogBeginner.beginLoggingTo([write], redirectStandardIO=False)
     _raise_file_limit()

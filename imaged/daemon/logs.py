@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from twisted.logger import LogEvent, Logger
@@ -19,7 +20,8 @@ from imaged.daemon.log import Stream, observer
 from imaged.web.visits import Visit
 
 _MODE = 0o640  # paths and addresses of clients are for the operator and his group
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+# A pipe whose reader is slow, or not there, would hold up the daemon: without blocking, it costs lines instead.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 Write = Callable[[LogEvent], None]
 
@@ -32,17 +34,17 @@ class LogFileError(StoreError):
         self.key = key
 
 
-class LogFile:
-    """One file that lines are added to, each with one write, so that none is ever mixed with another process's.
+class Outlet:
+    """Adds lines to an open file, each with one write, so that none is ever mixed with another process's.
 
-    What the disk does not take is lost and counted; the daemon goes on. Any thread may write: the lines of Twisted's
-    logger come one at a time, or not at all, with the interpreter's lock held.
+    What the file does not take is lost and counted, and nobody hears of it but through `lost` and `fault`: a full disk
+    must not cost a request. Any thread; `name` is what a fault calls it.
     """
 
-    def __init__(self, key: KeyPath, path: str) -> None:
-        self._key = key
-        self.path = path
-        self._descriptor = self._open()
+    def __init__(self, name: str, descriptor: int) -> None:
+        self._name = name
+        self._descriptor = descriptor
+        self._lock = Lock()  # between a thread's write and a close, the number could come to stand for a picture
         self._torn = False
         self.lost = 0
         self.fault: str | None = None
@@ -52,44 +54,56 @@ class LogFile:
         return os.isatty(self._descriptor)
 
     def write(self, text: str, /) -> None:
-        """Add a line."""
-        line = ("\n" if self._torn else "").encode() + text.encode("utf-8", "backslashreplace")
-        try:
-            written = os.write(self._descriptor, line)
-        except OSError as error:
-            self._lose(error.strerror)
-            return
-        self._torn = written < len(line)
-        if self._torn:
-            self._lose("the disk took half a line")
-        else:
-            self.fault = None
+        """Add a line, or several."""
+        lines = text.encode("utf-8", "backslashreplace")
+        with self._lock:
+            if self._torn:
+                lines = b"\n" + lines
+            try:
+                written = os.write(self._descriptor, lines)
+            except OSError as error:
+                self._lose(lines, error.strerror)
+                return
+            self._torn = written < len(lines)
+            if self._torn:
+                self._lose(lines[written:], "it took half a line")
+            else:
+                self.fault = None
 
     def flush(self) -> None:
         """Do nothing: no line waits."""
 
+    def _lose(self, lines: bytes, reason: str | None) -> None:
+        self.lost += lines.count(b"\n")
+        self.fault = f"{self._name}: {reason}"
+
+
+class LogFile(Outlet):
+    """A file by its path, which may be moved away while it is open. `key` is the setting that names it."""
+
+    def __init__(self, key: KeyPath, path: str) -> None:
+        self._key = key
+        self.path = path
+        super().__init__(path, self._open())
+
     def reopen(self) -> None:
         """Open the path anew: a file that was moved away is followed by a new one. Raises LogFileError."""
         descriptor = self._open()
-        self._descriptor, old = descriptor, self._descriptor
-        os.close(old)
+        with self._lock:
+            os.dup2(descriptor, self._descriptor, inheritable=False)
+        os.close(descriptor)
 
     def close(self) -> None:
-        """Write no more."""
-        os.close(self._descriptor)
+        """Write no more: what comes late is lost."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
     def _open(self) -> int:
         try:
-            # A pipe that nobody reads would hold us up: without blocking it is an error instead.
-            descriptor = os.open(self.path, _FLAGS | os.O_NONBLOCK, _MODE)
+            return os.open(self.path, _FLAGS, _MODE)
         except OSError as error:
             raise LogFileError(self._key, self.path, error) from error
-        os.set_blocking(descriptor, True)
-        return descriptor
-
-    def _lose(self, reason: str | None) -> None:
-        self.lost += 1
-        self.fault = f"{self.path}: {reason}"
 
 
 @dataclass(frozen=True)
@@ -182,6 +196,7 @@ class Logs:
 
     @property
     def state(self) -> dict[str, Any]:
-        """How many lines the disk has not taken, and why not the last one, for `/status.json`."""
-        faults = [each.fault for each in self._files.all if each.fault is not None]
-        return {"lost": sum(each.lost for each in self._files.all), "fault": next(iter(faults), None)}
+        """How many lines were not taken, and why not the last ones, for `/status.json`."""
+        outlets = [each for each in (self._stream, *self._files.all) if isinstance(each, Outlet)]
+        faults = [each.fault for each in outlets if each.fault is not None]
+        return {"lost": sum(each.lost for each in outlets), "fault": next(iter(faults), None)}

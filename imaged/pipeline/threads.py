@@ -26,6 +26,7 @@ class Threads:
         self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]  # any factory will do
         self._pool.start()
         self.size = size
+        self._ended = False
 
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Run `function` on one of the threads, and give its result to whoever awaits it on the reactor's.
@@ -38,11 +39,14 @@ class Threads:
 
     def stop(self) -> None:
         """End the threads; blocks until what they do is done."""
+        self._ended = True
         self._pool.stop()
 
     def let_go(self) -> None:
         """End each thread as soon as it has nothing left to do; returns at once."""
-        Thread(target=self._pool.stop, daemon=True).start()
+        if not self._ended:  # the pool can be stopped but once
+            self._ended = True
+            Thread(target=self._pool.stop, daemon=True).start()
 
     async def wind_up(self) -> None:
         """End the threads; return when what they do is done. Who stops waiting leaves them to end by themselves."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -123,13 +125,58 @@ def test_a_full_disk_costs_lines_alone() -> None:
     assert logs.state == {"lost": 3, "fault": "/dev/full: No space left on device"}
 
 
+def test_a_pipe_with_a_slow_reader_costs_lines_alone(tmp_path: Path) -> None:
+    """Nobody waits for it, and when it reads again it has whole lines."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    file = LogFile(("log", "path"), str(tmp_path / "pipe"))
+    while not file.lost:
+        file.write("a" * 999 + "\n")
+    assert file.fault == f"{tmp_path / 'pipe'}: Resource temporarily unavailable"
+    assert os.read(reader, 1 << 20).count(b"\n") > 10
+    file.write("again\n")
+    assert os.read(reader, 1 << 20).splitlines()[-1] == b"again"
+    assert file.fault is None
+    file.close()
+    os.close(reader)
+
+
+def test_a_late_line_is_written_to_no_other_file(tmp_path: Path) -> None:
+    """Neither after a close, nor while files are opened anew: another file may have got the number by then."""
+    logs = Logs(io.StringIO(), Clock())
+    settings = Log(path=str(tmp_path / "log"))
+    logs.use(open_files(settings))
+    ending = threading.Event()
+
+    def chatter() -> None:
+        while not ending.is_set():
+            logger(logs).info("a line")
+
+    threads = [threading.Thread(target=chatter) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(200):
+            logs.reopen()
+            logs.use(open_files(settings))
+            foreign = tmp_path / f"picture-{number % 5}"
+            with foreign.open("wb") as picture:
+                picture.write(b"pixels")
+                time.sleep(0.0005)  # long enough for a late line, if there is one, to come in
+            assert foreign.read_bytes() == b"pixels"
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+
+
 def test_after_half_a_line_comes_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that only one is spoilt when the disk was full in its midst."""
     file = LogFile(("log", "path"), str(tmp_path / "log"))
     write, room = os.write, [3]
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[: room.pop()] if room else data))
     file.write("first\n")
-    assert (file.lost, file.fault) == (1, f"{tmp_path / 'log'}: the disk took half a line")
+    assert (file.lost, file.fault) == (1, f"{tmp_path / 'log'}: it took half a line")
     file.write("second\n")
     assert (tmp_path / "log").read_text() == "fir\nsecond\n"
     assert (file.lost, file.fault) == (1, None)

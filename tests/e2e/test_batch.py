@@ -27,6 +27,9 @@ LONGEST_S = 120
 IN_FLIGHT = len(os.sched_getaffinity(0)) + 10
 """How many items a batch has under way at most: a render thread for each core, and `upload.concurrency`."""
 
+UNTOLD = 200
+"""More pictures than are done in the moment that events are gathered for, on the fastest machine."""
+
 
 def png(number: int) -> bytes:
     """Return a small picture that no other number has."""
@@ -139,8 +142,9 @@ def test_a_killed_batch_is_resumed(place: Place) -> None:
     after = place.remote("x4.png")
     assert set(after) == {key(digits, "x4.png") for digits in hashes}
     assert {name: after[name] for name in before} == before
-    assert 1000 <= place.count("OutputRendered") <= 1000 + IN_FLIGHT
-    assert abs(place.count("Uploaded") - 3000) <= 3 * IN_FLIGHT  # the kill may come between an upload and its event
+    # Sinks are told a moment later: what happened in the last one before the kill, they never heard of.
+    assert 1000 - UNTOLD <= place.count("OutputRendered") <= 1000 + IN_FLIGHT
+    assert 3 * (1000 - UNTOLD) <= place.count("Uploaded") <= 3 * (1000 + IN_FLIGHT)
     assert place.scratches() == []
     assert place.run(*arguments) == []
     assert "1000 done before" in place.err

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit
 
 import pytest
-from daemon import Daemon
+from daemon import Daemon, until
 from PIL import Image
 
 from imaged.testing.pictures import make_jpeg
@@ -128,7 +128,7 @@ def test_signatures_stay_out_of_the_log(make_daemon: Callable[..., Daemon]) -> N
     daemon = make_daemon()
     for source in ("http://127.0.0.1:1/a.jpg?Signature=SECRET", "http://a:SECRET@127.0.0.1/a.jpg"):
         assert daemon.post(f"/p?outputs=x1.jpg&source={quote(source, safe='')}").status in (400, 403)
-    log = daemon.log.read_text()
+    log = until(lambda: (text := daemon.log.read_text()).count('"imaged.access"') == 2 and text, daemon)
     assert "http://127.0.0.1:1/a.jpg" in log
     assert "SECRET" not in log
 
