@@ -11,6 +11,9 @@ ERROR, WARNING = "error", "warning"
 LOW_DISK_BYTES = 1_000_000_000
 """Less than this is free for the store: a few hundred large originals, and no new picture can be kept."""
 
+RECENT_S = 300.0
+"""How long something that is over is still told."""
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -43,7 +46,7 @@ def _alerts(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
     if (free_bytes := snapshot["store"]["free_bytes"]) < LOW_DISK_BYTES:
         yield Alert(WARNING, "Low disk", f"{free_bytes // 1_000_000} MB are free for the store.")
     for sink in snapshot["metrics"]:
-        if sink["failed"] or sink["lost"]:
-            figures = f"{sink['failed']:,} failures, {sink['lost']:,} events lost"
-            fault = f": {sink['fault']}" if sink["fault"] else ""
-            yield Alert(WARNING, "Metrics", f"{sink['name']}: {figures}{fault}")
+        missed_s = sink["last_missed_s"]
+        if sink["fault"] or (missed_s is not None and missed_s < RECENT_S):
+            missed = f"{sink['failed'] + sink['lost']:,} events missed since it was loaded"
+            yield Alert(WARNING, "Metrics", f"{sink['name']}: {sink['fault'] or 'works again'}; {missed}")

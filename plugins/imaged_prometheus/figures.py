@@ -41,6 +41,8 @@ SINK_COUNTERS = (
     ("metrics_events_recorded", "Events that a metrics sink of this configuration was told of.", "recorded"),
     ("metrics_events_failed", "Events that a metrics sink of this configuration failed at.", "failed"),
     ("metrics_events_lost", "Events that were lost to a metrics sink of this configuration.", "lost"),
+    ("metrics_flushes_failed", "Times that a metrics sink of this configuration failed to send.", "flushes_failed"),
+    ("metrics_scrapes_failed", "Times that a metrics sink of this configuration failed to show.", "scrapes_failed"),
 )
 
 PREFIX = "imaged_"
@@ -87,6 +89,8 @@ class Figures(Collector):
             for sink, told in sinks.items():
                 counter.add_metric((sink,), told[key])
             yield counter
+        faults: dict[tuple[str, ...], float] = {(name,): int(sink["fault"] is not None) for name, sink in sinks.items()}
+        yield _gauge("metrics_sink_fault", "1 while a metrics sink does not work, else 0.", faults, ("sink",))
 
     def _programs(self) -> Iterator[Metric]:
         versions: dict[tuple[str, ...], float] = {(str(self._at("version")), platform.python_version()): 1}

@@ -7,15 +7,25 @@ from typing import Any
 import pytest
 from snapshots import make_snapshot
 
-from imaged.core.alerts import ERROR, LOW_DISK_BYTES, WARNING, Alert, find_alerts
+from imaged.core.alerts import ERROR, LOW_DISK_BYTES, RECENT_S, WARNING, Alert, find_alerts
 
-SINK = {"name": "lines", "recorded": 5, "failed": 0, "lost": 0, "fault": None}
+SINK = {
+    "name": "lines",
+    "recorded": 5,
+    "failed": 0,
+    "lost": 0,
+    "flushes_failed": 0,
+    "scrapes_failed": 0,
+    "last_missed_s": None,
+    "fault": None,
+}
 
 
 def test_nothing_is_wrong() -> None:
-    """A daemon that is well raises no alert, with a good reload and sinks that take everything."""
+    """A daemon that is well raises no alert, with a good reload and sinks that work, also again."""
     reload = {"at": "2026-01-02T03:04:05.678+00:00", "ok": True, "errors": []}
-    assert find_alerts(make_snapshot(metrics=[SINK], generation={"last_reload": reload})) == []
+    recovered = SINK | {"failed": 3, "lost": 4, "flushes_failed": 9, "scrapes_failed": 1, "last_missed_s": RECENT_S}
+    assert find_alerts(make_snapshot(metrics=[SINK, recovered], generation={"last_reload": reload})) == []
 
 
 @pytest.mark.parametrize(
@@ -28,8 +38,12 @@ def test_nothing_is_wrong() -> None:
         ({"uploads": {"parked": 2000}, "promised": {"parked": 1}}, ERROR, "2,001 jobs were given up"),
         ({"generation": {"last_reload": {"at": "", "ok": False, "errors": ["a"]}}}, ERROR, "stay as they were"),
         ({"store": {"free_bytes": LOW_DISK_BYTES - 1}}, WARNING, "999 MB are free"),
-        ({"metrics": [SINK | {"failed": 3, "fault": "OSError: full"}]}, WARNING, "3 failures, 0 events lost: OSError"),
-        ({"metrics": [SINK | {"lost": 3}]}, WARNING, "lines: 0 failures, 3 events lost"),
+        ({"metrics": [SINK | {"flushes_failed": 9, "fault": "OSError: a"}]}, WARNING, "lines: OSError: a; 0 events"),
+        (
+            {"metrics": [SINK | {"failed": 2, "lost": 3, "last_missed_s": RECENT_S - 1}]},
+            WARNING,
+            "lines: works again; 5 events missed",
+        ),
     ],
 )
 def test_alerts(changes: dict[str, Any], level: str, text: str) -> None:

@@ -89,7 +89,18 @@ def make_busy(number: int = 6, text: str = "x300.jpg") -> dict[str, Any]:
             }
             for place in range(min(number, 40))
         ],
-        metrics=[{"name": "lines", "recorded": 12_345, "failed": 2, "lost": 1, "fault": text}],
+        metrics=[
+            {
+                "name": "lines",
+                "recorded": 12_345,
+                "failed": 2,
+                "lost": 1,
+                "flushes_failed": 3,
+                "scrapes_failed": 4,
+                "last_missed_s": 5.0,
+                "fault": text,
+            }
+        ],
         plugins=[{"name": "magick", "kind": "processor", "version": "1", "detail": text}],
         try_page=True,
         alerts=[{"level": "error", "title": "Parked", "text": text}],

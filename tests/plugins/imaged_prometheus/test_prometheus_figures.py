@@ -31,7 +31,17 @@ SNAPSHOT: dict[str, Any] = {
     "uploads": {"current": 7, "queued": 8, "parked": 9, "oldest_s": 10.5},
     "remote": {"fault": None},
     "promised": {"current": 11, "queued": 12, "parked": 13, "oldest_s": None},
-    "metrics": [{"name": "prometheus", "recorded": 100, "failed": 2, "lost": 3, "fault": "hangs"}],
+    "metrics": [
+        {
+            "name": "prometheus",
+            "recorded": 100,
+            "failed": 2,
+            "lost": 3,
+            "flushes_failed": 4,
+            "scrapes_failed": 5,
+            "fault": "hangs",
+        }
+    ],
     "plugins": [
         {"name": "magick", "kind": "processor", "version": "1", "detail": "ImageMagick"},
         {"name": "magick", "kind": "processor", "version": "1", "detail": "named twice"},
@@ -89,11 +99,14 @@ def test_the_queue(sink: PrometheusSink, show: Show) -> None:
 
 
 def test_the_sinks(sink: PrometheusSink, show: Show) -> None:
-    """What each was told, failed at and lost, as counters."""
+    """What each was told, failed at and lost, as counters, and whether it works."""
     shown = show(sink, SNAPSHOT)
     told = [shown.value(f"imaged_metrics_events_{name}_total", sink="prometheus") for name in ("recorded", "failed")]
     assert told == [100, 2]
     assert shown.value("imaged_metrics_events_lost_total", sink="prometheus") == 3
+    assert shown.value("imaged_metrics_flushes_failed_total", sink="prometheus") == 4
+    assert shown.value("imaged_metrics_scrapes_failed_total", sink="prometheus") == 5
+    assert shown.value("imaged_metrics_sink_fault", sink="prometheus") == 1
 
 
 def test_what_runs(sink: PrometheusSink, show: Show) -> None:
