@@ -144,7 +144,13 @@ def test_nothing_is_kept_of_a_scrape(sink: PrometheusSink, show: Show) -> None:
     assert show(sink, changed("requests", "current", value=40)).value("imaged_requests_in_flight") == 40
 
 
-@pytest.mark.parametrize("accept", ["", "text/plain", "*/*", "text/plain;version=0.0.4", "application/json"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("", "text/plain", "*/*", "text/plain;version=0.0.4", "application/json"),
+        *("application/openmetrics-text; version=x", "text/plain; version=..", "text/plain;version=\u00b2"),
+    ],
+)
 def test_a_plain_client_gets_plain_text(accept: str, sink: PrometheusSink) -> None:
     """In Prometheus's own format, which its parser reads."""
     content_type, body = sink.expose(SNAPSHOT, accept)
