@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from snapshots import make_snapshot
 
-from imaged.core.alerts import ERROR, LOW_DISK_BYTES, RECENT_S, WARNING, Alert, find_alerts
+from imaged.core.alerts import ERROR, LOW_DISK_BYTES, LOW_STATE_BYTES, RECENT_S, WARNING, Alert, find_alerts
 
 SINK = {
     "name": "lines",
@@ -34,10 +34,13 @@ def test_nothing_is_wrong() -> None:
         ({"message": "draining"}, WARNING, "no more is taken"),
         ({"message": "no processor works"}, ERROR, "no processor works: the health check answers 503"),
         ({"remote": {"fault": "no such bucket"}}, ERROR, "no such bucket"),
-        ({"uploads": {"parked": 1}}, ERROR, "1 job was given up"),
-        ({"uploads": {"parked": 2000}, "promised": {"parked": 1}}, ERROR, "2,001 jobs were given up"),
-        ({"generation": {"last_reload": {"at": "", "ok": False, "errors": ["a"]}}}, ERROR, "stay as they were"),
-        ({"store": {"free_bytes": LOW_DISK_BYTES - 1}}, WARNING, "999 MB are free"),
+        ({"queue": {"fault": "disk I/O error"}}, ERROR, "disk I/O error"),
+        ({"queue": {"free_bytes": LOW_STATE_BYTES - 1}}, ERROR, "255 MiB are free for the job queue"),
+        ({"log": {"lost": 1234, "fault": "/var/log/a: No space left"}}, WARNING, "1,234 by now: /var/log/a: No space"),
+        ({"uploads": {"parked": 1}}, WARNING, "1 job was given up"),
+        ({"uploads": {"parked": 2000}, "promised": {"parked": 1}}, WARNING, "2,001 jobs were given up"),
+        ({"generation": {"last_reload": {"at": "", "ok": False, "errors": ["a"]}}}, WARNING, "stay as they were"),
+        ({"store": {"free_bytes": LOW_DISK_BYTES - 1}}, ERROR, "2047 MiB are free"),
         ({"metrics": [SINK | {"flushes_failed": 9, "fault": "OSError: a"}]}, WARNING, "lines: OSError: a; 0 events"),
         (
             {"metrics": [SINK | {"failed": 2, "lost": 3, "last_missed_s": RECENT_S - 1}]},
@@ -51,6 +54,14 @@ def test_alerts(changes: dict[str, Any], level: str, text: str) -> None:
     [alert] = find_alerts(make_snapshot(**changes))
     assert alert.level == level
     assert text in alert.text
+
+
+def test_a_queue_that_cannot_be_read_is_one_trouble() -> None:
+    """What it would hold, and what is free in a folder that is gone, are not known."""
+    unknown = {"queued": None, "parked": None, "oldest_s": None}
+    queue = {"fault": "gone", "free_bytes": None}
+    [alert] = find_alerts(make_snapshot(uploads=unknown, promised=unknown | {"current": None}, queue=queue))
+    assert alert.title == "Job queue"
 
 
 def test_the_gravest_come_first() -> None:

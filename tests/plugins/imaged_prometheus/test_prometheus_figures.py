@@ -30,6 +30,8 @@ SNAPSHOT: dict[str, Any] = {
     "posting": {"current": 6},
     "uploads": {"current": 7, "queued": 8, "parked": 9, "oldest_s": 10.5},
     "remote": {"fault": None},
+    "queue": {"fault": None, "free_bytes": 17},
+    "log": {"lost": 18, "fault": None},
     "promised": {"current": 11, "queued": 12, "parked": 13, "oldest_s": None},
     "metrics": [
         {
@@ -77,6 +79,9 @@ def changed(*path: str, value: Any) -> dict[str, Any]:
         ("store_bytes", 14),
         ("store_files", 15),
         ("store_free_bytes", 16),
+        ("state_free_bytes", 17),
+        ("log_lines_lost_total", 18),
+        ("queue_fault", 0),
         ("healthy", 1),
         ("draining", 0),
         ("remote_store_fault", 0),
@@ -96,6 +101,14 @@ def test_the_queue(sink: PrometheusSink, show: Show) -> None:
     assert shown.value("imaged_jobs_parked", kind="render") == 13
     assert shown.value("imaged_jobs_oldest_seconds", kind="upload") == 10.5
     assert shown.value("imaged_jobs_oldest_seconds", kind="render") is None
+
+
+def test_a_queue_that_cannot_be_read(sink: PrometheusSink, show: Show) -> None:
+    """What it holds is not known: there is no sample, and no zero that looks as if all were well."""
+    unknown = {"current": None, "queued": None, "parked": None, "oldest_s": None}
+    shown = show(sink, SNAPSHOT | {"promised": unknown, "uploads": unknown})
+    for name in ("jobs_queued", "jobs_parked", "jobs_oldest_seconds"):
+        assert shown.labels(f"imaged_{name}", "kind") == set()
 
 
 def test_the_sinks(sink: PrometheusSink, show: Show) -> None:
@@ -128,6 +141,9 @@ def test_what_runs(sink: PrometheusSink, show: Show) -> None:
         (("generation", "last_reload"), {"ok": True}, "config_last_reload_successful", 1),
         (("generation", "last_reload"), {"ok": False}, "config_last_reload_successful", 0),
         (("store", "bytes"), None, "store_bytes", None),
+        (("queue", "fault"), "disk full", "queue_fault", 1),
+        (("queue", "free_bytes"), None, "state_free_bytes", None),
+        (("promised", "current"), None, "promised_renders_in_flight", None),
         (("generation", "loaded_at"), None, "config_last_reload_success_timestamp_seconds", None),
     ],
 )
