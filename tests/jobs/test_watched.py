@@ -60,7 +60,7 @@ def test_a_full_disk_is_a_fault_until_there_is_room(promises: Promises) -> None:
     wait(promises.owe("render", CAT, names))
 
 
-def test_a_disk_without_room_is_found_out(promises: Promises, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_is_found_out(promises: Promises, folder: Path) -> None:
     """SQLite may find a little in its own file: the trial writes more, and leaves nothing behind."""
     promises.watched.fault = "database or disk is full"
     wait(promises.watched.try_again())
@@ -68,7 +68,6 @@ def test_a_disk_without_room_is_found_out(promises: Promises, folder: Path, monk
     assert not (folder / "trial").exists()
     promises.watched.fault = "database or disk is full"
     (folder / "trial").mkdir()
-    monkeypatch.setattr(queues, "TRIAL_BYTES", 1)
     with pytest.raises(OSError, match="trial"):
         wait(promises.watched.try_again())
     assert "trial" in str(promises.fault)
