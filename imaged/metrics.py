@@ -8,7 +8,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from imaged.core.events import Event
-from imaged.hooks.feed import Feed, Told
+from imaged.hooks.feed import Feed
+from imaged.hooks.standing import Told
 
 
 class Metrics:

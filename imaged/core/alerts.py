@@ -8,13 +8,23 @@ from typing import Any
 
 ERROR, WARNING = "error", "warning"
 
-LOW_DISK_BYTES = 1_000_000_000
-"""Less than this is free for the store: a few hundred large originals, and no new picture can be kept."""
+LOW_DISK_BYTES = 2 * 1024**3
+"""Less than this is free for the store: several hundred large originals, and no new picture can be kept."""
+
+LOW_STATE_BYTES = 256 * 1024**2
+"""Less than this is free for the job queue. It needs a tenth of that at most, but shares its disk with logs mostly."""
+
+RECENT_S = 300.0
+"""How long something that is over is still told."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One thing that is not as it should be. `level` is ERROR when something does not work, else WARNING."""
+    """One thing that is not as it should be.
+
+    `level` is ERROR when clients are refused or will be soon, else WARNING: what the alert rules of Prometheus call
+    critical and warning.
+    """
 
     level: str
     title: str
@@ -27,23 +37,46 @@ def find_alerts(snapshot: Mapping[str, Any]) -> list[Alert]:
 
 
 def _alerts(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
+    yield from _of_service(snapshot)
+    yield from _of_work(snapshot)
+    yield from _of_disks(snapshot)
+    yield from _of_lookout(snapshot)
+
+
+def _of_service(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
     message = snapshot["message"]
     if message == "draining":
         yield Alert(WARNING, "Draining", "What is in flight is finished, no more is taken.")
     elif message != "OK":
         yield Alert(ERROR, "Out of service", f"{message}: the health check answers 503. The log says why.")
-    if fault := snapshot["remote"]["fault"]:
-        yield Alert(ERROR, "Remote store away", f"Uploads wait for it: {fault}")
-    if parked := snapshot["promised"]["parked"] + snapshot["uploads"]["parked"]:
-        jobs = "1 job was" if parked == 1 else f"{parked:,} jobs were"
-        yield Alert(ERROR, "Parked", f"{jobs} given up; “imaged queue list --parked” shows them.")
     last_reload = snapshot["generation"]["last_reload"]
     if last_reload and not last_reload["ok"]:
-        yield Alert(ERROR, "Reload refused", "The settings stay as they were. The faults are under Settings.")
+        yield Alert(WARNING, "Reload refused", "The settings stay as they were. The faults are under Settings.")
+
+
+def _of_work(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
+    if fault := snapshot["remote"]["fault"]:
+        yield Alert(ERROR, "Remote store away", f"Uploads wait for it: {fault}")
+    if fault := snapshot["queue"]["fault"]:
+        yield Alert(ERROR, "Job queue", f"Nothing can be promised, and what was promised waits: {fault}")
+    if parked := (snapshot["promised"]["parked"] or 0) + (snapshot["uploads"]["parked"] or 0):
+        jobs = "1 job was" if parked == 1 else f"{parked:,} jobs were"
+        yield Alert(WARNING, "Parked", f"{jobs} given up; “imaged queue list --parked” shows them.")
+
+
+def _of_disks(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
     if (free_bytes := snapshot["store"]["free_bytes"]) < LOW_DISK_BYTES:
-        yield Alert(WARNING, "Low disk", f"{free_bytes // 1_000_000} MB are free for the store.")
+        yield Alert(ERROR, "Low disk", f"{free_bytes // 1024**2} MiB are free for the store.")
+    free_bytes = snapshot["queue"]["free_bytes"]
+    if free_bytes is not None and free_bytes < LOW_STATE_BYTES:
+        yield Alert(ERROR, "Low state disk", f"{free_bytes // 1024**2} MiB are free for the job queue.")
+
+
+def _of_lookout(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
+    if fault := snapshot["log"]["fault"]:
+        yield Alert(WARNING, "Log", f"Lines of the log are lost, {snapshot['log']['lost']:,} by now: {fault}")
     for sink in snapshot["metrics"]:
-        if sink["failed"] or sink["lost"]:
-            figures = f"{sink['failed']:,} failures, {sink['lost']:,} events lost"
-            fault = f": {sink['fault']}" if sink["fault"] else ""
-            yield Alert(WARNING, "Metrics", f"{sink['name']}: {figures}{fault}")
+        missed_s = sink["last_missed_s"]
+        if sink["fault"] or (missed_s is not None and missed_s < RECENT_S):
+            missed = f"{sink['failed'] + sink['lost']:,} events missed since it was loaded"
+            yield Alert(WARNING, "Metrics", f"{sink['name']}: {sink['fault'] or 'works again'}; {missed}")

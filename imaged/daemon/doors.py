@@ -100,5 +100,5 @@ class Doors:
         self.pipeline().metrics.record(event)
 
     async def _expose(self, accept: str) -> tuple[str, bytes] | None:
-        metrics = self.pipeline().metrics
-        return await metrics.expose(await self.snapshot(), accept)
+        snapshot = await self.snapshot()  # a reload may come meanwhile, and ends the sinks before it
+        return await self.pipeline().metrics.expose(snapshot, accept)

@@ -44,8 +44,6 @@ class PromisedWork:
     def __init__(
         self,
         reactor: Any,
-        queue: JobQueue,
-        run_on_queue: RunInThread,
         run: RunInThread,
         promises: Promises,
         lease: Callable[[], AbstractContextManager[Pipeline]],
@@ -62,8 +60,8 @@ class PromisedWork:
         self._errors = errors
         self._reconciled: str | None = None
         self._workers = [
-            self._worker("render", queue, run_on_queue, self._render_lanes, lambda pipeline: pipeline.perform_renders),
-            self._worker("upload", queue, run_on_queue, self._upload_lanes, lambda pipeline: pipeline.perform_uploads),
+            self._worker("render", self._render_lanes, lambda pipeline: pipeline.perform_renders),
+            self._worker("upload", self._upload_lanes, lambda pipeline: pipeline.perform_uploads),
         ]
 
     def start(self) -> None:
@@ -117,8 +115,6 @@ class PromisedWork:
     def _worker(
         self,
         kind: Kind,
-        queue: JobQueue,
-        run_on_queue: RunInThread,
         lanes: Callable[[], int],
         choose: Callable[[Pipeline], Perform],
     ) -> Worker:
@@ -131,7 +127,7 @@ class PromisedWork:
                     self._errors.add(RecentError(now, work, None, error.status, str(error)))
             return results
 
-        worker = Worker(kind, queue, run_on_queue, self._reactor, random.random, lanes, perform)
+        worker = Worker(kind, self._promises.watched, self._reactor, random.random, lanes, perform)
         self._promises.on_new_work(kind, worker.wake)
         return worker
 

@@ -229,8 +229,6 @@ class Service:
         opened.push_async_callback(self._close_port, STATUS)  # after the workers: it shows what is waited for
         self._promised = PromisedWork(
             self._reactor,
-            queue,
-            self._queue_thread.run,
             self._work.run,
             self._promises,
             self._lease,

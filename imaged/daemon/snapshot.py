@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from imaged.core.alerts import find_alerts
@@ -104,7 +105,8 @@ class Status:
                 "failed": counters.uploads.failed,
             },
             "remote": {"fault": pipeline.remote.fault},
-            "promised": {"current": renders.running, **_owed(renders)},
+            "promised": {"current": None if renders is None else renders.running, **_owed(renders)},
+            "queue": {"fault": promises.fault, "free_bytes": _free_for_queue(Path(pipeline.settings.state_dir))},
             "rates_per_s": self.history.rates_per_s,
             "history": {"interval_s": INTERVAL_S, **self.history.points},
             "errors": [asdict(error) | {"at": _written(error.at)} for error in self.errors.newest_first],
@@ -125,17 +127,29 @@ class Status:
         """Return the most important of it in one line, and the first fault of a reload that was refused."""
         renders, uploads = await promises.depth("render"), await promises.depth("upload")
         counters, last = self.counters, self.last_reload()
+        owed = "the job queue cannot be read"
+        if renders is not None and uploads is not None:
+            owed = f"owed: {renders.queued + renders.running} renders, {uploads.queued + uploads.running} uploads"
         line = (
             f"{self.message()}; generation {generation.number}; {counters.processing.current} rendering, "
-            f"{generation.value.pipeline.pool.waiting} waiting, {counters.downloads.current} downloading; "
-            f"owed: {renders.queued + renders.running} renders, {uploads.queued + uploads.running} uploads"
+            f"{generation.value.pipeline.pool.waiting} waiting, {counters.downloads.current} downloading; {owed}"
         )
         return line if last is None or last.ok else f"{line}; the last reload was refused: {last.errors[0]}"
 
 
-def _owed(depth: Depth) -> Mapping[str, Any]:
+def _owed(depth: Depth | None) -> Mapping[str, Any]:
+    if depth is None:
+        return {"queued": None, "parked": None, "oldest_s": None}
     oldest_s = None if depth.oldest_s is None else round(depth.oldest_s, 3)
     return {"queued": depth.queued, "parked": depth.parked, "oldest_s": oldest_s}
+
+
+def _free_for_queue(folder: Path) -> int | None:
+    """Return the bytes free on the disk of the queue, or None where its folder is gone or cannot be seen."""
+    try:
+        return free(folder) if folder.is_dir() else None
+    except OSError:
+        return None
 
 
 def _written(moment: datetime) -> str:

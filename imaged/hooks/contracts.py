@@ -116,8 +116,11 @@ class Flushing(Protocol):
     flush_every_s: float
     """How often to call `flush`, in seconds."""
 
-    def flush(self) -> None:
-        """Send. Called on the thread of `record`, also when nothing happened, and a last time before `close`."""
+    def flush(self) -> bool | None:
+        """Send, or return False when nothing was sent: what failed before is not taken for mended then.
+
+        Called on the thread of `record`, also when nothing happened, and a last time before `close`.
+        """
 
 
 @runtime_checkable

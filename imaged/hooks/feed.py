@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event
 from imaged.hooks.contracts import Exposing, Flushing, MetricsSink
 from imaged.hooks.host import OwnThreads
+from imaged.hooks.sink_thread import Outcome, ShowingFailedError, describe, show, tell
+from imaged.hooks.standing import Standing, Told
 
 DELAY_S = 0.1
 """How long events are gathered before they are handed over: waking a thread for each would cost requests time."""
@@ -30,20 +32,6 @@ MAXIMUM_ASKING = 10
 LAST_WORDS_S = 2.0
 """How long a sink may take at the end of its generation."""
 
-TELL_EVERY_S = 60.0
-"""How often the log is told that a sink fails, however often it does."""
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a sink has been told: events `recorded`, `failed` at and `lost`, and the last `fault`, or None."""
-
-    name: str
-    recorded: int
-    failed: int
-    lost: int
-    fault: str | None
-
 
 class Feed:
     """Hands events to one sink, on its one thread of `threads`. `clock` is the reactor's. Reactor thread only."""
@@ -58,9 +46,7 @@ class Feed:
         self._waiting: list[Event] = []
         self._handing_over = False
         self._asking = 0
-        self._recorded = self._failed = self._lost = 0
-        self._fault: str | None = None
-        self._told_at_s: float | None = None
+        self._standing = Standing(name, clock)
         self._flush_every_s = sink.flush_every_s if isinstance(sink, Flushing) else None
         self._flushed_at_s = clock.seconds()
         self._alarm: Any = None
@@ -70,8 +56,8 @@ class Feed:
 
     @property
     def told(self) -> Told:
-        """What the sink has been told until now."""
-        return Told(self._name, self._recorded, self._failed, self._lost, self._fault)
+        """How the sink stands."""
+        return self._standing.told
 
     @property
     def exposing(self) -> bool:
@@ -81,31 +67,36 @@ class Feed:
     def offer(self, event: Event) -> None:
         """Have the sink told of `event` in a moment; it is lost where too many wait already."""
         if self._closed or len(self._waiting) >= MAXIMUM_WAITING:
-            self._lose()
+            self._standing.lost(1, None if self._closed else f"hangs: {MAXIMUM_WAITING} events wait for it")
             return
         if not self._waiting:
             self._wake_in(DELAY_S)
         self._waiting.append(event)
 
     async def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
-        """Return what the sink shows, all that has happened included. Raises BusyError and PluginFailedError."""
+        """Return what the sink shows, all that has happened included.
+
+        Raises BusyError, also once the feed is closed, and PluginFailedError.
+        """
         if not isinstance(self._sink, Exposing):
             raise PluginFailedError(f"metrics sink {self._name} has nothing to show")
+        if self._closed:
+            raise BusyError(f"metrics sink {self._name} has ended with its configuration", retry_after_s=1)
         if self._asking >= MAXIMUM_ASKING:
             raise BusyError(f"metrics sink {self._name} is asked by {self._asking} already")
         self._asking += 1
         self._run(self._take())
         shown: Deferred[tuple[str, bytes]] = Deferred()
-        running: Any = self._threads.run(self._sink.expose, snapshot, accept)
-        running.addBoth(self._shown, shown)
+        self._on_thread(show, self._sink, snapshot, accept).addBoth(self._shown, shown)
         try:
-            content_type, body = await shown.addTimeout(PATIENCE_S, self._clock)
-            return str(content_type), bytes(body)
+            return await shown.addTimeout(PATIENCE_S, self._clock)
+        except defer.CancelledError:
+            raise
         except defer.TimeoutError as error:
             raise BusyError(f"metrics sink {self._name} takes longer than {PATIENCE_S:g} s") from error
-        except Exception as error:  # a plugin may raise anything
-            self._fail(error)
-            raise PluginFailedError(f"metrics sink {self._name} failed: {type(error).__name__}") from error
+        except Exception as error:  # the thread may fail us, too
+            name = error.name if isinstance(error, ShowingFailedError) else type(error).__name__
+            raise PluginFailedError(f"metrics sink {self._name} failed: {name}") from error
 
     async def close(self) -> None:
         """Tell the sink what still waits, have it flush, and let go of its thread, within LAST_WORDS_S."""
@@ -148,9 +139,9 @@ class Feed:
         if flush:
             self._flushed_at_s = now_s
         self._handing_over = True
-        self._run(self._take(), flush=flush).addCallback(self._handed_over)
+        self._run(self._take(), flush=flush).addBoth(self._handed_over)
 
-    def _handed_over(self, _: None) -> None:
+    def _handed_over(self, _: object) -> None:
         self._handing_over = False
         if self._waiting:
             self._wake_in(DELAY_S)
@@ -159,48 +150,42 @@ class Feed:
 
     def _shown(self, result: Any, shown: Deferred[tuple[str, bytes]]) -> None:
         self._asking -= 1
+        if isinstance(result, Failure):
+            self._standing.scrape_failed(_fault(result))
+        else:
+            self._standing.works("scrape")
         shown.callback(result)  # a Failure makes it an errback, and who was sent away hears nothing
 
     def _run(self, events: list[Event], *, flush: bool = False) -> Deferred[None]:
-        """Tell the sink on its thread, and take note of how that went."""
+        """Tell the sink on its thread, and take note of how that went; it fails when who waits for it leaves."""
 
-        def note(errors: list[BaseException]) -> None:
-            self._recorded += len(events)
-            for error in errors:
-                self._fail(error)
+        def note(outcome: Outcome) -> None:
+            standing = self._standing
+            standing.works("hang")
+            standing.recorded(len(events), outcome.failed, outcome.fault)
+            if outcome.recovered:
+                standing.works("record")
+            if outcome.flushed is False:
+                standing.flush_failed(outcome.flush_fault)
+            elif outcome.flushed:
+                standing.works("flush")
 
-        told: Any = self._threads.run(self._tell_sink, events, flush=flush)
-        noted: Deferred[None] = told.addCallback(note)
+        def lose(failure: Failure) -> Failure | None:
+            if failure.check(defer.CancelledError):
+                return failure
+            self._standing.lost(len(events), f"has no thread: {_fault(failure)}")
+            return None
+
+        told: Any = self._on_thread(tell, self._sink, events, flush=flush)
+        noted: Deferred[None] = told.addCallbacks(note, lose)
         return noted
 
-    def _tell_sink(self, events: list[Event], *, flush: bool) -> list[BaseException]:
-        """Tell the sink, on its thread, and return what it raised: whatever that is, it hears of the next event."""
-        errors: list[BaseException] = []
-        for event in events:
-            try:
-                self._sink.record(event)
-            except BaseException as error:
-                errors.append(error)
-        if flush and isinstance(self._sink, Flushing):
-            try:
-                self._sink.flush()
-            except BaseException as error:
-                errors.append(error)
-        return errors
+    def _on_thread(self, function: Any, /, *args: Any, **kwargs: Any) -> Deferred[Any]:
+        """Run it there; what the threads themselves raise is a failure like any other."""
+        running: Deferred[Any] = defer.maybeDeferred(self._threads.run, function, *args, **kwargs)
+        return running
 
-    def _fail(self, error: BaseException) -> None:
-        self._failed += 1
-        self._fault = f"{type(error).__name__}: {error}"
-        self._tell_log("metrics sink {sink} fails: {fault}; {failed} failures so far")
 
-    def _lose(self) -> None:
-        self._lost += 1
-        if not self._closed:
-            self._fault = f"hangs: {MAXIMUM_WAITING} events wait for it"
-            self._tell_log("metrics sink {sink} {fault}, more are lost to it")
-
-    def _tell_log(self, format: str) -> None:
-        now_s = self._clock.seconds()
-        if self._told_at_s is None or now_s - self._told_at_s >= TELL_EVERY_S:
-            self._told_at_s = now_s
-            self._log.error(format, sink=self._name, fault=self._fault, failed=self._failed)
+def _fault(failure: Failure) -> str:
+    error: Any = failure.value
+    return str(error) if isinstance(error, ShowingFailedError) else describe(error)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
 from imaged.jobs.queue import Depth, JobQueue, Kind
+from imaged.jobs.watched import Watched
 
 
 class Promises:
@@ -19,7 +21,8 @@ class Promises:
 
     def __init__(self, queue: JobQueue, run: RunInThread) -> None:
         self._queue = queue
-        self._run = run
+        self.watched = Watched(queue, run)
+        self._run = self.watched.run
         self._wake: dict[Kind, Callable[[], None]] = {}
 
     def on_new_work(self, kind: Kind, wake: Callable[[], None]) -> None:
@@ -59,6 +62,16 @@ class Promises:
         """Return the renders owed for an image: `pending` or `failed` by output name."""
         return await self._run(self._queue.states, image)
 
-    async def depth(self, kind: Kind) -> Depth:
-        """Return how much of one kind is owed."""
-        return await self._run(self._queue.depth, kind)
+    async def depth(self, kind: Kind) -> Depth | None:
+        """Return how much of one kind is owed, or None where the queue cannot be read; `fault` then says why."""
+        try:
+            return await self._run(self._queue.depth, kind)
+        except CancelledError:
+            raise
+        except Exception:  # as above; the worker tells the log of it
+            return None
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the queue, or None."""
+        return self.watched.fault

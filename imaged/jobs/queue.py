@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ MAXIMUM_RENDERS = 50_000
 ORPHANED = Backoff(first_s=2, longest_s=300, attempts=10)
 """How a job waits whose owner was gone while it ran: at first not at all, but one that kills its process must not keep
 it from starting again, so from the second time on it waits, and in the end it is parked."""
+
+TRIAL_BYTES = 65_536
+"""How much is written to see whether the disk takes anything: SQLite may reuse what it has, and then write a little."""
 
 Kind = Literal["render", "upload"]
 
@@ -58,8 +62,9 @@ class JobQueue:
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._owner = Owner(folder / "owners")
+        self._file = folder / "jobs.sqlite"
         try:
-            self._db = sqlite3.connect(folder / "jobs.sqlite", isolation_level=None, timeout=10)
+            self._db = sqlite3.connect(self._file, isolation_level=None, timeout=10)
         except BaseException:
             self._owner.close()
             raise
@@ -67,6 +72,7 @@ class JobQueue:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._create_schema()
+            self._identity = self._file.stat().st_ino
             self.recover()
             self.acknowledged = Acknowledged(self._db)
         except BaseException:
@@ -83,6 +89,7 @@ class JobQueue:
 
         Raises BusyError when too many renders are queued: nothing is then owed. What is rendered is always uploaded.
         """
+        self._check_there()
         now = self._clock()
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
@@ -173,6 +180,7 @@ class JobQueue:
 
     def depth(self, kind: Kind) -> Depth:
         """Return how much of one kind is owed."""
+        self._check_there()
         rows = self._db.execute(
             "SELECT state, count(*), min(created_at) FROM jobs WHERE kind = ? GROUP BY state", (kind,)
         ).fetchall()
@@ -189,6 +197,29 @@ class JobQueue:
             (image.namespace, str(image.hash)),
         )
         return dict(rows.fetchall())
+
+    def try_out(self) -> None:
+        """Do what the queue cannot do without: look around, and write more than it may have room for already."""
+        self._check_there()
+        self._owner.others()
+        trial = self._file.with_name("trial")  # of whoever tries: it holds nothing
+        try:
+            with trial.open("wb") as file:
+                file.write(bytes(TRIAL_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            trial.unlink(missing_ok=True)
+        self._db.execute(f"PRAGMA user_version = {VERSION}")  # which it is: written and fsynced all the same
+
+    def _check_there(self) -> None:
+        """Raise OSError when the file is gone: SQLite would go on without a word, and nobody finds what it keeps."""
+        try:
+            identity = self._file.stat().st_ino
+        except FileNotFoundError:
+            identity = None
+        if identity != self._identity:
+            raise FileNotFoundError(f"{self._file} is gone, or another: restart imaged")
 
     def _create_schema(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from imaged.core.backoff import Backoff
 from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageId
-from imaged.hooks.host import RunInThread
-from imaged.jobs.queue import Job, JobQueue, Kind
+from imaged.jobs.queue import Job, Kind
+from imaged.jobs.watched import Watched
 
 BACKOFF = Backoff(first_s=1, longest_s=300, attempts=21)
 """Attempts spread over half an hour or more, whatever the jitter."""
@@ -40,16 +40,16 @@ class Worker:
     def __init__(
         self,
         kind: Kind,
-        queue: JobQueue,
-        run: RunInThread,
+        watched: Watched,
         clock: Any,
         jitter: Callable[[], float],
         lanes: Callable[[], int],
         perform: Perform,
     ) -> None:
         self._kind: Kind = kind
-        self._queue = queue
-        self._run = run
+        self._watched = watched
+        self._queue = watched.queue
+        self._run = watched.run
         self._clock = clock
         self._jitter = jitter
         self._lanes = lanes
@@ -94,12 +94,13 @@ class Worker:
 
     async def _claim(self) -> list[Job]:
         try:
+            await self._watched.try_again()
             jobs = await self._run(self._queue.claim, self._kind)
             if not jobs and await self._run(self._queue.recover) > 0:
                 jobs = await self._run(self._queue.claim, self._kind)
             due_s = await self._run(self._queue.next_due_s, self._kind)
         except Exception:  # the disk may be full or gone; promises wait until it is back
-            self._log.failure("the job queue cannot be read; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S)
+            self._log.failure("the job queue cannot be used; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S)
             self._idle_s = LONGEST_PAUSE_S
             return []
         self._idle_s = LONGEST_PAUSE_S if due_s is None else min(max(due_s, 0.0), LONGEST_PAUSE_S)

@@ -30,13 +30,16 @@ class GraphiteSink:
         """Count `event`."""
         self._slots.record(event)
 
-    def flush(self) -> None:
-        """Send the totals that have changed. Raises OSError when that fails; while it is too soon, does nothing."""
+    def flush(self) -> bool:
+        """Send the totals that have changed; return whether any were.
+
+        Raises OSError when that fails, and does not try again while that is too soon.
+        """
         if self._link.lost():
             self._slots.doubt()  # what was sent last may have arrived after the other end was closed
         waiting = self._slots.changed()[:MAXIMUM_AT_ONCE]
         if not waiting or self._link.resting:
-            return
+            return False
         try:
             self._link.send("".join(line for slot in waiting for line in lines(self._prefix, slot)).encode("ascii"))
         except OSError as error:
@@ -45,6 +48,7 @@ class GraphiteSink:
             raise OSError(f"{error}{told}") from error
         for slot in waiting:
             self._slots.sent(slot)
+        return True
 
     def close(self) -> None:
         """Let go of the connection, and have a sink that goes on send again what the two may have sent at once."""

@@ -31,9 +31,9 @@ REQUEST_LABELS = ("route", "namespace", "format", "status", "outcome")
 
 REQUEST_BUCKETS_S = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
-    *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+    *(0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
-"""An output that is there takes half a millisecond, a render up to half a minute."""
+"""An output that is there takes half a millisecond, a render up to half a minute; an alert is about two seconds."""
 
 WORK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 

@@ -25,6 +25,7 @@ GAUGES = (
     ("store_bytes", "Bytes of all files in the local store.", ("store", "bytes")),
     ("store_files", "Files in the local store.", ("store", "files")),
     ("store_free_bytes", "Bytes that are free on the disk of the local store.", ("store", "free_bytes")),
+    ("state_free_bytes", "Bytes that are free on the disk of the job queue.", ("queue", "free_bytes")),
 )
 """Name, help and place in the snapshot."""
 
@@ -41,6 +42,8 @@ SINK_COUNTERS = (
     ("metrics_events_recorded", "Events that a metrics sink of this configuration was told of.", "recorded"),
     ("metrics_events_failed", "Events that a metrics sink of this configuration failed at.", "failed"),
     ("metrics_events_lost", "Events that were lost to a metrics sink of this configuration.", "lost"),
+    ("metrics_flushes_failed", "Times that a metrics sink of this configuration failed to send.", "flushes_failed"),
+    ("metrics_scrapes_failed", "Times that a metrics sink of this configuration failed to show.", "scrapes_failed"),
 )
 
 PREFIX = "imaged_"
@@ -60,6 +63,7 @@ class Figures(Collector):
             yield _gauge(name, text, {(kind,): self._at(section, key) for kind, section in JOBS.items()}, ("kind",))
         yield from self._health()
         yield from self._settings()
+        yield from self._logs()
         yield from self._sinks()
         yield from self._programs()
 
@@ -69,6 +73,8 @@ class Figures(Collector):
         yield _gauge("draining", "1 while the daemon takes no more requests, else 0.", {(): int(message == "draining")})
         fault = int(self._at("remote", "fault") is not None)
         yield _gauge("remote_store_fault", "1 while the remote store does not work, else 0.", {(): fault})
+        fault = int(self._at("queue", "fault") is not None)
+        yield _gauge("queue_fault", "1 while the job queue cannot be used, else 0.", {(): fault})
 
     def _settings(self) -> Iterator[Metric]:
         refused = self._at("generation", "last_reload", "ok") is False  # before the first reload there is none
@@ -80,6 +86,10 @@ class Figures(Collector):
         text = "When the settings were loaded that are in effect, in seconds of Unix time."
         yield _gauge("config_last_reload_success_timestamp_seconds", text, {(): loaded_at_s})
 
+    def _logs(self) -> Iterator[Metric]:
+        text = "Lines that the disk of a log file of this configuration has not taken."
+        yield CounterMetricFamily(f"{PREFIX}log_lines_lost", text, value=self._at("log", "lost"))
+
     def _sinks(self) -> Iterator[Metric]:
         sinks = {sink["name"]: sink for sink in self._at("metrics") or ()}
         for name, text, key in SINK_COUNTERS:
@@ -87,6 +97,8 @@ class Figures(Collector):
             for sink, told in sinks.items():
                 counter.add_metric((sink,), told[key])
             yield counter
+        faults: dict[tuple[str, ...], float] = {(name,): int(sink["fault"] is not None) for name, sink in sinks.items()}
+        yield _gauge("metrics_sink_fault", "1 while a metrics sink does not work, else 0.", faults, ("sink",))
 
     def _programs(self) -> Iterator[Metric]:
         versions: dict[tuple[str, ...], float] = {(str(self._at("version")), platform.python_version()): 1}

@@ -43,24 +43,27 @@ def format_label(extension: str | None) -> str:
 
 
 class FewLabels:
-    """Gives the first `maximum` values that are admitted a label of their own. Any thread."""
+    """Gives the first `maximum` values that are admitted a label of their own, and keeps it for them. Any thread."""
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
         self._admitted: set[str] = set()
+        self._always: set[str] = set()
         self._lock = Lock()
 
     def label(self, value: str | None, *, admit: bool = True, always: Collection[str] = ()) -> str:
         """Return the label of `value`.
 
-        One in `always` has its own and takes no other's place; any other gets one when it is admitted and there is
-        room.
+        One that is or was in `always` has its own and takes no other's place; any other gets one when it is admitted
+        and there is room.
         """
         if value is None:
             return NONE
-        if value in always:
-            return value
         with self._lock:
+            if value in always:
+                self._always.add(value)
+            if value in self._always:
+                return value
             if admit and len(self._admitted) < self._maximum:
                 self._admitted.add(value)
             return value if value in self._admitted else OTHER

@@ -28,9 +28,15 @@ class PrometheusSink:
         self._counts.record(event, self._namespaces)
 
     def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
-        """Return the content type and the text in the format that `accept` prefers, OpenMetrics or Prometheus's own."""
+        """Return the content type and the text in the format that `accept` prefers, OpenMetrics or Prometheus's own.
+
+        A client that asks for a version that there is not gets Prometheus's own.
+        """
         shown = CollectorRegistry()
         shown.register(self._counts)
         shown.register(Figures(snapshot))
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except Exception:  # what prometheus_client makes of a stranger's header, no two versions alike
+            encode, content_type = choose_encoder("")
         return content_type, encode(shown)

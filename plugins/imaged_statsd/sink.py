@@ -34,16 +34,21 @@ class StatsdSink:
         if Tally.counts(event):
             self._tally.record(event)
 
-    def flush(self) -> None:
-        """Send what was counted. Raises OSError when that cannot be sent, or when nobody listens."""
-        refused = False
+    def flush(self) -> bool:
+        """Send what was counted; return whether there was any.
+
+        Raises OSError when that cannot be sent, or when nobody listens.
+        """
+        sent = refused = False
         while self._unsent or not self._tally.empty:
             if not self._unsent:
                 self._unsent.extend(datagrams(lines(self._prefix, self._tally.take())))
             refused |= not self._wire.send(self._unsent[0])
             self._unsent.popleft()
+            sent = True
         if refused:
             raise ConnectionRefusedError(f"nobody listens on udp {self._wire.place}: what was sent is lost")
+        return sent
 
     def close(self) -> None:
         """Let go of the socket."""

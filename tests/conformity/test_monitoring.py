@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from imaged.api import (
     RequestAnswered,
     Uploaded,
 )
+from imaged.hooks.standing import Told
 from imaged_prometheus.counts import Counts
 from imaged_prometheus.sink import PrometheusSink
 
@@ -52,7 +54,7 @@ EVENTS = [
 ]
 SNAPSHOT = {
     "uploads": {"queued": 1, "parked": 1, "oldest_s": 1.0},
-    "metrics": [{"name": "prometheus", "recorded": 1, "failed": 1, "lost": 1}],
+    "metrics": [asdict(Told("prometheus", 1, 1, 1, 1, 1, 1.0, "hangs"))],
     "plugins": [{"name": "magick", "kind": "processor", "version": "1"}],
 }
 """What gives each metric that has labels a sample."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 from serving import HOME, Serving, other_picture
 from talking import Answer, begin
+from twisted.internet.defer import Deferred
 
 OUTPUTS = {"route": "output", "namespace": "p", "format": "jpg"}
 
@@ -58,6 +59,16 @@ class TestPrometheusPort(Serving):
         assert await self.value("imaged_config_last_reload_success_timestamp_seconds") == reloaded_at_s
         assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="rendered") == 1
         assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="hit") == 2
+
+    async def test_a_scrape_that_meets_a_reload_is_answered(self) -> None:
+        """Whichever configuration it began in, with all figures, and at once."""
+        await self.serve()
+        for _ in range(10):
+            reloading = self.service.reload()
+            scrapes = [Deferred.fromCoroutine(self.scrape()) for _ in range(4)]
+            assert (await reloading).ok
+            assert [(await each).status for each in scrapes] == [200] * 4
+        assert await self.value("imaged_metrics_scrapes_failed_total", sink="prometheus") == 0
 
     async def test_namespaces_of_strangers(self) -> None:
         """Asking for what is not there makes no series; posting a picture does, and so do the settings."""

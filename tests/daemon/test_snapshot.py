@@ -44,6 +44,7 @@ SHAPE = {
     "requests": dict.fromkeys(
         ("current", "total", "hits", "rendered", "joined", "refused", "failed", "left", "bytes"), int
     ),
+    "queue": {"fault": type(None), "free_bytes": int},
     "rates_per_s": dict.fromkeys(CHARTS, float),
     "history": {"interval_s": float, **dict.fromkeys(CHARTS, list)},
     "errors": list,

@@ -17,6 +17,7 @@ from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event, RequestFailed, Uploaded
 from imaged.hooks import feed as feeds
 from imaged.hooks.feed import DELAY_S, MAXIMUM_ASKING, MAXIMUM_WAITING, Feed
+from imaged.hooks.sink_thread import FAULT_CHARACTERS
 from imaged.pipeline.threads import Threads
 from imaged.testing.fakes import NoThreads, RecordingSink
 
@@ -107,9 +108,56 @@ def test_a_sink_that_sends_does_so_in_time() -> None:
     sink.failure = OSError("nobody there")
     clock.pump([0.25] * 8)
     assert feed.told.fault == "OSError: nobody there"
+    assert (feed.told.failed, feed.told.flushes_failed) == (0, 1)
     sink.failure = None
     clock.pump([0.25] * 8)
     assert sink.sent == [1, 1, 1, 1]
+    assert feed.told.fault is None
+
+
+class UnspeakableError(Exception):
+    """An error that cannot be told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_a_fault_that_cannot_be_told_breaks_nothing() -> None:
+    """Nor does one without end: its line is short, and the feed goes on."""
+    sink = RecordingSink()
+    feed, clock = still(sink)
+    for failure in (UnspeakableError(), OSError("no\nroute " * 5000), OSError("\udcff")):
+        sink.failure = failure
+        feed.offer(FIRST)
+        clock.advance(DELAY_S)
+        fault = str(feed.told.fault)
+        assert fault.startswith(type(failure).__name__)
+        assert len(fault) <= FAULT_CHARACTERS
+        assert "\n" not in fault
+        fault.encode()
+    sink.failure = None
+    feed.offer(SECOND)
+    clock.advance(DELAY_S)
+    assert (feed.told.recorded, feed.told.failed, feed.told.fault) == (4, 3, None)
+
+
+def test_threads_that_fail_cost_events_and_no_more() -> None:
+    """What they were to be told of is lost, and the next is told."""
+    sink, clock, threads = RecordingSink(), Clock(), NoThreads()
+    feed = Feed("mine", sink, clock, threads)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    works, threads.run = threads.run, refuse  # type: ignore[method-assign]  # of this one alone
+    feed.offer(FIRST)
+    clock.advance(DELAY_S)
+    assert (feed.told.lost, feed.told.fault) == (1, "has no thread: RuntimeError: can't start new thread")
+    threads.run = works  # type: ignore[method-assign]  # as above
+    feed.offer(SECOND)
+    clock.advance(DELAY_S)
+    assert sink.events == [SECOND]
+    assert (feed.told.recorded, feed.told.lost, feed.told.fault) == (1, 1, None)
 
 
 class TestFeed(TestCase):
@@ -150,6 +198,40 @@ class TestFeed(TestCase):
         sink.failure = None
         assert await feed.expose({"message": "OK"}, "") == ("", b"OK 0")
         await feed.close()
+
+    async def test_whatever_a_sink_shows_its_scrape_ends(self) -> None:
+        """What would end the program elsewhere, and what is no page, are defects of the plugin at once."""
+
+        class Strange(RecordingSink):
+            shows: Any = None
+
+            def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:  # noqa: ARG002  # the contract
+                if isinstance(self.shows, BaseException):
+                    raise self.shows
+                shows: tuple[str, bytes] = self.shows
+                return shows
+
+        sink = Strange()
+        feed = self.feed(sink)
+        for shows in (SystemExit(3), UnspeakableError(), None, "text", ("text/plain", 10**10), (b"text/plain", b"")):
+            sink.shows = shows
+            with pytest.raises(PluginFailedError):
+                await feed.expose({}, "")
+        assert (feed.told.scrapes_failed, feed.told.failed) == (6, 0)
+        assert feed.told.fault == "tuple: what it shows is no (str, bytes)"
+        sink.shows = ("text/plain", b"all")
+        assert await feed.expose({}, "") == sink.shows
+        assert feed.told.fault is None
+        await feed.close()
+
+    async def test_a_feed_that_has_ended_sends_scrapers_away(self) -> None:
+        """At once: its thread would never answer."""
+        for end in (Feed.close, Feed.let_go):
+            feed = self.feed(Sink())
+            if (ending := end(feed)) is not None:
+                await ending
+            with pytest.raises(BusyError, match="ended"):
+                await feed.expose({}, "")
 
     async def test_the_last_words(self) -> None:
         """What still waits is told, and sent, before the feed is closed; what comes later is nobody's."""

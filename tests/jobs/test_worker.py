@@ -16,6 +16,7 @@ from imaged.core.errors import BusyError, ImagedError, NotAPictureError, StoreEr
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.jobs.parked import opened
 from imaged.jobs.queue import Depth, JobQueue
+from imaged.jobs.watched import Watched
 from imaged.jobs.worker import BACKOFF, LONGEST_PAUSE_S, Worker
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
@@ -42,7 +43,8 @@ class Workshop:
         self.gates: dict[ImageId, Deferred[None]] = {}
         self.breaks: Callable[..., bool] = lambda *_: False
         self.performed: list[tuple[ImageId, list[str]]] = []
-        self.worker = Worker("render", self.queue, self.run, self.clock, lambda: 0.0, lambda: self.lanes, self.perform)
+        watched = Watched(self.queue, self.run)
+        self.worker = Worker("render", watched, self.clock, lambda: 0.0, lambda: self.lanes, self.perform)
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
         """Call the function now, or refuse as a broken disk does."""

@@ -35,10 +35,12 @@ QUIET: Mapping[str, Any] = {
     "uploads": {"current": 0, "queued": 0, "parked": 0, "oldest_s": None, "total": 0, "failed": 0},
     "remote": {"fault": None},
     "promised": {"current": 0, "queued": 0, "parked": 0, "oldest_s": None},
+    "queue": {"fault": None, "free_bytes": 80_000_000_000},
     "rates_per_s": dict.fromkeys(("requests", "hits", "renders", "downloads", "uploads", "failed", "bytes"), 0.0),
     "history": {"interval_s": 10.0, "requests": [], "hits": [], "renders": [], "failed": [], "bytes": []},
     "errors": [],
     "metrics": [],
+    "log": {"lost": 0, "fault": None},
     "plugins": [],
     "store": {"path": "/srv/public", "bytes": 1_234_567, "files": 12, "free_bytes": 80_000_000_000},
     "try_page": False,
@@ -89,7 +91,18 @@ def make_busy(number: int = 6, text: str = "x300.jpg") -> dict[str, Any]:
             }
             for place in range(min(number, 40))
         ],
-        metrics=[{"name": "lines", "recorded": 12_345, "failed": 2, "lost": 1, "fault": text}],
+        metrics=[
+            {
+                "name": "lines",
+                "recorded": 12_345,
+                "failed": 2,
+                "lost": 1,
+                "flushes_failed": 3,
+                "scrapes_failed": 4,
+                "last_missed_s": 5.0,
+                "fault": text,
+            }
+        ],
         plugins=[{"name": "magick", "kind": "processor", "version": "1", "detail": text}],
         try_page=True,
         alerts=[{"level": "error", "title": "Parked", "text": text}],

@@ -187,7 +187,23 @@ def test_few_labels_keep_what_they_gave() -> None:
     few = FewLabels(1)
     assert [few.label(each) for each in ("a", "b", "a", None)] == ["a", "other", "a", "none"]
     assert few.label("b", always=("b",)) == "b"
-    assert few.label("b") == "other"
+    assert few.label("b", admit=False) == "b"
+    assert few.label("c") == "other"
+
+
+def test_a_namespace_that_the_settings_no_longer_name_keeps_its_name(counts: Counts, show: Show) -> None:
+    """In every metric, or they would not agree."""
+    before, after = PrometheusSink(counts, ("avatars",)), PrometheusSink(counts, ())
+    for number in range(MAXIMUM_NAMESPACES):
+        before.record(answered(f"ns_{number}"))
+    for sink in (before, after):
+        for event in (answered("avatars"), answered("avatars", 404), OutputRendered("avatars", "x3.jpg", "jpg", 0.1)):
+            sink.record(event)
+    shown = show(after)
+    assert shown.value("imaged_renders_total", namespace="avatars", format="jpg") == 2
+    labels = {"route": "output", "namespace": "avatars", "format": "jpg", "outcome": "hit"}
+    assert [shown.value("imaged_requests_total", **labels, status=status) for status in ("200", "404")] == [2, 2]
+    assert "other" not in shown.labels("imaged_requests_total", "namespace")
 
 
 def test_there_is_nothing_to_set() -> None:

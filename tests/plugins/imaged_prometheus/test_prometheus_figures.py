@@ -30,8 +30,20 @@ SNAPSHOT: dict[str, Any] = {
     "posting": {"current": 6},
     "uploads": {"current": 7, "queued": 8, "parked": 9, "oldest_s": 10.5},
     "remote": {"fault": None},
+    "queue": {"fault": None, "free_bytes": 17},
+    "log": {"lost": 18, "fault": None},
     "promised": {"current": 11, "queued": 12, "parked": 13, "oldest_s": None},
-    "metrics": [{"name": "prometheus", "recorded": 100, "failed": 2, "lost": 3, "fault": "hangs"}],
+    "metrics": [
+        {
+            "name": "prometheus",
+            "recorded": 100,
+            "failed": 2,
+            "lost": 3,
+            "flushes_failed": 4,
+            "scrapes_failed": 5,
+            "fault": "hangs",
+        }
+    ],
     "plugins": [
         {"name": "magick", "kind": "processor", "version": "1", "detail": "ImageMagick"},
         {"name": "magick", "kind": "processor", "version": "1", "detail": "named twice"},
@@ -67,6 +79,9 @@ def changed(*path: str, value: Any) -> dict[str, Any]:
         ("store_bytes", 14),
         ("store_files", 15),
         ("store_free_bytes", 16),
+        ("state_free_bytes", 17),
+        ("log_lines_lost_total", 18),
+        ("queue_fault", 0),
         ("healthy", 1),
         ("draining", 0),
         ("remote_store_fault", 0),
@@ -88,12 +103,23 @@ def test_the_queue(sink: PrometheusSink, show: Show) -> None:
     assert shown.value("imaged_jobs_oldest_seconds", kind="render") is None
 
 
+def test_a_queue_that_cannot_be_read(sink: PrometheusSink, show: Show) -> None:
+    """What it holds is not known: there is no sample, and no zero that looks as if all were well."""
+    unknown = {"current": None, "queued": None, "parked": None, "oldest_s": None}
+    shown = show(sink, SNAPSHOT | {"promised": unknown, "uploads": unknown})
+    for name in ("jobs_queued", "jobs_parked", "jobs_oldest_seconds"):
+        assert shown.labels(f"imaged_{name}", "kind") == set()
+
+
 def test_the_sinks(sink: PrometheusSink, show: Show) -> None:
-    """What each was told, failed at and lost, as counters."""
+    """What each was told, failed at and lost, as counters, and whether it works."""
     shown = show(sink, SNAPSHOT)
     told = [shown.value(f"imaged_metrics_events_{name}_total", sink="prometheus") for name in ("recorded", "failed")]
     assert told == [100, 2]
     assert shown.value("imaged_metrics_events_lost_total", sink="prometheus") == 3
+    assert shown.value("imaged_metrics_flushes_failed_total", sink="prometheus") == 4
+    assert shown.value("imaged_metrics_scrapes_failed_total", sink="prometheus") == 5
+    assert shown.value("imaged_metrics_sink_fault", sink="prometheus") == 1
 
 
 def test_what_runs(sink: PrometheusSink, show: Show) -> None:
@@ -115,6 +141,9 @@ def test_what_runs(sink: PrometheusSink, show: Show) -> None:
         (("generation", "last_reload"), {"ok": True}, "config_last_reload_successful", 1),
         (("generation", "last_reload"), {"ok": False}, "config_last_reload_successful", 0),
         (("store", "bytes"), None, "store_bytes", None),
+        (("queue", "fault"), "disk full", "queue_fault", 1),
+        (("queue", "free_bytes"), None, "state_free_bytes", None),
+        (("promised", "current"), None, "promised_renders_in_flight", None),
         (("generation", "loaded_at"), None, "config_last_reload_success_timestamp_seconds", None),
     ],
 )
@@ -131,7 +160,13 @@ def test_nothing_is_kept_of_a_scrape(sink: PrometheusSink, show: Show) -> None:
     assert show(sink, changed("requests", "current", value=40)).value("imaged_requests_in_flight") == 40
 
 
-@pytest.mark.parametrize("accept", ["", "text/plain", "*/*", "text/plain;version=0.0.4", "application/json"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("", "text/plain", "*/*", "text/plain;version=0.0.4", "application/json"),
+        *("application/openmetrics-text; version=x", "text/plain; version=..", "text/plain;version=\u00b2"),
+    ],
+)
 def test_a_plain_client_gets_plain_text(accept: str, sink: PrometheusSink) -> None:
     """In Prometheus's own format, which its parser reads."""
     content_type, body = sink.expose(SNAPSHOT, accept)

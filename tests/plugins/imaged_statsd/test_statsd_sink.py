@@ -117,7 +117,8 @@ def test_counts_arrive_once(make_sink: MakeSink, statsd: Receiver) -> None:
     sink = make_sink(statsd.port)
     for event in (RENDERED, RENDERED, RequestFailed("p", "png", 404, "output"), RequestFailed("p", None, 415, "post")):
         sink.record(event)
-    sink.flush()
+    assert sink.flush()
+    assert not sink.flush(), "nothing is left"
     assert statsd.datagram() == [
         "i.image_request:2|c",
         "i.image_request.jpg:2|c",

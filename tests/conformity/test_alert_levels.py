@@ -1,0 +1,111 @@
+"""What the status page and the rules for Prometheus both tell, they tell at the same bounds and as gravely."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+from promtool import run_promtool
+from snapshots import make_snapshot
+from source_tree import ROOT
+
+from imaged.api import RequestAnswered
+from imaged.core.alerts import ERROR, LOW_DISK_BYTES, LOW_STATE_BYTES, WARNING, find_alerts
+from imaged_prometheus.counts import REQUEST_BUCKETS_S, Counts
+
+RULES_FILE = ROOT / "docs" / "monitoring" / "imaged.rules.yml"
+RULES: dict[str, dict[str, Any]] = {
+    rule["alert"]: rule for rule in yaml.safe_load(RULES_FILE.read_text(encoding="utf-8"))["groups"][0]["rules"]
+}
+SEVERITIES = {ERROR: "critical", WARNING: "warning"}
+
+SAME = {
+    "Out of service": "ImagedUnhealthy",
+    "Reload refused": "ImagedReloadRefused",
+    "Remote store away": "ImagedRemoteStoreAway",
+    "Job queue": "ImagedQueueFails",
+    "Parked": "ImagedJobsParked",
+    "Low disk": "ImagedDiskNearlyFull",
+    "Low state disk": "ImagedStateDiskNearlyFull",
+    "Log": "ImagedLogLost",
+    "Metrics": "ImagedMetricsFailing",
+}
+"""Alerts of the page, and the rules that are about the same."""
+
+PAGE_ALONE = {"Draining"}
+"""What is meant so: a daemon that stays away is another alert."""
+
+SINK = {"name": "lines", "failed": 0, "lost": 0, "last_missed_s": None, "fault": "away"}
+WRONG = make_snapshot(
+    message="no processor works",
+    generation={"last_reload": {"at": "", "ok": False, "errors": ["a"]}},
+    remote={"fault": "away"},
+    queue={"fault": "full", "free_bytes": 0},
+    uploads={"parked": 1},
+    store={"free_bytes": 0},
+    log={"lost": 1, "fault": "full"},
+    metrics=[SINK],
+)
+
+
+def test_both_are_as_grave() -> None:
+    """Each alert of the page has its rule, or is named here as one that has none."""
+    alerts = find_alerts(WRONG) + find_alerts(make_snapshot(message="draining"))
+    assert {alert.title for alert in alerts} == set(SAME) | PAGE_ALONE
+    for alert in alerts:
+        if alert.title in SAME:
+            assert RULES[SAME[alert.title]]["labels"]["severity"] == SEVERITIES[alert.level], alert.title
+
+
+def test_the_bounds_of_disks_are_the_same() -> None:
+    """To the byte, in what the rule does and in what it says."""
+    for name, bound_bytes, shown in (
+        ("ImagedDiskNearlyFull", LOW_DISK_BYTES, "2 GiB"),
+        ("ImagedStateDiskNearlyFull", LOW_STATE_BYTES, "256 MiB"),
+    ):
+        assert RULES[name]["expr"].endswith(f"< {bound_bytes}")
+        assert shown in RULES[name]["annotations"]["description"]
+        operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+        assert f"less than {shown} is free" in operations
+
+
+def test_the_page_of_operations_is_as_grave() -> None:
+    """Its table has each alert with its level."""
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for alert in find_alerts(WRONG) + find_alerts(make_snapshot(message="draining")):
+        assert f"| {alert.title} | {alert.level} |" in operations
+
+
+def test_rules_ask_for_edges_of_buckets() -> None:
+    """A share between two edges would be a guess: as bad as twice the time, either way."""
+    edges = re.findall(r'le="([^"]+)"', RULES_FILE.read_text(encoding="utf-8"))
+    assert edges
+    assert set(edges) <= {str(edge_s) for edge_s in REQUEST_BUCKETS_S}
+    assert "histogram_quantile" not in RULES_FILE.read_text(encoding="utf-8")
+
+
+def slow_series(instance: str, slow_s: float) -> list[dict[str, str]]:
+    """Return the series of a daemon, one in ten of whose outputs takes `slow_s`, as it would count them."""
+    counts = Counts()
+    for number in range(100):
+        elapsed_s = slow_s if number % 10 == 0 else 0.01
+        counts.record(RequestAnswered("output", "p", "jpg", 200, "rendered", 100, elapsed_s), ())
+    samples = [sample for metric in counts.collect() for sample in metric.samples]
+    series = []
+    for each in samples:
+        if each.name.startswith("imaged_request_duration_seconds"):
+            labels = ", ".join(f'{name}="{value}"' for name, value in (each.labels | {"instance": instance}).items())
+            series.append({"series": f"{each.name}{{{labels}}}", "values": f"0+{each.value}x60"})
+    return series
+
+
+def test_two_seconds_are_two_seconds() -> None:
+    """With what the daemon counts: outputs of 1.2 and of 1.9 seconds are not slow, those of 2.1 and of 2.4 are."""
+    times_s = {"a": 1.2, "b": 1.9, "c": 2.1, "d": 2.4}
+    series = [each for instance, slow_s in times_s.items() for each in slow_series(instance, slow_s)]
+    slow = [{"labels": f'{{alertname="ImagedSlow", instance="{instance}"}}', "value": 1} for instance in "cd"]
+    expected = {"expr": "count by (alertname, instance) (ALERTS)", "eval_time": "30m", "exp_samples": slow}
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": [expected]}
+    file = {"rule_files": [str(RULES_FILE)], "evaluation_interval": "1m", "tests": [test]}
+    run_promtool("test", "rules", "/dev/stdin", given=yaml.safe_dump(file).encode())
