@@ -35,8 +35,12 @@ class Server:
             )
 
     def __enter__(self) -> Self:
-        self.public = self._find(r"serves images on (http://[^\s\"]+)")
-        self.private = self._find(r"status page is on (http://[^\s\"]+)")
+        try:
+            self.public = self._find(r"serves images on (http://[^\s\"]+)")
+            self.private = self._find(r"status page is on (http://[^\s\"]+)")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
