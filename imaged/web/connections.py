@@ -103,6 +103,14 @@ class Connection(HTTPChannel):
                 return
         super().dataReceived(data)
 
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802  # Twisted's name
+        """Take a header; refuse a length with more digits than Python reads, which Twisted does not expect."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            self._respondToBadRequestAndDisconnect()
+            return False
+
     def allHeadersReceived(self) -> None:  # noqa: N802  # Twisted's name
         """Begin to take a body."""
         self._in_head, self._head_since_s = False, math.inf

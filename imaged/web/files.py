@@ -12,6 +12,7 @@ from twisted.web.static import NoRangeStaticProducer, SingleRangeStaticProducer
 
 from imaged.core.errors import ImagedError, PreconditionFailedError, RangeNotSatisfiableError
 from imaged.store.local import OpenFile
+from imaged.web.headers import header
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 _RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<suffix>\d{1,18}))\s*", re.ASCII)
@@ -73,26 +74,26 @@ def _is_known(request: Request, etag: str, modified_s: int) -> bool:
 
     Raises PreconditionFailedError when the file is not the one that the request is meant for.
     """
-    if (tags := request.getHeader("if-match")) is not None:
+    if (tags := header(request, b"if-match")) is not None:
         as_expected = _matches(tags, etag, weak=False)
     else:
-        since_s = _date_s(request, "if-unmodified-since")
+        since_s = _date_s(request, b"if-unmodified-since")
         as_expected = since_s is None or modified_s <= since_s
     if not as_expected:
         raise PreconditionFailedError("the file has changed: ask for it anew")
-    if (tags := request.getHeader("if-none-match")) is not None:
+    if (tags := header(request, b"if-none-match")) is not None:
         return _matches(tags, etag, weak=True)
-    since_s = _date_s(request, "if-modified-since")
+    since_s = _date_s(request, b"if-modified-since")
     return since_s is not None and modified_s <= since_s
 
 
 def _range(request: Request, etag: str, modified_s: int, size_bytes: int) -> tuple[int, int] | None:
     """Return the first byte and the length asked for, or None for all; a length of 0 cannot be satisfied."""
-    match = _RANGE.fullmatch(request.getHeader("range") or "") if request.method == b"GET" else None
+    match = _RANGE.fullmatch(header(request, b"range") or "") if request.method == b"GET" else None
     if match is None:
         return None
-    condition = request.getHeader("if-range")
-    if condition is not None and condition.strip() != etag and _date_s(request, "if-range") != modified_s:
+    condition = header(request, b"if-range")
+    if condition is not None and condition.strip() != etag and _date_s(request, b"if-range") != modified_s:
         return None
     if match["suffix"]:
         length = min(int(match["suffix"]), size_bytes)
@@ -111,13 +112,13 @@ def _matches(tags: str, etag: str, *, weak: bool) -> bool:
     return "*" in given or etag in given
 
 
-def _date_s(request: Request, header: str) -> int | None:
+def _date_s(request: Request, name: bytes) -> int | None:
     """Return an HTTP date in seconds since the epoch, or None when there is none or it is not understood.
 
     The form of asctime names no zone: it is GMT (RFC 9110, 5.6.7).
     """
     try:
-        moment = parsedate_to_datetime(request.getHeader(header) or "")
+        moment = parsedate_to_datetime(header(request, name) or "")
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None

@@ -20,6 +20,7 @@ from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
+from imaged.web.headers import header
 from imaged.web.paths import shown
 from imaged.web.visits import Visit, Visits
 
@@ -160,7 +161,7 @@ class ImagedRequest(Request):
         )
 
     def _begin(self) -> None:
-        given = self.getHeader("x-request-id") or ""
+        given = header(self, b"x-request-id") or ""
         self.trace.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
         for name, value in self._sharing.items():
             self.setHeader(name, value)
@@ -168,7 +169,7 @@ class ImagedRequest(Request):
 
     @property
     def _sharing(self) -> Mapping[str, str]:
-        return self._door.sharing(self.getHeader("origin"), self.getHeader("host"))
+        return self._door.sharing(header(self, b"origin"), header(self, b"host"))
 
     def _failed(self, failure: Failure) -> None:
         if self._disconnected:
