@@ -132,4 +132,4 @@ def allow(request: Request, methods: tuple[str, ...]) -> None:
     """Raise MethodNotAllowedError for a request with a method that is none of these."""
     method = request.method.decode("ascii", "backslashreplace")
     if method not in methods:
-        raise MethodNotAllowedError(f"{shorten(method)} does not work here: use {' or '.join(methods)}", methods)
+        raise MethodNotAllowedError(f"{shorten(method, 20)} does not work here: use {' or '.join(methods)}", methods)

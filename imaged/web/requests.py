@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, HTTPFactory, Request
 
 from imaged.core.errors import ImagedError, StoreError, TooLargeError
+from imaged.core.hashes import shorten
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
 from imaged.web.connections import Connection, Connections
@@ -37,6 +38,9 @@ STALL_S = 300.0
 
 SLOWEST_BYTES = 1000
 """How many bytes a second of its body a client has to send, on average, once IDLE_S have passed."""
+
+MAXIMUM_METHOD_CHARACTERS = 20
+"""What is shown of a method: those that there are have 17 at most, but any word will do."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 """What a request id of a client may be: a UUID, a ULID, a trace id; nothing that could pass for more in a log."""
@@ -147,18 +151,27 @@ class ImagedRequest(Request):
         if self._ended:
             return
         self._ended = True
-        self._door.visits.end(
-            Visit(
-                trace=self.trace,
-                client=getattr(self.getClientAddress(), "host", None) or "unix",
-                method=self.method.decode("ascii", "backslashreplace"),
-                target=shown(self.uri),
-                status=status or self.code,
-                size_bytes=self.sentLength,
-                elapsed_s=self._door.seconds() - self.began_s,
-                error=self._error,
+        method, target = self._asked
+        try:
+            self._door.visits.end(
+                Visit(
+                    trace=self.trace,
+                    client=getattr(self.getClientAddress(), "host", None) or "unix",
+                    method=method,
+                    target=target,
+                    status=status or self.code,
+                    size_bytes=self.sentLength,
+                    elapsed_s=self._door.seconds() - self.began_s,
+                    error=self._error,
+                )
             )
-        )
+        except Exception:  # the end of a task: a defect of what takes note must not leave the connection hanging
+            _log.failure("{method} {path} was answered but not noted", method=method, path=target)
+
+    @property
+    def _asked(self) -> tuple[str, str]:
+        """The method and the target, fit for a log."""
+        return shorten(self.method.decode("ascii", "backslashreplace"), MAXIMUM_METHOD_CHARACTERS), shown(self.uri)
 
     def _begin(self) -> None:
         given = header(self, b"x-request-id") or ""
@@ -177,12 +190,14 @@ class ImagedRequest(Request):
             return
         error = failure.value
         with self.trace.current():
+            method, target = self._asked
             if not isinstance(error, ImagedError):
-                _log.failure("{method} {path} broke down", failure, method=self.method, path=self.path)
+                _log.failure("{method} {path} broke down", failure, method=method, path=target)
                 error = ImagedError("an unexpected failure, which the log tells")
             elif error.status >= ImagedError.status:
-                method = self.method.decode("latin-1")
-                _log.warn("{method} {path}: {error}", method=method, path=shown(self.uri), error=error)
+                _log.warn("{method} {path}: {error}", method=method, path=target, error=error)
+        if self.finished:
+            return  # a defect that showed when all had been said
         self._error = error
         if self.startedWriting:
             self.loseConnection()
