@@ -9,8 +9,11 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 from twisted.web.http import Request
 
 from imaged.core.errors import MalformedRequestError, MethodNotAllowedError, NotFoundError
+from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId, check_namespace, shorten
 from imaged.core.source_urls import SourceUrl
+from imaged.core.tracing import Trace
+from imaged.store.local import INFO, ORIGINAL
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,23 @@ def read_path(request: Request) -> PublicPath:
         return ProcessPath(image)
     allow(request, READ)
     return FilePath(image, parts[-1])
+
+
+def describe_request(trace: Trace, path: PublicPath) -> None:
+    """Note in `trace` what the path is about."""
+    match path:
+        case HealthPath():
+            trace.route = "status_check"
+        case NamespacePath(namespace):
+            trace.route, trace.namespace = "post", namespace
+        case ProcessPath(image):
+            trace.route, trace.namespace = "process", image.namespace
+        case FilePath(image, name) if name in {INFO, ORIGINAL}:
+            trace.route, trace.namespace = "info" if name == INFO else "original", image.namespace
+        case FilePath(image, name):
+            trace.route, trace.namespace, trace.output = "output", image.namespace, shorten(name)
+            extension = name.rpartition(".")[2]
+            trace.extension = extension if extension in FORMATS else None  # a sink may keep a counter for each
 
 
 def allow(request: Request, methods: tuple[str, ...]) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from imaged.web.answers import send_text
 from imaged.web.connections import Connections
@@ -14,10 +18,28 @@ from imaged.web.visits import PrivateVisits, Visits
 ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
+def answer_shortly(request: ImagedRequest) -> None:
+    """Answer with a word."""
+    send_text(request, "here")
+
+
+class Transport(StringTransport):
+    """Takes what the server says."""
+
+    def loseWriteConnection(self) -> None:  # noqa: N802  # Twisted's name
+        """End one half of it, which a server notices of nothing."""
+
+
 class Port:
     """A port whose requests are answered when the test says so."""
 
-    def __init__(self, visits: Visits | None = None, maximum_bytes: int = 1000) -> None:
+    def __init__(
+        self,
+        visits: Visits | None = None,
+        maximum_bytes: int = 1000,
+        answer: Callable[[ImagedRequest], None] = answer_shortly,
+    ) -> None:
+        self._give = answer
         self.clock = Clock()
         self.connections = Connections(self.clock)
         self.asked: list[Deferred[None]] = []
@@ -39,7 +61,7 @@ class Port:
 
     def build(self) -> tuple[object, StringTransport]:
         """Return the server's end of a new connection."""
-        protocol, transport = self._factory.buildProtocol(None), StringTransport()
+        protocol, transport = self._factory.buildProtocol(None), Transport()
         protocol.makeConnection(transport)
         return protocol, transport
 
@@ -51,7 +73,7 @@ class Port:
         asked: Deferred[None] = Deferred()
         self.asked.append(asked)
         await asked
-        send_text(request, "here")
+        self._give(request)
 
 
 class Client:
@@ -64,6 +86,10 @@ class Client:
     def say(self, data: bytes = ASK) -> None:
         """Send bytes."""
         self._protocol.dataReceived(data)  # type: ignore[attr-defined]
+
+    def leave(self) -> None:
+        """Have the connection end, or be told that it has."""
+        self._protocol.connectionLost(Failure(ConnectionLost()))  # type: ignore[attr-defined]
 
     @property
     def heard(self) -> bytes:
@@ -80,5 +106,5 @@ class Client:
         """Whether the server has ended the connection; then it is told that the client has, too."""
         if self._transport.disconnecting and not self._transport.disconnected:
             self._transport.disconnected = True
-            self._protocol.connectionLost(None)  # type: ignore[attr-defined]
+            self.leave()
         return bool(self._transport.disconnecting)
