@@ -60,6 +60,12 @@ class NotAllowedError(ImagedError):
     status = 406
 
 
+class TooSlowError(ImagedError):
+    """A client sent or took too little for too long, and its connection was ended without an answer."""
+
+    status = 408
+
+
 class HashConflictError(ImagedError):
     """The store holds other bytes under the same MD5."""
 

@@ -31,7 +31,8 @@ class RequestAnswered:
 
     `route` is what its path asked for: `output`, `original`, `info`, `post`, `process`, `status_check` or `other`.
     `outcome` says where an output came from: `hit`, `rendered` or `joined`. `namespace`, `extension` and `outcome` are
-    None where there is none. `status` is 499 for a client that left before its answer had ended.
+    None where there is none. `status` is 499 for a client that left before its answer had ended,
+    or was too slow to be waited for.
     """
 
     route: str

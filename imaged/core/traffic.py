@@ -38,7 +38,7 @@ class Traffic:
         return self._outcomes[JOINED]
 
     def begin(self) -> None:
-        """Count a request as being answered."""
+        """Count a request whose head has come."""
         self.current += 1
 
     def end(self, status: int, outcome: str | None, size_bytes: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from imaged.config.faults import KeyPath
-from imaged.core.events import RequestAnswered
+from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentErrors
 from imaged.daemon.health import Health
 from imaged.daemon.ports import PUBLIC, STATUS
@@ -96,7 +96,7 @@ class Doors:
             lambda: False,
         )
 
-    def _record(self, event: RequestAnswered) -> None:
+    def _record(self, event: RequestAnswered | RequestFailed) -> None:
         self.pipeline().metrics.record(event)
 
     async def _expose(self, accept: str) -> tuple[str, bytes] | None:

@@ -10,6 +10,8 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from imaged.core.errors import MalformedRequestError, TooSlowError
+
 LOOK_EVERY_S = 0.02
 """How often connections are looked at while they are being ended."""
 
@@ -103,10 +105,31 @@ class Connection(HTTPChannel):
                 return
         super().dataReceived(data)
 
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802  # Twisted's name
+        """Take a header; refuse a length with more digits than Python reads, which Twisted does not expect."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            self._respondToBadRequestAndDisconnect()
+            return False
+
     def allHeadersReceived(self) -> None:  # noqa: N802  # Twisted's name
         """Begin to take a body."""
         self._in_head, self._head_since_s = False, math.inf
+        self.requests[-1].begin(self._command, self._path, self._version)
         super().allHeadersReceived()
+
+    def timeoutConnection(self) -> None:  # noqa: N802  # Twisted's name
+        """End a connection that has said nothing for too long: in the midst of a body, if a request is there."""
+        for request in self.requests:
+            request.give_up(TooSlowError(f"nothing of the body came for {self.timeOut:.0f} seconds"))
+        super().timeoutConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802  # Twisted's name
+        """Answer 400 to what is no HTTP. A request is counted, if its head was well formed."""
+        super()._respondToBadRequestAndDisconnect()
+        for request in self.requests:
+            request.give_up(MalformedRequestError("the body is no HTTP: its chunks are broken"))
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802
         """Begin an answer, which says so when it is the last one."""

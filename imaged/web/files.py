@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import BinaryIO
 
 from twisted.web.http import Request, datetimeToString
-from twisted.web.static import NoRangeStaticProducer, SingleRangeStaticProducer
 
-from imaged.core.errors import ImagedError, PreconditionFailedError, RangeNotSatisfiableError
+from imaged.core.errors import ImagedError, PreconditionFailedError, RangeNotSatisfiableError, StoreError
 from imaged.store.local import OpenFile
+from imaged.web.headers import header
+from imaged.web.requests import ImagedRequest
+
+CHUNK_BYTES = 65_536
+"""How much of a file is read at a time."""
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 _RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<suffix>\d{1,18}))\s*", re.ASCII)
 
 
-def send_file(request: Request, opened: OpenFile, content_type: str) -> None:
+def send_file(request: ImagedRequest, opened: OpenFile, content_type: str) -> None:
     """Answer with a file, as RFC 9110 has it for conditions (13.2.2) and ranges (14.2), and close it in the end.
 
     A chunk at a time is read, when the client has taken the one before. Of several ranges none is served, which the
@@ -30,7 +34,7 @@ def send_file(request: Request, opened: OpenFile, content_type: str) -> None:
         raise
 
 
-def _send(request: Request, opened: OpenFile, content_type: str) -> None:
+def _send(request: ImagedRequest, opened: OpenFile, content_type: str) -> None:
     etag = f'"{opened.modified_ns:x}-{opened.size_bytes:x}"'
     modified_s = opened.modified_ns // 1_000_000_000
     request.setHeader("ETag", etag)
@@ -45,7 +49,7 @@ def _send(request: Request, opened: OpenFile, content_type: str) -> None:
     span = _range(request, etag, modified_s, opened.size_bytes)
     if span is None:
         request.setHeader("Content-Length", str(opened.size_bytes))
-        producer: Any = NoRangeStaticProducer(request, opened.file)
+        producer = FileProducer(request, opened.file, opened.size_bytes)
     else:
         first, length = span
         if length == 0:
@@ -54,11 +58,47 @@ def _send(request: Request, opened: OpenFile, content_type: str) -> None:
         request.setResponseCode(206)
         request.setHeader("Content-Range", f"bytes {first}-{first + length - 1}/{opened.size_bytes}")
         request.setHeader("Content-Length", str(length))
-        producer = SingleRangeStaticProducer(request, opened.file, first, length)
+        opened.file.seek(first)
+        producer = FileProducer(request, opened.file, length)
     if request.method == b"HEAD":
         _finish_empty(request, opened, request.code)
     else:
-        producer.start()
+        request.registerProducer(producer, streaming=False)
+
+
+class FileProducer:
+    """Writes the next `left_bytes` of a file to a request, a chunk each time that it is asked (IPullProducer)."""
+
+    def __init__(self, request: ImagedRequest, file: BinaryIO, left_bytes: int) -> None:
+        self._request, self._file, self._left_bytes = request, file, left_bytes
+
+    def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Write a chunk, and end the answer after the last. A file that cannot be read on ends it, too."""
+        try:
+            chunk = self._file.read(min(CHUNK_BYTES, self._left_bytes))
+        except OSError as error:
+            self._break_off(error.strerror or str(error))
+            return
+        if not chunk and self._left_bytes:
+            self._break_off("it is shorter than it was")
+            return
+        self._left_bytes -= len(chunk)
+        self._request.write(chunk)
+        if not self._left_bytes:
+            self._request.unregisterProducer()
+            self.stopProducing()
+            self._request.finish()
+
+    def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Close the file: all has been written, or the client has left."""
+        self._file.close()
+
+    def _break_off(self, reason: str) -> None:
+        self._request.unregisterProducer()
+        self.stopProducing()
+        for name in (b"ETag", b"Last-Modified", b"Content-Range"):  # if nothing has been sent, these are not true
+            self._request.responseHeaders.removeHeader(name)
+        self._request.break_off(StoreError(f"the file cannot be read to its end: {reason}"))
 
 
 def _finish_empty(request: Request, opened: OpenFile, status: int) -> None:
@@ -73,26 +113,26 @@ def _is_known(request: Request, etag: str, modified_s: int) -> bool:
 
     Raises PreconditionFailedError when the file is not the one that the request is meant for.
     """
-    if (tags := request.getHeader("if-match")) is not None:
+    if (tags := header(request, b"if-match")) is not None:
         as_expected = _matches(tags, etag, weak=False)
     else:
-        since_s = _date_s(request, "if-unmodified-since")
+        since_s = _date_s(request, b"if-unmodified-since")
         as_expected = since_s is None or modified_s <= since_s
     if not as_expected:
         raise PreconditionFailedError("the file has changed: ask for it anew")
-    if (tags := request.getHeader("if-none-match")) is not None:
+    if (tags := header(request, b"if-none-match")) is not None:
         return _matches(tags, etag, weak=True)
-    since_s = _date_s(request, "if-modified-since")
+    since_s = _date_s(request, b"if-modified-since")
     return since_s is not None and modified_s <= since_s
 
 
 def _range(request: Request, etag: str, modified_s: int, size_bytes: int) -> tuple[int, int] | None:
     """Return the first byte and the length asked for, or None for all; a length of 0 cannot be satisfied."""
-    match = _RANGE.fullmatch(request.getHeader("range") or "") if request.method == b"GET" else None
+    match = _RANGE.fullmatch(header(request, b"range") or "") if request.method == b"GET" else None
     if match is None:
         return None
-    condition = request.getHeader("if-range")
-    if condition is not None and condition.strip() != etag and _date_s(request, "if-range") != modified_s:
+    condition = header(request, b"if-range")
+    if condition is not None and condition.strip() != etag and _date_s(request, b"if-range") != modified_s:
         return None
     if match["suffix"]:
         length = min(int(match["suffix"]), size_bytes)
@@ -111,13 +151,13 @@ def _matches(tags: str, etag: str, *, weak: bool) -> bool:
     return "*" in given or etag in given
 
 
-def _date_s(request: Request, header: str) -> int | None:
+def _date_s(request: Request, name: bytes) -> int | None:
     """Return an HTTP date in seconds since the epoch, or None when there is none or it is not understood.
 
     The form of asctime names no zone: it is GMT (RFC 9110, 5.6.7).
     """
     try:
-        moment = parsedate_to_datetime(request.getHeader(header) or "")
+        moment = parsedate_to_datetime(header(request, name) or "")
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None

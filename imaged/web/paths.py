@@ -9,8 +9,11 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 from twisted.web.http import Request
 
 from imaged.core.errors import MalformedRequestError, MethodNotAllowedError, NotFoundError
+from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId, check_namespace, shorten
 from imaged.core.source_urls import SourceUrl
+from imaged.core.tracing import Trace
+from imaged.store.local import INFO, ORIGINAL
 
 
 @dataclass(frozen=True)
@@ -43,19 +46,46 @@ class FilePath:
 PublicPath = HealthPath | NamespacePath | ProcessPath | FilePath
 READ = ("GET", "HEAD")
 _HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash, name
-_SOURCE = re.compile(r"(?<=[?&]source=)[^&]*")
+_SEPARATORS = re.compile("([&;])")  # those at which Twisted cuts a query
+_QUOTED_MARK = re.compile("%3f", re.IGNORECASE)
+_LONGEST_KEY = 40  # what is longer is no name of a parameter, but a part of something else
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 
 def shown(target: bytes) -> str:
-    """Return what a request asks for, fit for a log: a source without its query, which may be a signature."""
-    text = target.decode("ascii", "backslashreplace")
-    return shorten(_SOURCE.sub(lambda match: _shown_source(match[0]), text), 400)
+    """Return what a request asks for, fit for a log: without what may be a signature of a source.
+
+    That is the query of a source; and every value of ours but outputs, for a source that is not percent-encoded ends
+    at its first `&`, and what follows are parameters of the request.
+    """
+    path, mark, query = target.decode("ascii", "backslashreplace").partition("?")
+    path = _shown_path(path)
+    return shorten(path + mark + "".join(map(_shown_parameter, _SEPARATORS.split(query))) if mark else path, 400)
+
+
+def _shown_path(path: str) -> str:
+    head, mark, _ = _QUOTED_MARK.sub("%3F", path, count=1).partition("%3F") if "%" in path else (path, "", "")
+    return f"{head}%3F..." if mark else path
+
+
+def _shown_parameter(item: str) -> str:
+    """Return a parameter, or one of the separators between them, as it may be shown."""
+    if item in {"", "&", ";"}:
+        return item
+    key, equals, value = item.partition("=")
+    if not equals or len(key) > _LONGEST_KEY:
+        return "..."
+    match unquote_plus(key):
+        case "source":
+            return f"{key}={_shown_source(value)}"
+        case "outputs":
+            return item
+    return f"{key}=..."
 
 
 def _shown_source(quoted: str) -> str:
     try:
-        return SourceUrl.parse(unquote_plus(quoted)).shown
+        return _shown_path(SourceUrl.parse(unquote_plus(quoted)).shown)
     except MalformedRequestError:
         return "..."
 
@@ -81,6 +111,8 @@ def read_path(request: Request) -> PublicPath:
     Raises NotFoundError for a path that is none of ours, MethodNotAllowedError for the wrong method.
     """
     parts = segments(request.path)
+    if any("?" in part for part in parts):  # not repeated, for it may hold a source
+        raise NotFoundError("no such path: the ? before its parameters is percent-encoded")
     if parts == ["status_check"] and request.method != b"POST":
         allow(request, READ)
         return HealthPath()
@@ -99,8 +131,25 @@ def read_path(request: Request) -> PublicPath:
     return FilePath(image, parts[-1])
 
 
+def describe_request(trace: Trace, path: PublicPath) -> None:
+    """Note in `trace` what the path is about."""
+    match path:
+        case HealthPath():
+            trace.route = "status_check"
+        case NamespacePath(namespace):
+            trace.route, trace.namespace = "post", namespace
+        case ProcessPath(image):
+            trace.route, trace.namespace = "process", image.namespace
+        case FilePath(image, name) if name in {INFO, ORIGINAL}:
+            trace.route, trace.namespace = "info" if name == INFO else "original", image.namespace
+        case FilePath(image, name):
+            trace.route, trace.namespace, trace.output = "output", image.namespace, shorten(name)
+            extension = name.rpartition(".")[2]
+            trace.extension = extension if extension in FORMATS else None  # a sink may keep a counter for each
+
+
 def allow(request: Request, methods: tuple[str, ...]) -> None:
     """Raise MethodNotAllowedError for a request with a method that is none of these."""
     method = request.method.decode("ascii", "backslashreplace")
     if method not in methods:
-        raise MethodNotAllowedError(f"{shorten(method)} does not work here: use {' or '.join(methods)}", methods)
+        raise MethodNotAllowedError(f"{shorten(method, 20)} does not work here: use {' or '.join(methods)}", methods)

@@ -9,19 +9,17 @@ from dataclasses import dataclass
 from twisted.web.http import Request
 
 from imaged.core.activity import Activity
-from imaged.core.errors import BusyError, ImagedError, NotFoundError, StoreError
-from imaged.core.events import RequestFailed
-from imaged.core.formats import FORMATS
-from imaged.core.hashes import ImageId, shorten
+from imaged.core.errors import BusyError, NotFoundError, StoreError
+from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.core.pictures import ImageInfo
-from imaged.core.tracing import HIT, Trace
+from imaged.core.tracing import HIT
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import INFO, ORIGINAL
 from imaged.web.answers import send_json
 from imaged.web.files import send_file
 from imaged.web.ingest import acquire, asked_outputs
-from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, read_path
+from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, describe_request, read_path
 from imaged.web.requests import ImagedRequest
 
 MAXIMUM_POSTS = 1000
@@ -44,16 +42,11 @@ class PublicSite:
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
         with self.lease() as pipeline:
-            try:
-                path = read_path(request)
-                _describe_request(request.trace, path)
-                if not isinstance(path, HealthPath):
-                    self.admit(request.began_s)
-                await self._answer(request, path, pipeline)
-            except ImagedError as error:
-                trace = request.trace
-                pipeline.metrics.record(RequestFailed(trace.namespace, trace.extension, error.status, trace.route))
-                raise
+            path = read_path(request)
+            describe_request(request.trace, path)
+            if not isinstance(path, HealthPath):
+                self.admit(request.began_s)
+            await self._answer(request, path, pipeline)
 
     async def _answer(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:
         match path:
@@ -127,19 +120,3 @@ async def _describe(
 
 def _row(pipeline: Pipeline, image: ImageId, name: str, state: str) -> dict[str, object]:
     return {"name": name, "url": f"/{pipeline.store.key(image, name)}", "state": state}
-
-
-def _describe_request(trace: Trace, path: PublicPath) -> None:
-    match path:
-        case HealthPath():
-            trace.route = "status_check"
-        case NamespacePath(namespace):
-            trace.route, trace.namespace = "post", namespace
-        case ProcessPath(image):
-            trace.route, trace.namespace = "process", image.namespace
-        case FilePath(image, name) if name in {INFO, ORIGINAL}:
-            trace.route, trace.namespace = "info" if name == INFO else "original", image.namespace
-        case FilePath(image, name):
-            trace.route, trace.namespace, trace.output = "output", image.namespace, shorten(name)
-            extension = name.rpartition(".")[2]
-            trace.extension = extension if extension in FORMATS else None  # a sink may keep a counter for each

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import RESPONSES, HTTPFactory, Request
+from twisted.web.http import HTTPFactory, Request
 
-from imaged.core.errors import ImagedError, StoreError, TooLargeError
+from imaged.core.errors import ImagedError, StoreError, TooLargeError, TooSlowError
+from imaged.core.hashes import shorten
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
+from imaged.web.headers import header
 from imaged.web.paths import shown
 from imaged.web.visits import Visit, Visits
 
@@ -36,6 +38,9 @@ STALL_S = 300.0
 
 SLOWEST_BYTES = 1000
 """How many bytes a second of its body a client has to send, on average, once IDLE_S have passed."""
+
+MAXIMUM_METHOD_CHARACTERS = 20
+"""What is shown of a method: those that there are have 17 at most, but any word will do."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 """What a request id of a client may be: a UUID, a ULID, a trace id; nothing that could pass for more in a log."""
@@ -69,9 +74,18 @@ class ImagedRequest(Request):
         self._refused = False
         self._answering: Deferred[None] | None = None
         self._error: ImagedError | None = None
-        self._ended = False
+        self._is_counted = False
         self.content_type = b""
         self.trace = Trace("", door.seconds)
+
+    def begin(self, method: bytes, target: bytes, version: bytes) -> None:
+        """Take note, when the head has come, of what is asked; from now on the request is counted."""
+        self.method, self.uri, self.clientproto = method, target, version
+        self.path = target.partition(b"?")[0]
+        given = header(self, b"x-request-id") or ""
+        self.trace.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+        self._is_counted = True
+        self._door.visits.begin()
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
         """Refuse a body that announces too much, else make room for it: in memory or, if large, in a file."""
@@ -91,7 +105,7 @@ class ImagedRequest(Request):
             self._refuse(self._too_large())
         elapsed_s = self._door.seconds() - self.began_s
         if elapsed_s > IDLE_S and self._received_bytes < SLOWEST_BYTES * elapsed_s:
-            self._hang_up()
+            self._hang_up(f"{self._received_bytes} bytes of the body came in {elapsed_s:.0f} seconds: too slow")
         elif not self._refused:
             try:
                 super().handleContentChunk(data)
@@ -104,6 +118,11 @@ class ImagedRequest(Request):
         Twisted would read a body that calls itself a form as one, all of it on the reactor thread, and curl calls any
         body a form: so the type is put aside first.
         """
+        if not self._refused:
+            try:
+                self.content.flush()  # type: ignore[union-attr]  # has been made by gotLength
+            except OSError as error:
+                self._refuse(_not_kept(error))
         if self._refused:
             self.channel.loseConnection()
             return
@@ -113,12 +132,13 @@ class ImagedRequest(Request):
 
     def process(self) -> None:
         """Have the door answer; when the client leaves, the handler is cancelled."""
-        self._begin()
-        self.setHeader(b"Server", b"imaged")
-        self.setHeader(b"X-Request-Id", self.trace.request_id.encode())
         with self.trace.current():
-            self._answering = Deferred.fromCoroutine(self._door.handle(self))
+            self._answering = Deferred.fromCoroutine(self._answer())
             self._answering.addErrback(self._failed)
+
+    async def _answer(self) -> None:
+        self._begin_answer()
+        await self._door.handle(self)
 
     def write(self, data: bytes) -> None:
         """Send bytes of the body, and the head before the first of them."""
@@ -136,39 +156,62 @@ class ImagedRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802  # Twisted's name
         """Stop waiting for an answer that nobody will read."""
+        if self.content is not None:
+            with suppress(OSError):  # the rest of a body that a full disk does not take; nobody wants it any more
+                self.content.close()
         super().connectionLost(reason)
         if self._answering is not None:
             self._answering.cancel()
-            self.end(CLIENT_LEFT)
+        error = self._error
+        self.end(CLIENT_LEFT if error is None or isinstance(error, TooSlowError) else error.status)
+
+    def finish(self) -> None:
+        """End an answer. One that came before the body had is ended when the client had time to read it."""
+        if self._refused:
+            self._linger()
+        else:
+            super().finish()
+
+    def break_off(self, error: ImagedError) -> None:
+        """End an answer that cannot be given as it was begun: with `error`, or in the midst of its body."""
+        self._failed(Failure(error))
+
+    def give_up(self, error: ImagedError) -> None:
+        """Let `error` stand for why the request ends without an answer of ours, as its connection does now."""
+        self._error = self._error or error
 
     def end(self, status: int | None = None) -> None:
         """Take note, once, of how the request has ended: with `status`, or with that of its answer."""
-        if self._ended:
+        if not self._is_counted:
             return
-        self._ended = True
-        self._door.visits.end(
-            Visit(
-                trace=self.trace,
-                client=getattr(self.getClientAddress(), "host", None) or "unix",
-                method=self.method.decode("ascii", "backslashreplace"),
-                target=shown(self.uri),
-                status=status or self.code,
-                size_bytes=self.sentLength,
-                elapsed_s=self._door.seconds() - self.began_s,
-                error=self._error,
+        self._is_counted = False
+        method, target = self._asked
+        try:
+            self._door.visits.end(
+                Visit(
+                    trace=self.trace,
+                    client=getattr(self.getClientAddress(), "host", None) or "unix",
+                    method=method,
+                    target=target,
+                    status=status or self.code,
+                    size_bytes=self.sentLength,
+                    elapsed_s=self._door.seconds() - self.began_s,
+                    error=self._error,
+                )
             )
-        )
-
-    def _begin(self) -> None:
-        given = self.getHeader("x-request-id") or ""
-        self.trace.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
-        for name, value in self._sharing.items():
-            self.setHeader(name, value)
-        self._door.visits.begin()
+        except Exception:  # the end of a task: a defect of what takes note must not leave the connection hanging
+            _log.failure("{method} {path} was answered but not noted", method=method, path=target)
 
     @property
-    def _sharing(self) -> Mapping[str, str]:
-        return self._door.sharing(self.getHeader("origin"), self.getHeader("host"))
+    def _asked(self) -> tuple[str, str]:
+        """The method and the target, fit for a log."""
+        return shorten(self.method.decode("ascii", "backslashreplace"), MAXIMUM_METHOD_CHARACTERS), shown(self.uri)
+
+    def _begin_answer(self) -> None:
+        self.setHeader(b"Server", b"imaged")
+        self.setHeader(b"X-Request-Id", self.trace.request_id.encode())
+        for name, value in self._door.sharing(header(self, b"origin"), header(self, b"host")).items():
+            self.setHeader(name, value)
 
     def _failed(self, failure: Failure) -> None:
         if self._disconnected:
@@ -176,12 +219,14 @@ class ImagedRequest(Request):
             return
         error = failure.value
         with self.trace.current():
+            method, target = self._asked
             if not isinstance(error, ImagedError):
-                _log.failure("{method} {path} broke down", failure, method=self.method, path=self.path)
+                _log.failure("{method} {path} broke down", failure, method=method, path=target)
                 error = ImagedError("an unexpected failure, which the log tells")
             elif error.status >= ImagedError.status:
-                method = self.method.decode("latin-1")
-                _log.warn("{method} {path}: {error}", method=method, path=shown(self.uri), error=error)
+                _log.warn("{method} {path}: {error}", method=method, path=target, error=error)
+        if self.finished:
+            return  # a defect that showed when all had been said
         self._error = error
         if self.startedWriting:
             self.loseConnection()
@@ -195,12 +240,13 @@ class ImagedRequest(Request):
             if self.sentLength > sent_bytes:
                 self._hang_up_when_stalled(self.sentLength)
             else:
-                self._hang_up()
+                self._hang_up(f"nothing of the answer was taken for {STALL_S:.0f} seconds")
 
         alarm = self.channel.callLater(STALL_S, look)
         self.notifyFinish().addBoth(lambda _: alarm.active() and alarm.cancel())
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, reason: str) -> None:
+        self.give_up(TooSlowError(reason))
         transport: Any = self.channel.transport
         transport.abortConnection()
 
@@ -208,21 +254,19 @@ class ImagedRequest(Request):
         return TooLargeError(f"the body has more than {self._door.maximum_bytes()} bytes: send a smaller picture")
 
     def _refuse(self, refusal: ImagedError) -> None:
-        """Answer before the body has come, and read on for a while so that the sender is not cut off."""
+        """Answer before the body has come."""
         self._refused = True
-        self._begin()
         self.requestHeaders.removeHeader(b"expect")  # else Twisted would ask for the body
-        body = json.dumps({"error": str(refusal)}).encode() + b"\n"
-        sharing = "".join(f"{name}: {value}\r\n" for name, value in self._sharing.items()).encode()
+        self._door.visits.describe(self, self.trace)
+        self._begin_answer()
+        self.setHeader(b"Connection", b"close")
+        self._failed(Failure(refusal))
+
+    def _linger(self) -> None:
+        """End our half of the connection, and read on for a while so that the sender is not cut off."""
         transport: Any = self.channel.transport
-        transport.write(
-            b"HTTP/1.1 %d %s\r\nServer: imaged\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\nCache-Control: no-store\r\nX-Request-Id: %s\r\n%sConnection: close\r\n\r\n%s"
-            % (refusal.status, RESPONSES[refusal.status], len(body), self.trace.request_id.encode(), sharing, body)
-        )
         transport.loseWriteConnection()
-        self._error = refusal
-        self.end(refusal.status)
+        self.end()
         abort = self.channel.callLater(LINGER_S, transport.abortConnection)
         self.notifyFinish().addErrback(lambda _: abort.active() and abort.cancel())
 

@@ -14,6 +14,7 @@ from imaged.config.model import Status
 from imaged.core.errors import ForbiddenError, NotFoundError
 from imaged.web.answers import send, send_json, send_page
 from imaged.web.debug import DebugSite
+from imaged.web.headers import header
 from imaged.web.page_files import Page
 from imaged.web.paths import READ, allow, segments
 from imaged.web.requests import ImagedRequest
@@ -25,7 +26,7 @@ Snapshot = dict[str, Any]
 Outcome = dict[str, Any]
 """How a reload ended, as it stands in the snapshot: `ok` and `errors` among others."""
 
-_FOR_OTHERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "origin", "sec-fetch-site")
+_FOR_OTHERS = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via", b"origin", b"sec-fetch-site")
 """Headers by which proxies and browsers show that they ask for somebody else."""
 
 _REFUSED = 422  # RFC 9110, 15.5.21: understood, but what it is about cannot be processed
@@ -76,7 +77,7 @@ class StatusSite:
                 raise NotFoundError("nothing is here: try /status, /status.json or /status_check")
 
     async def _send_metrics(self, request: ImagedRequest) -> None:
-        exposed = await self.expose(request.getHeader("accept") or "")
+        exposed = await self.expose(header(request, b"accept") or "")
         if exposed is None:
             raise NotFoundError("no plugin shows metrics here: name prometheus in the setting metrics")
         content_type, body = exposed
@@ -98,7 +99,7 @@ def _check_local(request: Request) -> None:
     A browser says which page asks: any page of the web can make it post here. Most proxies say that they ask for
     others; one that says nothing cannot be told from a program.
     """
-    others = any(request.getHeader(name) is not None for name in _FOR_OTHERS)
+    others = any(header(request, name) is not None for name in _FOR_OTHERS)
     if others or not is_local(request.getClientAddress()):
         raise ForbiddenError("a reload can be asked for from this machine alone, not by a proxy or a web page")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imaged.web.answers import send_page
+from imaged.web.headers import header
 from imaged.web.neighbours import Neighbours
 from imaged.web.page_files import Page
 from imaged.web.requests import ImagedRequest
@@ -27,7 +28,7 @@ class TryPage:
 
     def send(self, request: ImagedRequest) -> None:
         """Answer with it. Raises MalformedRequestError when the request does not say at which host it was asked."""
-        public, settings = self.neighbours.public_origin(request.getHeader("host") or ""), self.neighbours.settings()
+        public, settings = self.neighbours.public_origin(header(request, b"host") or ""), self.neighbours.settings()
         trouble = None if public else NO_PORT
         if public and "[" in public:
             public, trouble = None, BARE_IPV6

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from twisted.web.http import Request
+
 from imaged.core.errors import ImagedError
-from imaged.core.events import RequestAnswered
+from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentError, RecentErrors
 from imaged.core.tracing import Trace
-from imaged.core.traffic import Traffic
+from imaged.core.traffic import CLIENT_LEFT, Traffic
+from imaged.web.paths import describe_request, read_path
 
 _WELL = 400
 
@@ -35,13 +39,18 @@ class PublicVisits:
 
     traffic: Traffic
     errors: RecentErrors
-    record: Callable[[RequestAnswered], None]
+    record: Callable[[RequestAnswered | RequestFailed], None]
     write: Callable[[Visit], None]
     now: Callable[[], datetime]
 
     def begin(self) -> None:
-        """Count a request as being answered."""
+        """Count a request whose head has come."""
         self.traffic.begin()
+
+    def describe(self, request: Request, trace: Trace) -> None:
+        """Note in `trace` what a request that is not handled is about, if that can be told."""
+        with suppress(ImagedError):  # it stays what it is for whatever asks for no path of ours
+            describe_request(trace, read_path(request))
 
     def end(self, visit: Visit) -> None:
         """Take note of a request that `begin` began."""
@@ -59,6 +68,8 @@ class PublicVisits:
             )
         )
         if error is not None:
+            if visit.status != CLIENT_LEFT:
+                self.record(RequestFailed(trace.namespace, trace.extension, visit.status, trace.route))
             request = f"{visit.method} {visit.target}"
             self.errors.add(RecentError(self.now(), request, trace.request_id, visit.status, str(error)))
         self.write(visit)
@@ -72,6 +83,9 @@ class PrivateVisits:
 
     def begin(self) -> None:
         """Do nothing: monitoring is not what the daemon is for."""
+
+    def describe(self, request: Request, trace: Trace) -> None:
+        """Do nothing: no path of the status port is about an image."""
 
     def end(self, visit: Visit) -> None:
         """Write a line where there is something to tell."""

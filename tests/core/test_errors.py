@@ -17,6 +17,7 @@ STATUSES = {
     "NotFoundError": 404,
     "MethodNotAllowedError": 405,
     "NotAllowedError": 406,
+    "TooSlowError": 408,
     "HashConflictError": 409,
     "PreconditionFailedError": 412,
     "TooLargeError": 413,

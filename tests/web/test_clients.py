@@ -6,10 +6,18 @@ import hashlib
 import os
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 from origin_server import origin
 from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
-from talking import pause
+from talking import begin, pause
+from twisted.internet import reactor
+
+from imaged.store.local import OpenFile
+from imaged.web.connections import Connections
+from imaged.web.files import send_file
+from imaged.web.requests import Door, ImagedFactory, ImagedRequest
+from imaged.web.visits import PrivateVisits
 
 LARGE = PICTURE + os.urandom(20_000_000)
 LARGE_PATH = f"/p/{hashlib.md5(LARGE).hexdigest()}/original"
@@ -62,6 +70,51 @@ class TestSlowReaders(Serving):
             await self.get(f"{HOME}/original", **headers)
         await self.ask("HEAD", f"{HOME}/original")
         assert open_files(self.folder) == []
+
+
+class TestBrokenFiles(Serving):
+    """A file of the store that cannot be read to its end."""
+
+    async def test_a_file_that_has_become_shorter_breaks_its_answer_off(self) -> None:
+        """The client is not left waiting, and the failure is ours: it did not leave."""
+        await self.serve()
+        await self.post(body=LARGE)
+        talk = await self.begin("GET", LARGE_PATH, connection="keep-alive")
+        await until(lambda: talk.heard)
+        talk.transport.pauseProducing()
+        await until(lambda: open_files(self.folder))
+        os.truncate(open_files(self.folder)[0], 1_000_000)
+        talk.transport.resumeProducing()
+        await talk.ended
+        assert talk.heard.startswith(b"HTTP/1.1 200 OK")
+        assert len(talk.heard) < len(LARGE)
+        assert open_files(self.folder) == []
+        status = await self.status()
+        assert (status["requests"]["failed"], status["requests"]["left"], status["requests"]["current"]) == (1, 0, 0)
+        (error,) = status["errors"]
+        assert (error["status"], error["request"]) == (503, f"GET {LARGE_PATH}")
+        assert "shorter" in error["error"]
+
+    async def test_a_file_of_which_nothing_can_be_read_is_an_error(self) -> None:
+        """Nothing has been said before, and nothing of the file is said now; the connection goes on."""
+
+        async def handle(request: ImagedRequest) -> None:
+            send_file(request, OpenFile(unreadable, 10, 1), "image/jpeg")
+
+        visits = PrivateVisits(lambda _: None)
+        connections = Connections(reactor)
+        door = Door(handle, lambda: 1000, reactor.seconds, connections, visits, lambda: False)
+        port = reactor.listenTCP(0, ImagedFactory(reactor, door), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        for _ in range(2):
+            unreadable: Any = (self.folder / "file").open("wb")  # for writing alone
+            talk = await begin(f"http://127.0.0.1:{port.getHost().port}", "GET", "/", {"Range": "bytes=1-2"})
+            answer = await talk.answer()
+            assert (answer.status, answer.headers["retry-after"]) == (503, "10")
+            assert "cannot be read" in answer.error
+            assert not {"etag", "last-modified", "content-range"} & set(answer.headers)
+            assert unreadable.closed
+        await until(lambda: not connections._open)
 
 
 class TestLeaving(Serving):

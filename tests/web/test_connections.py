@@ -3,86 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from memory_port import ASK, Port
 
-from imaged.web.answers import send_text
-from imaged.web.connections import FIRST_WORD_S, HEAD_WITHIN_S, Connections
-from imaged.web.requests import Door, ImagedFactory, ImagedRequest
-from imaged.web.visits import PrivateVisits
-
-ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-class Port:
-    """A port whose requests are answered when the test says so."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.connections = Connections(self.clock)
-        self.asked: list[Deferred[None]] = []
-        self._factory = ImagedFactory(
-            self.clock,
-            Door(
-                self._answer,
-                lambda: 1000,
-                self.clock.seconds,
-                self.connections,
-                PrivateVisits(lambda _: None),
-                lambda: False,
-            ),
-        )
-
-    def connect(self) -> Client:
-        """Return a new client."""
-        return Client(self)
-
-    def build(self) -> tuple[object, StringTransport]:
-        """Return the server's end of a new connection."""
-        protocol, transport = self._factory.buildProtocol(None), StringTransport()
-        protocol.makeConnection(transport)
-        return protocol, transport
-
-    def ending(self, quiet_s: float) -> Deferred[None]:
-        """Begin to end all connections."""
-        return Deferred.fromCoroutine(self.connections.gone(quiet_s))
-
-    async def _answer(self, request: ImagedRequest) -> None:
-        asked: Deferred[None] = Deferred()
-        self.asked.append(asked)
-        await asked
-        send_text(request, "here")
-
-
-class Client:
-    """One connection."""
-
-    def __init__(self, port: Port) -> None:
-        self._clock = port.clock
-        self._protocol, self._transport = port.build()
-
-    def say(self, data: bytes = ASK) -> None:
-        """Send bytes."""
-        self._protocol.dataReceived(data)  # type: ignore[attr-defined]
-
-    @property
-    def heard(self) -> bytes:
-        """All that the server has said."""
-        return self._transport.value()
-
-    @property
-    def aborted(self) -> bool:
-        """Whether the server has hung up."""
-        return bool(self._transport.disconnected)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the server has ended the connection; then it is told that the client has, too."""
-        if self._transport.disconnecting and not self._transport.disconnected:
-            self._transport.disconnected = True
-            self._protocol.connectionLost(None)  # type: ignore[attr-defined]
-        return bool(self._transport.disconnecting)
+from imaged.web.connections import FIRST_WORD_S, HEAD_WITHIN_S
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from serving import HASH, HOME, PICTURE, Serving, until
 from talking import begin
 
 from imaged.core.errors import StoreError
-from imaged.core.events import RequestAnswered
+from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.daemon.access import LOGGER
 
 
@@ -75,6 +75,27 @@ class TestLines(Visiting):
         status = await self.status()
         assert (status["requests"]["left"], status["requests"]["current"], status["errors"]) == (1, 0, [])
         await until(lambda: [e.status for e in self.stage.sink.of(RequestAnswered)] == [200, 499])
+
+    async def test_a_body_that_is_refused(self) -> None:
+        """Has a line like any refusal, though it was answered before it had come."""
+        await self.serve(sources={"maximum_bytes": 10})
+        answer = await self.post("/p?source=http://h/?sig=s3cr3t")
+        line = await self.line(status=413)
+        assert (line["method"], line["path"]) == ("POST", "/p?source=http://h/?...")
+        assert (line["namespace"], line["bytes"], line["error"]) == ("p", len(answer.body), answer.error)
+        await until(lambda: self.stage.sink.of(RequestFailed))
+        assert self.stage.sink.of(RequestFailed) == [RequestFailed("p", None, 413, "post")]
+        await until(lambda: [(e.route, e.status) for e in self.stage.sink.of(RequestAnswered)] == [("post", 413)])
+
+    async def test_an_upload_that_breaks_off(self) -> None:
+        """Is a client that left."""
+        await self.serve()
+        talk = await self.begin("POST", "/p", b"abc", Content_Length="1000")
+        await until(lambda: self.service._counters.requests.current == 1)
+        talk.leave()
+        assert (await self.line(status=499))["path"] == "/p"
+        requests = (await self.status())["requests"]
+        assert (requests["total"], requests["left"], requests["current"]) == (1, 1, 0)
 
     async def test_monitoring_is_no_line(self) -> None:
         """But who reloads, or asks for what is not there, is."""

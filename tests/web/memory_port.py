@@ -1,0 +1,110 @@
+"""A port in memory, whose clock and whose clients are the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from imaged.web.answers import send_text
+from imaged.web.connections import Connections
+from imaged.web.requests import Door, ImagedFactory, ImagedRequest
+from imaged.web.visits import PrivateVisits, Visits
+
+ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def answer_shortly(request: ImagedRequest) -> None:
+    """Answer with a word."""
+    send_text(request, "here")
+
+
+class Transport(StringTransport):
+    """Takes what the server says."""
+
+    def loseWriteConnection(self) -> None:  # noqa: N802  # Twisted's name
+        """End one half of it, which a server notices of nothing."""
+
+
+class Port:
+    """A port whose requests are answered when the test says so."""
+
+    def __init__(
+        self,
+        visits: Visits | None = None,
+        maximum_bytes: int = 1000,
+        answer: Callable[[ImagedRequest], None] = answer_shortly,
+    ) -> None:
+        self._give = answer
+        self.clock = Clock()
+        self.connections = Connections(self.clock)
+        self.asked: list[Deferred[None]] = []
+        self._factory = ImagedFactory(
+            self.clock,
+            Door(
+                self._answer,
+                lambda: maximum_bytes,
+                self.clock.seconds,
+                self.connections,
+                visits or PrivateVisits(lambda _: None),
+                lambda: False,
+            ),
+        )
+
+    def connect(self) -> Client:
+        """Return a new client."""
+        return Client(self)
+
+    def build(self) -> tuple[object, StringTransport]:
+        """Return the server's end of a new connection."""
+        protocol, transport = self._factory.buildProtocol(None), Transport()
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def ending(self, quiet_s: float) -> Deferred[None]:
+        """Begin to end all connections."""
+        return Deferred.fromCoroutine(self.connections.gone(quiet_s))
+
+    async def _answer(self, request: ImagedRequest) -> None:
+        asked: Deferred[None] = Deferred()
+        self.asked.append(asked)
+        await asked
+        self._give(request)
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, port: Port) -> None:
+        self._clock = port.clock
+        self._protocol, self._transport = port.build()
+
+    def say(self, data: bytes = ASK) -> None:
+        """Send bytes."""
+        self._protocol.dataReceived(data)  # type: ignore[attr-defined]
+
+    def leave(self) -> None:
+        """Have the connection end, or be told that it has."""
+        self._protocol.connectionLost(Failure(ConnectionLost()))  # type: ignore[attr-defined]
+
+    @property
+    def heard(self) -> bytes:
+        """All that the server has said."""
+        return self._transport.value()
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the server has hung up."""
+        return bool(self._transport.disconnected)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has ended the connection; then it is told that the client has, too."""
+        if self._transport.disconnecting and not self._transport.disconnected:
+            self._transport.disconnected = True
+            self.leave()
+        return bool(self._transport.disconnecting)

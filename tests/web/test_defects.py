@@ -1,0 +1,69 @@
+"""Defects of imaged itself: each is told to the operator, and costs the one request that met it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from memory_port import ASK, Port
+from serving import HOME, Serving, until
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from imaged.web.requests import MAXIMUM_METHOD_CHARACTERS
+from imaged.web.visits import PrivateVisits, Visit
+
+POST = b"POST /p?source=http://h/a.jpg?sig=s3cr3t HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+
+
+def failing(_: Visit) -> None:
+    """Write no line."""
+    raise ZeroDivisionError("a defect")
+
+
+@pytest.fixture
+def told() -> Iterator[list[LogEvent]]:
+    """Return the failures that are logged."""
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)
+    yield events
+    globalLogPublisher.removeObserver(events.append)
+
+
+def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEvent]) -> None:
+    """And so are those after it on its connection."""
+    port = Port(PrivateVisits(failing))
+    client = port.connect()
+    client.say(POST + POST + ASK)
+    for number in range(3):
+        port.asked[number].callback(None)
+    assert client.heard.count(b"HTTP/1.1 200 OK") == 3
+    lines = [formatEvent(event) for event in told if "log_failure" in event]
+    assert lines == ["POST /p?source=http://h/a.jpg?... was answered but not noted"] * 2
+
+
+def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None:
+    """As text, and without what may be a signature."""
+    visits: list[Visit] = []
+    port = Port(PrivateVisits(visits.append))
+    client = port.connect()
+    client.say(POST)
+    port.asked[0].errback(ZeroDivisionError("a defect"))
+    assert client.heard.startswith(b"HTTP/1.1 500 ")
+    lines = [formatEvent(event) for event in told if "log_failure" in event]
+    assert lines == ["POST /p?source=http://h/a.jpg?... broke down"]
+    assert [(visit.method, visit.target, visit.status) for visit in visits] == [
+        ("POST", "/p?source=http://h/a.jpg?...", 500)
+    ]
+
+
+class TestLines(Serving):
+    """What the operator reads."""
+
+    async def test_a_method_is_shortened(self) -> None:
+        """Any word is one, up to thousands of letters."""
+        await self.serve()
+        assert (await self.ask("A" * 15_000, f"{HOME}/x30.jpg")).status == 405
+        (error,) = (await self.status())["errors"]
+        assert error["request"] == f"{'A' * (MAXIMUM_METHOD_CHARACTERS - 1)}… {HOME}/x30.jpg"
+        await until(lambda: "405" in self.log.getvalue())
+        assert "A" * MAXIMUM_METHOD_CHARACTERS not in self.log.getvalue()

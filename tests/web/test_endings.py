@@ -1,0 +1,262 @@
+"""One line and one count for each request whose head has come, however it ends."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from memory_port import ASK, Port, answer_shortly
+
+from imaged.core.events import RequestAnswered, RequestFailed
+from imaged.core.recent import RecentErrors
+from imaged.core.traffic import CLIENT_LEFT, Traffic
+from imaged.web.requests import IDLE_S, STALL_S, ImagedRequest
+from imaged.web.visits import PublicVisits, Visit
+
+POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Notes:
+    """All that is noted of the requests of one port."""
+
+    def __init__(self, answer: Callable[[ImagedRequest], None] = answer_shortly) -> None:
+        self.traffic = Traffic()
+        self.errors = RecentErrors()
+        self.visits: list[Visit] = []
+        self.events: list[RequestAnswered | RequestFailed] = []
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        taking = PublicVisits(self.traffic, self.errors, self.events.append, self.visits.append, lambda: now)
+        self.port = Port(taking, 10_000, answer)
+
+    @property
+    def statuses(self) -> list[int]:
+        """Those of all requests, which every reader of the notes agrees on."""
+        statuses = [visit.status for visit in self.visits]
+        assert [event.status for event in self.events if isinstance(event, RequestAnswered)] == statuses
+        assert self.traffic.total == len(statuses)
+        assert self.traffic.left == statuses.count(CLIENT_LEFT)
+        return statuses
+
+    @property
+    def why(self) -> list[str]:
+        """The errors of all requests."""
+        return [str(visit.error or "") for visit in self.visits]
+
+
+@pytest.fixture
+def notes() -> Notes:
+    """Return notes that are empty."""
+    return Notes()
+
+
+def test_an_upload_that_breaks_off_is_a_client_that_left(notes: Notes) -> None:
+    """It is in flight from the end of its head on."""
+    client = notes.port.connect()
+    client.say(POST[:-2] % 1000)
+    assert notes.traffic.current == 0
+    client.say(b"\r\nabc")
+    assert notes.traffic.current == 1
+    client.leave()
+    assert (notes.statuses, notes.why, notes.traffic.current) == ([CLIENT_LEFT], [""], 0)
+    assert (notes.visits[0].method, notes.visits[0].target) == ("POST", "/p")
+
+
+def test_a_sender_that_trickles_is_hung_up_on(notes: Notes) -> None:
+    """The note says so."""
+    client = notes.port.connect()
+    client.say(POST % 1000)
+    for _ in range(3):
+        notes.port.clock.advance(IDLE_S / 2)
+        client.say(b"a")
+    assert client.aborted
+    client.leave()
+    assert (notes.statuses, notes.traffic.current) == ([CLIENT_LEFT], 0)
+    assert notes.why == ["3 bytes of the body came in 90 seconds: too slow"]
+    assert [error.status for error in notes.errors.newest_first] == [CLIENT_LEFT]
+    assert [event for event in notes.events if isinstance(event, RequestFailed)] == []
+
+
+def test_a_sender_that_says_nothing_more_is_hung_up_on(notes: Notes) -> None:
+    """And who says nothing between two requests is none."""
+    client, idle = notes.port.connect(), notes.port.connect()
+    client.say(POST % 1000)
+    idle.say(ASK)
+    notes.port.asked[0].callback(None)
+    notes.port.clock.advance(IDLE_S + 1)
+    assert client.closed
+    assert idle.closed
+    assert (sorted(notes.statuses), notes.traffic.current) == ([200, CLIENT_LEFT], 0)
+    assert notes.why[1] == "nothing of the body came for 60 seconds"
+
+
+def test_chunks_that_are_none_are_400(notes: Notes) -> None:
+    """Twisted answers so, and the note agrees."""
+    client = notes.port.connect()
+    client.say(CHUNKED + b"zz\r\nabc")
+    assert client.heard.startswith(b"HTTP/1.1 400 ")
+    assert client.closed
+    assert (notes.statuses, notes.traffic.current) == ([400], 0)
+    assert [event.status for event in notes.events if isinstance(event, RequestFailed)] == [400]
+    assert "chunks" in notes.why[0]
+
+
+@pytest.mark.parametrize("said", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"GET /", b""])
+def test_what_is_no_request_is_not_counted(notes: Notes, said: bytes) -> None:
+    """It has neither method nor target."""
+    client = notes.port.connect()
+    client.say(said)
+    client.leave()
+    assert (notes.statuses, notes.traffic.current) == ([], 0)
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST"])
+def test_one_count_for_each(notes: Notes, method: bytes, version: bytes) -> None:
+    """Answered, or left in the midst of it."""
+    ask = b"%s / HTTP/%s\r\nHost: a\r\nContent-Length: 1\r\n\r\na" % (method, version)
+    answered, left = notes.port.connect(), notes.port.connect()
+    answered.say(ask)
+    left.say(ask)
+    assert notes.traffic.current == 2
+    notes.port.asked[0].callback(None)
+    answered.leave()
+    left.leave()
+    assert (notes.statuses, notes.traffic.current) == ([200, CLIENT_LEFT], 0)
+    assert notes.visits[0].size_bytes == (0 if method == b"HEAD" else len(b"here\n"))
+
+
+def test_pipelined_requests_count_when_their_turn_has_come(notes: Notes) -> None:
+    """What the daemon never came to is no request that it knows of."""
+    client = notes.port.connect()
+    client.say(ASK * 3)
+    assert notes.traffic.current == 1
+    notes.port.asked[0].callback(None)
+    assert notes.traffic.current == 1
+    client.leave()
+    assert (notes.statuses, notes.traffic.current) == ([200, CLIENT_LEFT], 0)
+
+
+def test_a_head_that_asks_for_too_much_is_told_no_body(notes: Notes) -> None:
+    """HEAD has none, whatever it says (RFC 9110, 9.3.2)."""
+    client = notes.port.connect()
+    client.say(b"HEAD /p HTTP/1.1\r\nHost: a\r\nContent-Length: 10001\r\n\r\n")
+    assert client.heard.startswith(b"HTTP/1.1 413 ")
+    assert client.heard.endswith(b"\r\n\r\n")
+    client.leave()
+    assert (notes.statuses, notes.traffic.current) == ([413], 0)
+
+
+def failed(events: list[Any]) -> list[RequestFailed]:
+    """Return the failures among events."""
+    return [event for event in events if isinstance(event, RequestFailed)]
+
+
+@pytest.mark.parametrize("start", [POST % 10_001, CHUNKED + b"2711\r\n" + bytes(10_001) + b"\r\n"])
+def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> None:
+    """With its method, its path and what that is about, the bytes of the answer, and one failure."""
+    client = notes.port.connect()
+    client.say(start)
+    assert client.heard.startswith(b"HTTP/1.1 413 ")
+    _, _, body = client.heard.partition(b"\r\n\r\n")
+    for _ in range(3):
+        client.say(b"2711\r\n" + bytes(10_001) + b"\r\n" if b"chunked" in start else b"a")
+    client.leave()
+    (visit,) = notes.visits
+    assert (visit.method, visit.target, visit.status, visit.size_bytes) == ("POST", "/p", 413, len(body))
+    assert (visit.trace.route, visit.trace.namespace) == ("post", "p")
+    assert failed(notes.events) == [RequestFailed("p", None, 413, "post")]
+    assert [error.request for error in notes.errors.newest_first] == ["POST /p"]
+    assert (notes.statuses, notes.traffic.current) == ([413], 0)
+
+
+def test_a_refused_body_for_no_path_of_ours(notes: Notes) -> None:
+    """It is refused for its body all the same."""
+    client = notes.port.connect()
+    client.say(b"PUT /NO?sig=a HTTP/1.1\r\nHost: a\r\nContent-Length: 10001\r\n\r\n")
+    client.leave()
+    assert (notes.visits[0].target, notes.visits[0].trace.route, notes.statuses) == ("/NO?sig=...", "other", [413])
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Let files grow to 1000 bytes and no further."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("size_bytes", [2000, 9000])
+def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
+    """It is refused when the disk says so: at its end, if it fits into a buffer that is written late."""
+    client = notes.port.connect()
+    client.say(CHUNKED + b"%x\r\n%s\r\n" % (size_bytes, bytes(size_bytes)))
+    client.say(b"0\r\n\r\n")
+    assert client.heard.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: " in client.heard
+    assert client.closed
+    assert (notes.statuses, notes.traffic.current) == ([503], 0)
+    assert failed(notes.events) == [RequestFailed("p", None, 503, "post")]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_body_that_breaks_off_while_the_disk_is_full(notes: Notes) -> None:
+    """What is left in a buffer is no reason for a defect."""
+    client = notes.port.connect()
+    client.say(CHUNKED + b"7d0\r\n" + bytes(2000))
+    client.leave()
+    assert (notes.statuses, notes.traffic.current) == ([CLIENT_LEFT], 0)
+
+
+class Stuck:
+    """A producer whose consumer never asks for more."""
+
+    def pauseProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Do nothing."""
+
+    def resumeProducing(self) -> None:  # noqa: N802  # as above
+        """Do nothing."""
+
+    def stopProducing(self) -> None:  # noqa: N802  # as above
+        """Do nothing."""
+
+
+def stream(request: ImagedRequest) -> None:
+    """Begin an answer without an end."""
+    request.write(b"begun")
+    request.registerProducer(Stuck(), streaming=True)
+
+
+def test_a_reader_that_takes_nothing_is_hung_up_on() -> None:
+    """The note says so, and what it took."""
+    notes = Notes(stream)
+    client = notes.port.connect()
+    client.say()
+    notes.port.asked[0].callback(None)
+    notes.port.clock.advance(STALL_S + 1)
+    assert client.aborted
+    client.leave()
+    assert (notes.statuses, notes.visits[0].size_bytes) == ([CLIENT_LEFT], 5)
+    assert notes.why == ["nothing of the answer was taken for 300 seconds"]
+
+
+def break_off(request: ImagedRequest) -> None:
+    """Begin an answer and fail."""
+    request.write(b"begun")
+    raise ZeroDivisionError("a defect")
+
+
+def test_an_answer_that_we_break_off_is_our_failure() -> None:
+    """Whatever status had been sent before."""
+    notes = Notes(break_off)
+    client = notes.port.connect()
+    client.say()
+    notes.port.asked[0].callback(None)
+    assert client.closed
+    assert (notes.statuses, notes.traffic.failed, notes.traffic.left) == ([500], 1, 0)
+    assert [event.status for event in failed(notes.events)] == [500]
