@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -54,10 +56,7 @@ class Options(BaseModel):
 
 
 class Reporter:
-    """Observes the log, and sends what it has seen every second.
-
-    `active` are the reporters of all generations that are alive, the newest last: it alone reports.
-    """
+    """Sends what it sees in the log, if it is the last of `active`, those of all generations that are alive."""
 
     flush_every_s = 1.0
 
@@ -65,7 +64,7 @@ class Reporter:
         self._name = name
         self._options = options
         self._active = active
-        self._waiting: deque[dict[str, Any]] = deque(maxlen=MAXIMUM_WAITING)
+        self.waiting: deque[dict[str, Any]] = deque(maxlen=MAXIMUM_WAITING)
         self._client: Any = None
         active.append(self)
         globalLogPublisher.addObserver(self)  # type: ignore[arg-type]  # anything that can be called will do
@@ -74,27 +73,33 @@ class Reporter:
         """Take note of a line of the log, on whatever thread it is written; lines about ourselves would have no end."""
         ours = event.get("sink") == self._name or event.get("log_namespace") == f"imaged.plugin.{self._name}"
         if event.get("log_level") in LEVELS and not ours and self._active[-1:] == [self]:
-            self._waiting.append(described(event))
+            self.waiting.append(described(event))
 
     def record(self, event: Event) -> None:
         """Do nothing: what fails is in the log."""
 
     def flush(self) -> None:
         """Send what waits, and wait for that for a moment."""
-        if not self._waiting:
+        if not self.waiting:
             return
-        if self._client is None:
-            self._client = make_client(self._options)
-        while self._waiting:
-            self._client.capture_event(self._waiting.popleft())
+        self._client = self._client or make_client(self._options)
+        for event in self._take():
+            self._client.capture_event(event)
         self._client.flush(timeout=PATIENCE_S)
 
     def close(self) -> None:
-        """Observe no more."""
+        """Observe no more; what waits is sent by the one that reports now, as when a reload has been refused."""
         globalLogPublisher.removeObserver(self)  # type: ignore[arg-type]  # as above
         self._active.remove(self)
+        for heir in self._active[-1:]:
+            heir.waiting.extend(self._take())
         if self._client is not None:  # which may have to wait for a lock
             Thread(target=self._client.close, kwargs={"timeout": 0.0}, daemon=True).start()
+
+    def _take(self) -> Iterator[dict[str, Any]]:
+        with suppress(IndexError):  # none is left: `flush` and `close` may take at the same time
+            while True:
+                yield self.waiting.popleft()
 
 
 def make_client(options: Options) -> Any:
@@ -120,25 +125,22 @@ def make_client(options: Options) -> Any:
 def described(event: LogEvent) -> dict[str, Any]:
     """Return what Sentry is told of a line of the log: https://develop.sentry.dev/sdk/data-model/event-payloads/."""
     told: dict[str, Any] = {"level": LEVELS[event["log_level"]], "logger": event.get("log_namespace", "")}
-    told["timestamp"] = datetime.fromtimestamp(event["log_time"], UTC)
-    told["logentry"] = {"formatted": formatEvent(event)}
+    told |= {"timestamp": datetime.fromtimestamp(event["log_time"], UTC), "logentry": {"formatted": formatEvent(event)}}
     if (trace := current_trace()) is not None and trace.request_id:
         told["tags"] = {"request_id": trace.request_id}
     if isinstance(failure := event.get("log_failure"), Failure):
         kind: Any = failure.type
         exception = {"type": kind.__name__, "module": kind.__module__, "value": failure.getErrorMessage()}
-        told["exception"] = {"values": [exception | {"stacktrace": {"frames": _frames(failure)}}]}
+        told["exception"] = {"values": [exception | {"stacktrace": {"frames": list(_frames(failure))}}]}
     return told
 
 
-def _frames(failure: Failure) -> list[dict[str, Any]]:
-    frames = []
+def _frames(failure: Failure) -> Iterator[dict[str, Any]]:
     for frame, line in traceback.walk_tb(failure.getTracebackObject()):
         code, module = frame.f_code, str(frame.f_globals.get("__name__", ""))
         name, ours = getattr(code, "co_qualname", code.co_name), module.startswith("imaged")
         where = {"abs_path": code.co_filename, "filename": code.co_filename, "lineno": line}
-        frames.append(where | {"function": name, "module": module, "in_app": ours})
-    return frames
+        yield where | {"function": name, "module": module, "in_app": ours}
 
 
 @hookimpl

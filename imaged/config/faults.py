@@ -47,6 +47,11 @@ def _place(fault: Fault) -> tuple[bool, int, str, str]:
     return fault.line is None, fault.line or 0, fault.file, dotted(fault.path)
 
 
+def begins(path: KeyPath, beginning: KeyPath) -> bool:
+    """Say whether `path` is `beginning` or lies below it."""
+    return path[: len(beginning)] == beginning
+
+
 def dotted(path: KeyPath) -> str:
     """Return `path` as an operator writes it: `images.outputs.0`. A key that is no plain word stands in quotes."""
     return ".".join(_key(part) for part in path)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from imaged.config.conflicts import conflicts
 from imaged.config.document import read_document
-from imaged.config.faults import Fault, KeyPath, in_order
+from imaged.config.faults import Fault, KeyPath, begins, in_order
 from imaged.config.messages import explain, keys_at, kind_of
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
@@ -31,6 +31,8 @@ class Loaded:
     settings: Settings
     faults: tuple[Fault, ...]
     origins: Origins
+    unresolved: frozenset[KeyPath] = frozenset()
+    """Where references stand that lead nowhere; each has its fault."""
 
     def fault(self, path: KeyPath, message: str) -> Fault:
         """Return a fault at `path` with its file and line; secrets are struck out of the message."""
@@ -82,7 +84,7 @@ def load(
     settings, model_faults = validate(data, origins)
     faults += model_faults
     faults += [origins.fault(path, message) for path, message in conflicts(settings)]
-    return Loaded(settings, in_order(faults), _without_cut(origins, data))
+    return Loaded(settings, in_order(faults), _without_cut(origins, data), frozenset(resolver.unresolved))
 
 
 def plugin_faults(
@@ -90,14 +92,16 @@ def plugin_faults(
 ) -> list[Fault]:
     """Return the faults of a plugin's section at their lines. No value is told: any may be a secret.
 
-    With the plugin's `model`, an unknown key is met with the one that was probably meant.
+    With the plugin's `model`, an unknown key is met with the one that was probably meant. What is only amiss because a
+    reference led nowhere is left out: a key that is missing for it, or a section that makes no sense without it.
     """
     section = loaded.settings.plugins.get(name, {})
     faults = []
     for details in error.errors(include_url=False):
         path = existing_path(section, details)
-        message = explain(details, keys_at(model, path[:-1]), kind_of)
-        faults.append(loaded.fault(("plugins", name, *path), message))
+        whole = ("plugins", name, *path)
+        if not any(begins(whole, where) or begins(where, whole) for where in loaded.unresolved):
+            faults.append(loaded.fault(whole, explain(details, keys_at(model, path[:-1]), kind_of)))
     return list(in_order(faults))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imaged.config.faults import Fault, KeyPath
+from imaged.config.faults import Fault, KeyPath, begins
 from imaged.config.overrides import OPTION
 from imaged.config.references import Reference, Secret
 
@@ -25,14 +25,14 @@ class Origins:
     def fault(self, path: KeyPath, message: str) -> Fault:
         """Return a fault at `path`; what references stand for is struck out of the message."""
         for where, secret in self.secrets.items():
-            related = _begins(path, where) or _begins(where, path)
+            related = begins(path, where) or begins(where, path)
             message = secret.redact(message) if related else secret.redact_whole(message)
         for length in range(len(path), 0, -1):
             if path[:length] in self.overridden:
                 return Fault(OPTION, None, path, message)
             if path[:length] in self.lines:
                 return Fault(self.file, self.lines[path[:length]], path, message)
-            if length == len(path) and any(_begins(set_path, path) for set_path in self.overridden):
+            if length == len(path) and any(begins(set_path, path) for set_path in self.overridden):
                 return Fault(OPTION, None, path, message)  # a section that was made on the way
         return Fault(self.file, None, path, message)
 
@@ -40,7 +40,3 @@ class Origins:
         """Return the reference that stands exactly at `path`, if there is one."""
         secret = self.secrets.get(path)
         return None if secret is None else secret.reference
-
-
-def _begins(path: KeyPath, beginning: KeyPath) -> bool:
-    return path[: len(beginning)] == beginning

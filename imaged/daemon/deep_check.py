@@ -1,4 +1,4 @@
-"""A trial of all that the settings name, for real: stores, the folder of the queue, and a processor."""
+"""A trial of all that the settings name, for real: stores, the folder of the queue, a processor, and log files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from imaged.config.faults import dotted
 from imaged.config.load import Loaded
 from imaged.core.errors import ImagedError, StoreError
+from imaged.daemon import log_paths
 from imaged.daemon.health import PIXEL, render_pixel
 from imaged.daemon.runtime import compose
 from imaged.hooks.breach import held_to_contract
@@ -65,6 +67,8 @@ class DeepCheck:
             await self._step(f"state_dir {state} takes a file", self._on_thread(_try_folder, state)),
             await self._step("a processor renders a pixel", self._on_thread(_try_processor, renderer)),
         ]
+        for key, path in log_paths.paths(settings.log).items():
+            fine.append(await self._step(f"{dotted(key)} {path} takes lines", self._on_thread(log_paths.try_out, path)))
         if uploader is None:
             self._say("no remote store is set")
         else:

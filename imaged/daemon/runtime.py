@@ -18,6 +18,7 @@ from twisted.web.client import Agent
 from imaged.config.faults import ConfigurationError, Fault, in_order
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
+from imaged.daemon import log_paths
 from imaged.daemon.ports import endpoints, find_fault
 from imaged.hooks import registry
 from imaged.hooks.feed import Feed
@@ -79,10 +80,13 @@ def identity(settings: Settings, plugins: registry.Plugins) -> str:
 
 
 def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
-    """Return every fault of a configuration, from its syntax to its plugins' options; nothing stays built."""
+    """Return every fault of a configuration, from its syntax to its plugins' options; nothing stays built or written.
+
+    What a generation finds out when it opens its files is looked at too, as far as that goes without opening any.
+    """
     plugins, faults = compose(loaded, reactor, threads, Keepsakes())
     plugins.close()
-    return faults
+    return in_order([*faults, *_log_faults(loaded)])
 
 
 def configured_store(settings: Settings, remote: bool = False) -> LocalStore:  # noqa: ARG001, FBT001, FBT002  # another may ask
@@ -198,6 +202,14 @@ def _host(settings: Settings, reactor: Any, threads: Threads, keepsakes: Keepsak
         upload_concurrency=settings.upload.concurrency,
         namespaces=tuple(settings.namespaces),
     )
+
+
+def _log_faults(loaded: Loaded) -> list[Fault]:
+    return [
+        loaded.fault(key, fault)
+        for key, path in log_paths.paths(loaded.settings.log).items()
+        if (fault := log_paths.find_fault(path)) is not None
+    ]
 
 
 def _endpoint_faults(loaded: Loaded, reactor: Any) -> list[Fault]:

@@ -79,7 +79,7 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     for name in settings.plugins:
         if name not in build.entry_points:
             build.fault(("plugins", name), f"no such plugin; installed: {', '.join(build.entry_points)}")
-    if not processors and not build.faults:
+    if not processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
     return Plugins(tuple(processors), next(iter(uploaders), None), tuple(sinks), tuple(build.described)), build.faults
 
@@ -94,6 +94,8 @@ class _Build:
         self.faults: list[Fault] = []
         self.described: list[Plugin] = []
         self._broken: set[str] = set()
+        self.unfit = False
+        """Whether the options of one do not fit: for a reference that led nowhere, which has its fault already."""
 
     def fault(self, path: tuple[str | int, ...], message: str) -> None:
         self.faults.append(self._loaded.fault(path, message))
@@ -136,6 +138,7 @@ class _Build:
         try:
             results = self._manager.subset_hook_caller(hook_name, others)(host=self._make_host(name))
         except OptionsError as error:
+            self.unfit = True
             self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
             return None
         except (Exception, SystemExit) as error:  # as above

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -14,7 +14,7 @@ from imaged.core.formats import SNIFF_BYTES, sniff
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
-from imaged.core.tracing import SAVE, UPLOAD, span
+from imaged.core.tracing import DOWNLOAD, SAVE, UPLOAD, WAIT, span
 from imaged.hooks.host import RunInThread
 from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
@@ -91,10 +91,12 @@ class Originals:
     async def find(self, image: ImageId) -> Path:
         """Return where an original lies, after it has been brought back if it was not there.
 
-        Raises NotFoundError when neither store has it.
+        The download is told of the first who asks: the others wait for it. Raises NotFoundError when neither store has
+        it.
         """
         if not self._store.has(image, ORIGINAL):
-            await arrival(self._restoring.fly([image], self._restore)[image])
+            with span(WAIT) if self._restoring.carries(image) else nullcontext():
+                await arrival(self._restoring.fly([image], self._restore)[image])
         return self._store.path(image, ORIGINAL)
 
     async def reuse_output(self, image: ImageId, output: Output) -> bool:
@@ -173,17 +175,21 @@ class Originals:
 
     async def _bring_back(self, image: ImageId) -> None:
         async with self._temporary() as temporary:
-            if not await self._readback.fetch(image, ORIGINAL, temporary):
-                raise NotFoundError(f"no image {image}: post it first")
-            known = self._store.read_info(image)
-            if known is None:
-                with suppress(ImagedError):  # then the MD5 has to do
-                    known = await self._record(image, self._readback.fetch)
+            with span(DOWNLOAD):
+                if not await self._readback.fetch(image, ORIGINAL, temporary):
+                    raise NotFoundError(f"no image {image}: post it first")
+                known = self._store.read_info(image)
+                if known is None:
+                    with suppress(ImagedError):  # then the MD5 has to do
+                        known = await self._record(image, self._readback.fetch)
             try:
                 await self._run(self._check_and_keep, image, temporary, known)
             except CorruptOriginalError as error:  # of a cache on the way, perhaps
-                if not self._readback.has_address or not await self._remote.download(image, ORIGINAL, temporary):
+                if not self._readback.has_address:
                     raise
+                with span(DOWNLOAD):
+                    if not await self._remote.download(image, ORIGINAL, temporary):
+                        raise
                 self._log.warn("{error}; the uploader is asked", error=str(error))
                 await self._run(self._check_and_keep, image, temporary, known)
 

@@ -18,7 +18,7 @@ from imaged.core.errors import BusyError, ImagedError
 from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
-from imaged.core.tracing import DOWNLOAD, JOINED, RENDERED, WAIT, span
+from imaged.core.tracing import JOINED, RENDERED, WAIT, span
 from imaged.hooks.contracts import RenderTarget
 from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
@@ -101,8 +101,7 @@ class Produce:
                 wanted = [each for each in wanted if not await self._reused(each)]
                 if not wanted:
                     return
-            with span(DOWNLOAD):
-                source = await self.originals.find(image)
+            source = await self.originals.find(image)
         await self._render(image, source, wanted)
         for each in wanted:
             if self.flights.carries(each) and isinstance(error := await self._render(image, source, [each]), BusyError):

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
+from threading import Thread
 from types import CodeType, FrameType
 
 _HAS_THREAD_CLOCKS = sys.platform == "linux"
 _THREAD_CLOCK = 0b110
 """Linux has a clock for each thread: its number is the inverted thread id with these bits, per thread and CPU time
 (`CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED` of `include/linux/posix-timers_types.h`), as the C library makes it."""
+
+
+def native_id(thread: Thread) -> int | None:
+    """Return the id that the system has for a thread, None where it has none.
+
+    A fork gives the main thread another one, which Python up to 3.13 does not notice; on Linux it is the process's.
+    """
+    if sys.platform == "linux" and thread is threading.main_thread():
+        return os.getpid()
+    return thread.native_id
 
 
 def cpu_time_ns(native_id: int | None) -> int | None:

@@ -9,7 +9,7 @@ from threading import Event
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from imaged.profiling.calls import function_name, module_of
+from imaged.profiling.calls import function_name, module_of, native_id
 from imaged.profiling.pprof import Frame, Profile, Sample, Unit
 
 PERIOD_NS = 10_000_000
@@ -57,7 +57,7 @@ class Sampler:
                 continue
             thread = threads.get(ident)
             before = self._seen.get(ident)
-            cpu_ns = self._cpu_time_ns(thread.native_id if thread else None)
+            cpu_ns = self._cpu_time_ns(native_id(thread) if thread else None)
             rested = before is not None and cpu_ns is not None and before.cpu_ns == cpu_ns
             now = seen[ident] = before if before and rested else Seen(cpu_ns, self._stack(frame))
             if not first:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from threading import Thread
 from types import FrameType
 
-from imaged.profiling.calls import function_name, module_of
+from imaged.profiling.calls import function_name, module_of, native_id
 from imaged.profiling.sampler import DEEPEST
 
 
@@ -24,7 +24,7 @@ def describe(reactor_ident: int, cpu_time_ns: Callable[[int | None], int | None]
     unknown = frames.keys() - {each.ident for each in threads} - {own}
     lines = [f"{len(threads) + len(unknown)} threads, besides the one that looks"]
     for each in threads:
-        lines += ["", _head(each, reactor_ident, cpu_time_ns(each.native_id)), *_calls(frames.get(each.ident or 0))]
+        lines += ["", _head(each, reactor_ident, cpu_time_ns(native_id(each))), *_calls(frames.get(each.ident or 0))]
     for ident in unknown:
         lines += ["", "a thread that Python has not started", *_calls(frames.get(ident))]
     return "\n".join([*lines, ""])
@@ -34,7 +34,7 @@ def _head(thread: Thread, reactor_ident: int, cpu_ns: int | None) -> str:
     reactor = " (the reactor)" if thread.ident == reactor_ident else ""
     kind = "daemon" if thread.daemon else "no daemon"
     spent = "unknown" if cpu_ns is None else f"{cpu_ns / 1e9:.3f} s"
-    return f'"{thread.name}"{reactor}, native id {thread.native_id}, {kind}, CPU time {spent}'
+    return f'"{thread.name}"{reactor}, native id {native_id(thread)}, {kind}, CPU time {spent}'
 
 
 def _calls(frame: FrameType | None) -> Iterator[str]:

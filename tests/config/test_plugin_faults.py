@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 from settings_world import World
 
 from imaged.config.load import plugin_faults
@@ -80,3 +80,46 @@ def test_no_value_of_a_plugin_is_told() -> None:
         "etc/imaged.yaml:1: plugins.s3.bucket: expected text, got a list",
         "etc/imaged.yaml:1: plugins.s3.secret: '***' is bad",
     ]
+
+
+@pytest.mark.parametrize("model", [Options, None])
+@pytest.mark.parametrize(
+    "text", ["{bucket: {env: NOPE}}", "{bucket: {env: NOPE}, mode: fast}", "{env: NOPE}", "{bucket: {file: nope}}"]
+)
+def test_what_is_missing_for_a_reference_is_told_once(text: str, model: type[BaseModel] | None) -> None:
+    """The reference has its own fault, at its line; that the value is missing is the same fault again."""
+    loaded = World().load(f"plugins:\n  s3: {text}\n")
+    with pytest.raises(ValidationError) as caught:
+        Options.model_validate(loaded.settings.plugins.get("s3", {}))
+    assert plugin_faults(loaded, "s3", caught.value, model) == []
+    assert len(loaded.faults) == 1
+
+
+def test_what_else_is_wrong_is_told_beside_a_reference() -> None:
+    """Another key that is missing, and one below the same section."""
+    assert faults("plugins:\n  s3:\n    retries: {attempts: {env: NOPE}, delay_s: soon}\n    mode: {env: NOPE}\n") == [
+        "etc/imaged.yaml:2: plugins.s3.bucket: is required: give it a value",
+        "etc/imaged.yaml:3: plugins.s3.retries.delay_s: expected a number, got text",
+    ]
+
+
+class Pair(BaseModel):
+    """Keys that need each other."""
+
+    bucket: str = ""
+    key: str = ""
+    secret: str = ""
+
+    @model_validator(mode="after")
+    def _together(self) -> Pair:
+        if bool(self.key) != bool(self.secret):
+            raise ValueError("key and secret are set together")
+        return self
+
+
+def test_a_section_that_lacks_a_reference_is_not_blamed() -> None:
+    """Its keys would make sense together."""
+    loaded = World().load("plugins: {s3: {key: a, secret: {env: NOPE}}}")
+    with pytest.raises(ValidationError) as caught:
+        Pair.model_validate(loaded.settings.plugins["s3"])
+    assert plugin_faults(loaded, "s3", caught.value, Pair) == []

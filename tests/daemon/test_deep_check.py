@@ -134,6 +134,20 @@ def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.
     assert uploader.closed == 1
 
 
+def test_log_files_are_opened(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each that is named; one that has been made for it is gone again."""
+    install(tmp_path, monkeypatch)
+    trial.yaml = f"processors: [{NAME}]\nlog: {{path: {tmp_path}/log, access_path: {tmp_path}/missing/log}}\n"
+    assert trial.outcome() is False
+    assert trial.shortened() == [
+        *HERE,
+        "log.path /log takes lines: ok",
+        "log.access_path /missing/log takes lines: cannot write /missing/log: No such file or directory",
+        "no remote store is set",
+    ]
+    assert not (tmp_path / "log").exists()
+
+
 class Forgetful(MemoryUploader):
     """Loses what it takes."""
 

@@ -14,6 +14,7 @@ from threading import Event, Thread
 
 import pytest
 from daemon import Answer, Daemon, request, until
+from handover import upgrade
 from source_tree import ROOT
 
 from imaged.testing.pictures import make_png
@@ -130,6 +131,20 @@ def test_a_reload_has_profiles_and_takes_them_back(make_daemon: Callable[..., Da
     daemon.configure("")
     assert daemon.hup()["ok"]
     assert [take(daemon, path).status for path in paths] == [404] * 3
+
+
+def test_profiles_after_a_handover(make_daemon: Callable[..., Daemon], pprof: Callable[..., str]) -> None:
+    """The new process has left the one that was started; its reactor is seen all the same, with its CPU time."""
+    daemon = make_daemon("status: {profile: cpu}\n")
+    assert upgrade(daemon).wait() == 0, daemon.tail
+    reactor = take(daemon, "/debug/threads").body.decode().split("\n\n")[1]
+    head = rf'"MainThread" \(the reactor\), native id {daemon.pid}, no daemon, CPU time \d+\.\d{{3}} s'
+    assert re.match(head, reactor), reactor
+    saved = daemon.folder / "cpu.pb.gz"
+    with rendering(daemon):
+        saved.write_bytes(take(daemon, "/debug/pprof/profile?seconds=2").body)
+    top = pprof("-top", "-cum", "-nodecount=500", "-tagfocus=thread=MainThread", str(saved))
+    assert "twisted.internet.base.ReactorBase.run" in top, top
 
 
 def test_the_daemon_leaves_during_a_profile(make_daemon: Callable[..., Daemon]) -> None:

@@ -233,6 +233,19 @@ def test_wrong_options_are_told_at_their_lines(site: Site) -> None:
     ]
 
 
+def test_a_reference_that_leads_nowhere_is_one_fault(site: Site) -> None:
+    """Not another that the option is missing, nor a third that nobody renders."""
+    site.install(s4=WITH_OPTIONS, artist=WITH_OPTIONS.replace("imaged_uploader", "imaged_processor"))
+    plugins = "plugins: {s4: {bucket: {env: NOPE}}, artist: {bucket: {env: NOPE}}}"
+    loaded = read(f"processors: [artist]\nuploader: s4\n{plugins}")
+    assert [str(fault) for fault in loaded.faults] == [
+        'etc/imaged.yaml:3: plugins.artist.bucket: the environment has no variable "NOPE"',
+        'etc/imaged.yaml:3: plugins.s4.bucket: the environment has no variable "NOPE"',
+    ]
+    made, faults = build(loaded, lambda name: make_host(name, loaded.settings.plugins.get(name)))
+    assert (made.processors, made.uploader, faults) == ((), None, [])
+
+
 @pytest.mark.usefixtures("site")
 def test_a_plugin_without_the_hook_is_a_fault() -> None:
     """A processor is no uploader, and the message says which hook that takes."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from kitchen import IMAGE, PICTURE, Kitchen
+from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
 
 from imaged.core.errors import (
@@ -22,6 +25,7 @@ from imaged.core.errors import (
 from imaged.core.events import OriginalUnavailable
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageInfo
+from imaged.core.tracing import Trace
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_gif, make_png
 from imaged.testing.waiting import wait
 
@@ -133,6 +137,25 @@ def test_a_missing_original_is_brought_back(kitchen: Kitchen) -> None:
     assert wait(kitchen.originals.info(IMAGE)) == INFO
     assert kitchen.store.read_info(IMAGE) == INFO
     assert kitchen.temporaries == []
+
+
+def test_a_download_is_told_of_who_asked_first(make_kitchen: Callable[..., Kitchen]) -> None:
+    """Who comes meanwhile waits for it, and who finds the original where it belongs does neither."""
+    kitchen = make_kitchen("remote: {base_url: 'https://cdn.example'}")
+    kitchen.keep()
+    kitchen.store.path(IMAGE, "original").unlink()
+    kitchen.sources.gate = Deferred()
+    traces = [Trace(name, time.monotonic) for name in ("first", "second", "late")]
+
+    def find(trace: Trace) -> Deferred[Path]:
+        with trace.current():
+            return Deferred.fromCoroutine(kitchen.originals.find(IMAGE))
+
+    found = [find(trace) for trace in traces[:2]]
+    kitchen.sources.gate.callback(None)
+    found.append(find(traces[2]))
+    assert [each.result for each in found] == [kitchen.store.path(IMAGE, "original")] * 3
+    assert [list(trace.spans_ms) for trace in traces] == [["download"], ["wait"], []]
 
 
 def test_what_is_in_neither_store_is_not_found(kitchen: Kitchen) -> None:

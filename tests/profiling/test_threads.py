@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from threading import Event, Thread
+
+import pytest
 
 from imaged.profiling.calls import cpu_time_ns
 from imaged.profiling.threads import describe
@@ -46,3 +50,34 @@ def test_cpu_time_that_cannot_be_known_is_said() -> None:
     finally:
         end.set()
         thread.join()
+
+
+FORKED = """
+import os, threading, time
+from threading import Event, Thread
+from imaged.profiling.calls import cpu_time_ns
+from imaged.profiling.sampler import sample
+from imaged.profiling.threads import describe
+if os.fork() > 0:
+    raise SystemExit(os.waitstatus_to_exitcode(os.wait()[1]))
+
+def look():
+    print(os.getpid(), describe(threading.main_thread().ident, cpu_time_ns).splitlines()[2])
+    profile = sample(200_000_000, Event(), time.monotonic_ns, time.time_ns, cpu_time_ns)
+    print(sum(each.values[1] for each in profile.samples if each.thread == "MainThread"))
+
+looking = Thread(target=look)
+looking.start()
+while looking.is_alive():
+    sum(range(1000))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no clocks of threads but on Linux")
+def test_the_main_thread_is_itself_after_a_fork() -> None:
+    """Its id and its CPU time are those of the child, where Python's own id for it is the parent's."""
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=True)
+    head, cpu_ns = done.stdout.splitlines()
+    pid, _, told = head.partition(" ")
+    assert told.startswith(f'"MainThread" (the reactor), native id {pid}, no daemon, CPU time 0.')
+    assert int(cpu_ns) > 0

@@ -159,14 +159,38 @@ def test_two_generations_send_an_error_once(server: SentryServer, make_reporter:
     assert not {old, new}.intersection(globalLogPublisher._observers)
 
 
+def test_a_reload_that_is_refused_loses_no_error(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """What the generation that is given up has seen and not sent is sent by the one that stays, after its own."""
+    old = make_reporter(server.dsn, environment="old")
+    _log.error("before")
+    new = make_reporter(server.dsn, environment="new")
+    _log.error("meanwhile")
+    new.close()
+    _log.error("after")
+    old.flush()
+    sent = [(event["environment"], event["logentry"]["formatted"]) for event in server.wait(3)]
+    assert sent == [("old", "before"), ("old", "meanwhile"), ("old", "after")]
+
+
+def test_an_older_generation_leaves_its_errors_to_the_newer(server: SentryServer, make_reporter: MakeReporter) -> None:
+    """It may have had no time to send them."""
+    old = make_reporter(server.dsn, environment="old")
+    _log.error("before")
+    new = make_reporter(server.dsn, environment="new")
+    old.close()
+    new.flush()
+    (event,) = server.wait(1)
+    assert (event["environment"], event["logentry"]["formatted"]) == ("new", "before")
+
+
 def test_too_many_errors_are_lost_from_the_oldest(server: SentryServer, make_reporter: MakeReporter) -> None:
     """A storm costs neither memory nor time."""
     reporter = make_reporter(server.dsn)
     for number in range(MAXIMUM_WAITING + 5):
         _log.error("number {number}", number=number)
-    assert len(reporter._waiting) == MAXIMUM_WAITING
-    assert reporter._waiting[0]["logentry"]["formatted"] == "number 5"
-    reporter._waiting.clear()
+    assert len(reporter.waiting) == MAXIMUM_WAITING
+    assert reporter.waiting[0]["logentry"]["formatted"] == "number 5"
+    reporter.waiting.clear()
 
 
 def test_a_server_that_is_not_there_costs_nothing(
@@ -198,7 +222,7 @@ def test_it_is_a_sink_that_is_flushed(make_reporter: MakeReporter) -> None:
     assert isinstance(reporter, Flushing)
     reporter.record(RequestFailed("p", "jpg", 500))
     reporter.flush()
-    assert not reporter._waiting
+    assert not reporter.waiting
 
 
 @pytest.mark.parametrize(
