@@ -66,7 +66,7 @@ def canned_store() -> Iterator[CannedStore]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         store.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield store

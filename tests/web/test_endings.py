@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -181,22 +182,24 @@ def test_a_refused_body_for_no_path_of_ours(notes: Notes) -> None:
     assert (notes.visits[0].target, notes.visits[0].trace.route, notes.statuses) == ("/NO?sig=...", "other", [413])
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """Let files grow to 1000 bytes and no further."""
+    """Let files grow to 1000 bytes and no further, those that pytest writes its report to included: so not for long."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("full_disk")
 @pytest.mark.parametrize("size_bytes", [2000, 9000])
 def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
     """It is refused when the disk says so: at its end, if it fits into a buffer that is written late."""
     client = notes.port.connect()
-    client.say(CHUNKED + b"%x\r\n%s\r\n" % (size_bytes, bytes(size_bytes)))
-    client.say(b"0\r\n\r\n")
+    with full_disk():
+        client.say(CHUNKED + b"%x\r\n%s\r\n" % (size_bytes, bytes(size_bytes)))
+        client.say(b"0\r\n\r\n")
     assert client.heard.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: " in client.heard
     assert client.closed
@@ -204,12 +207,12 @@ def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
     assert failed(notes.events) == [RequestFailed("p", None, 503, "post")]
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_body_that_breaks_off_while_the_disk_is_full(notes: Notes) -> None:
     """What is left in a buffer is no reason for a defect."""
     client = notes.port.connect()
-    client.say(CHUNKED + b"7d0\r\n" + bytes(2000))
-    client.leave()
+    with full_disk():
+        client.say(CHUNKED + b"7d0\r\n" + bytes(2000))
+        client.leave()
     assert (notes.statuses, notes.traffic.current) == ([CLIENT_LEFT], 0)
 
 

@@ -37,7 +37,7 @@ class SentryServer:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever)
+        self._thread = Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
     @property
