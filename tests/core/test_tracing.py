@@ -6,39 +6,29 @@ import threading
 from contextvars import copy_context
 
 import pytest
+from twisted.internet.task import Clock
 
 from imaged.core.tracing import DECODE, SPANS, WAIT, Trace, current_trace, span
 
 
-class Seconds:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 def test_spans_add_up_in_their_order() -> None:
     """What is done twice counts twice, and the order is that of an output's making."""
-    clock = Seconds()
-    trace = Trace("a", clock)
+    clock = Clock()
+    trace = Trace("a", clock.seconds)
     for name, takes_s in ((DECODE, 0.25), (WAIT, 1.0), (DECODE, 0.5)):
         with trace.span(name):
-            clock.now += takes_s
+            clock.advance(takes_s)
     assert list(trace.spans_ms.items()) == [(WAIT, 1000.0), (DECODE, 750.0)]
     assert list(SPANS).index(WAIT) < list(SPANS).index(DECODE)
 
 
 def test_what_fails_took_time_too() -> None:
     """A span ends with its block, however that ends."""
-    clock = Seconds()
-    trace = Trace("a", clock)
+    clock = Clock()
+    trace = Trace("a", clock.seconds)
 
     def work() -> None:
-        clock.now += 2
+        clock.advance(2)
         raise OSError("broken")
 
     with pytest.raises(OSError, match="broken"), trace.span(WAIT):
@@ -55,7 +45,7 @@ def test_work_for_nobody_is_counted_for_nobody() -> None:
 
 def test_the_current_trace_is_that_of_the_block() -> None:
     """Blocks nest, and the outer trace comes back."""
-    outer, inner = Trace("outer", Seconds()), Trace("inner", Seconds())
+    outer, inner = Trace("outer", Clock().seconds), Trace("inner", Clock().seconds)
     with outer.current():
         with inner.current():
             assert current_trace() is inner
@@ -65,13 +55,13 @@ def test_the_current_trace_is_that_of_the_block() -> None:
 
 def test_a_thread_that_is_given_the_context_counts_for_its_request() -> None:
     """One that is not, does not."""
-    clock, seen = Seconds(), []
-    trace = Trace("a", clock)
+    clock, seen = Clock(), []
+    trace = Trace("a", clock.seconds)
 
     def work() -> None:
         seen.append(current_trace())
         with span(DECODE):
-            clock.now += 1
+            clock.advance(1)
 
     with trace.current():
         for target, args in ((copy_context().run, (work,)), (work, ())):

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ports import free_port, listens
+from server_process import LONGEST_S, ServerProcess
 from source_tree import ROOT
 
 CARBON = ROOT / "build" / "carbon" / "bin"
 STATSD = ROOT / "build" / "node" / "node_modules" / "statsd"
-
-LONGEST_S = 30.0
 
 CARBON_CONF = """
 [cache]
@@ -66,36 +63,10 @@ print(json.dumps(shown))
 """
 
 
-class Program:
-    """A server in a process of its own, on a port of loopback; it says what it has to say in `log` in its folder."""
+class Counting(ServerProcess):
+    """A server that is ended as its service manager would end it, and that can be stalled."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def command(self) -> list[str]:
-        """Return the words that start it, when what it reads has been written."""
-        raise NotImplementedError
-
-    @property
-    def listening(self) -> bool:
-        """Whether it can be talked to."""
-        return listens(self.port)
-
-    def start(self) -> None:
-        """Start it, on the same port each time; return when it listens."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "GRAPHITE"))}
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, env=environ
-            )
-        deadline = time.monotonic() + LONGEST_S
-        while not self.listening:
-            assert self._process.poll() is None, self.tail
-            assert time.monotonic() < deadline, self.tail
-            time.sleep(0.02)
+    hidden = ("PYTHON", "GRAPHITE")
 
     def stop(self) -> None:
         """End it as its service manager would, if it runs; return when it has."""
@@ -105,27 +76,18 @@ class Program:
             try:
                 self._process.wait(LONGEST_S)
             finally:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+                super().stop()
 
     def stall(self) -> None:
         """Have it do nothing, as a machine does that is out of breath; what comes in waits."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        self.process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """End that."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    @property
-    def tail(self) -> str:
-        """The last of what it said."""
-        return (self.folder / "log").read_text(errors="replace")[-3000:]
+        self.process.send_signal(signal.SIGCONT)
 
 
-class Carbon(Program):
+class Carbon(Counting):
     """Keeps what its settings say, as text of their files; the test is skipped where there is no carbon."""
 
     def __init__(self, folder: Path, schemas: str, aggregation: str = "") -> None:
@@ -174,7 +136,7 @@ class Carbon(Program):
         return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=LONGEST_S).stdout)
 
 
-class Statsd(Program):
+class Statsd(Counting):
     """Flushes each second to a carbon; the test is skipped where there is no StatsD. `port` takes datagrams."""
 
     def __init__(self, folder: Path, carbon: Carbon) -> None:

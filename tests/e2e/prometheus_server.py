@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,23 +11,18 @@ from urllib.parse import quote, urlsplit
 
 import yaml
 from daemon import request
-from ports import free_port, listens, url
 from promtool import find_program
+from server_process import LONGEST_S, ServerProcess
 
-LONGEST_S = 60.0
 
-
-class PrometheusServer:
+class PrometheusServer(ServerProcess):
     """The program `prometheus`, on a port of loopback, with `rules_file` in force.
 
     The test is skipped where it is not installed.
     """
 
     def __init__(self, folder: Path, scraped: str, rules_file: Path) -> None:
-        self._folder = folder
-        self._log = folder / "log"
-        self.port = free_port()
-        self.url = url(self.port)
+        super().__init__(folder)
         self._program = find_program("prometheus")
         folder.mkdir(parents=True)
         job = {"job_name": "imaged", "static_configs": [{"targets": [urlsplit(scraped).netloc]}]}
@@ -40,22 +33,19 @@ class PrometheusServer:
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
 
-    def start(self) -> None:
-        """Start it; return when it answers."""
-        command = [
+    def command(self) -> list[str]:
+        """Return the words that start it."""
+        return [
             self._program,
-            f"--config.file={self._folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={self._folder / 'data'}",
+            f"--config.file={self.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
         ]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
-        self.until(lambda: listens(self.port) and request(self.url, "GET", "/-/ready").status == 200)
 
-    def stop(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
+    @property
+    def listening(self) -> bool:
+        """Whether it answers that it is ready."""
+        return super().listening and request(self.url, "GET", "/-/ready").status == 200
 
     def ask(self, path: str) -> Any:
         """Return the data of an answer of the API, which has to be a good one."""
@@ -85,10 +75,6 @@ class PrometheusServer:
         """Wait until it holds."""
         end_s = time.monotonic() + LONGEST_S
         while not condition():
-            assert self._process.poll() is None, self._tail
-            assert time.monotonic() < end_s, self._tail
+            assert self.process.poll() is None, self.tail
+            assert time.monotonic() < end_s, self.tail
             time.sleep(0.1)
-
-    @property
-    def _tail(self) -> str:
-        return json.dumps(self._log.read_text(errors="replace")[-3000:])

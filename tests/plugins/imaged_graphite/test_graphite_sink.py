@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from twisted.internet.task import Clock
 
 from imaged.api import OutputRendered, Uploaded
 from imaged_graphite.link import FIRST_REST_S, LONGEST_REST_S, Link
@@ -57,27 +58,19 @@ class Carbon:
             self.hang_up()
 
 
-class Hours:
-    """A clock that stands still."""
-
-    now_s = 1_000_000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now_s
-
-
 @pytest.fixture
-def hours() -> Hours:
+def clock() -> Clock:
     """Return the clock of all."""
-    return Hours()
+    clock = Clock()
+    clock.rightNow = 1_000_000.0
+    return clock
 
 
 @pytest.fixture
-def slots(hours: Hours) -> Slots:
+def slots(clock: Clock) -> Slots:
     """Return totals, at the beginning of an interval that is theirs."""
-    slots = Slots(10, hours)
-    hours.now_s += 10
+    slots = Slots(10, clock.seconds)
+    clock.rightNow += 10
     return slots
 
 
@@ -90,12 +83,12 @@ def carbon() -> Iterator[Carbon]:
 
 
 @pytest.fixture
-def make_sink(hours: Hours, slots: Slots) -> Iterator[MakeSink]:
+def make_sink(clock: Clock, slots: Slots) -> Iterator[MakeSink]:
     """Return what makes a sink on a port, closed after the test."""
     with ExitStack() as ends:
 
         def make(port: int) -> GraphiteSink:
-            sink = GraphiteSink("s.i", Link("127.0.0.1", port, hours, patience_s=0.5), slots)
+            sink = GraphiteSink("s.i", Link("127.0.0.1", port, clock.seconds, patience_s=0.5), slots)
             ends.callback(sink.close)
             return sink
 
@@ -120,11 +113,11 @@ def test_totals_of_an_interval_are_sent(make_sink: MakeSink, carbon: Carbon) -> 
     }
 
 
-def test_a_total_that_has_grown_is_sent_again(make_sink: MakeSink, carbon: Carbon, hours: Hours) -> None:
+def test_a_total_that_has_grown_is_sent_again(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
     """On the same connection; the value of an interval is what happened in it, in the end."""
     sink = make_sink(carbon.port)
     for began_s in (1_000_010, 1_000_020):
-        hours.now_s = began_s
+        clock.rightNow = began_s
         for _ in range(3):
             sink.record(Uploaded("p", 1, 0.1))
             sink.flush()
@@ -134,7 +127,7 @@ def test_a_total_that_has_grown_is_sent_again(make_sink: MakeSink, carbon: Carbo
     assert carbon.taken == 6 * 4
 
 
-def test_a_carbon_that_is_away_is_told_later(make_sink: MakeSink, carbon: Carbon, hours: Hours) -> None:
+def test_a_carbon_that_is_away_is_told_later(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
     """All of it; until then it is tried now and then, and only what was tried is a failure."""
     sink = make_sink(carbon.port)
     carbon.close()
@@ -145,23 +138,23 @@ def test_a_carbon_that_is_away_is_told_later(make_sink: MakeSink, carbon: Carbon
             sink.flush()
         except OSError as error:
             failures.append(str(error))
-        hours.now_s += 2
+        clock.rightNow += 2
     # After 1, 2, 4, 8 and 16 seconds, and then every 30.
     assert failures == [f"no connection to 127.0.0.1:{carbon.port}: Connection refused"] * 11
     again = Carbon(carbon.port)
-    hours.now_s += LONGEST_REST_S
+    clock.rightNow += LONGEST_REST_S
     sink.flush()
     again.take("s.i.render_time.upper 12.500 1000200")
     assert sum(value for (name, _), value in again.values.items() if name == "s.i.image_request") == 100
     again.close()
 
 
-def test_after_long_the_rest_comes_bit_by_bit(make_sink: MakeSink, carbon: Carbon, hours: Hours) -> None:
+def test_after_long_the_rest_comes_bit_by_bit(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
     """So that no flush takes long."""
     sink = make_sink(carbon.port)
     for _ in range(MAXIMUM_AT_ONCE + 1):
         sink.record(RENDERED)
-        hours.now_s += 10
+        clock.rightNow += 10
     sink.flush()
     carbon.take(f"s.i.render_time.upper 12.500 {1_000_000 + 10 * MAXIMUM_AT_ONCE}")
     assert carbon.taken == MAXIMUM_AT_ONCE * 5
@@ -188,20 +181,20 @@ def test_a_carbon_that_restarts_gets_what_it_may_have_lost(make_sink: MakeSink, 
     assert carbon.values["s.i.image_request", 1_000_010] == 2
 
 
-def test_a_carbon_that_stalls_holds_nothing_up_for_long(hours: Hours, carbon: Carbon) -> None:
+def test_a_carbon_that_stalls_holds_nothing_up_for_long(clock: Clock, carbon: Carbon) -> None:
     """What it does not take is given up within the patience, the connection is dropped, and there is a rest."""
-    link = Link("127.0.0.1", carbon.port, hours, patience_s=0.2)
+    link = Link("127.0.0.1", carbon.port, clock.seconds, patience_s=0.2)
     with pytest.raises(OSError, match=r"127\.0\.0\.1:\d+ took too long, over 0\.2 s"):
         link.send(b"x" * 50_000_000)
     assert link.resting
     assert link.lost()
     assert not link.lost()
-    hours.now_s += FIRST_REST_S
+    clock.rightNow += FIRST_REST_S
     assert not link.resting
     link.close()
 
 
-def test_a_send_that_failed_is_sent_again_whole(make_sink: MakeSink, carbon: Carbon, hours: Hours) -> None:
+def test_a_send_that_failed_is_sent_again_whole(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
     """Over a new connection; what was half sent and what is sent twice count once."""
     sink = make_sink(carbon.port)
     sink.record(RENDERED)
@@ -214,7 +207,7 @@ def test_a_send_that_failed_is_sent_again_whole(make_sink: MakeSink, carbon: Car
         sink.flush()
     assert not sink.flush()  # too soon
     carbon.hang_up()
-    hours.now_s += FIRST_REST_S
+    clock.rightNow += FIRST_REST_S
     sink.record(RENDERED)
     sink.flush()
     carbon.take("s.i.render_time.upper")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from twisted.internet.task import Clock
 
 from imaged.api import OutputRendered, RequestFailed
 from imaged_graphite.slots import MAXIMUM_SLOTS, REMEMBERED, Slots
@@ -13,26 +14,18 @@ RENDERED = OutputRendered("p", "x300.jpg", "jpg", 0.0125)
 UNCOUNTED = RequestFailed("p", None, 415, "post")
 
 
-class Hours:
-    """A wall clock that stands still."""
-
-    now_s = 1_000_005.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now_s
-
-
 @pytest.fixture
-def hours() -> Hours:
+def clock() -> Clock:
     """Return the clock, in the middle of an interval."""
-    return Hours()
+    clock = Clock()
+    clock.rightNow = 1_000_005.0
+    return clock
 
 
 @pytest.fixture
-def slots(hours: Hours) -> Slots:
+def slots(clock: Clock) -> Slots:
     """Return the totals of intervals of 10 seconds."""
-    return Slots(10, hours)
+    return Slots(10, clock.seconds)
 
 
 def requests(slots: Slots) -> dict[int, int]:
@@ -40,21 +33,21 @@ def requests(slots: Slots) -> dict[int, int]:
     return {each.began_s: each.counted.counts["image_request"] for each in slots.changed()}
 
 
-def test_the_first_interval_is_another_process_s(slots: Slots, hours: Hours) -> None:
+def test_the_first_interval_is_another_process_s(slots: Slots, clock: Clock) -> None:
     """What happens in it is counted in the next, with what happens there."""
     slots.record(RENDERED)
-    hours.now_s = 1_000_010
+    clock.rightNow = 1_000_010
     slots.record(RENDERED)
-    hours.now_s = 1_000_019.99
+    clock.rightNow = 1_000_019.99
     slots.record(RENDERED)
-    hours.now_s = 1_000_020
+    clock.rightNow = 1_000_020
     slots.record(RENDERED)
     assert requests(slots) == {1_000_010: 3, 1_000_020: 1}
 
 
-def test_what_was_sent_is_sent_again_when_it_has_grown(slots: Slots, hours: Hours) -> None:
+def test_what_was_sent_is_sent_again_when_it_has_grown(slots: Slots, clock: Clock) -> None:
     """As a total, also when it grew while it was being sent."""
-    hours.now_s = 1_000_010
+    clock.rightNow = 1_000_010
     slots.record(RENDERED)
     (before,) = slots.changed()
     slots.record(RENDERED)
@@ -72,10 +65,10 @@ def test_what_has_no_metric_changes_nothing(slots: Slots) -> None:
     assert slots.changed() == []
 
 
-def test_doubt_sends_again_what_carbon_may_have_lost(slots: Slots, hours: Hours) -> None:
+def test_doubt_sends_again_what_carbon_may_have_lost(slots: Slots, clock: Clock) -> None:
     """As far back as is remembered."""
     for number in range(1, 2 * REMEMBERED):
-        hours.now_s = 1_000_000 + 10 * number
+        clock.rightNow = 1_000_000 + 10 * number
         slots.record(RENDERED)
         for each in slots.changed():
             slots.sent(each)
@@ -85,32 +78,32 @@ def test_doubt_sends_again_what_carbon_may_have_lost(slots: Slots, hours: Hours)
     assert slots.dropped == 0
 
 
-def test_a_carbon_that_is_away_for_long_costs_the_oldest(slots: Slots, hours: Hours) -> None:
+def test_a_carbon_that_is_away_for_long_costs_the_oldest(slots: Slots, clock: Clock) -> None:
     """And the operator is told how many."""
     for number in range(1, MAXIMUM_SLOTS + 4):
-        hours.now_s = 1_000_000 + 10 * number
+        clock.rightNow = 1_000_000 + 10 * number
         slots.record(RENDERED)
     assert len(slots.changed()) == MAXIMUM_SLOTS
     assert min(requests(slots)) == 1_000_040
     assert slots.dropped == 3
 
 
-def test_a_clock_that_is_set_back(slots: Slots, hours: Hours) -> None:
+def test_a_clock_that_is_set_back(slots: Slots, clock: Clock) -> None:
     """Adds to what is remembered of that time, or begins it anew, however many intervals there are."""
     for number in range(1, MAXIMUM_SLOTS + 4):
-        hours.now_s = 1_000_000 + 10 * number
+        clock.rightNow = 1_000_000 + 10 * number
         slots.record(RENDERED)
-    hours.now_s = 1_000_045
+    clock.rightNow = 1_000_045
     slots.record(RENDERED)
     assert requests(slots)[1_000_040] == 2
-    hours.now_s = 500_000
+    clock.rightNow = 500_000
     slots.record(RENDERED)
     assert requests(slots)[500_000] == 1
 
 
-def test_two_sinks_at_once_lose_nothing(slots: Slots, hours: Hours) -> None:
+def test_two_sinks_at_once_lose_nothing(slots: Slots, clock: Clock) -> None:
     """Those of two generations, each on its thread, while one of them sends."""
-    hours.now_s = 1_000_010
+    clock.rightNow = 1_000_010
 
     def work() -> None:
         for _ in range(2000):
