@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from select import POLLOUT, poll
 from threading import Lock
 from typing import Any
 
@@ -20,7 +21,7 @@ from imaged.daemon.log import Stream, observer
 from imaged.web.visits import Visit
 
 _MODE = 0o640  # paths and addresses of clients are for the operator and his group
-# A pipe whose reader is slow, or not there, would hold up the daemon: without blocking, it costs lines instead.
+# A pipe whose reader is slow, or not there, would hold up the daemon: without blocking, lines wait instead.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 Write = Callable[[LogEvent], None]
@@ -34,18 +35,25 @@ class LogFileError(StoreError):
         self.key = key
 
 
-class Outlet:
-    """Adds lines to an open file, each with one write, so that none is ever mixed with another process's.
+MAXIMUM_REST_BYTES = 1 << 20
+"""How much waits for a disk that is full or a reader that is slow; more is lost."""
 
-    What the file does not take is lost and counted, and nobody hears of it but through `lost` and `fault`: a full disk
-    must not cost a request. Any thread; `name` is what a fault calls it.
+PATIENCE_S = 0.005
+"""How long the reader of a pipe, which holds 64 KiB, may take to make room before the rest waits for a later line."""
+
+
+class Outlet:
+    """Adds lines to an open file.
+
+    What the file does not take waits for the next line, up to a bound; more is lost and counted, and nobody hears of it
+    but through `lost` and `fault`: a full disk must not cost a request. Any thread; `name` is what a fault calls it.
     """
 
     def __init__(self, name: str, descriptor: int) -> None:
         self._name = name
         self._descriptor = descriptor
         self._lock = Lock()  # between a thread's write and a close, the number could come to stand for a picture
-        self._torn = False
+        self._rest = b""
         self.lost = 0
         self.fault: str | None = None
 
@@ -57,25 +65,35 @@ class Outlet:
         """Add a line, or several."""
         lines = text.encode("utf-8", "backslashreplace")
         with self._lock:
-            if self._torn:
-                lines = b"\n" + lines
-            try:
-                written = os.write(self._descriptor, lines)
-            except OSError as error:
-                self._lose(lines, error.strerror)
-                return
-            self._torn = written < len(lines)
-            if self._torn:
-                self._lose(lines[written:], "it took half a line")
-            else:
-                self.fault = None
+            self._rest = self._put(self._rest + lines)
+            if len(self._rest) > MAXIMUM_REST_BYTES:
+                kept_bytes = self._rest.rfind(b"\n", 0, MAXIMUM_REST_BYTES) + 1
+                self.lost += self._rest.count(b"\n", kept_bytes)
+                self._rest = self._rest[:kept_bytes]
 
     def flush(self) -> None:
-        """Do nothing: no line waits."""
+        """Do nothing: what could be written has been."""
 
-    def _lose(self, lines: bytes, reason: str | None) -> None:
-        self.lost += lines.count(b"\n")
-        self.fault = f"{self._name}: {reason}"
+    def _put(self, data: bytes) -> bytes:
+        """Write what the file takes, and return the rest."""
+        end_s = time.monotonic() + PATIENCE_S
+        while data:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                if not self._has_room_by(end_s):
+                    self.fault = f"{self._name}: its reader is slow"
+                    return data
+            except OSError as error:
+                self.fault = f"{self._name}: {error.strerror}"
+                return data
+        self.fault = None
+        return data
+
+    def _has_room_by(self, end_s: float) -> bool:
+        waiting = poll()
+        waiting.register(self._descriptor, POLLOUT)
+        return bool(waiting.poll(max(0.0, 1000 * (end_s - time.monotonic()))))
 
 
 class LogFile(Outlet):
@@ -90,12 +108,14 @@ class LogFile(Outlet):
         """Open the path anew: a file that was moved away is followed by a new one. Raises LogFileError."""
         descriptor = self._open()
         with self._lock:
+            self._rest = self._put(self._rest)
             os.dup2(descriptor, self._descriptor, inheritable=False)
         os.close(descriptor)
 
     def close(self) -> None:
         """Write no more: what comes late is lost."""
         with self._lock:
+            self._put(self._rest)
             descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)
 
