@@ -18,6 +18,7 @@ from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
 from imaged.config.model import Settings
 from imaged.daemon import configuration
+from imaged.daemon.clock import keep_monotonic
 from imaged.daemon.inheritance import detach, inherit
 from imaged.daemon.log import observer
 from imaged.daemon.logs import Logs, Outlet
@@ -65,6 +66,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     from imaged.daemon.process import Process  # noqa: PLC0415
     from imaged.daemon.service import Service  # noqa: PLC0415
 
+    keep_monotonic(reactor)
     logs = Logs(Outlet("standard error", _STANDARD_ERROR), reactor)
     write: Any = logs.write
     globalLogBeginner.beginLoggingTo([write], redirectStandardIO=False)
@@ -93,7 +95,7 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
 
     path = configuration.find(config)
     loaded = read_settings(config, overrides)
-    threads = Threads(reactor, "work", 4)
+    threads = Threads(keep_monotonic(reactor), "work", 4)
     try:
         faults = find_faults(loaded, reactor, threads)
         for fault in faults:
@@ -152,7 +154,7 @@ def process(
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     _raise_file_limit()
-    status = Process(reactor, signals, loaded, plan, screen, sys.stdout.buffer).run()
+    status = Process(keep_monotonic(reactor), signals, loaded, plan, screen, sys.stdout.buffer).run()
     plan.close()
     sys.exit(status)
 

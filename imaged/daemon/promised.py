@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageId
 from imaged.core.recent import RecentError, RecentErrors
+from imaged.daemon.clock import steady_clock
 from imaged.hooks.host import RunInThread
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue, Kind
@@ -28,7 +28,7 @@ from imaged.pipeline.threads import Threads
 async def open_queue(threads: Threads, folder: Path) -> JobQueue:
     """Open the queue on the one thread that may touch it. Raises StoreError."""
     try:
-        return await threads.run(JobQueue, folder, time.time)
+        return await threads.run(JobQueue, folder, steady_clock())
     except Exception as error:  # OSError and sqlite3's own tree: none leaves a queue to work with
         raise StoreError(f"state_dir: no job queue can be kept in {folder}: {error}") from error
 

@@ -1,0 +1,22 @@
+"""Clocks that go on evenly while the system's time is set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic, time
+from typing import Any
+
+
+def keep_monotonic(reactor: Any) -> Any:
+    """Have the timers of `reactor` follow the monotonic clock, and return it. Call it before the first timer is set.
+
+    Twisted's reactors follow the wall clock: when that is set back an hour, each timer is an hour late.
+    """
+    reactor.seconds = monotonic
+    return reactor
+
+
+def steady_clock(wall: Callable[[], float] = time, even: Callable[[], float] = monotonic) -> Callable[[], float]:
+    """Return a clock of seconds since the epoch that shows what `wall` shows now, and then goes on as `even` does."""
+    epoch_s = wall() - even()
+    return lambda: epoch_s + even()
