@@ -153,8 +153,10 @@ def _try_folder(folder: Path) -> None:
 
 
 def _try_processor(renderer: Renderer) -> None:
-    with held_to_contract("the processor"):
-        render_pixel(renderer)
+    with tempfile.NamedTemporaryFile(prefix="imaged-check-") as file, held_to_contract("the processor"):
+        file.write(PIXEL)
+        file.flush()
+        render_pixel(renderer, Path(file.name))
 
 
 def run_to_end(reactor: Any, work: Coroutine[Any, Any, bool]) -> bool:

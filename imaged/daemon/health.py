@@ -1,29 +1,34 @@
-"""Whether this daemon should be sent requests: it is not leaving, and some processor works."""
+"""Whether this daemon should be sent requests: what a client who posts, or asks for a new output, would meet."""
 
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.http import Request
 
 from imaged.config.images import ImagePolicy
-from imaged.core.errors import BusyError
+from imaged.core.errors import BusyError, ImagedError
 from imaged.core.outputs import parse
 from imaged.hooks.contracts import RenderJob, RenderTarget
 from imaged.hooks.host import RunInThread
 from imaged.pipeline.rendering import Renderer
+from imaged.store.atomic import discard
 from imaged.web.answers import send_text
 from imaged.web.errors import send_error
 
-PROBE_EVERY_S = 60.0
-"""How often a processor is tried."""
+PROBE_EVERY_S = 10.0
+"""How often the store and a processor are tried, which takes a few milliseconds."""
 
 PROBE_TIMEOUT_S = 10.0
+
+HANGS_S = 2 * PROBE_TIMEOUT_S
+"""A trial that takes longer than this hangs: so would the work of clients."""
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
@@ -32,15 +37,26 @@ PIXEL = bytes.fromhex(
 """A grey PNG of one pixel."""
 
 
+@dataclass
+class _Trial:
+    """One look at a generation: when it began, by a clock that never goes back, and its end, which never fails."""
+
+    renderer: Renderer
+    began_s: float
+    end: Deferred[None] | None = None
+
+
 class Health:
     """What `/status_check` answers. `renderer` gives that of the current generation. Reactor thread only."""
 
     _log = Logger()
 
-    def __init__(self, run: RunInThread, renderer: Callable[[], Renderer]) -> None:
+    def __init__(self, run: RunInThread, renderer: Callable[[], Renderer], seconds: Callable[[], float]) -> None:
         self._run = run
         self._renderer = renderer
-        self._works = True
+        self._seconds = seconds
+        self._fault: str | None = None
+        self._trial: _Trial | None = None
         self.draining = False
         self.refuses_from_s = math.inf
 
@@ -49,7 +65,9 @@ class Health:
         """`OK`, or why not."""
         if self.draining:
             return "draining"
-        return "OK" if self._works else "no processor works"
+        if self._trial is not None and self._seconds() - self._trial.began_s > HANGS_S:
+            return "the store or the worker threads hang"
+        return self._fault or "OK"
 
     def send(self, request: Request) -> None:
         """Answer 200 `OK`, or 503 and the reason."""
@@ -63,29 +81,51 @@ class Health:
         if began_s >= self.refuses_from_s:
             raise BusyError("this server is leaving: ask again", retry_after_s=5)
 
-    def probe(self) -> Deferred[None]:
-        """Try the processors; the Deferred never fails."""
-        return Deferred.fromCoroutine(self._probe())
+    def probe(self) -> None:
+        """Try the store and the processors of this generation, unless that is under way."""
+        renderer = self._renderer()
+        if self._trial is None or self._trial.renderer is not renderer:
+            trial = self._trial = _Trial(renderer, self._seconds())
+            trial.end = Deferred.fromCoroutine(self._probe(trial))
 
-    async def _probe(self) -> None:
+    async def _probe(self, trial: _Trial) -> None:
+        fault = await self._try("the store takes no files", trial.renderer.store.try_out)
+        if fault is None:
+            fault = await self._try("no processor works", _render_in_store, trial.renderer)
+        if trial is not self._trial:
+            return  # a newer generation is tried
+        if self._fault and not fault:
+            self._log.info("{fault}: this is over, and the health check answers 200 again", fault=self._fault)
+        self._fault, self._trial = fault, None
+
+    async def _try(self, fault: str, work: Callable[..., None], *arguments: Any) -> str | None:
+        """Return None when it works, else `fault`, after the log was told why."""
         try:
-            await self._run(render_pixel, self._renderer())
+            await self._run(work, *arguments)
         except BusyError:
-            return  # it works, only not now: one hostile picture must not take the daemon out of its balancer
-        except Exception:  # whatever a processor raises on a picture that is good
-            if self._works:
-                self._log.failure("no processor works: the health check answers 503 until one does")
-            self._works = False
-        else:
-            self._works = True
+            return None  # it works, only not now: one hostile picture must not take the daemon out of its balancer
+        except Exception as error:  # whatever a processor raises on a picture that is good
+            if self._fault != fault and isinstance(error, ImagedError):
+                self._log.error("{fault}, so the health check answers 503: {error}", fault=fault, error=error)
+            elif self._fault != fault:
+                self._log.failure("{fault}, so the health check answers 503", fault=fault)
+            return fault
+        return None
 
 
-def render_pixel(renderer: Renderer) -> None:
-    """Render one pixel with the processor that would get it. Blocking; raises whatever goes wrong."""
+def _render_in_store(renderer: Renderer) -> None:
+    """Render a picture that lies where originals do: what is tried needs nothing that a client's picture does not."""
+    source = renderer.store.new_temporary()
+    try:
+        source.write_bytes(PIXEL)
+        render_pixel(renderer, source)
+    finally:
+        discard(source)
+
+
+def render_pixel(renderer: Renderer, source: Path) -> None:
+    """Render `source`, a file of PIXEL, with the processor that would get it. Blocking; raises whatever goes wrong."""
     target = RenderTarget(parse("x1.jpg"), ImagePolicy().default_quality, ImagePolicy().background)
-    with tempfile.NamedTemporaryFile(prefix="imaged-probe-") as file:
-        file.write(PIXEL)
-        file.flush()
-        facts = renderer.identify(Path(file.name))
-        job = RenderJob(Path(file.name), facts, (target,), PROBE_TIMEOUT_S, renderer.maximum_pixels)
-        list(renderer.choose(job).render(job))
+    facts = renderer.identify(source)
+    job = RenderJob(source, facts, (target,), PROBE_TIMEOUT_S, renderer.maximum_pixels)
+    list(renderer.choose(job).render(job))

@@ -56,6 +56,9 @@ WORK_THREADS = 16
 FAILED_START_S = 5.0
 """How long the work of a start that failed may take to end."""
 
+WATCH_EVERY_S = 60.0
+"""How often the remote store is looked after."""
+
 QUIET_S = 5.0
 """How long a connection is quiet before it is closed when another process serves already: nobody waits for that."""
 
@@ -95,7 +98,7 @@ class Service:
         self._opened = AsyncExitStack()
         self._departure = Departure(reactor)
         self._profiles = profiles.Profiles(self._profile_threads.run, lambda: self._departure.begun)
-        self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce.renderer)
+        self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce.renderer, reactor.seconds)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
         self._connections = {path: Connections(reactor) for path in (PUBLIC, STATUS)}
@@ -240,7 +243,7 @@ class Service:
         self._promised.start()
         await self._usage.now(self._lineage.pipeline.store.root)
         self._repeat(PROBE_EVERY_S, self._health.probe)
-        self._repeat(PROBE_EVERY_S, self._promised.watch)
+        self._repeat(WATCH_EVERY_S, self._promised.watch)
         self._repeat(INTERVAL_S, lambda: self._history.sample(self._counters.totals()), now=False)
         fresh = await self._ports.open(endpoints(loaded.settings))
         opened.push_async_callback(self._close_port, PUBLIC)

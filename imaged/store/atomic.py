@@ -48,10 +48,10 @@ def write(path: Path, body: bytes) -> None:
 def replace(temporary: Path, final: Path) -> None:
     """Give the file its final name, durably, in place of what had that name; `temporary` is gone afterwards."""
     try:
-        _fsync(temporary)
+        fsync(temporary)
         make_folders(final.parent)
         temporary.replace(final)
-        _fsync(final.parent)
+        fsync(final.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -62,13 +62,13 @@ def keep_first(temporary: Path, final: Path) -> bool:
     `temporary` is gone afterwards either way.
     """
     try:
-        _fsync(temporary)
+        fsync(temporary)
         make_folders(final.parent)
         try:
             os.link(temporary, final)
         except FileExistsError:
             return False
-        _fsync(final.parent)
+        fsync(final.parent)
         return True
     finally:
         temporary.unlink(missing_ok=True)
@@ -90,10 +90,11 @@ def make_folders(folder: Path) -> None:
     make_folders(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir()
-    _fsync(folder.parent)
+    fsync(folder.parent)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have the disk keep what was written to a file, or made in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

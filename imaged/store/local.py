@@ -23,6 +23,9 @@ from imaged.store import atomic
 ORIGINAL = "original"
 INFO = "info.json"
 
+TRIAL_BYTES = 65_536
+"""How much is written to see whether the store takes anything: on a full disk a few bytes may still find room."""
+
 MAXIMUM_RECORD_BYTES = 65_536
 """More is no record: it may come from a store that others write to."""
 
@@ -190,8 +193,11 @@ class LocalStore:
         """Try whether the store takes files. Raises StoreError when it takes none."""
         try:
             trial = self.incoming.new()
-            atomic.write(trial, b"")
-            trial.unlink()
+            try:
+                atomic.write(trial, bytes(TRIAL_BYTES))
+                atomic.fsync(trial)
+            finally:
+                atomic.discard(trial)
         except OSError as error:
             raise StoreError(f"no files can be kept in {self.root}: {error.strerror}") from error
 

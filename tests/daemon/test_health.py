@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError
-from imaged.daemon.health import Health
+from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.pipeline.rendering import Renderer
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import StillProcessor, run_at_once
@@ -20,10 +25,16 @@ def processor() -> StillProcessor:
 
 
 @pytest.fixture
-def health(processor: StillProcessor, tmp_path: Path) -> Health:
+def clock() -> Clock:
+    """Return a clock that a test moves."""
+    return Clock()
+
+
+@pytest.fixture
+def health(processor: StillProcessor, clock: Clock, tmp_path: Path) -> Health:
     """Return the health of a daemon with that processor."""
     renderer = Renderer((processor,), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100)
-    return Health(run_at_once, lambda: renderer)
+    return Health(run_at_once, lambda: renderer, clock.seconds)
 
 
 def test_a_processor_that_works_is_ok(health: Health, processor: StillProcessor) -> None:
@@ -46,6 +57,66 @@ def test_a_busy_processor_works(health: Health, processor: StillProcessor) -> No
     """Out of memory for a moment is no reason to be sent no requests."""
     processor.failure = BusyError("not now")
     health.probe()
+    assert health.message == "OK"
+
+
+def test_temporary_folder(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens to the system's temporary folder is of no account: no render needs it."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    health.probe()
+    assert health.message == "OK"
+
+
+def test_the_store_takes_no_files(health: Health, tmp_path: Path) -> None:
+    """A store that takes no files is told of, until it does again: neither a post nor a new output would go well."""
+    (tmp_path / ".incoming").write_bytes(b"")  # where the folder should be that files grow in
+    health.probe()
+    assert health.message == "the store takes no files"
+    (tmp_path / ".incoming").unlink()
+    health.probe()
+    assert health.message == "OK"
+
+
+def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
+    """Worker threads that do not come back, as on a dead NFS, are told of until they do; meanwhile none are added."""
+    threads: list[Deferred[None]] = []
+
+    def run(*_work: object) -> Deferred[None]:
+        threads.append(Deferred())
+        return threads[-1]
+
+    renderer = Renderer((), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100)
+    health = Health(run, lambda: renderer, clock.seconds)
+    for _ in range(10):
+        health.probe()
+        clock.advance(PROBE_EVERY_S)
+    assert health.message == "the store or the worker threads hang"
+    assert len(threads) == 1
+    threads[0].callback(None)
+    threads[1].callback(None)
+    assert health.message == "OK"
+
+
+def test_a_new_generation_is_tried_at_once(tmp_path: Path, clock: Clock) -> None:
+    """After a reload the word of the new processors counts, even if those of before never answer."""
+    renderers = [
+        Renderer((StillProcessor(),), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100) for _ in range(2)
+    ]
+    first: Deferred[None] = Deferred()
+
+    def run(work: Callable[..., Any], *arguments: Any) -> Any:
+        if arguments and arguments[0] is renderers[0]:
+            return first
+        return run_at_once(work, *arguments)
+
+    current = [renderers[0]]
+    health = Health(run, lambda: current[0], clock.seconds)
+    health.probe()
+    clock.advance(100)
+    current[0] = renderers[1]
+    health.probe()
+    assert health.message == "OK"
+    first.errback(ValueError("too late to count"))
     assert health.message == "OK"
 
 
