@@ -5,13 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from imaged.config.section import Section
-from imaged.config.values import Color, Extensions, OutputNames, Quality, Width
+from imaged.config.values import Color, Extensions, OutputCount, OutputNames, Quality, Width
 from imaged.core.errors import NotAllowedError
 from imaged.core.formats import FORMATS
 from imaged.core.outputs import FullSize, Output
 
 _EXTENSIONS = "The formats that may be asked for, by extension."
 _MAXIMUM_WIDTH = "The widest output that may be asked for, in pixels; full_size is not subject to it."
+_MAXIMUM_OUTPUTS = "The most outputs of one image, kept and queued together."
 _DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name gives none."
 _OUTPUTS = "The outputs made for every new image, besides those that its request asks for."
 _BACKGROUND = "The colour, #rrggbb, that transparent pictures are laid on where the format has no transparency."
@@ -22,6 +23,7 @@ class ImagePolicy(Section):
 
     extensions: Extensions = Field(tuple(FORMATS), description=_EXTENSIONS)
     maximum_width: Width = Field(1000, description=_MAXIMUM_WIDTH)
+    maximum_outputs: OutputCount = Field(1000, description=_MAXIMUM_OUTPUTS)
     default_quality: Quality = Field(75, description=_DEFAULT_QUALITY)
     outputs: OutputNames = Field((), description=_OUTPUTS)
     background: Color = Field("#ffffff", description=_BACKGROUND)
@@ -35,6 +37,14 @@ class ImagePolicy(Section):
         if not isinstance(output.sizing, FullSize) and output.sizing.width_px > self.maximum_width:
             raise NotAllowedError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
 
+    def check_count(self, outputs: int) -> None:
+        """Raise NotAllowedError when one image may not have so many outputs."""
+        if outputs > self.maximum_outputs:
+            raise NotAllowedError(
+                f"this image would have more than {self.maximum_outputs} outputs, the most allowed here: "
+                "use those that it has"
+            )
+
     def quality(self, output: Output) -> int:
         """Return the quality, 1 to 100, to make `output` at."""
         return self.default_quality if output.quality is None else output.quality
@@ -45,6 +55,7 @@ class NamespacePolicy(Section):
 
     extensions: Extensions | None = Field(None, description=_EXTENSIONS)
     maximum_width: Width | None = Field(None, description=_MAXIMUM_WIDTH)
+    maximum_outputs: OutputCount | None = Field(None, description=_MAXIMUM_OUTPUTS)
     default_quality: Quality | None = Field(None, description=_DEFAULT_QUALITY)
     outputs: OutputNames | None = Field(None, description=_OUTPUTS)
     background: Color | None = Field(None, description=_BACKGROUND)

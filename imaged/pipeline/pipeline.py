@@ -45,9 +45,24 @@ class Pipeline:
         return outputs
 
     async def promise(self, image: ImageId, outputs: Sequence[Output]) -> None:
-        """Put the outputs that the store misses into the durable queue."""
+        """Put the outputs that the store misses into the durable queue.
+
+        Raises NotAllowedError when the image would have more outputs than its namespace allows.
+        """
         missing = [str(output) for output in outputs if not self.store.has(image, str(output))]
+        if missing:
+            self._check_count(image, [*missing, *await self.promises.states(image)])
         await self.promises.owe("render", image, missing)
+
+    def check_room(self, image: ImageId, missing: Sequence[Output]) -> None:
+        """Raise NotAllowedError when these outputs would be more than the namespace allows for one image."""
+        self._check_count(image, [str(output) for output in missing])
+
+    def _check_count(self, image: ImageId, new: Sequence[str]) -> None:
+        policy = self.settings.policy(image.namespace)
+        if new:
+            kept = self.store.output_names(image, policy.maximum_outputs + 1)
+            policy.check_count(len(kept.union(new)))
 
     async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[str, str]:
         """Return `ready`, `pending` or `failed` for each output of an image that is there, owed, or asked about."""

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,6 +91,14 @@ class LocalStore:
             except (NotFoundError, NotAllowedError):
                 continue
         return found
+
+    def output_names(self, image: ImageId, at_most: int) -> set[str]:
+        """Return the names of an image's files, `at_most` of them, without its original and its record."""
+        try:
+            with os.scandir(self.path(image, ORIGINAL).parent) as entries:
+                return set(islice((each.name for each in entries if each.name not in {ORIGINAL, INFO}), at_most))
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
 
     def files(self) -> Iterator[tuple[ImageId, list[str]]]:
         """Walk the whole store: yield each image and the names of its files, outputs and what makes an original."""

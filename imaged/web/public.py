@@ -79,6 +79,7 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
     outputs = pipeline.outputs(image.namespace, asked_outputs(request))
     info = await pipeline.originals.info(image)
     missing = await pipeline.missing(image, outputs)
+    pipeline.check_room(image, missing)
     pipeline.produce.admit(image, missing)
     results = await pipeline.produce.several(image, missing)
     rows = []
@@ -101,6 +102,7 @@ async def _send_output(request: ImagedRequest, image: ImageId, output: Output, p
     pipeline.settings.policy(image.namespace).check(output)
     opened = pipeline.store.open(image, str(output))
     if opened is None:
+        pipeline.check_room(image, [output])
         request.trace.outcome = await pipeline.produce.one(image, output)
         opened = pipeline.store.open(image, str(output))
     else:

@@ -171,6 +171,39 @@ class TestPolicy(Serving):
         assert not self.store.has(IMAGE, "original")
 
 
+class TestOutputCount(Serving):
+    """A bound on the outputs of one image."""
+
+    settings = "{images: {maximum_outputs: 3, outputs: [x1.jpg]}}"
+
+    async def test_no_image_has_more_outputs(self) -> None:
+        """What is kept and what is queued count together; one more is 406, in whichever way it is asked for."""
+        await self.serve()
+        assert (await self.post("/p?outputs=x1.jpg,x2.jpg,x3.jpg,x4.jpg")).status == 406
+        assert (await self.post("/p?outputs=x2.jpg")).status == 200
+        for number in (1, 2, 3):
+            assert (await self.get(f"{HOME}/x{number}.jpg")).status == 200, number
+        refused = await self.get(f"{HOME}/x4.jpg")
+        assert refused.status == 406
+        assert "3 outputs" in refused.error
+        assert (await self.post(f"{HOME}/process?outputs=x4.jpg")).status == 406
+        assert (await self.post("/p?outputs=x4.jpg")).status == 406
+
+    async def test_those_that_are_there_are_served(self) -> None:
+        """A store with more, as of before the bound, goes on as it is."""
+        await self.serve()
+        await self.post()
+        for number in range(1, 6):
+            self.store.path(IMAGE, f"x{number}.jpg").write_bytes(PICTURE)
+        assert [(await self.get(f"{HOME}/x{number}.jpg")).status for number in range(1, 7)] == [200] * 5 + [406]
+        assert (await self.post(f"{HOME}/process?outputs=x1.jpg,x2.jpg,x3.jpg,x4.jpg,x5.jpg")).status == 200
+
+    async def test_an_unknown_image_is_still_unknown(self) -> None:
+        """404 comes first."""
+        await self.serve()
+        assert (await self.get(f"{HOME}/x4.jpg")).status == 404
+
+
 class TestConflict(Serving):
     """Other bytes with the same MD5."""
 
