@@ -65,8 +65,10 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 
     from imaged.daemon.process import Process  # noqa: PLC0415
     from imaged.daemon.service import Service  # noqa: PLC0415
+    from imaged.pipeline.resolver import use_own_threads  # noqa: PLC0415
 
     keep_monotonic(reactor)
+    use_own_threads(reactor)
     logs = Logs(Outlet("standard error", _STANDARD_ERROR), reactor)
     write: Any = logs.write
     globalLogBeginner.beginLoggingTo([write], redirectStandardIO=False)
@@ -91,8 +93,10 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
 
     from imaged.daemon.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
     from imaged.daemon.runtime import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
+    from imaged.pipeline.resolver import use_own_threads  # noqa: PLC0415  # as above
     from imaged.pipeline.threads import Threads  # noqa: PLC0415  # as above
 
+    use_own_threads(reactor)
     path = configuration.find(config)
     loaded = read_settings(config, overrides)
     threads = Threads(keep_monotonic(reactor), "work", 4)
@@ -140,7 +144,9 @@ def process(
     from imaged.batch.plan import UsageError, make_plan  # noqa: PLC0415  # as above
     from imaged.batch.process import Process  # noqa: PLC0415  # as above
     from imaged.batch.report import Screen  # noqa: PLC0415  # as above
+    from imaged.pipeline.resolver import use_own_threads  # noqa: PLC0415  # as above
 
+    use_own_threads(reactor)
     screen = Screen(sys.stderr)
     globalLogBeginner.beginLoggingTo([observer(screen, for_people=True)], redirectStandardIO=False)
     if (base_path := given.get("remote_base_path")) is not None:

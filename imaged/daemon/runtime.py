@@ -34,6 +34,7 @@ from imaged.pipeline.readback import Readback
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.render_pool import RenderPool
 from imaged.pipeline.rendering import Renderer
+from imaged.pipeline.resolver import Resolver
 from imaged.pipeline.single_flight import SingleFlight
 from imaged.pipeline.sources import Sources
 from imaged.pipeline.tasks import Tasks
@@ -152,10 +153,12 @@ def build(
         activity=counters.downloads,
     )
     sources = make_sources(
-        maximum_redirects=settings.sources.maximum_redirects, allow_networks=settings.sources.allow_networks
+        resolver=Resolver(reactor),
+        maximum_redirects=settings.sources.maximum_redirects,
+        allow_networks=settings.sources.allow_networks,
     )
     # The operator names this address, and where it redirects to nobody has: so anywhere, but no further.
-    trusting = partial(make_sources, maximum_redirects=0, allow_networks=EVERYWHERE)
+    trusting = partial(make_sources, resolver=Resolver(reactor), maximum_redirects=0, allow_networks=EVERYWHERE)
     readback = Readback(remote, settings.remote.base_url, trusting)
     originals = Originals(store, renderer, remote, readback, promises, threads.run, tasks, metrics, locks)
     pool = RenderPool(render_threads, settings.render.queue)

@@ -19,6 +19,7 @@ from imaged.core.source_urls import SourceUrl
 from imaged.pipeline.connection import CONNECTION_FAILURES, Body, Connection, translate
 from imaged.pipeline.guard import GuardedEndpoint
 from imaged.pipeline.intake import Gunzip, Intake
+from imaged.pipeline.resolver import Resolves
 
 _SUCCESS = 200  # a 206 would be a part of an original that nobody asked for
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -31,9 +32,15 @@ class Exchange:
     """GETs URLs, with no cookie, no proxy and no connection kept. `connect_timeout_s` is that of one attempt."""
 
     def __init__(
-        self, reactor: Any, connect_timeout_s: float, allow_networks: Sequence[Network], user_agent: str
+        self,
+        reactor: Any,
+        resolver: Resolves,
+        connect_timeout_s: float,
+        allow_networks: Sequence[Network],
+        user_agent: str,
     ) -> None:
         self._reactor = reactor
+        self._resolver = resolver
         self._connect_timeout_s = connect_timeout_s
         self._allow_networks = allow_networks
         self._headers = {"User-Agent": [user_agent], "Accept": ["image/*"], "Accept-Encoding": ["identity"]}
@@ -63,7 +70,7 @@ class Exchange:
 
     async def _connect(self, url: SourceUrl) -> Connection:
         endpoint: Any = GuardedEndpoint(
-            self._reactor, url.host, url.port, self._connect_timeout_s, self._allow_networks
+            self._reactor, self._resolver, url.host, url.port, self._connect_timeout_s, self._allow_networks
         )
         if url.scheme == "https":
             try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import (
@@ -18,15 +17,13 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorPluggableNameResolver,
     IReactorTime,
-    IResolutionReceiver,
     IStreamClientEndpoint,
 )
 from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
 
 from imaged.core.errors import SourceFailedError, SourceForbiddenError
 from imaged.core.networks import Network, forbidden_network
-
-Address = IPv4Address | IPv6Address
+from imaged.pipeline.resolver import Address, Resolves
 
 
 @implementer(IStreamClientEndpoint)
@@ -37,8 +34,17 @@ class GuardedEndpoint:
     no address at all, and else as HostnameEndpoint does. `timeout_s` is that of one attempt.
     """
 
-    def __init__(self, reactor: Any, host: str, port: int, timeout_s: float, allow_networks: Sequence[Network]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: Resolves,
+        host: str,
+        port: int,
+        timeout_s: float,
+        allow_networks: Sequence[Network],
+    ) -> None:
         self._reactor = reactor
+        self._resolver = resolver
         self._host = host
         self._port = port
         self._timeout_s = timeout_s
@@ -49,7 +55,7 @@ class GuardedEndpoint:
         return Deferred.fromCoroutine(self._connect(protocol_factory))
 
     async def _connect(self, protocol_factory: IProtocolFactory) -> IProtocol:
-        addresses = await resolve(self._reactor.nameResolver, self._host, self._port)
+        addresses = await self._resolver.resolve(self._host, self._port)
         if not addresses:
             raise SourceFailedError(f"{self._host} does not resolve: check the host of the source")
         passed = [address for address in addresses if self._refusal(address.host) is None]
@@ -93,29 +99,3 @@ class _Passage:
     def connectTCP(self, host: str, *args: Any, **kwargs: Any) -> Any:  # noqa: N802  # Twisted's name
         self._check(host)
         return self._reactor.connectTCP(host, *args, **kwargs)
-
-
-def resolve(resolver: Any, host: str, port: int) -> Deferred[list[Address]]:
-    """Ask an IHostnameResolver once; return a Deferred of all addresses of `host`, none when it has none."""
-    receiver = _Addresses()
-    resolver.resolveHostName(receiver, host, port)
-    return receiver.complete
-
-
-@implementer(IResolutionReceiver)
-class _Addresses:
-    """Collects the answers to one question."""
-
-    def __init__(self) -> None:
-        self.complete: Deferred[list[Address]] = Deferred()
-        self._addresses: list[Address] = []
-
-    def resolutionBegan(self, resolution: object) -> None:  # noqa: N802  # Twisted's name
-        pass
-
-    def addressResolved(self, address: object) -> None:  # noqa: N802  # Twisted's name
-        if isinstance(address, IPv4Address | IPv6Address):
-            self._addresses.append(address)
-
-    def resolutionComplete(self) -> None:  # noqa: N802  # Twisted's name
-        self.complete.callback(self._addresses)

@@ -15,6 +15,7 @@ from imaged.core.source_urls import SourceUrl
 from imaged.pipeline.exchange import Exchange
 from imaged.pipeline.intake import Download, Intake
 from imaged.pipeline.received import Received
+from imaged.pipeline.resolver import Resolves
 
 
 class Sources:
@@ -24,6 +25,7 @@ class Sources:
         self,
         reactor: Any,
         *,
+        resolver: Resolves,
         timeout_s: float,
         maximum_bytes: int,
         maximum_redirects: int,
@@ -35,7 +37,7 @@ class Sources:
         self._timeout_s = timeout_s
         self._maximum_bytes = maximum_bytes
         self._maximum_redirects = maximum_redirects
-        self._exchange = Exchange(reactor, timeout_s, allow_networks, user_agent)
+        self._exchange = Exchange(reactor, resolver, timeout_s, allow_networks, user_agent)
         self._activity = activity
 
     async def fetch(self, url: str, path: Path) -> Received:

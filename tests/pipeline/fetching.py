@@ -16,6 +16,7 @@ from twisted.trial.unittest import TestCase
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError
 from imaged.pipeline.received import Received
+from imaged.pipeline.resolver import Resolver
 from imaged.pipeline.sources import Download, Sources
 
 
@@ -41,6 +42,7 @@ class Fetching(TestCase):
     def sources(self, **changes: Any) -> Sources:
         """Make what is tested; each bound can be changed."""
         settings: dict[str, Any] = {
+            "resolver": Resolver(reactor),
             "timeout_s": 10.0,
             "maximum_bytes": 1 << 20,
             "maximum_redirects": 5,

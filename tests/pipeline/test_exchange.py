@@ -168,8 +168,8 @@ def test_whatever_an_origin_says_is_an_original_or_an_error_of_ours(said: list[b
     """No bytes, however they are cut and however they end, come through as anything else."""
     net: Any = MemoryReactorClock()
     settings = {"timeout_s": 5.0, "maximum_bytes": 9, "maximum_redirects": 1, "user_agent": "imaged/2"}
-    net.nameResolver = Names(["93.184.215.14"])
-    sources = Sources(net, allow_networks=[], activity=Activity(net.seconds), **settings)
+    names = Names(["93.184.215.14"])
+    sources = Sources(net, resolver=names, allow_networks=[], activity=Activity(net.seconds), **settings)
     outcomes: list[Any] = []
     Deferred.fromCoroutine(sources.fetch("http://example.com/", Path(os.devnull))).addBoth(outcomes.append)
     connection = net.tcpClients[0][2].buildProtocol(None)

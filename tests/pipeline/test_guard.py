@@ -26,9 +26,8 @@ class Net:
     def __init__(self, *answers: Sequence[str] | None, allow: Sequence[str] = ()) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.names = Names(*answers)
-        self.reactor.nameResolver = self.names
         networks = [ip_network(network) for network in allow]
-        self.endpoint = GuardedEndpoint(self.reactor, "a_b.example", 80, 5.0, networks)
+        self.endpoint = GuardedEndpoint(self.reactor, self.names, "a_b.example", 80, 5.0, networks)
 
     def connect(self) -> Deferred[Any]:
         """Begin to connect."""

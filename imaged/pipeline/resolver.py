@@ -1,0 +1,177 @@
+"""Which addresses a host has: asked of the system's resolver on threads of our own, which nothing else waits for.
+
+`getaddrinfo` knows /etc/hosts, search domains and whatever else nsswitch.conf names, but cannot be cancelled: glibc
+asks each name server for 5 seconds, twice. In Twisted's pool of ten threads, ten names that nobody answers for are the
+end of all resolution, and a process that leaves waits for them. So each lookup has a daemon thread, one name is looked
+up once however many ask, and lookups are bounded in total and for each zone: a dead zone cannot take all threads.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Thread
+from typing import Any, Protocol
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHostnameResolver
+from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
+
+from imaged.core.errors import SourceFailedError, SourceTimeoutError
+
+LOOKUP_S = 8.0
+"""How long whoever asks waits for one name: after 5 seconds glibc has asked the second name server."""
+
+MAXIMUM_LOOKUPS = 128
+"""How many names are looked up at once. More wait, each as long as LOOKUP_S."""
+
+ZONE_LOOKUPS = 32
+"""How many of those may be in one zone, which is what the last two labels of a name say."""
+
+Address = IPv4Address | IPv6Address
+_KINDS = {socket.AF_INET: IPv4Address, socket.AF_INET6: IPv6Address}
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
+"""Hosts whose last label is a number: an IPv4 address or nothing (WHATWG URL, 3.5), since no such domain exists."""
+
+
+class Resolves(Protocol):
+    """Gives the addresses of a host."""
+
+    async def resolve(self, host: str, port: int) -> list[Address]:
+        """Return its addresses with this port, none when it has none."""
+        ...
+
+
+class Resolver:
+    """Resolves hosts with `getaddrinfo`. Reactor thread only."""
+
+    def __init__(self, reactor: Any, getaddrinfo: Callable[..., Sequence[Any]] = socket.getaddrinfo) -> None:
+        self._reactor = reactor
+        self._getaddrinfo = getaddrinfo
+        self._waiting: dict[str, list[Deferred[Sequence[Any]]]] = {}
+        self._queued: list[str] = []
+        self._running: Counter[str] = Counter()
+
+    async def resolve(self, host: str, port: int) -> list[Address]:
+        """Return the addresses of `host`, in the system's order; none when it has none.
+
+        An address, in any notation, is its own answer: nobody is asked. Raises SourceTimeoutError after LOOKUP_S.
+        """
+        found = _numeric(host)
+        if found is None:
+            found = await self._lookup(host)
+        kinds = [(_KINDS.get(family), sockaddr[0]) for family, _, _, _, sockaddr in found]
+        return [kind("TCP", address, port) for kind, address in kinds if kind is not None]
+
+    def _lookup(self, host: str) -> Deferred[Sequence[Any]]:
+        waiter: Deferred[Sequence[Any]] = Deferred(lambda waiter: self._forget(host, waiter))
+        if host not in self._waiting:
+            self._waiting[host] = []
+            self._queued.append(host)
+        self._waiting[host].append(waiter)
+        self._start()
+
+        def too_late(_: object, timeout_s: float) -> Sequence[Any]:
+            raise SourceTimeoutError(
+                f"{host} does not resolve: no name server answered within {timeout_s:g} seconds; try again later"
+            )
+
+        return waiter.addTimeout(LOOKUP_S, self._reactor, onTimeoutCancel=too_late)
+
+    def _forget(self, host: str, waiter: Deferred[Sequence[Any]]) -> None:
+        """Let go of one who waits no more; a lookup that has not begun and that nobody waits for never begins."""
+        waiters = self._waiting.get(host, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+        if not waiters and host in self._queued:
+            self._queued.remove(host)
+            del self._waiting[host]
+
+    def _start(self) -> None:
+        """Begin every lookup that there is room for, the oldest first."""
+        for host in list(self._queued):
+            if self._running.total() >= MAXIMUM_LOOKUPS:
+                return
+            if self._running[_zone(host)] < ZONE_LOOKUPS:
+                self._queued.remove(host)
+                self._running[_zone(host)] += 1
+                try:
+                    Thread(target=self._ask, args=(host,), name="lookup", daemon=True).start()
+                except RuntimeError:  # the system gives no more threads
+                    error = SourceFailedError(f"{host} cannot be looked up: this machine gives no more threads")
+                    self._reactor.callLater(0, self._answer, host, error)
+
+    def _ask(self, host: str) -> None:
+        """Ask the system. Lookup thread."""
+        answer: Sequence[Any] | SourceFailedError
+        try:
+            answer = self._getaddrinfo(host, None, 0, socket.SOCK_STREAM)
+        except (OSError, UnicodeError):  # no such name, no answer, or what IDNA cannot spell
+            answer = ()
+        self._reactor.callFromThread(self._answer, host, answer)
+
+    def _answer(self, host: str, answer: Sequence[Any] | SourceFailedError) -> None:
+        self._running[_zone(host)] -= 1
+        if not self._running[_zone(host)]:
+            del self._running[_zone(host)]
+        for waiter in self._waiting.pop(host):
+            if isinstance(answer, SourceFailedError):
+                waiter.errback(answer)
+            else:
+                waiter.callback(answer)
+        self._start()
+
+
+@implementer(IHostnameResolver)
+class ReactorResolver:
+    """A Resolver as Twisted's reactor wants one, for what connects by name besides sources: plugins."""
+
+    def __init__(self, resolver: Resolves) -> None:
+        self._resolver = resolver
+
+    def resolveHostName(  # noqa: N802  # Twisted's names, here and below
+        self,
+        receiver: Any,
+        host: str,
+        portNumber: int = 0,  # noqa: N803
+        addressTypes: Sequence[type[Any]] | None = None,  # noqa: N803
+        transportSemantics: str = "TCP",  # noqa: N803, ARG002  # an address of ours does for UDP as well
+    ) -> Any:
+        """Tell `receiver` the addresses of `host`; none where it does not resolve in time."""
+        receiver.resolutionBegan(self)
+
+        async def resolve() -> None:
+            try:
+                addresses = await self._resolver.resolve(host, portNumber)
+            except SourceFailedError:
+                addresses = []
+            for address in addresses:
+                if addressTypes is None or isinstance(address, tuple(addressTypes)):
+                    receiver.addressResolved(address)
+            receiver.resolutionComplete()
+
+        Deferred.fromCoroutine(resolve())
+        return self
+
+
+def use_own_threads(reactor: Any) -> None:
+    """Have all that connects by name through this reactor resolve with a Resolver, whose threads no exit waits for."""
+    reactor.installNameResolver(ReactorResolver(Resolver(reactor)))
+
+
+def _numeric(host: str) -> Sequence[Any] | None:
+    """Return what an address in any notation stands for, nothing for what can be no host, or None for a name."""
+    ask = partial(socket.getaddrinfo, port=None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    numeric = ":" in host or _NUMERIC.fullmatch(host) is not None
+    try:
+        return ask(host.removesuffix(".")) if numeric else None
+    except (OSError, UnicodeError):
+        return ()
+
+
+def _zone(host: str) -> str:
+    return ".".join(host.rstrip(".").split(".")[-2:])
