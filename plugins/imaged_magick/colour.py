@@ -6,7 +6,7 @@ from wand.exceptions import CacheError, WandException
 
 from .calls import profile_image
 from .picture import Picture
-from .srgb import is_srgb, srgb_profile
+from .srgb import srgb_profile
 
 _SPACE = slice(16, 20)  # where a profile names its colour space (ICC.1:2010, 7.2)
 _FITTING = {"srgb": (b"RGB ",), "gray": (b"GRAY", b"RGB "), "cmyk": (b"CMYK",)}
@@ -14,13 +14,13 @@ _FITTING = {"srgb": (b"RGB ",), "gray": (b"GRAY", b"RGB "), "cmyk": (b"CMYK",)}
 
 
 def to_srgb(picture: Picture) -> None:
-    """Convert the pixels to sRGB: through the embedded profile where it fits them, else by ImageMagick's formulas.
+    """Convert the pixels to sRGB: through the profile where it fits them, else by ImageMagick's formulas.
 
     The intent is perceptual, littleCMS's own default. A profile that is broken, or made for other channels than the
     picture has, is passed over, as browsers do.
     """
     profile = picture.profiles["icc"]
-    if profile and profile[_SPACE] in _FITTING.get(picture.colorspace, ()) and not is_srgb(profile):
+    if profile and profile[_SPACE] in _FITTING.get(picture.colorspace, ()):
         _convert(picture, profile)
     if picture.colorspace not in ("srgb", "gray"):
         picture.transform_colorspace("srgb")

@@ -9,7 +9,10 @@ from imaged.api import SNIFF_BYTES, Format, NotAPictureError, Size, StoreError, 
 
 from .deadline import Deadline
 from .gif import read_gif
+from .jpeg import bare_jpeg, jpeg_profile
 from .picture import Picture, coder, translated
+from .png_colours import png_profile
+from .profiles import usable_profile
 from .sequence import Sequence, broken
 from .shaping import swap_sides
 from .stills import bare_png, read_jpeg, read_orientation, read_png
@@ -18,10 +21,14 @@ from .webp import read_webp
 
 @dataclass(frozen=True)
 class Original:
-    """A whole file; `orientation` is EXIF's, 1 to 8, and `sequence` its frames, None for JPEG and PNG."""
+    """A file without what its pixels do not need; `sequence` are its frames, None for JPEG and PNG.
+
+    `orientation` is EXIF's, 1 to 8; `profile` takes its colours to sRGB, and is empty where they are sRGB.
+    """
 
     format: Format
     blob: bytes
+    profile: bytes
     orientation: int
     sequence: Sequence | None
 
@@ -49,16 +56,17 @@ def read_original(source: Path) -> Original:
     except OSError as error:
         raise StoreError(f"the original cannot be read from the local store: {error.strerror}") from error
     format = sniff(blob[:SNIFF_BYTES])
-    sequence, exif = None, b""
+    sequence, exif, profile = None, b"", b""
     match format and format.extension:
         case "jpg":
-            exif = read_jpeg(blob)
+            exif, profile, blob = read_jpeg(blob), jpeg_profile(blob), bare_jpeg(blob)
         case "png":
-            exif, blob = read_png(blob), bare_png(blob)
+            exif, profile, blob = read_png(blob), png_profile(blob), bare_png(blob)
         case "gif":
             sequence = read_gif(blob)
         case "webp":
             sequence, exif = read_webp(blob)
+            profile = sequence.profile
     if format is None:
         raise NotAPictureError("this is no picture that is read here: send a JPEG, PNG, GIF or WebP")
-    return Original(format, blob, read_orientation(exif), sequence)
+    return Original(format, blob, usable_profile(profile) or b"", read_orientation(exif), sequence)

@@ -60,8 +60,8 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         self._expect(format)
         self.require(library.MagickPingImageBlob(self.wand, blob, len(blob)))
 
-    def read_pixels(self, format: Format, blob: bytes) -> None:
-        """Decode the first picture of `blob`."""
+    def read_pixels(self, format: Format, blob: bytes, profile: bytes = b"") -> None:
+        """Decode the first picture of `blob`, whose colours are those of an ICC `profile`."""
         self._expect(format)
         try:
             self.require(library.MagickReadImageBlob(self.wand, blob, len(blob)))
@@ -71,6 +71,8 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
                 raise
             # libwebp calls many a broken file a lack of memory; the memory of pixels would be a CacheError.
             raise CorruptImageError("its data make no sense") from error
+        if profile:
+            self.require(library.MagickSetImageProfile(self.wand, b"icc", profile, len(profile)))
         library.MagickSetFormat(self.wand, b"")  # else whatever is written would be of this format again
 
     def set_option(self, name: str, value: str) -> None:

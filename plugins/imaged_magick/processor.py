@@ -111,7 +111,7 @@ def _still(picture: Picture, target: RenderTarget, job: RenderJob, deadline: Dea
 def _pictures(job: RenderJob, original: Original, deadline: Deadline) -> Generator[tuple[Picture, int], None, None]:
     """Yield the pictures to be seen, upright, each with its milliseconds."""
     if original.sequence:
-        for picture, duration_ms in shots(original.format, original.sequence, deadline):
+        for picture, duration_ms in shots(original.format, original.sequence, original.profile, deadline):
             with translated(deadline, "turning a frame upright"):
                 turn_upright(picture, original.orientation)
             yield picture, duration_ms
@@ -122,7 +122,7 @@ def _pictures(job: RenderJob, original: Original, deadline: Deadline) -> Generat
         with translated(deadline, f"decoding this {coder(original.format)}"):
             if hint:
                 picture.set_option("jpeg:size", hint)
-            picture.read_pixels(original.format, original.blob)
+            picture.read_pixels(original.format, original.blob, original.profile)
             picture.reset_coords()
             turn_upright(picture, original.orientation)
         yield picture, 0

@@ -38,11 +38,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Sequence:
-    """The frames of one file, at least one, on a canvas. It plays `plays` times, 0 for ever."""
+    """The frames of one file, at least one, on a canvas. It plays `plays` times, 0 for ever.
+
+    `profile` is the colour profile of all frames, as the file has it, empty for none.
+    """
 
     canvas: Size
     frames: tuple[Frame, ...]
     plays: int
+    profile: bytes = b""
 
     @property
     def drawn_pixels(self) -> int:

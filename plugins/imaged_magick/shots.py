@@ -15,20 +15,22 @@ from .picture import Picture, coder, translated
 from .sequence import Disposal, Frame, Sequence
 
 
-def shots(format: Format, sequence: Sequence, deadline: Deadline) -> Iterator[tuple[Picture, int]]:
+def shots(format: Format, sequence: Sequence, profile: bytes, deadline: Deadline) -> Iterator[tuple[Picture, int]]:
     """Yield each picture of a sequence with the milliseconds that it shows; it is closed when the next is asked for.
+
+    `profile` is that of the colours of all frames, empty for sRGB.
 
     Frames are decoded one at a time, as they are asked for, so that a long animation needs the memory of one canvas.
     """
     first = sequence.frames[0]
     if len(sequence.frames) == 1 and first.size == sequence.canvas:
-        with _decode(format, first, deadline) as picture:
+        with _decode(format, first, profile, deadline) as picture:
             yield picture, first.duration_ms
         return
     with _blank(sequence.canvas, deadline) as canvas:
         for frame in sequence.frames:
             with _restored(canvas, frame, deadline):
-                with _decode(format, frame, deadline) as drawn:
+                with _decode(format, frame, profile, deadline) as drawn:
                     to_srgb(drawn)
                     _put(canvas, drawn, frame, "over" if frame.blends else "copy")
                 with Picture(deadline, image=canvas) as shot:
@@ -39,10 +41,10 @@ def shots(format: Format, sequence: Sequence, deadline: Deadline) -> Iterator[tu
 
 
 @contextmanager
-def _decode(format: Format, frame: Frame, deadline: Deadline) -> Iterator[Picture]:
+def _decode(format: Format, frame: Frame, profile: bytes, deadline: Deadline) -> Iterator[Picture]:
     with Picture(deadline) as picture:
         with translated(deadline, f"decoding this {coder(format)}"):
-            picture.read_pixels(format, frame.still())
+            picture.read_pixels(format, frame.still(), profile)
             picture.reset_coords()
         yield picture
 

@@ -15,8 +15,8 @@ _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length (ITU-T T.81, tab
 _EXIF = b"Exif\x00\x00"
 _NO_FILL = re.compile(rb"[^\xff]")
 _ANCILLARY = 0x20  # the bit of a PNG chunk's first letter that says that a decoder may skip it (PNG 5.4)
-_COLOURS = (b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP")
-_MAXIMUM_PARTS = 100_000  # markers or chunks: pictures have a few thousand; very many tiny ones only waste our time
+_COLOURS = (b"tRNS", b"gAMA", b"cHRM", b"sRGB")
+MAXIMUM_PARTS = 100_000  # markers or chunks: pictures have a few thousand; very many tiny ones only waste our time
 
 
 def read_jpeg(blob: bytes) -> bytes:
@@ -26,7 +26,7 @@ def read_jpeg(blob: bytes) -> bytes:
     grey and say so at best in a warning.
     """
     at, exif = 2, b""
-    for _ in range(_MAXIMUM_PARTS):
+    for _ in range(MAXIMUM_PARTS):
         at = blob.find(b"\xff", at)
         beyond = _NO_FILL.search(blob, at) if at >= 0 else None  # fill bytes (B.1.1.2)
         if beyond is None:
@@ -44,7 +44,7 @@ def read_jpeg(blob: bytes) -> bytes:
         if marker == _START_OF_SCAN:
             break
     else:
-        raise _too_many("JPEG")
+        raise too_many("JPEG")
     if blob.find(b"\xff\xd9", at) < 0:
         raise cut_short("JPEG")
     return exif
@@ -56,7 +56,7 @@ def read_png(blob: bytes) -> bytes:
     Raises NotAPictureError for one that ends before its last chunk, IEND.
     """
     exif = b""
-    for name, start, end in _png_chunks(blob):
+    for name, start, end in png_chunks(blob):
         if name == b"eXIf" and not exif:
             exif = blob[start + 8 : end - 4]
     return exif
@@ -65,17 +65,20 @@ def read_png(blob: bytes) -> bytes:
 def bare_png(blob: bytes) -> bytes:
     """Return a complete PNG without the chunks that are neither pixels nor their colours.
 
-    They never reach ImageMagick: it unpacks every text, a gigabyte from a megabyte, and ends the whole process over a
-    profile in a text that announces a senseless length.
+    They never reach ImageMagick: it unpacks every text and profile, a gigabyte from a megabyte, and ends the whole
+    process over a profile in a text that announces a senseless length.
     """
-    kept = [(start, end) for name, start, end in _png_chunks(blob) if not name[0] & _ANCILLARY or name in _COLOURS]
+    kept = [(start, end) for name, start, end in png_chunks(blob) if not name[0] & _ANCILLARY or name in _COLOURS]
     return blob[:8] + b"".join(blob[start:end] for start, end in kept)
 
 
-def _png_chunks(blob: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield each chunk up to IEND: its name, where it starts and where it ends."""
+def png_chunks(blob: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield each chunk up to IEND: its name, where it starts and where it ends.
+
+    Raises NotAPictureError where the file ends before, and TooLargeError for very many.
+    """
     at = 8
-    for _ in range(_MAXIMUM_PARTS):
+    for _ in range(MAXIMUM_PARTS):
         if at + 12 > len(blob):
             raise cut_short("PNG")
         length, name = struct.unpack_from(">I4s", blob, at)
@@ -85,11 +88,12 @@ def _png_chunks(blob: bytes) -> Iterator[tuple[bytes, int, int]]:
         yield name, start, at
         if name == b"IEND":
             return
-    raise _too_many("PNG")
+    raise too_many("PNG")
 
 
-def _too_many(format: str) -> TooLargeError:
-    return TooLargeError(f"this {format} has more than {_MAXIMUM_PARTS} parts: save it anew with another program")
+def too_many(format: str) -> TooLargeError:
+    """Return the error for a file of more parts than are worth looking at."""
+    return TooLargeError(f"this {format} has more than {MAXIMUM_PARTS} parts: save it anew with another program")
 
 
 def read_orientation(exif: bytes) -> int:

@@ -33,22 +33,25 @@ def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
     chunks = list(read_chunks(blob, 12, size_bytes))
     first = dict(reversed(chunks))
     header, exif = first.get(b"VP8X", b""), first.get(b"EXIF", b"")
+    profile = first.get(b"ICCP", b"") if header and header[0] & ICC else b""
     if len(header) < _EXTENDED_BYTES or not header[0] & ANIMATION:
         size = _still_size(chunks)
-        return Sequence(size, (Frame(0, 0, size, 0, Disposal.KEEP, blends=True, still=lambda: blob),), plays=1), exif
+        pixels = [(name, data) for name, data in chunks if name in PIXELS]
+        frame = Frame(0, 0, size, 0, Disposal.KEEP, blends=True, still=partial(_still, size, pixels))
+        return Sequence(size, (frame,), plays=1, profile=profile), exif
     canvas = read_sides(header, 4)
-    profile = first.get(b"ICCP", b"") if header[0] & ICC else b""
     frames = []
     for name, body in chunks:
         if name == b"ANMF":
-            frames.append(_frame(body, canvas, profile))
+            frames.append(_frame(body, canvas))
             check_count("WebP", len(frames))
     if not frames:
         raise broken("WebP", "it is an animation without frames")
-    return Sequence(canvas, tuple(frames), int.from_bytes(first.get(b"ANIM", b"")[4:6], "little")), exif
+    plays = int.from_bytes(first.get(b"ANIM", b"")[4:6], "little")
+    return Sequence(canvas, tuple(frames), plays, profile), exif
 
 
-def _frame(body: bytes, canvas: Size, profile: bytes) -> Frame:
+def _frame(body: bytes, canvas: Size) -> Frame:
     """Read the body of an ANMF chunk."""
     if len(body) < _FRAME_BYTES:
         raise broken("WebP", "a frame has no header")
@@ -65,14 +68,13 @@ def _frame(body: bytes, canvas: Size, profile: bytes) -> Frame:
         duration_ms=read_u24(body, 12),
         disposal=Disposal.CLEAR if body[15] & CLEAR else Disposal.KEEP,
         blends=not body[15] & REPLACE,
-        still=partial(_still, size, profile, chunks),
+        still=partial(_still, size, chunks),
     )
 
 
-def _still(size: Size, profile: bytes, chunks: list[Chunk]) -> bytes:
-    """Write a still WebP of these pixel chunks, with the colour profile of the whole."""
-    flags = (ICC if profile else 0) | (ALPHA if any(name != b"VP8 " for name, _ in chunks) else 0)
-    return write_webp([extended(flags, size), *([(b"ICCP", profile)] if profile else []), *chunks])
+def _still(size: Size, chunks: list[Chunk]) -> bytes:
+    """Write a still WebP of these pixel chunks and nothing else, since ImageMagick keeps whatever it finds."""
+    return write_webp(chunks if len(chunks) == 1 else [extended(ALPHA, size), *chunks])
 
 
 def _still_size(chunks: list[Chunk]) -> Size:

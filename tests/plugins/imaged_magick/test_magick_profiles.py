@@ -1,0 +1,273 @@
+"""Profiles and metadata from strangers cost little, and colours come out right all the same."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageCms
+
+from imaged.testing.pictures import make_exif, make_gif, make_jpeg, make_png, make_webp
+from imaged_magick.original import read_original
+from imaged_magick.profiles import MAXIMUM_PROFILE_BYTES, inflate_profile, join_profile, usable_profile
+from imaged_magick.srgb import srgb_profile
+
+Render = Callable[..., list[bytes]]
+Opened = Callable[[bytes], Image.Image]
+
+COLOUR = (200, 100, 50)
+SECRET = b"nobody's business"
+
+
+def tags_of(profile: bytes) -> dict[bytes, bytes]:
+    """Return the elements of a profile by their names."""
+    (count,) = struct.unpack_from(">I", profile, 128)
+    entries = [struct.unpack_from(">4sII", profile, 132 + 12 * number) for number in range(count)]
+    return {name: profile[start : start + size] for name, start, size in entries}
+
+
+def profile_of(tags: dict[bytes, bytes]) -> bytes:
+    """Return an RGB display profile of these elements."""
+    table, data, first = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
+    for name, element in tags.items():
+        table += struct.pack(">4sII", name, first + len(data), len(element))
+        data += element + bytes(-len(element) % 4)
+    return struct.pack(">I", first + len(data)) + srgb_profile()[4:128] + table + data
+
+
+def swapped_profile() -> bytes:
+    """Return a profile by which red stands for green, and green for red."""
+    tags = tags_of(srgb_profile())
+    return profile_of({**tags, b"rXYZ": tags[b"gXYZ"], b"gXYZ": tags[b"rXYZ"]})
+
+
+def laborious_profile(steps: int) -> bytes:
+    """Return the same with so many curves, all of them one, to be computed for each colour (ICC.1:2010, 10.14)."""
+    segment = b"parf" + bytes(4) + struct.pack(">HH4f", 0, 0, 1, 1, 0, 0)
+    curve = b"curf" + bytes(4) + struct.pack(">HH", 1, 0) + segment
+    curves = b"cvst" + bytes(4) + struct.pack(">HH", 3, 3) + 3 * struct.pack(">II", 36, len(curve)) + curve
+    place = struct.pack(">II", 16 + 8 * steps, len(curves))
+    element = b"mpet" + bytes(4) + struct.pack(">HHI", 3, 3, steps) + steps * place + curves
+    return profile_of({**tags_of(swapped_profile()), b"D2B0": element})
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_with(*chunks: bytes) -> bytes:
+    """Return a PNG with more chunks before its pixels."""
+    png = make_png()
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    """Return a segment of a JPEG."""
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def jpeg_with(*segments: bytes) -> bytes:
+    """Return a JPEG with more segments before its pixels."""
+    jpeg = make_jpeg()
+    return jpeg[:2] + b"".join(segments) + jpeg[2:]
+
+
+def jpeg_profile_parts(profile: bytes, count: int) -> list[bytes]:
+    """Return a profile as so many segments of a JPEG (ICC.1:2010, B.4)."""
+    size = -(-len(profile) // count)
+    return [
+        segment(0xE2, b"ICC_PROFILE\x00" + bytes([number + 1, count]) + profile[number * size : (number + 1) * size])
+        for number in range(count)
+    ]
+
+
+def webp_with(webp: bytes, flags: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """Return a still WebP in the extended form, with chunks before and after its pixels."""
+    sides = (47).to_bytes(3, "little") + (31).to_bytes(3, "little")
+    parts = [(b"VP8X", bytes([flags, 0, 0, 0]) + sides), *chunks]
+    body = b"".join(name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for name, data in parts)
+    body += webp[12:] + b"XMP " + struct.pack("<I", len(SECRET) + 1) + SECRET + b" "
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def gif_with(name: bytes, data: bytes) -> bytes:
+    """Return a GIF with an application extension."""
+    gif = make_gif()
+    blocks = [data[start : start + 255] for start in range(0, len(data), 255)]
+    extension = b"\x21\xff\x0b" + name + b"".join(bytes([len(block)]) + block for block in blocks) + b"\x00"
+    start = 13 + 3 * 128
+    return gif[:start] + extension + gif[start:]
+
+
+def top_left(image: Image.Image) -> tuple[int, ...]:
+    """Return the colour of the first quadrant, which is red as it is stored."""
+    colour = image.convert("RGB").getpixel((3, 3))
+    assert isinstance(colour, tuple)
+    return colour
+
+
+def compressed(profile: bytes) -> bytes:
+    """Return a PNG's chunk of a profile."""
+    return chunk(b"iCCP", b"anybody's\x00\x00" + zlib.compress(profile))
+
+
+CARRIERS = {
+    "png": lambda profile: png_with(compressed(profile)),
+    "jpg": lambda profile: jpeg_with(*jpeg_profile_parts(profile, 1)),
+    "jpg in parts": lambda profile: jpeg_with(*reversed(jpeg_profile_parts(profile, 3))),
+    "webp": lambda profile: webp_with(make_webp(), 0x20, (b"ICCP", profile)),
+}
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("name", ["full_size.png", "full_size-q100.webp", "x30-q100.jpg"])
+def test_every_container_s_profile_is_applied(render: Render, opened: Opened, carrier: str, name: str) -> None:
+    """A profile that swaps red and green does so, whichever way it is carried."""
+    (body,) = render(CARRIERS[carrier](swapped_profile()), name)
+    assert top_left(opened(body)) == pytest.approx((0, 255, 0), abs=20)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_laborious_profiles_are_cut_down(render: Render, opened: Opened, carrier: str) -> None:
+    """A kilobyte of profile cannot ask for work without end: what asks for it is left out, the rest still counts."""
+    profile = laborious_profile(600_000)
+    assert usable_profile(laborious_profile(3)) is not None
+    assert tags_of(usable_profile(profile) or b"").keys() == usable_names()
+    (body,) = render(CARRIERS[carrier](profile if carrier == "png" else laborious_profile(3)), "full_size.png")
+    assert top_left(opened(body)) == pytest.approx((0, 255, 0), abs=20)
+
+
+def usable_names() -> set[bytes]:
+    """Return the tags of a matrix profile that a conversion needs."""
+    return {b"wtpt", b"chad", b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"}
+
+
+def test_what_is_left_of_a_profile_means_the_same() -> None:
+    """LittleCMS converts alike by a profile and by what is kept of it."""
+    image = Image.merge("RGB", [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.new("L", (256, 256), 99)])
+    srgb = ImageCms.createProfile("sRGB")
+    whole, kept = (
+        ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), srgb)
+        for profile in (swapped_profile(), usable_profile(swapped_profile()) or b"")
+    )
+    assert whole is not None
+    assert kept is not None
+    assert whole.tobytes() == kept.tobytes() != image.tobytes()
+
+
+@pytest.mark.parametrize("profile", [b"", b"nonsense" * 50, srgb_profile()[:140], bytes(MAXIMUM_PROFILE_BYTES + 1)])
+def test_profiles_that_cannot_be_used(profile: bytes) -> None:
+    """What is broken, lacks its tags or is too large is no profile; what means sRGB asks for nothing."""
+    assert usable_profile(profile) is None
+    assert usable_profile(srgb_profile()) == b""
+
+
+def test_inflating_ends_at_the_bound() -> None:
+    """A profile of the largest size is read; one byte more, or no end, is none."""
+    largest = bytes(MAXIMUM_PROFILE_BYTES)
+    assert inflate_profile(zlib.compress(largest)) == largest
+    assert inflate_profile(zlib.compress(largest + b"\x00")) == b""
+    assert inflate_profile(zlib.compress(SECRET)[:-4]) == b""
+    assert inflate_profile(b"no zlib data") == b""
+
+
+def test_parts_of_a_profile_have_an_order() -> None:
+    """Parts are put together by their numbers, and one that is missing spoils all."""
+    parts = [bytes([number, 3]) + bytes([number]) for number in (2, 3, 1)]
+    assert join_profile(parts) == b"\x01\x02\x03"
+    assert join_profile(parts[:2]) == join_profile([b"\x01"]) == join_profile([]) == b""
+    assert join_profile(number.to_bytes(2, "big") for number in range(65_536)) == b""
+
+
+BEYOND = {
+    "png": png_with(
+        chunk(b"tEXt", b"Comment\x00" + SECRET),
+        chunk(b"zTXt", b"Comment\x00\x00" + zlib.compress(SECRET)),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\x00\x00\x00\x00\x00" + SECRET),
+        chunk(b"eXIf", make_exif(1) + SECRET),
+        compressed(swapped_profile()),
+    ),
+    "jpg": jpeg_with(
+        segment(0xE1, b"Exif\x00\x00" + make_exif(1) + SECRET),
+        segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00" + SECRET),
+        segment(0xED, b"Photoshop 3.0\x00" + SECRET),
+        segment(0xE0, b"JFXX\x00" + SECRET),
+        segment(0xFE, SECRET),
+        *jpeg_profile_parts(swapped_profile(), 2),
+    ),
+    "webp": webp_with(make_webp(), 0x2C, (b"ICCP", swapped_profile()), (b"EXIF", make_exif(1) + SECRET)),
+    "gif": gif_with(b"XMP DataXMP", SECRET),
+    "gif with a profile": gif_with(b"ICCRGBG1012", swapped_profile()),
+}
+
+
+@pytest.mark.parametrize("kind", BEYOND)
+def test_only_pixels_reach_the_decoder(tmp_path: Path, kind: str) -> None:
+    """Texts, EXIF, XMP and profiles, compressed or not, are kept from ImageMagick."""
+    source = tmp_path / "original"
+    source.write_bytes(BEYOND[kind])
+    original = read_original(source)
+    decoded = original.sequence.frames[0].still() if original.sequence else original.blob
+    for word in (SECRET, zlib.compress(SECRET), b"acsp", b"iCCP", b"EXIF", b"Exif", b"xap", b"tEXt"):
+        assert word not in decoded
+
+
+def test_segments_between_scans_are_dropped(tmp_path: Path) -> None:
+    """A JPEG may have segments after its first scan, too."""
+    jpeg = make_jpeg()
+    source = tmp_path / "original"
+    source.write_bytes(jpeg[:-2] + segment(0xFE, SECRET) + segment(0xE2, SECRET) + jpeg[-2:])
+    assert read_original(source).blob == jpeg
+
+
+def test_a_profile_in_a_webp_needs_its_flag(render: Render, opened: Opened) -> None:
+    """A profile that the header does not announce is ignored, as in browsers (RFC 9649, 2.7.1)."""
+    (body,) = render(webp_with(make_webp(), 0, (b"ICCP", swapped_profile())), "full_size.png")
+    assert top_left(opened(body)) == (255, 0, 0)
+
+
+def test_bombs_take_little_memory(tmp_path: Path) -> None:
+    """Profiles and texts that inflate to 96 MB, and plain ones without end, cost no more than the bound."""
+    head = struct.pack(">I", 96 << 20) + srgb_profile()[4:128]
+    bomb = zlib.compress(head + bytes(96 << 20))
+    bombs = {
+        "iccp": png_with(chunk(b"iCCP", b"x\x00\x00" + bomb)),
+        "ztxt": png_with(chunk(b"zTXt", b"x\x00\x00" + bomb)),
+        "itxt": png_with(chunk(b"iTXt", b"x\x00\x01\x00\x00\x00" + bomb)),
+        "jpeg": jpeg_with(*[segment(0xE2, b"ICC_PROFILE\x00\x01\x01" + bytes(500))] * 20_000),
+    }
+    program = """
+import resource, sys
+from pathlib import Path
+import imaged_magick
+from imaged.api import *
+class Host:
+    def options(self, model): return model()
+processor = imaged_magick.imaged_processor(Host())
+def render(source):
+    facts = processor.identify(source)
+    target = RenderTarget(Output(FullSize(), PNG), 75, "#ffffff")
+    return list(processor.render(RenderJob(source, facts, (target,), 30, 50_000_000)))
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+first, *bombs = map(Path, sys.argv[1:])
+render(first)
+before = peak()
+for bomb in bombs:
+    render(bomb)
+print(peak() - before)
+"""
+    paths = []
+    for name, body in {"first": make_png(), **bombs}.items():
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(body)
+    command = [sys.executable, "-c", program, *map(str, paths)]
+    grown_kb = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert grown_kb < 64_000
