@@ -19,18 +19,26 @@ from imaged.daemon.clock import steady_clock
 from imaged.hooks.host import RunInThread
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue, Kind
+from imaged.jobs.schema import VERSION
 from imaged.jobs.worker import Perform, Worker
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.pipeline.threads import Threads
 
+_LOG = Logger()
+
 
 async def open_queue(threads: Threads, folder: Path) -> JobQueue:
     """Open the queue on the one thread that may touch it. Raises StoreError."""
     try:
-        return await threads.run(JobQueue, folder, steady_clock())
+        queue = await threads.run(JobQueue, folder, steady_clock())
+    except StoreError as error:
+        raise StoreError(f"state_dir: {error}") from error
     except Exception as error:  # OSError and sqlite3's own tree: none leaves a queue to work with
         raise StoreError(f"state_dir: no job queue can be kept in {folder}: {error}") from error
+    if 0 < queue.migrated_from < VERSION:
+        _LOG.info("the job queue was of version {old}, and is of {new} now", old=queue.migrated_from, new=VERSION)
+    return queue
 
 
 class PromisedWork:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaged.core.errors import ImagedError, NotFoundError, StoreError
-from imaged.jobs.queue import VERSION, Kind
+from imaged.jobs.queue import Kind
+from imaged.jobs.schema import VERSION, check_not_newer, read_version
 
 BUSY_TIMEOUT_S = 10
 """How long one waits for a daemon that writes; its own writes take milliseconds."""
@@ -137,8 +138,12 @@ def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:
 
 
 def _check_version(db: sqlite3.Connection, folder: Path) -> None:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
+    version = read_version(db)
     if version == 0:  # some daemon makes it right now
         raise NotFoundError(f"no job queue in {folder}")
-    if version != VERSION:
-        raise StoreError(f"the job queue in {folder} has version {version}, but this imaged reads {VERSION}")
+    check_not_newer(version, folder)
+    if version < VERSION:
+        raise StoreError(
+            f"the job queue in {folder} is of an older imaged: it has version {version}, this imaged reads {VERSION}; "
+            "start or upgrade the daemon, which migrates it"
+        )

@@ -6,7 +6,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +14,7 @@ from imaged.core.errors import BusyError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.jobs.acknowledged import Acknowledged
 from imaged.jobs.owner import Owner
-
-VERSION = 1
+from imaged.jobs.schema import migrate, touch_version
 
 MAXIMUM_RENDERS = 50_000
 """How many renders may be queued before more are refused: an hour of work or so for a small machine."""
@@ -55,7 +53,8 @@ class Depth:
 class JobQueue:
     """All jobs, in one SQLite file below `folder`.
 
-    `clock` returns seconds since the epoch. Every method blocks on the disk; all are to be called on one and the same
+    `clock` returns seconds since the epoch. `migrated_from` is the version that the file had, 0 for a new one. Raises
+    StoreError when it is of a newer program. Every method blocks on the disk; all are to be called on one and the same
     thread.
     """
 
@@ -71,7 +70,7 @@ class JobQueue:
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
-            self._create_schema()
+            self.migrated_from = migrate(self._db, folder)
             self._identity = self._file.stat().st_ino
             self.recover()
             self.acknowledged = Acknowledged(self._db)
@@ -210,7 +209,7 @@ class JobQueue:
                 os.fsync(file.fileno())
         finally:
             trial.unlink(missing_ok=True)
-        self._db.execute(f"PRAGMA user_version = {VERSION}")  # which it is: written and fsynced all the same
+        touch_version(self._db)
 
     def _check_there(self) -> None:
         """Raise OSError when the file is gone: SQLite would go on without a word, and nobody finds what it keeps."""
@@ -220,9 +219,3 @@ class JobQueue:
             identity = None
         if identity != self._identity:
             raise FileNotFoundError(f"{self._file} is gone, or another: restart imaged")
-
-    def _create_schema(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in {0, VERSION}:
-            raise sqlite3.DatabaseError(f"the job queue has version {version}, but this imaged reads {VERSION}")
-        self._db.executescript(resources.files(__package__).joinpath("schema.sql").read_text())

@@ -17,6 +17,7 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.jobs import parked
 from imaged.jobs.parked import Entry, NotParkedError, opened
 from imaged.jobs.queue import Job, JobQueue
+from imaged.jobs.schema import VERSION
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 DOG = ImageId("p", ImageHash("0" * 32))
@@ -136,14 +137,24 @@ def test_a_queue_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_queue_of_another_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "error", "advice"),
+    [
+        (0, NotFoundError, "no job queue in"),
+        (VERSION - 1, StoreError, "of an older imaged: it has version .* start or upgrade the daemon"),
+        (VERSION + 1, StoreError, "of a newer imaged: it has version .* install the newer imaged"),
+    ],
+)
+def test_a_queue_of_another_version_is_refused(
+    tmp_path: Path, version: int, error: type[Exception], advice: str
+) -> None:
     """It says so, and stays as it is; one that is only being made is none yet."""
     db = sqlite3.connect(tmp_path / "jobs.sqlite")
     db.execute("CREATE TABLE jobs (id)")
-    for version, error in ((0, NotFoundError), (2, StoreError)):
-        db.execute(f"PRAGMA user_version = {version}")
-        with pytest.raises(error, match=r"no job queue|has version 2"), opened(tmp_path, float):
-            pytest.fail("not to be read")
+    db.execute(f"PRAGMA user_version = {version}")
+    with pytest.raises(error, match=advice), opened(tmp_path, float):
+        pytest.fail("not to be read")
+    assert db.execute("PRAGMA user_version").fetchone() == (version,)
     db.close()
 
 

@@ -13,7 +13,8 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs.queue import VERSION, Depth, Job, JobQueue
+from imaged.jobs.queue import Depth, Job, JobQueue
+from imaged.jobs.schema import VERSION
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 DOG = ImageId("p", ImageHash("0" * 32))
@@ -245,17 +246,6 @@ def test_commits_reach_the_disk(queue: JobQueue) -> None:
     assert queue._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert queue._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert queue._db.execute("PRAGMA user_version").fetchone() == (VERSION,)
-
-
-def test_a_queue_of_another_version_is_refused(tmp_path: Path, clock: Clock) -> None:
-    """What a later imaged wrote is not touched, and no owner is left behind."""
-    JobQueue(tmp_path, clock.seconds).close()
-    with sqlite3.connect(tmp_path / "jobs.sqlite") as db:
-        db.execute(f"PRAGMA user_version = {VERSION + 1}")
-    db.close()
-    with pytest.raises(sqlite3.DatabaseError, match=f"has version {VERSION + 1}, but this imaged reads {VERSION}"):
-        JobQueue(tmp_path, clock.seconds)
-    assert list((tmp_path / "owners").iterdir()) == []
 
 
 def test_a_file_that_is_no_queue_is_refused(tmp_path: Path, clock: Clock) -> None:

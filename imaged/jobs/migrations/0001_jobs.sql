@@ -1,6 +1,5 @@
--- The job queue, version 1. One row for each output that is still owed.
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS jobs (
+-- One row for each output that is still owed.
+CREATE TABLE jobs (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, so that no late word ends another job
     kind       TEXT NOT NULL CHECK (kind IN ('render', 'upload')),
     namespace  TEXT NOT NULL,
@@ -17,20 +16,18 @@ CREATE TABLE IF NOT EXISTS jobs (
     UNIQUE (kind, namespace, hash, output)
 ) STRICT;
 
+CREATE INDEX jobs_due ON jobs (state, kind, due_at);
+
 -- What each remote store has been seen to hold: what is not here, a start looks for and uploads.
-CREATE TABLE IF NOT EXISTS remotes (
+CREATE TABLE remotes (
     id   INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS acknowledged (
+CREATE TABLE acknowledged (
     remote    INTEGER NOT NULL REFERENCES remotes,
     namespace TEXT NOT NULL,
     hash      TEXT NOT NULL,
     name      TEXT NOT NULL,
     PRIMARY KEY (remote, namespace, hash, name)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX IF NOT EXISTS jobs_due ON jobs (state, kind, due_at);
-PRAGMA user_version = 1;
-COMMIT;

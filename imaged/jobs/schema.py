@@ -1,0 +1,77 @@
+"""Which schema a queue's file has, and how an older one is brought up to the newest, its rows kept.
+
+The version is SQLite's `user_version`: how many files of `migrations/` have been applied. To change the schema, add the
+next file there; `docs/decisions/0004-queue.md` says what it may do.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from imaged.core.errors import StoreError
+
+
+def _migrations() -> tuple[str, ...]:
+    files = [file for file in resources.files("imaged.jobs.migrations").iterdir() if file.name.endswith(".sql")]
+    return tuple(file.read_text() for file in sorted(files, key=lambda file: file.name))
+
+
+MIGRATIONS = _migrations()
+"""The script of each version from 1 on; 0 is an empty file."""
+
+VERSION = len(MIGRATIONS)
+"""What this program reads and writes."""
+
+
+def read_version(db: sqlite3.Connection) -> int:
+    """Return the version of a queue; 0 when it is yet to be made."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def touch_version(db: sqlite3.Connection) -> None:
+    """Write the version that the queue has, durably, whichever it is: another program may have migrated it."""
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(f"PRAGMA user_version = {read_version(db)}")
+
+
+def migrate(db: sqlite3.Connection, folder: Path) -> int:
+    """Bring the queue of `folder` up to VERSION in one transaction; return the version that it had.
+
+    One process does it, others that come at the same time wait for it. Raises StoreError when the queue is newer than
+    this program.
+    """
+    if read_version(db) == VERSION:
+        return VERSION  # without a write: the disk may be full, and what is owed can be done all the same
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        found = read_version(db)
+        check_not_newer(found, folder)
+        for script in MIGRATIONS[found:]:
+            for statement in _statements(script):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    return found
+
+
+def check_not_newer(version: int, folder: Path) -> None:
+    """Raise StoreError when a queue is of a later program: what its rows mean is not known here."""
+    if version > VERSION:
+        raise StoreError(
+            f"the job queue in {folder} is of a newer imaged: it has version {version}, this imaged reads {VERSION}; "
+            "install the newer imaged again"
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script, each of which ends with its line (`executescript` would commit before it)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    assert not statement.strip(), statement  # noqa: S101  # a file of ours that a test has read
