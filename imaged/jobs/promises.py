@@ -29,15 +29,16 @@ class Promises:
         """Call `wake` whenever work of this kind has been added."""
         self._wake[kind] = wake
 
-    async def owe(self, kind: Kind, image: ImageId, outputs: Sequence[str]) -> None:
-        """Promise these outputs; durable on return.
+    async def owe(self, kind: Kind, image: ImageId, outputs: Sequence[str], client: str = "") -> None:
+        """Promise these outputs to a `client`; durable on return.
 
-        Raises StoreError when the queue cannot keep the promise, BusyError when it holds too many.
+        Raises StoreError when the queue cannot keep the promise, BusyError when it holds too many, in all or for this
+        client or namespace.
         """
         if not outputs:
             return
         try:
-            await self._run(self._queue.add, kind, image, outputs)
+            await self._run(self._queue.add, kind, image, outputs, client)
         except ImagedError:
             raise
         except Exception as error:  # sqlite3 raises a whole tree; each of them means that nothing was promised

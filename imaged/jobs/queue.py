@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from imaged.core.backoff import Backoff
-from imaged.core.errors import BusyError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.jobs.acknowledged import Acknowledged
 from imaged.jobs.owner import Owner
 from imaged.jobs.schema import migrate, touch_version
-
-MAXIMUM_RENDERS = 50_000
-"""How many renders may be queued before more are refused: an hour of work or so for a small machine."""
+from imaged.jobs.shares import TURN_OUTPUTS, check_share, take_turns
 
 ORPHANED = Backoff(first_s=2, longest_s=300, attempts=10)
 """How a job waits whose owner was gone while it ran: at first not at all, but one that kills its process must not keep
 it from starting again, so from the second time on it waits, and in the end it is parked."""
+
+LONGEST_DELAY_S = 600.0
+"""No job is put off longer. One that is due later was put off by a clock that has been set back since."""
 
 TRIAL_BYTES = 65_536
 """How much is written to see whether the disk takes anything: SQLite may reuse what it has, and then write a little."""
@@ -73,6 +73,7 @@ class JobQueue:
             self.migrated_from = migrate(self._db, folder)
             self._identity = self._file.stat().st_ino
             self.recover()
+            self._turn = self._first_turn()
             self.acknowledged = Acknowledged(self._db)
         except BaseException:
             self.close()
@@ -83,37 +84,52 @@ class JobQueue:
         self._db.close()
         self._owner.close()
 
-    def add(self, kind: Kind, image: ImageId, outputs: Iterable[str]) -> None:
+    def add(self, kind: Kind, image: ImageId, outputs: Sequence[str], client: str = "") -> None:
         """Owe these outputs; durable on return. One that is owed already is due now, parked or not.
 
-        Raises BusyError when too many renders are queued: nothing is then owed. What is rendered is always uploaded.
+        Raises BusyError when too many renders are queued, in all or for this client or namespace: nothing is then owed.
+        What is rendered is always uploaded.
         """
         self._check_there()
         now = self._clock()
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            if kind == "render" and self._queued(kind) >= MAXIMUM_RENDERS:
-                raise BusyError(f"{MAXIMUM_RENDERS} outputs are queued already: try again later", retry_after_s=60)
+            turns: Sequence[int] = [0] * len(outputs)
+            if kind == "render":
+                check_share(self._db, image.namespace, client)
+                turns = take_turns(self._db, self._turn, image, client, len(outputs))
             self._db.executemany(
-                "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?) "
+                "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at, client, turn) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET due_at = excluded.due_at, again = (state = 'running'), "
                 "attempts = iif(state = 'parked', 0, attempts), orphaned = iif(state = 'parked', 0, orphaned), "
+                "client = iif(state = 'parked', excluded.client, client), "
+                "turn = iif(state = 'parked', excluded.turn, min(turn, excluded.turn)), "
                 "state = iif(state = 'parked', 'queued', state)",
-                [(kind, image.namespace, str(image.hash), output, now, now) for output in outputs],
+                [
+                    (kind, image.namespace, str(image.hash), output, now, now, client, turn)
+                    for output, turn in zip(outputs, turns, strict=True)
+                ],
             )
 
     def claim(self, kind: Kind) -> list[Job]:
-        """Take every due job of the image whose job has been due longest, so that one decode serves them all."""
+        """Take the due jobs of the image whose turn is next, so that one decode serves them all.
+
+        Of renders, TURN_OUTPUTS at most. Of turns that are alike, that goes first which has been due longest.
+        """
+        now = self._clock()
         rows = self._db.execute(
-            "UPDATE jobs SET state = 'running', owner = ?, again = 0 "
-            "WHERE kind = ? AND state = 'queued' AND due_at <= ? AND (namespace, hash) = "
-            "(SELECT namespace, hash FROM jobs WHERE kind = ? AND state = 'queued' AND due_at <= ? "
-            "ORDER BY due_at, id LIMIT 1) RETURNING id, namespace, hash, output, attempts",
-            (self._owner.name, kind, self._clock(), kind, self._clock()),
+            "UPDATE jobs SET state = 'running', owner = :owner, again = 0 WHERE id IN (SELECT id FROM jobs "
+            "WHERE kind = :kind AND state = 'queued' AND due_at <= :now AND (namespace, hash) = "
+            "(SELECT namespace, hash FROM jobs WHERE kind = :kind AND state = 'queued' AND due_at <= :now "
+            "ORDER BY turn, due_at, id LIMIT 1) ORDER BY turn, id LIMIT :most) "
+            "RETURNING id, namespace, hash, output, attempts, turn",
+            {"owner": self._owner.name, "kind": kind, "now": now, "most": TURN_OUTPUTS if kind == "render" else -1},
         ).fetchall()
+        self._turn = max(self._turn, min((row[-1] for row in rows), default=0))
         return [
             Job(id, kind, ImageId(namespace, ImageHash(digits)), output, attempts)
-            for id, namespace, digits, output, attempts in sorted(rows)
+            for id, namespace, digits, output, attempts, _ in sorted(rows)
         ]
 
     def done(self, jobs: Sequence[Job]) -> None:
@@ -135,12 +151,16 @@ class JobQueue:
         self._db.execute(
             "UPDATE jobs SET state = iif(again, 'queued', ?), owner = NULL, attempts = iif(again, 0, attempts + ?), "
             "due_at = iif(again, due_at, ?), error = ? WHERE id = ? AND owner = ?",
-            (state, counts, self._clock() + (delay_s or 0), error, job.id, self._owner.name),
+            (state, counts, self._clock() + min(delay_s or 0, LONGEST_DELAY_S), error, job.id, self._owner.name),
         )
 
     def recover(self) -> int:
-        """Queue again what processes that are gone were running; return how many jobs."""
-        recovered = 0
+        """Queue again what processes that are gone were running, or a wrong clock put off; return how many jobs."""
+        now = self._clock()
+        recovered = self._db.execute(
+            "UPDATE jobs SET due_at = ? WHERE state = 'queued' AND kind IN ('render', 'upload') AND due_at > ?",
+            (now, now + LONGEST_DELAY_S),
+        ).rowcount
         running = self._db.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()
         for name in {name for (name,) in running} | set(self._owner.others()):
             if self._owner.is_gone(name):
@@ -167,9 +187,9 @@ class JobQueue:
                 )
         return len(rows)
 
-    def _queued(self, kind: Kind) -> int:
-        query = "SELECT count(*) FROM jobs WHERE state = 'queued' AND kind = ?"
-        return int(self._db.execute(query, (kind,)).fetchone()[0])
+    def _first_turn(self) -> int:
+        (turn,) = self._db.execute("SELECT min(turn) FROM jobs WHERE state = 'queued' AND kind = 'render'").fetchone()
+        return turn or 0
 
     def next_due_s(self, kind: Kind) -> float | None:
         """Return in how many seconds the next job of a kind is due (0 or less: now), or None when none is queued."""
@@ -184,7 +204,7 @@ class JobQueue:
             "SELECT state, count(*), min(created_at) FROM jobs WHERE kind = ? GROUP BY state", (kind,)
         ).fetchall()
         counts = {state: count for state, count, _ in rows}
-        ages = [self._clock() - created_at for state, _, created_at in rows if state != "parked"]
+        ages = [max(0.0, self._clock() - created_at) for state, _, created_at in rows if state != "parked"]
         oldest_s = max(ages, default=None)
         return Depth(counts.get("queued", 0), counts.get("running", 0), counts.get("parked", 0), oldest_s)
 

@@ -44,15 +44,16 @@ class Pipeline:
             policy.check(output)
         return outputs
 
-    async def promise(self, image: ImageId, outputs: Sequence[Output]) -> None:
-        """Put the outputs that the store misses into the durable queue.
+    async def promise(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:
+        """Put the outputs that the store misses, and that a client asks for, into the durable queue.
 
-        Raises NotAllowedError when the image would have more outputs than its namespace allows.
+        Raises BusyError when the client or the namespace has its share of the queue, NotAllowedError when the image
+        would have more outputs than its namespace allows.
         """
         missing = [str(output) for output in outputs if not self.store.has(image, str(output))]
         if missing:
             self._check_count(image, [*missing, *await self.promises.states(image)])
-        await self.promises.owe("render", image, missing)
+        await self.promises.owe("render", image, missing, client)
 
     def check_room(self, image: ImageId, missing: Sequence[Output]) -> None:
         """Raise NotAllowedError when these outputs would be more than the namespace allows for one image."""

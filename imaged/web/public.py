@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from twisted.web.http import Request
 
 from imaged.core.activity import Activity
+from imaged.core.clients import client_key
 from imaged.core.errors import BusyError, NotFoundError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
@@ -71,7 +72,7 @@ class PublicSite:
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
     outputs = pipeline.outputs(namespace, asked_outputs(request))
     image, info = await acquire(request, namespace, pipeline.acquire)
-    await pipeline.promise(image, outputs)
+    await pipeline.promise(image, outputs, client_key(request.address))
     send_json(request, await _describe(pipeline, image, info, outputs))
 
 

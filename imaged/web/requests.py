@@ -130,6 +130,11 @@ class ImagedRequest(Request):
         self.requestHeaders.removeHeader(b"content-type")
         super().requestReceived(command, path, version)
 
+    @property
+    def address(self) -> str:
+        """The address that the request came from, or `unix`."""
+        return getattr(self.getClientAddress(), "host", None) or "unix"
+
     def process(self) -> None:
         """Have the door answer; when the client leaves, the handler is cancelled."""
         with self.trace.current():
@@ -190,7 +195,7 @@ class ImagedRequest(Request):
             self._door.visits.end(
                 Visit(
                     trace=self.trace,
-                    client=getattr(self.getClientAddress(), "host", None) or "unix",
+                    client=self.address,
                     method=method,
                     target=target,
                     status=status or self.code,

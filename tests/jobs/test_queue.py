@@ -286,9 +286,30 @@ def test_what_kills_its_process_waits_longer_each_time(open_queue: Open, clock: 
 
 def test_too_many_renders_are_refused(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound a render is not promised; an upload, of something that exists already, always is."""
-    monkeypatch.setattr("imaged.jobs.queue.MAXIMUM_RENDERS", 2)
+    monkeypatch.setattr("imaged.jobs.shares.MAXIMUM_RENDERS", 2)
     queue.add("render", CAT, ["a.jpg", "b.jpg"])
     with pytest.raises(BusyError):
         queue.add("render", CAT, ["c.jpg"])
     queue.add("upload", CAT, ["c.jpg"])
     assert set(queue.states(CAT)) == {"a.jpg", "b.jpg"}
+
+
+def test_a_clock_that_was_wrong_puts_nothing_off(queue: JobQueue, clock: Clock, open_queue: Open) -> None:
+    """What was queued while the clock was a day ahead is due when it is right again, in this process and the next."""
+    clock.advance(86_400)
+    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", DOG, ["b.jpg"])
+    queue.failed(queue.claim("render")[0], "the disk was full", 300.0)
+    clock.advance(-86_400)
+    assert queue.claim("render") == []
+    assert queue.depth("render").oldest_s == 0
+    assert queue.recover() == 2  # as each worker asks for when it finds nothing due
+    assert names(queue.claim("render")) + names(open_queue().claim("render")) == ["a.jpg", "b.jpg"]
+
+
+def test_waiting_for_a_retry_is_no_wrong_clock(queue: JobQueue) -> None:
+    """The longest delay stays as it is."""
+    queue.add("render", CAT, ["a.jpg"])
+    queue.failed(queue.claim("render")[0], "the disk was full", 300.0)
+    assert queue.recover() == 0
+    assert queue.next_due_s("render") == 300.0

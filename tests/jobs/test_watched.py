@@ -14,7 +14,6 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError, StoreError
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs import queue as queues
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue
 from imaged.testing.waiting import wait
@@ -99,7 +98,7 @@ def test_another_file_in_its_place_is_not_the_queue(promises: Promises, folder: 
 
 def test_a_queue_that_is_full_of_jobs_is_well(promises: Promises, monkeypatch: pytest.MonkeyPatch) -> None:
     """It answers, only that it wants no more."""
-    monkeypatch.setattr(queues, "MAXIMUM_RENDERS", 0)
+    monkeypatch.setattr("imaged.jobs.shares.MAXIMUM_RENDERS", 0)
     with pytest.raises(BusyError):
         wait(promises.owe("render", CAT, ["a.jpg"]))
     assert promises.fault is None

@@ -1,0 +1,59 @@
+"""Who may queue how many renders, and whose turn is next: no client and no image keeps the others waiting.
+
+Shares are dynamic thresholds (Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches",
+IEEE/ACM Transactions on Networking 6(2), 1998): what one may hold is a multiple of what is free, so that somebody new
+always finds room. Turns are tags that only grow, as in start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from imaged.core.errors import BusyError
+from imaged.core.hashes import ImageId
+
+MAXIMUM_RENDERS = 50_000
+"""How many renders may be queued before more are refused: an hour of work or so for a small machine."""
+
+CLIENT_SHARE = 1
+"""How many times what is free one client may have queued: alone it gets half of the queue."""
+
+NAMESPACE_SHARE = 3
+"""The same for a namespace, which many clients may post to: alone it gets three quarters."""
+
+TURN_OUTPUTS = 20
+"""How many outputs of an image are rendered in one turn, in one decode."""
+
+_QUEUED = "SELECT count(*) FROM jobs WHERE state = 'queued' AND kind = 'render'"
+
+
+def check_share(db: sqlite3.Connection, namespace: str, client: str) -> None:
+    """Raise BusyError when the queue is full of renders, or this client or namespace has its share of them."""
+    (queued,) = db.execute(_QUEUED).fetchone()
+    free = MAXIMUM_RENDERS - queued
+    if free <= 0:
+        raise BusyError(f"{queued} outputs are queued already: try again later", retry_after_s=60)
+    (of_client,) = db.execute(f"{_QUEUED} AND client = ?", (client,)).fetchone()
+    if of_client >= CLIENT_SHARE * free:
+        raise BusyError(f"{of_client} outputs are queued for this client already: try again later", retry_after_s=60)
+    (of_namespace,) = db.execute(f"{_QUEUED} AND namespace = ?", (namespace,)).fetchone()
+    if of_namespace >= NAMESPACE_SHARE * free:
+        raise BusyError(f"{of_namespace} outputs of {namespace} are queued already: try again later", retry_after_s=60)
+
+
+def take_turns(db: sqlite3.Connection, now: int, image: ImageId, client: str, outputs: int) -> Sequence[int]:
+    """Return the turn of each of so many new renders, `now` being the turn that was served last.
+
+    A client's first image is next, its second one turn later, and so on: however many it has queued, another client's
+    first image does not wait for them. Between each TURN_OUTPUTS of an image the client's other images have a turn.
+    """
+    mine = (client, image.namespace, str(image.hash))
+    of_client = f"{_QUEUED} AND client = ?"
+    (before,) = db.execute(f"{of_client} AND namespace = ? AND hash = ?", mine).fetchone()
+    (others,) = db.execute(
+        "SELECT count(*) FROM (SELECT DISTINCT namespace, hash FROM jobs WHERE state = 'queued' AND kind = 'render' "
+        "AND client = ? AND NOT (namespace = ? AND hash = ?))",
+        mine,
+    ).fetchone()
+    return [now + others + (before + number) // TURN_OUTPUTS * (others + 1) for number in range(outputs)]
