@@ -19,6 +19,7 @@ from imaged.config.faults import ConfigurationError
 from imaged.config.model import Settings
 from imaged.daemon import configuration
 from imaged.daemon.clock import keep_monotonic
+from imaged.daemon.ending import end
 from imaged.daemon.inheritance import detach, inherit
 from imaged.daemon.log import observer
 from imaged.daemon.logs import Logs, Outlet
@@ -77,7 +78,9 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     notifier = make_notifier(os.environ, muted=inheritance.channel is not None)
     name = str(path or configuration.BUILT_IN)
     service = Service(reactor, lambda: configuration.read(path, overrides), name, logs, notifier, inheritance)
-    sys.exit(Process(reactor, service, signals, notifier, inheritance).run())
+    status = Process(reactor, service, signals, notifier, inheritance).run()
+    logs.drain()
+    end(status)
 
 
 @main.command(short_help="Check the settings and the plugins they name.")
@@ -104,11 +107,17 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
         faults = find_faults(loaded, reactor, threads)
         for fault in faults:
             click.echo(str(fault), err=True)
-        if faults or (deep and not run_to_end(reactor, DeepCheck(loaded, reactor, threads, click.echo).run())):
-            sys.exit(1)
+        fine = not faults
+        if fine and deep:
+            fine = run_to_end(reactor, DeepCheck(loaded, reactor, threads, click.echo).run())
     finally:
         threads.let_go()  # what hangs in one of them must not keep us here
-    click.echo(f"{path or configuration.BUILT_IN}: OK")
+    if fine:
+        click.echo(f"{path or configuration.BUILT_IN}: OK")
+    if deep:
+        end(0 if fine else 1)
+    if not fine:
+        sys.exit(1)
 
 
 @main.command(short_help="Make outputs of many pictures.")
@@ -162,7 +171,7 @@ def process(
     _raise_file_limit()
     status = Process(keep_monotonic(reactor), signals, loaded, plan, screen, sys.stdout.buffer).run()
     plan.close()
-    sys.exit(status)
+    end(status)
 
 
 @main.command()

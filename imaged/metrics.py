@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from imaged.core.events import Event
+from imaged.hooks.contracts import MetricsSink
 from imaged.hooks.feed import Feed
 from imaged.hooks.standing import Told
 
@@ -22,6 +23,11 @@ class Metrics:
     def told(self) -> list[Told]:
         """What each sink has been told."""
         return [feed.told for feed in self._feeds]
+
+    @property
+    def hanging(self) -> list[MetricsSink]:
+        """The sinks that were still at work when they were closed."""
+        return [feed.sink for feed in self._feeds if feed.hangs]
 
     def record(self, event: Event) -> None:
         """Tell each sink of `event`; returns at once."""

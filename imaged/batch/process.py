@@ -31,7 +31,7 @@ from imaged.daemon.runtime import Runtime
 from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.hooks.host import Keepsakes
 from imaged.pipeline.counters import Counters
-from imaged.pipeline.threads import Threads
+from imaged.pipeline.threads import Threads, unfinished
 from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
 
@@ -147,9 +147,12 @@ class Process:
         )
 
     def _discard(self, made: Runtime) -> None:
-        """Close what was built, without waiting for threads: one may be stuck in what was given up."""
+        """Close what was built, without waiting for threads: what one is stuck in stays open."""
         made.pipeline.metrics.let_go()
-        made.plugins.close()
+        if unfinished():
+            made.plugins.close_sinks(made.pipeline.metrics.hanging)
+        else:
+            made.plugins.close(made.pipeline.metrics.hanging)
         made.render_threads.let_go()
         made.pipeline.store.close()
 

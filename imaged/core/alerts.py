@@ -14,6 +14,9 @@ LOW_DISK_BYTES = 2 * 1024**3
 LOW_STATE_BYTES = 256 * 1024**2
 """Less than this is free for the job queue. It needs a tenth of that at most, but shares its disk with logs mostly."""
 
+NAMED_RENDERS = 3
+"""How many renders an alert names: the page lists them all."""
+
 RECENT_S = 300.0
 """How long something that is over is still told."""
 
@@ -46,12 +49,20 @@ def _alerts(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
 def _of_service(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
     message = snapshot["message"]
     if message == "draining":
-        yield Alert(WARNING, "Draining", "What is in flight is finished, no more is taken.")
+        yield Alert(WARNING, "Draining", f"What is in flight is finished, no more is taken.{_waited_for(snapshot)}")
     elif message != "OK":
         yield Alert(ERROR, "Out of service", f"{message}: the health check answers 503. The log says why.")
     last_reload = snapshot["generation"]["last_reload"]
     if last_reload and not last_reload["ok"]:
         yield Alert(WARNING, "Reload refused", "The settings stay as they were. The faults are under Settings.")
+
+
+def _waited_for(snapshot: Mapping[str, Any]) -> str:
+    """Name the renders that a process waits for which leaves, the oldest first: one may never end."""
+    items = snapshot["processing"]["items"]
+    named = [f"{each['output']} of {each['namespace']}/{each['hash']} ({each['elapsed_s']:.0f} s)" for each in items]
+    more = f" and {len(named) - NAMED_RENDERS} more" if len(named) > NAMED_RENDERS else ""
+    return f" It waits for {', '.join(named[:NAMED_RENDERS])}{more}." if named else ""
 
 
 def _of_work(snapshot: Mapping[str, Any]) -> Iterator[Alert]:

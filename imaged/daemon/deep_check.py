@@ -24,7 +24,7 @@ from imaged.hooks.breach import held_to_contract
 from imaged.hooks.contracts import Processor, Uploader
 from imaged.hooks.host import Keepsakes
 from imaged.pipeline.rendering import Renderer
-from imaged.pipeline.threads import Threads
+from imaged.pipeline.threads import Threads, unfinished
 from imaged.store.local import LocalStore
 
 STEP_S = 30.0
@@ -56,7 +56,8 @@ class DeepCheck:
                 self._say(str(fault))
             return not faults and await self._all(plugins.processors, plugins.uploader)
         finally:
-            plugins.close()
+            if not unfinished():  # what a thread is stuck in must not be closed under it
+                plugins.close()
 
     async def _all(self, processors: tuple[Processor, ...], uploader: Uploader | None) -> bool:
         settings = self._settings

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+
+from imaged.core.activity import Running
+from imaged.pipeline.produce import Wanted
+from imaged.pipeline.threads import unfinished
 
 AT_LEAST_S = 0.2
 """What has nothing left to do may still end within this when the time is up."""
@@ -22,6 +26,7 @@ class Departure:
     def __init__(self, clock: Any) -> None:
         self._clock = clock
         self._by_s = math.inf
+        self._gave_up = False
 
     @property
     def begun(self) -> bool:
@@ -42,4 +47,18 @@ class Departure:
         try:
             await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._clock)
         except defer.TimeoutError:  # Twisted's own, which is not the built-in one
-            self._log.warn("gave up on what is in flight; what was promised stays queued")
+            if not self._gave_up:
+                self._log.warn("gave up on what is in flight; what was promised stays queued")
+            self._gave_up = True
+
+    def tell_left_behind(self, renders: Sequence[Running[Wanted]]) -> None:
+        """Tell the log what still works: it ends with the process, which waits for it no longer."""
+        for each in renders:
+            self._log.warn(
+                "left behind: {output} of {image}, rendered for {elapsed_s} s by now",
+                output=str(each.item.output),
+                image=str(each.item.image),
+                elapsed_s=round(each.elapsed_s, 1),
+            )
+        for thread in unfinished():
+            self._log.warn("left behind: thread {thread}", thread=thread)

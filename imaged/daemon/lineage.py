@@ -21,6 +21,7 @@ class Lineage:
 
     def __init__(self, first: Runtime) -> None:
         self._generations = Generations(first)
+        self._open = [first]
         self._closings = Tasks()
 
     @property
@@ -42,12 +43,19 @@ class Lineage:
     def replace(self, runtime: Runtime) -> None:
         """Make a new generation the current one."""
         self.pipeline.store.superseded = True
+        self._open.append(runtime)
         self._generations.swap(runtime, self._close_when_drained())
 
     async def end(self) -> None:
         """Close the current generation and all before it; return when that is done."""
         self.current.retire(self._close_when_drained())
         await self._closings.drained()
+
+    async def give_up(self) -> None:
+        """Leave each generation that is not closed yet to what is stuck in it, but have its sinks told the last."""
+        given_up, self._open = self._open, []
+        for ending in [Deferred.fromCoroutine(each.give_up()) for each in given_up]:
+            await ending
 
     def _close_when_drained(self) -> Callable[[Generation[Runtime]], None]:
         """Return what is to be called with a generation after its last lease."""
@@ -57,6 +65,9 @@ class Lineage:
 
     async def _close(self, drained: Deferred[Generation[Runtime]]) -> None:
         generation = await drained
+        if generation.value not in self._open:
+            return  # it was given up, and the process ends
+        self._open.remove(generation.value)
         try:
             await generation.value.close()
         except Exception:  # a plugin's close may raise anything

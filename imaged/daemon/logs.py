@@ -41,6 +41,9 @@ MAXIMUM_REST_BYTES = 1 << 20
 PATIENCE_S = 0.005
 """How long the reader of a pipe, which holds 64 KiB, may take to make room before the rest waits for a later line."""
 
+DRAIN_S = 1.0
+"""How long the reader of a pipe may take at the end of the process, which a later line cannot follow."""
+
 
 class Outlet:
     """Adds lines to an open file.
@@ -74,9 +77,14 @@ class Outlet:
     def flush(self) -> None:
         """Do nothing: what could be written has been."""
 
-    def _put(self, data: bytes) -> bytes:
+    def drain(self) -> None:
+        """Write what still waits, when no more will come: a reader that is slow has DRAIN_S."""
+        with self._lock:
+            self._rest = self._put(self._rest, DRAIN_S)
+
+    def _put(self, data: bytes, patience_s: float = PATIENCE_S) -> bytes:
         """Write what the file takes, and return the rest."""
-        end_s = time.monotonic() + PATIENCE_S
+        end_s = time.monotonic() + patience_s
         while data:
             try:
                 data = data[os.write(self._descriptor, data) :]
@@ -213,6 +221,13 @@ class Logs:
                 each.reopen()
             except LogFileError as error:
                 self._log.error("{error}; lines go on to where the file has been moved", error=str(error))
+
+    def drain(self) -> None:
+        """Write what still waits for a slow reader, when the process is about to end."""
+        self.flush()
+        for each in (self._stream, *self._files.all):
+            if isinstance(each, Outlet):
+                each.drain()
 
     @property
     def state(self) -> dict[str, Any]:

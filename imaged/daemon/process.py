@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
+from imaged.daemon.ending import end_within, place
 from imaged.daemon.handover import Predecessor
 from imaged.daemon.inheritance import Inheritance
 from imaged.daemon.notify import Notifier
@@ -22,6 +23,9 @@ from imaged.daemon.succession import Succession
 
 REPORT_EVERY_S = 5.0
 """How often the service manager is told how things are."""
+
+LATE_S = 8.0
+"""How long past `shutdown_timeout_s` the end may take; systemd waits ten seconds as the unit file stands."""
 
 
 class Process:
@@ -59,6 +63,7 @@ class Process:
         )
         reports = self._report()
         await self._leave
+        end_within(self._service.shutdown_timeout_s + LATE_S, 1, self._tell_late)
         predecessor.left()
         self._notifier.stopping()
         succession.abandon()
@@ -86,6 +91,9 @@ class Process:
     def _end(self) -> None:
         if not self._leave.called:
             self._leave.callback(None)
+
+    def _tell_late(self) -> None:
+        self._log.error("this process does not end, so it is ended: its main thread is in {place}", place=place())
 
     def _fail(self, failure: Failure) -> None:
         if failure.check(ImagedError):

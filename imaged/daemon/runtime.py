@@ -47,7 +47,7 @@ MakeStore = Callable[[Settings, bool], LocalStore]
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Runtime:
     """The pipeline that requests work with, and what has to be closed when the last of them has ended."""
 
@@ -63,13 +63,18 @@ class Runtime:
         await self.pipeline.metrics.close()
         self._close()
 
+    async def give_up(self) -> None:
+        """Tell the sinks the last and close them; processors and uploader, in which something may hang, stay open."""
+        await self.pipeline.metrics.close()
+        self.plugins.close_sinks(self.pipeline.metrics.hanging)
+
     def discard(self) -> None:
         """Close a generation that has never worked."""
         self.pipeline.metrics.let_go()
         self._close()
 
     def _close(self) -> None:
-        self.plugins.close()
+        self.plugins.close(self.pipeline.metrics.hanging)
         self.render_threads.stop()
         self.pipeline.store.close()
 

@@ -141,6 +141,11 @@ class Service:
         """Whether this process has been told to end, or has handed over."""
         return self._departure.begun
 
+    @property
+    def shutdown_timeout_s(self) -> float:
+        """How long `stop` may wait for what is in flight."""
+        return self._lineage.pipeline.settings.shutdown_timeout_s
+
     async def start(self) -> None:
         """Open the queue and the ports, and take up what is owed.
 
@@ -157,13 +162,14 @@ class Service:
     async def stop(self) -> None:
         """Accept no more, finish what is in flight within `shutdown_timeout_s`, and keep the queue."""
         self._log.info("leaving: what is in flight is finished, no more is taken")
-        self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
+        self._departure.begin(self.shutdown_timeout_s)
         self._health.draining = True
         if not self._ports.outlives_us(PUBLIC):
             self._health.refuses_from_s = self._reactor.seconds()
         await self._departure.in_time(self._reloads.hold)
         self._reloads.let_go()  # whoever still asks is told that we leave
         await self._opened.aclose()
+        self._departure.tell_left_behind(self._counters.processing.running())
         self._logs.end()
         self._log.info("left")
 
@@ -186,7 +192,7 @@ class Service:
         Until then `come_back` can undo it. What is still asked on open connections is answered.
         """
         self.aside = self._lineage.pipeline.store.superseded = True
-        self._departure.begin(self._lineage.pipeline.settings.shutdown_timeout_s)
+        self._departure.begin(self.shutdown_timeout_s)
         self._profiles.end()
         await self._ports.pause(taken)
         for connections in self._connections.values():
@@ -226,7 +232,7 @@ class Service:
         opened.push_async_callback(self._departure.in_time, partial(self._close_queue, queue))
         self._promises = Promises(queue, self._queue_thread.run)
         self._lineage = Lineage(self._build(loaded))
-        opened.push_async_callback(self._close_metrics)  # also of what was given up
+        opened.push_async_callback(self._lineage.give_up)
         opened.push_async_callback(self._departure.in_time, self._lineage.end)
         await self._work.run(self._try_store)
         opened.push_async_callback(self._close_port, STATUS)  # after the workers: it shows what is waited for
@@ -251,9 +257,6 @@ class Service:
         self._profiles.follow(loaded.settings.status.profile)
         opened.callback(self._profiles.close)  # first of all: who waits for one would have the status port wait, too
         self._tell_urls(fresh)
-
-    async def _close_metrics(self) -> None:
-        await self._lineage.pipeline.metrics.close()
 
     async def _close_queue(self, queue: JobQueue) -> None:
         await self._queue_thread.run(queue.close)

@@ -40,7 +40,9 @@ class Feed:
 
     def __init__(self, name: str, sink: MetricsSink, clock: Any, threads: OwnThreads) -> None:
         self._name = name
-        self._sink = sink
+        self._sink = self.sink = sink
+        self.hangs = False
+        """Whether the sink was still at work when the feed was closed."""
         self._clock = clock
         self._threads = threads
         self._waiting: list[Event] = []
@@ -107,6 +109,7 @@ class Feed:
         try:
             await done.addTimeout(LAST_WORDS_S, self._clock)
         except defer.TimeoutError:
+            self.hangs = True
             self._log.warn("metrics sink {sink} hangs: what it still had to send is lost", sink=self._name)
         self._threads.let_go()
 

@@ -7,7 +7,7 @@ each plugin is called by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
@@ -50,9 +50,21 @@ class Plugins:
         """The plugin that each of the sinks came from."""
         return [plugin.name for plugin in self.described if plugin.kind == "metrics"]
 
-    def close(self) -> None:
-        """Close every object that has a `close`, each once; one that fails does not keep the others open."""
-        for each in {id(each): each for each in (*self.processors, self.uploader, *self.sinks)}.values():
+    def close(self, hanging: Collection[object] = ()) -> None:
+        """Close every object that has a `close`, each once; one that fails does not keep the others open.
+
+        Those that are `hanging` stay open: what a thread is in must not be closed under it.
+        """
+        self._close((*self.processors, self.uploader, *self.sinks), hanging)
+
+    def close_sinks(self, hanging: Collection[object] = ()) -> None:
+        """Close the sinks alone, but for those that are `hanging`: something else may hang in the rest."""
+        others = {id(each) for each in (*self.processors, self.uploader)}
+        self._close([each for each in self.sinks if id(each) not in others], hanging)
+
+    def _close(self, objects: Iterable[object], hanging: Collection[object]) -> None:
+        left = {id(each) for each in hanging}
+        for each in {id(each): each for each in objects if id(each) not in left}.values():
             try:
                 if callable(close := getattr(each, "close", None)):
                     close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from dataclasses import dataclass
 from functools import partial
 from threading import Thread
+from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -16,14 +19,40 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a thread does, since `since_s` of the monotonic clock."""
+
+    name: str
+    since_s: float
+
+
+class WorkThread(Thread):
+    """A thread of a pool; `work` is what it does now, None while it does nothing.
+
+    A daemon thread: what is stuck in foreign code must not keep a process alive that has been told to end.
+    """
+
+    work: Work | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, daemon=True)
+
+
+def unfinished() -> list[str]:
+    """Say of each thread of this process's pools that works now what it does and for how long. Any thread."""
+    now_s = monotonic()
+    working = [(each.name, each.work) for each in threading.enumerate() if isinstance(each, WorkThread)]
+    return [f"{name} in {work.name} for {now_s - work.since_s:.1f} s" for name, work in working if work is not None]
+
+
 class Threads:
     """Up to `size` threads for blocking work; they start with the first of it. Reactor thread only."""
 
     def __init__(self, reactor: Any, name: str, size: int) -> None:
         self._reactor = reactor
         self._pool = ThreadPool(minthreads=0, maxthreads=size, name=name)
-        # A thread that is stuck in foreign code must not keep a process alive that has been told to end.
-        self._pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]  # any factory will do
+        self._pool.threadFactory = WorkThread
         self._pool.start()
         self.size = size
         self._ended = False
@@ -34,7 +63,7 @@ class Threads:
         It runs in the context of the caller: what it logs and how long it takes belongs to the caller's request. Who
         stops waiting does not stop the thread.
         """
-        in_context: Callable[..., R] = partial(copy_context().run, function)
+        in_context: Callable[..., R] = partial(_work, copy_context(), function)
         return deferToThreadPool(self._reactor, self._pool, in_context, *args, **kwargs)
 
     def stop(self) -> None:
@@ -58,3 +87,15 @@ class Threads:
 
         Thread(target=stop, daemon=True).start()
         await ended
+
+
+def _work(context: Context, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
+    """Run `function` in `context`, and let the thread say so meanwhile."""
+    thread = threading.current_thread()
+    if not isinstance(thread, WorkThread):  # that of a test, which works at once
+        return context.run(function, *args, **kwargs)
+    thread.work = Work(getattr(function, "__qualname__", type(function).__name__), monotonic())
+    try:
+        return context.run(function, *args, **kwargs)
+    finally:
+        thread.work = None

@@ -20,6 +20,8 @@ SINK = {
     "fault": None,
 }
 
+RENDER = {"namespace": "p", "hash": "0f", "output": "x3.webp", "elapsed_s": 41.2}
+
 
 def test_nothing_is_wrong() -> None:
     """A daemon that is well raises no alert, with a good reload and sinks that work, also again."""
@@ -32,6 +34,12 @@ def test_nothing_is_wrong() -> None:
     ("changes", "level", "text"),
     [
         ({"message": "draining"}, WARNING, "no more is taken"),
+        (
+            {"message": "draining", "processing": {"items": [RENDER] * 4}},
+            WARNING,
+            "waits for x3.webp of p/0f (41 s), x3",
+        ),
+        ({"message": "draining", "processing": {"items": [RENDER] * 4}}, WARNING, "(41 s) and 1 more."),
         ({"message": "no processor works"}, ERROR, "no processor works: the health check answers 503"),
         ({"remote": {"fault": "no such bucket"}}, ERROR, "no such bucket"),
         ({"queue": {"fault": "disk I/O error"}}, ERROR, "disk I/O error"),

@@ -194,6 +194,31 @@ def test_a_pipe_with_a_stalled_reader_costs_lines_alone(tmp_path: Path) -> None:
     os.close(reader)
 
 
+def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
+    """A reader that was slow, and reads again within a second, has every line."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    file = LogFile(("log", "path"), str(tmp_path / "pipe"))
+    text = "".join(f"line {number}\n" for number in range(20_000))
+    file.write(text)
+    assert file.fault is not None
+    read = [os.read(reader, 1 << 16)]
+    os.set_blocking(reader, True)
+
+    def read_on() -> None:
+        while sum(map(len, read)) < len(text):
+            read.append(os.read(reader, 1 << 16))
+
+    thread = threading.Thread(target=read_on)
+    thread.start()
+    while file.fault is not None:  # on a busy machine a second may not be enough
+        file.drain()
+    thread.join()
+    assert b"".join(read).decode() == text
+    file.close()
+    os.close(reader)
+
+
 def test_a_late_line_is_written_to_no_other_file(tmp_path: Path) -> None:
     """Neither after a close, nor while files are opened anew: another file may have got the number by then."""
     logs = Logs(io.StringIO(), Clock())

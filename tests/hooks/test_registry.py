@@ -325,6 +325,15 @@ def test_an_object_is_closed_once(site: Site) -> None:
     assert importlib.import_module("crew_all").everything.closed == 1
 
 
+def test_what_hangs_stays_open(site: Site) -> None:
+    """A thread may be in it."""
+    site.install(all=OF_EVERY_KIND)
+    plugins, _ = compose("processors: [all]\nuploader: all\nmetrics: [all]")
+    everything = importlib.import_module("crew_all").everything
+    plugins.close([everything])
+    assert everything.closed == 0
+
+
 def test_one_that_cannot_be_closed_keeps_no_other_open(site: Site) -> None:
     """The failure goes to the log, and the generation is closed to its end."""
     rude = OF_EVERY_KIND.replace("self.closed += 1", "raise OSError('busy')")
