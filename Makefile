@@ -97,6 +97,7 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 .venv/ready: pyproject.toml | system
 	@if [ -e $@ ]; then rm $@; else rm -rf .venv; $(PYTHON) -m venv .venv; fi
 	echo "Installing imaged and its tools into .venv; the first time takes a minute or two."
+	$(BIN)/python -m pip uninstall --quiet --quiet --yes imaged  # what imaged-server was called before; it has the same files
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	$(BIN)/python -c 'import wand.image'
 	touch $@

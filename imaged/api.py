@@ -40,6 +40,7 @@ from imaged.hooks.contracts import (
     Uploader,
 )
 from imaged.hooks.host import Host, OptionsError, OwnThreads
+from imaged.hooks.installation import VERSION, how_to_install
 from imaged.hooks.specs import hookimpl
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "PNG",
     "RESIZE",
     "SNIFF_BYTES",
+    "VERSION",
     "WEBP",
     "BusyError",
     "Counted",
@@ -94,6 +96,7 @@ __all__ = [
     "Uploader",
     "current_trace",
     "hookimpl",
+    "how_to_install",
     "plan",
     "sniff",
     "span",

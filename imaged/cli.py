@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import sys
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -25,6 +24,7 @@ from imaged.daemon.log import observer
 from imaged.daemon.logs import Logs, Outlet
 from imaged.daemon.notify import make_notifier
 from imaged.daemon.signals import Signals
+from imaged.hooks.installation import VERSION
 from imaged.hooks.registry import installed
 
 _STANDARD_ERROR = 2  # not sys.stderr, whose buffer keeps what a full disk did not take, and raises for it ever after
@@ -37,7 +37,7 @@ _STANDARD_ERROR = 2  # not sys.stderr, whose buffer keeps what a full disk did n
         "max_content_width": 110,
     }
 )
-@click.version_option(version("imaged"), prog_name="imaged")
+@click.version_option(VERSION, prog_name="imaged")
 @click.option("--remote-base-path", metavar="PREFIX", help="For process: the prefix of every key in the remote store.")
 @click.option("--outputs", metavar="A,B", help="For process: the outputs to be made.")
 @click.option("--namespace", metavar="NS", help="For process: the namespace.")

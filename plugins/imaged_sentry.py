@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.util import find_spec
 from threading import Thread
 from typing import Any
@@ -22,10 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from imaged.api import Event, Host, MetricsSink, current_trace, hookimpl
+from imaged.api import VERSION, Event, Host, MetricsSink, current_trace, hookimpl, how_to_install
 
 if find_spec("sentry_sdk") is None:
-    raise ImportError("sentry-sdk is missing; pip install 'imaged[sentry]' or apt install python3-sentry-sdk")
+    raise ImportError(f"sentry_sdk is missing: {how_to_install('sentry', 'python3-sentry-sdk')}")
 
 LEVELS = {LogLevel.error: "error", LogLevel.critical: "fatal"}  # what is sent, by the names that Sentry has for it
 
@@ -110,7 +109,7 @@ def make_client(options: Options) -> Any:
         dsn=options.dsn.get_secret_value(),
         environment=options.environment,
         sample_rate=options.sample_rate,
-        release=f"imaged@{version('imaged')}",
+        release=f"imaged@{VERSION}",
         default_integrations=False,
         auto_enabling_integrations=False,
         auto_session_tracking=False,

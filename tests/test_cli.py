@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from imaged.cli import main
 from imaged.daemon import configuration
+from imaged.hooks.installation import VERSION
 
 FIVE_FAULTS = """\
 listen: "tcp:7000:interface=127.0.0.1"
@@ -143,14 +143,14 @@ def test_plugins_lists_what_is_installed() -> None:
     result = invoke("plugins")
     assert result.exit_code == 0
     rows = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
-    assert ["noop", "imaged_noop", f"imaged {version('imaged')}"] in rows
-    assert ["magick", "imaged_magick", f"imaged {version('imaged')}"] in rows
+    assert ["noop", "imaged_noop", f"imaged-server {VERSION}"] in rows
+    assert ["magick", "imaged_magick", f"imaged-server {VERSION}"] in rows
     assert rows == sorted(rows)
 
 
 def test_version() -> None:
     """That of the distribution."""
-    assert invoke("--version").stdout == f"imaged, version {version('imaged')}\n"
+    assert invoke("--version").stdout == f"imaged, version {VERSION}\n"
 
 
 def test_long_options_take_either_line() -> None:

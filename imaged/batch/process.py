@@ -7,7 +7,6 @@ import random
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from typing import Any, BinaryIO
 
 from twisted.internet import defer
@@ -30,6 +29,7 @@ from imaged.daemon import runtime
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.hooks.host import Keepsakes
+from imaged.hooks.installation import VERSION
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.threads import Threads, unfinished
 from imaged.pipeline.turns import Locks
@@ -141,7 +141,7 @@ class Process:
             counters,
             Keepsakes(),
             Locks(),
-            version("imaged"),
+            VERSION,
             now,
             _make_store,
         )

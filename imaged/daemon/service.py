@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,6 +35,7 @@ from imaged.daemon.reload import Reload, Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.snapshot import Status
 from imaged.hooks.host import Keepsakes
+from imaged.hooks.installation import VERSION
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue
 from imaged.pipeline.counters import Counters
@@ -47,8 +47,6 @@ from imaged.web.connections import Connections
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-VERSION = version("imaged")
 
 WORK_THREADS = 16
 """Threads for identifying, hashing, saving and looking around; renders have their own."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import time
+from importlib.util import find_spec
 
-from imaged.api import Host, Uploader, hookimpl
+from imaged.api import Host, Uploader, hookimpl, how_to_install
 
-try:
-    import treq  # noqa: F401  # an extra, so that who keeps no files in Manta needs none of it
-except ImportError as missing:
-    raise ImportError("it needs treq: install it with pip install 'imaged[manta]'") from missing
+# An extra, so that who keeps no files in Manta needs none of it.
+if find_spec("treq") is None:
+    raise ImportError(f"treq is missing: {how_to_install('manta', 'python3-treq python3-bcrypt')}")
 
 from .agent import AgentKey
 from .connection import Connection, Limits, make_agent

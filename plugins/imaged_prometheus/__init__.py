@@ -10,12 +10,10 @@ from importlib.util import find_spec
 
 from pydantic import BaseModel, ConfigDict
 
-from imaged.api import Host, MetricsSink, hookimpl
+from imaged.api import Host, MetricsSink, hookimpl, how_to_install
 
 if find_spec("prometheus_client") is None:
-    raise ImportError(
-        "prometheus_client is missing; pip install 'imaged[prometheus]' or apt install python3-prometheus-client"
-    )
+    raise ImportError(f"prometheus_client is missing: {how_to_install('prometheus', 'python3-prometheus-client')}")
 
 from .counts import Counts
 from .sink import PrometheusSink

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from imaged.api import Host, Uploader, hookimpl
+from imaged.api import Host, Uploader, hookimpl, how_to_install
 
 from .options import Options
 from .uploader import S3Uploader
 
 if find_spec("boto3") is None:
-    raise ImportError("boto3 is missing; pip install 'imaged[s3]' or apt install python3-boto3")
+    raise ImportError(f"boto3 is missing: {how_to_install('s3', 'python3-boto3')}")
 
 
 @hookimpl

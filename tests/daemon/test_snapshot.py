@@ -10,7 +10,7 @@ from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
 from talking import Answer, connect
 
 from imaged.core.errors import StoreError
-from imaged.daemon.service import VERSION
+from imaged.hooks.installation import VERSION
 
 CHARTS = ("requests", "hits", "renders", "downloads", "uploads", "refused", "failed", "bytes")
 

@@ -37,4 +37,6 @@ def test_what_is_missing_is_told() -> None:
     """Without the extra the plugin cannot be loaded, and says how to install it."""
     program = "import sys; sys.modules['treq'] = None; import imaged_manta"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert ended.stderr.splitlines()[-1] == "ImportError: it needs treq: install it with pip install 'imaged[manta]'"
+    last = ended.stderr.splitlines()[-1]
+    command = f"{sys.executable} -m pip install 'bcrypt>=4.2' 'cryptography>=43' 'treq>=24.9'"
+    assert last == f"ImportError: treq is missing: {command}"
