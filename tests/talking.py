@@ -86,7 +86,7 @@ async def begin(
 
 def request(method: str, target: str | bytes, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
     """Return a request that asks for the connection to be closed."""
-    lines = {"Host": "pictures.example", "Connection": "close", **(headers or {})}
+    lines = {"Host": "localhost", "Connection": "close", **(headers or {})}
     if body and "Transfer-Encoding" not in lines:
         lines.setdefault("Content-Length", str(len(body)))
     target = target.encode() if isinstance(target, str) else target

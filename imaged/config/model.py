@@ -16,6 +16,7 @@ from imaged.config.values import (
     FilePath,
     FilledPluginNames,
     FolderPath,
+    HostNames,
     KeyPrefix,
     Namespace,
     Networks,
@@ -32,6 +33,9 @@ class Status(Section):
 
     listen: Endpoint = Field(
         "tcp:7002:interface=127.0.0.1", description="The Twisted endpoint of the status page; keep it private."
+    )
+    allow_hosts: HostNames = Field(
+        (), description="The names, besides localhost and this machine's own, that the status port answers for."
     )
     try_page: bool = Field(False, description="Whether /try offers a page that posts pictures to the public port.")
     timing_header: bool = Field(

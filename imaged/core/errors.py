@@ -1,7 +1,8 @@
 """The one error tree: each error knows its HTTP status and carries a text fit for the client.
 
 A foreign exception is translated into one of these where it was called; `imaged.web.errors` alone turns them
-into HTTP. A message says what is wrong, which thing it is about, and what to do.
+into HTTP. A message says what is wrong, which thing it is about, and what to do. That of an error which is the server's
+own affair is for its operators, who find it in the log; clients get what is `told` in its place.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ class ImagedError(Exception):
 
     status: ClassVar[int] = 500
     transient: ClassVar[bool] = False
+    told: ClassVar[str | None] = None
+    """What clients are told in the place of a message that may name paths, hosts or parts of the server."""
 
 
 class MalformedRequestError(ImagedError):
@@ -96,6 +99,12 @@ class RangeNotSatisfiableError(ImagedError):
     status = 416
 
 
+class MisdirectedError(ImagedError):
+    """The request is for a host that this port does not answer for."""
+
+    status = 421
+
+
 class SourceFailedError(ImagedError):
     """The source of an original answered with a failure, or not at all."""
 
@@ -125,10 +134,13 @@ class StoreError(ImagedError):
 
     status = 503
     transient = True
+    told = "this server cannot read or keep the picture now: try again later"
 
 
 class StoreUnavailableError(StoreError):
     """The remote store as a whole is out of reach, overloaded or refuses us: no other key would fare better."""
+
+    told = "the remote store is away: try again later"
 
 
 class CorruptOriginalError(StoreError):
@@ -136,9 +148,17 @@ class CorruptOriginalError(StoreError):
 
     status = 502
     transient = False
+    told = "the kept original of this picture is damaged: post it again"
+
+
+class ReadbackFailedError(SourceFailedError):
+    """The public address of the remote store, which the settings name, does not give an original."""
+
+    told = "the original cannot be read back from the remote store: try again later"
 
 
 class PluginFailedError(ImagedError):
     """A plugin broke its contract."""
 
     status = 500
+    told = "a part of this server failed: its log tells how"

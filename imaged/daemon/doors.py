@@ -17,6 +17,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.profiling.profiles import Profiles
 from imaged.web.connections import Connections
 from imaged.web.debug import DebugSite
+from imaged.web.hosts import check_allowed
 from imaged.web.neighbours import Neighbours
 from imaged.web.page_files import status_page, try_page
 from imaged.web.public import PublicSite
@@ -72,7 +73,7 @@ class Doors:
             self.connections[PUBLIC],
             visits,
             lambda: self.pipeline().settings.status.timing_header,
-            neighbours.headers,
+            sharing=neighbours.headers,
         )
 
     def _status(self, neighbours: Neighbours) -> Door:
@@ -94,6 +95,8 @@ class Doors:
             self.connections[STATUS],
             PrivateVisits(self.write),
             lambda: False,
+            examine=lambda request: check_allowed(request, self.pipeline().settings.status.allow_hosts),
+            private=True,
         )
 
     def _record(self, event: RequestAnswered | RequestFailed) -> None:

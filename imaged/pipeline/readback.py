@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from imaged.core.errors import ImagedError, NotFoundError, SourceFailedError, StoreError
+from imaged.core.errors import ImagedError, NotFoundError, ReadbackFailedError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.sources import Sources
@@ -33,7 +33,7 @@ class Readback:
     async def fetch(self, image: ImageId, name: str, path: Path) -> bool:
         """Write a file to `path`; return False, and leave none, when it is nowhere.
 
-        What the public address fails to give is asked of the uploader. Raises SourceFailedError or StoreError when
+        What the public address fails to give is asked of the uploader. Raises ReadbackFailedError or StoreError when
         there is none, or it fails too.
         """
         if self._sources is not None and await self._fetch(self._sources, image, name, path):
@@ -50,7 +50,7 @@ class Readback:
             raise  # a disk of ours
         except ImagedError as error:
             if not self._remote.exists:
-                raise SourceFailedError(f"the original cannot be read back: {error}") from error
+                raise ReadbackFailedError(f"the original cannot be read back: {error}") from error
             self._log.warn("{url} failed, the uploader is asked: {error}", url=url, error=str(error))
         discard(path)
         return False

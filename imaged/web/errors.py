@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
+
 from twisted.web.http import Request
 
-from imaged.core.errors import BusyError, ImagedError, MethodNotAllowedError, StoreUnavailableError
+from imaged.core.errors import BusyError, ImagedError, MethodNotAllowedError, NotAPictureError, TooLargeError
 from imaged.web.answers import send_json
 
+_PLACE = re.compile(r"(?<![\w.:/])/[\w.@%+~-]+(?:/[\w.@%+~-]+)+/?|\b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?")
+"""A path of two parts or more, or an IPv4 address."""
 
-def send_error(request: Request, error: ImagedError) -> None:
-    """Answer with `{"error": …}` and the status that the error carries; no error is ever cacheable."""
-    request.setResponseCode(error.status)
+_OF_PLUGINS = (NotAPictureError, TooLargeError, BusyError)
+"""What plugins raise in words of their own, or of a library."""
+
+
+def send_error(request: Request, error: ImagedError, *, private: bool = False) -> None:
+    """Answer with `{"error": …}` and the status that the error carries; no error is ever cacheable.
+
+    Whoever asks a `private` port is an operator, who is told all.
+    """
+    request.setResponseCode(error.status, HTTPStatus(error.status).phrase.encode())
     if isinstance(error, BusyError):
         request.setHeader("Retry-After", str(error.retry_after_s))
     elif error.status == BusyError.status:
         request.setHeader("Retry-After", "10")
     if isinstance(error, MethodNotAllowedError):
         request.setHeader("Allow", ", ".join(error.allowed))
-    # What a store says is for operators, who read it in the log: it names buckets, hosts and permissions.
-    away = isinstance(error, StoreUnavailableError)
-    send_json(request, {"error": "the remote store is away: try again later" if away else str(error)})
+    send_json(request, {"error": str(error) if private else public_text(error)})
+
+
+def public_text(error: ImagedError) -> str:
+    """Return what anybody may know of an error: no path of this machine, no address in its network.
+
+    Those are in the log, which has the message as it is.
+    """
+    if error.told is not None:
+        return error.told
+    foreign = isinstance(error, _OF_PLUGINS) or type(error) is ImagedError
+    return _PLACE.sub("…", str(error)) if foreign else str(error)

@@ -18,6 +18,7 @@ from imaged.core.tracing import HIT
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import INFO, ORIGINAL
 from imaged.web.answers import send_json
+from imaged.web.errors import public_text
 from imaged.web.files import send_file
 from imaged.web.ingest import acquire, asked_outputs
 from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, describe_request, read_path
@@ -87,7 +88,7 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
     for output in outputs:
         error = results.get(output)
         row = _row(pipeline, image, str(output), "failed" if error else "ready")
-        rows.append(row | {"error": str(error), "status": error.status} if error else row)
+        rows.append(row | {"error": public_text(error), "status": error.status} if error else row)
     send_json(request, pipeline.store.describe(info) | {"outputs": rows})
 
 

@@ -22,6 +22,7 @@ from imaged.core.traffic import CLIENT_LEFT
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
 from imaged.web.headers import header
+from imaged.web.hosts import check_host
 from imaged.web.paths import shown
 from imaged.web.visits import Visit, Visits
 
@@ -51,7 +52,8 @@ class Door:
     """What stands behind one port: who answers its requests and takes note of them.
 
     Asked each time: how large bodies may be, whether answers say in a `Server-Timing` header what took how long, and
-    by which headers they let a page read them, given the headers Origin and Host.
+    by which headers they let a page read them, given the headers Origin and Host. `examine` may raise an ImagedError
+    for a request of which the head has come: its body is not taken then. Clients of a `private` port are operators.
     """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
@@ -60,6 +62,8 @@ class Door:
     connections: Connections
     visits: Visits
     has_timing: Callable[[], bool]
+    examine: Callable[[ImagedRequest], None] = lambda _: None
+    private: bool = False
     sharing: Callable[[str | None, str | None], Mapping[str, str]] = lambda _origin, _host: {}
 
 
@@ -88,15 +92,19 @@ class ImagedRequest(Request):
         self._door.visits.begin()
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
-        """Refuse a body that announces too much, else make room for it: in memory or, if large, in a file."""
-        refuse = length is not None and length > self._door.maximum_bytes()
+        """Look at the head, which has come; make room for the body, in memory or, if large, in a file, or refuse it."""
         try:
-            super().gotLength(0 if refuse else length)
+            check_host(self)
+            self._door.examine(self)
+            if length is not None and length > self._door.maximum_bytes():
+                raise self._too_large()
+            super().gotLength(length)
         except OSError as error:
             super().gotLength(0)
             self._refuse(_not_kept(error))
-        if refuse:
-            self._refuse(self._too_large())
+        except ImagedError as error:
+            super().gotLength(0)
+            self._refuse(error)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Take a part of the body, or throw it away after a refusal; hang up on a sender that trickles."""
@@ -236,7 +244,7 @@ class ImagedRequest(Request):
         if self.startedWriting:
             self.loseConnection()
         else:
-            send_error(self, error)
+            send_error(self, error, private=self._door.private)
 
     def _hang_up_when_stalled(self, sent_bytes: int) -> None:
         """Drop the connection when in STALL_S nothing more than `sent_bytes` has been taken; else look again."""

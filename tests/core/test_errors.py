@@ -23,7 +23,9 @@ STATUSES = {
     "TooLargeError": 413,
     "NotAPictureError": 415,
     "RangeNotSatisfiableError": 416,
+    "MisdirectedError": 421,
     "SourceFailedError": 502,
+    "ReadbackFailedError": 502,
     "SourceTimeoutError": 504,
     "BusyError": 503,
     "StoreError": 503,
@@ -31,7 +33,14 @@ STATUSES = {
     "CorruptOriginalError": 502,
     "PluginFailedError": 500,
 }
-TRANSIENT = {"SourceFailedError", "SourceTimeoutError", "BusyError", "StoreError", "StoreUnavailableError"}
+TRANSIENT = {
+    "SourceFailedError",
+    "ReadbackFailedError",
+    "SourceTimeoutError",
+    "BusyError",
+    "StoreError",
+    "StoreUnavailableError",
+}
 
 
 def tree(root: type[ImagedError]) -> Iterator[type[ImagedError]]:

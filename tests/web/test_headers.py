@@ -18,7 +18,7 @@ class TestBytes(Serving):
 
     async def say(self, url: str, start: bytes, name: bytes, body: bytes = b"", more: bytes = b"") -> Answer:
         """Return the answer to a request with bytes that are no text in one header."""
-        host = b"" if name == b"Host" else b"Host: a\r\n"
+        host = b"" if name == b"Host" else b"Host: localhost\r\n"
         length = b"Content-Length: %d\r\n" % len(body) if body else b""
         lines = b"%s: %s\r\n%s%s%sConnection: close\r\n" % (name, NO_TEXT, host, length, more)
         talk = await connect(url)
@@ -34,7 +34,7 @@ class TestBytes(Serving):
         await self.serve()
         await self.post()
         original = b"GET %s/original" % HOME.encode()
-        for name in (*CONDITIONS, *OTHERS, b"Host"):
+        for name in (*CONDITIONS, *OTHERS):
             answer = await self.say(self.url, original, name)
             assert answer.status == (412 if name == b"If-Match" else 200), name
         condition = await self.say(self.url, original, b"If-Range", more=b"Range: bytes=0-1\r\n")
@@ -43,7 +43,7 @@ class TestBytes(Serving):
     async def test_posts(self) -> None:
         """Those that are kept, those that are no form, and those that are too large."""
         await self.serve(sources={"maximum_bytes": 100_000})
-        for name in (*OTHERS, b"Host", b"Content-Disposition"):
+        for name in (*OTHERS, b"Content-Disposition"):
             assert (await self.say(self.url, b"POST /p", name, PICTURE)).status == 200, name
             assert (await self.say(self.url, b"POST /p", name, PICTURE + bytes(100_000))).status == 413, name
         form = b"Content-Type: multipart/form-data; boundary=%s\r\n" % NO_TEXT

@@ -8,7 +8,7 @@ from serving import HASH, HOME, IMAGE, PICTURE, Serving, other_picture, until
 from talking import begin
 from twisted.internet.defer import Deferred, gatherResults
 
-from imaged.core.errors import StoreError
+from imaged.core.errors import BusyError, StoreError
 from imaged.core.events import OutputRendered, RequestAnswered, RequestFailed
 from imaged.store.local import LocalStore
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_jpeg, make_webp
@@ -83,12 +83,13 @@ class TestPost(Serving):
         assert (await self.post("/q_2")).status == 200
 
     async def test_nothing_is_acknowledged_that_the_remote_store_does_not_take(self) -> None:
-        """The client is told to come back."""
+        """The client is told to come back, and the operator why."""
         await self.serve()
         self.stage.uploader.failure = StoreError("the bucket is on fire")
         answer = await self.post()
         assert answer.status == 503
-        assert "on fire" in answer.error
+        assert "on fire" not in answer.error
+        assert "on fire" in str(await self.status())
         assert int(answer.headers["retry-after"]) > 0
 
     async def test_no_temporary_file_stays(self) -> None:
@@ -225,7 +226,7 @@ class TestProcess(Serving):
         """The request as a whole succeeds."""
         await self.serve()
         await self.post()
-        self.stage.processor.failure = StoreError("no paint")
+        self.stage.processor.failure = BusyError("no paint")
         (failed,) = (await self.ask("POST", f"{HOME}/process?outputs=w20.png")).json()["outputs"]
         assert failed == row("w20.png", "failed") | {"error": "no paint", "status": 503}
 

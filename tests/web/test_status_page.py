@@ -101,7 +101,7 @@ class TestPages(Serving):
         refused, unknown = await self.private("/try"), await self.private("/tryst")
         assert (refused.status, refused.error) == (unknown.status, unknown.error) == (404, unknown.error)
         assert "vary" not in (await self.get("/status_check", Origin=self.status_url)).headers
-        self.configure(status={"try_page": True}, namespaces={"avatars": {}})
+        self.configure(status={"try_page": True, "allow_hosts": ["pictures.example"]}, namespaces={"avatars": {}})
         assert (await self.service.reload()).ok
         answer = await self.private("/try", Host="pictures.example:7002")
         public = self.url.replace("localhost", "pictures.example")

@@ -1,0 +1,63 @@
+"""What a client is told of a failure: never where things lie, nor what this server is made of."""
+
+from __future__ import annotations
+
+import pytest
+from serving import HOME, IMAGE, Serving
+
+from imaged.core import errors
+from imaged.core.errors import BusyError, ImagedError, NotAPictureError, NotFoundError, PluginFailedError, StoreError
+from imaged.web.errors import public_text
+
+PLACES = "/srv/imaged/public/p/0a1/original", "/tmp/magick-Xy1", "10.1.2.3:6379", "store.internal", "imaged_magick"
+SPOKEN = f"cannot open {' or '.join(PLACES)}"
+OWN = (
+    errors.StoreError,
+    errors.StoreUnavailableError,
+    errors.CorruptOriginalError,
+    errors.ReadbackFailedError,
+    errors.PluginFailedError,
+)
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_what_is_our_own_affair_is_told_in_words_for_clients(kind: type[ImagedError]) -> None:
+    """The message, which names paths, hosts and plugins, is for the log."""
+    text = public_text(kind(SPOKEN))
+    assert not any(place in text for place in PLACES)
+    assert text == public_text(kind("another message"))
+
+
+@pytest.mark.parametrize("kind", [BusyError, NotAPictureError, errors.TooLargeError, ImagedError])
+def test_words_of_plugins_lose_their_paths_and_addresses(kind: type[ImagedError]) -> None:
+    """A library that a plugin uses may put them into its messages."""
+    said = "unable to open `/var/tmp/magick-a/b.cache' on 10.1.2.3:6379: No space left (1/2 of 0.5), see http://a/b/c"
+    told = "unable to open `…' on …: No space left (1/2 of 0.5), see http://a/b/c"
+    assert public_text(kind(said)) == told
+
+
+def test_what_a_client_asked_is_said_as_it_is() -> None:
+    """Those messages are our own, and their paths the client's."""
+    text = "nothing is at '/a/b': pictures are at /NAMESPACE/HASH/OUTPUT"
+    assert public_text(NotFoundError(text)) == text
+
+
+class TestStrangers(Serving):
+    """The public port of a server that is out of order."""
+
+    async def test_a_broken_store_is_no_map_of_the_machine(self) -> None:
+        """Neither a post nor a picture tells where the store lies; the status page does."""
+        await self.serve()
+        await self.post()
+        home = self.store.path(IMAGE, "original").parent
+        (home / "x30.jpg").mkdir()
+        for answer in (await self.get(f"{HOME}/x30.jpg"), await self.ask("POST", f"{HOME}/process?outputs=x30.jpg")):
+            assert str(self.folder).encode() not in answer.body
+            assert b"x30.jpg cannot" not in answer.body
+        self.stage.processor.failure = PluginFailedError(SPOKEN)
+        answer = await self.get(f"{HOME}/x40.jpg")
+        assert (answer.status, "log" in answer.error) == (500, True)
+        self.stage.uploader.failure = StoreError(SPOKEN)
+        refused = await self.post(body=b"GIF89a")
+        assert not any(place in refused.error for place in PLACES)
+        assert SPOKEN in str(await self.status())
