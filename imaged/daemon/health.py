@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -37,6 +37,18 @@ PIXEL = bytes.fromhex(
 """A grey PNG of one pixel."""
 
 
+class Rendering(Protocol):
+    """What renders in one generation."""
+
+    @property
+    def renderer(self) -> Renderer:
+        """The processors."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every thread is at a render that should have ended long ago."""
+
+
 @dataclass
 class _Trial:
     """One look at a generation: when it began, by a clock that never goes back, and its end, which never fails."""
@@ -47,13 +59,21 @@ class _Trial:
 
 
 class Health:
-    """What `/status_check` answers. `renderer` gives that of the current generation. Reactor thread only."""
+    """What `/status_check` answers. Reactor thread only.
+
+    `rendering` gives that of the current generation, `seconds` is a clock that never goes back.
+    """
 
     _log = Logger()
 
-    def __init__(self, run: RunInThread, renderer: Callable[[], Renderer], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        run: RunInThread,
+        rendering: Callable[[], Rendering],
+        seconds: Callable[[], float],
+    ) -> None:
         self._run = run
-        self._renderer = renderer
+        self._rendering = rendering
         self._seconds = seconds
         self._fault: str | None = None
         self._trial: _Trial | None = None
@@ -67,6 +87,8 @@ class Health:
             return "draining"
         if self._trial is not None and self._seconds() - self._trial.began_s > HANGS_S:
             return "the store or the worker threads hang"
+        if self._fault is None and self._rendering().stuck:
+            return "every render thread is stuck"
         return self._fault or "OK"
 
     def send(self, request: Request) -> None:
@@ -83,7 +105,7 @@ class Health:
 
     def probe(self) -> None:
         """Try the store and the processors of this generation, unless that is under way."""
-        renderer = self._renderer()
+        renderer = self._rendering().renderer
         if self._trial is None or self._trial.renderer is not renderer:
             trial = self._trial = _Trial(renderer, self._seconds())
             trial.end = Deferred.fromCoroutine(self._probe(trial))

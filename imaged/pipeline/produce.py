@@ -60,6 +60,11 @@ class Produce:
     metrics: Metrics
     log = Logger()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether no thread is left that renders: each should have ended, and nobody waits for it any more."""
+        return self.pool.stuck(self.renderer.timeout_s + GRACE_S)
+
     async def one(self, image: ImageId, output: Output) -> str:
         """Make one output for a client that waits; it is in the store on return, which says RENDERED or JOINED.
 

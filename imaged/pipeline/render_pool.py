@@ -40,6 +40,10 @@ class RenderPool:
         """How many renders wait for a thread."""
         return len(self._waiting)
 
+    def stuck(self, longer_than_s: float) -> bool:
+        """Say whether every thread has been at one render for longer than that."""
+        return self._threads.held_for(longer_than_s) >= self.size
+
     def admit(self) -> None:
         """Raise BusyError when a render that came now would have no place to wait."""
         if self._busy + len(self._waiting) + self._coming >= self.size + self._queue:

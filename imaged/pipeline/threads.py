@@ -66,6 +66,12 @@ class Threads:
         in_context: Callable[..., R] = partial(_work, copy_context(), function)
         return deferToThreadPool(self._reactor, self._pool, in_context, *args, **kwargs)
 
+    def held_for(self, longer_than_s: float) -> int:
+        """Return how many of the threads have been at one piece of work for longer than that."""
+        before_s = monotonic() - longer_than_s
+        works = [each.work for each in self._pool.threads if isinstance(each, WorkThread)]
+        return sum(work is not None and work.since_s < before_s for work in works)
+
     def stop(self) -> None:
         """End the threads; blocks until what they do is done."""
         self._ended = True

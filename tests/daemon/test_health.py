@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,14 @@ from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.pipeline.rendering import Renderer
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import StillProcessor, run_at_once
+
+
+@dataclass
+class Rendering:
+    """One generation's processors, and whether all its threads are stuck."""
+
+    renderer: Renderer
+    stuck: bool = False
 
 
 @pytest.fixture
@@ -31,10 +40,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def health(processor: StillProcessor, clock: Clock, tmp_path: Path) -> Health:
-    """Return the health of a daemon with that processor."""
-    renderer = Renderer((processor,), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100)
-    return Health(run_at_once, lambda: renderer, clock.seconds)
+def rendering(processor: StillProcessor, tmp_path: Path) -> Rendering:
+    """Return what renders with that processor."""
+    return Rendering(Renderer((processor,), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100))
+
+
+@pytest.fixture
+def health(rendering: Rendering, clock: Clock) -> Health:
+    """Return the health of a daemon that renders in this way."""
+    return Health(run_at_once, lambda: rendering, clock.seconds)
 
 
 def test_a_processor_that_works_is_ok(health: Health, processor: StillProcessor) -> None:
@@ -86,7 +100,7 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
         return threads[-1]
 
     renderer = Renderer((), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100)
-    health = Health(run, lambda: renderer, clock.seconds)
+    health = Health(run, lambda: Rendering(renderer), clock.seconds)
     for _ in range(10):
         health.probe()
         clock.advance(PROBE_EVERY_S)
@@ -94,6 +108,15 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
     assert len(threads) == 1
     threads[0].callback(None)
     threads[1].callback(None)
+    assert health.message == "OK"
+
+
+def test_every_render_thread_is_stuck(health: Health, rendering: Rendering) -> None:
+    """Though a pixel can be rendered elsewhere, no client's output can; that counts at once, and ends at once."""
+    health.probe()
+    rendering.stuck = True
+    assert health.message == "every render thread is stuck"
+    rendering.stuck = False
     assert health.message == "OK"
 
 
@@ -110,7 +133,7 @@ def test_a_new_generation_is_tried_at_once(tmp_path: Path, clock: Clock) -> None
         return run_at_once(work, *arguments)
 
     current = [renderers[0]]
-    health = Health(run, lambda: current[0], clock.seconds)
+    health = Health(run, lambda: Rendering(current[0]), clock.seconds)
     health.probe()
     clock.advance(100)
     current[0] = renderers[1]
