@@ -73,6 +73,7 @@ class Doors:
             self.connections[PUBLIC],
             visits,
             lambda: self.pipeline().settings.status.timing_header,
+            examine=site.examine,
             sharing=neighbours.headers,
         )
 
@@ -95,7 +96,7 @@ class Doors:
             self.connections[STATUS],
             PrivateVisits(self.write),
             lambda: False,
-            examine=lambda request: check_allowed(request, self.pipeline().settings.status.allow_hosts),
+            examine=lambda request, _: check_allowed(request, self.pipeline().settings.status.allow_hosts),
             private=True,
         )
 

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from imaged.core.errors import MalformedRequestError, TooSlowError
+from imaged.web.headers import http_date
 
 LOOK_EVERY_S = 0.02
 """How often connections are looked at while they are being ended."""
@@ -20,6 +21,12 @@ HEAD_WITHIN_S = 60.0
 
 FIRST_WORD_S = 1.0
 """How long a connection that has not asked anything yet is waited for: its first request is likely on the way."""
+
+_BODY = b'{"error": "the request is no HTTP that is understood here: look at its first line, headers and chunks"}\n'
+_NO_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nDate: %%s\r\nServer: imaged\r\nContent-Type: application/json; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s" % (len(_BODY), _BODY)
+)
 
 
 class Connections:
@@ -126,8 +133,10 @@ class Connection(HTTPChannel):
         super().timeoutConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802  # Twisted's name
-        """Answer 400 to what is no HTTP. A request is counted, if its head was well formed."""
-        super()._respondToBadRequestAndDisconnect()
+        """Answer 400 to what is no HTTP, and end the connection. A request is counted, if its head was well formed."""
+        if not any(request.startedWriting for request in self.requests):
+            self.write(_NO_HTTP % http_date())
+        self.loseConnection()
         for request in self.requests:
             request.give_up(MalformedRequestError("the body is no HTTP: its chunks are broken"))
 

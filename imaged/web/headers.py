@@ -1,8 +1,11 @@
-"""Headers of requests as text, whatever bytes they hold."""
+"""Headers: of requests as text, whatever bytes they hold, and the date that every answer has."""
 
 from __future__ import annotations
 
-from twisted.web.http import Request
+import time
+from functools import lru_cache
+
+from twisted.web.http import Request, datetimeToString
 
 
 def header(request: Request, name: bytes) -> str | None:
@@ -13,3 +16,13 @@ def header(request: Request, name: bytes) -> str | None:
     """
     value = request.getHeader(name)
     return None if value is None else value.decode("latin-1")
+
+
+def http_date() -> bytes:
+    """Return this moment for a Date header (RFC 9110, 6.6.1), written once a second."""
+    return _written(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _written(moment_s: int) -> bytes:
+    return bytes(datetimeToString(moment_s))

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, BinaryIO
 
-from imaged.core.errors import MalformedRequestError
+from imaged.core.errors import MalformedRequestError, NotAPictureError
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.pipeline.acquire import Acquire
 from imaged.web.multipart_body import boundary_of, first_file
+from imaged.web.parameters import read_parameters
 from imaged.web.requests import ImagedRequest
 
 MAXIMUM_OUTPUTS = 100
 """How many outputs one request may ask for."""
 
+POST_PARAMETERS = ("source", "outputs")
+PROCESS_PARAMETERS = ("outputs",)
+
 _CHUNK_BYTES = 1 << 18
+_FORM = b"application/x-www-form-urlencoded"
+_FIELDS = re.compile(rb"[A-Za-z0-9_.%+\[\]-]{1,64}=")
+"""How a form begins; no picture that is read here does."""
+
+_HOW = (
+    "send a picture as the body, as in curl --data-binary @picture.jpg URL, or its address as the parameter source, "
+    "percent-encoded"
+)
 
 
-def asked_outputs(request: ImagedRequest) -> list[str]:
-    """Return the names in `outputs=a,b`; the key may be given more than once.
-
-    Raises MalformedRequestError when they are too many, or not text.
-    """
-    names = [name.strip() for value in _query(request, "outputs") for name in value.split(",") if name.strip()]
+def asked_outputs(parameters: Mapping[str, str]) -> list[str]:
+    """Return the names in `outputs=a,b`; empty ones are none. Raises MalformedRequestError when they are too many."""
+    names = [name.strip() for name in parameters.get("outputs", "").split(",") if name.strip()]
     if len(names) > MAXIMUM_OUTPUTS:
         raise MalformedRequestError(f"{len(names)} outputs are too many: ask for {MAXIMUM_OUTPUTS} at most")
     return names
@@ -31,22 +42,36 @@ def asked_outputs(request: ImagedRequest) -> list[str]:
 
 async def acquire(request: ImagedRequest, namespace: str, originals: Acquire) -> tuple[ImageId, ImageInfo]:
     """Take the original that a POST brings or names, and keep it."""
-    sources = _query(request, "source")
+    source = read_parameters(request, POST_PARAMETERS).get("source")
     body = _body(request)
-    if not sources:
-        return await originals.from_body(namespace, body)
-    if len(sources) > 1:
-        raise MalformedRequestError("more than one source: give one")
+    if source is None:
+        try:
+            return await originals.from_body(namespace, _looked_at(body, request.content_type))
+        except NotAPictureError as error:
+            if not _is_form(request.content_type):
+                raise
+            raise NotAPictureError(
+                f"{error}; it came as a form: curl -d drops the line ends of a file, so use --data-binary @FILE"
+            ) from error
     if next(body, b""):
         raise MalformedRequestError("a source and a body: give one or the other")
-    return await originals.from_source(namespace, sources[0])
+    if not source.strip():
+        raise MalformedRequestError(f"the parameter source is empty: {_HOW}")
+    return await originals.from_source(namespace, source)
 
 
-def _query(request: ImagedRequest, key: str) -> list[str]:
-    try:
-        return [value.decode() for value in request.args.get(key.encode(), ())]
-    except UnicodeDecodeError as error:
-        raise MalformedRequestError(f"{key} is not UTF-8 text") from error
+def _looked_at(chunks: Iterator[bytes], content_type: bytes) -> Iterator[bytes]:
+    """Yield the chunks of a picture. Raises MalformedRequestError for nothing at all, and for the fields of a form."""
+    first = next(chunks, b"")
+    if not first:
+        raise MalformedRequestError(f"no picture came: {_HOW}")
+    if _is_form(content_type) and _FIELDS.match(first):
+        raise MalformedRequestError(f"the body is a form with fields, not a picture: {_HOW}")
+    yield from chain([first], chunks)
+
+
+def _is_form(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() == _FORM
 
 
 def _body(request: ImagedRequest) -> Iterator[bytes]:

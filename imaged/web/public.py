@@ -20,7 +20,8 @@ from imaged.store.local import INFO, ORIGINAL
 from imaged.web.answers import send_json
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
-from imaged.web.ingest import acquire, asked_outputs
+from imaged.web.ingest import POST_PARAMETERS, PROCESS_PARAMETERS, acquire, asked_outputs
+from imaged.web.parameters import read_parameters
 from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, describe_request, read_path
 from imaged.web.requests import ImagedRequest
 
@@ -41,6 +42,20 @@ class PublicSite:
     send_health: Callable[[Request], None]
     admit: Callable[[float], None]
 
+    def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # what a Door is told
+        """Raise, before a body is taken, the ImagedError that its request would end with whatever the body is."""
+        if has_body:
+            path = read_path(request)
+            if not isinstance(path, HealthPath):
+                self.admit(request.began_s)
+            with self.lease() as pipeline:
+                match path:
+                    case NamespacePath(namespace):
+                        self._check_room()
+                        _wanted(request, namespace, POST_PARAMETERS, pipeline)
+                    case ProcessPath(image):
+                        _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
+
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError that it ends with."""
         with self.lease() as pipeline:
@@ -55,8 +70,7 @@ class PublicSite:
             case HealthPath():
                 self.send_health(request)
             case NamespacePath(namespace):
-                if self.posting.current >= MAXIMUM_POSTS:
-                    raise BusyError(f"{MAXIMUM_POSTS} pictures are coming in already: try again later")
+                self._check_room()
                 with self.posting.track(namespace):
                     await _post(request, namespace, pipeline)
             case ProcessPath(image):
@@ -69,16 +83,25 @@ class PublicSite:
             case FilePath(image, name):
                 await _send_output(request, image, parse(name), pipeline)
 
+    def _check_room(self) -> None:
+        if self.posting.current >= MAXIMUM_POSTS:
+            raise BusyError(f"{MAXIMUM_POSTS} pictures are coming in already: try again later")
+
+
+def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:
+    """Return the outputs that a POST asks for, with the namespace's own. Raises for any parameter that is not known."""
+    return pipeline.outputs(namespace, asked_outputs(read_parameters(request, known)))
+
 
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
-    outputs = pipeline.outputs(namespace, asked_outputs(request))
+    outputs = _wanted(request, namespace, POST_PARAMETERS, pipeline)
     image, info = await acquire(request, namespace, pipeline.acquire)
     await pipeline.promise(image, outputs, client_key(request.address))
     send_json(request, await _describe(pipeline, image, info, outputs))
 
 
 async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
-    outputs = pipeline.outputs(image.namespace, asked_outputs(request))
+    outputs = _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
     info = await pipeline.originals.info(image)
     missing = await pipeline.missing(image, outputs)
     pipeline.check_room(image, missing)

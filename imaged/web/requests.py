@@ -21,7 +21,7 @@ from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
-from imaged.web.headers import header
+from imaged.web.headers import header, http_date
 from imaged.web.hosts import check_host
 from imaged.web.paths import shown
 from imaged.web.visits import Visit, Visits
@@ -53,7 +53,8 @@ class Door:
 
     Asked each time: how large bodies may be, whether answers say in a `Server-Timing` header what took how long, and
     by which headers they let a page read them, given the headers Origin and Host. `examine` may raise an ImagedError
-    for a request of which the head has come: its body is not taken then. Clients of a `private` port are operators.
+    for a request of which the head has come, given whether a body will: none is taken then. Clients of a `private`
+    port are operators.
     """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
@@ -62,7 +63,7 @@ class Door:
     connections: Connections
     visits: Visits
     has_timing: Callable[[], bool]
-    examine: Callable[[ImagedRequest], None] = lambda _: None
+    examine: Callable[[ImagedRequest, bool], None] = lambda _request, _has_body: None
     private: bool = False
     sharing: Callable[[str | None, str | None], Mapping[str, str]] = lambda _origin, _host: {}
 
@@ -95,7 +96,7 @@ class ImagedRequest(Request):
         """Look at the head, which has come; make room for the body, in memory or, if large, in a file, or refuse it."""
         try:
             check_host(self)
-            self._door.examine(self)
+            self._door.examine(self, length != 0)
             if length is not None and length > self._door.maximum_bytes():
                 raise self._too_large()
             super().gotLength(length)
@@ -221,6 +222,7 @@ class ImagedRequest(Request):
         return shorten(self.method.decode("ascii", "backslashreplace"), MAXIMUM_METHOD_CHARACTERS), shown(self.uri)
 
     def _begin_answer(self) -> None:
+        self.setHeader(b"Date", http_date())
         self.setHeader(b"Server", b"imaged")
         self.setHeader(b"X-Request-Id", self.trace.request_id.encode())
         for name, value in self._door.sharing(header(self, b"origin"), header(self, b"host")).items():

@@ -16,6 +16,7 @@ from imaged.web.answers import send, send_json, send_page
 from imaged.web.debug import DebugSite
 from imaged.web.headers import header
 from imaged.web.page_files import Page
+from imaged.web.parameters import read_parameters
 from imaged.web.paths import READ, allow, segments
 from imaged.web.requests import ImagedRequest
 from imaged.web.try_page import TryPage
@@ -55,6 +56,7 @@ class StatusSite:
             case ["reload"]:
                 allow(request, ("POST",))
                 _check_local(request)
+                read_parameters(request, ())
                 _send_outcome(request, await self.reload())
             case ["status_check"]:
                 allow(request, READ)

@@ -56,7 +56,7 @@ class TestPictures(Serving):
     async def test_several_requests_on_one_connection(self) -> None:
         """A connection is kept, and requests may come before the answers, which keep their order (RFC 9112, 9.3.2)."""
         await self.serve()
-        talk = await self.begin("POST", "/p", Connection="keep-alive", Content_Length="0")
+        talk = await self.begin("POST", "/p", b"no picture", Connection="keep-alive")
         talk.say(request("POST", "/p", {"Connection": "keep-alive"}, PICTURE) + request("GET", f"/p/{HASH}/original"))
         answer = await talk.answer()
         assert answer.status == 415
@@ -91,14 +91,41 @@ class TestRefusedBodies(Serving):
     """What is no picture, or comes in no form that we read."""
 
     async def test_what_is_no_picture_is_415(self) -> None:
-        """Nothing, text, and half a header."""
+        """Text, and half a header."""
         await self.serve()
-        for body in (b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", PICTURE[:10]):
+        for body in (b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", PICTURE[:10]):
             answer = await self.post(body=body)
             assert answer.status == 415
             assert "picture" in answer.error
             assert str(self.folder) not in answer.error
         assert self.stage.files == {}
+
+    async def test_nothing_at_all_is_400(self) -> None:
+        """No body, an empty one, an empty file in a form, or an empty source: the answer says how it is done."""
+        await self.serve()
+        empty = part('name="a"; filename="a.png"', b"") + b"--cut--\r\n"
+        for answer in (
+            await self.ask("POST", "/p"),
+            await self.ask("POST", "/p", Content_Length="0"),
+            await self.ask("POST", "/p", chunked(), Transfer_Encoding="chunked"),
+            await self.post(body=empty, Content_Type=FORM),
+            await self.ask("POST", "/p?source="),
+            await self.ask("POST", "/p?source=%20"),
+        ):
+            assert answer.status == 400
+            assert "--data-binary @picture.jpg" in answer.error
+
+    async def test_what_curl_makes_of_d_is_explained(self) -> None:
+        """Fields are no picture; and a file that -d has taken the line ends out of is none any more."""
+        await self.serve()
+        kind = "application/x-www-form-urlencoded; charset=utf-8"
+        for fields in (b"source=http://a.example/a.jpg", b"url=x&outputs=x30.jpg", b"image%5B%5D=%40a.jpg"):
+            answer = await self.post(body=fields, Content_Type=kind)
+            assert (answer.status, "form with fields" in answer.error) == (400, True)
+        for body in (b"wine.jpg", PICTURE.replace(b"\n", b"").replace(b"\r", b"")[:300]):
+            answer = await self.post(body=body, Content_Type=kind)
+            assert (answer.status, "--data-binary @FILE" in answer.error) == (415, True)
+        assert (await self.post(Content_Type=kind)).status == 200
 
     async def test_forms_without_a_picture_are_400(self) -> None:
         """No file, no boundary, no end, no form at all."""

@@ -1,0 +1,88 @@
+"""Query parameters of a POST do something or are refused; those of a GET are nobody's business."""
+
+from __future__ import annotations
+
+from serving import HOME, PICTURE, Serving
+
+UNKNOWN = {
+    "output=x30.jpg": "unknown parameter 'output': did you mean \"outputs\"?",
+    "Outputs=x30.jpg": "unknown parameter 'Outputs': did you mean \"outputs\"?",
+    "outptus=x30.jpg": "unknown parameter 'outptus': did you mean \"outputs\"?",
+    "url=http://a/b": "unknown parameter 'url': did you mean \"source\"?",
+    "src=http://a/b": "unknown parameter 'src': did you mean \"source\"?",
+    "sourse=http://a/b": "unknown parameter 'sourse': did you mean \"source\"?",
+    "dpr=2": "unknown parameter 'dpr': source and outputs are taken here",
+    "x30.jpg": "unknown parameter: source and outputs are taken here",
+    "%00=1": "unknown parameter: source and outputs are taken here",
+    f"{'a' * 50}=1": "unknown parameter: source and outputs are taken here",
+    "source=http://a/b?c=d&Expires=1": "unknown parameter: source and outputs are taken here; if it is a part of the "
+    "source, percent-encode the source",
+    "outputs=x30.jpg&outputs=x40.jpg": "more than one outputs: put commas between its values",
+    "source=http://a/b&source=http://a/c": "more than one source: give one",
+    "outputs=%FF": "the parameters are not UTF-8 text: percent-encode them as UTF-8",
+}
+
+
+class TestPosts(Serving):
+    """What a POST may say."""
+
+    async def test_what_does_nothing_is_refused(self) -> None:
+        """With what was probably meant, before the picture has come, and so nothing is kept."""
+        await self.serve()
+        for query, message in UNKNOWN.items():
+            answer = await self.post(f"/p?{query}")
+            assert (answer.status, answer.error) == (400, message), query
+            answer = await self.ask("POST", f"/p?{query}")
+            assert (answer.status, answer.error) == (400, message), query
+        assert not any(path.name == "original" for path in self.folder.rglob("*"))
+
+    async def test_process_takes_outputs_alone(self) -> None:
+        """What is not there yet is made of what is."""
+        await self.serve()
+        await self.post()
+        answer = await self.ask("POST", f"{HOME}/process?source=http://a/b")
+        assert (answer.status, answer.error) == (400, "unknown parameter 'source': outputs is taken here")
+        assert (await self.ask("POST", f"{HOME}/process?outputs=x30.jpg")).status == 200
+
+    async def test_what_may_be_said(self) -> None:
+        """Percent-encoded or not, with empty values, and with what separates nothing."""
+        await self.serve()
+        for query in (
+            "",
+            "&",
+            "outputs=",
+            "outputs=,",
+            "outputs=x30.jpg,,x30.jpg",
+            "%6Futputs=x30%2Ejpg",
+            "outputs=x30.jpg&",
+        ):
+            assert (await self.post(f"/p?{query}")).status == 200, query
+
+    async def test_files_ignore_what_pages_and_networks_append(self) -> None:
+        """A version, a campaign, a size for another server: the picture is the same."""
+        await self.serve()
+        await self.post()
+        for query in ("v=1", "utm_source=a&utm_source=b", "w=100", "%FF", "outputs=1", "?"):
+            assert (await self.get(f"{HOME}/original?{query}")).body == PICTURE, query
+        assert (await self.get("/status_check?x=1")).status == 200
+
+
+class TestEarly(Serving):
+    """A body whose request is refused for its head."""
+
+    settings = "images: {maximum_width: 100}"
+
+    async def test_a_body_that_is_of_no_use_is_not_taken(self) -> None:
+        """The answer is there before a byte of it, also for who waits to be told to send it (RFC 9110, 10.1.1)."""
+        await self.serve()
+        for method, target, status in (
+            ("POST", "/p?output=x30.jpg", 400),
+            ("POST", "/p?outputs=x300.jpg", 406),
+            ("POST", "/p?outputs=x0.jpg", 404),
+            ("POST", "/P", 404),
+            ("PUT", "/p", 405),
+            ("POST", f"{HOME}/x30.jpg", 405),
+        ):
+            for more in ({}, {"Expect": "100-continue"}):
+                answer = await self.ask(method, target, Content_Length="100000", **more)
+                assert (answer.status, answer.headers["connection"]) == (status, "close"), target
