@@ -16,6 +16,7 @@ from imaged.config.values import (
     FilePath,
     FilledPluginNames,
     FolderPath,
+    HeaderText,
     HostNames,
     KeyPrefix,
     Namespace,
@@ -85,6 +86,9 @@ class Sources(Section):
         52_428_800, ge=1, le=2**40, description="The largest original, in bytes, fetched or uploaded."
     )
     maximum_redirects: int = Field(5, ge=0, le=20, description="How many redirects of a source are followed.")
+    user_agent: HeaderText = Field(
+        "", description="What sources are told of who asks, with a contact perhaps; empty: imaged/VERSION."
+    )
     allow_networks: Networks = Field(
         (), description="The private networks, such as 10.1.0.0/16, that sources may be fetched from."
     )

@@ -141,6 +141,12 @@ def _host_name(value: str) -> str:
     return value
 
 
+def _header_text(value: str) -> str:
+    if value and not re.fullmatch(r"[!-~](?:[ -~]{0,498}[!-~])?", value):
+        raise ValueError('expected up to 500 characters of ASCII, such as "imaged (ops@example.com)"')
+    return value
+
+
 def _metric_path(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", value) or len(value) > _LONGEST_METRIC_PATH:
         raise ValueError("expected letters, digits, _ and -, with single dots between them")
@@ -168,6 +174,7 @@ _FILLED = Field(strict=False, json_schema_extra={"minItems": 1})
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 FolderPath = Annotated[str, AfterValidator(_folder_path)]
 FilePath = Annotated[str, AfterValidator(_file_path)]
+HeaderText = Annotated[str, AfterValidator(_header_text)]
 Profiling = Annotated[bool | Literal["cpu"], BeforeValidator(_profiling)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 PartitionSize = Annotated[int, Field(ge=1, le=31)]

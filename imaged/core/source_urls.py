@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import quote
 
 import idna
 
@@ -16,7 +16,10 @@ MAXIMUM_URL_CHARACTERS = 8_000  # RFC 9110, 4.1 asks everybody to take as many
 MAXIMUM_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4, as text
 MAXIMUM_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
-_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\xa0]")
+_AROUND = " \t\r\n"  # a copied URL has them at its ends; WHATWG URL, 4.4 strips them
+_LINE_ENDS = str.maketrans("", "", "\t\r\n")  # from everywhere, as it does
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?://(?P<netloc>[^/?#]*)(?P<target>[^#]*))?.*", re.DOTALL)
 _NETLOC = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^][:@]+)(?P<port>:[0-9]{0,5})?")
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")  # the underscore is no host's by law, but in use
 _AS_THEY_ARE = "".join(map(chr, range(0x21, 0x7F)))
@@ -27,7 +30,8 @@ class SourceUrl:
     """A checked URL, all of it ASCII and fit for the wire.
 
     `host` is a name in lower case and punycode, or an address, IPv6 without its brackets. `target` is the path and
-    the query exactly as they were given, but for characters outside ASCII, which are percent-encoded as UTF-8.
+    the query exactly as they were given, but for blanks and characters outside ASCII, which are percent-encoded as
+    UTF-8. Browsers, Go and curl agree on those; what else RFC 3986 does not allow, curl sends as it is, as we do.
     """
 
     scheme: str
@@ -55,23 +59,22 @@ class SourceUrl:
         """Read the URL that a client gave. Raises MalformedRequestError; its message shows no more than the host."""
         if len(text) > MAXIMUM_URL_CHARACTERS:
             raise MalformedRequestError(f"the source URL is longer than {MAXIMUM_URL_CHARACTERS} characters")
-        if _UNPRINTABLE.search(text):
-            raise MalformedRequestError("the source URL holds spaces or control characters: percent-encode them")
-        try:
-            parts = urlsplit(text)
-        except ValueError as error:
-            raise MalformedRequestError("the source URL has a broken host") from error
-        if parts.scheme not in DEFAULT_PORTS:
+        text = text.strip(_AROUND).translate(_LINE_ENDS)
+        if _CONTROL.search(text):
+            raise MalformedRequestError("the source URL holds control characters: percent-encode them")
+        parts = _PARTS.fullmatch(text)
+        scheme = parts["scheme"].lower() if parts else ""
+        if not parts or scheme not in DEFAULT_PORTS:
             raise MalformedRequestError("the source is no http or https URL")
-        if "@" in parts.netloc:
+        if "@" in (parts["netloc"] or ""):
             raise MalformedRequestError("the source URL holds a user name or password: use a signed URL instead")
-        netloc = _NETLOC.fullmatch(parts.netloc)
+        netloc = _NETLOC.fullmatch(parts["netloc"] or "")
         if netloc is None:
             raise MalformedRequestError("the source URL has no host, or a broken host or port")
-        port = int((netloc["port"] or "")[1:] or DEFAULT_PORTS[parts.scheme])
+        port = int((netloc["port"] or "")[1:] or DEFAULT_PORTS[scheme])
         if not 0 < port <= MAXIMUM_PORT:
             raise MalformedRequestError(f"the source URL has port {port}, which does not exist")
-        return cls(parts.scheme, _host(netloc["host"]), port, _target(parts))
+        return cls(scheme, _host(netloc["host"]), port, _target(parts["target"]))
 
     def follow(self, location: bytes) -> SourceUrl:
         """Return where the `Location` header of this URL's answer leads.
@@ -79,13 +82,45 @@ class SourceUrl:
         Raises SourceForbiddenError for another scheme than http and https, and SourceFailedError for what is no URL.
         """
         try:
-            joined = urljoin(str(self), location.decode("utf-8"))
-            scheme = urlsplit(joined).scheme
-            if scheme in DEFAULT_PORTS:
-                return SourceUrl.parse(joined)
-        except (ValueError, MalformedRequestError) as error:
+            text = location.decode()
+        except UnicodeDecodeError:  # in Latin-1, perhaps: its bytes are what the origin knows them by
+            text = quote(location, safe=_AS_THEY_ARE + " ")
+        text = text.strip(_AROUND).translate(_LINE_ENDS)
+        scheme = parts["scheme"].lower() if (parts := _PARTS.fullmatch(text)) else self.scheme
+        if scheme not in DEFAULT_PORTS:
+            raise SourceForbiddenError(
+                f"{self.host} redirects to {shorten(scheme, 20)}: only http and https are fetched"
+            )
+        try:
+            return SourceUrl.parse(text if parts else self._join(text))
+        except MalformedRequestError as error:
             raise SourceFailedError(f"{self.host} redirects to what is no URL of an original: {error}") from error
-        raise SourceForbiddenError(f"{self.host} redirects to {shorten(scheme, 20)}: only http and https are fetched")
+
+    def _join(self, reference: str) -> str:
+        """Return the URL that a relative reference leads to from here (RFC 3986, 5.2.2)."""
+        if reference.startswith("//"):
+            return f"{self.scheme}:{reference}"
+        base, _, _ = self.target.partition("?")
+        path, mark, query = reference.partition("#")[0].partition("?")
+        if not path:
+            path = base if mark else self.target
+        else:
+            path = _without_dots(path if path.startswith("/") else f"{base.rpartition('/')[0]}/{path}")
+        return f"{self.scheme}://{self.netloc}{path}{mark}{query}"
+
+
+def _without_dots(path: str) -> str:
+    """Remove the segments `.` and `..` from an absolute path (RFC 3986, 5.2.4)."""
+    kept: list[str] = []
+    first, *segments = path.split("/")
+    for segment in segments:
+        if segment == "..":
+            kept = kept[:-1]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in {".", ".."}:
+        kept.append("")
+    return "/".join([first, *kept])
 
 
 def _host(name: str) -> str:
@@ -101,9 +136,8 @@ def _host(name: str) -> str:
     return host
 
 
-def _target(parts: SplitResult) -> str:
-    query = f"?{parts.query}" if parts.query else ""
+def _target(given: str) -> str:
     try:
-        return quote(f"{parts.path or '/'}{query}", safe=_AS_THEY_ARE)
+        return quote(given if given.startswith("/") else f"/{given}", safe=_AS_THEY_ARE)
     except UnicodeError as error:  # a lone surrogate
         raise MalformedRequestError("the source URL holds characters that are no text: percent-encode it") from error

@@ -154,7 +154,7 @@ def build(
         reactor,
         timeout_s=settings.sources.timeout_s,
         maximum_bytes=settings.sources.maximum_bytes,
-        user_agent=f"imaged/{version}",
+        user_agent=settings.sources.user_agent or f"imaged/{version}",
         activity=counters.downloads,
     )
     sources = make_sources(

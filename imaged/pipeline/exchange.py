@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,16 +17,20 @@ from imaged.core.errors import NotFoundError, SourceFailedError
 from imaged.core.hashes import shorten
 from imaged.core.networks import Network
 from imaged.core.source_urls import SourceUrl
+from imaged.pipeline.codings import Unpacking
 from imaged.pipeline.connection import CONNECTION_FAILURES, Body, Connection, translate
 from imaged.pipeline.guard import GuardedEndpoint
-from imaged.pipeline.intake import Gunzip, Intake
+from imaged.pipeline.intake import Intake
 from imaged.pipeline.resolver import Resolves
 
-_SUCCESS = 200  # a 206 would be a part of an original that nobody asked for
+_SUCCESS = (200, 203)  # RFC 9110, 15.3.4: a proxy on the way has changed something, and says so
+_PARTIAL = 206
 _REDIRECTS = (301, 302, 303, 307, 308)
+_CHOICE = 300  # RFC 9110, 15.4.1: with a Location it is a redirect
 _GONE = (404, 410)
-_PLAIN = (b"", b"identity")
-_GZIP = (b"gzip", b"x-gzip")
+_WHOLE = re.compile(rb"bytes 0-(\d{1,18})/(\d{1,18})")
+_ACCEPT = "image/*, */*;q=0.8"
+"""As browsers say it: some answer 406 to who takes pictures alone. No format is named, so that none is made for us."""
 
 
 class Exchange:
@@ -43,11 +48,11 @@ class Exchange:
         self._resolver = resolver
         self._connect_timeout_s = connect_timeout_s
         self._allow_networks = allow_networks
-        self._headers = {"User-Agent": [user_agent], "Accept": ["image/*"], "Accept-Encoding": ["identity"]}
+        self._headers = {"User-Agent": [user_agent], "Accept": [_ACCEPT], "Accept-Encoding": ["identity"]}
         self._tls = BrowserLikePolicyForHTTPS()
 
     async def get(self, url: SourceUrl, intake: Intake) -> SourceUrl | None:
-        """Write the body of a 200 to `intake` and return None; for a redirect return where it leads.
+        """Write the body of a success to `intake` and return None; for a redirect return where it leads.
 
         The connection is dropped at the end, whatever that was. Raises NotFoundError for 404 and 410,
         SourceFailedError for any other answer and for none, and what the guard and `intake` raise.
@@ -57,7 +62,7 @@ class Exchange:
             connection = await self._connect(url)
             response = await connection.request(self._request(url))
             connection.answered = True
-            if response.code in _REDIRECTS:
+            if response.code in _REDIRECTS or (response.code == _CHOICE and response.headers.hasHeader(b"Location")):
                 return _redirect(url, response)
             _check(url, response)
             await _read(url, connection, response, intake)
@@ -100,22 +105,23 @@ def _redirect(url: SourceUrl, response: Any) -> SourceUrl:
 def _check(url: SourceUrl, response: Any) -> None:
     if response.code in _GONE:
         raise NotFoundError(f"{url.host} has no such original: it answers {response.code}")
-    if response.code != _SUCCESS:
+    if response.code not in _SUCCESS and not _is_whole(response):
         raise SourceFailedError(f"{url.host} answers {shorten(str(response.code), 4)}: only a 200 gives an original")
+
+
+def _is_whole(response: Any) -> bool:
+    """Say whether an answer that calls itself a part is all there is: some caches answer so to whoever asks for all."""
+    ranges = response.headers.getRawHeaders(b"Content-Range", [])
+    match = _WHOLE.fullmatch(ranges[0]) if response.code == _PARTIAL and len(ranges) == 1 else None
+    return match is not None and int(match[1]) + 1 == int(match[2])
 
 
 async def _read(url: SourceUrl, connection: Connection, response: Any, intake: Intake) -> None:
     if response.length != UNKNOWN_LENGTH:
         intake.expect(response.length)
-    codings = b",".join(response.headers.getRawHeaders(b"Content-Encoding", [])).strip().lower()
-    if codings in _PLAIN:
-        await _deliver(url, connection, response, Body(intake.write))
-    elif codings in _GZIP:
-        gunzip = Gunzip()
-        await _deliver(url, connection, response, Body(lambda chunk: intake.write_all(gunzip.unpack(chunk))))
-        intake.write(gunzip.finish())
-    else:
-        raise SourceFailedError(f"{url.host} sends the original in a content coding that was not asked for")
+    unpacking = Unpacking(response.headers.getRawHeaders(b"Content-Encoding", []))
+    await _deliver(url, connection, response, Body(lambda chunk: intake.write_all(unpacking.unpack(chunk))))
+    intake.write_all(unpacking.finish())
 
 
 async def _deliver(url: SourceUrl, connection: Connection, response: Any, body: Body) -> None:

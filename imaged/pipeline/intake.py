@@ -15,6 +15,10 @@ from imaged.pipeline.received import Received
 
 _PIECE_BYTES = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's own way to say: a gzip header, and none else
+_MEMBER = b"\x1f\x8b"
+
+MAXIMUM_MEMBERS = 1000
+"""How many members a gzip body may have: each costs more than its bytes do."""
 
 
 class Intake:
@@ -84,17 +88,32 @@ class Download:
 
 
 class Gunzip:
-    """Unpacks a gzip body in small pieces, so that a decompression bomb costs no more memory than its packed bytes."""
+    """Unpacks a gzip body in small pieces, so that a decompression bomb costs no more memory than its packed bytes.
 
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(_GZIP)
+    A body may have several members, one after the other (RFC 1952, 2.2); what follows and is none is passed over.
+    `window_bits` are zlib's, for what is deflated without the wrapping of gzip.
+    """
+
+    def __init__(self, window_bits: int = _GZIP) -> None:
+        self._window_bits = window_bits
+        self._inflate = zlib.decompressobj(window_bits)
+        self._members = 1
+        self._after = b""
+        self._is_over = False
 
     def unpack(self, chunk: bytes) -> Iterator[bytes]:
         """Yield what the next packed bytes hold. Raises SourceFailedError."""
         try:
-            while chunk and not self._inflate.eof:
+            while chunk and not self._is_over:
+                if self._inflate.eof:
+                    chunk, self._after = self._after + chunk, b""
+                    if len(chunk) < len(_MEMBER):
+                        self._after = chunk
+                        return
+                    self._begin_member(chunk)
+                    continue
                 yield self._inflate.decompress(chunk, _PIECE_BYTES)
-                chunk = self._inflate.unconsumed_tail
+                chunk = self._inflate.unconsumed_tail or self._inflate.unused_data
         except zlib.error as error:
             raise SourceFailedError("the source sent a broken gzip body") from error
 
@@ -104,6 +123,13 @@ class Gunzip:
         if not self._inflate.eof:
             raise SourceFailedError("the source sent half of a gzip body")
         return rest
+
+    def _begin_member(self, chunk: bytes) -> None:
+        self._is_over = self._window_bits != _GZIP or not chunk.startswith(_MEMBER)
+        self._members += 1
+        if self._members > MAXIMUM_MEMBERS:
+            raise SourceFailedError("the source sent a gzip body of too many members")
+        self._inflate = self._inflate if self._is_over else zlib.decompressobj(self._window_bits)
 
 
 def _not_kept(error: OSError) -> StoreError:

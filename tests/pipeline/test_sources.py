@@ -43,7 +43,7 @@ class TestFetch(Fetching):
         assert line == "GET //a.jpg?b=%2F HTTP/1.1"
         assert sorted(headers) == [
             "Accept-Encoding: identity",
-            "Accept: image/*",
+            "Accept: image/*, */*;q=0.8",
             "Connection: close",
             f"Host: 127.0.0.1:{origin.number}",
             "User-Agent: imaged/2",
@@ -70,6 +70,20 @@ class TestFetch(Fetching):
         received = await self.fetch(self.origin(ok(gzip.compress(body), b"Content-Encoding: gzip")).url)
         assert self.path.read_bytes() == body
         assert received.size_bytes == len(body)
+
+    async def test_all_there_is_may_be_called_something_else(self) -> None:
+        """What a proxy has changed (RFC 9110, 15.3.4), and a part that is the whole."""
+        for head in (b"203 Changed", b"206 Part\r\nContent-Range: bytes 0-2/3"):
+            await self.fetch(self.origin(reply(b"HTTP/1.1 %s\r\nContent-Length: 3\r\n\r\nabc" % head)).url)
+            assert self.path.read_bytes() == b"abc"
+        for part in (
+            b"",
+            b"Content-Range: bytes 1-3/4\r\n",
+            b"Content-Range: bytes 0-2/4\r\n",
+            b"Content-Range: bytes 0-2/*\r\n",
+        ):
+            said = b"HTTP/1.1 206 Part\r\n%sContent-Length: 3\r\n\r\nabc" % part
+            assert "206" in await self.refused(SourceFailedError, reply(said))
 
     async def test_bytes_past_the_content_length_do_not_count(self) -> None:
         """The body ends where the origin said that it would."""
@@ -115,6 +129,20 @@ class TestRedirects(Fetching):
         """Only http and https are fetched."""
         assert "file" in await self.refused(SourceForbiddenError, redirect("file:///etc/passwd"))
         await self.refused(SourceForbiddenError, redirect("ftp://127.0.0.1/a"))
+
+    async def test_a_choice_with_a_location_is_a_redirect(self) -> None:
+        """Without one, nobody chooses for us (RFC 9110, 15.4.1)."""
+        await self.fetch(self.origin(redirect("/b c", 300), ok(b"abc")).url)
+        assert self.path.read_bytes() == b"abc"
+        await self.refused(SourceFailedError, reply(b"HTTP/1.1 300 Choose\r\nContent-Length: 0\r\n\r\n"))
+
+    async def test_a_location_is_asked_for_as_browsers_would(self) -> None:
+        """A blank is percent-encoded, and so are bytes outside ASCII, in the coding that they are in."""
+        for location, target in ((b"/t/a b.jpg", b"/t/a%20b.jpg"), (b"/\xc3\xa4", b"/%C3%A4"), (b"/\xe4", b"/%E4")):
+            leading = reply(b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % location)
+            origin = self.origin(leading, ok(b"abc"))
+            await self.fetch(origin.url)
+            assert origin.heads[1].startswith(b"GET %s HTTP/1.1\r\n" % target)
 
     async def test_a_redirect_to_nowhere_fails(self) -> None:
         """A redirect has to say where to go, once."""

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.client import HTTPConnectionPool
 
 from imaged.core.events import OriginalDownloaded, OriginalUnavailable, RequestAnswered
+from imaged.daemon.service import VERSION
 
 FORM = "multipart/form-data; boundary=cut"
 
@@ -208,6 +209,17 @@ class TestSources(Serving):
         await until(lambda: self.stage.sink.of(OriginalDownloaded))
         (event,) = self.stage.sink.of(OriginalDownloaded)
         assert (event.namespace, event.size_bytes) == ("p", len(PICTURE))
+
+    async def test_who_asks_is_what_the_settings_say(self) -> None:
+        """A contact, where sites demand one; else the program and its version."""
+        await self.serve()
+        async with origin(PICTURE) as source:
+            await self.post(f"/p?source={source.url}", b"")
+            self.configure(sources={"user_agent": "shop (https://shop.example; ops@shop.example)"})
+            assert (await self.service.reload()).ok
+            await self.post(f"/q?source={source.url}", b"")
+        agents = [request.getHeader(b"user-agent") for request in source.asked]
+        assert agents == [f"imaged/{VERSION}".encode(), b"shop (https://shop.example; ops@shop.example)"]
 
     async def test_what_a_source_answers_decides(self) -> None:
         """Gone is 404, failing is 502, no picture is 415, too much is 413. One that came was available."""
