@@ -24,7 +24,7 @@ from imaged.core.events import (
     Uploaded,
 )
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, sniff
-from imaged.core.geometry import Plan, Size, plan
+from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.tally import Counted, Tally, Timing
@@ -87,6 +87,7 @@ __all__ = [
     "RequestAnswered",
     "RequestFailed",
     "Size",
+    "Step",
     "StoreError",
     "StoreUnavailableError",
     "Tally",
@@ -100,4 +101,5 @@ __all__ = [
     "plan",
     "sniff",
     "span",
+    "steps",
 ]
