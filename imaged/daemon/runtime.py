@@ -156,6 +156,7 @@ def build(
         maximum_bytes=settings.sources.maximum_bytes,
         user_agent=settings.sources.user_agent or f"imaged/{version}",
         activity=counters.downloads,
+        budget=counters.incoming,
     )
     sources = make_sources(
         resolver=Resolver(reactor),

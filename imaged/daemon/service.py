@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
@@ -43,7 +44,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
 from imaged.profiling import profiles
-from imaged.web.connections import Connections
+from imaged.web.connections import MAXIMUM_CONNECTIONS, Connections
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,7 +100,7 @@ class Service:
         self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce, reactor.seconds)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
-        self._connections = {path: Connections(reactor) for path in (PUBLIC, STATUS)}
+        self._connections = {path: Connections(reactor, _most_connections()) for path in (PUBLIC, STATUS)}
         self._status = Status(
             version=VERSION,
             pid=os.getpid(),
@@ -340,3 +341,8 @@ class Service:
             VERSION,
             now,
         )
+
+
+def _most_connections() -> int:
+    """Return how many a port may have: each takes a file, and another or two while it sends or is sent something."""
+    return min(MAXIMUM_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
