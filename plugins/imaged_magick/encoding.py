@@ -8,13 +8,14 @@ from wand.api import library
 from wand.color import Color
 from wand.image import COLORSPACE_TYPES, DITHER_METHODS
 
-from imaged.api import GIF, RenderTarget
+from imaged.api import GIF, PNG, RenderTarget
 
 from .colour import to_srgb
 from .picture import Picture
 
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps colour at full resolution; below, at half, as cameras do
 _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the same in ImageMagick 6 and 7
+_HALF_STEP = 128  # of 8 bits, as 16 bits have it
 
 
 def finish(picture: Picture, target: RenderTarget) -> None:
@@ -30,7 +31,9 @@ def finish(picture: Picture, target: RenderTarget) -> None:
     picture.strip()
     picture.units = "pixelsperinch"
     picture.resolution = (72, 72)
-    picture.depth = 8
+    if format == PNG:
+        picture.evaluate("add", _HALF_STEP, channel="rgb")  # where other writers round 16 bits to 8, this one cuts
+        picture.depth = 8
     picture.compression_quality = target.quality
 
 
