@@ -28,6 +28,8 @@ def finish(picture: Picture, target: RenderTarget) -> None:
         picture.alpha_channel = False
     elif picture.alpha_channel and format == GIF:
         picture.threshold(0.5, channel="alpha")  # a pixel of a GIF is there or not
+        # Finding a palette, ImageMagick 7 makes all of a grey picture transparent: a step of 16 bits off is no grey.
+        picture.evaluate("xor", 1, channel="blue")
     picture.strip()
     picture.units = "pixelsperinch"
     picture.resolution = (72, 72)
