@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from wand.api import library
 from wand.color import Color
-from wand.image import COLORSPACE_TYPES, DITHER_METHODS
 
 from imaged.api import GIF, PNG, RenderTarget
 
 from .colour import to_srgb
+from .palette import found_palette, recolour
 from .picture import Picture
 
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps colour at full resolution; below, at half, as cameras do
@@ -40,23 +40,22 @@ def finish(picture: Picture, target: RenderTarget) -> None:
 
 
 def encode(picture: Picture, target: RenderTarget) -> bytes:
-    """Return the file of a finished still or animation."""
+    """Return the file of a finished still."""
+    if target.output.format == GIF:
+        with found_palette([picture]) as palette:
+            recolour(picture, palette)
+    return write(picture, target)
+
+
+def write(picture: Picture, target: RenderTarget) -> bytes:
+    """Return the file of a picture that has the colours of its format."""
     format = target.output.format
     interlace = _JPEG_INTERLACE if format.extension == "jpg" else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)
     library.MagickSetImageInterlaceScheme(picture.wand, interlace)
     for name, value in _OPTIONS.get(format.extension, _no_options)(target.quality).items():
         picture.set_option(name, value)
-    if format == GIF:
-        _share_palette(picture)
     return picture.write(format)
-
-
-def _share_palette(picture: Picture) -> None:
-    """Find one palette for all frames: a palette for each would cost 60 ms a frame, and differ from frame to frame."""
-    library.MagickSetFirstIterator(picture.wand)
-    space, dither = COLORSPACE_TYPES.index("srgb"), DITHER_METHODS.index("riemersma")
-    picture.require(library.MagickQuantizeImages(picture.wand, 256, space, 0, dither, False))
 
 
 def _jpeg_options(quality: int) -> dict[str, str]:
