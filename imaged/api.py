@@ -3,6 +3,7 @@
 HostName, PortNumber and MetricPath are for the fields of options: kinds of text and number, each with its check.
 """
 
+from imaged.config.unfit import UnfitError
 from imaged.config.values import HostName, MetricPath, PortNumber
 from imaged.core.errors import (
     BusyError,
@@ -93,6 +94,7 @@ __all__ = [
     "Tally",
     "Timing",
     "TooLargeError",
+    "UnfitError",
     "Uploaded",
     "Uploader",
     "current_trace",
