@@ -3,7 +3,6 @@
 HostName, PortNumber and MetricPath are for the fields of options: kinds of text and number, each with its check.
 """
 
-from imaged.config.unfit import UnfitError
 from imaged.config.values import HostName, MetricPath, PortNumber
 from imaged.core.errors import (
     BusyError,
@@ -25,7 +24,8 @@ from imaged.core.events import (
     Uploaded,
 )
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, sniff
-from imaged.core.geometry import Plan, Size, Step, plan, steps
+from imaged.core.geometry import Plan, Size, plan
+from imaged.core.headers import read_size
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.tally import Counted, Tally, Timing
@@ -88,20 +88,18 @@ __all__ = [
     "RequestAnswered",
     "RequestFailed",
     "Size",
-    "Step",
     "StoreError",
     "StoreUnavailableError",
     "Tally",
     "Timing",
     "TooLargeError",
-    "UnfitError",
     "Uploaded",
     "Uploader",
     "current_trace",
     "hookimpl",
     "how_to_install",
     "plan",
+    "read_size",
     "sniff",
     "span",
-    "steps",
 ]

@@ -103,10 +103,7 @@ class Render(Section):
     )
     timeout_s: Seconds = Field(30.0, description="The seconds that one render may take.")
     maximum_pixels: int = Field(
-        50_000_000,
-        ge=1,
-        le=2**40,
-        description="The most pixels of any picture that a render makes, width x height x frames.",
+        50_000_000, ge=1, le=2**40, description="The most pixels of a picture, width x height x frames."
     )
 
 

@@ -44,6 +44,7 @@ def _alerts(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
     yield from _of_work(snapshot)
     yield from _of_disks(snapshot)
     yield from _of_lookout(snapshot)
+    yield from _of_stalls(snapshot)
 
 
 def _of_service(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
@@ -91,3 +92,12 @@ def _of_lookout(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
         if sink["fault"] or (missed_s is not None and missed_s < RECENT_S):
             missed = f"{sink['failed'] + sink['lost']:,} events missed since it was loaded"
             yield Alert(WARNING, "Metrics", f"{sink['name']}: {sink['fault'] or 'works again'}; {missed}")
+
+
+def _of_stalls(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
+    last = snapshot["stalls"]["last"]
+    if last and last["ago_s"] < RECENT_S:
+        ago = f"for {last['held_s']:.1f} s, {last['ago_s']:.0f} s ago"
+        yield Alert(WARNING, "Reactor held up", f"Nobody was answered {ago}: {last['by']}. The log has the stack.")
+    for hang in snapshot["stalls"]["hanging"]:
+        yield Alert(WARNING, "Plugin hangs", f"{hang['call']}, for {hang['elapsed_s']:.0f} s, in {hang['at']}")

@@ -20,8 +20,8 @@ from imaged.core.errors import ImagedError, StoreError
 from imaged.daemon import log_paths
 from imaged.daemon.health import PIXEL, render_pixel
 from imaged.daemon.runtime import compose
-from imaged.hooks.breach import held_to_contract
-from imaged.hooks.contracts import Processor, Uploader
+from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import Keepsakes
 from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.threads import Threads, unfinished
@@ -59,7 +59,7 @@ class DeepCheck:
             if not unfinished():  # what a thread is stuck in must not be closed under it
                 plugins.close()
 
-    async def _all(self, processors: tuple[Processor, ...], uploader: Uploader | None) -> bool:
+    async def _all(self, processors: tuple[CheckedProcessor, ...], uploader: CheckedUploader | None) -> bool:
         settings = self._settings
         store, state = LocalStore(Path(settings.store.path), settings.store.partitions), Path(settings.state_dir)
         renderer = Renderer(processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
@@ -77,7 +77,7 @@ class DeepCheck:
                 fine.append(await self._remote(uploader, Path(folder)))
         return all(fine)
 
-    async def _remote(self, uploader: Uploader, folder: Path) -> bool:
+    async def _remote(self, uploader: CheckedUploader, folder: Path) -> bool:
         base_path = self._settings.remote.base_path.strip("/")
         prefix = "/".join(filter(None, [base_path, f".imaged-check-{secrets.token_hex(8)}/"]))
         key, source, back = f"{prefix}pixel.png", folder / "pixel.png", folder / "back.png"
@@ -154,7 +154,7 @@ def _try_folder(folder: Path) -> None:
 
 
 def _try_processor(renderer: Renderer) -> None:
-    with tempfile.NamedTemporaryFile(prefix="imaged-check-") as file, held_to_contract("the processor"):
+    with tempfile.NamedTemporaryFile(prefix="imaged-check-") as file:
         file.write(PIXEL)
         file.flush()
         render_pixel(renderer, Path(file.name))

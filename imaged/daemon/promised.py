@@ -23,6 +23,7 @@ from imaged.jobs.schema import VERSION
 from imaged.jobs.worker import Perform, Worker
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
+from imaged.pipeline.remote import Remote
 from imaged.pipeline.threads import Threads
 
 _LOG = Logger()
@@ -115,10 +116,18 @@ class PromisedWork:
                 return not self._leaving() and self._current().remote.identity == remote.identity
 
             try:
+                await self._take_over(remote)
                 if not await reconcile(pipeline.store, remote, self._promises, self._run, goes_on):
                     self._reconciled = None
             except Exception:  # the disk or the queue may fail; the next start looks again
                 self._log.failure("the local store could not be compared with the remote one")
+
+    async def _take_over(self, remote: Remote) -> None:
+        """Have what earlier versions noted of this store count for it, so that an upgrade lists nothing again."""
+        if remote.former_identity is not None:
+            taken = await self._promises.take_over(remote.former_identity, remote.identity)
+            if taken:
+                self._log.info("{count} files are known to be in the remote store from before the upgrade", count=taken)
 
     def _worker(
         self,

@@ -19,8 +19,9 @@ from imaged.config.faults import ConfigurationError, Fault, in_order
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.daemon import log_paths
-from imaged.daemon.ports import STATUS, endpoints, find_clash, find_fault
+from imaged.daemon.ports import endpoints, find_fault
 from imaged.hooks import registry
+from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.feed import Feed
 from imaged.hooks.host import Host, Keepsakes
 from imaged.jobs.promises import Promises
@@ -79,10 +80,18 @@ class Runtime:
         self.pipeline.store.close()
 
 
-def identity(settings: Settings, plugins: registry.Plugins) -> str:
+def identity(settings: Settings, uploader: CheckedUploader | None) -> str:
     """Return what tells one remote store from another: what is known of one says nothing of the other."""
-    detail = getattr(plugins.uploader, "detail", "")
-    return " ".join([settings.uploader, str(detail), settings.remote.base_path])
+    if uploader is None:
+        return ""
+    return f"{uploader.name} {uploader.identity} {settings.remote.base_path}"
+
+
+def former_identity(settings: Settings, uploader: CheckedUploader | None) -> str | None:
+    """Return what did that before uploaders had an `identity`, where the uploader knows it."""
+    if uploader is None or not uploader.noted_as:
+        return None
+    return f"{uploader.name} {uploader.noted_as} {settings.remote.base_path}"
 
 
 def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
@@ -137,7 +146,8 @@ def build(
     )
     remote = Remote(
         plugins.uploader,
-        identity(settings, plugins),
+        identity(settings, plugins.uploader),
+        former_identity(settings, plugins.uploader),
         settings.remote.base_path,
         store,
         concurrency=settings.upload.concurrency,
@@ -156,7 +166,6 @@ def build(
         maximum_bytes=settings.sources.maximum_bytes,
         user_agent=settings.sources.user_agent or f"imaged/{version}",
         activity=counters.downloads,
-        budget=counters.incoming,
     )
     sources = make_sources(
         resolver=Resolver(reactor),
@@ -215,18 +224,15 @@ def _host(settings: Settings, reactor: Any, threads: Threads, keepsakes: Keepsak
 
 def _log_faults(loaded: Loaded) -> list[Fault]:
     return [
-        loaded.foreign_fault(key, fault)
+        loaded.fault(key, fault)
         for key, path in log_paths.paths(loaded.settings.log).items()
         if (fault := log_paths.find_fault(path)) is not None
     ]
 
 
 def _endpoint_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
-    faults = [
-        loaded.foreign_fault(path, fault)
+    return [
+        loaded.fault(path, fault)
         for path, endpoint in endpoints(loaded.settings).items()
         if (fault := find_fault(reactor, endpoint)) is not None
     ]
-    if not faults and (clash := find_clash(reactor, loaded.settings)) is not None:
-        faults.append(loaded.fault(STATUS, clash))
-    return faults

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from imaged.daemon.promised import PromisedWork, open_queue
 from imaged.daemon.reload import Reload, Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.snapshot import Status
+from imaged.daemon.stalls import StallWatch
 from imaged.hooks.host import Keepsakes
 from imaged.hooks.installation import VERSION
 from imaged.jobs.promises import Promises
@@ -44,7 +45,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
 from imaged.profiling import profiles
-from imaged.web.connections import MAXIMUM_CONNECTIONS, Connections
+from imaged.web.connections import Connections
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -92,6 +93,7 @@ class Service:
         self._counters = Counters(reactor.seconds)
         self._history = History(self._counters.totals())
         self._errors = RecentErrors()
+        self._stalls = StallWatch(reactor, time.monotonic, time.process_time)
         self._keepsakes = Keepsakes()
         self._locks = Locks()
         self._opened = AsyncExitStack()
@@ -100,7 +102,7 @@ class Service:
         self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce, reactor.seconds)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
-        self._connections = {path: Connections(reactor, _most_connections()) for path in (PUBLIC, STATUS)}
+        self._connections = {path: Connections(reactor) for path in (PUBLIC, STATUS)}
         self._status = Status(
             version=VERSION,
             pid=os.getpid(),
@@ -114,6 +116,7 @@ class Service:
             message=lambda: self._health.message,
             usage=self._usage,
             last_reload=lambda: self._reloads.last,
+            stalls=self._stalls,
         )
         doors = Doors(
             lambda: self._lineage.pipeline,
@@ -225,6 +228,8 @@ class Service:
         opened.push_async_callback(self._departure.in_time, self._work.wind_up)
         opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
         opened.push_async_callback(self._departure.in_time, self._profile_threads.wind_up)
+        self._stalls.start()
+        opened.callback(self._stalls.stop)
         loaded = self._read()
         self._logs.use(await open_logs(loaded, self._work.run))
         queue = await open_queue(self._queue_thread, Path(loaded.settings.state_dir))
@@ -341,8 +346,3 @@ class Service:
             VERSION,
             now,
         )
-
-
-def _most_connections() -> int:
-    """Return how many a port may have: each takes a file, and another or two while it sends or is sent something."""
-    return min(MAXIMUM_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)

@@ -16,6 +16,7 @@ from imaged.daemon.logs import Logs
 from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
+from imaged.daemon.stalls import StallWatch
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import Depth
 from imaged.pipeline.counters import Counters
@@ -38,6 +39,7 @@ class Status:
     message: Callable[[], str]
     usage: StoreUsage
     last_reload: Callable[[], Reload | None]
+    stalls: StallWatch
 
     async def snapshot(self, generation: Generation[Runtime], promises: Promises) -> dict[str, Any]:
         """Return everything that `/status.json` shows."""
@@ -112,6 +114,7 @@ class Status:
             "errors": [asdict(error) | {"at": _written(error.at)} for error in self.errors.newest_first],
             "metrics": [asdict(told) for told in pipeline.metrics.told],
             "log": self.logs.state,
+            "stalls": self.stalls.shown,
             "plugins": [asdict(plugin) for plugin in generation.value.plugins.described],
             "store": {
                 "path": str(pipeline.store.root),

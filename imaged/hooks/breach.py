@@ -2,26 +2,74 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
+from typing import Any
 
 from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError, PluginFailedError
+from imaged.hooks.under_way import under_way
 
 _log = Logger(namespace="imaged.plugins")
 
 
 @contextmanager
-def held_to_contract(called: str) -> Iterator[None]:
+def held_to_contract(called: str, within_s: float) -> Iterator[None]:
     """Turn whatever the block raises, but for our own errors, into PluginFailedError. On any thread.
 
-    `called` names what was called, and on what.
+    That includes what is no Exception: a panic of Rust code, SystemExit, KeyboardInterrupt and GeneratorExit of a
+    plugin would end the thread or leave those without an answer who wait for it. `called` names what was called, as
+    the YAML file names the plugin; a call that takes longer than `within_s` seconds is told to the operator.
     """
     try:
-        yield
+        with under_way(called, monotonic() + within_s):
+            yield
     except ImagedError:
         raise
-    except Exception as error:
-        _log.failure("{called} broke its contract", called=called)
-        raise PluginFailedError(f"{called} failed: {type(error).__name__}") from error
+    except BaseException as error:
+        raise broken(called, error) from error
+
+
+def broken(called: str, error: BaseException) -> PluginFailedError:
+    """Return the error for what a plugin has raised against its contract, after the log is told of it.
+
+    Raises it again when it is somebody's Ctrl-C. To be called where it is caught.
+    """
+    if is_interrupt(error):
+        raise error
+    _log.failure("{called} broke its contract", called=called)
+    return PluginFailedError(f"{called} failed: {type(error).__name__}")
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Say whether an error is somebody's Ctrl-C, which comes on the main thread while nobody handles the signal."""
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+
+
+def refuse(called: str, wrong: str) -> PluginFailedError:
+    """Return the error for what a plugin has returned against its contract, after the log is told of it."""
+    _log.error("{called} broke its contract: {wrong}", called=called, wrong=wrong)
+    return PluginFailedError(f"{called} broke its contract: {wrong}")
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value is, for a message: its type alone, since `repr` is the plugin's code.
+
+    A coroutine is closed, so that Python has nothing to complain of: it is not going to be awaited.
+    """
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    kind = type(value).__name__
+    if kind in {"coroutine", "generator"}:
+        value.close()
+    return kind

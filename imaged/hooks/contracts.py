@@ -83,6 +83,13 @@ class Uploader(Protocol):
     relative path with `/` between its parts.
     """
 
+    identity: str
+    """Which store this is: its address, and the bucket, account or folder there, and nothing else.
+
+    What has been uploaded is remembered by it. So it changes when, and only when, files go to another place: it has no
+    version, no credentials, and no words for show, which are for `detail`.
+    """
+
     async def upload(self, key: str, path: Path, content_type: str) -> None:
         """Keep the file at `path` under `key`, replacing what was there; return when it is safely kept."""
 

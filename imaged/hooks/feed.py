@@ -14,7 +14,7 @@ from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event
 from imaged.hooks.contracts import Exposing, Flushing, MetricsSink
 from imaged.hooks.host import OwnThreads
-from imaged.hooks.sink_thread import Outcome, ShowingFailedError, describe, show, tell
+from imaged.hooks.sink_thread import HANGS_AFTER_S, Outcome, ShowingFailedError, describe, show, tell
 from imaged.hooks.standing import Standing, Told
 
 DELAY_S = 0.1
@@ -52,6 +52,8 @@ class Feed:
         self._flush_every_s = sink.flush_every_s if isinstance(sink, Flushing) else None
         self._flushed_at_s = clock.seconds()
         self._alarm: Any = None
+        self._expected = 0
+        self._hang_alarm: Any = None
         self._closed = False
         if self._flush_every_s is not None:
             self._wake_in(self._flush_every_s)
@@ -89,7 +91,7 @@ class Feed:
         self._asking += 1
         self._run(self._take())
         shown: Deferred[tuple[str, bytes]] = Deferred()
-        self._on_thread(show, self._sink, snapshot, accept).addBoth(self._shown, shown)
+        self._on_thread(show, self._name, self._sink, snapshot, accept).addBoth(self._shown, shown)
         try:
             return await shown.addTimeout(PATIENCE_S, self._clock)
         except defer.CancelledError:
@@ -120,8 +122,8 @@ class Feed:
 
     def _stop(self) -> None:
         self._closed = True
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
+        _cancel(self._alarm)
+        _cancel(self._hang_alarm)
 
     def _take(self) -> list[Event]:
         taken, self._waiting = self._waiting, []
@@ -179,14 +181,35 @@ class Feed:
             self._standing.lost(len(events), f"has no thread: {_fault(failure)}")
             return None
 
-        told: Any = self._on_thread(tell, self._sink, events, flush=flush)
+        self._expect(1)
+        told: Any = self._on_thread(tell, self._name, self._sink, events, flush=flush)
+        told.addBoth(self._come_back)
         noted: Deferred[None] = told.addCallbacks(note, lose)
         return noted
+
+    def _come_back(self, result: Any) -> Any:
+        self._expect(-1)
+        return result
+
+    def _expect(self, more: int) -> None:
+        """Count what the thread has to come back from; the time of the next of it runs from now."""
+        self._expected += more
+        if more < 0 or self._expected == 1:
+            _cancel(self._hang_alarm)
+            waits = self._expected and not self._closed
+            self._hang_alarm = (
+                self._clock.callLater(HANGS_AFTER_S, self._standing.hangs, HANGS_AFTER_S) if waits else None
+            )
 
     def _on_thread(self, function: Any, /, *args: Any, **kwargs: Any) -> Deferred[Any]:
         """Run it there; what the threads themselves raise is a failure like any other."""
         running: Deferred[Any] = defer.maybeDeferred(self._threads.run, function, *args, **kwargs)
         return running
+
+
+def _cancel(alarm: Any) -> None:
+    if alarm is not None and alarm.active():
+        alarm.cancel()
 
 
 def _fault(failure: Failure) -> str:

@@ -7,24 +7,35 @@ each plugin is called by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar
+from inspect import isawaitable
+from typing import Any
 
 import pluggy
-from pydantic import BaseModel
-from twisted.logger import Logger
 
 from imaged.config.faults import Fault
 from imaged.config.load import Loaded, plugin_faults
-from imaged.config.messages import did_you_mean
+from imaged.core.errors import ImagedError
 from imaged.hooks import specs
-from imaged.hooks.contracts import MetricsSink, Processor, Uploader
-from imaged.hooks.host import Host, OptionsError, read_options
+from imaged.hooks.breach import held_to_contract, is_interrupt, kind_of, refuse
+from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.checked_uploader import CheckedUploader
+from imaged.hooks.contracts import MetricsSink
+from imaged.hooks.host import Host, OptionsError
+from imaged.hooks.sink_thread import describe
+from imaged.hooks.soundness import Traits, UnsoundError, examine
 
 MakeHost = Callable[[str], Host]
 """Makes the host of a plugin, by the plugin's name."""
+
+CONTRACTS = {"processor": "Processor", "uploader": "Uploader", "metrics": "MetricsSink"}
+"""What the hook of each kind returns, by its contract's name."""
+
+CLOSE_S = 1.0
+"""How long `close` may hold the reactor before the operator is told."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +49,31 @@ class Plugin:
 
 
 @dataclass(frozen=True)
-class Plugins:
-    """The objects that the hooks returned, by what they are for, and a description of each."""
+class Offer:
+    """What a hook has returned: the object itself, what it says of itself, the plugin that it is of, and its host."""
 
-    processors: tuple[Processor, ...]
-    uploader: Uploader | None
+    plugin: Plugin
+    thing: Any
+    traits: Traits
+    host: Host
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """What the hooks returned, by what it is for and held to its contract, and a description of each.
+
+    A sink is held to its contract on its own thread, by its feed.
+    """
+
+    processors: tuple[CheckedProcessor, ...]
+    uploader: CheckedUploader | None
     sinks: tuple[MetricsSink, ...]
-    described: tuple[Plugin, ...]
-    _log: ClassVar[Logger] = Logger()
+    offers: tuple[Offer, ...]
+
+    @property
+    def described(self) -> tuple[Plugin, ...]:
+        """Each of the plugins, as the status page shows it."""
+        return tuple(offer.plugin for offer in self.offers)
 
     @property
     def sink_names(self) -> list[str]:
@@ -57,35 +85,27 @@ class Plugins:
 
         Those that are `hanging` stay open: what a thread is in must not be closed under it.
         """
-        self._close((*self.processors, self.uploader, *self.sinks), hanging)
+        _close(self.offers, hanging)
 
     def close_sinks(self, hanging: Collection[object] = ()) -> None:
         """Close the sinks alone, but for those that are `hanging`: something else may hang in the rest."""
-        others = {id(each) for each in (*self.processors, self.uploader)}
-        self._close([each for each in self.sinks if id(each) not in others], hanging)
+        others = {id(offer.thing) for offer in self.offers if offer.plugin.kind != "metrics"}
+        _close([offer for offer in self.offers if id(offer.thing) not in others], hanging)
 
-    def _close(self, objects: Iterable[object], hanging: Collection[object]) -> None:
-        left = {id(each) for each in hanging}
-        for each in {id(each): each for each in objects if id(each) not in left}.values():
-            try:
-                if callable(close := getattr(each, "close", None)):
-                    close()
-            except Exception:
-                self._log.failure("{plugin} could not be closed", plugin=type(each).__name__)
+
+def _close(offers: Iterable[Offer], hanging: Collection[object]) -> None:
+    left = {id(each) for each in hanging}
+    for offer in {id(offer.thing): offer for offer in offers if id(offer.thing) not in left}.values():
+        called = f"{offer.plugin.kind} {offer.plugin.name}: close"
+        with suppress(ImagedError), held_to_contract(called, CLOSE_S):  # the log is told
+            close = getattr(offer.thing, "close", None)
+            if callable(close) and isawaitable(returned := close()):
+                refuse(called, f"it returned a {kind_of(returned)}, which nobody awaits: declare it with def")
 
 
 def installed() -> dict[str, EntryPoint]:
     """Return the entry points of all installed plugins by name, sorted."""
     return {each.name: each for each in sorted(entry_points(group=specs.PROJECT), key=lambda each: each.name)}
-
-
-def options_model(entry_point: EntryPoint) -> type[BaseModel] | None:
-    """Return what a plugin calls `Options`, the model of its section; None when it has none or cannot be loaded."""
-    try:
-        model = getattr(entry_point.load(), "Options", None)
-    except (Exception, SystemExit):  # an import may raise anything
-        return None
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
@@ -95,14 +115,32 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     """
     build = _Build(loaded, make_host)
     settings = loaded.settings
-    named = [(name, ("processors", place)) for place, name in enumerate(settings.processors)]
-    processors = build.objects("processor", named, Processor)
-    uploaders = build.objects("uploader", [(settings.uploader, ("uploader",))], Uploader)
-    sinks = build.objects("metrics", [(name, ("metrics", i)) for i, name in enumerate(settings.metrics)], MetricsSink)
-    build.check_sections({*settings.processors, settings.uploader, *settings.metrics})
-    if not processors and not build.faults and not build.unfit:
+    offers = [
+        *build.offers("processor", [(name, ("processors", place)) for place, name in enumerate(settings.processors)]),
+        *build.offers("uploader", [(settings.uploader, ("uploader",))]),
+        *build.offers("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]),
+    ]
+    for name in settings.plugins:
+        if name not in build.entry_points:
+            build.fault(("plugins", name), f"no such plugin; installed: {', '.join(build.entry_points)}")
+    plugins = _sorted_out(offers)
+    if not plugins.processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
-    return Plugins(tuple(processors), next(iter(uploaders), None), tuple(sinks), tuple(build.described)), build.faults
+    return plugins, build.faults
+
+
+def _sorted_out(offers: Sequence[Offer]) -> Plugins:
+    processors, uploaders, sinks = [], [], []
+    for offer in offers:
+        name, detail = offer.plugin.name, offer.plugin.detail
+        match offer.plugin.kind:
+            case "processor":
+                processors.append(CheckedProcessor(name, detail, offer.thing))
+            case "uploader":
+                uploaders.append(CheckedUploader(name, offer.traits, offer.thing, offer.host.clock))
+            case _:
+                sinks.append(offer.thing)
+    return Plugins(tuple(processors), next(iter(uploaders), None), tuple(sinks), tuple(offers))
 
 
 class _Build:
@@ -113,68 +151,45 @@ class _Build:
         self._manager.add_hookspecs(specs)
         self.entry_points = installed()
         self.faults: list[Fault] = []
-        self.described: list[Plugin] = []
         self._broken: set[str] = set()
         self.unfit = False
         """Whether the options of one do not fit: for a reference that led nowhere, which has its fault already."""
 
-    @property
-    def all_installed(self) -> str:
-        return f"installed: {', '.join(self.entry_points)}"
-
     def fault(self, path: tuple[str | int, ...], message: str) -> None:
         self.faults.append(self._loaded.fault(path, message))
 
-    def objects(self, kind: str, named: Sequence[tuple[str, tuple[str | int, ...]]], contract: type[Any]) -> list[Any]:
-        """Return what the hook of this kind gives for each named plugin; `named` has the setting that names it."""
-        found = []
+    def offers(self, kind: str, named: Sequence[tuple[str, tuple[str | int, ...]]]) -> Iterator[Offer]:
+        """Yield what the hook of this kind gives for each named plugin; `named` has the setting that names it."""
         for name, path in named:
-            if self._registered(name, path) and (each := self._call(kind, name, path, contract)) is not None:
-                found.append(each)
-                self.described.append(Plugin(name, kind, self._version(name), str(getattr(each, "detail", ""))))
-        return found
+            if not self._registered(name, path):
+                continue
+            host = self._make_host(name)
+            thing = self._call(kind, name, path, host)
+            if thing is not None and (traits := self._examined(kind, name, path, thing)) is not None:
+                yield Offer(Plugin(name, kind, self._version(name), traits.detail), thing, traits, host)
 
     def _registered(self, name: str, path: tuple[str | int, ...]) -> bool:
         if self._manager.has_plugin(name):
             return True
         if name not in self.entry_points:
-            told = self._loaded.told(path, repr(name))
-            near = did_you_mean(name, self.entry_points) if told == repr(name) else ""
-            self.fault(path, f"no plugin is called {told}{near}; {self.all_installed}")
+            self.fault(path, f"no plugin is called {name!r}; installed: {', '.join(self.entry_points)}")
             return False
         if name in self._broken:
             return False
         try:
             self._manager.register(self.entry_points[name].load(), name)
             self._manager.check_pending()
-        except (Exception, SystemExit) as error:  # an import may raise anything, and the daemon must survive it
+        except BaseException as error:  # an import may raise anything, and the daemon must survive it
+            if is_interrupt(error):
+                raise
             self._broken.add(name)
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-            self._failed(path, name, "cannot be loaded", error)
+            self.fault(path, f"plugin {name!r} cannot be loaded: {describe(error)}")
             return False
         return True
 
-    def _failed(self, path: tuple[str | int, ...], name: str, how: str, error: BaseException) -> None:
-        said = self._loaded.without_secrets(f"{type(error).__name__}: {error}")
-        self.fault(path, f"plugin {self._loaded.told(path, repr(name))} {how}: {said}")
-
-    def check_sections(self, used: Collection[str]) -> None:
-        """Check the sections that no hook has read: of plugins that are not in use, and of those that there are not.
-
-        One whose plugin cannot be loaded, as where its library is missing, is let be: nothing asks for it.
-        """
-        for name, section in self._loaded.settings.plugins.items():
-            if name not in self.entry_points:
-                near = did_you_mean(name, self.entry_points)
-                self.fault(("plugins", name), f"no such plugin{near}; {self.all_installed}")
-            elif name not in used and (model := options_model(self.entry_points[name])) is not None:
-                try:
-                    read_options(section, model)
-                except OptionsError as error:
-                    self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
-
-    def _call(self, kind: str, name: str, path: tuple[str | int, ...], contract: type[Any]) -> Any:
+    def _call(self, kind: str, name: str, path: tuple[str | int, ...], host: Host) -> Any:
         plugin = self._manager.get_plugin(name)
         hook_name = f"imaged_{kind}"
         if all(caller.name != hook_name for caller in self._manager.get_hookcallers(plugin) or ()):
@@ -182,19 +197,24 @@ class _Build:
             return None
         others = [each for each in self._manager.get_plugins() if each is not plugin]
         try:
-            results = self._manager.subset_hook_caller(hook_name, others)(host=self._make_host(name))
+            results = self._manager.subset_hook_caller(hook_name, others)(host=host)
         except OptionsError as error:
             self.unfit = True
             self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
             return None
-        except (Exception, SystemExit) as error:  # as above
-            self._failed(path, name, "failed to start", error)
+        except BaseException as error:  # as above
+            if is_interrupt(error):
+                raise
+            self.fault(path, f"plugin {name!r} failed to start: {describe(error)}")
             return None
-        result = next(iter(results), None)
-        if result is not None and not isinstance(result, contract):
-            self.fault(path, f"plugin {name!r}: what {hook_name} returned is no {contract.__name__}")
+        return next(iter(results), None)
+
+    def _examined(self, kind: str, name: str, path: tuple[str | int, ...], thing: Any) -> Traits | None:
+        try:
+            return examine(CONTRACTS[kind], thing)
+        except UnsoundError as error:
+            self.fault(path, f"plugin {name!r}: what imaged_{kind} returned {error}")
             return None
-        return result
 
     def _version(self, name: str) -> str:
         distribution = self.entry_points[name].dist

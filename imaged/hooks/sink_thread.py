@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from inspect import isawaitable
+from time import monotonic
 from typing import Any
 
 from twisted.python.reflect import safe_str
 
 from imaged.core.events import Event
+from imaged.hooks.breach import kind_of
 from imaged.hooks.contracts import Exposing, Flushing, MetricsSink
+from imaged.hooks.under_way import under_way
 
 FAULT_CHARACTERS = 300
 """How much of a fault is kept: it stands on a page and in a line of the log."""
+
+HANGS_AFTER_S = 15.0
+"""How long one call may take before the sink is said to hang: what it sends to may be slow by so much."""
+
+_CONTENT_TYPE = re.compile(r"[ -~]*")
 
 
 class ShowingFailedError(Exception):
@@ -44,12 +55,19 @@ def describe(error: BaseException) -> str:
     return text[:FAULT_CHARACTERS].encode("utf-8", "backslashreplace").decode()
 
 
-def tell(sink: MetricsSink, events: Sequence[Event], *, flush: bool) -> Outcome:
-    """Tell the sink of each event, whatever it raises at those before, and have it flush if wanted."""
+def tell(name: str, sink: MetricsSink, events: Sequence[Event], *, flush: bool) -> Outcome:
+    """Tell the sink of each event, whatever it raises at those before, and have it flush if wanted.
+
+    `name` is the plugin's. What `record` returns is of no interest, but for what somebody would have to await: that is
+    work which nobody does.
+    """
     failed, fault, recovered = 0, "", False
     for event in events:
         try:
-            sink.record(event)
+            with _calling(name, "record"):
+                returned: Any = sink.record(event)  # type: ignore[func-returns-value]  # whatever its types say
+            if isawaitable(returned):
+                raise TypeError(f"record returned a {kind_of(returned)}, which nobody awaits")
         except BaseException as error:  # even what would end the program elsewhere
             failed, fault, recovered = failed + 1, describe(error), False
         else:
@@ -57,20 +75,30 @@ def tell(sink: MetricsSink, events: Sequence[Event], *, flush: bool) -> Outcome:
     if not flush or not isinstance(sink, Flushing):
         return Outcome(failed, fault, recovered)
     try:
-        sent = sink.flush()
+        with _calling(name, "flush"):
+            sent: Any = sink.flush()
+        if sent is not None and not isinstance(sent, bool):
+            raise TypeError(f"flush returned {kind_of(sent)}, not True, False or None")
     except BaseException as error:  # as above
         return Outcome(failed, fault, recovered, flushed=False, flush_fault=describe(error))
     return Outcome(failed, fault, recovered, flushed=None if sent is False else True)
 
 
-def show(sink: Exposing, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
+def show(name: str, sink: Exposing, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
     """Return what the sink shows. Raises ShowingFailedError, whatever the sink raises or returns."""
     try:
-        shown: Any = sink.expose(snapshot, accept)
+        with _calling(name, "expose"):
+            shown: Any = sink.expose(snapshot, accept)
         match shown:
-            case (str() as content_type, bytes() as body):
+            case (str() as content_type, bytes() as body) if _CONTENT_TYPE.fullmatch(content_type):
                 return content_type, body
+            case (str(), bytes()):
+                raise ValueError("its content type cannot stand in a header")
     except BaseException as error:  # as above
         raise ShowingFailedError(type(error).__name__, describe(error)) from None
-    kind = type(shown).__name__
+    kind = kind_of(shown)
     raise ShowingFailedError(kind, f"{kind}: what it shows is no (str, bytes)")
+
+
+def _calling(name: str, method: str) -> AbstractContextManager[None]:
+    return under_way(f"metrics sink {name}: {method}", monotonic() + HANGS_AFTER_S)

@@ -87,6 +87,10 @@ class Standing:
             self._faults["hang"] = fault
             self._tell_log("metrics sink {sink} {fault}, more are lost to it", fault)
 
+    def hangs(self, for_s: float) -> None:
+        """Take note that it has not come back from a call for so many seconds; that is over when it does."""
+        self._fails("hang", f"hangs: it has been told something {for_s:g} s ago, and has not come back")
+
     def works(self, doing: Doing) -> None:
         """Take note that something went well; the log is told when nothing is wrong any more."""
         if self._faults.pop(doing, None) is None or self._faults or not self._log_believes_it_fails:

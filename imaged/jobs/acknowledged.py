@@ -42,3 +42,20 @@ class Acknowledged:
             if unknown:
                 missing.append((image, unknown))
         return missing
+
+    def take_over(self, former: str, remote: str) -> int:
+        """Note what is noted of a remote store under a former name under its name; return how many files that are."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            row = self._db.execute("SELECT id FROM remotes WHERE name = ?", (former,)).fetchone()
+            if row is None or former == remote:
+                return 0
+            self._db.execute("INSERT INTO remotes (name) VALUES (?) ON CONFLICT DO NOTHING", (remote,))
+            taken = self._db.execute(
+                "INSERT INTO acknowledged SELECT remotes.id, namespace, hash, acknowledged.name "
+                "FROM acknowledged, remotes WHERE remote = ? AND remotes.name = ? ON CONFLICT DO NOTHING",
+                (*row, remote),
+            ).rowcount
+            self._db.execute("DELETE FROM acknowledged WHERE remote = ?", row)
+            self._db.execute("DELETE FROM remotes WHERE id = ?", row)
+            return taken

@@ -53,6 +53,10 @@ class Promises:
         except Exception as error:  # as above
             self._log.error("{image}: not noted as uploaded: {error}", image=str(image), error=str(error))
 
+    async def take_over(self, former: str, remote: str) -> int:
+        """Note what is noted of a remote store under a former name under its name; return how many files that are."""
+        return await self._run(self._queue.acknowledged.take_over, former, remote)
+
     async def unacknowledged(
         self, remote: str, files: Sequence[tuple[ImageId, Sequence[str]]]
     ) -> list[tuple[ImageId, list[str]]]:

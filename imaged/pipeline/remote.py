@@ -17,8 +17,7 @@ from imaged.core.circuit import Circuit
 from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
 from imaged.core.hashes import ImageId
-from imaged.hooks.breach import held_to_contract
-from imaged.hooks.contracts import Uploader
+from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.metrics import Metrics
 from imaged.pipeline.tasks import Tasks
 from imaged.pipeline.turns import Locks
@@ -40,15 +39,17 @@ class Remote:
 
     At most `concurrency` calls run at once. A client waits `timeout_s` for one; what has begun then goes on without it.
     While the store is away, only a trial now and then gets through, and all else fails at once. `identity` says which
-    store this is. `locks` outlive the generation: no key is written twice at the same time.
+    store this is, `former_identity` what earlier versions called it. `locks` outlive the generation: no key is written
+    twice at the same time.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        uploader: Uploader | None,
+        uploader: CheckedUploader | None,
         identity: str,
+        former_identity: str | None,
         base_path: str,
         store: LocalStore,
         *,
@@ -63,6 +64,7 @@ class Remote:
     ) -> None:
         self._uploader = uploader
         self.identity = identity
+        self.former_identity = former_identity
         self._base_path = base_path.strip("/")
         self._store = store
         self._turns = DeferredSemaphore(concurrency)
@@ -125,7 +127,7 @@ class Remote:
             return False
         key = self.key(image, name)
         attempt = _Attempt()
-        return await self._in_time(self._call(key, lambda: uploader.download(key, path), attempt), attempt)
+        return await self._in_time(self._call(lambda: uploader.download(key, path), attempt), attempt)
 
     async def names(self, image: ImageId) -> set[str]:
         """Return the names of the files that the remote store has of an image."""
@@ -133,7 +135,7 @@ class Remote:
             return set()
         prefix = self.key(image, "")
         attempt = _Attempt()
-        keys = await self._in_time(self._call(prefix, lambda: uploader.list(prefix), attempt), attempt)
+        keys = await self._in_time(self._call(lambda: uploader.list(prefix), attempt), attempt)
         return {key.removeprefix(prefix) for key in keys}
 
     async def try_out(self) -> None:
@@ -142,10 +144,10 @@ class Remote:
             return
         prefix = "/".join(filter(None, [self._base_path, f".imaged-{secrets.token_hex(8)}/"]))
         attempt = _Attempt()
-        await self._in_time(self._call(prefix, lambda: uploader.list(prefix), attempt), attempt)
+        await self._in_time(self._call(lambda: uploader.list(prefix), attempt), attempt)
 
     async def _upload(
-        self, uploader: Uploader, image: ImageId, name: str, path: Path, content_type: str, attempt: _Attempt
+        self, uploader: CheckedUploader, image: ImageId, name: str, path: Path, content_type: str, attempt: _Attempt
     ) -> None:
         key = self.key(image, name)
         async with self._locks.held(key):
@@ -165,9 +167,9 @@ class Remote:
                     raise
                 self._metrics.record(Uploaded(image.namespace, size_bytes, self._activity.end(token)))
 
-            await self._call(key, upload, attempt)
+            await self._call(upload, attempt)
 
-    async def _call(self, key: str, work: Callable[[], Awaitable[T]], attempt: _Attempt) -> T:
+    async def _call(self, work: Callable[[], Awaitable[T]], attempt: _Attempt) -> T:
         """Make one call when it is its turn, and learn from how it ends whether the store is there."""
         if not self._circuit.would_admit(self._clock.seconds()):  # what hangs may hold every turn for a while
             raise StoreUnavailableError(f"the remote store is away: {self._fault}")
@@ -179,8 +181,7 @@ class Remote:
                 raise StoreUnavailableError(f"the remote store is away: {self._fault}")
             attempt.admitted, trial = True, self._circuit.is_open
             try:
-                with held_to_contract(f"the uploader on {key}"):
-                    result = await work()
+                result = await work()
             except StoreUnavailableError as error:
                 self._missed(error, trial=trial)
                 raise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.tracing import SAVE, span
-from imaged.hooks.breach import held_to_contract
-from imaged.hooks.contracts import Processor, Rendered, RenderJob, RenderTarget
+from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.contracts import RenderJob, RenderTarget
 from imaged.store.local import LocalStore
 
 
@@ -21,7 +21,7 @@ from imaged.store.local import LocalStore
 class Renderer:
     """The processors of a generation and the bounds they work in. Blocking: worker threads only."""
 
-    processors: Sequence[Processor]
+    processors: Sequence[CheckedProcessor]
     store: LocalStore
     timeout_s: float
     maximum_pixels: int
@@ -34,8 +34,7 @@ class Renderer:
         refusal = NotAPictureError("no processor reads this picture")
         for processor in self.processors:
             try:
-                with held_to_contract(f"processor {type(processor).__name__}"):
-                    facts = processor.identify(source)
+                facts = processor.identify(source)
             except NotAPictureError as error:
                 refusal = error
                 continue
@@ -45,7 +44,7 @@ class Renderer:
             return facts
         raise refusal
 
-    def choose(self, job: RenderJob) -> Processor:
+    def choose(self, job: RenderJob) -> CheckedProcessor:
         """Return the first processor that accepts a job. Raises NotAPictureError when none does."""
         for processor in self.processors:
             if processor.accepts(job):
@@ -57,19 +56,8 @@ class Renderer:
     ) -> None:
         """Render `targets` from `source` into the store; call `landed`, on this thread, as each one is kept."""
         job = RenderJob(source, self.identify(source), tuple(targets), self.timeout_s, self.maximum_pixels)
-        processor = self.choose(job)
-        with held_to_contract(f"processor {type(processor).__name__}"), _closing(processor.render(job)) as outputs:
+        with closing(self.choose(job).render(job)) as outputs:
             for rendered in outputs:
                 with span(SAVE):
                     self.store.save_output(image, rendered.output, rendered.body)
                 landed(rendered.output)
-
-
-@contextmanager
-def _closing(outputs: Iterator[Rendered]) -> Iterator[Iterator[Rendered]]:
-    """End a generator on this thread, where it may hold what no other thread may touch."""
-    try:
-        yield outputs
-    finally:
-        if isinstance(outputs, Generator):
-            outputs.close()

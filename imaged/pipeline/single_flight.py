@@ -66,7 +66,9 @@ class SingleFlight(Generic[K, V]):
             await work(list(flight))
         except ImagedError as error:
             result = error
-        except Exception:
+        except GeneratorExit:  # this program ends, and nobody waits
+            raise
+        except BaseException:  # whoever waits is answered, and the next who asks makes it anew, whatever it was
             self._log.failure("work on {keys} broke down", keys=list(flight))
             result = ImagedError("an unexpected failure, which the log tells")
         for key, waiters in flight.items():

@@ -17,11 +17,7 @@ from twisted.web.iweb import IAgent
 from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
 
 from imaged.api import (
-    GIF,
-    JPEG,
-    PNG,
     SNIFF_BYTES,
-    WEBP,
     BusyError,
     Event,
     Format,
@@ -34,10 +30,10 @@ from imaged.api import (
     StoreError,
     TooLargeError,
     plan,
+    read_size,
     sniff,
 )
-from imaged.testing.headers import read_size
-from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
+from imaged.testing.pictures import make_plain
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +46,7 @@ class MemoryUploader:
     While `failure` is set, every call raises it.
     """
 
-    detail = "memory"
+    detail = identity = "memory"
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -102,7 +98,7 @@ class MemoryUploader:
 class StillProcessor:
     """A processor without an imaging library: it reads headers, and what it renders are the generated pictures.
 
-    A PNG has the size that was asked for, other formats always that of the generated picture. `jobs` are all that
+    They have the size that was asked for; but a PNG, each is of one colour. `jobs` are all that
     were begun, `ended` says how many have ended. While `failure` is set, renders raise it; after `hold`, they wait for
     `release`, or for their timeout. It counts one frame in every file and does not know of EXIF.
     """
@@ -250,8 +246,5 @@ def make_host(
     )
 
 
-_MAKERS: dict[Format, Callable[[], bytes]] = {JPEG: make_jpeg, GIF: make_gif, WEBP: make_webp}
-
-
 def _picture(format: Format, size: Size) -> bytes:
-    return make_png(size.width_px, size.height_px) if format == PNG else _MAKERS[format]()
+    return make_plain(format.extension, size.width_px, size.height_px)

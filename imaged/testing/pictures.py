@@ -119,3 +119,43 @@ def _riff(chunks: list[tuple[bytes, bytes]]) -> bytes:
 
 def _chunk(name: bytes, data: bytes) -> bytes:
     return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+
+def make_plain(extension: str, width_px: int, height_px: int) -> bytes:
+    """Return a picture of one colour in the format of that extension, of any size: small, and made at once."""
+    return _PLAIN[extension](width_px, height_px)
+
+
+def _plain_jpeg(width_px: int, height_px: int) -> bytes:
+    """Write a grey JPEG (ITU-T T.81, annex B) whose blocks are two bits each: no difference, and no more to come."""
+    table = b"\x01" + bytes(15) + b"\x00"  # one code, of one bit, for the symbol 0
+    blocks = -(-width_px // 8) * -(-height_px // 8)
+    segments = [
+        (0xDB, b"\x00" + bytes([1] * 64)),
+        (0xC0, struct.pack(">BHHB", 8, height_px, width_px, 1) + b"\x01\x11\x00"),
+        (0xC4, b"\x00" + table + b"\x10" + table),
+        (0xDA, b"\x01\x01\x00\x00\x3f\x00"),
+    ]
+    head = b"".join(struct.pack(">BBH", 0xFF, mark, len(data) + 2) + data for mark, data in segments)
+    whole, rest = divmod(2 * blocks, 8)
+    return b"\xff\xd8" + head + bytes(whole) + (bytes([0xFF >> rest]) if rest else b"") + b"\xff\xd9"
+
+
+def _plain_gif(width_px: int, height_px: int) -> bytes:
+    """Write a GIF whose canvas is that large, and whose one frame is a single pixel of it."""
+    screen = struct.pack("<HHBBB", width_px, height_px, 0x80, 0, 0) + bytes(3) + b"\xff\xff\xff"
+    return b"GIF89a" + screen + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00\x3b"
+
+
+def _plain_webp(width_px: int, height_px: int) -> bytes:
+    """Write a VP8L picture (RFC 9649, 3) each of whose five prefix codes has one symbol, which takes no bits."""
+    bits, at = 0, 0
+    fields = [(width_px - 1, 14), (height_px - 1, 14), (0, 4), (0, 3)]  # no alpha, version 0; no transform, no cache
+    fields += 4 * [(0b101, 3), (0x80, 8)] + [(0b001, 3), (0, 1)]  # simple codes: of 8 bits, and of one
+    for value, width in fields:
+        bits |= value << at
+        at += width
+    return _riff([(b"VP8L", b"\x2f" + bits.to_bytes(-(-at // 8), "little"))])
+
+
+_PLAIN = {"jpg": _plain_jpeg, "png": make_png, "gif": _plain_gif, "webp": _plain_webp}

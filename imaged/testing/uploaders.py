@@ -60,6 +60,13 @@ class UploaderContract:
         """It has every method of the contract."""
         assert isinstance(uploader, Uploader)
 
+    def test_says_which_store_it_is(self, uploader: Uploader) -> None:
+        """`identity` is a text that does not change by itself: what has been uploaded is remembered by it."""
+        assert isinstance(uploader.identity, str)
+        assert uploader.identity.strip()
+        assert uploader.identity.isprintable()
+        assert uploader.identity == uploader.identity
+
     @pytest.mark.parametrize("body", [make_jpeg(), b"", bytes(LARGE_BYTES)], ids=["picture", "empty", "large"])
     def test_gives_back_what_it_was_given(
         self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path, body: bytes

@@ -8,12 +8,12 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from imaged.api import UnfitError
-
 from .keys import KeyId, read_key
 
 ROOTS = ("public", "stor")
 """The two folders of an account that hold objects: one that everybody reads, one that is private."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _NAME = re.compile(r"[A-Za-z0-9_.@%+-]+")
 
@@ -41,25 +41,25 @@ class Options(BaseModel):
     def _is_an_address(cls, url: str) -> str:
         parts = _split(url)
         if parts.scheme not in {"https", "http"} or not parts.hostname:
-            raise UnfitError("not an address such as https://us-central.manta.mnx.io")
+            raise ValueError("not an address such as https://us-central.manta.mnx.io")
         if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
-            raise UnfitError("only https:// and a host, perhaps with a port: the rest has options of its own")
+            raise ValueError("only https:// and a host, perhaps with a port: the rest has options of its own")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise UnfitError("use https://: plain http:// is for Manta on this machine's own loopback address")
+            raise ValueError("use https://: plain http:// is for Manta on this machine's own loopback address")
         return url.rstrip("/")
 
     @field_validator("account", "user")
     @classmethod
     def _is_a_name(cls, name: str | None) -> str | None:
         if name is not None and not _NAME.fullmatch(name):
-            raise UnfitError("not a name of an account or a user")
+            raise ValueError("not a name of an account or a user")
         return name
 
     @field_validator("roles")
     @classmethod
     def _are_names(cls, roles: list[str]) -> list[str]:
         if any(role != "*" and not _NAME.fullmatch(role) for role in roles):
-            raise UnfitError("not names of roles")
+            raise ValueError("not names of roles")
         return roles
 
     @field_validator("key_id")
@@ -85,26 +85,31 @@ class Options(BaseModel):
     def _is_a_folder(cls, folder: str) -> str:
         parts = folder.strip("/").split("/")
         if folder and (parts[0] not in ROOTS or not all(parts) or {".", ".."} & set(parts)):
-            raise UnfitError("a folder of Manta begins with public or stor, as in stor/images")
+            raise ValueError("a folder of Manta begins with public or stor, as in stor/images")
         return folder.strip("/")
 
     @model_validator(mode="after")
     def _has_a_key(self) -> Options:
         if self.key_id is None and self.key_file is not None:
-            raise UnfitError("key_file needs key_id, the fingerprint of the key: ssh-keygen -l -E md5 -f FILE tells it")
+            raise ValueError("key_file needs key_id, the fingerprint of the key: ssh-keygen -l -E md5 -f FILE tells it")
         if self.key_id is None and self.url.startswith("https:"):
-            raise UnfitError("https needs key_id, the fingerprint of the SSH key to sign with")
+            raise ValueError("https needs key_id, the fingerprint of the SSH key to sign with")
         return self
+
+    @property
+    def host(self) -> str:
+        """The host that the url names, with a port that is not the usual one."""
+        parts = urlsplit(self.url)
+        port = "" if parts.port in {None, DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
+        return f"{parts.hostname}{port}"
 
 
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        sound = parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound:
-        raise UnfitError("not an address such as https://us-central.manta.mnx.io")
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("not an address such as https://us-central.manta.mnx.io") from error
     return parts
 
 

@@ -36,6 +36,8 @@ class Manta:
     ) -> None:
         self.detail = f"{options.url} as {options.account}" + (f"/{options.user}" if options.user else "")
         self.detail += f" in {options.folder}" if options.folder else ""
+        self.identity = "/".join(filter(None, [options.host, options.account, options.folder]))
+        self.noted_as = self.detail  # by which earlier versions of imaged remembered this store
         self._connection = connection
         self._run_in_thread = run_in_thread
         self._concurrency = concurrency

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from imaged.api import UnfitError
-
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 """Looser than Amazon's rules of today: its oldest buckets, and other stores, have upper case and underscores."""
 
-REGION = r"^[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]$"
-"""What boto3 takes as the name of a region: it becomes a part of a host's name."""
-
-ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
-"""Storage classes of Amazon that give nothing back before hours have gone by."""
-
 AddressingStyle = Literal["auto", "path", "virtual"]
+
+AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
+PARTITIONS = {"cn-": "s3.amazonaws.com.cn", "us-gov-": "s3.us-gov.amazonaws.com"}
+"""The parts of Amazon that know nothing of the buckets of the others, by how the names of their regions begin."""
+
+ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 CannedAcl = Literal[
     "private",
@@ -38,7 +38,7 @@ class Options(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     bucket: str
-    region: Annotated[str, Field(pattern=REGION)] | None = None
+    region: Annotated[str, Field(min_length=1)] | None = None
     endpoint_url: str | None = None
     access_key_id: str | None = Field(default=None, min_length=1, repr=False)
     secret_access_key: Annotated[SecretStr, Field(min_length=1)] | None = None
@@ -53,17 +53,10 @@ class Options(BaseModel):
     @classmethod
     def _is_a_name(cls, bucket: str) -> str:
         if not BUCKET_NAME.fullmatch(bucket):
-            raise UnfitError(
+            raise ValueError(
                 "no name of a bucket: 3 or more letters, digits, dots and hyphens, without s3:// or a path"
             )
         return bucket
-
-    @field_validator("storage_class")
-    @classmethod
-    def _gives_back_at_once(cls, storage_class: str | None) -> str | None:
-        if storage_class in ARCHIVES:
-            raise UnfitError("an archive, which gives nothing back at once: originals could not be read again")
-        return storage_class
 
     @field_validator("endpoint_url")
     @classmethod
@@ -76,13 +69,13 @@ class Options(BaseModel):
         except ValueError:
             sound = False
         if not sound or "@" in parts.netloc or parts.query or parts.fragment:
-            raise UnfitError("no address of a store; it looks like https://minio.example:9000, without keys or bucket")
+            raise ValueError("no address of a store; it looks like https://minio.example:9000, without keys or bucket")
         return url.rstrip("/")
 
     @model_validator(mode="after")
     def _keys_are_a_pair(self) -> Options:
         if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise UnfitError(
+            raise ValueError(
                 "access_key_id and secret_access_key are set together, or neither, which takes the credentials that "
                 "the AWS libraries find: the environment, ~/.aws, or the role of the machine"
             )
@@ -97,6 +90,23 @@ class Options(BaseModel):
     def place(self) -> str:
         """Return the bucket as operators write it."""
         return f"s3://{self.bucket}"
+
+    def identity(self, environ: Mapping[str, str]) -> str:
+        """Return which store this is: the host that answers for the bucket, and the bucket.
+
+        Neither how it is reached nor who asks is part of it. Amazon has one space of buckets for all its regions, but
+        for China and the government of the United States.
+        """
+        configured = environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true"
+        named = (environ.get(name) for name in ENDPOINT_VARIABLES if configured)  # where boto3 looks, too
+        parts = urlsplit(self.endpoint_url or next(filter(None, named), ""))
+        host = parts.hostname or ""
+        if not host or host.endswith(AMAZON):
+            region = f"{self.region or ''} {host}"
+            host = next((host for part, host in PARTITIONS.items() if part in region), "s3.amazonaws.com")
+            return f"{host}/{self.bucket}"
+        port = "" if parts.port in {None, DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+        return f"{host}{port}{parts.path.rstrip('/')}/{self.bucket}"
 
     def headers(self, content_type: str) -> dict[str, str]:
         """Return what is said of a file that is kept, by the names that boto3 has for it."""

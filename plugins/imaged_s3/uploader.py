@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -23,6 +24,8 @@ class S3Uploader:
         self, options: Options, threads: OwnThreads, connections: int, patience: Patience | None = None
     ) -> None:
         self.detail = f"{options.place} at {options.endpoint_url}" if options.endpoint_url else options.place
+        self.identity = options.identity(os.environ)
+        self.noted_as = self.detail  # by which earlier versions of imaged remembered this store
         self._options = options
         self._threads = threads
         self._connections = connections

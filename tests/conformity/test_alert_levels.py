@@ -33,8 +33,8 @@ SAME = {
 }
 """Alerts of the page, and the rules that are about the same."""
 
-PAGE_ALONE = {"Draining"}
-"""What is meant so: a daemon that stays away is another alert."""
+PAGE_ALONE = {"Draining", "Reactor held up", "Plugin hangs"}
+"""What is meant so, for a daemon that stays away is another alert; and what says why others are raised."""
 
 SINK = {"name": "lines", "failed": 0, "lost": 0, "last_missed_s": None, "fault": "away"}
 WRONG = make_snapshot(
@@ -46,6 +46,7 @@ WRONG = make_snapshot(
     store={"free_bytes": 0},
     log={"lost": 1, "fault": "full"},
     metrics=[SINK],
+    stalls={"last": {"by": "a", "held_s": 2.0, "ago_s": 1.0}, "hanging": [{"call": "a", "at": "b", "elapsed_s": 9.0}]},
 )
 
 

@@ -168,8 +168,8 @@ class Blind(MemoryUploader):
     """Lists something else."""
 
     async def list(self, prefix: str) -> Sequence[str]:
-        """List what has no prefix."""
-        return [key.removeprefix(prefix) for key in await super().list(prefix)]
+        """List what is not there."""
+        return [f"{key}.old" for key in await super().list(prefix)]
 
 
 class Clinging(MemoryUploader):
@@ -276,9 +276,10 @@ def test_a_broken_contract_is_told_without_its_text(
     shelve(uploader, tmp_path, monkeypatch)
     with capturedLogs() as events:
         assert trial.outcome() is False
-    assert trial.lines[3] == "the remote store takes a file: failed with KeyError"
+    assert trial.lines[3].startswith(f"the remote store takes a file: uploader {NAME}: upload of public/images/")
+    assert trial.lines[3].endswith(" failed: KeyError")
     assert "hunter2" not in str(trial.lines)
-    assert [event["what"] for event in events][:1] == ["the remote store takes a file"]
+    assert [event["called"].split(" of ")[0] for event in events][:1] == [f"uploader {NAME}: upload"]
 
 
 def test_none_is_tried_where_none_is_set(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError
 from imaged.daemon.health import PROBE_EVERY_S, Health
+from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.pipeline.rendering import Renderer
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import StillProcessor, run_at_once
@@ -42,7 +43,8 @@ def clock() -> Clock:
 @pytest.fixture
 def rendering(processor: StillProcessor, tmp_path: Path) -> Rendering:
     """Return what renders with that processor."""
-    return Rendering(Renderer((processor,), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100))
+    checked = CheckedProcessor("still", "", processor)
+    return Rendering(Renderer((checked,), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100))
 
 
 @pytest.fixture

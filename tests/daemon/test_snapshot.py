@@ -52,6 +52,7 @@ SHAPE = {
     "alerts": list,
     "try_page": bool,
     "log": {"lost": int, "fault": type(None)},
+    "stalls": {"total": int, "last": type(None), "hanging": list},
     "plugins": list,
     "store": {"path": str, "bytes": int, "files": int, "free_bytes": int},
 }

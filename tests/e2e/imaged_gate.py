@@ -1,6 +1,6 @@
 """A plugin for tests: its renders wait at a gate, each output tells who made it, and a journal tells the rest.
 
-An output is the text `TAG qQUALITY`, which no decoder takes, but every byte of it is known.
+An output is a plain picture with the text `TAG qQUALITY` behind its end: decoders ignore that, and tests look for it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from imaged.api import BusyError, FullSize, Host, ImageFacts, Processor, Rendered, RenderJob, hookimpl
+from imaged.api import BusyError, FullSize, Host, ImageFacts, Processor, Rendered, RenderJob, hookimpl, plan
 from imaged.testing.fakes import StillProcessor
+from imaged.testing.pictures import make_plain
 
 
 class Options(BaseModel):
@@ -51,7 +52,9 @@ class Gate:
                 if time.monotonic() > end_s:
                     raise BusyError("nobody opened the gate")
                 time.sleep(0.01)
-            yield Rendered(target.output, f"{self.detail} q{target.quality}".encode())
+            size = plan(job.facts.size, target.output.sizing).size
+            picture = make_plain(target.output.format.extension, size.width_px, size.height_px)
+            yield Rendered(target.output, picture + f"{self.detail} q{target.quality}".encode())
             self._note(f"end {target.output}")
 
     def close(self) -> None:

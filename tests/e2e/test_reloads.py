@@ -102,11 +102,11 @@ def test_a_request_keeps_its_generation(make_daemon: Callable[..., Daemon], plug
         until(lambda: journal.exists() and "one begin full_size.webp" in journal.read_text(), daemon)
         daemon.configure(gate("two", 92, "."))
         assert daemon.reload().status == 200
-        assert daemon.get(target).body == b"two q92"
+        assert daemon.get(target).body.endswith(b"two q92")
         assert not early.done()
         assert "one close" not in journal.read_text()
         (daemon.folder / "open").touch()
-        assert early.result().body == b"one q41"
+        assert early.result().body.endswith(b"one q41")
     until(lambda: "one close" in journal.read_text(), daemon)
     assert daemon.stop() == 0
     lines = journal.read_text().splitlines()

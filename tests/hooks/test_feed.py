@@ -17,7 +17,7 @@ from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event, RequestFailed, Uploaded
 from imaged.hooks import feed as feeds
 from imaged.hooks.feed import DELAY_S, MAXIMUM_ASKING, MAXIMUM_WAITING, Feed
-from imaged.hooks.sink_thread import FAULT_CHARACTERS
+from imaged.hooks.sink_thread import FAULT_CHARACTERS, Outcome, tell
 from imaged.pipeline.threads import Threads
 from imaged.testing.fakes import NoThreads, RecordingSink
 
@@ -94,6 +94,30 @@ def test_a_sink_that_fails_hears_of_the_next_event() -> None:
     clock.advance(DELAY_S)
     assert sink.events == [FIRST, SECOND]
     assert (feed.told.failed, feed.told.fault) == (2, "OSError: no route")
+
+
+def test_what_nobody_awaits_is_a_failure() -> None:
+    """A record or a flush that gives a coroutine has done nothing, and a flush says True, False or nothing."""
+
+    async def later() -> None: ...
+
+    class Asynchronous(Sink):
+        flushed: Any = None
+
+        def record(self, event: Event) -> Any:  # noqa: ARG002  # the contract
+            return later()
+
+        def flush(self) -> Any:
+            return self.flushed
+
+    sink: Any = Asynchronous()
+    assert tell("mine", sink, [FIRST], flush=True) == Outcome(
+        1, "TypeError: record returned a coroutine, which nobody awaits", flushed=True
+    )
+    for flushed, wrong in ((later(), "coroutine"), (1, "int"), ("sent", "str")):
+        sink.flushed = flushed
+        told = f"TypeError: flush returned {wrong}, not True, False or None"
+        assert tell("mine", sink, [], flush=True) == Outcome(flushed=False, flush_fault=told)
 
 
 def test_a_sink_that_sends_does_so_in_time() -> None:
@@ -222,6 +246,18 @@ class TestFeed(TestCase):
         sink.shows = ("text/plain", b"all")
         assert await feed.expose({}, "") == sink.shows
         assert feed.told.fault is None
+        await feed.close()
+
+    async def test_one_that_hangs_is_told_of_until_it_comes_back(self) -> None:
+        """On the status page and in the log, long before events are lost to it."""
+        self.monkeypatch.setattr(feeds, "HANGS_AFTER_S", 0.05)
+        sink = Hung()
+        feed = self.feed(sink)
+        feed.offer(FIRST)
+        await until(lambda: feed.told.fault)
+        assert feed.told.fault == "hangs: it has been told something 0.05 s ago, and has not come back"
+        sink.released.set()
+        await until(lambda: feed.told.fault is None)
         await feed.close()
 
     async def test_a_feed_that_has_ended_sends_scrapers_away(self) -> None:

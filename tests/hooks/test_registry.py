@@ -35,6 +35,7 @@ OF_EVERY_KIND = (
     + """
     class Everything(Painter):
         detail = "everything"
+        identity = "here/everything"
         closed = 0
 
         async def upload(self, key, path, content_type): ...
@@ -83,6 +84,48 @@ UPLOADER_OF_NOTHING = """
     @hookimpl
     def imaged_uploader(host):
         return None
+"""
+
+WHICH = "a text that says which store this is: its address, and the bucket or account there"
+STORES = """
+    from imaged.api import hookimpl
+
+    class Store:
+        identity = "store.example/bucket"
+
+        def __init__(self, **odd):
+            vars(self).update(odd)
+
+        async def upload(self, key, path, content_type): ...
+        async def download(self, key, path): ...
+        async def list(self, prefix): ...
+        async def delete(self, keys): ...
+
+    def leave(self):
+        raise SystemExit(3)
+
+    def Rude(name):
+        return type("Rude", (Store,), {name: property(leave)})()
+
+    async def hook_of_its_own(): ...
+
+    async def forever(prefix):
+        yield prefix
+
+    @hookimpl
+    def imaged_uploader(host):
+        return THING
+"""
+SECONDS = "has a flush_every_s that is no number of seconds above 0"
+SINK = """
+    from imaged.api import hookimpl
+
+    class Sink:
+        BODY
+
+    @hookimpl
+    def imaged_metrics(host):
+        return Sink()
 """
 
 
@@ -190,7 +233,7 @@ def test_an_unknown_plugin_is_told_with_those_that_there_are() -> None:
     _, faults = compose("processors: [nope]\nuploader: none\nmetrics:\n  - nowhere\nplugins:\n  never: {a: 1}")
     there_are = f"installed: {', '.join(installed())}"
     assert faults == [
-        f"etc/imaged.yaml:1: processors.0: no plugin is called 'nope'; did you mean \"noop\"?; {there_are}",
+        f"etc/imaged.yaml:1: processors.0: no plugin is called 'nope'; {there_are}",
         f"etc/imaged.yaml:2: uploader: no plugin is called 'none'; {there_are}",
         f"etc/imaged.yaml:4: metrics.0: no plugin is called 'nowhere'; {there_are}",
         f"etc/imaged.yaml:6: plugins.never: no such plugin; {there_are}",
@@ -204,6 +247,7 @@ def test_an_unknown_plugin_is_told_with_those_that_there_are() -> None:
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def (", "SyntaxError: invalid syntax"),
         ("raise SystemExit('buy a licence')", "SystemExit: buy a licence"),
+        ("class Panic(BaseException): ...\nraise Panic('index out of bounds')", "Panic: index out of bounds"),
     ],
 )
 def test_a_plugin_that_cannot_be_imported_is_a_fault(site: Site, source: str, reason: str) -> None:
@@ -255,13 +299,80 @@ def test_a_plugin_without_the_hook_is_a_fault() -> None:
     ]
 
 
-@pytest.mark.parametrize("thing", ["object()", "'text'", "lambda event: None", "type('Half', (), {'upload': 1})()"])
-def test_a_hook_that_returns_the_wrong_thing_is_a_fault(site: Site, thing: str) -> None:
-    """Found when the generation is built, not at the first request."""
-    site.install(wrong=UPLOADER_OF_NOTHING.replace("None", thing))
+@pytest.mark.parametrize(
+    ("thing", "wrong"),
+    [
+        ("object()", "is no Uploader: it has no method upload"),
+        ("'text'", "is no Uploader: it has no method upload"),
+        ("lambda event: None", "is no Uploader: it has no method upload"),
+        ("Store", "is the class Store, not an object of it"),
+        ("hook_of_its_own()", "is a coroutine: declare the hook with def, not async def"),
+        ("Store(upload=1)", "is no Uploader: its upload is int, not a method"),
+        ("Store(delete=None)", "is no Uploader: it has no method delete"),
+        ("Store(list=lambda: [])", "is no Uploader: its list does not take 1 argument"),
+        ("Store(download=lambda key: 1)", "is no Uploader: its download does not take 2 arguments"),
+        ("Store(list=forever)", "is no Uploader: its list is an asynchronous generator"),
+        ("Store(identity=None)", f"is no Uploader: it has no attribute identity, {WHICH}"),
+        ("Store(identity=7)", f"has an identity that is int, not {WHICH}"),
+        ("Store(identity=' ')", f"has an identity that is empty, not printable or too long; it is {WHICH}"),
+        ("Store(identity='a\\nb')", f"has an identity that is empty, not printable or too long; it is {WHICH}"),
+        ("Rude('identity')", "cannot be read: its identity raises SystemExit"),
+        ("Rude('detail')", "cannot be read: its detail raises SystemExit"),
+        ("Rude('upload')", "cannot be read: its upload raises SystemExit"),
+    ],
+)
+def test_a_hook_that_returns_the_wrong_uploader_is_a_fault(site: Site, thing: str, wrong: str) -> None:
+    """Found when the generation is built and not at the first request, with what is wrong with it."""
+    site.install(wrong=STORES.replace("THING", thing))
     plugins, faults = compose("uploader: wrong")
-    assert faults == ["etc/imaged.yaml:1: uploader: plugin 'wrong': what imaged_uploader returned is no Uploader"]
+    assert faults == [f"etc/imaged.yaml:1: uploader: plugin 'wrong': what imaged_uploader returned {wrong}"]
     assert plugins.uploader is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ('detail = "Painter 1.0"', "", "is no Processor: it has no attribute detail, the engine and its version"),
+        ("def accepts(self, job): ...", "", "is no Processor: it has no method accepts"),
+        (
+            "def identify",
+            "async def identify",
+            "is no Processor: its identify is declared with async def, but nobody awaits it: it is called on a thread",
+        ),
+        ("def render(self, job): ...", "async def render(self, job): yield", "its render is an asynchronous generator"),
+    ],
+)
+def test_a_hook_that_returns_the_wrong_processor_is_a_fault(site: Site, old: str, new: str, wrong: str) -> None:
+    """The same."""
+    site.install(wrong=PROCESSOR.replace(old, new))
+    _, faults = compose("processors: [wrong, painter]")
+    assert len(faults) == 1
+    assert faults[0].startswith("etc/imaged.yaml:1: processors.0: plugin 'wrong': what imaged_processor returned ")
+    assert faults[0].endswith(wrong)
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ("def record(self): ...", "is no MetricsSink: its record does not take 1 argument"),
+        ("async def record(self, event): ...", "nobody awaits it: it is called on a thread"),
+        ("def record(self, event): ...\n        flush_every_s = 0\n        def flush(self): ...", SECONDS),
+        ("def record(self, event): ...\n        flush_every_s = True\n        def flush(self): ...", SECONDS),
+        ("def record(self, event): ...\n        flush_every_s = '1'\n        def flush(self): ...", SECONDS),
+        ("def record(self, event): ...\n        flush_every_s = float('nan')\n        def flush(self): ...", SECONDS),
+        ("def record(self, event): ...\n        flush_every_s = 1\n        async def flush(self): ...", "no Flushing"),
+        (
+            "def record(self, event): ...\n        expose = 'figures'",
+            "has something called expose that is no Exposing: see the contract",
+        ),
+    ],
+)
+def test_a_hook_that_returns_the_wrong_sink_is_a_fault(site: Site, body: str, wrong: str) -> None:
+    """The same."""
+    site.install(wrong=SINK.replace("BODY", body))
+    _, faults = compose("metrics: [wrong]")
+    assert len(faults) == 1
+    assert wrong in faults[0]
 
 
 def test_a_hook_may_have_nothing_to_offer(site: Site) -> None:
@@ -342,22 +453,4 @@ def test_one_that_cannot_be_closed_keeps_no_other_open(site: Site) -> None:
     with capturedLogs() as logged:
         plugins.close()
     assert importlib.import_module("crew_all").everything.closed == 1
-    assert [event["plugin"] for event in logged] == ["Everything"]
-
-
-def test_sections_of_plugins_that_are_not_in_use_are_checked(site: Site) -> None:
-    """Before a setting names them; the hooks are not called for it."""
-    site.install(bucket=WITH_OPTIONS)
-    _, faults = compose("plugins: {bucket: {bukket: a, region: 5}}")
-    assert sorted(faults) == [
-        "etc/imaged.yaml:1: plugins.bucket.bucket: is required: give it a value",
-        'etc/imaged.yaml:1: plugins.bucket.bukket: unknown key; did you mean "bucket"?',
-        "etc/imaged.yaml:1: plugins.bucket.region: expected text, got a number: put it in double quotes",
-    ]
-    assert compose("plugins: {bucket: {bucket: a}}")[1] == []
-
-
-def test_a_section_of_a_plugin_that_cannot_be_loaded_is_let_be(site: Site) -> None:
-    """As where its library is missing: nothing asks for it, so the daemon starts without it."""
-    site.install(lame="raise ImportError('no')")
-    assert compose("plugins: {lame: {a: 1}}")[1] == []
+    assert [event["called"] for event in logged] == ["processor rude: close"]

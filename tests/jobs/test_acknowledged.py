@@ -90,3 +90,17 @@ def test_missing_is_what_is_neither_known_nor_owed(
     expected = [(image, sorted(name for name in set(some) if (image, name) not in known)) for image, some in asked]
     assert queue.acknowledged.missing(remote, asked) == [each for each in expected if each[1]]
     queue.close()
+
+
+def test_a_store_that_has_another_name_now_keeps_what_is_noted(queue: JobQueue) -> None:
+    """What was noted under either name counts, once; what is noted of others stays with them."""
+    queue.acknowledged.add(HERE, CAT, ["original", "info.json"])
+    queue.acknowledged.add("s3 bucket-a", CAT, ["original", "w1.jpg"])
+    queue.acknowledged.add(THERE, DOG, ["original"])
+    assert queue.acknowledged.take_over(HERE, "s3 bucket-a") == 1
+    assert queue.acknowledged.missing("s3 bucket-a", [(CAT, NAMES)]) == []
+    assert queue.acknowledged.missing(HERE, [(CAT, NAMES)]) == [(CAT, NAMES)]
+    assert queue.acknowledged.missing(THERE, [(DOG, ["original"])]) == []
+    assert queue.acknowledged.take_over(HERE, "s3 bucket-a") == 0
+    assert queue.acknowledged.take_over(THERE, THERE) == 0
+    assert queue.acknowledged.missing(THERE, [(DOG, ["original"])]) == []

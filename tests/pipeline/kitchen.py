@@ -13,7 +13,10 @@ from twisted.internet.task import Clock
 from imaged.config.load import load
 from imaged.core.activity import Activity
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.feed import Feed
+from imaged.hooks.soundness import Traits
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue
 from imaged.metrics import Metrics
@@ -135,8 +138,9 @@ class Kitchen:
         self.renders: Activity[Wanted] = Activity(reactor.seconds)
         self.locks = Locks()
         self.remote = Remote(
-            self.uploader if remote else None,
+            CheckedUploader("memory", Traits("", "memory"), self.uploader, reactor) if remote else None,
             "memory",
+            None,
             settings.remote.base_path,
             self.store,
             concurrency=settings.upload.concurrency,
@@ -149,7 +153,8 @@ class Kitchen:
             metrics=metrics,
         )
         self.readback = Readback(self.remote, settings.remote.base_url, lambda: self.sources)
-        renderer = Renderer([self.processor], self.store, settings.render.timeout_s, settings.render.maximum_pixels)
+        checked = CheckedProcessor("still", "", self.processor)
+        renderer = Renderer([checked], self.store, settings.render.timeout_s, settings.render.maximum_pixels)
         self.originals = Originals(
             self.store,
             renderer,

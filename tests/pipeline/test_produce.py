@@ -13,7 +13,7 @@ from imaged.core.errors import BusyError, NotFoundError, PluginFailedError, Stor
 from imaged.core.events import OutputRendered
 from imaged.core.outputs import Output, parse
 from imaged.pipeline.produce import GRACE_S
-from imaged.testing.pictures import make_jpeg
+from imaged.testing.pictures import make_plain
 from imaged.testing.waiting import wait
 
 X30, X40, BIG = parse("x30.jpg"), parse("x40.jpg"), parse("x9000.png")
@@ -35,7 +35,7 @@ def test_an_output_is_kept_and_its_upload_promised(kitchen: Kitchen) -> None:
     """Both before the one who waits is told."""
     kitchen.keep()
     wait(kitchen.produce.one(IMAGE, X30))
-    assert kitchen.store.path(IMAGE, "x30.jpg").read_bytes() == make_jpeg()
+    assert kitchen.store.path(IMAGE, "x30.jpg").read_bytes() == make_plain("jpg", 30, 30)
     assert kitchen.owed("upload") == ["x30.jpg"]
     assert kitchen.sink.of(OutputRendered) == [OutputRendered("p", "x30.jpg", "jpg", 0.0)]
     assert (kitchen.renders.current, kitchen.renders.total, kitchen.renders.failed) == (0, 1, 0)

@@ -41,6 +41,7 @@ QUIET: Mapping[str, Any] = {
     "errors": [],
     "metrics": [],
     "log": {"lost": 0, "fault": None},
+    "stalls": {"total": 0, "last": None, "hanging": []},
     "plugins": [],
     "store": {"path": "/srv/public", "bytes": 1_234_567, "files": 12, "free_bytes": 80_000_000_000},
     "try_page": False,

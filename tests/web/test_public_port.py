@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from imaged.core.errors import BusyError, StoreError
 from imaged.core.events import OutputRendered, RequestAnswered, RequestFailed
 from imaged.store.local import LocalStore
-from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_jpeg, make_webp
+from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_plain, make_webp
 
 RECORD = {
     "hash": HASH,
@@ -204,7 +204,7 @@ class TestReading(Serving):
         await until(lambda: self.stage.processor.jobs)
         self.stage.processor.release()
         answers = await gatherResults([Deferred.fromCoroutine(talk.answer()) for talk in talks])
-        assert {(answer.status, answer.body) for answer in answers} == {(200, make_jpeg())}
+        assert {(answer.status, answer.body) for answer in answers} == {(200, make_plain("jpg", 30, 30))}
         assert len(self.stage.processor.jobs) == 1
 
 

@@ -38,6 +38,27 @@ def test_good_options_make_an_uploader_and_ask_nobody(options: dict[str, Any]) -
     uploader = imaged_uploader(make_host("manta", {**options, "user": "fred"}))
     assert isinstance(uploader, Manta)
     assert uploader.detail == "https://manta.test as jo/fred"
+    assert uploader.identity == "manta.test/jo"
+    assert uploader.noted_as == uploader.detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "identity"),
+    [
+        ({"url": "https://Manta.test:443/"}, "manta.test/jo"),
+        ({"url": "https://manta.test:8443"}, "manta.test:8443/jo"),
+        ({"user": "fred", "roles": ["writer"]}, "manta.test/jo"),
+        ({"folder": "stor/pictures/"}, "manta.test/jo/stor/pictures"),
+        ({"account": "ann"}, "manta.test/ann"),
+    ],
+)
+def test_it_is_known_by_its_host_account_and_folder(
+    options: dict[str, Any], changes: dict[str, Any], identity: str
+) -> None:
+    """And not by who signs: another user of the account writes to the same place."""
+    uploader = imaged_uploader(make_host("manta", {**options, **changes}))
+    assert isinstance(uploader, Manta)
+    assert uploader.identity == identity
 
 
 @pytest.mark.parametrize(

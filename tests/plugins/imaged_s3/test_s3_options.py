@@ -114,6 +114,51 @@ def test_the_status_page_shows_where_files_go(store: CannedStore) -> None:
         assert uploader.detail == detail
 
 
+@pytest.mark.parametrize(
+    ("section", "environ", "identity"),
+    [
+        ({}, {}, "s3.amazonaws.com/pictures"),
+        ({"region": "eu-west-1"}, {}, "s3.amazonaws.com/pictures"),
+        ({"endpoint_url": "https://s3.eu-west-1.amazonaws.com"}, {}, "s3.amazonaws.com/pictures"),
+        ({"region": "cn-north-1"}, {}, "s3.amazonaws.com.cn/pictures"),
+        ({"endpoint_url": "https://s3.cn-north-1.amazonaws.com.cn"}, {}, "s3.amazonaws.com.cn/pictures"),
+        ({"region": "us-gov-west-1"}, {}, "s3.us-gov.amazonaws.com/pictures"),
+        ({"endpoint_url": "https://MinIO.example:443/"}, {}, "minio.example/pictures"),
+        ({"endpoint_url": "http://minio.example:80"}, {}, "minio.example/pictures"),
+        ({"endpoint_url": "http://minio.example:9000/s3/"}, {}, "minio.example:9000/s3/pictures"),
+        (
+            {"endpoint_url": "http://a.example", "access_key_id": "me", "secret_access_key": "x"},
+            {},
+            "a.example/pictures",
+        ),
+        ({"acl": "private", "storage_class": "GLACIER"}, {}, "s3.amazonaws.com/pictures"),
+        ({}, {"AWS_ENDPOINT_URL": "https://b.example"}, "b.example/pictures"),
+        (
+            {},
+            {"AWS_ENDPOINT_URL": "https://b.example", "AWS_ENDPOINT_URL_S3": "https://c.example"},
+            "c.example/pictures",
+        ),
+        ({"endpoint_url": "https://d.example"}, {"AWS_ENDPOINT_URL": "https://b.example"}, "d.example/pictures"),
+        (
+            {},
+            {"AWS_ENDPOINT_URL": "https://b.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "True"},
+            "s3.amazonaws.com/pictures",
+        ),
+    ],
+)
+def test_it_is_known_by_its_host_and_its_bucket(
+    section: dict[str, str], environ: dict[str, str], identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And by nothing that says how, or as whom, the same bucket is reached."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    uploader = imaged_s3.imaged_uploader(make_host("s3", {"bucket": "pictures", **section}))
+    assert isinstance(uploader, S3Uploader)
+    assert uploader.identity == identity
+
+
 def test_the_hook_makes_no_connection_and_imports_no_boto3() -> None:
     """Both would hold up the reactor."""
     program = (

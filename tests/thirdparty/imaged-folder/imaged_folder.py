@@ -28,6 +28,7 @@ class Folder:
 
     def __init__(self, options: Options, run: Callable[..., Awaitable[Any]]) -> None:
         self.detail = options.path
+        self.identity = str(Path(options.path).absolute())  # another folder is another store, whatever it is called
         self._root = Path(options.path)
         self._mode = options.file_mode
         self._run = run

@@ -1,0 +1,194 @@
+"""Watches for what holds up the reactor, and for calls into plugins that do not come back, from a thread of its own.
+
+Four times a second the thread asks the reactor to answer. When no answer comes for about a second, the stack of the
+reactor's thread says what holds it, while it does. Nothing is measured in the reactor itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Thread
+from types import FrameType
+from typing import Any
+
+from twisted.logger import Logger
+
+from imaged.hooks.under_way import Call, calls
+from imaged.profiling.calls import function_name, module_of
+
+LOOK_EVERY_S = 0.25
+
+HELD_S = 1.0
+"""How long the reactor is held before it is told. A question is asked up to one look after that has begun."""
+
+DEEPEST = 30
+"""How many calls of a stack are told."""
+
+
+@dataclass(frozen=True)
+class Stall:
+    """Once the reactor was held up: for how long, by what, and when that ended on the clock of the watch."""
+
+    by: str
+    held_s: float
+    ended_s: float
+
+
+@dataclass(frozen=True)
+class Hang:
+    """A call into a plugin that is still under way, though its time is over."""
+
+    call: str
+    at: str
+    began_s: float
+
+
+class StallWatch:
+    """Watches one reactor. `seconds` is a clock that never goes back, `cpu_s` the CPU time of this process so far.
+
+    `look` is for one thread alone; what it has found may be read from any.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, seconds: Callable[[], float], cpu_s: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self._seconds = seconds
+        self._cpu_s = cpu_s
+        self._reactor_thread = 0
+        self._end = Event()
+        self._thread: Thread | None = None
+        self._asked_s: float | None = None
+        self._answered_s: float | None = None
+        self._held_by: str | None = None
+        self._looked_s, self._looked_cpu_s = seconds(), cpu_s()
+        self._told: dict[Call, Hang] = {}
+        self.total = 0
+        """How often the reactor has been held up."""
+        self.last: Stall | None = None
+
+    def start(self) -> None:
+        """Begin to watch. On the reactor's thread."""
+        self.adopt()
+        self._thread = Thread(target=self._watch, name="stall watch", daemon=True)
+        self._thread.start()
+
+    def adopt(self) -> None:
+        """Take the calling thread for the reactor's, and the time from now."""
+        self._reactor_thread = threading.get_ident()
+        self._looked_s, self._looked_cpu_s = self._seconds(), self._cpu_s()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join(1.0)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What has been found, as it stands in `/status.json`."""
+        now_s, last = self._seconds(), self.last
+        return {
+            "total": self.total,
+            "last": last
+            and {"by": last.by, "held_s": round(last.held_s, 3), "ago_s": round(max(0.0, now_s - last.ended_s), 3)},
+            "hanging": [
+                {"call": each.call, "at": each.at, "elapsed_s": round(now_s - each.began_s, 3)}
+                for each in self._told.copy().values()
+            ],
+        }
+
+    def look(self) -> None:
+        """Look once: at the answer of the reactor, and at the calls that are under way."""
+        now_s, cpu_s = self._seconds(), self._cpu_s()
+        late_s, used_s = now_s - self._looked_s - LOOK_EVERY_S, cpu_s - self._looked_cpu_s
+        self._looked_s, self._looked_cpu_s = now_s, cpu_s
+        frames = sys._current_frames()  # noqa: SLF001  # documented, if with an underscore
+        if late_s >= HELD_S / 2 and self._held_by is None:
+            self._overslept(now_s, late_s, used_s)
+        else:
+            self._look_at_reactor(now_s, frames)
+        self._look_at_calls(now_s, frames)
+
+    def _watch(self) -> None:
+        while not self._end.wait(LOOK_EVERY_S):
+            self.look()
+
+    def _look_at_reactor(self, now_s: float, frames: dict[int, FrameType]) -> None:
+        if self._asked_s is not None and self._answered_s is None:
+            if self._held_by is None and now_s - self._asked_s >= HELD_S - LOOK_EVERY_S:
+                frame = frames.get(self._reactor_thread)
+                self._held_by = self._name(frame)
+                self._log.warn(
+                    "the reactor is held up by {by}; nobody is answered meanwhile:\n{stack}",
+                    by=self._held_by,
+                    stack="\n".join(_stack(frame)),
+                )
+            return
+        if self._asked_s is not None and self._answered_s is not None:
+            held_s = self._answered_s - self._asked_s
+            if self._held_by is not None or held_s >= HELD_S:
+                self._ended(self._held_by or "something that was over before it was seen", held_s, self._answered_s)
+        self._held_by = None
+        self._ask(now_s)
+
+    def _overslept(self, now_s: float, late_s: float, used_s: float) -> None:
+        """Judge a time in which no thread could run: code that kept Python's lock, unless the process stood still."""
+        if used_s >= late_s / 2:
+            named = sorted({call.name for call in calls()})
+            whose = f"; under way are {', '.join(named)}" if named else ""
+            by = f"code that does not let other threads run, such as a C extension{whose}"
+            if late_s + LOOK_EVERY_S >= HELD_S:
+                self._log.warn("the reactor was held up by {by}", by=by)
+                self._ended(by, late_s + LOOK_EVERY_S, now_s)
+        self._ask(now_s)  # an answer to the question before would come late for the same reason
+
+    def _ask(self, now_s: float) -> None:
+        self._asked_s, self._answered_s = now_s, None
+        self._reactor.callFromThread(self._answer, now_s)
+
+    def _answer(self, asked_s: float) -> None:
+        if asked_s == self._asked_s:
+            self._answered_s = self._seconds()
+
+    def _ended(self, by: str, held_s: float, ended_s: float) -> None:
+        self.total += 1
+        self.last = Stall(by, held_s, ended_s)
+        self._log.warn("the reactor was held up for {held_s:.1f} s by {by}", held_s=held_s, by=by)
+
+    def _name(self, frame: FrameType | None) -> str:
+        whose = [call.name for call in calls() if call.thread == self._reactor_thread]
+        return ", ".join([*whose[-1:], _place(frame)])
+
+    def _look_at_calls(self, now_s: float, frames: dict[int, FrameType]) -> None:
+        here = [call for call in calls() if call.thread != self._reactor_thread and now_s >= call.due_s]
+        for call in here:
+            if call not in self._told:
+                frame = frames.get(call.thread)
+                self._told[call] = Hang(call.name, _place(frame), call.began_s)
+                self._log.warn(
+                    "{call} has not come back for {elapsed_s:.0f} s:\n{stack}",
+                    call=call.name,
+                    elapsed_s=now_s - call.began_s,
+                    stack="\n".join(_stack(frame)),
+                )
+        for call in self._told.keys() - set(here):
+            del self._told[call]
+            elapsed_s = now_s - call.began_s
+            self._log.info("{call} has come back after {elapsed_s:.0f} s", call=call.name, elapsed_s=elapsed_s)
+
+
+def _place(frame: FrameType | None) -> str:
+    return next(iter(_stack(frame)), "no Python code").strip()
+
+
+def _stack(frame: FrameType | None) -> list[str]:
+    lines: list[str] = []
+    while frame is not None and len(lines) < DEEPEST:
+        code = frame.f_code
+        lines.append(f"    {function_name(module_of(frame), code)} ({code.co_filename}:{frame.f_lineno})")
+        frame = frame.f_back
+    return lines

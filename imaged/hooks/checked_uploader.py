@@ -1,0 +1,148 @@
+"""An uploader, held to its contract: what it returns is looked at, what it raises is named, and each call ends."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from functools import partial
+from inspect import isawaitable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from imaged.core.errors import ImagedError, StoreUnavailableError
+from imaged.hooks.breach import broken, held_to_contract, kind_of, refuse
+from imaged.hooks.contracts import Uploader
+from imaged.hooks.soundness import Traits
+from imaged.hooks.under_way import under_way
+
+LONGEST_S = 600.0
+"""How long one call may take before it is cancelled: a large original on a slow line ends before that."""
+
+REACTOR_S = 1.0
+"""How long it may hold the reactor between two of its awaits before the operator is told."""
+
+
+class CheckedUploader:
+    """Calls `uploader`, whose name in the YAML file is `name`. Reactor thread only.
+
+    Each method raises PluginFailedError for what breaks the contract, with the plugin's name, and
+    StoreUnavailableError when a call has not ended after LONGEST_S on `clock`: it is cancelled then. Who stops waiting
+    cancels it, too, and does not wait for what it does about that.
+    """
+
+    def __init__(self, name: str, traits: Traits, uploader: Uploader, clock: Any) -> None:
+        self.name = name
+        self.identity = traits.identity
+        self.noted_as = traits.noted_as
+        self._uploader: Any = uploader  # whatever its types say
+        self._clock = clock
+
+    async def upload(self, key: str, path: Path, content_type: str) -> None:
+        """Have a file kept."""
+        called = self._called(f"upload of {key}")
+        await self._nothing(called, lambda: self._uploader.upload(key, path, content_type))
+
+    async def download(self, key: str, path: Path) -> bool:
+        """Have a file written, and see that it is there."""
+        called = self._called(f"download of {key}")
+        found = await self._call(called, lambda: self._uploader.download(key, path))
+        if not isinstance(found, bool):
+            raise refuse(called, f"it returned {kind_of(found)}, not True or False")
+        if found and not _is_file(path):
+            raise refuse(called, "it returned True, but there is no file where it was to write one")
+        return found
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """Have keys listed."""
+        called = self._called(f"list of {prefix}")
+        keys = await self._call(called, lambda: self._uploader.list(prefix))
+        if isinstance(keys, str | bytes) or not isinstance(keys, Sequence):
+            raise refuse(called, f"it returned {kind_of(keys)}, not a sequence of keys")
+        with held_to_contract(called, REACTOR_S):
+            keys = list(keys)
+        for key in keys:
+            if not isinstance(key, str):
+                raise refuse(called, f"one of its keys is {kind_of(key)}, not str")
+            if not key.startswith(prefix):
+                raise refuse(called, f"one of its keys, {key[:200]!r}, does not begin with the prefix")
+        return keys
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Have keys removed."""
+        called = self._called(f"delete of {keys[0] if len(keys) == 1 else f'{len(keys)} keys'}")
+        await self._nothing(called, lambda: self._uploader.delete(keys))
+
+    async def _nothing(self, called: str, begin: Callable[[], Any]) -> None:
+        """Make a call that returns nothing: whatever else it returns may mean that it did nothing."""
+        if (returned := await self._call(called, begin)) is not None:
+            raise refuse(called, f"it returned {kind_of(returned)}, not None: say what went wrong by an error")
+
+    async def _call(self, called: str, begin: Callable[[], Any]) -> Any:
+        with held_to_contract(called, REACTOR_S):
+            begun = begin()
+        if not isawaitable(begun):
+            raise refuse(called, f"it returned {kind_of(begun)}, nothing to await: declare it with async def")
+        doing = Deferred.fromCoroutine(_stepwise(called, begun))
+        left = False
+
+        def leave(_: object) -> None:
+            nonlocal left
+            left = True
+            doing.cancel()
+
+        def hand_on(result: Any) -> None:
+            if left:
+                return  # how that ends is told to nobody
+            if isinstance(result, Failure) and result.check(CancelledError):
+                result = Failure(refuse(called, "it was cancelled, though nobody had cancelled it"))
+            waiter.callback(result)  # a Failure makes it an errback
+
+        waiter: Deferred[Any] = Deferred(leave)
+        doing.addBoth(hand_on)
+
+        def too_late(_: object, timeout_s: float) -> Any:
+            raise StoreUnavailableError(f"{called} did not end within {timeout_s:g} s, and was cancelled")
+
+        return await waiter.addTimeout(LONGEST_S, self._clock, onTimeoutCancel=too_late)
+
+    def _called(self, method: str) -> str:
+        return f"uploader {self.name}: {method}"
+
+
+def _stepwise(called: str, begun: Awaitable[Any]) -> Generator[Any, Any, Any]:
+    """Do what a plugin has begun, from one await to the next: each step is a call into the plugin by itself."""
+    work = _awaited(begun)
+    step: Callable[[], Any] = partial(work.send, None)
+    while True:
+        try:
+            with under_way(called, monotonic() + REACTOR_S):
+                waits_for = step()
+        except StopIteration as end:
+            return end.value
+        except (ImagedError, CancelledError):
+            raise
+        except BaseException as error:
+            raise broken(called, error) from error
+        try:
+            step = partial(work.send, (yield waits_for))
+        except GeneratorExit:  # nobody waits any more, and nothing will come
+            work.close()
+            raise
+        except BaseException as error:  # how what it waits for has ended: the plugin's own affair
+            step = partial(work.throw, error)
+
+
+async def _awaited(begun: Awaitable[Any]) -> Any:
+    return await begun
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116  # a look at metadata, as everywhere on the reactor
+    except OSError:
+        return False

@@ -1,0 +1,167 @@
+"""What holds up the reactor is named while it does, and so is a call into a plugin that does not come back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from twisted.logger import capturedLogs
+
+from imaged.daemon.stalls import HELD_S, LOOK_EVERY_S, StallWatch
+from imaged.hooks.under_way import under_way
+
+
+class World:
+    """A reactor that answers when the test says so, and two clocks; the test's own thread is the reactor's."""
+
+    def __init__(self) -> None:
+        self.now_s = self.cpu_s = 100.0
+        self.asked: list[Callable[[], None]] = []
+        self.watch = StallWatch(self, lambda: self.now_s, lambda: self.cpu_s)
+        self.watch.adopt()
+
+    def callFromThread(self, function: Callable[..., None], *args: Any) -> None:  # noqa: N802  # Twisted's name
+        """Keep it until `answer`."""
+        self.asked.append(lambda: function(*args))
+
+    def answer(self) -> None:
+        """Be the reactor, and do what was asked."""
+        asked, self.asked = self.asked, []
+        for each in asked:
+            each()
+
+    def look(self, after_s: float = LOOK_EVERY_S, cpu_s: float = 0.0) -> None:
+        """Let time pass, and the watch look."""
+        self.now_s += after_s
+        self.cpu_s += cpu_s
+        look = threading.Thread(target=self.watch.look)
+        look.start()
+        look.join()
+
+    def told(self, *, for_s: float) -> list[str]:
+        """Be held up for so long, and return what the log was told."""
+        with capturedLogs() as logged:
+            for _ in range(round(for_s / LOOK_EVERY_S)):
+                self.look()
+            self.answer()
+            self.look()
+        return [event["log_format"].format(**event) for event in logged]
+
+
+@pytest.fixture
+def world() -> World:
+    """Return a world whose reactor has been asked for the first time."""
+    world = World()
+    world.look()
+    return world
+
+
+def test_a_reactor_that_answers_is_not_told_of(world: World) -> None:
+    """Nor one that is busy for a moment."""
+    for _ in range(3):
+        assert world.told(for_s=HELD_S / 2) == []
+    assert world.watch.shown == {"total": 0, "last": None, "hanging": []}
+
+
+def test_what_holds_the_reactor_is_named_while_it_does(world: World) -> None:
+    """By the stack of its thread, in the log at once; when it is over, on the status page with how long it took."""
+    world.look()
+    with capturedLogs() as logged:
+        for _ in range(3):
+            world.look()
+    (event,) = logged
+    assert event["by"] == event["stack"].split("\n")[0].strip()
+    assert "test_what_holds_the_reactor_is_named_while_it_does" in event["stack"]
+    world.now_s += 2
+    world.answer()
+    world.look()
+    shown = world.watch.shown
+    assert (shown["total"], shown["last"]["held_s"], shown["last"]["ago_s"]) == (1, 3.0, LOOK_EVERY_S)
+    assert shown["last"]["by"] == event["by"]
+    assert world.told(for_s=0) == []
+
+
+def test_a_plugin_that_holds_it_is_named_as_the_settings_name_it(world: World) -> None:
+    """Though what it called is further in."""
+    with under_way("uploader slow: upload of p/original", due_s=0):
+        world.told(for_s=2)
+    assert world.watch.shown["last"]["by"].startswith("uploader slow: upload of p/original, ")
+    assert world.watch.shown["hanging"] == []
+
+
+def test_a_process_that_stood_still_is_not_told_of(world: World) -> None:
+    """As a machine that slept, or a debugger's prey: nobody held anything, and the watch was as late as the reactor."""
+    with capturedLogs() as logged:
+        world.look(after_s=3600)
+        world.answer()
+        world.look()
+    assert (list(logged), world.watch.shown["total"]) == ([], 0)
+
+
+def test_code_that_keeps_the_lock_of_python_is_told_of(world: World) -> None:
+    """No thread can look at its stack meanwhile, so the calls that are under way are named."""
+    with under_way("uploader slow: list of p/", due_s=0):
+        world.look(after_s=3, cpu_s=2.9)
+    last = world.watch.shown["last"]
+    assert last["held_s"] == 3.0
+    assert "does not let other threads run" in last["by"]
+    assert last["by"].endswith("under way are uploader slow: list of p/")
+
+
+@contextmanager
+def stuck_in_a_plugin(due_s: float) -> Iterator[None]:
+    """Have a thread hang in a call that was due at that time, until the block ends."""
+    begun, released = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with under_way("processor slow: render of x300.jpg", due_s):
+            begun.set()
+            released.wait(30)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    begun.wait(30)
+    try:
+        yield
+    finally:
+        released.set()
+        thread.join()
+
+
+def test_a_call_that_does_not_come_back_is_named_once(world: World) -> None:
+    """With the place where it hangs, from the end of its time on, and until it comes back."""
+    world.now_s = time.monotonic()
+    with stuck_in_a_plugin(due_s=world.now_s + 3600), capturedLogs() as logged:
+        world.look()
+        assert world.watch.shown["hanging"] == []
+    assert list(logged) == []
+    with stuck_in_a_plugin(due_s=world.now_s), capturedLogs() as logged:
+        world.look()
+        world.look()
+        (hanging,) = world.watch.shown["hanging"]
+    assert hanging["call"] == "processor slow: render of x300.jpg"
+    assert "wait" in hanging["at"]
+    (event,) = logged
+    assert "stuck_in_a_plugin.<locals>.hang" in event["stack"]
+    world.look()
+    assert world.watch.shown["hanging"] == []
+
+
+def test_it_watches_from_a_thread_of_its_own() -> None:
+    """The reactor is asked again and again, and the thread ends when it is told to."""
+    asked = threading.Event()
+
+    class Reactor:
+        def callFromThread(self, function: Callable[..., None], *args: Any) -> None:  # noqa: N802  # Twisted's name
+            function(*args)
+            asked.set()
+
+    watch = StallWatch(Reactor(), time.monotonic, time.process_time)
+    watch.start()
+    assert asked.wait(30)
+    watch.stop()
+    assert "stall watch" not in {thread.name for thread in threading.enumerate()}

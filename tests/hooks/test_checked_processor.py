@@ -1,0 +1,262 @@
+"""What a processor returns and raises is looked at before anybody keeps or serves it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.logger import capturedLogs
+
+from imaged.api import (
+    GIF,
+    JPEG,
+    PNG,
+    WEBP,
+    BusyError,
+    Fill,
+    Fit,
+    Format,
+    ImageFacts,
+    NotAPictureError,
+    Output,
+    Rendered,
+    RenderJob,
+    RenderTarget,
+    Size,
+)
+from imaged.core.errors import PluginFailedError
+from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.under_way import calls
+from imaged.testing.pictures import make_gif, make_jpeg, make_plain, make_png, make_webp
+
+PANIC = type("PanicException", (BaseException,), {})
+FATAL = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, RecursionError, PANIC]
+X30, W20 = Output(Fill(30, 30), JPEG), Output(Fit(20), PNG)
+GOOD = {X30: make_plain("jpg", 30, 30), W20: make_plain("png", 20, 13)}
+
+
+class Odd:
+    """A processor whose methods are what a test makes of them."""
+
+    def __init__(self, **methods: Any) -> None:
+        vars(self).update(methods)
+
+
+def checked(**methods: Any) -> Any:
+    """Return one called `odd` in the settings, held to its contract."""
+    odd: Any = Odd(**methods)
+    return CheckedProcessor("odd", "", odd)
+
+
+def facts(width_px: Any = 48, height_px: Any = 32, frames: Any = 1, format: Any = JPEG) -> ImageFacts:
+    """Return facts, of nonsense too."""
+    size = object.__new__(Size)
+    vars(size).update(width_px=width_px, height_px=height_px)
+    return ImageFacts(format, size, frames)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return the file of a good picture."""
+    path = tmp_path / "original"
+    path.write_bytes(make_jpeg())
+    return path
+
+
+def job(source: Path, *outputs: Output) -> RenderJob:
+    """Return a job for these outputs of a picture of 48x32 pixels."""
+    return RenderJob(source, facts(), tuple(RenderTarget(each, 75, "#ffffff") for each in outputs), 30, 10**6)
+
+
+def interrupted_on_a_thread(function: Callable[[], Any]) -> BaseException | None:
+    """Return what a function raises on a worker thread, where its caller would run it."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return next(iter(raised), None)
+
+
+@pytest.mark.parametrize(
+    ("returned", "wrong"),
+    [
+        (None, "it returned None, not ImageFacts"),
+        ((48, 32), "it returned tuple, not ImageFacts"),
+        (ImageFacts, "it returned the class ImageFacts, not ImageFacts"),
+        (facts(format="jpg"), "the format of its facts is none that imaged knows"),
+        (
+            facts(format=Format("bmp", "image/bmp", False, False, 9)),
+            "the format of its facts is none that imaged knows",
+        ),
+        (facts(format=PNG), "it calls a file image/png that does not begin like one"),
+        *[
+            (facts(**{side: value}), "width, height and frames of its facts are not all whole numbers from 1")
+            for side in ("width_px", "height_px", "frames")
+            for value in (0, -1, True, 1.0, "1", None)
+        ],
+    ],
+)
+def test_facts_that_are_none_are_refused(source: Path, returned: Any, wrong: str) -> None:
+    """With the plugin's name, which the settings have, and what is wrong."""
+    with pytest.raises(PluginFailedError) as caught:
+        checked(identify=lambda _: returned).identify(source)
+    assert str(caught.value) == f"processor odd: identify broke its contract: {wrong}"
+
+
+def test_a_coroutine_is_no_answer(source: Path) -> None:
+    """Nor does Python complain of one that nobody has awaited."""
+
+    async def identify(_: Path) -> ImageFacts:
+        return facts()
+
+    with pytest.raises(PluginFailedError, match="it returned coroutine, not ImageFacts"):
+        checked(identify=identify).identify(source)
+
+
+def test_good_facts_pass(source: Path) -> None:
+    """As they are."""
+    assert checked(identify=lambda _: facts()).identify(source) == facts()
+
+
+@pytest.mark.parametrize("returned", [None, 1, "yes", [X30]])
+def test_accepts_says_yes_or_no(source: Path, returned: Any) -> None:
+    """Whatever else looks true or false is a mistake that would render with the wrong processor."""
+    with pytest.raises(PluginFailedError, match="processor odd: accepts broke its contract: it returned"):
+        checked(accepts=lambda _: returned).accepts(job(source, X30))
+
+
+@pytest.mark.parametrize("error", FATAL)
+@pytest.mark.parametrize("method", ["identify", "accepts", "render", "yields"])
+def test_whatever_it_raises_is_a_failure_of_the_plugin(source: Path, method: str, error: type[BaseException]) -> None:
+    """Also what is no Exception: it would end the thread, and leave all without an answer who wait for it."""
+
+    def fail(_: object) -> Any:
+        raise error
+
+    def yields(_: object) -> Iterator[Rendered]:
+        yield Rendered(X30, GOOD[X30])
+        raise error
+
+    work: dict[str, Callable[[], Any]] = {
+        "identify": lambda: checked(identify=fail).identify(source),
+        "accepts": lambda: checked(accepts=fail).accepts(job(source, X30)),
+        "render": lambda: list(checked(render=fail).render(job(source, X30))),
+        "yields": lambda: list(checked(render=yields).render(job(source, X30, W20))),
+    }
+    with capturedLogs() as logged:
+        raised = interrupted_on_a_thread(work[method])
+    assert isinstance(raised, PluginFailedError)
+    assert str(raised).startswith("processor odd: ")
+    assert [event["log_level"].name for event in logged] == ["critical"]
+    assert calls() == []
+
+
+@pytest.mark.parametrize("error", [NotAPictureError("broken"), BusyError("no memory")])
+def test_the_errors_of_the_contract_pass(source: Path, error: Exception) -> None:
+    """They are what it is to raise."""
+
+    def fail(_: object) -> Any:
+        raise error
+
+    with pytest.raises(type(error)):
+        checked(identify=fail).identify(source)
+    with pytest.raises(type(error)):
+        list(checked(render=fail).render(job(source, X30)))
+
+
+@pytest.mark.parametrize(
+    ("yielded", "wrong"),
+    [
+        (None, "it yielded None, not Rendered"),
+        (b"\xff\xd8\xff", "it yielded bytes, not Rendered"),
+        (Rendered("x30.jpg", b""), "it yielded a Rendered of str, not of an Output"),  # type: ignore[arg-type]
+        (Rendered(Output(Fill(31, 31), JPEG), GOOD[X30]), "it yielded x31.jpg, which was not asked for"),
+        (Rendered(X30, None), "x30.jpg is None, not bytes"),  # type: ignore[arg-type]
+        (Rendered(X30, "text"), "x30.jpg is str, not bytes"),  # type: ignore[arg-type]
+        (Rendered(X30, bytearray(GOOD[X30])), "x30.jpg is bytearray, not bytes"),  # type: ignore[arg-type]
+        (Rendered(X30, b""), "x30.jpg is empty"),
+        (Rendered(X30, b"<html>"), "x30.jpg is no picture that imaged knows"),
+        (Rendered(X30, make_png()), "x30.jpg is image/png"),
+        (Rendered(X30, make_webp()), "x30.jpg is image/webp"),
+        (Rendered(X30, b"\xff\xd8\xff\xe0"), "x30.jpg has no header that tells a size, not the 30x30 of its plan"),
+        (Rendered(X30, make_jpeg()), "x30.jpg has 48x32 pixels, not the 30x30 of its plan"),
+    ],
+)
+def test_what_is_no_output_of_the_job_is_refused(source: Path, yielded: Any, wrong: str) -> None:
+    """It goes no further, and what came before it has."""
+    rendering = checked(render=lambda _: iter([Rendered(W20, GOOD[W20]), yielded])).render(job(source, W20, X30))
+    assert next(rendering).output == W20
+    with pytest.raises(PluginFailedError) as caught:
+        next(rendering)
+    assert str(caught.value).startswith(f"processor odd: render of w20.png and 1 more broke its contract: {wrong}")
+
+
+def test_each_output_comes_once_and_none_is_left_out(source: Path) -> None:
+    """A second time is a fault, and so is an end before all are there."""
+    twice = [Rendered(X30, GOOD[X30])] * 2
+    with pytest.raises(PluginFailedError, match=r"it yielded x30\.jpg, which was not asked for or has been there"):
+        list(checked(render=lambda _: twice).render(job(source, X30)))
+    with pytest.raises(PluginFailedError, match=r"it ended without w20\.png"):
+        list(checked(render=lambda _: twice[:1]).render(job(source, X30, W20)))
+
+
+@pytest.mark.parametrize("returned", [None, 7, object()])
+def test_a_render_that_yields_nothing_at_all_is_refused(source: Path, returned: Any) -> None:
+    """Even if nobody noticed, there would be no output."""
+    with pytest.raises(PluginFailedError, match="not an iterator of Rendered"):
+        list(checked(render=lambda _: returned).render(job(source, X30)))
+
+
+def test_good_outputs_of_every_format_pass(source: Path) -> None:
+    """In the order in which they come, from a list as well as from a generator."""
+    made = {
+        Output(Fill(48, 32), JPEG): make_jpeg(),
+        Output(Fit(1000), PNG): make_png(opacity=1),
+        Output(Fit(100), GIF): make_gif(3),
+        Output(Fit(200), WEBP): make_webp(2),
+    }
+    rendered = [Rendered(output, body) for output, body in made.items()]
+    assert list(checked(render=lambda _: rendered).render(job(source, *made))) == rendered
+
+
+def test_a_generator_is_ended_on_its_own_thread(source: Path) -> None:
+    """When whoever takes its outputs leaves, and though it raises at that, which is told to the log."""
+    ended: list[int] = []
+
+    def render(_: RenderJob) -> Iterator[Rendered]:
+        try:
+            yield Rendered(X30, GOOD[X30])
+        finally:
+            ended.append(threading.get_ident())
+            raise SystemExit(3)
+
+    rendering = checked(render=render).render(job(source, X30, W20))
+    next(rendering)
+    with capturedLogs() as logged:
+        rendering.close()
+    assert ended == [threading.get_ident()]
+    assert [event["called"] for event in logged] == ["processor odd: the end of a render"]
+
+
+def test_a_call_can_be_seen_while_it_lasts(source: Path) -> None:
+    """By its plugin's name, on its thread, with the time that it has."""
+    seen: list[Any] = []
+
+    def identify(_: Path) -> ImageFacts:
+        seen.extend(calls())
+        return facts()
+
+    checked(identify=identify).identify(source)
+    assert [(call.name, call.thread) for call in seen] == [("processor odd: identify", threading.get_ident())]
+    assert seen[0].due_s > seen[0].began_s
+    assert calls() == []

@@ -1,0 +1,195 @@
+"""What an uploader returns and raises is looked at, and no call of it lasts for ever or ends by itself as cancelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from imaged.api import StoreError, StoreUnavailableError
+from imaged.core.errors import PluginFailedError
+from imaged.hooks.checked_uploader import LONGEST_S, CheckedUploader
+from imaged.hooks.soundness import Traits
+from imaged.hooks.under_way import calls
+
+PANIC = type("PanicException", (BaseException,), {})
+FATAL = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, CancelledError, PANIC]
+KEY = "public/p/original"
+
+
+class Odd:
+    """An uploader whose methods are what a test makes of them."""
+
+    def __init__(self, **methods: Any) -> None:
+        vars(self).update(methods)
+
+
+def checked(clock: Clock | None = None, **methods: Any) -> CheckedUploader:
+    """Return one called `odd` in the settings, held to its contract."""
+    odd: Any = Odd(**methods)
+    return CheckedUploader("odd", Traits("", "here"), odd, clock or Clock())
+
+
+def ended(coroutine: Any) -> Any:
+    """Return the result of a coroutine that waits for nothing, or raise its error."""
+    results: list[Any] = []
+    Deferred.fromCoroutine(coroutine).addBoth(results.append)
+    (result,) = results
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result
+
+
+def returning(value: Any) -> Any:
+    """Return a method that gives a value when it is awaited."""
+
+    async def method(*_: object) -> Any:
+        return value
+
+    return method
+
+
+@pytest.mark.parametrize("error", FATAL)
+@pytest.mark.parametrize("when", ["at once", "after a wait"])
+def test_whatever_it_raises_is_a_failure_of_the_plugin(
+    tmp_path: Path, error: type[BaseException], when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what would end the program, and a cancellation that nobody has asked for."""
+    monkeypatch.setattr("imaged.hooks.breach.is_interrupt", lambda _: False)  # as in a daemon, which handles the signal
+
+    async def upload(*_: object) -> None:
+        if when == "after a wait":
+            await succeed(None)
+        raise error
+
+    with pytest.raises(PluginFailedError, match=r"^uploader odd: upload of public/p/original "):
+        ended(checked(upload=upload).upload(KEY, tmp_path, "image/jpeg"))
+    assert calls() == []
+
+
+@pytest.mark.parametrize("error", [StoreError("full"), StoreUnavailableError("away")])
+def test_the_errors_of_the_contract_pass(error: Exception) -> None:
+    """They are what it is to raise."""
+
+    async def list_keys(_: str) -> list[str]:
+        raise error
+
+    with pytest.raises(type(error)):
+        ended(checked(list=list_keys).list("public/"))
+
+
+@pytest.mark.parametrize("value", [False, True, 0, "done"])
+def test_an_upload_and_a_removal_return_nothing(tmp_path: Path, value: Any) -> None:
+    """Who says False has not kept the file, and a file that is taken for kept would be lost."""
+    with pytest.raises(PluginFailedError, match=r"it returned .*, not None: say what went wrong by an error"):
+        ended(checked(upload=returning(value)).upload(KEY, tmp_path, "image/jpeg"))
+    with pytest.raises(PluginFailedError, match="uploader odd: delete of public/p/original broke its contract"):
+        ended(checked(delete=returning(value)).delete([KEY]))
+    ended(checked(upload=returning(None)).upload(KEY, tmp_path, "image/jpeg"))
+
+
+def test_what_cannot_be_awaited_is_refused(tmp_path: Path) -> None:
+    """A method declared with def that does its work at once blocks the reactor, and looks like a good one."""
+    for value in (None, True, "done"):
+        with pytest.raises(PluginFailedError, match="nothing to await: declare it with async def"):
+            ended(checked(upload=lambda *_, value=value: value).upload(KEY, tmp_path, "image/jpeg"))
+    ended(checked(upload=lambda *_: succeed(None)).upload(KEY, tmp_path, "image/jpeg"))
+
+
+@pytest.mark.parametrize("value", [None, 1, "yes"])
+def test_a_download_says_whether_there_is_such_a_key(tmp_path: Path, value: Any) -> None:
+    """By True or False."""
+    with pytest.raises(PluginFailedError, match="not True or False"):
+        ended(checked(download=returning(value)).download(KEY, tmp_path / "back"))
+
+
+def test_a_download_that_claims_a_file_has_written_one(tmp_path: Path) -> None:
+    """A file, not a directory, at the path that it was given."""
+    uploader = checked(download=returning(True))
+    for path in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(PluginFailedError, match="it returned True, but there is no file"):
+            ended(uploader.download(KEY, path))
+    (tmp_path / "back").write_bytes(b"")
+    assert ended(uploader.download(KEY, tmp_path / "back")) is True
+    assert ended(checked(download=returning(False)).download(KEY, tmp_path / "none")) is False
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        (None, "it returned None, not a sequence of keys"),
+        ("public/p", "it returned str, not a sequence of keys"),
+        (iter(["public/p/a"]), "it returned list_iterator, not a sequence of keys"),
+        ({"public/p/a"}, "it returned set, not a sequence of keys"),
+        ([b"public/p/a"], "one of its keys is bytes, not str"),
+        (["public/p/a", "public/q/a"], "one of its keys, 'public/q/a', does not begin with the prefix"),
+        (["p/a"], "one of its keys, 'p/a', does not begin with the prefix"),
+    ],
+)
+def test_a_list_is_one_of_keys_below_the_prefix(value: Any, wrong: str) -> None:
+    """What is not would be taken for files that the store holds, or be deleted from another's folder."""
+    with pytest.raises(PluginFailedError) as caught:
+        ended(checked(list=returning(value)).list("public/p/"))
+    assert str(caught.value) == f"uploader odd: list of public/p/ broke its contract: {wrong}"
+    assert list(ended(checked(list=returning(("public/p/a",))).list("public/p/"))) == ["public/p/a"]
+
+
+def test_a_call_that_never_ends_is_given_up(tmp_path: Path) -> None:
+    """It is cancelled, the store counts as away, and others have their turn, whatever it does about that."""
+    clock, cancelled = Clock(), []
+
+    async def upload(*_: object) -> None:
+        while True:
+            try:
+                await Deferred()
+            except CancelledError:
+                cancelled.append(True)
+
+    results: list[Any] = []
+    uploader = checked(clock, upload=upload)
+    Deferred.fromCoroutine(uploader.upload(KEY, tmp_path, "image/jpeg")).addBoth(results.append)
+    clock.advance(LONGEST_S - 1)
+    assert results == []
+    clock.advance(1)
+    assert results[0].check(StoreUnavailableError)
+    assert "did not end within 600 s" in str(results[0].value)
+    assert cancelled == [True]
+
+
+def test_who_waits_may_leave(tmp_path: Path) -> None:
+    """What is cancelled from outside ends as cancelled, for the plugin too, and leaves no timer."""
+    clock, told = Clock(), []
+
+    async def upload(*_: object) -> None:
+        try:
+            await Deferred()
+        except CancelledError:
+            told.append(True)
+            raise
+
+    results: list[Any] = []
+    doing = Deferred.fromCoroutine(checked(clock, upload=upload).upload(KEY, tmp_path, "image/jpeg"))
+    doing.addBoth(results.append)
+    doing.cancel()
+    assert results[0].check(CancelledError)
+    assert (told, clock.getDelayedCalls()) == ([True], [])
+
+
+def test_it_can_be_seen_only_while_it_runs(tmp_path: Path) -> None:
+    """From one await to the next it holds the reactor, and is listed; while it waits it holds nothing."""
+    gate: Deferred[None] = Deferred()
+    seen: list[list[str]] = []
+
+    async def upload(*_: object) -> None:
+        seen.append([call.name for call in calls()])
+        await gate
+        seen.append([call.name for call in calls()])
+
+    Deferred.fromCoroutine(checked(upload=upload).upload(KEY, tmp_path, "image/jpeg"))
+    assert calls() == []
+    gate.callback(None)
+    assert seen == [["uploader odd: upload of public/p/original"]] * 2
