@@ -11,6 +11,7 @@ import pytest
 import yaml
 from clients import connected, health
 from daemon import Daemon, until
+from processes import LONGEST_S
 
 from imaged.testing.pictures import make_jpeg
 
@@ -37,7 +38,7 @@ def test_idle_connections(make_daemon: Callable[..., Daemon], number: signal.Sig
     daemon = make_daemon("shutdown_timeout_s: 50\n")
     connections = [kept(daemon) for _ in range(20)]
     daemon.process.send_signal(number)
-    assert daemon.process.wait(timeout=20) == 0, daemon.tail
+    assert daemon.process.wait(timeout=LONGEST_S) == 0, daemon.tail
     for connection in connections:
         assert connection.sock.recv(1) == b""
         connection.close()
@@ -56,7 +57,7 @@ def test_a_request_in_flight(make_daemon: Callable[..., Daemon], plugins: dict[s
         assert health(connection)[0] == 503
         (daemon.folder / "open").touch()
         assert held.result().body.endswith(b"gate q75")
-    assert daemon.process.wait(timeout=20) == 0, daemon.tail
+    assert daemon.process.wait(timeout=LONGEST_S) == 0, daemon.tail
     connection.close()
 
 
@@ -68,7 +69,7 @@ def test_a_second_signal(make_daemon: Callable[..., Daemon], plugins: dict[str, 
     daemon.process.send_signal(signal.SIGTERM)
     until(lambda: refuses(daemon), daemon)
     daemon.process.send_signal(signal.SIGTERM)
-    assert daemon.process.wait(timeout=20) == 128 + signal.SIGTERM, daemon.tail
+    assert daemon.process.wait(timeout=LONGEST_S) == 128 + signal.SIGTERM, daemon.tail
     (daemon.folder / "open").touch()
     daemon.start()
     daemon.wait_for_files(info, ["full_size.webp"])

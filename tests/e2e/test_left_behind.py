@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from daemon import Daemon, until
+from processes import LONGEST_S
 
 from imaged.testing.pictures import make_jpeg
 
@@ -48,7 +49,7 @@ def test_nothing_else_is_skipped(
     talk = ask(daemon, "/p?outputs=x30.webp")
     until((daemon.folder / "sticks").exists, daemon)
     daemon.process.send_signal(number)
-    assert daemon.process.wait(timeout=20) == 0, daemon.tail
+    assert daemon.process.wait(timeout=LONGEST_S) == 0, daemon.tail
     talk.kill()
     talk.wait()
     assert not (daemon.folder / "unloaded").exists()
@@ -73,7 +74,7 @@ def test_an_older_generation(make_daemon: Callable[..., Daemon], plugins: dict[s
     daemon.configure(settings("", {"metrics": []}))
     assert daemon.reload().status == 200
     daemon.process.send_signal(signal.SIGTERM)
-    assert daemon.process.wait(timeout=20) == 0, daemon.tail
+    assert daemon.process.wait(timeout=LONGEST_S) == 0, daemon.tail
     assert not (daemon.folder / "unloaded").exists()
     assert "left behind: x30.webp of p/" in daemon.log.read_text()
     assert (daemon.folder / "closed-sink").exists()
@@ -89,7 +90,7 @@ def test_a_handover(make_daemon: Callable[..., Daemon], plugins: dict[str, str])
     (daemon.folder / "stick").unlink()
     old = daemon.pid
     daemon.process.send_signal(signal.SIGUSR2)
-    assert daemon.process.wait(timeout=20) == 0, daemon.tail
+    assert daemon.process.wait(timeout=LONGEST_S) == 0, daemon.tail
     assert daemon.pid != old
     assert "left behind: x30.webp of p/" in daemon.log.read_text()
     assert not (daemon.folder / "unloaded").exists()
@@ -104,7 +105,7 @@ def test_a_batch(tmp_path: Path, plugins: dict[str, str]) -> None:
     with subprocess.Popen(command, cwd=tmp_path, env=plugins, stderr=subprocess.PIPE, text=True) as batch:
         wait_for(tmp_path / "sticks", batch)
         batch.send_signal(signal.SIGTERM)
-        _, told = batch.communicate(timeout=20)
+        _, told = batch.communicate(timeout=LONGEST_S)
     assert batch.returncode == 128 + signal.SIGTERM
     assert "1 unfinished" in told
     assert not (tmp_path / "unloaded").exists()
@@ -119,7 +120,7 @@ def test_a_deep_check(tmp_path: Path, plugins: dict[str, str]) -> None:
     with subprocess.Popen(command, cwd=tmp_path, env=plugins, stdout=subprocess.PIPE, text=True) as check:
         wait_for(tmp_path / "sticks", check)
         check.send_signal(signal.SIGINT)
-        check.communicate(timeout=20)
+        check.communicate(timeout=LONGEST_S)
     assert check.returncode == 1
     assert not (tmp_path / "unloaded").exists()
 

@@ -56,13 +56,13 @@ def pprof(tmp_path: Path) -> Callable[..., str]:
 @contextmanager
 def rendering(daemon: Daemon) -> Iterator[None]:
     """Have outputs rendered all the time, none of them twice."""
-    home = f"/p/{daemon.post('/p', make_png(900, 700)).json()['hash']}"
+    homes = [f"/p/{daemon.post('/p', make_png(900, 700 + each)).json()['hash']}" for each in range(10)]
     end, numbers = Event(), count()
 
     def ask() -> None:
         while not end.is_set():
             number = next(numbers)
-            daemon.get(f"{home}/w{100 + number % 700}-q{1 + number // 700}.jpg")
+            assert daemon.get(f"{homes[number % 10]}/w{100 + number // 10}.jpg").status == 200
 
     clients = [Thread(target=ask) for _ in range(2)]
     for each in clients:
