@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterable
@@ -51,12 +52,34 @@ def usable_profile(profile: bytes) -> bytes | None:
         (count,) = struct.unpack_from(">I", profile, 128)
         table = profile[132 : 132 + 12 * count] if count <= _MAXIMUM_TAGS else b""
         entries = {name: place for name, place in struct.iter_unpack(">4s8s", table) if name in _USED}
-    except struct.error:
+        whole = b"A2B0" not in entries or _is_whole(_element(profile, entries[b"A2B0"]))
+    except (struct.error, IndexError):
         return None
-    if not (b"A2B0" in entries or b"kTRC" in entries or entries.keys() >= _MATRIX):
+    if not whole or not (b"A2B0" in entries or b"kTRC" in entries or entries.keys() >= _MATRIX):
         return None
     if is_srgb(profile):
         return b""
     head = profile[:128] + struct.pack(">I", len(entries)) + b"".join(name + place for name, place in entries.items())
     rest = 132 + len(table)
     return head + bytes(rest - len(head)) + profile[rest:]
+
+
+def _element(profile: bytes, place: bytes) -> bytes:
+    start, size = struct.unpack(">II", place)
+    return profile[start : start + size]
+
+
+def _is_whole(table: bytes) -> bool:
+    """Say whether a table of colours has all that it announces (10.8 to 10.10): littleCMS makes room for that first.
+
+    Raises IndexError for one that does not even announce anything.
+    """
+    kind, inputs, outputs = table[:4], table[8], table[9]
+    if kind == b"mAB ":
+        start = int.from_bytes(table[24:28], "big")
+        sides, value_bytes = (table[start : start + inputs], table[start + 16]) if start else (b"", 0)
+    elif kind in (b"mft1", b"mft2"):
+        sides, value_bytes = table[10:11] * inputs, int(kind[3:])
+    else:
+        return False
+    return math.prod(sides) * outputs * value_bytes <= len(table)

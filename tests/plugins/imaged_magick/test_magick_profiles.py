@@ -169,6 +169,31 @@ def test_profiles_that_cannot_be_used(profile: bytes) -> None:
     assert usable_profile(srgb_profile()) == b""
 
 
+def table_profile(grid: int, values: int, outputs: int = 3) -> bytes:
+    """Return a profile of a table that announces a grid, and has so many values of it (ICC.1:2010, 10.8)."""
+    ends = struct.pack(">2H", 0, 65535)
+    matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    head = b"mft2" + bytes(4) + bytes([3, outputs, grid, 0]) + matrix + struct.pack(">HH", 2, 2)
+    return profile_of({b"A2B0": head + 3 * ends + bytes(2 * values) + outputs * ends})
+
+
+def lut_profile(grid: int, values: int) -> bytes:
+    """Return the same in the form of version 4 (ICC.1:2010, 10.10)."""
+    head = b"mAB " + bytes(4) + bytes([3, 3, 0, 0]) + struct.pack(">5I", 0, 0, 0, 32, 0)
+    return profile_of({b"A2B0": head + bytes([grid] * 3) + bytes(13) + b"\x02" + bytes(3 + 2 * values)})
+
+
+def test_tables_must_hold_what_they_announce() -> None:
+    """LittleCMS makes room for a table before it reads it, half a gigabyte for a profile of a kilobyte."""
+    assert usable_profile(table_profile(2, 8 * 3)) is not None
+    assert usable_profile(lut_profile(2, 8 * 3)) is not None
+    assert usable_profile(table_profile(255, 8 * 3)) is None
+    assert usable_profile(table_profile(255, 8 * 3, outputs=15)) is None
+    assert usable_profile(lut_profile(255, 8 * 3)) is None
+    assert usable_profile(profile_of({b"A2B0": b"mpet" + bytes(20)})) is None
+    assert usable_profile(profile_of({b"A2B0": b"mft2"})) is None
+
+
 def test_inflating_ends_at_the_bound() -> None:
     """A profile of the largest size is read; one byte more, or no end, is none."""
     largest = bytes(MAXIMUM_PROFILE_BYTES)
