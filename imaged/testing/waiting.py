@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import partial
+from threading import Thread
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -17,8 +19,9 @@ LONGEST_S = 60.0
 def wait(coroutine: Coroutine[Deferred[Any], Any, T], timeout_s: float = LONGEST_S) -> T:
     """Run a coroutine to its end; return its result or raise its error.
 
-    If it has to wait, the reactor runs until it is done, and is left ready to run again, as Twisted's own test runner
-    does it. Not to be called while the reactor runs. Raises TimeoutError after `timeout_s` seconds.
+    If it has to wait, the reactor runs until it is done, and is left ready to run again, without threads, as Twisted's
+    own test runner does it: an idle thread would keep the program from ending, and one that hangs must not. Not to be
+    called while the reactor runs. Raises TimeoutError after `timeout_s` seconds.
     """
     from twisted.internet import reactor as global_reactor  # noqa: PLC0415  # importing it installs it
 
@@ -29,11 +32,13 @@ def wait(coroutine: Coroutine[Deferred[Any], Any, T], timeout_s: float = LONGEST
     if not results:
         bell = reactor.callLater(timeout_s, reactor.crash)
         done.addBoth(lambda _: reactor.crash())
+        reactor.getThreadPool().threadFactory = partial(Thread, daemon=True)
         reactor.run(installSignalHandlers=False)
         if not results:
             done.cancel()
             raise TimeoutError(f"not done after {timeout_s:g} s")
         bell.cancel()
+        reactor._stopThreadPool()  # noqa: SLF001  # as in `twisted.trial.util`: the next run makes another
     (result,) = results
     if isinstance(result, Failure):
         result.raiseException()

@@ -1,0 +1,92 @@
+"""The plugins of docs/plugins.md are what they are said to be: installed word for word, outside of this repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from source_tree import ROOT
+
+import imaged.api
+
+PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+PYPROJECT = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[0]
+SAMPLES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--no-cache-dir", "install"]
+OFFLINE = ["--no-deps", "--no-index", "--no-build-isolation"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write what the page shows, and have pip install it; return a folder with its tests and the installed modules."""
+    written, folder = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("reader")
+    (written / "pyproject.toml").write_text(PYPROJECT)
+    for name, text in SAMPLES.items():
+        ((folder if name.startswith("test_") else written) / name).write_text(text)
+    (written / "test_shout.py").write_text(SAMPLES["test_shout.py"])  # its author has it there, too
+    subprocess.run([*PIP, *OFFLINE, "--target", str(folder / "site"), str(written)], check=True, timeout=120)
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in the reader's folder, with what is installed there, to its end."""
+    environ = {**os.environ, "PYTHONPATH": str(folder / "site")}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_they_pass_the_tests_that_the_page_shows(folder: Path) -> None:
+    """The contract suites among them, on the installed modules."""
+    ended = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert re.search(r"^\d{2,} passed", ended.stdout, re.MULTILINE), ended.stdout
+
+
+def test_they_are_listed(folder: Path) -> None:
+    """Each by its name, with its module and the distribution that it comes from."""
+    listed = [line.split() for line in run(folder, "-m", "imaged", "plugins").stdout.splitlines()]
+    for name in ("shout", "folder", "pillow"):
+        assert [name, f"imaged_{name}", "imaged-shout", "1.0"] in listed
+
+
+def test_a_contract_that_is_not_kept_is_told_with_its_values(folder: Path) -> None:
+    """Pytest would show a bare AssertionError of a suite that lies outside of its reader's tests; and it ends."""
+    (folder / "broken.py").write_text(
+        "import pytest, imaged_folder\n"
+        "from imaged.testing.fakes import make_host\n"
+        "from imaged.testing.uploaders import UploaderContract\n"
+        "from imaged.testing.waiting import wait\n"
+        "from twisted.internet.threads import deferToThread\n"
+        "class Threaded(imaged_folder.Folder):\n"
+        "    async def list(self, prefix):\n"
+        "        return await deferToThread(lambda: [prefix + '/wrong'])\n"
+        "    async def delete(self, keys):\n"
+        "        pass\n"
+        "class TestBroken(UploaderContract):\n"
+        "    @pytest.fixture\n"
+        "    def uploader(self, tmp_path):\n"
+        "        return Threaded(tmp_path, make_host().run_in_thread)\n"
+    )
+    ended = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "broken.py", "-k", "replaces_what")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert re.search(r"assert \['contract/\S+/wrong'\] == \['contract/\S+/x300.jpg'\]", ended.stdout), ended.stdout
+
+
+VALUES = [
+    each for each in vars(imaged.api).values() if isinstance(each, type) and hasattr(each, "__dataclass_fields__")
+]
+TOLD_ELSEWHERE = {"Host", "Counted", "Tally", "Timing"}
+
+
+@pytest.mark.parametrize("value", [each for each in VALUES if each.__name__ not in TOLD_ELSEWHERE])
+def test_every_field_of_every_value_is_on_the_page(value: Any) -> None:
+    """In the row of its own."""
+    row = re.search(rf"^\| `{value.__name__}` \|(.*)\|$", PAGE, re.MULTILINE)
+    assert row is not None
+    assert [field.name for field in fields(value) if f"`{field.name}`" not in row[1]] == []
