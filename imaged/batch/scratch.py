@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -11,27 +9,26 @@ from pathlib import Path
 
 from imaged.core.errors import StoreError
 from imaged.core.hashes import ImageId
-from imaged.store.local import ORIGINAL, LocalStore
+from imaged.owners import Standing, standing
+from imaged.store.incoming import LONGEST_S, OWNERS, is_older
+from imaged.store.local import INCOMING, ORIGINAL, LocalStore
 
 PREFIX = ".batch-"
-_LOCK = "lock"
 
 
 class Scratch(LocalStore):
     """A store of its own below the configured one, on its file system, where folders with a dot are nobody's images.
 
-    Keys are those of the configured store; files lie flat, so that an image leaves no folder behind. Its lock tells a
-    scratch in use from one that a kill has left.
+    Keys are those of the configured store; files lie flat, so that an image leaves no folder behind. The owner of what
+    comes in owns all of it: so is a scratch in use told from one that a kill has left.
     """
 
     def __init__(self, below: Path, partitions: Sequence[int]) -> None:
         try:
             below.mkdir(parents=True, exist_ok=True)
-            _sweep(below)
             super().__init__(Path(tempfile.mkdtemp(prefix=PREFIX, dir=below)), partitions)
-            self._lock = (self.root / "lock.new").open("wb")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            (self.root / "lock.new").rename(self.root / _LOCK)  # whoever sees it sees it locked
+            self.incoming.new()  # who owns it is known from now on
+            _sweep(below, self.root)
         except OSError as error:
             raise StoreError(f"store.path: no files can be kept in {below}: {error.strerror}") from error
 
@@ -47,20 +44,17 @@ class Scratch(LocalStore):
         """Remove everything. Blocking."""
         super().close()
         shutil.rmtree(self.root, ignore_errors=True)
-        self._lock.close()
 
 
-def _sweep(below: Path) -> None:
-    """Remove what batches that were killed have left, on whatever machine; those that run hold their lock."""
-    for path in below.glob(f"{PREFIX}*/{_LOCK}"):
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except OSError:
-            continue  # it has just been removed, or is not ours
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path.parent, ignore_errors=True)
-        except OSError:
+def _sweep(below: Path, own: Path) -> None:
+    """Remove what batches that were killed have left, on whatever machine."""
+    before_s = own.stat().st_mtime - LONGEST_S
+    for root in below.glob(f"{PREFIX}*"):
+        if root == own:
             continue
-        finally:
-            os.close(descriptor)
+        owners = [standing(path) for path in root.glob(f"{OWNERS}/*")]
+        if Standing.ALIVE in owners:
+            continue
+        used = root / INCOMING  # each image has files come in
+        if Standing.GONE in owners or is_older(used if used.exists() else root, before_s):
+            shutil.rmtree(root, ignore_errors=True)

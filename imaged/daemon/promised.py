@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.threads import Threads
+from imaged.store.local import LocalStore
 
 _LOG = Logger()
 
@@ -72,6 +73,25 @@ class PromisedWork:
             self._worker("render", self._render_lanes, lambda pipeline: pipeline.perform_renders),
             self._worker("upload", self._upload_lanes, lambda pipeline: pipeline.perform_uploads),
         ]
+
+    async def share_queue(self, *, succeeds: bool) -> None:
+        """Make sure that all who work on the queue have one store. Raises StoreError.
+
+        A process that `succeeds` the others may have other settings than they: what they leave is its own then.
+        """
+        store = self._current().store
+        await self.tell_store(store)
+        if store.incoming.has_locks and not succeeds:
+            try:
+                await self._promises.watched.run(self._promises.watched.queue.check_store, store.incoming.has_owner)
+            except StoreError as error:
+                raise StoreError(f"state_dir: {error}") from error
+
+    async def tell_store(self, store: LocalStore) -> None:
+        """Let other processes know which store the jobs of this one are of from now on."""
+        known_as = store.incoming.owner_name() if store.incoming.has_locks else ""
+        with suppress(OSError):  # nobody can be warned then, which is no reason not to work
+            await self._promises.watched.run(self._promises.watched.queue.works_for, known_as)
 
     def start(self) -> None:
         """Begin to do what is owed."""

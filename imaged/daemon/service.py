@@ -39,7 +39,6 @@ from imaged.daemon.stalls import StallWatch
 from imaged.hooks.host import Keepsakes
 from imaged.hooks.installation import VERSION
 from imaged.jobs.promises import Promises
-from imaged.jobs.queue import JobQueue
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
@@ -133,6 +132,7 @@ class Service:
             self._profiles,
         )
         self._ports = Ports(reactor, inheritance, doors.make())
+        self._succeeds = inheritance.channel is not None
         self.aside = False
         """Whether another process serves on the same ports."""
         self.trouble = ""
@@ -233,8 +233,8 @@ class Service:
         loaded = self._read()
         self._logs.use(await open_logs(loaded, self._work.run))
         queue = await open_queue(self._queue_thread, Path(loaded.settings.state_dir))
-        opened.push_async_callback(self._departure.in_time, partial(self._close_queue, queue))
         self._promises = Promises(queue, self._queue_thread.run)
+        opened.push_async_callback(self._departure.in_time, self._promises.close)
         self._lineage = Lineage(self._build(loaded))
         opened.push_async_callback(self._lineage.give_up)
         opened.push_async_callback(self._departure.in_time, self._lineage.end)
@@ -250,6 +250,7 @@ class Service:
             self._errors,
         )
         opened.push_async_callback(self._departure.in_time, self._promised.stop)
+        await self._promised.share_queue(succeeds=self._succeeds)
         self._promised.start()
         await self._usage.now(self._lineage.pipeline.store.root)
         self._repeat(PROBE_EVERY_S, self._health.probe)
@@ -261,9 +262,6 @@ class Service:
         self._profiles.follow(loaded.settings.status.profile)
         opened.callback(self._profiles.close)  # first of all: who waits for one would have the status port wait, too
         self._tell_urls(fresh)
-
-    async def _close_queue(self, queue: JobQueue) -> None:
-        await self._queue_thread.run(queue.close)
 
     def _try_store(self) -> None:
         store = self._lineage.pipeline.store
@@ -288,6 +286,7 @@ class Service:
         made = self._build(loaded)
         files, fresh = await prepare(loaded, made, self._work.run, self._ports)
         self._logs.use(files)
+        await self._promised.tell_store(made.pipeline.store)
         self._lineage.replace(made)
         self._profiles.follow(loaded.settings.status.profile)
         self.trouble = ""

@@ -25,6 +25,10 @@ class Promises:
         self._run = self.watched.run
         self._wake: dict[Kind, Callable[[], None]] = {}
 
+    async def close(self) -> None:
+        """Leave the queue to other processes."""
+        await self._run(self._queue.close)
+
     def on_new_work(self, kind: Kind, wake: Callable[[], None]) -> None:
         """Call `wake` whenever work of this kind has been added."""
         self._wake[kind] = wake

@@ -54,8 +54,8 @@ class JobQueue:
     """All jobs, in one SQLite file below `folder`.
 
     `clock` returns seconds since the epoch. `migrated_from` is the version that the file had, 0 for a new one. Raises
-    StoreError when it is of a newer program. Every method blocks on the disk; all are to be called on one and the same
-    thread.
+    StoreError when it is of a newer program, or in use on another machine. Every method blocks on the disk; all are to
+    be called on one and the same thread.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
@@ -63,6 +63,7 @@ class JobQueue:
         self._owner = Owner(folder / "owners")
         self._file = folder / "jobs.sqlite"
         try:
+            self._owner.check_machine()
             self._db = sqlite3.connect(self._file, isolation_level=None, timeout=10)
         except BaseException:
             self._owner.close()
@@ -78,6 +79,14 @@ class JobQueue:
         except BaseException:
             self.close()
             raise
+
+    def check_store(self, is_here: Callable[[str], bool]) -> None:
+        """Raise StoreError when a process that works on this queue is not found by `is_here` in the store of today."""
+        self._owner.check_store(is_here)
+
+    def works_for(self, known_as: str) -> None:
+        """Let other processes know as whom this one is found in its store; empty where nobody can be."""
+        self._owner.works_for(known_as)
 
     def close(self) -> None:
         """Leave the queue to others; jobs of this process that are not done are queued again."""

@@ -8,31 +8,8 @@ threads only.
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
-
-
-class Incoming:
-    """The folder where files grow before they get their name; it must lie on the store's own file system."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def new(self) -> Path:
-        """Return a path that nobody has, in a folder that exists."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / f"{os.getpid()}-{secrets.token_hex(8)}"
-
-    def sweep(self) -> int:
-        """Remove what processes that are gone have left; return how many files."""
-        removed = 0
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            owner, _, _ = path.name.partition("-")
-            if owner.isdigit() and (int(owner) == os.getpid() or not _is_running(int(owner))):
-                path.unlink(missing_ok=True)
-                removed += 1
-        return removed
 
 
 def write(path: Path, body: bytes) -> None:
@@ -100,13 +77,3 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -20,9 +20,11 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
 from imaged.core.pictures import ImageInfo
 from imaged.store import atomic
+from imaged.store.incoming import Incoming
 
 ORIGINAL = "original"
 INFO = "info.json"
+INCOMING = ".incoming"
 
 TRIAL_BYTES = 65_536
 """How much is written to see whether the store takes anything: on a full disk a few bytes may still find room."""
@@ -53,7 +55,7 @@ class LocalStore:
     def __init__(self, root: Path, partitions: Sequence[int]) -> None:
         self.root = root
         self.partitions = tuple(partitions)
-        self.incoming = atomic.Incoming(root / ".incoming")
+        self.incoming = Incoming(root / INCOMING)
         self._own: dict[tuple[ImageId, str], Path] = {}
         self.superseded = False
         """Whether another store object, with newer settings, writes to the same root: its outputs are not replaced."""
@@ -211,13 +213,14 @@ class LocalStore:
             raise StoreError(f"no files can be kept in {self.root}: {error.strerror}") from error
 
     def sweep(self) -> int:
-        """Remove what processes that are gone, and this one before it began, have left; return how many files."""
+        """Remove what processes that are gone have left; return how many files."""
         return self.incoming.sweep()
 
     def close(self) -> None:
         """Remove what was kept for those who asked a superseded store; none of them is left."""
         while self._own:
             atomic.discard(self._own.popitem()[1])
+        self.incoming.close()
 
     def new_temporary(self) -> Path:
         """Return the path of a file that is to come in. Raises StoreError when the store takes none."""

@@ -7,6 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from imaged.store.incoming import OWNERS
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -17,9 +19,14 @@ class Usage:
 
 
 def measure(root: Path) -> Usage:
-    """Count every file below `root`. Takes a while on a large store: worker threads only."""
+    """Count every file below `root` but those that tell who writes there.
+
+    Takes a while on a large store: worker threads only.
+    """
     files = size_bytes = 0
-    for folder, _, names in os.walk(root):
+    for folder, folders, names in os.walk(root):
+        if OWNERS in folders:
+            folders.remove(OWNERS)
         for name in names:
             try:
                 size_bytes += (Path(folder) / name).lstat().st_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from imaged.batch.scratch import Scratch
 from imaged.core.errors import StoreError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
+from imaged.store.incoming import LONGEST_S, OWNERS
 from imaged.store.local import LocalStore
 
 IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
@@ -40,15 +43,32 @@ def test_nothing_is_left(tmp_path: Path) -> None:
 def test_what_a_kill_has_left_is_removed(tmp_path: Path) -> None:
     """By the next batch; one that runs is left alone, and so is a folder that is just being made."""
     running = Scratch(tmp_path, ())
-    left = tmp_path / ".batch-left"
-    (left / "p").mkdir(parents=True)
-    (left / "lock").touch()
+    killed = Scratch(tmp_path, ())
+    killed.save_output(IMAGE, parse("x1.jpg"), b"x")
+    (name,) = (killed.root / OWNERS).iterdir()
+    name.rename(tmp_path / "kept")  # closing removes the file, and a kill does not
+    killed.incoming.close()
+    (tmp_path / "kept").rename(name)
     beginning = tmp_path / ".batch-beginning"
     beginning.mkdir()
     next_one = Scratch(tmp_path, ())
     assert {path.name for path in tmp_path.iterdir()} == {running.root.name, next_one.root.name, beginning.name}
     running.close()
     next_one.close()
+
+
+def test_what_nobody_can_be_asked_about_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    """The owner on another machine may not see our locks, nor we its: a batch that runs has files come in."""
+    (tmp_path / ".batch-old" / ".incoming").mkdir(parents=True)
+    (tmp_path / ".batch-used" / ".incoming").mkdir(parents=True)
+    for root in tmp_path.iterdir():
+        (root / OWNERS).mkdir()
+        (root / OWNERS / f"r{'0' * 12}-1-{'0' * 8}").touch()
+    long_ago = time.time() - 2 * LONGEST_S
+    os.utime(tmp_path / ".batch-old" / ".incoming", (long_ago, long_ago))
+    scratch = Scratch(tmp_path, ())
+    assert {path.name for path in tmp_path.iterdir()} == {".batch-used", scratch.root.name}
+    scratch.close()
 
 
 def test_a_store_that_takes_nothing(tmp_path: Path) -> None:

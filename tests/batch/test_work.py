@@ -25,6 +25,7 @@ from imaged.core.errors import (
 )
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import LocalStore
+from imaged.store.usage import measure
 from imaged.testing.fakes import run_at_once
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.waiting import wait
@@ -62,7 +63,7 @@ class Bench:
             done = wait(self.work.do(item))
         finally:
             if self.store is not self.local:
-                assert [path for path in self.store.root.rglob("*") if path.is_file()] == [self.store.root / "lock"]
+                assert measure(self.store.root).files == 0
         return str(done.image), done.width_px, done.height_px, done.made, done.there
 
     @property

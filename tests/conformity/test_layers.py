@@ -11,6 +11,7 @@ RANKS = {
     "core": 0,
     "config": 1,
     "hooks": 2,
+    "owners": 2,
     "store": 3,
     "jobs": 3,
     "metrics": 3,

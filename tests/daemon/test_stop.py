@@ -18,6 +18,7 @@ from twisted.internet.protocol import Factory
 from imaged.config.faults import ConfigurationError
 from imaged.core.errors import StoreError
 from imaged.daemon.ports import PUBLIC, PortError
+from imaged.owners import realm
 
 
 class TestStop(Serving):
@@ -288,9 +289,12 @@ class TestStart(Serving):
         assert message.startswith("state_dir: no job queue can be kept in ")
 
     async def test_unfinished_files_are_swept(self) -> None:
-        """Those of a process that is gone."""
-        incoming = self.folder / "public" / ".incoming"
+        """Those of a process that is gone, whose lock is free."""
+        incoming, owners = self.folder / "public" / ".incoming", self.folder / "public" / ".owners"
         incoming.mkdir(parents=True)
-        (incoming / "999999999-abc").write_bytes(b"half")
+        owners.mkdir()
+        gone = f"{realm(owners)}-1-{0:08x}"
+        (owners / gone).touch()
+        (incoming / f"{gone}.{0:016x}").write_bytes(b"half")
         await self.serve()
         assert list(incoming.iterdir()) == []

@@ -159,7 +159,9 @@ class TwoProcesses(RuleBasedStateMachine):
             self.queues[who].close()
         else:
             self.queues[who]._db.close()
-            self.queues[who]._owner._file.close()  # all that the kernel does for a killed process: the lock is free
+            self.queues[
+                who
+            ]._owner._owner._file.close()  # all that the kernel does for a killed process: the lock is free
         self.queues[who] = self.open()
         for owed in self.owed.values():
             if owed.by == who:

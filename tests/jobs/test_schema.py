@@ -147,16 +147,16 @@ def test_a_program_that_drains_goes_on_with_a_migrated_queue(tmp_path: Path) -> 
     make(tmp_path, SHAPES[-1])
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)) as old:
         add = "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at) VALUES ('render', ?, ?, ?, 1, 1)"
-        claim = "UPDATE jobs SET state = 'running', owner = 'old', again = 0 WHERE state = 'queued' RETURNING id"
+        claim = "UPDATE jobs SET state = 'running', owner = '4711-0a', again = 0 WHERE state = 'queued' RETURNING id"
         old.execute(add, (CAT.namespace, str(CAT.hash), "a.jpg"))
         assert old.execute(claim).fetchall() == [(1,)]
         (tmp_path / "owners").mkdir()
-        with (tmp_path / "owners" / "old").open("wb") as lock:
+        with (tmp_path / "owners" / "4711-0a").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with closing(JobQueue(tmp_path, lambda: 5.0)) as queue:
                 assert queue.depth("render") == Depth(queued=0, running=1, parked=0, oldest_s=4.0)
                 old.execute(add, (DOG.namespace, str(DOG.hash), "b.jpg"))
-                assert old.execute("DELETE FROM jobs WHERE id = 1 AND owner = 'old' AND NOT again").rowcount == 1
+                assert old.execute("DELETE FROM jobs WHERE id = 1 AND owner = '4711-0a' AND NOT again").rowcount == 1
                 assert queue.claim("render") == [Job(2, "render", DOG, "b.jpg", 0)]
 
 

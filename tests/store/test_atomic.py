@@ -16,14 +16,16 @@ from threading import Barrier, Event
 import pytest
 
 from imaged.store import atomic
+from imaged.store.incoming import Incoming
 
 MEGABYTE = 1 << 20
 WRITER = """
 import itertools, sys
 from pathlib import Path
 from imaged.store import atomic
+from imaged.store.incoming import Incoming
 root = Path(sys.argv[1])
-incoming = atomic.Incoming(root / "incoming")
+incoming = Incoming(root / "incoming")
 for turn in itertools.count():
     temporary = incoming.new()
     atomic.write(temporary, bytes([turn % 256]) * (4 << 20))
@@ -44,19 +46,19 @@ def file_size_limit(size_bytes: int) -> Iterator[None]:
 
 
 @pytest.fixture
-def incoming(tmp_path: Path) -> atomic.Incoming:
+def incoming(tmp_path: Path) -> Incoming:
     """Return the folder where files grow."""
-    return atomic.Incoming(tmp_path / "incoming")
+    return Incoming(tmp_path / "incoming")
 
 
-def new(incoming: atomic.Incoming, body: bytes) -> Path:
+def new(incoming: Incoming, body: bytes) -> Path:
     """Write a file that is to get its name."""
     temporary = incoming.new()
     atomic.write(temporary, body)
     return temporary
 
 
-def test_replacing_takes_the_place_of_the_old_file(incoming: atomic.Incoming, tmp_path: Path) -> None:
+def test_replacing_takes_the_place_of_the_old_file(incoming: Incoming, tmp_path: Path) -> None:
     """Folders are made, the name has the new bytes, and the temporary one is gone."""
     final = tmp_path / "a" / "b" / "final"
     for body in (b"old", b"new"):
@@ -65,7 +67,7 @@ def test_replacing_takes_the_place_of_the_old_file(incoming: atomic.Incoming, tm
     assert list(incoming.folder.iterdir()) == []
 
 
-def test_readers_see_whole_files_only(incoming: atomic.Incoming, tmp_path: Path) -> None:
+def test_readers_see_whole_files_only(incoming: Incoming, tmp_path: Path) -> None:
     """While a file is replaced again and again, whoever opens it reads all of one version."""
     final = tmp_path / "final"
     atomic.replace(new(incoming, b"0" * MEGABYTE), final)
@@ -94,12 +96,12 @@ def test_a_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
         writer.kill()
     body = (tmp_path / "a" / "final").read_bytes()
     assert body == body[:1] * (4 << 20)
-    incoming = atomic.Incoming(tmp_path / "incoming")
+    incoming = Incoming(tmp_path / "incoming")
     assert incoming.sweep() <= 1
     assert list(incoming.folder.iterdir()) == []
 
 
-def test_a_disk_that_takes_no_more_leaves_nothing_behind(incoming: atomic.Incoming) -> None:
+def test_a_disk_that_takes_no_more_leaves_nothing_behind(incoming: Incoming) -> None:
     """A write that fails half way raises, and its half is removed."""
     path = incoming.new()
     with file_size_limit(MEGABYTE), pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
@@ -107,7 +109,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(incoming: atomic.Incomi
     assert list(incoming.folder.iterdir()) == []
 
 
-def test_a_name_that_cannot_be_given_leaves_nothing_behind(incoming: atomic.Incoming, tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_given_leaves_nothing_behind(incoming: Incoming, tmp_path: Path) -> None:
     """Where a file stands in the way of a folder, both ways raise and tidy up."""
     (tmp_path / "a").write_bytes(b"in the way")
     with pytest.raises(NotADirectoryError):
@@ -117,7 +119,7 @@ def test_a_name_that_cannot_be_given_leaves_nothing_behind(incoming: atomic.Inco
     assert list(incoming.folder.iterdir()) == []
 
 
-def test_the_first_is_kept(incoming: atomic.Incoming, tmp_path: Path) -> None:
+def test_the_first_is_kept(incoming: Incoming, tmp_path: Path) -> None:
     """A second file of the same name is refused and removed, the first stays as it was."""
     final = tmp_path / "a" / "final"
     assert atomic.keep_first(new(incoming, b"first"), final)
@@ -126,7 +128,7 @@ def test_the_first_is_kept(incoming: atomic.Incoming, tmp_path: Path) -> None:
     assert list(incoming.folder.iterdir()) == []
 
 
-def test_of_many_at_once_exactly_one_is_kept(incoming: atomic.Incoming, tmp_path: Path) -> None:
+def test_of_many_at_once_exactly_one_is_kept(incoming: Incoming, tmp_path: Path) -> None:
     """However many threads race for a name, one gets it, and the bytes are its own."""
     threads = 8
 
@@ -146,7 +148,7 @@ def test_of_many_at_once_exactly_one_is_kept(incoming: atomic.Incoming, tmp_path
 
 @pytest.mark.parametrize("give", [atomic.replace, atomic.keep_first])
 def test_bytes_names_and_folders_are_synced(
-    incoming: atomic.Incoming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, give: object
+    incoming: Incoming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, give: object
 ) -> None:
     """The bytes reach the disk before they get their name; the name and each new folder reach it afterwards."""
     real, final, synced = os.fsync, tmp_path / "a" / "b" / "final", []
@@ -165,36 +167,3 @@ def test_bytes_names_and_folders_are_synced(
         (str(tmp_path / "a"), False),
         (str(tmp_path / "a" / "b"), True),
     ]
-
-
-def test_new_files_have_names_of_their_own(incoming: atomic.Incoming) -> None:
-    """No two that come in share a name, and each tells its process."""
-    names = {incoming.new().name for _ in range(100)}
-    assert len(names) == 100
-    assert all(name.startswith(f"{os.getpid()}-") for name in names)
-
-
-def test_only_files_of_dead_processes_are_swept(incoming: atomic.Incoming) -> None:
-    """What a process that runs is writing stays, as does what this program never named."""
-    incoming.folder.mkdir()
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as alive:
-        names = [f"{dead.pid}-0a", f"{dead.pid}-0b", f"{alive.pid}-0c", "notes.txt", ".keep", "-0d"]
-        for name in names:
-            (incoming.folder / name).touch()
-        assert incoming.sweep() == 2
-        assert sorted(path.name for path in incoming.folder.iterdir()) == sorted(names[2:])
-        assert incoming.sweep() == 0
-
-
-def test_an_earlier_life_under_the_same_number_is_swept(incoming: atomic.Incoming) -> None:
-    """In a container every process is number 1: before anything comes in, what bears our number is not ours."""
-    new(incoming, b"left over")
-    assert incoming.sweep() == 1
-
-
-def test_a_folder_that_was_never_made_has_nothing_to_sweep(incoming: atomic.Incoming) -> None:
-    """The first start of all."""
-    assert incoming.sweep() == 0
-    assert not incoming.folder.exists()

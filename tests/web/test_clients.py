@@ -24,9 +24,9 @@ LARGE_PATH = f"/p/{hashlib.md5(LARGE).hexdigest()}/original"
 
 
 def open_files(folder: Path) -> list[str]:
-    """Return the files below `folder` that this process has open."""
+    """Return the images below `folder` that this process has open."""
     found = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
-    return [path for path in found if path.startswith(str(folder / "public"))]
+    return [path for path in found if path.startswith(str(folder / "public" / "p"))]
 
 
 class TestSlowReaders(Serving):
