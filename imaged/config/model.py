@@ -101,7 +101,9 @@ class Render(Section):
     queue: int = Field(
         100, ge=0, le=1_000_000, description="The requests that may wait before others are answered 503."
     )
-    timeout_s: Seconds = Field(30.0, description="The seconds that one render may take.")
+    timeout_s: Seconds = Field(
+        30.0, description="The seconds that a render may take, and that a client waits for it altogether."
+    )
     maximum_pixels: int = Field(
         50_000_000, ge=1, le=2**40, description="The most pixels of a picture, width x height x frames."
     )

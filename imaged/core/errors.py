@@ -129,6 +129,13 @@ class BusyError(ImagedError):
         self.retry_after_s = retry_after_s
 
 
+class OutOfTimeError(BusyError):
+    """The work had all the time that it may have, and did not end: it may again, so it is not tried often."""
+
+    def __init__(self, message: str, retry_after_s: int = 60) -> None:
+        super().__init__(message, retry_after_s)
+
+
 class StoreError(ImagedError):
     """The local or the remote store could not read or keep something."""
 

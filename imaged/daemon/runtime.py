@@ -176,7 +176,7 @@ def build(
     trusting = partial(make_sources, resolver=Resolver(reactor), maximum_redirects=0, allow_networks=EVERYWHERE)
     readback = Readback(remote, settings.remote.base_url, trusting)
     originals = Originals(store, renderer, remote, readback, promises, threads.run, tasks, metrics, locks)
-    pool = RenderPool(render_threads, settings.render.queue)
+    pool = RenderPool(render_threads, settings.render.queue, reactor)
     acquire = Acquire(
         store, originals, sources, settings.sources.maximum_bytes, threads.run, tasks, metrics, reactor.seconds
     )

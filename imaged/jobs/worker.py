@@ -10,13 +10,16 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imaged.core.backoff import Backoff
-from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
+from imaged.core.errors import ImagedError, OutOfTimeError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageId
 from imaged.jobs.queue import Job, Kind
 from imaged.jobs.watched import Watched
 
 BACKOFF = Backoff(first_s=1, longest_s=300, attempts=21)
 """Attempts spread over half an hour or more, whatever the jitter."""
+
+TOO_LONG = Backoff(first_s=60, longest_s=600, attempts=3)
+"""The same for work that ran out of time, and may have lost a thread for good: a picture that is at fault stays so."""
 
 LONGEST_PAUSE_S = 5.0
 """How often the queue is looked at when nothing wakes the worker: another process may have left work behind."""
@@ -149,7 +152,8 @@ class Worker:
                 await self._run(self._queue.failed, job, str(error), delay_s, counts=False)
                 owed.remove(job)
                 continue
-            delay_s = BACKOFF.delay_s(job.attempts + 1, self._jitter()) if error.transient else None
+            backoff = TOO_LONG if isinstance(error, OutOfTimeError) else BACKOFF
+            delay_s = backoff.delay_s(job.attempts + 1, self._jitter()) if error.transient else None
             self._log.warn(
                 "{kind} of {image} {output} failed: {error}; {next}",
                 kind=self._kind,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from imaged.config.model import Settings
 from imaged.core.activity import Activity
-from imaged.core.errors import BusyError, ImagedError
+from imaged.core.errors import BusyError, ImagedError, OutOfTimeError
 from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
@@ -32,6 +36,9 @@ from imaged.store.local import LocalStore
 
 GRACE_S = 5.0
 """How long after `render.timeout_s` a processor may still give up by itself before those who wait are sent away."""
+
+NEARLY = 0.9
+"""What part of the time a render must have had to be at fault for not ending: who waited for a thread has less."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +75,16 @@ class Produce:
     async def one(self, image: ImageId, output: Output) -> str:
         """Make one output for a client that waits; it is in the store on return, which says RENDERED or JOINED.
 
-        Raises BusyError at once when too many wait already; otherwise whatever ImagedError the render ends with.
+        Raises BusyError at once when too many wait already, and when the time of a render is over before a thread is
+        free; otherwise whatever ImagedError the render ends with.
         """
         wanted = Wanted(image, output)
         if self.flights.carries(wanted):
             with span(WAIT):
-                await arrival(self.flights.fly([wanted], self._make)[wanted])
+                await arrival(self._limited(self.flights.fly([wanted], self._make)[wanted]))
             return JOINED
         self.pool.admit()
-        await arrival(self.flights.fly([wanted], self._make)[wanted])
+        await arrival(self.flights.fly([wanted], partial(self._make, waits=True))[wanted])
         return RENDERED
 
     def admit(self, image: ImageId, outputs: Sequence[Output]) -> None:
@@ -85,20 +93,37 @@ class Produce:
         if not all(map(self.flights.carries, missing)):
             self.pool.admit()
 
-    async def several(self, image: ImageId, outputs: Sequence[Output]) -> dict[Output, ImagedError | None]:
-        """Make those outputs that the store misses; answer for each with None or the error that it ended with."""
+    async def several(
+        self, image: ImageId, outputs: Sequence[Output], *, waits: bool = False
+    ) -> dict[Output, ImagedError | None]:
+        """Make those outputs that the store misses; answer for each with None or the error that it ended with.
+
+        With `waits`, a client does: what does not begin in time is refused then. Other work is patient.
+        """
         missing = [Wanted(image, output) for output in outputs if not self.store.has(image, str(output))]
-        waiters = self.flights.fly(missing, self._make)
+        joined = [each for each in missing if waits and self.flights.carries(each)]
+        waiters = self.flights.fly(missing, partial(self._make, waits=waits))
+        waiters |= {each: self._limited(waiters[each]) for each in joined}
         results: dict[Output, ImagedError | None] = dict.fromkeys(outputs)
         for wanted, waiter in waiters.items():
             results[wanted.output] = await waiter
         return results
 
-    async def _make(self, wanted: list[Wanted]) -> None:
+    def _limited(self, waiter: Deferred[ImagedError | None]) -> Deferred[ImagedError | None]:
+        """Have a client wait no longer than for a flight of its own: one that it joins may be patient."""
+
+        def refuse(failure: Failure) -> ImagedError:
+            failure.trap(defer.TimeoutError)
+            return BusyError("this output was not ready in time: try again later", self.pool.retry_after_s)
+
+        return waiter.addTimeout(self.renderer.timeout_s + GRACE_S, self.reactor).addErrback(refuse)
+
+    async def _make(self, wanted: list[Wanted], *, waits: bool = False) -> None:
         """Make outputs of one original in one render; if that fails, each that is still missing in its own.
 
         The first of those that runs out of time ends it for the rest too: else one hostile picture with a hundred
-        outputs would hold a thread for an hour, each time that it is tried.
+        outputs would hold a thread for an hour, each time that it is tried. When a client waits, the time of one render
+        is that of waiting for a thread and of all renders.
         """
         image = wanted[0].image
         with self.pool.coming():  # else a remote store that is slow would be a way around the queue's end
@@ -107,22 +132,30 @@ class Produce:
                 if not wanted:
                     return
             source = await self.originals.find(image)
-        await self._render(image, source, wanted)
+        by_s = self.reactor.seconds() + self.renderer.timeout_s if waits else math.inf
+        await self._render(image, source, wanted, by_s)
         for each in wanted:
-            if self.flights.carries(each) and isinstance(error := await self._render(image, source, [each]), BusyError):
-                raise error
+            if self.flights.carries(each):
+                error = await self._render(image, source, [each], by_s)
+                if isinstance(error, BusyError):
+                    raise error
 
-    async def _render(self, image: ImageId, source: Path, wanted: Sequence[Wanted]) -> ImagedError | None:
-        """Render `wanted` together and return what that ended with; of one alone, the error is its result too."""
+    async def _render(self, image: ImageId, source: Path, wanted: Sequence[Wanted], by_s: float) -> ImagedError | None:
+        """Render `wanted` together and return what that ended with; of one alone, the error is its result too.
+
+        Raises BusyError when no thread is free `by_s`, by the reactor's clock.
+        """
         failure: ImagedError | None = None
         policy = self.settings.policy(image.namespace)
         targets = [RenderTarget(each.output, policy.quality(each.output), policy.background) for each in wanted]
         landings: list[Deferred[None]] = []
         async with AsyncExitStack() as stack:
             with span(WAIT):
-                threads = await stack.enter_async_context(self.pool.place())
+                threads = await stack.enter_async_context(self.pool.place(by_s - self.reactor.seconds()))
+            began_s = self.reactor.seconds()
+            timeout_s = min(self.renderer.timeout_s, by_s - began_s)
             tokens = {each.output: self.activity.begin(each) for each in wanted}
-            alarm = self.reactor.callLater(self.renderer.timeout_s + GRACE_S, self._send_away, wanted)
+            alarm = self.reactor.callLater(timeout_s + GRACE_S, self._send_away, wanted, timeout_s)
 
             def landed(output: Output) -> None:
                 elapsed_s = self.activity.end(tokens.pop(output))
@@ -133,11 +166,13 @@ class Produce:
                 self.reactor.callFromThread(copy_context().run, landed, output)
 
             try:
-                await threads.run(self.renderer.render, image, source, targets, landed_on_thread)
+                await threads.run(self.renderer.render, image, source, targets, timeout_s, landed_on_thread)
             except ImagedError as error:
                 failure = error
+                if isinstance(error, BusyError):
+                    failure = self._busy(error, self.reactor.seconds() - began_s, timeout_s)
                 if len(wanted) == 1:
-                    self.flights.land(wanted[0], error)
+                    self.flights.land(wanted[0], failure)
                     output = wanted[0].output
                     reason, extension = type(error).__name__, output.format.extension
                     self.metrics.record(OutputFailed(image.namespace, str(output), extension, reason))
@@ -170,8 +205,19 @@ class Produce:
                 self.log.error("{error}; {output} stays local", error=error, output=str(wanted.output))
         self.flights.land(wanted, None)
 
-    def _send_away(self, wanted: Sequence[Wanted]) -> None:
+    def _busy(self, error: BusyError, elapsed_s: float, timeout_s: float) -> BusyError:
+        """Return the error of a render that was too much: its own fault, if it had all the time that there is."""
+        if min(elapsed_s, timeout_s) >= NEARLY * self.renderer.timeout_s:
+            return OutOfTimeError(str(error))
+        return BusyError(str(error), max(error.retry_after_s, self.pool.retry_after_s))
+
+    def _send_away(self, wanted: Sequence[Wanted], timeout_s: float) -> None:
         """Answer those who wait on a processor that does not give up; its thread counts as busy until it does."""
         for each in wanted:
-            timeout_s = self.renderer.timeout_s
-            self.flights.land(each, BusyError(f"{each.output} took longer than {timeout_s:g} s", retry_after_s=30))
+            late = BusyError(f"{each.output} took longer than {timeout_s:.3g} s")
+            self.log.warn(  # noqa: G010 -- Twisted's logger calls it so
+                "{output} of {image} does not end: its thread is lost until it does",
+                output=str(each.output),
+                image=str(each.image),
+            )
+            self.flights.land(each, self._busy(late, timeout_s, timeout_s))

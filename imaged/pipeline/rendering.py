@@ -52,10 +52,15 @@ class Renderer:
         raise NotAPictureError(f"no processor renders {', '.join(str(target.output) for target in job.targets)}")
 
     def render(
-        self, image: ImageId, source: Path, targets: Sequence[RenderTarget], landed: Callable[[Output], None]
+        self,
+        image: ImageId,
+        source: Path,
+        targets: Sequence[RenderTarget],
+        timeout_s: float,
+        landed: Callable[[Output], None],
     ) -> None:
         """Render `targets` from `source` into the store; call `landed`, on this thread, as each one is kept."""
-        job = RenderJob(source, self.identify(source), tuple(targets), self.timeout_s, self.maximum_pixels)
+        job = RenderJob(source, self.identify(source), tuple(targets), timeout_s, self.maximum_pixels)
         with closing(self.choose(job).render(job)) as outputs:
             for rendered in outputs:
                 with span(SAVE):

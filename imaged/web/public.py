@@ -106,7 +106,7 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
     missing = await pipeline.missing(image, outputs)
     pipeline.check_room(image, missing)
     pipeline.produce.admit(image, missing)
-    results = await pipeline.produce.several(image, missing)
+    results = await pipeline.produce.several(image, missing, waits=True)
     rows = []
     for output in outputs:
         error = results.get(output)

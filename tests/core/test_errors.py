@@ -28,6 +28,7 @@ STATUSES = {
     "ReadbackFailedError": 502,
     "SourceTimeoutError": 504,
     "BusyError": 503,
+    "OutOfTimeError": 503,
     "StoreError": 503,
     "StoreUnavailableError": 503,
     "CorruptOriginalError": 502,
@@ -38,6 +39,7 @@ TRANSIENT = {
     "ReadbackFailedError",
     "SourceTimeoutError",
     "BusyError",
+    "OutOfTimeError",
     "StoreError",
     "StoreUnavailableError",
 }

@@ -12,7 +12,14 @@ from twisted.internet.defer import Deferred, execute, fail
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 
-from imaged.core.errors import BusyError, ImagedError, NotAPictureError, StoreError, StoreUnavailableError
+from imaged.core.errors import (
+    BusyError,
+    ImagedError,
+    NotAPictureError,
+    OutOfTimeError,
+    StoreError,
+    StoreUnavailableError,
+)
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.jobs.parked import opened
 from imaged.jobs.queue import Depth, JobQueue
@@ -106,6 +113,18 @@ def test_what_may_yet_succeed_is_tried_again_later(shop: Workshop) -> None:
     shop.clock.advance(0.01)
     assert shop.performed == [(CAT, ["a.jpg", "b.jpg"]), (CAT, ["a.jpg"])]
     assert shop.depth == NOTHING
+
+
+def test_what_runs_out_of_time_is_not_tried_often(shop: Workshop) -> None:
+    """Each attempt may cost a thread for good: it is parked after three, minutes apart."""
+    shop.owe(CAT, "a.jpg")
+    shop.ends["a.jpg"] = OutOfTimeError("rendering took longer than 30 s")
+    shop.worker.start()
+    shop.clock.advance(29)
+    assert len(shop.performed) == 1
+    shop.clock.pump([60.0] * 60)
+    assert len(shop.performed) == 3
+    assert (shop.depth.parked, shop.depth.queued) == (1, 0)
 
 
 def test_an_outage_of_half_an_hour_parks_nothing(shop: Workshop) -> None:

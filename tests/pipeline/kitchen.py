@@ -171,7 +171,7 @@ class Kitchen:
             self.store, self.originals, self.sources, maximum_bytes, run_at_once, self.tasks, metrics, reactor.seconds
         )
         threads: Any = self.threads
-        self.pool = RenderPool(threads, settings.render.queue)
+        self.pool = RenderPool(threads, settings.render.queue, reactor)
         self.produce = Produce(
             reactor=reactor,
             settings=settings,

@@ -9,7 +9,7 @@ import pytest
 from kitchen import IMAGE, Kitchen
 from twisted.internet.defer import CancelledError, Deferred
 
-from imaged.core.errors import BusyError, NotFoundError, PluginFailedError, StoreError, TooLargeError
+from imaged.core.errors import BusyError, NotFoundError, OutOfTimeError, PluginFailedError, StoreError, TooLargeError
 from imaged.core.events import OutputRendered
 from imaged.core.outputs import Output, parse
 from imaged.pipeline.produce import GRACE_S
@@ -24,7 +24,14 @@ def start(work: Any) -> Deferred[Any]:
     return Deferred.fromCoroutine(work)
 
 
-def error_of(waiting: Deferred[Any]) -> BaseException:
+def result_of(waiting: Deferred[Any]) -> Any:
+    """Return what a wait brought."""
+    results: list[Any] = []
+    waiting.addCallback(results.append)
+    return results[0]
+
+
+def error_of(waiting: Deferred[Any]) -> Any:
     """Return what a wait ended with."""
     errors: list[Any] = []
     waiting.addErrback(errors.append)
@@ -182,12 +189,69 @@ def test_those_who_wait_on_a_stuck_processor_are_sent_away(make_kitchen: Callabl
     kitchen.reactor.advance(0.001)
     assert isinstance(error_of(stuck), BusyError)
     assert kitchen.threads.waiting == 1
-    assert not behind.called
-    kitchen.threads.step()
-    kitchen.threads.step()
     assert behind.called
+    assert isinstance(error_of(behind), BusyError)
+    kitchen.threads.step()
     assert kitchen.store.has(IMAGE, "x30.jpg")
     assert kitchen.reactor.getDelayedCalls() == []
+
+
+def test_the_clock_of_a_client_covers_waiting_and_rendering(make_kitchen: Callable[..., Kitchen]) -> None:
+    """Who waited five of seven seconds for a thread has two left, and is told to come back, not that it is at fault."""
+    kitchen = make_kitchen("render: {timeout_s: 7}")
+    kitchen.keep()
+    kitchen.threads.held = True
+    first, second = (start(kitchen.produce.one(IMAGE, output)) for output in (X30, X40))
+    kitchen.reactor.advance(5)
+    kitchen.threads.step()
+    assert first.called
+    kitchen.reactor.advance(2 + GRACE_S)
+    error = error_of(second)
+    assert (type(error), error.retry_after_s) == (BusyError, 7)
+    kitchen.threads.step()
+    assert [job.timeout_s for job in kitchen.processor.jobs] == [7, 2]
+
+
+def test_promised_work_waits_for_a_thread_without_end(make_kitchen: Callable[..., Kitchen]) -> None:
+    """Nobody is told to come back; but who joins it has a clock, and leaves it alone."""
+    kitchen = make_kitchen("render: {timeout_s: 7}")
+    kitchen.keep()
+    kitchen.threads.held = True
+    start(kitchen.produce.several(IMAGE, [X30]))
+    promised = start(kitchen.produce.several(IMAGE, [X40]))
+    joined = start(kitchen.produce.one(IMAGE, X40))
+    processing = start(kitchen.produce.several(IMAGE, [X40], waits=True))
+    kitchen.reactor.advance(7 + GRACE_S)
+    assert isinstance(error_of(joined), BusyError)
+    assert isinstance(result_of(processing)[X40], BusyError)
+    assert not promised.called
+    kitchen.threads.step()
+    kitchen.threads.step()
+    assert result_of(promised) == {X40: None}
+    assert kitchen.processor.jobs[-1].timeout_s == 7
+
+
+def test_a_render_that_had_all_its_time_is_at_fault(make_kitchen: Callable[..., Kitchen]) -> None:
+    """Whether the processor says so or has to be left: the queue tries such work a few times only."""
+    kitchen = make_kitchen("render: {timeout_s: 7}")
+    kitchen.keep()
+    kitchen.threads.held = True
+    kitchen.processor.failure = BusyError("took too long")
+    late = start(kitchen.produce.several(IMAGE, [X30]))
+    kitchen.reactor.advance(7)
+    kitchen.threads.step()
+    assert isinstance(result_of(late)[X30], OutOfTimeError)
+    stuck = start(kitchen.produce.several(IMAGE, [X40]))
+    kitchen.reactor.advance(7 + GRACE_S)
+    assert isinstance(result_of(stuck)[X40], OutOfTimeError)
+    kitchen.threads.step()
+
+
+def test_a_render_without_memory_is_not(kitchen: Kitchen) -> None:
+    """It had time enough, and may succeed when others have ended."""
+    kitchen.keep()
+    kitchen.processor.failure = BusyError("no memory")
+    assert type(wait(kitchen.produce.several(IMAGE, [X30]))[X30]) is BusyError
 
 
 def test_a_queue_that_cannot_promise_costs_no_picture(kitchen: Kitchen) -> None:

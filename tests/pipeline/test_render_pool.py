@@ -51,7 +51,7 @@ def make_renders() -> Iterator[Callable[[int, int], Renders]]:
 
     def make(threads: int, queue: int) -> Renders:
         made.append(Threads(Clock(), "render", threads))
-        return Renders(RenderPool(made[-1], queue))
+        return Renders(RenderPool(made[-1], queue, Clock()))
 
     yield make
     for threads in made:
@@ -135,12 +135,68 @@ def test_who_stops_waiting_takes_no_place(renders: Renders) -> None:
     assert renders.inside == [4, 5]
 
 
+def test_who_waits_too_long_is_refused() -> None:
+    """The place in the queue is free, and no thread is lost; who comes later has its own time."""
+    clock = Clock()
+    pool = RenderPool(Threads(clock, "render", 1), 1, clock)
+
+    async def hold(gate: Deferred[None], within_s: float) -> None:
+        async with pool.place(within_s):
+            await gate
+
+    gates: list[Deferred[None]] = [Deferred() for _ in range(3)]
+    first, second = (Deferred.fromCoroutine(hold(gate, 5)) for gate in gates[:2])
+    with pytest.raises(BusyError):
+        pool.admit()
+    clock.advance(5)
+    refused: list[Any] = []
+    second.addErrback(lambda failure: refused.append(failure.value))
+    assert isinstance(refused[0], BusyError)
+    assert pool.waiting == 0
+    pool.admit()
+    third = Deferred.fromCoroutine(hold(gates[2], 5))
+    gates[0].callback(None)
+    gates[2].callback(None)
+    assert first.called
+    assert third.called
+    assert (pool.busy, clock.getDelayedCalls()) == (0, [])
+
+
+def test_when_to_come_back_is_what_renders_took_lately() -> None:
+    """A second where renders are quick; else as long as those before take on these threads; a minute at most."""
+    clock = Clock()
+    pool = RenderPool(Threads(clock, "render", 2), 9, clock)
+
+    async def render(gate: Deferred[None]) -> None:
+        async with pool.place():
+            await gate
+
+    def begin(count: int) -> list[Deferred[None]]:
+        gates: list[Deferred[None]] = [Deferred() for _ in range(count)]
+        for gate in gates:
+            Deferred.fromCoroutine(render(gate))
+        return gates
+
+    for _ in range(50):
+        [gate] = begin(1)
+        clock.advance(0.1)
+        gate.callback(None)
+    gates = begin(6)
+    assert pool.retry_after_s == 1
+    clock.advance(4)
+    assert pool.retry_after_s == 12
+    clock.advance(100)
+    assert pool.retry_after_s == 60
+    for gate in gates:
+        gate.callback(None)
+
+
 @settings(deadline=None)
 @given(st.integers(1, 3), st.lists(st.tuples(st.sampled_from(["render", "end", "fail", "leave"]), st.integers(0, 9))))
 def test_no_place_is_lost_or_doubled(threads: int, steps: list[tuple[str, int]]) -> None:
     """Whatever ends, fails or leaves: no thread is idle while somebody waits, and none has two renders."""
     pool = Threads(Clock(), "render", threads)
-    renders = Renders(RenderPool(pool, 0))
+    renders = Renders(RenderPool(pool, 0, Clock()))
     try:
         for step, pick in steps:
             open_ones = [number for number, render in enumerate(renders.begun) if not render.called]

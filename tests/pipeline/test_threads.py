@@ -14,7 +14,7 @@ from imaged.pipeline.threads import Threads
 def test_stuck_when_each_thread_is_held() -> None:
     """By one piece of work, and for longer than is asked about; while one is free, the pool is not stuck."""
     pool, go = Threads(Clock(), "render", 2), threading.Event()
-    renders = RenderPool(pool, 0)
+    renders = RenderPool(pool, 0, Clock())
     try:
         begun = [threading.Event(), threading.Event()]
         for number in (0, 1):

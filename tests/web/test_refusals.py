@@ -264,7 +264,7 @@ class TestBusy(Serving):
         await until(lambda: self.service._lineage.pipeline.pool.waiting == 2)
         refused = await self.get(f"{HOME}/x13.png")
         assert refused.status == 503
-        assert refused.headers["retry-after"] == "1"
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert "busy" in refused.error
         talks.append(await self.begin("GET", f"{HOME}/x12.png"))
         self.stage.processor.release()
