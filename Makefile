@@ -29,8 +29,8 @@ help: ## Print this table
 	echo "  ARGS   goes to the program:  make run ARGS='--set render.concurrency=2'   make test ARGS='-k geometry'"
 	echo "  CONFIG is the daemon's file, PYTHON the interpreter that .venv is made with."
 
-run: .venv/ready ## Run the daemon on etc/imaged.yaml
-	@exec $(IMAGED) run -c $(CONFIG) $(ARGS)
+run: .venv/ready ## Run the daemon on etc/imaged.yaml, with the page /try
+	@exec $(IMAGED) run -c $(CONFIG) --set status.try_page=true $(ARGS)
 
 # For development: this machine alone may ask, sources on it may be fetched, and the status port has the page /try.
 LOCALLY = --set 'listen=tcp:7000:interface=127.0.0.1' --set 'sources.allow_networks=[127.0.0.0/8, "::1/128"]' \
@@ -39,13 +39,13 @@ LOCALLY = --set 'listen=tcp:7000:interface=127.0.0.1' --set 'sources.allow_netwo
 dev-server: .venv/ready ## Run it with sources on this machine allowed
 	@exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) $(ARGS)
 
-dev-server-s3: .venv/ready ## The same, with S3 as the environment says: AWS_BUCKET, ...
+dev-server-s3: .venv/s3 ## The same, with S3 as the environment says: AWS_BUCKET, ...
 	@$(call run_from_environment,s3,AWS_ACCESS_KEY_ID AWS_SECRET_KEY AWS_BUCKET,\
 		plugins.s3.access_key_id=AWS_ACCESS_KEY_ID plugins.s3.secret_access_key=AWS_SECRET_KEY \
 		plugins.s3.bucket=AWS_BUCKET plugins.s3.region=AWS_REGION plugins.s3.endpoint_url=AWS_ENDPOINT_URL \
 		remote.base_path=IMG_REMOTE_BASE_PATH remote.base_url=IMG_REMOTE_BASE_URL)
 
-dev-server-manta: .venv/ready ## The same, with Manta as the environment says: MANTA_URL, ...
+dev-server-manta: .venv/manta ## The same, with Manta as the environment says: MANTA_URL, ...
 	@$(call run_from_environment,manta,MANTA_URL MANTA_USER MANTA_KEY_ID,\
 		plugins.manta.url=MANTA_URL plugins.manta.account=MANTA_USER plugins.manta.key_id=MANTA_KEY_ID \
 		plugins.manta.key_file=SDC_IDENTITY \
@@ -69,17 +69,17 @@ done
 exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) --set uploader=$(1) "$$@" $(ARGS)
 endef
 
-test: .venv/ready ## Run the tests
+test: .venv/tools ## Run the tests
 	@$(BIN)/pytest $(ARGS)
 
 check: lint test ## Lint, types and tests: what CI runs
 
-lint: .venv/ready ## Check style and types
+lint: .venv/tools ## Check style and types
 	@$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: .venv/ready ## Set the code in the house style
+format: .venv/tools ## Set the code in the house style
 	@$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
@@ -93,36 +93,72 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 	rm -rf --one-file-system .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Any stamp older than pyproject.toml brings the packages up to date; no stamp at all starts from nothing.
+# Any stamp older than pyproject.toml brings the packages up to date; no .venv/ready at all starts from nothing. So it is
+# away while pip works: what was broken off is made afresh.
 .venv/ready: pyproject.toml | system
-	@if [ -e $@ ]; then rm $@; else rm -rf .venv; $(PYTHON) -m venv .venv; fi
-	echo "Installing imaged and its tools into .venv; the first time takes a minute or two."
-	$(BIN)/python -m pip uninstall --quiet --quiet --yes imaged  # what imaged-server was called before; it has the same files
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(BIN)/python -c 'import wand.image'
+	@if [ -e $@ ]; then rm $@; else echo "Making .venv"; rm -rf .venv; $(PYTHON) -m venv .venv; fi
+	$(BIN)/python -m pip uninstall --quiet --quiet --yes imaged  # what imaged-server was called before, of the same files
+	$(call pip_install,.)
 	touch $@
 
-# The end of a recipe: installs what it has put in $lacks, if anything.
+# What the uploaders need besides; both stamps are renewed, the later last.
+.venv/s3 .venv/manta: .venv/ready
+	@rm .venv/ready
+	$(call pip_install,.[$(@F)])
+	touch .venv/ready
+	touch $@
+
+.venv/tools: .venv/ready
+	@rm .venv/ready
+	echo "The tools for tests, types and style are some 500 MB, once."
+	$(call pip_install,.[dev])
+	touch .venv/ready
+	touch $@
+
+# It says what it is at.
+define pip_install
+echo "Installing imaged into .venv with pip"
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '$(1)'
+	$(BIN)/python -m pip check --quiet
+	$(BIN)/python -c 'import imaged.cli, wand.image'
+endef
+
+# The end of a recipe: installs what it has put in $lacks, if anything. While apt works, $(APT_MARK) is there: where it was
+# broken off, the next run finishes what dpkg has left half done, and reinstalls what cannot be finished.
+APT_MARK := build/apt-was-broken-off
 define install_lacking
+[ ! -e $(APT_MARK) ] || lacks="$$lacks $$(cat $(APT_MARK))"
 if [ -z "$$lacks" ]; then exit; fi
 if ! command -v apt-get >/dev/null; then
 	echo "No apt-get here. If what follows fails, install$$lacks, or what your system calls them." >&2
 	exit
 fi
-by_hand="As root: apt-get update && apt-get install --no-install-recommends$$lacks"
+by_hand="As root: dpkg --configure -a && apt-get update && apt-get install --no-install-recommends$$lacks"
 if [ "$$(id -u)" = 0 ]; then as_root=
 elif command -v sudo >/dev/null; then as_root=sudo
 else
 	echo "This system lacks$$lacks, and has no sudo to install it with. $$by_hand" >&2
 	exit 1
 fi
-apt() {
-	said=$$($$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$$@" 2>&1) ||
-		{ echo "$$said" >&2; false; }
-}
+unfinished() { dpkg-query --show --showformat='$${db:Status-Abbrev} $${Package}\n' | awk "$$1" | tr '\n' ' '; }
+noninteractive() { $$as_root env DEBIAN_FRONTEND=noninteractive "$$@" </dev/null; }
+apt() { noninteractive apt-get -q -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$$@"; }
 echo "Installing with apt-get:$$lacks"
+mkdir -p $(dir $(APT_MARK))
+echo "$$lacks" >$(APT_MARK)
+if [ -n "$$(unfinished 'substr($$0, 2, 1) ~ /[HUFWt]/')$$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
+	echo "Finishing what dpkg has left half done"
+	for try in $$(seq 60); do # unlike apt, it does not wait for who holds its lock, as what was broken off may still do
+		said=$$(noninteractive dpkg --configure -a 2>&1) && break
+		case $$said in *lock*) sleep 2 ;; *) break ;; esac
+	done
+	echo "$$said"
+fi
 apt update || echo "Going on with the package lists of before." >&2
-apt install --yes --no-install-recommends $$lacks || { echo "$$by_hand" >&2; exit 1; }
+again=$$(unfinished 'substr($$0, 3, 1) == "R" {print $$2}')
+[ -z "$$again" ] || apt install --yes --no-install-recommends --reinstall $$again || true
+apt install --yes --no-install-recommends --fix-broken $$lacks || { echo "$$by_hand" >&2; exit 1; }
+rm $(APT_MARK)
 endef
 
 # The package `imagemagick` has this name on every release, and brings the MagickWand library of that release.

@@ -3,6 +3,7 @@
 HostName, PortNumber and MetricPath are for the fields of options: kinds of text and number, each with its check.
 """
 
+from imaged.config.unfit import UnfitError
 from imaged.config.values import HostName, MetricPath, PortNumber
 from imaged.core.errors import (
     BusyError,
@@ -24,7 +25,7 @@ from imaged.core.events import (
     Uploaded,
 )
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, sniff
-from imaged.core.geometry import Plan, Size, plan
+from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.headers import read_size
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
@@ -88,11 +89,13 @@ __all__ = [
     "RequestAnswered",
     "RequestFailed",
     "Size",
+    "Step",
     "StoreError",
     "StoreUnavailableError",
     "Tally",
     "Timing",
     "TooLargeError",
+    "UnfitError",
     "Uploaded",
     "Uploader",
     "current_trace",
@@ -102,4 +105,5 @@ __all__ = [
     "read_size",
     "sniff",
     "span",
+    "steps",
 ]

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from imaged.api import VERSION, Event, Host, MetricsSink, current_trace, hookimpl, how_to_install
+from imaged.api import VERSION, Event, Host, MetricsSink, UnfitError, current_trace, hookimpl, how_to_install
 
 if find_spec("sentry_sdk") is None:
     raise ImportError(f"sentry_sdk is missing: {how_to_install('sentry', 'python3-sentry-sdk')}")
@@ -50,7 +50,7 @@ class Options(BaseModel):
         except ValueError:
             sound = False
         if not sound or not parts.path.rpartition("/")[2].isdecimal():
-            raise ValueError("no DSN: it looks like https://KEY@sentry.example/1, and Sentry shows it for each project")
+            raise UnfitError("no DSN: it looks like https://KEY@sentry.example/1, and Sentry shows it for each project")
         return dsn
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from imaged.config.section import Section
-from imaged.config.values import Color, Extensions, OutputCount, OutputNames, Quality, Width
+from imaged.config.values import Color, Extensions, OutputCount, OutputNames, Quality, Side
 from imaged.core.errors import NotAllowedError
 from imaged.core.formats import FORMATS
-from imaged.core.outputs import FullSize, Output
+from imaged.core.outputs import Fill, FullSize, Output
 
 _EXTENSIONS = "The formats that may be asked for, by extension."
 _MAXIMUM_WIDTH = "The widest output that may be asked for, in pixels; full_size is not subject to it."
+_MAXIMUM_HEIGHT = "The highest output that may be asked for, in pixels; a height that follows from the width is free."
 _MAXIMUM_OUTPUTS = "The most outputs of one image, kept and queued together."
 _DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name gives none."
 _OUTPUTS = "The outputs made for every new image, besides those that its request asks for."
@@ -22,7 +23,8 @@ class ImagePolicy(Section):
     """The section `images`: what holds for every namespace that does not say otherwise."""
 
     extensions: Extensions = Field(tuple(FORMATS), description=_EXTENSIONS)
-    maximum_width: Width = Field(1000, description=_MAXIMUM_WIDTH)
+    maximum_width: Side = Field(1000, description=_MAXIMUM_WIDTH)
+    maximum_height: Side = Field(10_000, description=_MAXIMUM_HEIGHT)
     maximum_outputs: OutputCount = Field(1000, description=_MAXIMUM_OUTPUTS)
     default_quality: Quality = Field(75, description=_DEFAULT_QUALITY)
     outputs: OutputNames = Field((), description=_OUTPUTS)
@@ -36,6 +38,8 @@ class ImagePolicy(Section):
             raise NotAllowedError(f"{output}: {extension} is not allowed here: use one of {allowed}")
         if not isinstance(output.sizing, FullSize) and output.sizing.width_px > self.maximum_width:
             raise NotAllowedError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
+        if isinstance(output.sizing, Fill) and output.sizing.height_px > self.maximum_height:
+            raise NotAllowedError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
 
     def check_count(self, outputs: int) -> None:
         """Raise NotAllowedError when one image may not have so many outputs."""
@@ -54,7 +58,8 @@ class NamespacePolicy(Section):
     """One entry of `namespaces`: what it sets replaces that key of `images`, what is null or absent is inherited."""
 
     extensions: Extensions | None = Field(None, description=_EXTENSIONS)
-    maximum_width: Width | None = Field(None, description=_MAXIMUM_WIDTH)
+    maximum_width: Side | None = Field(None, description=_MAXIMUM_WIDTH)
+    maximum_height: Side | None = Field(None, description=_MAXIMUM_HEIGHT)
     maximum_outputs: OutputCount | None = Field(None, description=_MAXIMUM_OUTPUTS)
     default_quality: Quality | None = Field(None, description=_DEFAULT_QUALITY)
     outputs: OutputNames | None = Field(None, description=_OUTPUTS)

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 from imaged.config.conflicts import conflicts
 from imaged.config.document import read_document
 from imaged.config.faults import Fault, KeyPath, begins, in_order
-from imaged.config.messages import explain, keys_at, kind_of
+from imaged.config.messages import keys_at, kind_of
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.overrides import lay_over, read_overrides
 from imaged.config.references import Resolver
-from imaged.config.validation import existing_path, holds, replace_at, validate
+from imaged.config.validation import existing_path, fault_of, holds, replace_at, validate
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,8 +35,21 @@ class Loaded:
     """Where references stand that lead nowhere; each has its fault."""
 
     def fault(self, path: KeyPath, message: str) -> Fault:
-        """Return a fault at `path` with its file and line; secrets are struck out of the message."""
+        """Return a fault at `path` with its file and line. The message is in our words and tells no value."""
         return self.origins.fault(path, message)
+
+    def foreign_fault(self, path: KeyPath, message: str) -> Fault:
+        """Return the same for a message that may quote the value at `path`: it is kept back where that is a secret."""
+        return self.origins.foreign_fault(path, message)
+
+    def told(self, path: KeyPath, text: str) -> str:
+        """Return `text`, the value at `path`, for a message: the reference, where it came from one."""
+        reference = self.origins.reference(path)
+        return text if reference is None else f"what {reference} holds"
+
+    def without_secrets(self, text: str) -> str:
+        """Return the words of others about something else than a value, without any secret as a whole."""
+        return self.origins.without_secrets(text)
 
     def shown(self) -> dict[str, Any]:
         """Return the effective settings as plain values; references stand as they are written, unresolved."""
@@ -83,7 +96,7 @@ def load(
     faults += [origins.fault(path, message) for path, message in resolver.unresolved.items()]
     settings, model_faults = validate(data, origins)
     faults += model_faults
-    faults += [origins.fault(path, message) for path, message in conflicts(settings)]
+    faults += [origins.foreign_fault(path, message) for path, message in conflicts(settings)]
     return Loaded(settings, in_order(faults), _without_cut(origins, data), frozenset(resolver.unresolved))
 
 
@@ -101,7 +114,8 @@ def plugin_faults(
         path = existing_path(section, details)
         whole = ("plugins", name, *path)
         if not any(begins(whole, where) or begins(where, whole) for where in loaded.unresolved):
-            faults.append(loaded.fault(whole, explain(details, keys_at(model, path[:-1]), kind_of)))
+            known = keys_at(model, path[:-1])
+            faults.append(fault_of(loaded.origins, whole, details, known, kind_of))
     return list(in_order(faults))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from imaged.config.faults import KeyPath, quote
+from imaged.config.unfit import UnfitError
 
 _EXPECTED = {
     "a whole number": ("int_type", "int_parsing", "int_from_float", "int_parsing_size"),
@@ -40,33 +42,60 @@ _KEYS_LISTED = 20
 _LARGEST_SHOWN = 10**18
 
 
-def explain(error: ErrorDetails, known: Iterable[str], tell: Callable[[Any], str]) -> str:
+def explain(error: ErrorDetails, known: Iterable[str], tell: Callable[[Any], str], *, hidden: bool = False) -> str:
     """Return what is wrong, in words.
 
     `known` are the keys beside an unknown one. `tell` puts the value found into words: `found`, or `kind_of` where it
-    may be a secret.
+    may be a secret. Of one that is `hidden` nothing else is told either.
     """
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "missing":
         return "is required: give it a value"
     if kind == "extra_forbidden":
         return unknown_key(str(error["loc"][-1]), known)
+    hint = "" if hidden else _hint(error)
     if kind in {"value_error", "assertion_error"}:
         message = str(context.get("error", error["msg"]))
     else:
         message = _BY_TYPE.get(kind) or _BY_BOUND.get(kind, error["msg"]).format_map(_Kept(context))
     if not message.startswith("expected") or kind in _COUNTED:
-        return message
-    hint = ": put it in double quotes" if kind == "string_type" and isinstance(value, int | float) else ""
+        return message + hint
     return f"{message}, got {tell(value)}{hint}"
+
+
+def is_ours(error: ErrorDetails) -> bool:
+    """Say whether what `explain` makes of an error holds our words alone, and no piece of the value.
+
+    What a validator says may hold any. UnfitError is for those that do not.
+    """
+    kind, raised = error["type"], error.get("ctx", {}).get("error")
+    if kind in {"value_error", "assertion_error"}:
+        return isinstance(raised, UnfitError)
+    return kind in {"missing", "extra_forbidden", *_BY_TYPE, *_BY_BOUND}
+
+
+def _hint(error: ErrorDetails) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if isinstance(raised := context.get("error"), UnfitError):
+        return raised.hint
+    if kind == "string_type" and isinstance(value, int | float):
+        return ": put it in double quotes"
+    if kind in {"literal_error", "enum"} and isinstance(value, str):
+        return did_you_mean(value, re.findall(r"'([^']+)'", context["expected"]))
+    return ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the word of `known` that is most like `word`, or nothing when none is."""
+    near = difflib.get_close_matches(word.casefold(), list(known), n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """Say that `key` is unknown, and which of the `known` keys it was probably meant to be."""
     keys = list(known)
-    near = difflib.get_close_matches(key.casefold().replace("-", "_"), keys, n=1)
-    if near:
-        return f'unknown key; did you mean "{near[0]}"?'
+    if near := did_you_mean(key.replace("-", "_"), keys):
+        return f"unknown key{near}"
     if not keys:
         return "unknown key"
     more = ", …" if len(keys) > _KEYS_LISTED else ""
@@ -86,7 +115,9 @@ def found(value: Any) -> str:
 
 def kind_of(value: Any) -> str:
     """Return what kind of value it is, and nothing of the value itself."""
-    kinds = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number", str: "text"}
+    if isinstance(value, str):
+        return "text"
+    kinds = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number"}
     return kinds.get(type(value), "a mapping" if isinstance(value, Mapping) else "a list")
 
 

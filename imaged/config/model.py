@@ -105,7 +105,10 @@ class Render(Section):
         30.0, description="The seconds that a render may take, and that a client waits for it altogether."
     )
     maximum_pixels: int = Field(
-        50_000_000, ge=1, le=2**40, description="The most pixels of a picture, width x height x frames."
+        50_000_000,
+        ge=1,
+        le=2**40,
+        description="The most pixels of any picture that a render makes, width x height x frames.",
     )
 
 

@@ -23,10 +23,7 @@ class Origins:
     secrets: Mapping[KeyPath, Secret]
 
     def fault(self, path: KeyPath, message: str) -> Fault:
-        """Return a fault at `path`; what references stand for is struck out of the message."""
-        for where, secret in self.secrets.items():
-            related = begins(path, where) or begins(where, path)
-            message = secret.redact(message) if related else secret.redact_whole(message)
+        """Return a fault at `path` whose message is in our words, and tells no value that a reference stands for."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.overridden:
                 return Fault(OPTION, None, path, message)
@@ -35,6 +32,25 @@ class Origins:
             if length == len(path) and any(begins(set_path, path) for set_path in self.overridden):
                 return Fault(OPTION, None, path, message)  # a section that was made on the way
         return Fault(self.file, None, path, message)
+
+    def foreign_fault(self, path: KeyPath, message: str) -> Fault:
+        """Return a fault at `path` in the words of others, which may quote any piece of the value that is there.
+
+        Where a reference stands there, above or below, they are kept back; elsewhere any secret is, as a whole.
+        """
+        if references := self._references(path):
+            return self.fault(path, f"is not accepted; why is not shown, for it may tell what {references[0]} holds")
+        return self.fault(path, self.without_secrets(message))
+
+    def without_secrets(self, text: str) -> str:
+        """Return `text` without any secret as a whole."""
+        for secret in self.secrets.values():
+            text = secret.strike(text)
+        return text
+
+    def _references(self, path: KeyPath) -> list[Reference]:
+        related = (where for where in self.secrets if begins(path, where) or begins(where, path))
+        return [self.secrets[where].reference for where in related]
 
     def reference(self, path: KeyPath) -> Reference | None:
         """Return the reference that stands exactly at `path`, if there is one."""

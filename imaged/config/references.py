@@ -5,7 +5,6 @@ A mapping is a reference when its only key is `env` or `file` and the value of t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -13,8 +12,6 @@ from typing import Any, Literal
 
 from imaged.config.faults import KeyPath, quote
 
-_WORD = re.compile(r"\w+")
-_SHORTEST_WORD = 3
 _SHORTEST_SECRET = 6
 _UNRESOLVED = object()
 
@@ -41,22 +38,19 @@ class Secret:
     reference: Reference
     text: str = field(repr=False)
 
-    def redact(self, message: str) -> str:
-        """Return `message` without this secret: whole, quoted, in other case, shortened or in parts.
+    def strike(self, text: str) -> str:
+        """Return `text` without this secret as a whole: for the words of others about something else."""
+        return text.replace(self.text, "***") if len(self.text.strip()) >= _SHORTEST_SECRET else text
 
-        Any word of the message that the secret holds is struck out, since a foreign message may show any piece.
-        """
-        known = self.text.casefold()
 
-        def strike(match: re.Match[str]) -> str:
-            word = match[0].casefold()
-            return "***" if (len(word) >= _SHORTEST_WORD and word in known) or word == known.strip() else match[0]
+class Referenced(str):
+    """Text that a reference stands for: where a number is wanted, it may become one. Its repr tells nothing."""
 
-        return _WORD.sub(strike, message.replace(self.text, "***") if self.text.strip() else message)
+    __slots__ = ()
 
-    def redact_whole(self, message: str) -> str:
-        """Return `message` without this secret as a whole: for a message about something else, which may quote it."""
-        return message.replace(self.text, "***") if len(self.text.strip()) >= _SHORTEST_SECRET else message
+    def __repr__(self) -> str:
+        """Return what tells nothing of it."""
+        return "'***'"
 
 
 @dataclass
@@ -98,7 +92,7 @@ class Resolver:
             self.unresolved[path] = f"what {reference} holds is not UTF-8"
         else:
             self.secrets[path] = Secret(reference, text)
-            return text
+            return Referenced(text)
         return _UNRESOLVED
 
     def _environment(self, reference: Reference) -> str:

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from imaged.config.faults import Fault, KeyPath
-from imaged.config.messages import explain, found, keys_at, kind_of
+from imaged.config.messages import explain, found, is_ours, keys_at, kind_of
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
+from imaged.config.references import Referenced
 from imaged.config.strict_yaml import read_scalar
 
 _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
@@ -23,7 +24,6 @@ def validate(data: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fau
     Text that a reference stands for becomes a number or a truth value where the model wants one.
     """
     faults: list[Fault] = []
-    retyped: set[KeyPath] = set()
     while True:
         try:
             return Settings.model_validate(data), faults
@@ -31,16 +31,36 @@ def validate(data: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fau
             errors = [(existing_path(data, details), details) for details in error.errors(include_url=False)]
         faulty: list[KeyPath] = []
         for path, details in errors:
-            secret = origins.secrets.get(path)
-            if secret is not None and path not in retyped and details["type"] in _NUMBER_WANTED:
-                retyped.add(path)
-                replace_at(data, path, read_scalar(secret.text.strip()))
+            if wants_number(details) and retype(data, path):
                 continue
-            message = explain(details, keys_at(Settings, path[:-1]), _told(path, origins))
-            faults.append(origins.fault(path, message))
+            faults.append(fault_of(origins, path, details, keys_at(Settings, path[:-1]), _told(path, origins)))
             faulty.append(path)
         for path in faulty:
             _cut(data, path)
+
+
+def wants_number(error: ErrorDetails) -> bool:
+    """Say whether an error is that a number or a truth value is wanted."""
+    return error["type"] in _NUMBER_WANTED
+
+
+def retype(data: Any, path: KeyPath) -> bool:
+    """Read the value at `path` as YAML reads a plain one, if it is text that a reference stands for; say whether."""
+    value = data
+    for part in path:
+        value = value[part] if holds(value, part) else None
+    if not isinstance(value, Referenced):
+        return False
+    replace_at(data, path, read_scalar(value.strip()))
+    return True
+
+
+def fault_of(
+    origins: Origins, path: KeyPath, error: ErrorDetails, known: list[str], tell: Callable[[Any], str]
+) -> Fault:
+    """Return the fault of an error at `path`; `known` and `tell` as `explain` has them."""
+    message = explain(error, known, tell, hidden=origins.reference(path) is not None)
+    return origins.fault(path, message) if is_ours(error) else origins.foreign_fault(path, message)
 
 
 def _told(path: KeyPath, origins: Origins) -> Callable[[Any], str]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
+from imaged.config.messages import did_you_mean
+from imaged.config.unfit import UnfitError
 from imaged.core.errors import ImagedError
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import check_namespace
@@ -22,6 +24,9 @@ from imaged.core.outputs import Output, parse
 T = TypeVar("T", bound=Hashable)
 _TEXT = {"type": "string"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = r"(?P<host>[\w.*-]*[.*][\w.*-]*|localhost|)|\[(?P<v6>[0-9a-fA-F:.]+)\]"
+_HOST_AND_PORT = re.compile(rf"(?:(?:{_HOST}):)?(?P<port>[0-9]{{1,6}})")
+_LARGEST_PORT = 65_535
 _LONGEST_HOST_NAME = 253  # RFC 1035, 2.3.4, as text
 _LONGEST_METRIC_PATH = 200
 
@@ -30,26 +35,36 @@ def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
     """Return `items` when no two are equal, else raise ValueError."""
     for index, item in enumerate(items):
         if item in items[:index]:
-            raise ValueError("an entry is listed twice: each may stand there once")
+            raise UnfitError("an entry is listed twice: each may stand there once")
     return items
 
 
 def filled(items: tuple[T, ...]) -> tuple[T, ...]:
     """Return `items` when there are any and no two are equal, else raise ValueError."""
     if not items:
-        raise ValueError("the list is empty: give at least one entry")
+        raise UnfitError("the list is empty: give at least one entry")
     return distinct(items)
 
 
 def _endpoint(value: Any) -> Any:
-    if not isinstance(value, str) or ":" not in value:
-        raise ValueError('expected an endpoint such as "tcp:7000:interface=127.0.0.1"')
+    if not isinstance(value, str) or ":" not in value or _HOST_AND_PORT.fullmatch(value):
+        raise UnfitError('expected an endpoint such as "tcp:7000:interface=127.0.0.1"', _endpoint_meant(value))
     return value
+
+
+def _endpoint_meant(value: Any) -> str:
+    """Return what to write for an address and a port, in the forms that other servers take."""
+    meant = _HOST_AND_PORT.fullmatch(str(value))
+    if meant is None or not 0 < int(meant["port"]) <= _LARGEST_PORT:
+        return ""
+    host = "127.0.0.1" if meant["host"] == "localhost" else (meant["host"] or meant["v6"] or "").replace(":", r"\:")
+    interface = f":interface={host}" if host.strip("*") else ""
+    return f": write 'tcp:{meant['port']}{interface}'"
 
 
 def _extension(value: str) -> str:
     if value not in FORMATS:
-        raise ValueError(f"expected one of {', '.join(FORMATS)}")
+        raise UnfitError(f"expected one of {', '.join(FORMATS)}", did_you_mean(value.lstrip("."), FORMATS))
     return value
 
 
@@ -57,7 +72,7 @@ def _output(value: Any) -> Output:
     if isinstance(value, Output):
         return value
     if not isinstance(value, str):
-        raise ValueError("expected an output such as w500.jpg")  # noqa: TRY004 - pydantic reports ValueErrors alone
+        raise UnfitError("expected an output such as w500.jpg")
     try:
         return parse(value)
     except ImagedError as error:
@@ -70,13 +85,13 @@ def _network(value: Any) -> IPv4Network | IPv6Network:
     try:
         return ip_network(value if isinstance(value, str) else "")
     except ValueError as error:
-        raise ValueError("expected a network, by its first address, such as 10.0.0.0/8 or fd00::/8") from error
+        raise UnfitError("expected a network, by its first address, such as 10.0.0.0/8 or fd00::/8") from error
 
 
 def _key_prefix(value: str) -> str:
     prefix = value.removesuffix("/")
     if _UNPRINTABLE.search(value) or (value and not all(part.strip(".") for part in prefix.split("/"))):
-        raise ValueError('expected a prefix such as "public/images", without a leading /, "." or ".."')
+        raise UnfitError('expected a prefix such as "public/images", without a leading /, "." or ".."')
     return prefix
 
 
@@ -86,22 +101,22 @@ def _base_url(value: str) -> str:
         url = urlsplit(value)
         port_fits = url.port is None or url.port > 0
     except ValueError as error:
-        raise ValueError(message) from error
+        raise UnfitError(message) from error
     clean = not (url.username or url.query or url.fragment or " " in value or _UNPRINTABLE.search(value))
     if value and not (url.scheme in {"http", "https"} and url.hostname and port_fits and clean):
-        raise ValueError(message)
+        raise UnfitError(message)
     return value.rstrip("/")
 
 
 def _folder_path(value: str) -> str:
     if not value or "\0" in value:
-        raise ValueError("expected the path of a folder")
+        raise UnfitError("expected the path of a folder")
     return value
 
 
 def _file_path(value: str) -> str:
     if "\0" in value or value.endswith("/"):
-        raise ValueError("expected the path of a file")
+        raise UnfitError("expected the path of a file")
     return value
 
 
@@ -113,13 +128,13 @@ def _partitions(sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _color(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-        raise ValueError('expected a colour such as "#ffffff", in quotes')
+        raise UnfitError('expected a colour such as "#ffffff", in quotes')
     return value.lower()
 
 
 def _plugin_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
-        raise ValueError("expected the name of a plugin: letters, digits, _, - and .")
+        raise UnfitError("expected the name of a plugin: letters, digits, _, - and .")
     return value
 
 
@@ -133,11 +148,13 @@ def _namespace(value: str) -> str:
 def _host_name(value: str) -> str:
     label = r"[A-Za-z0-9_-]{1,63}"  # of an underscore some resolvers think nothing
     try:
-        sound = IPv6Address(value) if ":" in value else re.fullmatch(rf"{label}(\.{label})*\.?", value)
+        numeric = value.rstrip(".").rpartition(".")[2].isdecimal()  # no name of a host ends so: RFC 3696, 2
+        address = ip_address(value) if numeric or ":" in value else None
+        sound = address or re.fullmatch(rf"{label}(\.{label})*\.?", value)
     except ValueError:
         sound = None
     if not sound or len(value) > _LONGEST_HOST_NAME:
-        raise ValueError("expected the name of a host, or an address, without a port")
+        raise UnfitError("expected the name of a host, or an address, without a port")
     return value
 
 
@@ -149,13 +166,13 @@ def _header_text(value: str) -> str:
 
 def _metric_path(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", value) or len(value) > _LONGEST_METRIC_PATH:
-        raise ValueError("expected letters, digits, _ and -, with single dots between them")
+        raise UnfitError("expected letters, digits, _ and -, with single dots between them")
     return value
 
 
 def _profiling(value: Any) -> Any:
     if not isinstance(value, bool) and value != "cpu":
-        raise ValueError("expected true, false or cpu")
+        raise UnfitError("expected true, false or cpu")
     return value
 
 
@@ -183,7 +200,7 @@ KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Extension = Annotated[str, AfterValidator(_extension), Field(json_schema_extra={"enum": list(FORMATS)})]
 Extensions = Annotated[tuple[Extension, ...], AfterValidator(filled), _FILLED]
-Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Side = Annotated[int, Field(ge=1, le=1_000_000)]
 OutputCount = Annotated[int, Field(ge=1, le=1_000_000)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 OutputName = Annotated[Output, PlainValidator(_output), PlainSerializer(str), WithJsonSchema(_TEXT)]

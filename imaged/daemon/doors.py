@@ -6,15 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from imaged.config.faults import KeyPath
 from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentErrors
 from imaged.daemon.health import Health
 from imaged.daemon.ports import PUBLIC, STATUS
+from imaged.pipeline.budget import Budget, GiveUp
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.profiling.profiles import Profiles
+from imaged.store.usage import free
+from imaged.web.bodies import Body
 from imaged.web.connections import Connections
 from imaged.web.debug import DebugSite
 from imaged.web.hosts import check_allowed
@@ -73,6 +77,9 @@ class Doors:
             self.connections[PUBLIC],
             visits,
             lambda: self.pipeline().settings.status.timing_header,
+            lambda announced, give_up: self._new_body(
+                self.counters.incoming, self.pipeline().settings.sources.maximum_bytes, announced, give_up
+            ),
             examine=site.examine,
             sharing=neighbours.headers,
         )
@@ -96,9 +103,16 @@ class Doors:
             self.connections[STATUS],
             PrivateVisits(self.write),
             lambda: False,
+            partial(self._new_body, Budget(self.seconds), STATUS_BODY_BYTES),
             examine=lambda request, _: check_allowed(request, self.pipeline().settings.status.allow_hosts),
             private=True,
         )
+
+    def _new_body(self, budget: Budget, maximum_bytes: int, announced_bytes: int, give_up: GiveUp) -> Body:
+        """Return the place of a body that comes. Raises BusyError or StoreError when there is none."""
+        store = self.pipeline().store
+        reservation = budget.reserve(maximum_bytes, free(store.root), announced_bytes, give_up)
+        return Body(reservation, lambda: store.new_temporary().parent)
 
     def _record(self, event: RequestAnswered | RequestFailed) -> None:
         self.pipeline().metrics.record(event)

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from imaged.config.faults import KeyPath, dotted
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
+from imaged.daemon.addresses import address
 from imaged.daemon.inheritance import Inheritance, Passed, Port
 from imaged.daemon.sockets import BACKLOG, Listening, adopt, copy, deafen, is_same, remove_path, undeafen
 from imaged.web.requests import Door, ImagedFactory
@@ -28,12 +29,17 @@ _DOMAINS = ("INET", "INET6", "UNIX")
 
 
 class PortError(ImagedError):
-    """A port cannot be opened; `path` is the setting that names it."""
+    """A port cannot be opened; `path` is the setting that names it, and `endpoint` what it says."""
 
-    def __init__(self, path: KeyPath, reason: str) -> None:
-        super().__init__(f"{dotted(path)}: {reason}")
+    def __init__(self, path: KeyPath, endpoint: str, reason: str) -> None:
         self.path = path
-        self.reason = reason
+        self.endpoint = endpoint
+        self._reason = reason
+        super().__init__(f"{dotted(path)}: {self.sentence(endpoint)}")
+
+    def sentence(self, endpoint: str) -> str:
+        """Return what is wrong, with the endpoint as it may be told."""
+        return f"cannot listen on {endpoint}: {self._reason}; set another one"
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ class Ports:
         except (CannotListenError, OSError, ValueError) as error:
             cause = error.socketError if isinstance(error, CannotListenError) else error
             reason = getattr(cause, "strerror", None) or cause
-            raise PortError(path, f"cannot listen on {endpoint}: {reason}; set another one") from error
+            raise PortError(path, endpoint, str(reason)) from error
         listening.stopReading()
         return listening
 
@@ -205,11 +211,21 @@ def endpoints(settings: Settings) -> dict[KeyPath, str]:
 def find_fault(reactor: Any, endpoint: str) -> str | None:
     """Return why `endpoint` is no description of an endpoint, or None; nothing is opened for that."""
     try:
-        if systemd_socket(endpoint) is None:
-            serverFromString(reactor, endpoint)
+        found = None if systemd_socket(endpoint) else address(reactor, endpoint)
     except Exception as error:  # Twisted's parsers raise ValueError, TypeError, KeyError …, as each sees fit
         return f"not a Twisted endpoint such as tcp:7000:interface=127.0.0.1: {error}"
-    return None
+    return None if found is None else found.fault()
+
+
+def find_clash(reactor: Any, settings: Settings) -> str | None:
+    """Return why the status port cannot be where it is beside the public one, or None; neither has a fault."""
+    public, status = settings.listen, settings.status.listen
+    if systemd_socket(public) or systemd_socket(status):
+        same = systemd_socket(public) == systemd_socket(status)
+    else:
+        one, other = address(reactor, public), address(reactor, status)
+        same = one is not None and other is not None and one.overlaps(other)
+    return "this is where the images are served (listen): take another port" if same else None
 
 
 def systemd_socket(endpoint: str) -> tuple[str, str] | None:

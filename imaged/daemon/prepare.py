@@ -19,7 +19,7 @@ async def open_logs(loaded: Loaded, run: RunInThread) -> LogFiles:
     try:
         return await run(open_files, loaded.settings.log)
     except LogFileError as error:
-        raise ConfigurationError([loaded.fault(error.key, str(error))]) from error
+        raise ConfigurationError([loaded.foreign_fault(error.key, str(error))]) from error
 
 
 async def prepare(loaded: Loaded, made: Runtime, run: RunInThread, ports: Ports) -> tuple[LogFiles, Sequence[OpenPort]]:
@@ -32,12 +32,13 @@ async def prepare(loaded: Loaded, made: Runtime, run: RunInThread, ports: Ports)
         try:
             await run(made.pipeline.store.try_out)
         except StoreError as error:
-            raise ConfigurationError([loaded.fault(("store", "path"), str(error))]) from error
+            raise ConfigurationError([loaded.foreign_fault(("store", "path"), str(error))]) from error
         files = await open_logs(loaded, run)
         undo.callback(files.close)
         try:
             fresh = await ports.open(endpoints(loaded.settings))
         except PortError as error:
-            raise ConfigurationError([loaded.fault(error.path, error.reason)]) from error
+            sentence = error.sentence(loaded.told(error.path, error.endpoint))
+            raise ConfigurationError([loaded.fault(error.path, sentence)]) from error
         undo.pop_all()
         return files, fresh

@@ -19,7 +19,7 @@ from imaged.config.faults import ConfigurationError, Fault, in_order
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.daemon import log_paths
-from imaged.daemon.ports import endpoints, find_fault
+from imaged.daemon.ports import STATUS, endpoints, find_clash, find_fault
 from imaged.hooks import registry
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.feed import Feed
@@ -166,6 +166,7 @@ def build(
         maximum_bytes=settings.sources.maximum_bytes,
         user_agent=settings.sources.user_agent or f"imaged/{version}",
         activity=counters.downloads,
+        budget=counters.incoming,
     )
     sources = make_sources(
         resolver=Resolver(reactor),
@@ -224,15 +225,18 @@ def _host(settings: Settings, reactor: Any, threads: Threads, keepsakes: Keepsak
 
 def _log_faults(loaded: Loaded) -> list[Fault]:
     return [
-        loaded.fault(key, fault)
+        loaded.foreign_fault(key, fault)
         for key, path in log_paths.paths(loaded.settings.log).items()
         if (fault := log_paths.find_fault(path)) is not None
     ]
 
 
 def _endpoint_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
-    return [
-        loaded.fault(path, fault)
+    faults = [
+        loaded.foreign_fault(path, fault)
         for path, endpoint in endpoints(loaded.settings).items()
         if (fault := find_fault(reactor, endpoint)) is not None
     ]
+    if not faults and (clash := find_clash(reactor, loaded.settings)) is not None:
+        faults.append(loaded.fault(STATUS, clash))
+    return faults

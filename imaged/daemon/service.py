@@ -44,7 +44,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.threads import Threads
 from imaged.pipeline.turns import Locks
 from imaged.profiling import profiles
-from imaged.web.connections import Connections
+from imaged.web.connections import Connections, most_connections
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -101,7 +101,7 @@ class Service:
         self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce, reactor.seconds)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
-        self._connections = {path: Connections(reactor) for path in (PUBLIC, STATUS)}
+        self._connections = {path: Connections(reactor, most_connections()) for path in (PUBLIC, STATUS)}
         self._status = Status(
             version=VERSION,
             pid=os.getpid(),

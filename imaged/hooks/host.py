@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -10,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IAgent
+
+from imaged.config.validation import existing_path, retype, wants_number
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +45,22 @@ class OptionsError(Exception):
         super().__init__(f"{error.error_count()} fault(s)")  # its own text would hold values, which may be secrets
         self.error = error
         self.model = model
+
+
+def read_options(section: Mapping[str, Any], model: type[Options]) -> Options:
+    """Return a section as `model`; raise OptionsError where it does not fit.
+
+    It is read as JSON is: as strictly as the model says, but a list may be a tuple and text a path, which YAML has no
+    other form for. Text that a reference stands for becomes a number or a truth value where one is wanted.
+    """
+    data = deepcopy(dict(section))
+    while True:
+        try:
+            return model.model_validate_json(json.dumps(data))
+        except ValidationError as error:
+            retyped = [retype(data, existing_path(data, each)) for each in error.errors() if wants_number(each)]
+            if not any(retyped):
+                raise OptionsError(error, model) from None  # pydantic's own text would hold values
 
 
 class Keepsakes:
@@ -93,10 +113,4 @@ class Host:
 
         Raises OptionsError, which the plugin lets pass: it is told to the operator with file, line and key.
         """
-        try:
-            return model.model_validate(dict(self.section))
-        except ValidationError as error:
-            try:  # a reference to the environment or a file gives text, where a number may be wanted
-                return model.model_validate(dict(self.section), strict=False)
-            except ValidationError:
-                raise OptionsError(error, model) from None  # pydantic's own text would hold values
+        return read_options(self.section, model)

@@ -15,16 +15,18 @@ from inspect import isawaitable
 from typing import Any
 
 import pluggy
+from pydantic import BaseModel
 
 from imaged.config.faults import Fault
 from imaged.config.load import Loaded, plugin_faults
+from imaged.config.messages import did_you_mean
 from imaged.core.errors import ImagedError
 from imaged.hooks import specs
 from imaged.hooks.breach import held_to_contract, is_interrupt, kind_of, refuse
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contracts import MetricsSink
-from imaged.hooks.host import Host, OptionsError
+from imaged.hooks.host import Host, OptionsError, read_options
 from imaged.hooks.sink_thread import describe
 from imaged.hooks.soundness import Traits, UnsoundError, examine
 
@@ -108,6 +110,15 @@ def installed() -> dict[str, EntryPoint]:
     return {each.name: each for each in sorted(entry_points(group=specs.PROJECT), key=lambda each: each.name)}
 
 
+def options_model(entry_point: EntryPoint) -> type[BaseModel] | None:
+    """Return what a plugin calls `Options`, the model of its section; None when it has none or cannot be loaded."""
+    try:
+        model = getattr(entry_point.load(), "Options", None)
+    except (Exception, SystemExit):  # an import may raise anything
+        return None
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
 def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     """Load every plugin that the settings name into a fresh plugin manager, and call its hooks.
 
@@ -120,9 +131,7 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
         *build.offers("uploader", [(settings.uploader, ("uploader",))]),
         *build.offers("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]),
     ]
-    for name in settings.plugins:
-        if name not in build.entry_points:
-            build.fault(("plugins", name), f"no such plugin; installed: {', '.join(build.entry_points)}")
+    build.check_sections({*settings.processors, settings.uploader, *settings.metrics})
     plugins = _sorted_out(offers)
     if not plugins.processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
@@ -155,6 +164,10 @@ class _Build:
         self.unfit = False
         """Whether the options of one do not fit: for a reference that led nowhere, which has its fault already."""
 
+    @property
+    def all_installed(self) -> str:
+        return f"installed: {', '.join(self.entry_points)}"
+
     def fault(self, path: tuple[str | int, ...], message: str) -> None:
         self.faults.append(self._loaded.fault(path, message))
 
@@ -172,7 +185,9 @@ class _Build:
         if self._manager.has_plugin(name):
             return True
         if name not in self.entry_points:
-            self.fault(path, f"no plugin is called {name!r}; installed: {', '.join(self.entry_points)}")
+            told = self._loaded.told(path, repr(name))
+            near = did_you_mean(name, self.entry_points) if told == repr(name) else ""
+            self.fault(path, f"no plugin is called {told}{near}; {self.all_installed}")
             return False
         if name in self._broken:
             return False
@@ -185,9 +200,28 @@ class _Build:
             self._broken.add(name)
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-            self.fault(path, f"plugin {name!r} cannot be loaded: {describe(error)}")
+            self._failed(path, name, "cannot be loaded", error)
             return False
         return True
+
+    def _failed(self, path: tuple[str | int, ...], name: str, how: str, error: BaseException) -> None:
+        said = self._loaded.without_secrets(describe(error))
+        self.fault(path, f"plugin {self._loaded.told(path, repr(name))} {how}: {said}")
+
+    def check_sections(self, used: Collection[str]) -> None:
+        """Check the sections that no hook has read: of plugins that are not in use, and of those that there are not.
+
+        One whose plugin cannot be loaded, as where its library is missing, is let be: nothing asks for it.
+        """
+        for name, section in self._loaded.settings.plugins.items():
+            if name not in self.entry_points:
+                near = did_you_mean(name, self.entry_points)
+                self.fault(("plugins", name), f"no such plugin{near}; {self.all_installed}")
+            elif name not in used and (model := options_model(self.entry_points[name])) is not None:
+                try:
+                    read_options(section, model)
+                except OptionsError as error:
+                    self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
 
     def _call(self, kind: str, name: str, path: tuple[str | int, ...], host: Host) -> Any:
         plugin = self._manager.get_plugin(name)
@@ -205,7 +239,7 @@ class _Build:
         except BaseException as error:  # as above
             if is_interrupt(error):
                 raise
-            self.fault(path, f"plugin {name!r} failed to start: {describe(error)}")
+            self._failed(path, name, "failed to start", error)
             return None
         return next(iter(results), None)
 

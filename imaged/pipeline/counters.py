@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from imaged.core.activity import Activity
 from imaged.core.traffic import Traffic
+from imaged.pipeline.budget import Budget
 from imaged.pipeline.intake import Download
 from imaged.pipeline.produce import Wanted
 
@@ -15,6 +16,7 @@ class Counters:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.requests = Traffic()
+        self.incoming = Budget(clock)
         self.processing: Activity[Wanted] = Activity(clock)
         self.downloads: Activity[Download] = Activity(clock)
         self.posting: Activity[str] = Activity(clock)

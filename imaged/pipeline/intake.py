@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +25,11 @@ class Intake:
     """The new file at `path`, open while the block runs. Left there after an error: the caller removes it.
 
     Chunks go to the page cache, so that a write does not wait for the disk. Raises StoreError when the disk does not
-    take the bytes, and TooLargeError as soon as there are more than `maximum_bytes`.
+    take the bytes, TooLargeError as soon as there are more than `maximum_bytes`, and what `counted` raises for some.
     """
 
-    def __init__(self, path: Path, maximum_bytes: int) -> None:
+    def __init__(self, path: Path, maximum_bytes: int, counted: Callable[[int], None] = lambda _: None) -> None:
+        self._counted = counted
         self._path = path
         self._maximum_bytes = maximum_bytes
         self.size_bytes = 0
@@ -55,6 +56,7 @@ class Intake:
         """Take the next bytes."""
         self.size_bytes += len(chunk)
         self.expect(self.size_bytes)
+        self._counted(len(chunk))
         self._md5.update(chunk)
         self._sha256.update(chunk)
         rest = memoryview(chunk)

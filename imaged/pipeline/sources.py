@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from imaged.core.activity import Activity
 from imaged.core.errors import SourceFailedError, SourceTimeoutError
 from imaged.core.networks import Network
 from imaged.core.source_urls import SourceUrl
+from imaged.pipeline.budget import Budget
 from imaged.pipeline.exchange import Exchange
 from imaged.pipeline.intake import Download, Intake
 from imaged.pipeline.received import Received
 from imaged.pipeline.resolver import Resolves
+from imaged.store.usage import free
 
 
 class Sources:
@@ -32,6 +35,7 @@ class Sources:
         allow_networks: Sequence[Network],
         user_agent: str,
         activity: Activity[Download],
+        budget: Budget,
     ) -> None:
         self._reactor = reactor
         self._timeout_s = timeout_s
@@ -39,6 +43,7 @@ class Sources:
         self._maximum_redirects = maximum_redirects
         self._exchange = Exchange(reactor, resolver, timeout_s, allow_networks, user_agent)
         self._activity = activity
+        self._budget = budget
 
     async def fetch(self, url: str, path: Path) -> Received:
         """Write the original at `url` to the file `path`, all within the timeout, and return what it is.
@@ -46,12 +51,16 @@ class Sources:
         After an error a part of it may be left at `path`: the caller removes it. Cancelling drops the connection.
 
         Raises MalformedRequestError for what is no source URL, SourceForbiddenError for one that this server does
-        not fetch from, NotFoundError when the source says 404 or 410, TooLargeError as soon as there are too many
-        bytes, SourceTimeoutError, SourceFailedError for all else that the source does wrong, and StoreError when the
-        disk does not take the bytes.
+        not fetch from, BusyError when too much comes in already, NotFoundError when the source says 404 or 410,
+        TooLargeError as soon as there are too many bytes, SourceTimeoutError, SourceFailedError for all else that the
+        source does wrong, and StoreError when the disk does not take the bytes.
         """
         source = SourceUrl.parse(url)
-        with Intake(path, self._maximum_bytes) as intake, self._activity.track(Download(source.shown, intake)):
+        with (
+            closing(self._budget.reserve(self._maximum_bytes, free(path.parent))) as reservation,
+            Intake(path, self._maximum_bytes, reservation.take) as intake,
+            self._activity.track(Download(source.shown, intake)),
+        ):
             await self._in_time(source, Deferred.fromCoroutine(self._follow(source, intake)))
             return intake.received()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from typing import Any
 
 from twisted.internet.protocol import connectionDone
@@ -22,6 +23,15 @@ HEAD_WITHIN_S = 60.0
 FIRST_WORD_S = 1.0
 """How long a connection that has not asked anything yet is waited for: its first request is likely on the way."""
 
+MAXIMUM_CONNECTIONS = 4096
+"""How many connections a port has at most: each may cost an open file, and memory for what has come of its request."""
+
+IDLE_WHEN_FULL_S = 1.0
+"""How long a connection is quiet before it has to make room, when there is none."""
+
+HEAD_WHEN_FULL_S = 10.0
+"""The same of one that is in the midst of the head of a request."""
+
 _BODY = b'{"error": "the request is no HTTP that is understood here: look at its first line, headers and chunks"}\n'
 _NO_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\nDate: %%s\r\nServer: imaged\r\nContent-Type: application/json; charset=utf-8\r\n"
@@ -29,22 +39,46 @@ _NO_HTTP = (
 )
 
 
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nDate: %s\r\nServer: imaged\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+    b"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+)
+
+
 class Connections:
-    """The open connections of one port. Reactor thread only.
+    """The open connections of one port, `most` of them. Reactor thread only.
 
     HTTP has one way to end a connection without a risk of cutting off a request: `Connection: close` on an answer
     (RFC 9112, 9.6). Whoever closes a quiet one instead may cross a request on the way, the less likely the longer it
     has been quiet.
     """
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: Any, most: int = MAXIMUM_CONNECTIONS) -> None:
         self.clock = clock
+        self.most = most
+        self._made_room_s = -math.inf
         self.leaving = False
         self._open: set[Connection] = set()
 
-    def add(self, connection: Connection) -> None:
-        """Count a connection that has been made."""
+    def add(self, connection: Connection) -> bool:
+        """Count a connection that has been made, or return False: there is no room for it."""
+        if len(self._open) >= self.most:
+            self._make_room()
+        if len(self._open) >= self.most:
+            return False
         self._open.add(connection)
+        return True
+
+    def _make_room(self) -> None:
+        """End a tenth of the connections, those that are idle for the longest; look for them once a second at most."""
+        now_s = self.clock.seconds()
+        if now_s - self._made_room_s < IDLE_WHEN_FULL_S:
+            return
+        self._made_room_s = now_s
+        idle = sorted((each for each in self._open if each.is_idle(now_s)), key=lambda each: each.quiet_since_s)
+        for each in idle[: max(1, self.most // 10)]:
+            self._open.discard(each)
+            each.abort()
 
     def discard(self, connection: Connection) -> None:
         """Count no more a connection that is lost."""
@@ -80,13 +114,29 @@ class Connection(HTTPChannel):
         self._quiet_since_s = connections.clock.seconds()
         self._has_spoken = False
         self._in_head, self._head_since_s = True, math.inf
-        self._closing = False
+        self._closing = self._is_refused = False
         self.requestFactory = make_request
 
     @property
     def busy(self) -> bool:
         """Whether the first line of a request has come and its answer has not been given."""
         return bool(self.requests)
+
+    @property
+    def quiet_since_s(self) -> float:
+        """When it was heard of last, or its last answer ended."""
+        return float(self._quiet_since_s)
+
+    def is_idle(self, now_s: float) -> bool:
+        """Whether nothing is asked on it, or not in the time that the head of a request takes."""
+        if self._in_head and self._head_since_s < math.inf:
+            return now_s - self._head_since_s >= HEAD_WHEN_FULL_S
+        return not self.busy and now_s - self._quiet_since_s >= IDLE_WHEN_FULL_S
+
+    def abort(self) -> None:
+        """End it without a word."""
+        transport: Any = self.transport
+        transport.abortConnection()
 
     def close_when_quiet(self, quiet_s: float) -> None:
         """Close it if nothing has been said for so long."""
@@ -97,18 +147,22 @@ class Connection(HTTPChannel):
 
     def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
         """Begin."""
-        self._connections.add(self)
         super().connectionMade()
+        self._is_refused = not self._connections.add(self)
+        if self._is_refused:
+            self.write(_FULL % http_date())
+            self.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Take bytes from the network; hang up on who trickles the head of a request."""
+        if self._is_refused:
+            return
         now_s = self._connections.clock.seconds()
         self._quiet_since_s, self._has_spoken = now_s, True
         if self._in_head:
             self._head_since_s = min(self._head_since_s, now_s)
             if now_s - self._head_since_s > HEAD_WITHIN_S:
-                transport: Any = self.transport
-                transport.abortConnection()
+                self.abort()
                 return
         super().dataReceived(data)
 
@@ -156,3 +210,8 @@ class Connection(HTTPChannel):
         """End."""
         self._connections.discard(self)
         super().connectionLost(reason)
+
+
+def most_connections() -> int:
+    """Return how many a port may have: each takes a file, and another or two while it sends or is sent something."""
+    return min(MAXIMUM_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
@@ -19,6 +19,8 @@ from imaged.core.errors import ImagedError, StoreError, TooLargeError, TooSlowEr
 from imaged.core.hashes import shorten
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
+from imaged.pipeline.budget import GiveUp
+from imaged.web.bodies import Body
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
 from imaged.web.headers import header, http_date
@@ -38,7 +40,7 @@ STALL_S = 300.0
 """How often a client has to take some of its answer: the kernel's buffers alone may feed a slow one for minutes."""
 
 SLOWEST_BYTES = 1000
-"""How many bytes a second of its body a client has to send, on average, once IDLE_S have passed."""
+"""How many bytes a second of its body a client has to send, on average, in each IDLE_S."""
 
 MAXIMUM_METHOD_CHARACTERS = 20
 """What is shown of a method: those that there are have 17 at most, but any word will do."""
@@ -51,10 +53,10 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 class Door:
     """What stands behind one port: who answers its requests and takes note of them.
 
-    Asked each time: how large bodies may be, whether answers say in a `Server-Timing` header what took how long, and
-    by which headers they let a page read them, given the headers Origin and Host. `examine` may raise an ImagedError
-    for a request of which the head has come, given whether a body will: none is taken then. Clients of a `private`
-    port are operators.
+    Asked each time: how large bodies may be, whether answers say in a `Server-Timing` header what took how long, where
+    a body of an announced length goes, and by which headers pages may read answers, given the headers Origin and Host.
+    `examine` may raise an ImagedError for a request of which the head has come, given whether a body will: none is
+    taken then. Clients of a `private` port are operators.
     """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
@@ -63,6 +65,7 @@ class Door:
     connections: Connections
     visits: Visits
     has_timing: Callable[[], bool]
+    new_body: Callable[[int, GiveUp], Body]
     examine: Callable[[ImagedRequest, bool], None] = lambda _request, _has_body: None
     private: bool = False
     sharing: Callable[[str | None, str | None], Mapping[str, str]] = lambda _origin, _host: {}
@@ -76,7 +79,9 @@ class ImagedRequest(Request):
         self._door = door
         self.began_s = door.seconds()
         self._received_bytes = 0
+        self._marked_s, self._marked_bytes = self.began_s, 0
         self._refused = False
+        self._body: Body | None = None
         self._answering: Deferred[None] | None = None
         self._error: ImagedError | None = None
         self._is_counted = False
@@ -93,33 +98,47 @@ class ImagedRequest(Request):
         self._door.visits.begin()
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
-        """Look at the head, which has come; make room for the body, in memory or, if large, in a file, or refuse it."""
+        """Look at the head, which has come; make room for the body, or refuse it."""
+        super().gotLength(0)
         try:
             check_host(self)
             self._door.examine(self, length != 0)
             if length is not None and length > self._door.maximum_bytes():
                 raise self._too_large()
-            super().gotLength(length)
+            if length != 0:
+                self._body = self._door.new_body(length or 0, self._refuse)
+                self.content = cast("BinaryIO", self._body)
         except OSError as error:
-            super().gotLength(0)
             self._refuse(_not_kept(error))
         except ImagedError as error:
-            super().gotLength(0)
             self._refuse(error)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Take a part of the body, or throw it away after a refusal; hang up on a sender that trickles."""
         self._received_bytes += len(data)
+        if self._is_trickling():
+            return
         if not self._refused and self._received_bytes > self._door.maximum_bytes():
             self._refuse(self._too_large())
-        elapsed_s = self._door.seconds() - self.began_s
-        if elapsed_s > IDLE_S and self._received_bytes < SLOWEST_BYTES * elapsed_s:
-            self._hang_up(f"{self._received_bytes} bytes of the body came in {elapsed_s:.0f} seconds: too slow")
-        elif not self._refused:
+        if not self._refused:
             try:
                 super().handleContentChunk(data)
             except OSError as error:
                 self._refuse(_not_kept(error))
+            except ImagedError as error:
+                self._refuse(error)
+
+    def _is_trickling(self) -> bool:
+        """Hang up, and return True, when too little came since the last look, IDLE_S ago or more."""
+        elapsed_s = self._door.seconds() - self._marked_s
+        if elapsed_s <= IDLE_S:
+            return False
+        came_bytes = self._received_bytes - self._marked_bytes
+        self._marked_s, self._marked_bytes = self._door.seconds(), self._received_bytes
+        if came_bytes >= SLOWEST_BYTES * elapsed_s:
+            return False
+        self._hang_up(f"{came_bytes} bytes of the body came in {elapsed_s:.0f} seconds: too slow")
+        return True
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802  # Twisted's name
         """Handle a complete request.
@@ -127,9 +146,9 @@ class ImagedRequest(Request):
         Twisted would read a body that calls itself a form as one, all of it on the reactor thread, and curl calls any
         body a form: so the type is put aside first.
         """
-        if not self._refused:
+        if not self._refused and self._body is not None:
             try:
-                self.content.flush()  # type: ignore[union-attr]  # has been made by gotLength
+                self._body.complete()
             except OSError as error:
                 self._refuse(_not_kept(error))
         if self._refused:
@@ -170,9 +189,7 @@ class ImagedRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802  # Twisted's name
         """Stop waiting for an answer that nobody will read."""
-        if self.content is not None:
-            with suppress(OSError):  # the rest of a body that a full disk does not take; nobody wants it any more
-                self.content.close()
+        self._discard_body()
         super().connectionLost(reason)
         if self._answering is not None:
             self._answering.cancel()
@@ -271,11 +288,18 @@ class ImagedRequest(Request):
     def _refuse(self, refusal: ImagedError) -> None:
         """Answer before the body has come."""
         self._refused = True
+        if self._body is not None:
+            self._discard_body()
         self.requestHeaders.removeHeader(b"expect")  # else Twisted would ask for the body
         self._door.visits.describe(self, self.trace)
         self._begin_answer()
         self.setHeader(b"Connection", b"close")
         self._failed(Failure(refusal))
+
+    def _discard_body(self) -> None:
+        if self.content is not None:
+            with suppress(OSError):  # the rest of a body that a full disk does not take; nobody wants it any more
+                self.content.close()
 
     def _linger(self) -> None:
         """End our half of the connection, and read on for a while so that the sender is not cut off."""

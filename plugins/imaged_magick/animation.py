@@ -2,92 +2,92 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
+
+from wand.color import Color
 
 from imaged.api import GIF, RenderTarget, Size
 
 from .deadline import Deadline
-from .encoding import encode, finish
-from .muxing import Piece, mux
-from .picture import Box, Picture
+from .encoding import finish, write
+from .gif_muxing import SHORTEST_TICKS, TICK_MS, mux_gif
+from .muxing import SHORTEST_MS, Piece, mux
+from .palette import found_palette, recoloured
+from .patches import ROUNDING, Canvas, Patch, differ
+from .picture import Picture
+from .timeline import Slot, Timeline, seen_ms
 
 
 class Animation:
-    """Collects finished frames of one target and writes them as one file; close it with `with`."""
+    """Collects the frames of one target and writes them as one file; close it with `with`.
+
+    Of each frame only what it changes is kept, as soon as its successor is known.
+    """
 
     def __init__(self, target: RenderTarget, plays: int, deadline: Deadline) -> None:
         self.target = target
+        self._is_gif = target.output.format == GIF
         self._plays = plays
-        self._durations_ms: list[int] = []
-        self._frames = Picture(deadline)
+        self._deadline = deadline
+        self._tick_ms = TICK_MS if self._is_gif else 1
+        self._timeline = Timeline[Picture](self._tick_ms, SHORTEST_TICKS if self._is_gif else SHORTEST_MS)
+        self._canvas = Canvas(deadline, ROUNDING if self._is_gif else _lost_by_webp(target.quality))
+        self._patches: list[tuple[Patch, int]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._frames.close()
+        self._canvas.close()
+        for patch, _ in self._patches:
+            patch.picture.close()
 
     def add(self, frame: Picture, duration_ms: int) -> None:
-        """Append a shaped frame that shows for `duration_ms`."""
+        """Append a shaped frame that asks for `duration_ms`; one that shows nothing new prolongs the one before."""
         finish(frame, self.target)
-        self._durations_ms.append(duration_ms)
-        self._frames.add(frame)
+        frame.alpha_channel = True
+        newest = self._timeline.newest
+        if newest and not differ(newest, frame):
+            self._timeline.prolong(seen_ms(duration_ms))
+            return
+        slot = self._timeline.add(Picture(self._deadline, image=frame), seen_ms(duration_ms))
+        if slot:
+            self._keep(slot)
 
     def write(self) -> bytes:
-        """Return the finished file, each frame cut to what differs from the one before."""
-        return self._write_gif() if self.target.output.format == GIF else self._write_webp()
+        """Return the finished file."""
+        for slot in self._timeline.end():
+            self._keep(slot)
+        pictures = [patch.picture for patch, _ in self._patches]
+        size = Size(pictures[0].width, pictures[0].height)
+        if not self._is_gif:
+            return mux(size, self._pieces(pictures), self._plays)
+        with Picture(self._deadline) as pixel:
+            pixel.blank(1, 1, Color("#00000000"))
+            with found_palette([pixel, *pictures]) as palette:
+                indexed = recoloured([pixel, *pictures], palette)
+                nothing = write(next(indexed), self.target)
+                return mux_gif(size, nothing, self._pieces(indexed), self._plays)
 
-    def _write_gif(self) -> bytes:
-        """Write frames that are laid over each other; to make anything transparent again all must be cleared before.
+    def _keep(self, slot: Slot[Picture]) -> None:
+        """Keep what a frame changes."""
+        with slot.picture as frame:
+            patch = self._canvas.blend(frame, slot.after) if self._is_gif else self._canvas.replace(frame)
+        self._patches.append((patch, slot.ticks * self._tick_ms))
 
-        ImageMagick's own optimizer disposes of frames in ways that readers, its own among them, understand differently.
-        """
-        numbers = range(1, len(self._durations_ms))
-        clears = [False, *(self._frames.change(number, cleared=True) is not None for number in numbers), False]
-        elapsed_ms = 0
-        with Picture(self._frames.deadline) as pieces:
-            for number, duration_ms in enumerate(self._durations_ms):
-                whole = not number or clears[number] or clears[number + 1]
-                box = None if whole else self._frames.change(number) or (0, 0, 1, 1)
-                with self._frames.frame(number) as frame:
-                    self._place(frame, box)
-                    frame.dispose = "background" if clears[number + 1] else "none"
-                    frame.ticks_per_second = 100
-                    frame.delay = _hundredths(elapsed_ms, duration_ms)
-                    frame.loop = self._plays
-                    pieces.add(frame)
-                elapsed_ms += duration_ms
-                self._frames.deadline.check()
-            return encode(pieces, self.target)
-
-    def _write_webp(self) -> bytes:
-        """Write frames that replace what lies below; one without a difference prolongs the one before."""
-        pieces: list[Piece] = []
-        for number, duration_ms in enumerate(self._durations_ms):
-            box = self._frames.change(number) if number else None
-            if number and not box:
-                pieces[-1].duration_ms += duration_ms
-                continue
-            if box:
-                box = (box[0] // 2 * 2, box[1] // 2 * 2, *box[2:])  # the container knows even places only
-            with self._frames.frame(number) as frame:
-                left_px, top_px = self._place(frame, box)
-                size = Size(frame.width, frame.height)
-                pieces.append(Piece(left_px, top_px, size, duration_ms, encode(frame, self.target)))
-            self._frames.deadline.check()
-        return mux(Size(self._frames.width, self._frames.height), pieces, self._plays)
-
-    def _place(self, frame: Picture, box: Box | None) -> tuple[int, int]:
-        """Cut a frame to a box, None for all of it, and return where it lies on the canvas."""
-        left_px, top_px, right_px, bottom_px = box or (0, 0, frame.width, frame.height)
-        canvas_px = (frame.width, frame.height)
-        if box:
-            frame.crop(left_px, top_px, right_px, bottom_px)
-        frame.page = (*canvas_px, left_px, top_px)
-        return left_px, top_px
+    def _pieces(self, pictures: Iterable[Picture]) -> Iterable[Piece]:
+        """Yield each patch as a still of the target's format, from its picture in the colours of that format."""
+        for picture, (patch, duration_ms) in zip(pictures, self._patches, strict=True):
+            size = Size(picture.width, picture.height)
+            still = write(picture, self.target)
+            yield Piece(patch.left_px, patch.top_px, size, duration_ms, still, patch.blends, patch.clears)
+            self._deadline.check()
 
 
-def _hundredths(begin_ms: int, duration_ms: int) -> int:
-    """Return a GIF's delay: the moment that a frame ends is rounded, not its duration, so that errors do not add up."""
-    return round((begin_ms + duration_ms) / 10) - round(begin_ms / 10)
+def _lost_by_webp(quality: int) -> float:
+    """Return which difference of 255 to take for none: libwebp's own measure (`QualityToMaxDiff` of anim_encode.c)."""
+    share = math.sqrt(quality / 100)
+    return 31 * (1 - share) + share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imaged.api import NotAllowedError, RenderJob, RenderTarget, TooLargeError, plan
+from imaged.api import NotAllowedError, RenderJob, RenderTarget, TooLargeError, plan, steps
 
 from .original import Original
 
@@ -37,13 +37,15 @@ def check_job(job: RenderJob, original: Original, moving: Sequence[RenderTarget]
         drawn = original.sequence.drawn_pixels if moving else original.sequence.frames[0].size.pixels
         _check_pixels("the original", drawn, job)
     for target in job.targets:
-        size, format = plan(job.facts.size, target.output.sizing).size, target.output.format
+        wanted, format = plan(job.facts.size, target.output.sizing), target.output.format
+        size = wanted.size
         if max(size.width_px, size.height_px) > format.maximum_side_px:
             raise NotAllowedError(
                 f"{target.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
                 f"{format.maximum_side_px} a side: ask for a smaller size or another format"
             )
-        _check_pixels(str(target.output), size.pixels * (frames if target in moving else 1), job)
+        largest = max(step.scaled.pixels for step in steps(wanted, job.facts.size))  # the output is one of them
+        _check_pixels(str(target.output), largest * (frames if target in moving else 1), job)
 
 
 def _check_pixels(what: str, pixels: int, job: RenderJob) -> None:

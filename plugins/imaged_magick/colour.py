@@ -17,12 +17,13 @@ def to_srgb(picture: Picture) -> None:
     """Convert the pixels to sRGB: through the profile where it fits them, else by ImageMagick's formulas.
 
     The intent is perceptual, littleCMS's own default. A profile that is broken, or made for other channels than the
-    picture has, is passed over, as browsers do.
+    picture has, is passed over, as browsers do. A grey picture stays one unless it is transparent somewhere: laid on
+    a colour, ImageMagick would keep it grey.
     """
     profile = picture.profiles["icc"]
     if profile and profile[_SPACE] in _FITTING.get(picture.colorspace, ()):
         _convert(picture, profile)
-    if picture.colorspace not in ("srgb", "gray"):
+    if picture.colorspace != "srgb" and (picture.alpha_channel or picture.colorspace != "gray"):
         picture.transform_colorspace("srgb")
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from wand.cdefs.magick_image import MagickProgressMonitor
 
 from imaged.api import BusyError
 
-from .calls import set_progress_monitor
+from .calls import set_image_progress_monitor, set_progress_monitor
 
 
 class Deadline:
@@ -37,7 +39,14 @@ class Deadline:
     def _go_on(self, _what: bytes, _done: int, _all: int, _data: object) -> bool:
         return time.monotonic() < self._end_s
 
-    def check(self) -> None:
-        """Raise BusyError when it is too late."""
-        if time.monotonic() >= self._end_s:
+    @contextmanager
+    def unwatched(self, wand: Any) -> Iterator[None]:
+        """Ask no questions during an operation that would ask for each pixel. `check` beforehand that there is time."""
+        set_image_progress_monitor(wand, MagickProgressMonitor(0), None)
+        yield
+        set_image_progress_monitor(wand, self._monitor, None)
+
+    def check(self, needed_s: float = 0) -> None:
+        """Raise BusyError when it is too late, or when what comes next takes longer than the time that is left."""
+        if time.monotonic() + needed_s >= self._end_s:
             raise BusyError(f"rendering took longer than {self.timeout_s:g} s: ask again later")

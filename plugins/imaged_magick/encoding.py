@@ -6,15 +6,16 @@ from collections.abc import Callable
 
 from wand.api import library
 from wand.color import Color
-from wand.image import COLORSPACE_TYPES, DITHER_METHODS
 
-from imaged.api import GIF, RenderTarget
+from imaged.api import GIF, PNG, RenderTarget
 
 from .colour import to_srgb
+from .palette import found_palette, recolour
 from .picture import Picture
 
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps colour at full resolution; below, at half, as cameras do
 _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the same in ImageMagick 6 and 7
+_HALF_STEP = 128  # of 8 bits, as 16 bits have it
 
 
 def finish(picture: Picture, target: RenderTarget) -> None:
@@ -27,31 +28,34 @@ def finish(picture: Picture, target: RenderTarget) -> None:
         picture.alpha_channel = False
     elif picture.alpha_channel and format == GIF:
         picture.threshold(0.5, channel="alpha")  # a pixel of a GIF is there or not
+        # Finding a palette, ImageMagick 7 makes all of a grey picture transparent: a step of 16 bits off is no grey.
+        picture.evaluate("xor", 1, channel="blue")
     picture.strip()
     picture.units = "pixelsperinch"
     picture.resolution = (72, 72)
-    picture.depth = 8
+    if format == PNG:
+        picture.evaluate("add", _HALF_STEP, channel="rgb")  # where other writers round 16 bits to 8, this one cuts
+        picture.depth = 8
     picture.compression_quality = target.quality
 
 
 def encode(picture: Picture, target: RenderTarget) -> bytes:
-    """Return the file of a finished still or animation."""
+    """Return the file of a finished still."""
+    if target.output.format == GIF:
+        with found_palette([picture]) as palette:
+            recolour(picture, palette)
+    return write(picture, target)
+
+
+def write(picture: Picture, target: RenderTarget) -> bytes:
+    """Return the file of a picture that has the colours of its format."""
     format = target.output.format
     interlace = _JPEG_INTERLACE if format.extension == "jpg" else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)
     library.MagickSetImageInterlaceScheme(picture.wand, interlace)
     for name, value in _OPTIONS.get(format.extension, _no_options)(target.quality).items():
         picture.set_option(name, value)
-    if format == GIF:
-        _share_palette(picture)
     return picture.write(format)
-
-
-def _share_palette(picture: Picture) -> None:
-    """Find one palette for all frames: a palette for each would cost 60 ms a frame, and differ from frame to frame."""
-    library.MagickSetFirstIterator(picture.wand)
-    space, dither = COLORSPACE_TYPES.index("srgb"), DITHER_METHODS.index("riemersma")
-    picture.require(library.MagickQuantizeImages(picture.wand, 256, space, 0, dither, False))
 
 
 def _jpeg_options(quality: int) -> dict[str, str]:

@@ -21,18 +21,21 @@ from wand.image import IMAGE_LAYER_METHOD, Image
 
 from imaged.api import WEBP, BusyError, Format, ImagedError, NotAPictureError, TooLargeError
 
-from .calls import compare_layers
+from .calls import compare_layers, export_pixels, import_pixels
 from .deadline import Deadline
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
+
+_CHAR_PIXEL = 1
+"""StorageType of magick/constitute.h, the same in ImageMagick 6 and 7."""
 
 FOREIGN = (WandException, MemoryError)
 """What Wand raises."""
 
 
 class Picture(Image):  # type: ignore[misc]  # Wand ships no types
-    """An image, or the frames of an animation. Close it with `with`, on the thread that made it.
+    """An image. Close it with `with`, on the thread that made it.
 
     Warnings are let pass: a photograph with a byte too many is still a photograph, and Python's warnings, which Wand
     raises them as, belong to the whole process.
@@ -84,29 +87,29 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         library.MagickSetLastIterator(self.wand)
         self.require(library.MagickAddImage(self.wand, frame.wand))
 
-    def frame(self, number: int) -> Picture:
-        """Return a copy of one frame of an animation."""
-        library.MagickSetIteratorIndex(self.wand, number)
-        return self._adopt(library.MagickGetImage(self.wand))
-
-    def change(self, number: int, *, cleared: bool = False) -> Box | None:
-        """Return the box in which a frame differs from the frame before it, None where nothing does.
-
-        With `cleared`, only what was opaque before and is transparent now counts. ImageMagick compares all frames of
-        a picture at once, but leaves out those that do not differ without a word: so it is given two at a time.
-        """
-        method = IMAGE_LAYER_METHOD.index("compareclear" if cleared else "compareany")
-        with self.frame(number - 1) as pair, self.frame(number) as after:
+    def change(self, after: Picture) -> Box | None:
+        """Return the box in which another picture differs from this one, None where nothing does."""
+        with Picture(self.deadline, image=self) as pair:
             pair.add(after)
             library.MagickSetFirstIterator(pair.wand)
-            with self._adopt(compare_layers(pair.wand, method)) as layers:
+            with self._adopt(compare_layers(pair.wand, IMAGE_LAYER_METHOD.index("compareany"))) as layers:
                 if library.MagickGetNumberImages(layers.wand) == 1:
-                    return None
+                    return None  # ImageMagick leaves out what does not differ
                 library.MagickSetIteratorIndex(layers.wand, 1)
                 left_px, top_px = layers.page_x, layers.page_y
                 if left_px < 0 or top_px < 0:
                     return None
                 return (left_px, top_px, left_px + layers.width, top_px + layers.height)
+
+    def alpha(self) -> bytes:
+        """Return how opaque each pixel is, a byte for each, row by row."""
+        opacities = ctypes.create_string_buffer(self.width * self.height)
+        self.require(export_pixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities))
+        return opacities.raw
+
+    def set_alpha(self, opacities: bytes) -> None:
+        """Make each pixel as opaque as `alpha` would return it."""
+        self.require(import_pixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities))
 
     def _adopt(self, wand: Any) -> Picture:
         """Return a picture of a wand that ImageMagick has made, or raise why it has not."""
@@ -116,14 +119,10 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         return picture
 
     def write(self, format: Format) -> bytes:
-        """Encode the picture, or all frames of the animation."""
-        library.MagickResetIterator(self.wand)
+        """Encode the picture."""
         library.MagickSetFormat(self.wand, coder(format).encode())
         length = ctypes.c_size_t(0)
-        frames = library.MagickGetNumberImages(self.wand)
-        write = library.MagickGetImagesBlob if frames > 1 else library.MagickGetImageBlob
-        library.MagickSetFirstIterator(self.wand)
-        body = write(self.wand, ctypes.byref(length))
+        body = library.MagickGetImageBlob(self.wand, ctypes.byref(length))
         try:
             self.require(body and length.value)
             return ctypes.string_at(body, length.value)

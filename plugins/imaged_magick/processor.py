@@ -79,7 +79,7 @@ class MagickProcessor:
                         Picture(deadline, image=picture) as frame,
                         translated(deadline, "resizing a frame"),
                     ):
-                        shape(frame, job.facts.size, animation.target.output.sizing, job.maximum_pixels)
+                        shape(frame, job.facts.size, animation.target.output.sizing)
                         animation.add(frame, duration_ms)
                 if not animations:
                     break
@@ -102,7 +102,7 @@ def _timed(pictures: Iterator[tuple[Picture, int]]) -> Iterator[tuple[Picture, i
 def _still(picture: Picture, target: RenderTarget, job: RenderJob, deadline: Deadline) -> bytes:
     with Picture(deadline, image=picture) as still:
         with span(RESIZE), translated(deadline, f"resizing to {target.output}"):
-            shape(still, job.facts.size, target.output.sizing, job.maximum_pixels)
+            shape(still, job.facts.size, target.output.sizing)
             finish(still, target)
         with span(ENCODE), translated(deadline, f"writing {target.output}", decoded=True):
             return encode(still, target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from imaged.api import Fill, Fit, FullSize, NotAPictureError, Plan, Size, plan
+from imaged.api import Fill, Fit, FullSize, NotAPictureError, Plan, Size, plan, steps
 
 from .picture import Picture
 
@@ -52,30 +52,17 @@ def decode_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str | No
     return f"{hint.width_px}x{hint.height_px}"
 
 
-def shape(picture: Picture, original: Size, sizing: Fit | Fill | FullSize, maximum_pixels: int) -> None:
-    """Resize and crop an upright picture of an `original` size to an output's."""
+def shape(picture: Picture, original: Size, sizing: Fit | Fill | FullSize) -> None:
+    """Crop and resize an upright picture of an `original` size to an output's."""
     wanted = plan(original, sizing)
-    if wanted.scaled.pixels > maximum_pixels:
-        wanted = _crop_first(picture, wanted)
-    if wanted.scaled != Size(picture.width, picture.height):
-        _resize(picture, wanted.scaled)
-    if wanted.crops:
-        picture.crop(wanted.left_px, wanted.top_px, width=wanted.size.width_px, height=wanted.size.height_px)
-        picture.deadline.check()
+    for step in steps(wanted, Size(picture.width, picture.height)):
+        if step.cut != Size(picture.width, picture.height):
+            picture.crop(step.left_px, step.top_px, width=step.cut.width_px, height=step.cut.height_px)
+            picture.deadline.check()
+        if step.scaled != step.cut:
+            _resize(picture, step.scaled)
     if (picture.width, picture.height) != (wanted.size.width_px, wanted.size.height_px):
         raise NotAPictureError("this picture's pixels are not of the size that its header announces")
-
-
-def _crop_first(picture: Picture, wanted: Plan) -> Plan:
-    """Cut a very long picture before it is enlarged, to the pixels of it that will be seen, and plan again."""
-    across, down = picture.width / wanted.scaled.width_px, picture.height / wanted.scaled.height_px
-    left_px, top_px = int(wanted.left_px * across), int(wanted.top_px * down)
-    right_px = -int(-(wanted.left_px + wanted.size.width_px) * across // 1)
-    bottom_px = -int(-(wanted.top_px + wanted.size.height_px) * down // 1)
-    picture.crop(left_px, top_px, min(right_px, picture.width), min(bottom_px, picture.height))
-    picture.deadline.check()
-    seen = Size(picture.width, picture.height)
-    return plan(seen, Fill(wanted.size.width_px, wanted.size.height_px))
 
 
 def _resize(picture: Picture, size: Size) -> None:

@@ -15,7 +15,7 @@ _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length (ITU-T T.81, tab
 _EXIF = b"Exif\x00\x00"
 _NO_FILL = re.compile(rb"[^\xff]")
 _ANCILLARY = 0x20  # the bit of a PNG chunk's first letter that says that a decoder may skip it (PNG 5.4)
-_COLOURS = (b"tRNS", b"gAMA", b"cHRM", b"sRGB")
+_TRANSPARENT = b"tRNS"
 MAXIMUM_PARTS = 100_000  # markers or chunks: pictures have a few thousand; very many tiny ones only waste our time
 
 
@@ -63,12 +63,12 @@ def read_png(blob: bytes) -> bytes:
 
 
 def bare_png(blob: bytes) -> bytes:
-    """Return a complete PNG without the chunks that are neither pixels nor their colours.
+    """Return a complete PNG without the chunks that are neither pixels nor their transparency.
 
     They never reach ImageMagick: it unpacks every text and profile, a gigabyte from a megabyte, and ends the whole
     process over a profile in a text that announces a senseless length.
     """
-    kept = [(start, end) for name, start, end in png_chunks(blob) if not name[0] & _ANCILLARY or name in _COLOURS]
+    kept = [(start, end) for name, start, end in png_chunks(blob) if not name[0] & _ANCILLARY or name == _TRANSPARENT]
     return blob[:8] + b"".join(blob[start:end] for start, end in kept)
 
 

@@ -8,6 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from imaged.api import UnfitError
+
 from .keys import KeyId, read_key
 
 ROOTS = ("public", "stor")
@@ -41,25 +43,25 @@ class Options(BaseModel):
     def _is_an_address(cls, url: str) -> str:
         parts = _split(url)
         if parts.scheme not in {"https", "http"} or not parts.hostname:
-            raise ValueError("not an address such as https://us-central.manta.mnx.io")
+            raise UnfitError("not an address such as https://us-central.manta.mnx.io")
         if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError("only https:// and a host, perhaps with a port: the rest has options of its own")
+            raise UnfitError("only https:// and a host, perhaps with a port: the rest has options of its own")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("use https://: plain http:// is for Manta on this machine's own loopback address")
+            raise UnfitError("use https://: plain http:// is for Manta on this machine's own loopback address")
         return url.rstrip("/")
 
     @field_validator("account", "user")
     @classmethod
     def _is_a_name(cls, name: str | None) -> str | None:
         if name is not None and not _NAME.fullmatch(name):
-            raise ValueError("not a name of an account or a user")
+            raise UnfitError("not a name of an account or a user")
         return name
 
     @field_validator("roles")
     @classmethod
     def _are_names(cls, roles: list[str]) -> list[str]:
         if any(role != "*" and not _NAME.fullmatch(role) for role in roles):
-            raise ValueError("not names of roles")
+            raise UnfitError("not names of roles")
         return roles
 
     @field_validator("key_id")
@@ -85,15 +87,15 @@ class Options(BaseModel):
     def _is_a_folder(cls, folder: str) -> str:
         parts = folder.strip("/").split("/")
         if folder and (parts[0] not in ROOTS or not all(parts) or {".", ".."} & set(parts)):
-            raise ValueError("a folder of Manta begins with public or stor, as in stor/images")
+            raise UnfitError("a folder of Manta begins with public or stor, as in stor/images")
         return folder.strip("/")
 
     @model_validator(mode="after")
     def _has_a_key(self) -> Options:
         if self.key_id is None and self.key_file is not None:
-            raise ValueError("key_file needs key_id, the fingerprint of the key: ssh-keygen -l -E md5 -f FILE tells it")
+            raise UnfitError("key_file needs key_id, the fingerprint of the key: ssh-keygen -l -E md5 -f FILE tells it")
         if self.key_id is None and self.url.startswith("https:"):
-            raise ValueError("https needs key_id, the fingerprint of the SSH key to sign with")
+            raise UnfitError("https needs key_id, the fingerprint of the SSH key to sign with")
         return self
 
     @property
@@ -107,9 +109,11 @@ class Options(BaseModel):
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError("not an address such as https://us-central.manta.mnx.io") from error
+        sound = parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise UnfitError("not an address such as https://us-central.manta.mnx.io")
     return parts
 
 

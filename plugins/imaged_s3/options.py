@@ -9,8 +9,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from imaged.api import UnfitError
+
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 """Looser than Amazon's rules of today: its oldest buckets, and other stores, have upper case and underscores."""
+
+REGION = r"^[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]$"
+"""What boto3 takes as the name of a region: it becomes a part of a host's name."""
+
+ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
+"""Storage classes of Amazon that give nothing back before hours have gone by."""
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 
@@ -38,7 +46,7 @@ class Options(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     bucket: str
-    region: Annotated[str, Field(min_length=1)] | None = None
+    region: Annotated[str, Field(pattern=REGION)] | None = None
     endpoint_url: str | None = None
     access_key_id: str | None = Field(default=None, min_length=1, repr=False)
     secret_access_key: Annotated[SecretStr, Field(min_length=1)] | None = None
@@ -53,10 +61,17 @@ class Options(BaseModel):
     @classmethod
     def _is_a_name(cls, bucket: str) -> str:
         if not BUCKET_NAME.fullmatch(bucket):
-            raise ValueError(
+            raise UnfitError(
                 "no name of a bucket: 3 or more letters, digits, dots and hyphens, without s3:// or a path"
             )
         return bucket
+
+    @field_validator("storage_class")
+    @classmethod
+    def _gives_back_at_once(cls, storage_class: str | None) -> str | None:
+        if storage_class in ARCHIVES:
+            raise UnfitError("an archive, which gives nothing back at once: originals could not be read again")
+        return storage_class
 
     @field_validator("endpoint_url")
     @classmethod
@@ -69,13 +84,13 @@ class Options(BaseModel):
         except ValueError:
             sound = False
         if not sound or "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError("no address of a store; it looks like https://minio.example:9000, without keys or bucket")
+            raise UnfitError("no address of a store; it looks like https://minio.example:9000, without keys or bucket")
         return url.rstrip("/")
 
     @model_validator(mode="after")
     def _keys_are_a_pair(self) -> Options:
         if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise ValueError(
+            raise UnfitError(
                 "access_key_id and secret_access_key are set together, or neither, which takes the credentials that "
                 "the AWS libraries find: the environment, ~/.aws, or the role of the machine"
             )

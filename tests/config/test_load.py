@@ -36,7 +36,7 @@ metrics: [statsd, statsd]
 """
 
 FAULTS = """\
-etc/imaged.yaml:1: listen: expected an endpoint such as "tcp:7000:interface=127.0.0.1", got 7000
+etc/imaged.yaml:1: listen: expected an endpoint such as "tcp:7000:interface=127.0.0.1", got 7000: write 'tcp:7000'
 etc/imaged.yaml:3: images.maximum_widht: unknown key; did you mean "maximum_width"?
 etc/imaged.yaml:4: images.default_quality: expected at most 100, got 101
 etc/imaged.yaml:5: images.outputs.1: w2000.jpg is wider than 1000 pixels, the most allowed here
@@ -172,3 +172,22 @@ def test_nothing_in_a_file_raises(data: dict[str, Any], overrides: list[str]) ->
 def test_no_text_raises_either(text: str) -> None:
     """Any text gives Settings, be it the defaults."""
     assert isinstance(World().load(text).settings, Settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("listen: 0.0.0.0:7000", ": write 'tcp:7000:interface=0.0.0.0'"),
+        ("listen: ':7000'", ": write 'tcp:7000'"),
+        ("listen: '*:7000'", ": write 'tcp:7000'"),
+        ("listen: localhost:7000", ": write 'tcp:7000:interface=127.0.0.1'"),
+        ("listen: '[::1]:7000'", ": write 'tcp:7000:interface=\\:\\:1'"),
+        ("listen: ':70000'", 'got ":70000"'),
+        ("images: {extensions: [jpeg]}", '; did you mean "jpg"?'),
+        ("images: {extensions: [.png]}", '; did you mean "png"?'),
+    ],
+)
+def test_a_value_that_is_nearly_right_is_told_with_the_right_one(text: str, hint: str) -> None:
+    """What other servers take, or a slip of the pen."""
+    (fault,) = World().faults(text)
+    assert fault.endswith(hint)

@@ -45,9 +45,22 @@ def test_a_policy_refuses_exactly_what_is_wider(width_px: int, maximum_width: in
             policy.check(parse(name))
 
 
-def test_full_size_is_never_too_wide() -> None:
-    """An output of the original's size is not subject to `maximum_width`."""
-    ImagePolicy(maximum_width=1).check(parse("full_size.png"))
+@given(height_px=st.integers(1, 2000), maximum_height=st.integers(1, 2000))
+def test_a_policy_refuses_exactly_what_is_higher(height_px: int, maximum_height: int) -> None:
+    """Filled outputs are refused when they are higher than `maximum_height`; the height of a fitted one follows."""
+    policy = ImagePolicy(maximum_width=3000, maximum_height=maximum_height)
+    policy.check(parse(f"w{height_px}.jpg"))
+    for name in (f"x{height_px}.jpg", f"3000x{height_px}.jpg"):
+        if height_px > maximum_height:
+            with pytest.raises(NotAllowedError, match=f"higher than {maximum_height} pixels"):
+                policy.check(parse(name))
+        else:
+            policy.check(parse(name))
+
+
+def test_full_size_is_never_too_large() -> None:
+    """An output of the original's size is subject to neither `maximum_width` nor `maximum_height`."""
+    ImagePolicy(maximum_width=1, maximum_height=1).check(parse("full_size.png"))
 
 
 def test_a_policy_refuses_other_extensions_and_names_its_own() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from source_tree import ROOT
@@ -23,12 +25,14 @@ EACH = (
     "--set status.try_page=true --set status.timing_header=true"
 )
 
+MADE = [word for stamp in ("ready", "s3", "manta", "tools") for word in ("-o", f".venv/{stamp}")]
+
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 
 
 def make(target: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Make a target with these variables alone, and with `echo` in the place of imaged."""
-    command = ["make", "--no-print-directory", "-o", ".venv/ready", target, "IMAGED=echo"]
+    command = ["make", "--no-print-directory", *MADE, target, "IMAGED=echo"]
     environment = {"PATH": os.environ["PATH"], **variables}
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, env=environment)
 
@@ -67,6 +71,28 @@ def test_variables_that_are_missing_are_named(target: str, needed: dict[str, str
     done = make(target, {first: needed[first], rest[0]: ""})
     assert (done.returncode, done.stdout) == (2, "")
     assert f"which lacks {' '.join(rest)}." in done.stderr
+
+
+def test_run_has_the_page_that_takes_pictures() -> None:
+    """And the settings of the file else."""
+    assert make("run", {}).stdout.rstrip() == "run -c etc/imaged.yaml --set status.try_page=true"
+
+
+def planned(target: str, tmp_path: Path) -> str:
+    """Return what make would do for a target in a fresh checkout, whose system lacks nothing."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    command = ["make", "--dry-run", "-o", "system", target]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
+    return ended.stdout
+
+
+def test_to_run_takes_what_running_needs(tmp_path: Path) -> None:
+    """The tools come with the tests, and the libraries of an uploader with its server."""
+    assert re.findall(r"--editable '(.*)'", planned("run", tmp_path)) == ["."]
+    assert re.findall(r"--editable '(.*)'", planned("test", tmp_path)) == [".", ".[dev]"]
+    assert re.findall(r"--editable '(.*)'", planned("dev-server-s3", tmp_path)) == [".", ".[s3]"]
+    assert re.findall(r"--editable '(.*)'", planned("dev-server-manta", tmp_path)) == [".", ".[manta]"]
 
 
 def test_help_lists_them() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged.core.geometry import Plan, Size, plan
+from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.outputs import Fill, Fit, FullSize, Sizing
 
 sides = st.integers(1, 70_000) | st.integers(1, 12) | st.integers(1, 10**18)
@@ -92,6 +92,99 @@ def test_fill_keeps_the_aspect(original: Size, fill: Fill) -> None:
     off_wide_px = scaled.width_px - Fraction(original.width_px * scaled.height_px, original.height_px)
     off_high_px = scaled.height_px - Fraction(original.height_px * scaled.width_px, original.width_px)
     assert min(abs(off_wide_px), abs(off_high_px)) <= Fraction(1, 2)
+
+
+seen_sides = st.integers(1, 70_000) | st.integers(1, 12)
+"""Sides of pictures that are really made."""
+
+
+@st.composite
+def crops(draw: st.DrawFn) -> tuple[Plan, Size]:
+    """Return a plan that keeps any box of the scaled picture, and the size that its picture is decoded at."""
+    original = Size(draw(seen_sides), draw(seen_sides))
+    scaled = plan(original, Fill(draw(seen_sides), draw(seen_sides))).scaled
+    left_px, top_px = (draw(st.integers(0, side_px - 1)) for side_px in (scaled.width_px, scaled.height_px))
+    width_px, height_px = (
+        draw(st.integers(1, side_px - at_px))
+        for side_px, at_px in ((scaled.width_px, left_px), (scaled.height_px, top_px))
+    )
+    if not original.within(scaled, 2):  # a decoder may shrink to no less than twice what is needed
+        original = Size(
+            draw(st.integers(min(2 * scaled.width_px, original.width_px), original.width_px)),
+            draw(st.integers(min(2 * scaled.height_px, original.height_px), original.height_px)),
+        )
+    return Plan(scaled, Size(width_px, height_px), left_px, top_px), original
+
+
+@given(crops())
+def test_each_step_cuts_what_is_there(crop: tuple[Plan, Size]) -> None:
+    """Every box lies in the picture that the step before has made, and the last picture is what the plan keeps."""
+    wanted, current = crop
+    for step in steps(*crop):
+        assert min(step.left_px, step.top_px) >= 0
+        assert step.left_px + step.cut.width_px <= current.width_px
+        assert step.top_px + step.cut.height_px <= current.height_px
+        current = step.scaled
+    assert current == wanted.size
+
+
+@given(crops())
+def test_no_picture_on_the_way_is_much_larger_than_what_is_kept(crop: tuple[Plan, Size]) -> None:
+    """A filter needs a few pixels around; else the whole is scaled, if it is no larger then than it was."""
+    wanted, decoded = crop
+    kept = wanted.size
+    for step in steps(*crop):
+        if step.scaled == wanted.scaled and step.scaled.pixels <= decoded.pixels:
+            continue
+        assert step.scaled.width_px <= kept.width_px + 300
+        assert step.scaled.height_px <= kept.height_px + 300
+
+
+@given(crops())
+def test_what_is_kept_lies_where_it_would_without_the_cuts(crop: tuple[Plan, Size]) -> None:
+    """Every pixel shows the place of the original that it would if the whole were scaled, within half a pixel."""
+    wanted, decoded = crop
+    made = steps(*crop)
+    for at_px, kept_px, whole_px, given_px, cuts in (
+        (
+            wanted.left_px,
+            wanted.size.width_px,
+            wanted.scaled.width_px,
+            decoded.width_px,
+            [_across(each) for each in made],
+        ),
+        (
+            wanted.top_px,
+            wanted.size.height_px,
+            wanted.scaled.height_px,
+            decoded.height_px,
+            [_down(each) for each in made],
+        ),
+    ):
+        for place_px in (0, kept_px):
+            found = Fraction(place_px)
+            for start_px, cut_px, scaled_px in reversed(cuts):
+                found = start_px + found * cut_px / scaled_px
+            off_px = abs(found * whole_px / given_px - at_px - place_px)
+            assert off_px <= Fraction(1, 2)
+
+
+def _across(step: Step) -> tuple[int, int, int]:
+    return step.left_px, step.cut.width_px, step.scaled.width_px
+
+
+def _down(step: Step) -> tuple[int, int, int]:
+    return step.top_px, step.cut.height_px, step.scaled.height_px
+
+
+def test_the_middle_of_a_photograph() -> None:
+    """Nine tenths of what would be scaled are cut off first, and the cut is where pixels of both pictures end."""
+    made = plan(Size(4000, 3000), Fill(1000, 10_000))
+    assert made.scaled == Size(13_333, 10_000)
+    assert steps(made, Size(4000, 3000)) == (
+        Step(1839, 0, Size(322, 3000), Size(1073, 10_000)),
+        Step(36, 0, Size(1000, 10_000), Size(1000, 10_000)),
+    )
 
 
 @given(sizes)

@@ -22,8 +22,9 @@ from twisted.internet import reactor
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 
+from imaged.config.model import Settings
 from imaged.daemon.inheritance import Inheritance, Passed, Port
-from imaged.daemon.ports import PUBLIC, PortError, find_fault
+from imaged.daemon.ports import PUBLIC, PortError, find_clash, find_fault
 from imaged.daemon.sockets import serves
 
 WEEK = timedelta(days=7)
@@ -273,6 +274,49 @@ def test_bad_endpoints(endpoint: str) -> None:
     fault = find_fault(reactor, endpoint)
     assert fault is not None
     assert fault.startswith("not a Twisted endpoint such as ")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("tcp:70000", "there is no port 70000: take one from 1 to 65535"),
+        ("tcp:65536:interface=127.0.0.1", "there is no port 65536"),
+        ("tcp:-1", "there is no port -1"),
+        ("tcp6:70000:interface=\\:\\:1", "there is no port 70000"),
+        ("haproxy:tcp:70000", "there is no port 70000"),
+        ("tcp:7000:interface=256.0.0.1", "the interface '256.0.0.1' is no address"),
+        ("tcp:7000:interface=no-such-host.invalid", "the interface 'no-such-host.invalid' is no address"),
+        (f"unix:/{'a' * 107}", "the path of a socket has at most 107 bytes"),
+    ],
+)
+def test_an_endpoint_where_nothing_can_listen(endpoint: str, said: str) -> None:
+    """Twisted takes its text, and would listen elsewhere or fail later."""
+    assert str(find_fault(reactor, endpoint)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("public", "status", "clash"),
+    [
+        ("tcp:7000:interface=127.0.0.1", "tcp:7000:interface=127.0.0.1", True),
+        ("tcp:7000:interface=127.0.0.1", "tcp:7000:interface=localhost", True),
+        ("tcp:7000", "tcp:7000:interface=127.0.0.1", True),
+        ("tcp:7000:interface=0.0.0.0", "haproxy:tcp:7000", True),
+        ("tcp:7000:interface=\\:\\:", "tcp:7000:interface=127.0.0.1", True),
+        ("unix:/run/s", "unix:/run/../run/s", True),
+        ("systemd:domain=INET:index=0", "systemd:domain=INET:index=0", True),
+        ("tcp:7000", "tcp:7002", False),
+        ("tcp:0", "tcp:0", False),
+        ("tcp:7000:interface=127.0.0.1", "tcp:7000:interface=127.0.0.2", False),
+        ("tcp:7000:interface=127.0.0.1", "tcp:7000:interface=\\:\\:1", False),
+        ("unix:/run/s", "tcp:7000", False),
+        ("systemd:domain=INET:index=0", "systemd:domain=INET:index=1", False),
+        ("systemd:domain=INET:index=0", "tcp:7002", False),
+    ],
+)
+def test_the_two_ports_are_two(public: str, status: str, clash: bool) -> None:  # noqa: FBT001  # a case's answer
+    """Whatever both are called: what connects to one must not reach the other."""
+    settings = Settings.model_validate({"listen": public, "status": {"listen": status}})
+    assert (find_clash(reactor, settings) is not None) is clash
 
 
 def test_a_socket_for_all_of_ipv6_may_take_ipv4_too() -> None:

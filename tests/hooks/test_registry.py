@@ -233,7 +233,7 @@ def test_an_unknown_plugin_is_told_with_those_that_there_are() -> None:
     _, faults = compose("processors: [nope]\nuploader: none\nmetrics:\n  - nowhere\nplugins:\n  never: {a: 1}")
     there_are = f"installed: {', '.join(installed())}"
     assert faults == [
-        f"etc/imaged.yaml:1: processors.0: no plugin is called 'nope'; {there_are}",
+        f"etc/imaged.yaml:1: processors.0: no plugin is called 'nope'; did you mean \"noop\"?; {there_are}",
         f"etc/imaged.yaml:2: uploader: no plugin is called 'none'; {there_are}",
         f"etc/imaged.yaml:4: metrics.0: no plugin is called 'nowhere'; {there_are}",
         f"etc/imaged.yaml:6: plugins.never: no such plugin; {there_are}",
@@ -454,3 +454,21 @@ def test_one_that_cannot_be_closed_keeps_no_other_open(site: Site) -> None:
         plugins.close()
     assert importlib.import_module("crew_all").everything.closed == 1
     assert [event["called"] for event in logged] == ["processor rude: close"]
+
+
+def test_sections_of_plugins_that_are_not_in_use_are_checked(site: Site) -> None:
+    """Before a setting names them; the hooks are not called for it."""
+    site.install(bucket=WITH_OPTIONS)
+    _, faults = compose("plugins: {bucket: {bukket: a, region: 5}}")
+    assert sorted(faults) == [
+        "etc/imaged.yaml:1: plugins.bucket.bucket: is required: give it a value",
+        'etc/imaged.yaml:1: plugins.bucket.bukket: unknown key; did you mean "bucket"?',
+        "etc/imaged.yaml:1: plugins.bucket.region: expected text, got a number: put it in double quotes",
+    ]
+    assert compose("plugins: {bucket: {bucket: a}}")[1] == []
+
+
+def test_a_section_of_a_plugin_that_cannot_be_loaded_is_let_be(site: Site) -> None:
+    """As where its library is missing: nothing asks for it, so the daemon starts without it."""
+    site.install(lame="raise ImportError('no')")
+    assert compose("plugins: {lame: {a: 1}}")[1] == []

@@ -15,6 +15,7 @@ from twisted.trial.unittest import TestCase
 
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError
+from imaged.pipeline.budget import Budget
 from imaged.pipeline.received import Received
 from imaged.pipeline.resolver import Resolver
 from imaged.pipeline.sources import Download, Sources
@@ -49,6 +50,7 @@ class Fetching(TestCase):
             "allow_networks": [ip_network("127.0.0.1/32")],
             "user_agent": "imaged/2",
             "activity": self.activity,
+            "budget": Budget(reactor.seconds),
         }
         return Sources(reactor, **{**settings, **changes})
 

@@ -31,6 +31,7 @@ from zope.interface import implementer
 
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, NotFoundError, SourceFailedError, SourceTimeoutError, StoreError
+from imaged.pipeline.budget import Budget
 from imaged.pipeline.received import Received
 from imaged.pipeline.sources import Sources
 
@@ -167,7 +168,13 @@ said_bytes = st.sampled_from([*WORDS.split(b"|"), gzip.compress(b"abc")]) | st.b
 def test_whatever_an_origin_says_is_an_original_or_an_error_of_ours(said: list[bytes], end: type[Exception]) -> None:
     """No bytes, however they are cut and however they end, come through as anything else."""
     net: Any = MemoryReactorClock()
-    settings = {"timeout_s": 5.0, "maximum_bytes": 9, "maximum_redirects": 1, "user_agent": "imaged/2"}
+    settings: dict[str, Any] = {
+        "budget": Budget(net.seconds),
+        "timeout_s": 5.0,
+        "maximum_bytes": 9,
+        "maximum_redirects": 1,
+        "user_agent": "imaged/2",
+    }
     names = Names(["93.184.215.14"])
     sources = Sources(net, resolver=names, allow_networks=[], activity=Activity(net.seconds), **settings)
     outcomes: list[Any] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import gettempdir
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -10,7 +12,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from imaged.pipeline.budget import Budget
 from imaged.web.answers import send_text
+from imaged.web.bodies import Body
 from imaged.web.connections import Connections
 from imaged.web.requests import Door, ImagedFactory, ImagedRequest
 from imaged.web.visits import PrivateVisits, Visits
@@ -41,6 +45,7 @@ class Port:
     ) -> None:
         self._give = answer
         self.clock = Clock()
+        self.budget = Budget(self.clock.seconds)
         self.connections = Connections(self.clock)
         self.asked: list[Deferred[None]] = []
         self._factory = ImagedFactory(
@@ -52,6 +57,9 @@ class Port:
                 self.connections,
                 visits or PrivateVisits(lambda _: None),
                 lambda: False,
+                lambda announced, give_up: Body(
+                    self.budget.reserve(maximum_bytes, 1 << 40, announced, give_up), lambda: Path(gettempdir())
+                ),
             ),
         )
 

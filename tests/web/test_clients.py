@@ -13,7 +13,9 @@ from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
 from talking import begin, pause
 from twisted.internet import reactor
 
+from imaged.core.errors import BusyError
 from imaged.store.local import OpenFile
+from imaged.web.bodies import Body
 from imaged.web.connections import Connections
 from imaged.web.files import send_file
 from imaged.web.requests import Door, ImagedFactory, ImagedRequest
@@ -21,6 +23,11 @@ from imaged.web.visits import PrivateVisits
 
 LARGE = PICTURE + os.urandom(20_000_000)
 LARGE_PATH = f"/p/{hashlib.md5(LARGE).hexdigest()}/original"
+
+
+def refuse_body(announced_bytes: int, give_up: object) -> Body:
+    """Take no body."""
+    raise BusyError(f"{announced_bytes} bytes are too many for {give_up}")
 
 
 def open_files(folder: Path) -> list[str]:
@@ -103,7 +110,7 @@ class TestBrokenFiles(Serving):
 
         visits = PrivateVisits(lambda _: None)
         connections = Connections(reactor)
-        door = Door(handle, lambda: 1000, reactor.seconds, connections, visits, lambda: False)
+        door = Door(handle, lambda: 1000, reactor.seconds, connections, visits, lambda: False, refuse_body)
         port = reactor.listenTCP(0, ImagedFactory(reactor, door), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         for _ in range(2):

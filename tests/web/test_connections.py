@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from memory_port import ASK, Port
 
-from imaged.web.connections import FIRST_WORD_S, HEAD_WITHIN_S
+from imaged.web.connections import FIRST_WORD_S, HEAD_WHEN_FULL_S, HEAD_WITHIN_S, IDLE_WHEN_FULL_S
 
 
 @pytest.fixture
@@ -105,3 +105,62 @@ def test_who_trickles_the_head_of_a_request_is_hung_up_on(port: Port) -> None:
 def test_without_connections_there_is_nothing_to_wait_for(port: Port) -> None:
     """Not even for a moment."""
     assert port.ending(quiet_s=5).called
+
+
+def test_a_full_port_ends_what_is_idle() -> None:
+    """The longest first, a tenth of all; who asks something stays, and who is left finds room."""
+    port = Port()
+    port.connections.most = 20
+    idle = [port.connect() for _ in range(18)]
+    busy, half = port.connect(), port.connect()
+    busy.say()
+    half.say(ASK[:-2])
+    port.clock.advance(IDLE_WHEN_FULL_S)
+    idle[0].say()
+    port.asked[-1].callback(None)
+    new = port.connect()
+    new.say()
+    port.asked[-1].callback(None)
+    assert b" 200 " in new.heard
+    assert [each.aborted for each in idle].count(True) == 20 // 10
+    assert not idle[0].aborted
+    assert not busy.aborted
+    assert not half.aborted
+
+
+def test_a_full_port_of_busy_connections_says_so() -> None:
+    """503 with a date, and the end; the others go on, and so does who comes when one has left."""
+    port = Port()
+    port.connections.most = 2
+    busy = [port.connect() for _ in range(2)]
+    for each in busy:
+        each.say()
+    refused = port.connect()
+    assert refused.heard.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nDate: " in refused.heard
+    assert b"\r\nRetry-After: 1\r\n" in refused.heard
+    refused.say()
+    assert len(port.asked) == 2
+    assert refused.closed
+    busy[0].leave()
+    new = port.connect()
+    new.say()
+    assert len(port.asked) == 3
+
+
+def test_a_full_port_ends_who_trickles_a_head() -> None:
+    """A first line is no request yet that one has to wait for."""
+    port = Port()
+    port.connections.most = 3
+    trickling = [port.connect() for _ in range(3)]
+    for each in trickling:
+        each.say(ASK[:-4])
+    port.clock.advance(HEAD_WHEN_FULL_S - 1)
+    assert port.connect().heard.startswith(b"HTTP/1.1 503 ")
+    port.clock.advance(1)
+    for each in trickling:
+        each.say(b"a")
+    new = port.connect()
+    new.say()
+    assert len(port.asked) == 1
+    assert [each.aborted for each in trickling].count(True) == 1

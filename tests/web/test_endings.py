@@ -14,6 +14,7 @@ from memory_port import ASK, Port, answer_shortly
 from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentErrors
 from imaged.core.traffic import CLIENT_LEFT, Traffic
+from imaged.web.bodies import MEMORY_BYTES
 from imaged.web.requests import IDLE_S, STALL_S, ImagedRequest
 from imaged.web.visits import PublicVisits, Visit
 
@@ -31,7 +32,7 @@ class Notes:
         self.events: list[RequestAnswered | RequestFailed] = []
         now = datetime(2026, 1, 1, tzinfo=UTC)
         taking = PublicVisits(self.traffic, self.errors, self.events.append, self.visits.append, lambda: now)
-        self.port = Port(taking, 10_000, answer)
+        self.port = Port(taking, 100_000, answer)
 
     @property
     def statuses(self) -> list[int]:
@@ -144,7 +145,7 @@ def test_pipelined_requests_count_when_their_turn_has_come(notes: Notes) -> None
 def test_a_head_that_asks_for_too_much_is_told_no_body(notes: Notes) -> None:
     """HEAD has none, whatever it says (RFC 9110, 9.3.2)."""
     client = notes.port.connect()
-    client.say(b"HEAD /p HTTP/1.1\r\nHost: a\r\nContent-Length: 10001\r\n\r\n")
+    client.say(b"HEAD /p HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
     assert client.heard.startswith(b"HTTP/1.1 413 ")
     assert client.heard.endswith(b"\r\n\r\n")
     client.leave()
@@ -156,7 +157,7 @@ def failed(events: list[Any]) -> list[RequestFailed]:
     return [event for event in events if isinstance(event, RequestFailed)]
 
 
-@pytest.mark.parametrize("start", [POST % 10_001, CHUNKED + b"2711\r\n" + bytes(10_001) + b"\r\n"])
+@pytest.mark.parametrize("start", [POST % 100_001, CHUNKED + b"186a1\r\n" + bytes(100_001) + b"\r\n"])
 def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> None:
     """With its method, its path and what that is about, the bytes of the answer, and one failure."""
     client = notes.port.connect()
@@ -164,7 +165,7 @@ def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> N
     assert client.heard.startswith(b"HTTP/1.1 413 ")
     _, _, body = client.heard.partition(b"\r\n\r\n")
     for _ in range(3):
-        client.say(b"2711\r\n" + bytes(10_001) + b"\r\n" if b"chunked" in start else b"a")
+        client.say(b"186a1\r\n" + bytes(100_001) + b"\r\n" if b"chunked" in start else b"a")
     client.leave()
     (visit,) = notes.visits
     assert (visit.method, visit.target, visit.status, visit.size_bytes) == ("POST", "/p", 413, len(body))
@@ -177,16 +178,16 @@ def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> N
 def test_a_refused_body_for_no_path_of_ours(notes: Notes) -> None:
     """It is refused for its body all the same."""
     client = notes.port.connect()
-    client.say(b"PUT /NO?sig=a HTTP/1.1\r\nHost: a\r\nContent-Length: 10001\r\n\r\n")
+    client.say(b"PUT /NO?sig=a HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
     client.leave()
     assert (notes.visits[0].target, notes.visits[0].trace.route, notes.statuses) == ("/NO?sig=...", "other", [413])
 
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Let files grow to 1000 bytes and no further, those that pytest writes its report to included: so not for long."""
+    """Let files grow a little past what bodies have in memory, pytest's own included: so not for long."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY_BYTES + 1000, hard))
     try:
         yield
     finally:
@@ -198,7 +199,8 @@ def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
     """It is refused when the disk says so: at its end, if it fits into a buffer that is written late."""
     client = notes.port.connect()
     with full_disk():
-        client.say(CHUNKED + b"%x\r\n%s\r\n" % (size_bytes, bytes(size_bytes)))
+        client.say(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
+        client.say(b"%x\r\n%s\r\n" % (size_bytes, bytes(size_bytes)))
         client.say(b"0\r\n\r\n")
     assert client.heard.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: " in client.heard
@@ -211,7 +213,8 @@ def test_a_body_that_breaks_off_while_the_disk_is_full(notes: Notes) -> None:
     """What is left in a buffer is no reason for a defect."""
     client = notes.port.connect()
     with full_disk():
-        client.say(CHUNKED + b"7d0\r\n" + bytes(2000))
+        client.say(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
+        client.say(b"7d0\r\n" + bytes(2000))
         client.leave()
     assert (notes.statuses, notes.traffic.current) == ([CLIENT_LEFT], 0)
 

@@ -139,14 +139,17 @@ class TestMethods(Serving):
 class TestPolicy(Serving):
     """What the namespace does not allow."""
 
-    settings = "{images: {maximum_width: 100, extensions: [jpg, png]}, namespaces: {small: {maximum_width: 20}}}"
+    settings = """
+        images: {maximum_width: 100, maximum_height: 300, extensions: [jpg, png]}
+        namespaces: {small: {maximum_width: 20, maximum_height: 30}}
+    """
 
     async def test_what_is_not_allowed_is_406(self) -> None:
-        """Width and extension, also when the file lies there; height and full_size are free."""
+        """Width, height and extension, also when the file lies there; full_size is free."""
         await self.serve()
         await self.post()
         self.store.path(IMAGE, "x101.jpg").write_bytes(b"made before")
-        for name in ("x101.jpg", "w101.jpg", "101x10.jpg", "x10.webp", "full_size.gif", "x10.bmp"):
+        for name in ("x101.jpg", "w101.jpg", "101x10.jpg", "10x301.jpg", "x10.webp", "full_size.gif", "x10.bmp"):
             assert (await self.get(f"{HOME}/{name}")).status == 406, name
             answer = await self.post(f"/p?outputs={name}")
             assert answer.status == 406, name
@@ -160,6 +163,7 @@ class TestPolicy(Serving):
         await self.post("/small")
         assert (await self.get(f"/small/{HASH}/x20.jpg")).status == 200
         assert (await self.get(f"/small/{HASH}/x21.jpg")).status == 406
+        assert (await self.get(f"/small/{HASH}/10x31.jpg")).status == 406
 
     async def test_outputs_are_checked_before_anything_is_kept(self) -> None:
         """A request with one bad output does nothing."""

@@ -1,0 +1,94 @@
+"""Putting still GIFs together as an animated one (GIF89a specification, W3C)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from imaged.api import Size
+
+from .muxing import Piece
+
+_LONGEST_TICKS, _MOST_REPEATS = 2**16 - 1, 2**16 - 1  # what the format has bits for
+TICK_MS, SHORTEST_TICKS = 10, 2
+"""A GIF's clock, and the shortest delay that browsers do not take for a longer one."""
+_EXTENSION, _IMAGE, _CONTROL = 0x21, 0x2C, 0xF9
+_TABLE, _TABLE_SIZE, _TRANSPARENCY = 0x80, 0x07, 0x01  # flags: a colour table, its size; one of its colours is none
+_KEEP, _CLEAR = 1 << 2, 2 << 2  # what becomes of a frame, in its place among the flags
+
+
+@dataclass(frozen=True)
+class _Still:
+    """A still taken apart: its colour table, the index that is transparent, if any, and its compressed pixels."""
+
+    size: Size
+    table: bytes
+    transparent: int | None
+    data: bytes
+
+
+def mux_gif(canvas: Size, nothing: bytes, pieces: Iterable[Piece], plays: int) -> bytes:
+    """Return an animated GIF that plays `plays` times, 0 for ever. Its pieces blend, and show for whole hundredths.
+
+    `nothing` is a still of one transparent pixel. It prolongs what shows for longer than a delay can be, and tells the
+    transparent colour, which all frames name: where a frame does not, some readers clear its place to a colour.
+    """
+    filler = _read(nothing)
+    table, filler = filler.table, replace(filler, table=b"")
+    blocks = []
+    for piece in pieces:
+        still = _read(piece.still)
+        if still.table == table:
+            still = replace(still, table=b"", transparent=filler.transparent)
+        shown, ticks = still, piece.duration_ms // TICK_MS
+        while ticks > _LONGEST_TICKS:
+            part = min(_LONGEST_TICKS, ticks - SHORTEST_TICKS)
+            blocks.append(_write(shown, piece, part, _KEEP))
+            shown, ticks = filler, ticks - part
+        blocks.append(_write(still, piece, ticks, _CLEAR) if piece.clears else _write(shown, piece, ticks, _KEEP))
+    flags = 0x70 | _flags(table)
+    screen = struct.pack("<HHBBx", canvas.width_px, canvas.height_px, flags, filler.transparent or 0)
+    loop = b"" if plays == 1 else b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + _repeats(plays) + b"\x00"
+    return b"".join([b"GIF89a", screen, table, loop, *blocks, b"\x3b"])
+
+
+def _repeats(plays: int) -> bytes:
+    """Write how often to play again: Netscape's block counts repeats, and 0 is for ever."""
+    return struct.pack("<H", min(plays - 1, _MOST_REPEATS) if plays else 0)
+
+
+def _write(still: _Still, piece: Piece, ticks: int, disposal: int) -> bytes:
+    """Write one frame, with its delay and what becomes of it."""
+    flags = disposal | (0 if still.transparent is None else _TRANSPARENCY)
+    control = struct.pack("<BBBBHBx", _EXTENSION, _CONTROL, 4, flags, ticks, still.transparent or 0)
+    place = (piece.left_px, piece.top_px, still.size.width_px, still.size.height_px)
+    return control + struct.pack("<BHHHHB", _IMAGE, *place, _flags(still.table)) + still.table + still.data
+
+
+def _flags(table: bytes) -> int:
+    """Return the bits that announce a colour table: its number of colours is a power of two."""
+    return _TABLE | ((len(table) // 3).bit_length() - 2) if table else 0
+
+
+def _read(still: bytes) -> _Still:
+    """Take a GIF of one frame apart, as an encoder has written it."""
+    at, table = _table(still, 10, 13)
+    transparent = None
+    while still[at] == _EXTENSION:
+        if still[at + 1] == _CONTROL and still[at + 3] & _TRANSPARENCY:
+            transparent = still[at + 6]
+        at += 2
+        while still[at]:
+            at += still[at] + 1
+        at += 1
+    size = Size(*struct.unpack_from("<HH", still, at + 5))
+    at, local = _table(still, at + 9, at + 10)
+    return _Still(size, local or table, transparent, still[at:-1])
+
+
+def _table(still: bytes, flags_at: int, at: int) -> tuple[int, bytes]:
+    """Return what follows a colour table, and the table, if the flags announce one."""
+    flags = still[flags_at]
+    length = 3 << ((flags & _TABLE_SIZE) + 1) if flags & _TABLE else 0
+    return at + length, still[at : at + length]
