@@ -2,14 +2,30 @@
 
 The steps are those that file systems ask for: write to another name, fsync the file, rename or link it to its own
 name, fsync the folder (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014). All of it blocks: worker
-threads only.
+threads only. Where a file system has no hard links, a lock and a look stand in; where a final name is on another file
+system, a copy there does.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
-from contextlib import suppress
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from imaged.owners import NO_LOCKS
+
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK}
+"""What link fails with on exFAT, vfat, SMB, and FUSE without it."""
+
+NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR, errno.EACCES}
+"""What the fsync of a folder fails with where there is none: names are then as safe as the file system makes them."""
+
+_naming = threading.Lock()
 
 
 def write(path: Path, body: bytes) -> None:
@@ -27,8 +43,8 @@ def replace(temporary: Path, final: Path) -> None:
     try:
         fsync(temporary)
         make_folders(final.parent)
-        temporary.replace(final)
-        fsync(final.parent)
+        _give(temporary, final, Path.replace)
+        _fsync_folder(final.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -42,10 +58,10 @@ def keep_first(temporary: Path, final: Path) -> bool:
         fsync(temporary)
         make_folders(final.parent)
         try:
-            os.link(temporary, final)
+            _give(temporary, final, _name_first)
         except FileExistsError:
             return False
-        fsync(final.parent)
+        _fsync_folder(final.parent)
         return True
     finally:
         temporary.unlink(missing_ok=True)
@@ -67,13 +83,74 @@ def make_folders(folder: Path) -> None:
     make_folders(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir()
-    fsync(folder.parent)
+    _fsync_folder(folder.parent)
 
 
 def fsync(path: Path) -> None:
-    """Have the disk keep what was written to a file, or made in a folder."""
+    """Have the disk keep what was written to a file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fsync_folder(folder: Path) -> None:
+    try:
+        fsync(folder)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+
+
+def _give(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:
+    """Give the file its name; from a copy on the final name's own file system when that is another."""
+    try:
+        give(temporary, final)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        near = _mount_of(final.parent) / temporary.parent.name / temporary.name
+        near.parent.mkdir(exist_ok=True)
+        try:
+            shutil.copyfile(temporary, near)
+            fsync(near)
+            give(near, final)
+        finally:
+            near.unlink(missing_ok=True)
+
+
+def _mount_of(folder: Path) -> Path:
+    """Return the highest folder above this one that is on the same file system."""
+    device = folder.stat().st_dev
+    while folder.parent != folder and folder.parent.stat().st_dev == device:
+        folder = folder.parent
+    return folder
+
+
+def _name_first(temporary: Path, final: Path) -> None:
+    """Give the file a name that no other has. Raises FileExistsError."""
+    try:
+        os.link(temporary, final)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        with _naming, _alone(temporary.parent):
+            if os.path.lexists(final):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from error
+            temporary.rename(final)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes that do the same out, where the file system has locks."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in {*NO_LOCKS, errno.EBADF}:
+                raise
+        yield
     finally:
         os.close(descriptor)

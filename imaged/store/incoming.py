@@ -67,7 +67,8 @@ class Incoming:
             return Standing.UNKNOWN if owner is None else standing(self._owners / owner)
 
         removed = 0
-        for path in self.folder.iterdir():
+        elsewhere = self.folder.parent.glob(f"*/{self.folder.name}")  # of namespaces on file systems of their own
+        for path in [path for folder in (self.folder, *elsewhere) for path in folder.iterdir()]:
             match = _NAME.fullmatch(path.name)
             if match is None or match[1] == own or look(match[1]) is Standing.ALIVE:
                 continue

@@ -201,16 +201,33 @@ class LocalStore:
         }
 
     def try_out(self) -> None:
-        """Try whether the store takes files. Raises StoreError when it takes none."""
+        """Do all that a store needs, also in each namespace on a file system of its own. Raises StoreError."""
         try:
-            trial = self.incoming.new()
-            try:
-                atomic.write(trial, bytes(TRIAL_BYTES))
-                atomic.fsync(trial)
-            finally:
-                atomic.discard(trial)
+            device = self._try_out(self.incoming.new())
+            for namespace in _folders(self.root):
+                folder = self.root / namespace
+                if folder.stat().st_dev != device:
+                    (folder / INCOMING).mkdir(exist_ok=True)
+                    self._try_out(folder / INCOMING / self.incoming.new().name)
         except OSError as error:
             raise StoreError(f"no files can be kept in {self.root}: {error.strerror}") from error
+
+    def _try_out(self, final: Path) -> int:
+        """Keep the first of two files by this name, then replace it; return the device that it was on."""
+        trials = [self.incoming.new() for _ in range(3)]
+        try:
+            for trial in trials:
+                atomic.write(trial, trial.name.encode() if trial is not trials[0] else bytes(TRIAL_BYTES))
+            kept = [atomic.keep_first(trial, final) for trial in trials[:2]]
+            if kept != [True, False] or final.stat().st_size != TRIAL_BYTES:
+                raise StoreError(f"{final.parent} does not keep the first file of a name: use another file system")
+            atomic.replace(trials[2], final)
+            if final.read_bytes() != trials[2].name.encode():
+                raise StoreError(f"{final.parent} does not replace a file by another: use another file system")
+            return final.stat().st_dev
+        finally:
+            for path in (*trials, final):
+                atomic.discard(path)
 
     def sweep(self) -> int:
         """Remove what processes that are gone have left; return how many files."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -167,3 +169,113 @@ def test_bytes_names_and_folders_are_synced(
         (str(tmp_path / "a"), False),
         (str(tmp_path / "a" / "b"), True),
     ]
+
+
+@pytest.fixture(params=[errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
+def _no_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the system refuse hard links, as exFAT, FUSE and SMB do."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("_no_links")
+def test_the_first_is_kept_without_hard_links(incoming: Incoming, tmp_path: Path) -> None:
+    """Of many at once exactly one, whole, and the others are removed."""
+    threads = 8
+
+    def race(number: int, start: Barrier) -> bool:
+        temporary = new(incoming, b"%d" % number)
+        start.wait()
+        return atomic.keep_first(temporary, tmp_path / "a" / "final")
+
+    with ThreadPoolExecutor(threads) as pool:
+        kept = list(pool.map(race, range(threads), [Barrier(threads)] * threads))
+    assert kept.count(True) == 1
+    assert (tmp_path / "a" / "final").read_bytes() == b"%d" % kept.index(True)
+    assert list(incoming.folder.iterdir()) == []
+
+
+KEEPS = """
+import errno, os, sys
+from pathlib import Path
+def refuse(*_): raise OSError(errno.EPERM, "no links")
+os.link = refuse
+from imaged.store import atomic
+from imaged.store.incoming import Incoming
+root = Path(sys.argv[1])
+incoming = Incoming(root / "incoming")
+print("ready", flush=True)
+input()
+for turn in range(50):
+    temporary = incoming.new()
+    atomic.write(temporary, sys.argv[2].encode())
+    print(int(atomic.keep_first(temporary, root / "a" / str(turn))))
+"""
+
+
+def test_processes_keep_one_first_without_hard_links(tmp_path: Path) -> None:
+    """They race for fifty names: each is given once, to the one whose bytes it has."""
+    command = [sys.executable, "-c", KEEPS, str(tmp_path)]
+    racers = [
+        subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "abc"
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    kept = [racer.communicate()[0].split() for racer in racers]
+    for turn in range(50):
+        given = [name for name, results in zip("abc", kept, strict=True) if results[turn] == "1"]
+        assert given == [(tmp_path / "a" / str(turn)).read_text()]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """Return a namespace's folder that is on another file system."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system: /dev/shm is none")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        (tmp_path / "p").symlink_to(folder)
+        yield tmp_path / "p"
+
+
+def test_a_name_on_another_file_system_is_given_in_one_step(incoming: Incoming, elsewhere: Path) -> None:
+    """The bytes are copied there under another name first, which is gone afterwards."""
+    final = elsewhere / "a" / "final"
+    assert atomic.keep_first(new(incoming, b"first"), final)
+    assert not atomic.keep_first(new(incoming, b"second"), final)
+    assert final.read_bytes() == b"first"
+    atomic.replace(new(incoming, b"third"), final)
+    assert final.read_bytes() == b"third"
+    assert sorted(path.name for path in elsewhere.rglob("*") if path.is_file()) == ["final"]
+    assert list(incoming.folder.iterdir()) == []
+    leave = elsewhere / incoming.folder.name / f"1-{0:016x}"  # of a copy that a kill broke off long ago
+    leave.touch()
+    os.utime(leave, (0, 0))
+    assert incoming.sweep() == 1
+
+
+def test_folders_that_cannot_be_synced_are_no_obstacle(
+    incoming: Incoming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SMB and some of FUSE refuse it for a folder; what they refuse for a file is told."""
+    real, kinds = os.fsync, {"folder": errno.EINVAL}
+
+    def refuse(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        if kind in kinds:
+            raise OSError(kinds[kind], os.strerror(kinds[kind]))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    assert atomic.keep_first(new(incoming, b"body"), tmp_path / "a" / "final")
+    kinds["file"] = errno.EIO
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        atomic.replace(new(incoming, b"body"), tmp_path / "a" / "final")

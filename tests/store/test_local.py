@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,29 @@ def test_a_store_that_takes_no_files_is_told_at_once(tmp_path: Path) -> None:
         LocalStore(Path("/proc/nope"), [3, 3]).try_out()
     LocalStore(tmp_path, [3, 3]).try_out()
     assert list((tmp_path / ".incoming").iterdir()) == []
+
+
+def test_a_store_is_tried_with_all_that_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system where a second file takes the name of the first is refused, and nothing is left of the trial."""
+    store = LocalStore(tmp_path, (3, 3))
+    store.try_out()
+    monkeypatch.setattr(os, "link", os.replace)
+    with pytest.raises(StoreError, match="does not keep the first file of a name"):
+        store.try_out()
+    assert list(store.incoming.folder.iterdir()) == []
+
+
+def test_a_namespace_on_another_file_system_is_tried_too(tmp_path: Path) -> None:
+    """It may be full or read-only where the store is not."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system: /dev/shm is none")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        (tmp_path / "p").symlink_to(folder)
+        store = LocalStore(tmp_path, (3, 3))
+        store.try_out()
+        assert list((tmp_path / "p" / ".incoming").iterdir()) == []
+        (tmp_path / "p" / ".incoming").rmdir()
+        (tmp_path / "p" / ".incoming").touch()
+        with pytest.raises(StoreError, match="no files can be kept"):
+            store.try_out()
