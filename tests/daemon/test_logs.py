@@ -105,8 +105,8 @@ def test_a_file_that_cannot_be_opened_is_told_with_its_key(tmp_path: Path, key: 
     with pytest.raises(LogFileError, match="No such file") as raised:
         open_files(Log(**{**good, key: str(tmp_path / "missing" / "log")}))
     assert raised.value.key == ("log", key)
-    open_here = [os.readlink(each.path) for each in os.scandir("/proc/self/fd") if os.path.lexists(each.path)]
-    assert str(tmp_path / "log") not in open_here
+    opened = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+    assert str(tmp_path / "log") not in opened
 
 
 def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
