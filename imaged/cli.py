@@ -12,10 +12,10 @@ import click
 import yaml
 from twisted.logger import globalLogBeginner
 
+from imaged.commands.plugins import options_text, settings_schema
 from imaged.commands.queue import queue_group
 from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
-from imaged.config.model import Settings
 from imaged.daemon import configuration
 from imaged.daemon.clock import keep_monotonic
 from imaged.daemon.ending import end
@@ -174,13 +174,20 @@ def process(
     end(status)
 
 
-@main.command()
-def plugins() -> None:
-    """List the plugins that are installed."""
-    for name, entry_point in installed().items():
+@main.command(short_help="List the plugins that are installed, or the options of one.")
+@click.argument("name", required=False)
+def plugins(name: str | None) -> None:
+    """List the plugins that are installed, or the options of the plugin NAME.
+
+    Options are told with type, default and what they are for; they stand below plugins.NAME in the YAML file.
+    """
+    if name is not None:
+        click.echo(options_text(name))
+        return
+    for each, entry_point in installed().items():
         distribution = entry_point.dist
         origin = f"{distribution.name} {distribution.version}" if distribution else ""
-        click.echo(f"{name:<16} {entry_point.value:<24} {origin}")
+        click.echo(f"{each:<16} {entry_point.value:<24} {origin}")
 
 
 main.add_command(queue_group)
@@ -203,8 +210,8 @@ def show(config: str | None, overrides: tuple[str, ...]) -> None:
 
 @config_group.command()
 def schema() -> None:
-    """Print a JSON Schema of the settings, for editors."""
-    click.echo(json.dumps(Settings.model_json_schema(), indent=2))
+    """Print a JSON Schema of the settings, for editors, with the options of the plugins that are installed."""
+    click.echo(json.dumps(settings_schema(), indent=2))
 
 
 def _raise_file_limit() -> None:

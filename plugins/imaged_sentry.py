@@ -37,9 +37,13 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    dsn: SecretStr
-    environment: str = Field(default="production", min_length=1)
-    sample_rate: float = Field(default=1.0, ge=0, le=1)
+    dsn: SecretStr = Field(
+        description="Where errors go, as Sentry shows it for each project: https://KEY@HOST/PROJECT."
+    )
+    environment: str = Field(
+        default="production", min_length=1, description="The environment that errors are filed under."
+    )
+    sample_rate: float = Field(default=1.0, ge=0, le=1, description="The share of errors that is sent, 0 to 1.")
 
     @field_validator("dsn")
     @classmethod

@@ -148,6 +148,31 @@ def test_plugins_lists_what_is_installed() -> None:
     assert rows == sorted(rows)
 
 
+def test_plugins_tells_the_options_of_one() -> None:
+    """Each with its type, its bounds, its default and what it is for."""
+    result = invoke("plugins", "graphite")
+    assert result.exit_code == 0
+    assert "  interval_s (a whole number, at least 1, at most 3600; default: 10)\n      The seconds" in result.stdout
+    assert "(one of auto, path, virtual; default: none)" in invoke("plugins", "s3").stdout
+    assert "bucket (text; required)" in invoke("plugins", "s3").stdout
+    assert invoke("plugins", "noop").stdout == "plugins.noop: there is nothing to set.\n"
+
+
+def test_a_plugin_that_there_is_not_is_told_with_the_one_that_was_meant() -> None:
+    """And with all that there are."""
+    result = invoke("plugins", "magik")
+    assert result.exit_code == 1
+    assert str(result.exception).startswith("no plugin is called 'magik'; did you mean \"magick\"?; installed: graphite, ")
+
+
+def test_the_schema_has_the_options_of_plugins() -> None:
+    """A scalar or a reference, as everywhere."""
+    plugins = json.loads(invoke("config", "schema").stdout)["properties"]["plugins"]["properties"]
+    interval, reference = plugins["graphite"]["properties"]["interval_s"]["anyOf"]
+    assert (interval["maximum"], set(reference["properties"])) == (3600, {"env", "file"})
+    assert plugins["s3"]["required"] == ["bucket"]
+
+
 def test_version() -> None:
     """That of the distribution."""
     assert invoke("--version").stdout == f"imaged, version {VERSION}\n"

@@ -21,7 +21,7 @@ _REFERENCE = {
 _BESIDE = ("title", "description", "default")
 
 
-def _allow_references(schema: dict[str, Any]) -> None:
+def allow_references(schema: dict[str, Any]) -> None:
     """Let a reference stand wherever the schema of a section wants a scalar."""
     for key, value in schema.get("properties", {}).items():
         if "items" in value:
@@ -50,7 +50,7 @@ class Section(BaseModel):
         extra="forbid",
         hide_input_in_errors=True,
         allow_inf_nan=False,
-        json_schema_extra=_allow_references,
+        json_schema_extra=allow_references,
     )
 
     @model_validator(mode="before")

@@ -7,7 +7,7 @@ each plugin is called by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -110,12 +110,9 @@ def installed() -> dict[str, EntryPoint]:
     return {each.name: each for each in sorted(entry_points(group=specs.PROJECT), key=lambda each: each.name)}
 
 
-def options_model(entry_point: EntryPoint) -> type[BaseModel] | None:
-    """Return what a plugin calls `Options`, the model of its section; None when it has none or cannot be loaded."""
-    try:
-        model = getattr(entry_point.load(), "Options", None)
-    except (Exception, SystemExit):  # an import may raise anything
-        return None
+def load_options(entry_point: EntryPoint) -> type[BaseModel] | None:
+    """Return what a plugin calls `Options`, the model of its section, if any. Raises whatever its import does."""
+    model = getattr(entry_point.load(), "Options", None)
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
@@ -217,11 +214,16 @@ class _Build:
             if name not in self.entry_points:
                 near = did_you_mean(name, self.entry_points)
                 self.fault(("plugins", name), f"no such plugin{near}; {self.all_installed}")
-            elif name not in used and (model := options_model(self.entry_points[name])) is not None:
-                try:
-                    read_options(section, model)
-                except OptionsError as error:
-                    self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
+            elif name not in used:
+                with suppress(Exception, SystemExit):  # an import may raise anything
+                    self._check_section(name, section)
+
+    def _check_section(self, name: str, section: Mapping[str, Any]) -> None:
+        try:
+            if (model := load_options(self.entry_points[name])) is not None:
+                read_options(section, model)
+        except OptionsError as error:
+            self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
 
     def _call(self, kind: str, name: str, path: tuple[str | int, ...], host: Host) -> Any:
         plugin = self._manager.get_plugin(name)

@@ -12,7 +12,9 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    host: HostName = "127.0.0.1"
-    port: PortNumber = 2003
-    prefix: MetricPath = "stats.image_server"
-    interval_s: int = Field(default=10, ge=1, le=3600)
+    host: HostName = Field(default="127.0.0.1", description="The carbon: a name, or an address.")
+    port: PortNumber = Field(default=2003, description="Its port for plain text, over TCP.")
+    prefix: MetricPath = Field(default="stats.image_server", description="What each name begins with, before a dot.")
+    interval_s: int = Field(
+        default=10, ge=1, le=3600, description="The seconds between two values: those of carbon's finest retention."
+    )

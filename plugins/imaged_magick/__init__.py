@@ -18,7 +18,7 @@ class Options(BaseModel):
 
     memory_bytes: Annotated[int, Field(ge=2**26, le=2**40)] = Field(
         default=2**31,
-        description="memory for the pixels of all pictures that are worked on at once; what does not fit waits (503)",
+        description="The memory for the pixels of all pictures in work at once; what does not fit waits (503).",
     )
 
 

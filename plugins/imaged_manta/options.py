@@ -29,14 +29,25 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    url: str
-    account: str
-    user: str | None = None
-    roles: list[str] = Field(default_factory=list)
-    key_id: str | None = None
-    key_passphrase: str | None = Field(default=None, repr=False)
-    key_file: str | None = None
-    folder: str = ""
+    url: str = Field(description="The address of Manta: https://, or http:// on the loopback address.")
+    account: str = Field(description="The account that the files belong to.")
+    user: str | None = Field(default=None, description="The user of the account who signs; none: the account.")
+    roles: list[str] = Field(
+        default_factory=list, description='The roles that the user takes up; ["*"] for all of them.'
+    )
+    key_id: str | None = Field(
+        default=None, description="The fingerprint of the SSH key to sign with, as ssh-keygen -l -f FILE tells it."
+    )
+    key_passphrase: str | None = Field(
+        default=None, repr=False, description="What opens the key file, best as a reference."
+    )
+    key_file: str | None = Field(
+        default=None, description="The private key, in PEM or OpenSSH's form; none: the SSH agent signs."
+    )
+    folder: str = Field(
+        default="",
+        description="Put before each key (stor/images), where remote.base_path begins with neither public nor stor.",
+    )
 
     @field_validator("url")
     @classmethod

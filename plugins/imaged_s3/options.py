@@ -45,17 +45,42 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    bucket: str
-    region: Annotated[str, Field(pattern=REGION)] | None = None
-    endpoint_url: str | None = None
-    access_key_id: str | None = Field(default=None, min_length=1, repr=False)
-    secret_access_key: Annotated[SecretStr, Field(min_length=1)] | None = None
-    addressing_style: AddressingStyle | None = None
-    acl: CannedAcl | None = None
-    storage_class: Annotated[str, Field(pattern=r"^[A-Z0-9_]+$")] | None = None
+    bucket: str = Field(description="The bucket; it has to be there.")
+    region: Annotated[str, Field(pattern=REGION)] | None = Field(
+        default=None, description="The region that the bucket is in; none: what the AWS libraries find, else us-east-1."
+    )
+    endpoint_url: str | None = Field(
+        default=None,
+        description="The address of another store than Amazon's, without the bucket: https://minio.example:9000.",
+    )
+    access_key_id: str | None = Field(
+        default=None,
+        min_length=1,
+        repr=False,
+        description="The key to sign with, together with secret_access_key; none: what the AWS libraries find.",
+    )
+    secret_access_key: Annotated[SecretStr, Field(min_length=1)] | None = Field(
+        default=None, description="The secret of access_key_id, best as a reference."
+    )
+    addressing_style: AddressingStyle | None = Field(
+        default=None,
+        description="Where the bucket is: path, or virtual (host name); none: path with endpoint_url, else auto.",
+    )
+    acl: CannedAcl | None = Field(
+        default=None, description="A canned ACL for every file; new buckets of Amazon take none."
+    )
+    storage_class: Annotated[str, Field(pattern=r"^[A-Z0-9_]+$")] | None = Field(
+        default=None,
+        description="The storage class of every file, such as STANDARD_IA; none: the bucket's. Archives are refused.",
+    )
     # The bytes of a key never change: the hash of the original is in it.
-    cache_control: str = "public, max-age=31536000, immutable"
-    server_side_encryption: Literal["AES256", "aws:kms"] | None = None
+    cache_control: str = Field(
+        default="public, max-age=31536000, immutable",
+        description="The Cache-Control of every file, whose bytes never change; empty: none.",
+    )
+    server_side_encryption: Literal["AES256", "aws:kms"] | None = Field(
+        default=None, description="How the store encrypts; none: as the bucket says."
+    )
 
     @field_validator("bucket")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from imaged.api import HostName, MetricPath, PortNumber
 
@@ -12,6 +12,6 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    host: HostName = "127.0.0.1"
-    port: PortNumber = 8125
-    prefix: MetricPath = "image_server"
+    host: HostName = Field(default="127.0.0.1", description="The StatsD: a name, or an address.")
+    port: PortNumber = Field(default=8125, description="Its port for datagrams.")
+    prefix: MetricPath = Field(default="image_server", description="What each name begins with, before a dot.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 
 import click
@@ -12,10 +13,13 @@ from source_tree import ROOT
 
 from imaged.cli import main
 from imaged.config.document import read_document
+from imaged.hooks.options import options_of
+from imaged.hooks.registry import installed, load_options
 
 MAN = ROOT / "docs" / "man"
 COMMANDS = (MAN / "imaged.1").read_text(encoding="utf-8")
 SETTINGS = (MAN / "imaged.yaml.5").read_text(encoding="utf-8")
+BUILT_IN = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["imaged"]
 SHIPPED = read_document((ROOT / "etc" / "imaged.yaml").read_text(encoding="utf-8"), "etc/imaged.yaml").data
 
 
@@ -45,6 +49,39 @@ def test_every_command_is_in_the_manual(words: str, command: click.Command) -> N
     for option in command.params:
         for flag in option.opts if isinstance(option, click.Option) else ():
             assert re.search(rf"Fl {re.escape(flag[1:])}\s", COMMANDS), flag
+
+
+def told(key: str) -> tuple[str, str]:
+    """Return the default of a setting in the manual, and what it says of it."""
+    ((default, text),) = re.findall(rf"^\.It Va {re.escape(key)} Bq (.*)\n((?:[^.].*\n)*)", SETTINGS, re.MULTILINE)
+    return default, " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_option_of_a_plugin_is_in_the_manual(name: str) -> None:
+    """With its default, and the description that `imaged plugins` tells."""
+    model = load_options(installed()[name])
+    assert model is not None
+    for each in options_of(model):
+        assert each.description, each.name
+        words = {"required": "required", "none": "none", '""': "empty"}
+        default = words.get(each.default) or str(yaml.safe_load(each.default))
+        assert told(f"plugins.{name}.{each.name}") == (default, each.description)
+
+
+def test_the_debian_package_has_every_page_for_operators() -> None:
+    """All but that on how the house is built."""
+    packaged = set((ROOT / "debian" / "imaged.docs").read_text().split())
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - {"docs/development.md"}
+    assert pages <= packaged
+
+
+def test_the_debian_package_asks_for_the_lowest_versions() -> None:
+    """dh_python3 makes a versioned dependency of each that is listed so."""
+    lines = (ROOT / "debian" / "py3dist-overrides").read_text().splitlines()
+    listed = {line.split()[0] for line in lines if line.endswith("; PEP386")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert listed == {re.split(r"[\[>]", each.lower())[0] for each in project["dependencies"]}
 
 
 @pytest.mark.parametrize(("key", "default"), list(settings(SHIPPED)))

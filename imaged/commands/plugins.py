@@ -1,0 +1,50 @@
+"""What is told of plugins: the options of one, and the schema of all settings with those of every plugin."""
+
+from __future__ import annotations
+
+from textwrap import indent
+from typing import Any
+
+from imaged.config.messages import did_you_mean
+from imaged.config.model import Settings
+from imaged.hooks.options import options_of, with_plugins
+from imaged.hooks.registry import installed, load_options
+
+
+def options_text(name: str) -> str:
+    """Return the options of a plugin, to be read; end the program where there is none, or where it cannot be loaded."""
+    plugins = installed()
+    if name not in plugins:
+        raise SystemExit(f"no plugin is called {name!r}{did_you_mean(name, plugins)}; installed: {', '.join(plugins)}")
+    try:
+        model = load_options(plugins[name])
+    except (Exception, SystemExit) as error:  # an import may raise anything
+        raise SystemExit(f"plugin {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+    if model is None:
+        return f"plugins.{name}: the plugin does not tell its options; its own documentation may."
+    options = options_of(model)
+    if not options:
+        return f"plugins.{name}: there is nothing to set."
+    lines = [f"plugins.{name}:"]
+    for each in options:
+        lines.append(f"  {each.name} ({each.type}; {_default(each.default)})")
+        if each.description:
+            lines.append(indent(each.description, "      "))
+    return "\n".join(lines)
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the settings; the sections of plugins that tell no model may hold anything."""
+    models = {}
+    for name, entry_point in installed().items():
+        try:
+            model = load_options(entry_point)
+        except (Exception, SystemExit):  # noqa: S112  # as where its library is missing: it tells no model
+            continue
+        if model is not None:
+            models[name] = model
+    return with_plugins(Settings.model_json_schema(), models)
+
+
+def _default(default: str) -> str:
+    return default if default == "required" else f"default: {default}"
