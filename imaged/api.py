@@ -43,6 +43,7 @@ from imaged.hooks.contracts import (
 )
 from imaged.hooks.host import Host, OptionsError, OwnThreads
 from imaged.hooks.installation import VERSION, how_to_install
+from imaged.hooks.limits import memory_bytes
 from imaged.hooks.specs import hookimpl
 
 __all__ = [
@@ -101,6 +102,7 @@ __all__ = [
     "current_trace",
     "hookimpl",
     "how_to_install",
+    "memory_bytes",
     "plan",
     "read_size",
     "sniff",

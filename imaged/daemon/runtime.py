@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from imaged.hooks import registry
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.feed import Feed
 from imaged.hooks.host import Host, Keepsakes
+from imaged.hooks.limits import cores
 from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
@@ -135,7 +135,7 @@ def build(
     except BaseException:
         plugins.close()
         raise
-    render_threads = Threads(reactor, "render", settings.render.concurrency or len(os.sched_getaffinity(0)))
+    render_threads = Threads(reactor, "render", settings.render.concurrency or cores())
     renderer = Renderer(plugins.processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
     tasks = Tasks()
     metrics = Metrics(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from imaged.api import Host, Processor, hookimpl
+from imaged.api import Host, Processor, hookimpl, memory_bytes
 
 from .environment import POLICY, prepare
 
@@ -18,7 +18,7 @@ class Options(BaseModel):
 
     memory_bytes: Annotated[int, Field(ge=2**26, le=2**40)] = Field(
         default=2**31,
-        description="The memory for the pixels of all pictures in work at once; what does not fit waits (503).",
+        description="The memory for the pixels of all pictures in work at once; at most half of what there is.",
     )
 
 
@@ -31,7 +31,7 @@ def imaged_processor(host: Host) -> Processor | None:
     from .engine import bound_memory, confined, describe  # noqa: PLC0415
     from .processor import MagickProcessor  # noqa: PLC0415
 
-    bound_memory(options.memory_bytes)
+    bound_memory(min(options.memory_bytes, memory_bytes() // 2))  # the rest is the daemon's, and what encoders take
     if not confined():
         host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
             "ImageMagick does not follow {policy}: something in this process woke it before this plugin did, or the "

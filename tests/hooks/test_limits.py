@@ -1,0 +1,77 @@
+"""Limits of control groups count, of either version and anywhere on the path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imaged.hooks.limits import cores, memory_bytes
+
+MANY = 3 * 2**20
+V2 = "0::/pod/box\n"
+V1 = "3:memory:/pod\n2:cpu,cpuacct:/pod\n1:name=systemd:/pod\n"
+INSIDE = "0::/\n"
+BESIDE = "0::/../other\n"
+
+
+def tree(root: Path, group: str, files: dict[str, str]) -> Path:
+    """Write what a kernel shows: the group of this process, and files of control groups by their path."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(group)
+    for name, text in files.items():
+        path = root / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run on a machine of eight cores."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "expected"),
+    [
+        (V2, {}, 8),
+        (V2, {"pod/box/cpu.max": "max 100000\n"}, 8),
+        (V2, {"pod/box/cpu.max": "200000 100000\n"}, 2),
+        (V2, {"pod/box/cpu.max": "150000 100000\n"}, 2),
+        (V2, {"pod/box/cpu.max": "50000 100000\n"}, 1),
+        (V2, {"pod/box/cpu.max": "1600000 100000\n"}, 8),
+        (V2, {"pod/box/cpu.max": "max 100000\n", "pod/cpu.max": "300000 100000\n"}, 3),
+        (INSIDE, {"cpu.max": "400000 100000\n"}, 4),
+        (BESIDE, {"cpu.max": "400000 100000\n"}, 4),
+        (V1, {"cpu,cpuacct/pod/cpu.cfs_quota_us": "250000\n", "cpu,cpuacct/pod/cpu.cfs_period_us": "100000\n"}, 3),
+        (V1, {"cpu,cpuacct/pod/cpu.cfs_quota_us": "-1\n", "cpu,cpuacct/pod/cpu.cfs_period_us": "100000\n"}, 8),
+        (V1, {"cpu,cpuacct/cpu.cfs_quota_us": "100000\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}, 1),
+        (V2, {"pod/box/cpu.max": "nonsense"}, 8),
+    ],
+)
+def test_a_quota_of_time_is_fewer_cores(tmp_path: Path, group: str, files: dict[str, str], expected: int) -> None:
+    """A part of one counts as one; no quota gives more cores than there are."""
+    assert cores(tree(tmp_path, group, files)) == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "expected"),
+    [
+        (V2, {"pod/box/memory.max": f"{MANY}\n"}, MANY),
+        (V2, {"pod/box/memory.max": "max\n", "pod/memory.max": f"{MANY}\n"}, MANY),
+        (V2, {"pod/box/memory.max": f"{2 * MANY}\n", "pod/box/memory.high": f"{MANY}\n"}, MANY),
+        (INSIDE, {"memory.max": f"{MANY}\n"}, MANY),
+        (V1, {"memory/pod/memory.limit_in_bytes": f"{MANY}\n"}, MANY),
+        (V1, {"memory/pod/memory.limit_in_bytes": "9223372036854771712\n"}, None),
+        (V2, {"pod/box/memory.max": "max\n"}, None),
+        ("", {}, None),
+    ],
+)
+def test_the_lowest_limit_of_memory_holds(
+    tmp_path: Path, group: str, files: dict[str, str], expected: int | None
+) -> None:
+    """Else the memory of the machine."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory_bytes(tree(tmp_path, group, files)) == (expected or machine)
