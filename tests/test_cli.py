@@ -162,7 +162,9 @@ def test_a_plugin_that_there_is_not_is_told_with_the_one_that_was_meant() -> Non
     """And with all that there are."""
     result = invoke("plugins", "magik")
     assert result.exit_code == 1
-    assert str(result.exception).startswith("no plugin is called 'magik'; did you mean \"magick\"?; installed: graphite, ")
+    assert str(result.exception).startswith(
+        "no plugin is called 'magik'; did you mean \"magick\"?; installed: graphite, "
+    )
 
 
 def test_the_schema_has_the_options_of_plugins() -> None:

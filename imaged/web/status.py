@@ -75,13 +75,17 @@ class StatusSite:
                 await self._send_metrics(request)
             case ["debug", *path] if self.settings().profile:
                 await self.debug.handle(request, path)
+            case ["debug", *_]:
+                raise NotFoundError("profiles are off: set status.profile to true or cpu")
+            case ["try"]:
+                raise NotFoundError("this page is off: set status.try_page to true")
             case _:
                 raise NotFoundError("nothing is here: try /status, /status.json or /status_check")
 
     async def _send_metrics(self, request: ImagedRequest) -> None:
         exposed = await self.expose(header(request, b"accept") or "")
         if exposed is None:
-            raise NotFoundError("no plugin shows metrics here: name prometheus in the setting metrics")
+            raise NotFoundError("metrics are off: name the plugin prometheus in the setting metrics")
         content_type, body = exposed
         send(request, body, content_type)
 

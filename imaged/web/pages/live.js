@@ -20,7 +20,8 @@ function show(snapshot) {
   page.classList.remove("lost");
   setText(lost, "");
   fill(page, { values: snapshot, row: null });
-  document.title = snapshot.message === "OK" ? "imaged" : `${snapshot.message} – imaged`;
+  const trouble = snapshot.message === "OK" ? (snapshot.alerts[0] || { title: "" }).title : snapshot.message;
+  document.title = trouble ? `${trouble} – imaged` : "imaged";
 }
 
 function showLost() {
