@@ -27,7 +27,7 @@ class RenderJob:
 
     `source` is the original's file, `facts` what `identify` said of it. A render that has not ended after
     `timeout_s` seconds should give up with BusyError; `maximum_pixels` bounds width x height x frames of what is
-    read and of each output.
+    read and of each output; a still of an animation needs its first frame alone.
     """
 
     source: Path

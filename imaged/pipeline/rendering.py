@@ -29,7 +29,8 @@ class Renderer:
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header says of a picture.
 
-        Raises NotAPictureError when no processor reads it, TooLargeError when it has more pixels than are allowed.
+        Raises NotAPictureError when no processor reads it, TooLargeError when one frame has more pixels than are allowed.
+        Whether all frames of an animation are too many depends on the outputs: a still needs but the first.
         """
         refusal = NotAPictureError("no processor reads this picture")
         for processor in self.processors:
@@ -38,8 +39,8 @@ class Renderer:
             except NotAPictureError as error:
                 refusal = error
                 continue
-            if facts.pixels > self.maximum_pixels:
-                size = f"{facts.size.width_px}x{facts.size.height_px} pixels in {facts.frames} frame(s)"
+            if facts.size.pixels > self.maximum_pixels:
+                size = f"{facts.size.width_px}x{facts.size.height_px} pixels"
                 raise TooLargeError(f"this picture has {size}: this server takes {self.maximum_pixels} in all")
             return facts
         raise refusal

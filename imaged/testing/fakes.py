@@ -153,7 +153,8 @@ class StillProcessor:
             raise self.failure
         for target in job.targets:
             size = plan(job.facts.size, target.output.sizing).size
-            if max(size.pixels, job.facts.pixels) > job.maximum_pixels:
+            frames = job.facts.frames if target.output.format.animation else 1
+            if frames * max(size.pixels, job.facts.size.pixels) > job.maximum_pixels:
                 raise TooLargeError(f"{target.output} has more than {job.maximum_pixels} pixels")
             yield Rendered(target.output, _picture(target.output.format, size))
 

@@ -26,31 +26,45 @@ def is_long(job: RenderJob) -> bool:
     return max(size.pixels for size in sizes) >= _LONG_PIXELS
 
 
-def check_job(job: RenderJob, original: Original, moving: Sequence[RenderTarget]) -> None:
-    """Raise TooLargeError or NotAllowedError for what would cost too much or cannot be written.
-
-    `moving` are the targets that keep all frames; without them only the first frame is decoded.
-    """
-    frames = job.facts.frames if moving else 1
-    _check_pixels("the original", max(job.facts.size.pixels, _FRAME_PIXELS if moving else 0) * frames, job)
+def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarget]) -> None:
+    """Raise TooLargeError or NotAllowedError when these targets, which show the first frame, cost too much."""
+    _check_pixels("the original", job.facts.size.pixels, job)
     if original.sequence:
-        drawn = original.sequence.drawn_pixels if moving else original.sequence.frames[0].size.pixels
-        _check_pixels("the original", drawn, job)
-    for target in job.targets:
-        wanted, format = plan(job.facts.size, target.output.sizing), target.output.format
-        size = wanted.size
-        if max(size.width_px, size.height_px) > format.maximum_side_px:
-            raise NotAllowedError(
-                f"{target.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
-                f"{format.maximum_side_px} a side: ask for a smaller size or another format"
-            )
-        largest = max(step.scaled.pixels for step in steps(wanted, job.facts.size))  # the output is one of them
-        _check_pixels(str(target.output), largest * (frames if target in moving else 1), job)
+        _check_pixels("the original", original.sequence.frames[0].size.pixels, job)
+    for target in stills:
+        _check_target(target, job, 1)
 
 
-def _check_pixels(what: str, pixels: int, job: RenderJob) -> None:
-    if pixels > job.maximum_pixels:
-        raise TooLargeError(
-            f"{what} would take {pixels} pixels, all frames together, but {job.maximum_pixels} are allowed: "
-            "send a smaller picture or ask for a smaller output"
+def check_animations(job: RenderJob, original: Original, animations: Sequence[RenderTarget]) -> None:
+    """Raise TooLargeError or NotAllowedError when these targets, for which all frames are decoded, cost too much."""
+    if original.sequence and animations:
+        pixels = max(job.facts.size.pixels, _FRAME_PIXELS) * job.facts.frames
+        _check_pixels("the original", max(pixels, original.sequence.drawn_pixels), job, job.facts.frames)
+    for target in animations:
+        _check_target(target, job, job.facts.frames)
+
+
+def _check_target(target: RenderTarget, job: RenderJob, frames: int) -> None:
+    wanted, format = plan(job.facts.size, target.output.sizing), target.output.format
+    size = wanted.size
+    if max(size.width_px, size.height_px) > format.maximum_side_px:
+        raise NotAllowedError(
+            f"{target.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
+            f"{format.maximum_side_px} a side: ask for a smaller size or another format"
         )
+    largest = max(step.scaled.pixels for step in steps(wanted, job.facts.size))  # the output is one of them
+    _check_pixels(str(target.output), largest * frames, job, frames)
+
+
+def _check_pixels(what: str, pixels: int, job: RenderJob, frames: int = 1) -> None:
+    if pixels <= job.maximum_pixels:
+        return
+    if frames > 1:
+        raise TooLargeError(
+            f"{what} would take {pixels} pixels, all {frames} frames together, but {job.maximum_pixels} are allowed: "
+            "send a shorter animation, ask for a smaller output, or for a still of the first frame in a format such as jpg"
+        )
+    raise TooLargeError(
+        f"{what} would take {pixels} pixels, but {job.maximum_pixels} are allowed: "
+        "send a smaller picture or ask for a smaller output"
+    )

@@ -21,7 +21,7 @@ from imaged.api import (
 )
 
 from .animation import Animation
-from .bounds import check_job, is_animated, is_long
+from .bounds import check_animations, check_stills, is_animated, is_long
 from .deadline import Deadline
 from .encoding import encode, finish
 from .original import Original, read_original
@@ -62,7 +62,10 @@ class MagickProcessor:
         if (original.format, original.frames) != (job.facts.format, job.facts.frames):
             raise NotAPictureError("this picture is not the one that was identified: identify it again")
         moving = [target for target in job.targets if is_animated(job, target)]
-        check_job(job, original, moving)
+        stills = [target for target in job.targets if target not in moving]
+        check_stills(job, original, stills)
+        if not stills:
+            check_animations(job, original, moving)
         with ExitStack() as stack:
             plays = original.sequence.plays if original.sequence else 1
             animations = [stack.enter_context(Animation(target, plays, deadline)) for target in moving]
@@ -70,9 +73,9 @@ class MagickProcessor:
             stack.callback(pictures.close)
             for number, (picture, duration_ms) in enumerate(_timed(pictures)):
                 if number == 0:
-                    for target in job.targets:
-                        if target not in moving:
-                            yield Rendered(target.output, _still(picture, target, job, deadline))
+                    for target in stills:
+                        yield Rendered(target.output, _still(picture, target, job, deadline))
+                    check_animations(job, original, moving)  # stills are to be had of the longest animation
                 for animation in animations:
                     with (
                         span(RESIZE),

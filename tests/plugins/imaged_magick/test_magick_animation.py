@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from wand.image import Image as WandImage
 
-from imaged.api import TooLargeError
+from imaged.api import Processor, TooLargeError
+from imaged.core.outputs import parse
+from imaged.pipeline.rendering import Renderer
+from imaged.store.local import LocalStore
 from imaged.testing.pictures import make_gif, make_webp
+from imaged.testing.processors import render_job
 
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]
@@ -149,6 +154,20 @@ def test_every_frame_counts(render: Render) -> None:
     with pytest.raises(TooLargeError):
         render(gif, "x100.gif", maximum_pixels=49_999)
     assert len(render(gif, "w24.jpg", maximum_pixels=48 * 32)) == 1
+
+
+def test_a_long_animation_has_stills(processor: Processor, tmp_path: Path) -> None:
+    """Outputs that show the first frame are made before those that would need all of them are refused."""
+    source = tmp_path / "original"
+    source.write_bytes(make_gif(5))
+    renderer = Renderer([processor], LocalStore(tmp_path, [3, 3]), timeout_s=30, maximum_pixels=48 * 32)
+    assert renderer.identify(source).frames == 5  # so a POST is accepted
+    outputs = [parse("w24.gif"), parse("w24.jpg")]
+    job = render_job(source, processor.identify(source), outputs, maximum_pixels=5 * 48 * 32 - 1)
+    rendered = processor.render(job)
+    assert str(next(rendered).output) == "w24.jpg"
+    with pytest.raises(TooLargeError, match="5 frames together"):
+        next(rendered)
 
 
 def test_frames_larger_than_the_canvas_count_too(render: Render) -> None:
