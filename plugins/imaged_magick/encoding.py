@@ -28,11 +28,12 @@ def finish(picture: Picture, target: RenderTarget) -> None:
         picture.alpha_channel = False
     elif picture.alpha_channel and format == GIF:
         picture.threshold(0.5, channel="alpha")  # a pixel of a GIF is there or not
-        # Finding a palette, ImageMagick 7 makes all of a grey picture transparent: a step of 16 bits off is no grey.
-        picture.evaluate("xor", 1, channel="blue")
     picture.strip()
     picture.units = "pixelsperinch"
     picture.resolution = (72, 72)
+    if format == GIF:
+        # Looking for a palette, ImageMagick 7 makes all of a grey sheet transparent; this is no grey but looks like it.
+        picture.evaluate("xor", 1, channel="blue")
     if format == PNG:
         picture.evaluate("add", _HALF_STEP, channel="rgb")  # where other writers round 16 bits to 8, this one cuts
         picture.depth = 8

@@ -134,6 +134,22 @@ def test_animations_of_greys_keep_their_transparency(render: Render, opened: Ope
             assert frame.getpixel((13, 8)) == pytest.approx((*[100 + 40 * number] * 3, 255), abs=6)
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_opaque_greys_stay_as_they_are(render: Render, opened: Opened, mode: str, frames: int) -> None:
+    """Greys without transparency, still or moving, few or, when they were resized, very many, are greys in a GIF."""
+    for side, name in ((SIDE, "full_size.gif"), (300, "x270.gif")):
+        greys = [Image.linear_gradient("L").resize((side, side)).rotate(90 * number) for number in range(frames)]
+        images = [grey.convert(mode) for grey in greys]
+        original = encoded("PNG", *images) if frames == 1 else encoded("WEBP", *images, lossless=True)
+        seen = opened(render(original, name)[0])
+        for number, grey in enumerate(each.resize(seen.size) for each in greys):
+            seen.seek(number)
+            assert seen.convert("RGBA").getchannel("A").getextrema() == (255, 255)
+            for place in [(1, 1), (seen.width // 2, 3), (seen.width - 2, seen.height - 2)]:
+                assert seen.convert("RGB").getpixel(place) == pytest.approx((grey.getpixel(place),) * 3, abs=4)
+
+
 @pytest.mark.parametrize("name", ["full_size.png", "full_size-q100.jpg"])
 def test_pixels_are_rounded(render: Render, opened: Opened, name: str) -> None:
     """Opaque white and greys come out exact, and without a tint, when colours have been converted with 16 bits."""
