@@ -40,6 +40,7 @@ from imaged.hooks.contracts import (
     RenderJob,
     RenderTarget,
     Uploader,
+    Verifying,
 )
 from imaged.hooks.host import Host, OptionsError, OwnThreads
 from imaged.hooks.installation import VERSION, how_to_install
@@ -99,6 +100,7 @@ __all__ = [
     "UnfitError",
     "Uploaded",
     "Uploader",
+    "Verifying",
     "current_trace",
     "hookimpl",
     "how_to_install",

@@ -176,8 +176,8 @@ def build(
     # The operator names this address, and where it redirects to nobody has: so anywhere, but no further.
     trusting = partial(make_sources, resolver=Resolver(reactor), maximum_redirects=0, allow_networks=EVERYWHERE)
     readback = Readback(remote, settings.remote.base_url, trusting)
-    originals = Originals(store, renderer, remote, readback, promises, threads.run, tasks, metrics, locks)
     pool = RenderPool(render_threads, settings.render.queue, reactor)
+    originals = Originals(store, renderer, remote, readback, promises, threads.run, pool, tasks, metrics, locks)
     acquire = Acquire(
         store, originals, sources, settings.sources.maximum_bytes, threads.run, tasks, metrics, reactor.seconds
     )

@@ -13,7 +13,7 @@ from imaged.core.headers import read_size
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.hooks.breach import held_to_contract, kind_of, refuse
-from imaged.hooks.contracts import Processor, Rendered, RenderJob
+from imaged.hooks.contracts import Processor, Rendered, RenderJob, Verifying
 
 QUICK_S = 5.0
 """How long `accepts` and the end of a render may take before the operator is told."""
@@ -59,6 +59,16 @@ class CheckedProcessor:
         if not isinstance(accepts, bool):
             raise refuse(called, f"it returned {kind_of(accepts)}, not True or False")
         return accepts
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the processor looks at the pixels of originals before they are kept."""
+        return isinstance(self._processor, Verifying)
+
+    def verify(self, job: RenderJob) -> None:
+        """Raise what the processor has against an original."""
+        with held_to_contract(self._called("verify"), job.timeout_s + GRACE_S):
+            self._processor.verify(job)
 
     def render(self, job: RenderJob) -> Generator[Rendered, None, None]:
         """Yield what the processor makes of a job: each output once, and all of them, in their own formats and sizes.

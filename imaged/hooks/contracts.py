@@ -75,6 +75,17 @@ class Processor(Protocol):
 
 
 @runtime_checkable
+class Verifying(Protocol):
+    """What a processor does that finds out before an original is kept whether it can be rendered."""
+
+    def verify(self, job: RenderJob) -> None:
+        """Decode the original of a job without targets, as cheaply as can be, and keep nothing of it.
+
+        Called once for each original that a client sends, on a render thread. Raises what `render` would raise of it.
+        """
+
+
+@runtime_checkable
 class Uploader(Protocol):
     """Keeps files in a remote store.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -21,6 +21,7 @@ from imaged.metrics import Metrics
 from imaged.pipeline.readback import Readback
 from imaged.pipeline.received import Received, digest
 from imaged.pipeline.remote import Remote
+from imaged.pipeline.render_pool import RenderPool
 from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.single_flight import SingleFlight, arrival
 from imaged.pipeline.tasks import Tasks
@@ -42,6 +43,7 @@ class Originals:
         readback: Readback,
         promises: Promises,
         run: RunInThread,
+        pool: RenderPool,
         tasks: Tasks,
         metrics: Metrics,
         locks: Locks,
@@ -52,6 +54,7 @@ class Originals:
         self._readback = readback
         self._promises = promises
         self._run = run
+        self._pool = pool
         self._metrics = metrics
         self._locks = locks
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(tasks)
@@ -66,6 +69,8 @@ class Originals:
         try:
             async with self._locks.held(f"{image}/"):  # so that other bytes with this MD5 are found out
                 info = await self._run(self._examine, image, received)
+                if self._renderer.verifies and not self._store.has(image, ORIGINAL):
+                    await self._verify(received.path)
                 if self._remote.exists:
                     with span(UPLOAD):
                         await self._keep_remotely(image, received, info)
@@ -129,6 +134,14 @@ class Originals:
         info = self._facts(image, received)
         self._store.check_conflict(image, received.sha256)
         return info
+
+    async def _verify(self, path: Path) -> None:
+        """Raise what renders of this original would raise; decoding takes a render thread, as in any render."""
+        self._pool.admit()
+        async with AsyncExitStack() as stack:
+            with span(WAIT):
+                threads = await stack.enter_async_context(self._pool.place(self._renderer.timeout_s))
+            await threads.run(self._renderer.verify, path)
 
     async def _keep_remotely(self, image: ImageId, received: Received, info: ImageInfo) -> None:
         if not self._store.has(image, ORIGINAL):  # another node may have kept other bytes with this MD5

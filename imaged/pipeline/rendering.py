@@ -11,7 +11,7 @@ from imaged.core.errors import NotAPictureError, TooLargeError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
-from imaged.core.tracing import SAVE, span
+from imaged.core.tracing import DECODE, SAVE, span
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contracts import RenderJob, RenderTarget
 from imaged.store.local import LocalStore
@@ -29,7 +29,7 @@ class Renderer:
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header says of a picture.
 
-        Raises NotAPictureError when no processor reads it, TooLargeError when one frame has more pixels than are allowed.
+        Raises NotAPictureError when no processor reads it, TooLargeError when one frame has more pixels than allowed.
         Whether all frames of an animation are too many depends on the outputs: a still needs but the first.
         """
         refusal = NotAPictureError("no processor reads this picture")
@@ -44,6 +44,19 @@ class Renderer:
                 raise TooLargeError(f"this picture has {size}: this server takes {self.maximum_pixels} in all")
             return facts
         raise refusal
+
+    @property
+    def verifies(self) -> bool:
+        """Say whether a processor looks at the pixels of originals before they are kept."""
+        return any(processor.verifies for processor in self.processors)
+
+    def verify(self, source: Path) -> None:
+        """Raise what renders of a picture would raise, where the processor that would get it can tell beforehand."""
+        job = RenderJob(source, self.identify(source), (), self.timeout_s, self.maximum_pixels)
+        verifying = [processor for processor in self.processors if processor.verifies and processor.accepts(job)]
+        for processor in verifying[:1]:
+            with span(DECODE):
+                processor.verify(job)
 
     def choose(self, job: RenderJob) -> CheckedProcessor:
         """Return the first processor that accepts a job. Raises NotAPictureError when none does."""

@@ -8,7 +8,7 @@ from imaged.api import NotAllowedError, RenderJob, RenderTarget, TooLargeError, 
 
 from .original import Original
 
-_FRAME_PIXELS = 4096
+FRAME_PIXELS = 4096
 """What a frame costs beside its pixels: ImageMagick keeps some 30 KB for each."""
 
 _LONG_PIXELS = 16_000_000
@@ -38,7 +38,7 @@ def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarg
 def check_animations(job: RenderJob, original: Original, animations: Sequence[RenderTarget]) -> None:
     """Raise TooLargeError or NotAllowedError when these targets, for which all frames are decoded, cost too much."""
     if original.sequence and animations:
-        pixels = max(job.facts.size.pixels, _FRAME_PIXELS) * job.facts.frames
+        pixels = max(job.facts.size.pixels, FRAME_PIXELS) * job.facts.frames
         _check_pixels("the original", max(pixels, original.sequence.drawn_pixels), job, job.facts.frames)
     for target in animations:
         _check_target(target, job, job.facts.frames)
@@ -62,7 +62,7 @@ def _check_pixels(what: str, pixels: int, job: RenderJob, frames: int = 1) -> No
     if frames > 1:
         raise TooLargeError(
             f"{what} would take {pixels} pixels, all {frames} frames together, but {job.maximum_pixels} are allowed: "
-            "send a shorter animation, ask for a smaller output, or for a still of the first frame in a format such as jpg"
+            "send a shorter animation, ask for a smaller output, or for a still of the first frame, as jpg"
         )
     raise TooLargeError(
         f"{what} would take {pixels} pixels, but {job.maximum_pixels} are allowed: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from functools import partial
@@ -9,12 +10,18 @@ from functools import partial
 from imaged.api import Size, TooLargeError
 
 from .sequence import Disposal, Frame, Sequence, broken, check_count, cut_short
+from .turns import let_others_run
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _CONTROL, _APPLICATION = 0xF9, 0xFF
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE}
-_MAXIMUM_BLOCKS = 2_000_000  # encoders fill blocks of 255 bytes; one of many tiny ones only wastes our time
+_FULL_BLOCKS = re.compile(rb"(?:\xff.{255}){1,1000}+", re.DOTALL)  # a match keeps Python's lock
+_MAXIMUM_BLOCKS = 500_000  # besides full ones, which encoders write; very many tiny ones only waste our time
+
+
+class _EndOfFileError(Exception):
+    """The file ends where something must be."""
 
 
 @dataclass
@@ -33,7 +40,7 @@ class _Control:
 
 
 class _Reader:
-    """Walks the blocks of `blob`, and raises NotAPictureError where it ends too soon."""
+    """Walks the blocks of `blob`."""
 
     def __init__(self, blob: bytes) -> None:
         self.blob = blob
@@ -43,7 +50,7 @@ class _Reader:
     def take(self, length: int) -> bytes:
         taken = self.blob[self.at : self.at + length]
         if len(taken) < length:
-            raise cut_short("GIF")
+            raise _EndOfFileError
         self.at += length
         return taken
 
@@ -51,57 +58,66 @@ class _Reader:
         """Take the colour table that `flags` announce, if any."""
         return self.take(3 << ((flags & 7) + 1)) if flags & 0x80 else b""
 
-    def skip_blocks(self) -> None:
-        """Pass over data sub-blocks and their terminator."""
-        blob, at, blocks = self.blob, self.at, self._blocks
-        try:
-            while True:
-                length = blob[at]
-                at += length + 1
-                blocks += 1  # terminators count too: a file may hold millions of extensions without data
-                if blocks > _MAXIMUM_BLOCKS:
-                    raise TooLargeError("this GIF has too many data blocks to read: save it anew with another program")
-                if not length:
-                    break
-        except IndexError:
-            raise cut_short("GIF") from None
-        self.at, self._blocks = at, blocks
+    def blocks(self) -> tuple[bytes, bool]:
+        """Take data sub-blocks and their terminator; say whether they are whole, and close them where they are not."""
+        blob, start, at = self.blob, self.at, self.at
+        while at < len(blob):
+            length = blob[at]
+            full = _FULL_BLOCKS.match(blob, at) if length == 255 else None  # noqa: PLR2004 -- a byte's largest
+            end = full.end() if full else at + 1 + length
+            if end > len(blob):
+                break
+            self._blocks += 1  # terminators count too: a file may hold millions of extensions without data
+            if self._blocks > _MAXIMUM_BLOCKS:
+                raise TooLargeError("this GIF has too many data blocks to read: save it anew with another program")
+            let_others_run(self._blocks)
+            at = end
+            if not length:
+                self.at = at
+                return blob[start:at], True
+        self.at = len(blob)
+        rest = blob[at + 1 :]
+        return blob[start:at] + (bytes([len(rest)]) + rest if rest else b"") + b"\x00", False
 
 
 def read_gif(blob: bytes) -> Sequence:
-    """Return the frames of a GIF. A missing trailer is forgiven, as browsers do; a frame that is cut short is not.
+    """Return the frames of a GIF. A missing end is forgiven, as browsers do: whoever decodes sees what is missing.
 
     Where the first frame is larger than the logical screen the canvas grows to hold it, as in browsers.
     """
     reader = _Reader(blob)
-    reader.take(6)
-    width_px, height_px, flags = struct.unpack("<HHBxx", reader.take(7))
-    screen = (flags, reader.table(flags))
     frames: list[Frame] = []
-    control, plays = _Control(), 1
-    while reader.at < len(blob):
-        kind = reader.take(1)[0]
-        if kind == _IMAGE:
-            frames.append(_frame(reader, control, screen))
-            check_count("GIF", len(frames))
-            control = _Control()
-        elif kind == _EXTENSION:
-            label = reader.take(1)[0]
-            start = reader.at
-            reader.skip_blocks()
-            body = blob[start : reader.at]
-            if label == _CONTROL and body[0] == 4:  # noqa: PLR2004 -- the block's fixed length
-                control = _Control(body[1:5])
-            elif label == _APPLICATION:
-                plays = _plays(body, plays)
-        else:  # the trailer; or no block that GIF knows, where every reader stops
-            break
+    width_px = height_px = 0
+    control, plays, whole = _Control(), 1, True
+    try:
+        reader.take(6)
+        width_px, height_px, flags = struct.unpack("<HHBxx", reader.take(7))
+        screen = (flags, reader.table(flags))
+        while reader.at < len(blob):
+            kind = reader.take(1)[0]
+            if kind == _IMAGE:
+                frame, whole = _frame(reader, control, screen)
+                frames.append(frame)
+                check_count("GIF", len(frames))
+                control = _Control()
+            elif kind == _EXTENSION:
+                label = reader.take(1)[0]
+                body, _ = reader.blocks()
+                if label == _CONTROL and body[:1] == b"\x04" and len(body) > 4:  # noqa: PLR2004 -- the block's fixed length
+                    control = _Control(body[1:5])
+                elif label == _APPLICATION:
+                    plays = _plays(body, plays)
+            else:  # the trailer; or no block that GIF knows, where every reader stops
+                break
+    except _EndOfFileError:
+        if not frames:
+            raise cut_short("GIF") from None
     if not frames:
         raise broken("GIF", "it has no frames")
     first = frames[0]
     width_px = max(width_px, first.left_px + first.size.width_px)
     height_px = max(height_px, first.top_px + first.size.height_px)
-    return Sequence(Size(width_px, height_px), tuple(frames), plays)
+    return Sequence(Size(width_px, height_px), tuple(frames), plays, cut=not whole)
 
 
 def _plays(body: bytes, plays: int) -> int:
@@ -112,18 +128,16 @@ def _plays(body: bytes, plays: int) -> int:
     return repeats + 1 if repeats else 0
 
 
-def _frame(reader: _Reader, control: _Control, screen: tuple[int, bytes]) -> Frame:
-    """Read one image block."""
+def _frame(reader: _Reader, control: _Control, screen: tuple[int, bytes]) -> tuple[Frame, bool]:
+    """Read one image block, and whether it is whole."""
     left_px, top_px, width_px, height_px, flags = struct.unpack("<HHHHB", reader.take(9))
     if not width_px or not height_px:
         raise broken("GIF", f"a frame of {width_px}x{height_px} pixels has no pixels")
-    start = reader.at
-    reader.table(flags)
-    reader.take(1)
-    reader.skip_blocks()
-    size, data = Size(width_px, height_px), reader.blob[start : reader.at]
-    still = partial(_still, screen, control, size, flags, data)
-    return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, still=still)
+    head = reader.table(flags) + reader.take(1)
+    data, whole = reader.blocks()
+    size = Size(width_px, height_px)
+    still = partial(_still, screen, control, size, flags, head + data)
+    return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, still=still), whole
 
 
 def _still(screen: tuple[int, bytes], control: _Control, size: Size, flags: int, data: bytes) -> bytes:

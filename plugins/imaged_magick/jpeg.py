@@ -1,67 +1,128 @@
-"""JPEG files as ImageMagick gets to see them, cut down to what decoding needs, and the colour profile beside it."""
+"""JPEG files as ImageMagick gets to see them, cut down to what decoding needs, and what the rest says of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from .profiles import join_profile
+from .scans import START_OF_FRAME, Work, read_frame
+from .sequence import broken, cut_short
 from .stills import MAXIMUM_PARTS, too_many
+from .turns import let_others_run
 
 _START_OF_SCAN, _END_OF_IMAGE, _COMMENT = 0xDA, 0xD9, 0xFE
 _APPLICATION = range(0xE0, 0xF0)
-_APP0, _APP2, _APP14 = 0xE0, 0xE2, 0xEE
+_APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 _NEEDED = {_APP0: b"JFIF\x00", _APP14: b"Adobe"}
 """The application segments that tell which colours the components are (JFIF 1.02; ITU-T T.872, 6.5.3)."""
-_PROFILE = b"ICC_PROFILE\x00"  # ICC.1:2010, B.4
+_BETWEEN_SCANS = {0xC4, 0xCC, _START_OF_SCAN, 0xDB, 0xDC, 0xDD, _COMMENT, *_APPLICATION}
+"""Tables, the next scan, and what is no picture (ITU-T T.81, B.2.1 to B.2.4)."""
+_EXIF, _PROFILE = b"Exif\x00\x00", b"ICC_PROFILE\x00"  # CIPA DC-008, 4.7.2; ICC.1:2010, B.4
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")  # one with a segment, or the end (ITU-T T.81, table B.1)
-_SLICE_BYTES = 2**20  # a search keeps Python's lock
+_SLICE_BYTES = 2**18  # a search keeps Python's lock
 
 
-def bare_jpeg(blob: bytes) -> bytes:
-    """Return a JPEG without the segments that neither are pixels nor say how to read them.
+class Segment(NamedTuple):
+    """A marker, where its segment starts, and where it ends."""
+
+    marker: int
+    start: int
+    end: int
+
+
+def read_segments(blob: bytes) -> list[Segment]:
+    """Return each segment up to the end of the picture, which is a segment of no length; scans lie between them.
+
+    A missing end is forgiven, and whatever takes its place, where there was a scan of everything: only a decoder can
+    tell whether the last one is whole. Raises NotAPictureError for what lacks scans or is not shown by browsers,
+    TooLargeError for too many segments or scans.
+    """
+    segments: list[Segment] = []
+    frame = work = None
+    at = _next_marker(blob, 2)
+    while segment := _segment_at(blob, at, scanned=work is not None):
+        if segment.marker in START_OF_FRAME:
+            frame = read_frame(segment.marker, blob[at + 4 : segment.end])
+        elif segment.marker == _START_OF_SCAN:
+            if frame is None:
+                raise broken("JPEG", "its header is missing")
+            work = work or Work(frame)
+            work.add(blob[at + 4 : segment.end])
+        segments.append(segment)
+        if len(segments) > MAXIMUM_PARTS:
+            raise too_many("JPEG")
+        let_others_run(len(segments))
+        at = _next_marker(blob, segment.end)
+        if work and work.complete:
+            break
+    if not work:
+        raise broken("JPEG", "it has no picture") if at + 2 <= len(blob) else cut_short("JPEG")
+    segments.append(Segment(_END_OF_IMAGE, at, at))
+    if not work.has_all and not has_end(blob, segments):
+        raise cut_short("JPEG")
+    return segments
+
+
+def bare_jpeg(blob: bytes, segments: Sequence[Segment]) -> bytes:
+    """Return a JPEG without the segments that neither are pixels nor say how to read them, and with an end.
 
     They never reach ImageMagick: it keeps each of them, and looks into some.
     """
     kept, start = [], 0
-    for marker, at, end in _segments(blob):
-        if marker == _COMMENT or (marker in _APPLICATION and not _is_needed(blob, marker, at)):
+    for segment in segments:
+        marker, at, end = segment
+        if marker == _COMMENT or (marker in _APPLICATION and not _begins(blob, segment, _NEEDED.get(marker))):
             kept.append(blob[start:at])
             start = end
-    return b"".join([*kept, blob[start:]]) if kept else blob
+    return b"".join([*kept, blob[start : segments[-1].start], bytes([0xFF, _END_OF_IMAGE])])
 
 
-def jpeg_profile(blob: bytes) -> bytes:
+def has_end(blob: bytes, segments: Sequence[Segment]) -> bool:
+    """Say whether the marker for the end of the picture is where the picture ends."""
+    return blob.startswith(bytes([0xFF, _END_OF_IMAGE]), segments[-1].start)
+
+
+def jpeg_exif(blob: bytes, segments: Sequence[Segment]) -> bytes:
+    """Return the EXIF block of a JPEG, empty where it has none."""
+    for segment in segments:
+        if segment.marker == _APP1 and _begins(blob, segment, _EXIF):
+            return blob[segment.start + 4 + len(_EXIF) : segment.end]
+        if segment.marker == _START_OF_SCAN:
+            break
+    return b""
+
+
+def jpeg_profile(blob: bytes, segments: Sequence[Segment]) -> bytes:
     """Return the colour profile of a JPEG, empty where it has none, or parts of it are missing."""
     skip = 4 + len(_PROFILE)
     return join_profile(
-        blob[at + skip : end]
-        for marker, at, end in _segments(blob)
-        if marker == _APP2 and blob.startswith(_PROFILE, at + 4)
+        blob[segment.start + skip : segment.end]
+        for segment in segments
+        if segment.marker == _APP2 and _begins(blob, segment, _PROFILE)
     )
 
 
-def _is_needed(blob: bytes, marker: int, at: int) -> bool:
-    return marker in _NEEDED and blob.startswith(_NEEDED[marker], at + 4)
+def _begins(blob: bytes, segment: Segment, name: bytes | None) -> bool:
+    return name is not None and blob.startswith(name, segment.start + 4)
 
 
-def _segments(blob: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield each segment up to the end of the picture: its marker, where it starts and where it ends.
+def _segment_at(blob: bytes, at: int, *, scanned: bool) -> Segment | None:
+    """Return the segment of the marker there, None where the picture ends: after a scan, at whatever may not follow."""
+    if at + 4 > len(blob):
+        return None
+    marker, end = blob[at + 1], at + 2 + int.from_bytes(blob[at + 2 : at + 4], "big")
+    if marker == _END_OF_IMAGE or end > len(blob) or (scanned and marker not in _BETWEEN_SCANS):
+        return None
+    return Segment(marker, at, end)
 
-    What a scan holds, and fill bytes, lie between them. Raises TooLargeError for very many.
-    """
-    at, count = 2, 0
+
+def _next_marker(blob: bytes, at: int) -> int:
+    """Return where the next marker is, or the length of `blob` where there is none."""
     while at < len(blob):
         found = _MARKER.search(blob, at, at + _SLICE_BYTES)
-        if not found:
-            at += _SLICE_BYTES - 1
-            continue
-        at, marker = found.start(), blob[found.start() + 1]
-        if marker == _END_OF_IMAGE:
-            return
-        count += 1
-        if count > MAXIMUM_PARTS:
-            raise too_many("JPEG")
-        end = at + 2 + int.from_bytes(blob[at + 2 : at + 4], "big")
-        yield marker, at, min(end, len(blob))
-        at = end
+        if found:
+            return found.start()
+        at += _SLICE_BYTES - 1
+    return len(blob)

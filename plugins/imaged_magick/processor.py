@@ -23,13 +23,13 @@ from imaged.api import (
 from .animation import Animation
 from .bounds import check_animations, check_stills, is_animated, is_long
 from .deadline import Deadline
+from .decoding import decoded_still
 from .encoding import encode, finish
-from .original import Original, read_original
-from .picture import FOREIGN, Picture, coder, translate, translated
+from .original import HEADER_TIMEOUT_S, Original, read_original
+from .picture import FOREIGN, Picture, translate, translated
 from .shaping import decode_hint, shape, turn_upright
 from .shots import shots
-
-HEADER_TIMEOUT_S = 10.0
+from .verifying import check_end, verify
 
 
 class MagickProcessor:
@@ -42,6 +42,13 @@ class MagickProcessor:
         """Return what the header of `source` says, without decoding pixels."""
         original = read_original(source)
         return ImageFacts(original.format, original.size(Deadline(HEADER_TIMEOUT_S, interrupts=False)), original.frames)
+
+    def verify(self, job: RenderJob) -> None:
+        """Decode the original of a job, at the smallest scale that there is, to see whether renders can."""
+        deadline = Deadline(job.timeout_s, interrupts=is_long(job))
+        original = read_original(job.source)
+        check_stills(job, original, [])
+        verify(job, original, deadline)
 
     def accepts(self, job: RenderJob) -> bool:
         """Say yes to formats that are read and written here."""
@@ -119,13 +126,10 @@ def _pictures(job: RenderJob, original: Original, deadline: Deadline) -> Generat
                 turn_upright(picture, original.orientation)
             yield picture, duration_ms
         return
+    check_end(original, deadline)
     plans = [plan(job.facts.size, target.output.sizing) for target in job.targets]
     hint = decode_hint(job.facts.size, plans, original.orientation)
-    with Picture(deadline) as picture:
-        with translated(deadline, f"decoding this {coder(original.format)}"):
-            if hint:
-                picture.set_option("jpeg:size", hint)
-            picture.read_pixels(original.format, original.blob, original.profile)
-            picture.reset_coords()
+    with decoded_still(original.format, original.blob, original.profile, hint, deadline) as picture:
+        with translated(deadline, "turning it upright"):
             turn_upright(picture, original.orientation)
         yield picture, 0

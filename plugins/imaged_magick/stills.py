@@ -1,60 +1,25 @@
-"""What JPEG and PNG files say before their pixels: the EXIF block, and whether the end is there at all."""
+"""PNG files as ImageMagick gets to see them, and the EXIF block that tells what is up."""
 
 from __future__ import annotations
 
-import re
 import struct
+import zlib
 from collections.abc import Iterator
 
 from imaged.api import TooLargeError
 
 from .sequence import broken, cut_short
+from .turns import let_others_run
 
-_START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length (ITU-T T.81, table B.1)
 _EXIF = b"Exif\x00\x00"
-_NO_FILL = re.compile(rb"[^\xff]")
 _ANCILLARY = 0x20  # the bit of a PNG chunk's first letter that says that a decoder may skip it (PNG 5.4)
 _TRANSPARENT = b"tRNS"
+_HEADER_BYTES = 25  # of the first chunk (PNG 11.2.1)
 MAXIMUM_PARTS = 100_000  # markers or chunks: pictures have a few thousand; very many tiny ones only waste our time
 
 
-def read_jpeg(blob: bytes) -> bytes:
-    """Return the EXIF block of a JPEG, empty where it has none.
-
-    Raises NotAPictureError for one without an end-of-image marker after its scan: decoders fill what is missing with
-    grey and say so at best in a warning.
-    """
-    at, exif = 2, b""
-    for _ in range(MAXIMUM_PARTS):
-        at = blob.find(b"\xff", at)
-        beyond = _NO_FILL.search(blob, at) if at >= 0 else None  # fill bytes (B.1.1.2)
-        if beyond is None:
-            raise cut_short("JPEG")
-        at = beyond.start()
-        marker, at = blob[at], at + 1
-        if marker in _ALONE or marker == 0:
-            continue
-        if marker == _END_OF_IMAGE:
-            raise broken("JPEG", "it has no picture")
-        length = int.from_bytes(blob[at : at + 2], "big")
-        if marker == _APP1 and not exif and blob[at + 2 : at + 8] == _EXIF:
-            exif = blob[at + 8 : at + length]
-        at += length
-        if marker == _START_OF_SCAN:
-            break
-    else:
-        raise too_many("JPEG")
-    if blob.find(b"\xff\xd9", at) < 0:
-        raise cut_short("JPEG")
-    return exif
-
-
 def read_png(blob: bytes) -> bytes:
-    """Return the EXIF block of a PNG, empty where it has none.
-
-    Raises NotAPictureError for one that ends before its last chunk, IEND.
-    """
+    """Return the EXIF block of a PNG, empty where it has none."""
     exif = b""
     for name, start, end in png_chunks(blob):
         if name == b"eXIf" and not exif:
@@ -63,31 +28,55 @@ def read_png(blob: bytes) -> bytes:
 
 
 def bare_png(blob: bytes) -> bytes:
-    """Return a complete PNG without the chunks that are neither pixels nor their transparency.
+    """Return a complete PNG without the chunks that are neither pixels nor their transparency, its pixels in one chunk.
 
     They never reach ImageMagick: it unpacks every text and profile, a gigabyte from a megabyte, and ends the whole
-    process over a profile in a text that announces a senseless length.
+    process over a profile in a text that announces a senseless length. A checksum of pixels is made anew, since fast
+    encoders leave it out and viewers do not ask; other chunks must have theirs.
     """
-    kept = [(start, end) for name, start, end in png_chunks(blob) if not name[0] & _ANCILLARY or name == _TRANSPARENT]
-    return blob[:8] + b"".join(blob[start:end] for start, end in kept)
+    view, kept, pixels = memoryview(blob), [blob[:8]], []
+    for name, start, end in png_chunks(blob):
+        if name == b"IDAT":
+            pixels.append(view[start + 8 : end - 4])
+        elif not pixels and _counts(name, view[start:end]):
+            kept.append(blob[start:end])
+    if not pixels:
+        raise cut_short("PNG")
+    if len(kept) == 1 or len(kept[1]) != _HEADER_BYTES or kept[1][4:8] != b"IHDR":
+        raise broken("PNG", "its header is damaged")
+    return b"".join([*kept, write_chunk(b"IDAT", b"".join(pixels)), write_chunk(b"IEND", b"")])
+
+
+def _counts(name: bytes, chunk: memoryview) -> bool:
+    """Say whether a chunk before the pixels may change them: decoders skip a damaged one that they need not know."""
+    if not name[0] & _ANCILLARY:
+        return True
+    return name == _TRANSPARENT and zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+
+
+def write_chunk(name: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG (PNG 5.3)."""
+    return b"".join([struct.pack(">I4s", len(data), name), data, zlib.crc32(data, zlib.crc32(name)).to_bytes(4, "big")])
 
 
 def png_chunks(blob: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield each chunk up to IEND: its name, where it starts and where it ends.
+    """Yield each chunk up to IEND, or to where the file ends: its name, where it starts and where it ends.
 
-    Raises NotAPictureError where the file ends before, and TooLargeError for very many.
+    Of pixels that the file ends in, those that are there are yielded, as if a checksum followed. Raises TooLargeError
+    for very many chunks.
     """
     at = 8
-    for _ in range(MAXIMUM_PARTS):
-        if at + 12 > len(blob):
-            raise cut_short("PNG")
+    for count in range(1, MAXIMUM_PARTS):
+        if at + 8 > len(blob):
+            return
         length, name = struct.unpack_from(">I4s", blob, at)
         start, at = at, at + 12 + length
-        if at > len(blob):
-            raise cut_short("PNG")
-        yield name, start, at
-        if name == b"IEND":
+        if at > len(blob) and name == b"IDAT":
+            yield name, start, min(at, len(blob) + 4)
+        if at > len(blob) or name == b"IEND":
             return
+        yield name, start, at
+        let_others_run(count)
     raise too_many("PNG")
 
 

@@ -119,11 +119,12 @@ class Kitchen:
         uploader: MemoryUploader | None = None,
         store: LocalStore | None = None,
         promises: Any = None,
+        processor: StillProcessor | None = None,
     ) -> None:
         self.reactor = InstantReactor()
         self.store = store or LocalStore(folder / "public", (3, 3))
         self.uploader = uploader or MemoryUploader()
-        self.processor = StillProcessor()
+        self.processor = processor or StillProcessor()
         self.sink = RecordingSink()
         self.threads = Steps()
         self.sources: Any = Sources()
@@ -155,6 +156,8 @@ class Kitchen:
         self.readback = Readback(self.remote, settings.remote.base_url, lambda: self.sources)
         checked = CheckedProcessor("still", "", self.processor)
         renderer = Renderer([checked], self.store, settings.render.timeout_s, settings.render.maximum_pixels)
+        threads: Any = self.threads
+        self.pool = RenderPool(threads, settings.render.queue, reactor)
         self.originals = Originals(
             self.store,
             renderer,
@@ -162,6 +165,7 @@ class Kitchen:
             self.readback,
             self.promises,
             run_at_once,
+            self.pool,
             self.tasks,
             metrics,
             self.locks,
@@ -170,8 +174,6 @@ class Kitchen:
         self.acquire = Acquire(
             self.store, self.originals, self.sources, maximum_bytes, run_at_once, self.tasks, metrics, reactor.seconds
         )
-        threads: Any = self.threads
-        self.pool = RenderPool(threads, settings.render.queue, reactor)
         self.produce = Produce(
             reactor=reactor,
             settings=settings,

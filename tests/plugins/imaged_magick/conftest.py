@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import imaged_magick
-from imaged.api import Host, ImageFacts, Processor, RenderJob, RenderTarget
+from imaged.api import Host, ImageFacts, Processor, RenderJob, RenderTarget, Verifying
 from imaged.core.outputs import parse
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "images"
@@ -44,6 +44,21 @@ def identify(processor: Processor, tmp_path: Path) -> Callable[[bytes], ImageFac
         return processor.identify(source)
 
     return identify
+
+
+@pytest.fixture
+def accept(processor: Processor, tmp_path: Path) -> Callable[..., ImageFacts]:
+    """Return a function that takes bytes as a POST does: identified, then verified."""
+
+    def accept(body: bytes, maximum_pixels: int = 50_000_000) -> ImageFacts:
+        source = tmp_path / "original"
+        source.write_bytes(body)
+        facts = processor.identify(source)
+        assert isinstance(processor, Verifying)
+        processor.verify(RenderJob(source, facts, (), 30, maximum_pixels))
+        return facts
+
+    return accept
 
 
 @pytest.fixture

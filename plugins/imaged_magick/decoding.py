@@ -1,0 +1,70 @@
+"""Pixels as they are in a file: decoded, forgiven what every viewer forgives, and refused where some are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from imaged.api import GIF, PNG, Format, NotAPictureError
+
+from .deadline import Deadline
+from .picture import Picture, coder, translated
+from .png_rows import mend_rows
+from .sequence import Frame, Sequence, cut_short
+
+_TRIED_PIXELS = 2**26
+"""The largest frame that is decoded to see whether it is whole."""
+
+
+@contextmanager
+def decoded_still(
+    format: Format, blob: bytes, profile: bytes, hint: str | None, deadline: Deadline
+) -> Iterator[Picture]:
+    """Give the picture of a JPEG or PNG; `hint` is the size that a JPEG may be shrunk to while it is decoded."""
+    with Picture(deadline) as picture:
+        try:
+            _decode(picture, format, blob, profile, hint)
+        except NotAPictureError:
+            if format != PNG:
+                raise
+            mended = mend_rows(blob, deadline)
+        else:
+            yield picture
+            return
+    with Picture(deadline) as picture:
+        _decode(picture, format, mended, profile, hint)
+        yield picture
+
+
+def _decode(picture: Picture, format: Format, blob: bytes, profile: bytes, hint: str | None) -> None:
+    with translated(picture.deadline, f"decoding this {coder(format)}"):
+        if hint:
+            picture.set_option("jpeg:size", hint)
+        picture.read_pixels(format, blob, profile)
+        picture.reset_coords()
+
+
+def check_frame(format: Format, frame: Frame, deadline: Deadline) -> None:
+    """Decode a frame. Raises NotAPictureError when that is impossible."""
+    with Picture(deadline) as picture, translated(deadline, f"decoding this {coder(format)}"):
+        picture.read_pixels(format, frame.still())
+
+
+def without_missing(sequence: Sequence, deadline: Deadline) -> Sequence:
+    """Return the frames of a GIF without one that the file ends in before all its pixels.
+
+    Raises NotAPictureError where none is left.
+    """
+    if not sequence.cut:
+        return sequence
+    *others, last = sequence.frames
+    try:
+        if last.size.pixels > _TRIED_PIXELS:
+            raise cut_short("GIF")
+        check_frame(GIF, last, deadline)
+    except NotAPictureError:
+        if not others:
+            raise cut_short("GIF") from None
+        return replace(sequence, frames=tuple(others), cut=False)
+    return sequence

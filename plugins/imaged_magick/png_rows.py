@@ -1,0 +1,60 @@
+"""The pixels of a PNG whose compressed stream lacks its end or has a wrong checksum: every row may be there."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+from .deadline import Deadline
+from .sequence import broken, cut_short
+from .stills import png_chunks, write_chunk
+
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (PNG 11.2.1)
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""Where each pass of Adam7 begins, across and down, and its steps (PNG 8.1)."""
+_ZLIB_HEADER_BYTES, _SLICE_BYTES = 2, 2**20
+
+
+def mend_rows(png: bytes, deadline: Deadline) -> bytes:
+    """Return a bare PNG with all its rows in a stream of our own. Raises NotAPictureError where any are missing.
+
+    What comes after the last row is not looked at: neither the end of the stream nor its checksum change a pixel.
+    """
+    chunks = {name: (start, end) for name, start, end in png_chunks(png)}
+    start, end = chunks[b"IDAT"]
+    rows = zlib.compressobj(1)
+    mended, missing = [], _rows_bytes(png)
+    for data in _inflate(png[start + 8 + _ZLIB_HEADER_BYTES : end - 4]):
+        mended.append(rows.compress(data[:missing]))
+        missing -= len(data)
+        deadline.check()
+        if missing <= 0:
+            return png[:start] + write_chunk(b"IDAT", b"".join([*mended, rows.flush()])) + write_chunk(b"IEND", b"")
+    raise cut_short("PNG")
+
+
+def _inflate(data: bytes) -> Iterator[bytes]:
+    """Yield what a deflate stream holds, as far as it goes, in slices."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    while not stream.eof:
+        try:
+            slice = stream.decompress(data, _SLICE_BYTES)
+        except zlib.error:
+            raise broken("PNG", "its pixels make no sense") from None
+        if not slice:
+            return
+        yield slice
+        data = stream.unconsumed_tail
+
+
+def _rows_bytes(png: bytes) -> int:
+    """Return how many bytes all rows have, each with its filter (PNG 7.2, 8.1)."""
+    width_px, height_px, bits, kind, interlaced = struct.unpack_from(">IIBBxxB", png, 16)
+    bits_a_pixel = bits * _CHANNELS.get(kind, 0)
+    total = 0
+    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width_px - left) // across), -(-(height_px - top) // down)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + -(-columns * bits_a_pixel // 8))
+    return total

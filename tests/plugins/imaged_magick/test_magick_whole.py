@@ -1,0 +1,190 @@
+"""Pictures that have every pixel are taken, whatever else they lack; those that lack pixels are refused when posted."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+from PIL import Image, ImageChops
+
+from imaged.api import BusyError, ImagedError, ImageFacts, NotAPictureError
+from imaged.testing.pictures import make_gif, make_webp
+from imaged_magick.stills import write_chunk
+
+Accept = Callable[..., ImageFacts]
+Render = Callable[..., list[bytes]]
+Opened = Callable[[bytes], Image.Image]
+
+
+def encoded(format: str, **options: object) -> bytes:
+    """Return a file of noise: each of its bytes counts."""
+    file = io.BytesIO()
+    noise = Image.frombytes("RGB", (80, 60), random.Random(3).randbytes(80 * 60 * 3))
+    noise.save(file, format, **options)
+    return file.getvalue()
+
+
+JPEG, PROGRESSIVE = encoded("JPEG", quality=85), encoded("JPEG", quality=85, progressive=True)
+PNG, WEBP, LOSSLESS = encoded("PNG"), encoded("WEBP"), encoded("WEBP", lossless=True)
+STILL_GIF, GIF = encoded("GIF"), make_gif(3)
+IDAT = PNG.index(b"IDAT") - 4
+STREAM = PNG[IDAT + 8 : -16]
+IEND = PNG[-12:]
+
+
+def png_of(stream: bytes, end: bytes = IEND) -> bytes:
+    """Return the PNG with another stream of pixels."""
+    return PNG[:IDAT] + write_chunk(b"IDAT", stream) + end
+
+
+def interlaced_png(cut: int) -> bytes:
+    """Return a grey 5x5 PNG in seven passes (PNG 8.1) whose stream lacks its last bytes."""
+    passes = [(1, 1), (1, 1), (2, 1), (1, 2), (3, 1), (2, 3), (5, 2)]
+    rows = b"".join((b"\x00" + bytes(range(10, 10 + width))) * height for width, height in passes)
+    header = struct.pack(">IIBBBBB", 5, 5, 8, 0, 0, 0, 1)
+    stream = zlib.compress(rows, 0)
+    return PNG[:8] + write_chunk(b"IHDR", header) + write_chunk(b"IDAT", stream[: len(stream) - cut]) + IEND
+
+
+WHOLE = {
+    "JPEG, end missing": JPEG[:-2],
+    "JPEG, half of its end": JPEG[:-1],
+    "JPEG, zeros for its end": JPEG[:-2] + bytes(512),
+    "JPEG, a camera's trailer for its end": JPEG[:-2]
+    + b"\x00\x00\x30\x0aSEFH"
+    + bytes(range(200))
+    + b"SEFT\xff\x30\xff",
+    "JPEG, another after it": JPEG + JPEG[: len(JPEG) // 2],
+    "progressive JPEG, end missing": PROGRESSIVE[:-2],
+    "progressive JPEG, zeros for its end": PROGRESSIVE[:-2] + bytes(512),
+    "PNG, IEND missing": PNG[:-12],
+    "PNG, half of IEND": PNG[:-6],
+    "PNG, CRC of IEND missing": PNG[:-4],
+    "PNG, CRC of IEND wrong": PNG[:-4] + bytes(4),
+    "PNG, zeros for IEND": PNG[:-12] + bytes(100),
+    "PNG, a text cut short for IEND": PNG[:-12] + write_chunk(b"tEXt", b"a\x00" + bytes(90))[:50],
+    "PNG, CRC of IDAT zero": PNG[:-16] + bytes(4) + IEND,
+    "PNG, CRC of IDAT missing": PNG[:-16],
+    "PNG, CRC of a text wrong": PNG[:33] + write_chunk(b"tEXt", b"a\x00b")[:-4] + bytes(4) + PNG[33:],
+    "PNG, CRC of a gamma wrong": PNG[:33] + write_chunk(b"gAMA", b"\x00\x00\xb1\x8f")[:-4] + bytes(4) + PNG[33:],
+    "PNG, checksum of pixels missing": png_of(STREAM[:-4]),
+    "PNG, checksum of pixels wrong": png_of(STREAM[:-4] + bytes(4)),
+    "PNG, checksum of pixels cut": PNG[: -16 - 2],
+    "PNG, more than pixels": png_of(STREAM + b"junk"),
+    "PNG, bytes after it": PNG + b"x" * 100,
+    "PNG, pixels in a thousand chunks": PNG[:IDAT]
+    + b"".join(write_chunk(b"IDAT", STREAM[at : at + 15]) for at in range(0, len(STREAM), 15))
+    + IEND,
+    "interlaced PNG, checksum of pixels missing": interlaced_png(4),
+    "GIF, trailer missing": STILL_GIF[:-1],
+    "GIF, terminator and trailer missing": STILL_GIF[:-2],
+    "WebP, bytes after it": WEBP + b"x" * 50,
+}
+"""What browsers, Pillow and libvips show; some of it, only most of them."""
+
+LACKING = {
+    "JPEG, cut in the middle": JPEG[: len(JPEG) // 2],
+    "JPEG, 30 bytes missing": JPEG[:-30],
+    "JPEG, cut in the middle, end put on": JPEG[: len(JPEG) // 2] + b"\xff\xd9",
+    "JPEG, only a header": JPEG[: JPEG.index(b"\xff\xda")],
+    "progressive JPEG, cut in the middle": PROGRESSIVE[: len(PROGRESSIVE) // 2],
+    "progressive JPEG, 10 bytes missing": PROGRESSIVE[:-10],
+    "progressive JPEG, last scan missing": PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4")],
+    "PNG, cut in the middle": PNG[: len(PNG) // 2],
+    "PNG, last pixels missing": png_of(STREAM[:-20]),
+    "PNG, last row missing": png_of(zlib.compress(zlib.decompress(STREAM)[:-241])),
+    "PNG, no pixels": PNG[:IDAT] + IEND,
+    "PNG, junk for pixels": png_of(STREAM[:2] + b"\xff" * 50),
+    "PNG, a filter that is none": png_of(zlib.compress(b"\x07" + zlib.decompress(STREAM)[1:])),
+    "interlaced PNG, last pixels missing": interlaced_png(9),
+    "GIF, 10 bytes missing": STILL_GIF[:-10],
+    "GIF, only a header": STILL_GIF[:13],
+    "WebP, last byte missing": WEBP[:-1],
+    "WebP, says it is longer": WEBP[:4] + struct.pack("<I", len(WEBP) + 92) + WEBP[8:],
+    "WebP, says it is shorter": WEBP[:4] + struct.pack("<I", len(WEBP) - 28) + WEBP[8:],
+    "animated WebP, last byte missing": make_webp(3)[:-1],
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_pixel_is_there(accept: Accept, render: Render, opened: Opened, name: str) -> None:
+    """A picture with every pixel is taken, and its pixels are those of the undamaged one, as Pillow decodes them."""
+    accept(WHOLE[name])
+    image = opened(render(WHOLE[name], "full_size.png")[0]).convert("RGB")
+    format = name.partition(",")[0]
+    undamaged = {"progressive JPEG": PROGRESSIVE, "JPEG": JPEG, "PNG": PNG, "GIF": STILL_GIF, "WebP": WEBP}
+    if format in undamaged:
+        difference = ImageChops.difference(image, opened(undamaged[format]).convert("RGB"))
+        assert max(high for _, high in difference.getextrema()) <= 2  # type: ignore[misc]
+    else:
+        assert image.size == (5, 5)
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_pixels_are_missing(accept: Accept, name: str) -> None:
+    """A picture that lacks pixels is refused before it is kept."""
+    with pytest.raises(NotAPictureError):
+        accept(LACKING[name])
+
+
+@pytest.mark.parametrize("body", [JPEG[:-30], PNG[: len(PNG) // 2], STILL_GIF[:-10]])
+def test_renders_fill_nothing_in(render: Render, body: bytes) -> None:
+    """A picture that lacks pixels and was never verified, as in a batch, is not rendered either."""
+    with pytest.raises(NotAPictureError, match="cut short"):
+        render(body, "w20.png")
+
+
+@pytest.mark.parametrize("cut", [2, 3, 20, 500, 1500])
+def test_a_gif_ends_with_its_last_whole_frame(accept: Accept, render: Render, opened: Opened, cut: int) -> None:
+    """Of a GIF that is cut in its last frame the others play, and that frame too where only its end is missing."""
+    frames = {2: 3, 3: 3}.get(cut, 2)
+    assert accept(GIF[:-cut]).frames == frames
+    webp, png = render(GIF[:-cut], "w20.webp", "w20.png")
+    assert getattr(opened(webp), "n_frames", 1) == frames
+    assert opened(png).size == (20, 13)
+
+
+def test_a_damaged_photograph_is_a_photograph(accept: Accept, render: Render) -> None:
+    """A JPEG with some wrong bytes in the middle is shown by everybody, and taken."""
+    damaged = bytearray(JPEG)
+    damaged[len(JPEG) // 2 : len(JPEG) // 2 + 3] = b"\x12\x34\x56"
+    accept(bytes(damaged))
+    assert render(bytes(damaged), "w20.png")
+
+
+def test_grey_pictures_are_whole(accept: Accept) -> None:
+    """A photograph that ends in the very grey that decoders put in for missing pixels is taken."""
+    for progressive in (False, True):
+        file = io.BytesIO()
+        Image.new("RGB", (80, 60), (128, 128, 128)).save(file, "JPEG", progressive=progressive)
+        accept(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [JPEG, PROGRESSIVE, PNG, STILL_GIF, GIF, WEBP, LOSSLESS, make_webp(3), interlaced_png(0)],
+    ids=["jpeg", "progressive", "png", "still gif", "gif", "webp", "lossless webp", "animated webp", "interlaced png"],
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_accepted_is_rendered(accept: Accept, render: Render, body: bytes, seed: int) -> None:
+    """Of files that are cut, changed or lengthened anywhere, each is refused when it is posted, or can be rendered."""
+    chance = random.Random(seed)
+    for _ in range(15):
+        damaged = bytearray(body)
+        for _ in range(chance.choice((0, 1, 1, 2, 6))):
+            damaged[chance.randrange(8, len(damaged))] = chance.randrange(256)
+        if chance.random() < 0.4:
+            del damaged[len(damaged) - chance.choice((1, 2, 3, 4, 5, 8, 12, 16, chance.randrange(1, len(body)))) :]
+        if chance.random() < 0.2:
+            damaged += chance.randbytes(chance.randrange(1, 60))
+        try:
+            facts = accept(bytes(damaged), maximum_pixels=1_000_000)
+        except ImagedError as error:
+            assert not isinstance(error, BusyError), error.__cause__  # noqa: PT017 -- both endings are right
+            continue
+        names = ["w20.jpg", "full_size.png", *(["w20.gif", "w20.webp"] if facts.frames > 1 else ["x20.webp"])]
+        assert len(render(bytes(damaged), *names, maximum_pixels=1_000_000)) == len(names)
