@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
 from imaged.core.errors import ImagedError
+from imaged.jobs.comparison import Comparison
 from imaged.jobs.parked import Entry, Parked, opened
 from imaged.jobs.queue import Kind
 
@@ -34,10 +36,13 @@ def queue_group() -> None:
 def list_jobs(config: str | None, overrides: tuple[str, ...], kind: Kind | None, *, parked_only: bool) -> None:
     """List what is owed, a job a line, what is parked first.
 
+    Until the local store has been compared with the remote one, more uploads may be owed: standard error says so.
     Where the output is no terminal, columns are parted by tabs, the age is in seconds, and there is no heading.
     """
     people = sys.stdout.isatty()
     with _queue(config, overrides) as queue:
+        if kind != "render" and not parked_only:
+            _tell_comparison(queue.comparison())
         if people:
             click.echo(_aligned(HEAD))
         for entry in queue.jobs(kind, parked_only=parked_only):
@@ -89,6 +94,16 @@ def _queue(config: str | None, overrides: tuple[str, ...]) -> Iterator[Parked]:
             yield queue
     except ImagedError as error:
         raise SystemExit(str(error)) from error
+
+
+def _tell_comparison(last: Comparison | None) -> None:
+    if last is not None and last.state != "ended":
+        since = datetime.fromtimestamp(last.began_at_s, UTC).isoformat(" ", "seconds")
+        click.echo(
+            f"more uploads may be owed: the comparison with the remote store, begun {since}, is {last.state}; "
+            f"{last.images} images looked at, {last.missing} files missing",
+            err=True,
+        )
 
 
 def _chosen(ids: tuple[int, ...], *, every: bool) -> tuple[int, ...] | None:

@@ -120,9 +120,12 @@ class PromisedWork:
             remote = pipeline.remote
             if not remote.exists:
                 self._reconciled = None  # what is kept meanwhile is looked for when there is a store again
+                await self._promises.comparison_began(None)
                 return
             if remote.identity == self._reconciled and remote.fault is None:
                 return
+            if remote.identity != self._reconciled:  # from now on nobody is told that nothing is owed
+                await self._promises.comparison_began(remote.identity)
             try:
                 await remote.try_out()
             except ImagedError as error:
@@ -141,6 +144,7 @@ class PromisedWork:
                     self._reconciled = None
             except Exception:  # the disk or the queue may fail; the next start looks again
                 self._log.failure("the local store could not be compared with the remote one")
+                await self._promises.comparison_failed(remote.identity)
 
     async def _take_over(self, remote: Remote) -> None:
         """Have what earlier versions noted of this store count for it, so that an upgrade lists nothing again."""

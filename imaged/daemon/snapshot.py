@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.stalls import StallWatch
+from imaged.jobs.comparison import Comparison
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import Depth
 from imaged.pipeline.counters import Counters
+from imaged.pipeline.remote import Remote
 from imaged.store.usage import free
 
 
@@ -106,7 +108,10 @@ class Status:
                 "total": counters.uploads.total,
                 "failed": counters.uploads.failed,
             },
-            "remote": {"fault": pipeline.remote.fault},
+            "remote": {
+                "fault": pipeline.remote.fault,
+                "comparison": _compared(pipeline.remote, await promises.comparison()),
+            },
             "promised": {"current": None if renders is None else renders.running, **_owed(renders)},
             "queue": {"fault": promises.fault, "free_bytes": _free_for_queue(Path(pipeline.settings.state_dir))},
             "rates_per_s": self.history.rates_per_s,
@@ -133,6 +138,9 @@ class Status:
         owed = "the job queue cannot be read"
         if renders is not None and uploads is not None:
             owed = f"owed: {renders.queued + renders.running} renders, {uploads.queued + uploads.running} uploads"
+            compared = _compared(generation.value.pipeline.remote, await promises.comparison())
+            if compared is not None and compared["unfinished"]:
+                owed += f" and what the comparison with the remote store ({compared['state']}) has not found yet"
         line = (
             f"{self.message()}; generation {generation.number}; {counters.processing.current} rendering, "
             f"{generation.value.pipeline.pool.waiting} waiting, {counters.downloads.current} downloading; {owed}"
@@ -145,6 +153,21 @@ def _owed(depth: Depth | None) -> Mapping[str, Any]:
         return {"queued": None, "parked": None, "oldest_s": None}
     oldest_s = None if depth.oldest_s is None else round(depth.oldest_s, 3)
     return {"queued": depth.queued, "parked": depth.parked, "oldest_s": oldest_s}
+
+
+def _compared(remote: Remote, last: Comparison | None) -> Mapping[str, Any] | None:
+    """Return how far the comparison with this remote store is, or None where there is no store."""
+    if not remote.exists:
+        return None
+    if last is None or last.remote != remote.identity:
+        return {"state": "waiting", "unfinished": True, "since": None, "images": 0, "missing": 0}
+    return {
+        "state": last.state,
+        "unfinished": last.state != "ended",
+        "since": _written(datetime.fromtimestamp(last.began_at_s, UTC)),
+        "images": last.images,
+        "missing": last.missing,
+    }
 
 
 def _free_for_queue(folder: Path) -> int | None:

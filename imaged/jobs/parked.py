@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaged.core.errors import ImagedError, NotFoundError, StoreError
+from imaged.jobs.comparison import Comparison, Comparisons
 from imaged.jobs.queue import Kind
 from imaged.jobs.schema import VERSION, check_not_newer, read_version
 
@@ -54,6 +55,10 @@ class Parked:
             while entries := self._page(kind, parked, last):
                 yield from entries
                 last = entries[-1].id
+
+    def comparison(self) -> Comparison | None:
+        """Return how far the last comparison with the remote store is: until it has ended, more may be owed."""
+        return Comparisons(self._db, self._clock).last()
 
     def retry(self, ids: Sequence[int] | None) -> int:
         """Queue these parked jobs again, or with None each of them, as if they had never failed; return how many.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -10,6 +11,7 @@ from twisted.logger import Logger
 from imaged.core.errors import ImagedError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
+from imaged.jobs.comparison import Comparison, State
 from imaged.jobs.queue import Depth, JobQueue, Kind
 from imaged.jobs.watched import Watched
 
@@ -66,6 +68,36 @@ class Promises:
     ) -> list[tuple[ImageId, list[str]]]:
         """Return those files that the remote store is not known to hold, nor owed."""
         return await self._run(self._queue.acknowledged.missing, remote, files)
+
+    async def comparison_began(self, remote: str | None) -> None:
+        """Take note that a comparison with this remote store begins, or with None that there is no store."""
+        begin = partial(self._queue.comparisons.begin, remote) if remote is not None else self._queue.comparisons.forget
+        await self._note(begin)
+
+    async def comparison_went(self, remote: str, images: int, missing: int, state: State = "running") -> None:
+        """Take note how far the comparison with this remote store is."""
+        await self._note(partial(self._queue.comparisons.note, remote, images, missing, state))
+
+    async def comparison_failed(self, remote: str) -> None:
+        """Take note that the comparison with this remote store cannot go on."""
+        await self._note(partial(self._queue.comparisons.fail, remote))
+
+    async def comparison(self) -> Comparison | None:
+        """Return how far the last comparison is; None where there is none, or the queue cannot be read."""
+        try:
+            return await self._run(self._queue.comparisons.last)
+        except CancelledError:
+            raise
+        except Exception:  # as above; the worker tells the log of it
+            return None
+
+    async def _note(self, note: Callable[[], None]) -> None:
+        try:
+            await self._run(note)
+        except CancelledError:
+            raise
+        except Exception as error:  # as above: the comparison itself goes on
+            self._log.error("the queue does not say how far the comparison is: {error}", error=str(error))
 
     async def states(self, image: ImageId) -> dict[str, str]:
         """Return the renders owed for an image: `pending` or `failed` by output name."""

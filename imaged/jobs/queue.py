@@ -12,6 +12,7 @@ from typing import Literal
 from imaged.core.backoff import Backoff
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.jobs.acknowledged import Acknowledged
+from imaged.jobs.comparison import Comparisons
 from imaged.jobs.owner import Owner
 from imaged.jobs.schema import migrate, touch_version
 from imaged.jobs.shares import TURN_OUTPUTS, check_share, take_turns
@@ -76,6 +77,7 @@ class JobQueue:
             self.recover()
             self._turn = self._first_turn()
             self.acknowledged = Acknowledged(self._db)
+            self.comparisons = Comparisons(self._db, self._clock)
         except BaseException:
             self.close()
             raise

@@ -28,9 +28,9 @@ async def reconcile(
     Ends early when `goes_on` says so; returns whether all has been looked at.
 
     What the remote store already has, as after a move from image-server 1.x, is noted and not sent again. While the
-    store is away nobody can tell, and all of it is owed.
+    store is away nobody can tell, and all of it is owed. After each batch the queue is told how far this is.
     """
-    files, owed = store.files(), 0
+    files, owed, looked_at = store.files(), 0, 0
     while batch := await run(_take, files):
         for image, names in await promises.unacknowledged(remote.identity, batch):
             if not goes_on():
@@ -44,6 +44,9 @@ async def reconcile(
             missing = [name for name in names if name not in there]
             await promises.owe("upload", image, missing)
             owed += len(missing)
+        looked_at += len(batch)
+        await promises.comparison_went(remote.identity, looked_at, owed)
+    await promises.comparison_went(remote.identity, looked_at, owed, "ended")
     if owed:
         _log.info("{count} files of the local store were not known to be in the remote one: queued", count=owed)
     return True

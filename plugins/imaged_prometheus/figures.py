@@ -22,6 +22,8 @@ GAUGES = (
     ("posts_in_flight", "Posts of originals that are being worked on.", ("posting", "current")),
     ("uploads_in_flight", "Files on their way to the remote store.", ("uploads", "current")),
     ("promised_renders_in_flight", "Outputs that were promised and are being made.", ("promised", "current")),
+    ("remote_comparison_images", "Images that the comparison has looked at.", ("remote", "comparison", "images")),
+    ("remote_comparison_missing", "Files that it found missing.", ("remote", "comparison", "missing")),
     ("store_bytes", "Bytes of all files in the local store.", ("store", "bytes")),
     ("store_files", "Files in the local store.", ("store", "files")),
     ("store_free_bytes", "Bytes that are free on the disk of the local store.", ("store", "free_bytes")),
@@ -73,6 +75,9 @@ class Figures(Collector):
         yield _gauge("draining", "1 while the daemon takes no more requests, else 0.", {(): int(message == "draining")})
         fault = int(self._at("remote", "fault") is not None)
         yield _gauge("remote_store_fault", "1 while the remote store does not work, else 0.", {(): fault})
+        running = self._at("remote", "comparison", "unfinished")
+        text = "1 until the local store has been compared with the remote one: more may be owed than is queued."
+        yield _gauge("remote_comparison_unfinished", text, {(): None if running is None else int(running)})
         fault = int(self._at("queue", "fault") is not None)
         yield _gauge("queue_fault", "1 while the job queue cannot be used, else 0.", {(): fault})
 

@@ -59,6 +59,22 @@ def test_a_program_gets_columns_parted_by_tabs() -> None:
     assert [line[0] for line in invoke("list", "--kind", "upload").stdout.splitlines()] == ["1"]
 
 
+def test_a_comparison_that_has_not_ended_is_told(queue: JobQueue) -> None:
+    """On standard error, so that a program reads jobs alone; nothing of it once it is known what is owed."""
+    assert invoke("list").stderr == ""
+    queue.comparisons.begin("s3")
+    queue.comparisons.note("s3", 200, 3)
+    result = invoke("list")
+    assert "more uploads may be owed: the comparison with the remote store, begun 20" in result.stderr
+    assert "is running; 200 images looked at, 3 files missing" in result.stderr
+    assert len(result.stdout.splitlines()) == 3
+    assert invoke("list", "--kind", "render").stderr == ""
+    queue.comparisons.fail("s3")
+    assert "is failed" in invoke("list").stderr
+    queue.comparisons.note("s3", 201, 3, "ended")
+    assert invoke("list").stderr == ""
+
+
 def test_ages_are_told_to_people_in_short() -> None:
     """In the two largest units."""
     assert [command._age(seconds) for seconds in (-1, 59.4, 3_599, 3_600, 90_000)] == [

@@ -14,6 +14,7 @@ from imaged.hooks.installation import VERSION
 
 CHARTS = ("requests", "hits", "renders", "downloads", "uploads", "refused", "failed", "bytes")
 
+COMPARISON = {"state": str, "unfinished": bool, "since": str, "images": int, "missing": int}
 SHAPE = {
     "version": str,
     "message": str,
@@ -39,7 +40,7 @@ SHAPE = {
         "failed": int,
         "oldest_s": type(None),
     },
-    "remote": {"fault": type(None)},
+    "remote": {"fault": type(None), "comparison": COMPARISON},
     "promised": {"current": int, "queued": int, "parked": int, "oldest_s": type(None)},
     "requests": dict.fromkeys(
         ("current", "total", "hits", "rendered", "joined", "refused", "failed", "left", "bytes"), int
@@ -70,6 +71,24 @@ class TestSnapshot(Serving):
         """Every key, and no other, with a value of its kind."""
         await self.serve()
         assert shape(await self.status()) == SHAPE
+
+    async def test_nothing_is_not_said_to_be_owed_while_nobody_knows(self) -> None:
+        """Until the comparison with the remote store has ended, its state, its start and its counts are there."""
+        await self.serve()
+        while (await self.status())["remote"]["comparison"]["unfinished"]:
+            pass  # each look gives the daemon time
+        identity, promises = self.service._lineage.pipeline.remote.identity, self.service._promises
+        await promises.comparison_began(identity)
+        await promises.comparison_went(identity, images=200, missing=3)
+        told = (await self.status())["remote"]["comparison"]
+        assert told.pop("since")
+        assert told == {"state": "running", "unfinished": True, "images": 200, "missing": 3}
+        assert "comparison with the remote store (running)" in await self.service.status_line()
+        await promises.comparison_went(identity, images=201, missing=3, state="ended")
+        assert not (await self.status())["remote"]["comparison"]["unfinished"]
+        assert "comparison" not in await self.service.status_line()
+        await promises.comparison_began("another store")
+        assert (await self.status())["remote"]["comparison"]["state"] == "waiting"
 
     async def test_an_idle_daemon(self) -> None:
         """Who it is, since when, and with what."""

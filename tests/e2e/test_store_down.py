@@ -105,8 +105,10 @@ def proxy(store: RcloneS3) -> Iterator[FaultyProxy]:
 
 
 def settled(daemon: Daemon) -> bool:
-    """Say whether nothing is owed any more."""
+    """Say whether nothing is owed any more, and that is known: both stores have been compared."""
     status: Any = daemon.status()
+    if status["remote"]["comparison"]["state"] != "ended":
+        return False
     return not any(status[each][part] for each in ("uploads", "promised") for part in ("queued", "current", "parked"))
 
 

@@ -32,6 +32,26 @@ def test_it_ends_when_told_to(kitchen: Kitchen) -> None:
     assert kitchen.owed("upload") == []
 
 
+def test_how_far_it_is_can_be_read(kitchen: Kitchen) -> None:
+    """It has ended when all images were looked at, and not when it was told to end."""
+    fill(kitchen)
+    comparisons = kitchen.queue.comparisons
+    comparisons.begin(kitchen.remote.identity)
+    wait(reconcile(kitchen.store, kitchen.remote, kitchen.promises, run_at_once, lambda: False))
+    told = comparisons.last()
+    assert told is not None
+    assert (told.state, told.images, told.missing) == ("running", 0, 0)
+    look(kitchen)
+    told = comparisons.last()
+    assert told is not None
+    assert (told.state, told.images, told.missing) == ("ended", 1, 3)
+    comparisons.begin("another store")
+    comparisons.note(kitchen.remote.identity, 5, 5, "ended")
+    told = comparisons.last()
+    assert told is not None
+    assert (told.state, told.images) == ("running", 0)
+
+
 def test_an_upload_that_runs_may_go_elsewhere(kitchen: Kitchen) -> None:
     """It began before the settings named another store, so this one's is owed once more."""
     fill(kitchen)

@@ -33,7 +33,7 @@ QUIET: Mapping[str, Any] = {
     "downloads": {"current": 0, "total": 0, "failed": 0, "items": []},
     "posting": {"current": 0, "total": 0, "failed": 0},
     "uploads": {"current": 0, "queued": 0, "parked": 0, "oldest_s": None, "total": 0, "failed": 0},
-    "remote": {"fault": None},
+    "remote": {"fault": None, "comparison": None},
     "promised": {"current": 0, "queued": 0, "parked": 0, "oldest_s": None},
     "queue": {"fault": None, "free_bytes": 80_000_000_000},
     "rates_per_s": dict.fromkeys(("requests", "hits", "renders", "downloads", "uploads", "failed", "bytes"), 0.0),
