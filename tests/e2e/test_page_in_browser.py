@@ -65,6 +65,55 @@ def test_both_ways_to_fill_it_come_to_the_same(
     assert browser.complaints == []
 
 
+CUT = """
+return [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth)
+    .map((each) => [each.getAttribute("aria-label"), each.scrollWidth, each.clientWidth]);
+"""
+
+
+def test_a_phone_shows_every_column(make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]) -> None:
+    """No table is wider than its place, whatever stands in it, and the page is as wide as the screen."""
+    browser = make_browser()
+    plugin = {"name": "prometheus", "kind": "processor", "version": "2.0.0.dev0", "detail": "ImageMagick " * 9}
+    sink = {"name": "prometheus", "recorded": 123_456, "failed": 12_345, "lost": 12_345, "last_missed_s": 1.0}
+    wide = make_busy(3) | {"plugins": [plugin], "metrics": [sink | {"fault": "no answer from 127.0.0.1 " * 3}]}
+    for width in (390, 320, 1440):
+        browser.tell("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=True)
+        browser.open(serve(wide, wide).url)
+        assert browser.run(CUT) == [], width
+        assert browser.run("return document.documentElement.scrollWidth") == width
+
+
+def test_ok_is_not_green_above_an_alert(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """It has the colour of the gravest, sends the reader there, and the tab names it."""
+    browser = make_browser()
+    colour = "return getComputedStyle(document.querySelector(arguments[0])).color"
+    browser.open(serve(QUIET, QUIET).url)
+    green = browser.run(colour, ".health")
+    assert browser.text(".health") == "OK"
+    for level in ("warning", "error"):
+        alerted = make_snapshot() | {"alerts": [{"level": level, "title": "Low disk", "text": "It is full."}]}
+        browser.open(serve(alerted, alerted).url)
+        assert browser.text(".health") == "OK, but see the alerts"
+        assert browser.run(colour, ".health") == browser.run(colour, ".alerts strong") != green
+        browser.until(lambda: browser.driver.title == "Low disk – imaged")
+
+
+def test_what_failed_is_called_no_success(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """Totals are of what has ended, well or not; how much of it failed stands beside."""
+    browser = make_browser()
+    failed = {"current": 0, "total": 3, "failed": 3}
+    snapshot = make_snapshot(downloads=failed, processing=failed, uploads=failed)
+    browser.open(serve(snapshot, snapshot).url)
+    said = {"".join(each.split()) for each in browser.texts(".figures div")}
+    assert {"ended3", "tries3", "failed3"} <= said
+    assert not {"rendered3", "downloaded3", "done3"} & said
+
+
 def test_without_scripts_it_says_the_same(
     make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
 ) -> None:
