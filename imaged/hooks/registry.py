@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isawaitable
+from time import monotonic
 from typing import Any
 
 import pluggy
@@ -29,12 +30,16 @@ from imaged.hooks.contracts import MetricsSink
 from imaged.hooks.host import Host, OptionsError, read_options
 from imaged.hooks.sink_thread import describe
 from imaged.hooks.soundness import Traits, UnsoundError, examine
+from imaged.hooks.under_way import under_way
 
 MakeHost = Callable[[str], Host]
 """Makes the host of a plugin, by the plugin's name."""
 
 CONTRACTS = {"processor": "Processor", "uploader": "Uploader", "metrics": "MetricsSink"}
 """What the hook of each kind returns, by its contract's name."""
+
+START_S = 1.0
+"""How long an import and a hook may hold the reactor before the operator is told."""
 
 CLOSE_S = 1.0
 """How long `close` may hold the reactor before the operator is told."""
@@ -189,7 +194,8 @@ class _Build:
         if name in self._broken:
             return False
         try:
-            self._manager.register(self.entry_points[name].load(), name)
+            with under_way(f"plugin {name}: its import", monotonic() + START_S):
+                self._manager.register(self.entry_points[name].load(), name)
             self._manager.check_pending()
         except BaseException as error:  # an import may raise anything, and the daemon must survive it
             if is_interrupt(error):
@@ -233,7 +239,8 @@ class _Build:
             return None
         others = [each for each in self._manager.get_plugins() if each is not plugin]
         try:
-            results = self._manager.subset_hook_caller(hook_name, others)(host=host)
+            with under_way(f"plugin {name}: {hook_name}", monotonic() + START_S):
+                results = self._manager.subset_hook_caller(hook_name, others)(host=host)
         except OptionsError as error:
             self.unfit = True
             self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))

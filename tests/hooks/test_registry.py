@@ -384,6 +384,16 @@ def test_a_hook_may_have_nothing_to_offer(site: Site) -> None:
     assert faults == ["etc/imaged.yaml:1: processors: none of these offers a processor with these options"]
 
 
+def test_a_hook_can_be_seen_while_it_runs(site: Site) -> None:
+    """Hooks and imports hold the reactor: one that takes long is named by its plugin."""
+    seeing = "from imaged.hooks.under_way import calls\nseen = [calls()]\n"
+    site.install(slow=seeing + dedent(UPLOADER_OF_NOTHING).replace("return None", "seen.append(calls())"))
+    compose("uploader: slow")
+    seen = importlib.import_module("crew_slow").seen
+    names = [[call.name for call in each] for each in seen]
+    assert names == [["plugin slow: its import"], ["plugin slow: imaged_uploader"]]
+
+
 def test_a_hook_that_raises_is_a_fault(site: Site) -> None:
     """With the kind of error and its text."""
     site.install(bad=UPLOADER_OF_NOTHING.replace("return None", "raise OSError('no route to host')"))
