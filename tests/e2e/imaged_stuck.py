@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from imaged.api import Event, Host, ImageFacts, MetricsSink, Processor, Rendered, RenderJob, Uploader, hookimpl
 from imaged.testing.fakes import StillProcessor
 
+TRIAL_BYTES = 100
+"""What the daemon tries processors with is smaller."""
+
 
 class Options(BaseModel):
     """The section `plugins.stuck`: in which of its calls it is stuck, once the file `stick` is there."""
@@ -39,7 +42,8 @@ class Stuck:
 
     def identify(self, source: Path) -> ImageFacts:
         """Read the header."""
-        self._may_stick("identify")
+        if source.stat().st_size > TRIAL_BYTES:
+            self._may_stick("identify")
         return self._still.identify(source)
 
     def accepts(self, job: RenderJob) -> bool:
@@ -48,7 +52,7 @@ class Stuck:
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Make some picture."""
-        self._may_stick("render")
+        self._may_stick("render" if job.source.stat().st_size > TRIAL_BYTES else "trial")
         yield from self._still.render(job)
 
     def record(self, event: Event) -> None:  # noqa: ARG002  # any event will do

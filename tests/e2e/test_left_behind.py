@@ -114,7 +114,7 @@ def test_a_batch(tmp_path: Path, plugins: dict[str, str]) -> None:
 
 def test_a_deep_check(tmp_path: Path, plugins: dict[str, str]) -> None:
     """Who gives up on it with SIGINT gets a status of failure."""
-    (tmp_path / "imaged.yaml").write_text(settings("render", {"processors": ["stuck"], "metrics": []}))
+    (tmp_path / "imaged.yaml").write_text(settings("trial", {"processors": ["stuck"], "metrics": []}))
     (tmp_path / "stick").touch()
     command = [sys.executable, "-m", "imaged", "check", "--deep", "-c", "imaged.yaml"]
     with subprocess.Popen(command, cwd=tmp_path, env=plugins, stdout=subprocess.PIPE, text=True) as check:
