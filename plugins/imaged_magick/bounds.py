@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imaged.api import NotAllowedError, RenderJob, RenderTarget, TooLargeError, plan, steps
+from imaged.api import JPEG, NotAllowedError, RenderJob, RenderTarget, TooLargeError, plan, steps
 
+from .memory import check_memory
 from .original import Original
 
 FRAME_PIXELS = 4096
@@ -31,6 +32,8 @@ def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarg
     _check_pixels("the original", job.facts.size.pixels, job)
     if original.sequence:
         _check_pixels("the original", original.sequence.frames[0].size.pixels, job)
+    if job.facts.format != JPEG:  # whose decoder may shrink it
+        check_memory("the original", job.facts.size.pixels)
     for target in stills:
         _check_target(target, job, 1)
 
@@ -54,6 +57,7 @@ def _check_target(target: RenderTarget, job: RenderJob, frames: int) -> None:
         )
     largest = max(step.scaled.pixels for step in steps(wanted, job.facts.size))  # the output is one of them
     _check_pixels(str(target.output), largest * frames, job, frames)
+    check_memory(str(target.output), largest)
 
 
 def _check_pixels(what: str, pixels: int, job: RenderJob, frames: int = 1) -> None:

@@ -23,6 +23,7 @@ from imaged.api import WEBP, BusyError, Format, ImagedError, NotAPictureError, T
 
 from .calls import compare_layers, export_pixels, import_pixels
 from .deadline import Deadline
+from .memory import NoMemoryError
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
@@ -162,7 +163,7 @@ def translated(deadline: Deadline, doing: str, *, decoded: bool = False) -> Iter
 def translate(error: Exception, doing: str) -> ImagedError:
     """Return our error for one of Wand's."""
     if isinstance(error, ResourceLimitError | CacheError | MemoryError):
-        return BusyError(f"no memory is left for {doing}: ask again later, or for a smaller output")
+        return NoMemoryError(f"no memory is left for {doing}: ask again later, or for a smaller output")
     if isinstance(error, PolicyError):
         return NotAPictureError(f"ImageMagick's policy on this server forbids {doing}: tell its operator")
     if isinstance(error, ImageError) and "exceeds limit" in str(error):

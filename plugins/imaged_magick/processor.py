@@ -25,11 +25,14 @@ from .bounds import check_animations, check_stills, is_animated, is_long
 from .deadline import Deadline
 from .decoding import decoded_still
 from .encoding import encode, finish
+from .memory import Renders
 from .original import HEADER_TIMEOUT_S, Original, read_original
 from .picture import FOREIGN, Picture, translate, translated
 from .shaping import decode_hint, shape, turn_upright
 from .shots import shots
 from .verifying import check_end, verify
+
+_RENDERS = Renders()
 
 
 class MagickProcessor:
@@ -48,7 +51,8 @@ class MagickProcessor:
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
         original = read_original(job.source)
         check_stills(job, original, [])
-        verify(job, original, deadline)
+        with _RENDERS.one():
+            verify(job, original, deadline)
 
     def accepts(self, job: RenderJob) -> bool:
         """Say yes to formats that are read and written here."""
@@ -58,11 +62,12 @@ class MagickProcessor:
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output as it is ready: stills of the first frame first, then animations."""
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
-        try:
-            yield from self._render(job, deadline)
-        except FOREIGN as error:
-            deadline.check()
-            raise translate(error, "rendering") from error
+        with _RENDERS.one():
+            try:
+                yield from self._render(job, deadline)
+            except FOREIGN as error:
+                deadline.check()
+                raise translate(error, "rendering") from error
 
     def _render(self, job: RenderJob, deadline: Deadline) -> Iterator[Rendered]:
         original = read_original(job.source)

@@ -33,6 +33,7 @@ from imaged.api import (
 )
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 from imaged_magick.deadline import Deadline
+from imaged_magick.memory import NoMemoryError, Renders
 from imaged_magick.picture import Picture, translated
 
 Render = Callable[..., list[bytes]]
@@ -114,7 +115,7 @@ def resident_bytes() -> int:
 
 
 def test_memory_is_bounded() -> None:
-    """A picture that does not fit into the operator's memory is refused as busy, and others go on."""
+    """A picture that can never fit into the operator's memory is too large, by its header or alone; others go on."""
     program = """
 import sys
 from pathlib import Path
@@ -129,7 +130,7 @@ for name in sys.argv[1:]:
     target = RenderTarget(Output(Fit(100), PNG), 75, "#ffffff")
     try:
         print(len(list(processor.render(RenderJob(source, facts, (target,), 30, 50_000_000)))))
-    except BusyError as error:
+    except TooLargeError as error:
         print(error)
 """
 
@@ -139,11 +140,35 @@ for name in sys.argv[1:]:
 
     with tempfile.TemporaryDirectory() as folder:
         large, small = Path(folder) / "large", Path(folder) / "small"
-        large.write_bytes(photo(5000, 4000, "PNG"))
+        hidden = Path(folder) / "hidden"  # which is turned upright, so that it is there twice
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("L", (5000, 4000)).save(large, "PNG")
+        Image.new("RGB", (2700, 2500)).save(hidden, "PNG", exif=exif)
         small.write_bytes(make_png())
-        first, second, third = run(large, small, large).splitlines()
-    assert "memory" in first
-    assert (second, third) == ("1", first)
+        first, second, third, fourth = run(large, small, hidden, large).splitlines()
+    assert "the original would take" in first
+    assert (second, fourth) == ("1", first)
+    assert "this takes more than the 64 MiB of memory" in third
+
+
+def test_memory_that_others_have_is_free_again() -> None:
+    """What lacked memory while another render ran is busy; nobody knows whether it would have fitted alone."""
+    renders = Renders()
+
+    def fail(*, beside: bool) -> None:
+        with renders.one():
+            if beside:
+                with renders.one():
+                    pass
+            raise NoMemoryError("now")
+
+    with renders.one(), pytest.raises(NoMemoryError):
+        fail(beside=False)
+    with pytest.raises(NoMemoryError):
+        fail(beside=True)
+    with pytest.raises(TooLargeError):
+        fail(beside=False)
 
 
 def test_libjpeg_s_own_limit_is_told(render: Render) -> None:
