@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +25,7 @@ from imaged.daemon.runtime import compose
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import Keepsakes
+from imaged.jobs.queue import JobQueue
 from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.threads import Threads, unfinished
 from imaged.store.local import LocalStore
@@ -65,7 +68,7 @@ class DeepCheck:
         renderer = Renderer(processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
         fine = [
             await self._step(f"store.path {store.root} takes a file", self._on_thread(store.try_out)),
-            await self._step(f"state_dir {state} takes a file", self._on_thread(_try_folder, state)),
+            await self._step(f"state_dir {state} keeps a queue", self._on_thread(_try_state, state)),
             await self._step("a processor renders a pixel", self._on_thread(_try_processor, renderer)),
         ]
         for key, path in log_paths.paths(settings.log).items():
@@ -144,13 +147,18 @@ class DeepCheck:
         return waiter.addTimeout(within_s, self._reactor, onTimeoutCancel=too_late)
 
 
-def _try_folder(folder: Path) -> None:
+def _try_state(folder: Path) -> None:
+    """Make a queue in a folder of its own there: SQLite and the owners need more than that a file can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(PIXEL)
-    except OSError as error:
-        raise StoreError(f"no files can be kept there: {error.strerror}") from error
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".imaged-check-") as trial:
+            queue = JobQueue(Path(trial), time.time)
+            try:
+                queue.try_out()
+            finally:
+                queue.close()
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"no job queue can be kept there: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _try_processor(renderer: Renderer) -> None:

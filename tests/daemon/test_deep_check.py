@@ -96,7 +96,7 @@ def shelve(
     monkeypatch.setitem(sys.modules, "imaged_stage", Shelf(uploader, failure))
 
 
-HERE = ["store.path /public takes a file: ok", "state_dir /state takes a file: ok", "a processor renders a pixel: ok"]
+HERE = ["store.path /public takes a file: ok", "state_dir /state keeps a queue: ok", "a processor renders a pixel: ok"]
 FINE = [
     *HERE,
     "the remote store takes a file: ok",
@@ -126,7 +126,7 @@ def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.
     assert trial.outcome() is False
     assert [line.split(": ", 1)[1] for line in trial.shortened()] == [
         "no files can be kept in /public: Not a directory",
-        "no files can be kept there: File exists",
+        "no job queue can be kept there: File exists",
         "no paint",
         "no such bucket: pictures",
         "no such bucket: pictures",
