@@ -12,8 +12,10 @@ from .original import Original
 FRAME_PIXELS = 4096
 """What a frame costs beside its pixels: ImageMagick keeps some 30 KB for each."""
 
-_LONG_PIXELS = 16_000_000
-"""From here on a single step may take seconds."""
+_PIXEL_S = 0.4e-6
+"""What the slowest step costs for each pixel: the compression of a noisy PNG."""
+_LONG_SHARE = 0.1
+"""The share of a render's time that a step may take which cannot be interrupted."""
 
 
 def is_animated(job: RenderJob, target: RenderTarget) -> bool:
@@ -24,7 +26,7 @@ def is_animated(job: RenderJob, target: RenderTarget) -> bool:
 def is_long(job: RenderJob) -> bool:
     """Say whether a step of this job may take so long that it must be possible to interrupt it."""
     sizes = [job.facts.size, *(plan(job.facts.size, target.output.sizing).scaled for target in job.targets)]
-    return max(size.pixels for size in sizes) >= _LONG_PIXELS
+    return _PIXEL_S * max(size.pixels for size in sizes) > _LONG_SHARE * job.timeout_s
 
 
 def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarget]) -> None:

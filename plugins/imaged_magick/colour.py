@@ -8,6 +8,8 @@ from .calls import profile_image
 from .picture import Picture
 from .srgb import srgb_profile
 
+_PIXEL_S = 0.2e-6
+"""What ImageMagick's formulas cost for each pixel: meanwhile it does not look at the clock."""
 _SPACE = slice(16, 20)  # where a profile names its colour space (ICC.1:2010, 7.2)
 _FITTING = {"srgb": (b"RGB ",), "gray": (b"GRAY", b"RGB "), "cmyk": (b"CMYK",)}
 """The profiles that fit a picture's channels; editors save grey pictures with a profile for colours."""
@@ -24,6 +26,7 @@ def to_srgb(picture: Picture) -> None:
     if profile and profile[_SPACE] in _FITTING.get(picture.colorspace, ()):
         _convert(picture, profile)
     if picture.colorspace != "srgb" and (picture.alpha_channel or picture.colorspace != "gray"):
+        picture.deadline.check(_PIXEL_S * picture.width * picture.height)
         picture.transform_colorspace("srgb")
 
 

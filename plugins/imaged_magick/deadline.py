@@ -18,7 +18,8 @@ class Deadline:
     """Ends `timeout_s` seconds after it is made. Whoever worked under it must `check` afterwards.
 
     With `interrupts`, ImageMagick's progress monitor asks about once a row whether to go on; when the answer is no it
-    stops there, sometimes with an error and sometimes as if all were well. Only the writer of PNG does not listen. Each
+    stops there, sometimes with an error and sometimes as if all were well. What does not ask, such as a change of
+    colours by formulas or the colours of a GIF, is begun only when there is time for what it costs. Each
     question takes Python's global lock, and each core would ask some 15,000 times a second: two threads lose 5 %, four
     on two cores 10 %. So small work, which is over in a moment, is let run to the end of its step.
     """

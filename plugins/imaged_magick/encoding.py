@@ -14,6 +14,8 @@ from .palette import found_palette, recolour
 from .picture import Picture
 
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps colour at full resolution; below, at half, as cameras do
+_UNASKED_S = {"jpg": 0.05e-6, "png": 0.2e-6}
+"""What the writers spend for each pixel without a look at the clock: on the scans of a JPEG, on a PNG's few colours."""
 _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the same in ImageMagick 6 and 7
 _HALF_STEP = 128  # of 8 bits, as 16 bits have it
 
@@ -51,6 +53,7 @@ def encode(picture: Picture, target: RenderTarget) -> bytes:
 def write(picture: Picture, target: RenderTarget) -> bytes:
     """Return the file of a picture that has the colours of its format."""
     format = target.output.format
+    picture.deadline.check(_UNASKED_S.get(format.extension, 0) * picture.width * picture.height)
     interlace = _JPEG_INTERLACE if format.extension == "jpg" else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)
     library.MagickSetImageInterlaceScheme(picture.wand, interlace)

@@ -19,8 +19,8 @@ _COLOURS = 256
 _EXACT_PIXELS, _SAMPLE_PIXELS, _GUESS_PIXELS = 4_000_000, 500_000, 20_000
 _SHEET_PIXELS = 2_000_000
 """ImageMagick needs 60 ms to get ready to dither, so that small pictures are laid on a sheet and dithered at once."""
-_FIXED_S, _PIXEL_S = 0.1, 0.2e-6
-"""What giving a picture new colours costs at most: meanwhile ImageMagick does not look at the clock."""
+_FIXED_S, _PIXEL_S = 0.1, 0.35e-6
+"""What it costs to give a picture new colours and to compress it: meanwhile ImageMagick does not look at the clock."""
 _SPREAD = b"85%"
 """How much of an error is passed on: all of it would be seen as noise, and drift through transparent areas."""
 

@@ -67,6 +67,16 @@ def test_long_thin_gifs_cost_what_their_pixels_do(render: Render, size: tuple[in
         assert len(render(file.getvalue(), "full_size.gif", timeout_s=5)) == 1
 
 
+@pytest.mark.parametrize("name", ["full_size.png", "full_size.gif"])
+def test_little_time_ends_little_work(render: Render, name: str) -> None:
+    """Of how many pixels a step is called off in the middle, or not begun, follows from the time that a render has."""
+    body = photo(2500, 1600)
+    began_s = time.perf_counter()
+    with pytest.raises(BusyError, match=r"longer than 0\.2 s"):
+        render(body, name, timeout_s=0.2)
+    assert time.perf_counter() - began_s < 0.2 + 0.6
+
+
 def test_each_step_can_be_called_off() -> None:
     """A decoder, a filter and an encoder each notice a deadline that has passed."""
     body = photo(2000, 1500)
