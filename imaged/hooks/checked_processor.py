@@ -67,8 +67,11 @@ class CheckedProcessor:
 
     def verify(self, job: RenderJob) -> None:
         """Raise what the processor has against an original."""
-        with held_to_contract(self._called("verify"), job.timeout_s + GRACE_S):
-            self._processor.verify(job)
+        called = self._called("verify")
+        with held_to_contract(called, job.timeout_s + GRACE_S):
+            returned = self._processor.verify(job)
+        if returned is not None:  # whoever says False has something against it, and a coroutine has not looked yet
+            raise refuse(called, f"it returned {kind_of(returned)}, not None: say what is wrong by an error")
 
     def render(self, job: RenderJob) -> Generator[Rendered, None, None]:
         """Yield what the processor makes of a job: each output once, and all of them, in their own formats and sizes.

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.python.reflect import safe_str
 
 from imaged.hooks.breach import is_interrupt, kind_of
-from imaged.hooks.contracts import Exposing, Flushing
+from imaged.hooks.contracts import Exposing, Flushing, Verifying
 
 KEY_CHARACTERS = 500
 """How long an identity may be: it is a key of a table."""
@@ -54,6 +54,8 @@ def examine(contract: str, thing: Any) -> Traits:
         raise UnsoundError(f"is no {contract}: {wrong}")
     if contract == "MetricsSink":
         _examine_sink(thing)
+    if contract == "Processor":
+        _examine_offers(thing, (Verifying, "verify", 1))
     detail = _read(thing, "detail", None)
     if detail is None and contract == "Processor":
         raise UnsoundError("is no Processor: it has no attribute detail, the engine and its version")
@@ -77,13 +79,18 @@ def _missing(contract: str, thing: Any) -> Iterator[str]:
             yield f"its {name} is declared with async def, but nobody awaits it: it is called on a thread"
 
 
-def _examine_sink(sink: Any) -> None:
-    for offer, method, arguments in ((Flushing, "flush", 0), (Exposing, "expose", 2)):
-        made = _read(sink, method, None)
+def _examine_offers(thing: Any, *offers: tuple[type, str, int]) -> None:
+    """Look at what an object may have besides: the contract, its method, and how many arguments that is given."""
+    for offer, method, arguments in offers:
+        made = _read(thing, method, None)
         if made is None:
             continue
         if not callable(made) or not _takes(made, arguments) or iscoroutinefunction(made):
             raise UnsoundError(f"has something called {method} that is no {offer.__name__}: see the contract")
+
+
+def _examine_sink(sink: Any) -> None:
+    _examine_offers(sink, (Flushing, "flush", 0), (Exposing, "expose", 2))
     if _read(sink, "flush", None) is None:
         return
     every_s = _read(sink, "flush_every_s", None)

@@ -248,6 +248,14 @@ def test_a_generator_is_ended_on_its_own_thread(source: Path) -> None:
     assert [event["called"] for event in logged] == ["processor odd: the end of a render"]
 
 
+@pytest.mark.parametrize("returned", [True, False, "fine"])
+def test_a_look_at_pixels_returns_nothing(source: Path, returned: Any) -> None:
+    """Who returns False has something against the original, and it is not to be kept."""
+    with pytest.raises(PluginFailedError, match="processor odd: verify broke its contract"):
+        checked(verify=lambda _: returned).verify(job(source, X30))
+    checked(verify=lambda _: None).verify(job(source, X30))
+
+
 def test_a_call_can_be_seen_while_it_lasts(source: Path) -> None:
     """By its plugin's name, on its thread, with the time that it has."""
     seen: list[Any] = []

@@ -339,6 +339,11 @@ def test_a_hook_that_returns_the_wrong_uploader_is_a_fault(site: Site, thing: st
             "async def identify",
             "is no Processor: its identify is declared with async def, but nobody awaits it: it is called on a thread",
         ),
+        (
+            "def accepts",
+            "async def verify(self, job): ...\n        def accepts",
+            "called verify that is no Verifying: see the contract",
+        ),
         ("def render(self, job): ...", "async def render(self, job): yield", "its render is an asynchronous generator"),
     ],
 )
