@@ -59,6 +59,8 @@ def read_segments(blob: bytes) -> list[Segment]:
             break
     if not work:
         raise broken("JPEG", "it has no picture") if at + 2 <= len(blob) else cut_short("JPEG")
+    if at >= len(blob):
+        at = len(blob.rstrip(b"\xff"))  # half of a marker
     segments.append(Segment(_END_OF_IMAGE, at, at))
     if not work.has_all and not has_end(blob, segments):
         raise cut_short("JPEG")

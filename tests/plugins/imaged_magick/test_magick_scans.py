@@ -102,7 +102,8 @@ def test_what_is_taken_is_decoded_in_time(accept: Accept) -> None:
 def test_photographs_have_scans_to_spare(accept: Accept) -> None:
     """Fifty megapixels in the ten scans that encoders write, with colours at full resolution, are taken."""
     size = Size(7000, 7000)
-    scans = [scan(3, 0, 0, 1), *[scan(3, 1, 63, 2)] * 3, *[scan(3, 1, 63, 0x21)] * 5, scan(3, 0, 0, 0x10)]
+    each = [scan(1, 1, 5, 2), scan(1, 6, 63, 2), scan(1, 1, 63, 0x21), scan(1, 1, 63, 0x10)]
+    scans = [scan(3, 0, 0, 1), *each, *each, scan(3, 0, 0, 0x10)]
     assert accept(frame(PROGRESSIVE, size, components=3) + b"".join(scans) + END).size == size
 
 
