@@ -70,7 +70,7 @@ class Processor(Protocol):
         """Yield each output of the job once, as it is ready.
 
         Raises NotAPictureError (broken), TooLargeError (too many pixels), NotAllowedError (the format cannot hold the
-        size), BusyError (out of time or memory).
+        size), BusyError (out of time, or of memory that may be free later).
         """
 
 
