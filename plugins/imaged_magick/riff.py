@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from imaged.api import Size
 
 from .sequence import check_count, cut_short
+from .turns import let_others_run
 
 Chunk = tuple[bytes, bytes]
 """Its name, four bytes, and its data."""
@@ -29,6 +30,7 @@ def read_chunks(blob: bytes, at: int, end: int) -> Iterator[Chunk]:
             raise cut_short("WebP")
         count += 1
         check_count("WebP", count)  # chunks other than frames are few; many empty ones only waste our memory
+        let_others_run(count)
         yield name, blob[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
 

@@ -21,6 +21,7 @@ from .riff import (
     write_webp,
 )
 from .sequence import Disposal, Frame, Sequence, broken, check_count, cut_short
+from .turns import let_others_run
 
 _EXTENDED_BYTES, _FRAME_BYTES = 10, 16  # the fixed parts of VP8X and ANMF
 
@@ -45,6 +46,7 @@ def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
         if name == b"ANMF":
             frames.append(_frame(body, canvas))
             check_count("WebP", len(frames))
+            let_others_run(len(frames))
     if not frames:
         raise broken("WebP", "it is an animation without frames")
     plays = int.from_bytes(first.get(b"ANIM", b"")[4:6], "little")
