@@ -147,7 +147,10 @@ def test_its_options_are_checked(world: World) -> None:
     [
         ({"uploader": "broken"}, "uploader: plugin 'broken' cannot be loaded: ImportError: libpaint is not installed"),
         ({"uploader": "lines"}, "uploader: plugin 'lines' offers no uploader: it does not implement imaged_uploader"),
-        ({"uploader": "floder"}, "uploader: no plugin is called 'floder'; installed: broken, folder, graphite, "),
+        (
+            {"uploader": "floder"},
+            "uploader: no plugin is called 'floder'; did you mean \"folder\"?; installed: broken, folder, ",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_a_fault(world: World, changes: dict[str, Any], fault: str) -> None:
