@@ -17,8 +17,9 @@ from .picture import Picture
 
 _COLOURS = 256
 _EXACT_PIXELS, _SAMPLE_PIXELS, _GUESS_PIXELS = 4_000_000, 500_000, 20_000
-_SHEET_PIXELS = 2_000_000
-"""ImageMagick needs 60 ms to get ready to dither, so that small pictures are laid on a sheet and dithered at once."""
+_SHEET_PIXELS, _SHEET_ROWS = 2_000_000, 500_000
+"""ImageMagick needs 60 ms to get ready to dither, so that small pictures are laid on a sheet and dithered at once.
+Our policy lets no side have more than a million."""
 _FIXED_S, _PIXEL_S = 0.1, 0.35e-6
 """What it costs to give a picture new colours and to compress it: meanwhile ImageMagick does not look at the clock."""
 _SPREAD = b"85%"
@@ -37,13 +38,13 @@ class Palette:
 def found_palette(pictures: Sequence[Picture]) -> Iterator[Palette]:
     """Give the colours that serve all of `pictures` best."""
     width_px, height_px = _sides(pictures)
-    if width_px * height_px <= _EXACT_PIXELS:
+    if width_px * height_px <= _EXACT_PIXELS and height_px <= _SHEET_ROWS:
         with _sheet(pictures) as sheet:
             if _count(sheet, _GUESS_PIXELS) <= _COLOURS and _count(sheet, _EXACT_PIXELS) <= _COLOURS:
                 sheet.unique_colors()
                 yield Palette(sheet, exact=True)
                 return
-    share = min(1.0, (_SAMPLE_PIXELS / (width_px * height_px)) ** 0.5)
+    share = min(1.0, (_SAMPLE_PIXELS / (width_px * height_px)) ** 0.5, _SHEET_ROWS / height_px)
     with ExitStack() as stack:
         samples = [stack.enter_context(Picture(picture.deadline, image=picture)) for picture in pictures]
         for sample in samples:
@@ -97,7 +98,7 @@ def _groups(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
     width_px = height_px = 0
     for picture in pictures:
         width_px, height_px = max(width_px, picture.width), height_px + picture.height
-        if group and width_px * height_px > _SHEET_PIXELS:
+        if group and (width_px * height_px > _SHEET_PIXELS or height_px > _SHEET_ROWS):
             yield group
             group, width_px, height_px = [], picture.width, picture.height
         group.append(picture)
