@@ -122,6 +122,7 @@ def test_key_files_that_will_not_do(options: dict[str, Any], tmp_path: Path) -> 
     [
         ({"url": "manta.test"}, "url: not an address such as https://us-central.manta.mnx.io"),
         ({"url": "https://manta.test:port"}, "url: not an address such as https://us-central.manta.mnx.io"),
+        ({"url": "https://manta.test:0"}, "url: not an address such as https://us-central.manta.mnx.io"),
         ({"url": "https://jo@manta.test"}, "url: only https:// and a host, perhaps with a port"),
         ({"url": "https://manta.test/jo/stor"}, "url: only https:// and a host, perhaps with a port"),
         ({"url": "http://manta.test"}, "url: use https://: plain http:// is for Manta on this machine's own loopback"),

@@ -38,6 +38,10 @@ FAULTS: list[dict[str, Any]] = [
     {"bucket": "pictures", "addressing_style": "host"},
     {"bucket": "pictures", "acl": "public"},
     {"bucket": "pictures", "storage_class": "standard"},
+    {"bucket": "pictures", "storage_class": "GLACIER"},
+    {"bucket": "pictures", "storage_class": "DEEP_ARCHIVE"},
+    {"bucket": "pictures", "region": "eu central"},
+    {"bucket": "pictures", "region": "eu-central-1."},
     {"bucket": "pictures", "server_side_encryption": "AES"},
 ]
 
@@ -131,7 +135,7 @@ def test_the_status_page_shows_where_files_go(store: CannedStore) -> None:
             {},
             "a.example/pictures",
         ),
-        ({"acl": "private", "storage_class": "GLACIER"}, {}, "s3.amazonaws.com/pictures"),
+        ({"acl": "private", "storage_class": "STANDARD_IA"}, {}, "s3.amazonaws.com/pictures"),
         ({}, {"AWS_ENDPOINT_URL": "https://b.example"}, "b.example/pictures"),
         (
             {},

@@ -34,7 +34,7 @@ def test_prefixes(prefix: str) -> None:
     "section",
     [
         *({"host": each} for each in ("", "a b", "a..b", "a\n", "statsd:8125", "127.0.0.1:8125", "udp://statsd")),
-        *({"host": each} for each in ("[::1]", "::1::", "a" * 64, "a." * 127, "ä.example")),
+        *({"host": each} for each in ("[::1]", "::1::", "a" * 64, "a." * 127, "ä.example", "256.1.1.1", "10.1.2")),
         {"port": 0},
         {"port": 65_536},
         *(
