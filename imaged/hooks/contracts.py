@@ -26,7 +26,7 @@ class RenderJob:
     """Several outputs of one original, so that one decode serves them all.
 
     `source` is the original's file, `facts` what `identify` said of it. A render that has not ended after
-    `timeout_s` seconds should give up with BusyError; `maximum_pixels` bounds width x height x frames of what is
+    `timeout_s` seconds should give up with OutOfTimeError; `maximum_pixels` bounds width x height x frames of what is
     read and of each output; a still of an animation needs its first frame alone.
     """
 
@@ -70,7 +70,7 @@ class Processor(Protocol):
         """Yield each output of the job once, as it is ready.
 
         Raises NotAPictureError (broken), TooLargeError (too many pixels), NotAllowedError (the format cannot hold the
-        size), BusyError (out of time, or of memory that may be free later).
+        size), OutOfTimeError, BusyError (out of memory that may be free later).
         """
 
 

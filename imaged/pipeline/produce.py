@@ -206,9 +206,15 @@ class Produce:
         self.flights.land(wanted, None)
 
     def _busy(self, error: BusyError, elapsed_s: float, timeout_s: float) -> BusyError:
-        """Return the error of a render that was too much: its own fault, if it had all the time that there is."""
-        if min(elapsed_s, timeout_s) >= NEARLY * self.renderer.timeout_s:
+        """Return the error of a render that was too much: its own fault, if it had all the time that there is.
+
+        A processor that sees that the rest would take too long says so before all of it is over.
+        """
+        used_s = timeout_s if isinstance(error, OutOfTimeError) else min(elapsed_s, timeout_s)
+        if used_s >= NEARLY * self.renderer.timeout_s:
             return OutOfTimeError(str(error))
+        if isinstance(error, OutOfTimeError):
+            return BusyError(str(error), self.pool.retry_after_s)
         return BusyError(str(error), max(error.retry_after_s, self.pool.retry_after_s))
 
     def _send_away(self, wanted: Sequence[Wanted], timeout_s: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from wand.cdefs.magick_image import MagickProgressMonitor
 
-from imaged.api import BusyError
+from imaged.api import OutOfTimeError
 
 from .calls import set_image_progress_monitor, set_progress_monitor
 
@@ -48,6 +48,8 @@ class Deadline:
         set_image_progress_monitor(wand, self._monitor, None)
 
     def check(self, needed_s: float = 0) -> None:
-        """Raise BusyError when it is too late, or when what comes next takes longer than the time that is left."""
+        """Raise OutOfTimeError when it is too late, or when what comes next takes longer than the time that is left."""
         if time.monotonic() + needed_s >= self._end_s:
-            raise BusyError(f"rendering took longer than {self.timeout_s:g} s: ask again later")
+            raise OutOfTimeError(
+                f"rendering takes longer than {self.timeout_s:.3g} s: ask for a smaller output, or later"
+            )

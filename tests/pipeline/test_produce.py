@@ -247,6 +247,24 @@ def test_a_render_that_had_all_its_time_is_at_fault(make_kitchen: Callable[..., 
     kitchen.threads.step()
 
 
+def test_a_processor_may_know_beforehand_that_time_is_not_enough(make_kitchen: Callable[..., Kitchen]) -> None:
+    """It is at fault then, though little time was used; but not where waiting for a thread took the rest."""
+    kitchen = make_kitchen("render: {timeout_s: 7}")
+    kitchen.keep()
+    kitchen.processor.failure = OutOfTimeError("this takes minutes")
+    assert isinstance(wait(kitchen.produce.several(IMAGE, [X30]))[X30], OutOfTimeError)
+    kitchen.threads.held = True
+    kitchen.processor.failure = None
+    first = start(kitchen.produce.one(IMAGE, X30))
+    second = start(kitchen.produce.one(IMAGE, X40))
+    kitchen.reactor.advance(5)
+    kitchen.threads.step()
+    assert first.called
+    kitchen.processor.failure = OutOfTimeError("this takes five seconds")
+    kitchen.threads.step()
+    assert type(error_of(second)) is BusyError
+
+
 def test_a_render_without_memory_is_not(kitchen: Kitchen) -> None:
     """It had time enough, and may succeed when others have ended."""
     kitchen.keep()
