@@ -18,7 +18,7 @@ from imaged.testing.waiting import wait
 from imaged_manta import Limits, Manta, make_uploader
 from imaged_manta.options import Options
 
-SHORT = Limits(connect_s=1.0, idle_s=0.5, whole_s=5.0)
+USUAL = Limits()
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def make_manta(section: dict[str, Any]) -> Iterator[Callable[..., Manta]]:
     """Return what makes an uploader with other options; all are closed in the end."""
     made = []
 
-    def make(*, limits: Limits = SHORT, concurrency: int = 10, **changes: Any) -> Manta:
+    def make(*, limits: Limits = USUAL, concurrency: int = 10, **changes: Any) -> Manta:
         chosen = {name: value for name, value in {**section, **changes}.items() if value is not None}
         host = make_host("manta", chosen, clock=reactor, upload_concurrency=concurrency)
         made.append(make_uploader(host, host.options(Options), limits))
