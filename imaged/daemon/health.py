@@ -30,6 +30,8 @@ PROBE_TIMEOUT_S = 10.0
 HANGS_S = 2 * PROBE_TIMEOUT_S
 """A trial that takes longer than this hangs: so would the work of clients."""
 
+_HANG = "the store or the worker threads hang"
+
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
     "0000000a49444154789c636800000082008177cd72b60000000049454e44ae426082"
@@ -56,6 +58,8 @@ class _Trial:
     renderer: Renderer
     began_s: float
     end: Deferred[None] | None = None
+    told: bool = False
+    """Whether the log has been told that it hangs."""
 
 
 class Health:
@@ -85,11 +89,15 @@ class Health:
         """`OK`, or why not."""
         if self.draining:
             return "draining"
-        if self._trial is not None and self._seconds() - self._trial.began_s > HANGS_S:
-            return "the store or the worker threads hang"
+        if self._hangs:
+            return _HANG
         if self._fault is None and self._rendering().stuck:
             return "every render thread is stuck"
         return self._fault or "OK"
+
+    @property
+    def _hangs(self) -> bool:
+        return self._trial is not None and self._seconds() - self._trial.began_s > HANGS_S
 
     def send(self, request: Request) -> None:
         """Answer 200 `OK`, or 503 and the reason."""
@@ -106,6 +114,15 @@ class Health:
     def probe(self) -> None:
         """Try the store and the processors of this generation, unless that is under way."""
         renderer = self._rendering().renderer
+        if self._trial is not None and self._hangs and not self._trial.told:
+            self._trial.told = True
+            self._log.error(
+                "{fault}, so the health check answers 503: a trial of the store and of a processor has not ended for "
+                "{elapsed_s:.0f} s; look at the file system of {store}",
+                fault=_HANG,
+                elapsed_s=self._seconds() - self._trial.began_s,
+                store=str(self._trial.renderer.store.root),
+            )
         if self._trial is None or self._trial.renderer is not renderer:
             trial = self._trial = _Trial(renderer, self._seconds())
             trial.end = Deferred.fromCoroutine(self._probe(trial))
@@ -116,8 +133,9 @@ class Health:
             fault = await self._try("no processor works", _render_in_store, trial.renderer)
         if trial is not self._trial:
             return  # a newer generation is tried
-        if self._fault and not fault:
-            self._log.info("{fault}: this is over, and the health check answers 200 again", fault=self._fault)
+        over = _HANG if trial.told else self._fault
+        if over and not fault:
+            self._log.info("{fault}: this is over, and the health check answers 200 again", fault=over)
         self._fault, self._trial = fault, None
 
     async def _try(self, fault: str, work: Callable[..., None], *arguments: Any) -> str | None:

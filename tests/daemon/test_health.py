@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from imaged.core.errors import BusyError
 from imaged.daemon.health import PROBE_EVERY_S, Health
@@ -103,14 +104,19 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
 
     renderer = Renderer((), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100)
     health = Health(run, lambda: Rendering(renderer), clock.seconds)
-    for _ in range(10):
-        health.probe()
-        clock.advance(PROBE_EVERY_S)
-    assert health.message == "the store or the worker threads hang"
-    assert len(threads) == 1
-    threads[0].callback(None)
-    threads[1].callback(None)
+    with capturedLogs() as logged:
+        for _ in range(10):
+            health.probe()
+            clock.advance(PROBE_EVERY_S)
+        assert health.message == "the store or the worker threads hang"
+        assert len(threads) == 1
+        threads[0].callback(None)
+        threads[1].callback(None)
     assert health.message == "OK"
+    told, over = (formatEvent(event) for event in logged)
+    assert told.startswith("the store or the worker threads hang, so the health check answers 503: a trial")
+    assert str(tmp_path) in told
+    assert over.startswith("the store or the worker threads hang: this is over")
 
 
 def test_every_render_thread_is_stuck(health: Health, rendering: Rendering) -> None:
