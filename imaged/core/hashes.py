@@ -20,7 +20,7 @@ class ImageHash:
     digits: str
 
     def __post_init__(self) -> None:
-        if not _HASH.fullmatch(self.digits):
+        if not is_hash(self.digits):
             raise NotFoundError(f"{shorten(self.digits)!r} is not an image hash: give 32 lower-case hex digits")
 
     def __str__(self) -> str:
@@ -47,6 +47,11 @@ class ImageHash:
             segments.append(self.digits[start : start + size])
             start += size
         return "/".join([*segments, self.digits[start:]])
+
+
+def is_hash(digits: str) -> bool:
+    """Whether these are the digits of an ImageHash."""
+    return _HASH.fullmatch(digits) is not None
 
 
 def check_namespace(name: str) -> str:

@@ -65,7 +65,7 @@ class SourceUrl:
         parts = _PARTS.fullmatch(text)
         scheme = parts["scheme"].lower() if parts else ""
         if not parts or scheme not in DEFAULT_PORTS:
-            raise MalformedRequestError("the source is no http or https URL")
+            raise MalformedRequestError("the source is no http or https URL: begin it with http:// or https://")
         if "@" in (parts["netloc"] or ""):
             raise MalformedRequestError("the source URL holds a user name or password: use a signed URL instead")
         netloc = _NETLOC.fullmatch(parts["netloc"] or "")

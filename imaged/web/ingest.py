@@ -25,6 +25,8 @@ _CHUNK_BYTES = 1 << 18
 _FORM = b"application/x-www-form-urlencoded"
 _FIELDS = re.compile(rb"[A-Za-z0-9_.%+\[\]-]{1,64}=")
 """How a form begins; no picture that is read here does."""
+_DROPPED = re.compile(rb"[\r\n\0]")
+"""What `curl -d @FILE` drops of a file, and `--data-binary`, which sends it as a form too, does not."""
 
 _HOW = (
     "send a picture as the body, as in curl --data-binary @picture.jpg URL, or its address as the parameter source, "
@@ -48,10 +50,10 @@ async def acquire(request: ImagedRequest, namespace: str, originals: Acquire) ->
         try:
             return await originals.from_body(namespace, _looked_at(body, request.content_type))
         except NotAPictureError as error:
-            if not _is_form(request.content_type):
+            if not _came_through_curl_d(request):
                 raise
             raise NotAPictureError(
-                f"{error}; it came as a form: curl -d drops the line ends of a file, so use --data-binary @FILE"
+                f"{error}; if curl -d sent it, it dropped the line ends of the file: use --data-binary @FILE"
             ) from error
     if next(body, b""):
         raise MalformedRequestError("a source and a body: give one or the other")
@@ -70,6 +72,16 @@ def _looked_at(chunks: Iterator[bytes], content_type: bytes) -> Iterator[bytes]:
     yield from chain([first], chunks)
 
 
+def _came_through_curl_d(request: ImagedRequest) -> bool:
+    """Whether a body can be a file that `curl -d @FILE` sent: as a form, and without the bytes that curl then drops."""
+    file: Any = request.content
+    try:
+        file.seek(0)
+        return _is_form(request.content_type) and not _DROPPED.search(file.read(_CHUNK_BYTES))
+    except ValueError:  # closed: the client has left
+        return False
+
+
 def _is_form(content_type: bytes) -> bool:
     return content_type.partition(b";")[0].strip().lower() == _FORM
 
@@ -79,7 +91,7 @@ def _body(request: ImagedRequest) -> Iterator[bytes]:
     boundary = boundary_of(request.content_type)
     file: Any = request.content  # Twisted sets it before a request is handled
     chunks = _chunks(file)
-    return chunks if boundary is None else first_file(chunks, boundary)
+    return chunks if boundary is None else first_file(chunks, boundary, POST_PARAMETERS)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

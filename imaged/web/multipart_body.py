@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
@@ -23,10 +23,11 @@ def boundary_of(content_type: bytes) -> str | None:
     return boundary
 
 
-def first_file(chunks: Iterable[bytes], boundary: str) -> Iterator[bytes]:
+def first_file(chunks: Iterable[bytes], boundary: str, parameters: Container[str] = ()) -> Iterator[bytes]:
     """Yield the bytes of the first part that has a file name, as they come.
 
-    Raises MalformedRequestError when there is none or the form is broken.
+    Raises MalformedRequestError when there is none, when the form is broken, and for a field that is called as
+    one of the `parameters` of the query: it would be ignored in silence.
     """
     found = False
     wanted = False
@@ -35,6 +36,10 @@ def first_file(chunks: Iterable[bytes], boundary: str) -> Iterator[bytes]:
             for chunk in chunks:
                 for event in parser.parse(chunk):
                     if isinstance(event, MultipartSegment):
+                        if event.filename is None and event.name in parameters:
+                            raise MalformedRequestError(
+                                f"{event.name} is a field of the form: put it into the URL, as in /p?{event.name}=..."
+                            )
                         wanted = not found and event.filename is not None
                         found = found or wanted
                     elif event is not None and wanted:

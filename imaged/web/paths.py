@@ -10,7 +10,7 @@ from twisted.web.http import Request
 
 from imaged.core.errors import MalformedRequestError, MethodNotAllowedError, NotFoundError
 from imaged.core.formats import FORMATS
-from imaged.core.hashes import ImageHash, ImageId, check_namespace, shorten
+from imaged.core.hashes import ImageHash, ImageId, check_namespace, is_hash, shorten
 from imaged.core.source_urls import SourceUrl
 from imaged.core.tracing import Trace
 from imaged.store.local import INFO, ORIGINAL
@@ -120,9 +120,11 @@ def read_path(request: Request) -> PublicPath:
         namespace = check_namespace(parts[0])
         allow(request, ("POST",))
         return NamespacePath(namespace)
+    if is_hash("".join(parts[1:])):
+        raise NotFoundError("the path ends with the hash: add an output, such as w500.jpg, or original or info.json")
     if len(parts) < _HASH_AND_NAME:
         asked = shorten(request.path.decode("ascii", "backslashreplace"))
-        raise NotFoundError(f"nothing is at {asked!r}: pictures are at /NAMESPACE/HASH/OUTPUT")
+        raise NotFoundError(f"nothing is at {asked!r}: post pictures to /NAMESPACE, and get /NAMESPACE/HASH/OUTPUT")
     image = ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:-1]))
     if parts[-1] == "process":
         allow(request, ("POST",))

@@ -117,16 +117,36 @@ class TestRefusedBodies(Serving):
             assert "--data-binary @picture.jpg" in answer.error
 
     async def test_what_curl_makes_of_d_is_explained(self) -> None:
-        """Fields are no picture; and a file that -d has taken the line ends out of is none any more."""
+        """Fields are no picture; and a file that -d has taken line ends and zeros out of is none any more."""
         await self.serve()
         kind = "application/x-www-form-urlencoded; charset=utf-8"
         for fields in (b"source=http://a.example/a.jpg", b"url=x&outputs=x30.jpg", b"image%5B%5D=%40a.jpg"):
             answer = await self.post(body=fields, Content_Type=kind)
             assert (answer.status, "form with fields" in answer.error) == (400, True)
-        for body in (b"wine.jpg", PICTURE.replace(b"\n", b"").replace(b"\r", b"")[:300]):
+        for body in (b"wine.jpg", PICTURE.translate(None, b"\r\n\0")[:300]):
             answer = await self.post(body=body, Content_Type=kind)
             assert (answer.status, "--data-binary @FILE" in answer.error) == (415, True)
         assert (await self.post(Content_Type=kind)).status == 200
+
+    async def test_whoever_used_data_binary_is_not_told_to(self) -> None:
+        """That is sent as a form too, with every byte of it; -d would have dropped some of these."""
+        await self.serve()
+        for body in (b"no picture\n", b"MM\x00*", b"GIF89a\r"):
+            answer = await self.post(body=body, Content_Type="application/x-www-form-urlencoded")
+            assert (answer.status, "curl" in answer.error) == (415, False), answer.error
+
+    async def test_parameters_are_no_fields(self) -> None:
+        """They stand in the URL: in a form, before or after the picture, they would do nothing, and say nothing."""
+        await self.serve()
+        file, end = part('name="a"; filename="a.jpg"', PICTURE), b"--cut--\r\n"
+        for field in ("outputs", "source"):
+            own = part(f'name="{field}"', b"x30.jpg")
+            for body in (own + file + end, file + own + end):
+                answer = await self.post(body=body, Content_Type=FORM)
+                assert (answer.status, f"/p?{field}=" in answer.error) == (400, True), answer.error
+        assert not any(path.name == "original" for path in self.folder.rglob("*"))
+        named_so = part('name="source"; filename="a.jpg"', PICTURE) + end
+        assert (await self.post(body=named_so, Content_Type=FORM)).status == 200
 
     async def test_forms_without_a_picture_are_400(self) -> None:
         """No file, no boundary, no end, no form at all."""

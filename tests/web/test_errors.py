@@ -38,7 +38,7 @@ def test_words_of_plugins_lose_their_paths_and_addresses(kind: type[ImagedError]
 
 def test_what_a_client_asked_is_said_as_it_is() -> None:
     """Those messages are our own, and their paths the client's."""
-    text = "nothing is at '/a/b': pictures are at /NAMESPACE/HASH/OUTPUT"
+    text = "nothing is at '/a/b': post pictures to /NAMESPACE, and get /NAMESPACE/HASH/OUTPUT"
     assert public_text(NotFoundError(text)) == text
 
 

@@ -109,6 +109,16 @@ class TestPaths(Serving):
         for name in ("original", "info.json", "x30.jpg"):
             assert "post it first" in (await self.get(f"{HOME}/{name}")).error
 
+    async def test_a_path_that_ends_too_early_is_told_what_is_missing(self) -> None:
+        """A hash, however it is cut, wants an output; what lacks even that is shown both forms."""
+        await self.serve()
+        for path in (HOME, f"/p/{HASH}", f"{HOME}/", f"/p/{HASH}/"):
+            answer = await self.get(path)
+            assert (answer.status, "add an output" in answer.error) == (404, True), path
+        for path in ("/", "/p/"):
+            answer = await self.post(path)
+            assert (answer.status, "post pictures to /NAMESPACE" in answer.error) == (404, True), path
+
     async def test_strange_namespaces_are_not_posted_to(self) -> None:
         """Upper case, dashes, dots and length."""
         await self.serve()
