@@ -78,7 +78,8 @@ def bare_jpeg(blob: bytes, segments: Sequence[Segment]) -> bytes:
         if marker == _COMMENT or (marker in _APPLICATION and not _begins(blob, segment, _NEEDED.get(marker))):
             kept.append(blob[start:at])
             start = end
-    return b"".join([*kept, blob[start : segments[-1].start], bytes([0xFF, _END_OF_IMAGE])])
+    codes = blob[start : segments[-1].start].rstrip(b"\xff")  # half of a marker
+    return b"".join([*kept, codes, bytes([0xFF, _END_OF_IMAGE])])
 
 
 def has_end(blob: bytes, segments: Sequence[Segment]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from wand.api import library
@@ -13,6 +13,7 @@ from wand.exceptions import (
     CacheError,
     CorruptImageError,
     ImageError,
+    OptionError,
     PolicyError,
     ResourceLimitError,
     WandException,
@@ -30,6 +31,9 @@ Box = tuple[int, int, int, int]
 
 _CHAR_PIXEL = 1
 """StorageType of magick/constitute.h, the same in ImageMagick 6 and 7."""
+
+_NO_CHANNELS = b"?"
+"""A map of channels that every version of ImageMagick refuses, with an OptionError."""
 
 FOREIGN = (WandException, MemoryError)
 """What Wand raises."""
@@ -70,6 +74,7 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         try:
             self.require(library.MagickReadImageBlob(self.wand, blob, len(blob)))
             self.raise_exception()  # ImageMagick 7 may decode what it can and still report an error
+            self._raise_withheld()
         except ResourceLimitError as error:
             if format != WEBP:
                 raise
@@ -111,6 +116,16 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
     def set_alpha(self, opacities: bytes) -> None:
         """Make each pixel as opaque as `alpha` would return it."""
         self.require(import_pixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities))
+
+    def _raise_withheld(self) -> None:
+        """Raise what ImageMagick 6 reports to the image alone when libjpeg gives up.
+
+        The pixels are then what was in memory before: another's picture, perhaps. The report is told beside that of a
+        call that fails, and no other way.
+        """
+        export_pixels(self.wand, 0, 0, 1, 1, _NO_CHANNELS, _CHAR_PIXEL, ctypes.create_string_buffer(1))
+        with suppress(OptionError):
+            self.raise_exception()
 
     def _adopt(self, wand: Any) -> Picture:
         """Return a picture of a wand that ImageMagick has made, or raise why it has not."""

@@ -86,7 +86,29 @@ WHOLE = {
 }
 """What browsers, Pillow and libvips show; some of it, only most of them."""
 
+
+def without_segment(marker: int, jpeg: bytes) -> bytes:
+    """Return a JPEG without the segments of a marker before its first scan."""
+    kept, at = jpeg[:2], 2
+    while jpeg[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        kept += b"" if jpeg[at + 1] == marker else jpeg[at:end]
+        at = end
+    return kept + jpeg[at:]
+
+
+UNDECODED = {
+    "JPEG, quantization tables missing": without_segment(0xDB, JPEG),
+    "progressive JPEG, quantization tables missing": without_segment(0xDB, PROGRESSIVE),
+    "progressive JPEG, codes of a later scan make no sense": PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4") + 5]
+    + b"\xff" * 16
+    + PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xc4") + 21 :],
+    "JPEG, a scan of a component that is none": JPEG.replace(b"\xff\xda\x00\x0c\x03\x01", b"\xff\xda\x00\x0c\x03\x09"),
+}
+"""JPEGs that libjpeg gives up before there are pixels."""
+
 LACKING = {
+    **UNDECODED,
     "JPEG, cut in the middle": JPEG[: len(JPEG) // 2],
     "JPEG, 30 bytes missing": JPEG[:-30],
     "JPEG, cut in the middle, end put on": JPEG[: len(JPEG) // 2] + b"\xff\xd9",
@@ -136,6 +158,13 @@ def test_renders_fill_nothing_in(render: Render, body: bytes) -> None:
     """A picture that lacks pixels and was never verified, as in a batch, is not rendered either."""
     with pytest.raises(NotAPictureError, match="cut short"):
         render(body, "w20.png")
+
+
+@pytest.mark.parametrize("name", UNDECODED)
+def test_no_memory_of_others_is_shown(render: Render, name: str) -> None:
+    """A JPEG that is given up before there are pixels is refused by renders: what was in memory is no picture of it."""
+    with pytest.raises(NotAPictureError, match="broken"):
+        render(UNDECODED[name], "w20.png")
 
 
 @pytest.mark.parametrize("cut", [2, 3, 20, 500, 1500])
