@@ -36,7 +36,7 @@ def queue_group() -> None:
 def list_jobs(config: str | None, overrides: tuple[str, ...], kind: Kind | None, *, parked_only: bool) -> None:
     """List what is owed, a job a line, what is parked first.
 
-    Until the local store has been compared with the remote one, more uploads may be owed: standard error says so.
+    Until the local store has been compared with the remote one, more uploads may be pending: standard error says so.
     Where the output is no terminal, columns are parted by tabs, the age is in seconds, and there is no heading.
     """
     people = sys.stdout.isatty()
@@ -100,7 +100,7 @@ def _tell_comparison(last: Comparison | None) -> None:
     if last is not None and last.state != "ended":
         since = datetime.fromtimestamp(last.began_at_s, UTC).isoformat(" ", "seconds")
         click.echo(
-            f"more uploads may be owed: the comparison with the remote store, begun {since}, is {last.state}; "
+            f"more uploads may be pending: the comparison with the remote store, begun {since}, is {last.state}; "
             f"{last.images} images looked at, {last.missing} files missing",
             err=True,
         )

@@ -106,7 +106,7 @@ def _check(url: SourceUrl, response: Any) -> None:
     if response.code in _GONE:
         raise NotFoundError(f"{url.host} has no such original: it answers {response.code}")
     if response.code not in _SUCCESS and not _is_whole(response):
-        raise SourceFailedError(f"{url.host} answers {shorten(str(response.code), 4)}: only a 200 gives an original")
+        raise SourceFailedError(f"{url.host} answers {shorten(str(response.code), 4)}, and not 200: check the source")
 
 
 def _is_whole(response: Any) -> bool:

@@ -65,7 +65,7 @@ def test_a_comparison_that_has_not_ended_is_told(queue: JobQueue) -> None:
     queue.comparisons.begin("s3")
     queue.comparisons.note("s3", 200, 3)
     result = invoke("list")
-    assert "more uploads may be owed: the comparison with the remote store, begun 20" in result.stderr
+    assert "more uploads may be pending: the comparison with the remote store, begun 20" in result.stderr
     assert "is running; 200 images looked at, 3 files missing" in result.stderr
     assert len(result.stdout.splitlines()) == 3
     assert invoke("list", "--kind", "render").stderr == ""
