@@ -58,9 +58,10 @@ def explain(error: ErrorDetails, known: Iterable[str], tell: Callable[[Any], str
         message = str(context.get("error", error["msg"]))
     else:
         message = _BY_TYPE.get(kind) or _BY_BOUND.get(kind, error["msg"]).format_map(_Kept(context))
-    if not message.startswith("expected") or kind in _COUNTED:
-        return message + hint
-    return f"{message}, got {tell(value)}{hint}"
+    told = tell(value)
+    if not message.startswith("expected") or kind in _COUNTED or (kind in _BY_BOUND and told == kind_of(value)):
+        return message + hint  # of a bound, to tell what kind of value is beyond it would tell nothing
+    return f"{message}, got {told}{hint}"
 
 
 def is_ours(error: ErrorDetails) -> bool:

@@ -29,8 +29,8 @@ _DROPPED = re.compile(rb"[\r\n\0]")
 """What `curl -d @FILE` drops of a file, and `--data-binary`, which sends it as a form too, does not."""
 
 _HOW = (
-    "send a picture as the body, as in curl --data-binary @picture.jpg URL, or its address as the parameter source, "
-    "percent-encoded"
+    "send a picture as the body, as in curl --data-binary @picture.jpg URL, or as a file of a multipart form, or its "
+    "address as the parameter source, percent-encoded"
 )
 
 
