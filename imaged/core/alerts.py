@@ -68,7 +68,7 @@ def _waited_for(snapshot: Mapping[str, Any]) -> str:
 
 def _of_work(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
     if fault := snapshot["remote"]["fault"]:
-        yield Alert(ERROR, "Remote store away", f"Uploads wait for it: {fault}")
+        yield Alert(ERROR, "Remote store away", f"Uploads wait, and posts are answered 503: {fault}")
     if fault := snapshot["queue"]["fault"]:
         yield Alert(ERROR, "Job queue", f"Nothing can be promised, and what was promised waits: {fault}")
     if parked := (snapshot["promised"]["parked"] or 0) + (snapshot["uploads"]["parked"] or 0):

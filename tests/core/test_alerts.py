@@ -41,7 +41,7 @@ def test_nothing_is_wrong() -> None:
         ),
         ({"message": "draining", "processing": {"items": [RENDER] * 4}}, WARNING, "(41 s) and 1 more."),
         ({"message": "no processor works"}, ERROR, "no processor works: the health check answers 503"),
-        ({"remote": {"fault": "no such bucket"}}, ERROR, "no such bucket"),
+        ({"remote": {"fault": "no such bucket"}}, ERROR, "posts are answered 503: no such bucket"),
         ({"queue": {"fault": "disk I/O error"}}, ERROR, "disk I/O error"),
         ({"queue": {"free_bytes": LOW_STATE_BYTES - 1}}, ERROR, "255 MiB are free for the job queue"),
         ({"log": {"lost": 1234, "fault": "/var/log/a: No space left"}}, WARNING, "1,234 by now: /var/log/a: No space"),
