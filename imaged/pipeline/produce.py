@@ -220,7 +220,7 @@ class Produce:
     def _send_away(self, wanted: Sequence[Wanted], timeout_s: float) -> None:
         """Answer those who wait on a processor that does not give up; its thread counts as busy until it does."""
         for each in wanted:
-            late = BusyError(f"{each.output} took longer than {timeout_s:.3g} s")
+            late = BusyError(f"{each.output} took longer than {timeout_s:.3g} s: ask for a smaller output, or later")
             self.log.warn(  # noqa: G010 -- Twisted's logger calls it so
                 "{output} of {image} does not end: its thread is lost until it does",
                 output=str(each.output),
