@@ -66,6 +66,7 @@ class Figures(Collector):
         yield from self._health()
         yield from self._settings()
         yield from self._logs()
+        yield from self._stalls()
         yield from self._sinks()
         yield from self._programs()
 
@@ -94,6 +95,13 @@ class Figures(Collector):
     def _logs(self) -> Iterator[Metric]:
         text = "Lines that the disk of a log file of this configuration has not taken."
         yield CounterMetricFamily(f"{PREFIX}log_lines_lost", text, value=self._at("log", "lost"))
+
+    def _stalls(self) -> Iterator[Metric]:
+        text = "Times that the reactor was held up, so that nobody was answered, for a second or more."
+        yield CounterMetricFamily(f"{PREFIX}reactor_stalls", text, value=self._at("stalls", "total"))
+        hanging = self._at("stalls", "hanging")
+        text = "Calls into plugins that are under way though their time is over."
+        yield _gauge("plugin_calls_hanging", text, {(): None if hanging is None else len(hanging)})
 
     def _sinks(self) -> Iterator[Metric]:
         sinks = {sink["name"]: sink for sink in self._at("metrics") or ()}

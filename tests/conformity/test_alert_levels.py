@@ -30,11 +30,13 @@ SAME = {
     "Low state disk": "ImagedStateDiskNearlyFull",
     "Log": "ImagedLogLost",
     "Metrics": "ImagedMetricsFailing",
+    "Reactor held up": "ImagedStalls",
+    "Plugin hangs": "ImagedPluginHangs",
 }
 """Alerts of the page, and the rules that are about the same."""
 
-PAGE_ALONE = {"Draining", "Reactor held up", "Plugin hangs"}
-"""What is meant so, for a daemon that stays away is another alert; and what says why others are raised."""
+PAGE_ALONE = {"Draining"}
+"""What is meant so: a daemon that stays away is another alert."""
 
 SINK = {"name": "lines", "failed": 0, "lost": 0, "last_missed_s": None, "fault": "away"}
 WRONG = make_snapshot(

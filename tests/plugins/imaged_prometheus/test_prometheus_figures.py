@@ -32,6 +32,7 @@ SNAPSHOT: dict[str, Any] = {
     "remote": {"fault": None},
     "queue": {"fault": None, "free_bytes": 17},
     "log": {"lost": 18, "fault": None},
+    "stalls": {"total": 19, "last": None, "hanging": [{"call": "a"}, {"call": "b"}]},
     "promised": {"current": 11, "queued": 12, "parked": 13, "oldest_s": None},
     "metrics": [
         {
@@ -81,6 +82,8 @@ def changed(*path: str, value: Any) -> dict[str, Any]:
         ("store_free_bytes", 16),
         ("state_free_bytes", 17),
         ("log_lines_lost_total", 18),
+        ("reactor_stalls_total", 19),
+        ("plugin_calls_hanging", 2),
         ("queue_fault", 0),
         ("healthy", 1),
         ("draining", 0),
