@@ -24,6 +24,17 @@ it from starting again, so from the second time on it waits, and in the end it i
 LONGEST_DELAY_S = 600.0
 """No job is put off longer. One that is due later was put off by a clock that has been set back since."""
 
+CLAIM = """
+UPDATE jobs SET state = 'running', owner = :owner, again = 0 WHERE id IN (
+    SELECT id FROM jobs WHERE kind = :kind AND +state = 'queued' AND +due_at <= :now AND (namespace, hash) = (
+        SELECT namespace, hash FROM jobs WHERE kind = :kind AND state = 'queued' AND +due_at <= :now
+        ORDER BY turn, due_at, id LIMIT 1
+    ) ORDER BY turn, id LIMIT :most
+) RETURNING id, namespace, hash, output, attempts, turn
+"""
+"""What `claim` does. A `+` keeps SQLite from a search by that column: it would sort all that is due, thousands of jobs,
+where the next turn and the jobs of one image have indexes."""
+
 TRIAL_BYTES = 65_536
 """How much is written to see whether the disk takes anything: SQLite may reuse what it has, and then write a little."""
 
@@ -128,14 +139,9 @@ class JobQueue:
 
         Of renders, TURN_OUTPUTS at most. Of turns that are alike, that goes first which has been due longest.
         """
-        now = self._clock()
+        most = TURN_OUTPUTS if kind == "render" else -1
         rows = self._db.execute(
-            "UPDATE jobs SET state = 'running', owner = :owner, again = 0 WHERE id IN (SELECT id FROM jobs "
-            "WHERE kind = :kind AND state = 'queued' AND due_at <= :now AND (namespace, hash) = "
-            "(SELECT namespace, hash FROM jobs WHERE kind = :kind AND state = 'queued' AND due_at <= :now "
-            "ORDER BY turn, due_at, id LIMIT 1) ORDER BY turn, id LIMIT :most) "
-            "RETURNING id, namespace, hash, output, attempts, turn",
-            {"owner": self._owner.name, "kind": kind, "now": now, "most": TURN_OUTPUTS if kind == "render" else -1},
+            CLAIM, {"owner": self._owner.name, "kind": kind, "now": self._clock(), "most": most}
         ).fetchall()
         self._turn = max(self._turn, min((row[-1] for row in rows), default=0))
         return [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs.queue import Depth, Job, JobQueue
+from imaged.jobs.queue import CLAIM, Depth, Job, JobQueue
 from imaged.jobs.schema import VERSION
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
@@ -84,6 +86,16 @@ def read_line(process: subprocess.Popen[str]) -> str:
 def names(jobs: list[Job]) -> list[str]:
     """Return the outputs of jobs, in their order."""
     return [job.output for job in jobs]
+
+
+def test_a_claim_searches_by_turn_and_image(open_queue: Open, tmp_path: Path) -> None:
+    """So that a long queue makes no claim slow: what is due is never sorted as a whole."""
+    open_queue()
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as db:
+        given = {"owner": "", "kind": "render", "now": 0.0, "most": 1}
+        plan = [detail for *_, detail in db.execute(f"EXPLAIN QUERY PLAN {CLAIM}", given)]
+    assert re.findall(r"INDEX (\w+)", " ".join(plan)) == ["sqlite_autoindex_jobs_1", "jobs_turn"]
+    assert plan.count("USE TEMP B-TREE FOR ORDER BY") == 1
 
 
 def test_all_of_an_image_is_claimed_together(queue: JobQueue, clock: Clock) -> None:
