@@ -160,7 +160,7 @@ def _host_name(value: str) -> str:
 
 def _header_text(value: str) -> str:
     if value and not re.fullmatch(r"[!-~](?:[ -~]{0,498}[!-~])?", value):
-        raise ValueError('expected up to 500 characters of ASCII, such as "imaged (ops@example.com)"')
+        raise UnfitError('expected up to 500 characters of ASCII, such as "imaged (ops@example.com)"')
     return value
 
 

@@ -124,6 +124,7 @@ def test_a_conflict_elsewhere_is_told_without_the_secret() -> None:
 
 
 NO_PLUGIN = "expected the name of a plugin: letters, digits, _, - and ."
+NO_AGENT = 'expected up to 500 characters of ASCII, such as "imaged (ops@example.com)"'
 NO_ENDPOINT = 'expected an endpoint such as "tcp:7000:interface=127.0.0.1"'
 
 
@@ -134,6 +135,7 @@ NO_ENDPOINT = 'expected an endpoint such as "tcp:7000:interface=127.0.0.1"'
         ("images: {extensions: [{env: IT}]}", "jpgs", "images.extensions.0: expected one of jpg, png, gif, webp"),
         ("render: {queue: {env: IT}}", "whole", "render.queue: expected a whole number"),
         ("listen: {env: IT}", "127.0.0.1:7000", f"listen: {NO_ENDPOINT}"),
+        ("sources: {user_agent: {env: IT}}", "a\tb", f"sources.user_agent: {NO_AGENT}"),
     ],
 )
 def test_our_own_words_stay_whole(text: str, holds: str, fault: str) -> None:
