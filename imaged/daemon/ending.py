@@ -11,6 +11,7 @@ from threading import Timer
 from typing import NoReturn
 
 from imaged.pipeline.threads import unfinished
+from imaged.profiling.calls import place_of
 
 LAST_S = 3.0
 """How long the interpreter may take to end: it waits for threads of plugins, and calls what they have registered."""
@@ -45,5 +46,5 @@ def end_within(within_s: float, status: int, tell: Callable[[], object]) -> None
 
 def place() -> str:
     """Say where the main thread is: its innermost function, with file and line. Any thread."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001  # documented all the same
-    return f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})" if frame else "no Python code"
+    frames = sys._current_frames()  # noqa: SLF001  # documented all the same
+    return place_of(frames.get(threading.main_thread().ident or 0))

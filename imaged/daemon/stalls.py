@@ -17,7 +17,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from imaged.hooks.under_way import Call, calls
-from imaged.profiling.calls import function_name, module_of
+from imaged.profiling.calls import place_of
 
 LOOK_EVERY_S = 0.25
 
@@ -161,14 +161,14 @@ class StallWatch:
 
     def _name(self, frame: FrameType | None) -> str:
         whose = [call.name for call in calls() if call.thread == self._reactor_thread]
-        return ", ".join([*whose[-1:], _place(frame)])
+        return ", ".join([*whose[-1:], place_of(frame)])
 
     def _look_at_calls(self, now_s: float, frames: dict[int, FrameType]) -> None:
         here = [call for call in calls() if call.thread != self._reactor_thread and now_s >= call.due_s]
         for call in here:
             if call not in self._told:
                 frame = frames.get(call.thread)
-                self._told[call] = Hang(call.name, _place(frame), call.began_s)
+                self._told[call] = Hang(call.name, place_of(frame), call.began_s)
                 self._log.warn(
                     "{call} has not come back for {elapsed_s:.0f} s:\n{stack}",
                     call=call.name,
@@ -181,14 +181,9 @@ class StallWatch:
             self._log.info("{call} has come back after {elapsed_s:.0f} s", call=call.name, elapsed_s=elapsed_s)
 
 
-def _place(frame: FrameType | None) -> str:
-    return next(iter(_stack(frame)), "no Python code").strip()
-
-
 def _stack(frame: FrameType | None) -> list[str]:
     lines: list[str] = []
     while frame is not None and len(lines) < DEEPEST:
-        code = frame.f_code
-        lines.append(f"    {function_name(module_of(frame), code)} ({code.co_filename}:{frame.f_lineno})")
+        lines.append(f"    {place_of(frame)}")
         frame = frame.f_back
     return lines

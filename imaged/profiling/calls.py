@@ -48,3 +48,11 @@ def module_of(frame: FrameType) -> str:
 def function_name(module: str, code: CodeType) -> str:
     """Return the name of a function, its module and class included."""
     return f"{module}.{code.co_qualname}"
+
+
+def place_of(frame: FrameType | None) -> str:
+    """Return the function that a frame is in, with its file and line; a thread that runs none has no frame."""
+    if frame is None:
+        return "no Python code"
+    code = frame.f_code
+    return f"{function_name(module_of(frame), code)} ({code.co_filename}:{frame.f_lineno})"
