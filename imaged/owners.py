@@ -22,7 +22,7 @@ NO_LOCKS = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.E
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Standing(Enum):
+class Liveness(Enum):
     """What can be known of another owner."""
 
     ALIVE = "alive"
@@ -61,9 +61,9 @@ class Owner:
         except FileNotFoundError:
             return ""
 
-    def standing(self, name: str) -> Standing:
+    def liveness(self, name: str) -> Liveness:
         """Say whether the owner `name` runs. The file of one that is gone is removed."""
-        return Standing.ALIVE if name == self.name else standing(self._folder / name)
+        return Liveness.ALIVE if name == self.name else liveness(self._folder / name)
 
     def close(self) -> None:
         """Give the ownership up."""
@@ -72,7 +72,7 @@ class Owner:
         self._file.close()
 
 
-def standing(path: Path) -> Standing:
+def liveness(path: Path) -> Liveness:
     """Say whether the owner of this file runs. The file of one that is gone is removed.
 
     A lock that is held is proof. One that is free is proof in our own realm alone: over NFS with `nolock`, SMB, and
@@ -82,13 +82,13 @@ def standing(path: Path) -> Standing:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS gives an exclusive lock only to who may write
             if not path.name.startswith(f"{realm(path.parent)}-"):
-                return Standing.UNKNOWN
+                return Liveness.UNKNOWN
             path.unlink(missing_ok=True)
     except BlockingIOError:
-        return Standing.ALIVE
+        return Liveness.ALIVE
     except OSError:  # it is not there, or not ours to look at
-        return Standing.UNKNOWN
-    return Standing.GONE
+        return Liveness.UNKNOWN
+    return Liveness.GONE
 
 
 def realm(folder: Path) -> str:

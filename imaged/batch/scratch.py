@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imaged.core.errors import StoreError
 from imaged.core.hashes import ImageId
-from imaged.owners import Standing, standing
+from imaged.owners import Liveness, liveness
 from imaged.store.incoming import LONGEST_S, OWNERS, is_older
 from imaged.store.local import INCOMING, ORIGINAL, LocalStore
 
@@ -52,9 +52,9 @@ def _sweep(below: Path, own: Path) -> None:
     for root in below.glob(f"{PREFIX}*"):
         if root == own:
             continue
-        owners = [standing(path) for path in root.glob(f"{OWNERS}/*")]
-        if Standing.ALIVE in owners:
+        owners = [liveness(path) for path in root.glob(f"{OWNERS}/*")]
+        if Liveness.ALIVE in owners:
             continue
         used = root / INCOMING  # each image has files come in
-        if Standing.GONE in owners or is_older(used if used.exists() else root, before_s):
+        if Liveness.GONE in owners or is_older(used if used.exists() else root, before_s):
             shutil.rmtree(root, ignore_errors=True)

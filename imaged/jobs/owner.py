@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imaged import owners
 from imaged.core.errors import StoreError
-from imaged.owners import Standing, realm
+from imaged.owners import Liveness, realm
 
 
 class Owner:
@@ -25,10 +25,10 @@ class Owner:
 
         So is one on another machine that is not seen to live: a queue that came here on its disk goes on at once.
         """
-        standing = self._owner.standing(name)
-        if standing is Standing.UNKNOWN:
+        liveness = self._owner.liveness(name)
+        if liveness is Liveness.UNKNOWN:
             (self._folder / name).unlink(missing_ok=True)
-        return standing is not Standing.ALIVE
+        return liveness is not Liveness.ALIVE
 
     def others(self) -> list[str]:
         """Return the names of all other owners that have left a file."""
@@ -65,7 +65,7 @@ class Owner:
     def _living(self) -> Iterator[str]:
         for name in self.others():
             told = not name[:1].isdigit()  # a program that told nothing of itself had its process id first
-            if told and self._owner.standing(name) is Standing.ALIVE:
+            if told and self._owner.liveness(name) is Liveness.ALIVE:
                 yield name
 
     def _told(self, name: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import weakref
 from functools import cache
 from pathlib import Path
 
-from imaged.owners import NO_LOCKS, Owner, Standing, realm, standing
+from imaged.owners import NO_LOCKS, Liveness, Owner, liveness, realm
 
 LONGEST_S = 86_400
 """How long a file whose owner cannot be looked at is left alone after it last grew: nothing comes in that slowly."""
@@ -63,20 +63,20 @@ class Incoming:
         own, before_s = self.owner_name(), self._now_s() - LONGEST_S
 
         @cache
-        def look(owner: str | None) -> Standing:
-            return Standing.UNKNOWN if owner is None else standing(self._owners / owner)
+        def look(owner: str | None) -> Liveness:
+            return Liveness.UNKNOWN if owner is None else liveness(self._owners / owner)
 
         removed = 0
         elsewhere = self.folder.parent.glob(f"*/{self.folder.name}")  # of namespaces on file systems of their own
         for path in [path for folder in (self.folder, *elsewhere) for path in folder.iterdir()]:
             match = _NAME.fullmatch(path.name)
-            if match is None or match[1] == own or look(match[1]) is Standing.ALIVE:
+            if match is None or match[1] == own or look(match[1]) is Liveness.ALIVE:
                 continue
-            if look(match[1]) is Standing.GONE or is_older(path, before_s):
+            if look(match[1]) is Liveness.GONE or is_older(path, before_s):
                 path.unlink(missing_ok=True)
                 removed += 1
         for path in self._owners.iterdir():
-            if path.name != own and look(path.name) is Standing.UNKNOWN and is_older(path, before_s):
+            if path.name != own and look(path.name) is Liveness.UNKNOWN and is_older(path, before_s):
                 path.unlink(missing_ok=True)
         return removed
 
