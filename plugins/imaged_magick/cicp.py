@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-from .spaces import BT709, Primaries, space_profile
+from .spaces import BT709, Primaries, power_curve, space_profile
 from .srgb import srgb_curve
 
 _ILLUMINANT_C, _DCI_WHITE, _EQUAL_ENERGY = (0.310, 0.316), (0.314, 0.351), (1 / 3, 1 / 3)
@@ -48,10 +48,6 @@ def cicp_profile(code_points: bytes) -> bytes | None:
 def _narrow(light: Callable[[float], float], value: float) -> float:
     """Spread the range of video over all of it (8.3, VideoFullRangeFlag 0)."""
     return light(min(1.0, max(0.0, (value * _SCALE - _BLACK) / _RANGE)))
-
-
-def _power(exponent: float, value: float) -> float:
-    return float(value**exponent)
 
 
 def _logarithmic(range: float, value: float) -> float:
@@ -97,10 +93,10 @@ def _on_paper(nits: float) -> float:
 _BT709_CURVE = partial(_camera, 4.5, 1.099296826809442, 0.018053968510807)
 _CURVES: dict[int, Callable[[float], float]] = {  # table 3
     **dict.fromkeys((1, 6, 11, 12, 14, 15), _BT709_CURVE),  # between 0 and 1 all of these are one
-    4: partial(_power, 2.2),
-    5: partial(_power, 2.8),
+    4: partial(power_curve, 2.2),
+    5: partial(power_curve, 2.8),
     7: partial(_camera, 4.0, 1.1115, 0.0228),
-    8: partial(_power, 1.0),
+    8: partial(power_curve, 1.0),
     9: partial(_logarithmic, 2.0),
     10: partial(_logarithmic, 2.5),
     13: srgb_curve,

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 
 from .cicp import cicp_profile
 from .profiles import inflate_profile, usable_profile
-from .spaces import BT709, Primaries, space_profile
+from .spaces import BT709, Primaries, power_curve, space_profile
 from .srgb import srgb_curve
 from .stills import png_chunks
 
@@ -66,14 +66,10 @@ def _calibrated(gamma: bytes, chromaticities: bytes) -> bytes | None:
         return None
     primaries = _primaries(chromaticities) or BT709
     number = int.from_bytes(gamma, "big") if len(gamma) == _GAMMA_BYTES else 0
-    light = partial(_power, _UNIT / number) if number in _GAMMAS else srgb_curve
+    light = partial(power_curve, _UNIT / number) if number in _GAMMAS else srgb_curve
     if abs(number - _SRGB_GAMMA) <= _NEAR_GAMMA and _is_near(primaries, BT709):
         light = srgb_curve
     return space_profile(primaries, light) or space_profile(BT709, light)
-
-
-def _power(exponent: float, value: float) -> float:
-    return float(value**exponent)
 
 
 def _primaries(data: bytes) -> Primaries | None:

@@ -50,6 +50,11 @@ BT709 = Primaries((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
 """Those of sRGB, too."""
 
 
+def power_curve(exponent: float, value: float) -> float:
+    """Return the light that a value of 0 to 1 stands for, where that is its power."""
+    return float(value**exponent)
+
+
 def space_profile(primaries: Primaries, light: Callable[[float], float]) -> bytes | None:
     """Return the profile of a space, None where it is none; `light` says how much a value of 0 to 1 stands for."""
     colours = primaries.under_d50()
