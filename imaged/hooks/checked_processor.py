@@ -22,7 +22,8 @@ IDENTIFY_S = 30.0
 """The same for `identify`: a header may lie at the end of a large file on a slow disk."""
 
 GRACE_S = 5.0
-"""The same for a render, from the end of the time that it has."""
+"""How long after the end of its time a render may still give up by itself, before the operator is told and those who
+wait are sent away."""
 
 _END = object()
 

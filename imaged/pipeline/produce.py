@@ -23,6 +23,7 @@ from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.tracing import JOINED, RENDERED, WAIT, span
+from imaged.hooks.checked_processor import GRACE_S
 from imaged.hooks.contracts import RenderTarget
 from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
@@ -33,9 +34,6 @@ from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.single_flight import SingleFlight, arrival
 from imaged.pipeline.tasks import Tasks
 from imaged.store.local import LocalStore
-
-GRACE_S = 5.0
-"""How long after `render.timeout_s` a processor may still give up by itself before those who wait are sent away."""
 
 NEARLY = 0.9
 """What part of the time a render must have had to be at fault for not ending: who waited for a thread has less."""

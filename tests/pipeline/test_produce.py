@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from imaged.core.errors import BusyError, NotFoundError, OutOfTimeError, PluginFailedError, StoreError, TooLargeError
 from imaged.core.events import OutputRendered
 from imaged.core.outputs import Output, parse
-from imaged.pipeline.produce import GRACE_S
+from imaged.hooks.checked_processor import GRACE_S
 from imaged.testing.pictures import make_plain
 from imaged.testing.waiting import wait
 
