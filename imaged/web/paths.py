@@ -122,8 +122,10 @@ def read_path(request: Request) -> PublicPath:
         return NamespacePath(namespace)
     if is_hash("".join(parts[1:])):
         raise NotFoundError("the path ends with the hash: add an output, such as w500.jpg, or original or info.json")
+    asked = shorten(request.path.decode("ascii", "backslashreplace"))
+    if len(parts) > 1 and not parts[-1]:
+        raise NotFoundError(f"nothing is at {asked!r}: leave out the slash at its end")
     if len(parts) < _HASH_AND_NAME:
-        asked = shorten(request.path.decode("ascii", "backslashreplace"))
         raise NotFoundError(f"nothing is at {asked!r}: post pictures to /NAMESPACE, and get /NAMESPACE/HASH/OUTPUT")
     image = ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:-1]))
     if parts[-1] == "process":

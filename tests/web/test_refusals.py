@@ -109,15 +109,16 @@ class TestPaths(Serving):
         for name in ("original", "info.json", "x30.jpg"):
             assert "post it first" in (await self.get(f"{HOME}/{name}")).error
 
-    async def test_a_path_that_ends_too_early_is_told_what_is_missing(self) -> None:
-        """A hash, however it is cut, wants an output; what lacks even that is shown both forms."""
+    async def test_a_path_that_ends_wrongly_is_told_how(self) -> None:
+        """A hash, however it is cut, wants an output; no path ends with a slash; the root is shown both forms."""
         await self.serve()
         for path in (HOME, f"/p/{HASH}", f"{HOME}/", f"/p/{HASH}/"):
             answer = await self.get(path)
             assert (answer.status, "add an output" in answer.error) == (404, True), path
-        for path in ("/", "/p/"):
+        for path, advice in (("/", "post pictures to /NAMESPACE"), ("/p/", "the slash at its end")):
             answer = await self.post(path)
-            assert (answer.status, "post pictures to /NAMESPACE" in answer.error) == (404, True), path
+            assert (answer.status, advice in answer.error) == (404, True), path
+        assert "the slash at its end" in (await self.get(f"{HOME}/x30.jpg/")).error
 
     async def test_strange_namespaces_are_not_posted_to(self) -> None:
         """Upper case, dashes, dots and length."""
