@@ -14,6 +14,8 @@ from .turns import let_others_run
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _CONTROL, _APPLICATION = 0xF9, 0xFF
+_INTERLACED = 0x40  # the flag of an image block
+_NO_TABLE = b"\x00\x00\x00\xff\xff\xff"  # the colours of a file without a table, as in libnsgif
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE}
 _FULL_BLOCKS = re.compile(rb"(?:\xff.{255}){1,1000}+", re.DOTALL)  # a match keeps Python's lock
@@ -92,7 +94,7 @@ def read_gif(blob: bytes) -> Sequence:
     try:
         reader.take(6)
         width_px, height_px, flags = struct.unpack("<HHBxx", reader.take(7))
-        screen = (flags, reader.table(flags))
+        screen = reader.table(flags)
         while reader.at < len(blob):
             kind = reader.take(1)[0]
             if kind == _IMAGE:
@@ -128,25 +130,31 @@ def _plays(body: bytes, plays: int) -> int:
     return repeats + 1 if repeats else 0
 
 
-def _frame(reader: _Reader, control: _Control, screen: tuple[int, bytes]) -> tuple[Frame, bool]:
+def _frame(reader: _Reader, control: _Control, screen: bytes) -> tuple[Frame, bool]:
     """Read one image block, and whether it is whole."""
     left_px, top_px, width_px, height_px, flags = struct.unpack("<HHHHB", reader.take(9))
     if not width_px or not height_px:
         raise broken("GIF", f"a frame of {width_px}x{height_px} pixels has no pixels")
-    head = reader.table(flags) + reader.take(1)
+    colours = reader.table(flags) or screen
+    bits = reader.take(1)
     data, whole = reader.blocks()
     size = Size(width_px, height_px)
-    still = partial(_still, screen, control, size, flags, head + data)
+    still = partial(_still, colours, control, size, flags & _INTERLACED, bits + data)
     return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, still=still), whole
 
 
-def _still(screen: tuple[int, bytes], control: _Control, size: Size, flags: int, data: bytes) -> bytes:
-    """Write one image block as a file of its own, whose screen is the frame."""
-    screen_flags, colours = screen
+def _still(colours: bytes, control: _Control, size: Size, flags: int, data: bytes) -> bytes:
+    """Write one image block as a file of its own, whose screen is the frame.
+
+    Each index that its codes may hold gets a colour, black where the table ends: ImageMagick refuses what has none.
+    """
+    bits = min(8, max(data[0], 1, (len(colours) // 3 - 1).bit_length()))
     size_px = (size.width_px, size.height_px)
     return b"".join(
         [
-            b"GIF89a" + struct.pack("<HHBxx", *size_px, screen_flags) + colours,
+            b"GIF89a"
+            + struct.pack("<HHBxx", *size_px, 0x80 | (bits - 1))
+            + (colours or _NO_TABLE).ljust(3 << bits, b"\x00"),
             b"\x21\xf9\x04" + bytes([control.body[0] & 1]) + control.body[1:4] + b"\x00",
             b"\x2c" + struct.pack("<HHHHB", 0, 0, *size_px, flags) + data,
             b"\x3b",

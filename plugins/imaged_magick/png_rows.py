@@ -1,16 +1,17 @@
-"""The pixels of a PNG whose compressed stream lacks its end or has a wrong checksum: every row may be there."""
+"""The pixels of a PNG whose stream lacks its end or has a wrong checksum, or whose palette is too short."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .deadline import Deadline
 from .sequence import broken, cut_short
 from .stills import png_chunks, write_chunk
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (PNG 11.2.1)
+_BITS_AT, _INDEXED = 24, 3  # where IHDR has the bits of a sample, and the colour type after them; that of palettes
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Where each pass of Adam7 begins, across and down, and its steps (PNG 8.1)."""
 _ZLIB_HEADER_BYTES, _SLICE_BYTES = 2, 2**20
@@ -30,8 +31,18 @@ def mend_rows(png: bytes, deadline: Deadline) -> bytes:
         missing -= len(data)
         deadline.check()
         if missing <= 0:
-            return png[:start] + write_chunk(b"IDAT", b"".join([*mended, rows.flush()])) + write_chunk(b"IEND", b"")
+            stream = b"".join([*mended, rows.flush()])
+            return _full_palette(png[:start], chunks) + write_chunk(b"IDAT", stream) + write_chunk(b"IEND", b"")
     raise cut_short("PNG")
+
+
+def _full_palette(head: bytes, chunks: Mapping[bytes, tuple[int, int]]) -> bytes:
+    """Return what comes before the pixels with a colour for each index, black where the palette ends (as in libpng)."""
+    start, end = chunks.get(b"PLTE", (0, 0))
+    bits, kind = head[_BITS_AT : _BITS_AT + 2]
+    if not start or kind != _INDEXED:
+        return head
+    return head[:start] + write_chunk(b"PLTE", head[start + 8 : end - 4].ljust(3 << bits, b"\x00")) + head[end:]
 
 
 def _inflate(data: bytes) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from imaged.api import Size
+from imaged.api import Size, TooLargeError
 
 from .riff import (
     ALPHA,
@@ -23,6 +23,8 @@ from .riff import (
 from .sequence import Disposal, Frame, Sequence, broken, check_count, cut_short
 from .turns import let_others_run
 
+_MAXIMUM_SIDE_PX = 1_000_000  # what our policy lets ImageMagick take
+_VP8L_ALPHA_AT, _VP8L_ALPHA = 4, 0x10  # where lossless pixels say that they are transparent (RFC 9649, 3.4)
 _EXTENDED_BYTES, _FRAME_BYTES = 10, 16  # the fixed parts of VP8X and ANMF
 
 
@@ -38,9 +40,13 @@ def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
     if len(header) < _EXTENDED_BYTES or not header[0] & ANIMATION:
         size = _still_size(chunks)
         pixels = [(name, data) for name, data in chunks if name in PIXELS]
+        if header and not header[0] & ALPHA:
+            pixels = _opaque(pixels)
         frame = Frame(0, 0, size, 0, Disposal.KEEP, blends=True, still=partial(_still, size, pixels))
         return Sequence(size, (frame,), plays=1, profile=profile), exif
     canvas = read_sides(header, 4)
+    if max(canvas.width_px, canvas.height_px) > _MAXIMUM_SIDE_PX:
+        raise TooLargeError(f"this WebP is {canvas.width_px}x{canvas.height_px}: send one of {_MAXIMUM_SIDE_PX} a side")
     frames = []
     for name, body in chunks:
         if name == b"ANMF":
@@ -72,6 +78,18 @@ def _frame(body: bytes, canvas: Size) -> Frame:
         blends=not body[15] & REPLACE,
         still=partial(_still, size, chunks),
     )
+
+
+def _opaque(chunks: list[Chunk]) -> list[Chunk]:
+    """Return pixel chunks without transparency: where a file does not announce any, viewers show none."""
+    opaque = []
+    for name, data in chunks:
+        if name == b"VP8L" and len(data) > _VP8L_ALPHA_AT:
+            flags = data[_VP8L_ALPHA_AT] & ~_VP8L_ALPHA
+            opaque.append((name, data[:_VP8L_ALPHA_AT] + bytes([flags]) + data[_VP8L_ALPHA_AT + 1 :]))
+        elif name != b"ALPH":
+            opaque.append((name, data))
+    return opaque
 
 
 def _still(size: Size, chunks: list[Chunk]) -> bytes:

@@ -122,6 +122,14 @@ def test_webp_frame_outside_of_the_canvas_is_broken() -> None:
         read_webp(bytes(webp))
 
 
+def test_a_webp_too_wide_for_the_decoder_is_refused_when_it_is_read() -> None:
+    """A canvas past ImageMagick's limit is too large at once, and not broken when it is rendered."""
+    webp = bytearray(make_webp(2))
+    webp[24:30] = (1_000_000).to_bytes(3, "little") + bytes(3)
+    with pytest.raises(TooLargeError, match="1000001x1"):
+        read_webp(bytes(webp))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("prefix", [b"", b"Exif\x00\x00"])
 def test_orientation_is_read(orientation: int, prefix: bytes) -> None:

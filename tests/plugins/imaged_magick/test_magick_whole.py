@@ -217,3 +217,58 @@ def test_what_is_accepted_is_rendered(accept: Accept, render: Render, body: byte
             continue
         names = ["w20.jpg", "full_size.png", *(["w20.gif", "w20.webp"] if facts.frames > 1 else ["x20.webp"])]
         assert len(render(bytes(damaged), *names, maximum_pixels=1_000_000)) == len(names)
+
+
+def indexed_png(colours: bytes) -> bytes:
+    """Return a PNG of 16x1 pixels with the indexes 0 to 15, of a palette that may end before."""
+    header, rows = struct.pack(">IIBBBBB", 16, 1, 8, 3, 0, 0, 0), zlib.compress(b"\x00" + bytes(range(16)))
+    return b"".join(
+        [PNG[:8], write_chunk(b"IHDR", header), write_chunk(b"PLTE", colours), write_chunk(b"IDAT", rows), IEND]
+    )
+
+
+def indexed_gif(colours: bytes, *, local: bool) -> bytes:
+    """Return a GIF of 16x1 pixels with the indexes 0 to 15, of a palette that may end before."""
+    flags = 0x80 | (len(colours) // 3).bit_length() - 2 if colours else 0
+    codes = [16, *range(14), 16, 14, 15, 17]  # five bits each, as long as the table is cleared in time
+    packed = sum(code << 5 * place for place, code in enumerate(codes)).to_bytes(12, "little")
+    screen, image = (bytes([0, 0, 0]), bytes([flags]) + colours) if local else (bytes([flags, 0, 0]) + colours, b"\x00")
+    place = struct.pack("<HHHH", 0, 0, 16, 1)
+    return b"".join([b"GIF89a", struct.pack("<HH", 16, 1), screen, b",", place, image, b"\x04\x0c", packed, b"\x00;"])
+
+
+COLOURS = bytes(range(30, 42))
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (indexed_png(COLOURS), COLOURS),
+        (indexed_gif(COLOURS, local=False), COLOURS),
+        (indexed_gif(COLOURS, local=True), COLOURS),
+        (indexed_gif(b"", local=False), bytes(3) + b"\xff\xff\xff"),
+    ],
+    ids=["PNG", "GIF", "GIF of a frame's palette", "GIF without a palette"],
+)
+def test_indexes_past_the_palette_are_black(
+    accept: Accept, render: Render, opened: Opened, body: bytes, shown: bytes
+) -> None:
+    """Pixels whose index has no colour are black, and a GIF without colours is black and white, as in libvips."""
+    accept(body)
+    assert opened(render(body, "full_size.png")[0]).convert("RGB").tobytes() == shown.ljust(3 * 16, b"\x00")
+
+
+@pytest.mark.parametrize("quality", [{"lossless": False}, {"lossless": True}], ids=["lossy", "lossless"])
+def test_transparency_that_is_not_announced_is_none(
+    accept: Accept, render: Render, opened: Opened, quality: dict[str, bool]
+) -> None:
+    """A WebP whose header does not announce transparency is opaque, as in libvips and Pillow."""
+    file = io.BytesIO()
+    Image.new("RGBA", (16, 16), (200, 30, 40, 60)).save(file, "WEBP", **quality, exact=True, exif=b"II*\x00")
+    announced = file.getvalue()
+    assert announced[12:16] == b"VP8X"
+    silent = announced[:20] + bytes([announced[20] & 0xEF]) + announced[21:]
+    accept(silent)
+    pixels = [opened(render(body, "full_size.png")[0]).convert("RGBA").tobytes()[:4] for body in (announced, silent)]
+    assert [pixel[3] < 255 for pixel in pixels] == [True, False]
+    assert all(abs(value - wanted) < 4 for value, wanted in zip(pixels[1], (200, 30, 40, 255), strict=True))
