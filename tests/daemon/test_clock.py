@@ -1,0 +1,15 @@
+"""The clock of the job queue."""
+
+from __future__ import annotations
+
+from imaged.daemon.clock import steady_clock
+
+
+def test_goes_on_when_the_time_is_set() -> None:
+    """It begins at the time of day, and nobody who sets that makes a job late or early."""
+    times_s = {"wall": 1_000.0, "even": 7.0}
+    seconds = steady_clock(lambda: times_s["wall"], lambda: times_s["even"])
+    assert seconds() == 1_000.0
+    times_s["wall"] -= 3600
+    times_s["even"] += 5
+    assert seconds() == 1_005.0
