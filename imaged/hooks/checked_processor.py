@@ -34,9 +34,8 @@ class CheckedProcessor:
     Each method raises PluginFailedError for what breaks the contract, with the plugin's name.
     """
 
-    def __init__(self, name: str, detail: str, processor: Processor) -> None:
+    def __init__(self, name: str, processor: Processor) -> None:
         self.name = name
-        self.detail = detail
         self._processor: Any = processor  # whatever its types say
 
     def identify(self, source: Path) -> ImageFacts:

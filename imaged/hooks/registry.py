@@ -143,10 +143,10 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
 def _sorted_out(offers: Sequence[Offer]) -> Plugins:
     processors, uploaders, sinks = [], [], []
     for offer in offers:
-        name, detail = offer.plugin.name, offer.plugin.detail
+        name = offer.plugin.name
         match offer.plugin.kind:
             case "processor":
-                processors.append(CheckedProcessor(name, detail, offer.thing))
+                processors.append(CheckedProcessor(name, offer.thing))
             case "uploader":
                 uploaders.append(CheckedUploader(name, offer.traits, offer.thing, offer.host.clock))
             case _:

@@ -44,7 +44,7 @@ def clock() -> Clock:
 @pytest.fixture
 def rendering(processor: StillProcessor, tmp_path: Path) -> Rendering:
     """Return what renders with that processor."""
-    checked = CheckedProcessor("still", "", processor)
+    checked = CheckedProcessor("still", processor)
     return Rendering(Renderer((checked,), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100))
 
 

@@ -48,7 +48,7 @@ class Odd:
 def checked(**methods: Any) -> Any:
     """Return one called `odd` in the settings, held to its contract."""
     odd: Any = Odd(**methods)
-    return CheckedProcessor("odd", "", odd)
+    return CheckedProcessor("odd", odd)
 
 
 def facts(width_px: Any = 48, height_px: Any = 32, frames: Any = 1, format: Any = JPEG) -> ImageFacts:

@@ -193,7 +193,6 @@ def test_a_plugin_is_described_as_the_status_page_shows_it() -> None:
     plugins, faults = compose("uploader: noop")
     assert faults == []
     assert plugins.described == (Plugin("painter", "processor", "3.1", "Painter 1.0"),)
-    assert [processor.detail for processor in plugins.processors] == ["Painter 1.0"]
     assert (plugins.uploader, plugins.sinks) == (None, ())
 
 

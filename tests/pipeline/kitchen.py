@@ -154,7 +154,7 @@ class Kitchen:
             metrics=metrics,
         )
         self.readback = Readback(self.remote, settings.remote.base_url, lambda: self.sources)
-        checked = CheckedProcessor("still", "", self.processor)
+        checked = CheckedProcessor("still", self.processor)
         renderer = Renderer([checked], self.store, settings.render.timeout_s, settings.render.maximum_pixels)
         threads: Any = self.threads
         self.pool = RenderPool(threads, settings.render.queue, reactor)
