@@ -66,6 +66,7 @@ class Reservation:
     def __init__(self, budget: Budget, maximum_bytes: int, free_bytes: int, give_up: GiveUp | None) -> None:
         self._budget = budget
         self._give_up = give_up
+        self._given_up: BusyError | None = None
         self._began_s = budget.seconds()
         by_disk_bytes, by_count_bytes = budget.used_bytes + free_bytes // 2, FULL_ORIGINALS * maximum_bytes
         self.most_bytes = min(by_disk_bytes, by_count_bytes)
@@ -78,7 +79,9 @@ class Reservation:
         return self._give_up is not None and self._budget.seconds() - self._began_s >= GRACE_S
 
     def take(self, size_bytes: int) -> None:
-        """Count bytes that have come. Raises BusyError or StoreError when there is no room for them."""
+        """Count bytes that have come. Raises BusyError or StoreError when there is no room, or it has been given up."""
+        if self._given_up is not None:
+            raise self._given_up
         self._budget.make_room(size_bytes, self)
         self.size_bytes += size_bytes
         self._budget.used_bytes += size_bytes
@@ -97,8 +100,9 @@ class Reservation:
         """Give it up."""
         give_up, self._give_up = self._give_up, None
         self.close()
+        self._given_up = BusyError("this body came too slowly while others waited: send it again", RETRY_AFTER_S)
         if give_up is not None:
-            give_up(BusyError("this body came too slowly while others waited: send it again", RETRY_AFTER_S))
+            give_up(self._given_up)
 
     def close(self) -> None:
         """Count it no more."""

@@ -103,6 +103,19 @@ def test_half_of_the_disk_is_all_there_is() -> None:
         coming.begin("c", 1, free_bytes=0)
 
 
+def test_what_was_given_up_takes_nothing_more() -> None:
+    """Its bytes would be counted for ever, for nothing ends it once more."""
+    coming = Coming()
+    old = coming.begin("old")
+    old.take(100)
+    coming.clock.advance(GRACE_S)
+    for _ in range(FULL_ORIGINALS):
+        coming.begin().take(100)
+    assert coming.given_up == ["old"]
+    with pytest.raises(BusyError, match="send it again"):
+        old.take(0)
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 300), st.integers(0, 20))))
 def test_the_count_is_that_of_what_is_open(steps: list[tuple[int, int, int]]) -> None:
     """Whatever comes, ends, and is given up."""
