@@ -214,4 +214,5 @@ class Connection(HTTPChannel):
 
 def most_connections() -> int:
     """Return how many a port may have: each takes a file, and another or two while it sends or is sent something."""
-    return min(MAXIMUM_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAXIMUM_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAXIMUM_CONNECTIONS, files // 4)

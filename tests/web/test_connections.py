@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
 from memory_port import ASK, Port
 
-from imaged.web.connections import FIRST_WORD_S, HEAD_WHEN_FULL_S, HEAD_WITHIN_S, IDLE_WHEN_FULL_S
+from imaged.web.connections import (
+    FIRST_WORD_S,
+    HEAD_WHEN_FULL_S,
+    HEAD_WITHIN_S,
+    IDLE_WHEN_FULL_S,
+    MAXIMUM_CONNECTIONS,
+    most_connections,
+)
 
 
 @pytest.fixture
@@ -164,3 +173,12 @@ def test_a_full_port_ends_who_trickles_a_head() -> None:
     new.say()
     assert len(port.asked) == 1
     assert [each.aborted for each in trickling].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "most"), [(1024, 256), (1 << 20, MAXIMUM_CONNECTIONS), (resource.RLIM_INFINITY, MAXIMUM_CONNECTIONS)]
+)
+def test_how_many_follows_from_the_limit_of_files(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of them, and no more than is good where the system sets no limit, which is -1 to it."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert most_connections() == most
