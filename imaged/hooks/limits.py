@@ -20,7 +20,9 @@ def cores(root: Path = Path("/")) -> int:
     A part of a core counts as one: a thread that waits for its share beats a share that nobody uses.
     """
     quotas = [quota for folder in _groups(root, "cpu") if (quota := _quota(folder)) is not None]
-    return max(1, math.ceil(min([len(os.sched_getaffinity(0)), *quotas])))
+    # illumos does not tell which cores a process may run on
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min([own, *quotas])))
 
 
 def memory_bytes(root: Path = Path("/")) -> int:

@@ -75,3 +75,10 @@ def test_the_lowest_limit_of_memory_holds(
     """Else the memory of the machine."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert memory_bytes(tree(tmp_path, group, files)) == (expected or machine)
+
+
+def test_a_system_that_does_not_tell_its_cores_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a process may run is not to be known on illumos: all that there are count."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert cores(tmp_path) == 5
