@@ -2,7 +2,5 @@
 
 import sys
 
-if (
-    "pytest" in sys.modules
-):  # so that a contract that is not kept is told with its values, also outside of this repository
+if "pytest" in sys.modules:  # a contract that is not kept is told with its values, also outside of this repository
     sys.modules["pytest"].register_assert_rewrite("imaged.testing.processors", "imaged.testing.uploaders")
