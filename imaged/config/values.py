@@ -20,14 +20,13 @@ from imaged.core.errors import ImagedError
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import check_namespace
 from imaged.core.outputs import Output, parse
+from imaged.core.source_urls import MAXIMUM_HOST_CHARACTERS, MAXIMUM_PORT
 
 T = TypeVar("T", bound=Hashable)
 _TEXT = {"type": "string"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = r"(?P<host>[\w.*-]*[.*][\w.*-]*|localhost|)|\[(?P<v6>[0-9a-fA-F:.]+)\]"
 _HOST_AND_PORT = re.compile(rf"(?:(?:{_HOST}):)?(?P<port>[0-9]{{1,6}})")
-_LARGEST_PORT = 65_535
-_LONGEST_HOST_NAME = 253  # RFC 1035, 2.3.4, as text
 _LONGEST_METRIC_PATH = 200
 
 
@@ -55,7 +54,7 @@ def _endpoint(value: Any) -> Any:
 def _endpoint_meant(value: Any) -> str:
     """Return what to write for an address and a port, in the forms that other servers take."""
     meant = _HOST_AND_PORT.fullmatch(str(value))
-    if meant is None or not 0 < int(meant["port"]) <= _LARGEST_PORT:
+    if meant is None or not 0 < int(meant["port"]) <= MAXIMUM_PORT:
         return ""
     host = "127.0.0.1" if meant["host"] == "localhost" else (meant["host"] or meant["v6"] or "").replace(":", r"\:")
     interface = f":interface={host}" if host.strip("*") else ""
@@ -153,7 +152,7 @@ def _host_name(value: str) -> str:
         sound = address or re.fullmatch(rf"{label}(\.{label})*\.?", value)
     except ValueError:
         sound = None
-    if not sound or len(value) > _LONGEST_HOST_NAME:
+    if not sound or len(value) > MAXIMUM_HOST_CHARACTERS:
         raise UnfitError("expected the name of a host, or an address, without a port")
     return value
 
@@ -211,7 +210,7 @@ Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSe
 Networks = Annotated[tuple[Network, ...], _LIST]
 HostName = Annotated[str, AfterValidator(_host_name)]
 HostNames = Annotated[tuple[HostName, ...], AfterValidator(distinct), _LIST]
-PortNumber = Annotated[int, Field(ge=1, le=65_535)]
+PortNumber = Annotated[int, Field(ge=1, le=MAXIMUM_PORT)]
 MetricPath = Annotated[str, AfterValidator(_metric_path)]
 PluginName = Annotated[str, AfterValidator(_plugin_name)]
 PluginNames = Annotated[tuple[PluginName, ...], AfterValidator(distinct), _LIST]

@@ -11,7 +11,8 @@ from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
-_LARGEST_PORT = 65_535
+from imaged.core.source_urls import MAXIMUM_PORT
+
 _LONGEST_UNIX_PATH = 107  # sun_path of unix(7), without its NUL
 _OURS = {"tcp", "tcp6", "ssl", "unix"}  # endpoints that do nothing but ask the reactor to listen
 _WRAPPERS = {"haproxy"}
@@ -31,8 +32,8 @@ class Address:
             if len(os.fsencode(self.path)) > _LONGEST_UNIX_PATH:
                 return f"the path of a socket has at most {_LONGEST_UNIX_PATH} bytes: take a shorter one"
             return None
-        if not 0 <= self.port <= _LARGEST_PORT:
-            return f"there is no port {self.port}: take one from 1 to {_LARGEST_PORT}"
+        if not 0 <= self.port <= MAXIMUM_PORT:
+            return f"there is no port {self.port}: take one from 1 to {MAXIMUM_PORT}"
         try:
             self._resolved()
         except (OSError, UnicodeError) as error:
