@@ -82,7 +82,7 @@ class Canvas:
                 mask = changed.alpha()
             picture, blends = Picture(self._deadline, image=frame), True
             box = _filled(mask, frame.width)
-            picture.set_alpha(_in_blocks(mask, frame.width))
+            picture.set_alpha(_both(_in_blocks(mask, frame.width), alpha))
             self._shown.composite(picture, operator="over")
         else:  # a translucent pixel that is blended is another than it was
             picture, blends = Picture(self._deadline, image=frame), False
@@ -146,6 +146,11 @@ def _in_blocks(mask: bytes, width_px: int) -> bytes:
         blocks = (row[left : left + _BLOCK_PX] for left in range(0, width_px, _BLOCK_PX))
         widened.append(len(band) * b"".join(len(block) * (b"\xff" if any(block) else b"\0") for block in blocks))
     return b"".join(widened)
+
+
+def _both(one: bytes, other: bytes) -> bytes:
+    """Return the bits that two masks of a size have in common."""
+    return (int.from_bytes(one, "little") & int.from_bytes(other, "little")).to_bytes(len(one), "little")
 
 
 def _around(one: Box, other: Box) -> Box:

@@ -190,3 +190,18 @@ def test_unchanged_areas_are_not_stored_again(render: Render) -> None:
     (one,) = render(still.getvalue(), "full_size.gif")
     (four,) = render(moving.getvalue(), "full_size.gif")
     assert len(four) < 1.5 * len(one)
+
+
+@pytest.mark.parametrize("name", ["full_size.webp", "full_size.gif"])
+def test_what_is_transparent_beside_a_change_stays_so(render: Render, name: str) -> None:
+    """A pixel that appears on a transparent canvas brings nothing with it, though WebP's changes are kept in blocks."""
+    pictures = [Image.new("RGBA", (16, 16), CLEAR) for _ in range(3)]
+    for number, picture in enumerate(pictures):
+        for dot in range(number + 1):
+            picture.paste(RED, (5 * dot, 5 * dot, 5 * dot + 2, 5 * dot + 2))
+    file = io.BytesIO()
+    pictures[0].save(file, "WEBP", save_all=True, append_images=pictures[1:], duration=100, lossless=True)
+    (body,) = render(file.getvalue(), name)
+    assert [frame.getchannel("A").tobytes() for frame in frames(body)] == [
+        picture.getchannel("A").tobytes() for picture in pictures
+    ]
