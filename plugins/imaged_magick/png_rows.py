@@ -8,32 +8,43 @@ from collections.abc import Iterator, Mapping
 
 from .deadline import Deadline
 from .sequence import broken, cut_short
-from .stills import png_chunks, write_chunk
+from .stills import is_intact, png_chunks, write_chunk
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (PNG 11.2.1)
 _BITS_AT, _INDEXED = 24, 3  # where IHDR has the bits of a sample, and the colour type after them; that of palettes
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Where each pass of Adam7 begins, across and down, and its steps (PNG 8.1)."""
-_ZLIB_HEADER_BYTES, _SLICE_BYTES = 2, 2**20
+_ZLIB_HEADER_BYTES, _CHECKSUM_BYTES, _SLICE_BYTES = 2, 4, 2**20
+_LARGEST_WINDOW, _DICTIONARY = 7, 0x20  # of a zlib header (RFC 1950, 2.2)
 
 
 def mend_rows(png: bytes, deadline: Deadline) -> bytes:
     """Return a bare PNG with all its rows in a stream of our own. Raises NotAPictureError where any are missing.
 
-    What comes after the last row is not looked at: neither the end of the stream nor its checksum change a pixel.
+    What comes after the last row changes no pixel: the end of the stream may be missing, and one checksum wrong, the
+    chunk's or the stream's. Where both are wrong, the pixels are.
     """
     chunks = {name: (start, end) for name, start, end in png_chunks(png)}
     start, end = chunks[b"IDAT"]
+    stream, slices = _inflate(png[start + 8 : end - 4])
     rows = zlib.compressobj(1)
-    mended, missing = [], _rows_bytes(png)
-    for data in _inflate(png[start + 8 + _ZLIB_HEADER_BYTES : end - 4]):
-        mended.append(rows.compress(data[:missing]))
-        missing -= len(data)
+    mended, missing, checksum = [], _rows_bytes(png), 1
+    intact = is_intact(memoryview(png)[start:end])
+    for data in slices:
+        checksum = zlib.adler32(data, checksum)
+        if missing > 0:
+            mended.append(rows.compress(data[:missing]))
+            missing -= len(data)
         deadline.check()
-        if missing <= 0:
-            stream = b"".join([*mended, rows.flush()])
-            return _full_palette(png[:start], chunks) + write_chunk(b"IDAT", stream) + write_chunk(b"IEND", b"")
-    raise cut_short("PNG")
+        if missing <= 0 and intact:
+            break
+    if missing > 0:
+        raise cut_short("PNG")
+    told = stream.unused_data[:_CHECKSUM_BYTES]
+    if not intact and len(told) == _CHECKSUM_BYTES and int.from_bytes(told, "big") != checksum:
+        raise broken("PNG", "its pixels are damaged")
+    pixels = write_chunk(b"IDAT", b"".join([*mended, rows.flush()]))
+    return _full_palette(png[:start], chunks) + pixels + write_chunk(b"IEND", b"")
 
 
 def _full_palette(head: bytes, chunks: Mapping[bytes, tuple[int, int]]) -> bytes:
@@ -45,9 +56,19 @@ def _full_palette(head: bytes, chunks: Mapping[bytes, tuple[int, int]]) -> bytes
     return head[:start] + write_chunk(b"PLTE", head[start + 8 : end - 4].ljust(3 << bits, b"\x00")) + head[end:]
 
 
-def _inflate(data: bytes) -> Iterator[bytes]:
-    """Yield what a deflate stream holds, as far as it goes, in slices."""
+def _inflate(data: bytes) -> tuple[zlib._Decompress, Iterator[bytes]]:
+    """Return a deflate stream, and what it holds, as far as it goes, in slices.
+
+    Raises NotAPictureError for a header that no decoder takes (RFC 1950, 2.2): the method, the window, the check.
+    """
+    header = int.from_bytes(data[:_ZLIB_HEADER_BYTES], "big")
+    if header % 31 or header >> 8 & 15 != zlib.DEFLATED or header >> 12 > _LARGEST_WINDOW or header & _DICTIONARY:
+        raise broken("PNG", "its pixels make no sense")
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    return stream, _slices(stream, data[_ZLIB_HEADER_BYTES:])
+
+
+def _slices(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
     while not stream.eof:
         try:
             slice = stream.decompress(data, _SLICE_BYTES)

@@ -22,7 +22,7 @@ REPLACE, CLEAR = 0x02, 0x01
 
 
 def read_chunks(blob: bytes, at: int, end: int) -> Iterator[Chunk]:
-    """Yield each chunk between two places of `blob`. Raises NotAPictureError where one does not end there."""
+    """Yield each chunk between two places of `blob`. Raises NotAPictureError unless the last, padded, ends there."""
     count = 0
     while at + 8 <= end:
         name, length = struct.unpack_from("<4sI", blob, at)
@@ -33,6 +33,8 @@ def read_chunks(blob: bytes, at: int, end: int) -> Iterator[Chunk]:
         let_others_run(count)
         yield name, blob[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
+    if at != end:  # bytes that are no chunk, or no padding: libwebp refuses the file, and with it browsers
+        raise cut_short("WebP")
 
 
 def write_chunks(chunks: Iterable[Chunk]) -> bytes:

@@ -31,27 +31,38 @@ def bare_png(blob: bytes) -> bytes:
     """Return a complete PNG without the chunks that are neither pixels nor their transparency, its pixels in one chunk.
 
     They never reach ImageMagick: it unpacks every text and profile, a gigabyte from a megabyte, and ends the whole
-    process over a profile in a text that announces a senseless length. A checksum of pixels is made anew, since fast
-    encoders leave it out and viewers do not ask; other chunks must have theirs.
+    process over a profile in a text that announces a senseless length. Where a checksum of pixels is wrong, that of all
+    of them is: `mend_rows` knows what to think of it. Pixels are in consecutive chunks (PNG 5.6), later ones are none.
     """
-    view, kept, pixels = memoryview(blob), [blob[:8]], []
+    view, kept, pixels, damaged = memoryview(blob), [blob[:8]], [], False
     for name, start, end in png_chunks(blob):
         if name == b"IDAT":
             pixels.append(view[start + 8 : end - 4])
-        elif not pixels and _counts(name, view[start:end]):
+            damaged = damaged or (end <= len(blob) and not is_intact(view[start:end]))
+        elif pixels:
+            break
+        elif _counts(name, view[start:end]):
             kept.append(blob[start:end])
     if not pixels:
         raise cut_short("PNG")
     if len(kept) == 1 or len(kept[1]) != _HEADER_BYTES or kept[1][4:8] != b"IHDR":
         raise broken("PNG", "its header is damaged")
-    return b"".join([*kept, write_chunk(b"IDAT", b"".join(pixels)), write_chunk(b"IEND", b"")])
+    chunk = write_chunk(b"IDAT", b"".join(pixels))
+    if damaged:
+        chunk = chunk[:-4] + bytes(byte ^ 0xFF for byte in chunk[-4:])
+    return b"".join([*kept, chunk, write_chunk(b"IEND", b"")])
 
 
 def _counts(name: bytes, chunk: memoryview) -> bool:
     """Say whether a chunk before the pixels may change them: decoders skip a damaged one that they need not know."""
     if not name[0] & _ANCILLARY:
         return True
-    return name == _TRANSPARENT and zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+    return name == _TRANSPARENT and is_intact(chunk)
+
+
+def is_intact(chunk: bytes | memoryview) -> bool:
+    """Say whether the checksum of a whole chunk is right (PNG 5.3)."""
+    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 def write_chunk(name: bytes, data: bytes) -> bytes:

@@ -37,8 +37,12 @@ def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
     first = dict(reversed(chunks))
     header, exif = first.get(b"VP8X", b""), first.get(b"EXIF", b"")
     profile = first.get(b"ICCP", b"") if header and header[0] & ICC else b""
-    if len(header) < _EXTENDED_BYTES or not header[0] & ANIMATION:
+    if header and len(header) < _EXTENDED_BYTES:
+        raise broken("WebP", "its header is damaged")
+    if not header or not header[0] & ANIMATION:
         size = _still_size(chunks)
+        if header and size != read_sides(header, 4):
+            raise broken("WebP", "its picture is not of the size that it announces")
         pixels = [(name, data) for name, data in chunks if name in PIXELS]
         if header and not header[0] & ALPHA:
             pixels = _opaque(pixels)
@@ -63,6 +67,7 @@ def _frame(body: bytes, canvas: Size) -> Frame:
     """Read the body of an ANMF chunk."""
     if len(body) < _FRAME_BYTES:
         raise broken("WebP", "a frame has no header")
+    body += bytes(len(body) % 2)  # libwebp counts the padding in
     left_px, top_px, size = 2 * read_u24(body, 0), 2 * read_u24(body, 3), read_sides(body, 6)
     if left_px + size.width_px > canvas.width_px or top_px + size.height_px > canvas.height_px:
         raise broken("WebP", "a frame lies outside of the canvas")
@@ -99,6 +104,8 @@ def _still(size: Size, chunks: list[Chunk]) -> bytes:
 
 def _still_size(chunks: list[Chunk]) -> Size:
     """Return the size that the first pixel chunk announces (RFC 6386, 9.1; RFC 9649, 3.4)."""
+    if chunks and chunks[-1][0] == b"ALPH":
+        raise broken("WebP", "its transparency has no pixels")
     for name, data in chunks:
         width_px = height_px = 0
         if name == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":

@@ -11,8 +11,9 @@ from collections.abc import Callable
 import pytest
 from PIL import Image, ImageChops
 
-from imaged.api import BusyError, ImagedError, ImageFacts, NotAPictureError
+from imaged.api import BusyError, ImagedError, ImageFacts, NotAPictureError, Size
 from imaged.testing.pictures import make_gif, make_webp
+from imaged_magick.riff import read_chunks, write_chunks, write_sides, write_webp
 from imaged_magick.stills import write_chunk
 
 Accept = Callable[..., ImageFacts]
@@ -50,6 +51,31 @@ def interlaced_png(cut: int) -> bytes:
     return PNG[:8] + write_chunk(b"IHDR", header) + write_chunk(b"IDAT", stream[: len(stream) - cut]) + IEND
 
 
+def damaged_png() -> bytes:
+    """Return the PNG with one wrong byte among its pixels, which neither the chunk's nor the stream's checksum fits."""
+    png = bytearray(png_of(zlib.compress(zlib.decompress(STREAM), 0)))
+    png[len(png) // 2] ^= 0x5A
+    return bytes(png)
+
+
+def webp_of(*chunks: tuple[bytes, bytes], more: bytes = b"") -> bytes:
+    """Return a WebP of these chunks, with bytes after them that its length counts in."""
+    webp = write_webp(chunks) + more
+    return webp[:4] + struct.pack("<I", len(webp) - 8) + webp[8:]
+
+
+def animation_of(*frames: bytes) -> bytes:
+    """Return an animated WebP of the size of ours, whose frames hold these chunks (RFC 9649, 2.7.1)."""
+    sides = write_sides(Size(80, 60))
+    bodies = ((b"ANMF", bytes(6) + sides + b"\x64\x00\x00\x00" + frame) for frame in frames)
+    return webp_of((b"VP8X", b"\x02\x00\x00\x00" + sides), (b"ANIM", bytes(6)), *bodies)
+
+
+((_, VP8L),) = read_chunks(LOSSLESS, 12, len(LOSSLESS))
+((_, VP8),) = read_chunks(WEBP, 12, len(WEBP))
+ODD = VP8L + bytes(1 - len(VP8L) % 2)
+PADDED = write_chunks([(b"VP8L", ODD)])
+
 WHOLE = {
     "JPEG, end missing": JPEG[:-2],
     "JPEG, half of its end": JPEG[:-1],
@@ -71,6 +97,13 @@ WHOLE = {
     "PNG, CRC of IDAT missing": PNG[:-16],
     "PNG, CRC of a text wrong": PNG[:33] + write_chunk(b"tEXt", b"a\x00b")[:-4] + bytes(4) + PNG[33:],
     "PNG, CRC of a gamma wrong": PNG[:33] + write_chunk(b"gAMA", b"\x00\x00\xb1\x8f")[:-4] + bytes(4) + PNG[33:],
+    "PNG, CRCs of two IDATs zero": PNG[:IDAT]
+    + b"".join(write_chunk(b"IDAT", part)[:-4] + bytes(4) for part in (STREAM[:4000], STREAM[4000:]))
+    + IEND,
+    "PNG, a text after the pixels, then more": PNG[:-12]
+    + write_chunk(b"tEXt", b"a\x00b")
+    + write_chunk(b"IDAT", b"x")
+    + IEND,
     "PNG, checksum of pixels missing": png_of(STREAM[:-4]),
     "PNG, checksum of pixels wrong": png_of(STREAM[:-4] + bytes(4)),
     "PNG, checksum of pixels cut": PNG[: -16 - 2],
@@ -122,12 +155,30 @@ LACKING = {
     "PNG, no pixels": PNG[:IDAT] + IEND,
     "PNG, junk for pixels": png_of(STREAM[:2] + b"\xff" * 50),
     "PNG, a filter that is none": png_of(zlib.compress(b"\x07" + zlib.decompress(STREAM)[1:])),
+    "PNG, a wrong byte": damaged_png(),
+    "PNG, a text between the pixels": PNG[:IDAT]
+    + write_chunk(b"IDAT", STREAM[:4000])
+    + write_chunk(b"tEXt", b"a\x00b")
+    + write_chunk(b"IDAT", STREAM[4000:])
+    + IEND,
+    "PNG, a stream of an unknown method": png_of(b"\x79\x18" + STREAM[2:]),
+    "PNG, a stream of too large a window": png_of(b"\x88\x1c" + STREAM[2:]),
+    "PNG, a stream whose header fails its check": png_of(b"\x78\x9d" + STREAM[2:]),
+    "PNG, a stream that needs a dictionary": png_of(b"\x78\xbb" + STREAM[2:]),
     "interlaced PNG, last pixels missing": interlaced_png(9),
     "GIF, 10 bytes missing": STILL_GIF[:-10],
     "GIF, only a header": STILL_GIF[:13],
     "WebP, last byte missing": WEBP[:-1],
     "WebP, says it is longer": WEBP[:4] + struct.pack("<I", len(WEBP) + 92) + WEBP[8:],
     "WebP, says it is shorter": WEBP[:4] + struct.pack("<I", len(WEBP) - 28) + WEBP[8:],
+    "WebP, bytes that are no chunk": webp_of((b"VP8 ", VP8), more=b"junk"),
+    "WebP, padding missing": webp_of((b"VP8 ", VP8), more=b"EXIF\x03\x00\x00\x00abc"),
+    "WebP, another size than its header's": webp_of((b"VP8X", bytes(4) + write_sides(Size(81, 60))), (b"VP8L", VP8L)),
+    "WebP, half a header": webp_of((b"VP8X", bytes(4)), (b"VP8L", VP8L)),
+    "WebP, transparency after its pixels": webp_of(
+        (b"VP8X", b"\x10\x00\x00\x00" + write_sides(Size(80, 60))), (b"VP8 ", VP8), (b"ALPH", bytes(1 + 80 * 60))
+    ),
+    "animated WebP, bytes in a frame that are no chunk": animation_of(PADDED, PADDED + b"junk"),
     "animated WebP, last byte missing": make_webp(3)[:-1],
 }
 
@@ -183,6 +234,13 @@ def test_a_damaged_photograph_is_a_photograph(accept: Accept, render: Render) ->
     damaged[len(JPEG) // 2 : len(JPEG) // 2 + 3] = b"\x12\x34\x56"
     accept(bytes(damaged))
     assert render(bytes(damaged), "w20.png")
+
+
+def test_frames_are_padded_once(accept: Accept, render: Render) -> None:
+    """The pixels of a WebP's frame may have the frame's padding for theirs, as libwebp takes it."""
+    body = animation_of(PADDED, PADDED[:-1])
+    assert accept(body).frames == 2
+    assert render(body, "w20.png", "w20.webp")
 
 
 def test_grey_pictures_are_whole(accept: Accept) -> None:
