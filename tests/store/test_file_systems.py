@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ def keep(store: LocalStore, body: bytes) -> bool:
     return store.keep_original(IMAGE, temporary, hashlib.sha256(body).hexdigest())
 
 
+def fill(path: Path) -> None:
+    """Write until that fails, little by little: what is refused as a whole may leave room."""
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
 def test_originals_and_outputs_are_kept(exfat: Path) -> None:
     """The first original of a hash stays, other bytes are refused, outputs are replaced, and nothing is left over."""
     store = LocalStore(exfat / "public", (3, 3))
@@ -76,8 +84,8 @@ def test_originals_and_outputs_are_kept(exfat: Path) -> None:
 
 def test_a_store_that_takes_nothing_any_more_says_why(exfat: Path) -> None:
     """A full file system is told as one."""
-    store = LocalStore(exfat / "public", (3, 3))
-    with pytest.raises(OSError, match="No space left"):
-        (exfat / "fill").write_bytes(bytes(SIZE_BYTES))
-    with pytest.raises(StoreError, match=r"no files can be kept in .*: No space left"):
-        store.try_out()
+    with closing(LocalStore(exfat / "public", (3, 3))) as store:
+        with pytest.raises(OSError, match="No space left"):
+            fill(exfat / "fill")
+        with pytest.raises(StoreError, match=r"no files can be kept in .*: No space left"):
+            store.try_out()
