@@ -7,8 +7,10 @@ import os
 import select
 import signal
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+from imaged.daemon.service import WORK_THREADS
 
 PR_SET_CHILD_SUBREAPER = 36
 """See prctl(2)."""
@@ -80,9 +82,15 @@ class Weight:
     memory_kib: int
 
     def within(self, factor: float, other: Weight) -> bool:
-        """Say whether no figure is larger than so many times that of another."""
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return all(mine <= factor * theirs for mine, theirs in pairs)
+        """Say whether it holds no more than so many times what another one does.
+
+        Threads of work start as they are first needed at one time, which a busy machine decides, and stay.
+        """
+        return (
+            self.threads <= factor * other.threads + WORK_THREADS
+            and self.files <= factor * other.files
+            and self.memory_kib <= factor * other.memory_kib
+        )
 
 
 def weigh(pid: int) -> Weight:
