@@ -90,9 +90,10 @@ def _on_paper(nits: float) -> float:
     return float((max(root - c1, 0) / (c2 - c3 * root)) ** (1 / _PQ_N)) * 10_000 / _WHITE_NITS
 
 
-_BT709_CURVE = partial(_camera, 4.5, 1.099296826809442, 0.018053968510807)
 _CURVES: dict[int, Callable[[float], float]] = {  # table 3
-    **dict.fromkeys((1, 6, 11, 12, 14, 15), _BT709_CURVE),  # between 0 and 1 all of these are one
+    **dict.fromkeys(
+        (1, 6, 11, 12, 14, 15), partial(power_curve, 2.4)
+    ),  # one camera's curve, made for BT.1886's display
     4: partial(power_curve, 2.2),
     5: partial(power_curve, 2.8),
     7: partial(_camera, 4.0, 1.1115, 0.0228),

@@ -51,11 +51,6 @@ def power(exponent: float) -> Curve:
     return lambda value: float(value**exponent)
 
 
-def bt709(value: float) -> float:
-    """Undo the camera's curve of BT.709 (ITU-T H.273, table 3, value 1)."""
-    return value / 4.5 if value < 4.5 * 0.018 else ((value + 0.099) / 1.099) ** (1 / 0.45)
-
-
 def pq_nits(value: float) -> float:
     """Return the cd/m2 of a PQ value (SMPTE ST 2084)."""
     root = value ** (32 / 2523)
@@ -162,6 +157,8 @@ def xyz_profile() -> bytes:
 
 
 LINEAR = power(1)
+BT1886 = power(2.4)
+"""How a display shows what BT.709 and BT.2020 code, as their notes to the camera's curve and CSS Color 4 have it."""
 DECLARED: dict[str, tuple[list[Chunk], Curve, Matrix]] = {
     "nothing": ([], srgb_light, SAME),
     "sRGB": ([SRGB], srgb_light, SAME),
@@ -174,13 +171,15 @@ DECLARED: dict[str, tuple[list[Chunk], Curve, Matrix]] = {
     "cHRM alone": ([P3_PLACES], srgb_light, FROM_P3),
     "cICP sRGB": ([cicp(1, 13, 0, 1)], srgb_light, SAME),
     "cICP Display P3": ([cicp(12, 13, 0, 1)], srgb_light, FROM_P3),
-    "cICP BT.709": ([cicp(1, 1, 0, 1)], bt709, SAME),
-    "cICP BT.2020": ([cicp(9, 14, 0, 1)], bt709, FROM_2020),
-    "cICP BT.2020 of 12 bits": ([cicp(9, 15, 0, 1)], bt709, FROM_2020),
+    "cICP BT.709": ([cicp(1, 1, 0, 1)], BT1886, SAME),
+    "cICP BT.2020": ([cicp(9, 14, 0, 1)], BT1886, FROM_2020),
+    "cICP BT.2020 of 12 bits": ([cicp(9, 15, 0, 1)], BT1886, FROM_2020),
+    "cICP BT.601": ([cicp(1, 6, 0, 1)], BT1886, SAME),
+    "cICP xvYCC": ([cicp(1, 11, 0, 1)], BT1886, SAME),
     "cICP linear": ([cicp(1, 8, 0, 1)], LINEAR, SAME),
     "cICP 2.2": ([cicp(1, 4, 0, 1)], power(2.2), SAME),
     "cICP video range": ([cicp(1, 13, 0, 0)], narrow(srgb_light), SAME),
-    "cICP BT.709 video range": ([cicp(1, 1, 0, 0)], narrow(bt709), SAME),
+    "cICP BT.709 video range": ([cicp(1, 1, 0, 0)], narrow(BT1886), SAME),
     "cICP PQ": ([cicp(9, 16, 0, 1)], lambda value: mapped(pq_nits(value)), FROM_2020),
     "cICP HLG": ([cicp(9, 18, 0, 1)], hlg, FROM_2020),
     "cICP PQ, BT.709's primaries": ([cicp(1, 16, 0, 1)], lambda value: mapped(pq_nits(value)), SAME),
