@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from imaged.api import Size, TooLargeError
@@ -99,8 +99,7 @@ def read_gif(blob: bytes) -> Sequence:
             kind = reader.take(1)[0]
             if kind == _IMAGE:
                 frame, whole = _frame(reader, control, screen)
-                frames.append(frame)
-                check_count("GIF", len(frames))
+                _add(frames, frame, control)
                 control = _Control()
             elif kind == _EXTENSION:
                 label = reader.take(1)[0]
@@ -122,6 +121,17 @@ def read_gif(blob: bytes) -> Sequence:
     return Sequence(Size(width_px, height_px), tuple(frames), plays, cut=not whole)
 
 
+def _add(frames: list[Frame], frame: Frame | None, control: _Control) -> None:
+    """Add a frame. One without data changes no pixel: what was shown before it is shown for its time, too."""
+    if frame is not None:
+        frames.append(frame)
+        check_count("GIF", len(frames))
+    elif frames:
+        frames[-1] = replace(frames[-1], duration_ms=frames[-1].duration_ms + control.duration_ms)
+    else:
+        raise broken("GIF", "its first frame has no pixels")
+
+
 def _plays(body: bytes, plays: int) -> int:
     """Read Netscape's loop block: it counts repeats, so that one play more is seen; 0 repeats for ever."""
     if body[1:12] not in _LOOPS or body[12:14] != b"\x03\x01":
@@ -130,14 +140,16 @@ def _plays(body: bytes, plays: int) -> int:
     return repeats + 1 if repeats else 0
 
 
-def _frame(reader: _Reader, control: _Control, screen: bytes) -> tuple[Frame, bool]:
-    """Read one image block, and whether it is whole."""
+def _frame(reader: _Reader, control: _Control, screen: bytes) -> tuple[Frame | None, bool]:
+    """Read one image block, None for one without data, and whether it is whole."""
     left_px, top_px, width_px, height_px, flags = struct.unpack("<HHHHB", reader.take(9))
     if not width_px or not height_px:
         raise broken("GIF", f"a frame of {width_px}x{height_px} pixels has no pixels")
     colours = reader.table(flags) or screen
     bits = reader.take(1)
     data, whole = reader.blocks()
+    if whole and data == b"\x00":
+        return None, True
     size = Size(width_px, height_px)
     still = partial(_still, colours, control, size, flags & _INTERLACED, bits + data)
     return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, still=still), whole

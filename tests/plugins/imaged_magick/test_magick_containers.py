@@ -176,3 +176,24 @@ def test_disposals_are_told_apart() -> None:
         gif[at] = method << 2
         sequence: Sequence = read_gif(bytes(gif))
         assert sequence.frames[0].disposal is disposal
+
+
+NO_DATA = b"\x21\xf9\x04\x04\x32\x00\x00\x00\x2c" + struct.pack("<HHHHB", 0, 0, 8, 8, 0) + b"\x02\x00"
+"""A frame of a GIF that shows for half a second, and has no pixels."""
+
+
+@pytest.mark.parametrize(("place", "durations_ms"), [(1, [600, 100, 100]), (3, [100, 100, 600])])
+def test_a_gif_frame_without_data_changes_nothing(place: int, durations_ms: list[int]) -> None:
+    """What a GIF shows before a frame without data is shown for that frame's time, too, as in browsers."""
+    parts = make_gif(3).removesuffix(b";").split(b"\x21\xf9")
+    parts[place] += NO_DATA
+    sequence = read_gif(b"\x21\xf9".join(parts) + b";")
+    assert [frame.duration_ms for frame in sequence.frames] == durations_ms
+    assert [frame.still() for frame in sequence.frames] == [frame.still() for frame in read_gif(make_gif(3)).frames]
+
+
+def test_a_gif_whose_first_frame_has_no_data_is_refused() -> None:
+    """There is no first picture to show, and Pillow refuses it."""
+    before, start, after = make_gif(2).partition(b"\x21\xf9")
+    with pytest.raises(NotAPictureError, match="its first frame has no pixels"):
+        read_gif(before + NO_DATA + start + after)
