@@ -16,6 +16,8 @@ _PIXEL_S = 0.4e-6
 """What the slowest step costs for each pixel: the compression of a noisy PNG."""
 _LONG_SHARE = 0.1
 """The share of a render's time that a step may take which cannot be interrupted."""
+_HEAVY_PIXELS = 5_000_000
+"""So many take half a second or more to render, and forty megabytes."""
 
 
 def is_animated(job: RenderJob, target: RenderTarget) -> bool:
@@ -27,6 +29,12 @@ def is_long(job: RenderJob) -> bool:
     """Say whether a step of this job may take so long that it must be possible to interrupt it."""
     sizes = [job.facts.size, *(plan(job.facts.size, target.output.sizing).scaled for target in job.targets)]
     return _PIXEL_S * max(size.pixels for size in sizes) > _LONG_SHARE * job.timeout_s
+
+
+def is_heavy(job: RenderJob) -> bool:
+    """Say whether a job may leave much freed memory behind."""
+    frames = job.facts.frames if any(is_animated(job, target) for target in job.targets) else 1
+    return max(job.facts.size.pixels, FRAME_PIXELS) * frames > _HEAVY_PIXELS
 
 
 def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarget]) -> None:

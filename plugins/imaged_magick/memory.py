@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -14,6 +15,9 @@ from imaged.api import BusyError, TooLargeError
 _IMAGEMAGICK_7 = 0x700
 _LEAST_BYTES = 4 if MAGICK_VERSION_NUMBER >= _IMAGEMAGICK_7 else 8
 """What a pixel takes at least: version 7 keeps the channels that there are, four bytes each, version 6 four of two."""
+
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
+"""The C library of GNU keeps what was freed between things in use, in a pool for each thread, until it is told."""
 
 
 class NoMemoryError(BusyError):
@@ -48,6 +52,16 @@ class Renders:
         finally:
             with self._lock:
                 self._running -= 1
+
+
+@contextmanager
+def given_back(*, heavy: bool) -> Iterator[None]:
+    """Give freed memory back to the system after `heavy` work; it takes some 20 ms, and no lock of Python's."""
+    try:
+        yield
+    finally:
+        if heavy and _TRIM:
+            _TRIM(0)
 
 
 def check_memory(what: str, pixels: int) -> None:

@@ -21,11 +21,11 @@ from imaged.api import (
 )
 
 from .animation import Animation
-from .bounds import check_animations, check_stills, is_animated, is_long
+from .bounds import check_animations, check_stills, is_animated, is_heavy, is_long
 from .deadline import Deadline
 from .decoding import decoded_still
 from .encoding import encode, finish
-from .memory import Renders
+from .memory import Renders, given_back
 from .original import HEADER_TIMEOUT_S, Original, read_original
 from .picture import FOREIGN, Picture, translate, translated
 from .shaping import decode_hint, shape, turn_upright
@@ -51,7 +51,7 @@ class MagickProcessor:
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
         original = read_original(job.source)
         check_stills(job, original, [])
-        with _RENDERS.one():
+        with _RENDERS.one(), given_back(heavy=is_heavy(job)):
             verify(job, original, deadline)
 
     def accepts(self, job: RenderJob) -> bool:
@@ -62,7 +62,7 @@ class MagickProcessor:
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output as it is ready: stills of the first frame first, then animations."""
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
-        with _RENDERS.one():
+        with _RENDERS.one(), given_back(heavy=is_heavy(job)):
             try:
                 yield from self._render(job, deadline)
             except FOREIGN as error:

@@ -1,0 +1,68 @@
+"""Memory that was freed is not kept from the rest of the machine."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from pathlib import Path
+
+import pytest
+
+from imaged.api import GIF, ImageFacts, RenderJob, RenderTarget, Size
+from imaged.core.outputs import parse
+from imaged_magick.bounds import is_heavy
+from imaged_magick.memory import given_back
+
+_BLOCK_BYTES, _BLOCKS = 100_000, 1_000  # too small for pages of their own
+_PAGE_BYTES = 4096
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only the C library of GNU keeps memory back")
+@pytest.mark.parametrize(("heavy", "kept"), [(True, False), (False, True)])
+def test_memory_is_given_back_after_heavy_work(heavy: bool, kept: bool) -> None:  # noqa: FBT001 -- a table
+    """What a thread freed below what it still uses goes back to the system once heavy work ends."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.c_size_t],
+        [ctypes.c_void_p],
+    )
+    figures: list[int] = []
+
+    def work() -> None:
+        with given_back(heavy=heavy):
+            blocks = [libc.malloc(_BLOCK_BYTES) for _ in range(_BLOCKS)]
+            for block in blocks:
+                ctypes.memset(block, 1, _BLOCK_BYTES)
+            figures.append(resident_bytes())
+            for block in blocks[:-1]:
+                libc.free(block)
+        figures.append(resident_bytes())
+        libc.free(blocks[-1])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    full, after = figures
+    assert (full - after < _BLOCK_BYTES * _BLOCKS // 2) is kept
+
+
+@pytest.mark.parametrize(
+    ("side_px", "frames", "name", "heavy"),
+    [
+        (1000, 1, "w40.gif", False),
+        (4000, 1, "w40.gif", True),
+        (70, 3000, "w40.gif", True),
+        (70, 3000, "w40.jpg", False),
+    ],
+)
+def test_work_is_heavy_by_the_pixels_of_what_it_decodes(side_px: int, frames: int, name: str, heavy: bool) -> None:  # noqa: FBT001 -- a table
+    """A large picture is heavy, and a long animation of which all frames are wanted."""
+    target = RenderTarget(parse(name), 75, "#ffffff")
+    facts = ImageFacts(GIF, Size(side_px, side_px), frames)
+    assert is_heavy(RenderJob(Path("original"), facts, (target,), 30, 50_000_000)) is heavy
