@@ -141,18 +141,26 @@ def _plays(body: bytes, plays: int) -> int:
 
 
 def _frame(reader: _Reader, control: _Control, screen: bytes) -> tuple[Frame | None, bool]:
-    """Read one image block, None for one without data, and whether it is whole."""
+    """Read one image block, None for one without pixels, and whether it is whole."""
     left_px, top_px, width_px, height_px, flags = struct.unpack("<HHHHB", reader.take(9))
-    if not width_px or not height_px:
-        raise broken("GIF", f"a frame of {width_px}x{height_px} pixels has no pixels")
     colours = reader.table(flags) or screen
     bits = reader.take(1)
     data, whole = reader.blocks()
-    if whole and data == b"\x00":
+    if whole and (not width_px or not height_px or _is_empty(bits[0], data)):
         return None, True
+    if not width_px or not height_px:
+        raise broken("GIF", f"a frame of {width_px}x{height_px} pixels has no pixels")
     size = Size(width_px, height_px)
     still = partial(_still, colours, control, size, flags & _INTERLACED, bits + data)
     return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, still=still), whole
+
+
+def _is_empty(bits: int, data: bytes) -> bool:
+    """Say whether sub-blocks hold no code, or none but those that clear the table and end the frame."""
+    clear, mask = 1 << bits, (2 << bits) - 1
+    codes = int.from_bytes(data[1 : 1 + data[0]][:4], "little")
+    first, second = codes & mask, codes >> (bits + 1) & mask
+    return data == b"\x00" or first == clear + 1 or (first, second) == (clear, clear + 1)
 
 
 def _still(colours: bytes, control: _Control, size: Size, flags: int, data: bytes) -> bytes:

@@ -178,15 +178,26 @@ def test_disposals_are_told_apart() -> None:
         assert sequence.frames[0].disposal is disposal
 
 
-NO_DATA = b"\x21\xf9\x04\x04\x32\x00\x00\x00\x2c" + struct.pack("<HHHHB", 0, 0, 8, 8, 0) + b"\x02\x00"
-"""A frame of a GIF that shows for half a second, and has no pixels."""
+def empty_frame(data: bytes, side_px: int = 8) -> bytes:
+    """Return a frame of a GIF that shows for half a second, and has no pixels."""
+    return b"\x21\xf9\x04\x04\x32\x00\x00\x00\x2c" + struct.pack("<HHHHB", 0, 0, side_px, side_px, 0) + data
 
 
+NO_DATA = empty_frame(b"\x02\x00")
+EMPTY = [
+    NO_DATA,
+    empty_frame(b"\x02\x01\x05\x00"),
+    empty_frame(b"\x02\x01\x2c\x00"),
+    empty_frame(b"\x02\x01\x2c\x00", 0),
+]
+
+
+@pytest.mark.parametrize("empty", EMPTY, ids=["no codes", "the end's alone", "a clear and the end", "of 0x0 pixels"])
 @pytest.mark.parametrize(("place", "durations_ms"), [(1, [600, 100, 100]), (3, [100, 100, 600])])
-def test_a_gif_frame_without_data_changes_nothing(place: int, durations_ms: list[int]) -> None:
+def test_a_gif_frame_without_data_changes_nothing(empty: bytes, place: int, durations_ms: list[int]) -> None:
     """What a GIF shows before a frame without data is shown for that frame's time, too, as in browsers."""
     parts = make_gif(3).removesuffix(b";").split(b"\x21\xf9")
-    parts[place] += NO_DATA
+    parts[place] += empty
     sequence = read_gif(b"\x21\xf9".join(parts) + b";")
     assert [frame.duration_ms for frame in sequence.frames] == durations_ms
     assert [frame.still() for frame in sequence.frames] == [frame.still() for frame in read_gif(make_gif(3)).frames]
