@@ -89,6 +89,8 @@ def translated(action: Action, options: Options, key: str = "") -> Iterator[None
     except ClientError as error:
         raise refused(error.response, action, options, key) from error
     except BotoCoreError as error:
+        if isinstance(error.kwargs.get("error"), RecursionError):  # as below, but it was sending a request
+            raise _redirecting(options) from error
         raise failed(error, options, key) from error
     except HTTPError as error:  # botocore lets some pass while a body is read
         raise _cut_short(options, key) from error
@@ -97,8 +99,7 @@ def translated(action: Action, options: Options, key: str = "") -> Iterator[None
             f"{options.place}: what {_where(options)} answers is not S3; correct endpoint_url"
         ) from error
     except RecursionError as error:  # botocore asks a store that redirects where to, with a request that is redirected
-        said = f"{_where(options)} redirects everything: set region, or correct endpoint_url, with its http or https"
-        raise StoreUnavailableError(f"{options.place}: {said}") from error
+        raise _redirecting(options) from error
     except OSError as error:  # what boto3 meets in its own work are BotoCoreErrors, so this is a file of ours
         said = error.strerror or type(error).__name__
         raise StoreError(f"{_thing(options, key)}: the local file cannot be read or written: {said}") from error
@@ -131,6 +132,11 @@ def refused(answer: Mapping[str, Any], action: Action, options: Options, key: st
         )
     said = _line(f"{code} {error.get('Message', '')}")
     return StoreError(f"{_thing(options, key)}: {action} was refused ({status or 'no status'}): {said}")
+
+
+def _redirecting(options: Options) -> StoreUnavailableError:
+    said = f"{_where(options)} redirects everything: set region, or correct endpoint_url, with its http or https"
+    return StoreUnavailableError(f"{options.place}: {said}")
 
 
 def failed(error: BotoCoreError, options: Options, key: str = "") -> StoreError:

@@ -135,8 +135,9 @@ def test_what_is_not_stuck_is_unloaded(make_daemon: Callable[..., Daemon], plugi
 
 def ask(daemon: Daemon, target: str) -> subprocess.Popen[bytes]:
     """Post the picture from a process of its own, which may wait for an answer that does not come."""
-    command = ["curl", "-s", "--data-binary", "@-", f"{daemon.public}{target}"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    program = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], sys.stdin.buffer.read())"
+    command = [sys.executable, "-c", program, f"{daemon.public}{target}"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert process.stdin is not None
     process.stdin.write(PICTURE)
     process.stdin.close()
