@@ -16,6 +16,7 @@ _PIXEL_S = 0.4e-6
 """What the slowest step costs for each pixel: the compression of a noisy PNG."""
 _LONG_SHARE = 0.1
 """The share of a render's time that a step may take which cannot be interrupted."""
+_ORIGINAL = "the original"
 _HEAVY_PIXELS = 5_000_000
 """So many take half a second or more to render, and forty megabytes."""
 
@@ -39,11 +40,11 @@ def is_heavy(job: RenderJob) -> bool:
 
 def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarget]) -> None:
     """Raise TooLargeError or NotAllowedError when these targets, which show the first frame, cost too much."""
-    _check_pixels("the original", job.facts.size.pixels, job)
+    _check_pixels(_ORIGINAL, job.facts.size.pixels, job)
     if original.sequence:
-        _check_pixels("the original", original.sequence.frames[0].size.pixels, job)
+        _check_pixels(_ORIGINAL, original.sequence.frames[0].size.pixels, job)
     if job.facts.format != JPEG:  # whose decoder may shrink it
-        check_memory("the original", job.facts.size.pixels)
+        check_memory(_ORIGINAL, job.facts.size.pixels)
     for target in stills:
         _check_target(target, job, 1)
 
@@ -52,7 +53,7 @@ def check_animations(job: RenderJob, original: Original, animations: Sequence[Re
     """Raise TooLargeError or NotAllowedError when these targets, for which all frames are decoded, cost too much."""
     if original.sequence and animations:
         pixels = max(job.facts.size.pixels, FRAME_PIXELS) * job.facts.frames
-        _check_pixels("the original", max(pixels, original.sequence.drawn_pixels), job, job.facts.frames)
+        _check_pixels(_ORIGINAL, max(pixels, original.sequence.drawn_pixels), job, job.facts.frames)
     for target in animations:
         _check_target(target, job, job.facts.frames)
 
@@ -73,12 +74,12 @@ def _check_target(target: RenderTarget, job: RenderJob, frames: int) -> None:
 def _check_pixels(what: str, pixels: int, job: RenderJob, frames: int = 1) -> None:
     if pixels <= job.maximum_pixels:
         return
+    smaller = "" if what == _ORIGINAL else ", ask for a smaller output"  # which takes no less of the original
     if frames > 1:
         raise TooLargeError(
             f"{what} would take {pixels} pixels, all {frames} frames together, but {job.maximum_pixels} are allowed: "
-            "send a shorter animation, ask for a smaller output, or for a still of the first frame, as jpg"
+            f"send a shorter animation{smaller}, or ask for a still of the first frame, as jpg"
         )
     raise TooLargeError(
-        f"{what} would take {pixels} pixels, but {job.maximum_pixels} are allowed: "
-        "send a smaller picture or ask for a smaller output"
+        f"{what} would take {pixels} pixels, but {job.maximum_pixels} are allowed: send a smaller picture{smaller}"
     )
