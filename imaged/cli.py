@@ -97,7 +97,7 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
     from imaged.daemon.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
     from imaged.daemon.runtime import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
     from imaged.pipeline.resolver import use_own_threads  # noqa: PLC0415  # as above
-    from imaged.pipeline.threads import Threads  # noqa: PLC0415  # as above
+    from imaged.workers.threads import Threads  # noqa: PLC0415  # as above
 
     use_own_threads(reactor)
     path = configuration.find(config)

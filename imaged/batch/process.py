@@ -31,9 +31,9 @@ from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.hooks.host import Keepsakes
 from imaged.hooks.installation import VERSION
 from imaged.pipeline.counters import Counters
-from imaged.pipeline.threads import Threads, unfinished
-from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
+from imaged.workers.keyed_locks import Locks
+from imaged.workers.threads import Threads, unfinished
 
 BROKEN_PIPE_STATUS = 141
 """What a shell says of a process that SIGPIPE has ended."""

@@ -19,9 +19,9 @@ from imaged.core.pictures import ImageInfo
 from imaged.hooks.host import RunInThread
 from imaged.pipeline.pipeline import Pipeline, content_type
 from imaged.pipeline.received import Received, digest
-from imaged.pipeline.turns import Locks
 from imaged.store.atomic import discard
 from imaged.store.local import INFO, ORIGINAL, LocalStore
+from imaged.workers.keyed_locks import Locks
 
 
 @dataclass(frozen=True)

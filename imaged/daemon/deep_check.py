@@ -27,8 +27,8 @@ from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import Keepsakes
 from imaged.jobs.queue import JobQueue
 from imaged.pipeline.rendering import Renderer
-from imaged.pipeline.threads import Threads, unfinished
 from imaged.store.local import LocalStore
+from imaged.workers.threads import Threads, unfinished
 
 STEP_S = 30.0
 """How long a step on this machine may take."""

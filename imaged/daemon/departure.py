@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from imaged.core.activity import Running
 from imaged.pipeline.produce import Wanted
-from imaged.pipeline.threads import unfinished
+from imaged.workers.threads import unfinished
 
 AT_LEAST_S = 0.2
 """What has nothing left to do may still end within this when the time is up."""

@@ -10,8 +10,8 @@ from contextlib import suppress
 from threading import Timer
 from typing import NoReturn
 
-from imaged.pipeline.threads import unfinished
 from imaged.profiling.calls import place_of
+from imaged.workers.threads import unfinished
 
 LAST_S = 3.0
 """How long the interpreter may take to end: it waits for threads of plugins, and calls what they have registered."""

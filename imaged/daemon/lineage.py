@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from imaged.core.generations import Generation, Generations
 from imaged.daemon.runtime import Runtime
 from imaged.pipeline.pipeline import Pipeline
-from imaged.pipeline.tasks import Tasks
+from imaged.workers.tasks import Tasks
 
 
 class Lineage:

@@ -9,8 +9,8 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from imaged.hooks.host import RunInThread
-from imaged.pipeline.tasks import Tasks
 from imaged.store.usage import Usage, measure
+from imaged.workers.tasks import Tasks
 
 QUICK_S = 0.05
 """A count that took no longer is waited for; of a slower one the status page shows the last result."""

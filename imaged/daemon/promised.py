@@ -24,8 +24,8 @@ from imaged.jobs.worker import Perform, Worker
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.pipeline.remote import Remote
-from imaged.pipeline.threads import Threads
 from imaged.store.local import LocalStore
+from imaged.workers.threads import Threads
 
 _LOG = Logger()
 

@@ -33,15 +33,15 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.produce import Produce
 from imaged.pipeline.readback import Readback
 from imaged.pipeline.remote import Remote
-from imaged.pipeline.render_pool import RenderPool
 from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.resolver import Resolver
-from imaged.pipeline.single_flight import SingleFlight
 from imaged.pipeline.sources import Sources
-from imaged.pipeline.tasks import Tasks
-from imaged.pipeline.threads import Threads
-from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
+from imaged.workers.admission import RenderPool
+from imaged.workers.keyed_locks import Locks
+from imaged.workers.single_flight import SingleFlight
+from imaged.workers.tasks import Tasks
+from imaged.workers.threads import Threads
 
 MakeStore = Callable[[Settings, bool], LocalStore]
 

@@ -41,10 +41,10 @@ from imaged.hooks.installation import VERSION
 from imaged.jobs.promises import Promises
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
-from imaged.pipeline.threads import Threads
-from imaged.pipeline.turns import Locks
 from imaged.profiling import profiles
 from imaged.web.connections import Connections, most_connections
+from imaged.workers.keyed_locks import Locks
+from imaged.workers.threads import Threads
 
 P = ParamSpec("P")
 R = TypeVar("R")

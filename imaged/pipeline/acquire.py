@@ -16,11 +16,11 @@ from imaged.metrics import Metrics
 from imaged.pipeline.intake import Intake
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.received import Received
-from imaged.pipeline.single_flight import SingleFlight, arrival
 from imaged.pipeline.sources import Sources
-from imaged.pipeline.tasks import Tasks
 from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
+from imaged.workers.single_flight import SingleFlight, arrival
+from imaged.workers.tasks import Tasks
 
 MAXIMUM_FETCHES = 100
 """How many sources are fetched at once: each may hold a connection for all of `sources.timeout_s`."""

@@ -21,13 +21,13 @@ from imaged.metrics import Metrics
 from imaged.pipeline.readback import Readback
 from imaged.pipeline.received import Received, digest
 from imaged.pipeline.remote import Remote
-from imaged.pipeline.render_pool import RenderPool
 from imaged.pipeline.rendering import Renderer
-from imaged.pipeline.single_flight import SingleFlight, arrival
-from imaged.pipeline.tasks import Tasks
-from imaged.pipeline.turns import Locks
 from imaged.store.atomic import discard
 from imaged.store.local import INFO, ORIGINAL, LocalStore, conflict
+from imaged.workers.admission import RenderPool
+from imaged.workers.keyed_locks import Locks
+from imaged.workers.single_flight import SingleFlight, arrival
+from imaged.workers.tasks import Tasks
 
 
 class Originals:

@@ -15,8 +15,8 @@ from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.produce import Produce
 from imaged.pipeline.remote import Remote
-from imaged.pipeline.render_pool import RenderPool
 from imaged.store.local import INFO, ORIGINAL, LocalStore
+from imaged.workers.admission import RenderPool
 
 
 @dataclass(frozen=True, repr=False)

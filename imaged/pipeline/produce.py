@@ -29,11 +29,11 @@ from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.remote import Remote
-from imaged.pipeline.render_pool import RenderPool
 from imaged.pipeline.rendering import Renderer
-from imaged.pipeline.single_flight import SingleFlight, arrival
-from imaged.pipeline.tasks import Tasks
 from imaged.store.local import LocalStore
+from imaged.workers.admission import RenderPool
+from imaged.workers.single_flight import SingleFlight, arrival
+from imaged.workers.tasks import Tasks
 
 NEARLY = 0.9
 """What part of the time a render must have had to be at fault for not ending: who waited for a thread has less."""

@@ -19,9 +19,9 @@ from imaged.core.events import Uploaded
 from imaged.core.hashes import ImageId
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.metrics import Metrics
-from imaged.pipeline.tasks import Tasks
-from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
+from imaged.workers.keyed_locks import Locks
+from imaged.workers.tasks import Tasks
 
 T = TypeVar("T")
 

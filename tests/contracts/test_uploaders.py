@@ -13,9 +13,9 @@ from twisted.internet import reactor
 
 import imaged_s3
 from imaged.api import Uploader
-from imaged.pipeline.threads import Threads
 from imaged.testing.fakes import MemoryUploader, make_host
 from imaged.testing.uploaders import UploaderContract
+from imaged.workers.threads import Threads
 from imaged_s3.uploader import S3Uploader
 
 THIRD_PARTY = Path(__file__).parents[1] / "thirdparty" / "imaged-folder"

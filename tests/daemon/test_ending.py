@@ -33,7 +33,7 @@ def test_with_nothing_left() -> None:
 def test_with_a_thread_at_work() -> None:
     """What was written is there, the status is right, and nothing is unloaded."""
     ended = run("""
-from imaged.pipeline.threads import Threads, unfinished
+from imaged.workers.threads import Threads, unfinished
 from twisted.internet import reactor
 Threads(reactor, "render", 1).run(stay)
 while not unfinished():

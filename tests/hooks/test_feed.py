@@ -18,8 +18,8 @@ from imaged.core.events import Event, RequestFailed, Uploaded
 from imaged.hooks import feed as feeds
 from imaged.hooks.feed import DELAY_S, MAXIMUM_ASKING, MAXIMUM_WAITING, Feed
 from imaged.hooks.sink_thread import FAULT_CHARACTERS, Outcome, tell
-from imaged.pipeline.threads import Threads
 from imaged.testing.fakes import NoThreads, RecordingSink
+from imaged.workers.threads import Threads
 
 FIRST, SECOND = RequestFailed("p", "jpg", 404), Uploaded("p", 81_234, 0.5)
 

@@ -27,15 +27,15 @@ from imaged.pipeline.produce import Produce, Wanted
 from imaged.pipeline.readback import Readback
 from imaged.pipeline.received import digest
 from imaged.pipeline.remote import Remote
-from imaged.pipeline.render_pool import RenderPool
 from imaged.pipeline.rendering import Renderer
-from imaged.pipeline.single_flight import SingleFlight
-from imaged.pipeline.tasks import Tasks
-from imaged.pipeline.turns import Locks
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, StillProcessor, run_at_once
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
+from imaged.workers.admission import RenderPool
+from imaged.workers.keyed_locks import Locks
+from imaged.workers.single_flight import SingleFlight
+from imaged.workers.tasks import Tasks
 
 PICTURE = make_jpeg()
 IMAGE = ImageId("p", ImageHash(hashlib.md5(PICTURE).hexdigest()))

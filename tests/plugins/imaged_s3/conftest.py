@@ -10,8 +10,8 @@ import pytest
 from canned_store import CannedStore, canned_store
 from twisted.internet import reactor
 
-from imaged.pipeline.threads import Threads
 from imaged.testing.fakes import make_host
+from imaged.workers.threads import Threads
 from imaged_s3.options import Options
 from imaged_s3.patience import Patience
 from imaged_s3.uploader import S3Uploader

@@ -12,7 +12,7 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
 from imaged.core.errors import BusyError
-from imaged.pipeline.threads import Threads
+from imaged.workers.threads import Threads
 
 LONGEST_RETRY_S = 60
 """The latest that a client is told to come back."""

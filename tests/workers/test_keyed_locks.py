@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from imaged.pipeline.turns import Locks
+from imaged.workers.keyed_locks import Locks
 
 
 class Row:

@@ -12,8 +12,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from imaged.core.errors import BusyError, ImagedError, NotFoundError
-from imaged.pipeline.single_flight import SingleFlight, arrival
-from imaged.pipeline.tasks import Tasks
+from imaged.workers.single_flight import SingleFlight, arrival
+from imaged.workers.tasks import Tasks
 
 
 class Airport:

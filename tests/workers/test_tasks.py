@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from imaged.core.errors import BusyError
-from imaged.pipeline.tasks import Tasks
+from imaged.workers.tasks import Tasks
 
 
 async def wait_for(gate: Deferred[Any]) -> Any:

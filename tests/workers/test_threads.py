@@ -7,8 +7,8 @@ import time
 
 from twisted.internet.task import Clock
 
-from imaged.pipeline.render_pool import RenderPool
-from imaged.pipeline.threads import Threads
+from imaged.workers.admission import RenderPool
+from imaged.workers.threads import Threads
 
 
 def test_stuck_when_each_thread_is_held() -> None:

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError
-from imaged.pipeline.tasks import Tasks
+from imaged.workers.tasks import Tasks
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

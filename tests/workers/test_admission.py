@@ -12,8 +12,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError
-from imaged.pipeline.render_pool import RenderPool
-from imaged.pipeline.threads import Threads
+from imaged.workers.admission import RenderPool
+from imaged.workers.threads import Threads
 
 
 class Renders:
