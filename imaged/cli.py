@@ -66,7 +66,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 
     from imaged.daemon.process import Process  # noqa: PLC0415
     from imaged.daemon.service import Service  # noqa: PLC0415
-    from imaged.pipeline.resolver import use_own_threads  # noqa: PLC0415
+    from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415
 
     keep_monotonic(reactor)
     use_own_threads(reactor)
@@ -96,7 +96,7 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
 
     from imaged.daemon.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
     from imaged.daemon.runtime import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
-    from imaged.pipeline.resolver import use_own_threads  # noqa: PLC0415  # as above
+    from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
     from imaged.workers.threads import Threads  # noqa: PLC0415  # as above
 
     use_own_threads(reactor)
@@ -153,7 +153,7 @@ def process(
     from imaged.batch.plan import UsageError, make_plan  # noqa: PLC0415  # as above
     from imaged.batch.process import Process  # noqa: PLC0415  # as above
     from imaged.batch.report import Screen  # noqa: PLC0415  # as above
-    from imaged.pipeline.resolver import use_own_threads  # noqa: PLC0415  # as above
+    from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
 
     use_own_threads(reactor)
     screen = Screen(sys.stderr)

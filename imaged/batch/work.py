@@ -16,9 +16,9 @@ from imaged.core.errors import CorruptOriginalError, ImagedError, NotAllowedErro
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
+from imaged.fetch.received_file import Received, digest
 from imaged.hooks.host import RunInThread
 from imaged.pipeline.pipeline import Pipeline, content_type
-from imaged.pipeline.received import Received, digest
 from imaged.store.atomic import discard
 from imaged.store.local import INFO, ORIGINAL, LocalStore
 from imaged.workers.keyed_locks import Locks

@@ -13,7 +13,7 @@ from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentErrors
 from imaged.daemon.health import Health
 from imaged.daemon.ports import PUBLIC, STATUS
-from imaged.pipeline.budget import Budget, GiveUp
+from imaged.fetch.budget import Budget, GiveUp
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.profiling.profiles import Profiles

@@ -19,6 +19,8 @@ from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.daemon import log_paths
 from imaged.daemon.ports import STATUS, endpoints, find_clash, find_fault
+from imaged.fetch.resolver import Resolver
+from imaged.fetch.sources import Sources
 from imaged.hooks import registry
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.feed import Feed
@@ -34,9 +36,8 @@ from imaged.pipeline.produce import Produce
 from imaged.pipeline.readback import Readback
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer
-from imaged.pipeline.resolver import Resolver
-from imaged.pipeline.sources import Sources
 from imaged.store.local import LocalStore
+from imaged.store.usage import free
 from imaged.workers.admission import RenderPool
 from imaged.workers.keyed_locks import Locks
 from imaged.workers.single_flight import SingleFlight
@@ -167,6 +168,7 @@ def build(
         user_agent=settings.sources.user_agent or f"imaged/{version}",
         activity=counters.downloads,
         budget=counters.incoming,
+        free_bytes=free,
     )
     sources = make_sources(
         resolver=Resolver(reactor),

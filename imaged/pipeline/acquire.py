@@ -11,12 +11,12 @@ from imaged.core.events import OriginalDownloaded, OriginalUnavailable
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import DOWNLOAD, SAVE, span
+from imaged.fetch.intake import Intake
+from imaged.fetch.received_file import Received
+from imaged.fetch.sources import Sources
 from imaged.hooks.host import RunInThread
 from imaged.metrics import Metrics
-from imaged.pipeline.intake import Intake
 from imaged.pipeline.originals import Originals
-from imaged.pipeline.received import Received
-from imaged.pipeline.sources import Sources
 from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
 from imaged.workers.single_flight import SingleFlight, arrival

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from imaged.core.activity import Activity
 from imaged.core.traffic import Traffic
-from imaged.pipeline.budget import Budget
-from imaged.pipeline.intake import Download
+from imaged.fetch.budget import Budget
+from imaged.fetch.intake import Download
 from imaged.pipeline.produce import Wanted
 
 

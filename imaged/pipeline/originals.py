@@ -15,11 +15,11 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import DOWNLOAD, SAVE, UPLOAD, WAIT, span
+from imaged.fetch.received_file import Received, digest
 from imaged.hooks.host import RunInThread
 from imaged.jobs.promises import Promises
 from imaged.metrics import Metrics
 from imaged.pipeline.readback import Readback
-from imaged.pipeline.received import Received, digest
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer
 from imaged.store.atomic import discard

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError, NotFoundError, ReadbackFailedError, StoreError
 from imaged.core.hashes import ImageId
+from imaged.fetch.sources import Sources
 from imaged.pipeline.remote import Remote
-from imaged.pipeline.sources import Sources
 from imaged.store.atomic import discard
 
 

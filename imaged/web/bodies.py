@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from imaged.pipeline.budget import Reservation
+from imaged.fetch.budget import Reservation
 
 MEMORY_BYTES = 1 << 15
 """How much of a body is kept in memory: every connection may have so much."""

@@ -19,7 +19,7 @@ from imaged.core.errors import ImagedError, StoreError, TooLargeError, TooSlowEr
 from imaged.core.hashes import shorten
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
-from imaged.pipeline.budget import GiveUp
+from imaged.fetch.budget import GiveUp
 from imaged.web.bodies import Body
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error

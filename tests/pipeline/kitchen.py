@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from imaged.config.load import load
 from imaged.core.activity import Activity
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.fetch.received_file import digest
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.feed import Feed
@@ -25,7 +26,6 @@ from imaged.pipeline.originals import Originals
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.produce import Produce, Wanted
 from imaged.pipeline.readback import Readback
-from imaged.pipeline.received import digest
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer
 from imaged.store.local import LocalStore

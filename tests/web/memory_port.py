@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from imaged.pipeline.budget import Budget
+from imaged.fetch.budget import Budget
 from imaged.web.answers import send_text
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections

@@ -11,7 +11,7 @@ from memory_port import Port
 from origin_server import origin
 from serving import HASH, PICTURE, Serving, other_picture, until
 
-from imaged.pipeline.budget import FULL_ORIGINALS, GRACE_S
+from imaged.fetch.budget import FULL_ORIGINALS, GRACE_S
 from imaged.web.bodies import MEMORY_BYTES
 from imaged.web.requests import IDLE_S, SLOWEST_BYTES
 

@@ -19,7 +19,7 @@ from imaged.core.errors import (
     SourceTimeoutError,
     TooLargeError,
 )
-from imaged.pipeline.received import Received
+from imaged.fetch.received_file import Received
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 

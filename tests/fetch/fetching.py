@@ -15,10 +15,11 @@ from twisted.trial.unittest import TestCase
 
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError
-from imaged.pipeline.budget import Budget
-from imaged.pipeline.received import Received
-from imaged.pipeline.resolver import Resolver
-from imaged.pipeline.sources import Download, Sources
+from imaged.fetch.budget import Budget
+from imaged.fetch.received_file import Received
+from imaged.fetch.resolver import Resolver
+from imaged.fetch.sources import Download, Sources
+from imaged.store.usage import free
 
 
 class Fetching(TestCase):
@@ -51,6 +52,7 @@ class Fetching(TestCase):
             "user_agent": "imaged/2",
             "activity": self.activity,
             "budget": Budget(reactor.seconds),
+            "free_bytes": free,
         }
         return Sources(reactor, **{**settings, **changes})
 

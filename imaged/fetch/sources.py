@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,20 @@ from twisted.internet.defer import Deferred
 
 from imaged.core.activity import Activity
 from imaged.core.errors import SourceFailedError, SourceTimeoutError
-from imaged.core.networks import Network
 from imaged.core.source_urls import SourceUrl
-from imaged.pipeline.budget import Budget
-from imaged.pipeline.exchange import Exchange
-from imaged.pipeline.intake import Download, Intake
-from imaged.pipeline.received import Received
-from imaged.pipeline.resolver import Resolves
-from imaged.store.usage import free
+from imaged.fetch.budget import Budget
+from imaged.fetch.exchange import Exchange
+from imaged.fetch.intake import Download, Intake
+from imaged.fetch.networks import Network
+from imaged.fetch.received_file import Received
+from imaged.fetch.resolver import Resolves
 
 
 class Sources:
-    """Fetches originals within the operator's bounds. Reactor thread only."""
+    """Fetches originals within the operator's bounds. Reactor thread only.
+
+    `free_bytes` returns what the disk of a folder has left.
+    """
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Sources:
         user_agent: str,
         activity: Activity[Download],
         budget: Budget,
+        free_bytes: Callable[[Path], int],
     ) -> None:
         self._reactor = reactor
         self._timeout_s = timeout_s
@@ -44,6 +47,7 @@ class Sources:
         self._exchange = Exchange(reactor, resolver, timeout_s, allow_networks, user_agent)
         self._activity = activity
         self._budget = budget
+        self._free_bytes = free_bytes
 
     async def fetch(self, url: str, path: Path) -> Received:
         """Write the original at `url` to the file `path`, all within the timeout, and return what it is.
@@ -57,7 +61,7 @@ class Sources:
         """
         source = SourceUrl.parse(url)
         with (
-            closing(self._budget.reserve(self._maximum_bytes, free(path.parent))) as reservation,
+            closing(self._budget.reserve(self._maximum_bytes, self._free_bytes(path.parent))) as reservation,
             Intake(path, self._maximum_bytes, reservation.take) as intake,
             self._activity.track(Download(source.shown, intake)),
         ):

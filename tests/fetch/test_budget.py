@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError, StoreError
-from imaged.pipeline.budget import FULL_ORIGINALS, GRACE_S, Budget, Reservation
+from imaged.fetch.budget import FULL_ORIGINALS, GRACE_S, Budget, Reservation
 
 PLENTY = 1 << 40
 

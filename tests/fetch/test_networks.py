@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged.core.networks import FORBIDDEN_IPV4, FORBIDDEN_IPV6, GLOBAL_UNICAST, MAPPED, NAT64, forbidden_network
+from imaged.fetch.networks import FORBIDDEN_IPV4, FORBIDDEN_IPV6, GLOBAL_UNICAST, MAPPED, NAT64, forbidden_network
 
 WRAPPINGS: dict[str, Callable[[int], int]] = {
     "mapped ::ffff:0:0/96": lambda inner: 0xFFFF << 32 | inner,

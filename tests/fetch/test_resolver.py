@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 
 from imaged.core.errors import SourceTimeoutError
-from imaged.pipeline.resolver import (
+from imaged.fetch.resolver import (
     LOOKUP_S,
     MAXIMUM_LOOKUPS,
     ZONE_LOOKUPS,

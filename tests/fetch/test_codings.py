@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imaged.core.errors import SourceFailedError
-from imaged.pipeline.codings import Unpacking
-from imaged.pipeline.intake import MAXIMUM_MEMBERS
+from imaged.fetch.codings import Unpacking
+from imaged.fetch.intake import MAXIMUM_MEMBERS
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 
 PICTURE = make_jpeg()

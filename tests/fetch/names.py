@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 
-from imaged.pipeline.resolver import Address
+from imaged.fetch.resolver import Address
 
 
 class Names:

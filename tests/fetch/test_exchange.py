@@ -31,9 +31,10 @@ from zope.interface import implementer
 
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, NotFoundError, SourceFailedError, SourceTimeoutError, StoreError
-from imaged.pipeline.budget import Budget
-from imaged.pipeline.received import Received
-from imaged.pipeline.sources import Sources
+from imaged.fetch.budget import Budget
+from imaged.fetch.received_file import Received
+from imaged.fetch.sources import Sources
+from imaged.store.usage import free
 
 DAY = timedelta(days=1)
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -174,6 +175,7 @@ def test_whatever_an_origin_says_is_an_original_or_an_error_of_ours(said: list[b
         "maximum_bytes": 9,
         "maximum_redirects": 1,
         "user_agent": "imaged/2",
+        "free_bytes": free,
     }
     names = Names(["93.184.215.14"])
     sources = Sources(net, resolver=names, allow_networks=[], activity=Activity(net.seconds), **settings)

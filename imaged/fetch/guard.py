@@ -22,8 +22,8 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
 
 from imaged.core.errors import SourceFailedError, SourceForbiddenError
-from imaged.core.networks import Network, forbidden_network
-from imaged.pipeline.resolver import Address, Resolves
+from imaged.fetch.networks import Network, forbidden_network
+from imaged.fetch.resolver import Address, Resolves
 
 
 @implementer(IStreamClientEndpoint)

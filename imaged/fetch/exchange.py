@@ -15,13 +15,13 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from imaged.core.errors import NotFoundError, SourceFailedError
 from imaged.core.hashes import shorten
-from imaged.core.networks import Network
 from imaged.core.source_urls import SourceUrl
-from imaged.pipeline.codings import Unpacking
-from imaged.pipeline.connection import CONNECTION_FAILURES, Body, Connection, translate
-from imaged.pipeline.guard import GuardedEndpoint
-from imaged.pipeline.intake import Intake
-from imaged.pipeline.resolver import Resolves
+from imaged.fetch.codings import Unpacking
+from imaged.fetch.connection import CONNECTION_FAILURES, Body, Connection, translate
+from imaged.fetch.guard import GuardedEndpoint
+from imaged.fetch.intake import Intake
+from imaged.fetch.networks import Network
+from imaged.fetch.resolver import Resolves
 
 _SUCCESS = (200, 203)  # RFC 9110, 15.3.4: a proxy on the way has changed something, and says so
 _PARTIAL = 206

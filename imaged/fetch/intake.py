@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from imaged.core.errors import SourceFailedError, StoreError, TooLargeError
-from imaged.pipeline.received import Received
+from imaged.fetch.received_file import Received
 
 _PIECE_BYTES = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's own way to say: a gzip header, and none else

@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from imaged.core.errors import SourceFailedError, SourceForbiddenError
-from imaged.pipeline.guard import GuardedEndpoint
+from imaged.fetch.guard import GuardedEndpoint
 
 PUBLIC, OTHER, PUBLIC_IPV6 = "93.184.215.14", "1.1.1.1", "2606:4700:4700::1111"
 
