@@ -17,15 +17,15 @@ from imaged.commands.queue import queue_group
 from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
 from imaged.daemon import configuration
-from imaged.daemon.clock import keep_monotonic
-from imaged.daemon.ending import end
-from imaged.daemon.inheritance import detach, inherit
 from imaged.daemon.log import observer
 from imaged.daemon.logs import Logs, Outlet
-from imaged.daemon.notify import make_notifier
-from imaged.daemon.signals import Signals
 from imaged.hooks.installation import VERSION
 from imaged.hooks.registry import installed
+from imaged.process.clock import keep_monotonic
+from imaged.process.ending import end
+from imaged.process.inheritance import detach, inherit
+from imaged.process.notify import make_notifier
+from imaged.process.signals import Signals
 
 _STANDARD_ERROR = 2  # not sys.stderr, whose buffer keeps what a full disk did not take, and raises for it ever after
 

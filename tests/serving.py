@@ -18,11 +18,11 @@ from twisted.trial.unittest import TestCase
 
 from imaged.config.load import load
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.daemon.inheritance import Inheritance
 from imaged.daemon.logs import Logs
-from imaged.daemon.notify import Notifier
-from imaged.daemon.ports import PUBLIC, STATUS
 from imaged.daemon.service import Service
+from imaged.process.inheritance import Inheritance
+from imaged.process.notify import Notifier
+from imaged.process.ports import PUBLIC, STATUS
 from imaged.store.local import LocalStore
 from imaged.testing.pictures import make_jpeg, make_png
 

@@ -27,10 +27,10 @@ from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.daemon import runtime
 from imaged.daemon.runtime import Runtime
-from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.hooks.host import Keepsakes
 from imaged.hooks.installation import VERSION
 from imaged.pipeline.counters import Counters
+from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import Locks
 from imaged.workers.threads import Threads, unfinished

@@ -7,15 +7,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from imaged.config.faults import KeyPath
 from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentErrors
 from imaged.daemon.health import Health
-from imaged.daemon.ports import PUBLIC, STATUS
 from imaged.fetch.budget import Budget, GiveUp
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
+from imaged.process.ports import PUBLIC, STATUS
 from imaged.profiling.profiles import Profiles
 from imaged.store.usage import free
 from imaged.web.bodies import Body
@@ -25,7 +26,7 @@ from imaged.web.hosts import check_allowed
 from imaged.web.neighbours import Neighbours
 from imaged.web.page_files import status_page, try_page
 from imaged.web.public import PublicSite
-from imaged.web.requests import Door
+from imaged.web.requests import Door, ImagedFactory
 from imaged.web.status import Outcome, Snapshot, StatusSite
 from imaged.web.try_page import TryPage
 from imaged.web.visits import PrivateVisits, PublicVisits, Visit
@@ -55,10 +56,11 @@ class Doors:
     reload: Callable[[], Awaitable[Outcome]]
     profiles: Profiles
 
-    def make(self) -> dict[KeyPath, Door]:
-        """Return what stands behind each port."""
+    def make(self, reactor: Any) -> dict[KeyPath, ImagedFactory]:
+        """Return what makes the connections of each port."""
         neighbours = Neighbours(self.urls, lambda: self.pipeline().settings)
-        return {PUBLIC: self._public(neighbours), STATUS: self._status(neighbours)}
+        doors = {PUBLIC: self._public(neighbours), STATUS: self._status(neighbours)}
+        return {path: ImagedFactory(reactor, door) for path, door in doors.items()}
 
     def _public(self, neighbours: Neighbours) -> Door:
         """Return what serves images."""

@@ -9,9 +9,9 @@ from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
 from imaged.daemon.logs import LogFileError, LogFiles, open_files
-from imaged.daemon.ports import OpenPort, PortError, Ports, endpoints
 from imaged.daemon.runtime import Runtime
 from imaged.hooks.host import RunInThread
+from imaged.process.ports import OpenPort, PortError, Ports, endpoints
 
 
 async def open_logs(loaded: Loaded, run: RunInThread) -> LogFiles:

@@ -13,13 +13,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
-from imaged.daemon.ending import end_within, place
-from imaged.daemon.handover import Predecessor
-from imaged.daemon.inheritance import Inheritance
-from imaged.daemon.notify import Notifier
 from imaged.daemon.service import Service
-from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.daemon.succession import Succession
+from imaged.process.ending import end_within, place
+from imaged.process.handover import Predecessor
+from imaged.process.inheritance import Inheritance
+from imaged.process.notify import Notifier
+from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
 
 REPORT_EVERY_S = 5.0
 """How often the service manager is told how things are."""

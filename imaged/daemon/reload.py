@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from imaged.config.faults import ConfigurationError, Fault
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
-from imaged.daemon.notify import Notifier
+from imaged.process.notify import Notifier
 
 
 @dataclass(frozen=True)

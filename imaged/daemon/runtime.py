@@ -18,7 +18,6 @@ from imaged.config.faults import ConfigurationError, Fault, in_order
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.daemon import log_paths
-from imaged.daemon.ports import STATUS, endpoints, find_clash, find_fault
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Sources
 from imaged.hooks import registry
@@ -36,6 +35,7 @@ from imaged.pipeline.produce import Produce
 from imaged.pipeline.readback import Readback
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer
+from imaged.process.ports import STATUS, endpoints, find_clash, find_fault
 from imaged.store.local import LocalStore
 from imaged.store.usage import free
 from imaged.workers.admission import RenderPool

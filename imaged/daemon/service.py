@@ -21,15 +21,11 @@ from imaged.core.errors import StoreError
 from imaged.core.history import INTERVAL_S, History
 from imaged.core.recent import RecentErrors
 from imaged.daemon import runtime
-from imaged.daemon.departure import Departure
 from imaged.daemon.doors import Doors
 from imaged.daemon.health import PROBE_EVERY_S, Health
-from imaged.daemon.inheritance import Inheritance, Passed, Port
 from imaged.daemon.lineage import Lineage
 from imaged.daemon.logs import Logs
 from imaged.daemon.measuring import StoreUsage
-from imaged.daemon.notify import Notifier
-from imaged.daemon.ports import PUBLIC, STATUS, OpenPort, Ports, endpoints
 from imaged.daemon.prepare import open_logs, prepare
 from imaged.daemon.promised import PromisedWork, open_queue
 from imaged.daemon.reload import Reload, Reloads, restart_faults
@@ -41,6 +37,10 @@ from imaged.hooks.installation import VERSION
 from imaged.jobs.promises import Promises
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
+from imaged.process.departure import Departure
+from imaged.process.inheritance import Inheritance, Passed, Port
+from imaged.process.notify import Notifier
+from imaged.process.ports import PUBLIC, STATUS, OpenPort, Ports, endpoints
 from imaged.profiling import profiles
 from imaged.web.connections import Connections, most_connections
 from imaged.workers.keyed_locks import Locks
@@ -131,7 +131,7 @@ class Service:
             self._reload_and_tell,
             self._profiles,
         )
-        self._ports = Ports(reactor, inheritance, doors.make())
+        self._ports = Ports(reactor, inheritance, doors.make(reactor))
         self._succeeds = inheritance.channel is not None
         self.aside = False
         """Whether another process serves on the same ports."""

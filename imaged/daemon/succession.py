@@ -11,10 +11,10 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from imaged.daemon.handover import Ready, Successor, SuccessorError, command, start_successor
-from imaged.daemon.notify import Notifier
-from imaged.daemon.ports import PortError
 from imaged.daemon.service import Service
+from imaged.process.handover import Ready, Successor, SuccessorError, command, start_successor
+from imaged.process.notify import Notifier
+from imaged.process.ports import PortError
 
 _INIT = 1
 

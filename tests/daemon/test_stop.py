@@ -17,8 +17,8 @@ from twisted.internet.protocol import Factory
 
 from imaged.config.faults import ConfigurationError
 from imaged.core.errors import StoreError
-from imaged.daemon.ports import PUBLIC, PortError
 from imaged.owners import realm
+from imaged.process.ports import PUBLIC, PortError
 
 
 class TestStop(Serving):

@@ -25,9 +25,9 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
-from imaged.daemon.inheritance import Inheritance, Passed, Port, bequeath
-from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE
 from imaged.hooks.host import RunInThread
+from imaged.process.inheritance import Inheritance, Passed, Port, bequeath
+from imaged.process.signals import LEAVE, RELOAD, UPGRADE
 
 START_WITHIN_S = 60.0
 """How long a new process may take to be ready; systemd's own patience (TimeoutStartSec) is 90 s."""

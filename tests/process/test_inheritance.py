@@ -13,8 +13,8 @@ from contextlib import suppress
 
 import pytest
 
-from imaged.daemon import inheritance
-from imaged.daemon.inheritance import Inheritance, Passed, Port, bequeath, inherit
+from imaged.process import inheritance
+from imaged.process.inheritance import Inheritance, Passed, Port, bequeath, inherit
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_is_meant_for_another_process_is_left_alone(given: dict[str, str], 
 
 HEIR = """
 import os
-from imaged.daemon.inheritance import detach, inherit
+from imaged.process.inheritance import detach, inherit
 heir = inherit(os.environ)
 detach(heir)
 ports = [(port.key, port.endpoint, port.socket.getsockname()[1]) for port in heir.ports]

@@ -23,9 +23,9 @@ from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 
 from imaged.config.model import Settings
-from imaged.daemon.inheritance import Inheritance, Passed, Port
-from imaged.daemon.ports import PUBLIC, PortError, find_clash, find_fault
-from imaged.daemon.sockets import serves
+from imaged.process.inheritance import Inheritance, Passed, Port
+from imaged.process.ports import PUBLIC, PortError, find_clash, find_fault
+from imaged.process.sockets import serves
 
 WEEK = timedelta(days=7)
 

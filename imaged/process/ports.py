@@ -12,15 +12,15 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
 from imaged.config.faults import KeyPath, dotted
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
-from imaged.daemon.addresses import address
-from imaged.daemon.inheritance import Inheritance, Passed, Port
-from imaged.daemon.sockets import BACKLOG, Listening, adopt, copy, deafen, is_same, remove_path, undeafen
-from imaged.web.requests import Door, ImagedFactory
+from imaged.process.addresses import address
+from imaged.process.inheritance import Inheritance, Passed, Port
+from imaged.process.sockets import BACKLOG, Listening, adopt, copy, deafen, is_same, remove_path, undeafen
 
 PUBLIC: KeyPath = ("listen",)
 STATUS: KeyPath = ("status", "listen")
@@ -72,16 +72,16 @@ class OpenPort:
 class Ports:
     """The ports of this process, by the setting that names them. Reactor thread only.
 
-    `doors` says what stands behind each. What systemd passed stays open as long as the process: a setting may come
+    `factories` make the connections of each. What systemd passed stays open as long as the process: a setting may come
     back to it.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, inheritance: Inheritance, doors: Mapping[KeyPath, Door]) -> None:
+    def __init__(self, reactor: Any, inheritance: Inheritance, factories: Mapping[KeyPath, ServerFactory]) -> None:
         self._reactor = reactor
         self._inheritance = inheritance
-        self._doors = doors
+        self._factories = factories
         self._open: dict[KeyPath, OpenPort] = {}
         self._handed_over = False
 
@@ -161,7 +161,7 @@ class Ports:
         return self._inheritance.passed, own
 
     async def _listen(self, path: KeyPath, endpoint: str) -> Any:
-        factory = ImagedFactory(self._reactor, self._doors[path])
+        factory = self._factories[path]
         inherited = self._inheritance.take(dotted(path), endpoint)
         if self._has(path, endpoint):
             inherited = copy(self._open[path].listening.socket)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.task import Clock
 
-from imaged.daemon.signals import LEAVE, RELOAD, UPGRADE, Signals
+from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
 
 
 class Reactor(Clock):
@@ -48,7 +48,7 @@ def test_what_comes_early_is_kept(signals: Signals) -> None:
 def test_a_second_signal_to_leave_ends_the_process(second: int) -> None:
     """Whatever it does: here it does nothing but wait."""
     program = (
-        "import signal, time; from imaged.daemon.signals import Signals; signals = Signals(); "
+        "import signal, time; from imaged.process.signals import Signals; signals = Signals(); "
         "print('ready', flush=True); signal.raise_signal(signal.SIGTERM); print('still here', flush=True); "
         "time.sleep(60)"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imaged.daemon.clock import steady_clock
+from imaged.process.clock import steady_clock
 
 
 def test_goes_on_when_the_time_is_set() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from imaged.daemon.notify import Notifier, make_notifier
+from imaged.process.notify import Notifier, make_notifier
 
 
 @pytest.fixture

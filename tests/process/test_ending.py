@@ -9,7 +9,7 @@ import pytest
 
 BEGIN = """
 import atexit, sys, threading, time
-from imaged.daemon import ending
+from imaged.process import ending
 ending.LAST_S = 0.1
 atexit.register(print, "unloaded", flush=True)
 def stay():

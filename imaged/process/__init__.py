@@ -1,0 +1,1 @@
+"""This process among others: signals, the service manager, and sockets that outlive a program."""
