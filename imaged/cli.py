@@ -17,10 +17,10 @@ from imaged.commands.queue import queue_group
 from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
 from imaged.daemon import configuration
-from imaged.daemon.log import observer
-from imaged.daemon.logs import Logs, Outlet
 from imaged.hooks.installation import VERSION
 from imaged.hooks.registry import installed
+from imaged.logs.files import Logs, Outlet
+from imaged.logs.lines import observer
 from imaged.process.clock import keep_monotonic
 from imaged.process.ending import end
 from imaged.process.inheritance import detach, inherit

@@ -18,8 +18,8 @@ from twisted.trial.unittest import TestCase
 
 from imaged.config.load import load
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.daemon.logs import Logs
 from imaged.daemon.service import Service
+from imaged.logs.files import Logs
 from imaged.process.inheritance import Inheritance
 from imaged.process.notify import Notifier
 from imaged.process.ports import PUBLIC, STATUS

@@ -19,13 +19,13 @@ from twisted.python.failure import Failure
 from imaged.config.faults import dotted
 from imaged.config.load import Loaded
 from imaged.core.errors import ImagedError, StoreError
-from imaged.daemon import log_paths
 from imaged.daemon.health import PIXEL, render_pixel
 from imaged.daemon.runtime import compose
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import Keepsakes
 from imaged.jobs.queue import JobQueue
+from imaged.logs import paths as log_paths
 from imaged.pipeline.rendering import Renderer
 from imaged.store.local import LocalStore
 from imaged.workers.threads import Threads, unfinished

@@ -14,6 +14,7 @@ from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentErrors
 from imaged.daemon.health import Health
 from imaged.fetch.budget import Budget, GiveUp
+from imaged.logs.request_record import RequestRecord
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.process.ports import PUBLIC, STATUS
@@ -29,7 +30,7 @@ from imaged.web.public import PublicSite
 from imaged.web.requests import Door, ImagedFactory
 from imaged.web.status import Outcome, Snapshot, StatusSite
 from imaged.web.try_page import TryPage
-from imaged.web.visits import PrivateVisits, PublicVisits, Visit
+from imaged.web.visits import PrivateVisits, PublicVisits
 
 STATUS_BODY_BYTES = 65_536
 """The largest body that the status port reads."""
@@ -49,7 +50,7 @@ class Doors:
     errors: RecentErrors
     health: Health
     connections: Mapping[KeyPath, Connections]
-    write: Callable[[Visit], None]
+    write: Callable[[RequestRecord], None]
     urls: Callable[[], tuple[str | None, str | None]]
     seconds: Callable[[], float]
     snapshot: Callable[[], Awaitable[Snapshot]]

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
-from imaged.daemon.logs import LogFileError, LogFiles, open_files
 from imaged.daemon.runtime import Runtime
 from imaged.hooks.host import RunInThread
+from imaged.logs.files import LogFileError, LogFiles, open_files
 from imaged.process.ports import OpenPort, PortError, Ports, endpoints
 
 

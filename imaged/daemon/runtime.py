@@ -17,7 +17,6 @@ from twisted.web.client import Agent
 from imaged.config.faults import ConfigurationError, Fault, in_order
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
-from imaged.daemon import log_paths
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Sources
 from imaged.hooks import registry
@@ -26,6 +25,7 @@ from imaged.hooks.feed import Feed
 from imaged.hooks.host import Host, Keepsakes
 from imaged.hooks.limits import cores
 from imaged.jobs.promises import Promises
+from imaged.logs import paths as log_paths
 from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.counters import Counters

@@ -24,7 +24,6 @@ from imaged.daemon import runtime
 from imaged.daemon.doors import Doors
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.daemon.lineage import Lineage
-from imaged.daemon.logs import Logs
 from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.prepare import open_logs, prepare
 from imaged.daemon.promised import PromisedWork, open_queue
@@ -35,6 +34,7 @@ from imaged.daemon.stalls import StallWatch
 from imaged.hooks.host import Keepsakes
 from imaged.hooks.installation import VERSION
 from imaged.jobs.promises import Promises
+from imaged.logs.files import Logs
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.process.departure import Departure

@@ -12,7 +12,6 @@ from imaged.core.alerts import find_alerts
 from imaged.core.generations import Generation
 from imaged.core.history import INTERVAL_S, History
 from imaged.core.recent import RecentErrors
-from imaged.daemon.logs import Logs
 from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
@@ -20,6 +19,7 @@ from imaged.daemon.stalls import StallWatch
 from imaged.jobs.comparison import Comparison
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import Depth
+from imaged.logs.files import Logs
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.remote import Remote
 from imaged.store.usage import free

@@ -78,7 +78,7 @@ class Ports:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, inheritance: Inheritance, factories: Mapping[KeyPath, ServerFactory]) -> None:
+    def __init__(self, reactor: Any, inheritance: Inheritance, factories: Mapping[KeyPath, ServerFactory[Any]]) -> None:
         self._reactor = reactor
         self._inheritance = inheritance
         self._factories = factories

@@ -20,13 +20,14 @@ from imaged.core.hashes import shorten
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
 from imaged.fetch.budget import GiveUp
+from imaged.logs.request_record import RequestRecord
 from imaged.web.bodies import Body
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
 from imaged.web.headers import header, http_date
 from imaged.web.hosts import check_host
 from imaged.web.paths import shown
-from imaged.web.visits import Visit, Visits
+from imaged.web.visits import Visits
 
 IDLE_S = 60.0
 """How long a connection may say nothing before it is closed."""
@@ -219,7 +220,7 @@ class ImagedRequest(Request):
         method, target = self._asked
         try:
             self._door.visits.end(
-                Visit(
+                RequestRecord(
                     trace=self.trace,
                     client=self.address,
                     method=method,

@@ -14,23 +14,10 @@ from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentError, RecentErrors
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT, Traffic
+from imaged.logs.request_record import RequestRecord
 from imaged.web.paths import describe_request, read_path
 
 _WELL = 400
-
-
-@dataclass(frozen=True)
-class Visit:
-    """One request that has ended; `target` is fit for a log, `size_bytes` counts what was sent of the body."""
-
-    trace: Trace
-    client: str
-    method: str
-    target: str
-    status: int
-    size_bytes: int
-    elapsed_s: float
-    error: ImagedError | None
 
 
 @dataclass(frozen=True)
@@ -40,7 +27,7 @@ class PublicVisits:
     traffic: Traffic
     errors: RecentErrors
     record: Callable[[RequestAnswered | RequestFailed], None]
-    write: Callable[[Visit], None]
+    write: Callable[[RequestRecord], None]
     now: Callable[[], datetime]
 
     def begin(self) -> None:
@@ -52,7 +39,7 @@ class PublicVisits:
         with suppress(ImagedError):  # it stays what it is for whatever asks for no path of ours
             describe_request(trace, read_path(request))
 
-    def end(self, visit: Visit) -> None:
+    def end(self, visit: RequestRecord) -> None:
         """Take note of a request that `begin` began."""
         trace, error = visit.trace, visit.error
         self.traffic.end(visit.status, trace.outcome, visit.size_bytes)
@@ -79,7 +66,7 @@ class PublicVisits:
 class PrivateVisits:
     """Takes note of the requests of the status port: those that change something or fail. Monitoring asks all day."""
 
-    write: Callable[[Visit], None]
+    write: Callable[[RequestRecord], None]
 
     def begin(self) -> None:
         """Do nothing: monitoring is not what the daemon is for."""
@@ -87,7 +74,7 @@ class PrivateVisits:
     def describe(self, request: Request, trace: Trace) -> None:
         """Do nothing: no path of the status port is about an image."""
 
-    def end(self, visit: Visit) -> None:
+    def end(self, visit: RequestRecord) -> None:
         """Write a line where there is something to tell."""
         if visit.status >= _WELL or visit.method not in {"GET", "HEAD"}:
             self.write(visit)

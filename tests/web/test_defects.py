@@ -9,13 +9,14 @@ from memory_port import ASK, Port
 from serving import HOME, Serving, until
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from imaged.logs.request_record import RequestRecord
 from imaged.web.requests import MAXIMUM_METHOD_CHARACTERS
-from imaged.web.visits import PrivateVisits, Visit
+from imaged.web.visits import PrivateVisits
 
 POST = b"POST /p?source=http://h/a.jpg?sig=s3cr3t HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 
 
-def failing(_: Visit) -> None:
+def failing(_: RequestRecord) -> None:
     """Write no line."""
     raise ZeroDivisionError("a defect")
 
@@ -43,7 +44,7 @@ def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEve
 
 def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None:
     """As text, and without what may be a signature."""
-    visits: list[Visit] = []
+    visits: list[RequestRecord] = []
     port = Port(PrivateVisits(visits.append))
     client = port.connect()
     client.say(POST)

@@ -14,9 +14,10 @@ from memory_port import ASK, Port, answer_shortly
 from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.recent import RecentErrors
 from imaged.core.traffic import CLIENT_LEFT, Traffic
+from imaged.logs.request_record import RequestRecord
 from imaged.web.bodies import MEMORY_BYTES
 from imaged.web.requests import IDLE_S, STALL_S, ImagedRequest
-from imaged.web.visits import PublicVisits, Visit
+from imaged.web.visits import PublicVisits
 
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -28,7 +29,7 @@ class Notes:
     def __init__(self, answer: Callable[[ImagedRequest], None] = answer_shortly) -> None:
         self.traffic = Traffic()
         self.errors = RecentErrors()
-        self.visits: list[Visit] = []
+        self.visits: list[RequestRecord] = []
         self.events: list[RequestAnswered | RequestFailed] = []
         now = datetime(2026, 1, 1, tzinfo=UTC)
         taking = PublicVisits(self.traffic, self.errors, self.events.append, self.visits.append, lambda: now)

@@ -11,7 +11,7 @@ from talking import begin
 
 from imaged.core.errors import StoreError
 from imaged.core.events import RequestAnswered, RequestFailed
-from imaged.daemon.access import LOGGER
+from imaged.logs.request_lines import LOGGER
 
 
 class Visiting(Serving):

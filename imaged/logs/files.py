@@ -16,9 +16,9 @@ from imaged.config.faults import KeyPath
 from imaged.config.model import Log
 from imaged.core.errors import StoreError
 from imaged.core.tracing import current_trace
-from imaged.daemon.access import AccessLog
-from imaged.daemon.log import Stream, observer
-from imaged.web.visits import Visit
+from imaged.logs.lines import Stream, observer
+from imaged.logs.request_lines import AccessLog
+from imaged.logs.request_record import RequestRecord
 
 _MODE = 0o640  # paths and addresses of clients are for the operator and his group
 # A pipe whose reader is slow, or not there, would hold up the daemon: without blocking, lines wait instead.
@@ -190,7 +190,7 @@ class Logs:
             event = {**event, "request_id": trace.request_id}
         self._main(event)
 
-    def write_visit(self, visit: Visit) -> None:
+    def write_visit(self, visit: RequestRecord) -> None:
         """Write the line of a request, if each is to be one. Reactor thread only."""
         if self._files.requests:
             self._access.write(visit)

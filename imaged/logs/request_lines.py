@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from json.encoder import encode_basestring as quote
 from typing import Any
 
-from imaged.daemon.log import Stream
-from imaged.web.visits import Visit
+from imaged.logs.lines import Stream
+from imaged.logs.request_record import RequestRecord
 
 LOGGER = "imaged.access"
 """What the lines say that their logger is: the others are named after the module that wrote them."""
@@ -33,11 +33,11 @@ class AccessLog:
         self._clock = clock
         self._now = now
         self._second, self._time = -1, ""
-        self._gathered: list[tuple[Visit, float]] = []
+        self._gathered: list[tuple[RequestRecord, float]] = []
         self._alarm: Any = None
         self._most = GATHERED
 
-    def write(self, visit: Visit) -> None:
+    def write(self, visit: RequestRecord) -> None:
         """Write the line of a request that has ended, in a moment."""
         self._gathered.append((visit, self._now()))
         if len(self._gathered) >= self._most:
@@ -61,7 +61,7 @@ class AccessLog:
         self._most = 1
         self.flush()
 
-    def _line(self, visit: Visit, ended_s: float) -> str:
+    def _line(self, visit: RequestRecord, ended_s: float) -> str:
         if (second := int(ended_s)) != self._second:
             self._second, self._time = second, self._written(second)
         if self._for_people:
@@ -74,7 +74,7 @@ class AccessLog:
         return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-def _for_programs(visit: Visit, time: str) -> str:
+def _for_programs(visit: RequestRecord, time: str) -> str:
     """Return the line as JSON. What may hold anything is quoted; the rest is made of letters and digits by then."""
     trace, elapsed_ms = visit.trace, f"{1000 * visit.elapsed_s:.3f}"
     target, method = quote(visit.target)[1:-1], quote(visit.method)[1:-1]
@@ -98,7 +98,7 @@ def _for_programs(visit: Visit, time: str) -> str:
     )
 
 
-def _for_person(visit: Visit, time: str) -> str:
+def _for_person(visit: RequestRecord, time: str) -> str:
     trace, words = visit.trace, ""
     if trace.outcome is not None:
         words = f" {trace.outcome}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imaged.config.faults import KeyPath
 from imaged.config.model import Log
-from imaged.daemon.logs import open_files
+from imaged.logs.files import open_files
 
 
 def paths(settings: Log) -> Mapping[KeyPath, str]:

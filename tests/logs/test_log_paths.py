@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from imaged.cli import main
-from imaged.daemon.log_paths import find_fault, try_out
-from imaged.daemon.logs import LogFileError
+from imaged.logs.files import LogFileError
+from imaged.logs.paths import find_fault, try_out
 
 NOBODY = 65_534
 """A user that Linux gives no rights."""

@@ -11,8 +11,8 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import ForbiddenError, ImagedError
 from imaged.core.tracing import DECODE, WAIT, Trace
-from imaged.daemon.access import GATHER_S, GATHERED, AccessLog
-from imaged.web.visits import Visit
+from imaged.logs.request_lines import GATHER_S, GATHERED, AccessLog
+from imaged.logs.request_record import RequestRecord
 
 
 class Terminal(io.StringIO):
@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def visit(target: str = "/p/f84/x300.jpg", error: ImagedError | None = None, *, rendered: bool = True) -> Visit:
+def visit(target: str = "/p/f84/x300.jpg", error: ImagedError | None = None, *, rendered: bool = True) -> RequestRecord:
     """Return a request that has ended."""
     clock = Clock()
     trace = Trace("abc", clock.seconds)
@@ -32,10 +32,10 @@ def visit(target: str = "/p/f84/x300.jpg", error: ImagedError | None = None, *, 
         for name in (WAIT, DECODE):
             with trace.span(name):
                 clock.advance(0.25)
-    return Visit(trace, "127.0.0.1", "GET", target, 403 if error else 200, 10, 0.5125, error)
+    return RequestRecord(trace, "127.0.0.1", "GET", target, 403 if error else 200, 10, 0.5125, error)
 
 
-def written(stream: io.StringIO, *visits: Visit) -> str:
+def written(stream: io.StringIO, *visits: RequestRecord) -> str:
     """Return the lines of some requests at a certain moment."""
     log = AccessLog(stream, Clock(), lambda: 1_764_000_000.0625)
     for each in visits:

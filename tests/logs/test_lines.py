@@ -11,7 +11,7 @@ from serving import Serving, until
 from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.log import LogPublisher as OldPublisher
 
-from imaged.daemon.log import observer
+from imaged.logs.lines import observer
 
 
 class Terminal(io.StringIO):

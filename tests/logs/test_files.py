@@ -18,8 +18,8 @@ from twisted.logger import Logger, LogPublisher
 
 from imaged.config.model import Log
 from imaged.core.tracing import Trace
-from imaged.daemon.logs import MAXIMUM_REST_BYTES, LogFile, LogFileError, Logs, open_files
-from imaged.web.visits import Visit
+from imaged.logs.files import MAXIMUM_REST_BYTES, LogFile, LogFileError, Logs, open_files
+from imaged.logs.request_record import RequestRecord
 
 
 def lines(path: Path) -> list[Any]:
@@ -33,9 +33,9 @@ def logger(logs: Logs) -> Logger:
     return Logger(namespace="imaged.test", observer=LogPublisher(write))
 
 
-def visit(target: str) -> Visit:
+def visit(target: str) -> RequestRecord:
     """Return a request that has ended."""
-    return Visit(Trace("abc", lambda: 0.0), "127.0.0.1", "GET", target, 200, 10, 0.5, None)
+    return RequestRecord(Trace("abc", lambda: 0.0), "127.0.0.1", "GET", target, 200, 10, 0.5, None)
 
 
 @pytest.fixture
