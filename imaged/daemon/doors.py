@@ -11,7 +11,6 @@ from typing import Any
 
 from imaged.config.faults import KeyPath
 from imaged.core.events import RequestAnswered, RequestFailed
-from imaged.core.recent import RecentErrors
 from imaged.daemon.health import Health
 from imaged.fetch.budget import Budget, GiveUp
 from imaged.logs.request_record import RequestRecord
@@ -19,13 +18,14 @@ from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.process.ports import PUBLIC, STATUS
 from imaged.profiling.profiles import Profiles
+from imaged.statuspage.page_files import status_page, try_page
+from imaged.statuspage.recent import RecentErrors
 from imaged.store.usage import free
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
 from imaged.web.debug import DebugSite
 from imaged.web.hosts import check_allowed
 from imaged.web.neighbours import Neighbours
-from imaged.web.page_files import status_page, try_page
 from imaged.web.public import PublicSite
 from imaged.web.requests import Door, ImagedFactory
 from imaged.web.status import Outcome, Snapshot, StatusSite

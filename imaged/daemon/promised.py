@@ -14,7 +14,6 @@ from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageId
-from imaged.core.recent import RecentError, RecentErrors
 from imaged.hooks.host import RunInThread
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue, Kind
@@ -24,6 +23,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.pipeline.remote import Remote
 from imaged.process.clock import steady_clock
+from imaged.statuspage.recent import RecentError, RecentErrors
 from imaged.store.local import LocalStore
 from imaged.workers.threads import Threads
 

@@ -18,13 +18,10 @@ from twisted.logger import Logger
 from imaged.config.faults import ConfigurationError, Fault, KeyPath
 from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
-from imaged.core.history import INTERVAL_S, History
-from imaged.core.recent import RecentErrors
 from imaged.daemon import runtime
 from imaged.daemon.doors import Doors
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.daemon.lineage import Lineage
-from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.prepare import open_logs, prepare
 from imaged.daemon.promised import PromisedWork, open_queue
 from imaged.daemon.reload import Reload, Reloads, restart_faults
@@ -42,6 +39,9 @@ from imaged.process.inheritance import Inheritance, Passed, Port
 from imaged.process.notify import Notifier
 from imaged.process.ports import PUBLIC, STATUS, OpenPort, Ports, endpoints
 from imaged.profiling import profiles
+from imaged.statuspage.history import INTERVAL_S, History
+from imaged.statuspage.recent import RecentErrors
+from imaged.statuspage.store_usage import StoreUsage
 from imaged.web.connections import Connections, most_connections
 from imaged.workers.keyed_locks import Locks
 from imaged.workers.threads import Threads

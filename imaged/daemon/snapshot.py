@@ -8,11 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from imaged.core.alerts import find_alerts
 from imaged.core.generations import Generation
-from imaged.core.history import INTERVAL_S, History
-from imaged.core.recent import RecentErrors
-from imaged.daemon.measuring import StoreUsage
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.stalls import StallWatch
@@ -22,6 +18,10 @@ from imaged.jobs.queue import Depth
 from imaged.logs.files import Logs
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.remote import Remote
+from imaged.statuspage.alerts import find_alerts
+from imaged.statuspage.history import INTERVAL_S, History
+from imaged.statuspage.recent import RecentErrors
+from imaged.statuspage.store_usage import StoreUsage
 from imaged.store.usage import free
 
 

@@ -12,10 +12,10 @@ from twisted.web.http import Request
 
 from imaged.config.model import Status
 from imaged.core.errors import ForbiddenError, NotFoundError
+from imaged.statuspage.page_files import Page
 from imaged.web.answers import send, send_json, send_page
 from imaged.web.debug import DebugSite
 from imaged.web.headers import header
-from imaged.web.page_files import Page
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import READ, allow, segments
 from imaged.web.requests import ImagedRequest

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imaged.statuspage.page_files import Page
 from imaged.web.answers import send_page
 from imaged.web.headers import header
 from imaged.web.neighbours import Neighbours
-from imaged.web.page_files import Page
 from imaged.web.requests import ImagedRequest
 
 EXAMPLES = ("x300.jpg", "w500.webp", "300x200.png", "w500-q30.jpg")

@@ -11,7 +11,7 @@ from snapshots import make_snapshot
 from source_tree import ROOT
 
 from imaged.api import RequestAnswered
-from imaged.core.alerts import ERROR, LOW_DISK_BYTES, LOW_STATE_BYTES, WARNING, find_alerts
+from imaged.statuspage.alerts import ERROR, LOW_DISK_BYTES, LOW_STATE_BYTES, WARNING, find_alerts
 from imaged_prometheus.counts import REQUEST_BUCKETS_S, Counts
 
 RULES_FILE = ROOT / "docs" / "monitoring" / "imaged.rules.yml"

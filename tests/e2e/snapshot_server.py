@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from imaged.web.page_files import status_page
+from imaged.statuspage.page_files import status_page
 
 SLOW_S = 1.5
 """How long a slow answer takes: longer than the page waits between two."""

@@ -13,7 +13,7 @@ from browser import Browser
 from snapshot_server import SnapshotServer
 from snapshots import HOSTILE, QUIET, make_busy, make_snapshot
 
-from imaged.web.page_values import KINDS, write, write_exactly
+from imaged.statuspage.page_values import KINDS, write, write_exactly
 
 SAME = """
 const told = await (await fetch("/now")).text();

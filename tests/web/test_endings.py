@@ -12,9 +12,9 @@ import pytest
 from memory_port import ASK, Port, answer_shortly
 
 from imaged.core.events import RequestAnswered, RequestFailed
-from imaged.core.recent import RecentErrors
 from imaged.core.traffic import CLIENT_LEFT, Traffic
 from imaged.logs.request_record import RequestRecord
+from imaged.statuspage.recent import RecentErrors
 from imaged.web.bodies import MEMORY_BYTES
 from imaged.web.requests import IDLE_S, STALL_S, ImagedRequest
 from imaged.web.visits import PublicVisits

@@ -11,7 +11,7 @@ from serving import HOME, Serving, other_picture
 from snapshots import HASH, HOSTILE, QUIET, make_busy
 from talking import Answer, begin
 
-from imaged.web.page_files import Page, status_page, try_page
+from imaged.statuspage.page_files import Page, status_page, try_page
 
 
 def inline(body: str, tag: str) -> str:

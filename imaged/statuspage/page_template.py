@@ -21,7 +21,7 @@ from html import escape
 from typing import Any
 from xml.etree.ElementTree import Element, fromstring
 
-from imaged.web.page_values import EXACT, MOST_ROWS, write, write_exactly
+from imaged.statuspage.page_values import EXACT, MOST_ROWS, write, write_exactly
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 _RAW = frozenset({"script", "style"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from imaged.core.recent import KEPT, RecentError, RecentErrors
+from imaged.statuspage.recent import KEPT, RecentError, RecentErrors
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged.web.page_values import CHART_HEIGHT, CHART_POINTS, KINDS, MOST_ROWS, SILENT, write, write_exactly
+from imaged.statuspage.page_values import CHART_HEIGHT, CHART_POINTS, KINDS, MOST_ROWS, SILENT, write, write_exactly
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged.web.page_template import Template
-from imaged.web.page_values import MOST_ROWS
+from imaged.statuspage.page_template import Template
+from imaged.statuspage.page_values import MOST_ROWS
 
 
 def fill(markup: str, **values: object) -> str:

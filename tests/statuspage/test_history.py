@@ -7,7 +7,7 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged.core.history import INTERVAL_S, POINTS, History
+from imaged.statuspage.history import INTERVAL_S, POINTS, History
 
 
 @given(st.lists(st.integers(0, 1000), max_size=2 * POINTS))

@@ -8,7 +8,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from imaged.web.page_template import Template
+from imaged.statuspage.page_template import Template
 
 
 class Page:
@@ -46,7 +46,7 @@ def try_page() -> Page:
 
 def read_file(name: str) -> str:
     """Return a file of the folder `pages`."""
-    return files("imaged.web").joinpath("pages", name).read_text(encoding="utf-8")
+    return files("imaged.statuspage").joinpath("pages", name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

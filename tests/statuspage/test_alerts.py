@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from snapshots import make_snapshot
 
-from imaged.core.alerts import ERROR, LOW_DISK_BYTES, LOW_STATE_BYTES, RECENT_S, WARNING, Alert, find_alerts
+from imaged.statuspage.alerts import ERROR, LOW_DISK_BYTES, LOW_STATE_BYTES, RECENT_S, WARNING, Alert, find_alerts
 
 SINK = {
     "name": "lines",
