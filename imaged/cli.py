@@ -94,7 +94,7 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
     """
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
-    from imaged.daemon.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
+    from imaged.commands.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
     from imaged.daemon.runtime import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
     from imaged.workers.threads import Threads  # noqa: PLC0415  # as above

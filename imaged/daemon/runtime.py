@@ -24,9 +24,9 @@ from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.feed import Feed
 from imaged.hooks.host import Host, Keepsakes
 from imaged.hooks.limits import cores
+from imaged.hooks.metrics import Metrics
 from imaged.jobs.promises import Promises
 from imaged.logs import paths as log_paths
-from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.originals import Originals

@@ -27,7 +27,6 @@ from imaged.daemon.promised import PromisedWork, open_queue
 from imaged.daemon.reload import Reload, Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.snapshot import Status
-from imaged.daemon.stalls import StallWatch
 from imaged.hooks.host import Keepsakes
 from imaged.hooks.installation import VERSION
 from imaged.jobs.promises import Promises
@@ -39,6 +38,7 @@ from imaged.process.inheritance import Inheritance, Passed, Port
 from imaged.process.notify import Notifier
 from imaged.process.ports import PUBLIC, STATUS, OpenPort, Ports, endpoints
 from imaged.profiling import profiles
+from imaged.profiling.stalls import StallWatch
 from imaged.statuspage.history import INTERVAL_S, History
 from imaged.statuspage.recent import RecentErrors
 from imaged.statuspage.store_usage import StoreUsage

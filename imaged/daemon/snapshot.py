@@ -11,13 +11,13 @@ from typing import Any
 from imaged.core.generations import Generation
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
-from imaged.daemon.stalls import StallWatch
 from imaged.jobs.comparison import Comparison
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import Depth
 from imaged.logs.files import Logs
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.remote import Remote
+from imaged.profiling.stalls import StallWatch
 from imaged.statuspage.alerts import find_alerts
 from imaged.statuspage.history import INTERVAL_S, History
 from imaged.statuspage.recent import RecentErrors

@@ -15,7 +15,7 @@ from imaged.fetch.intake import Intake
 from imaged.fetch.received_file import Received
 from imaged.fetch.sources import Sources
 from imaged.hooks.host import RunInThread
-from imaged.metrics import Metrics
+from imaged.hooks.metrics import Metrics
 from imaged.pipeline.originals import Originals
 from imaged.store.atomic import discard
 from imaged.store.local import LocalStore

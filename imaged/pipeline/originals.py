@@ -17,8 +17,8 @@ from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import DOWNLOAD, SAVE, UPLOAD, WAIT, span
 from imaged.fetch.received_file import Received, digest
 from imaged.hooks.host import RunInThread
+from imaged.hooks.metrics import Metrics
 from imaged.jobs.promises import Promises
-from imaged.metrics import Metrics
 from imaged.pipeline.readback import Readback
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer

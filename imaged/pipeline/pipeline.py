@@ -9,8 +9,8 @@ from imaged.config.model import Settings
 from imaged.core.errors import ImagedError, StoreUnavailableError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
+from imaged.hooks.metrics import Metrics
 from imaged.jobs.promises import Promises
-from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.produce import Produce

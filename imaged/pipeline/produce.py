@@ -25,8 +25,8 @@ from imaged.core.outputs import Output
 from imaged.core.tracing import JOINED, RENDERED, WAIT, span
 from imaged.hooks.checked_processor import GRACE_S
 from imaged.hooks.contracts import RenderTarget
+from imaged.hooks.metrics import Metrics
 from imaged.jobs.promises import Promises
-from imaged.metrics import Metrics
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer

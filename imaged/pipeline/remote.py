@@ -18,7 +18,7 @@ from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavai
 from imaged.core.events import Uploaded
 from imaged.core.hashes import ImageId
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.metrics import Metrics
+from imaged.hooks.metrics import Metrics
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import Locks
 from imaged.workers.tasks import Tasks

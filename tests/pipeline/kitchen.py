@@ -17,10 +17,10 @@ from imaged.fetch.received_file import digest
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.feed import Feed
+from imaged.hooks.metrics import Metrics
 from imaged.hooks.soundness import Traits
 from imaged.jobs.promises import Promises
 from imaged.jobs.queue import JobQueue
-from imaged.metrics import Metrics
 from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.pipeline import Pipeline

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from imaged.core.events import Event, RequestFailed, Uploaded
 from imaged.hooks.feed import DELAY_S, Feed
-from imaged.metrics import Metrics
+from imaged.hooks.metrics import Metrics
 from imaged.testing.fakes import NoThreads, RecordingSink
 from imaged.testing.waiting import wait
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from imaged.daemon.stalls import HELD_S, LOOK_EVERY_S, StallWatch
 from imaged.hooks.under_way import under_way
+from imaged.profiling.stalls import HELD_S, LOOK_EVERY_S, StallWatch
 
 
 class World:

@@ -15,9 +15,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
 from imaged.api import Host, Processor, Uploader, hookimpl
+from imaged.commands.deep_check import DeepCheck
 from imaged.config.load import load
 from imaged.core.errors import NotAPictureError, StoreError
-from imaged.daemon.deep_check import DeepCheck
 from imaged.testing.fakes import MemoryUploader, NoThreads
 
 YAML = f"""
