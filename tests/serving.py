@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from stage import Stage, install
+from service_harness import ServiceHarness, install
 from talking import Answer, Talk, begin, pause
 from twisted.internet import reactor, tcp
 from twisted.internet.defer import Deferred
@@ -42,7 +42,7 @@ class Serving(TestCase):
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = tmp_path
-        self.stage: Stage = install(tmp_path / "site", monkeypatch)
+        self.service_harness: ServiceHarness = install(tmp_path / "site", monkeypatch)
         self.inheritance = Inheritance()
         self.log = io.StringIO()
 
@@ -77,14 +77,14 @@ class Serving(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(self.stop()))
         await self.service.start()
         self.url, self.status_url = (self.service._ports[path].url for path in (PUBLIC, STATUS))
-        if self.stage.processors:
-            await until(lambda: self.stage.processor.ended)  # the health check tries it once at the start
-            self.stage.processor.jobs.clear()
+        if self.service_harness.processors:
+            await until(lambda: self.service_harness.processor.ended)  # the health check tries it once at the start
+            self.service_harness.processor.jobs.clear()
         return self.service
 
     async def stop(self) -> None:
         """Stop the daemon, if a test has not done so, and wait for the last connection to end."""
-        for processor in self.stage.processors:
+        for processor in self.service_harness.processors:
             processor.release()
         if not self.stopped:
             self.stopped = True
@@ -102,7 +102,7 @@ class Serving(TestCase):
 
     async def begin_held_render(self, path: str) -> Talk:
         """Ask for an output whose render goes on until the processor is released."""
-        processor = self.stage.processor
+        processor = self.service_harness.processor
         processor.hold()
         talk = await self.begin("GET", path)
         await until(lambda: processor.jobs)

@@ -16,23 +16,23 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imaged.batch import inputs
+from imaged.batch.no_queue import NoQueue
 from imaged.batch.plan import Plan
 from imaged.batch.report import Results, Screen
 from imaged.batch.run import Batch
 from imaged.batch.scratch import Scratch
-from imaged.batch.unpromised import Unpromised
 from imaged.batch.work import Work
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.daemon import runtime
 from imaged.daemon.runtime import Runtime
-from imaged.hooks.host import Keepsakes
+from imaged.hooks.host import PluginState
 from imaged.hooks.installation import VERSION
 from imaged.pipeline.counters import Counters
 from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.store.local import LocalStore
-from imaged.workers.keyed_locks import Locks
+from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.threads import Threads, unfinished
 
 BROKEN_PIPE_STATUS = 141
@@ -131,16 +131,16 @@ class Process:
         batch.leave()
 
     def _build(self, working: Threads) -> Runtime:
-        promises: Any = Unpromised()  # it has all of Promises that a pipeline asks of it
+        jobs: Any = NoQueue()  # it has all of Promises that a pipeline asks of it
         counters, now = Counters(self._reactor.seconds), datetime.now(UTC)
         return runtime.build(
             self._loaded,
             self._reactor,
             working,
-            promises,
+            jobs,
             counters,
-            Keepsakes(),
-            Locks(),
+            PluginState(),
+            KeyedLocks(),
             VERSION,
             now,
             _make_store,

@@ -61,7 +61,7 @@ class Batch:
         self.tally = Tally()
         self._leaving = False
         self._running = 0
-        self._lanes = 0
+        self._concurrency = 0
         self._over: Deferred[None] = Deferred()
         self._pauses: set[Deferred[None]] = set()
         self.broken_pipe = False
@@ -69,7 +69,7 @@ class Batch:
 
     async def run(self) -> None:
         """Do all entries, or those that have begun when `leave` is called. Raises what reading or noting raises."""
-        self._lanes = self._width
+        self._concurrency = self._width
         for _ in range(self._width):
             Deferred.fromCoroutine(self._lane()).addErrback(self._break_down)
         await self._over
@@ -95,7 +95,7 @@ class Batch:
             finally:
                 self._running -= 1
                 self._settle()
-        self._lanes -= 1
+        self._concurrency -= 1
         self._settle()
 
     async def _take(self, entry: Entry) -> None:
@@ -178,7 +178,7 @@ class Batch:
             self._over.errback(failure)
 
     def _settle(self) -> None:
-        if not self._lanes or (self._leaving and not self._running):
+        if not self._concurrency or (self._leaving and not self._running):
             self._end()
 
     def _end(self) -> None:

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from imaged.batch.items import Item
 from imaged.batch.scratch import Scratch
-from imaged.core.errors import CorruptOriginalError, ImagedError, NotAllowedError, NotAPictureError, NotFoundError
+from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError, NotFoundError, PolicyError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
-from imaged.fetch.received_file import Received, digest
+from imaged.fetch.received_file import ReceivedFile, digest
 from imaged.hooks.host import RunInThread
 from imaged.pipeline.pipeline import Pipeline, content_type
 from imaged.store.atomic import discard
 from imaged.store.local import INFO, ORIGINAL, LocalStore
-from imaged.workers.keyed_locks import Locks
+from imaged.workers.keyed_locks import KeyedLocks
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,20 @@ class Work:
         self._local = local
         self._names = names
         self._run = run
-        self._locks = Locks()
+        self._locks = KeyedLocks()
 
     async def do(self, item: Item) -> Done:
         """Have all outputs of an item where they belong on return. Raises the ImagedError that it ended with."""
         outputs = self._pipeline.outputs(item.namespace, self._names)
         if not outputs:
-            raise NotAllowedError(f"the namespace {item.namespace} has no outputs of its own: name some with --outputs")
+            raise PolicyError(f"the namespace {item.namespace} has no outputs of its own: name some with --outputs")
         if item.image is not None:
             return await self._do(item, item.image, outputs, None)
         async with self._received(item) as received:
             image = ImageId(item.namespace, ImageHash(received.md5))
             return await self._do(item, image, outputs, received if item.url else None)
 
-    async def _do(self, item: Item, image: ImageId, outputs: Sequence[Output], received: Received | None) -> Done:
+    async def _do(self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None) -> Done:
         async with self._locks.held(str(image)):
             try:
                 return await self._complete(item, image, outputs, received)
@@ -69,7 +69,9 @@ class Work:
                 if isinstance(self._store, Scratch):
                     await self._run(self._store.clear, image)
 
-    async def _complete(self, item: Item, image: ImageId, outputs: Sequence[Output], received: Received | None) -> Done:
+    async def _complete(
+        self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None
+    ) -> Done:
         there = await self._names_of(image)
         missing = [output for output in outputs if str(output) not in there]
         lacking = [name for name in (ORIGINAL, INFO) if name not in there]
@@ -101,7 +103,7 @@ class Work:
                 return self._store.read_record(image, record)
         return None
 
-    async def _bring(self, item: Item, image: ImageId, there: set[str], received: Received | None) -> None:
+    async def _bring(self, item: Item, image: ImageId, there: set[str], received: ReceivedFile | None) -> None:
         """Have the original in the store that renders work on: from the nearest place that has it."""
         if item.path:
             await self._take(image, Path(item.path))
@@ -141,13 +143,13 @@ class Work:
             await self._pipeline.remote.upload(image, name, kind)
 
     @asynccontextmanager
-    async def _received(self, item: Item) -> AsyncIterator[Received]:
+    async def _received(self, item: Item) -> AsyncIterator[ReceivedFile]:
         """Read an item whose hash its bytes tell; a file is read where it lies."""
         if item.path:
             yield await self._run(_digest, Path(item.path))
             return
         async with self._temporary() as temporary:
-            yield await self._pipeline.acquire.fetch(item.namespace, item.url, temporary)
+            yield await self._pipeline.ingest.fetch(item.namespace, item.url, temporary)
 
     @asynccontextmanager
     async def _temporary(self) -> AsyncIterator[Path]:
@@ -158,7 +160,7 @@ class Work:
             discard(path)
 
 
-def _copy(path: Path, temporary: Path) -> Received:
+def _copy(path: Path, temporary: Path) -> ReceivedFile:
     """Copy a file and hash the copy: the file itself may be written to meanwhile."""
     try:
         _check_regular(path)
@@ -168,7 +170,7 @@ def _copy(path: Path, temporary: Path) -> Received:
     return digest(temporary)
 
 
-def _digest(path: Path) -> Received:
+def _digest(path: Path) -> ReceivedFile:
     try:
         _check_regular(path)
         return digest(path)

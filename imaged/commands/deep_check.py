@@ -23,7 +23,7 @@ from imaged.daemon.health import PIXEL, render_pixel
 from imaged.daemon.runtime import compose
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.hooks.host import Keepsakes
+from imaged.hooks.host import PluginState
 from imaged.jobs.queue import JobQueue
 from imaged.logs import paths as log_paths
 from imaged.pipeline.rendering import Renderer
@@ -53,7 +53,7 @@ class DeepCheck:
 
     async def run(self) -> bool:
         """Try everything; return whether all is well. The plugins are closed at the end, however it comes."""
-        plugins, faults = compose(self._loaded, self._reactor, self._threads, Keepsakes())
+        plugins, faults = compose(self._loaded, self._reactor, self._threads, PluginState())
         try:
             for fault in faults:
                 self._say(str(fault))

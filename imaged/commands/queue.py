@@ -16,7 +16,7 @@ from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
 from imaged.core.errors import ImagedError
 from imaged.jobs.comparison import Comparison
-from imaged.jobs.parked import Entry, Parked, opened
+from imaged.jobs.failed_jobs import Entry, FailedJobs, opened
 from imaged.jobs.queue import Kind
 
 HEAD = ("id", "kind", "state", "attempts", "age", "image", "output", "error")
@@ -83,7 +83,7 @@ def drop(config: str | None, overrides: tuple[str, ...], ids: tuple[int, ...], *
 
 
 @contextmanager
-def _queue(config: str | None, overrides: tuple[str, ...]) -> Iterator[Parked]:
+def _queue(config: str | None, overrides: tuple[str, ...]) -> Iterator[FailedJobs]:
     loaded = read_settings(config, overrides)
     # The options of plugins are none of the queue's: their secrets may be in an environment that the daemon alone has.
     faults = [fault for fault in loaded.faults if fault.path[:1] != ("plugins",)]

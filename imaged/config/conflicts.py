@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from imaged.config.faults import KeyPath
 from imaged.config.images import ImagePolicy
 from imaged.config.model import Settings
-from imaged.core.errors import NotAllowedError
+from imaged.core.errors import PolicyError
 
 
 def conflicts(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
@@ -30,5 +30,5 @@ def _refused(policy: ImagePolicy) -> Iterator[tuple[int, str]]:
     for index, output in enumerate(policy.outputs):
         try:
             policy.check(output)
-        except NotAllowedError as error:
+        except PolicyError as error:
             yield index, str(error)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from imaged.config.section import Section
 from imaged.config.values import Color, Extensions, OutputCount, OutputNames, Quality, Side
-from imaged.core.errors import NotAllowedError
+from imaged.core.errors import PolicyError
 from imaged.core.formats import FORMATS
 from imaged.core.outputs import Fill, FullSize, Output
 
@@ -31,20 +31,20 @@ class ImagePolicy(Section):
     background: Color = Field("#ffffff", description=_BACKGROUND)
 
     def check(self, output: Output) -> None:
-        """Raise NotAllowedError when this policy does not allow `output`."""
+        """Raise PolicyError when this policy does not allow `output`."""
         extension = output.format.extension
         if extension not in self.extensions:
             allowed = ", ".join(self.extensions)
-            raise NotAllowedError(f"{output}: {extension} is not allowed here: use one of {allowed}")
+            raise PolicyError(f"{output}: {extension} is not allowed here: use one of {allowed}")
         if not isinstance(output.sizing, FullSize) and output.sizing.width_px > self.maximum_width:
-            raise NotAllowedError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
+            raise PolicyError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
         if isinstance(output.sizing, Fill) and output.sizing.height_px > self.maximum_height:
-            raise NotAllowedError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
+            raise PolicyError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
 
     def check_count(self, outputs: int) -> None:
-        """Raise NotAllowedError when one image may not have so many outputs."""
+        """Raise PolicyError when one image may not have so many outputs."""
         if outputs > self.maximum_outputs:
-            raise NotAllowedError(
+            raise PolicyError(
                 f"this image would have more than {self.maximum_outputs} outputs, the most allowed here: "
                 "use those that it has"
             )

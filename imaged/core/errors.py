@@ -57,7 +57,7 @@ class MethodNotAllowedError(ImagedError):
         self.allowed = allowed
 
 
-class NotAllowedError(ImagedError):
+class PolicyError(ImagedError):
     """The output is well formed, but the namespace's policy does not allow it."""
 
     status = 406

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from imaged.core.errors import NotAllowedError, NotFoundError
+from imaged.core.errors import NotFoundError, PolicyError
 from imaged.core.formats import FORMATS, Format
 from imaged.core.hashes import shorten
 
@@ -73,7 +73,7 @@ class Output:
 def parse(name: str) -> Output:
     """Read an output's name.
 
-    Raises NotFoundError for what is no output name, and NotAllowedError for a well-formed name whose extension is
+    Raises NotFoundError for what is no output name, and PolicyError for a well-formed name whose extension is
     none of ours.
     """
     match = _NAME.fullmatch(name) if len(name) <= NAME_CHARACTERS else None
@@ -82,7 +82,7 @@ def parse(name: str) -> Output:
     part = match.groupdict()
     format = FORMATS.get(part["extension"])
     if format is None:
-        raise NotAllowedError(f"extension {part['extension']!r} is not one of {', '.join(FORMATS)}")
+        raise PolicyError(f"extension {part['extension']!r} is not one of {', '.join(FORMATS)}")
     quality = int(part["quality"]) if part["quality"] else None
     output = Output(_sizing(part), format, quality)
     if str(output) != name:

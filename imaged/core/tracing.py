@@ -21,7 +21,7 @@ WAIT, DOWNLOAD, DECODE, RESIZE, ENCODE, SAVE, UPLOAD = SPANS = (
 )
 """What time may be spent on, in the order in which it comes."""
 
-HIT, RENDERED, JOINED = "hit", "rendered", "joined"
+HIT, RENDERED, COALESCED = "hit", "rendered", "joined"
 """Where an output came from: it was there, it was rendered for this request, or for another that had asked already."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imaged.core.tracing import HIT, JOINED, RENDERED
+from imaged.core.tracing import COALESCED, HIT, RENDERED
 
 CLIENT_LEFT = 499
 """What stands for the status of a client that left before its answer had ended; nginx made it the custom."""
@@ -20,7 +20,7 @@ class Traffic:
         self.failed = 0
         self.left = 0
         self.bytes = 0
-        self._outcomes = dict.fromkeys((HIT, RENDERED, JOINED), 0)
+        self._outcomes = dict.fromkeys((HIT, RENDERED, COALESCED), 0)
 
     @property
     def hits(self) -> int:
@@ -35,7 +35,7 @@ class Traffic:
     @property
     def joined(self) -> int:
         """How many outputs came from the render of another request."""
-        return self._outcomes[JOINED]
+        return self._outcomes[COALESCED]
 
     def begin(self) -> None:
         """Count a request whose head has come."""

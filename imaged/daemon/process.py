@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
 from imaged.daemon.service import Service
-from imaged.daemon.succession import Succession
+from imaged.daemon.upgrade import Upgrade
 from imaged.process.ending import end_within, place
 from imaged.process.handover import Predecessor
 from imaged.process.inheritance import Inheritance
@@ -57,7 +57,7 @@ class Process:
 
     async def _live(self) -> None:
         predecessor = await self._begin()
-        succession = Succession(self._reactor, self._service, self._notifier, self._end)
+        succession = Upgrade(self._reactor, self._service, self._notifier, self._end)
         self._signals.connect(
             self._reactor, dict.fromkeys(LEAVE, self._end) | {RELOAD: succession.reload, UPGRADE: succession.upgrade}
         )

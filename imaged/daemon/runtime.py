@@ -21,25 +21,25 @@ from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Sources
 from imaged.hooks import registry
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.hooks.feed import Feed
-from imaged.hooks.host import Host, Keepsakes
+from imaged.hooks.host import Host, PluginState
 from imaged.hooks.limits import cores
 from imaged.hooks.metrics import Metrics
-from imaged.jobs.promises import Promises
+from imaged.hooks.sink_runner import SinkRunner
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.logs import paths as log_paths
-from imaged.pipeline.acquire import Acquire
 from imaged.pipeline.counters import Counters
+from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.pipeline import Pipeline
-from imaged.pipeline.produce import Produce
-from imaged.pipeline.readback import Readback
 from imaged.pipeline.remote import Remote
+from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.rendering import Renderer
+from imaged.pipeline.renders import Renders
 from imaged.process.ports import STATUS, endpoints, find_clash, find_fault
 from imaged.store.local import LocalStore
 from imaged.store.usage import free
 from imaged.workers.admission import RenderPool
-from imaged.workers.keyed_locks import Locks
+from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight
 from imaged.workers.tasks import Tasks
 from imaged.workers.threads import Threads
@@ -100,7 +100,7 @@ def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, 
 
     What a generation finds out when it opens its files is looked at too, as far as that goes without opening any.
     """
-    plugins, faults = compose(loaded, reactor, threads, Keepsakes())
+    plugins, faults = compose(loaded, reactor, threads, PluginState())
     plugins.close()
     return in_order([*faults, *_log_faults(loaded)])
 
@@ -114,10 +114,10 @@ def build(
     loaded: Loaded,
     reactor: Any,
     threads: Threads,
-    promises: Promises,
+    jobs: AsyncJobQueue,
     counters: Counters,
-    keepsakes: Keepsakes,
-    locks: Locks,
+    plugin_state: PluginState,
+    locks: KeyedLocks,
     version: str,
     now: datetime,
     make_store: MakeStore = configured_store,
@@ -127,7 +127,7 @@ def build(
     `make_store` is called with the settings and whether there is a remote store; what it raises is raised.
     """
     settings = loaded.settings
-    plugins, faults = compose(loaded, reactor, threads, keepsakes)
+    plugins, faults = compose(loaded, reactor, threads, plugin_state)
     if faults:
         plugins.close()
         raise ConfigurationError(faults)
@@ -141,7 +141,7 @@ def build(
     tasks = Tasks()
     metrics = Metrics(
         [
-            Feed(name, sink, reactor, Threads(reactor, f"metrics {name}", 1))
+            SinkRunner(name, sink, reactor, Threads(reactor, f"metrics {name}", 1))
             for name, sink in zip(plugins.sink_names, plugins.sinks, strict=True)
         ]
     )
@@ -177,13 +177,13 @@ def build(
     )
     # The operator names this address, and where it redirects to nobody has: so anywhere, but no further.
     trusting = partial(make_sources, resolver=Resolver(reactor), maximum_redirects=0, allow_networks=EVERYWHERE)
-    readback = Readback(remote, settings.remote.base_url, trusting)
+    remote_originals = RemoteOriginals(remote, settings.remote.base_url, trusting)
     pool = RenderPool(render_threads, settings.render.queue, reactor)
-    originals = Originals(store, renderer, remote, readback, promises, threads.run, pool, tasks, metrics, locks)
-    acquire = Acquire(
+    originals = Originals(store, renderer, remote, remote_originals, jobs, threads.run, pool, tasks, metrics, locks)
+    ingest = Ingest(
         store, originals, sources, settings.sources.maximum_bytes, threads.run, tasks, metrics, reactor.seconds
     )
-    produce = Produce(
+    produce = Renders(
         reactor=reactor,
         settings=settings,
         store=store,
@@ -191,25 +191,25 @@ def build(
         remote=remote,
         renderer=renderer,
         pool=pool,
-        promises=promises,
+        jobs=jobs,
         tasks=tasks,
         flights=SingleFlight(tasks),
         activity=counters.processing,
         metrics=metrics,
     )
-    pipeline = Pipeline(settings, store, originals, acquire, produce, remote, pool, promises, metrics)
+    pipeline = Pipeline(settings, store, originals, ingest, produce, remote, pool, jobs, metrics)
     return Runtime(now, plugins, pipeline, tasks, render_threads)
 
 
 def compose(
-    loaded: Loaded, reactor: Any, threads: Threads, keepsakes: Keepsakes
+    loaded: Loaded, reactor: Any, threads: Threads, plugin_state: PluginState
 ) -> tuple[registry.Plugins, tuple[Fault, ...]]:
     """Build the plugins of a configuration; return them, to be closed, and every fault from its syntax on."""
-    plugins, faults = registry.build(loaded, partial(_host, loaded.settings, reactor, threads, keepsakes))
+    plugins, faults = registry.build(loaded, partial(_host, loaded.settings, reactor, threads, plugin_state))
     return plugins, in_order([*loaded.faults, *faults, *_endpoint_faults(loaded, reactor)])
 
 
-def _host(settings: Settings, reactor: Any, threads: Threads, keepsakes: Keepsakes, name: str) -> Host:
+def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: PluginState, name: str) -> Host:
     agent: Any = Agent(reactor)
     return Host(
         name=name,
@@ -219,7 +219,7 @@ def _host(settings: Settings, reactor: Any, threads: Threads, keepsakes: Keepsak
         agent=agent,
         run_in_thread=threads.run,
         make_threads=partial(Threads, reactor, name),
-        keep=partial(keepsakes.keep, name),
+        keep=partial(plugin_state.keep, name),
         upload_concurrency=settings.upload.concurrency,
         namespaces=tuple(settings.namespaces),
     )

@@ -19,31 +19,31 @@ from imaged.config.faults import ConfigurationError, Fault, KeyPath
 from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
 from imaged.daemon import runtime
-from imaged.daemon.doors import Doors
 from imaged.daemon.health import PROBE_EVERY_S, Health
+from imaged.daemon.job_runner import JobRunner, open_queue
 from imaged.daemon.lineage import Lineage
 from imaged.daemon.prepare import open_logs, prepare
-from imaged.daemon.promised import PromisedWork, open_queue
 from imaged.daemon.reload import Reload, Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
+from imaged.daemon.sites import Sites
 from imaged.daemon.snapshot import Status
-from imaged.hooks.host import Keepsakes
+from imaged.hooks.host import PluginState
 from imaged.hooks.installation import VERSION
-from imaged.jobs.promises import Promises
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.logs.files import Logs
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
-from imaged.process.departure import Departure
 from imaged.process.inheritance import Inheritance, Passed, Port
 from imaged.process.notify import Notifier
 from imaged.process.ports import PUBLIC, STATUS, OpenPort, Ports, endpoints
+from imaged.process.shutdown import Shutdown
 from imaged.profiling import profiles
 from imaged.profiling.stalls import StallWatch
 from imaged.statuspage.history import INTERVAL_S, History
 from imaged.statuspage.recent import RecentErrors
 from imaged.statuspage.store_usage import StoreUsage
 from imaged.web.connections import Connections, most_connections
-from imaged.workers.keyed_locks import Locks
+from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.threads import Threads
 
 P = ParamSpec("P")
@@ -93,11 +93,11 @@ class Service:
         self._history = History(self._counters.totals())
         self._errors = RecentErrors()
         self._stalls = StallWatch(reactor, time.monotonic, time.process_time)
-        self._keepsakes = Keepsakes()
-        self._locks = Locks()
+        self._keepsakes = PluginState()
+        self._locks = KeyedLocks()
         self._opened = AsyncExitStack()
-        self._departure = Departure(reactor)
-        self._profiles = profiles.Profiles(self._profile_threads.run, lambda: self._departure.begun)
+        self._shutdown = Shutdown(reactor)
+        self._profiles = profiles.Profiles(self._profile_threads.run, lambda: self._shutdown.begun)
         self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce, reactor.seconds)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
@@ -117,31 +117,31 @@ class Service:
             last_reload=lambda: self._reloads.last,
             stalls=self._stalls,
         )
-        doors = Doors(
+        sites = Sites(
             lambda: self._lineage.pipeline,
             self._lease,
             self._counters,
             self._errors,
             self._health,
             self._connections,
-            logs.write_visit,
+            logs.write_request,
             lambda: self._ports.urls,
             reactor.seconds,
             self._snapshot,
             self._reload_and_tell,
             self._profiles,
         )
-        self._ports = Ports(reactor, inheritance, doors.make(reactor))
+        self._ports = Ports(reactor, inheritance, sites.make(reactor))
         self._succeeds = inheritance.channel is not None
-        self.aside = False
+        self.paused = False
         """Whether another process serves on the same ports."""
-        self.trouble = ""
+        self.warning = ""
         """What an operator should know besides, for the service manager's line."""
 
     @property
     def leaving(self) -> bool:
         """Whether this process has been told to end, or has handed over."""
-        return self._departure.begun
+        return self._shutdown.begun
 
     @property
     def shutdown_timeout_s(self) -> float:
@@ -157,21 +157,21 @@ class Service:
         try:
             await self._start()
         except BaseException:
-            self._departure.begin(FAILED_START_S)
+            self._shutdown.begin(FAILED_START_S)
             await self._opened.aclose()
             raise
 
     async def stop(self) -> None:
         """Accept no more, finish what is in flight within `shutdown_timeout_s`, and keep the queue."""
         self._log.info("leaving: what is in flight is finished, no more is taken")
-        self._departure.begin(self.shutdown_timeout_s)
+        self._shutdown.begin(self.shutdown_timeout_s)
         self._health.draining = True
         if not self._ports.outlives_us(PUBLIC):
             self._health.refuses_from_s = self._reactor.seconds()
-        await self._departure.in_time(self._reloads.hold)
+        await self._shutdown.in_time(self._reloads.hold)
         self._reloads.let_go()  # whoever still asks is told that we leave
         await self._opened.aclose()
-        self._departure.tell_left_behind(self._counters.processing.running())
+        self._shutdown.tell_left_behind(self._counters.processing.running())
         self._logs.end()
         self._log.info("left")
 
@@ -179,44 +179,44 @@ class Service:
         """Read the settings anew and let new requests use them; with any fault nothing changes and the log says why."""
         return self._reloads.ask()
 
-    async def bequest(self) -> tuple[Sequence[Passed], list[Port]]:
+    async def handover(self) -> tuple[Sequence[Passed], list[Port]]:
         """Return what another process has to be given to listen where we do; until `keep` all stays as it is."""
         await self._reloads.hold()
-        return self._ports.bequest()
+        return self._ports.handover()
 
     def keep(self) -> None:
         """Go on as before: no other process has come of it."""
         self._reloads.let_go()
 
-    async def step_aside(self, taken: Collection[str]) -> None:
+    async def pause(self, taken: Collection[str]) -> None:
         """Leave what comes to a process that has `taken` these ports; return when no connection is left.
 
-        Until then `come_back` can undo it. What is still asked on open connections is answered.
+        Until then `resume` can undo it. What is still asked on open connections is answered.
         """
-        self.aside = self._lineage.pipeline.store.superseded = True
-        self._departure.begin(self.shutdown_timeout_s)
+        self.paused = self._lineage.pipeline.store.superseded = True
+        self._shutdown.begin(self.shutdown_timeout_s)
         self._profiles.end()
         await self._ports.pause(taken)
         for connections in self._connections.values():
             connections.leave()
         self._reloads.let_go()  # whoever still asks is told that we leave
         for connections in self._connections.values():
-            await self._departure.in_time(partial(connections.gone, QUIET_S))
+            await self._shutdown.in_time(partial(connections.gone, QUIET_S))
 
-    async def come_back(self) -> None:
-        """Undo `step_aside`. Raises PortError when a port that was given up for good cannot be opened again."""
-        self.aside = self._lineage.pipeline.store.superseded = False
-        self._departure.undo()
+    async def resume(self) -> None:
+        """Undo `pause`. Raises PortError when a port that was given up for good cannot be opened again."""
+        self.paused = self._lineage.pipeline.store.superseded = False
+        self._shutdown.undo()
         for connections in self._connections.values():
             connections.stay()
         self._ports.resume()
-        self._promised.wake()
+        self._job_runner.wake()
         await self._ports.use(await self._ports.open(endpoints(self._lineage.pipeline.settings)))
 
     async def status_line(self) -> str:
         """Return how things are, in a line for the service manager."""
-        line = await self._status.line(self._lineage.current, self._promises)
-        return f"{line}; {self.trouble}" if self.trouble else line
+        line = await self._status.line(self._lineage.current, self._jobs)
+        return f"{line}; {self.warning}" if self.warning else line
 
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Run a blocking function on a worker thread."""
@@ -225,36 +225,36 @@ class Service:
     async def _start(self) -> None:
         """Open one thing after the other; they are closed in the opposite order."""
         opened = self._opened
-        opened.push_async_callback(self._departure.in_time, self._work.wind_up)
-        opened.push_async_callback(self._departure.in_time, self._queue_thread.wind_up)
-        opened.push_async_callback(self._departure.in_time, self._profile_threads.wind_up)
+        opened.push_async_callback(self._shutdown.in_time, self._work.wind_up)
+        opened.push_async_callback(self._shutdown.in_time, self._queue_thread.wind_up)
+        opened.push_async_callback(self._shutdown.in_time, self._profile_threads.wind_up)
         self._stalls.start()
         opened.callback(self._stalls.stop)
         loaded = self._read()
         self._logs.use(await open_logs(loaded, self._work.run))
         queue = await open_queue(self._queue_thread, Path(loaded.settings.state_dir))
-        self._promises = Promises(queue, self._queue_thread.run)
-        opened.push_async_callback(self._departure.in_time, self._promises.close)
+        self._jobs = AsyncJobQueue(queue, self._queue_thread.run)
+        opened.push_async_callback(self._shutdown.in_time, self._jobs.close)
         self._lineage = Lineage(self._build(loaded))
         opened.push_async_callback(self._lineage.give_up)
-        opened.push_async_callback(self._departure.in_time, self._lineage.end)
+        opened.push_async_callback(self._shutdown.in_time, self._lineage.end)
         await self._work.run(self._try_store)
         opened.push_async_callback(self._close_port, STATUS)  # after the workers: it shows what is waited for
-        self._promised = PromisedWork(
+        self._job_runner = JobRunner(
             self._reactor,
             self._work.run,
-            self._promises,
+            self._jobs,
             self._lease,
             lambda: self._lineage.pipeline,
-            lambda: self._departure.begun,
+            lambda: self._shutdown.begun,
             self._errors,
         )
-        opened.push_async_callback(self._departure.in_time, self._promised.stop)
-        await self._promised.share_queue(succeeds=self._succeeds)
-        self._promised.start()
+        opened.push_async_callback(self._shutdown.in_time, self._job_runner.stop)
+        await self._job_runner.share_queue(succeeds=self._succeeds)
+        self._job_runner.start()
         await self._usage.now(self._lineage.pipeline.store.root)
         self._repeat(PROBE_EVERY_S, self._health.probe)
-        self._repeat(WATCH_EVERY_S, self._promised.watch)
+        self._repeat(WATCH_EVERY_S, self._job_runner.watch)
         self._repeat(INTERVAL_S, lambda: self._history.sample(self._counters.totals()), now=False)
         fresh = await self._ports.open(endpoints(loaded.settings))
         opened.push_async_callback(self._close_port, PUBLIC)
@@ -276,8 +276,8 @@ class Service:
     async def _reload(self) -> None:
         """Build a new generation and all that it needs, then make it the current one; or raise ConfigurationError."""
         began_s = self._reactor.seconds()
-        if self._departure.begun:
-            whom = ": ask the one that follows it" if self.aside else ""
+        if self._shutdown.begun:
+            whom = ": ask the one that follows it" if self.paused else ""
             raise ConfigurationError([Fault("imaged", None, (), f"this process leaves{whom}")])
         self._logs.reopen()  # whatever the settings are like: who rotates the files asks for it in this way
         loaded = self._read()
@@ -286,10 +286,10 @@ class Service:
         made = self._build(loaded)
         files, fresh = await prepare(loaded, made, self._work.run, self._ports)
         self._logs.use(files)
-        await self._promised.tell_store(made.pipeline.store)
+        await self._job_runner.tell_store(made.pipeline.store)
         self._lineage.replace(made)
         self._profiles.follow(loaded.settings.status.profile)
-        self.trouble = ""
+        self.warning = ""
         await self._ports.use(fresh)
         self._log.info(
             "reloaded: generation {number}, in {elapsed_ms} ms",
@@ -298,13 +298,13 @@ class Service:
         )
         self._tell_urls(fresh)
         self._health.probe()
-        self._promised.watch()
+        self._job_runner.watch()
 
     def _lease(self) -> AbstractContextManager[Pipeline]:
         return self._lineage.lease()
 
     async def _snapshot(self) -> dict[str, Any]:
-        return await self._status.snapshot(self._lineage.current, self._promises)
+        return await self._status.snapshot(self._lineage.current, self._jobs)
 
     async def _reload_and_tell(self) -> dict[str, Any]:
         outcome = await self.reload()
@@ -324,7 +324,7 @@ class Service:
         quiet_s = GOING_QUIET_S if path == PUBLIC and self._ports.outlives_us(PUBLIC) else 0.0
         await self._ports.close(path)
         self._connections[path].leave()
-        await self._departure.in_time(partial(self._connections[path].gone, quiet_s))
+        await self._shutdown.in_time(partial(self._connections[path].gone, quiet_s))
 
     def _repeat(self, interval_s: float, work: Callable[[], Deferred[None] | None], *, now: bool = True) -> None:
         looping = LoopingCall(work)
@@ -338,7 +338,7 @@ class Service:
             loaded,
             self._reactor,
             self._work,
-            self._promises,
+            self._jobs,
             self._counters,
             self._keepsakes,
             self._locks,

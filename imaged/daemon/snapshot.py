@@ -11,8 +11,8 @@ from typing import Any
 from imaged.core.generations import Generation
 from imaged.daemon.reload import Reload
 from imaged.daemon.runtime import Runtime
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.comparison import Comparison
-from imaged.jobs.promises import Promises
 from imaged.jobs.queue import Depth
 from imaged.logs.files import Logs
 from imaged.pipeline.counters import Counters
@@ -43,9 +43,9 @@ class Status:
     last_reload: Callable[[], Reload | None]
     stalls: StallWatch
 
-    async def snapshot(self, generation: Generation[Runtime], promises: Promises) -> dict[str, Any]:
+    async def snapshot(self, generation: Generation[Runtime], jobs: AsyncJobQueue) -> dict[str, Any]:
         """Return everything that `/status.json` shows."""
-        renders, uploads = await promises.depth("render"), await promises.depth("upload")
+        renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
         pipeline, counters = generation.value.pipeline, self.counters
         usage = await self.usage.now(pipeline.store.root)
         last_reload = self.last_reload()
@@ -110,10 +110,10 @@ class Status:
             },
             "remote": {
                 "fault": pipeline.remote.fault,
-                "comparison": _compared(pipeline.remote, await promises.comparison()),
+                "comparison": _compared(pipeline.remote, await jobs.comparison()),
             },
             "promised": {"current": None if renders is None else renders.running, **_owed(renders)},
-            "queue": {"fault": promises.fault, "free_bytes": _free_for_queue(Path(pipeline.settings.state_dir))},
+            "queue": {"fault": jobs.fault, "free_bytes": _free_for_queue(Path(pipeline.settings.state_dir))},
             "rates_per_s": self.history.rates_per_s,
             "history": {"interval_s": INTERVAL_S, **self.history.points},
             "errors": [asdict(error) | {"at": _written(error.at)} for error in self.errors.newest_first],
@@ -131,14 +131,14 @@ class Status:
         }
         return snapshot | {"alerts": [asdict(alert) for alert in find_alerts(snapshot)]}
 
-    async def line(self, generation: Generation[Runtime], promises: Promises) -> str:
+    async def line(self, generation: Generation[Runtime], jobs: AsyncJobQueue) -> str:
         """Return the most important of it in one line, and the first fault of a reload that was refused."""
-        renders, uploads = await promises.depth("render"), await promises.depth("upload")
+        renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
         counters, last = self.counters, self.last_reload()
         owed = "the job queue cannot be read"
         if renders is not None and uploads is not None:
             owed = f"owed: {renders.queued + renders.running} renders, {uploads.queued + uploads.running} uploads"
-            compared = _compared(generation.value.pipeline.remote, await promises.comparison())
+            compared = _compared(generation.value.pipeline.remote, await jobs.comparison())
             if compared is not None and compared["unfinished"]:
                 owed += f" and what the comparison with the remote store ({compared['state']}) has not found yet"
         line = (

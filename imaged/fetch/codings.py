@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from imaged.core.errors import SourceFailedError
 from imaged.core.formats import SNIFF_BYTES, sniff
 from imaged.core.hashes import shorten
-from imaged.fetch.intake import Gunzip
+from imaged.fetch.hashing_writer import Gunzip
 
 _CODINGS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
 """The codings that a web server may apply (IANA's registry); any other word says nothing of the bytes."""

@@ -19,7 +19,7 @@ from imaged.core.source_urls import SourceUrl
 from imaged.fetch.codings import Unpacking
 from imaged.fetch.connection import CONNECTION_FAILURES, Body, Connection, translate
 from imaged.fetch.guard import GuardedEndpoint
-from imaged.fetch.intake import Intake
+from imaged.fetch.hashing_writer import HashingWriter
 from imaged.fetch.networks import Network
 from imaged.fetch.resolver import Resolves
 
@@ -51,7 +51,7 @@ class Exchange:
         self._headers = {"User-Agent": [user_agent], "Accept": [_ACCEPT], "Accept-Encoding": ["identity"]}
         self._tls = BrowserLikePolicyForHTTPS()
 
-    async def get(self, url: SourceUrl, intake: Intake) -> SourceUrl | None:
+    async def get(self, url: SourceUrl, intake: HashingWriter) -> SourceUrl | None:
         """Write the body of a success to `intake` and return None; for a redirect return where it leads.
 
         The connection is dropped at the end, whatever that was. Raises NotFoundError for 404 and 410,
@@ -116,7 +116,7 @@ def _is_whole(response: Any) -> bool:
     return match is not None and int(match[1]) + 1 == int(match[2])
 
 
-async def _read(url: SourceUrl, connection: Connection, response: Any, intake: Intake) -> None:
+async def _read(url: SourceUrl, connection: Connection, response: Any, intake: HashingWriter) -> None:
     if response.length != UNKNOWN_LENGTH:
         intake.expect(response.length)
     unpacking = Unpacking(response.headers.getRawHeaders(b"Content-Encoding", []))

@@ -14,9 +14,9 @@ from imaged.core.errors import SourceFailedError, SourceTimeoutError
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.budget import Budget
 from imaged.fetch.exchange import Exchange
-from imaged.fetch.intake import Download, Intake
+from imaged.fetch.hashing_writer import Download, HashingWriter
 from imaged.fetch.networks import Network
-from imaged.fetch.received_file import Received
+from imaged.fetch.received_file import ReceivedFile
 from imaged.fetch.resolver import Resolves
 
 
@@ -49,7 +49,7 @@ class Sources:
         self._budget = budget
         self._free_bytes = free_bytes
 
-    async def fetch(self, url: str, path: Path) -> Received:
+    async def fetch(self, url: str, path: Path) -> ReceivedFile:
         """Write the original at `url` to the file `path`, all within the timeout, and return what it is.
 
         After an error a part of it may be left at `path`: the caller removes it. Cancelling drops the connection.
@@ -62,13 +62,13 @@ class Sources:
         source = SourceUrl.parse(url)
         with (
             closing(self._budget.reserve(self._maximum_bytes, self._free_bytes(path.parent))) as reservation,
-            Intake(path, self._maximum_bytes, reservation.take) as intake,
+            HashingWriter(path, self._maximum_bytes, reservation.take) as intake,
             self._activity.track(Download(source.shown, intake)),
         ):
             await self._in_time(source, Deferred.fromCoroutine(self._follow(source, intake)))
             return intake.received()
 
-    async def _follow(self, source: SourceUrl, intake: Intake) -> None:
+    async def _follow(self, source: SourceUrl, intake: HashingWriter) -> None:
         url = source
         for _ in range(self._maximum_redirects + 1):
             redirect = await self._exchange.get(url, intake)

@@ -12,7 +12,7 @@ from imaged.core.geometry import Size, plan
 from imaged.core.headers import read_size
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
-from imaged.hooks.breach import held_to_contract, kind_of, refuse
+from imaged.hooks.boundary import kind_of, plugin_boundary, refuse
 from imaged.hooks.contracts import Processor, Rendered, RenderJob, Verifying
 
 QUICK_S = 5.0
@@ -41,7 +41,7 @@ class CheckedProcessor:
     def identify(self, source: Path) -> ImageFacts:
         """Return what the processor says of a picture."""
         called = self._called("identify")
-        with held_to_contract(called, IDENTIFY_S):
+        with plugin_boundary(called, IDENTIFY_S):
             facts = self._processor.identify(source)
             wrong = _find_wrong_facts(facts)
         if wrong:
@@ -54,7 +54,7 @@ class CheckedProcessor:
     def accepts(self, job: RenderJob) -> bool:
         """Return whether the processor renders such jobs."""
         called = self._called("accepts")
-        with held_to_contract(called, QUICK_S):
+        with plugin_boundary(called, QUICK_S):
             accepts = self._processor.accepts(job)
         if not isinstance(accepts, bool):
             raise refuse(called, f"it returned {kind_of(accepts)}, not True or False")
@@ -68,7 +68,7 @@ class CheckedProcessor:
     def verify(self, job: RenderJob) -> None:
         """Raise what the processor has against an original."""
         called = self._called("verify")
-        with held_to_contract(called, job.timeout_s + GRACE_S):
+        with plugin_boundary(called, job.timeout_s + GRACE_S):
             returned = self._processor.verify(job)
         if returned is not None:  # whoever says False has something against it, and a coroutine has not looked yet
             raise refuse(called, f"it returned {kind_of(returned)}, not None: say what is wrong by an error")
@@ -80,7 +80,7 @@ class CheckedProcessor:
         """
         called = self._called(f"render of {_listed(job)}")
         within_s = job.timeout_s + GRACE_S
-        with held_to_contract(called, within_s):
+        with plugin_boundary(called, within_s):
             returned = self._processor.render(job)
             iterates = hasattr(returned, "__iter__")
             outputs = iter(returned) if iterates else iter(())
@@ -89,11 +89,11 @@ class CheckedProcessor:
         missing = {target.output: None for target in job.targets}
         try:
             while True:
-                with held_to_contract(called, within_s):
+                with plugin_boundary(called, within_s):
                     rendered = next(outputs, _END)
                 if rendered is _END:
                     break
-                with held_to_contract(called, QUICK_S):  # to look at junk may run code of the plugin
+                with plugin_boundary(called, QUICK_S):  # to look at junk may run code of the plugin
                     wrong = _find_wrong(rendered, missing, job.facts.size)
                 if wrong:
                     raise refuse(called, wrong)
@@ -108,7 +108,7 @@ class CheckedProcessor:
     def _end(self, outputs: Iterator[object]) -> None:
         if isinstance(outputs, Generator):
             try:
-                with held_to_contract(self._called("the end of a render"), QUICK_S):
+                with plugin_boundary(self._called("the end of a render"), QUICK_S):
                     outputs.close()
             except ImagedError:
                 return  # the log has been told, and what was rendered is good

@@ -15,10 +15,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError, StoreUnavailableError
-from imaged.hooks.breach import broken, held_to_contract, kind_of, refuse
+from imaged.hooks.boundary import broken, kind_of, plugin_boundary, refuse
 from imaged.hooks.contracts import Uploader
+from imaged.hooks.running_calls import under_way
 from imaged.hooks.soundness import Traits
-from imaged.hooks.under_way import under_way
 
 LONGEST_S = 600.0
 """How long one call may take before it is cancelled: a large original on a slow line ends before that."""
@@ -63,7 +63,7 @@ class CheckedUploader:
         keys = await self._call(called, lambda: self._uploader.list(prefix))
         if isinstance(keys, str | bytes) or not isinstance(keys, Sequence):
             raise refuse(called, f"it returned {kind_of(keys)}, not a sequence of keys")
-        with held_to_contract(called, REACTOR_S):
+        with plugin_boundary(called, REACTOR_S):
             keys = list(keys)
         for key in keys:
             if not isinstance(key, str):
@@ -83,7 +83,7 @@ class CheckedUploader:
             raise refuse(called, f"it returned {kind_of(returned)}, not None: say what went wrong by an error")
 
     async def _call(self, called: str, begin: Callable[[], Any]) -> Any:
-        with held_to_contract(called, REACTOR_S):
+        with plugin_boundary(called, REACTOR_S):
             begun = begin()
         if not isawaitable(begun):
             raise refuse(called, f"it returned {kind_of(begun)}, nothing to await: declare it with async def")

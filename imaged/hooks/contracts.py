@@ -69,7 +69,7 @@ class Processor(Protocol):
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output of the job once, as it is ready.
 
-        Raises NotAPictureError (broken), TooLargeError (too many pixels), NotAllowedError (the format cannot hold the
+        Raises NotAPictureError (broken), TooLargeError (too many pixels), PolicyError (the format cannot hold the
         size), OutOfTimeError, BusyError (out of memory that may be free later).
         """
 

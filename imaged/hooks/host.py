@@ -63,7 +63,7 @@ def read_options(section: Mapping[str, Any], model: type[Options]) -> Options:
                 raise OptionsError(error, model) from None  # pydantic's own text would hold values
 
 
-class Keepsakes:
+class PluginState:
     """What plugins keep from one generation to the next, by their names. Reactor thread only."""
 
     def __init__(self) -> None:

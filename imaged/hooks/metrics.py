@@ -9,18 +9,18 @@ from twisted.internet.defer import Deferred
 
 from imaged.core.events import Event
 from imaged.hooks.contracts import MetricsSink
-from imaged.hooks.feed import Feed
-from imaged.hooks.standing import Told
+from imaged.hooks.sink_health import SinkStatus
+from imaged.hooks.sink_runner import SinkRunner
 
 
 class Metrics:
     """Fan-out of events to the feeds of one generation. Reactor thread only."""
 
-    def __init__(self, feeds: Sequence[Feed]) -> None:
+    def __init__(self, feeds: Sequence[SinkRunner]) -> None:
         self._feeds = tuple(feeds)
 
     @property
-    def told(self) -> list[Told]:
+    def told(self) -> list[SinkStatus]:
         """What each sink has been told."""
         return [feed.told for feed in self._feeds]
 

@@ -23,14 +23,14 @@ from imaged.config.load import Loaded, plugin_faults
 from imaged.config.messages import did_you_mean
 from imaged.core.errors import ImagedError
 from imaged.hooks import specs
-from imaged.hooks.breach import held_to_contract, is_interrupt, kind_of, refuse
+from imaged.hooks.boundary import is_interrupt, kind_of, plugin_boundary, refuse
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contracts import MetricsSink
 from imaged.hooks.host import Host, OptionsError, read_options
+from imaged.hooks.running_calls import under_way
 from imaged.hooks.sink_thread import describe
 from imaged.hooks.soundness import Traits, UnsoundError, examine
-from imaged.hooks.under_way import under_way
 
 MakeHost = Callable[[str], Host]
 """Makes the host of a plugin, by the plugin's name."""
@@ -104,7 +104,7 @@ def _close(offers: Iterable[Offer], hanging: Collection[object]) -> None:
     left = {id(each) for each in hanging}
     for offer in {id(offer.thing): offer for offer in offers if id(offer.thing) not in left}.values():
         called = f"{offer.plugin.kind} {offer.plugin.name}: close"
-        with suppress(ImagedError), held_to_contract(called, CLOSE_S):  # the log is told
+        with suppress(ImagedError), plugin_boundary(called, CLOSE_S):  # the log is told
             close = getattr(offer.thing, "close", None)
             if callable(close) and isawaitable(returned := close()):
                 refuse(called, f"it returned a {kind_of(returned)}, which nobody awaits: declare it with def")

@@ -13,9 +13,9 @@ from typing import Any
 from twisted.python.reflect import safe_str
 
 from imaged.core.events import Event
-from imaged.hooks.breach import kind_of
+from imaged.hooks.boundary import kind_of
 from imaged.hooks.contracts import Exposing, Flushing, MetricsSink
-from imaged.hooks.under_way import under_way
+from imaged.hooks.running_calls import under_way
 
 FAULT_CHARACTERS = 300
 """How much of a fault is kept: it stands on a page and in a line of the log."""

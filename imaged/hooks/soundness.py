@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.python.reflect import safe_str
 
-from imaged.hooks.breach import is_interrupt, kind_of
+from imaged.hooks.boundary import is_interrupt, kind_of
 from imaged.hooks.contracts import Exposing, Flushing, Verifying
 
 KEY_CHARACTERS = 500

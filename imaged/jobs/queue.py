@@ -11,11 +11,11 @@ from typing import Literal
 
 from imaged.core.backoff import Backoff
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs.acknowledged import Acknowledged
 from imaged.jobs.comparison import Comparisons
 from imaged.jobs.owner import Owner
 from imaged.jobs.schema import migrate, touch_version
 from imaged.jobs.shares import TURN_OUTPUTS, check_share, take_turns
+from imaged.jobs.stored_files import StoredFiles
 
 ORPHANED = Backoff(first_s=2, longest_s=300, attempts=10)
 """How a job waits whose owner was gone while it ran: at first not at all, but one that kills its process must not keep
@@ -87,7 +87,7 @@ class JobQueue:
             self._identity = self._file.stat().st_ino
             self.recover()
             self._turn = self._first_turn()
-            self.acknowledged = Acknowledged(self._db)
+            self.acknowledged = StoredFiles(self._db)
             self.comparisons = Comparisons(self._db, self._clock)
         except BaseException:
             self.close()

@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from imaged.core.backoff import Backoff
 from imaged.core.errors import ImagedError, OutOfTimeError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageId
+from imaged.jobs.monitored_queue import MonitoredQueue
 from imaged.jobs.queue import Job, Kind
-from imaged.jobs.watched import Watched
 
 BACKOFF = Backoff(first_s=1, longest_s=300, attempts=21)
 """Attempts spread over half an hour or more, whatever the jitter."""
@@ -29,13 +29,13 @@ AWAY = Backoff(first_s=2, longest_s=2, attempts=2)
 
 _BROKE_DOWN = StoreError("an unexpected failure, which the log tells")
 
-Perform = Callable[[ImageId, Sequence[str]], Awaitable[Mapping[str, ImagedError | None]]]
+RunJobs = Callable[[ImageId, Sequence[str]], Awaitable[Mapping[str, ImagedError | None]]]
 
 
 class Worker:
     """Performs jobs of one kind, up to `lanes()` images at a time, as long as it is started.
 
-    `perform` answers for each output with None or the error that it ended with. `jitter` draws a number in [0, 1).
+    `run_jobs` answers for each output with None or the error that it ended with. `jitter` draws a number in [0, 1).
     """
 
     _log = Logger()
@@ -43,11 +43,11 @@ class Worker:
     def __init__(
         self,
         kind: Kind,
-        watched: Watched,
+        watched: MonitoredQueue,
         clock: Any,
         jitter: Callable[[], float],
-        lanes: Callable[[], int],
-        perform: Perform,
+        concurrency: Callable[[], int],
+        run_jobs: RunJobs,
     ) -> None:
         self._kind: Kind = kind
         self._watched = watched
@@ -55,8 +55,8 @@ class Worker:
         self._run = watched.run
         self._clock = clock
         self._jitter = jitter
-        self._lanes = lanes
-        self._perform = perform
+        self._concurrency = concurrency
+        self._run_jobs = run_jobs
         self._bell: Deferred[None] | None = None
         self._rung = False
         self._idle_s = LONGEST_PAUSE_S
@@ -86,7 +86,7 @@ class Worker:
         while not self._stopping or self._running:
             self._rung = False
             jobs, pause_s = [], LONGEST_PAUSE_S
-            if not self._stopping and self._running < self._lanes():
+            if not self._stopping and self._running < self._concurrency():
                 jobs = await self._claim()
                 pause_s = self._idle_s
             if jobs:
@@ -119,7 +119,7 @@ class Worker:
 
     async def _work(self, jobs: list[Job]) -> None:
         try:
-            results = await self._perform(jobs[0].image, [job.output for job in jobs])
+            results = await self._run_jobs(jobs[0].image, [job.output for job in jobs])
         except Exception:
             self._log.failure("{kind} of {image} broke down", kind=self._kind, image=str(jobs[0].image))
             results = {job.output: _BROKE_DOWN for job in jobs}

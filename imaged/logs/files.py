@@ -190,10 +190,10 @@ class Logs:
             event = {**event, "request_id": trace.request_id}
         self._main(event)
 
-    def write_visit(self, visit: RequestRecord) -> None:
+    def write_request(self, record: RequestRecord) -> None:
         """Write the line of a request, if each is to be one. Reactor thread only."""
         if self._files.requests:
-            self._access.write(visit)
+            self._access.write(record)
 
     def flush(self) -> None:
         """Write the lines that still wait for others."""

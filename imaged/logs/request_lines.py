@@ -37,9 +37,9 @@ class AccessLog:
         self._alarm: Any = None
         self._most = GATHERED
 
-    def write(self, visit: RequestRecord) -> None:
+    def write(self, record: RequestRecord) -> None:
         """Write the line of a request that has ended, in a moment."""
-        self._gathered.append((visit, self._now()))
+        self._gathered.append((record, self._now()))
         if len(self._gathered) >= self._most:
             self.flush()
         elif self._alarm is None:
@@ -53,7 +53,7 @@ class AccessLog:
             self._alarm = None
         if self._gathered:
             gathered, self._gathered = self._gathered, []
-            self._stream.write("".join([self._line(visit, ended_s) for visit, ended_s in gathered]))
+            self._stream.write("".join([self._line(record, ended_s) for record, ended_s in gathered]))
             self._stream.flush()
 
     def end(self) -> None:
@@ -61,12 +61,12 @@ class AccessLog:
         self._most = 1
         self.flush()
 
-    def _line(self, visit: RequestRecord, ended_s: float) -> str:
+    def _line(self, record: RequestRecord, ended_s: float) -> str:
         if (second := int(ended_s)) != self._second:
             self._second, self._time = second, self._written(second)
         if self._for_people:
-            return _for_person(visit, self._time)
-        return _for_programs(visit, f"{self._time}.{int(1000 * (ended_s - second)):03}+00:00")
+            return _for_person(record, self._time)
+        return _for_programs(record, f"{self._time}.{int(1000 * (ended_s - second)):03}+00:00")
 
     def _written(self, second: int) -> str:
         if self._for_people:
@@ -74,10 +74,10 @@ class AccessLog:
         return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-def _for_programs(visit: RequestRecord, time: str) -> str:
+def _for_programs(record: RequestRecord, time: str) -> str:
     """Return the line as JSON. What may hold anything is quoted; the rest is made of letters and digits by then."""
-    trace, elapsed_ms = visit.trace, f"{1000 * visit.elapsed_s:.3f}"
-    target, method = quote(visit.target)[1:-1], quote(visit.method)[1:-1]
+    trace, elapsed_ms = record.trace, f"{1000 * record.elapsed_s:.3f}"
+    target, method = quote(record.target)[1:-1], quote(record.method)[1:-1]
     about, words = "", ""
     if trace.namespace is not None:
         about = f'"namespace": "{trace.namespace}", '
@@ -87,27 +87,27 @@ def _for_programs(visit: RequestRecord, time: str) -> str:
         about, words = f'{about}"outcome": "{trace.outcome}", ', f" {trace.outcome}"
     for name, spent_ms in trace.spans_ms.items():
         about, words = f'{about}"{name}_ms": {spent_ms}, ', f"{words} {name} {spent_ms:.1f}"
-    if visit.error is not None:
-        error = quote(str(visit.error))
+    if record.error is not None:
+        error = quote(str(record.error))
         about, words = f'{about}"error": {error}, ', f"{words}: {error[1:-1]}"
     return (
         f'{{"time": "{time}", "level": "info", "logger": "{LOGGER}", "request_id": "{trace.request_id}", '
-        f'"client": "{visit.client}", "method": "{method}", "path": "{target}", "status": {visit.status}, '
-        f'"bytes": {visit.size_bytes}, "elapsed_ms": {elapsed_ms}, {about}'
-        f'"message": "{method} {target} {visit.status} {visit.size_bytes} bytes {elapsed_ms} ms{words}"}}\n'
+        f'"client": "{record.client}", "method": "{method}", "path": "{target}", "status": {record.status}, '
+        f'"bytes": {record.size_bytes}, "elapsed_ms": {elapsed_ms}, {about}'
+        f'"message": "{method} {target} {record.status} {record.size_bytes} bytes {elapsed_ms} ms{words}"}}\n'
     )
 
 
-def _for_person(visit: RequestRecord, time: str) -> str:
-    trace, words = visit.trace, ""
+def _for_person(record: RequestRecord, time: str) -> str:
+    trace, words = record.trace, ""
     if trace.outcome is not None:
         words = f" {trace.outcome}"
     for name, spent_ms in trace.spans_ms.items():
         words = f"{words} {name} {spent_ms:.1f}"
-    if visit.error is not None:
-        words = f"{words}: {visit.error}"
-    elapsed_ms = f"{1000 * visit.elapsed_s:.1f}"
+    if record.error is not None:
+        words = f"{words}: {record.error}"
+    elapsed_ms = f"{1000 * record.elapsed_s:.1f}"
     return (
-        f"{time} info     {visit.method} {visit.target} {visit.status} {visit.size_bytes} bytes {elapsed_ms} ms{words} "
-        f"[{trace.request_id}]\n"
+        f"{time} info     {record.method} {record.target} {record.status} {record.size_bytes} bytes {elapsed_ms} ms"
+        f"{words} [{trace.request_id}]\n"
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from imaged.core.activity import Activity
 from imaged.core.traffic import Traffic
 from imaged.fetch.budget import Budget
-from imaged.fetch.intake import Download
-from imaged.pipeline.produce import Wanted
+from imaged.fetch.hashing_writer import Download
+from imaged.pipeline.renders import Wanted
 
 
 class Counters:

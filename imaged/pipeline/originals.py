@@ -15,18 +15,18 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import DOWNLOAD, SAVE, UPLOAD, WAIT, span
-from imaged.fetch.received_file import Received, digest
+from imaged.fetch.received_file import ReceivedFile, digest
 from imaged.hooks.host import RunInThread
 from imaged.hooks.metrics import Metrics
-from imaged.jobs.promises import Promises
-from imaged.pipeline.readback import Readback
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.remote import Remote
+from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.rendering import Renderer
 from imaged.store.atomic import discard
 from imaged.store.local import INFO, ORIGINAL, LocalStore, conflict
 from imaged.workers.admission import RenderPool
-from imaged.workers.keyed_locks import Locks
-from imaged.workers.single_flight import SingleFlight, arrival
+from imaged.workers.keyed_locks import KeyedLocks
+from imaged.workers.single_flight import SingleFlight, wait
 from imaged.workers.tasks import Tasks
 
 
@@ -40,26 +40,26 @@ class Originals:
         store: LocalStore,
         renderer: Renderer,
         remote: Remote,
-        readback: Readback,
-        promises: Promises,
+        remote_originals: RemoteOriginals,
+        jobs: AsyncJobQueue,
         run: RunInThread,
         pool: RenderPool,
         tasks: Tasks,
         metrics: Metrics,
-        locks: Locks,
+        locks: KeyedLocks,
     ) -> None:
         self._store = store
         self._renderer = renderer
         self._remote = remote
-        self._readback = readback
-        self._promises = promises
+        self._remote_originals = remote_originals
+        self._jobs = jobs
         self._run = run
         self._pool = pool
         self._metrics = metrics
         self._locks = locks
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(tasks)
 
-    async def keep(self, namespace: str, received: Received) -> tuple[ImageId, ImageInfo]:
+    async def keep(self, namespace: str, received: ReceivedFile) -> tuple[ImageId, ImageInfo]:
         """Keep a new original, first remotely, then locally; it is safe on return.
 
         `received.path` is gone afterwards. Raises NotAPictureError, TooLargeError, HashConflictError or StoreError,
@@ -79,10 +79,10 @@ class Originals:
         finally:
             discard(received.path)
         if self._remote.exists:
-            await self._promises.acknowledge(self._remote.identity, image, [ORIGINAL, INFO])
+            await self._jobs.mark_stored(self._remote.identity, image, [ORIGINAL, INFO])
         return image, info
 
-    async def take(self, image: ImageId, received: Received) -> None:
+    async def take(self, image: ImageId, received: ReceivedFile) -> None:
         """Keep bytes that have this image's MD5 in the local store alone; `received.path` is gone afterwards.
 
         Raises NotAPictureError, TooLargeError, HashConflictError or StoreError.
@@ -100,8 +100,8 @@ class Originals:
         it.
         """
         if not self._store.has(image, ORIGINAL):
-            with span(WAIT) if self._restoring.carries(image) else nullcontext():
-                await arrival(self._restoring.fly([image], self._restore)[image])
+            with span(WAIT) if self._restoring.in_flight(image) else nullcontext():
+                await wait(self._restoring.do([image], self._restore)[image])
         return self._store.path(image, ORIGINAL)
 
     async def reuse_output(self, image: ImageId, output: Output) -> bool:
@@ -111,7 +111,7 @@ class Originals:
                 return False
             kept = await self._run(self._keep_output, image, output, temporary)
         if kept:
-            await self._promises.acknowledge(self._remote.identity, image, [str(output)])
+            await self._jobs.mark_stored(self._remote.identity, image, [str(output)])
         return kept
 
     def _keep_output(self, image: ImageId, output: Output, temporary: Path) -> bool:
@@ -130,7 +130,7 @@ class Originals:
         path = await self.find(image)
         return await self._run(self._describe, image, path)
 
-    def _examine(self, image: ImageId, received: Received) -> ImageInfo:
+    def _examine(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
         info = self._facts(image, received)
         self._store.check_conflict(image, received.sha256)
         return info
@@ -143,7 +143,7 @@ class Originals:
                 threads = await stack.enter_async_context(self._pool.place(self._renderer.timeout_s))
             await threads.run(self._renderer.verify, path)
 
-    async def _keep_remotely(self, image: ImageId, received: Received, info: ImageInfo) -> None:
+    async def _keep_remotely(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:
         if not self._store.has(image, ORIGINAL):  # another node may have kept other bytes with this MD5
             known = await self._record(image, self._remote.download)
             if known is not None and known.sha256 != received.sha256:
@@ -155,7 +155,7 @@ class Originals:
         finally:
             discard(record)
 
-    def _keep_locally(self, image: ImageId, received: Received, info: ImageInfo) -> None:
+    def _keep_locally(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:
         self._store.keep_original(image, received.path, received.sha256)
         self._store.save_info(image, info)
 
@@ -164,7 +164,7 @@ class Originals:
         self._store.save_info(image, info)
         return info
 
-    def _facts(self, image: ImageId, received: Received) -> ImageInfo:
+    def _facts(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
         facts = self._renderer.identify(received.path)
         return ImageInfo(
             hash=image.hash,
@@ -184,21 +184,21 @@ class Originals:
                     self._log.error("{error}; it is not used", error=str(error))
                 self._metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
                 raise
-            self._restoring.land(image, None)
+            self._restoring.resolve(image, None)
 
     async def _bring_back(self, image: ImageId) -> None:
         async with self._temporary() as temporary:
             with span(DOWNLOAD):
-                if not await self._readback.fetch(image, ORIGINAL, temporary):
+                if not await self._remote_originals.fetch(image, ORIGINAL, temporary):
                     raise NotFoundError(f"no image {image}: post it first")
                 known = self._store.read_info(image)
                 if known is None:
                     with suppress(ImagedError):  # then the MD5 has to do
-                        known = await self._record(image, self._readback.fetch)
+                        known = await self._record(image, self._remote_originals.fetch)
             try:
                 await self._run(self._check_and_keep, image, temporary, known)
             except CorruptOriginalError as error:  # of a cache on the way, perhaps
-                if not self._readback.has_address:
+                if not self._remote_originals.has_address:
                     raise
                 with span(DOWNLOAD):
                     if not await self._remote.download(image, ORIGINAL, temporary):

@@ -10,11 +10,11 @@ from imaged.core.errors import ImagedError, StoreUnavailableError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.hooks.metrics import Metrics
-from imaged.jobs.promises import Promises
-from imaged.pipeline.acquire import Acquire
+from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
-from imaged.pipeline.produce import Produce
 from imaged.pipeline.remote import Remote
+from imaged.pipeline.renders import Renders
 from imaged.store.local import INFO, ORIGINAL, LocalStore
 from imaged.workers.admission import RenderPool
 
@@ -26,17 +26,17 @@ class Pipeline:
     settings: Settings
     store: LocalStore
     originals: Originals
-    acquire: Acquire
-    produce: Produce
+    ingest: Ingest
+    produce: Renders
     remote: Remote
     pool: RenderPool
-    promises: Promises
+    jobs: AsyncJobQueue
     metrics: Metrics
 
     def outputs(self, namespace: str, names: Sequence[str]) -> list[Output]:
         """Read the outputs asked for, each once, with those that the namespace has made for every image.
 
-        Raises NotFoundError for what is no output, NotAllowedError for what the namespace does not allow.
+        Raises NotFoundError for what is no output, PolicyError for what the namespace does not allow.
         """
         policy = self.settings.policy(namespace)
         outputs = list(dict.fromkeys([*policy.outputs, *map(parse, names)]))
@@ -47,16 +47,16 @@ class Pipeline:
     async def promise(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:
         """Put the outputs that the store misses, and that a client asks for, into the durable queue.
 
-        Raises BusyError when the client or the namespace has its share of the queue, NotAllowedError when the image
+        Raises BusyError when the client or the namespace has its share of the queue, PolicyError when the image
         would have more outputs than its namespace allows.
         """
         missing = [str(output) for output in outputs if not self.store.has(image, str(output))]
         if missing:
-            self._check_count(image, [*missing, *await self.promises.states(image)])
-        await self.promises.owe("render", image, missing, client)
+            self._check_count(image, [*missing, *await self.jobs.states(image)])
+        await self.jobs.enqueue("render", image, missing, client)
 
     def check_room(self, image: ImageId, missing: Sequence[Output]) -> None:
-        """Raise NotAllowedError when these outputs would be more than the namespace allows for one image."""
+        """Raise PolicyError when these outputs would be more than the namespace allows for one image."""
         self._check_count(image, [str(output) for output in missing])
 
     def _check_count(self, image: ImageId, new: Sequence[str]) -> None:
@@ -67,21 +67,21 @@ class Pipeline:
 
     async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[str, str]:
         """Return `ready`, `pending` or `failed` for each output of an image that is there, owed, or asked about."""
-        owed = await self.promises.states(image)
+        owed = await self.jobs.states(image)
         ready = dict.fromkeys(map(str, self.store.outputs(image)), "ready")
         return {**dict.fromkeys(map(str, outputs), "pending"), **owed, **ready}
 
-    async def perform_renders(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
+    async def run_renders(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
         """Make outputs that the queue owes."""
         outputs = [parse(name) for name in names]
         if self.remote.exists:  # one that is there already may have lost its process before its upload was owed
             there = [(image, [str(output) for output in outputs if self.store.has(image, str(output))])]
-            for _, unknown in await self.promises.unacknowledged(self.remote.identity, there):
-                await self.promises.owe("upload", image, unknown)
+            for _, unknown in await self.jobs.not_stored(self.remote.identity, there):
+                await self.jobs.enqueue("upload", image, unknown)
         results = await self.produce.several(image, outputs)
         return {str(output): error for output, error in results.items()}
 
-    async def perform_uploads(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
+    async def run_uploads(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
         """Upload outputs that the queue owes."""
         if not self.remote.exists:  # the settings have changed since these jobs were taken
             return dict.fromkeys(names, StoreUnavailableError("no uploader is set"))
@@ -93,7 +93,7 @@ class Pipeline:
             except ImagedError as error:
                 results[name] = error
         kept = [name for name, error in results.items() if error is None]
-        await self.promises.acknowledge(self.remote.identity, image, kept)
+        await self.jobs.mark_stored(self.remote.identity, image, kept)
         return results
 
     async def missing(self, image: ImageId, outputs: Sequence[Output]) -> list[Output]:
@@ -109,7 +109,7 @@ class Pipeline:
                 raise
             return []  # all is here, and what the store lacks of it is found at the next start
         if self.remote.exists:
-            await self.promises.owe("upload", image, [str(each) for each in here if str(each) not in there])
+            await self.jobs.enqueue("upload", image, [str(each) for each in here if str(each) not in there])
         return [output for output in outputs if output not in here and str(output) not in there]
 
     async def _content_type(self, image: ImageId, name: str) -> str:

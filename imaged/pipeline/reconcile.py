@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from imaged.core.errors import ImagedError
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
-from imaged.jobs.promises import Promises
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.remote import Remote
 from imaged.store.local import LocalStore
 
@@ -21,7 +21,7 @@ _log = Logger()
 
 
 async def reconcile(
-    store: LocalStore, remote: Remote, promises: Promises, run: RunInThread, goes_on: Callable[[], bool]
+    store: LocalStore, remote: Remote, jobs: AsyncJobQueue, run: RunInThread, goes_on: Callable[[], bool]
 ) -> bool:
     """Owe the upload of whatever lies in the local store and is not known to be in the remote one.
 
@@ -32,7 +32,7 @@ async def reconcile(
     """
     files, owed, looked_at = store.files(), 0, 0
     while batch := await run(_take, files):
-        for image, names in await promises.unacknowledged(remote.identity, batch):
+        for image, names in await jobs.not_stored(remote.identity, batch):
             if not goes_on():
                 return False
             try:
@@ -40,13 +40,13 @@ async def reconcile(
             except ImagedError:  # the watch over the remote store tells of it
                 there = set()
             if there:
-                await promises.acknowledge(remote.identity, image, sorted(there))
+                await jobs.mark_stored(remote.identity, image, sorted(there))
             missing = [name for name in names if name not in there]
-            await promises.owe("upload", image, missing)
+            await jobs.enqueue("upload", image, missing)
             owed += len(missing)
         looked_at += len(batch)
-        await promises.comparison_went(remote.identity, looked_at, owed)
-    await promises.comparison_went(remote.identity, looked_at, owed, "ended")
+        await jobs.comparison_went(remote.identity, looked_at, owed)
+    await jobs.comparison_went(remote.identity, looked_at, owed, "ended")
     if owed:
         _log.info("{count} files of the local store were not known to be in the remote one: queued", count=owed)
     return True

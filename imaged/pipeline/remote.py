@@ -20,7 +20,7 @@ from imaged.core.hashes import ImageId
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.metrics import Metrics
 from imaged.store.local import LocalStore
-from imaged.workers.keyed_locks import Locks
+from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.tasks import Tasks
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Remote:
         timeout_s: float,
         clock: Any,
         jitter: Callable[[], float],
-        locks: Locks,
+        locks: KeyedLocks,
         tasks: Tasks,
         activity: Activity[str],
         metrics: Metrics,
@@ -90,7 +90,7 @@ class Remote:
         return self._fault if self._circuit.is_open else None
 
     @property
-    def lanes(self) -> int:
+    def concurrency(self) -> int:
         """How many promised uploads may run now: one alone while the store is away or clients wait for it."""
         if self._uploader is None:
             return 0  # what is owed stays owed: there may be one again

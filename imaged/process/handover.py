@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
 from imaged.hooks.host import RunInThread
-from imaged.process.inheritance import Inheritance, Passed, Port, bequeath
+from imaged.process.inheritance import Inheritance, Passed, Port, pass_on
 from imaged.process.signals import LEAVE, RELOAD, UPGRADE
 
 START_WITHIN_S = 60.0
@@ -176,7 +176,7 @@ async def start_successor(
     except OSError as error:
         raise SuccessorError(f"there can be no channel to it: {error.strerror}") from error
     with theirs:
-        environment, descriptors = bequeath(environ, passed, ports, theirs)
+        environment, descriptors = pass_on(environ, passed, ports, theirs)
         try:
             started = await run(_spawn, command(), environment, descriptors)
         except OSError as error:

@@ -90,7 +90,7 @@ def detach(inheritance: Inheritance) -> None:
         inheritance.channel.sendall(json.dumps({"pid": os.getpid()}).encode() + b"\n")
 
 
-def bequeath(
+def pass_on(
     environ: Mapping[str, str], passed: Sequence[Passed], ports: Sequence[Port], channel: socket.socket
 ) -> tuple[dict[str, str], list[int]]:
     """Return the environment of the process that is to take over, and the descriptors that it must be given.

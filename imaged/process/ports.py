@@ -155,7 +155,7 @@ class Ports:
             undeafen(each.listening.socket)
             each.listening.startReading()
 
-    def bequest(self) -> tuple[Sequence[Passed], list[Port]]:
+    def handover(self) -> tuple[Sequence[Passed], list[Port]]:
         """Return what another process has to be given to take over: the sockets of systemd, and our own."""
         own = [Port(dotted(path), each.endpoint, each.listening.socket) for path, each in self._open.items()]
         return self._inheritance.passed, own

@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from imaged.hooks.under_way import Call, calls
+from imaged.hooks.running_calls import Call, calls
 from imaged.profiling.calls import place_of
 
 LOOK_EVERY_S = 0.25

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from imaged.core.errors import HashConflictError, NotAllowedError, NotFoundError, StoreError
+from imaged.core.errors import HashConflictError, NotFoundError, PolicyError, StoreError
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
@@ -90,7 +90,7 @@ class LocalStore:
         for name in sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else ():
             try:
                 found.append(parse(name))
-            except (NotFoundError, NotAllowedError):
+            except (NotFoundError, PolicyError):
                 continue
         return found
 

@@ -31,9 +31,9 @@ from imaged.api import (
     Format,
     FullSize,
     ImageFacts,
-    NotAllowedError,
     NotAPictureError,
     Output,
+    PolicyError,
     Processor,
     Rendered,
     RenderJob,
@@ -188,7 +188,7 @@ class ProcessorContract:
         for format in self.writes:
             side_px = format.maximum_side_px + 1
             job = render_job(source, processor.identify(source), [Output(Fill(1, side_px), format)])
-            with pytest.raises((NotAllowedError, TooLargeError)):
+            with pytest.raises((PolicyError, TooLargeError)):
                 list(processor.render(job))
 
     def test_gives_up_after_the_timeout(self, processor: Processor, tmp_path: Path) -> None:

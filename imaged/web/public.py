@@ -20,9 +20,9 @@ from imaged.store.local import INFO, ORIGINAL
 from imaged.web.answers import send_json
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
-from imaged.web.ingest import POST_PARAMETERS, PROCESS_PARAMETERS, acquire, asked_outputs
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, describe_request, read_path
+from imaged.web.posts import POST_PARAMETERS, PROCESS_PARAMETERS, asked_outputs, ingest
 from imaged.web.requests import ImagedRequest
 
 MAXIMUM_POSTS = 1000
@@ -95,7 +95,7 @@ def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeli
 
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
     outputs = _wanted(request, namespace, POST_PARAMETERS, pipeline)
-    image, info = await acquire(request, namespace, pipeline.acquire)
+    image, info = await ingest(request, namespace, pipeline.ingest)
     await pipeline.promise(image, outputs, client_key(request.address))
     send_json(request, await _describe(pipeline, image, info, outputs))
 

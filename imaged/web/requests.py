@@ -27,7 +27,7 @@ from imaged.web.errors import send_error
 from imaged.web.headers import header, http_date
 from imaged.web.hosts import check_host
 from imaged.web.paths import shown
-from imaged.web.visits import Visits
+from imaged.web.request_log import RequestLog
 
 IDLE_S = 60.0
 """How long a connection may say nothing before it is closed."""
@@ -51,7 +51,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 @dataclass(frozen=True)
-class Door:
+class Site:
     """What stands behind one port: who answers its requests and takes note of them.
 
     Asked each time: how large bodies may be, whether answers say in a `Server-Timing` header what took how long, where
@@ -64,7 +64,7 @@ class Door:
     maximum_bytes: Callable[[], int]
     seconds: Callable[[], float]
     connections: Connections
-    visits: Visits
+    request_log: RequestLog
     has_timing: Callable[[], bool]
     new_body: Callable[[int, GiveUp], Body]
     examine: Callable[[ImagedRequest, bool], None] = lambda _request, _has_body: None
@@ -75,10 +75,10 @@ class Door:
 class ImagedRequest(Request):
     """A request on the way to its door."""
 
-    def __init__(self, channel: Any, door: Door) -> None:
+    def __init__(self, channel: Any, site: Site) -> None:
         super().__init__(channel)
-        self._door = door
-        self.began_s = door.seconds()
+        self._site = site
+        self.began_s = site.seconds()
         self._received_bytes = 0
         self._marked_s, self._marked_bytes = self.began_s, 0
         self._refused = False
@@ -87,7 +87,7 @@ class ImagedRequest(Request):
         self._error: ImagedError | None = None
         self._is_counted = False
         self.content_type = b""
-        self.trace = Trace("", door.seconds)
+        self.trace = Trace("", site.seconds)
 
     def begin(self, method: bytes, target: bytes, version: bytes) -> None:
         """Take note, when the head has come, of what is asked; from now on the request is counted."""
@@ -96,18 +96,18 @@ class ImagedRequest(Request):
         given = header(self, b"x-request-id") or ""
         self.trace.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
         self._is_counted = True
-        self._door.visits.begin()
+        self._site.request_log.begin()
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
         """Look at the head, which has come; make room for the body, or refuse it."""
         super().gotLength(0)
         try:
             check_host(self)
-            self._door.examine(self, length != 0)
-            if length is not None and length > self._door.maximum_bytes():
+            self._site.examine(self, length != 0)
+            if length is not None and length > self._site.maximum_bytes():
                 raise self._too_large()
             if length != 0:
-                self._body = self._door.new_body(length or 0, self._refuse)
+                self._body = self._site.new_body(length or 0, self._refuse)
                 self.content = cast("BinaryIO", self._body)
         except OSError as error:
             self._refuse(_not_kept(error))
@@ -119,7 +119,7 @@ class ImagedRequest(Request):
         self._received_bytes += len(data)
         if self._is_trickling():
             return
-        if not self._refused and self._received_bytes > self._door.maximum_bytes():
+        if not self._refused and self._received_bytes > self._site.maximum_bytes():
             self._refuse(self._too_large())
         if not self._refused:
             try:
@@ -131,11 +131,11 @@ class ImagedRequest(Request):
 
     def _is_trickling(self) -> bool:
         """Hang up, and return True, when too little came since the last look, IDLE_S ago or more."""
-        elapsed_s = self._door.seconds() - self._marked_s
+        elapsed_s = self._site.seconds() - self._marked_s
         if elapsed_s <= IDLE_S:
             return False
         came_bytes = self._received_bytes - self._marked_bytes
-        self._marked_s, self._marked_bytes = self._door.seconds(), self._received_bytes
+        self._marked_s, self._marked_bytes = self._site.seconds(), self._received_bytes
         if came_bytes >= SLOWEST_BYTES * elapsed_s:
             return False
         self._hang_up(f"{came_bytes} bytes of the body came in {elapsed_s:.0f} seconds: too slow")
@@ -172,12 +172,12 @@ class ImagedRequest(Request):
 
     async def _answer(self) -> None:
         self._begin_answer()
-        await self._door.handle(self)
+        await self._site.handle(self)
 
     def write(self, data: bytes) -> None:
         """Send bytes of the body, and the head before the first of them."""
-        if not self.startedWriting and self._door.has_timing():
-            timing = f"total;dur={1000 * (self._door.seconds() - self.began_s):.3f}"
+        if not self.startedWriting and self._site.has_timing():
+            timing = f"total;dur={1000 * (self._site.seconds() - self.began_s):.3f}"
             if spans_ms := self.trace.spans_ms:
                 timing = ", ".join([*(f"{name};dur={spent_ms:g}" for name, spent_ms in spans_ms.items()), timing])
             self.responseHeaders.setRawHeaders(b"Server-Timing", [timing.encode()])
@@ -219,7 +219,7 @@ class ImagedRequest(Request):
         self._is_counted = False
         method, target = self._asked
         try:
-            self._door.visits.end(
+            self._site.request_log.end(
                 RequestRecord(
                     trace=self.trace,
                     client=self.address,
@@ -227,7 +227,7 @@ class ImagedRequest(Request):
                     target=target,
                     status=status or self.code,
                     size_bytes=self.sentLength,
-                    elapsed_s=self._door.seconds() - self.began_s,
+                    elapsed_s=self._site.seconds() - self.began_s,
                     error=self._error,
                 )
             )
@@ -243,7 +243,7 @@ class ImagedRequest(Request):
         self.setHeader(b"Date", http_date())
         self.setHeader(b"Server", b"imaged")
         self.setHeader(b"X-Request-Id", self.trace.request_id.encode())
-        for name, value in self._door.sharing(header(self, b"origin"), header(self, b"host")).items():
+        for name, value in self._site.sharing(header(self, b"origin"), header(self, b"host")).items():
             self.setHeader(name, value)
 
     def _failed(self, failure: Failure) -> None:
@@ -264,7 +264,7 @@ class ImagedRequest(Request):
         if self.startedWriting:
             self.loseConnection()
         else:
-            send_error(self, error, private=self._door.private)
+            send_error(self, error, private=self._site.private)
 
     def _hang_up_when_stalled(self, sent_bytes: int) -> None:
         """Drop the connection when in STALL_S nothing more than `sent_bytes` has been taken; else look again."""
@@ -284,7 +284,7 @@ class ImagedRequest(Request):
         transport.abortConnection()
 
     def _too_large(self) -> TooLargeError:
-        return TooLargeError(f"the body has more than {self._door.maximum_bytes()} bytes: send a smaller picture")
+        return TooLargeError(f"the body has more than {self._site.maximum_bytes()} bytes: send a smaller picture")
 
     def _refuse(self, refusal: ImagedError) -> None:
         """Answer before the body has come."""
@@ -292,7 +292,7 @@ class ImagedRequest(Request):
         if self._body is not None:
             self._discard_body()
         self.requestHeaders.removeHeader(b"expect")  # else Twisted would ask for the body
-        self._door.visits.describe(self, self.trace)
+        self._site.request_log.describe(self, self.trace)
         self._begin_answer()
         self.setHeader(b"Connection", b"close")
         self._failed(Failure(refusal))
@@ -318,15 +318,15 @@ def _not_kept(error: OSError) -> StoreError:
 class ImagedFactory(HTTPFactory):
     """Makes the connections of one port."""
 
-    def __init__(self, reactor: Any, door: Door) -> None:
+    def __init__(self, reactor: Any, site: Site) -> None:
         super().__init__(timeout=IDLE_S, reactor=reactor)
         self.noisy = False  # ports say themselves when they open
-        self._door = door
+        self._site = site
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802, ARG002  # Twisted's name
         """Return the protocol of a new connection."""
-        door = self._door
-        connection: Any = Connection(door.connections, lambda channel, _queued: ImagedRequest(channel, door))
+        site = self._site
+        connection: Any = Connection(site.connections, lambda channel, _queued: ImagedRequest(channel, site))
         connection.factory = self
         connection.callLater = self.reactor.callLater
         connection.timeOut = self.timeOut

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from imaged.statuspage.page_files import Page
 from imaged.web.answers import send_page
+from imaged.web.cors import CorsPolicy
 from imaged.web.headers import header
-from imaged.web.neighbours import Neighbours
 from imaged.web.requests import ImagedRequest
 
 EXAMPLES = ("x300.jpg", "w500.webp", "300x200.png", "w500-q30.jpg")
@@ -24,11 +24,11 @@ class TryPage:
     """Sends the page."""
 
     page: Page
-    neighbours: Neighbours
+    cors: CorsPolicy
 
     def send(self, request: ImagedRequest) -> None:
         """Answer with it. Raises MalformedRequestError when the request does not say at which host it was asked."""
-        public, settings = self.neighbours.public_origin(header(request, b"host") or ""), self.neighbours.settings()
+        public, settings = self.cors.public_origin(header(request, b"host") or ""), self.cors.settings()
         trouble = None if public else NO_PORT
         if public and "[" in public:
             public, trouble = None, BARE_IPV6

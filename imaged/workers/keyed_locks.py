@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from twisted.internet.defer import DeferredLock
 
 
-class Locks:
+class KeyedLocks:
     """A lock for each name in use; whoever waits longest is next. Reactor thread only.
 
     Cancelling one that waits takes it out of the row.

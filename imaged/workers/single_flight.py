@@ -30,7 +30,7 @@ class SingleFlight(Generic[K, V]):
         self._tasks = tasks
         self._waiters: dict[K, list[Deferred[V | ImagedError]]] = {}
 
-    def carries(self, key: K) -> bool:
+    def in_flight(self, key: K) -> bool:
         """Say whether a flight for `key` is under way."""
         return key in self._waiters
 
@@ -39,10 +39,10 @@ class SingleFlight(Generic[K, V]):
         """How many keys are under way."""
         return len(self._waiters)
 
-    def fly(self, keys: Sequence[K], work: Work[K]) -> dict[K, Deferred[V | ImagedError]]:
+    def do(self, keys: Sequence[K], work: Work[K]) -> dict[K, Deferred[V | ImagedError]]:
         """Return a waiter for each key: on the flight that carries it already, or on one new flight of `work`.
 
-        `work` gets the keys that are new and calls `land` for each of them, or raises.
+        `work` gets the keys that are new and calls `resolve` for each of them, or raises.
         """
         new = [key for key in dict.fromkeys(keys) if key not in self._waiters]
         flight: dict[K, list[Deferred[V | ImagedError]]] = {key: [] for key in new}
@@ -55,7 +55,7 @@ class SingleFlight(Generic[K, V]):
             self._tasks.own(self._conduct(flight, work))
         return waiters
 
-    def land(self, key: K, result: V | ImagedError) -> None:
+    def resolve(self, key: K, result: V | ImagedError) -> None:
         """Give all who wait for `key` its result; a second landing of the same key does nothing."""
         for waiter in self._waiters.pop(key, ()):
             waiter.callback(result)
@@ -73,14 +73,14 @@ class SingleFlight(Generic[K, V]):
             result = ImagedError("an unexpected failure, which the log tells")
         for key, waiters in flight.items():
             if self._waiters.get(key) is waiters:  # else it has landed, and a later flight may carry that key now
-                self.land(key, result)
+                self.resolve(key, result)
 
     def _leave(self, key: K, waiter: Deferred[V | ImagedError]) -> None:
         if waiter in self._waiters.get(key, ()):
             self._waiters[key].remove(waiter)
 
 
-async def arrival(waiter: Deferred[V | ImagedError]) -> V:
+async def wait(waiter: Deferred[V | ImagedError]) -> V:
     """Wait for a flight; return its value or raise its error."""
     result = await waiter
     if isinstance(result, ImagedError):

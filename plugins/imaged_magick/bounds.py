@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imaged.api import JPEG, NotAllowedError, RenderJob, RenderTarget, TooLargeError, plan, steps
+from imaged.api import JPEG, PolicyError, RenderJob, RenderTarget, TooLargeError, plan, steps
 
 from .memory import check_memory
 from .original import Original
@@ -39,7 +39,7 @@ def is_heavy(job: RenderJob) -> bool:
 
 
 def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarget]) -> None:
-    """Raise TooLargeError or NotAllowedError when these targets, which show the first frame, cost too much."""
+    """Raise TooLargeError or PolicyError when these targets, which show the first frame, cost too much."""
     _check_pixels(_ORIGINAL, job.facts.size.pixels, job)
     if original.sequence:
         _check_pixels(_ORIGINAL, original.sequence.frames[0].size.pixels, job)
@@ -50,7 +50,7 @@ def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarg
 
 
 def check_animations(job: RenderJob, original: Original, animations: Sequence[RenderTarget]) -> None:
-    """Raise TooLargeError or NotAllowedError when these targets, for which all frames are decoded, cost too much."""
+    """Raise TooLargeError or PolicyError when these targets, for which all frames are decoded, cost too much."""
     if original.sequence and animations:
         pixels = max(job.facts.size.pixels, FRAME_PIXELS) * job.facts.frames
         _check_pixels(_ORIGINAL, max(pixels, original.sequence.drawn_pixels), job, job.facts.frames)
@@ -62,7 +62,7 @@ def _check_target(target: RenderTarget, job: RenderJob, frames: int) -> None:
     wanted, format = plan(job.facts.size, target.output.sizing), target.output.format
     size = wanted.size
     if max(size.width_px, size.height_px) > format.maximum_side_px:
-        raise NotAllowedError(
+        raise PolicyError(
             f"{target.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
             f"{format.maximum_side_px} a side: ask for a smaller size or another format"
         )

@@ -39,8 +39,8 @@ class Entry:
 async def walk(connection: Connection, directory: str, beginning: str, at_once: int) -> list[str]:
     """Return the paths of all objects in a directory whose names begin so, and of all below directories that do."""
 
-    async def read(visit: tuple[str, str]) -> list[Entry]:
-        return await _entries(connection, *visit)
+    async def read(record: tuple[str, str]) -> list[Entry]:
+        return await _entries(connection, *record)
 
     objects: list[str] = []
     level = [(directory, beginning)]

@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kitchen import IMAGE, PICTURE, Kitchen
+from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 
 from imaged.batch.items import Item, read_line, read_path
+from imaged.batch.no_queue import NoQueue
 from imaged.batch.scratch import Scratch
-from imaged.batch.unpromised import Unpromised
 from imaged.batch.work import Done, Work
 from imaged.core.errors import (
     CorruptOriginalError,
     ImagedError,
-    NotAllowedError,
     NotAPictureError,
     NotFoundError,
+    PolicyError,
     StoreUnavailableError,
 )
 from imaged.pipeline.pipeline import Pipeline
@@ -36,24 +36,24 @@ HASH = str(IMAGE.hash)
 
 
 class Bench:
-    """A kitchen with a batch's work in it; `local` is a daemon's store beside its scratch."""
+    """A harness with a batch's work in it; `local` is a daemon's store beside its scratch."""
 
     def __init__(self, folder: Path, names: list[str], yaml: str = "", *, remote: bool = True) -> None:
         self.local = LocalStore(folder / "public", (3, 3))
         store = Scratch(self.local.root, (3, 3)) if remote else self.local
-        self.kitchen = Kitchen(folder, yaml, remote=remote, store=store, promises=Unpromised())
+        self.harness = PipelineHarness(folder, yaml, remote=remote, store=store, jobs=NoQueue())
         self.store = store
-        kitchen = self.kitchen
+        harness = self.harness
         pipeline = Pipeline(
-            kitchen.produce.settings,
+            harness.produce.settings,
             store,
-            kitchen.originals,
-            kitchen.acquire,
-            kitchen.produce,
-            kitchen.remote,
-            kitchen.pool,
-            kitchen.promises,
-            kitchen.produce.metrics,
+            harness.originals,
+            harness.ingest,
+            harness.produce,
+            harness.remote,
+            harness.pool,
+            harness.jobs,
+            harness.produce.metrics,
         )
         self.work = Work(pipeline, self.local, names, run_at_once)
 
@@ -69,12 +69,12 @@ class Bench:
     @property
     def renders(self) -> list[str]:
         """What has been rendered."""
-        return [str(target.output) for job in self.kitchen.processor.jobs for target in job.targets]
+        return [str(target.output) for job in self.harness.processor.jobs for target in job.targets]
 
     @property
     def files(self) -> dict[str, bytes]:
         """What is in the remote store."""
-        return self.kitchen.uploader.files
+        return self.harness.uploader.files
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     yield make
     for bench in made:
         bench.store.close()
-        bench.kitchen.queue.close()
+        bench.harness.queue.close()
 
 
 def picture(folder: Path, body: bytes = PICTURE) -> Item:
@@ -105,8 +105,8 @@ def test_a_picture_is_made_and_uploaded(tmp_path: Path, make_bench: Callable[...
     assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 2, 0)
     assert set(bench.files) == {f"{FOLDER}/{name}" for name in ("original", "info.json", "x4.png", "x5.jpg")}
     assert bench.files[f"{FOLDER}/original"] == PICTURE
-    assert bench.kitchen.uploader.content_types[f"{FOLDER}/x5.jpg"] == "image/jpeg"
-    assert bench.kitchen.uploader.content_types[f"{FOLDER}/original"] == "image/jpeg"
+    assert bench.harness.uploader.content_types[f"{FOLDER}/x5.jpg"] == "image/jpeg"
+    assert bench.harness.uploader.content_types[f"{FOLDER}/original"] == "image/jpeg"
     assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 0, 2)
     assert len(bench.renders) == 2
     assert (tmp_path / "picture").read_bytes() == PICTURE
@@ -182,9 +182,9 @@ def test_a_url_is_fetched(make_bench: Callable[..., Bench]) -> None:
     assert bench.do(read_line(f"{HASH} {URL}", "p"))[3:] == (0, 1)
     del bench.files[f"{FOLDER}/x4.png"]
     assert bench.do(read_line(f"{HASH} {URL}", "p"))[3:] == (1, 0)
-    assert bench.kitchen.sources.urls == [URL]
+    assert bench.harness.sources.urls == [URL]
     assert bench.do(read_line(URL, "p")) == (str(IMAGE), 48, 32, 0, 1)
-    assert bench.kitchen.sources.urls == [URL, URL]
+    assert bench.harness.sources.urls == [URL, URL]
 
 
 def test_bytes_that_are_not_those(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
@@ -214,18 +214,18 @@ def test_no_picture(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
 def test_a_store_that_is_away(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
     """The item fails and can be done later."""
     bench = make_bench("x4.png")
-    bench.kitchen.uploader.failure = StoreUnavailableError("away")
+    bench.harness.uploader.failure = StoreUnavailableError("away")
     with pytest.raises(StoreUnavailableError):
         bench.do(picture(tmp_path))
-    bench.kitchen.uploader.failure = None
-    bench.kitchen.reactor.advance(3600)
+    bench.harness.uploader.failure = None
+    bench.harness.reactor.advance(3600)
     assert bench.do(picture(tmp_path))[3] == 1
 
 
 def test_a_render_that_fails(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
     """Its error is the item's; the original is safe nevertheless."""
     bench = make_bench("x4.png")
-    bench.kitchen.processor.failure = NotAPictureError("broken")
+    bench.harness.processor.failure = NotAPictureError("broken")
     with pytest.raises(NotAPictureError, match="broken"):
         bench.do(picture(tmp_path))
     assert set(bench.files) == {f"{FOLDER}/original", f"{FOLDER}/info.json"}
@@ -235,7 +235,7 @@ def test_the_policy_holds(tmp_path: Path, make_bench: Callable[..., Bench]) -> N
     """Outputs of the settings are made too, those that are not allowed are refused."""
     bench = make_bench("x4.png", yaml="namespaces: {p: {outputs: [x7.jpg]}, q: {maximum_width: 3}}\n")
     assert bench.do(picture(tmp_path))[3] == 2
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(PolicyError):
         bench.do(read_line(HASH, "q"))
 
 
@@ -258,11 +258,11 @@ def test_without_a_remote_store(tmp_path: Path, make_bench: Callable[..., Bench]
 def test_an_image_that_is_listed_twice(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
     """One waits for the other: its files are not taken away while it works, and nothing is made twice."""
     bench = make_bench("x4.png")
-    bench.kitchen.threads.held = True
+    bench.harness.threads.held = True
     item = picture(tmp_path)
     both = [Deferred.fromCoroutine(bench.work.do(item)) for _ in range(2)]
-    assert bench.kitchen.threads.waiting == 1
-    bench.kitchen.threads.step()
+    assert bench.harness.threads.waiting == 1
+    bench.harness.threads.step()
     one, two = map(wait, map(finished, both))
     assert [(one.made, one.there), (two.made, two.there)] == [(1, 0), (0, 1)]
     assert bench.renders == ["x4.png"]

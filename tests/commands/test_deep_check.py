@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import NAME, Stage, install
+from service_harness import NAME, ServiceHarness, install
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
@@ -28,7 +28,7 @@ upload: {{timeout_s: 5}}
 """
 
 
-class Shelf(Stage):
+class DeepCheckHarness(ServiceHarness):
     """A stage whose uploader is the one of a test, and whose renders fail with `failure`."""
 
     def __init__(self, uploader: MemoryUploader, failure: Exception | None = None) -> None:
@@ -93,7 +93,7 @@ def shelve(
 ) -> None:
     """Let the stage have this uploader, and its renders fail with `failure`."""
     install(folder, monkeypatch)
-    monkeypatch.setitem(sys.modules, "imaged_stage", Shelf(uploader, failure))
+    monkeypatch.setitem(sys.modules, "imaged_stage", DeepCheckHarness(uploader, failure))
 
 
 HERE = ["store.path /public takes a file: ok", "state_dir /state keeps a queue: ok", "a processor renders a pixel: ok"]
@@ -108,12 +108,12 @@ FINE = [
 
 def test_all_is_well(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for each step; nothing stays in any store, and the plugins are closed."""
-    stage = install(tmp_path, monkeypatch)
+    service_harness = install(tmp_path, monkeypatch)
     assert trial.outcome() is True
     assert trial.shortened() == FINE
-    assert stage.files == {}
+    assert service_harness.files == {}
     assert [path for path in tmp_path.rglob("*") if path.is_file() and "dist-info" not in str(path)] == []
-    assert (stage.uploader.closed, stage.processor.closed) == (1, 1)
+    assert (service_harness.uploader.closed, service_harness.processor.closed) == (1, 1)
 
 
 def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

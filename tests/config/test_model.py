@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from imaged.config.images import ImagePolicy
 from imaged.config.model import Settings
-from imaged.core.errors import NotAllowedError
+from imaged.core.errors import PolicyError
 from imaged.core.outputs import parse
 
 
@@ -39,7 +39,7 @@ def test_a_policy_refuses_exactly_what_is_wider(width_px: int, maximum_width: in
     policy = ImagePolicy(maximum_width=maximum_width)
     for name in (f"w{width_px}.jpg", f"x{width_px}.jpg", f"{width_px}x3000.jpg"):
         if width_px > maximum_width:
-            with pytest.raises(NotAllowedError, match=f"wider than {maximum_width} pixels"):
+            with pytest.raises(PolicyError, match=f"wider than {maximum_width} pixels"):
                 policy.check(parse(name))
         else:
             policy.check(parse(name))
@@ -52,7 +52,7 @@ def test_a_policy_refuses_exactly_what_is_higher(height_px: int, maximum_height:
     policy.check(parse(f"w{height_px}.jpg"))
     for name in (f"x{height_px}.jpg", f"3000x{height_px}.jpg"):
         if height_px > maximum_height:
-            with pytest.raises(NotAllowedError, match=f"higher than {maximum_height} pixels"):
+            with pytest.raises(PolicyError, match=f"higher than {maximum_height} pixels"):
                 policy.check(parse(name))
         else:
             policy.check(parse(name))
@@ -65,7 +65,7 @@ def test_full_size_is_never_too_large() -> None:
 
 def test_a_policy_refuses_other_extensions_and_names_its_own() -> None:
     """An extension that the namespace does not allow is refused with those that it does."""
-    with pytest.raises(NotAllowedError, match="gif is not allowed here: use one of jpg, png"):
+    with pytest.raises(PolicyError, match="gif is not allowed here: use one of jpg, png"):
         ImagePolicy(extensions=("jpg", "png")).check(parse("w10.gif"))
 
 

@@ -25,7 +25,7 @@ from imaged.api import (
     RequestAnswered,
     Uploaded,
 )
-from imaged.hooks.standing import Told
+from imaged.hooks.sink_health import SinkStatus
 from imaged_prometheus.counts import Counts
 from imaged_prometheus.sink import PrometheusSink
 
@@ -54,7 +54,7 @@ EVENTS = [
 ]
 SNAPSHOT = {
     "uploads": {"queued": 1, "parked": 1, "oldest_s": 1.0},
-    "metrics": [asdict(Told("prometheus", 1, 1, 1, 1, 1, 1.0, "hangs"))],
+    "metrics": [asdict(SinkStatus("prometheus", 1, 1, 1, 1, 1, 1.0, "hangs"))],
     "plugins": [{"name": "magick", "kind": "processor", "version": "1"}],
 }
 """What gives each metric that has labels a sample."""
@@ -177,7 +177,7 @@ class TestStatusFields(Serving):
             status = await self.status()
             source.send(b"no picture")
             await talk.ended
-        self.stage.processors[0].release()
+        self.service_harness.processors[0].release()
         await render.ended
         _, _, below = PAGE.partition("## The fields of the status\n")
         told = re.findall(r"^\| `([^`]+)` \|", below.partition("\n## ")[0], re.MULTILINE)

@@ -16,7 +16,7 @@ STATUSES = {
     "ForbiddenError": 403,
     "NotFoundError": 404,
     "MethodNotAllowedError": 405,
-    "NotAllowedError": 406,
+    "PolicyError": 406,
     "TooSlowError": 408,
     "HashConflictError": 409,
     "PreconditionFailedError": 412,

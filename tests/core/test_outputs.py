@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged.core.errors import NotAllowedError, NotFoundError
+from imaged.core.errors import NotFoundError, PolicyError
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, WEBP
 from imaged.core.outputs import NAME_CHARACTERS, Fill, Fit, FullSize, Output, parse
 
@@ -67,7 +67,7 @@ def test_whatever_is_accepted_is_written_the_same(name: str) -> None:
     """No text has a second meaning: it is the very name of its output, or it is refused."""
     try:
         output = parse(name)
-    except (NotFoundError, NotAllowedError):
+    except (NotFoundError, PolicyError):
         return
     assert str(output) == name
 
@@ -105,5 +105,5 @@ def test_long_names_are_not_found_nor_echoed(name: str) -> None:
 @pytest.mark.parametrize("extension", ["bmp", "jpeg", "svg", "mvg", "php", "gz", "webp2", "tiff"])
 def test_unknown_extensions_are_not_allowed(extension: str) -> None:
     """A well-formed name in a format that is not ours is refused with those that are."""
-    with pytest.raises(NotAllowedError, match=f"extension '{extension}' is not one of jpg, png, gif, webp"):
+    with pytest.raises(PolicyError, match=f"extension '{extension}' is not one of jpg, png, gif, webp"):
         parse(f"w500.{extension}")

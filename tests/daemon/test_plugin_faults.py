@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import stage
+import service_harness
 from serving import HOME, IMAGE, PICTURE, Serving, until
 from twisted.logger import globalLogPublisher
 
@@ -71,7 +71,7 @@ class TestProcessors(Serving):
 
     async def serve_faulty(self) -> None:
         """Serve with a processor that does what the test says, from a store that has the picture."""
-        self.patch(stage, "StillProcessor", Faulty)
+        self.patch(service_harness, "StillProcessor", Faulty)
         await self.serve()
         await self.post()
 
@@ -126,7 +126,7 @@ class TestUploaders(Serving):
 
     async def test_one_that_blocks_the_reactor_is_named(self) -> None:
         """On the status page, with the function that holds it, as soon as anybody can ask again."""
-        self.patch(stage, "MemoryUploader", Blocking)
+        self.patch(service_harness, "MemoryUploader", Blocking)
         globalLogPublisher.addObserver(Blocking.observe)
         self.addCleanup(globalLogPublisher.removeObserver, Blocking.observe)
         await self.serve()
@@ -142,11 +142,11 @@ class TestUploaders(Serving):
         """The daemon serves on, and takes the same picture when the uploader works."""
         await self.serve()
         leave: Any = SystemExit(3)
-        self.stage.uploader.failure = leave
+        self.service_harness.uploader.failure = leave
         assert (await self.post()).status == 500
         told = (await self.status())["errors"][0]["error"]
         assert told.startswith("uploader stage: ")
         assert told.endswith(" failed: SystemExit")
         self.flushLoggedErrors()
-        self.stage.uploader.failure = None
+        self.service_harness.uploader.failure = None
         assert (await self.post()).status == 200

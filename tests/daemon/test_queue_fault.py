@@ -43,7 +43,7 @@ class TestQueueFault(Serving):
         assert not {("imaged_jobs_queued", "upload"), ("imaged_state_free_bytes", "")} & set(values)
         assert "the job queue cannot be read" in await self.service.status_line()
         (self.folder / "away").rename(self.folder / "state")
-        self.service._promised.wake()
-        await until(lambda: self.service._promises.fault is None)
+        self.service._job_runner.wake()
+        await until(lambda: self.service._jobs.fault is None)
         assert (await self.status())["uploads"]["queued"] is not None
         self.flushLoggedErrors(OSError)

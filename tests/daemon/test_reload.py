@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import stage
+import service_harness
+from service_harness import NAME
 from serving import HOME, IMAGE, Serving, until
-from stage import NAME
 from talking import pause
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import capturedLogs
@@ -52,7 +52,7 @@ class TestGoodFile(Serving):
         """They end on the plugins that they began with, which are closed only then."""
         await self.serve()
         await self.post()
-        old = self.stage.processor
+        old = self.service_harness.processor
         talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.configure(images={"maximum_width": 20})
         await self.service.reload()
@@ -68,7 +68,7 @@ class TestGoodFile(Serving):
         """A render that nobody waits for any more still has its plugins."""
         await self.serve()
         await self.post()
-        old = self.stage.processor
+        old = self.service_harness.processor
         talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         talk.leave()
         await until(lambda: self.service._lineage.current.leases == 0)
@@ -87,7 +87,7 @@ class TestGoodFile(Serving):
         assert (await self.status())["posting"]["total"] == 1
 
     def _plugins(self) -> tuple[list, list, list]:
-        return self.stage.processors, self.stage.uploaders, self.stage.sinks
+        return self.service_harness.processors, self.service_harness.uploaders, self.service_harness.sinks
 
 
 class TestAsking(Serving):
@@ -104,7 +104,7 @@ class TestAsking(Serving):
         """It reads what has been written since."""
         await self.serve()
         first = self.service.reload()
-        await until(lambda: len(self.stage.processors) == 2)
+        await until(lambda: len(self.service_harness.processors) == 2)
         self.yaml = "nonsense: 1\n"
         second = self.service.reload()
         assert ((await first).ok, (await second).ok) == (True, False)
@@ -113,7 +113,7 @@ class TestAsking(Serving):
     async def test_none_is_begun_while_another_process_is_started(self) -> None:
         """Its ports are those that it was given; what is asked for meanwhile comes afterwards."""
         await self.serve()
-        await self.service.bequest()
+        await self.service.handover()
         asked = self.service.reload()
         await pause()
         assert not asked.called
@@ -123,12 +123,12 @@ class TestAsking(Serving):
     async def test_a_process_that_leaves_reloads_no_more(self) -> None:
         """And says so."""
         await self.serve()
-        await self.service.bequest()
+        await self.service.handover()
         asked = self.service.reload()
-        aside = Deferred.fromCoroutine(self.service.step_aside({"listen", "status.listen"}))
+        paused = Deferred.fromCoroutine(self.service.pause({"listen", "status.listen"}))
         (fault,) = (await asked).errors
         assert "this process leaves" in fault
-        await aside
+        await paused
 
     async def test_an_unexpected_failure_is_an_outcome_too(self) -> None:
         """Whatever goes wrong, the daemon goes on and the next reload may work."""
@@ -147,7 +147,7 @@ class TestAsking(Serving):
         self.configure(store={"path": "/proc/nope"})
         (fault,) = (await self.service.reload()).errors
         assert ": store.path: no files can be kept in /proc/nope" in fault
-        assert [each.closed for each in self.stage.processors] == [0, 1]
+        assert [each.closed for each in self.service_harness.processors] == [0, 1]
 
 
 class Labelled(StillProcessor):
@@ -165,10 +165,10 @@ class TestSameOutput(Serving):
 
     async def test_each_asker_gets_his_own_and_the_newer_stays(self) -> None:
         """Whichever is ready first: what the older settings made does not replace what the newer ones did."""
-        self.patch(stage, "StillProcessor", Labelled)
+        self.patch(service_harness, "StillProcessor", Labelled)
         await self.serve(images={"default_quality": 20})
         await self.post()
-        old = self.stage.processor
+        old = self.service_harness.processor
         before = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.configure(images={"default_quality": 90})
         await self.service.reload()
@@ -220,9 +220,9 @@ class TestBadFile(Serving):
         self.configure(metrics=["nowhere"])
         (fault,) = await self.refused()
         assert "nowhere" in fault
-        assert [each.closed for each in self.stage.processors] == [0, 1]
-        assert [each.closed for each in self.stage.uploaders] == [0, 1]
-        assert self.stage.sink.closed == 0
+        assert [each.closed for each in self.service_harness.processors] == [0, 1]
+        assert [each.closed for each in self.service_harness.uploaders] == [0, 1]
+        assert self.service_harness.sink.closed == 0
 
     async def test_what_takes_a_restart_is_told(self) -> None:
         """The job queue belongs to the process."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-import stage
+import service_harness
 from serving import HOME, Serving, until
 
 from imaged.testing.fakes import MemoryUploader
@@ -46,18 +46,18 @@ class TestIdentity(Serving):
     async def fill(self) -> None:
         """Keep a picture and an output, here and in the first store."""
         Quiet.asked.clear()
-        self.patch(stage, "MemoryUploader", Quiet)
+        self.patch(service_harness, "MemoryUploader", Quiet)
         await self.serve(remote={"base_path": "pub"})
         await self.post("/p?outputs=x30.jpg")
-        await until(lambda: sorted(self.stage.files) == KEYS)
+        await until(lambda: sorted(self.service_harness.files) == KEYS)
 
     async def test_another_bucket_gets_everything(self) -> None:
         """Though the plugin shows the same as before, which is nothing."""
         await self.fill()
-        self.stage.files = {}
-        self.patch(stage, "MemoryUploader", Elsewhere)
+        self.service_harness.files = {}
+        self.patch(service_harness, "MemoryUploader", Elsewhere)
         await self.service.reload()
-        await until(lambda: sorted(self.stage.files) == KEYS)
+        await until(lambda: sorted(self.service_harness.files) == KEYS)
 
     async def test_an_upgrade_that_changes_the_words_lists_nothing_again(self) -> None:
         """What was noted under the old text is taken over, once."""
@@ -67,14 +67,14 @@ class TestIdentity(Serving):
         with queue:
             queue.execute("UPDATE remotes SET name = 'stage one bucket at store.example pub'")
         Quiet.asked.clear()
-        self.stage.files.clear()  # what would be uploaded again, would be here
-        self.patch(stage, "MemoryUploader", Renamed)
+        self.service_harness.files.clear()  # what would be uploaded again, would be here
+        self.patch(service_harness, "MemoryUploader", Renamed)
         await self.serve(remote={"base_path": "pub"})
         names = "SELECT remotes.name, acknowledged.name FROM acknowledged JOIN remotes ON id = remote"
         taken = [("stage store.example/first pub", key.rpartition("/")[2]) for key in KEYS]
         await until(lambda: sorted(queue.execute(names).fetchall()) == taken)
-        await until(lambda: self.service._promised._reconciled is not None)
+        await until(lambda: self.service._job_runner._reconciled is not None)
         await self.stop()
         queue.close()
         assert [prefix for prefix in Quiet.asked if "imaged" not in prefix] == []
-        assert self.stage.files == {}
+        assert self.service_harness.files == {}

@@ -77,17 +77,17 @@ class TestSnapshot(Serving):
         await self.serve()
         while (await self.status())["remote"]["comparison"]["unfinished"]:
             pass  # each look gives the daemon time
-        identity, promises = self.service._lineage.pipeline.remote.identity, self.service._promises
-        await promises.comparison_began(identity)
-        await promises.comparison_went(identity, images=200, missing=3)
+        identity, jobs = self.service._lineage.pipeline.remote.identity, self.service._jobs
+        await jobs.comparison_began(identity)
+        await jobs.comparison_went(identity, images=200, missing=3)
         told = (await self.status())["remote"]["comparison"]
         assert told.pop("since")
         assert told == {"state": "running", "unfinished": True, "images": 200, "missing": 3}
         assert "comparison with the remote store (running)" in await self.service.status_line()
-        await promises.comparison_went(identity, images=201, missing=3, state="ended")
+        await jobs.comparison_went(identity, images=201, missing=3, state="ended")
         assert not (await self.status())["remote"]["comparison"]["unfinished"]
         assert "comparison" not in await self.service.status_line()
-        await promises.comparison_began("another store")
+        await jobs.comparison_began("another store")
         assert (await self.status())["remote"]["comparison"]["state"] == "waiting"
 
     async def test_an_idle_daemon(self) -> None:
@@ -113,15 +113,15 @@ class TestSnapshot(Serving):
         """Each with what it is and for how long, and how many wait for a thread."""
         await self.serve(render={"concurrency": 1})
         await self.post()
-        self.stage.processor.hold()
+        self.service_harness.processor.hold()
         talks = [await self.begin("GET", f"{HOME}/{name}") for name in ("x30.jpg", "x31.jpg", "x32.jpg")]
-        await until(lambda: self.service._lineage.pipeline.pool.waiting == 2 and self.stage.processor.jobs)
+        await until(lambda: self.service._lineage.pipeline.pool.waiting == 2 and self.service_harness.processor.jobs)
         processing = (await self.status())["processing"]
         (item,) = processing.pop("items")
         assert processing == {"current": 1, "waiting": 2, "threads": 1, "busy": 1, "total": 0, "failed": 0}
         assert 0 <= item.pop("elapsed_s") < 30
         assert item == {"namespace": "p", "hash": HASH, "output": "x30.jpg"}
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         assert [(await talk.answer()).status for talk in talks] == [200] * 3
         assert (await self.status())["processing"]["total"] == 3
 
@@ -149,7 +149,7 @@ class TestSnapshot(Serving):
         await self.serve()
         await self.post()
         assert (await self.status())["uploads"]["total"] == 2
-        self.stage.uploader.failure = StoreError("down")
+        self.service_harness.uploader.failure = StoreError("down")
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
         await until(lambda: self.service._counters.uploads.failed)
         uploads = (await self.status())["uploads"]
@@ -157,14 +157,14 @@ class TestSnapshot(Serving):
             uploads = (await self.status())["uploads"]
         assert uploads["oldest_s"] >= 0
         assert (uploads["failed"], uploads["parked"]) == (1, 0)
-        self.stage.uploader.failure = None
-        await until(lambda: f"{HOME[1:]}/x30.jpg" in self.stage.files)
+        self.service_harness.uploader.failure = None
+        await until(lambda: f"{HOME[1:]}/x30.jpg" in self.service_harness.files)
 
     async def test_renders_that_failed_for_good(self) -> None:
         """They are parked, for an operator to look at."""
         await self.serve()
         await self.post()
-        self.stage.processor.failure = ValueError("no paint")
+        self.service_harness.processor.failure = ValueError("no paint")
         await self.post("/p?outputs=x30.jpg")
         while (await self.status())["promised"]["parked"] != 1:
             pass

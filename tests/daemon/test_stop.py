@@ -28,7 +28,7 @@ class TestStop(Serving):
         """Nobody new is let in, and those inside get their answer."""
         await self.serve()
         await self.post()
-        processor = self.stage.processor
+        processor = self.service_harness.processor
         talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
@@ -56,7 +56,7 @@ class TestStop(Serving):
             talk.say(request("GET", path))
             answer = await talk.answer()
             assert (answer.status, "retry-after" in answer.headers) == (503, True)
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         assert (await inside.answer()).status == 200
         await stopping
 
@@ -96,7 +96,7 @@ class TestStop(Serving):
         await pause()
         status = await self.status()
         assert (status["message"], status["processing"]["current"]) == ("draining", 1)
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         assert (await talk.answer()).status == 200
         await stopping
         with pytest.raises(ConnectError):
@@ -109,8 +109,8 @@ class TestStop(Serving):
         talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
-        await self.service._promises.owe("render", IMAGE, ["x31.jpg"])
-        self.stage.processor.release()
+        await self.service._jobs.enqueue("render", IMAGE, ["x31.jpg"])
+        self.service_harness.processor.release()
         await talk.ended
         await stopping
         assert not self.store.has(IMAGE, "x31.jpg")
@@ -119,7 +119,7 @@ class TestStop(Serving):
         """A reload shortly before the stop cuts nobody off."""
         await self.serve()
         await self.post()
-        old = self.stage.processor
+        old = self.service_harness.processor
         talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         await self.service.reload()
         self.stopped = True
@@ -157,7 +157,7 @@ class TestStop(Serving):
         self.stopped = True
         await self.service.stop()
         assert list((self.folder / "state" / "owners").iterdir()) == []
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         talk.leave()
         await until(lambda: self.store.has(IMAGE, "x30.jpg"))
         await until(lambda: not any("_send_away" in str(each) for each in reactor.getDelayedCalls()))
@@ -176,13 +176,13 @@ class TestStop(Serving):
         """The next one takes it up."""
         await self.serve(shutdown_timeout_s=0.1)
         await self.post()
-        self.stage.uploader.failure = StoreError("down")
+        self.service_harness.uploader.failure = StoreError("down")
         await self.get(f"{HOME}/x30.jpg")
         await until(lambda: self.service._counters.uploads.failed)
         self.stopped = True
         await self.service.stop()
         await self.serve()
-        await until(lambda: f"{HOME[1:]}/x30.jpg" in self.stage.files)
+        await until(lambda: f"{HOME[1:]}/x30.jpg" in self.service_harness.files)
 
     async def test_promised_renders_outlive_the_daemon(self) -> None:
         """What a stopped daemon did not get to is made by the next."""
@@ -202,20 +202,20 @@ class TestStop(Serving):
 class TestStepAside(Serving):
     """A daemon that leaves what comes to another process on the same ports."""
 
-    async def aside(self) -> Deferred[None]:
+    async def paused(self) -> Deferred[None]:
         """Begin to step aside."""
-        await self.service.bequest()
-        return Deferred.fromCoroutine(self.service.step_aside({"listen", "status.listen"}))
+        await self.service.handover()
+        return Deferred.fromCoroutine(self.service.pause({"listen", "status.listen"}))
 
     async def test_what_comes_is_left_to_the_other(self) -> None:
         """It waits in the socket that both have, and is not refused."""
         await self.serve()
-        aside = await self.aside()
+        paused = await self.paused()
         talk = await self.begin("GET", "/status_check")
         await pause(0.1)
         assert talk.heard == b""
-        await aside
-        await self.service.come_back()
+        await paused
+        await self.service.resume()
         assert (await talk.answer()).status == 200
 
     async def test_open_connections_have_one_more_answer(self) -> None:
@@ -224,24 +224,24 @@ class TestStepAside(Serving):
         await self.post()
         talks = [await connect(self.url), await connect(self.url)]
         await pause()
-        aside = await self.aside()
+        paused = await self.paused()
         for talk, path in zip(talks, ("/status_check", f"{HOME}/x30.jpg"), strict=True):
             talk.say(request("GET", path, {"Connection": "keep-alive"}))
             answer = await talk.answer()
             assert (answer.status, answer.headers["connection"]) == (200, "close")
-        await aside
+        await paused
         await self.stop()
 
     async def test_a_port_that_the_other_did_not_take(self) -> None:
         """It is closed, and what waited there is served; who comes back opens it again."""
         await self.serve()
-        await self.service.bequest()
-        aside = Deferred.fromCoroutine(self.service.step_aside({"status.listen"}))
+        await self.service.handover()
+        paused = Deferred.fromCoroutine(self.service.pause({"status.listen"}))
         await pause()
         with pytest.raises(ConnectError):
             await connect(self.url)
-        await aside
-        await self.service.come_back()
+        await paused
+        await self.service.resume()
         self.url = self.service._ports[PUBLIC].url
         assert (await self.get("/status_check")).status == 200
 
@@ -249,11 +249,11 @@ class TestStepAside(Serving):
         """Until this one comes back."""
         await self.serve()
         await self.post()
-        await (await self.aside())
-        await self.service._promises.owe("render", IMAGE, ["x30.jpg"])
+        await (await self.paused())
+        await self.service._jobs.enqueue("render", IMAGE, ["x30.jpg"])
         await pause(0.1)
         assert not self.store.has(IMAGE, "x30.jpg")
-        await self.service.come_back()
+        await self.service.resume()
         await until(lambda: self.store.has(IMAGE, "x30.jpg"))
 
 

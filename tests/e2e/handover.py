@@ -18,7 +18,7 @@ def upgrade(daemon: Daemon) -> Process:
     return old
 
 
-def settle(daemon: Daemon) -> int | None:
+def complete(daemon: Daemon) -> int | None:
     """Wait until one process serves and no other is left, or none is left; return the id of the one that serves."""
     return until(lambda: _settled(daemon), daemon)[0]  # type: ignore[no-any-return]  # an id or None
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 
 from clients import connected, health
 from daemon import Daemon, until
-from handover import settle, upgrade
+from handover import complete, upgrade
 from ports import endpoint, free_port, listens
 from processes import Process, living_in
 
@@ -44,7 +44,7 @@ def test_the_new_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> Non
         assert new.wait() == 0
         assert finish(connection) == 415
         assert old.wait() == 0, daemon.tail
-    assert settle(daemon) is None
+    assert complete(daemon) is None
 
 
 def test_the_old_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> None:
@@ -56,7 +56,7 @@ def test_the_old_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> Non
         old.send(signal.SIGTERM)
         assert finish(connection) == 415
     assert old.wait() == 0, daemon.tail
-    assert settle(daemon) == new
+    assert complete(daemon) == new
 
 
 def test_upgrades_in_a_row(make_daemon: Callable[..., Daemon]) -> None:
@@ -73,7 +73,7 @@ def test_upgrades_in_a_row(make_daemon: Callable[..., Daemon]) -> None:
         assert finish(early) == 415
     assert first.wait() == 0, daemon.tail
     assert {daemon.pid for _ in range(20)} == {third}
-    assert settle(daemon) == third
+    assert complete(daemon) == third
 
 
 def test_an_upgrade_of_one_that_leaves(make_daemon: Callable[..., Daemon]) -> None:
@@ -87,7 +87,7 @@ def test_an_upgrade_of_one_that_leaves(make_daemon: Callable[..., Daemon]) -> No
         assert daemon.status()["pid"] == old.pid
         assert finish(connection) in {415, 503}
         assert old.wait() == 0, daemon.tail
-    assert settle(daemon) is None
+    assert complete(daemon) is None
     assert "starting the program anew" not in daemon.log.read_text()
 
 
@@ -102,7 +102,7 @@ def test_a_port_that_moved_before_the_new_one_died(make_daemon: Callable[..., Da
         assert daemon.reload().json()["ok"] is True
         until(lambda: listens(other), daemon)
         Process(daemon.pid).send(signal.SIGKILL)
-        assert settle(daemon) == old.pid
+        assert complete(daemon) == old.pid
         with closing(connected(daemon, timeout_s=5)) as fresh:
             assert health(fresh)[0] == 200
         assert finish(connection) == 415

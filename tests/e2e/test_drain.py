@@ -11,7 +11,7 @@ from urllib.parse import quote
 import yaml
 from clients import connected, health
 from daemon import Daemon, until
-from handover import settle, upgrade
+from handover import complete, upgrade
 from loopback_origin import Origin
 from processes import living_in
 
@@ -95,7 +95,7 @@ def test_idle_connections(make_daemon: Callable[..., Daemon]) -> None:
     old = upgrade(daemon)
     assert health(connections[0]) == (200, "close")
     assert old.wait() == 0, daemon.tail
-    assert settle(daemon) != old.pid
+    assert complete(daemon) != old.pid
     for each in connections:
         assert each.sock is None or each.sock.recv(1) == b""
         each.close()

@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 import yaml
 from daemon import Daemon, until
-from handover import settle
+from handover import complete
 from processes import Process, living_in
 
 from imaged.testing.pictures import make_jpeg, make_png
@@ -55,18 +55,18 @@ def test_killed(daemon: Daemon, victim: str, moment_s: float) -> None:
             for pid in living_in(daemon.folder) - {old.pid}:
                 with suppress(ProcessLookupError):
                     Process(pid).send(signal.SIGKILL)
-            assert settle(daemon) == old.pid, daemon.tail
+            assert complete(daemon) == old.pid, daemon.tail
         (daemon.folder / "open").touch()
         if victim == "new":
             assert held.result().body.endswith(b"gate q75")
         else:
             assert held.exception() is not None or held.result().status == 200
-    if settle(daemon) is None:
+    if complete(daemon) is None:
         daemon.start()
     assert daemon.get(target).body.endswith(b"gate q75")
     for info in promised:
         daemon.wait_for_files(info, NAMES)
-    assert settle(daemon) is not None
+    assert complete(daemon) is not None
 
 
 def wait(daemon: Daemon, old: Process, moment_s: float) -> None:

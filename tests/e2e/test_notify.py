@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from daemon import Daemon
-from handover import settle
+from handover import complete
 from notify_socket import NotifySocket
 
 WATCH = """
@@ -65,7 +65,7 @@ def test_upgrade(daemon: Daemon, manager: NotifySocket) -> None:
     os.kill(old, signal.SIGUSR2)
     named = manager.wait_for("MAINPID=")
     assert named.pid == old
-    new = settle(daemon)
+    new = complete(daemon)
     assert named.fields["MAINPID"] == str(new)
     while manager.wait_for("WATCHDOG=1").pid != new:
         continue
@@ -81,5 +81,5 @@ def test_failed_upgrade(daemon: Daemon, manager: NotifySocket) -> None:
     daemon.configure("uploader: nothing\n")
     os.kill(old, signal.SIGUSR2)
     manager.wait_for("imaged.yaml:1: uploader: ")
-    assert settle(daemon) == old
+    assert complete(daemon) == old
     assert not [each for each in manager.seen if "MAINPID" in each.fields]

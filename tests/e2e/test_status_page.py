@@ -12,7 +12,7 @@ import pytest
 import yaml
 from browser import Browser
 from daemon import Answer, Daemon, until
-from handover import settle, upgrade
+from handover import complete, upgrade
 from loopback_origin import Origin
 from ports import endpoint, free_port
 
@@ -166,7 +166,7 @@ def test_an_upgrade(make_daemon: Callable[..., Daemon], make_browser: Callable[.
     browser.open(daemon.private)
     browser.run("window.isOld = true")
     old = upgrade(daemon)
-    pid = settle(daemon)
+    pid = complete(daemon)
     assert pid != old.pid
     browser.until(lambda: f"pid {pid}" in " ".join(browser.text(".who").split()))
     assert browser.run("return window.isOld === undefined")

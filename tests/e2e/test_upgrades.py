@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon import Daemon, until
-from handover import settle, upgrade
+from handover import complete, upgrade
 from load import PROMISED, Ask, Load, stock
 from ports import endpoint, free_port, url
 from processes import Process, living_in, weigh
@@ -81,11 +81,11 @@ def test_a_heir_that_cannot_start(make_daemon: Callable[..., Daemon]) -> None:
     daemon.configure("uploader: nothing\n")
     Process(old).send(signal.SIGUSR2)
     until(lambda: "imaged.yaml:1: uploader: " in daemon.log.read_text(), daemon)
-    assert settle(daemon) == old
+    assert complete(daemon) == old
     assert daemon.post("/p", make_jpeg()).status == 200
     daemon.configure("uploader: noop\n")
     assert upgrade(daemon).wait() == 0
-    assert settle(daemon) not in {old, None}
+    assert complete(daemon) not in {old, None}
 
 
 def test_a_heir_keeps_the_ports(make_daemon: Callable[..., Daemon]) -> None:
@@ -113,7 +113,7 @@ def test_upgrades_and_reloads_at_once(make_daemon: Callable[..., Daemon]) -> Non
         old.send(signal.SIGUSR2)
         old.send(signal.SIGHUP)
     assert old.wait() == 0
-    assert settle(daemon) not in {old.pid, None}
+    assert complete(daemon) not in {old.pid, None}
     assert daemon.status()["processing"]["threads"] == 5
 
 
@@ -124,7 +124,7 @@ def test_to_leave_during_an_upgrade(make_daemon: Callable[..., Daemon]) -> None:
     until(lambda: len(living_in(daemon.folder)) > 1, daemon)
     daemon.process.terminate()
     assert daemon.process.wait() == 0, daemon.tail
-    assert settle(daemon) is None
+    assert complete(daemon) is None
 
 
 def is_json(body: bytes) -> bool:

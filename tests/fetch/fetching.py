@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError
 from imaged.fetch.budget import Budget
-from imaged.fetch.received_file import Received
+from imaged.fetch.received_file import ReceivedFile
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Download, Sources
 from imaged.store.usage import free
@@ -56,7 +56,7 @@ class Fetching(TestCase):
         }
         return Sources(reactor, **{**settings, **changes})
 
-    def fetch(self, url: str, **changes: Any) -> Deferred[Received]:
+    def fetch(self, url: str, **changes: Any) -> Deferred[ReceivedFile]:
         """Fetch `url` with the bounds changed."""
         return Deferred.fromCoroutine(self.sources(**changes).fetch(url, self.path))
 
@@ -75,7 +75,7 @@ async def until(condition: Callable[[], Any]) -> None:
         await task.deferLater(reactor, 0.005, lambda: None)
 
 
-async def expect_cancelled(fetching: Deferred[Received]) -> None:
+async def expect_cancelled(fetching: Deferred[ReceivedFile]) -> None:
     """Fail unless it was cancelled, and says nothing else."""
     with pytest.raises(CancelledError):
         await fetching

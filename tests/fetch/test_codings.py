@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imaged.core.errors import SourceFailedError
 from imaged.fetch.codings import Unpacking
-from imaged.fetch.intake import MAXIMUM_MEMBERS
+from imaged.fetch.hashing_writer import MAXIMUM_MEMBERS
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 
 PICTURE = make_jpeg()

@@ -32,7 +32,7 @@ from zope.interface import implementer
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, NotFoundError, SourceFailedError, SourceTimeoutError, StoreError
 from imaged.fetch.budget import Budget
-from imaged.fetch.received_file import Received
+from imaged.fetch.received_file import ReceivedFile
 from imaged.fetch.sources import Sources
 from imaged.store.usage import free
 
@@ -187,7 +187,7 @@ def test_whatever_an_origin_says_is_an_original_or_an_error_of_ours(said: list[b
         connection.dataReceived(piece)
     connection.connectionLost(Failure(end()))
     net.pump([0.5] * 12)
-    assert isinstance(outcomes[0], Received) or outcomes[0].check(ImagedError), outcomes
+    assert isinstance(outcomes[0], ReceivedFile) or outcomes[0].check(ImagedError), outcomes
     assert net.getDelayedCalls() == []
 
 

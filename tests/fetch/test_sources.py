@@ -19,7 +19,7 @@ from imaged.core.errors import (
     SourceTimeoutError,
     TooLargeError,
 )
-from imaged.fetch.received_file import Received
+from imaged.fetch.received_file import ReceivedFile
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
@@ -33,7 +33,7 @@ class TestFetch(Fetching):
         received = await self.fetch(self.origin(ok(body)).url)
         assert self.path.read_bytes() == body
         digests = hashlib.md5(body).hexdigest(), hashlib.sha256(body).hexdigest()
-        assert received == Received(self.path, len(body), *digests)
+        assert received == ReceivedFile(self.path, len(body), *digests)
 
     async def test_the_request_is_plain(self) -> None:
         """The target goes out as it is, with who asks and for what, and nothing else."""

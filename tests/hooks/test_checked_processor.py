@@ -29,7 +29,7 @@ from imaged.api import (
 )
 from imaged.core.errors import PluginFailedError
 from imaged.hooks.checked_processor import CheckedProcessor
-from imaged.hooks.under_way import calls
+from imaged.hooks.running_calls import calls
 from imaged.testing.pictures import make_gif, make_jpeg, make_plain, make_png, make_webp
 
 PANIC = type("PanicException", (BaseException,), {})

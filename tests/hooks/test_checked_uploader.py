@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from imaged.api import StoreError, StoreUnavailableError
 from imaged.core.errors import PluginFailedError
 from imaged.hooks.checked_uploader import LONGEST_S, CheckedUploader
+from imaged.hooks.running_calls import calls
 from imaged.hooks.soundness import Traits
-from imaged.hooks.under_way import calls
 
 PANIC = type("PanicException", (BaseException,), {})
 FATAL = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, CancelledError, PANIC]
@@ -59,7 +59,9 @@ def test_whatever_it_raises_is_a_failure_of_the_plugin(
     tmp_path: Path, error: type[BaseException], when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also what would end the program, and a cancellation that nobody has asked for."""
-    monkeypatch.setattr("imaged.hooks.breach.is_interrupt", lambda _: False)  # as in a daemon, which handles the signal
+    monkeypatch.setattr(
+        "imaged.hooks.boundary.is_interrupt", lambda _: False
+    )  # as in a daemon, which handles the signal
 
     async def upload(*_: object) -> None:
         if when == "after a wait":

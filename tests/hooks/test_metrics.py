@@ -7,8 +7,8 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from imaged.core.events import Event, RequestFailed, Uploaded
-from imaged.hooks.feed import DELAY_S, Feed
 from imaged.hooks.metrics import Metrics
+from imaged.hooks.sink_runner import DELAY_S, SinkRunner
 from imaged.testing.fakes import NoThreads, RecordingSink
 from imaged.testing.waiting import wait
 
@@ -25,7 +25,7 @@ class Page(RecordingSink):
 
 def metrics(clock: Clock, **sinks: RecordingSink) -> Metrics:
     """Return the fan-out to these sinks."""
-    return Metrics([Feed(name, sink, clock, NoThreads()) for name, sink in sinks.items()])
+    return Metrics([SinkRunner(name, sink, clock, NoThreads()) for name, sink in sinks.items()])
 
 
 def test_each_sink_is_told_everything_in_order() -> None:

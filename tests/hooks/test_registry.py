@@ -390,7 +390,7 @@ def test_a_hook_may_have_nothing_to_offer(site: Site) -> None:
 
 def test_a_hook_can_be_seen_while_it_runs(site: Site) -> None:
     """Hooks and imports hold the reactor: one that takes long is named by its plugin."""
-    seeing = "from imaged.hooks.under_way import calls\nseen = [calls()]\n"
+    seeing = "from imaged.hooks.running_calls import calls\nseen = [calls()]\n"
     site.install(slow=seeing + dedent(UPLOADER_OF_NOTHING).replace("return None", "seen.append(calls())"))
     compose("uploader: slow")
     seen = importlib.import_module("crew_slow").seen

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs.parked import opened
+from imaged.jobs.failed_jobs import opened
 from imaged.jobs.queue import Depth, Job, JobQueue, Kind
 
 KINDS: list[Kind] = ["render", "upload"]

@@ -21,9 +21,9 @@ from imaged.core.errors import (
     StoreUnavailableError,
 )
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs.parked import opened
+from imaged.jobs.failed_jobs import opened
+from imaged.jobs.monitored_queue import MonitoredQueue
 from imaged.jobs.queue import Depth, JobQueue
-from imaged.jobs.watched import Watched
 from imaged.jobs.worker import BACKOFF, LONGEST_PAUSE_S, Worker
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
@@ -34,7 +34,7 @@ BROKEN = NotAPictureError("a broken picture")
 NOTHING = Depth(queued=0, running=0, parked=0, oldest_s=None)
 
 
-class Workshop:
+class WorkerHarness:
     """A worker on a real queue, with the reactor's clock and threads replaced by a Clock and by none.
 
     `ends` says how an output ends, `gates` hold an image's work until they fire, `breaks` says which call of the queue
@@ -45,13 +45,13 @@ class Workshop:
         self.clock = Clock()
         self.folder = folder
         self.queue = JobQueue(folder, self.clock.seconds)
-        self.lanes = 1
+        self.concurrency = 1
         self.ends: dict[str, ImagedError | None] = {}
         self.gates: dict[ImageId, Deferred[None]] = {}
         self.breaks: Callable[..., bool] = lambda *_: False
         self.performed: list[tuple[ImageId, list[str]]] = []
-        watched = Watched(self.queue, self.run)
-        self.worker = Worker("render", watched, self.clock, lambda: 0.0, lambda: self.lanes, self.perform)
+        watched = MonitoredQueue(self.queue, self.run)
+        self.worker = Worker("render", watched, self.clock, lambda: 0.0, lambda: self.concurrency, self.run_jobs)
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
         """Call the function now, or refuse as a broken disk does."""
@@ -59,14 +59,14 @@ class Workshop:
             return fail(sqlite3.OperationalError("disk I/O error"))
         return execute(function, *args, **kwargs)
 
-    async def perform(self, image: ImageId, outputs: Sequence[str]) -> dict[str, ImagedError | None]:
+    async def run_jobs(self, image: ImageId, outputs: Sequence[str]) -> dict[str, ImagedError | None]:
         """Take note, wait at the gate, and end as the test says."""
         self.performed.append((image, list(outputs)))
         if image in self.gates:
             await self.gates[image]
         return {output: self.ends.get(output) for output in outputs}
 
-    def owe(self, image: ImageId, *outputs: str) -> None:
+    def enqueue(self, image: ImageId, *outputs: str) -> None:
         """Promise outputs without waking anybody."""
         self.queue.add("render", image, outputs)
 
@@ -81,30 +81,30 @@ class Workshop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
+def shop(tmp_path: Path) -> Iterator[WorkerHarness]:
     """Return a workshop whose worker has not started."""
-    shop = Workshop(tmp_path)
+    shop = WorkerHarness(tmp_path)
     yield shop
     shop.queue.close()
 
 
-def stopping(shop: Workshop) -> Deferred[None]:
+def stopping(shop: WorkerHarness) -> Deferred[None]:
     """Ask the worker to stop."""
     return Deferred.fromCoroutine(shop.worker.stop())
 
 
-def test_what_is_owed_is_done_and_forgotten(shop: Workshop) -> None:
+def test_what_is_owed_is_done_and_forgotten(shop: WorkerHarness) -> None:
     """All outputs of an image in one go, image after image."""
-    shop.owe(CAT, "a.jpg", "b.jpg")
-    shop.owe(DOG, "c.jpg")
+    shop.enqueue(CAT, "a.jpg", "b.jpg")
+    shop.enqueue(DOG, "c.jpg")
     shop.worker.start()
     assert shop.performed == [(CAT, ["a.jpg", "b.jpg"]), (DOG, ["c.jpg"])]
     assert shop.depth == NOTHING
 
 
-def test_what_may_yet_succeed_is_tried_again_later(shop: Workshop) -> None:
+def test_what_may_yet_succeed_is_tried_again_later(shop: WorkerHarness) -> None:
     """A transient error waits out its backoff; nothing else of the image is done twice."""
-    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.enqueue(CAT, "a.jpg", "b.jpg")
     shop.ends["a.jpg"] = BUSY
     shop.worker.start()
     shop.clock.advance(0.49)
@@ -115,9 +115,9 @@ def test_what_may_yet_succeed_is_tried_again_later(shop: Workshop) -> None:
     assert shop.depth == NOTHING
 
 
-def test_what_runs_out_of_time_is_not_tried_often(shop: Workshop) -> None:
+def test_what_runs_out_of_time_is_not_tried_often(shop: WorkerHarness) -> None:
     """Each attempt may cost a thread for good: it is parked after three, minutes apart."""
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     shop.ends["a.jpg"] = OutOfTimeError("rendering took longer than 30 s")
     shop.worker.start()
     shop.clock.advance(29)
@@ -127,9 +127,9 @@ def test_what_runs_out_of_time_is_not_tried_often(shop: Workshop) -> None:
     assert (shop.depth.parked, shop.depth.queued) == (1, 0)
 
 
-def test_an_outage_of_half_an_hour_parks_nothing(shop: Workshop) -> None:
+def test_an_outage_of_half_an_hour_parks_nothing(shop: WorkerHarness) -> None:
     """The remote store is back after thirty minutes: what was owed is done without anybody's help."""
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     shop.ends["a.jpg"] = BUSY
     shop.worker.start()
     shop.clock.pump([LONGEST_PAUSE_S] * 360)
@@ -139,9 +139,9 @@ def test_an_outage_of_half_an_hour_parks_nothing(shop: Workshop) -> None:
     assert shop.depth == NOTHING
 
 
-def test_attempts_come_to_an_end(shop: Workshop) -> None:
+def test_attempts_come_to_an_end(shop: WorkerHarness) -> None:
     """What never succeeds is parked after the last attempt of the backoff."""
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     shop.ends["a.jpg"] = BUSY
     shop.worker.start()
     shop.clock.pump([60.0] * 200)
@@ -149,9 +149,9 @@ def test_attempts_come_to_an_end(shop: Workshop) -> None:
     assert (shop.depth.parked, shop.depth.queued) == (1, 0)
 
 
-def test_a_store_that_is_away_costs_no_attempts(shop: Workshop) -> None:
+def test_a_store_that_is_away_costs_no_attempts(shop: WorkerHarness) -> None:
     """However long it is away, nothing is parked; what then fails for its own sake has every attempt left."""
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     shop.ends["a.jpg"] = StoreUnavailableError("out of reach")
     shop.worker.start()
     with capturedLogs() as events:
@@ -166,9 +166,9 @@ def test_a_store_that_is_away_costs_no_attempts(shop: Workshop) -> None:
     assert (shop.depth.parked, shop.depth.queued) == (1, 0)
 
 
-def test_a_store_that_is_back_gets_what_waited(shop: Workshop) -> None:
+def test_a_store_that_is_back_gets_what_waited(shop: WorkerHarness) -> None:
     """Within seconds, and each output by itself."""
-    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.enqueue(CAT, "a.jpg", "b.jpg")
     shop.ends["a.jpg"] = StoreUnavailableError("out of reach")
     shop.worker.start()
     shop.clock.pump([1.0] * 100)
@@ -178,9 +178,9 @@ def test_a_store_that_is_back_gets_what_waited(shop: Workshop) -> None:
     assert shop.depth == NOTHING
 
 
-def test_what_cannot_succeed_is_parked_at_once(shop: Workshop) -> None:
+def test_what_cannot_succeed_is_parked_at_once(shop: WorkerHarness) -> None:
     """A broken picture is tried once, and told as failed."""
-    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.enqueue(CAT, "a.jpg", "b.jpg")
     shop.ends["a.jpg"] = BROKEN
     shop.worker.start()
     shop.clock.pump([LONGEST_PAUSE_S] * 10)
@@ -188,9 +188,9 @@ def test_what_cannot_succeed_is_parked_at_once(shop: Workshop) -> None:
     assert shop.queue.states(CAT) == {"a.jpg": "failed"}
 
 
-def test_what_an_operator_queues_again_is_done_within_seconds(shop: Workshop) -> None:
+def test_what_an_operator_queues_again_is_done_within_seconds(shop: WorkerHarness) -> None:
     """The worker looks for itself: the operator's process rings no bell."""
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     shop.ends["a.jpg"] = BROKEN
     shop.worker.start()
     shop.clock.pump([LONGEST_PAUSE_S] * 3)
@@ -202,12 +202,12 @@ def test_what_an_operator_queues_again_is_done_within_seconds(shop: Workshop) ->
     assert shop.depth == NOTHING
 
 
-def test_no_more_images_than_lanes_are_worked_on(shop: Workshop) -> None:
+def test_no_more_images_than_lanes_are_worked_on(shop: WorkerHarness) -> None:
     """The next begins as soon as one has ended."""
-    shop.lanes = 2
+    shop.concurrency = 2
     for image in (CAT, DOG, FOX):
         shop.gates[image] = Deferred()
-        shop.owe(image, "a.jpg")
+        shop.enqueue(image, "a.jpg")
     shop.worker.start()
     shop.clock.advance(60)
     assert [image for image, _ in shop.performed] == [CAT, DOG]
@@ -218,46 +218,46 @@ def test_no_more_images_than_lanes_are_worked_on(shop: Workshop) -> None:
     assert shop.depth == NOTHING
 
 
-def test_closed_lanes_rest(shop: Workshop) -> None:
+def test_closed_lanes_rest(shop: WorkerHarness) -> None:
     """While clients wait for the render threads, promised work does not even look, however much of it is due."""
     shop.gates[CAT] = Deferred()
-    shop.owe(CAT, "a.jpg")
-    shop.owe(DOG, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
+    shop.enqueue(DOG, "a.jpg")
     shop.worker.start()
-    shop.lanes = 0
+    shop.concurrency = 0
     shop.gates[CAT].callback(None)
     (look,) = shop.clock.getDelayedCalls()
     assert look.getTime() == LONGEST_PAUSE_S
-    shop.lanes = 1
+    shop.concurrency = 1
     shop.clock.advance(LONGEST_PAUSE_S)
     assert [image for image, _ in shop.performed] == [CAT, DOG]
 
 
-def test_a_free_lane_keeps_time_for_retries(shop: Workshop) -> None:
+def test_a_free_lane_keeps_time_for_retries(shop: WorkerHarness) -> None:
     """Long work in one lane does not delay what comes due for another."""
-    shop.lanes = 2
+    shop.concurrency = 2
     shop.gates[CAT] = Deferred()
     shop.ends["b.jpg"] = BUSY
-    shop.owe(CAT, "a.jpg")
-    shop.owe(DOG, "b.jpg")
+    shop.enqueue(CAT, "a.jpg")
+    shop.enqueue(DOG, "b.jpg")
     shop.worker.start()
     shop.clock.advance(0.5)
     assert shop.times_performed("b.jpg") == 2
 
 
-def test_new_work_is_seen_when_the_bell_rings(shop: Workshop) -> None:
+def test_new_work_is_seen_when_the_bell_rings(shop: WorkerHarness) -> None:
     """Whoever adds work wakes the worker; work of other processes is found without."""
     shop.worker.start()
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     assert shop.performed == []
     shop.worker.wake()
     assert shop.times_performed("a.jpg") == 1
-    shop.owe(CAT, "b.jpg")
+    shop.enqueue(CAT, "b.jpg")
     shop.clock.advance(LONGEST_PAUSE_S)
     assert shop.times_performed("b.jpg") == 1
 
 
-def test_a_bell_that_rings_during_a_look_is_heard(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bell_that_rings_during_a_look_is_heard(shop: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that is added while the queue thread is looking does not wait for the next regular look."""
     answers: list[Deferred[Any]] = []
 
@@ -268,16 +268,16 @@ def test_a_bell_that_rings_during_a_look_is_heard(shop: Workshop, monkeypatch: p
     monkeypatch.setattr(shop.worker, "_run", run_later)
     shop.worker.start()
     monkeypatch.setattr(shop.worker, "_run", shop.run)
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     shop.worker.wake()
     answers[0].callback([])
     assert shop.times_performed("a.jpg") == 1
 
 
-def test_what_a_dead_process_left_is_done(shop: Workshop) -> None:
+def test_what_a_dead_process_left_is_done(shop: WorkerHarness) -> None:
     """A worker with nothing to do looks after the jobs of those who are gone."""
     other = JobQueue(shop.folder, shop.clock.seconds)
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     assert other.claim("render")
     shop.worker.start()
     shop.clock.advance(LONGEST_PAUSE_S)
@@ -287,13 +287,13 @@ def test_what_a_dead_process_left_is_done(shop: Workshop) -> None:
     assert shop.times_performed("a.jpg") == 1
 
 
-def test_stopping_waits_for_what_runs(shop: Workshop) -> None:
+def test_stopping_waits_for_what_runs(shop: WorkerHarness) -> None:
     """What has begun is ended and written down, and nothing new begins."""
     shop.gates[CAT] = Deferred()
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     shop.worker.start()
     stopped = stopping(shop)
-    shop.owe(DOG, "a.jpg")
+    shop.enqueue(DOG, "a.jpg")
     shop.worker.wake()
     shop.clock.advance(60)
     assert not stopped.called
@@ -304,21 +304,21 @@ def test_stopping_waits_for_what_runs(shop: Workshop) -> None:
     assert shop.clock.getDelayedCalls() == []
 
 
-def test_an_idle_worker_stops_at_once(shop: Workshop) -> None:
+def test_an_idle_worker_stops_at_once(shop: WorkerHarness) -> None:
     """With no timer left behind."""
     shop.worker.start()
     assert stopping(shop).called
     assert shop.clock.getDelayedCalls() == []
 
 
-def test_a_worker_that_was_never_started_stops_too(shop: Workshop) -> None:
+def test_a_worker_that_was_never_started_stops_too(shop: WorkerHarness) -> None:
     """A daemon that could not open its ports stops like any other."""
     assert stopping(shop).called
 
 
-def test_a_queue_that_cannot_be_read_is_tried_again(shop: Workshop) -> None:
+def test_a_queue_that_cannot_be_read_is_tried_again(shop: WorkerHarness) -> None:
     """A full disk delays the work and says so in the log; when it is back, the work goes on."""
-    shop.owe(CAT, "a.jpg")
+    shop.enqueue(CAT, "a.jpg")
     shop.breaks = lambda *_: True
     with capturedLogs() as logged:
         shop.worker.start()
@@ -330,10 +330,10 @@ def test_a_queue_that_cannot_be_read_is_tried_again(shop: Workshop) -> None:
     assert shop.times_performed("a.jpg") == 1
 
 
-def test_an_end_that_cannot_be_written_is_written_later(shop: Workshop) -> None:
+def test_an_end_that_cannot_be_written_is_written_later(shop: WorkerHarness) -> None:
     """The work is not done again for it, and its lane stays taken: a broken disk needs no more work."""
-    shop.owe(CAT, "a.jpg")
-    shop.owe(DOG, "b.jpg")
+    shop.enqueue(CAT, "a.jpg")
+    shop.enqueue(DOG, "b.jpg")
     shop.breaks = lambda name, *_: name == "done"
     with capturedLogs():
         shop.worker.start()
@@ -345,10 +345,10 @@ def test_an_end_that_cannot_be_written_is_written_later(shop: Workshop) -> None:
     assert shop.depth == NOTHING
 
 
-def test_an_end_that_was_half_written_is_not_written_twice(shop: Workshop) -> None:
+def test_an_end_that_was_half_written_is_not_written_twice(shop: WorkerHarness) -> None:
     """What was told to the queue before the disk broke may have begun anew: a second word would end that."""
-    shop.lanes = 2
-    shop.owe(CAT, "a.jpg", "b.jpg", "c.jpg")
+    shop.concurrency = 2
+    shop.enqueue(CAT, "a.jpg", "b.jpg", "c.jpg")
     shop.ends.update({"a.jpg": BUSY, "b.jpg": BUSY})
     shop.breaks = lambda name, *args: name == "failed" and args[0].output == "b.jpg"
     with capturedLogs():
@@ -366,27 +366,29 @@ def test_an_end_that_was_half_written_is_not_written_twice(shop: Workshop) -> No
 
 
 @pytest.mark.parametrize("breakdown", ["raises", "answers nothing"])
-def test_work_that_breaks_down_is_tried_again(shop: Workshop, monkeypatch: pytest.MonkeyPatch, breakdown: str) -> None:
+def test_work_that_breaks_down_is_tried_again(
+    shop: WorkerHarness, monkeypatch: pytest.MonkeyPatch, breakdown: str
+) -> None:
     """An unexpected error, or an output without an answer, frees the lane and counts as an attempt."""
 
-    async def perform(_: ImageId, __: Sequence[str]) -> dict[str, ImagedError | None]:
+    async def run_jobs(_: ImageId, __: Sequence[str]) -> dict[str, ImagedError | None]:
         if breakdown == "raises":
             raise RuntimeError("a bug")
         return {}
 
-    monkeypatch.setattr(shop.worker, "_perform", perform)
-    shop.owe(CAT, "a.jpg")
+    monkeypatch.setattr(shop.worker, "_run_jobs", run_jobs)
+    shop.enqueue(CAT, "a.jpg")
     with capturedLogs():
         shop.worker.start()
     assert (shop.depth.queued, shop.depth.running) == (1, 0)
-    monkeypatch.setattr(shop.worker, "_perform", shop.perform)
+    monkeypatch.setattr(shop.worker, "_run_jobs", shop.run_jobs)
     shop.clock.advance(0.5)
     assert (shop.times_performed("a.jpg"), shop.depth) == (1, NOTHING)
 
 
-def test_a_failure_is_logged_in_one_line(shop: Workshop) -> None:
+def test_a_failure_is_logged_in_one_line(shop: WorkerHarness) -> None:
     """Which, why and what comes next."""
-    shop.owe(CAT, "a.jpg", "b.jpg")
+    shop.enqueue(CAT, "a.jpg", "b.jpg")
     shop.ends.update({"a.jpg": BUSY, "b.jpg": BROKEN})
     with capturedLogs() as logged:
         shop.worker.start()

@@ -33,7 +33,7 @@ def logger(logs: Logs) -> Logger:
     return Logger(namespace="imaged.test", observer=LogPublisher(write))
 
 
-def visit(target: str) -> RequestRecord:
+def record(target: str) -> RequestRecord:
     """Return a request that has ended."""
     return RequestRecord(Trace("abc", lambda: 0.0), "127.0.0.1", "GET", target, 200, 10, 0.5, None)
 
@@ -50,7 +50,7 @@ def logs(tmp_path: Path) -> Logs:
 def test_requests_have_a_file_of_their_own(tmp_path: Path, logs: Logs) -> None:
     """Readable for the operator and his group alone, and the rest is in the other."""
     logger(logs).info("one")
-    logs.write_visit(visit("/two"))
+    logs.write_request(record("/two"))
     logs.flush()
     assert [line["message"] for line in lines(tmp_path / "log")] == ["one"]
     assert [line["path"] for line in lines(tmp_path / "access")] == ["/two"]
@@ -63,7 +63,7 @@ def test_without_files_all_goes_to_the_stream() -> None:
     logs = Logs(stream, Clock())
     logger(logs).info("one")
     logs.use(open_files(Log()))
-    logs.write_visit(visit("/two"))
+    logs.write_request(record("/two"))
     logs.flush()
     messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
     assert messages == ["one", "GET /two 200 10 bytes 500.000 ms"]
@@ -73,7 +73,7 @@ def test_requests_go_where_the_rest_goes_unless_told(tmp_path: Path) -> None:
     """One file may hold all."""
     logs = Logs(io.StringIO(), Clock())
     logs.use(open_files(Log(path=str(tmp_path / "log"))))
-    logs.write_visit(visit("/one"))
+    logs.write_request(record("/one"))
     logs.flush()
     assert [line["path"] for line in lines(tmp_path / "log")] == ["/one"]
 

@@ -23,7 +23,9 @@ class Terminal(io.StringIO):
         return True
 
 
-def visit(target: str = "/p/f84/x300.jpg", error: ImagedError | None = None, *, rendered: bool = True) -> RequestRecord:
+def record(
+    target: str = "/p/f84/x300.jpg", error: ImagedError | None = None, *, rendered: bool = True
+) -> RequestRecord:
     """Return a request that has ended."""
     clock = Clock()
     trace = Trace("abc", clock.seconds)
@@ -35,10 +37,10 @@ def visit(target: str = "/p/f84/x300.jpg", error: ImagedError | None = None, *, 
     return RequestRecord(trace, "127.0.0.1", "GET", target, 403 if error else 200, 10, 0.5125, error)
 
 
-def written(stream: io.StringIO, *visits: RequestRecord) -> str:
+def written(stream: io.StringIO, *request_log: RequestRecord) -> str:
     """Return the lines of some requests at a certain moment."""
     log = AccessLog(stream, Clock(), lambda: 1_764_000_000.0625)
-    for each in visits:
+    for each in request_log:
         log.write(each)
     log.flush()
     return stream.getvalue()
@@ -46,7 +48,7 @@ def written(stream: io.StringIO, *visits: RequestRecord) -> str:
 
 def test_programs_get_json() -> None:
     """Each thing under its name, and all of it in words."""
-    assert json.loads(written(io.StringIO(), visit())) == {
+    assert json.loads(written(io.StringIO(), record())) == {
         "time": "2025-11-24T16:00:00.062+00:00",
         "level": "info",
         "logger": "imaged.access",
@@ -68,7 +70,7 @@ def test_programs_get_json() -> None:
 
 def test_people_get_a_line() -> None:
     """The time of day, what happened, and the id."""
-    line = written(Terminal(), visit(error=ForbiddenError("not from here"), rendered=False))
+    line = written(Terminal(), record(error=ForbiddenError("not from here"), rendered=False))
     assert re.fullmatch(
         r"\d\d:00:00 info     GET /p/f84/x300\.jpg 403 10 bytes 512\.5 ms: not from here \[abc\]\n", line
     )
@@ -77,7 +79,7 @@ def test_people_get_a_line() -> None:
 @pytest.mark.parametrize("text", ['a"b', "back\\slash", "new\nline", "\x00\x1b[31m", "é\u2028", "</script>"])
 def test_whatever_stands_in_a_path_or_an_error_is_json(text: str) -> None:
     """One object on one line, with the very text."""
-    line = written(io.StringIO(), visit(text, ForbiddenError(text)))
+    line = written(io.StringIO(), record(text, ForbiddenError(text)))
     assert line.count("\n") == 1
     assert (json.loads(line)["path"], json.loads(line)["error"]) == (text, text)
 
@@ -87,11 +89,11 @@ def test_lines_wait_for_one_another_for_a_moment() -> None:
     stream, clock = io.StringIO(), Clock()
     log = AccessLog(stream, clock, lambda: 0.0)
     for target in ("/1", "/2"):
-        log.write(visit(target))
+        log.write(record(target))
     assert stream.getvalue() == ""
     clock.advance(GATHER_S)
     assert [json.loads(line)["path"] for line in stream.getvalue().splitlines()] == ["/1", "/2"]
-    log.write(visit("/3"))
+    log.write(record("/3"))
     clock.advance(GATHER_S)
     assert stream.getvalue().count("\n") == 3
     assert clock.getDelayedCalls() == []
@@ -102,6 +104,6 @@ def test_many_lines_do_not_wait() -> None:
     stream, clock = io.StringIO(), Clock()
     log = AccessLog(stream, clock, lambda: 0.0)
     for _ in range(GATHERED):
-        log.write(visit())
+        log.write(record())
     assert stream.getvalue().count("\n") == GATHERED
     assert clock.getDelayedCalls() == []

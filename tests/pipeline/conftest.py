@@ -1,4 +1,4 @@
-"""A kitchen for each test, closed after it."""
+"""A harness for each test, closed after it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kitchen import Kitchen
+from pipeline_harness import PipelineHarness
 
 
 @pytest.fixture
-def make_kitchen(tmp_path: Path) -> Iterator[Callable[..., Kitchen]]:
-    """Return what makes a kitchen of these settings."""
-    made: list[Kitchen] = []
+def make_harness(tmp_path: Path) -> Iterator[Callable[..., PipelineHarness]]:
+    """Return what makes a harness of these settings."""
+    made: list[PipelineHarness] = []
 
-    def make(yaml: str = "", **options: Any) -> Kitchen:
+    def make(yaml: str = "", **options: Any) -> PipelineHarness:
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        made.append(Kitchen(folder, yaml, **options))
+        made.append(PipelineHarness(folder, yaml, **options))
         return made[-1]
 
     yield make
-    for kitchen in made:
-        kitchen.queue.close()
+    for harness in made:
+        harness.queue.close()
 
 
 @pytest.fixture
-def kitchen(make_kitchen: Callable[..., Kitchen]) -> Kitchen:
+def harness(make_harness: Callable[..., PipelineHarness]) -> PipelineHarness:
     """Return one with the default settings."""
-    return make_kitchen()
+    return make_harness()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from kitchen import IMAGE, Kitchen
+from pipeline_harness import IMAGE, PipelineHarness
 
 from imaged.core.errors import StoreUnavailableError
 from imaged.core.outputs import parse
@@ -18,176 +18,178 @@ NAMES = ["original", "info.json", "x30.jpg"]
 KEY = f"p/{IMAGE.hash.partition([3, 3])}"
 
 
-def look(kitchen: Kitchen) -> int:
+def look(harness: PipelineHarness) -> int:
     """Compare the stores; return how many uploads are owed that were not before."""
-    before = len(kitchen.owed("upload"))
-    assert wait(reconcile(kitchen.store, kitchen.remote, kitchen.promises, run_at_once, lambda: True)) is True
-    return len(kitchen.owed("upload")) - before
+    before = len(harness.owed("upload"))
+    assert wait(reconcile(harness.store, harness.remote, harness.jobs, run_at_once, lambda: True)) is True
+    return len(harness.owed("upload")) - before
 
 
-def test_it_ends_when_told_to(kitchen: Kitchen) -> None:
+def test_it_ends_when_told_to(harness: PipelineHarness) -> None:
     """A daemon that leaves does not wait for the end of a large store."""
-    fill(kitchen)
-    assert wait(reconcile(kitchen.store, kitchen.remote, kitchen.promises, run_at_once, lambda: False)) is False
-    assert kitchen.owed("upload") == []
+    fill(harness)
+    assert wait(reconcile(harness.store, harness.remote, harness.jobs, run_at_once, lambda: False)) is False
+    assert harness.owed("upload") == []
 
 
-def test_how_far_it_is_can_be_read(kitchen: Kitchen) -> None:
+def test_how_far_it_is_can_be_read(harness: PipelineHarness) -> None:
     """It has ended when all images were looked at, and not when it was told to end."""
-    fill(kitchen)
-    comparisons = kitchen.queue.comparisons
-    comparisons.begin(kitchen.remote.identity)
-    wait(reconcile(kitchen.store, kitchen.remote, kitchen.promises, run_at_once, lambda: False))
+    fill(harness)
+    comparisons = harness.queue.comparisons
+    comparisons.begin(harness.remote.identity)
+    wait(reconcile(harness.store, harness.remote, harness.jobs, run_at_once, lambda: False))
     told = comparisons.last()
     assert told is not None
     assert (told.state, told.images, told.missing) == ("running", 0, 0)
-    look(kitchen)
+    look(harness)
     told = comparisons.last()
     assert told is not None
     assert (told.state, told.images, told.missing) == ("ended", 1, 3)
     comparisons.begin("another store")
-    comparisons.note(kitchen.remote.identity, 5, 5, "ended")
+    comparisons.note(harness.remote.identity, 5, 5, "ended")
     told = comparisons.last()
     assert told is not None
     assert (told.state, told.images) == ("running", 0)
 
 
-def test_an_upload_that_runs_may_go_elsewhere(kitchen: Kitchen) -> None:
+def test_an_upload_that_runs_may_go_elsewhere(harness: PipelineHarness) -> None:
     """It began before the settings named another store, so this one's is owed once more."""
-    fill(kitchen)
-    kitchen.queue.add("upload", IMAGE, ["x30.jpg"])
-    (job,) = kitchen.queue.claim("upload")
-    look(kitchen)
-    kitchen.queue.done([job])
-    assert "x30.jpg" in kitchen.owed("upload")
+    fill(harness)
+    harness.queue.add("upload", IMAGE, ["x30.jpg"])
+    (job,) = harness.queue.claim("upload")
+    look(harness)
+    harness.queue.done([job])
+    assert "x30.jpg" in harness.owed("upload")
 
 
-def test_without_an_uploader_what_is_owed_stays_owed(make_kitchen: Callable[..., Kitchen]) -> None:
+def test_without_an_uploader_what_is_owed_stays_owed(make_harness: Callable[..., PipelineHarness]) -> None:
     """There may be one again."""
-    kitchen = make_kitchen(remote=False)
-    assert kitchen.remote.lanes == 0
-    (error,) = wait(kitchen.pipeline.perform_uploads(IMAGE, ["x30.jpg"])).values()
+    harness = make_harness(remote=False)
+    assert harness.remote.concurrency == 0
+    (error,) = wait(harness.pipeline.run_uploads(IMAGE, ["x30.jpg"])).values()
     assert isinstance(error, StoreUnavailableError)
 
 
-def fill(kitchen: Kitchen) -> None:
+def fill(harness: PipelineHarness) -> None:
     """Put an original, its record and an output into the local store alone."""
-    kitchen.keep()
-    wait(kitchen.produce.one(IMAGE, parse("x30.jpg")))
-    kitchen.queue._db.execute("DELETE FROM jobs")
-    kitchen.queue._db.execute("DELETE FROM acknowledged")
-    kitchen.uploader.files.clear()
+    harness.keep()
+    wait(harness.produce.one(IMAGE, parse("x30.jpg")))
+    harness.queue._db.execute("DELETE FROM jobs")
+    harness.queue._db.execute("DELETE FROM acknowledged")
+    harness.uploader.files.clear()
 
 
 @pytest.mark.parametrize("partitions", [(3, 3), (3, 3, 3), ()])
-def test_everything_is_owed_that_was_never_noted(kitchen: Kitchen, partitions: tuple[int, ...]) -> None:
+def test_everything_is_owed_that_was_never_noted(harness: PipelineHarness, partitions: tuple[int, ...]) -> None:
     """Originals and records too, whatever the layout; what is not ours is left alone."""
-    kitchen.store.partitions = partitions
-    fill(kitchen)
-    (kitchen.store.root / "p" / "notes.txt").write_text("mine")
-    (kitchen.store.root / "Other" / "abc").mkdir(parents=True)
-    assert look(kitchen) == 3
-    assert sorted(kitchen.owed("upload")) == sorted(NAMES)
-    assert look(kitchen) == 0
+    harness.store.partitions = partitions
+    fill(harness)
+    (harness.store.root / "p" / "notes.txt").write_text("mine")
+    (harness.store.root / "Other" / "abc").mkdir(parents=True)
+    assert look(harness) == 3
+    assert sorted(harness.owed("upload")) == sorted(NAMES)
+    assert look(harness) == 0
 
 
-def test_what_is_owed_arrives_with_its_type(kitchen: Kitchen, pipeline: Pipeline) -> None:
+def test_what_is_owed_arrives_with_its_type(harness: PipelineHarness, pipeline: Pipeline) -> None:
     """And is noted, so that the next start is quiet."""
-    fill(kitchen)
-    look(kitchen)
-    assert wait(pipeline.perform_uploads(IMAGE, NAMES)) == dict.fromkeys(NAMES)
-    kitchen.queue._db.execute("DELETE FROM jobs")
-    assert {key.removeprefix(f"{KEY}/"): kind for key, kind in kitchen.uploader.content_types.items()} == {
+    fill(harness)
+    look(harness)
+    assert wait(pipeline.run_uploads(IMAGE, NAMES)) == dict.fromkeys(NAMES)
+    harness.queue._db.execute("DELETE FROM jobs")
+    assert {key.removeprefix(f"{KEY}/"): kind for key, kind in harness.uploader.content_types.items()} == {
         "original": "image/jpeg",
         "info.json": "application/json",
         "x30.jpg": "image/jpeg",
     }
-    assert look(kitchen) == 0
+    assert look(harness) == 0
 
 
-def test_what_the_remote_store_has_is_not_sent_again(kitchen: Kitchen) -> None:
+def test_what_the_remote_store_has_is_not_sent_again(harness: PipelineHarness) -> None:
     """As after a move from image-server 1.x, or to a new machine."""
-    fill(kitchen)
-    kitchen.uploader.files = {f"{KEY}/original": b"", f"{KEY}/x30.jpg": b""}
-    assert look(kitchen) == 1
-    assert kitchen.owed("upload") == ["info.json"]
+    fill(harness)
+    harness.uploader.files = {f"{KEY}/original": b"", f"{KEY}/x30.jpg": b""}
+    assert look(harness) == 1
+    assert harness.owed("upload") == ["info.json"]
 
 
-def test_a_store_that_is_away_delays_all_and_loses_none(kitchen: Kitchen) -> None:
+def test_a_store_that_is_away_delays_all_and_loses_none(harness: PipelineHarness) -> None:
     """Nobody can tell what it has."""
-    fill(kitchen)
-    kitchen.uploader.failure = StoreUnavailableError("no route")
-    assert look(kitchen) == 3
+    fill(harness)
+    harness.uploader.failure = StoreUnavailableError("no route")
+    assert look(harness) == 3
 
 
-def test_an_output_whose_upload_was_never_owed_is_found_by_its_render(kitchen: Kitchen, pipeline: Pipeline) -> None:
+def test_an_output_whose_upload_was_never_owed_is_found_by_its_render(
+    harness: PipelineHarness, pipeline: Pipeline
+) -> None:
     """A process that was killed between the two has left the render owed."""
-    fill(kitchen)
-    assert wait(pipeline.perform_renders(IMAGE, ["x30.jpg"])) == {"x30.jpg": None}
-    assert kitchen.owed("upload") == ["x30.jpg"]
-    assert kitchen.renders.total == 1
+    fill(harness)
+    assert wait(pipeline.run_renders(IMAGE, ["x30.jpg"])) == {"x30.jpg": None}
+    assert harness.owed("upload") == ["x30.jpg"]
+    assert harness.renders.total == 1
 
 
 @pytest.fixture
-def pipeline(kitchen: Kitchen) -> Pipeline:
-    """Return the kitchen as a whole."""
-    return kitchen.pipeline
+def pipeline(harness: PipelineHarness) -> Pipeline:
+    """Return the harness as a whole."""
+    return harness.pipeline
 
 
 class TestMissing:
     """What `process` makes is what no store has."""
 
-    def test_each_is_looked_for_in_both_stores(self, kitchen: Kitchen) -> None:
+    def test_each_is_looked_for_in_both_stores(self, harness: PipelineHarness) -> None:
         """What is only here is uploaded, what is only there is not made."""
-        fill(kitchen)
+        fill(harness)
         outputs = [parse("x30.jpg"), parse("x40.jpg"), parse("x50.jpg")]
-        kitchen.uploader.files = {f"{KEY}/x40.jpg": b""}
-        assert wait(kitchen.pipeline.missing(IMAGE, outputs)) == [parse("x50.jpg")]
-        assert kitchen.owed("upload") == ["x30.jpg"]
+        harness.uploader.files = {f"{KEY}/x40.jpg": b""}
+        assert wait(harness.pipeline.missing(IMAGE, outputs)) == [parse("x50.jpg")]
+        assert harness.owed("upload") == ["x30.jpg"]
 
-    def test_without_a_remote_store_the_local_one_is_asked(self, make_kitchen: Callable[..., Kitchen]) -> None:
+    def test_without_a_remote_store_the_local_one_is_asked(self, make_harness: Callable[..., PipelineHarness]) -> None:
         """And nothing is owed."""
-        kitchen = make_kitchen(remote=False)
-        fill(kitchen)
-        assert wait(kitchen.pipeline.missing(IMAGE, [parse("x30.jpg"), parse("x40.jpg")])) == [parse("x40.jpg")]
-        assert kitchen.owed("upload") == []
+        harness = make_harness(remote=False)
+        fill(harness)
+        assert wait(harness.pipeline.missing(IMAGE, [parse("x30.jpg"), parse("x40.jpg")])) == [parse("x40.jpg")]
+        assert harness.owed("upload") == []
 
 
 class TestReuse:
     """`remote.reuse_outputs`: what the remote store has is not made again."""
 
     @pytest.fixture
-    def kitchen(self, make_kitchen: Callable[..., Kitchen]) -> Kitchen:
+    def harness(self, make_harness: Callable[..., PipelineHarness]) -> PipelineHarness:
         """Return one with it on."""
-        return make_kitchen("remote: {reuse_outputs: true}")
+        return make_harness("remote: {reuse_outputs: true}")
 
-    def test_an_output_comes_from_the_remote_store(self, kitchen: Kitchen) -> None:
+    def test_an_output_comes_from_the_remote_store(self, harness: PipelineHarness) -> None:
         """Even where the original is nowhere."""
-        fill(kitchen)
-        output = kitchen.store.path(IMAGE, "x30.jpg")
+        fill(harness)
+        output = harness.store.path(IMAGE, "x30.jpg")
         body = output.read_bytes()
-        kitchen.store.path(IMAGE, "original").unlink()
+        harness.store.path(IMAGE, "original").unlink()
         output.unlink()
-        kitchen.uploader.files = {f"{KEY}/x30.jpg": body}
-        wait(kitchen.produce.one(IMAGE, parse("x30.jpg")))
+        harness.uploader.files = {f"{KEY}/x30.jpg": body}
+        wait(harness.produce.one(IMAGE, parse("x30.jpg")))
         assert output.read_bytes() == body
-        assert kitchen.renders.total == 1
-        assert kitchen.owed("upload") == []
-        assert kitchen.temporaries == []
+        assert harness.renders.total == 1
+        assert harness.owed("upload") == []
+        assert harness.temporaries == []
 
     @pytest.mark.parametrize("there", [{}, {f"{KEY}/x30.jpg": b"no picture"}], ids=["nothing", "no picture"])
-    def test_what_is_not_there_is_made(self, kitchen: Kitchen, there: dict[str, bytes]) -> None:
+    def test_what_is_not_there_is_made(self, harness: PipelineHarness, there: dict[str, bytes]) -> None:
         """Neither is what is there and no picture of that format."""
-        fill(kitchen)
-        kitchen.store.path(IMAGE, "x30.jpg").unlink()
-        kitchen.uploader.files = there
-        wait(kitchen.produce.one(IMAGE, parse("x30.jpg")))
-        assert kitchen.renders.total == 2
+        fill(harness)
+        harness.store.path(IMAGE, "x30.jpg").unlink()
+        harness.uploader.files = there
+        wait(harness.produce.one(IMAGE, parse("x30.jpg")))
+        assert harness.renders.total == 2
 
-    def test_a_store_that_fails_costs_a_render(self, kitchen: Kitchen) -> None:
+    def test_a_store_that_fails_costs_a_render(self, harness: PipelineHarness) -> None:
         """And no request."""
-        fill(kitchen)
-        kitchen.store.path(IMAGE, "x30.jpg").unlink()
-        kitchen.uploader.failure = StoreUnavailableError("no route")
-        wait(kitchen.produce.one(IMAGE, parse("x30.jpg")))
-        assert kitchen.renders.total == 2
+        fill(harness)
+        harness.store.path(IMAGE, "x30.jpg").unlink()
+        harness.uploader.failure = StoreUnavailableError("no route")
+        wait(harness.produce.one(IMAGE, parse("x30.jpg")))
+        assert harness.renders.total == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kitchen import IMAGE, PICTURE, Kitchen
+from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
@@ -19,9 +19,9 @@ from imaged.testing.waiting import wait
 PARTS = IMAGE.hash.partition([3, 3])
 
 
-def local(kitchen: Kitchen, body: bytes = PICTURE) -> None:
+def local(harness: PipelineHarness, body: bytes = PICTURE) -> None:
     """Put an original into the local store alone."""
-    path = kitchen.store.path(IMAGE, "original")
+    path = harness.store.path(IMAGE, "original")
     path.parent.mkdir(parents=True)
     path.write_bytes(body)
 
@@ -39,21 +39,21 @@ async def outcome(waiting: Deferred[None]) -> None:
     ],
 )
 def test_keys_are_paths_below_the_operators_prefix(
-    make_kitchen: Callable[..., Kitchen], base_path: str, key: str
+    make_harness: Callable[..., PipelineHarness], base_path: str, key: str
 ) -> None:
     """The same as in the URL and on the disk."""
-    kitchen = make_kitchen(f"remote: {{base_path: '{base_path}'}}")
-    local(kitchen)
-    wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    assert kitchen.uploader.files == {key: PICTURE}
+    harness = make_harness(f"remote: {{base_path: '{base_path}'}}")
+    local(harness)
+    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    assert harness.uploader.files == {key: PICTURE}
 
 
-def test_an_upload_is_counted_and_told(kitchen: Kitchen) -> None:
+def test_an_upload_is_counted_and_told(harness: PipelineHarness) -> None:
     """With its size."""
-    local(kitchen)
-    wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    assert kitchen.sink.events == [Uploaded("p", len(PICTURE), 0.0)]
-    assert (kitchen.uploads.current, kitchen.uploads.total, kitchen.uploads.failed) == (0, 1, 0)
+    local(harness)
+    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    assert harness.sink.events == [Uploaded("p", len(PICTURE), 0.0)]
+    assert (harness.uploads.current, harness.uploads.total, harness.uploads.failed) == (0, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -65,53 +65,53 @@ def test_an_upload_is_counted_and_told(kitchen: Kitchen) -> None:
         (KeyError("secret"), PluginFailedError),
     ],
 )
-def test_failures_are_of_the_one_tree(kitchen: Kitchen, raised: Exception, told: type[Exception]) -> None:
+def test_failures_are_of_the_one_tree(harness: PipelineHarness, raised: Exception, told: type[Exception]) -> None:
     """What an uploader may not raise is told as a broken contract, without its text."""
-    local(kitchen)
-    kitchen.uploader.failure = raised
+    local(harness)
+    harness.uploader.failure = raised
     for work in (
-        kitchen.remote.upload(IMAGE, "original", "image/jpeg"),
-        kitchen.remote.download(IMAGE, "original", Path("never")),
+        harness.remote.upload(IMAGE, "original", "image/jpeg"),
+        harness.remote.download(IMAGE, "original", Path("never")),
     ):
         with pytest.raises(told) as caught:
             wait(work)
         assert "secret" not in str(caught.value)
-    assert (kitchen.uploads.total, kitchen.uploads.failed) == (1, 1)
-    assert kitchen.sink.events == []
+    assert (harness.uploads.total, harness.uploads.failed) == (1, 1)
+    assert harness.sink.events == []
 
 
-def test_a_download_says_whether_there_is_one(kitchen: Kitchen, tmp_path: Path) -> None:
+def test_a_download_says_whether_there_is_one(harness: PipelineHarness, tmp_path: Path) -> None:
     """An unknown key is no error."""
-    assert wait(kitchen.remote.download(IMAGE, "original", tmp_path / "a")) is False
-    local(kitchen)
-    wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    assert wait(kitchen.remote.download(IMAGE, "original", tmp_path / "a")) is True
+    assert wait(harness.remote.download(IMAGE, "original", tmp_path / "a")) is False
+    local(harness)
+    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    assert wait(harness.remote.download(IMAGE, "original", tmp_path / "a")) is True
     assert (tmp_path / "a").read_bytes() == PICTURE
 
 
-def test_a_store_that_is_away_is_left_alone(kitchen: Kitchen) -> None:
+def test_a_store_that_is_away_is_left_alone(harness: PipelineHarness) -> None:
     """It is told once, nobody else waits for it, and the first who gets through ends that."""
-    local(kitchen)
+    local(harness)
 
     def upload() -> str:
         try:
-            wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
+            wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
         except StoreUnavailableError as error:
             return str(error)
         return "kept"
 
-    kitchen.uploader.failure = StoreUnavailableError("no route")
+    harness.uploader.failure = StoreUnavailableError("no route")
     with capturedLogs() as logged:
         assert [upload() for _ in range(5)] == ["no route"] * 3 + ["the remote store is away: no route"] * 2
-        assert kitchen.uploads.total == 3
-        assert kitchen.remote.fault == "no route"
-        assert kitchen.remote.lanes == 0
-        kitchen.reactor.advance(1)
-        assert kitchen.remote.lanes == 1
-        kitchen.uploader.failure = None
+        assert harness.uploads.total == 3
+        assert harness.remote.fault == "no route"
+        assert harness.remote.concurrency == 0
+        harness.reactor.advance(1)
+        assert harness.remote.concurrency == 1
+        harness.uploader.failure = None
         assert upload() == "kept"
-    assert kitchen.remote.fault is None
-    assert kitchen.remote.lanes == 10
+    assert harness.remote.fault is None
+    assert harness.remote.concurrency == 10
     told = [formatEvent(event) for event in logged]
     assert told == [
         "the remote store is away, and uploads wait for it: no route",
@@ -119,29 +119,29 @@ def test_a_store_that_is_away_is_left_alone(kitchen: Kitchen) -> None:
     ]
 
 
-def test_a_failure_about_one_key_says_nothing_of_the_store(kitchen: Kitchen) -> None:
+def test_a_failure_about_one_key_says_nothing_of_the_store(harness: PipelineHarness) -> None:
     """However often it comes."""
-    local(kitchen)
-    kitchen.uploader.failure = StoreError("this key is too long")
+    local(harness)
+    harness.uploader.failure = StoreError("this key is too long")
     for _ in range(10):
         with pytest.raises(StoreError, match="too long"):
-            wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    assert kitchen.remote.fault is None
-    assert kitchen.uploads.total == 10
+            wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    assert harness.remote.fault is None
+    assert harness.uploads.total == 10
 
 
-def test_a_file_of_ours_tells_nothing_of_the_store(kitchen: Kitchen) -> None:
+def test_a_file_of_ours_tells_nothing_of_the_store(harness: PipelineHarness) -> None:
     """One that cannot be read does not end an outage."""
-    local(kitchen)
-    kitchen.uploader.failure = StoreUnavailableError("no route")
+    local(harness)
+    harness.uploader.failure = StoreUnavailableError("no route")
     for _ in range(3):
         with pytest.raises(StoreUnavailableError):
-            wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    kitchen.reactor.advance(5)
-    kitchen.uploader.failure = StoreError("cannot be read")
+            wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    harness.reactor.advance(5)
+    harness.uploader.failure = StoreError("cannot be read")
     with pytest.raises(StoreError, match="cannot be read"):
-        wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    assert kitchen.remote.fault == "no route"
+        wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    assert harness.remote.fault == "no route"
 
 
 class SlowUploader(MemoryUploader):
@@ -160,14 +160,14 @@ class SlowUploader(MemoryUploader):
         await super().upload(key, path, content_type)
 
 
-def test_no_client_waits_for_ever(make_kitchen: Callable[..., Kitchen]) -> None:
+def test_no_client_waits_for_ever(make_harness: Callable[..., PipelineHarness]) -> None:
     """It is sent away in time; the upload goes on, and no other of the same key begins before it has ended."""
-    kitchen = make_kitchen("upload: {timeout_s: 3}", uploader=(slow := SlowUploader()))
-    local(kitchen)
-    path = kitchen.store.path(IMAGE, "original")
-    first = Deferred.fromCoroutine(kitchen.remote.upload_for_client(IMAGE, "original", "image/jpeg", path))
-    again = Deferred.fromCoroutine(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    kitchen.reactor.advance(3)
+    harness = make_harness("upload: {timeout_s: 3}", uploader=(slow := SlowUploader()))
+    local(harness)
+    path = harness.store.path(IMAGE, "original")
+    first = Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, "original", "image/jpeg", path))
+    again = Deferred.fromCoroutine(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    harness.reactor.advance(3)
     with pytest.raises(StoreUnavailableError, match="longer than 3 s"):
         wait(outcome(first))
     assert len(slow.asked) == 1
@@ -177,76 +177,78 @@ def test_no_client_waits_for_ever(make_kitchen: Callable[..., Kitchen]) -> None:
     wait(outcome(again))
 
 
-def test_who_never_had_a_turn_blames_nobody(make_kitchen: Callable[..., Kitchen]) -> None:
+def test_who_never_had_a_turn_blames_nobody(make_harness: Callable[..., PipelineHarness]) -> None:
     """A store that is slow with large files is not away; and however many wait, all turns come back."""
-    kitchen = make_kitchen("upload: {concurrency: 1, timeout_s: 3}", uploader=(slow := SlowUploader()))
-    local(kitchen)
-    path = kitchen.store.path(IMAGE, "original")
+    harness = make_harness("upload: {concurrency: 1, timeout_s: 3}", uploader=(slow := SlowUploader()))
+    local(harness)
+    path = harness.store.path(IMAGE, "original")
     waiting = [
-        Deferred.fromCoroutine(kitchen.remote.upload_for_client(IMAGE, f"{each}", "image/jpeg", path))
+        Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, f"{each}", "image/jpeg", path))
         for each in range(400)
     ]
-    kitchen.reactor.advance(3)
+    harness.reactor.advance(3)
     for each in waiting[1:]:
         with pytest.raises(BusyError):
             wait(outcome(each))
     with pytest.raises(StoreUnavailableError):
         wait(outcome(waiting[0]))
-    assert kitchen.remote.fault is None
-    kitchen.uploader.failure = StoreUnavailableError("no route")
+    assert harness.remote.fault is None
+    harness.uploader.failure = StoreUnavailableError("no route")
     for gate in iter(lambda: slow.gates.pop() if slow.gates else None, None):
         gate.callback(None)
-        kitchen.reactor.advance(0)
+        harness.reactor.advance(0)
     for _ in range(500):
-        kitchen.reactor.advance(0)
-    assert kitchen.remote._turns.tokens == 1
+        harness.reactor.advance(0)
+    assert harness.remote._turns.tokens == 1
 
 
-def test_no_more_run_at_once_than_allowed(make_kitchen: Callable[..., Kitchen]) -> None:
+def test_no_more_run_at_once_than_allowed(make_harness: Callable[..., PipelineHarness]) -> None:
     """And while a client waits for its turn, promised uploads get one lane."""
-    kitchen = make_kitchen("upload: {concurrency: 2}", uploader=(slow := SlowUploader()))
-    local(kitchen)
-    path = kitchen.store.path(IMAGE, "original")
+    harness = make_harness("upload: {concurrency: 2}", uploader=(slow := SlowUploader()))
+    local(harness)
+    path = harness.store.path(IMAGE, "original")
     kept = [
-        Deferred.fromCoroutine(kitchen.remote.upload_for_client(IMAGE, name, "image/jpeg", path))
+        Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, name, "image/jpeg", path))
         for name in ("a", "b", "c")
     ]
     assert len(slow.asked) == 2
-    assert kitchen.remote.lanes == 1
+    assert harness.remote.concurrency == 1
     slow.gates[0].callback(None)
     assert len(slow.asked) == 3
-    assert kitchen.remote.lanes == 2
+    assert harness.remote.concurrency == 2
     for gate in slow.gates[1:]:
         gate.callback(None)
     for each in kept:
         wait(outcome(each))
 
 
-def test_the_names_of_an_image_are_those_below_its_key(make_kitchen: Callable[..., Kitchen]) -> None:
+def test_the_names_of_an_image_are_those_below_its_key(make_harness: Callable[..., PipelineHarness]) -> None:
     """Whatever the operator's prefix."""
-    kitchen = make_kitchen("remote: {base_path: public}")
-    local(kitchen)
-    wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    kitchen.uploader.files[f"public/p/{PARTS}0/other"] = b""
-    assert wait(kitchen.remote.names(IMAGE)) == {"original"}
+    harness = make_harness("remote: {base_path: public}")
+    local(harness)
+    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    harness.uploader.files[f"public/p/{PARTS}0/other"] = b""
+    assert wait(harness.remote.names(IMAGE)) == {"original"}
 
 
-def test_a_file_that_is_gone_is_not_tried_again(kitchen: Kitchen) -> None:
+def test_a_file_that_is_gone_is_not_tried_again(harness: PipelineHarness) -> None:
     """Nobody can bring it back by waiting."""
     with pytest.raises(NotFoundError, match="no longer has it"):
-        wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
+        wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
 
 
-def test_no_remote_store_takes_nothing_and_has_nothing(make_kitchen: Callable[..., Kitchen], tmp_path: Path) -> None:
+def test_no_remote_store_takes_nothing_and_has_nothing(
+    make_harness: Callable[..., PipelineHarness], tmp_path: Path
+) -> None:
     """It is no error to have none."""
-    kitchen = make_kitchen(remote=False)
-    assert not kitchen.remote.exists
-    wait(kitchen.remote.upload(IMAGE, "original", "image/jpeg"))
-    assert wait(kitchen.remote.download(IMAGE, "original", tmp_path / "a")) is False
-    assert kitchen.uploads.total == 0
+    harness = make_harness(remote=False)
+    assert not harness.remote.exists
+    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    assert wait(harness.remote.download(IMAGE, "original", tmp_path / "a")) is False
+    assert harness.uploads.total == 0
 
 
-def test_a_call_from_before_the_outage_ends_no_trial(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_from_before_the_outage_ends_no_trial(harness: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the one trial runs, its late failure lets no other call through; the trial's own end does."""
     gates: list[Deferred[Any]] = []
     ends: list[Any] = []
@@ -256,20 +258,20 @@ def test_a_call_from_before_the_outage_ends_no_trial(kitchen: Kitchen, monkeypat
         return gates[-1]
 
     def call() -> None:
-        Deferred.fromCoroutine(kitchen.remote.names(IMAGE)).addErrback(ends.append)
+        Deferred.fromCoroutine(harness.remote.names(IMAGE)).addErrback(ends.append)
 
-    monkeypatch.setattr(kitchen.uploader, "list", hang)
+    monkeypatch.setattr(harness.uploader, "list", hang)
     for _ in range(4):
         call()
     for gate in gates[:3]:
         gate.errback(StoreUnavailableError("out of reach"))
-    assert kitchen.remote.fault == "out of reach"
-    kitchen.reactor.advance(1)
+    assert harness.remote.fault == "out of reach"
+    harness.reactor.advance(1)
     call()
     assert len(gates) == 5
     gates[3].errback(StoreUnavailableError("out of reach"))
-    kitchen.reactor.advance(5)
+    harness.reactor.advance(5)
     call()
-    assert (len(gates), kitchen.remote.lanes) == (5, 0)
+    assert (len(gates), harness.remote.concurrency) == (5, 0)
     gates[4].callback([])
-    assert (len(ends), kitchen.remote.fault) == (5, None)
+    assert (len(ends), harness.remote.fault) == (5, None)

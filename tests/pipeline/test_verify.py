@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kitchen import IMAGE, PICTURE, Kitchen
+from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 
 from imaged.core.errors import BusyError, NotAPictureError
@@ -41,49 +41,49 @@ def verifier() -> Verifier:
 
 
 @pytest.fixture
-def kitchen(make_kitchen: Callable[..., Kitchen], verifier: Verifier) -> Kitchen:
+def harness(make_harness: Callable[..., PipelineHarness], verifier: Verifier) -> PipelineHarness:
     """Return a pipeline with that processor, whose queue has no places."""
-    return make_kitchen("render: {queue: 0}", processor=verifier)
+    return make_harness("render: {queue: 0}", processor=verifier)
 
 
-def post(kitchen: Kitchen) -> Any:
+def post(harness: PipelineHarness) -> Any:
     """Post the picture."""
-    return wait(kitchen.acquire.from_body("p", [PICTURE]))
+    return wait(harness.ingest.from_body("p", [PICTURE]))
 
 
-def test_an_original_is_verified_once(kitchen: Kitchen, verifier: Verifier) -> None:
+def test_an_original_is_verified_once(harness: PipelineHarness, verifier: Verifier) -> None:
     """The job has no targets; what is there already is not decoded again."""
-    post(kitchen)
-    post(kitchen)
+    post(harness)
+    post(harness)
     assert [job.targets for job in verifier.verified] == [()]
 
 
-def test_what_cannot_be_rendered_is_not_kept(kitchen: Kitchen, verifier: Verifier) -> None:
+def test_what_cannot_be_rendered_is_not_kept(harness: PipelineHarness, verifier: Verifier) -> None:
     """Neither here nor in the remote store is anything left of it."""
     verifier.refusal = NotAPictureError("pixels are missing")
     with pytest.raises(NotAPictureError, match="pixels are missing"):
-        post(kitchen)
-    assert not kitchen.store.has(IMAGE, "original")
-    assert kitchen.uploader.files == {}
-    assert kitchen.temporaries == []
+        post(harness)
+    assert not harness.store.has(IMAGE, "original")
+    assert harness.uploader.files == {}
+    assert harness.temporaries == []
 
 
-def test_verifying_takes_a_render_thread(kitchen: Kitchen, verifier: Verifier) -> None:
+def test_verifying_takes_a_render_thread(harness: PipelineHarness, verifier: Verifier) -> None:
     """While all are busy and nobody may wait the original is refused as any render would be."""
-    kitchen.threads.held = True
-    Deferred.fromCoroutine(kitchen.acquire.from_body("p", [PICTURE]))
-    assert (kitchen.pool.busy, kitchen.threads.waiting) == (1, 1)
+    harness.threads.held = True
+    Deferred.fromCoroutine(harness.ingest.from_body("p", [PICTURE]))
+    assert (harness.pool.busy, harness.threads.waiting) == (1, 1)
     with pytest.raises(BusyError):
-        wait(kitchen.acquire.from_body("q", [PICTURE]))
-    kitchen.threads.step()
-    assert kitchen.pool.busy == 0
+        wait(harness.ingest.from_body("q", [PICTURE]))
+    harness.threads.step()
+    assert harness.pool.busy == 0
     assert len(verifier.verified) == 1
-    assert kitchen.store.has(IMAGE, "original")
+    assert harness.store.has(IMAGE, "original")
 
 
-def test_others_need_no_thread(make_kitchen: Callable[..., Kitchen]) -> None:
+def test_others_need_no_thread(make_harness: Callable[..., PipelineHarness]) -> None:
     """A processor that does not verify is asked for its header alone, while all render threads are busy."""
-    kitchen = make_kitchen()
-    kitchen.threads.held = True
-    post(kitchen)
-    assert kitchen.store.has(IMAGE, "original")
+    harness = make_harness()
+    harness.threads.held = True
+    post(harness)
+    assert harness.store.has(IMAGE, "original")

@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 
 from imaged.process import inheritance
-from imaged.process.inheritance import Inheritance, Passed, Port, bequeath, inherit
+from imaged.process.inheritance import Inheritance, Passed, Port, inherit, pass_on
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_process_hands_over_all_it_has(listening: socket.socket) -> None:
     before = {"WATCHDOG_PID": "1", "WATCHDOG_USEC": "5", "LISTEN_FDS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     passed, ports = [Passed("web", listening), Passed("null", None)], [Port("listen", "tcp:0", listening)]
     with ours, theirs:
-        environ, descriptors = bequeath(before, passed, ports, theirs)
+        environ, descriptors = pass_on(before, passed, ports, theirs)
         with subprocess.Popen([sys.executable, "-c", HEIR], env=environ, pass_fds=descriptors) as started:
             theirs.close()
             heard = ours.makefile().read()

@@ -135,7 +135,7 @@ class TestMoving(Serving):
         assert (await self.get("/status_check")).status == 200
         with pytest.raises(ConnectError):
             await connect(f"http://127.0.0.1:{public}")
-        assert [each.closed for each in self.stage.processors] == [0, 1]
+        assert [each.closed for each in self.service_harness.processors] == [0, 1]
 
     async def test_a_unix_socket(self) -> None:
         """With the mode that is asked for; a path left by a crash is no obstacle, and none is left behind."""

@@ -14,7 +14,7 @@ from imaged.profiling.heap import FRAMES, Tracing, heap
 from imaged.profiling.pprof import encode
 
 
-class Cellar:
+class HeapHarness:
     """Holds what was allocated."""
 
     def fill(self) -> list[bytearray]:
@@ -39,19 +39,19 @@ def tracing() -> Iterator[Tracing]:
 def test_what_is_held_is_told_with_its_function(tracing: Tracing) -> None:
     """Bytes and blocks, with the class and the module; what is freed is not there."""
     tracing.switch(on=True)
-    held = Cellar().fill()
-    Cellar().fill()
+    held = HeapHarness().fill()
+    HeapHarness().fill()
     profile = decode(encode(heap(time_ns=5)))
     assert len(held) == 10
     assert profile.units == [("inuse_objects", "count"), ("inuse_space", "bytes")]
     assert (profile.default, profile.period, profile.time_ns) == ("inuse_space", ("inuse_space", "bytes", 1), 5)
-    assert 1_000_000 <= profile.weight_of("test_heap.Cellar.fill", 1) < 1_100_000
+    assert 1_000_000 <= profile.weight_of("test_heap.HeapHarness.fill", 1) < 1_100_000
     (calls,) = [calls for _, calls, values in profile.samples if values[1] >= 1_000_000]
-    fill = Cellar.fill.__code__.co_firstlineno
+    fill = HeapHarness.fill.__code__.co_firstlineno
     called = [call[0].rpartition("test_heap.")[2] for call in calls if call[1] == __file__]
     # the innermost first; a comprehension is a function of its own until Python 3.12
-    assert called[-2:] == ["Cellar.fill", "test_what_is_held_is_told_with_its_function"]
-    assert [call[2:] for call in calls if call[0].endswith("Cellar.fill")][-1] == (fill + 2, fill)
+    assert called[-2:] == ["HeapHarness.fill", "test_what_is_held_is_told_with_its_function"]
+    assert [call[2:] for call in calls if call[0].endswith("HeapHarness.fill")][-1] == (fill + 2, fill)
     assert "ImageMagick" in profile.comments[1]
 
 
@@ -86,9 +86,9 @@ def test_what_is_not_traced_is_not_there() -> None:
 
 def test_the_functions_of_lines_are_found() -> None:
     """A line of a comprehension belongs to the function around it; one of no function, to the module."""
-    line = Cellar.fill.__code__.co_firstlineno
+    line = HeapHarness.fill.__code__.co_firstlineno
     found = find_functions({__file__: {line + 2, 1}})
-    assert found == {(__file__, line + 2): Function(f"{__name__}.Cellar.fill", line)}
+    assert found == {(__file__, line + 2): Function(f"{__name__}.HeapHarness.fill", line)}
     modules = module_names()
     assert outside(tracemalloc.__file__, modules) == Function("tracemalloc.<module>", 0)
     assert outside("/nowhere/x.py", modules) == Function("x.py.<module>", 0)

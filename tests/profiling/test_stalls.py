@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from imaged.hooks.under_way import under_way
+from imaged.hooks.running_calls import under_way
 from imaged.profiling.stalls import HELD_S, LOOK_EVERY_S, StallWatch
 
 

@@ -16,8 +16,8 @@ from imaged.fetch.budget import Budget
 from imaged.web.answers import send_text
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
-from imaged.web.requests import Door, ImagedFactory, ImagedRequest
-from imaged.web.visits import PrivateVisits, Visits
+from imaged.web.request_log import RequestLog, StatusRequestLog
+from imaged.web.requests import ImagedFactory, ImagedRequest, Site
 
 ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -39,7 +39,7 @@ class Port:
 
     def __init__(
         self,
-        visits: Visits | None = None,
+        request_log: RequestLog | None = None,
         maximum_bytes: int = 1000,
         answer: Callable[[ImagedRequest], None] = answer_shortly,
     ) -> None:
@@ -50,12 +50,12 @@ class Port:
         self.asked: list[Deferred[None]] = []
         self._factory = ImagedFactory(
             self.clock,
-            Door(
+            Site(
                 self._answer,
                 lambda: maximum_bytes,
                 self.clock.seconds,
                 self.connections,
-                visits or PrivateVisits(lambda _: None),
+                request_log or StatusRequestLog(lambda _: None),
                 lambda: False,
                 lambda announced, give_up: Body(
                     self.budget.reserve(maximum_bytes, 1 << 40, announced, give_up), lambda: Path(gettempdir())

@@ -99,7 +99,7 @@ class TestRefusedBodies(Serving):
             assert answer.status == 415
             assert "picture" in answer.error
             assert str(self.folder) not in answer.error
-        assert self.stage.files == {}
+        assert self.service_harness.files == {}
 
     async def test_nothing_at_all_is_400(self) -> None:
         """No body, an empty one, an empty file in a form, or an empty source: the answer says how it is done."""
@@ -226,8 +226,8 @@ class TestSources(Serving):
             answer = await self.post(f"/p?source={source.url}&outputs=x30.jpg", b"")
         assert answer.json()["hash"] == HASH
         assert [row["name"] for row in answer.json()["outputs"]] == ["x30.jpg"]
-        await until(lambda: self.stage.sink.of(OriginalDownloaded))
-        (event,) = self.stage.sink.of(OriginalDownloaded)
+        await until(lambda: self.service_harness.sink.of(OriginalDownloaded))
+        (event,) = self.service_harness.sink.of(OriginalDownloaded)
         assert (event.namespace, event.size_bytes) == ("p", len(PICTURE))
 
     async def test_who_asks_is_what_the_settings_say(self) -> None:
@@ -249,9 +249,9 @@ class TestSources(Serving):
                 assert (await self.post(f"/p?source={source.url}", b"")).status == status
         async with origin(bytes(1001)) as source:
             assert (await self.post(f"/p?source={source.url}", b"")).status == 413
-        await until(lambda: len(self.stage.sink.of(RequestAnswered)) == 6)
-        assert len(self.stage.sink.of(OriginalUnavailable)) == 5
-        assert len(self.stage.sink.of(OriginalDownloaded)) == 1
+        await until(lambda: len(self.service_harness.sink.of(RequestAnswered)) == 6)
+        assert len(self.service_harness.sink.of(OriginalUnavailable)) == 5
+        assert len(self.service_harness.sink.of(OriginalDownloaded)) == 1
 
     async def test_a_slow_source_is_504(self) -> None:
         """It has as long as the settings say."""

@@ -18,8 +18,8 @@ from imaged.store.local import OpenFile
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
 from imaged.web.files import send_file
-from imaged.web.requests import Door, ImagedFactory, ImagedRequest
-from imaged.web.visits import PrivateVisits
+from imaged.web.request_log import StatusRequestLog
+from imaged.web.requests import ImagedFactory, ImagedRequest, Site
 
 LARGE = PICTURE + os.urandom(20_000_000)
 LARGE_PATH = f"/p/{hashlib.md5(LARGE).hexdigest()}/original"
@@ -108,10 +108,10 @@ class TestBrokenFiles(Serving):
         async def handle(request: ImagedRequest) -> None:
             send_file(request, OpenFile(unreadable, 10, 1), "image/jpeg")
 
-        visits = PrivateVisits(lambda _: None)
+        request_log = StatusRequestLog(lambda _: None)
         connections = Connections(reactor)
-        door = Door(handle, lambda: 1000, reactor.seconds, connections, visits, lambda: False, refuse_body)
-        port = reactor.listenTCP(0, ImagedFactory(reactor, door), interface="127.0.0.1")
+        site = Site(handle, lambda: 1000, reactor.seconds, connections, request_log, lambda: False, refuse_body)
+        port = reactor.listenTCP(0, ImagedFactory(reactor, site), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         for _ in range(2):
             unreadable: Any = (self.folder / "file").open("wb")  # for writing alone
@@ -131,30 +131,30 @@ class TestLeaving(Serving):
         """The render goes on."""
         await self.serve()
         await self.post()
-        self.stage.processor.hold()
+        self.service_harness.processor.hold()
         first = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: self.stage.processor.jobs)
+        await until(lambda: self.service_harness.processor.jobs)
         second = await self.begin("GET", f"{HOME}/x30.jpg")
         await pause()
         first.leave()
         await pause()
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         assert (await second.answer()).status == 200
-        assert len(self.stage.processor.jobs) == 1
+        assert len(self.service_harness.processor.jobs) == 1
 
     async def test_what_nobody_waits_for_is_kept(self) -> None:
         """The next asker finds it in the store."""
         await self.serve()
         await self.post()
-        self.stage.processor.hold()
+        self.service_harness.processor.hold()
         talk = await self.begin("GET", f"{HOME}/x30.jpg")
-        await until(lambda: self.stage.processor.jobs)
+        await until(lambda: self.service_harness.processor.jobs)
         talk.leave()
         await pause()
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         await until(lambda: self.store.has(IMAGE, "x30.jpg"))
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
-        assert len(self.stage.processor.jobs) == 1
+        assert len(self.service_harness.processor.jobs) == 1
 
     async def test_a_fetch_goes_on_without_its_client(self) -> None:
         """The source was asked already: the original is kept."""
@@ -181,7 +181,7 @@ class TestLeaving(Serving):
         """Trial fails a test that logs one; the request is forgotten."""
         await self.serve()
         await self.post()
-        self.stage.processor.hold()
+        self.service_harness.processor.hold()
         for target in (f"{HOME}/x30.jpg", f"{HOME}/x31.jpg"):
             talk = await self.begin("GET", target)
             await pause()
@@ -191,5 +191,5 @@ class TestLeaving(Serving):
         talk.leave()
         await pause()
         assert self.service._lineage.current.leases == 0
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         assert (await self.get(f"/p/{HASH}/x32.jpg")).status == 200

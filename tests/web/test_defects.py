@@ -10,8 +10,8 @@ from serving import HOME, Serving, until
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from imaged.logs.request_record import RequestRecord
+from imaged.web.request_log import StatusRequestLog
 from imaged.web.requests import MAXIMUM_METHOD_CHARACTERS
-from imaged.web.visits import PrivateVisits
 
 POST = b"POST /p?source=http://h/a.jpg?sig=s3cr3t HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 
@@ -32,7 +32,7 @@ def told() -> Iterator[list[LogEvent]]:
 
 def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEvent]) -> None:
     """And so are those after it on its connection."""
-    port = Port(PrivateVisits(failing))
+    port = Port(StatusRequestLog(failing))
     client = port.connect()
     client.say(POST + POST + ASK)
     for number in range(3):
@@ -44,15 +44,15 @@ def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEve
 
 def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None:
     """As text, and without what may be a signature."""
-    visits: list[RequestRecord] = []
-    port = Port(PrivateVisits(visits.append))
+    request_log: list[RequestRecord] = []
+    port = Port(StatusRequestLog(request_log.append))
     client = port.connect()
     client.say(POST)
     port.asked[0].errback(ZeroDivisionError("a defect"))
     assert client.heard.startswith(b"HTTP/1.1 500 ")
     lines = [formatEvent(event) for event in told if "log_failure" in event]
     assert lines == ["POST /p?source=http://h/a.jpg?... broke down"]
-    assert [(visit.method, visit.target, visit.status) for visit in visits] == [
+    assert [(record.method, record.target, record.status) for record in request_log] == [
         ("POST", "/p?source=http://h/a.jpg?...", 500)
     ]
 

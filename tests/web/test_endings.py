@@ -16,8 +16,8 @@ from imaged.core.traffic import CLIENT_LEFT, Traffic
 from imaged.logs.request_record import RequestRecord
 from imaged.statuspage.recent import RecentErrors
 from imaged.web.bodies import MEMORY_BYTES
+from imaged.web.request_log import PublicRequestLog
 from imaged.web.requests import IDLE_S, STALL_S, ImagedRequest
-from imaged.web.visits import PublicVisits
 
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -29,16 +29,16 @@ class Notes:
     def __init__(self, answer: Callable[[ImagedRequest], None] = answer_shortly) -> None:
         self.traffic = Traffic()
         self.errors = RecentErrors()
-        self.visits: list[RequestRecord] = []
+        self.request_log: list[RequestRecord] = []
         self.events: list[RequestAnswered | RequestFailed] = []
         now = datetime(2026, 1, 1, tzinfo=UTC)
-        taking = PublicVisits(self.traffic, self.errors, self.events.append, self.visits.append, lambda: now)
+        taking = PublicRequestLog(self.traffic, self.errors, self.events.append, self.request_log.append, lambda: now)
         self.port = Port(taking, 100_000, answer)
 
     @property
     def statuses(self) -> list[int]:
         """Those of all requests, which every reader of the notes agrees on."""
-        statuses = [visit.status for visit in self.visits]
+        statuses = [record.status for record in self.request_log]
         assert [event.status for event in self.events if isinstance(event, RequestAnswered)] == statuses
         assert self.traffic.total == len(statuses)
         assert self.traffic.left == statuses.count(CLIENT_LEFT)
@@ -47,7 +47,7 @@ class Notes:
     @property
     def why(self) -> list[str]:
         """The errors of all requests."""
-        return [str(visit.error or "") for visit in self.visits]
+        return [str(record.error or "") for record in self.request_log]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_an_upload_that_breaks_off_is_a_client_that_left(notes: Notes) -> None:
     assert notes.traffic.current == 1
     client.leave()
     assert (notes.statuses, notes.why, notes.traffic.current) == ([CLIENT_LEFT], [""], 0)
-    assert (notes.visits[0].method, notes.visits[0].target) == ("POST", "/p")
+    assert (notes.request_log[0].method, notes.request_log[0].target) == ("POST", "/p")
 
 
 def test_a_sender_that_trickles_is_hung_up_on(notes: Notes) -> None:
@@ -129,7 +129,7 @@ def test_one_count_for_each(notes: Notes, method: bytes, version: bytes) -> None
     answered.leave()
     left.leave()
     assert (notes.statuses, notes.traffic.current) == ([200, CLIENT_LEFT], 0)
-    assert notes.visits[0].size_bytes == (0 if method == b"HEAD" else len(b"here\n"))
+    assert notes.request_log[0].size_bytes == (0 if method == b"HEAD" else len(b"here\n"))
 
 
 def test_pipelined_requests_count_when_their_turn_has_come(notes: Notes) -> None:
@@ -168,9 +168,9 @@ def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> N
     for _ in range(3):
         client.say(b"186a1\r\n" + bytes(100_001) + b"\r\n" if b"chunked" in start else b"a")
     client.leave()
-    (visit,) = notes.visits
-    assert (visit.method, visit.target, visit.status, visit.size_bytes) == ("POST", "/p", 413, len(body))
-    assert (visit.trace.route, visit.trace.namespace) == ("post", "p")
+    (record,) = notes.request_log
+    assert (record.method, record.target, record.status, record.size_bytes) == ("POST", "/p", 413, len(body))
+    assert (record.trace.route, record.trace.namespace) == ("post", "p")
     assert failed(notes.events) == [RequestFailed("p", None, 413, "post")]
     assert [error.request for error in notes.errors.newest_first] == ["POST /p"]
     assert (notes.statuses, notes.traffic.current) == ([413], 0)
@@ -181,7 +181,11 @@ def test_a_refused_body_for_no_path_of_ours(notes: Notes) -> None:
     client = notes.port.connect()
     client.say(b"PUT /NO?sig=a HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
     client.leave()
-    assert (notes.visits[0].target, notes.visits[0].trace.route, notes.statuses) == ("/NO?sig=...", "other", [413])
+    assert (notes.request_log[0].target, notes.request_log[0].trace.route, notes.statuses) == (
+        "/NO?sig=...",
+        "other",
+        [413],
+    )
 
 
 @contextmanager
@@ -248,7 +252,7 @@ def test_a_reader_that_takes_nothing_is_hung_up_on() -> None:
     notes.port.clock.advance(STALL_S + 1)
     assert client.aborted
     client.leave()
-    assert (notes.statuses, notes.visits[0].size_bytes) == ([CLIENT_LEFT], 5)
+    assert (notes.statuses, notes.request_log[0].size_bytes) == ([CLIENT_LEFT], 5)
     assert notes.why == ["nothing of the answer was taken for 300 seconds"]
 
 

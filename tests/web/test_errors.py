@@ -54,10 +54,10 @@ class TestStrangers(Serving):
         for answer in (await self.get(f"{HOME}/x30.jpg"), await self.ask("POST", f"{HOME}/process?outputs=x30.jpg")):
             assert str(self.folder).encode() not in answer.body
             assert b"x30.jpg cannot" not in answer.body
-        self.stage.processor.failure = PluginFailedError(SPOKEN)
+        self.service_harness.processor.failure = PluginFailedError(SPOKEN)
         answer = await self.get(f"{HOME}/x40.jpg")
         assert (answer.status, "log" in answer.error) == (500, True)
-        self.stage.uploader.failure = StoreError(SPOKEN)
+        self.service_harness.uploader.failure = StoreError(SPOKEN)
         refused = await self.post(body=b"GIF89a")
         assert not any(place in refused.error for place in PLACES)
         assert SPOKEN in str(await self.status())

@@ -37,7 +37,7 @@ class TestPost(Serving):
     async def test_a_posted_picture_is_described(self) -> None:
         """The answer tells all that is known of it and of its outputs, and nobody keeps the answer."""
         await self.serve(render={"concurrency": 1})
-        self.stage.processor.hold()
+        self.service_harness.processor.hold()
         answer = await self.post("/p?outputs=x30.jpg,w20.webp")
         assert answer.status == 200
         assert answer.json() == RECORD | {"outputs": [row("x30.jpg", "pending"), row("w20.webp", "pending")]}
@@ -49,19 +49,19 @@ class TestPost(Serving):
         await self.post()
         assert self.store.path(IMAGE, "original").read_bytes() == PICTURE
         record = self.store.path(IMAGE, "info.json").read_bytes()
-        assert self.stage.files == {
+        assert self.service_harness.files == {
             f"public/images{HOME}/original": PICTURE,
             f"public/images{HOME}/info.json": record,
         }
-        assert self.stage.uploader.content_types[f"public/images{HOME}/original"] == "image/jpeg"
+        assert self.service_harness.uploader.content_types[f"public/images{HOME}/original"] == "image/jpeg"
 
     async def test_outputs_follow_the_answer_into_both_stores(self) -> None:
         """Those of the request and those that the namespace has made for every image."""
         await self.serve(images={"outputs": ["x10.png"]})
         await self.post("/p?outputs=x30.jpg")
         keys = {f"public/images{HOME}/{name}" for name in ("x10.png", "x30.jpg")}
-        await until(lambda: keys <= set(self.stage.files))
-        assert self.stage.uploader.content_types[f"public/images{HOME}/x10.png"] == "image/png"
+        await until(lambda: keys <= set(self.service_harness.files))
+        assert self.service_harness.uploader.content_types[f"public/images{HOME}/x10.png"] == "image/png"
         states = {each["name"]: each["state"] for each in (await self.get(f"{HOME}/info.json")).json()["outputs"]}
         assert states == {"x10.png": "ready", "x30.jpg": "ready"}
 
@@ -70,10 +70,10 @@ class TestPost(Serving):
         await self.serve()
         await self.post("/p?outputs=x30.jpg")
         await until(lambda: self.store.has(IMAGE, "x30.jpg"))
-        await until(lambda: f"public/images{HOME}/x30.jpg" in self.stage.files)
+        await until(lambda: f"public/images{HOME}/x30.jpg" in self.service_harness.files)
         answer = await self.post("/p?outputs=x30.jpg")
         assert answer.json()["outputs"] == [row("x30.jpg", "ready")]
-        assert len(self.stage.processor.jobs) == 1
+        assert len(self.service_harness.processor.jobs) == 1
 
     async def test_namespaces_are_apart(self) -> None:
         """The same picture in two namespaces is two images."""
@@ -85,7 +85,7 @@ class TestPost(Serving):
     async def test_nothing_is_acknowledged_that_the_remote_store_does_not_take(self) -> None:
         """The client is told to come back, and the operator why."""
         await self.serve()
-        self.stage.uploader.failure = StoreError("the bucket is on fire")
+        self.service_harness.uploader.failure = StoreError("the bucket is on fire")
         answer = await self.post()
         assert answer.status == 503
         assert "on fire" not in answer.error
@@ -115,9 +115,9 @@ class TestReading(Serving):
         again = await self.get(f"{HOME}/x30.png")
         assert (again.status, again.body) == (first.status, first.body)
         assert {**again.headers, "x-request-id": ""} == {**first.headers, "x-request-id": ""}
-        assert len(self.stage.processor.jobs) == 1
-        await until(lambda: len(self.stage.sink.of(RequestAnswered)) == 3)
-        assert len(self.stage.sink.of(OutputRendered)) == 1
+        assert len(self.service_harness.processor.jobs) == 1
+        await until(lambda: len(self.service_harness.sink.of(RequestAnswered)) == 3)
+        assert len(self.service_harness.sink.of(OutputRendered)) == 1
 
     async def test_the_policy_decides_quality_and_background(self) -> None:
         """A name's own quality comes before the namespace's."""
@@ -125,7 +125,7 @@ class TestReading(Serving):
         await self.post()
         await self.get(f"{HOME}/x30.jpg")
         await self.get(f"{HOME}/x30-q91.jpg")
-        targets = [target for job in self.stage.processor.jobs for target in job.targets]
+        targets = [target for job in self.service_harness.processor.jobs for target in job.targets]
         assert [(target.quality, target.background) for target in targets] == [(33, "#102030"), (91, "#102030")]
 
     async def test_the_original_comes_byte_for_byte(self) -> None:
@@ -151,7 +151,7 @@ class TestReading(Serving):
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/x30.jpg")
-        self.stage.processor.failure = RuntimeError("paint is out")
+        self.service_harness.processor.failure = RuntimeError("paint is out")
         await self.ask("POST", "/p?outputs=w20.gif", PICTURE)
         failed = RECORD | {"outputs": [row("w20.gif", "failed"), row("x30.jpg", "ready")]}
         while (await self.get(f"{HOME}/info.json")).json() != failed:
@@ -201,13 +201,13 @@ class TestReading(Serving):
         """All of them get the same bytes."""
         await self.serve()
         await self.post()
-        self.stage.processor.hold()
+        self.service_harness.processor.hold()
         talks = [await self.begin("GET", f"{HOME}/x30.jpg") for _ in range(50)]
-        await until(lambda: self.stage.processor.jobs)
-        self.stage.processor.release()
+        await until(lambda: self.service_harness.processor.jobs)
+        self.service_harness.processor.release()
         answers = await gatherResults([Deferred.fromCoroutine(talk.answer()) for talk in talks])
         assert {(answer.status, answer.body) for answer in answers} == {(200, make_plain("jpg", 30, 30))}
-        assert len(self.stage.processor.jobs) == 1
+        assert len(self.service_harness.processor.jobs) == 1
 
 
 class TestProcess(Serving):
@@ -221,14 +221,14 @@ class TestProcess(Serving):
         answer = await self.ask("POST", f"{HOME}/process?outputs=x30.jpg,w20.png,x10.gif")
         names = ("x30.jpg", "w20.png", "x10.gif")
         assert answer.json() == RECORD | {"outputs": [row(name, "ready") for name in names]}
-        assert [len(job.targets) for job in self.stage.processor.jobs] == [1, 2]
+        assert [len(job.targets) for job in self.service_harness.processor.jobs] == [1, 2]
         assert all(self.store.has(IMAGE, name) for name in names)
 
     async def test_what_fails_says_why_in_its_row(self) -> None:
         """The request as a whole succeeds."""
         await self.serve()
         await self.post()
-        self.stage.processor.failure = BusyError("no paint")
+        self.service_harness.processor.failure = BusyError("no paint")
         (failed,) = (await self.ask("POST", f"{HOME}/process?outputs=w20.png")).json()["outputs"]
         assert failed == row("w20.png", "failed") | {"error": "no paint", "status": 503}
 
@@ -260,8 +260,8 @@ class TestMetrics(Serving):
         await self.get("/NO/path")
         await self.get(f"{HOME}/x30.anything")
         await self.ask("POST", "/q?source=ftp://x")
-        await until(lambda: len(self.stage.sink.of(RequestAnswered)) == 4)
-        assert self.stage.sink.of(RequestFailed) == [
+        await until(lambda: len(self.service_harness.sink.of(RequestAnswered)) == 4)
+        assert self.service_harness.sink.of(RequestFailed) == [
             RequestFailed("p", "jpg", 404, "output"),
             RequestFailed(None, None, 404, "other"),
             RequestFailed("p", None, 406, "output"),
@@ -272,9 +272,9 @@ class TestMetrics(Serving):
         """The status page tells, and it hears of what comes after."""
         await self.serve()
         await self.post()
-        self.stage.sink.failure = ValueError("the sink is full")
+        self.service_harness.sink.failure = ValueError("the sink is full")
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
-        await until(lambda: len(self.stage.sink.of(RequestAnswered)) == 2)
+        await until(lambda: len(self.service_harness.sink.of(RequestAnswered)) == 2)
         (told,) = (await self.status())["metrics"]
         assert (told["name"], told["lost"], told["fault"]) == ("stage", 0, "ValueError: the sink is full")
         assert 0 < told["failed"] <= told["recorded"]

@@ -101,7 +101,7 @@ class TestPaths(Serving):
             answer = await self.get(f"{HOME}/{name}")
             assert answer.status == 404, name
             assert "is not an output" in answer.error
-        assert self.stage.processor.jobs == []
+        assert self.service_harness.processor.jobs == []
 
     async def test_unknown_images_are_not_found(self) -> None:
         """Whatever is asked of them."""
@@ -235,7 +235,7 @@ class TestConflict(Serving):
     async def test_a_remote_original_with_other_bytes_is_not_taken(self) -> None:
         """What comes back has to be what its name says."""
         await self.serve()
-        self.stage.files[f"{HOME.strip('/')}/original"] = other_picture()
+        self.service_harness.files[f"{HOME.strip('/')}/original"] = other_picture()
         assert (await self.get(f"{HOME}/original")).status == 502
         assert (await self.get(f"{HOME}/x300.jpg")).status == 502
         assert not self.store.has(IMAGE, "original")
@@ -274,7 +274,7 @@ class TestBusy(Serving):
         """Those who wait get their picture, one more is told when to come back; a flight under way takes anybody."""
         await self.serve()
         await self.post()
-        self.stage.processor.hold()
+        self.service_harness.processor.hold()
         talks = [await self.begin("GET", f"{HOME}/x{side}.png") for side in (10, 11, 12)]
         await until(lambda: self.service._lineage.pipeline.pool.waiting == 2)
         refused = await self.get(f"{HOME}/x13.png")
@@ -282,7 +282,7 @@ class TestBusy(Serving):
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert "busy" in refused.error
         talks.append(await self.begin("GET", f"{HOME}/x12.png"))
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         answers = await gatherResults([Deferred.fromCoroutine(talk.answer()) for talk in talks])
         assert [answer.status for answer in answers] == [200] * 4
         assert (await self.get(f"{HOME}/x13.png")).status == 200
@@ -292,7 +292,7 @@ class TestBusy(Serving):
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/x30.png")
-        self.stage.processor.hold()
+        self.service_harness.processor.hold()
         for side in (10, 11, 12):
             await self.begin("GET", f"{HOME}/x{side}.png")
         await until(lambda: self.service._lineage.pipeline.pool.waiting == 2)
@@ -311,10 +311,10 @@ class TestPlugins(Serving):
         """The client learns nothing of it, and the daemon goes on."""
         await self.serve()
         await self.post()
-        self.stage.processor.failure = ValueError(self.secret)
+        self.service_harness.processor.failure = ValueError(self.secret)
         answer = await self.get(f"{HOME}/x30.jpg")
         assert answer.status == 500
         assert self.secret not in answer.error
         assert self.flushLoggedErrors(ValueError), "the operator is told what the client is not"
-        self.stage.processor.failure = None
+        self.service_harness.processor.failure = None
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200

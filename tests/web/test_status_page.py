@@ -92,7 +92,7 @@ class TestPages(Serving):
         body = (await self.private("/status")).body.decode()
         assert re.search(r"<td [^>]*title=\"x30.jpg\">x30.jpg</td>", body)
         assert re.search(r'id="processing-current"[^>]*>1</dd>', body)
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         await talk.ended
 
     async def test_the_try_page_is_there_when_it_is_wanted(self) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from imaged.workers.keyed_locks import Locks
+from imaged.workers.keyed_locks import KeyedLocks
 
 
 class Row:
     """Those who want a lock; each holds it until its gate fires."""
 
     def __init__(self) -> None:
-        self.locks = Locks()
+        self.locks = KeyedLocks()
         self.holding: list[str] = []
         self.held: list[str] = []
         self.gates: dict[str, Deferred[None]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imaged.api import OptionsError, OutputRendered
-from imaged.hooks.host import Keepsakes
+from imaged.hooks.host import PluginState
 from imaged.testing.fakes import make_host
 from imaged_graphite import imaged_metrics
 from imaged_graphite.options import Options
@@ -52,7 +52,7 @@ def test_the_status_page_says_where_it_goes() -> None:
 
 def test_totals_outlive_a_reload() -> None:
     """Two generations with the same interval add to the same totals, whatever else has changed."""
-    kept = Keepsakes()
+    kept = PluginState()
 
     def generation(**section: Any) -> Any:
         return imaged_metrics(make_host("graphite", section, keep=lambda make: kept.keep("graphite", make)))

@@ -22,9 +22,9 @@ from imaged.api import (
     BusyError,
     Fit,
     ImagedError,
-    NotAllowedError,
     NotAPictureError,
     Output,
+    PolicyError,
     Processor,
     RenderJob,
     RenderTarget,
@@ -183,10 +183,10 @@ def test_memory_that_others_have_is_free_again() -> None:
 
 def test_libjpeg_s_own_limit_is_told(render: Render) -> None:
     """A side that JPEG could hold but libjpeg cannot write is not allowed."""
-    with pytest.raises(NotAllowedError, match="65500"):
+    with pytest.raises(PolicyError, match="65500"):
         render(make_png(), "1x65501.jpg")
     assert len(render(make_png(), "1x16383.webp")) == 1
-    with pytest.raises(NotAllowedError, match="16383"):
+    with pytest.raises(PolicyError, match="16383"):
         render(make_png(), "1x16384.webp")
 
 

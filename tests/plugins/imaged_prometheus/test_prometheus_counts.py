@@ -22,7 +22,7 @@ from imaged.api import (
     RequestFailed,
     Uploaded,
 )
-from imaged.hooks.host import Keepsakes
+from imaged.hooks.host import PluginState
 from imaged.testing.fakes import make_host
 from imaged_prometheus.counts import MAXIMUM_NAMESPACES, MAXIMUM_REASONS, Counts
 from imaged_prometheus.labels import FewLabels, status_label
@@ -157,11 +157,11 @@ def test_other_labels_are_bounded_too(sink: PrometheusSink, show: Show) -> None:
 
 def test_a_reload_goes_on_counting(show: Show) -> None:
     """Plugin objects of two generations count in the same place, at once if need be, and lose nothing."""
-    keepsakes = Keepsakes()
+    plugin_state = PluginState()
 
     def made() -> Any:
         return imaged_prometheus.imaged_metrics(
-            make_host("prometheus", keep=lambda make: keepsakes.keep("prometheus", make))
+            make_host("prometheus", keep=lambda make: plugin_state.keep("prometheus", make))
         )
 
     generations = [made(), made()]

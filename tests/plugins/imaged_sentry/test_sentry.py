@@ -136,7 +136,7 @@ def test_errors_are_sent_and_lesser_lines_are_not(server: SentryServer, make_rep
 def test_its_own_troubles_are_not_sent(server: SentryServer, make_reporter: MakeReporter) -> None:
     """A sink that fails is a line of the log: sent, it would be another."""
     reporter = make_reporter(server.dsn)
-    Logger(namespace="imaged.hooks.feed").error("metrics sink {sink} fails", sink="sentry")
+    Logger(namespace="imaged.hooks.sink_runner").error("metrics sink {sink} fails", sink="sentry")
     Logger(namespace="imaged.plugin.sentry").error("no")
     _log.error("metrics sink {sink} fails", sink="statsd")
     reporter.flush()

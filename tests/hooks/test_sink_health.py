@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from imaged.core.events import RequestFailed
-from imaged.hooks.feed import DELAY_S, Feed
-from imaged.hooks.standing import TELL_EVERY_S, Standing
+from imaged.hooks.sink_health import TELL_EVERY_S, SinkHealth
+from imaged.hooks.sink_runner import DELAY_S, SinkRunner
 from imaged.testing.fakes import NoThreads, RecordingSink
 
 EVENT = RequestFailed("p", "jpg", 404)
@@ -49,7 +49,7 @@ class Resting(RecordingSink):
 def test_a_fault_stands_until_the_same_goes_well(lines: list[str]) -> None:
     """Events that are counted say nothing of what is sent, nor does a flush that sent nothing."""
     sink, clock = Resting(), Clock()
-    feed = Feed("mine", sink, clock, NoThreads())
+    feed = SinkRunner("mine", sink, clock, NoThreads())
     sink.flushes = [OSError("no route"), False, None]
     feed.offer(EVENT)
     clock.advance(2.0)
@@ -67,7 +67,7 @@ def test_a_fault_stands_until_the_same_goes_well(lines: list[str]) -> None:
 def test_an_event_that_is_counted_clears_the_fault_of_one_that_was_not() -> None:
     """What was missed stays counted, with how long ago that was."""
     sink, clock = RecordingSink(), Clock()
-    feed = Feed("mine", sink, clock, NoThreads())
+    feed = SinkRunner("mine", sink, clock, NoThreads())
     sink.failure = ValueError("no")
     feed.offer(EVENT)
     clock.advance(DELAY_S)
@@ -83,7 +83,7 @@ def test_an_event_that_is_counted_clears_the_fault_of_one_that_was_not() -> None
 def test_a_sink_that_fails_now_and_then_fills_no_log(lines: list[str]) -> None:
     """One line a minute that it fails and one that it works again, however often that changes."""
     clock = Clock()
-    standing = Standing("mine", clock)
+    standing = SinkHealth("mine", clock)
     for _ in range(int(TELL_EVERY_S)):
         clock.advance(1)
         standing.flush_failed("OSError: no")
@@ -96,7 +96,7 @@ def test_a_sink_that_fails_now_and_then_fills_no_log(lines: list[str]) -> None:
 
 def test_it_works_again_when_nothing_is_wrong(lines: list[str]) -> None:
     """Of two faults the other one is told when the first is gone."""
-    standing = Standing("mine", Clock())
+    standing = SinkHealth("mine", Clock())
     standing.recorded(1, 1, "ValueError: a")
     standing.scrape_failed("ValueError: b")
     standing.works("record")
@@ -109,6 +109,6 @@ def test_it_works_again_when_nothing_is_wrong(lines: list[str]) -> None:
 
 def test_what_comes_after_the_end_is_no_fault(lines: list[str]) -> None:
     """It is counted."""
-    standing = Standing("mine", Clock())
+    standing = SinkHealth("mine", Clock())
     standing.lost(1, None)
     assert (standing.told.lost, standing.told.last_missed_s, standing.told.fault, lines) == (1, None, None, [])

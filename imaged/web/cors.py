@@ -22,7 +22,7 @@ _USUAL = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class CorsPolicy:
     """Knows where the public port and the status port are: `urls` returns the URL of each, in this order.
 
     One may be `unix:PATH`, or None for a port that is not open. `settings` returns those that are in effect.

@@ -15,10 +15,10 @@ from twisted.logger import Logger
 from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
-from imaged.jobs.promises import Promises
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue, Kind
 from imaged.jobs.schema import VERSION
-from imaged.jobs.worker import Perform, Worker
+from imaged.jobs.worker import RunJobs, Worker
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.pipeline.remote import Remote
@@ -43,7 +43,7 @@ async def open_queue(threads: Threads, folder: Path) -> JobQueue:
     return queue
 
 
-class PromisedWork:
+class JobRunner:
     """Does what is owed, on the generation that `lease` gives; none is begun while `leaving`. Reactor thread only.
 
     `current` gives the pipeline of today, whose settings say how much runs at once. `errors` are told what fails.
@@ -55,7 +55,7 @@ class PromisedWork:
         self,
         reactor: Any,
         run: RunInThread,
-        promises: Promises,
+        jobs: AsyncJobQueue,
         lease: Callable[[], AbstractContextManager[Pipeline]],
         current: Callable[[], Pipeline],
         leaving: Callable[[], bool],
@@ -63,15 +63,15 @@ class PromisedWork:
     ) -> None:
         self._reactor = reactor
         self._run = run
-        self._promises = promises
+        self._jobs = jobs
         self._lease = lease
         self._current = current
         self._leaving = leaving
         self._errors = errors
         self._reconciled: str | None = None
         self._workers = [
-            self._worker("render", self._render_lanes, lambda pipeline: pipeline.perform_renders),
-            self._worker("upload", self._upload_lanes, lambda pipeline: pipeline.perform_uploads),
+            self._worker("render", self._render_concurrency, lambda pipeline: pipeline.run_renders),
+            self._worker("upload", self._upload_concurrency, lambda pipeline: pipeline.run_uploads),
         ]
 
     async def share_queue(self, *, succeeds: bool) -> None:
@@ -83,7 +83,7 @@ class PromisedWork:
         await self.tell_store(store)
         if store.incoming.has_locks and not succeeds:
             try:
-                await self._promises.watched.run(self._promises.watched.queue.check_store, store.incoming.has_owner)
+                await self._jobs.watched.run(self._jobs.watched.queue.check_store, store.incoming.has_owner)
             except StoreError as error:
                 raise StoreError(f"state_dir: {error}") from error
 
@@ -91,7 +91,7 @@ class PromisedWork:
         """Let other processes know which store the jobs of this one are of from now on."""
         known_as = store.incoming.owner_name() if store.incoming.has_locks else ""
         with suppress(OSError):  # nobody can be warned then, which is no reason not to work
-            await self._promises.watched.run(self._promises.watched.queue.works_for, known_as)
+            await self._jobs.watched.run(self._jobs.watched.queue.works_for, known_as)
 
     def start(self) -> None:
         """Begin to do what is owed."""
@@ -120,12 +120,12 @@ class PromisedWork:
             remote = pipeline.remote
             if not remote.exists:
                 self._reconciled = None  # what is kept meanwhile is looked for when there is a store again
-                await self._promises.comparison_began(None)
+                await self._jobs.comparison_began(None)
                 return
             if remote.identity == self._reconciled and remote.fault is None:
                 return
             if remote.identity != self._reconciled:  # from now on nobody is told that nothing is owed
-                await self._promises.comparison_began(remote.identity)
+                await self._jobs.comparison_began(remote.identity)
             try:
                 await remote.try_out()
             except ImagedError as error:
@@ -140,26 +140,26 @@ class PromisedWork:
 
             try:
                 await self._take_over(remote)
-                if not await reconcile(pipeline.store, remote, self._promises, self._run, goes_on):
+                if not await reconcile(pipeline.store, remote, self._jobs, self._run, goes_on):
                     self._reconciled = None
             except Exception:  # the disk or the queue may fail; the next start looks again
                 self._log.failure("the local store could not be compared with the remote one")
-                await self._promises.comparison_failed(remote.identity)
+                await self._jobs.comparison_failed(remote.identity)
 
     async def _take_over(self, remote: Remote) -> None:
         """Have what earlier versions noted of this store count for it, so that an upgrade lists nothing again."""
         if remote.former_identity is not None:
-            taken = await self._promises.take_over(remote.former_identity, remote.identity)
+            taken = await self._jobs.take_over(remote.former_identity, remote.identity)
             if taken:
                 self._log.info("{count} files are known to be in the remote store from before the upgrade", count=taken)
 
     def _worker(
         self,
         kind: Kind,
-        lanes: Callable[[], int],
-        choose: Callable[[Pipeline], Perform],
+        concurrency: Callable[[], int],
+        choose: Callable[[Pipeline], RunJobs],
     ) -> Worker:
-        async def perform(image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
+        async def run_jobs(image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
             with self._lease() as pipeline:
                 results = await choose(pipeline)(image, names)
             for name, error in results.items():
@@ -168,16 +168,16 @@ class PromisedWork:
                     self._errors.add(RecentError(now, work, None, error.status, str(error)))
             return results
 
-        worker = Worker(kind, self._promises.watched, self._reactor, random.random, lanes, perform)
-        self._promises.on_new_work(kind, worker.wake)
+        worker = Worker(kind, self._jobs.watched, self._reactor, random.random, concurrency, run_jobs)
+        self._jobs.on_new_work(kind, worker.wake)
         return worker
 
-    def _render_lanes(self) -> int:
+    def _render_concurrency(self) -> int:
         """Let promised renders use every thread, but one alone while clients wait for theirs."""
         if self._leaving():
             return 0
         pool = self._current().pool
         return 1 if pool.waiting else pool.size
 
-    def _upload_lanes(self) -> int:
-        return 0 if self._leaving() else self._current().remote.lanes
+    def _upload_concurrency(self) -> int:
+        return 0 if self._leaving() else self._current().remote.concurrency

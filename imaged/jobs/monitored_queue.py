@@ -18,7 +18,7 @@ R = TypeVar("R")
 FAULT_CHARACTERS = 300
 
 
-class Watched:
+class MonitoredQueue:
     """Runs functions of `queue` with `run`, on the one thread that may touch it. Reactor thread only.
 
     `fault` is what the last one failed with, or None; a call that goes well is no proof that others would, so it stands

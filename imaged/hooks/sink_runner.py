@@ -14,8 +14,8 @@ from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event
 from imaged.hooks.contracts import Exposing, Flushing, MetricsSink
 from imaged.hooks.host import OwnThreads
+from imaged.hooks.sink_health import SinkHealth, SinkStatus
 from imaged.hooks.sink_thread import HANGS_AFTER_S, Outcome, ShowingFailedError, describe, show, tell
-from imaged.hooks.standing import Standing, Told
 
 DELAY_S = 0.1
 """How long events are gathered before they are handed over: waking a thread for each would cost requests time."""
@@ -33,7 +33,7 @@ LAST_WORDS_S = 2.0
 """How long a sink may take at the end of its generation."""
 
 
-class Feed:
+class SinkRunner:
     """Hands events to one sink, on its one thread of `threads`. `clock` is the reactor's. Reactor thread only."""
 
     _log = Logger()
@@ -48,7 +48,7 @@ class Feed:
         self._waiting: list[Event] = []
         self._handing_over = False
         self._asking = 0
-        self._standing = Standing(name, clock)
+        self._standing = SinkHealth(name, clock)
         self._flush_every_s = sink.flush_every_s if isinstance(sink, Flushing) else None
         self._flushed_at_s = clock.seconds()
         self._alarm: Any = None
@@ -59,7 +59,7 @@ class Feed:
             self._wake_in(self._flush_every_s)
 
     @property
-    def told(self) -> Told:
+    def told(self) -> SinkStatus:
         """How the sink stands."""
         return self._standing.told
 

@@ -20,7 +20,7 @@ PAGE = 500
 """How many jobs are read at once. Between pages no read is open, so that a slow reader keeps no log from shrinking."""
 
 
-class NotParkedError(ImagedError):
+class NotFailedError(ImagedError):
     """A job that is named is not parked."""
 
 
@@ -38,7 +38,7 @@ class Entry:
     error: str
 
 
-class Parked:
+class FailedJobs:
     """A connection of its own to the queue's file, which is never made by it, and no owner of jobs. Blocking.
 
     `clock` returns seconds since the epoch. Get one from `opened`.
@@ -89,7 +89,7 @@ class Parked:
                 return self._db.execute(statement, {"now": self._clock()}).rowcount
             unfit = [fault for id in dict.fromkeys(ids) if (fault := self._unfit(id)) is not None]
             if unfit:
-                raise NotParkedError("; ".join(unfit))
+                raise NotFailedError("; ".join(unfit))
             changed = [
                 self._db.execute(f"{statement} AND id = :id", {"now": self._clock(), "id": id}).rowcount
                 for id in dict.fromkeys(ids)
@@ -104,7 +104,7 @@ class Parked:
 
 
 @contextmanager
-def opened(folder: Path, clock: Callable[[], float]) -> Iterator[Parked]:
+def opened(folder: Path, clock: Callable[[], float]) -> Iterator[FailedJobs]:
     """Open the queue in `folder` for a while. Raises NotFoundError when there is none, StoreError when it is not read.
 
     Whatever SQLite finds wrong inside the block is a StoreError too. For root, SQLite gives the log files that it makes
@@ -118,7 +118,7 @@ def opened(folder: Path, clock: Callable[[], float]) -> Iterator[Parked]:
         raise NotFoundError(f"no job queue in {folder}")
     try:
         _check_version(db, folder)
-        yield Parked(db, clock)
+        yield FailedJobs(db, clock)
     except sqlite3.Error as error:
         raise _unusable(folder, error) from error
     finally:

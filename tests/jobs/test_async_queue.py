@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import StoreError
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs.promises import Promises
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import Depth, JobQueue
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
@@ -39,27 +39,27 @@ def result(coroutine: Any) -> Any:
 
 def test_a_promise_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
     """The worker of that kind, after the queue has it, and no other."""
-    promises, woken = Promises(queue, execute), []
-    promises.on_new_work("upload", lambda: woken.append(queue.depth("upload").queued))
-    result(promises.owe("upload", CAT, ["a.jpg", "b.jpg"]))
-    result(promises.owe("render", CAT, ["a.jpg"]))
+    jobs, woken = AsyncJobQueue(queue, execute), []
+    jobs.on_new_work("upload", lambda: woken.append(queue.depth("upload").queued))
+    result(jobs.enqueue("upload", CAT, ["a.jpg", "b.jpg"]))
+    result(jobs.enqueue("render", CAT, ["a.jpg"]))
     assert woken == [2]
-    assert result(promises.states(CAT)) == {"a.jpg": "pending"}
-    assert result(promises.depth("upload")) == Depth(queued=2, running=0, parked=0, oldest_s=0.0)
+    assert result(jobs.states(CAT)) == {"a.jpg": "pending"}
+    assert result(jobs.depth("upload")) == Depth(queued=2, running=0, parked=0, oldest_s=0.0)
 
 
 def test_an_empty_promise_costs_nothing(queue: JobQueue) -> None:
     """No disk is touched and nobody is woken for no outputs."""
-    promises, woken = Promises(queue, lambda *_: pytest.fail("touched the queue")), []
-    promises.on_new_work("render", lambda: woken.append(1))
-    result(promises.owe("render", CAT, []))
+    jobs, woken = AsyncJobQueue(queue, lambda *_: pytest.fail("touched the queue")), []
+    jobs.on_new_work("render", lambda: woken.append(1))
+    result(jobs.enqueue("render", CAT, []))
     assert woken == []
 
 
 def test_a_promise_that_cannot_be_kept_is_not_given(queue: JobQueue) -> None:
     """Whatever sqlite3 says is told as the store's error, and nobody is woken."""
-    promises, woken = Promises(queue, lambda *_: fail(sqlite3.OperationalError("database or disk is full"))), []
-    promises.on_new_work("render", lambda: woken.append(1))
+    jobs, woken = AsyncJobQueue(queue, lambda *_: fail(sqlite3.OperationalError("database or disk is full"))), []
+    jobs.on_new_work("render", lambda: woken.append(1))
     with pytest.raises(StoreError, match=f"cannot keep outputs of {CAT}: database or disk is full"):
-        result(promises.owe("render", CAT, ["a.jpg"]))
+        result(jobs.enqueue("render", CAT, ["a.jpg"]))
     assert woken == []

@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import NotFoundError, StoreError
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs import parked
-from imaged.jobs.parked import Entry, NotParkedError, opened
+from imaged.jobs import failed_jobs as parked
+from imaged.jobs.failed_jobs import Entry, NotFailedError, opened
 from imaged.jobs.queue import Job, JobQueue
 from imaged.jobs.schema import VERSION
 
@@ -122,7 +122,7 @@ def test_only_what_is_parked_can_be_mended(tmp_path: Path, clock: Clock, queue: 
     queue.claim("render")
     queue.add("render", DOG, ["c.jpg"])
     with opened(tmp_path, clock.seconds) as seen:
-        with pytest.raises(NotParkedError) as caught:
+        with pytest.raises(NotFailedError) as caught:
             getattr(seen, verb)([bad.id, bad.id + 1, bad.id + 2, 99])
         assert str(caught.value) == "job 2 is running, not parked; job 3 is queued, not parked; there is no job 99"
     depth = queue.depth("render")
@@ -183,7 +183,7 @@ def test_what_the_caller_breaks_is_its_own(tmp_path: Path) -> None:
 CHANGES = """
 import os, sys, time
 from pathlib import Path
-from imaged.jobs.parked import opened
+from imaged.jobs.failed_jobs import opened
 if int(sys.argv[2]):
     os.setgroups([])
     os.setgid(int(sys.argv[2]))

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from imaged.core.hashes import ImageId
 
 
-class Unpromised:
+class NoQueue:
     """Takes what the queue would take and keeps nothing: what a batch renders it uploads itself."""
 
-    async def owe(self, kind: str, image: ImageId, outputs: Sequence[str]) -> None:
+    async def enqueue(self, kind: str, image: ImageId, outputs: Sequence[str]) -> None:
         """Promise nothing."""
 
-    async def acknowledge(self, remote: str, image: ImageId, names: Sequence[str]) -> None:
+    async def mark_stored(self, remote: str, image: ImageId, names: Sequence[str]) -> None:
         """Note nothing: the remote store itself is asked what it holds."""
 
-    async def unacknowledged(
+    async def not_stored(
         self,
         remote: str,  # noqa: ARG002  # the queue's signature
         files: Sequence[tuple[ImageId, Sequence[str]]],  # noqa: ARG002  # as above

@@ -11,14 +11,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.core.activity import Running
-from imaged.pipeline.produce import Wanted
+from imaged.pipeline.renders import Wanted
 from imaged.workers.threads import unfinished
 
 AT_LEAST_S = 0.2
 """What has nothing left to do may still end within this when the time is up."""
 
 
-class Departure:
+class Shutdown:
     """Whether this process leaves, and the moment by which it will have left. Reactor thread only."""
 
     _log = Logger()

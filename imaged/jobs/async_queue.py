@@ -12,18 +12,18 @@ from imaged.core.errors import ImagedError, StoreError
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
 from imaged.jobs.comparison import Comparison, State
+from imaged.jobs.monitored_queue import MonitoredQueue
 from imaged.jobs.queue import Depth, JobQueue, Kind
-from imaged.jobs.watched import Watched
 
 
-class Promises:
+class AsyncJobQueue:
     """What is owed. `run` runs a function on the one thread that may touch `queue`. Reactor thread only."""
 
     _log = Logger()
 
     def __init__(self, queue: JobQueue, run: RunInThread) -> None:
         self._queue = queue
-        self.watched = Watched(queue, run)
+        self.watched = MonitoredQueue(queue, run)
         self._run = self.watched.run
         self._wake: dict[Kind, Callable[[], None]] = {}
 
@@ -35,7 +35,7 @@ class Promises:
         """Call `wake` whenever work of this kind has been added."""
         self._wake[kind] = wake
 
-    async def owe(self, kind: Kind, image: ImageId, outputs: Sequence[str], client: str = "") -> None:
+    async def enqueue(self, kind: Kind, image: ImageId, outputs: Sequence[str], client: str = "") -> None:
         """Promise these outputs to a `client`; durable on return.
 
         Raises StoreError when the queue cannot keep the promise, BusyError when it holds too many, in all or for this
@@ -52,7 +52,7 @@ class Promises:
         if wake := self._wake.get(kind):
             wake()
 
-    async def acknowledge(self, remote: str, image: ImageId, names: Sequence[str]) -> None:
+    async def mark_stored(self, remote: str, image: ImageId, names: Sequence[str]) -> None:
         """Take note that a remote store holds these files; at worst, if that fails, they are uploaded once more."""
         try:
             await self._run(self._queue.acknowledged.add, remote, image, names)
@@ -63,7 +63,7 @@ class Promises:
         """Note what is noted of a remote store under a former name under its name; return how many files that are."""
         return await self._run(self._queue.acknowledged.take_over, former, remote)
 
-    async def unacknowledged(
+    async def not_stored(
         self, remote: str, files: Sequence[tuple[ImageId, Sequence[str]]]
     ) -> list[tuple[ImageId, list[str]]]:
         """Return those files that the remote store is not known to hold, nor owed."""

@@ -23,21 +23,21 @@ from imaged.statuspage.recent import RecentErrors
 from imaged.store.usage import free
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
+from imaged.web.cors import CorsPolicy
 from imaged.web.debug import DebugSite
 from imaged.web.hosts import check_allowed
-from imaged.web.neighbours import Neighbours
 from imaged.web.public import PublicSite
-from imaged.web.requests import Door, ImagedFactory
+from imaged.web.request_log import PublicRequestLog, StatusRequestLog
+from imaged.web.requests import ImagedFactory, Site
 from imaged.web.status import Outcome, Snapshot, StatusSite
 from imaged.web.try_page import TryPage
-from imaged.web.visits import PrivateVisits, PublicVisits
 
 STATUS_BODY_BYTES = 65_536
 """The largest body that the status port reads."""
 
 
 @dataclass(frozen=True)
-class Doors:
+class Sites:
     """Makes the doors. `pipeline` returns the newest, `lease` holds it, `write` writes the line of a request.
 
     `urls` returns those of the two ports, `seconds` is a clock that never goes back; the rest is what the status port
@@ -59,35 +59,35 @@ class Doors:
 
     def make(self, reactor: Any) -> dict[KeyPath, ImagedFactory]:
         """Return what makes the connections of each port."""
-        neighbours = Neighbours(self.urls, lambda: self.pipeline().settings)
-        doors = {PUBLIC: self._public(neighbours), STATUS: self._status(neighbours)}
-        return {path: ImagedFactory(reactor, door) for path, door in doors.items()}
+        cors = CorsPolicy(self.urls, lambda: self.pipeline().settings)
+        sites = {PUBLIC: self._public(cors), STATUS: self._status(cors)}
+        return {path: ImagedFactory(reactor, site) for path, site in sites.items()}
 
-    def _public(self, neighbours: Neighbours) -> Door:
+    def _public(self, cors: CorsPolicy) -> Site:
         """Return what serves images."""
         site = PublicSite(self.lease, self.counters.posting, self.health.send, self.health.admit)
-        visits = PublicVisits(
+        request_log = PublicRequestLog(
             self.counters.requests,
             self.errors,
             record=self._record,
             write=self.write,
             now=lambda: datetime.now(UTC),
         )
-        return Door(
+        return Site(
             site.handle,
             lambda: self.pipeline().settings.sources.maximum_bytes,
             self.seconds,
             self.connections[PUBLIC],
-            visits,
+            request_log,
             lambda: self.pipeline().settings.status.timing_header,
             lambda announced, give_up: self._new_body(
                 self.counters.incoming, self.pipeline().settings.sources.maximum_bytes, announced, give_up
             ),
             examine=site.examine,
-            sharing=neighbours.headers,
+            sharing=cors.headers,
         )
 
-    def _status(self, neighbours: Neighbours) -> Door:
+    def _status(self, cors: CorsPolicy) -> Site:
         """Return what serves operators."""
         site = StatusSite(
             self.snapshot,
@@ -96,15 +96,15 @@ class Doors:
             lambda: self.pipeline().settings.status,
             self._expose,
             status_page(),
-            TryPage(try_page(), neighbours),
+            TryPage(try_page(), cors),
             DebugSite(self.profiles),
         )
-        return Door(
+        return Site(
             site.handle,
             lambda: STATUS_BODY_BYTES,
             self.seconds,
             self.connections[STATUS],
-            PrivateVisits(self.write),
+            StatusRequestLog(self.write),
             lambda: False,
             partial(self._new_body, Budget(self.seconds), STATUS_BODY_BYTES),
             examine=lambda request, _: check_allowed(request, self.pipeline().settings.status.allow_hosts),

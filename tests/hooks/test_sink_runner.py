@@ -15,8 +15,8 @@ from twisted.trial.unittest import TestCase
 
 from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event, RequestFailed, Uploaded
-from imaged.hooks import feed as feeds
-from imaged.hooks.feed import DELAY_S, MAXIMUM_ASKING, MAXIMUM_WAITING, Feed
+from imaged.hooks import sink_runner as feeds
+from imaged.hooks.sink_runner import DELAY_S, MAXIMUM_ASKING, MAXIMUM_WAITING, SinkRunner
 from imaged.hooks.sink_thread import FAULT_CHARACTERS, Outcome, tell
 from imaged.testing.fakes import NoThreads, RecordingSink
 from imaged.workers.threads import Threads
@@ -65,10 +65,10 @@ class Hung:
         return "text/plain", str(self.recorded).encode()
 
 
-def still(sink: Any) -> tuple[Feed, Clock]:
+def still(sink: Any) -> tuple[SinkRunner, Clock]:
     """Return a feed whose thread is that of the test, on a clock that the test moves."""
     clock = Clock()
-    return Feed("mine", sink, clock, NoThreads()), clock
+    return SinkRunner("mine", sink, clock, NoThreads()), clock
 
 
 def test_events_are_handed_over_together_and_in_order() -> None:
@@ -168,7 +168,7 @@ def test_a_fault_that_cannot_be_told_breaks_nothing() -> None:
 def test_threads_that_fail_cost_events_and_no_more() -> None:
     """What they were to be told of is lost, and the next is told."""
     sink, clock, threads = RecordingSink(), Clock(), NoThreads()
-    feed = Feed("mine", sink, clock, threads)
+    feed = SinkRunner("mine", sink, clock, threads)
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise RuntimeError("can't start new thread")
@@ -193,9 +193,9 @@ class TestFeed(TestCase):
     def _take(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.monkeypatch = monkeypatch
 
-    def feed(self, sink: Any) -> Feed:
+    def feed(self, sink: Any) -> SinkRunner:
         """Return a feed on a thread of its own."""
-        return Feed("mine", sink, reactor, Threads(reactor, "sink", 1))
+        return SinkRunner("mine", sink, reactor, Threads(reactor, "sink", 1))
 
     async def test_what_is_shown_has_everything(self) -> None:
         """Also what happened a moment before, with the snapshot and the scraper's wish."""
@@ -262,7 +262,7 @@ class TestFeed(TestCase):
 
     async def test_a_feed_that_has_ended_sends_scrapers_away(self) -> None:
         """At once: its thread would never answer."""
-        for end in (Feed.close, Feed.let_go):
+        for end in (SinkRunner.close, SinkRunner.let_go):
             feed = self.feed(Sink())
             if (ending := end(feed)) is not None:
                 await ending

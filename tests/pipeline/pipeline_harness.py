@@ -16,24 +16,24 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.fetch.received_file import digest
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.hooks.feed import Feed
 from imaged.hooks.metrics import Metrics
+from imaged.hooks.sink_runner import SinkRunner
 from imaged.hooks.soundness import Traits
-from imaged.jobs.promises import Promises
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue
-from imaged.pipeline.acquire import Acquire
+from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.pipeline import Pipeline
-from imaged.pipeline.produce import Produce, Wanted
-from imaged.pipeline.readback import Readback
 from imaged.pipeline.remote import Remote
+from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.rendering import Renderer
+from imaged.pipeline.renders import Renders, Wanted
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, StillProcessor, run_at_once
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
 from imaged.workers.admission import RenderPool
-from imaged.workers.keyed_locks import Locks
+from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight
 from imaged.workers.tasks import Tasks
 
@@ -97,17 +97,17 @@ class Sources:
         return digest(path)
 
 
-def feed(sink: RecordingSink, clock: Any) -> Feed:
+def feed(sink: RecordingSink, clock: Any) -> SinkRunner:
     """Return a feed that tells its sink at once."""
-    made = Feed("recording", sink, clock, NoThreads())
+    made = SinkRunner("recording", sink, clock, NoThreads())
     made.offer = sink.record  # type: ignore[method-assign]  # events wait for a moment that never comes on a still clock
     return made
 
 
-class Kitchen:
+class PipelineHarness:
     """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader.
 
-    `store` and `promises` stand in the place of the local store and the queue.
+    `store` and `jobs` stand in the place of the local store and the queue.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Kitchen:
         remote: bool = True,
         uploader: MemoryUploader | None = None,
         store: LocalStore | None = None,
-        promises: Any = None,
+        jobs: Any = None,
         processor: StillProcessor | None = None,
     ) -> None:
         self.reactor = InstantReactor()
@@ -134,10 +134,10 @@ class Kitchen:
         settings, reactor = loaded.settings, self.reactor
         metrics = Metrics([feed(self.sink, reactor)])
         self.queue = JobQueue(folder / "state", reactor.seconds)
-        self.promises = promises or Promises(self.queue, run_at_once)
+        self.jobs = jobs or AsyncJobQueue(self.queue, run_at_once)
         self.uploads: Activity[str] = Activity(reactor.seconds)
         self.renders: Activity[Wanted] = Activity(reactor.seconds)
-        self.locks = Locks()
+        self.locks = KeyedLocks()
         self.remote = Remote(
             CheckedUploader("memory", Traits("", "memory"), self.uploader, reactor) if remote else None,
             "memory",
@@ -153,7 +153,7 @@ class Kitchen:
             activity=self.uploads,
             metrics=metrics,
         )
-        self.readback = Readback(self.remote, settings.remote.base_url, lambda: self.sources)
+        self.remote_originals = RemoteOriginals(self.remote, settings.remote.base_url, lambda: self.sources)
         checked = CheckedProcessor("still", self.processor)
         renderer = Renderer([checked], self.store, settings.render.timeout_s, settings.render.maximum_pixels)
         threads: Any = self.threads
@@ -162,8 +162,8 @@ class Kitchen:
             self.store,
             renderer,
             self.remote,
-            self.readback,
-            self.promises,
+            self.remote_originals,
+            self.jobs,
             run_at_once,
             self.pool,
             self.tasks,
@@ -171,10 +171,10 @@ class Kitchen:
             self.locks,
         )
         maximum_bytes = settings.sources.maximum_bytes
-        self.acquire = Acquire(
+        self.ingest = Ingest(
             self.store, self.originals, self.sources, maximum_bytes, run_at_once, self.tasks, metrics, reactor.seconds
         )
-        self.produce = Produce(
+        self.produce = Renders(
             reactor=reactor,
             settings=settings,
             store=self.store,
@@ -182,7 +182,7 @@ class Kitchen:
             remote=self.remote,
             renderer=renderer,
             pool=self.pool,
-            promises=self.promises,
+            jobs=self.jobs,
             tasks=self.tasks,
             flights=SingleFlight(self.tasks),
             activity=self.renders,
@@ -193,17 +193,17 @@ class Kitchen:
             settings,
             self.store,
             self.originals,
-            self.acquire,
+            self.ingest,
             self.produce,
             self.remote,
             self.pool,
-            self.promises,
+            self.jobs,
             metrics,
         )
 
     def keep(self, body: bytes = PICTURE, namespace: str = "p") -> ImageId:
         """Take an original in."""
-        image, _ = wait(self.acquire.from_body(namespace, [body]))
+        image, _ = wait(self.ingest.from_body(namespace, [body]))
         return image
 
     @property

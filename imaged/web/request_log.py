@@ -21,7 +21,7 @@ _WELL = 400
 
 
 @dataclass(frozen=True)
-class PublicVisits:
+class PublicRequestLog:
     """Takes note of the requests of the public port. `write` writes lines, `record` tells the sinks."""
 
     traffic: Traffic
@@ -39,31 +39,31 @@ class PublicVisits:
         with suppress(ImagedError):  # it stays what it is for whatever asks for no path of ours
             describe_request(trace, read_path(request))
 
-    def end(self, visit: RequestRecord) -> None:
+    def end(self, record: RequestRecord) -> None:
         """Take note of a request that `begin` began."""
-        trace, error = visit.trace, visit.error
-        self.traffic.end(visit.status, trace.outcome, visit.size_bytes)
+        trace, error = record.trace, record.error
+        self.traffic.end(record.status, trace.outcome, record.size_bytes)
         self.record(
             RequestAnswered(
                 trace.route,
                 trace.namespace,
                 trace.extension,
-                visit.status,
+                record.status,
                 trace.outcome,
-                visit.size_bytes,
-                visit.elapsed_s,
+                record.size_bytes,
+                record.elapsed_s,
             )
         )
         if error is not None:
-            if visit.status != CLIENT_LEFT:
-                self.record(RequestFailed(trace.namespace, trace.extension, visit.status, trace.route))
-            request = f"{visit.method} {visit.target}"
-            self.errors.add(RecentError(self.now(), request, trace.request_id, visit.status, str(error)))
-        self.write(visit)
+            if record.status != CLIENT_LEFT:
+                self.record(RequestFailed(trace.namespace, trace.extension, record.status, trace.route))
+            request = f"{record.method} {record.target}"
+            self.errors.add(RecentError(self.now(), request, trace.request_id, record.status, str(error)))
+        self.write(record)
 
 
 @dataclass(frozen=True)
-class PrivateVisits:
+class StatusRequestLog:
     """Takes note of the requests of the status port: those that change something or fail. Monitoring asks all day."""
 
     write: Callable[[RequestRecord], None]
@@ -74,10 +74,10 @@ class PrivateVisits:
     def describe(self, request: Request, trace: Trace) -> None:
         """Do nothing: no path of the status port is about an image."""
 
-    def end(self, visit: RequestRecord) -> None:
+    def end(self, record: RequestRecord) -> None:
         """Write a line where there is something to tell."""
-        if visit.status >= _WELL or visit.method not in {"GET", "HEAD"}:
-            self.write(visit)
+        if record.status >= _WELL or record.method not in {"GET", "HEAD"}:
+            self.write(record)
 
 
-Visits = PublicVisits | PrivateVisits
+RequestLog = PublicRequestLog | StatusRequestLog

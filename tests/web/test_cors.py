@@ -6,19 +6,19 @@ import pytest
 
 from imaged.config.model import Settings, Status
 from imaged.core.errors import MalformedRequestError
-from imaged.web.neighbours import Neighbours
+from imaged.web.cors import CorsPolicy
 
 URLS = ("http://localhost:7000", "http://localhost:7002")
 
 
-def neighbours(urls: tuple[str | None, str | None] = URLS, *, on: bool = True) -> Neighbours:
+def cors(urls: tuple[str | None, str | None] = URLS, *, on: bool = True) -> CorsPolicy:
     """Return those of a daemon with /try on or off."""
-    return Neighbours(lambda: urls, lambda: Settings(status=Status(try_page=on)))
+    return CorsPolicy(lambda: urls, lambda: Settings(status=Status(try_page=on)))
 
 
 def allowed(origin: str | None, host: str | None, urls: tuple[str | None, str | None] = URLS) -> str | None:
     """Return the origin that may read the answer to a request with these headers."""
-    headers = neighbours(urls).headers(origin, host)
+    headers = cors(urls).headers(origin, host)
     assert headers["Vary"] == "Origin"
     return headers.get("Access-Control-Allow-Origin")
 
@@ -61,7 +61,7 @@ def test_no_other_may(origin: str | None, host: str | None) -> None:
 
 def test_nothing_is_said_while_the_page_is_off() -> None:
     """Not even that answers depend on who asks, which they do not."""
-    assert neighbours(on=False).headers("http://localhost:7002", "localhost:7000") == {}
+    assert cors(on=False).headers("http://localhost:7002", "localhost:7000") == {}
 
 
 def test_sockets_and_closed_ports_have_no_page() -> None:
@@ -74,14 +74,14 @@ def test_usual_ports_are_not_written() -> None:
     """An origin leaves them out (RFC 6454, 6.1)."""
     urls = ("https://localhost:443", "http://localhost:80")
     assert allowed("http://a.example", "a.example", urls) == "http://a.example"
-    assert neighbours(urls).public_origin("a.example:80") == "https://a.example"
+    assert cors(urls).public_origin("a.example:80") == "https://a.example"
 
 
 def test_where_the_page_finds_the_public_port() -> None:
     """At the host that it was asked for itself; not at all on a socket, and with no host there is no page."""
-    assert neighbours().public_origin("Pictures.example:7002") == "http://pictures.example:7000"
-    assert neighbours().public_origin("[::1]:7002") == "http://[::1]:7000"
-    assert neighbours(("unix:/run/public.sock", URLS[1])).public_origin("localhost:7002") is None
+    assert cors().public_origin("Pictures.example:7002") == "http://pictures.example:7000"
+    assert cors().public_origin("[::1]:7002") == "http://[::1]:7000"
+    assert cors(("unix:/run/public.sock", URLS[1])).public_origin("localhost:7002") is None
     for host in ("", "a; script-src *", "a b", "a/b"):
         with pytest.raises(MalformedRequestError, match="Host header"):
-            neighbours().public_origin(host)
+            cors().public_origin(host)

@@ -19,7 +19,7 @@ from imaged.process.ports import PortError
 _INIT = 1
 
 
-class Succession:
+class Upgrade:
     """Starts the process that is to follow and hands over to it; then `leave` is called. Reactor thread only."""
 
     _log = Logger()
@@ -52,7 +52,7 @@ class Succession:
             self._log.error("no new process is started: with its first process a container ends; start a new container")
         else:
             self._under_way = True
-            self._service.trouble = ""
+            self._service.warning = ""
             Deferred.fromCoroutine(self._hand_over()).addErrback(
                 lambda failure: self._log.failure("the handover broke down", failure)
             )
@@ -60,7 +60,7 @@ class Succession:
     def abandon(self) -> None:
         """Leave nobody behind: this process was told to end, not to hand over."""
         self._abandoned = True
-        if self._successor is not None and not self._service.aside:
+        if self._successor is not None and not self._service.paused:
             self._successor.kill()
 
     async def _hand_over(self) -> None:
@@ -71,7 +71,7 @@ class Succession:
                 self._log.failure("the handover broke down")
             if not self._abandoned:
                 self._log.error("the new process did not start: {error}; this one goes on", error=error)
-            self._service.trouble = f"upgrade failed: {error}"
+            self._service.warning = f"upgrade failed: {error}"
             self._service.keep()
             self._stay()
             return
@@ -82,9 +82,9 @@ class Succession:
         self._notifier.muted = False
         self._notifier.main_process(os.getpid())
         self._log.error("process {pid} is gone; this one serves again", pid=ready.pid)
-        self._service.trouble = f"upgrade failed: process {ready.pid} is gone"
+        self._service.warning = f"upgrade failed: process {ready.pid} is gone"
         try:
-            await self._service.come_back()
+            await self._service.resume()
         except PortError as error:
             self._log.error("a port cannot be opened again: {error}", error=error)
         finally:
@@ -92,7 +92,7 @@ class Succession:
 
     async def _start(self) -> Ready:
         self._log.info("starting the program anew: {program}", program=command()[0])
-        passed, ports = await self._service.bequest()
+        passed, ports = await self._service.handover()
         self._successor = await start_successor(self._reactor, self._service.run, passed, ports, os.environ)
         if self._abandoned:
             self._successor.kill()
@@ -107,10 +107,10 @@ class Succession:
         self._follower = ready
         if self._reload_asked:
             self._pass_on(ready)
-        aside = Deferred.fromCoroutine(self._service.step_aside(ready.took))
-        self._successor.failed.addCallback(lambda _: aside.cancel())
+        paused = Deferred.fromCoroutine(self._service.pause(ready.took))
+        self._successor.failed.addCallback(lambda _: paused.cancel())
         try:
-            await aside
+            await paused
         except CancelledError:
             return False
         return True

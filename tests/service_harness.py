@@ -16,14 +16,14 @@ NAME = "stage"
 
 
 class Options(BaseModel):
-    """The section `plugins.stage`."""
+    """The section `plugins.service_harness`."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     word: str = ""
 
 
-class Stage:
+class ServiceHarness:
     """Remembers what it gave to each generation, the newest last; what is uploaded outlives generations."""
 
     def __init__(self) -> None:
@@ -62,13 +62,13 @@ class Stage:
         return self.sinks[-1]
 
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Install a stage, as the plugin `stage`, for one test."""
-    stage = Stage()
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ServiceHarness:
+    """Install a stage, as the plugin `service_harness`, for one test."""
+    service_harness = ServiceHarness()
     info = folder / "stage-0.1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stage\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text(f"[imaged]\n{NAME} = imaged_stage\n")
-    monkeypatch.setitem(sys.modules, "imaged_stage", stage)
+    monkeypatch.setitem(sys.modules, "imaged_stage", service_harness)
     monkeypatch.syspath_prepend(str(folder))
-    return stage
+    return service_harness

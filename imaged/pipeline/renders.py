@@ -22,17 +22,17 @@ from imaged.core.errors import BusyError, ImagedError, OutOfTimeError
 from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
-from imaged.core.tracing import JOINED, RENDERED, WAIT, span
+from imaged.core.tracing import COALESCED, RENDERED, WAIT, span
 from imaged.hooks.checked_processor import GRACE_S
 from imaged.hooks.contracts import RenderTarget
 from imaged.hooks.metrics import Metrics
-from imaged.jobs.promises import Promises
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.rendering import Renderer
 from imaged.store.local import LocalStore
 from imaged.workers.admission import RenderPool
-from imaged.workers.single_flight import SingleFlight, arrival
+from imaged.workers.single_flight import SingleFlight, wait
 from imaged.workers.tasks import Tasks
 
 NEARLY = 0.9
@@ -48,7 +48,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Produce:
+class Renders:
     """Makes outputs that the store misses. Reactor thread only; `flights` and `tasks` are its generation's."""
 
     reactor: Any
@@ -58,7 +58,7 @@ class Produce:
     remote: Remote
     renderer: Renderer
     pool: RenderPool
-    promises: Promises
+    jobs: AsyncJobQueue
     tasks: Tasks
     flights: SingleFlight[Wanted, None]
     activity: Activity[Wanted]
@@ -77,18 +77,18 @@ class Produce:
         free; otherwise whatever ImagedError the render ends with.
         """
         wanted = Wanted(image, output)
-        if self.flights.carries(wanted):
+        if self.flights.in_flight(wanted):
             with span(WAIT):
-                await arrival(self._limited(self.flights.fly([wanted], self._make)[wanted]))
-            return JOINED
+                await wait(self._limited(self.flights.do([wanted], self._make)[wanted]))
+            return COALESCED
         self.pool.admit()
-        await arrival(self.flights.fly([wanted], partial(self._make, waits=True))[wanted])
+        await wait(self.flights.do([wanted], partial(self._make, waits=True))[wanted])
         return RENDERED
 
     def admit(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Raise BusyError when a render of what the store misses would have no place to wait."""
         missing = [Wanted(image, output) for output in outputs if not self.store.has(image, str(output))]
-        if not all(map(self.flights.carries, missing)):
+        if not all(map(self.flights.in_flight, missing)):
             self.pool.admit()
 
     async def several(
@@ -99,8 +99,8 @@ class Produce:
         With `waits`, a client does: what does not begin in time is refused then. Other work is patient.
         """
         missing = [Wanted(image, output) for output in outputs if not self.store.has(image, str(output))]
-        joined = [each for each in missing if waits and self.flights.carries(each)]
-        waiters = self.flights.fly(missing, partial(self._make, waits=waits))
+        joined = [each for each in missing if waits and self.flights.in_flight(each)]
+        waiters = self.flights.do(missing, partial(self._make, waits=waits))
         waiters |= {each: self._limited(waiters[each]) for each in joined}
         results: dict[Output, ImagedError | None] = dict.fromkeys(outputs)
         for wanted, waiter in waiters.items():
@@ -133,7 +133,7 @@ class Produce:
         by_s = self.reactor.seconds() + self.renderer.timeout_s if waits else math.inf
         await self._render(image, source, wanted, by_s)
         for each in wanted:
-            if self.flights.carries(each):
+            if self.flights.in_flight(each):
                 error = await self._render(image, source, [each], by_s)
                 if isinstance(error, BusyError):
                     raise error
@@ -170,7 +170,7 @@ class Produce:
                 if isinstance(error, BusyError):
                     failure = self._busy(error, self.reactor.seconds() - began_s, timeout_s)
                 if len(wanted) == 1:
-                    self.flights.land(wanted[0], failure)
+                    self.flights.resolve(wanted[0], failure)
                     output = wanted[0].output
                     reason, extension = type(error).__name__, output.format.extension
                     self.metrics.record(OutputFailed(image.namespace, str(output), extension, reason))
@@ -191,17 +191,17 @@ class Produce:
             self.log.error("{output} could not be reused: {error}", output=str(wanted.output), error=str(error))
             return False
         if reused:
-            self.flights.land(wanted, None)
+            self.flights.resolve(wanted, None)
         return reused
 
     async def _land(self, wanted: Wanted) -> None:
         """Promise the upload of an output that is in the store, then give it to all who wait."""
         if self.remote.exists:
             try:
-                await self.promises.owe("upload", wanted.image, [str(wanted.output)])
+                await self.jobs.enqueue("upload", wanted.image, [str(wanted.output)])
             except ImagedError as error:
                 self.log.error("{error}; {output} stays local", error=error, output=str(wanted.output))
-        self.flights.land(wanted, None)
+        self.flights.resolve(wanted, None)
 
     def _busy(self, error: BusyError, elapsed_s: float, timeout_s: float) -> BusyError:
         """Return the error of a render that was too much: its own fault, if it had all the time that there is.
@@ -224,4 +224,4 @@ class Produce:
                 output=str(each.output),
                 image=str(each.image),
             )
-            self.flights.land(each, self._busy(late, timeout_s, timeout_s))
+            self.flights.resolve(each, self._busy(late, timeout_s, timeout_s))

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from imaged.core.errors import SourceFailedError, StoreError, TooLargeError
-from imaged.fetch.received_file import Received
+from imaged.fetch.received_file import ReceivedFile
 
 _PIECE_BYTES = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's own way to say: a gzip header, and none else
@@ -21,7 +21,7 @@ MAXIMUM_MEMBERS = 1000
 """How many members a gzip body may have: each costs more than its bytes do."""
 
 
-class Intake:
+class HashingWriter:
     """The new file at `path`, open while the block runs. Left there after an error: the caller removes it.
 
     Chunks go to the page cache, so that a write does not wait for the disk. Raises StoreError when the disk does not
@@ -71,9 +71,9 @@ class Intake:
         for chunk in chunks:
             self.write(chunk)
 
-    def received(self) -> Received:
+    def received(self) -> ReceivedFile:
         """Return what has come so far."""
-        return Received(self._path, self.size_bytes, self._md5.hexdigest(), self._sha256.hexdigest())
+        return ReceivedFile(self._path, self.size_bytes, self._md5.hexdigest(), self._sha256.hexdigest())
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Download:
     """One original on its way in from a source, for the status page."""
 
     url: str
-    intake: Intake
+    intake: HashingWriter
 
     @property
     def bytes(self) -> int:

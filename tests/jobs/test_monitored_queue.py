@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError, StoreError
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.jobs.promises import Promises
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue
 from imaged.testing.waiting import wait
 
@@ -28,90 +28,90 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def promises(folder: Path) -> Iterator[Promises]:
+def jobs(folder: Path) -> Iterator[AsyncJobQueue]:
     """Return what is owed: nothing yet."""
     queue = JobQueue(folder, Clock().seconds)
-    yield Promises(queue, execute)
+    yield AsyncJobQueue(queue, execute)
     queue.close()
 
 
-def refused(promises: Promises) -> str:
+def refused(jobs: AsyncJobQueue) -> str:
     """Return why an output cannot be promised."""
     with pytest.raises(StoreError) as raised:
-        wait(promises.owe("render", CAT, ["a.jpg"]))
+        wait(jobs.enqueue("render", CAT, ["a.jpg"]))
     return str(raised.value)
 
 
-def test_a_full_disk_is_a_fault_until_there_is_room(promises: Promises) -> None:
+def test_a_full_disk_is_a_fault_until_there_is_room(jobs: AsyncJobQueue) -> None:
     """What can be read is read meanwhile, and does not pass for a queue that works."""
-    db = promises.watched.queue._db
+    db = jobs.watched.queue._db
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     db.execute(f"PRAGMA max_page_count = {pages}")
     names = [f"x{number}.jpg" for number in range(2000)]
     with pytest.raises(StoreError, match="full"):
-        wait(promises.owe("render", CAT, names))
-    assert promises.fault == "database or disk is full"
-    assert getattr(wait(promises.depth("render")), "queued", None) == 0
-    assert promises.fault == "database or disk is full"
+        wait(jobs.enqueue("render", CAT, names))
+    assert jobs.fault == "database or disk is full"
+    assert getattr(wait(jobs.depth("render")), "queued", None) == 0
+    assert jobs.fault == "database or disk is full"
     db.execute(f"PRAGMA max_page_count = {pages + 1000}")
-    wait(promises.watched.try_again())
-    assert promises.fault is None
-    wait(promises.owe("render", CAT, names))
+    wait(jobs.watched.try_again())
+    assert jobs.fault is None
+    wait(jobs.enqueue("render", CAT, names))
 
 
-def test_a_disk_without_room_is_found_out(promises: Promises, folder: Path) -> None:
+def test_a_disk_without_room_is_found_out(jobs: AsyncJobQueue, folder: Path) -> None:
     """SQLite may find a little in its own file: the trial writes more, and leaves nothing behind."""
-    promises.watched.fault = "database or disk is full"
-    wait(promises.watched.try_again())
-    assert promises.fault is None
+    jobs.watched.fault = "database or disk is full"
+    wait(jobs.watched.try_again())
+    assert jobs.fault is None
     assert not (folder / "trial").exists()
-    promises.watched.fault = "database or disk is full"
+    jobs.watched.fault = "database or disk is full"
     (folder / "trial").mkdir()
     with pytest.raises(OSError, match="trial"):
-        wait(promises.watched.try_again())
-    assert "trial" in str(promises.fault)
+        wait(jobs.watched.try_again())
+    assert "trial" in str(jobs.fault)
     (folder / "trial").rmdir()
 
 
-def test_a_queue_that_is_gone_promises_nothing(promises: Promises, folder: Path, tmp_path: Path) -> None:
+def test_a_queue_that_is_gone_promises_nothing(jobs: AsyncJobQueue, folder: Path, tmp_path: Path) -> None:
     """SQLite would go on with the file that nobody finds any more; moved back, it is there again."""
-    wait(promises.owe("render", CAT, ["a.jpg"]))
+    wait(jobs.enqueue("render", CAT, ["a.jpg"]))
     folder.rename(tmp_path / "away")
-    assert "is gone, or another: restart imaged" in refused(promises)
-    assert wait(promises.depth("render")) is None
-    assert "is gone" in str(promises.fault)
+    assert "is gone, or another: restart imaged" in refused(jobs)
+    assert wait(jobs.depth("render")) is None
+    assert "is gone" in str(jobs.fault)
     with pytest.raises(FileNotFoundError):
-        wait(promises.watched.try_again())
+        wait(jobs.watched.try_again())
     (tmp_path / "away").rename(folder)
-    wait(promises.watched.try_again())
-    assert promises.fault is None
-    assert getattr(wait(promises.depth("render")), "queued", None) == 1
+    wait(jobs.watched.try_again())
+    assert jobs.fault is None
+    assert getattr(wait(jobs.depth("render")), "queued", None) == 1
 
 
-def test_another_file_in_its_place_is_not_the_queue(promises: Promises, folder: Path) -> None:
+def test_another_file_in_its_place_is_not_the_queue(jobs: AsyncJobQueue, folder: Path) -> None:
     """Nor is a copy of it."""
     copy = folder / "copy"
     shutil.copy(folder / "jobs.sqlite", copy)
     copy.rename(folder / "jobs.sqlite")
-    assert "is gone, or another" in refused(promises)
+    assert "is gone, or another" in refused(jobs)
 
 
-def test_a_queue_that_is_full_of_jobs_is_well(promises: Promises, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_is_full_of_jobs_is_well(jobs: AsyncJobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """It answers, only that it wants no more."""
     monkeypatch.setattr("imaged.jobs.shares.MAXIMUM_RENDERS", 0)
     with pytest.raises(BusyError):
-        wait(promises.owe("render", CAT, ["a.jpg"]))
-    assert promises.fault is None
+        wait(jobs.enqueue("render", CAT, ["a.jpg"]))
+    assert jobs.fault is None
 
 
-def test_a_fault_is_short_and_in_one_line(promises: Promises) -> None:
+def test_a_fault_is_short_and_in_one_line(jobs: AsyncJobQueue) -> None:
     """It stands on a page, and in a line of the log."""
 
     def fail() -> Any:
         raise sqlite3.OperationalError("disk\nI/O \udcff" * 1000)
 
     with pytest.raises(sqlite3.OperationalError):
-        wait(promises.watched.run(fail))
-    assert str(promises.fault).startswith("disk I/O")
-    assert len(str(promises.fault).encode()) < 1000
-    assert "\n" not in str(promises.fault)
+        wait(jobs.watched.run(fail))
+    assert str(jobs.fault).startswith("disk I/O")
+    assert len(str(jobs.fault).encode()) < 1000
+    assert "\n" not in str(jobs.fault)

@@ -12,13 +12,13 @@ from typing import Any
 from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError, PluginFailedError
-from imaged.hooks.under_way import under_way
+from imaged.hooks.running_calls import under_way
 
 _log = Logger(namespace="imaged.plugins")
 
 
 @contextmanager
-def held_to_contract(called: str, within_s: float) -> Iterator[None]:
+def plugin_boundary(called: str, within_s: float) -> Iterator[None]:
     """Turn whatever the block raises, but for our own errors, into PluginFailedError. On any thread.
 
     That includes what is no Exception: a panic of Rust code, SystemExit, KeyboardInterrupt and GeneratorExit of a

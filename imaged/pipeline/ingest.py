@@ -11,15 +11,15 @@ from imaged.core.events import OriginalDownloaded, OriginalUnavailable
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import DOWNLOAD, SAVE, span
-from imaged.fetch.intake import Intake
-from imaged.fetch.received_file import Received
+from imaged.fetch.hashing_writer import HashingWriter
+from imaged.fetch.received_file import ReceivedFile
 from imaged.fetch.sources import Sources
 from imaged.hooks.host import RunInThread
 from imaged.hooks.metrics import Metrics
 from imaged.pipeline.originals import Originals
 from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
-from imaged.workers.single_flight import SingleFlight, arrival
+from imaged.workers.single_flight import SingleFlight, wait
 from imaged.workers.tasks import Tasks
 
 MAXIMUM_FETCHES = 100
@@ -36,7 +36,7 @@ class Source:
     url: str
 
 
-class Acquire:
+class Ingest:
     """Takes originals in. What has begun is finished, whether or not its client waits. Reactor thread only."""
 
     def __init__(
@@ -66,15 +66,15 @@ class Acquire:
         Raises BusyError at once when too many other fetches are under way.
         """
         source = Source(namespace, url)
-        if not self._fetching.carries(source) and self._fetching.flights >= MAXIMUM_FETCHES:
+        if not self._fetching.in_flight(source) and self._fetching.flights >= MAXIMUM_FETCHES:
             raise BusyError(f"{MAXIMUM_FETCHES} sources are being fetched already: try again later")
-        return await arrival(self._fetching.fly([source], self._fetch)[source])
+        return await wait(self._fetching.do([source], self._fetch)[source])
 
     async def from_body(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
         """Keep an uploaded original; `chunks` are read on a worker thread."""
         return await self._tasks.own(self._take(namespace, chunks))
 
-    async def fetch(self, namespace: str, url: str, path: Path) -> Received:
+    async def fetch(self, namespace: str, url: str, path: Path) -> ReceivedFile:
         """Write an original to `path` and keep it nowhere; after an error the caller removes what is there."""
         began_s = self._clock()
         try:
@@ -94,7 +94,7 @@ class Acquire:
                 acquired = await self._originals.keep(source.namespace, fetched)
             finally:
                 discard(temporary)
-            self._fetching.land(source, acquired)
+            self._fetching.resolve(source, acquired)
 
     async def _take(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
         temporary = self._store.new_temporary()
@@ -105,7 +105,7 @@ class Acquire:
         finally:
             discard(temporary)
 
-    def _receive(self, chunks: Iterable[bytes], path: Path) -> Received:
-        with Intake(path, self._maximum_bytes) as intake:
+    def _receive(self, chunks: Iterable[bytes], path: Path) -> ReceivedFile:
+        with HashingWriter(path, self._maximum_bytes) as intake:
             intake.write_all(chunks)
             return intake.received()

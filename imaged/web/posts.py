@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from imaged.core.errors import MalformedRequestError, NotAPictureError
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
-from imaged.pipeline.acquire import Acquire
+from imaged.pipeline.ingest import Ingest
 from imaged.web.multipart_body import boundary_of, first_file
 from imaged.web.parameters import read_parameters
 from imaged.web.requests import ImagedRequest
@@ -42,7 +42,7 @@ def asked_outputs(parameters: Mapping[str, str]) -> list[str]:
     return names
 
 
-async def acquire(request: ImagedRequest, namespace: str, originals: Acquire) -> tuple[ImageId, ImageInfo]:
+async def ingest(request: ImagedRequest, namespace: str, originals: Ingest) -> tuple[ImageId, ImageInfo]:
     """Take the original that a POST brings or names, and keep it."""
     source = read_parameters(request, POST_PARAMETERS).get("source")
     body = _body(request)

@@ -57,7 +57,7 @@ class TestLines(Visiting):
         await self.post()
         talks = [await self.begin_held_render(f"{HOME}/x30.jpg"), await self.begin("GET", f"{HOME}/x30.jpg")]
         await until(lambda: self.service._counters.requests.current == 2)
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         assert [(await talk.answer()).status for talk in talks] == [200, 200]
         joined = await self.line(outcome="joined")
         assert [key for key in joined if key.endswith("_ms")] == ["elapsed_ms", "wait_ms"]
@@ -79,10 +79,10 @@ class TestLines(Visiting):
         talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         talk.leave()
         assert (await self.line(status=499))["path"] == f"{HOME}/x30.jpg"
-        self.stage.processor.release()
+        self.service_harness.processor.release()
         status = await self.status()
         assert (status["requests"]["left"], status["requests"]["current"], status["errors"]) == (1, 0, [])
-        await until(lambda: [e.status for e in self.stage.sink.of(RequestAnswered)] == [200, 499])
+        await until(lambda: [e.status for e in self.service_harness.sink.of(RequestAnswered)] == [200, 499])
 
     async def test_a_body_that_is_refused(self) -> None:
         """Has a line like any refusal, though it was answered before it had come."""
@@ -91,9 +91,11 @@ class TestLines(Visiting):
         line = await self.line(status=413)
         assert (line["method"], line["path"]) == ("POST", "/p?source=http://h/?...")
         assert (line["namespace"], line["bytes"], line["error"]) == ("p", len(answer.body), answer.error)
-        await until(lambda: self.stage.sink.of(RequestFailed))
-        assert self.stage.sink.of(RequestFailed) == [RequestFailed("p", None, 413, "post")]
-        await until(lambda: [(e.route, e.status) for e in self.stage.sink.of(RequestAnswered)] == [("post", 413)])
+        await until(lambda: self.service_harness.sink.of(RequestFailed))
+        assert self.service_harness.sink.of(RequestFailed) == [RequestFailed("p", None, 413, "post")]
+        await until(
+            lambda: [(e.route, e.status) for e in self.service_harness.sink.of(RequestAnswered)] == [("post", 413)]
+        )
 
     async def test_an_upload_that_breaks_off(self) -> None:
         """Is a client that left."""
@@ -148,9 +150,9 @@ class TestIds(Visiting):
         """On whatever thread it shows."""
         await self.serve()
         await self.post()
-        self.stage.processor.failure = ZeroDivisionError("a defect")
+        self.service_harness.processor.failure = ZeroDivisionError("a defect")
         assert (await self.get(f"{HOME}/x30.jpg", x_request_id="mine")).status == 500
-        self.stage.processor.failure = None
+        self.service_harness.processor.failure = None
         assert self.flushLoggedErrors(ZeroDivisionError)
 
 
@@ -184,7 +186,7 @@ class TestErrors(Visiting):
         await self.serve()
         await self.get(f"{HOME}/x30.jpg", x_request_id="first")
         await self.post()
-        self.stage.processor.failure = ZeroDivisionError("a defect")
+        self.service_harness.processor.failure = ZeroDivisionError("a defect")
         await self.get(f"{HOME}/x30.jpg", x_request_id="second")
         self.flushLoggedErrors(ZeroDivisionError)
         second, first = (await self.status())["errors"]
@@ -196,7 +198,7 @@ class TestErrors(Visiting):
     async def test_promised_work_that_fails_is_there_too(self) -> None:
         """It has no request."""
         await self.serve()
-        self.stage.processor.failure = StoreError("the disk is full")
+        self.service_harness.processor.failure = StoreError("the disk is full")
         await self.post("/p?outputs=x30.jpg")
         status: Any = {"errors": []}
         while not status["errors"]:

@@ -15,7 +15,7 @@ from imaged.pipeline.remote import Remote
 from imaged.store.atomic import discard
 
 
-class Readback:
+class RemoteOriginals:
     """Reads files of the remote store. `base_url` is the operator's word, so `sources` may go wherever it leads."""
 
     _log = Logger()

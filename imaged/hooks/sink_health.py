@@ -15,7 +15,7 @@ Doing = Literal["record", "flush", "scrape", "hang"]
 
 
 @dataclass(frozen=True)
-class Told:
+class SinkStatus:
     """How a sink stands.
 
     It was told of `recorded` events, `failed` at so many of these, and others were `lost`, for it was too slow;
@@ -32,7 +32,7 @@ class Told:
     fault: str | None
 
 
-class Standing:
+class SinkHealth:
     """Counts for the feed of the sink `name`, and tells the log of faults. `clock` is the reactor's."""
 
     _log = Logger()
@@ -47,10 +47,10 @@ class Standing:
         self._log_believes_it_fails = False
 
     @property
-    def told(self) -> Told:
+    def told(self) -> SinkStatus:
         """How it stands now."""
         missed_at_s = self._missed_at_s
-        return Told(
+        return SinkStatus(
             self._name,
             self._recorded,
             self._failed,

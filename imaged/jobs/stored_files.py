@@ -10,7 +10,7 @@ from imaged.core.hashes import ImageId
 Files = Sequence[tuple[ImageId, Sequence[str]]]
 
 
-class Acknowledged:
+class StoredFiles:
     """A table of the queue's file; a remote store is known by its name. On the queue's thread only."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
