@@ -32,6 +32,7 @@ from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.tally import Counted, Tally, Timing
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
+from imaged.core.variants import Variant
 from imaged.hooks.contracts import (
     Exposing,
     Flushing,
@@ -39,7 +40,6 @@ from imaged.hooks.contracts import (
     Processor,
     Rendered,
     RenderJob,
-    RenderTarget,
     Uploader,
     Verifying,
 )
@@ -88,7 +88,6 @@ __all__ = [
     "PortNumber",
     "Processor",
     "RenderJob",
-    "RenderTarget",
     "Rendered",
     "RequestAnswered",
     "RequestFailed",
@@ -102,6 +101,7 @@ __all__ = [
     "UnfitError",
     "Uploaded",
     "Uploader",
+    "Variant",
     "Verifying",
     "current_trace",
     "hookimpl",

@@ -9,6 +9,7 @@ from imaged.config.values import Color, Extensions, OutputCount, OutputNames, Qu
 from imaged.core.errors import PolicyError
 from imaged.core.formats import FORMATS
 from imaged.core.outputs import Fill, FullSize, Output
+from imaged.core.variants import Variant
 
 _EXTENSIONS = "The formats that may be asked for, by extension."
 _MAXIMUM_WIDTH = "The widest output that may be asked for, in pixels; full_size is not subject to it."
@@ -49,9 +50,10 @@ class ImagePolicy(Section):
                 "use those that it has"
             )
 
-    def quality(self, output: Output) -> int:
-        """Return the quality, 1 to 100, to make `output` at."""
-        return self.default_quality if output.quality is None else output.quality
+    def resolve(self, output: Output) -> Variant:
+        """Return `output` with all that this policy decides of it."""
+        quality = self.default_quality if output.quality is None else output.quality
+        return Variant(output, quality, self.background)
 
 
 class NamespacePolicy(Section):

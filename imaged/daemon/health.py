@@ -15,7 +15,7 @@ from twisted.web.http import Request
 from imaged.config.images import ImagePolicy
 from imaged.core.errors import BusyError, ImagedError
 from imaged.core.outputs import parse
-from imaged.hooks.contracts import RenderJob, RenderTarget
+from imaged.hooks.contracts import RenderJob
 from imaged.hooks.host import RunInThread
 from imaged.pipeline.rendering import Renderer
 from imaged.store.atomic import discard
@@ -165,7 +165,7 @@ def _render_in_store(renderer: Renderer) -> None:
 
 def render_pixel(renderer: Renderer, source: Path) -> None:
     """Render `source`, a file of PIXEL, with the processor that would get it. Blocking; raises whatever goes wrong."""
-    target = RenderTarget(parse("x1.jpg"), ImagePolicy().default_quality, ImagePolicy().background)
+    variant = ImagePolicy().resolve(parse("x1.jpg"))
     facts = renderer.identify(source)
-    job = RenderJob(source, facts, (target,), PROBE_TIMEOUT_S, renderer.maximum_pixels)
+    job = RenderJob(source, facts, (variant,), PROBE_TIMEOUT_S, renderer.maximum_pixels)
     list(renderer.choose(job).render(job))

@@ -86,7 +86,7 @@ class CheckedProcessor:
             outputs = iter(returned) if iterates else iter(())
         if not iterates:
             raise refuse(called, f"it returned {kind_of(returned)}, not an iterator of Rendered")
-        missing = {target.output: None for target in job.targets}
+        missing = {variant.output: None for variant in job.variants}
         try:
             while True:
                 with plugin_boundary(called, within_s):
@@ -169,7 +169,7 @@ def _is_count(value: object) -> bool:
 
 
 def _listed(job: RenderJob) -> str:
-    names = [str(target.output) for target in job.targets]
+    names = [str(variant.output) for variant in job.variants]
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more" if names else "nothing"
 
 

@@ -10,15 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from imaged.core.events import Event
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
-
-
-@dataclass(frozen=True)
-class RenderTarget:
-    """One output of a job, with what its namespace's policy decides: quality 1 to 100, background `#rrggbb`."""
-
-    output: Output
-    quality: int
-    background: str
+from imaged.core.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -32,7 +24,7 @@ class RenderJob:
 
     source: Path
     facts: ImageFacts
-    targets: tuple[RenderTarget, ...]
+    variants: tuple[Variant, ...]
     timeout_s: float
     maximum_pixels: int
 
@@ -79,7 +71,7 @@ class Verifying(Protocol):
     """What a processor does that finds out before an original is kept whether it can be rendered."""
 
     def verify(self, job: RenderJob) -> None:
-        """Decode the original of a job without targets, as cheaply as can be, and keep nothing of it.
+        """Decode the original of a job without variants, as cheaply as can be, and keep nothing of it.
 
         Called once for each original that a client sends, on a render thread. Raises what `render` would raise of it.
         """

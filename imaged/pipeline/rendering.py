@@ -12,8 +12,9 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.tracing import DECODE, SAVE, span
+from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import CheckedProcessor
-from imaged.hooks.contracts import RenderJob, RenderTarget
+from imaged.hooks.contracts import RenderJob
 from imaged.store.local import LocalStore
 
 
@@ -63,18 +64,18 @@ class Renderer:
         for processor in self.processors:
             if processor.accepts(job):
                 return processor
-        raise NotAPictureError(f"no processor renders {', '.join(str(target.output) for target in job.targets)}")
+        raise NotAPictureError(f"no processor renders {', '.join(str(variant.output) for variant in job.variants)}")
 
     def render(
         self,
         image: ImageId,
         source: Path,
-        targets: Sequence[RenderTarget],
+        variants: Sequence[Variant],
         timeout_s: float,
         landed: Callable[[Output], None],
     ) -> None:
-        """Render `targets` from `source` into the store; call `landed`, on this thread, as each one is kept."""
-        job = RenderJob(source, self.identify(source), tuple(targets), timeout_s, self.maximum_pixels)
+        """Render `variants` from `source` into the store; call `landed`, on this thread, as each one is kept."""
+        job = RenderJob(source, self.identify(source), tuple(variants), timeout_s, self.maximum_pixels)
         with closing(self.choose(job).render(job)) as outputs:
             for rendered in outputs:
                 with span(SAVE):

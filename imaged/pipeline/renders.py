@@ -24,7 +24,6 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.tracing import COALESCED, RENDERED, WAIT, span
 from imaged.hooks.checked_processor import GRACE_S
-from imaged.hooks.contracts import RenderTarget
 from imaged.hooks.metrics import Metrics
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.originals import Originals
@@ -145,7 +144,7 @@ class Renders:
         """
         failure: ImagedError | None = None
         policy = self.settings.policy(image.namespace)
-        targets = [RenderTarget(each.output, policy.quality(each.output), policy.background) for each in wanted]
+        variants = [policy.resolve(each.output) for each in wanted]
         landings: list[Deferred[None]] = []
         async with AsyncExitStack() as stack:
             with span(WAIT):
@@ -164,7 +163,7 @@ class Renders:
                 self.reactor.callFromThread(copy_context().run, landed, output)
 
             try:
-                await threads.run(self.renderer.render, image, source, targets, timeout_s, landed_on_thread)
+                await threads.run(self.renderer.render, image, source, variants, timeout_s, landed_on_thread)
             except ImagedError as error:
                 failure = error
                 if isinstance(error, BusyError):

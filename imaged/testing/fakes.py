@@ -132,7 +132,7 @@ class StillProcessor:
 
     def accepts(self, job: RenderJob) -> bool:
         """Take any job."""
-        return bool(job.targets)
+        return bool(job.variants)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Make a small picture for each output."""
@@ -151,12 +151,12 @@ class StillProcessor:
             raise BusyError(f"out of time after {job.timeout_s:g} s")
         if self.failure is not None:
             raise self.failure
-        for target in job.targets:
-            size = plan(job.facts.size, target.output.sizing).size
-            frames = job.facts.frames if target.output.format.animation else 1
+        for variant in job.variants:
+            size = plan(job.facts.size, variant.output.sizing).size
+            frames = job.facts.frames if variant.output.format.animation else 1
             if frames * max(size.pixels, job.facts.size.pixels) > job.maximum_pixels:
-                raise TooLargeError(f"{target.output} has more than {job.maximum_pixels} pixels")
-            yield Rendered(target.output, _picture(target.output.format, size))
+                raise TooLargeError(f"{variant.output} has more than {job.maximum_pixels} pixels")
+            yield Rendered(variant.output, _picture(variant.output.format, size))
 
 
 class RecordingSink:

@@ -37,9 +37,9 @@ from imaged.api import (
     Processor,
     Rendered,
     RenderJob,
-    RenderTarget,
     Size,
     TooLargeError,
+    Variant,
     plan,
     sniff,
 )
@@ -51,9 +51,9 @@ SIZINGS = (Fit(24), Fit(1000), Fill(20, 20), Fill(30, 10), Fill(100, 100), FullS
 THREADS = 4
 
 
-def target(output: Output, *, quality: int = 75, background: str = "#ffffff") -> RenderTarget:
-    """Return a target with a policy's usual choices."""
-    return RenderTarget(output, quality, background)
+def make_variant(output: Output, *, quality: int = 75, background: str = "#ffffff") -> Variant:
+    """Return a variant with a policy's usual choices."""
+    return Variant(output, quality, background)
 
 
 def render_job(
@@ -65,7 +65,7 @@ def render_job(
     maximum_pixels: int = 50_000_000,
 ) -> RenderJob:
     """Return a job for these outputs, with the limits of the default settings."""
-    return RenderJob(source, facts, tuple(target(output) for output in outputs), timeout_s, maximum_pixels)
+    return RenderJob(source, facts, tuple(make_variant(output) for output in outputs), timeout_s, maximum_pixels)
 
 
 class ProcessorContract:

@@ -9,7 +9,7 @@ from typing import Self
 
 from wand.color import Color
 
-from imaged.api import GIF, RenderTarget, Size
+from imaged.api import GIF, Size, Variant
 
 from .deadline import Deadline
 from .encoding import finish, write
@@ -22,19 +22,19 @@ from .timeline import Slot, Timeline, seen_ms
 
 
 class Animation:
-    """Collects the frames of one target and writes them as one file; close it with `with`.
+    """Collects the frames of one variant and writes them as one file; close it with `with`.
 
     Of each frame only what it changes is kept, as soon as its successor is known.
     """
 
-    def __init__(self, target: RenderTarget, plays: int, deadline: Deadline) -> None:
-        self.target = target
-        self._is_gif = target.output.format == GIF
+    def __init__(self, variant: Variant, plays: int, deadline: Deadline) -> None:
+        self.variant = variant
+        self._is_gif = variant.output.format == GIF
         self._plays = plays
         self._deadline = deadline
         self._tick_ms = TICK_MS if self._is_gif else 1
         self._timeline = Timeline[Picture](self._tick_ms, SHORTEST_TICKS if self._is_gif else SHORTEST_MS)
-        self._canvas = Canvas(deadline, ROUNDING if self._is_gif else _lost_by_webp(target.quality))
+        self._canvas = Canvas(deadline, ROUNDING if self._is_gif else _lost_by_webp(variant.quality))
         self._patches: list[tuple[Patch, int]] = []
 
     def __enter__(self) -> Self:
@@ -47,7 +47,7 @@ class Animation:
 
     def add(self, frame: Picture, duration_ms: int) -> None:
         """Append a shaped frame that asks for `duration_ms`; one that shows nothing new prolongs the one before."""
-        finish(frame, self.target)
+        finish(frame, self.variant)
         frame.alpha_channel = True
         newest = self._timeline.newest
         if newest and not differ(newest, frame):
@@ -69,7 +69,7 @@ class Animation:
             pixel.blank(1, 1, Color("#00000000"))
             with found_palette([pixel, *pictures]) as palette:
                 indexed = recoloured([pixel, *pictures], palette)
-                nothing = write(next(indexed), self.target)
+                nothing = write(next(indexed), self.variant)
                 return mux_gif(size, nothing, self._pieces(indexed), self._plays)
 
     def _keep(self, slot: Slot[Picture]) -> None:
@@ -79,10 +79,10 @@ class Animation:
         self._patches.append((patch, slot.ticks * self._tick_ms))
 
     def _pieces(self, pictures: Iterable[Picture]) -> Iterable[Piece]:
-        """Yield each patch as a still of the target's format, from its picture in the colours of that format."""
+        """Yield each patch as a still of the variant's format, from its picture in the colours of that format."""
         for picture, (patch, duration_ms) in zip(pictures, self._patches, strict=True):
             size = Size(picture.width, picture.height)
-            still = write(picture, self.target)
+            still = write(picture, self.variant)
             yield Piece(patch.left_px, patch.top_px, size, duration_ms, still, patch.blends, patch.clears)
             self._deadline.check()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imaged.api import JPEG, PolicyError, RenderJob, RenderTarget, TooLargeError, plan, steps
+from imaged.api import JPEG, PolicyError, RenderJob, TooLargeError, Variant, plan, steps
 
 from .memory import check_memory
 from .original import Original
@@ -21,54 +21,54 @@ _HEAVY_PIXELS = 5_000_000
 """So many take half a second or more to render, and forty megabytes."""
 
 
-def is_animated(job: RenderJob, target: RenderTarget) -> bool:
-    """Say whether a target keeps all the frames of its original."""
-    return job.facts.frames > 1 and target.output.format.animation
+def is_animated(job: RenderJob, variant: Variant) -> bool:
+    """Say whether a variant keeps all the frames of its original."""
+    return job.facts.frames > 1 and variant.output.format.animation
 
 
 def is_long(job: RenderJob) -> bool:
     """Say whether a step of this job may take so long that it must be possible to interrupt it."""
-    sizes = [job.facts.size, *(plan(job.facts.size, target.output.sizing).scaled for target in job.targets)]
+    sizes = [job.facts.size, *(plan(job.facts.size, variant.output.sizing).scaled for variant in job.variants)]
     return _PIXEL_S * max(size.pixels for size in sizes) > _LONG_SHARE * job.timeout_s
 
 
 def is_heavy(job: RenderJob) -> bool:
     """Say whether a job may leave much freed memory behind."""
-    frames = job.facts.frames if any(is_animated(job, target) for target in job.targets) else 1
+    frames = job.facts.frames if any(is_animated(job, variant) for variant in job.variants) else 1
     return max(job.facts.size.pixels, FRAME_PIXELS) * frames > _HEAVY_PIXELS
 
 
-def check_stills(job: RenderJob, original: Original, stills: Sequence[RenderTarget]) -> None:
-    """Raise TooLargeError or PolicyError when these targets, which show the first frame, cost too much."""
+def check_stills(job: RenderJob, original: Original, stills: Sequence[Variant]) -> None:
+    """Raise TooLargeError or PolicyError when these variants, which show the first frame, cost too much."""
     _check_pixels(_ORIGINAL, job.facts.size.pixels, job)
     if original.sequence:
         _check_pixels(_ORIGINAL, original.sequence.frames[0].size.pixels, job)
     if job.facts.format != JPEG:  # whose decoder may shrink it
         check_memory(_ORIGINAL, job.facts.size.pixels)
-    for target in stills:
-        _check_target(target, job, 1)
+    for variant in stills:
+        _check_variant(variant, job, 1)
 
 
-def check_animations(job: RenderJob, original: Original, animations: Sequence[RenderTarget]) -> None:
-    """Raise TooLargeError or PolicyError when these targets, for which all frames are decoded, cost too much."""
+def check_animations(job: RenderJob, original: Original, animations: Sequence[Variant]) -> None:
+    """Raise TooLargeError or PolicyError when these variants, for which all frames are decoded, cost too much."""
     if original.sequence and animations:
         pixels = max(job.facts.size.pixels, FRAME_PIXELS) * job.facts.frames
         _check_pixels(_ORIGINAL, max(pixels, original.sequence.drawn_pixels), job, job.facts.frames)
-    for target in animations:
-        _check_target(target, job, job.facts.frames)
+    for variant in animations:
+        _check_variant(variant, job, job.facts.frames)
 
 
-def _check_target(target: RenderTarget, job: RenderJob, frames: int) -> None:
-    wanted, format = plan(job.facts.size, target.output.sizing), target.output.format
+def _check_variant(variant: Variant, job: RenderJob, frames: int) -> None:
+    wanted, format = plan(job.facts.size, variant.output.sizing), variant.output.format
     size = wanted.size
     if max(size.width_px, size.height_px) > format.maximum_side_px:
         raise PolicyError(
-            f"{target.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
+            f"{variant.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
             f"{format.maximum_side_px} a side: ask for a smaller size or another format"
         )
     largest = max(step.scaled.pixels for step in steps(wanted, job.facts.size))  # the output is one of them
-    _check_pixels(str(target.output), largest * frames, job, frames)
-    check_memory(str(target.output), largest)
+    _check_pixels(str(variant.output), largest * frames, job, frames)
+    check_memory(str(variant.output), largest)
 
 
 def _check_pixels(what: str, pixels: int, job: RenderJob, frames: int = 1) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from wand.api import library
 from wand.color import Color
 
-from imaged.api import GIF, PNG, RenderTarget
+from imaged.api import GIF, PNG, Variant
 
 from .colour import to_srgb
 from .palette import found_palette, recolour
@@ -20,12 +20,12 @@ _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the sa
 _HALF_STEP = 128  # of 8 bits, as 16 bits have it
 
 
-def finish(picture: Picture, target: RenderTarget) -> None:
+def finish(picture: Picture, variant: Variant) -> None:
     """Bring a still or one frame to 8-bit sRGB without metadata, and its transparency to what the format holds."""
-    format = target.output.format
+    format = variant.output.format
     to_srgb(picture)
     if picture.alpha_channel and not format.alpha:
-        picture.background_color = Color(target.background)
+        picture.background_color = Color(variant.background)
         picture.alpha_channel = "remove"
         picture.alpha_channel = False
     elif picture.alpha_channel and format == GIF:
@@ -39,25 +39,25 @@ def finish(picture: Picture, target: RenderTarget) -> None:
     if format == PNG:
         picture.evaluate("add", _HALF_STEP, channel="rgb")  # where other writers round 16 bits to 8, this one cuts
         picture.depth = 8
-    picture.compression_quality = target.quality
+    picture.compression_quality = variant.quality
 
 
-def encode(picture: Picture, target: RenderTarget) -> bytes:
+def encode(picture: Picture, variant: Variant) -> bytes:
     """Return the file of a finished still."""
-    if target.output.format == GIF:
+    if variant.output.format == GIF:
         with found_palette([picture]) as palette:
             recolour(picture, palette)
-    return write(picture, target)
+    return write(picture, variant)
 
 
-def write(picture: Picture, target: RenderTarget) -> bytes:
+def write(picture: Picture, variant: Variant) -> bytes:
     """Return the file of a picture that has the colours of its format."""
-    format = target.output.format
+    format = variant.output.format
     picture.deadline.check(_UNASKED_S.get(format.extension, 0) * picture.width * picture.height)
     interlace = _JPEG_INTERLACE if format.extension == "jpg" else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)
     library.MagickSetImageInterlaceScheme(picture.wand, interlace)
-    for name, value in _OPTIONS.get(format.extension, _no_options)(target.quality).items():
+    for name, value in _OPTIONS.get(format.extension, _no_options)(variant.quality).items():
         picture.set_option(name, value)
     return picture.write(format)
 

@@ -15,7 +15,7 @@ from imaged.api import (
     NotAPictureError,
     Rendered,
     RenderJob,
-    RenderTarget,
+    Variant,
     plan,
     span,
 )
@@ -56,7 +56,7 @@ class MagickProcessor:
 
     def accepts(self, job: RenderJob) -> bool:
         """Say yes to formats that are read and written here."""
-        formats = [job.facts.format, *(target.output.format for target in job.targets)]
+        formats = [job.facts.format, *(variant.output.format for variant in job.variants)]
         return all(FORMATS.get(format.extension) == format for format in formats)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
@@ -73,20 +73,20 @@ class MagickProcessor:
         original = read_original(job.source)
         if (original.format, original.frames) != (job.facts.format, job.facts.frames):
             raise NotAPictureError("this picture is not the one that was identified: identify it again")
-        moving = [target for target in job.targets if is_animated(job, target)]
-        stills = [target for target in job.targets if target not in moving]
+        moving = [variant for variant in job.variants if is_animated(job, variant)]
+        stills = [variant for variant in job.variants if variant not in moving]
         check_stills(job, original, stills)
         if not stills:
             check_animations(job, original, moving)
         with ExitStack() as stack:
             plays = original.sequence.plays if original.sequence else 1
-            animations = [stack.enter_context(Animation(target, plays, deadline)) for target in moving]
+            animations = [stack.enter_context(Animation(variant, plays, deadline)) for variant in moving]
             pictures = _pictures(job, original, deadline)
             stack.callback(pictures.close)
             for number, (picture, duration_ms) in enumerate(_timed(pictures)):
                 if number == 0:
-                    for target in stills:
-                        yield Rendered(target.output, _still(picture, target, job, deadline))
+                    for variant in stills:
+                        yield Rendered(variant.output, _still(picture, variant, job, deadline))
                     check_animations(job, original, moving)  # stills are to be had of the longest animation
                 for animation in animations:
                     with (
@@ -94,14 +94,14 @@ class MagickProcessor:
                         Picture(deadline, image=picture) as frame,
                         translated(deadline, "resizing a frame"),
                     ):
-                        shape(frame, job.facts.size, animation.target.output.sizing)
+                        shape(frame, job.facts.size, animation.variant.output.sizing)
                         animation.add(frame, duration_ms)
                 if not animations:
                     break
             for animation in animations:
-                with span(ENCODE), translated(deadline, f"writing {animation.target.output}", decoded=True):
+                with span(ENCODE), translated(deadline, f"writing {animation.variant.output}", decoded=True):
                     body = animation.write()
-                yield Rendered(animation.target.output, body)
+                yield Rendered(animation.variant.output, body)
 
 
 def _timed(pictures: Iterator[tuple[Picture, int]]) -> Iterator[tuple[Picture, int]]:
@@ -114,13 +114,13 @@ def _timed(pictures: Iterator[tuple[Picture, int]]) -> Iterator[tuple[Picture, i
         yield picture
 
 
-def _still(picture: Picture, target: RenderTarget, job: RenderJob, deadline: Deadline) -> bytes:
+def _still(picture: Picture, variant: Variant, job: RenderJob, deadline: Deadline) -> bytes:
     with Picture(deadline, image=picture) as still:
-        with span(RESIZE), translated(deadline, f"resizing to {target.output}"):
-            shape(still, job.facts.size, target.output.sizing)
-            finish(still, target)
-        with span(ENCODE), translated(deadline, f"writing {target.output}", decoded=True):
-            return encode(still, target)
+        with span(RESIZE), translated(deadline, f"resizing to {variant.output}"):
+            shape(still, job.facts.size, variant.output.sizing)
+            finish(still, variant)
+        with span(ENCODE), translated(deadline, f"writing {variant.output}", decoded=True):
+            return encode(still, variant)
 
 
 def _pictures(job: RenderJob, original: Original, deadline: Deadline) -> Generator[tuple[Picture, int], None, None]:
@@ -132,7 +132,7 @@ def _pictures(job: RenderJob, original: Original, deadline: Deadline) -> Generat
             yield picture, duration_ms
         return
     check_end(original, deadline)
-    plans = [plan(job.facts.size, target.output.sizing) for target in job.targets]
+    plans = [plan(job.facts.size, variant.output.sizing) for variant in job.variants]
     hint = decode_hint(job.facts.size, plans, original.orientation)
     with decoded_still(original.format, original.blob, original.profile, hint, deadline) as picture:
         with translated(deadline, "turning it upright"):

@@ -69,7 +69,7 @@ class Bench:
     @property
     def renders(self) -> list[str]:
         """What has been rendered."""
-        return [str(target.output) for job in self.harness.processor.jobs for target in job.targets]
+        return [str(variant.output) for job in self.harness.processor.jobs for variant in job.variants]
 
     @property
     def files(self) -> dict[str, bytes]:

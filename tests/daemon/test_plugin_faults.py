@@ -54,7 +54,7 @@ class Blocking(MemoryUploader):
 
 def junk(body: bytes) -> Callable[[RenderJob], Iterator[Rendered]]:
     """Return a render that yields these bytes for each output."""
-    return lambda job: iter([Rendered(target.output, body) for target in job.targets])
+    return lambda job: iter([Rendered(variant.output, body) for variant in job.variants])
 
 
 def dying(error: type[BaseException]) -> Callable[[RenderJob], Iterator[Rendered]]:

@@ -155,7 +155,7 @@ class Labelled(StillProcessor):
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Say what was asked for."""
-        qualities = {target.output: target.quality for target in job.targets}
+        qualities = {variant.output: variant.quality for variant in job.variants}
         for each in super().render(job):
             yield Rendered(each.output, each.body + f"{each.output} at {qualities[each.output]}".encode())
 

@@ -46,16 +46,16 @@ class Gate:
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Wait at the gate, then say what was asked for."""
         end_s = time.monotonic() + job.timeout_s
-        for target in job.targets:
-            self._note(f"begin {target.output}")
-            while isinstance(target.output.sizing, FullSize) and not Path(self._options.gate).exists():
+        for variant in job.variants:
+            self._note(f"begin {variant.output}")
+            while isinstance(variant.output.sizing, FullSize) and not Path(self._options.gate).exists():
                 if time.monotonic() > end_s:
                     raise BusyError("nobody opened the gate")
                 time.sleep(0.01)
-            size = plan(job.facts.size, target.output.sizing).size
-            picture = make_plain(target.output.format.extension, size.width_px, size.height_px)
-            yield Rendered(target.output, picture + f"{self.detail} q{target.quality}".encode())
-            self._note(f"end {target.output}")
+            size = plan(job.facts.size, variant.output.sizing).size
+            picture = make_plain(variant.output.format.extension, size.width_px, size.height_px)
+            yield Rendered(variant.output, picture + f"{self.detail} q{variant.quality}".encode())
+            self._note(f"end {variant.output}")
 
     def close(self) -> None:
         """Note it."""

@@ -24,8 +24,8 @@ from imaged.api import (
     Output,
     Rendered,
     RenderJob,
-    RenderTarget,
     Size,
+    Variant,
 )
 from imaged.core.errors import PluginFailedError
 from imaged.hooks.checked_processor import CheckedProcessor
@@ -68,7 +68,7 @@ def source(tmp_path: Path) -> Path:
 
 def job(source: Path, *outputs: Output) -> RenderJob:
     """Return a job for these outputs of a picture of 48x32 pixels."""
-    return RenderJob(source, facts(), tuple(RenderTarget(each, 75, "#ffffff") for each in outputs), 30, 10**6)
+    return RenderJob(source, facts(), tuple(Variant(each, 75, "#ffffff") for each in outputs), 30, 10**6)
 
 
 def interrupted_on_a_thread(function: Callable[[], Any]) -> BaseException | None:

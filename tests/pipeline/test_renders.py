@@ -66,7 +66,7 @@ def test_many_askers_cost_one_render(harness: PipelineHarness) -> None:
     harness.threads.step()
     assert [wait(each) for each in map(_awaited, waits)] == ["rendered", *["joined"] * 9]
     assert wait(_awaited(both)) == {X30: None, X40: None}
-    assert [[target.output for target in job.targets] for job in harness.processor.jobs] == [[X30], [X40]]
+    assert [[variant.output for variant in job.variants] for job in harness.processor.jobs] == [[X30], [X40]]
 
 
 async def _awaited(waiting: Deferred[Any]) -> Any:
@@ -79,7 +79,7 @@ def test_several_are_one_decode(harness: PipelineHarness) -> None:
     wait(harness.produce.one(IMAGE, X30))
     others = [parse(name) for name in ("w10.png", "x30.jpg", "full_size.gif")]
     assert wait(harness.produce.several(IMAGE, others)) == dict.fromkeys(others)
-    assert [len(job.targets) for job in harness.processor.jobs] == [1, 2]
+    assert [len(job.variants) for job in harness.processor.jobs] == [1, 2]
 
 
 def test_one_that_fails_does_not_cost_the_others(harness: PipelineHarness) -> None:
@@ -294,7 +294,7 @@ def test_each_output_is_made_as_its_policy_says(make_harness: Callable[..., Pipe
     quality = Output(X30.sizing, X30.format, 9)
     wait(harness.produce.several(IMAGE, [X30, quality]))
     (job,) = harness.processor.jobs
-    assert [(each.quality, each.background) for each in job.targets] == [(50, "#000000"), (9, "#000000")]
+    assert [(each.quality, each.background) for each in job.variants] == [(50, "#000000"), (9, "#000000")]
     assert (job.timeout_s, job.maximum_pixels) == (4, 5000)
 
 

@@ -55,7 +55,7 @@ def test_an_original_is_verified_once(harness: PipelineHarness, verifier: Verifi
     """The job has no targets; what is there already is not decoded again."""
     post(harness)
     post(harness)
-    assert [job.targets for job in verifier.verified] == [()]
+    assert [job.variants for job in verifier.verified] == [()]
 
 
 def test_what_cannot_be_rendered_is_not_kept(harness: PipelineHarness, verifier: Verifier) -> None:

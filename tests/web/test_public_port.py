@@ -125,8 +125,8 @@ class TestReading(Serving):
         await self.post()
         await self.get(f"{HOME}/x30.jpg")
         await self.get(f"{HOME}/x30-q91.jpg")
-        targets = [target for job in self.service_harness.processor.jobs for target in job.targets]
-        assert [(target.quality, target.background) for target in targets] == [(33, "#102030"), (91, "#102030")]
+        variants = [variant for job in self.service_harness.processor.jobs for variant in job.variants]
+        assert [(variant.quality, variant.background) for variant in variants] == [(33, "#102030"), (91, "#102030")]
 
     async def test_the_original_comes_byte_for_byte(self) -> None:
         """With the type of what it is."""
@@ -188,8 +188,8 @@ class TestReading(Serving):
         """Status and every header of a HEAD are those of the GET, and no body comes."""
         await self.serve()
         await self.post()
-        for target in (f"{HOME}/x30.png", f"{HOME}/original", f"{HOME}/info.json", "/status_check", f"{HOME}/x1.bmp"):
-            head, get = await self.ask("HEAD", target, x_request_id="a"), await self.get(target, x_request_id="a")
+        for variant in (f"{HOME}/x30.png", f"{HOME}/original", f"{HOME}/info.json", "/status_check", f"{HOME}/x1.bmp"):
+            head, get = await self.ask("HEAD", variant, x_request_id="a"), await self.get(variant, x_request_id="a")
             assert head.body == b""
             dates = [answer.headers.pop("date") for answer in (head, get)]  # a second may begin between the two
             assert all(dates)
@@ -221,7 +221,7 @@ class TestProcess(Serving):
         answer = await self.ask("POST", f"{HOME}/process?outputs=x30.jpg,w20.png,x10.gif")
         names = ("x30.jpg", "w20.png", "x10.gif")
         assert answer.json() == RECORD | {"outputs": [row(name, "ready") for name in names]}
-        assert [len(job.targets) for job in self.service_harness.processor.jobs] == [1, 2]
+        assert [len(job.variants) for job in self.service_harness.processor.jobs] == [1, 2]
         assert all(self.store.has(IMAGE, name) for name in names)
 
     async def test_what_fails_says_why_in_its_row(self) -> None:

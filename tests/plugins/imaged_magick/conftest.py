@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import imaged_magick
-from imaged.api import Host, ImageFacts, Processor, RenderJob, RenderTarget, Verifying
+from imaged.api import Host, ImageFacts, Processor, RenderJob, Variant, Verifying
 from imaged.core.outputs import parse
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "images"
@@ -77,8 +77,8 @@ def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
         source.write_bytes(body)
         facts = processor.identify(source)
         outputs = [parse(name) for name in names]
-        targets = tuple(RenderTarget(output, output.quality or quality, background) for output in outputs)
-        rendered = list(processor.render(RenderJob(source, facts, targets, timeout_s, maximum_pixels)))
+        variants = tuple(Variant(output, output.quality or quality, background) for output in outputs)
+        rendered = list(processor.render(RenderJob(source, facts, variants, timeout_s, maximum_pixels)))
         by_name = {str(each.output): each.body for each in rendered}
         assert len(rendered) == len(names)
         return [by_name[name] for name in names]

@@ -66,7 +66,7 @@ def test_all_frames_are_kept(render: Render, original: bytes, name: str) -> None
 
 
 def test_stills_show_the_first_frame(render: Render, opened: Opened) -> None:
-    """A format without animation shows the first frame, also beside targets that have one."""
+    """A format without animation shows the first frame, also beside variants that have one."""
     for original in (make_gif(3), make_webp(3)):
         jpg, gif, png = render(original, "w24.jpg", "w24.gif", "w24.png")
         assert len(frames(gif)) == 3

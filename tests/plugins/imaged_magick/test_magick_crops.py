@@ -26,8 +26,8 @@ class Host:
     def options(self, model): return model(memory_bytes=64 * 2**20)
 processor = imaged_magick.imaged_processor(Host())
 source = Path(sys.argv[1])
-target = RenderTarget(parse(sys.argv[2]), 75, "#ffffff")
-[rendered] = processor.render(RenderJob(source, processor.identify(source), (target,), 30, 50_000_000))
+variant = Variant(parse(sys.argv[2]), 75, "#ffffff")
+[rendered] = processor.render(RenderJob(source, processor.identify(source), (variant,), 30, 50_000_000))
 Path(sys.argv[3]).write_bytes(rendered.body)
 """
 

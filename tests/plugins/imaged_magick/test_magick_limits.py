@@ -27,9 +27,9 @@ from imaged.api import (
     PolicyError,
     Processor,
     RenderJob,
-    RenderTarget,
     StoreError,
     TooLargeError,
+    Variant,
 )
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 from imaged_magick.deadline import Deadline
@@ -137,9 +137,9 @@ processor = imaged_magick.imaged_processor(Host())
 for name in sys.argv[1:]:
     source = Path(name)
     facts = processor.identify(source)
-    target = RenderTarget(Output(Fit(100), PNG), 75, "#ffffff")
+    variant = Variant(Output(Fit(100), PNG), 75, "#ffffff")
     try:
-        print(len(list(processor.render(RenderJob(source, facts, (target,), 30, 50_000_000)))))
+        print(len(list(processor.render(RenderJob(source, facts, (variant,), 30, 50_000_000)))))
     except TooLargeError as error:
         print(error)
 """
@@ -205,7 +205,7 @@ def test_another_picture_than_was_identified(processor: Processor, tmp_path: Pat
     source.write_bytes(make_gif(2))
     facts = processor.identify(source)
     source.write_bytes(make_png(90, 90))
-    job = RenderJob(source, facts, (RenderTarget(Output(Fit(9), PNG), 75, "#ffffff"),), 30, 50_000_000)
+    job = RenderJob(source, facts, (Variant(Output(Fit(9), PNG), 75, "#ffffff"),), 30, 50_000_000)
     with pytest.raises(NotAPictureError):
         list(processor.render(job))
 

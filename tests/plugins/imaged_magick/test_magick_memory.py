@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imaged.api import GIF, ImageFacts, RenderJob, RenderTarget, Size
+from imaged.api import GIF, ImageFacts, RenderJob, Size, Variant
 from imaged.core.outputs import parse
 from imaged_magick.bounds import is_heavy
 from imaged_magick.memory import given_back
@@ -63,6 +63,6 @@ def test_memory_is_given_back_after_heavy_work(heavy: bool, kept: bool) -> None:
 )
 def test_work_is_heavy_by_the_pixels_of_what_it_decodes(side_px: int, frames: int, name: str, heavy: bool) -> None:  # noqa: FBT001 -- a table
     """A large picture is heavy, and a long animation of which all frames are wanted."""
-    target = RenderTarget(parse(name), 75, "#ffffff")
+    variant = Variant(parse(name), 75, "#ffffff")
     facts = ImageFacts(GIF, Size(side_px, side_px), frames)
-    assert is_heavy(RenderJob(Path("original"), facts, (target,), 30, 50_000_000)) is heavy
+    assert is_heavy(RenderJob(Path("original"), facts, (variant,), 30, 50_000_000)) is heavy

@@ -278,8 +278,8 @@ class Host:
 processor = imaged_magick.imaged_processor(Host())
 def render(source):
     facts = processor.identify(source)
-    target = RenderTarget(Output(FullSize(), PNG), 75, "#ffffff")
-    return list(processor.render(RenderJob(source, facts, (target,), 30, 50_000_000)))
+    variant = Variant(Output(FullSize(), PNG), 75, "#ffffff")
+    return list(processor.render(RenderJob(source, facts, (variant,), 30, 50_000_000)))
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 first, *bombs = map(Path, sys.argv[1:])
