@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import random
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from twisted.internet import defer
@@ -22,14 +22,16 @@ from imaged.batch.report import Results, Screen
 from imaged.batch.run import Batch
 from imaged.batch.scratch import Scratch
 from imaged.batch.work import Work
+from imaged.config.faults import ConfigurationError, in_order
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
-from imaged.daemon import runtime
-from imaged.daemon.runtime import Runtime
 from imaged.hooks.host import PluginState
-from imaged.hooks.installation import VERSION
+from imaged.hooks.registry import Plugins
+from imaged.pipeline.build import Environment, build_pipeline, build_plugins
 from imaged.pipeline.counters import Counters
+from imaged.pipeline.pipeline import Pipeline
+from imaged.process.ports import find_faults
 from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks
@@ -73,19 +75,27 @@ class Process:
     async def _live(self) -> None:
         reading, writing, working = (Threads(self._reactor, name, size) for name, size in _THREADS)
         try:
-            made = self._build(working)
+            plugins = self._build_plugins(working)
             try:
-                await self._work(made, reading, writing, working)
+                store, local = _make_stores(self._loaded.settings, remote=plugins.uploader is not None)
+            except BaseException:
+                plugins.close()
+                raise
+            environment = self._environment(working)
+            pipeline = build_pipeline(self._loaded.settings, plugins, store, environment)
+            try:
+                await self._work(pipeline, local, reading, writing, working)
             finally:
-                self._discard(made)
+                _discard(pipeline, plugins)
         finally:
             for each in (reading, writing, working):
                 each.let_go()
 
-    async def _work(self, made: Runtime, reading: Threads, writing: Threads, working: Threads) -> None:
-        pipeline, settings, plan = made.pipeline, made.pipeline.settings, self._plan
+    async def _work(
+        self, pipeline: Pipeline, local: LocalStore, reading: Threads, writing: Threads, working: Threads
+    ) -> None:
+        settings, plan = pipeline.settings, self._plan
         await working.run(pipeline.store.try_out)
-        local = runtime.configured_store(settings) if pipeline.remote.exists else pipeline.store
         batch = Batch(
             self._reactor,
             random.random,
@@ -95,7 +105,7 @@ class Process:
             plan.checkpoint,
             plan.failures,
             Results(self._stdout),
-            width=made.render_threads.size + settings.upload.concurrency,
+            width=pipeline.render_threads.size + settings.upload.concurrency,
             grace_s=settings.shutdown_timeout_s,
             read=reading.run,
             write=writing.run,
@@ -122,7 +132,7 @@ class Process:
             self._status = _SIGNALLED + self._leaving_on
         if not batch.tally.unfinished:
             with suppress(defer.TimeoutError):  # a processor that does not give up keeps nobody
-                drained = Deferred.fromCoroutine(made.tasks.drained())
+                drained = Deferred.fromCoroutine(pipeline.tasks.drained())
                 await drained.addTimeout(settings.shutdown_timeout_s, self._reactor)
         await pipeline.metrics.close()
 
@@ -130,31 +140,24 @@ class Process:
         self._leaving_on = self._leaving_on or number
         batch.leave()
 
-    def _build(self, working: Threads) -> Runtime:
-        jobs: Any = NoQueue()  # it has all of Promises that a pipeline asks of it
-        counters, now = Counters(self._reactor.seconds), datetime.now(UTC)
-        return runtime.build(
-            self._loaded,
-            self._reactor,
-            working,
-            jobs,
-            counters,
-            PluginState(),
-            KeyedLocks(),
-            VERSION,
-            now,
-            _make_store,
-        )
+    def _build_plugins(self, working: Threads) -> Plugins:
+        """Build the plugins. Raises ConfigurationError with every fault of the settings, those of the ports too."""
+        plugins, faults = build_plugins(self._loaded, self._reactor, working, PluginState())
+        faults = [*self._loaded.faults, *faults, *find_faults(self._loaded, self._reactor)]
+        if faults:
+            plugins.close()
+            raise ConfigurationError(in_order(faults))
+        return plugins
 
-    def _discard(self, made: Runtime) -> None:
-        """Close what was built, without waiting for threads: what one is stuck in stays open."""
-        made.pipeline.metrics.let_go()
-        if unfinished():
-            made.plugins.close_sinks(made.pipeline.metrics.hanging)
-        else:
-            made.plugins.close(made.pipeline.metrics.hanging)
-        made.render_threads.let_go()
-        made.pipeline.store.close()
+    def _environment(self, working: Threads) -> Environment:
+        jobs: Any = NoQueue()  # it has every method of the queue that a pipeline calls in a batch
+        return Environment(
+            reactor=self._reactor,
+            threads=working,
+            jobs=jobs,
+            counters=Counters(self._reactor.seconds),
+            locks=KeyedLocks(),
+        )
 
     def _fail(self, failure: Failure) -> None:
         if failure.check(ImagedError):
@@ -164,10 +167,24 @@ class Process:
         self._status = 1
 
 
-def _make_store(settings: Settings, remote: bool) -> LocalStore:  # noqa: FBT001  # runtime.MakeStore
-    """Return where a batch works: with a remote store in a folder that goes with it, else in the store itself."""
-    local = runtime.configured_store(settings)
-    return Scratch(local.root, local.partitions) if remote else local
+def _make_stores(settings: Settings, *, remote: bool) -> tuple[LocalStore, LocalStore]:
+    """Return the store that the batch works in, and the configured one.
+
+    With a remote store, the batch works in a temporary folder; else in the configured store itself.
+    """
+    local = LocalStore(Path(settings.store.path), settings.store.partitions)
+    return (Scratch(local.root, local.partitions) if remote else local), local
+
+
+def _discard(pipeline: Pipeline, plugins: Plugins) -> None:
+    """Close the plugins and the store without waiting for threads; a plugin that a thread is stuck in stays open."""
+    pipeline.metrics.let_go()
+    if unfinished():
+        plugins.close_sinks(pipeline.metrics.hanging)
+    else:
+        plugins.close(pipeline.metrics.hanging)
+    pipeline.render_threads.let_go()
+    pipeline.store.close()
 
 
 def _silence(stdout: BinaryIO) -> None:

@@ -31,6 +31,7 @@ from imaged.hooks.host import PluginState
 from imaged.hooks.installation import VERSION
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.logs.files import Logs
+from imaged.pipeline.build import Environment
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.process.inheritance import Inheritance, Passed, Port
@@ -235,6 +236,7 @@ class Service:
         queue = await open_queue(self._queue_thread, Path(loaded.settings.state_dir))
         self._jobs = AsyncJobQueue(queue, self._queue_thread.run)
         opened.push_async_callback(self._shutdown.in_time, self._jobs.close)
+        self._environment = Environment(self._reactor, self._work, self._jobs, self._counters, self._locks)
         self._lineage = Lineage(self._build(loaded))
         opened.push_async_callback(self._lineage.give_up)
         opened.push_async_callback(self._shutdown.in_time, self._lineage.end)
@@ -333,15 +335,4 @@ class Service:
         self._opened.callback(looping.stop)
 
     def _build(self, loaded: Loaded) -> Runtime:
-        now = datetime.now(UTC)
-        return runtime.build(
-            loaded,
-            self._reactor,
-            self._work,
-            self._jobs,
-            self._counters,
-            self._keepsakes,
-            self._locks,
-            VERSION,
-            now,
-        )
+        return runtime.build(loaded, self._keepsakes, self._environment, datetime.now(UTC))

@@ -17,6 +17,8 @@ from imaged.pipeline.remote import Remote
 from imaged.pipeline.renders import Renders
 from imaged.store.local import INFO, ORIGINAL, LocalStore
 from imaged.workers.admission import RenderPool
+from imaged.workers.tasks import Tasks
+from imaged.workers.threads import Threads
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,6 +34,8 @@ class Pipeline:
     pool: RenderPool
     jobs: AsyncJobQueue
     metrics: Metrics
+    tasks: Tasks
+    render_threads: Threads
 
     def outputs(self, namespace: str, names: Sequence[str]) -> list[Output]:
         """Read the outputs asked for, each once, with those that the namespace has made for every image.

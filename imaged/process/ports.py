@@ -15,7 +15,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
-from imaged.config.faults import KeyPath, dotted
+from imaged.config.faults import Fault, KeyPath, dotted
+from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.process.addresses import address
@@ -206,6 +207,18 @@ class Ports:
 def endpoints(settings: Settings) -> dict[KeyPath, str]:
     """Return the endpoint of each setting that names one."""
     return {PUBLIC: settings.listen, STATUS: settings.status.listen}
+
+
+def find_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
+    """Return every fault of the endpoints that the settings name; open none of them."""
+    faults = [
+        loaded.foreign_fault(path, fault)
+        for path, endpoint in endpoints(loaded.settings).items()
+        if (fault := find_fault(reactor, endpoint)) is not None
+    ]
+    if not faults and (clash := find_clash(reactor, loaded.settings)) is not None:
+        faults.append(loaded.fault(STATUS, clash))
+    return faults
 
 
 def find_fault(reactor: Any, endpoint: str) -> str | None:

@@ -23,7 +23,6 @@ from imaged.core.errors import (
     PolicyError,
     StoreUnavailableError,
 )
-from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import LocalStore
 from imaged.store.usage import measure
 from imaged.testing.fakes import run_at_once
@@ -43,19 +42,7 @@ class Bench:
         store = Scratch(self.local.root, (3, 3)) if remote else self.local
         self.harness = PipelineHarness(folder, yaml, remote=remote, store=store, jobs=NoQueue())
         self.store = store
-        harness = self.harness
-        pipeline = Pipeline(
-            harness.produce.settings,
-            store,
-            harness.originals,
-            harness.ingest,
-            harness.produce,
-            harness.remote,
-            harness.pool,
-            harness.jobs,
-            harness.produce.metrics,
-        )
-        self.work = Work(pipeline, self.local, names, run_at_once)
+        self.work = Work(self.harness.pipeline, self.local, names, run_at_once)
 
     def do(self, item: Item) -> tuple[str, int, int, int, int]:
         """Do an item; nothing of it may be left in the scratch, however it ends."""

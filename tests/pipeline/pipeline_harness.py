@@ -11,31 +11,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from imaged.config.load import load
-from imaged.core.activity import Activity
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.fetch.received_file import digest
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.hooks.metrics import Metrics
-from imaged.hooks.sink_runner import SinkRunner
+from imaged.hooks.registry import Offer, Plugin, Plugins
 from imaged.hooks.soundness import Traits
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue
-from imaged.pipeline.ingest import Ingest
-from imaged.pipeline.originals import Originals
-from imaged.pipeline.pipeline import Pipeline
-from imaged.pipeline.remote import Remote
-from imaged.pipeline.remote_originals import RemoteOriginals
-from imaged.pipeline.rendering import Renderer
-from imaged.pipeline.renders import Renders, Wanted
+from imaged.pipeline.build import Environment, build_pipeline
+from imaged.pipeline.counters import Counters
 from imaged.store.local import LocalStore
-from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, StillProcessor, run_at_once
+from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, StillProcessor, make_host, run_at_once
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
-from imaged.workers.admission import RenderPool
 from imaged.workers.keyed_locks import KeyedLocks
-from imaged.workers.single_flight import SingleFlight
-from imaged.workers.tasks import Tasks
 
 PICTURE = make_jpeg()
 IMAGE = ImageId("p", ImageHash(hashlib.md5(PICTURE).hexdigest()))
@@ -97,13 +87,6 @@ class Sources:
         return digest(path)
 
 
-def feed(sink: RecordingSink, clock: Any) -> SinkRunner:
-    """Return a feed that tells its sink at once."""
-    made = SinkRunner("recording", sink, clock, NoThreads())
-    made.offer = sink.record  # type: ignore[method-assign]  # events wait for a moment that never comes on a still clock
-    return made
-
-
 class PipelineHarness:
     """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader.
 
@@ -128,78 +111,41 @@ class PipelineHarness:
         self.sink = RecordingSink()
         self.threads = Steps()
         self.sources: Any = Sources()
-        self.tasks = Tasks()
         loaded = load(yaml, "imaged.yaml", environ={}, read_text=str)
         assert not loaded.faults
-        settings, reactor = loaded.settings, self.reactor
-        metrics = Metrics([feed(self.sink, reactor)])
-        self.queue = JobQueue(folder / "state", reactor.seconds)
+        self.queue = JobQueue(folder / "state", self.reactor.seconds)
         self.jobs = jobs or AsyncJobQueue(self.queue, run_at_once)
-        self.uploads: Activity[str] = Activity(reactor.seconds)
-        self.renders: Activity[Wanted] = Activity(reactor.seconds)
-        self.locks = KeyedLocks()
-        self.remote = Remote(
-            CheckedUploader("memory", Traits("", "memory"), self.uploader, reactor) if remote else None,
-            "memory",
-            None,
-            settings.remote.base_path,
+        counters = Counters(self.reactor.seconds)
+        self.uploads, self.renders = counters.uploads, counters.processing
+        work, make_sources = self._threads(self.reactor, "work", 1), lambda *_, **__: self.sources
+        self.pipeline = build_pipeline(
+            loaded.settings,
+            self._plugins(remote=remote),
             self.store,
-            concurrency=settings.upload.concurrency,
-            timeout_s=settings.upload.timeout_s,
-            clock=reactor,
+            Environment(self.reactor, work, self.jobs, counters, KeyedLocks()),
+            make_threads=self._threads,
+            make_sources=make_sources,
             jitter=lambda: 0.0,
-            locks=self.locks,
-            tasks=self.tasks,
-            activity=self.uploads,
-            metrics=metrics,
         )
-        self.remote_originals = RemoteOriginals(self.remote, settings.remote.base_url, lambda: self.sources)
-        checked = CheckedProcessor("still", self.processor)
-        renderer = Renderer([checked], self.store, settings.render.timeout_s, settings.render.maximum_pixels)
-        threads: Any = self.threads
-        self.pool = RenderPool(threads, settings.render.queue, reactor)
-        self.originals = Originals(
-            self.store,
-            renderer,
-            self.remote,
-            self.remote_originals,
-            self.jobs,
-            run_at_once,
-            self.pool,
-            self.tasks,
-            metrics,
-            self.locks,
+        self.remote = self.pipeline.remote
+        self.originals, self.ingest, self.produce = (
+            self.pipeline.originals,
+            self.pipeline.ingest,
+            self.pipeline.produce,
         )
-        maximum_bytes = settings.sources.maximum_bytes
-        self.ingest = Ingest(
-            self.store, self.originals, self.sources, maximum_bytes, run_at_once, self.tasks, metrics, reactor.seconds
-        )
-        self.produce = Renders(
-            reactor=reactor,
-            settings=settings,
-            store=self.store,
-            originals=self.originals,
-            remote=self.remote,
-            renderer=renderer,
-            pool=self.pool,
-            jobs=self.jobs,
-            tasks=self.tasks,
-            flights=SingleFlight(self.tasks),
-            activity=self.renders,
-            metrics=metrics,
+        self.pool, self.tasks = self.pipeline.pool, self.pipeline.tasks
+        (runner,) = self.pipeline.metrics._feeds
+        runner.offer = self.sink.record  # type: ignore[method-assign]  # a still clock never tells a sink
+
+    def _plugins(self, *, remote: bool) -> Plugins:
+        uploader = CheckedUploader("memory", Traits("", "memory"), self.uploader, self.reactor)
+        sink = Offer(Plugin("recording", "metrics", "", ""), self.sink, Traits(""), make_host())
+        return Plugins(
+            (CheckedProcessor("still", self.processor),), uploader if remote else None, (self.sink,), (sink,)
         )
 
-        self.pipeline = Pipeline(
-            settings,
-            self.store,
-            self.originals,
-            self.ingest,
-            self.produce,
-            self.remote,
-            self.pool,
-            self.jobs,
-            metrics,
-        )
+    def _threads(self, reactor: Any, name: str, size: int) -> Any:  # noqa: ARG002  # the signature of Threads
+        return self.threads if name == "render" else NoThreads(size)
 
     def keep(self, body: bytes = PICTURE, namespace: str = "p") -> ImageId:
         """Take an original in."""

@@ -228,7 +228,7 @@ def test_what_is_kept_is_noted_as_uploaded(harness: PipelineHarness) -> None:
     """So that a start does not look for it."""
     harness.keep()
     known = [(IMAGE, ["original", "info.json", "x300.jpg"])]
-    assert wait(harness.jobs.not_stored("memory", known)) == [(IMAGE, ["x300.jpg"])]
+    assert wait(harness.jobs.not_stored(harness.remote.identity, known)) == [(IMAGE, ["x300.jpg"])]
     assert wait(harness.jobs.not_stored("another", known)) == [(IMAGE, ["info.json", "original", "x300.jpg"])]
 
 

@@ -1,0 +1,177 @@
+"""The one composition: builds plugins and pipeline from settings, for the daemon, a batch and the tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_network
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.web.client import Agent
+
+from imaged.config.faults import Fault
+from imaged.config.load import Loaded
+from imaged.config.model import Settings
+from imaged.fetch.resolver import Resolver
+from imaged.fetch.sources import Sources
+from imaged.hooks import registry
+from imaged.hooks.checked_uploader import CheckedUploader
+from imaged.hooks.host import Host, PluginState
+from imaged.hooks.installation import VERSION
+from imaged.hooks.limits import cores
+from imaged.hooks.metrics import Metrics
+from imaged.hooks.registry import Plugins
+from imaged.hooks.sink_runner import SinkRunner
+from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.pipeline.counters import Counters
+from imaged.pipeline.ingest import Ingest
+from imaged.pipeline.originals import Originals
+from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.remote import Remote
+from imaged.pipeline.remote_originals import RemoteOriginals
+from imaged.pipeline.rendering import Renderer
+from imaged.pipeline.renders import Renders
+from imaged.store.local import LocalStore
+from imaged.store.usage import free
+from imaged.workers.admission import RenderPool
+from imaged.workers.keyed_locks import KeyedLocks
+from imaged.workers.single_flight import SingleFlight
+from imaged.workers.tasks import Tasks
+from imaged.workers.threads import Threads
+
+_EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Environment:
+    """What pipelines use and do not own: it is shared by all generations. Reactor thread only.
+
+    `threads` run blocking work other than renders.
+    """
+
+    reactor: Any
+    threads: Threads
+    jobs: AsyncJobQueue
+    counters: Counters
+    locks: KeyedLocks
+
+
+def build_plugins(
+    loaded: Loaded, reactor: Any, threads: Threads, plugin_state: PluginState
+) -> tuple[Plugins, list[Fault]]:
+    """Build the plugins that the settings name; return them with every fault found. The caller closes them."""
+    return registry.build(loaded, partial(_host, loaded.settings, reactor, threads, plugin_state))
+
+
+def build_pipeline(
+    settings: Settings,
+    plugins: Plugins,
+    store: LocalStore,
+    environment: Environment,
+    *,
+    make_threads: Callable[[Any, str, int], Threads] = Threads,
+    make_sources: Callable[..., Sources] = Sources,
+    jitter: Callable[[], float] = random.random,
+) -> Pipeline:
+    """Build the pipeline of one generation, with its own render threads and sink threads.
+
+    The pipeline does not own `plugins` and `environment`. Tests replace what starts threads, opens connections or
+    draws random numbers.
+    """
+    reactor, counters, jobs, locks = environment.reactor, environment.counters, environment.jobs, environment.locks
+    run = environment.threads.run
+    tasks = Tasks()
+    metrics = Metrics(
+        [
+            SinkRunner(name, sink, reactor, make_threads(reactor, f"metrics {name}", 1))
+            for name, sink in zip(plugins.sink_names, plugins.sinks, strict=True)
+        ]
+    )
+    threads = make_threads(reactor, "render", settings.render.concurrency or cores())
+    pool = RenderPool(threads, settings.render.queue, reactor)
+    renderer = Renderer(plugins.processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
+    remote = Remote(
+        plugins.uploader,
+        _identity(settings, plugins.uploader),
+        _former_identity(settings, plugins.uploader),
+        settings.remote.base_path,
+        store,
+        concurrency=settings.upload.concurrency,
+        timeout_s=settings.upload.timeout_s,
+        clock=reactor,
+        jitter=jitter,
+        locks=locks,
+        tasks=tasks,
+        activity=counters.uploads,
+        metrics=metrics,
+    )
+    sources = partial(
+        make_sources,
+        reactor,
+        timeout_s=settings.sources.timeout_s,
+        maximum_bytes=settings.sources.maximum_bytes,
+        user_agent=settings.sources.user_agent or f"imaged/{VERSION}",
+        activity=counters.downloads,
+        budget=counters.incoming,
+        free_bytes=free,
+    )
+    client_sources = sources(
+        resolver=Resolver(reactor),
+        maximum_redirects=settings.sources.maximum_redirects,
+        allow_networks=settings.sources.allow_networks,
+    )
+    # The operator names remote.base_url, so it may be in any network; its redirects are not followed.
+    operator_sources = partial(sources, resolver=Resolver(reactor), maximum_redirects=0, allow_networks=_EVERY_NETWORK)
+    remote_originals = RemoteOriginals(remote, settings.remote.base_url, operator_sources)
+    originals = Originals(store, renderer, remote, remote_originals, jobs, run, pool, tasks, metrics, locks)
+    ingest = Ingest(
+        store, originals, client_sources, settings.sources.maximum_bytes, run, tasks, metrics, reactor.seconds
+    )
+    produce = Renders(
+        reactor=reactor,
+        settings=settings,
+        store=store,
+        originals=originals,
+        remote=remote,
+        renderer=renderer,
+        pool=pool,
+        jobs=jobs,
+        tasks=tasks,
+        flights=SingleFlight(tasks),
+        activity=counters.processing,
+        metrics=metrics,
+    )
+    return Pipeline(settings, store, originals, ingest, produce, remote, pool, jobs, metrics, tasks, threads)
+
+
+def _identity(settings: Settings, uploader: CheckedUploader | None) -> str:
+    """Return a text that tells one remote store from another: the queue records uploads under it."""
+    if uploader is None:
+        return ""
+    return f"{uploader.name} {uploader.identity} {settings.remote.base_path}"
+
+
+def _former_identity(settings: Settings, uploader: CheckedUploader | None) -> str | None:
+    """Return the text that versions without `identity` recorded uploads under, if the uploader knows it."""
+    if uploader is None or not uploader.noted_as:
+        return None
+    return f"{uploader.name} {uploader.noted_as} {settings.remote.base_path}"
+
+
+def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: PluginState, name: str) -> Host:
+    agent: Any = Agent(reactor)
+    return Host(
+        name=name,
+        section=settings.plugins.get(name, {}),
+        clock=reactor,
+        log=Logger(namespace=f"imaged.plugin.{name}"),
+        agent=agent,
+        run_in_thread=threads.run,
+        make_threads=partial(Threads, reactor, name),
+        keep=partial(plugin_state.keep, name),
+        upload_concurrency=settings.upload.concurrency,
+        namespaces=tuple(settings.namespaces),
+    )
