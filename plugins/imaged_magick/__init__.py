@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imaged.api import Host, Processor, hookimpl, memory_bytes
 
-from .environment import POLICY, prepare
+from .environment import POLICY, configure_environment
 
 
 class Options(BaseModel):
@@ -26,16 +26,16 @@ class Options(BaseModel):
 def imaged_processor(host: Host) -> Processor | None:
     """Wake ImageMagick up, confined, and offer it."""
     options = host.options(Options)
-    prepare()
+    configure_environment()
     # These import wand, which must find its environment prepared.
-    from .engine import bound_memory, confined, describe  # noqa: PLC0415
+    from .imagemagick import library_version, limit_memory, policy_in_force  # noqa: PLC0415
     from .processor import MagickProcessor  # noqa: PLC0415
 
-    bound_memory(min(options.memory_bytes, memory_bytes() // 2))  # the rest is the daemon's, and what encoders take
-    if not confined():
+    limit_memory(min(options.memory_bytes, memory_bytes() // 2))  # the rest is the daemon's, and what encoders take
+    if not policy_in_force():
         host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
             "ImageMagick does not follow {policy}: something in this process woke it before this plugin did, or the "
             "system's own policy.xml allows more. Pictures are still opened as JPEG, PNG, GIF or WebP only.",
             policy=str(POLICY / "policy.xml"),
         )
-    return MagickProcessor(describe())
+    return MagickProcessor(library_version())

@@ -12,16 +12,17 @@ from wand.color import Color
 from imaged.api import GIF, Size, Variant
 
 from .deadline import Deadline
-from .encoding import finish, write
-from .gif_muxing import SHORTEST_TICKS, TICK_MS, mux_gif
-from .muxing import SHORTEST_MS, Piece, mux
-from .palette import found_palette, recoloured
-from .patches import ROUNDING, Canvas, Patch, differ
+from .encoding import normalise, write
+from .frames import EncodedFrame
+from .gif_writer import SHORTEST_TICKS, TICK_MS, mux_gif
+from .palette import find_palette, remapped
+from .patches import ROUNDING, Canvas, Patch, frames_differ
 from .picture import Picture
-from .timeline import Slot, Timeline, seen_ms
+from .timeline import TimedFrame, Timeline, displayed_ms
+from .webp_writer import SHORTEST_MS, mux_webp
 
 
-class Animation:
+class AnimationWriter:
     """Collects the frames of one variant and writes them as one file; close it with `with`.
 
     Of each frame only what it changes is kept, as soon as its successor is known.
@@ -47,13 +48,13 @@ class Animation:
 
     def add(self, frame: Picture, duration_ms: int) -> None:
         """Append a shaped frame that asks for `duration_ms`; one that shows nothing new prolongs the one before."""
-        finish(frame, self.variant)
+        normalise(frame, self.variant)
         frame.alpha_channel = True
         newest = self._timeline.newest
-        if newest and not differ(newest, frame):
-            self._timeline.prolong(seen_ms(duration_ms))
+        if newest and not frames_differ(newest, frame):
+            self._timeline.extend(displayed_ms(duration_ms))
             return
-        slot = self._timeline.add(Picture(self._deadline, image=frame), seen_ms(duration_ms))
+        slot = self._timeline.add(Picture(self._deadline, image=frame), displayed_ms(duration_ms))
         if slot:
             self._keep(slot)
 
@@ -64,26 +65,26 @@ class Animation:
         pictures = [patch.picture for patch, _ in self._patches]
         size = Size(pictures[0].width, pictures[0].height)
         if not self._is_gif:
-            return mux(size, self._pieces(pictures), self._plays)
+            return mux_webp(size, self._encoded_frames(pictures), self._plays)
         with Picture(self._deadline) as pixel:
             pixel.blank(1, 1, Color("#00000000"))
-            with found_palette([pixel, *pictures]) as palette:
-                indexed = recoloured([pixel, *pictures], palette)
+            with find_palette([pixel, *pictures]) as palette:
+                indexed = remapped([pixel, *pictures], palette)
                 nothing = write(next(indexed), self.variant)
-                return mux_gif(size, nothing, self._pieces(indexed), self._plays)
+                return mux_gif(size, nothing, self._encoded_frames(indexed), self._plays)
 
-    def _keep(self, slot: Slot[Picture]) -> None:
+    def _keep(self, slot: TimedFrame[Picture]) -> None:
         """Keep what a frame changes."""
         with slot.picture as frame:
             patch = self._canvas.blend(frame, slot.after) if self._is_gif else self._canvas.replace(frame)
         self._patches.append((patch, slot.ticks * self._tick_ms))
 
-    def _pieces(self, pictures: Iterable[Picture]) -> Iterable[Piece]:
+    def _encoded_frames(self, pictures: Iterable[Picture]) -> Iterable[EncodedFrame]:
         """Yield each patch as a still of the variant's format, from its picture in the colours of that format."""
         for picture, (patch, duration_ms) in zip(pictures, self._patches, strict=True):
             size = Size(picture.width, picture.height)
             still = write(picture, self.variant)
-            yield Piece(patch.left_px, patch.top_px, size, duration_ms, still, patch.blends, patch.clears)
+            yield EncodedFrame(patch.left_px, patch.top_px, size, duration_ms, still, patch.blends, patch.clears)
             self._deadline.check()
 
 

@@ -1,4 +1,4 @@
-"""What a job may cost, checked before a pixel is decoded."""
+"""Check what a job costs before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from collections.abc import Sequence
 from imaged.api import JPEG, PolicyError, RenderJob, TooLargeError, Variant, plan, steps
 
 from .memory import check_memory
-from .original import Original
+from .original import ParsedOriginal
 
 FRAME_PIXELS = 4096
-"""What a frame costs beside its pixels: ImageMagick keeps some 30 KB for each."""
+"""The least that a frame counts: ImageMagick needs some 30 KB for each frame besides its pixels."""
 
 _PIXEL_S = 0.4e-6
-"""What the slowest step costs for each pixel: the compression of a noisy PNG."""
+"""The time for each pixel in the slowest step, the compression of a noisy PNG."""
 _LONG_SHARE = 0.1
-"""The share of a render's time that a step may take which cannot be interrupted."""
+"""The share of a render's time that a step may take without being interruptible."""
 _ORIGINAL = "the original"
 _HEAVY_PIXELS = 5_000_000
-"""So many take half a second or more to render, and forty megabytes."""
+"""Rendering this many takes half a second or more, and forty megabytes."""
 
 
 def is_animated(job: RenderJob, variant: Variant) -> bool:
-    """Say whether a variant keeps all the frames of its original."""
+    """Return whether a variant keeps all frames of its original."""
     return job.facts.frames > 1 and variant.output.format.animation
 
 
 def is_long(job: RenderJob) -> bool:
-    """Say whether a step of this job may take so long that it must be possible to interrupt it."""
+    """Return whether a step of this job may take so long that it must be interruptible."""
     sizes = [job.facts.size, *(plan(job.facts.size, variant.output.sizing).scaled for variant in job.variants)]
     return _PIXEL_S * max(size.pixels for size in sizes) > _LONG_SHARE * job.timeout_s
 
 
 def is_heavy(job: RenderJob) -> bool:
-    """Say whether a job may leave much freed memory behind."""
+    """Return whether a job may leave much freed memory behind."""
     frames = job.facts.frames if any(is_animated(job, variant) for variant in job.variants) else 1
     return max(job.facts.size.pixels, FRAME_PIXELS) * frames > _HEAVY_PIXELS
 
 
-def check_stills(job: RenderJob, original: Original, stills: Sequence[Variant]) -> None:
+def check_stills(job: RenderJob, original: ParsedOriginal, stills: Sequence[Variant]) -> None:
     """Raise TooLargeError or PolicyError when these variants, which show the first frame, cost too much."""
     _check_pixels(_ORIGINAL, job.facts.size.pixels, job)
     if original.sequence:
         _check_pixels(_ORIGINAL, original.sequence.frames[0].size.pixels, job)
-    if job.facts.format != JPEG:  # whose decoder may shrink it
+    if job.facts.format != JPEG:  # libjpeg may shrink a JPEG while it decodes
         check_memory(_ORIGINAL, job.facts.size.pixels)
     for variant in stills:
         _check_variant(variant, job, 1)
 
 
-def check_animations(job: RenderJob, original: Original, animations: Sequence[Variant]) -> None:
-    """Raise TooLargeError or PolicyError when these variants, for which all frames are decoded, cost too much."""
+def check_animations(job: RenderJob, original: ParsedOriginal, animations: Sequence[Variant]) -> None:
+    """Raise TooLargeError or PolicyError when these variants, which need all frames, cost too much."""
     if original.sequence and animations:
         pixels = max(job.facts.size.pixels, FRAME_PIXELS) * job.facts.frames
         _check_pixels(_ORIGINAL, max(pixels, original.sequence.drawn_pixels), job, job.facts.frames)
@@ -64,9 +64,9 @@ def _check_variant(variant: Variant, job: RenderJob, frames: int) -> None:
     if max(size.width_px, size.height_px) > format.maximum_side_px:
         raise PolicyError(
             f"{variant.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
-            f"{format.maximum_side_px} a side: ask for a smaller size or another format"
+            f"{format.maximum_side_px} a side: request a smaller size or another format"
         )
-    largest = max(step.scaled.pixels for step in steps(wanted, job.facts.size))  # the output is one of them
+    largest = max(step.scaled.pixels for step in steps(wanted, job.facts.size))  # the output is one of the steps
     _check_pixels(str(variant.output), largest * frames, job, frames)
     check_memory(str(variant.output), largest)
 
@@ -74,11 +74,11 @@ def _check_variant(variant: Variant, job: RenderJob, frames: int) -> None:
 def _check_pixels(what: str, pixels: int, job: RenderJob, frames: int = 1) -> None:
     if pixels <= job.maximum_pixels:
         return
-    smaller = "" if what == _ORIGINAL else ", ask for a smaller output"  # which takes no less of the original
+    smaller = "" if what == _ORIGINAL else ", request a smaller output"  # which would not shrink the original
     if frames > 1:
         raise TooLargeError(
             f"{what} would take {pixels} pixels, all {frames} frames together, but {job.maximum_pixels} are allowed: "
-            f"send a shorter animation{smaller}, or ask for a still of the first frame, as jpg"
+            f"send a shorter animation{smaller}, or request a still of the first frame, as jpg"
         )
     raise TooLargeError(
         f"{what} would take {pixels} pixels, but {job.maximum_pixels} are allowed: send a smaller picture{smaller}"

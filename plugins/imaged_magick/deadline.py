@@ -11,7 +11,7 @@ from wand.cdefs.magick_image import MagickProgressMonitor
 
 from imaged.api import OutOfTimeError
 
-from .calls import set_image_progress_monitor, set_progress_monitor
+from .magickwand import set_image_progress_monitor, set_progress_monitor
 
 
 class Deadline:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from imaged.api import GIF, PNG, Format, NotAPictureError
 
 from .deadline import Deadline
+from .errors import truncated_error
+from .frames import Frame, FrameSequence
 from .picture import Picture, coder, translated
-from .png_rows import mend_rows
-from .sequence import Frame, Sequence, cut_short
+from .png_repair import repair_png
 
 _TRIED_PIXELS = 2**26
 """The largest frame that is decoded to see whether it is whole."""
@@ -28,7 +29,7 @@ def decoded_still(
         except NotAPictureError:
             if format != PNG:
                 raise
-            mended = mend_rows(blob, deadline)
+            mended = repair_png(blob, deadline)
         else:
             yield picture
             return
@@ -48,23 +49,23 @@ def _decode(picture: Picture, format: Format, blob: bytes, profile: bytes, hint:
 def check_frame(format: Format, frame: Frame, deadline: Deadline) -> None:
     """Decode a frame. Raises NotAPictureError when that is impossible."""
     with Picture(deadline) as picture, translated(deadline, f"decoding this {coder(format)}"):
-        picture.read_pixels(format, frame.still())
+        picture.read_pixels(format, frame.as_still())
 
 
-def without_missing(sequence: Sequence, deadline: Deadline) -> Sequence:
+def drop_truncated_frame(sequence: FrameSequence, deadline: Deadline) -> FrameSequence:
     """Return the frames of a GIF without one that the file ends in before all its pixels.
 
     Raises NotAPictureError where none is left.
     """
-    if not sequence.cut:
+    if not sequence.truncated:
         return sequence
     *others, last = sequence.frames
     try:
         if last.size.pixels > _TRIED_PIXELS:
-            raise cut_short("GIF")
+            raise truncated_error("GIF")
         check_frame(GIF, last, deadline)
     except NotAPictureError:
         if not others:
-            raise cut_short("GIF") from None
-        return replace(sequence, frames=tuple(others), cut=False)
+            raise truncated_error("GIF") from None
+        return replace(sequence, frames=tuple(others), truncated=False)
     return sequence

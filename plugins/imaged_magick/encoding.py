@@ -9,9 +9,9 @@ from wand.color import Color
 
 from imaged.api import GIF, PNG, Variant
 
-from .colour import to_srgb
-from .palette import found_palette, recolour
+from .palette import find_palette, remap
 from .picture import Picture
+from .srgb_conversion import to_srgb
 
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps colour at full resolution; below, at half, as cameras do
 _UNASKED_S = {"jpg": 0.05e-6, "png": 0.2e-6}
@@ -20,7 +20,7 @@ _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the sa
 _HALF_STEP = 128  # of 8 bits, as 16 bits have it
 
 
-def finish(picture: Picture, variant: Variant) -> None:
+def normalise(picture: Picture, variant: Variant) -> None:
     """Bring a still or one frame to 8-bit sRGB without metadata, and its transparency to what the format holds."""
     format = variant.output.format
     to_srgb(picture)
@@ -45,8 +45,8 @@ def finish(picture: Picture, variant: Variant) -> None:
 def encode(picture: Picture, variant: Variant) -> bytes:
     """Return the file of a finished still."""
     if variant.output.format == GIF:
-        with found_palette([picture]) as palette:
-            recolour(picture, palette)
+        with find_palette([picture]) as palette:
+            remap(picture, palette)
     return write(picture, variant)
 
 

@@ -1,4 +1,4 @@
-"""What ImageMagick must find in the environment before its library wakes up: it reads these variables once."""
+"""The environment variables that ImageMagick reads once, when its library is loaded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ POLICY = Path(__file__).parent / "policy"
 """The folder of our `policy.xml`."""
 
 
-def prepare() -> None:
-    """Confine ImageMagick to our policy and to one thread for each operation. Call before the first import of wand.
+def configure_environment() -> None:
+    """Select our policy, and one thread for each operation. Call this before the first import of wand.
 
-    An operator's own configuration path stays, behind ours. Several pictures are worked on at once, so a second level
-    of threads, inside each, would only cost.
+    The operator's own configuration path is kept, after ours. One thread is enough: the daemon renders several pictures
+    at once.
     """
     ours, theirs = str(POLICY), os.environ.get("MAGICK_CONFIGURE_PATH", "")
     if ours not in theirs.split(os.pathsep):

@@ -1,4 +1,4 @@
-"""An original's bytes, and all that they say before a pixel is decoded."""
+"""Parse an original: its pixels' bytes without other data, and everything else that rendering needs."""
 
 from __future__ import annotations
 
@@ -8,74 +8,85 @@ from pathlib import Path
 from imaged.api import SNIFF_BYTES, Format, NotAPictureError, Size, StoreError, sniff
 
 from .deadline import Deadline
-from .decoding import without_missing
-from .gif import read_gif
-from .jpeg import bare_jpeg, has_end, jpeg_exif, jpeg_profile, read_segments
+from .decoding import drop_truncated_frame
+from .errors import malformed_error
+from .exif import read_orientation
+from .frames import FrameSequence
+from .gif_reader import read_gif
+from .icc_reader import usable_profile
+from .jpeg_reader import has_eoi, jpeg_exif, jpeg_profile, read_segments, strip_jpeg
 from .picture import Picture, coder, translated
 from .png_colours import png_profile
-from .profiles import usable_profile
-from .sequence import Sequence, broken
-from .shaping import swap_sides
-from .stills import bare_png, read_orientation, read_png
-from .webp import read_webp
+from .png_reader import png_exif, strip_png
+from .resizing import oriented_size
+from .webp_reader import read_webp
 
 HEADER_TIMEOUT_S = 10.0
-"""For looking at headers, and at the last frame of a GIF that ends in it."""
+"""The time for reading headers, and for decoding the last frame of a truncated GIF."""
 
 
 @dataclass(frozen=True)
-class Original:
-    """A file without what its pixels do not need; `sequence` are its frames, None for JPEG and PNG.
+class ParsedOriginal:
+    """A file's pixels and what its container says of them. `sequence` holds the frames, None for JPEG and PNG.
 
-    `orientation` is EXIF's, 1 to 8; `profile` takes its colours to sRGB, and is empty where they are sRGB. `cut` says
-    that the end of a JPEG was missing, and perhaps pixels before it.
+    `blob` is the file without metadata. `profile` is the ICC profile that takes its colours to sRGB, empty where they
+    are sRGB. `orientation` is EXIF's, 1 to 8. `truncated` says that a JPEG lacks its end, and
+    perhaps pixels.
     """
 
     format: Format
     blob: bytes
     profile: bytes
     orientation: int
-    sequence: Sequence | None
-    cut: bool = False
+    sequence: FrameSequence | None
+    truncated: bool = False
 
     @property
     def frames(self) -> int:
-        """How many frames it has, 1 for a still picture."""
+        """The number of frames, 1 for a still picture."""
         return len(self.sequence.frames) if self.sequence else 1
 
     def size(self, deadline: Deadline) -> Size:
         """Return the upright size, as the decoder that will read the pixels understands the header."""
         if self.sequence:
-            return swap_sides(self.sequence.canvas, self.orientation)
+            return oriented_size(self.sequence.canvas, self.orientation)
         with Picture(deadline) as picture:
             with translated(deadline, f"reading this {coder(self.format)}'s header"):
                 picture.read_header(self.format, self.blob)
             if not picture.width or not picture.height:
-                raise broken(coder(self.format), "its header is damaged")
-            return swap_sides(Size(picture.width, picture.height), self.orientation)
+                raise malformed_error(coder(self.format), "its header is damaged")
+            return oriented_size(Size(picture.width, picture.height), self.orientation)
 
 
-def read_original(source: Path) -> Original:
-    """Read a file and what its container says. Raises NotAPictureError for a format that is none of ours, or broken."""
+def parse_original(source: Path) -> ParsedOriginal:
+    """Read and parse a file.
+
+    Raises NotAPictureError for an unknown format or a broken file, TooLargeError for too many parts, and StoreError
+    when the file cannot be read.
+    """
     try:
         blob = source.read_bytes()
     except OSError as error:
         raise StoreError(f"the original cannot be read from the local store: {error.strerror}") from error
     format = sniff(blob[:SNIFF_BYTES])
-    sequence, exif, profile, cut = None, b"", b"", False
+    sequence, exif, profile, truncated = None, b"", b"", False
     match format and format.extension:
         case "jpg":
             segments = read_segments(blob)
-            cut, exif, profile = not has_end(blob, segments), jpeg_exif(blob, segments), jpeg_profile(blob, segments)
-            blob = bare_jpeg(blob, segments)
+            exif, profile, truncated = (
+                jpeg_exif(blob, segments),
+                jpeg_profile(blob, segments),
+                not has_eoi(blob, segments),
+            )
+            blob = strip_jpeg(blob, segments)
         case "png":
-            bare = bare_png(blob)
-            exif, profile, blob = read_png(blob), png_profile(blob), bare
+            stripped = strip_png(blob)
+            exif, profile, blob = png_exif(blob), png_profile(blob), stripped
         case "gif":
-            sequence = without_missing(read_gif(blob), Deadline(HEADER_TIMEOUT_S, interrupts=True))
+            sequence = drop_truncated_frame(read_gif(blob), Deadline(HEADER_TIMEOUT_S, interrupts=True))
         case "webp":
             sequence, exif = read_webp(blob)
             profile = sequence.profile
     if format is None:
-        raise NotAPictureError("this is no picture that is read here: send a JPEG, PNG, GIF or WebP")
-    return Original(format, blob, usable_profile(profile) or b"", read_orientation(exif), sequence, cut)
+        raise NotAPictureError("the format of this file is unknown: send a JPEG, PNG, GIF or WebP")
+    return ParsedOriginal(format, blob, usable_profile(profile) or b"", read_orientation(exif), sequence, truncated)

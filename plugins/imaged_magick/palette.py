@@ -35,7 +35,7 @@ class Palette:
 
 
 @contextmanager
-def found_palette(pictures: Sequence[Picture]) -> Iterator[Palette]:
+def find_palette(pictures: Sequence[Picture]) -> Iterator[Palette]:
     """Give the colours that serve all of `pictures` best."""
     width_px, height_px = _sides(pictures)
     if width_px * height_px <= _EXACT_PIXELS and height_px <= _SHEET_ROWS:
@@ -55,7 +55,7 @@ def found_palette(pictures: Sequence[Picture]) -> Iterator[Palette]:
         yield Palette(palette, exact=False)
 
 
-def recolour(picture: Picture, palette: Palette) -> None:
+def remap(picture: Picture, palette: Palette) -> None:
     """Give a picture the colours of a palette. Raises BusyError where the time that is left would not do."""
     deadline = picture.deadline
     deadline.check(_FIXED_S + _PIXEL_S * picture.width * picture.height)
@@ -65,11 +65,11 @@ def recolour(picture: Picture, palette: Palette) -> None:
     deadline.check()
 
 
-def recoloured(pictures: Sequence[Picture], palette: Palette) -> Iterator[Picture]:
+def remapped(pictures: Sequence[Picture], palette: Palette) -> Iterator[Picture]:
     """Yield each picture in the colours of a palette; it is closed when the next is asked for."""
     for group in _groups(pictures):
         with _sheet(group) as sheet:
-            recolour(sheet, palette)
+            remap(sheet, palette)
             top_px = 0
             for picture in group:
                 with Picture(sheet.deadline, image=sheet) as cut:

@@ -94,7 +94,7 @@ class Canvas:
         return _cut(picture, even, blends=blends)
 
 
-def differ(one: Picture, other: Picture) -> bool:
+def frames_differ(one: Picture, other: Picture) -> bool:
     """Say whether a viewer could tell two frames apart."""
     if one.alpha() != other.alpha():
         return True

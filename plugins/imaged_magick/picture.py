@@ -22,8 +22,8 @@ from wand.image import IMAGE_LAYER_METHOD, Image
 
 from imaged.api import WEBP, BusyError, Format, ImagedError, NotAPictureError, TooLargeError
 
-from .calls import compare_layers, export_pixels, import_pixels
 from .deadline import Deadline
+from .magickwand import compare_layers, export_pixels, import_pixels
 from .memory import NoMemoryError
 
 Box = tuple[int, int, int, int]
@@ -35,7 +35,7 @@ _CHAR_PIXEL = 1
 _NO_CHANNELS = b"?"
 """A map of channels that every version of ImageMagick refuses, with an OptionError."""
 
-FOREIGN = (WandException, MemoryError)
+WAND_ERRORS = (WandException, MemoryError)
 """What Wand raises."""
 
 
@@ -166,7 +166,7 @@ def translated(deadline: Deadline, doing: str, *, decoded: bool = False) -> Iter
     """
     try:
         yield
-    except FOREIGN as error:
+    except WAND_ERRORS as error:
         deadline.check()
         ours = translate(error, doing)
         if decoded and isinstance(ours, NotAPictureError):

@@ -9,10 +9,10 @@ from dataclasses import astuple
 from functools import lru_cache, partial
 
 from .cicp import cicp_profile
-from .profiles import inflate_profile, usable_profile
-from .spaces import BT709, Primaries, power_curve, space_profile
-from .srgb import srgb_curve
-from .stills import png_chunks
+from .icc_reader import inflate_profile, usable_profile
+from .png_reader import png_chunks
+from .rgb_spaces import BT709, Primaries, power_curve, space_profile
+from .srgb_profile import srgb_curve
 
 _KINDS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 _COLOUR_TYPE, _COLOURED = 25, 2  # where IHDR has it, and its bit for colours (11.2.1)

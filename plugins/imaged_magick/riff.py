@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from imaged.api import Size
 
-from .sequence import check_count, cut_short
-from .turns import let_others_run
+from .errors import check_frame_count, truncated_error
+from .gil import yield_gil
 
 Chunk = tuple[bytes, bytes]
 """Its name, four bytes, and its data."""
@@ -27,14 +27,14 @@ def read_chunks(blob: bytes, at: int, end: int) -> Iterator[Chunk]:
     while at + 8 <= end:
         name, length = struct.unpack_from("<4sI", blob, at)
         if at + 8 + length > end:
-            raise cut_short("WebP")
+            raise truncated_error("WebP")
         count += 1
-        check_count("WebP", count)  # chunks other than frames are few; many empty ones only waste our memory
-        let_others_run(count)
+        check_frame_count("WebP", count)  # chunks other than frames are few; many empty ones only waste our memory
+        yield_gil(count)
         yield name, blob[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
     if at != end:  # bytes that are no chunk, or no padding: libwebp refuses the file, and with it browsers
-        raise cut_short("WebP")
+        raise truncated_error("WebP")
 
 
 def write_chunks(chunks: Iterable[Chunk]) -> bytes:
@@ -48,7 +48,7 @@ def write_webp(chunks: Iterable[Chunk]) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def extended(flags: int, canvas: Size) -> Chunk:
+def extended_header(flags: int, canvas: Size) -> Chunk:
     """Return the VP8X chunk that opens a file of more than pixels."""
     return b"VP8X", bytes([flags, 0, 0, 0]) + write_sides(canvas)
 

@@ -15,13 +15,13 @@ Blink's `DeferredImageDecoder::FrameDurationAtIndex`, Gecko's `FrameTimeout::Fro
 """
 
 
-def seen_ms(duration_ms: int) -> int:
+def displayed_ms(duration_ms: int) -> int:
     """Return for how long browsers show a frame that asks for `duration_ms`."""
     return SLOWED_TO_MS if duration_ms <= SLOWED_MS else duration_ms
 
 
 @dataclass(frozen=True)
-class Slot(Generic[P]):
+class TimedFrame(Generic[P]):
     """A picture, how many ticks it shows, and the picture that comes after it, None at the end."""
 
     picture: P
@@ -57,11 +57,11 @@ class Timeline(Generic[P]):
         shown = self._next or self._current
         return shown.picture if shown else None
 
-    def prolong(self, duration_ms: int) -> None:
+    def extend(self, duration_ms: int) -> None:
         """Show the newest picture for longer."""
         self._elapsed_ms += duration_ms
 
-    def add(self, picture: P, duration_ms: int) -> Slot[P] | None:
+    def add(self, picture: P, duration_ms: int) -> TimedFrame[P] | None:
         """Show another picture after the newest one. Return a slot that no later picture can change, if any."""
         begin = self._ticks()
         self._elapsed_ms += duration_ms
@@ -78,7 +78,7 @@ class Timeline(Generic[P]):
         self._current, self._next = self._next, _Shown(picture, max(begin, self._next.begin + self._shortest))
         return slot
 
-    def end(self) -> list[Slot[P]]:
+    def end(self) -> list[TimedFrame[P]]:
         """Return the slots that are left."""
         slots, end = [], self._ticks()
         if self._current and self._next:
@@ -86,11 +86,11 @@ class Timeline(Generic[P]):
             slots.append(self._settle(self._current, self._next))
             self._current = self._next
         if self._current:
-            slots.append(Slot(self._current.picture, max(end - self._current.begin, self._shortest), None))
+            slots.append(TimedFrame(self._current.picture, max(end - self._current.begin, self._shortest), None))
         return slots
 
-    def _settle(self, shown: _Shown[P], after: _Shown[P]) -> Slot[P]:
-        return Slot(shown.picture, after.begin - shown.begin, after.picture)
+    def _settle(self, shown: _Shown[P], after: _Shown[P]) -> TimedFrame[P]:
+        return TimedFrame(shown.picture, after.begin - shown.begin, after.picture)
 
     def _ticks(self) -> int:
         return (2 * self._elapsed_ms + self._tick_ms) // (2 * self._tick_ms)

@@ -7,9 +7,9 @@ from imaged.api import JPEG, RenderJob
 from .bounds import FRAME_PIXELS
 from .deadline import Deadline
 from .decoding import check_frame, decoded_still
-from .original import Original
+from .errors import truncated_error
+from .original import ParsedOriginal
 from .picture import Picture
-from .sequence import cut_short
 
 _SMALLEST = "1x1"
 """The `jpeg:size` that has libjpeg make one pixel of each block: its codes are all read, and that is what can fail."""
@@ -19,7 +19,7 @@ _TAIL_PIXELS = 4  # the last two blocks across, with colours of half the resolut
 _GREY = range(126, 131)  # of blocks that are not there
 
 
-def verify(job: RenderJob, original: Original, deadline: Deadline) -> None:
+def verify(job: RenderJob, original: ParsedOriginal, deadline: Deadline) -> None:
     """Decode an original as far as renders may. Raises NotAPictureError where pixels are missing or make no sense.
 
     Of an animation that has more pixels than renders take, that is its first frame.
@@ -34,13 +34,13 @@ def verify(job: RenderJob, original: Original, deadline: Deadline) -> None:
     with decoded_still(original.format, original.blob, b"", _SMALLEST, deadline) as picture:
         suspicious = original.format == JPEG and _ends_grey(picture)
     if suspicious and _lacks_codes(original.blob, _SMALLEST, deadline):
-        raise cut_short("JPEG")
+        raise truncated_error("JPEG")
 
 
-def check_end(original: Original, deadline: Deadline) -> None:
+def check_end(original: ParsedOriginal, deadline: Deadline) -> None:
     """Raise NotAPictureError for a JPEG that lacks more than its end."""
-    if original.cut and _lacks_codes(original.blob, None, deadline):
-        raise cut_short("JPEG")
+    if original.truncated and _lacks_codes(original.blob, None, deadline):
+        raise truncated_error("JPEG")
 
 
 def _ends_grey(picture: Picture) -> bool:

@@ -168,7 +168,7 @@ def test_a_long_animation_has_stills(processor: Processor, tmp_path: Path) -> No
     assert str(next(rendered).output) == "w24.jpg"
     with pytest.raises(TooLargeError, match="5 frames together") as refused:
         next(rendered)
-    assert "shorter animation, or ask for a still" in str(refused.value)  # a smaller output would help nothing
+    assert "shorter animation, or request a still" in str(refused.value)  # a smaller output would help nothing
 
 
 def test_frames_larger_than_the_canvas_count_too(render: Render) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
-from imaged_magick.srgb import is_srgb, srgb_profile
+from imaged_magick.srgb_profile import is_srgb, srgb_profile
 
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]

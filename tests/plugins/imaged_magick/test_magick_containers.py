@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from imaged.api import ImagedError, NotAPictureError, Size, TooLargeError
 from imaged.testing.pictures import make_exif, make_gif, make_jpeg, make_png, make_webp
-from imaged_magick.gif import read_gif
-from imaged_magick.jpeg import read_segments
-from imaged_magick.muxing import Piece, mux
-from imaged_magick.sequence import Disposal, Sequence
-from imaged_magick.stills import bare_png, read_orientation
-from imaged_magick.webp import read_webp
+from imaged_magick.exif import read_orientation
+from imaged_magick.frames import Disposal, EncodedFrame, FrameSequence
+from imaged_magick.gif_reader import read_gif
+from imaged_magick.jpeg_reader import read_segments
+from imaged_magick.png_reader import strip_png
+from imaged_magick.webp_reader import read_webp
+from imaged_magick.webp_writer import mux_webp
 
 
 def test_gif_tells_its_timing() -> None:
@@ -37,7 +38,7 @@ def test_gif_plays(repeats: int | None, plays: int) -> None:
 def test_gif_frames_are_files_of_their_own() -> None:
     """Each frame of a GIF is written as a still GIF of one frame."""
     for frame in read_gif(make_gif(3)).frames:
-        assert len(read_gif(frame.still()).frames) == 1
+        assert len(read_gif(frame.as_still()).frames) == 1
 
 
 def test_gif_without_trailer_is_whole() -> None:
@@ -93,20 +94,22 @@ def test_webp_still_is_one_frame() -> None:
     """A still WebP is a sequence of one frame that fills the canvas, and is passed on as it is."""
     webp = make_webp()
     sequence, _ = read_webp(webp)
-    assert [frame.still() for frame in sequence.frames] == [webp]
+    assert [frame.as_still() for frame in sequence.frames] == [webp]
 
 
 def test_webp_frames_are_files_of_their_own() -> None:
     """Each frame of a WebP is written as a still WebP of its size."""
     sequence, _ = read_webp(make_webp(2))
     for frame in sequence.frames:
-        assert read_webp(frame.still())[0].canvas == frame.size
+        assert read_webp(frame.as_still())[0].canvas == frame.size
 
 
 def test_muxing_is_what_reading_undoes() -> None:
     """An animation that is put together of stills is read as it was meant."""
     size, still = Size(48, 32), make_webp()
-    animation = mux(Size(60, 40), [Piece(0, 0, size, 20, still), Piece(12, 8, size, 33, still)], plays=7)
+    animation = mux_webp(
+        Size(60, 40), [EncodedFrame(0, 0, size, 20, still), EncodedFrame(12, 8, size, 33, still)], plays=7
+    )
     sequence, _ = read_webp(animation)
     assert (sequence.canvas, sequence.plays) == (Size(60, 40), 7)
     assert [(frame.left_px, frame.top_px, frame.duration_ms) for frame in sequence.frames] == [(0, 0, 20), (12, 8, 33)]
@@ -152,7 +155,7 @@ READERS: list[tuple[Callable[[bytes], object], bytes]] = [
     (read_gif, make_gif(3)),
     (read_webp, make_webp(3)),
     (read_segments, make_jpeg(6)),
-    (bare_png, make_png(orientation=6)),
+    (strip_png, make_png(orientation=6)),
 ]
 
 
@@ -174,7 +177,7 @@ def test_disposals_are_told_apart() -> None:
     expected = {0: Disposal.KEEP, 1: Disposal.KEEP, 2: Disposal.CLEAR, 3: Disposal.RESTORE, 7: Disposal.KEEP}
     for method, disposal in expected.items():
         gif[at] = method << 2
-        sequence: Sequence = read_gif(bytes(gif))
+        sequence: FrameSequence = read_gif(bytes(gif))
         assert sequence.frames[0].disposal is disposal
 
 
@@ -200,7 +203,9 @@ def test_a_gif_frame_without_data_changes_nothing(empty: bytes, place: int, dura
     parts[place] += empty
     sequence = read_gif(b"\x21\xf9".join(parts) + b";")
     assert [frame.duration_ms for frame in sequence.frames] == durations_ms
-    assert [frame.still() for frame in sequence.frames] == [frame.still() for frame in read_gif(make_gif(3)).frames]
+    assert [frame.as_still() for frame in sequence.frames] == [
+        frame.as_still() for frame in read_gif(make_gif(3)).frames
+    ]
 
 
 def test_a_gif_whose_first_frame_has_no_data_is_refused() -> None:

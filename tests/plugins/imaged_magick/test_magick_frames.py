@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
-from imaged_magick.gif import read_gif
-from imaged_magick.timeline import seen_ms
-from imaged_magick.webp import read_webp
+from imaged_magick.gif_reader import read_gif
+from imaged_magick.timeline import displayed_ms
+from imaged_magick.webp_reader import read_webp
 
 Render = Callable[..., list[bytes]]
 
@@ -123,5 +123,5 @@ def test_long_and_merged_frames_keep_their_time(render: Render, name: str, read:
     assert len(source.frames) >= 4
     sequence = read(render(body, name)[0])
     written = [frame.duration_ms for frame in sequence.frames]  # type: ignore[attr-defined]
-    assert sum(written) == sum(seen_ms(frame.duration_ms) for frame in source.frames)
+    assert sum(written) == sum(displayed_ms(frame.duration_ms) for frame in source.frames)
     assert min(written) > 10

@@ -33,7 +33,7 @@ from imaged.api import (
 )
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 from imaged_magick.deadline import Deadline
-from imaged_magick.memory import NoMemoryError, Renders
+from imaged_magick.memory import NoMemoryError, RunningRenders
 from imaged_magick.picture import Picture, translated
 
 Render = Callable[..., list[bytes]]
@@ -164,16 +164,16 @@ for name in sys.argv[1:]:
 
 def test_memory_that_others_have_is_free_again() -> None:
     """What lacked memory while another render ran is busy; nobody knows whether it would have fitted alone."""
-    renders = Renders()
+    renders = RunningRenders()
 
     def fail(*, beside: bool) -> None:
-        with renders.one():
+        with renders.track():
             if beside:
-                with renders.one():
+                with renders.track():
                     pass
             raise NoMemoryError("now")
 
-    with renders.one(), pytest.raises(NoMemoryError):
+    with renders.track(), pytest.raises(NoMemoryError):
         fail(beside=False)
     with pytest.raises(NoMemoryError):
         fail(beside=True)

@@ -11,7 +11,7 @@ import pytest
 from imaged.api import GIF, ImageFacts, RenderJob, Size, Variant
 from imaged.core.outputs import parse
 from imaged_magick.bounds import is_heavy
-from imaged_magick.memory import given_back
+from imaged_magick.memory import trim_heap
 
 _BLOCK_BYTES, _BLOCKS = 100_000, 1_000  # too small for pages of their own
 _PAGE_BYTES = 4096
@@ -35,7 +35,7 @@ def test_memory_is_given_back_after_heavy_work(heavy: bool, kept: bool) -> None:
     figures: list[int] = []
 
     def work() -> None:
-        with given_back(heavy=heavy):
+        with trim_heap(heavy=heavy):
             blocks = [libc.malloc(_BLOCK_BYTES) for _ in range(_BLOCKS)]
             for block in blocks:
                 ctypes.memset(block, 1, _BLOCK_BYTES)

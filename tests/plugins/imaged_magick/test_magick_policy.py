@@ -9,12 +9,12 @@ import pytest
 
 ASK = """
 import sys
-from imaged_magick.environment import prepare
-prepare()
-from imaged_magick.engine import confined, describe
+from imaged_magick.environment import configure_environment
+configure_environment()
+from imaged_magick.imagemagick import library_version, policy_in_force
 from wand.exceptions import WandException
 from wand.image import Image
-assert confined(), "the policy is not in force"
+assert policy_in_force(), "the policy is not in force"
 try:
     with Image(**eval(sys.argv[1])) as image:
         print("opened", image.size)

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from imaged.api import Fill, Fit, FullSize, Size, plan
 from imaged.testing.pictures import make_jpeg, make_png, make_webp
-from imaged_magick.shaping import decode_hint
+from imaged_magick.resizing import jpeg_size_hint
 
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]
@@ -83,10 +83,10 @@ def test_decode_hint_is_capped() -> None:
     """The decoder is asked for twice the largest need, in the file's axes, and never for more than there is."""
     size = Size(4000, 3000)
     small = [plan(size, Fit(500)), plan(size, Fill(300, 400))]
-    assert decode_hint(size, small, 1) == "1066x800"
-    assert decode_hint(size, small, 6) == "800x1066"
-    assert decode_hint(size, [*small, plan(size, Fit(2000))], 1) is None
-    assert decode_hint(size, [*small, plan(size, FullSize())], 1) is None
+    assert jpeg_size_hint(size, small, 1) == "1066x800"
+    assert jpeg_size_hint(size, small, 6) == "800x1066"
+    assert jpeg_size_hint(size, [*small, plan(size, Fit(2000))], 1) is None
+    assert jpeg_size_hint(size, [*small, plan(size, FullSize())], 1) is None
 
 
 def test_alpha_is_kept_where_the_format_holds_it(render: Render, opened: Opened) -> None:

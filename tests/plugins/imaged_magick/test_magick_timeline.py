@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged_magick.timeline import Slot, Timeline, seen_ms
+from imaged_magick.timeline import TimedFrame, Timeline, displayed_ms
 
 durations = st.lists(st.integers(11, 300), min_size=1, max_size=60)
 
 
-def played(durations_ms: Sequence[int], tick_ms: int = 10, shortest: int = 2) -> list[Slot[int]]:
+def played(durations_ms: Sequence[int], tick_ms: int = 10, shortest: int = 2) -> list[TimedFrame[int]]:
     """Return the slots of pictures 0, 1, 2, … that ask for these durations."""
     timeline = Timeline[int](tick_ms, shortest)
     settled = [timeline.add(number, duration_ms) for number, duration_ms in enumerate(durations_ms)]
@@ -23,7 +23,7 @@ def played(durations_ms: Sequence[int], tick_ms: int = 10, shortest: int = 2) ->
 @pytest.mark.parametrize(("asked_ms", "shown_ms"), [(0, 100), (10, 100), (11, 11), (20, 20), (65535, 65535)])
 def test_browsers_slow_down_what_is_too_quick(asked_ms: int, shown_ms: int) -> None:
     """Ten milliseconds and less are shown for a hundred, in Blink, Gecko and WebKit alike."""
-    assert seen_ms(asked_ms) == shown_ms
+    assert displayed_ms(asked_ms) == shown_ms
 
 
 @given(durations)
@@ -58,6 +58,6 @@ def test_a_picture_shows_for_longer_when_told_so() -> None:
     """What shows nothing new prolongs the picture before it."""
     timeline = Timeline[str](10, 2)
     timeline.add("a", 15)
-    timeline.prolong(15)
+    timeline.extend(15)
     timeline.add("b", 40)
     assert [(slot.picture, slot.ticks) for slot in timeline.end()] == [("a", 3), ("b", 4)]

@@ -13,8 +13,8 @@ from PIL import Image, ImageChops
 
 from imaged.api import BusyError, ImagedError, ImageFacts, NotAPictureError, Size
 from imaged.testing.pictures import make_gif, make_webp
+from imaged_magick.png_reader import write_chunk
 from imaged_magick.riff import read_chunks, write_chunks, write_sides, write_webp
-from imaged_magick.stills import write_chunk
 
 Accept = Callable[..., ImageFacts]
 Render = Callable[..., list[bytes]]

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
-from imaged_magick.gif import read_gif
-from imaged_magick.jpeg import read_segments
-from imaged_magick.stills import bare_png, write_chunk
-from imaged_magick.webp import read_webp
+from imaged_magick.gif_reader import read_gif
+from imaged_magick.jpeg_reader import read_segments
+from imaged_magick.png_reader import strip_png, write_chunk
+from imaged_magick.webp_reader import read_webp
 
 GIF, WEBP, PNG, JPEG = make_gif(2), make_webp(2), make_png(), make_jpeg()
 FRAME = GIF[GIF.rindex(b"\x21\xf9") : -1]
@@ -22,7 +22,7 @@ LONG: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "GIF of many frames": (read_gif, GIF[:-1] + 9_990 * FRAME),
     "GIF of many blocks": (read_gif, GIF[:-1] + b"\x21\xfe" + 400_000 * b"\x01x" + b"\x00;"),
     "WebP of many frames": (read_webp, WEBP[:4] + (len(FRAMES) + 4).to_bytes(4, "little") + b"WEBP" + FRAMES),
-    "PNG of many chunks": (bare_png, PNG[:33] + 50_000 * write_chunk(b"aBCd", b"") + PNG[33:]),
+    "PNG of many chunks": (strip_png, PNG[:33] + 50_000 * write_chunk(b"aBCd", b"") + PNG[33:]),
     "JPEG of many segments": (read_segments, JPEG[:2] + 50_000 * b"\xff\xfe\x00\x02" + JPEG[2:]),
 }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from wand.exceptions import CacheError, WandException
 
-from .calls import profile_image
+from .magickwand import profile_image
 from .picture import Picture
-from .srgb import srgb_profile
+from .srgb_profile import srgb_profile
 
 _PIXEL_S = 0.2e-6
 """What ImageMagick's formulas cost for each pixel: meanwhile it does not look at the clock."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .icc import D50, sampled_curve, write_profile
+from .icc_writer import D50, sampled_curve, write_profile
 
 Chromaticity = tuple[float, float]
 """The x and y of CIE 1931."""

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 
 from .deadline import Deadline
-from .sequence import broken, cut_short
-from .stills import is_intact, png_chunks, write_chunk
+from .errors import malformed_error, truncated_error
+from .png_reader import is_intact, png_chunks, write_chunk
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (PNG 11.2.1)
 _BITS_AT, _INDEXED = 24, 3  # where IHDR has the bits of a sample, and the colour type after them; that of palettes
@@ -18,7 +18,7 @@ _ZLIB_HEADER_BYTES, _CHECKSUM_BYTES, _SLICE_BYTES = 2, 4, 2**20
 _LARGEST_WINDOW, _DICTIONARY = 7, 0x20  # of a zlib header (RFC 1950, 2.2)
 
 
-def mend_rows(png: bytes, deadline: Deadline) -> bytes:
+def repair_png(png: bytes, deadline: Deadline) -> bytes:
     """Return a bare PNG with all its rows in a stream of our own. Raises NotAPictureError where any are missing.
 
     What comes after the last row changes no pixel: the end of the stream may be missing, and one checksum wrong, the
@@ -39,10 +39,10 @@ def mend_rows(png: bytes, deadline: Deadline) -> bytes:
         if missing <= 0 and intact:
             break
     if missing > 0:
-        raise cut_short("PNG")
+        raise truncated_error("PNG")
     told = stream.unused_data[:_CHECKSUM_BYTES]
     if not intact and len(told) == _CHECKSUM_BYTES and int.from_bytes(told, "big") != checksum:
-        raise broken("PNG", "its pixels are damaged")
+        raise malformed_error("PNG", "its pixels are damaged")
     pixels = write_chunk(b"IDAT", b"".join([*mended, rows.flush()]))
     return _full_palette(png[:start], chunks) + pixels + write_chunk(b"IEND", b"")
 
@@ -63,7 +63,7 @@ def _inflate(data: bytes) -> tuple[zlib._Decompress, Iterator[bytes]]:
     """
     header = int.from_bytes(data[:_ZLIB_HEADER_BYTES], "big")
     if header % 31 or header >> 8 & 15 != zlib.DEFLATED or header >> 12 > _LARGEST_WINDOW or header & _DICTIONARY:
-        raise broken("PNG", "its pixels make no sense")
+        raise malformed_error("PNG", "its pixels make no sense")
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     return stream, _slices(stream, data[_ZLIB_HEADER_BYTES:])
 
@@ -73,7 +73,7 @@ def _slices(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
         try:
             slice = stream.decompress(data, _SLICE_BYTES)
         except zlib.error:
-            raise broken("PNG", "its pixels make no sense") from None
+            raise malformed_error("PNG", "its pixels make no sense") from None
         if not slice:
             return
         yield slice

@@ -9,8 +9,9 @@ from functools import partial
 
 from imaged.api import Size, TooLargeError
 
-from .sequence import Disposal, Frame, Sequence, broken, check_count, cut_short
-from .turns import let_others_run
+from .errors import check_frame_count, malformed_error, truncated_error
+from .frames import Disposal, Frame, FrameSequence
+from .gil import yield_gil
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _CONTROL, _APPLICATION = 0xF9, 0xFF
@@ -72,7 +73,7 @@ class _Reader:
             self._blocks += 1  # terminators count too: a file may hold millions of extensions without data
             if self._blocks > _MAXIMUM_BLOCKS:
                 raise TooLargeError("this GIF has too many data blocks to read: save it anew with another program")
-            let_others_run(self._blocks)
+            yield_gil(self._blocks)
             at = end
             if not length:
                 self.at = at
@@ -82,7 +83,7 @@ class _Reader:
         return blob[start:at] + (bytes([len(rest)]) + rest if rest else b"") + b"\x00", False
 
 
-def read_gif(blob: bytes) -> Sequence:
+def read_gif(blob: bytes) -> FrameSequence:
     """Return the frames of a GIF. A missing end is forgiven, as browsers do: whoever decodes sees what is missing.
 
     Where the first frame is larger than the logical screen the canvas grows to hold it, as in browsers.
@@ -112,24 +113,24 @@ def read_gif(blob: bytes) -> Sequence:
                 break
     except _EndOfFileError:
         if not frames:
-            raise cut_short("GIF") from None
+            raise truncated_error("GIF") from None
     if not frames:
-        raise broken("GIF", "it has no frames")
+        raise malformed_error("GIF", "it has no frames")
     first = frames[0]
     width_px = max(width_px, first.left_px + first.size.width_px)
     height_px = max(height_px, first.top_px + first.size.height_px)
-    return Sequence(Size(width_px, height_px), tuple(frames), plays, cut=not whole)
+    return FrameSequence(Size(width_px, height_px), tuple(frames), plays, truncated=not whole)
 
 
 def _add(frames: list[Frame], frame: Frame | None, control: _Control) -> None:
     """Add a frame. One without data changes no pixel: what was shown before it is shown for its time, too."""
     if frame is not None:
         frames.append(frame)
-        check_count("GIF", len(frames))
+        check_frame_count("GIF", len(frames))
     elif frames:
         frames[-1] = replace(frames[-1], duration_ms=frames[-1].duration_ms + control.duration_ms)
     else:
-        raise broken("GIF", "its first frame has no pixels")
+        raise malformed_error("GIF", "its first frame has no pixels")
 
 
 def _plays(body: bytes, plays: int) -> int:
@@ -149,10 +150,10 @@ def _frame(reader: _Reader, control: _Control, screen: bytes) -> tuple[Frame | N
     if whole and (not width_px or not height_px or _is_empty(bits[0], data)):
         return None, True
     if not width_px or not height_px:
-        raise broken("GIF", f"a frame of {width_px}x{height_px} pixels has no pixels")
+        raise malformed_error("GIF", f"a frame of {width_px}x{height_px} pixels has no pixels")
     size = Size(width_px, height_px)
-    still = partial(_still, colours, control, size, flags & _INTERLACED, bits + data)
-    return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, still=still), whole
+    as_still = partial(_still, colours, control, size, flags & _INTERLACED, bits + data)
+    return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, as_still=as_still), whole
 
 
 def _is_empty(bits: int, data: bytes) -> bool:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from functools import cache
 
-from .icc import fixed, write_profile
+from .icc_writer import fixed, write_profile
 
 # IEC 61966-2-1's primaries, adapted from D65 to D50 by the Bradford matrix.
 _PRIMARIES = {

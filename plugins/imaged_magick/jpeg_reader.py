@@ -6,11 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .profiles import join_profile
-from .scans import START_OF_FRAME, Work, read_frame
-from .sequence import broken, cut_short
-from .stills import MAXIMUM_PARTS, too_many
-from .turns import let_others_run
+from .errors import MAXIMUM_PARTS, malformed_error, too_many_parts_error, truncated_error
+from .gil import yield_gil
+from .icc_reader import join_profile
+from .jpeg_scans import START_OF_FRAME, ScanProgress, read_frame_header
 
 _START_OF_SCAN, _END_OF_IMAGE, _COMMENT = 0xDA, 0xD9, 0xFE
 _APPLICATION = range(0xE0, 0xF0)
@@ -44,30 +43,30 @@ def read_segments(blob: bytes) -> list[Segment]:
     at = _next_marker(blob, 2)
     while segment := _segment_at(blob, at, scanned=work is not None):
         if segment.marker in START_OF_FRAME:
-            frame = read_frame(segment.marker, blob[at + 4 : segment.end])
+            frame = read_frame_header(segment.marker, blob[at + 4 : segment.end])
         elif segment.marker == _START_OF_SCAN:
             if frame is None:
-                raise broken("JPEG", "its header is missing")
-            work = work or Work(frame)
+                raise malformed_error("JPEG", "its header is missing")
+            work = work or ScanProgress(frame)
             work.add(blob[at + 4 : segment.end])
         segments.append(segment)
         if len(segments) > MAXIMUM_PARTS:
-            raise too_many("JPEG")
-        let_others_run(len(segments))
+            raise too_many_parts_error("JPEG")
+        yield_gil(len(segments))
         at = _next_marker(blob, segment.end)
         if work and work.complete:
             break
     if not work:
-        raise broken("JPEG", "it has no picture") if at + 2 <= len(blob) else cut_short("JPEG")
+        raise malformed_error("JPEG", "it has no picture") if at + 2 <= len(blob) else truncated_error("JPEG")
     if at >= len(blob):
         at = len(blob.rstrip(b"\xff"))  # half of a marker
     segments.append(Segment(_END_OF_IMAGE, at, at))
-    if not work.has_all and not has_end(blob, segments):
-        raise cut_short("JPEG")
+    if not work.has_all and not has_eoi(blob, segments):
+        raise truncated_error("JPEG")
     return segments
 
 
-def bare_jpeg(blob: bytes, segments: Sequence[Segment]) -> bytes:
+def strip_jpeg(blob: bytes, segments: Sequence[Segment]) -> bytes:
     """Return a JPEG without the segments that neither are pixels nor say how to read them, and with an end.
 
     They never reach ImageMagick: it keeps each of them, and looks into some.
@@ -82,7 +81,7 @@ def bare_jpeg(blob: bytes, segments: Sequence[Segment]) -> bytes:
     return b"".join([*kept, codes, bytes([0xFF, _END_OF_IMAGE])])
 
 
-def has_end(blob: bytes, segments: Sequence[Segment]) -> bool:
+def has_eoi(blob: bytes, segments: Sequence[Segment]) -> bool:
     """Say whether the marker for the end of the picture is where the picture ends."""
     return blob.startswith(bytes([0xFF, _END_OF_IMAGE]), segments[-1].start)
 

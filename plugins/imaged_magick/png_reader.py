@@ -6,19 +6,15 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from imaged.api import TooLargeError
+from .errors import MAXIMUM_PARTS, malformed_error, too_many_parts_error, truncated_error
+from .gil import yield_gil
 
-from .sequence import broken, cut_short
-from .turns import let_others_run
-
-_EXIF = b"Exif\x00\x00"
 _ANCILLARY = 0x20  # the bit of a PNG chunk's first letter that says that a decoder may skip it (PNG 5.4)
 _TRANSPARENT = b"tRNS"
 _HEADER_BYTES = 25  # of the first chunk (PNG 11.2.1)
-MAXIMUM_PARTS = 100_000  # markers or chunks: pictures have a few thousand; very many tiny ones only waste our time
 
 
-def read_png(blob: bytes) -> bytes:
+def png_exif(blob: bytes) -> bytes:
     """Return the EXIF block of a PNG, empty where it has none."""
     exif = b""
     for name, start, end in png_chunks(blob):
@@ -27,12 +23,12 @@ def read_png(blob: bytes) -> bytes:
     return exif
 
 
-def bare_png(blob: bytes) -> bytes:
+def strip_png(blob: bytes) -> bytes:
     """Return a complete PNG without the chunks that are neither pixels nor their transparency, its pixels in one chunk.
 
     They never reach ImageMagick: it unpacks every text and profile, a gigabyte from a megabyte, and ends the whole
     process over a profile in a text that announces a senseless length. Where a checksum of pixels is wrong, that of all
-    of them is: `mend_rows` knows what to think of it. Pixels are in consecutive chunks (PNG 5.6), later ones are none.
+    of them is: `repair_png` knows what to think of it. Pixels are in consecutive chunks (PNG 5.6), later ones are none.
     """
     view, kept, pixels, damaged = memoryview(blob), [blob[:8]], [], False
     for name, start, end in png_chunks(blob):
@@ -44,9 +40,9 @@ def bare_png(blob: bytes) -> bytes:
         elif _counts(name, view[start:end]):
             kept.append(blob[start:end])
     if not pixels:
-        raise cut_short("PNG")
+        raise truncated_error("PNG")
     if len(kept) == 1 or len(kept[1]) != _HEADER_BYTES or kept[1][4:8] != b"IHDR":
-        raise broken("PNG", "its header is damaged")
+        raise malformed_error("PNG", "its header is damaged")
     chunk = write_chunk(b"IDAT", b"".join(pixels))
     if damaged:
         chunk = chunk[:-4] + bytes(byte ^ 0xFF for byte in chunk[-4:])
@@ -87,28 +83,5 @@ def png_chunks(blob: bytes) -> Iterator[tuple[bytes, int, int]]:
         if at > len(blob) or name == b"IEND":
             return
         yield name, start, at
-        let_others_run(count)
-    raise too_many("PNG")
-
-
-def too_many(format: str) -> TooLargeError:
-    """Return the error for a file of more parts than are worth looking at."""
-    return TooLargeError(f"this {format} has more than {MAXIMUM_PARTS} parts: save it anew with another program")
-
-
-def read_orientation(exif: bytes) -> int:
-    """Return the orientation, 1 to 8, of an EXIF block (CIPA DC-008, tag 0x0112 of IFD 0); 1 where it tells none."""
-    exif = exif.removeprefix(_EXIF)  # some writers keep JPEG's prefix in PNG and WebP
-    order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(exif[:4])
-    if order is None:
-        return 1
-    try:
-        (ifd,) = struct.unpack_from(order + "I", exif, 4)
-        (entries,) = struct.unpack_from(order + "H", exif, ifd)
-        for entry in range(entries):
-            tag, kind, count, value = struct.unpack_from(order + "HHIH", exif, ifd + 2 + 12 * entry)
-            if (tag, kind, count) == (0x0112, 3, 1):
-                return value if 1 <= value <= 8 else 1  # noqa: PLR2004 -- the values of the tag
-    except struct.error:
-        pass
-    return 1
+        yield_gil(count)
+    raise too_many_parts_error("PNG")

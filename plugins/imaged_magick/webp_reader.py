@@ -6,6 +6,9 @@ from functools import partial
 
 from imaged.api import Size, TooLargeError
 
+from .errors import check_frame_count, malformed_error, truncated_error
+from .frames import Disposal, Frame, FrameSequence
+from .gil import yield_gil
 from .riff import (
     ALPHA,
     ANIMATION,
@@ -14,40 +17,38 @@ from .riff import (
     PIXELS,
     REPLACE,
     Chunk,
-    extended,
+    extended_header,
     read_chunks,
     read_sides,
     read_u24,
     write_webp,
 )
-from .sequence import Disposal, Frame, Sequence, broken, check_count, cut_short
-from .turns import let_others_run
 
 _MAXIMUM_SIDE_PX = 1_000_000  # what our policy lets ImageMagick take
 _VP8L_ALPHA_AT, _VP8L_ALPHA = 4, 0x10  # where lossless pixels say that they are transparent (RFC 9649, 3.4)
 _EXTENDED_BYTES, _FRAME_BYTES = 10, 16  # the fixed parts of VP8X and ANMF
 
 
-def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
+def read_webp(blob: bytes) -> tuple[FrameSequence, bytes]:
     """Return the frames of a WebP, one for a still picture, and its EXIF block, empty where it has none."""
     size_bytes = int.from_bytes(blob[4:8], "little") + 8
     if size_bytes > len(blob):
-        raise cut_short("WebP")
+        raise truncated_error("WebP")
     chunks = list(read_chunks(blob, 12, size_bytes))
     first = dict(reversed(chunks))
     header, exif = first.get(b"VP8X", b""), first.get(b"EXIF", b"")
     profile = first.get(b"ICCP", b"") if header and header[0] & ICC else b""
     if header and len(header) < _EXTENDED_BYTES:
-        raise broken("WebP", "its header is damaged")
+        raise malformed_error("WebP", "its header is damaged")
     if not header or not header[0] & ANIMATION:
         size = _still_size(chunks)
         if header and size != read_sides(header, 4):
-            raise broken("WebP", "its picture is not of the size that it announces")
+            raise malformed_error("WebP", "its picture is not of the size that it announces")
         pixels = [(name, data) for name, data in chunks if name in PIXELS]
         if header and not header[0] & ALPHA:
             pixels = _opaque(pixels)
-        frame = Frame(0, 0, size, 0, Disposal.KEEP, blends=True, still=partial(_still, size, pixels))
-        return Sequence(size, (frame,), plays=1, profile=profile), exif
+        frame = Frame(0, 0, size, 0, Disposal.KEEP, blends=True, as_still=partial(_still, size, pixels))
+        return FrameSequence(size, (frame,), plays=1, profile=profile), exif
     canvas = read_sides(header, 4)
     if max(canvas.width_px, canvas.height_px) > _MAXIMUM_SIDE_PX:
         raise TooLargeError(f"this WebP is {canvas.width_px}x{canvas.height_px}: send one of {_MAXIMUM_SIDE_PX} a side")
@@ -55,25 +56,25 @@ def read_webp(blob: bytes) -> tuple[Sequence, bytes]:
     for name, body in chunks:
         if name == b"ANMF":
             frames.append(_frame(body, canvas))
-            check_count("WebP", len(frames))
-            let_others_run(len(frames))
+            check_frame_count("WebP", len(frames))
+            yield_gil(len(frames))
     if not frames:
-        raise broken("WebP", "it is an animation without frames")
+        raise malformed_error("WebP", "it is an animation without frames")
     plays = int.from_bytes(first.get(b"ANIM", b"")[4:6], "little")
-    return Sequence(canvas, tuple(frames), plays, profile), exif
+    return FrameSequence(canvas, tuple(frames), plays, profile), exif
 
 
 def _frame(body: bytes, canvas: Size) -> Frame:
     """Read the body of an ANMF chunk."""
     if len(body) < _FRAME_BYTES:
-        raise broken("WebP", "a frame has no header")
+        raise malformed_error("WebP", "a frame has no header")
     body += bytes(len(body) % 2)  # libwebp counts the padding in
     left_px, top_px, size = 2 * read_u24(body, 0), 2 * read_u24(body, 3), read_sides(body, 6)
     if left_px + size.width_px > canvas.width_px or top_px + size.height_px > canvas.height_px:
-        raise broken("WebP", "a frame lies outside of the canvas")
+        raise malformed_error("WebP", "a frame lies outside of the canvas")
     chunks = [(name, data) for name, data in read_chunks(body, _FRAME_BYTES, len(body)) if name in PIXELS]
     if _still_size(chunks) != size:
-        raise broken("WebP", "a frame is not of the size that it announces")
+        raise malformed_error("WebP", "a frame is not of the size that it announces")
     return Frame(
         left_px,
         top_px,
@@ -81,7 +82,7 @@ def _frame(body: bytes, canvas: Size) -> Frame:
         duration_ms=read_u24(body, 12),
         disposal=Disposal.CLEAR if body[15] & CLEAR else Disposal.KEEP,
         blends=not body[15] & REPLACE,
-        still=partial(_still, size, chunks),
+        as_still=partial(_still, size, chunks),
     )
 
 
@@ -99,13 +100,13 @@ def _opaque(chunks: list[Chunk]) -> list[Chunk]:
 
 def _still(size: Size, chunks: list[Chunk]) -> bytes:
     """Write a still WebP of these pixel chunks and nothing else, since ImageMagick keeps whatever it finds."""
-    return write_webp(chunks if len(chunks) == 1 else [extended(ALPHA, size), *chunks])
+    return write_webp(chunks if len(chunks) == 1 else [extended_header(ALPHA, size), *chunks])
 
 
 def _still_size(chunks: list[Chunk]) -> Size:
     """Return the size that the first pixel chunk announces (RFC 6386, 9.1; RFC 9649, 3.4)."""
     if chunks and chunks[-1][0] == b"ALPH":
-        raise broken("WebP", "its transparency has no pixels")
+        raise malformed_error("WebP", "its transparency has no pixels")
     for name, data in chunks:
         width_px = height_px = 0
         if name == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
@@ -118,4 +119,4 @@ def _still_size(chunks: list[Chunk]) -> Size:
         if width_px and height_px:
             return Size(width_px, height_px)
         break
-    raise broken("WebP", "it has no pixels")
+    raise malformed_error("WebP", "it has no pixels")

@@ -23,12 +23,12 @@ _SIDEWAYS = 5
 """The first of the EXIF orientations that swap width and height."""
 
 
-def swap_sides(size: Size, orientation: int) -> Size:
+def oriented_size(size: Size, orientation: int) -> Size:
     """Return `size` as seen from the other side of an EXIF orientation: file to upright, or upright to file."""
     return Size(size.height_px, size.width_px) if orientation >= _SIDEWAYS else size
 
 
-def turn_upright(picture: Picture, orientation: int) -> None:
+def apply_orientation(picture: Picture, orientation: int) -> None:
     """Rotate and mirror the pixels by their EXIF orientation, 1 to 8."""
     picture.orientation = _ORIENTATIONS[orientation]
     if orientation > 1:
@@ -36,7 +36,7 @@ def turn_upright(picture: Picture, orientation: int) -> None:
         picture.reset_coords()
 
 
-def decode_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str | None:
+def jpeg_size_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str | None:
     """Return the `jpeg:size` that serves all plans, in the file's own axes, or None where full size is needed.
 
     libjpeg then shrinks while it decodes, by an eighth to a half. Twice the largest need is asked for: the rest of
@@ -48,11 +48,11 @@ def decode_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str | No
     height_px = 2 * max((need.height_px for need in needs), default=1)
     if width_px >= size.width_px or height_px >= size.height_px:
         return None
-    hint = swap_sides(Size(width_px, height_px), orientation)
+    hint = oriented_size(Size(width_px, height_px), orientation)
     return f"{hint.width_px}x{hint.height_px}"
 
 
-def shape(picture: Picture, original: Size, sizing: Fit | Fill | FullSize) -> None:
+def crop_and_resize(picture: Picture, original: Size, sizing: Fit | Fill | FullSize) -> None:
     """Crop and resize an upright picture of an `original` size to an output's."""
     wanted = plan(original, sizing)
     for step in steps(wanted, Size(picture.width, picture.height)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from imaged.api import NotAPictureError, TooLargeError
 
-from .sequence import broken
+from .errors import malformed_error
 
 _MAXIMUM_BLOCKS = 60_000_000
 """How many blocks of 8x8 samples all scans together may go over.
@@ -37,7 +37,7 @@ _COMPONENTS = (1, 3, 4)  # grey, colours, print colours
 
 
 @dataclass(frozen=True)
-class Frame:
+class FrameHeader:
     """The frame header of a JPEG (T.81, B.2.2): `blocks` that each component has, by its identifier."""
 
     progressive: bool
@@ -45,7 +45,7 @@ class Frame:
     blocks: Mapping[int, int]
 
 
-def read_frame(marker: int, header: bytes) -> Frame:
+def read_frame_header(marker: int, header: bytes) -> FrameHeader:
     """Read a frame header. Raises NotAPictureError for a process that browsers do not show, and for a broken one."""
     if marker not in _SHOWN:
         raise _unshown(_PROCESSES[marker])
@@ -53,28 +53,28 @@ def read_frame(marker: int, header: bytes) -> Frame:
         bits, height_px, width_px, count = struct.unpack_from(">BHHB", header)
         components = [struct.unpack_from("BBB", header, 6 + 3 * number) for number in range(count)]
     except struct.error:
-        raise broken("JPEG", "its header is damaged") from None
+        raise malformed_error("JPEG", "its header is damaged") from None
     if bits != 8:  # noqa: PLR2004 -- bits of a sample
         raise _unshown(f"{bits} bits a sample")
     if count not in _COMPONENTS:
-        raise broken("JPEG", f"it has {count} colour components")
+        raise malformed_error("JPEG", f"it has {count} colour components")
     across, down = max(each[1] >> 4 for each in components), max(each[1] & 15 for each in components)
     if not (width_px and height_px and across and down):
-        raise broken("JPEG", "its header is damaged")
+        raise malformed_error("JPEG", "its header is damaged")
     blocks = {
         name: -(-width_px * (factors >> 4) // (8 * across)) * -(-height_px * (factors & 15) // (8 * down))
         for name, factors, _ in components
     }
-    return Frame(marker == _SHOWN[-1], count, blocks)
+    return FrameHeader(marker == _SHOWN[-1], count, blocks)
 
 
-class Work:
+class ScanProgress:
     """Adds up the blocks that the scans of a frame go over.
 
     It is `complete` after a scan that holds all pixels: decoders show nothing of what comes after it.
     """
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: FrameHeader) -> None:
         self.complete = False
         self._frame = frame
         self._blocks = 0

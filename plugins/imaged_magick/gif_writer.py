@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from imaged.api import Size
 
-from .muxing import Piece
+from .frames import EncodedFrame
 
 _LONGEST_TICKS, _MOST_REPEATS = 2**16 - 1, 2**16 - 1  # what the format has bits for
 TICK_MS, SHORTEST_TICKS = 10, 2
@@ -28,8 +28,8 @@ class _Still:
     data: bytes
 
 
-def mux_gif(canvas: Size, nothing: bytes, pieces: Iterable[Piece], plays: int) -> bytes:
-    """Return an animated GIF that plays `plays` times, 0 for ever. Its pieces blend, and show for whole hundredths.
+def mux_gif(canvas: Size, nothing: bytes, frames: Iterable[EncodedFrame], plays: int) -> bytes:
+    """Return an animated GIF that plays `plays` times, 0 for ever. Its frames blend, and show for whole hundredths.
 
     `nothing` is a still of one transparent pixel. It prolongs what shows for longer than a delay can be, and tells the
     transparent colour, which all frames name: where a frame does not, some readers clear its place to a colour.
@@ -37,16 +37,16 @@ def mux_gif(canvas: Size, nothing: bytes, pieces: Iterable[Piece], plays: int) -
     filler = _read(nothing)
     table, filler = filler.table, replace(filler, table=b"")
     blocks = []
-    for piece in pieces:
-        still = _read(piece.still)
+    for frame in frames:
+        still = _read(frame.still)
         if still.table == table:
             still = replace(still, table=b"", transparent=filler.transparent)
-        shown, ticks = still, piece.duration_ms // TICK_MS
+        shown, ticks = still, frame.duration_ms // TICK_MS
         while ticks > _LONGEST_TICKS:
             part = min(_LONGEST_TICKS, ticks - SHORTEST_TICKS)
-            blocks.append(_write(shown, piece, part, _KEEP))
+            blocks.append(_write(shown, frame, part, _KEEP))
             shown, ticks = filler, ticks - part
-        blocks.append(_write(still, piece, ticks, _CLEAR) if piece.clears else _write(shown, piece, ticks, _KEEP))
+        blocks.append(_write(still, frame, ticks, _CLEAR) if frame.clears else _write(shown, frame, ticks, _KEEP))
     flags = 0x70 | _flags(table)
     screen = struct.pack("<HHBBx", canvas.width_px, canvas.height_px, flags, filler.transparent or 0)
     loop = b"" if plays == 1 else b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + _repeats(plays) + b"\x00"
@@ -58,11 +58,11 @@ def _repeats(plays: int) -> bytes:
     return struct.pack("<H", min(plays - 1, _MOST_REPEATS) if plays else 0)
 
 
-def _write(still: _Still, piece: Piece, ticks: int, disposal: int) -> bytes:
+def _write(still: _Still, frame: EncodedFrame, ticks: int, disposal: int) -> bytes:
     """Write one frame, with its delay and what becomes of it."""
     flags = disposal | (0 if still.transparent is None else _TRANSPARENCY)
     control = struct.pack("<BBBBHBx", _EXTENSION, _CONTROL, 4, flags, ticks, still.transparent or 0)
-    place = (piece.left_px, piece.top_px, still.size.width_px, still.size.height_px)
+    place = (frame.left_px, frame.top_px, still.size.width_px, still.size.height_px)
     return control + struct.pack("<BHHHHB", _IMAGE, *place, _flags(still.table)) + still.table + still.data
 
 

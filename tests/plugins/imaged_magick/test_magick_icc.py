@@ -14,9 +14,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from imaged.testing.pictures import make_exif, make_gif, make_jpeg, make_png, make_webp
-from imaged_magick.original import read_original
-from imaged_magick.profiles import MAXIMUM_PROFILE_BYTES, inflate_profile, join_profile, usable_profile
-from imaged_magick.srgb import srgb_profile
+from imaged_magick.icc_reader import MAXIMUM_PROFILE_BYTES, inflate_profile, join_profile, usable_profile
+from imaged_magick.original import parse_original
+from imaged_magick.srgb_profile import srgb_profile
 
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]
@@ -238,8 +238,8 @@ def test_only_pixels_reach_the_decoder(tmp_path: Path, kind: str) -> None:
     """Texts, EXIF, XMP and profiles, compressed or not, are kept from ImageMagick."""
     source = tmp_path / "original"
     source.write_bytes(BEYOND[kind])
-    original = read_original(source)
-    decoded = original.sequence.frames[0].still() if original.sequence else original.blob
+    original = parse_original(source)
+    decoded = original.sequence.frames[0].as_still() if original.sequence else original.blob
     for word in (SECRET, zlib.compress(SECRET), b"acsp", b"iCCP", b"EXIF", b"Exif", b"xap", b"tEXt"):
         assert word not in decoded
 
@@ -249,7 +249,7 @@ def test_segments_between_scans_are_dropped(tmp_path: Path) -> None:
     jpeg = make_jpeg()
     source = tmp_path / "original"
     source.write_bytes(jpeg[:-2] + segment(0xFE, SECRET) + segment(0xE2, SECRET) + jpeg[-2:])
-    assert read_original(source).blob == jpeg
+    assert parse_original(source).blob == jpeg
 
 
 def test_a_profile_in_a_webp_needs_its_flag(render: Render, opened: Opened) -> None:
