@@ -69,8 +69,9 @@ done
 exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) --set uploader=$(1) "$$@" $(ARGS)
 endef
 
-test: .venv/tools ## Run the tests
-	@$(BIN)/pytest $(ARGS)
+# One worker for each core. worksteal keeps neighbours together, which share servers, until a worker has nothing left to do.
+test: .venv/tools ## Run the tests, on all cores
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
 check: lint test ## Lint, types and tests: what CI runs
 

@@ -58,7 +58,7 @@ class Server:
     def load(self, path: str, connections: int, seconds: float) -> dict[str, float]:
         """Have a process of its own ask for `path`, and return what it saw."""
         url = urlsplit(self.public)
-        command = [sys.executable, str(Path(__file__).with_name("load.py")), str(url.hostname), str(url.port), path]
+        command = [sys.executable, str(Path(__file__).with_name("get_load.py")), str(url.hostname), str(url.port), path]
         options = ["--connections", str(connections), "--seconds", str(seconds)]
         done = subprocess.run([*command, *options], check=True, capture_output=True, timeout=seconds + 60)
         seen: dict[str, float] = json.loads(done.stdout)

@@ -72,7 +72,7 @@ def test_a_policy_refuses_other_extensions_and_names_its_own() -> None:
 def test_quality_is_that_of_the_name_or_the_default() -> None:
     """`-q50` wins over the policy's default quality."""
     policy = ImagePolicy(default_quality=80)
-    assert (policy.quality(parse("w10.jpg")), policy.quality(parse("w10-q50.jpg"))) == (80, 50)
+    assert (policy.resolve(parse("w10.jpg")).quality, policy.resolve(parse("w10-q50.jpg")).quality) == (80, 50)
 
 
 def test_settings_cannot_be_changed() -> None:

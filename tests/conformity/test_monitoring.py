@@ -18,6 +18,7 @@ from serving import HOME, Serving, until
 from source_tree import ROOT
 
 from imaged.api import (
+    Event,
     OriginalDownloaded,
     OriginalUnavailable,
     OutputFailed,
@@ -44,7 +45,7 @@ PLACES = {"$instance": ".*", "$namespace": ".*", "$__rate_interval": "5m"}
 NAME = re.compile(r"\b(?:imaged|process|python)_[a-z_]+\b")
 
 
-EVENTS = [
+EVENTS: list[Event] = [
     RequestAnswered("output", "p", "jpg", 200, "hit", 100, 0.001),
     OutputRendered("p", "x300.jpg", "jpg", 0.1),
     OutputFailed("p", "x300.jpg", "jpg", "BusyError"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, sniff
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 
-MADE = {"jpg": make_jpeg, "png": make_png, "gif": make_gif, "webp": make_webp}
+MADE: dict[str, Callable[[], bytes]] = {"jpg": make_jpeg, "png": make_png, "gif": make_gif, "webp": make_webp}
 SIGNATURES = {b"\xff\xd8\xff": JPEG, b"\x89PNG\r\n\x1a\n": PNG, b"GIF87a": GIF, b"GIF89a": GIF, b"RIFF....WEBP": WEBP}
 STRANGERS = [
     b"", b"\xff\xd8", b"\x89PNG", b"GIF88a", b"RIFF", b"RIFF....WAVE", b"WEBP", b"BM", b"II*\x00", b"%PDF-1.7",

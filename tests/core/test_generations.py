@@ -11,7 +11,8 @@ from imaged.core.generations import Generation, Generations
 
 def test_a_generation_without_leases_drains_at_once() -> None:
     """Nobody holds it, so nobody is waited for."""
-    generations, drained = Generations("old"), []
+    generations = Generations("old")
+    drained: list[Generation[str]] = []
     generations.swap("new", drained.append)
     assert [each.value for each in drained] == ["old"]
     assert (generations.current.value, generations.current.number) == ("new", 2)
@@ -32,7 +33,8 @@ def test_leases_keep_the_value_that_they_began_with() -> None:
 
 def test_an_error_ends_its_lease() -> None:
     """A request that fails does not hold its generation for ever."""
-    generations, drained = Generations("old"), []
+    generations = Generations("old")
+    drained: list[Generation[str]] = []
 
     def fail() -> None:
         with generations.lease():
@@ -46,7 +48,8 @@ def test_an_error_ends_its_lease() -> None:
 
 def test_a_drained_generation_is_told_once() -> None:
     """A late lease of a retired generation, taken and given back, does not tell it again."""
-    generation, drained = Generation(1, "only"), []
+    generation = Generation(1, "only")
+    drained: list[Generation[str]] = []
     generation.retire(drained.append)
     with generation.lease():
         pass

@@ -71,7 +71,8 @@ def test_timings_are_summed() -> None:
     for elapsed_s in (0.1, 0.6, 0.2):
         counting.record(Uploaded("p", 1, elapsed_s))
     timing = counting.counted.timings["upload_time"]
-    assert (timing.count, timing.mean_ms, timing.upper_ms, timing.kept_ms) == (3, pytest.approx(300), 600, ())
+    assert (timing.count, timing.upper_ms, timing.kept_ms) == (3, 600, ())
+    assert timing.mean_ms == pytest.approx(300)
 
 
 def test_a_busy_interval_costs_bounded_memory() -> None:

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from imaged.testing.pictures import make_jpeg
 PICTURE = make_jpeg()
 
 
-def settings(at: str, role: Mapping[str, Any]) -> str:
+def settings(at: str, role: dict[str, Any]) -> str:
     """Return settings with which the plugin is stuck at one of its calls."""
     lines = {"metrics": ["lines"], "plugins": {"stuck": {"at": at}, "lines": {"path": "lines"}}}
     return yaml.safe_dump({"shutdown_timeout_s": 0.3, "render": {"timeout_s": 0.2}} | lines | role)
@@ -39,7 +39,7 @@ def test_nothing_else_is_skipped(
     make_daemon: Callable[..., Daemon],
     plugins: dict[str, str],
     at: str,
-    role: Mapping[str, Any],
+    role: dict[str, Any],
     number: signal.Signals,
     thread: str,
 ) -> None:

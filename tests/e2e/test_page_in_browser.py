@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,6 +28,11 @@ const [theirs, ours] = [page, document].map((each) => {
 return theirs.isEqualNode(ours) ? "" : theirs.innerHTML + "\\n\\n" + ours.innerHTML;
 """
 """Compares the document with what the server makes of the same snapshot, node by node."""
+
+
+def shows_uptime(browser: Browser, uptime: str) -> bool:
+    """Say whether the page has this uptime."""
+    return uptime in browser.text(".who")
 
 
 @pytest.fixture
@@ -60,7 +66,7 @@ def test_both_ways_to_fill_it_come_to_the_same(
     browser.open(server.url)
     for number, snapshot in enumerate(fuller):
         server.now = dict(snapshot) | {"uptime_s": 1000.0 + 60 * number}
-        browser.until(lambda number=number: f"{16 + number} min" in browser.text(".who"))
+        browser.until(partial(shows_uptime, browser, f"{16 + number} min"))
         assert browser.run(SAME) == ""
     assert browser.complaints == []
 

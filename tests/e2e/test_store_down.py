@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,10 @@ class Clients:
         self._done.set()
         for thread in self._threads:
             thread.join()
+
+    def has_stored(self, count: int) -> bool:
+        """Say whether so many posts have been answered with 200."""
+        return len(self.acknowledged) >= count
 
     def _post(self) -> None:
         while not self._done.is_set():
@@ -133,7 +138,7 @@ def test_nothing_is_lost(make_daemon: Callable[..., Daemon], store: RcloneS3, pr
             clients.fault = "changing"
             proxy.fault = None
             before = len(clients.acknowledged)
-            until(lambda before=before: len(clients.acknowledged) > before + 2, daemon)
+            until(partial(clients.has_stored, before + 3), daemon)
     finally:
         clients.stop()
     until(lambda: settled(daemon), daemon, LONGEST_S)

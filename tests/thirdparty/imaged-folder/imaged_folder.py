@@ -75,7 +75,7 @@ class Folder:
             raise StoreError(f"{key} cannot be read back: {error.strerror}") from error
         return True
 
-    def _list(self, prefix: str) -> list[str]:
+    def _list(self, prefix: str) -> Sequence[str]:
         keys = [
             (Path(folder) / name).relative_to(self._root).as_posix()
             for folder, _, names in os.walk(self._root / prefix.rpartition("/")[0])

@@ -1,4 +1,4 @@
-"""A load of GET requests over connections that are kept open, from a process of its own: `load.py HOST PORT PATH …`.
+"""Load a daemon with GET requests on kept connections, from a separate process: `get_load.py HOST PORT PATH …`.
 
 Prints one JSON object: how many answers came in how many seconds, and the milliseconds of the median and of the slowest
 hundredth. Every answer has to be 200.
