@@ -1,29 +1,31 @@
-"""What stands in the place of the job queue: a batch owes nobody anything, it says that a thing is done when it is."""
+"""Stands in for the job queue in a batch, which renders and uploads before it reports an item as done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output
 
 
 class NoQueue:
-    """Takes what the queue would take and keeps nothing: what a batch renders it uploads itself."""
+    """Accepts the calls of a pipeline and keeps nothing: the batch uploads what it renders."""
 
-    async def enqueue(self, kind: str, image: ImageId, outputs: Sequence[str]) -> None:
-        """Promise nothing."""
+    async def enqueue(self, kind: str, image: ImageId, files: Sequence[ImageFile]) -> None:
+        """Queue nothing."""
 
-    async def mark_stored(self, remote: str, image: ImageId, names: Sequence[str]) -> None:
-        """Note nothing: the remote store itself is asked what it holds."""
+    async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
+        """Note nothing: a batch asks the remote store what it holds."""
 
     async def not_stored(
         self,
         remote: str,  # noqa: ARG002  # the queue's signature
-        files: Sequence[tuple[ImageId, Sequence[str]]],  # noqa: ARG002  # as above
-    ) -> list[tuple[ImageId, list[str]]]:
-        """Return nothing: none is owed."""
+        files: Sequence[tuple[ImageId, Sequence[ImageFile]]],  # noqa: ARG002  # as above
+    ) -> list[tuple[ImageId, list[ImageFile]]]:
+        """Return nothing."""
         return []
 
-    async def states(self, image: ImageId) -> dict[str, str]:  # noqa: ARG002  # as above
+    async def states(self, image: ImageId) -> dict[Output, str]:  # noqa: ARG002  # as above
         """Return nothing."""
         return {}

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imaged.core.errors import StoreError
+from imaged.core.files import ORIGINAL, ImageFile
 from imaged.core.hashes import ImageId
 from imaged.owners import Liveness, liveness
 from imaged.store.incoming import LONGEST_S, OWNERS, is_older
-from imaged.store.local import INCOMING, ORIGINAL, LocalStore
+from imaged.store.local import INCOMING, LocalStore
 
 PREFIX = ".batch-"
 
@@ -32,9 +33,9 @@ class Scratch(LocalStore):
         except OSError as error:
             raise StoreError(f"store.path: no files can be kept in {below}: {error.strerror}") from error
 
-    def path(self, image: ImageId, name: str) -> Path:
+    def path(self, image: ImageId, file: ImageFile) -> Path:
         """Return the path of a file, whether it exists or not."""
-        return self.root / image.namespace / str(image.hash) / name
+        return self.root / image.namespace / str(image.hash) / str(file)
 
     def clear(self, image: ImageId) -> None:
         """Remove all files of an image. Blocking."""

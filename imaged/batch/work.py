@@ -13,14 +13,15 @@ from pathlib import Path
 from imaged.batch.items import Item
 from imaged.batch.scratch import Scratch
 from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError, NotFoundError, PolicyError
+from imaged.core.files import ORIGINAL, RECORD, ImageFile, Original, content_type
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.fetch.received_file import ReceivedFile, digest
 from imaged.hooks.host import RunInThread
-from imaged.pipeline.pipeline import Pipeline, content_type
+from imaged.pipeline.pipeline import Pipeline
 from imaged.store.atomic import discard
-from imaged.store.local import INFO, ORIGINAL, LocalStore
+from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks
 
 
@@ -72,38 +73,38 @@ class Work:
     async def _complete(
         self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None
     ) -> Done:
-        there = await self._names_of(image)
-        missing = [output for output in outputs if str(output) not in there]
-        lacking = [name for name in (ORIGINAL, INFO) if name not in there]
+        there = await self._files_of(image)
+        missing = [output for output in outputs if output not in there]
+        lacking = [file for file in (ORIGINAL, RECORD) if file not in there]
         info = None if missing or lacking else await self._known(image)
         if info is None:
             await self._bring(item, image, there, received)
             info = await self._pipeline.originals.info(image)
             results = await self._pipeline.produce.several(image, missing)
-            made = [str(output) for output, error in results.items() if error is None]
-            mended = [] if missing or lacking else [INFO]  # it could not be read
+            made = [output for output, error in results.items() if error is None]
+            mended = [] if missing or lacking else [RECORD]  # it could not be read
             await self._upload(image, info, [*lacking, *mended, *made])
             for error in filter(None, results.values()):
                 raise error
         return Done(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))
 
-    async def _names_of(self, image: ImageId) -> set[str]:
+    async def _files_of(self, image: ImageId) -> set[ImageFile]:
         """Return which files the store that counts has: the remote one, or the local one where there is no other."""
         if self._pipeline.remote.exists:
-            return await self._pipeline.remote.names(image)
-        kept = {name for name in (ORIGINAL, INFO) if self._store.has(image, name)}
-        return kept | set(map(str, self._store.outputs(image)))
+            return await self._pipeline.remote.files(image)
+        kept = [file for file in (ORIGINAL, RECORD) if self._store.has(image, file)]
+        return {*kept, *self._store.outputs(image)}
 
     async def _known(self, image: ImageId) -> ImageInfo | None:
         """Return what is recorded of an original that need not be touched, or None without a readable record."""
         if (info := self._local.read_info(image)) is not None or not self._pipeline.remote.exists:
             return info
         async with self._temporary() as record:
-            if await self._pipeline.remote.download(image, INFO, record):
+            if await self._pipeline.remote.download(image, RECORD, record):
                 return self._store.read_record(image, record)
         return None
 
-    async def _bring(self, item: Item, image: ImageId, there: set[str], received: ReceivedFile | None) -> None:
+    async def _bring(self, item: Item, image: ImageId, there: set[ImageFile], received: ReceivedFile | None) -> None:
         """Have the original in the store that renders work on: from the nearest place that has it."""
         if item.path:
             await self._take(image, Path(item.path))
@@ -136,11 +137,11 @@ class Work:
                 raise CorruptOriginalError(f"{path} has other bytes than {image.hash}: MD5 {received.md5}")
             await self._pipeline.originals.take(image, received)
 
-    async def _upload(self, image: ImageId, info: ImageInfo, names: Sequence[str]) -> None:
-        """Upload the original first: whoever finds an output can always make another."""
-        for name in names:
-            kind = info.content_type if name == ORIGINAL else content_type(name)
-            await self._pipeline.remote.upload(image, name, kind)
+    async def _upload(self, image: ImageId, info: ImageInfo, files: Sequence[ImageFile]) -> None:
+        """Upload the files in their order: the original first, from which each output can be rendered again."""
+        for file in files:
+            kind = info.content_type if isinstance(file, Original) else content_type(file)
+            await self._pipeline.remote.upload(image, file, kind)
 
     @asynccontextmanager
     async def _received(self, item: Item) -> AsyncIterator[ReceivedFile]:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
 from imaged.jobs.async_queue import AsyncJobQueue
@@ -159,12 +160,12 @@ class JobRunner:
         concurrency: Callable[[], int],
         choose: Callable[[Pipeline], RunJobs],
     ) -> Worker:
-        async def run_jobs(image: ImageId, names: Sequence[str]) -> Mapping[str, ImagedError | None]:
+        async def run_jobs(image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
             with self._lease() as pipeline:
-                results = await choose(pipeline)(image, names)
-            for name, error in results.items():
+                results = await choose(pipeline)(image, files)
+            for file, error in results.items():
                 if error is not None and not isinstance(error, StoreUnavailableError):  # the store's fault is told once
-                    work, now = f"{kind} {image} {name}", datetime.now(UTC)
+                    work, now = f"{kind} {image} {file}", datetime.now(UTC)
                     self._errors.add(RecentError(now, work, None, error.status, str(error)))
             return results
 

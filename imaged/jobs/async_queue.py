@@ -9,7 +9,9 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError, StoreError
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output
 from imaged.hooks.host import RunInThread
 from imaged.jobs.comparison import Comparison, State
 from imaged.jobs.monitored_queue import MonitoredQueue
@@ -35,27 +37,27 @@ class AsyncJobQueue:
         """Call `wake` whenever work of this kind has been added."""
         self._wake[kind] = wake
 
-    async def enqueue(self, kind: Kind, image: ImageId, outputs: Sequence[str], client: str = "") -> None:
-        """Promise these outputs to a `client`; durable on return.
+    async def enqueue(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "") -> None:
+        """Queue a job for each of these files, on behalf of a `client`; durable on return.
 
-        Raises StoreError when the queue cannot keep the promise, BusyError when it holds too many, in all or for this
-        client or namespace.
+        Raises StoreError when the queue cannot be written, BusyError when it holds too many renders, in all or for
+        this client or namespace.
         """
-        if not outputs:
+        if not files:
             return
         try:
-            await self._run(self._queue.add, kind, image, outputs, client)
+            await self._run(self._queue.add, kind, image, files, client)
         except ImagedError:
             raise
-        except Exception as error:  # sqlite3 raises a whole tree; each of them means that nothing was promised
+        except Exception as error:  # sqlite3 has many errors; after each of them nothing is queued
             raise StoreError(f"the job queue cannot keep outputs of {image}: {error}") from error
         if wake := self._wake.get(kind):
             wake()
 
-    async def mark_stored(self, remote: str, image: ImageId, names: Sequence[str]) -> None:
-        """Take note that a remote store holds these files; at worst, if that fails, they are uploaded once more."""
+    async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
+        """Note that a remote store holds these files. Where that fails, they are uploaded once more."""
         try:
-            await self._run(self._queue.acknowledged.add, remote, image, names)
+            await self._run(self._queue.acknowledged.add, remote, image, files)
         except Exception as error:  # as above
             self._log.error("{image}: not noted as uploaded: {error}", image=str(image), error=str(error))
 
@@ -64,9 +66,9 @@ class AsyncJobQueue:
         return await self._run(self._queue.acknowledged.take_over, former, remote)
 
     async def not_stored(
-        self, remote: str, files: Sequence[tuple[ImageId, Sequence[str]]]
-    ) -> list[tuple[ImageId, list[str]]]:
-        """Return those files that the remote store is not known to hold, nor owed."""
+        self, remote: str, files: Sequence[tuple[ImageId, Sequence[ImageFile]]]
+    ) -> list[tuple[ImageId, list[ImageFile]]]:
+        """Return the files that the remote store is not known to hold and whose upload is not queued."""
         return await self._run(self._queue.acknowledged.missing, remote, files)
 
     async def comparison_began(self, remote: str | None) -> None:
@@ -99,8 +101,8 @@ class AsyncJobQueue:
         except Exception as error:  # as above: the comparison itself goes on
             self._log.error("the queue does not say how far the comparison is: {error}", error=str(error))
 
-    async def states(self, image: ImageId) -> dict[str, str]:
-        """Return the renders owed for an image: `pending` or `failed` by output name."""
+    async def states(self, image: ImageId) -> dict[Output, str]:
+        """Return the queued renders of an image: `pending` or `failed` for each output."""
         return await self._run(self._queue.states, image)
 
     async def depth(self, kind: Kind) -> Depth | None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from imaged.core.backoff import Backoff
+from imaged.core.errors import NotFoundError, PolicyError
+from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import Output, parse
 from imaged.jobs.comparison import Comparisons
 from imaged.jobs.owner import Owner
 from imaged.jobs.schema import migrate, touch_version
@@ -43,12 +47,12 @@ Kind = Literal["render", "upload"]
 
 @dataclass(frozen=True)
 class Job:
-    """One output that is owed; `attempts` says how many have failed so far."""
+    """A render or an upload of one file; `attempts` says how many have failed so far."""
 
     id: int
     kind: Kind
     image: ImageId
-    output: str
+    file: ImageFile
     attempts: int
 
 
@@ -106,20 +110,20 @@ class JobQueue:
         self._db.close()
         self._owner.close()
 
-    def add(self, kind: Kind, image: ImageId, outputs: Sequence[str], client: str = "") -> None:
-        """Owe these outputs; durable on return. One that is owed already is due now, parked or not.
+    def add(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "") -> None:
+        """Queue a job for each of these files, durably; one that is queued or has failed already becomes due now.
 
-        Raises BusyError when too many renders are queued, in all or for this client or namespace: nothing is then owed.
-        What is rendered is always uploaded.
+        Raises BusyError, and queues none, when too many renders are queued, in all or for this client or namespace.
+        Uploads are always taken.
         """
         self._check_there()
         now = self._clock()
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            turns: Sequence[int] = [0] * len(outputs)
+            turns: Sequence[int] = [0] * len(files)
             if kind == "render":
                 check_share(self._db, image.namespace, client)
-                turns = take_turns(self._db, self._turn, image, client, len(outputs))
+                turns = take_turns(self._db, self._turn, image, client, len(files))
             self._db.executemany(
                 "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at, client, turn) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
@@ -129,25 +133,32 @@ class JobQueue:
                 "turn = iif(state = 'parked', excluded.turn, min(turn, excluded.turn)), "
                 "state = iif(state = 'parked', 'queued', state)",
                 [
-                    (kind, image.namespace, str(image.hash), output, now, now, client, turn)
-                    for output, turn in zip(outputs, turns, strict=True)
+                    (kind, image.namespace, str(image.hash), str(file), now, now, client, turn)
+                    for file, turn in zip(files, turns, strict=True)
                 ],
             )
 
     def claim(self, kind: Kind) -> list[Job]:
         """Take the due jobs of the image whose turn is next, so that one decode serves them all.
 
-        Of renders, TURN_OUTPUTS at most. Of turns that are alike, that goes first which has been due longest.
+        At most TURN_OUTPUTS renders are taken. Among equal turns, the job that has been due longest comes first. A row
+        whose file this program cannot name, as after a downgrade, fails at once.
         """
         most = TURN_OUTPUTS if kind == "render" else -1
         rows = self._db.execute(
             CLAIM, {"owner": self._owner.name, "kind": kind, "now": self._clock(), "most": most}
         ).fetchall()
         self._turn = max(self._turn, min((row[-1] for row in rows), default=0))
-        return [
-            Job(id, kind, ImageId(namespace, ImageHash(digits)), output, attempts)
-            for id, namespace, digits, output, attempts, _ in sorted(rows)
-        ]
+        jobs = []
+        for id, namespace, digits, name, attempts, _ in sorted(rows):
+            try:
+                jobs.append(Job(id, kind, ImageId(namespace, ImageHash(digits)), parse_file(name), attempts))
+            except (NotFoundError, PolicyError) as error:
+                self._db.execute(
+                    "UPDATE jobs SET state = 'parked', owner = NULL, error = ? WHERE id = ? AND owner = ?",
+                    (str(error), id, self._owner.name),
+                )
+        return jobs
 
     def done(self, jobs: Sequence[Job]) -> None:
         """Forget jobs that are done, but for those asked for once more while they ran."""
@@ -225,14 +236,18 @@ class JobQueue:
         oldest_s = max(ages, default=None)
         return Depth(counts.get("queued", 0), counts.get("running", 0), counts.get("parked", 0), oldest_s)
 
-    def states(self, image: ImageId) -> dict[str, str]:
-        """Return the renders owed for an image: `pending` or `failed` by output name."""
+    def states(self, image: ImageId) -> dict[Output, str]:
+        """Return the queued renders of an image: `pending` or `failed` for each output."""
         rows = self._db.execute(
             "SELECT output, iif(state = 'parked', 'failed', 'pending') FROM jobs "
             "WHERE kind = 'render' AND namespace = ? AND hash = ?",
             (image.namespace, str(image.hash)),
         )
-        return dict(rows.fetchall())
+        states = {}
+        for name, state in rows.fetchall():
+            with suppress(NotFoundError, PolicyError):  # `claim` fails such a row
+                states[parse(name)] = state
+        return states
 
     def try_out(self) -> None:
         """Do what the queue cannot do without: look around, and write more than it may have room for already."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 
-Files = Sequence[tuple[ImageId, Sequence[str]]]
+Files = Sequence[tuple[ImageId, Sequence[ImageFile]]]
 
 
 class StoredFiles:
@@ -16,31 +17,32 @@ class StoredFiles:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def add(self, remote: str, image: ImageId, names: Sequence[str]) -> None:
-        """Take note that the remote store holds these files."""
+    def add(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
+        """Note that the remote store holds these files."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("INSERT INTO remotes (name) VALUES (?) ON CONFLICT DO NOTHING", (remote,))
             self._db.executemany(
                 "INSERT INTO acknowledged SELECT id, ?, ?, ? FROM remotes WHERE name = ? ON CONFLICT DO NOTHING",
-                [(image.namespace, str(image.hash), name, remote) for name in names],
+                [(image.namespace, str(image.hash), str(file), remote) for file in files],
             )
 
-    def missing(self, remote: str, files: Files) -> list[tuple[ImageId, list[str]]]:
-        """Return those files that the remote store is not known to hold, and whose upload is not owed already."""
+    def missing(self, remote: str, files: Files) -> list[tuple[ImageId, list[ImageFile]]]:
+        """Return the files that the remote store is not known to hold and whose upload is not queued, by name."""
         missing = []
-        for image, names in files:
+        for image, each in files:
             identity = (image.namespace, str(image.hash))
             known = self._db.execute(
                 "SELECT acknowledged.name FROM acknowledged JOIN remotes ON id = remote "
                 "WHERE remotes.name = ? AND namespace = ? AND hash = ? "
                 "UNION ALL SELECT output FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ? "
-                "AND state <> 'running'",  # which may be an upload to another store, and is then owed once more
+                "AND state <> 'running'",  # such an upload may go to another store
                 (remote, *identity, *identity),
             ).fetchall()
-            unknown = sorted(set(names) - {name for (name,) in known})
+            by_name = {str(file): file for file in each}
+            unknown = by_name.keys() - {name for (name,) in known}
             if unknown:
-                missing.append((image, unknown))
+                missing.append((image, [by_name[name] for name in sorted(unknown)]))
         return missing
 
     def take_over(self, former: str, remote: str) -> int:

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from imaged.core.backoff import Backoff
 from imaged.core.errors import ImagedError, OutOfTimeError, StoreError, StoreUnavailableError
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.jobs.monitored_queue import MonitoredQueue
 from imaged.jobs.queue import Job, Kind
@@ -29,7 +30,7 @@ AWAY = Backoff(first_s=2, longest_s=2, attempts=2)
 
 _BROKE_DOWN = StoreError("an unexpected failure, which the log tells")
 
-RunJobs = Callable[[ImageId, Sequence[str]], Awaitable[Mapping[str, ImagedError | None]]]
+RunJobs = Callable[[ImageId, Sequence[ImageFile]], Awaitable[Mapping[ImageFile, ImagedError | None]]]
 
 
 class Worker:
@@ -119,10 +120,12 @@ class Worker:
 
     async def _work(self, jobs: list[Job]) -> None:
         try:
-            results = await self._run_jobs(jobs[0].image, [job.output for job in jobs])
+            results: Mapping[ImageFile, ImagedError | None] = await self._run_jobs(
+                jobs[0].image, [job.file for job in jobs]
+            )
         except Exception:
             self._log.failure("{kind} of {image} broke down", kind=self._kind, image=str(jobs[0].image))
-            results = {job.output: _BROKE_DOWN for job in jobs}
+            results = {job.file: _BROKE_DOWN for job in jobs}
         owed = list(jobs)
         try:
             while not await self._settled(owed, results):
@@ -131,7 +134,7 @@ class Worker:
             self._running -= 1
             self.wake()
 
-    async def _settled(self, owed: list[Job], results: Mapping[str, ImagedError | None]) -> bool:
+    async def _settled(self, owed: list[Job], results: Mapping[ImageFile, ImagedError | None]) -> bool:
         try:
             await self._settle(owed, results)
         except Exception:
@@ -139,9 +142,9 @@ class Worker:
             return False
         return True
 
-    async def _settle(self, owed: list[Job], results: Mapping[str, ImagedError | None]) -> None:
+    async def _settle(self, owed: list[Job], results: Mapping[ImageFile, ImagedError | None]) -> None:
         """Tell the queue how each job ended, and take it off `owed`: told twice, it might be taken for a later one."""
-        failures = [(job, results.get(job.output, _BROKE_DOWN)) for job in owed]
+        failures = [(job, results.get(job.file, _BROKE_DOWN)) for job in owed]
         await self._run(self._queue.done, [job for job, error in failures if error is None])
         owed[:] = [job for job, error in failures if error is not None]
         for job, error in failures:
@@ -158,7 +161,7 @@ class Worker:
                 "{kind} of {image} {output} failed: {error}; {next}",
                 kind=self._kind,
                 image=str(job.image),
-                output=job.output,
+                output=str(job.file),
                 error=str(error),
                 next="parked" if delay_s is None else f"again in {delay_s:.1f} s",
             )

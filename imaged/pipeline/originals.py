@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from imaged.core.errors import CorruptOriginalError, ImagedError, NotFoundError
 from imaged.core.events import OriginalUnavailable
+from imaged.core.files import ORIGINAL, RECORD, ImageFile, content_type
 from imaged.core.formats import SNIFF_BYTES, sniff
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
@@ -23,7 +24,7 @@ from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.rendering import Renderer
 from imaged.store.atomic import discard
-from imaged.store.local import INFO, ORIGINAL, LocalStore, conflict
+from imaged.store.local import LocalStore, conflict
 from imaged.workers.admission import RenderPool
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight, wait
@@ -79,7 +80,7 @@ class Originals:
         finally:
             discard(received.path)
         if self._remote.exists:
-            await self._jobs.mark_stored(self._remote.identity, image, [ORIGINAL, INFO])
+            await self._jobs.mark_stored(self._remote.identity, image, [ORIGINAL, RECORD])
         return image, info
 
     async def take(self, image: ImageId, received: ReceivedFile) -> None:
@@ -107,11 +108,11 @@ class Originals:
     async def reuse_output(self, image: ImageId, output: Output) -> bool:
         """Bring an output back from the remote store; return False when it has none, or none of that format."""
         async with self._temporary() as temporary:
-            if not await self._remote.download(image, str(output), temporary):
+            if not await self._remote.download(image, output, temporary):
                 return False
             kept = await self._run(self._keep_output, image, output, temporary)
         if kept:
-            await self._jobs.mark_stored(self._remote.identity, image, [str(output)])
+            await self._jobs.mark_stored(self._remote.identity, image, [output])
         return kept
 
     def _keep_output(self, image: ImageId, output: Output, temporary: Path) -> bool:
@@ -151,7 +152,7 @@ class Originals:
         await self._remote.upload_for_client(image, ORIGINAL, info.content_type, received.path)
         record = await self._run(self._store.write_record, image, info)
         try:
-            await self._remote.upload_for_client(image, INFO, "application/json", record)
+            await self._remote.upload_for_client(image, RECORD, content_type(RECORD), record)
         finally:
             discard(record)
 
@@ -206,9 +207,11 @@ class Originals:
                 self._log.warn("{error}; the uploader is asked", error=str(error))
                 await self._run(self._check_and_keep, image, temporary, known)
 
-    async def _record(self, image: ImageId, fetch: Callable[[ImageId, str, Path], Awaitable[bool]]) -> ImageInfo | None:
+    async def _record(
+        self, image: ImageId, fetch: Callable[[ImageId, ImageFile, Path], Awaitable[bool]]
+    ) -> ImageInfo | None:
         async with self._temporary() as path:
-            return await self._run(self._store.read_record, image, path) if await fetch(image, INFO, path) else None
+            return await self._run(self._store.read_record, image, path) if await fetch(image, RECORD, path) else None
 
     def _check_and_keep(self, image: ImageId, temporary: Path, known: ImageInfo | None) -> None:
         """Keep what the remote store gave, if it is what it should be. MD5 alone can be forged, SHA-256 can't."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError, StoreUnavailableError
+from imaged.core.files import ImageFile, Original, content_type
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.hooks.metrics import Metrics
@@ -15,7 +16,7 @@ from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.renders import Renders
-from imaged.store.local import INFO, ORIGINAL, LocalStore
+from imaged.store.local import LocalStore
 from imaged.workers.admission import RenderPool
 from imaged.workers.tasks import Tasks
 from imaged.workers.threads import Threads
@@ -54,49 +55,48 @@ class Pipeline:
         Raises BusyError when the client or the namespace has its share of the queue, PolicyError when the image
         would have more outputs than its namespace allows.
         """
-        missing = [str(output) for output in outputs if not self.store.has(image, str(output))]
+        missing = [output for output in outputs if not self.store.has(image, output)]
         if missing:
             self._check_count(image, [*missing, *await self.jobs.states(image)])
         await self.jobs.enqueue("render", image, missing, client)
 
     def check_room(self, image: ImageId, missing: Sequence[Output]) -> None:
         """Raise PolicyError when these outputs would be more than the namespace allows for one image."""
-        self._check_count(image, [str(output) for output in missing])
+        self._check_count(image, missing)
 
-    def _check_count(self, image: ImageId, new: Sequence[str]) -> None:
+    def _check_count(self, image: ImageId, new: Sequence[Output]) -> None:
         policy = self.settings.policy(image.namespace)
         if new:
-            kept = self.store.output_names(image, policy.maximum_outputs + 1)
-            policy.check_count(len(kept.union(new)))
+            policy.check_count(self.store.count_outputs(image, new, policy.maximum_outputs + 1))
 
-    async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[str, str]:
+    async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[Output, str]:
         """Return `ready`, `pending` or `failed` for each output of an image that is there, owed, or asked about."""
         owed = await self.jobs.states(image)
-        ready = dict.fromkeys(map(str, self.store.outputs(image)), "ready")
-        return {**dict.fromkeys(map(str, outputs), "pending"), **owed, **ready}
+        ready = dict.fromkeys(self.store.outputs(image), "ready")
+        return {**dict.fromkeys(outputs, "pending"), **owed, **ready}
 
-    async def run_renders(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
-        """Make outputs that the queue owes."""
-        outputs = [parse(name) for name in names]
+    async def run_renders(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
+        """Render the outputs of queued jobs."""
+        outputs = [file for file in files if isinstance(file, Output)]
         if self.remote.exists:  # one that is there already may have lost its process before its upload was owed
-            there = [(image, [str(output) for output in outputs if self.store.has(image, str(output))])]
+            there = [(image, [output for output in outputs if self.store.has(image, output)])]
             for _, unknown in await self.jobs.not_stored(self.remote.identity, there):
                 await self.jobs.enqueue("upload", image, unknown)
         results = await self.produce.several(image, outputs)
-        return {str(output): error for output, error in results.items()}
+        return dict(results.items())
 
-    async def run_uploads(self, image: ImageId, names: Sequence[str]) -> dict[str, ImagedError | None]:
-        """Upload outputs that the queue owes."""
+    async def run_uploads(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
+        """Upload the files of queued jobs."""
         if not self.remote.exists:  # the settings have changed since these jobs were taken
-            return dict.fromkeys(names, StoreUnavailableError("no uploader is set"))
-        results: dict[str, ImagedError | None] = {}
-        for name in names:
+            return dict.fromkeys(files, StoreUnavailableError("no uploader is set"))
+        results: dict[ImageFile, ImagedError | None] = {}
+        for file in files:
             try:
-                await self.remote.upload(image, name, await self._content_type(image, name))
-                results[name] = None
+                await self.remote.upload(image, file, await self._content_type(image, file))
+                results[file] = None
             except ImagedError as error:
-                results[name] = error
-        kept = [name for name, error in results.items() if error is None]
+                results[file] = error
+        kept = [file for file, error in results.items() if error is None]
         await self.jobs.mark_stored(self.remote.identity, image, kept)
         return results
 
@@ -105,21 +105,18 @@ class Pipeline:
 
         Raises StoreError when the remote store cannot tell.
         """
-        here = {output for output in outputs if self.store.has(image, str(output))}
+        here = {output for output in outputs if self.store.has(image, output)}
         try:
-            there = await self.remote.names(image)
+            there = await self.remote.files(image)
         except StoreUnavailableError:
             if len(here) < len(outputs):
                 raise
             return []  # all is here, and what the store lacks of it is found at the next start
         if self.remote.exists:
-            await self.jobs.enqueue("upload", image, [str(each) for each in here if str(each) not in there])
-        return [output for output in outputs if output not in here and str(output) not in there]
+            await self.jobs.enqueue("upload", image, [output for output in here if output not in there])
+        return [output for output in outputs if output not in here and output not in there]
 
-    async def _content_type(self, image: ImageId, name: str) -> str:
-        return (await self.originals.info(image)).content_type if name == ORIGINAL else content_type(name)
-
-
-def content_type(name: str) -> str:
-    """Return what a file of an image is by its name: a record or an output; an original's name says nothing."""
-    return "application/json" if name == INFO else parse(name).format.content_type
+    async def _content_type(self, image: ImageId, file: ImageFile) -> str:
+        if isinstance(file, Original):
+            return (await self.originals.info(image)).content_type
+        return content_type(file)

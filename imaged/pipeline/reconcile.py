@@ -8,6 +8,7 @@ from itertools import islice
 from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.hooks.host import RunInThread
 from imaged.jobs.async_queue import AsyncJobQueue
@@ -30,18 +31,18 @@ async def reconcile(
     What the remote store already has, as after a move from image-server 1.x, is noted and not sent again. While the
     store is away nobody can tell, and all of it is owed. After each batch the queue is told how far this is.
     """
-    files, owed, looked_at = store.files(), 0, 0
-    while batch := await run(_take, files):
-        for image, names in await jobs.not_stored(remote.identity, batch):
+    images, owed, looked_at = store.files(), 0, 0
+    while batch := await run(_take, images):
+        for image, files in await jobs.not_stored(remote.identity, batch):
             if not goes_on():
                 return False
             try:
-                there = (await remote.names(image)) & set(names)
+                there = await remote.files(image)
             except ImagedError:  # the watch over the remote store tells of it
                 there = set()
-            if there:
-                await jobs.mark_stored(remote.identity, image, sorted(there))
-            missing = [name for name in names if name not in there]
+            if stored := [file for file in files if file in there]:
+                await jobs.mark_stored(remote.identity, image, stored)
+            missing = [file for file in files if file not in there]
             await jobs.enqueue("upload", image, missing)
             owed += len(missing)
         looked_at += len(batch)
@@ -52,5 +53,5 @@ async def reconcile(
     return True
 
 
-def _take(files: Iterator[tuple[ImageId, list[str]]]) -> list[tuple[ImageId, list[str]]]:
-    return list(islice(files, BATCH))
+def _take(images: Iterator[tuple[ImageId, list[ImageFile]]]) -> list[tuple[ImageId, list[ImageFile]]]:
+    return list(islice(images, BATCH))

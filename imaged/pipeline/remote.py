@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +15,9 @@ from twisted.logger import Logger
 
 from imaged.core.activity import Activity
 from imaged.core.circuit import Circuit
-from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavailableError
+from imaged.core.errors import BusyError, NotFoundError, PolicyError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
+from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageId
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.metrics import Metrics
@@ -98,45 +100,51 @@ class Remote:
             return 0
         return 1 if self._circuit.is_open or self._turns.waiting else self._concurrency
 
-    def key(self, image: ImageId, name: str) -> str:
+    def key(self, image: ImageId, file: ImageFile) -> str:
         """Return the key of a file, which is the path of its URL below the operator's prefix."""
-        key = self._store.key(image, name)
+        return self._below(self._store.key(image, file))
+
+    def _below(self, key: str) -> str:
         return f"{self._base_path}/{key}" if self._base_path else key
 
-    async def upload(self, image: ImageId, name: str, content_type: str) -> None:
+    async def upload(self, image: ImageId, file: ImageFile, content_type: str) -> None:
         """Keep a file of the local store in the remote one too.
 
         Does nothing when there is none. Raises NotFoundError when the file is gone, StoreError when it is not kept.
         """
         if self._uploader is not None:
-            path = self._store.path(image, name)
-            await self._upload(self._uploader, image, name, path, content_type, _Attempt())
+            path = self._store.path(image, file)
+            await self._upload(self._uploader, image, file, path, content_type, _Attempt())
 
-    async def upload_for_client(self, image: ImageId, name: str, content_type: str, path: Path) -> None:
+    async def upload_for_client(self, image: ImageId, file: ImageFile, content_type: str, path: Path) -> None:
         """Keep the file at `path` for somebody who waits, for as long as an upload may take.
 
         Raises StoreUnavailableError after that, or BusyError when it never was its turn.
         """
         if self._uploader is not None:
             attempt = _Attempt()
-            await self._in_time(self._upload(self._uploader, image, name, path, content_type, attempt), attempt)
+            await self._in_time(self._upload(self._uploader, image, file, path, content_type, attempt), attempt)
 
-    async def download(self, image: ImageId, name: str, path: Path) -> bool:
+    async def download(self, image: ImageId, file: ImageFile, path: Path) -> bool:
         """Write a file of the remote store to `path`; return False when it has none such."""
         if (uploader := self._uploader) is None:
             return False
-        key = self.key(image, name)
+        key = self.key(image, file)
         attempt = _Attempt()
         return await self._in_time(self._call(lambda: uploader.download(key, path), attempt), attempt)
 
-    async def names(self, image: ImageId) -> set[str]:
-        """Return the names of the files that the remote store has of an image."""
+    async def files(self, image: ImageId) -> set[ImageFile]:
+        """Return the files of an image that the remote store has; other keys beside them are ignored."""
         if (uploader := self._uploader) is None:
             return set()
-        prefix = self.key(image, "")
+        prefix = self._below(self._store.folder(image) + "/")
         attempt = _Attempt()
         keys = await self._in_time(self._call(lambda: uploader.list(prefix), attempt), attempt)
-        return {key.removeprefix(prefix) for key in keys}
+        files = set()
+        for key in keys:
+            with suppress(NotFoundError, PolicyError):
+                files.add(parse_file(key.removeprefix(prefix)))
+        return files
 
     async def try_out(self) -> None:
         """Ask the store for something that it does not hold. Raises whatever is wrong with it."""
@@ -147,9 +155,15 @@ class Remote:
         await self._in_time(self._call(lambda: uploader.list(prefix), attempt), attempt)
 
     async def _upload(
-        self, uploader: CheckedUploader, image: ImageId, name: str, path: Path, content_type: str, attempt: _Attempt
+        self,
+        uploader: CheckedUploader,
+        image: ImageId,
+        file: ImageFile,
+        path: Path,
+        content_type: str,
+        attempt: _Attempt,
     ) -> None:
-        key = self.key(image, name)
+        key = self.key(image, file)
         async with self._locks.held(key):
             try:
                 size_bytes = os.stat(path).st_size  # noqa: PTH116  # a look at metadata, as everywhere on the reactor

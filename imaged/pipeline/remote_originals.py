@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError, NotFoundError, ReadbackFailedError, StoreError
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.fetch.sources import Sources
 from imaged.pipeline.remote import Remote
@@ -30,18 +31,18 @@ class RemoteOriginals:
         """Whether there is a public address, which may give something else than the uploader."""
         return self._sources is not None
 
-    async def fetch(self, image: ImageId, name: str, path: Path) -> bool:
+    async def fetch(self, image: ImageId, file: ImageFile, path: Path) -> bool:
         """Write a file to `path`; return False, and leave none, when it is nowhere.
 
         What the public address fails to give is asked of the uploader. Raises ReadbackFailedError or StoreError when
         there is none, or it fails too.
         """
-        if self._sources is not None and await self._fetch(self._sources, image, name, path):
+        if self._sources is not None and await self._fetch(self._sources, image, file, path):
             return True
-        return await self._remote.download(image, name, path)
+        return await self._remote.download(image, file, path)
 
-    async def _fetch(self, sources: Sources, image: ImageId, name: str, path: Path) -> bool:
-        url = f"{self._base_url}/{self._remote.key(image, name)}"
+    async def _fetch(self, sources: Sources, image: ImageId, file: ImageFile, path: Path) -> bool:
+        url = f"{self._base_url}/{self._remote.key(image, file)}"
         try:
             with suppress(NotFoundError):
                 await sources.fetch(url, path)

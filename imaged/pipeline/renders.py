@@ -86,7 +86,7 @@ class Renders:
 
     def admit(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Raise BusyError when a render of what the store misses would have no place to wait."""
-        missing = [Wanted(image, output) for output in outputs if not self.store.has(image, str(output))]
+        missing = [Wanted(image, output) for output in outputs if not self.store.has(image, output)]
         if not all(map(self.flights.in_flight, missing)):
             self.pool.admit()
 
@@ -97,7 +97,7 @@ class Renders:
 
         With `waits`, a client does: what does not begin in time is refused then. Other work is patient.
         """
-        missing = [Wanted(image, output) for output in outputs if not self.store.has(image, str(output))]
+        missing = [Wanted(image, output) for output in outputs if not self.store.has(image, output)]
         joined = [each for each in missing if waits and self.flights.in_flight(each)]
         waiters = self.flights.do(missing, partial(self._make, waits=waits))
         waiters |= {each: self._limited(waiters[each]) for each in joined}
@@ -197,7 +197,7 @@ class Renders:
         """Promise the upload of an output that is in the store, then give it to all who wait."""
         if self.remote.exists:
             try:
-                await self.jobs.enqueue("upload", wanted.image, [str(wanted.output)])
+                await self.jobs.enqueue("upload", wanted.image, [wanted.output])
             except ImagedError as error:
                 self.log.error("{error}; {output} stays local", error=error, output=str(wanted.output))
         self.flights.resolve(wanted, None)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from imaged.core.errors import HashConflictError, NotFoundError, PolicyError, StoreError
+from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
@@ -22,8 +24,6 @@ from imaged.core.pictures import ImageInfo
 from imaged.store import atomic
 from imaged.store.incoming import Incoming
 
-ORIGINAL = "original"
-INFO = "info.json"
 INCOMING = ".incoming"
 
 TRIAL_BYTES = 65_536
@@ -56,32 +56,36 @@ class LocalStore:
         self.root = root
         self.partitions = tuple(partitions)
         self.incoming = Incoming(root / INCOMING)
-        self._own: dict[tuple[ImageId, str], Path] = {}
+        self._own: dict[tuple[ImageId, ImageFile], Path] = {}
         self.superseded = False
         """Whether another store object, with newer settings, writes to the same root: its outputs are not replaced."""
 
-    def key(self, image: ImageId, name: str) -> str:
+    def folder(self, image: ImageId) -> str:
+        """Return the path below the root of the folder that holds an image's files."""
+        return f"{image.namespace}/{image.hash.partition(self.partitions)}"
+
+    def key(self, image: ImageId, file: ImageFile) -> str:
         """Return the path of a file below the root, which is also that of its URL and of its remote key."""
-        return f"{image.namespace}/{image.hash.partition(self.partitions)}/{name}"
+        return f"{self.folder(image)}/{file}"
 
-    def path(self, image: ImageId, name: str) -> Path:
+    def path(self, image: ImageId, file: ImageFile) -> Path:
         """Return the absolute or relative path of a file, whether it exists or not."""
-        return self.root / self.key(image, name)
+        return self.root / self.key(image, file)
 
-    def has(self, image: ImageId, name: str) -> bool:
+    def has(self, image: ImageId, file: ImageFile) -> bool:
         """Say whether the file is there."""
-        return self.path(image, name).is_file()
+        return self.path(image, file).is_file()
 
-    def open(self, image: ImageId, name: str) -> OpenFile | None:
+    def open(self, image: ImageId, file: ImageFile) -> OpenFile | None:
         """Open a file for reading, or return None when it is not there."""
         try:
-            file = (self._own.get((image, name)) or self.path(image, name)).open("rb")
+            opened = (self._own.get((image, file)) or self.path(image, file)).open("rb")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StoreError(f"{self.key(image, name)} cannot be read: {error.strerror}") from error
-        status = os.fstat(file.fileno())
-        return OpenFile(file, status.st_size, status.st_mtime_ns)
+            raise StoreError(f"{self.key(image, file)} cannot be read: {error.strerror}") from error
+        status = os.fstat(opened.fileno())
+        return OpenFile(opened, status.st_size, status.st_mtime_ns)
 
     def outputs(self, image: ImageId) -> list[Output]:
         """Return the outputs of an image that are there, by name."""
@@ -94,16 +98,15 @@ class LocalStore:
                 continue
         return found
 
-    def output_names(self, image: ImageId, at_most: int) -> set[str]:
-        """Return the names of an image's files, `at_most` of them, without its original and its record."""
-        try:
-            with os.scandir(self.path(image, ORIGINAL).parent) as entries:
-                return set(islice((each.name for each in entries if each.name not in {ORIGINAL, INFO}), at_most))
-        except (FileNotFoundError, NotADirectoryError):
-            return set()
+    def count_outputs(self, image: ImageId, new: Iterable[Output], at_most: int) -> int:
+        """Count an image's files with `new` ones, but not its original and record; look at `at_most` files."""
+        names, fixed = set(map(str, new)), {str(ORIGINAL), str(RECORD)}
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.path(image, ORIGINAL).parent) as entries:
+            names.update(islice((each.name for each in entries if each.name not in fixed), at_most))
+        return len(names)
 
-    def files(self) -> Iterator[tuple[ImageId, list[str]]]:
-        """Walk the whole store: yield each image and the names of its files, outputs and what makes an original."""
+    def files(self) -> Iterator[tuple[ImageId, list[ImageFile]]]:
+        """Walk the whole store: yield each image and its files."""
         for namespace in _folders(self.root):
             for folder in _below(self.root / namespace, len(self.partitions) + 1):
                 try:
@@ -111,10 +114,10 @@ class LocalStore:
                     image = ImageId(namespace, ImageHash(digits))
                 except NotFoundError:
                     continue  # not ours
-                kept = [name for name in (ORIGINAL, INFO) if self.has(image, name)]
-                names = [*kept, *map(str, self.outputs(image))]
-                if names:
-                    yield image, names
+                kept = [file for file in (ORIGINAL, RECORD) if self.has(image, file)]
+                files = [*kept, *self.outputs(image)]
+                if files:
+                    yield image, files
 
     def save_output(self, image: ImageId, output: Output, body: bytes) -> None:
         """Keep the bytes of an output, durably, in place of an older one.
@@ -123,9 +126,9 @@ class LocalStore:
         closed.
         """
         if not self.superseded:
-            self._save(image, str(output), body)
-        elif not self._save_first(image, str(output), body):
-            self._own[image, str(output)] = self._temporary(image, str(output), body)
+            self._save(image, output, body)
+        elif not self._save_first(image, output, body):
+            self._own[image, output] = self._temporary(image, output, body)
 
     def keep_original(self, image: ImageId, temporary: Path, sha256: str) -> bool:
         """Keep an original, durably; return False when these very bytes were there before.
@@ -155,7 +158,7 @@ class LocalStore:
 
     def read_info(self, image: ImageId) -> ImageInfo | None:
         """Return what is kept of an original, or None when there is no complete, readable record of it."""
-        return self.read_record(image, self.path(image, INFO))
+        return self.read_record(image, self.path(image, RECORD))
 
     def read_record(self, image: ImageId, path: Path) -> ImageInfo | None:
         """Return what the record at `path` says of an original, or None when it is none of this image's."""
@@ -178,11 +181,11 @@ class LocalStore:
 
     def save_info(self, image: ImageId, info: ImageInfo) -> None:
         """Keep what is known of an original, durably."""
-        self._save(image, INFO, self.written(info))
+        self._save(image, RECORD, self.written(info))
 
     def write_record(self, image: ImageId, info: ImageInfo) -> Path:
         """Write info.json to a new temporary file, which the caller removes."""
-        return self._temporary(image, INFO, self.written(info))
+        return self._temporary(image, RECORD, self.written(info))
 
     def written(self, info: ImageInfo) -> bytes:
         """Return the bytes of info.json."""
@@ -246,26 +249,26 @@ class LocalStore:
         except OSError as error:
             raise _cannot_keep("a new file", error) from error
 
-    def _save(self, image: ImageId, name: str, body: bytes) -> None:
-        temporary = self._temporary(image, name, body)
+    def _save(self, image: ImageId, file: ImageFile, body: bytes) -> None:
+        temporary = self._temporary(image, file, body)
         try:
-            atomic.replace(temporary, self.path(image, name))
+            atomic.replace(temporary, self.path(image, file))
         except OSError as error:
-            raise _cannot_keep(self.key(image, name), error) from error
+            raise _cannot_keep(self.key(image, file), error) from error
 
-    def _save_first(self, image: ImageId, name: str, body: bytes) -> bool:
-        temporary = self._temporary(image, name, body)
+    def _save_first(self, image: ImageId, file: ImageFile, body: bytes) -> bool:
+        temporary = self._temporary(image, file, body)
         try:
-            return atomic.keep_first(temporary, self.path(image, name))
+            return atomic.keep_first(temporary, self.path(image, file))
         except OSError as error:
-            raise _cannot_keep(self.key(image, name), error) from error
+            raise _cannot_keep(self.key(image, file), error) from error
 
-    def _temporary(self, image: ImageId, name: str, body: bytes) -> Path:
+    def _temporary(self, image: ImageId, file: ImageFile, body: bytes) -> Path:
         try:
             temporary = self.incoming.new()
             atomic.write(temporary, body)
         except OSError as error:
-            raise _cannot_keep(self.key(image, name), error) from error
+            raise _cannot_keep(self.key(image, file), error) from error
         return temporary
 
 

@@ -9,11 +9,11 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 from twisted.web.http import Request
 
 from imaged.core.errors import MalformedRequestError, MethodNotAllowedError, NotFoundError
+from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId, check_namespace, is_hash, shorten
 from imaged.core.source_urls import SourceUrl
 from imaged.core.tracing import Trace
-from imaged.store.local import INFO, ORIGINAL
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class FilePath:
 
 
 PublicPath = HealthPath | NamespacePath | ProcessPath | FilePath
+_FIXED = {str(ORIGINAL): "original", str(RECORD): "info"}
 READ = ("GET", "HEAD")
 _HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash, name
 _SEPARATORS = re.compile("([&;])")  # those at which Twisted cuts a query
@@ -144,8 +145,8 @@ def describe_request(trace: Trace, path: PublicPath) -> None:
             trace.route, trace.namespace = "post", namespace
         case ProcessPath(image):
             trace.route, trace.namespace = "process", image.namespace
-        case FilePath(image, name) if name in {INFO, ORIGINAL}:
-            trace.route, trace.namespace = "info" if name == INFO else "original", image.namespace
+        case FilePath(image, name) if name in _FIXED:
+            trace.route, trace.namespace = _FIXED[name], image.namespace
         case FilePath(image, name):
             trace.route, trace.namespace, trace.output = "output", image.namespace, shorten(name)
             extension = name.rpartition(".")[2]

@@ -11,12 +11,12 @@ from twisted.web.http import Request
 from imaged.core.activity import Activity
 from imaged.core.clients import client_key
 from imaged.core.errors import BusyError, NotFoundError, StoreError
+from imaged.core.files import ORIGINAL, Original, Record, parse_file
 from imaged.core.hashes import ImageId
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import HIT
 from imaged.pipeline.pipeline import Pipeline
-from imaged.store.local import INFO, ORIGINAL
 from imaged.web.answers import send_json
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
@@ -75,13 +75,15 @@ class PublicSite:
                     await _post(request, namespace, pipeline)
             case ProcessPath(image):
                 await _process(request, image, pipeline)
-            case FilePath(image, name) if name == INFO:
-                info = await pipeline.originals.info(image)
-                send_json(request, await _describe(pipeline, image, info))
-            case FilePath(image, name) if name == ORIGINAL:
-                await _send_original(request, image, pipeline)
             case FilePath(image, name):
-                await _send_output(request, image, parse(name), pipeline)
+                match parse_file(name):
+                    case Record():
+                        info = await pipeline.originals.info(image)
+                        send_json(request, await _describe(pipeline, image, info))
+                    case Original():
+                        await _send_original(request, image, pipeline)
+                    case output:
+                        await _send_output(request, image, output, pipeline)
 
     def _check_room(self) -> None:
         if self.posting.current >= MAXIMUM_POSTS:
@@ -110,7 +112,7 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
     rows = []
     for output in outputs:
         error = results.get(output)
-        row = _row(pipeline, image, str(output), "failed" if error else "ready")
+        row = _row(pipeline, image, output, "failed" if error else "ready")
         rows.append(row | {"error": public_text(error), "status": error.status} if error else row)
     send_json(request, pipeline.store.describe(info) | {"outputs": rows})
 
@@ -125,11 +127,11 @@ async def _send_original(request: ImagedRequest, image: ImageId, pipeline: Pipel
 
 async def _send_output(request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
     pipeline.settings.policy(image.namespace).check(output)
-    opened = pipeline.store.open(image, str(output))
+    opened = pipeline.store.open(image, output)
     if opened is None:
         pipeline.check_room(image, [output])
         request.trace.outcome = await pipeline.produce.one(image, output)
-        opened = pipeline.store.open(image, str(output))
+        opened = pipeline.store.open(image, output)
     else:
         request.trace.outcome = HIT
     if opened is None:
@@ -141,9 +143,9 @@ async def _describe(
     pipeline: Pipeline, image: ImageId, info: ImageInfo, outputs: Sequence[Output] = ()
 ) -> dict[str, object]:
     states = await pipeline.states(image, outputs)
-    rows = [_row(pipeline, image, name, state) for name, state in states.items()]
+    rows = [_row(pipeline, image, output, state) for output, state in states.items()]
     return pipeline.store.describe(info) | {"outputs": rows}
 
 
-def _row(pipeline: Pipeline, image: ImageId, name: str, state: str) -> dict[str, object]:
-    return {"name": name, "url": f"/{pipeline.store.key(image, name)}", "state": state}
+def _row(pipeline: Pipeline, image: ImageId, output: Output, state: str) -> dict[str, object]:
+    return {"name": str(output), "url": f"/{pipeline.store.key(image, output)}", "state": state}

@@ -10,6 +10,7 @@ import pytest
 
 from imaged.batch.scratch import Scratch
 from imaged.core.errors import StoreError
+from imaged.core.files import ORIGINAL, parse_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
 from imaged.store.incoming import LONGEST_S, OWNERS
@@ -21,10 +22,10 @@ IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 def test_keys_are_those_of_the_store(tmp_path: Path) -> None:
     """Files lie elsewhere, out of the sight of whoever walks the store."""
     local, scratch = LocalStore(tmp_path, (2, 4)), Scratch(tmp_path, (2, 4))
-    assert scratch.key(IMAGE, "original") == local.key(IMAGE, "original")
+    assert scratch.key(IMAGE, ORIGINAL) == local.key(IMAGE, ORIGINAL)
     scratch.save_output(IMAGE, parse("x1.jpg"), b"x")
-    assert scratch.has(IMAGE, "x1.jpg")
-    assert not local.has(IMAGE, "x1.jpg")
+    assert scratch.has(IMAGE, parse_file("x1.jpg"))
+    assert not local.has(IMAGE, parse_file("x1.jpg"))
     assert list(local.files()) == []
     scratch.close()
 

@@ -23,6 +23,7 @@ from imaged.core.errors import (
     PolicyError,
     StoreUnavailableError,
 )
+from imaged.core.files import ORIGINAL, RECORD, parse_file
 from imaged.store.local import LocalStore
 from imaged.store.usage import measure
 from imaged.testing.fakes import run_at_once
@@ -143,7 +144,7 @@ def test_size_without_the_original(tmp_path: Path, make_bench: Callable[..., Ben
 def test_a_local_original_is_used(make_bench: Callable[..., Bench], tmp_path: Path) -> None:
     """That of a daemon, which stays as it is."""
     bench = make_bench("x4.png")
-    path = bench.local.path(IMAGE, "original")
+    path = bench.local.path(IMAGE, ORIGINAL)
     path.parent.mkdir(parents=True)
     path.write_bytes(PICTURE)
     assert bench.do(read_line(HASH, "p"))[3] == 1
@@ -237,7 +238,7 @@ def test_without_a_remote_store(tmp_path: Path, make_bench: Callable[..., Bench]
     bench = make_bench("x4.png", remote=False)
     assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 1, 0)
     assert bench.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
-    assert list(bench.local.files()) == [(IMAGE, ["original", "info.json", "x4.png"])]
+    assert list(bench.local.files()) == [(IMAGE, [ORIGINAL, RECORD, parse_file("x4.png")])]
     assert bench.do(picture(tmp_path, make_jpeg() + b"more"))[3] == 1
     assert len(bench.renders) == 2
 

@@ -11,11 +11,14 @@ from click.testing import CliRunner, Result
 
 from imaged.cli import main
 from imaged.commands import queue as command
+from imaged.core.files import ORIGINAL
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import parse
 from imaged.daemon import configuration
 from imaged.jobs.queue import JobQueue
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
+A, B = map(parse, ("x1.jpg", "x2.jpg"))
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +33,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def queue(tmp_path: Path) -> Iterator[JobQueue]:
     """Return the queue of a daemon that runs, with two parked renders and an upload that waits."""
     queue = JobQueue(tmp_path / "state", time.time)
-    queue.add("upload", CAT, ["original"])
-    queue.add("render", CAT, ["a.jpg", "b.jpg"])
+    queue.add("upload", CAT, [ORIGINAL])
+    queue.add("render", CAT, [A, B])
     for job in queue.claim("render"):
         queue.failed(job, "no\tpicture:\n\x1b[31mred", None)
     yield queue
@@ -50,8 +53,8 @@ def test_a_program_gets_columns_parted_by_tabs() -> None:
     rows = [line.split("\t") for line in result.stdout.splitlines()]
     image, error = f"p/{CAT.hash}", "no picture: ?[31mred"
     assert [row[:4] + row[5:] for row in rows] == [
-        ["2", "render", "parked", "1", image, "a.jpg", error],
-        ["3", "render", "parked", "1", image, "b.jpg", error],
+        ["2", "render", "parked", "1", image, "x1.jpg", error],
+        ["3", "render", "parked", "1", image, "x2.jpg", error],
         ["1", "upload", "queued", "0", image, "original", ""],
     ]
     assert all(0 <= int(row[4]) < 60 for row in rows)
@@ -89,7 +92,7 @@ def test_ages_are_told_to_people_in_short() -> None:
 def test_parked_jobs_are_queued_again(queue: JobQueue) -> None:
     """Those that are named, or all; the number is told."""
     assert invoke("retry", "3").stdout == "queued again: 1\n"
-    assert queue.states(CAT) == {"a.jpg": "failed", "b.jpg": "pending"}
+    assert queue.states(CAT) == {A: "failed", B: "pending"}
     assert invoke("retry", "--all").stdout == "queued again: 1\n"
     assert invoke("retry", "--all").stdout == "queued again: 0\n"
     assert queue.depth("render").parked == 0

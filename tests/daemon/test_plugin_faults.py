@@ -12,6 +12,7 @@ from serving import HOME, IMAGE, PICTURE, Serving, until
 from twisted.logger import globalLogPublisher
 
 from imaged.api import ImageFacts, Rendered, RenderJob
+from imaged.core.files import parse_file
 from imaged.testing.fakes import MemoryUploader, StillProcessor
 from imaged.testing.pictures import make_jpeg
 
@@ -94,7 +95,7 @@ class TestProcessors(Serving):
             assert (await self.newest_error()).startswith(
                 "processor stage: render of x30.jpg broke its contract: x30.jpg"
             )
-            assert not self.store.has(IMAGE, "x30.jpg")
+            assert not self.store.has(IMAGE, parse_file("x30.jpg"))
         self.break_down(None)
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
 

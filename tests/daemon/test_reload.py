@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs
 
 from imaged.api import Rendered, RenderJob
 from imaged.config.load import Loaded, load
+from imaged.core.files import parse_file
 from imaged.daemon.reload import restart_faults
 from imaged.testing.fakes import StillProcessor
 
@@ -77,7 +78,7 @@ class TestGoodFile(Serving):
         assert old.closed == 0
         old.release()
         await until(lambda: old.closed)
-        assert self.store.has(IMAGE, "x30.jpg")
+        assert self.store.has(IMAGE, parse_file("x30.jpg"))
 
     async def test_counters_go_on(self) -> None:
         """They are the process's, not the generation's."""

@@ -10,6 +10,7 @@ from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
 from talking import Answer, connect
 
 from imaged.core.errors import StoreError
+from imaged.core.files import parse_file
 from imaged.hooks.installation import VERSION
 
 CHARTS = ("requests", "hits", "renders", "downloads", "uploads", "refused", "failed", "bytes")
@@ -175,7 +176,7 @@ class TestSnapshot(Serving):
         """Files and bytes, as they are now."""
         await self.serve()
         await self.post()
-        size_bytes = sum(self.store.path(IMAGE, name).stat().st_size for name in ("original", "info.json"))
+        size_bytes = sum(self.store.path(IMAGE, parse_file(name)).stat().st_size for name in ("original", "info.json"))
         while (store := (await self.status())["store"])["files"] != 2:  # a busy machine may count the first time late
             assert store["files"] < 2
         assert store["bytes"] == size_bytes

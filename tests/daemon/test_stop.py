@@ -17,6 +17,7 @@ from twisted.internet.protocol import Factory
 
 from imaged.config.faults import ConfigurationError
 from imaged.core.errors import StoreError
+from imaged.core.files import parse_file
 from imaged.owners import realm
 from imaged.process.ports import PUBLIC, PortError
 
@@ -109,11 +110,11 @@ class TestStop(Serving):
         talk = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
-        await self.service._jobs.enqueue("render", IMAGE, ["x31.jpg"])
+        await self.service._jobs.enqueue("render", IMAGE, [parse_file("x31.jpg")])
         self.service_harness.processor.release()
         await talk.ended
         await stopping
-        assert not self.store.has(IMAGE, "x31.jpg")
+        assert not self.store.has(IMAGE, parse_file("x31.jpg"))
 
     async def test_requests_of_older_generations_are_finished_too(self) -> None:
         """A reload shortly before the stop cuts nobody off."""
@@ -159,7 +160,7 @@ class TestStop(Serving):
         assert list((self.folder / "state" / "owners").iterdir()) == []
         self.service_harness.processor.release()
         talk.leave()
-        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+        await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
         await until(lambda: not any("_send_away" in str(each) for each in reactor.getDelayedCalls()))
 
     async def test_threads_that_are_given_up_do_not_keep_the_process(self) -> None:
@@ -196,7 +197,7 @@ class TestStop(Serving):
         db.close()
         await self.stop()
         await self.serve()
-        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+        await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
 
 
 class TestStepAside(Serving):
@@ -250,11 +251,11 @@ class TestStepAside(Serving):
         await self.serve()
         await self.post()
         await (await self.paused())
-        await self.service._jobs.enqueue("render", IMAGE, ["x30.jpg"])
+        await self.service._jobs.enqueue("render", IMAGE, [parse_file("x30.jpg")])
         await pause(0.1)
-        assert not self.store.has(IMAGE, "x30.jpg")
+        assert not self.store.has(IMAGE, parse_file("x30.jpg"))
         await self.service.resume()
-        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+        await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
 
 
 class TestStart(Serving):

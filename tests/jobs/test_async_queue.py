@@ -13,10 +13,12 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import StoreError
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import parse
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import Depth, JobQueue
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
+A, B = map(parse, ("x1.jpg", "x2.jpg"))
 
 
 @pytest.fixture
@@ -41,10 +43,10 @@ def test_a_promise_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
     """The worker of that kind, after the queue has it, and no other."""
     jobs, woken = AsyncJobQueue(queue, execute), []
     jobs.on_new_work("upload", lambda: woken.append(queue.depth("upload").queued))
-    result(jobs.enqueue("upload", CAT, ["a.jpg", "b.jpg"]))
-    result(jobs.enqueue("render", CAT, ["a.jpg"]))
+    result(jobs.enqueue("upload", CAT, [A, B]))
+    result(jobs.enqueue("render", CAT, [A]))
     assert woken == [2]
-    assert result(jobs.states(CAT)) == {"a.jpg": "pending"}
+    assert result(jobs.states(CAT)) == {A: "pending"}
     assert result(jobs.depth("upload")) == Depth(queued=2, running=0, parked=0, oldest_s=0.0)
 
 
@@ -61,5 +63,5 @@ def test_a_promise_that_cannot_be_kept_is_not_given(queue: JobQueue) -> None:
     jobs, woken = AsyncJobQueue(queue, lambda *_: fail(sqlite3.OperationalError("database or disk is full"))), []
     jobs.on_new_work("render", lambda: woken.append(1))
     with pytest.raises(StoreError, match=f"cannot keep outputs of {CAT}: database or disk is full"):
-        result(jobs.enqueue("render", CAT, ["a.jpg"]))
+        result(jobs.enqueue("render", CAT, [A]))
     assert woken == []

@@ -13,7 +13,9 @@ import pytest
 from twisted.internet.task import Clock
 
 from imaged.core.errors import NotFoundError, StoreError
+from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import Output, parse
 from imaged.jobs import failed_jobs as parked
 from imaged.jobs.failed_jobs import Entry, NotFailedError, opened
 from imaged.jobs.queue import Job, JobQueue
@@ -21,6 +23,7 @@ from imaged.jobs.schema import VERSION
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 DOG = ImageId("p", ImageHash("0" * 32))
+A, B, C, D = map(parse, ("x1.jpg", "x2.jpg", "x3.jpg", "x4.jpg"))
 NOBODY = 65534
 
 
@@ -38,7 +41,7 @@ def queue(tmp_path: Path, clock: Clock) -> Iterator[JobQueue]:
     queue.close()
 
 
-def park(queue: JobQueue, image: ImageId, *outputs: str) -> list[Job]:
+def park(queue: JobQueue, image: ImageId, *outputs: Output) -> list[Job]:
     """Let renders of an image fail for good."""
     queue.add("render", image, outputs)
     jobs = queue.claim("render")
@@ -49,17 +52,17 @@ def park(queue: JobQueue, image: ImageId, *outputs: str) -> list[Job]:
 
 def test_what_is_parked_is_listed_first(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
     """With all that is known of each job; the rest follows by id."""
-    queue.add("upload", DOG, ["original"])
+    queue.add("upload", DOG, [ORIGINAL])
     queue.claim("upload")
-    queue.add("upload", CAT, ["info.json"])
-    (job,) = park(queue, CAT, "a.jpg")
+    queue.add("upload", CAT, [RECORD])
+    (job,) = park(queue, CAT, A)
     clock.advance(90)
     with opened(tmp_path, clock.seconds) as seen:
         entries = list(seen.jobs(None, parked_only=False))
         assert list(seen.jobs(None, parked_only=True)) == entries[:1]
         assert list(seen.jobs("upload", parked_only=False)) == entries[1:]
         assert list(seen.jobs("upload", parked_only=True)) == []
-    assert entries[0] == Entry(job.id, "render", "parked", 1, 90.0, f"p/{CAT.hash}", "a.jpg", "no picture")
+    assert entries[0] == Entry(job.id, "render", "parked", 1, 90.0, f"p/{CAT.hash}", "x1.jpg", "no picture")
     assert [(entry.id, entry.state, entry.output, entry.error) for entry in entries[1:]] == [
         (1, "running", "original", ""),
         (2, "queued", "info.json", ""),
@@ -68,59 +71,59 @@ def test_what_is_parked_is_listed_first(tmp_path: Path, clock: Clock, queue: Job
 
 def test_a_long_queue_is_listed_once_and_whole(tmp_path: Path, queue: JobQueue, clock: Clock) -> None:
     """Page after page, while the daemon goes on adding and forgetting."""
-    queue.add("upload", CAT, [f"w{width}.jpg" for width in range(1, 2 * parked.PAGE + 2)])
+    queue.add("upload", CAT, [parse(f"w{width}.jpg") for width in range(1, 2 * parked.PAGE + 2)])
     with opened(tmp_path, clock.seconds) as seen:
         entries = seen.jobs(None, parked_only=False)
         first = next(entries)
-        queue.add("upload", DOG, ["late.jpg"])
+        queue.add("upload", DOG, [A])
         ids = [first.id, *(entry.id for entry in entries)]
     assert ids == list(range(1, 2 * parked.PAGE + 3))
 
 
 def test_what_is_tried_again_begins_anew(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
     """Due now, with no failed attempts; the daemon claims it without being told."""
-    jobs = park(queue, CAT, "a.jpg", "b.jpg")
+    jobs = park(queue, CAT, A, B)
     clock.advance(1)
     with opened(tmp_path, clock.seconds) as seen:
         assert seen.retry([jobs[0].id, jobs[0].id]) == 1
-    assert [(job.output, job.attempts) for job in queue.claim("render")] == [("a.jpg", 0)]
-    assert queue.states(CAT) == {"a.jpg": "pending", "b.jpg": "failed"}
+    assert [(job.file, job.attempts) for job in queue.claim("render")] == [(A, 0)]
+    assert queue.states(CAT) == {A: "pending", B: "failed"}
 
 
 def test_all_that_is_parked_can_be_tried_again(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
     """Of either kind, and nothing that is not parked is touched."""
-    park(queue, CAT, "a.jpg", "b.jpg")
-    queue.add("upload", CAT, ["original"])
+    park(queue, CAT, A, B)
+    queue.add("upload", CAT, [ORIGINAL])
     queue.failed(queue.claim("upload")[0], "gone", None)
-    queue.add("render", DOG, ["c.jpg"])
+    queue.add("render", DOG, [C])
     (waits,) = queue.claim("render")
     queue.failed(waits, "busy", 60)
     with opened(tmp_path, clock.seconds) as seen:
         assert seen.retry(None) == 3
         assert seen.retry(None) == 0
-    assert sorted(job.output for job in queue.claim("render")) == ["a.jpg", "b.jpg"]
-    assert [job.output for job in queue.claim("upload")] == ["original"]
+    assert sorted((job.file for job in queue.claim("render")), key=str) == [A, B]
+    assert [job.file for job in queue.claim("upload")] == [ORIGINAL]
 
 
 def test_what_is_dropped_is_forgotten(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
     """By id, or all; the rest stays owed."""
-    jobs = park(queue, CAT, "a.jpg", "b.jpg", "c.jpg")
-    queue.add("render", DOG, ["d.jpg"])
+    jobs = park(queue, CAT, A, B, C)
+    queue.add("render", DOG, [D])
     with opened(tmp_path, clock.seconds) as seen:
         assert seen.drop([jobs[1].id]) == 1
-        assert queue.states(CAT) == {"a.jpg": "failed", "c.jpg": "failed"}
+        assert queue.states(CAT) == {A: "failed", C: "failed"}
         assert seen.drop(None) == 2
     assert queue.states(CAT) == {}
-    assert queue.states(DOG) == {"d.jpg": "pending"}
+    assert queue.states(DOG) == {D: "pending"}
 
 
 @pytest.mark.parametrize("verb", ["retry", "drop"])
 def test_only_what_is_parked_can_be_mended(tmp_path: Path, clock: Clock, queue: JobQueue, verb: str) -> None:
     """One job that is not refuses them all, each is named, and nothing has changed."""
-    (bad,) = park(queue, CAT, "a.jpg")
-    queue.add("render", DOG, ["b.jpg"])
+    (bad,) = park(queue, CAT, A)
+    queue.add("render", DOG, [B])
     queue.claim("render")
-    queue.add("render", DOG, ["c.jpg"])
+    queue.add("render", DOG, [C])
     with opened(tmp_path, clock.seconds) as seen:
         with pytest.raises(NotFailedError) as caught:
             getattr(seen, verb)([bad.id, bad.id + 1, bad.id + 2, 99])

@@ -14,11 +14,13 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError, StoreError
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import parse
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue
 from imaged.testing.waiting import wait
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
+A = parse("x1.jpg")
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def jobs(folder: Path) -> Iterator[AsyncJobQueue]:
 def refused(jobs: AsyncJobQueue) -> str:
     """Return why an output cannot be promised."""
     with pytest.raises(StoreError) as raised:
-        wait(jobs.enqueue("render", CAT, ["a.jpg"]))
+        wait(jobs.enqueue("render", CAT, [A]))
     return str(raised.value)
 
 
@@ -47,7 +49,7 @@ def test_a_full_disk_is_a_fault_until_there_is_room(jobs: AsyncJobQueue) -> None
     db = jobs.watched.queue._db
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     db.execute(f"PRAGMA max_page_count = {pages}")
-    names = [f"x{number}.jpg" for number in range(2000)]
+    names = [parse(f"x{number}.jpg") for number in range(1, 2001)]
     with pytest.raises(StoreError, match="full"):
         wait(jobs.enqueue("render", CAT, names))
     assert jobs.fault == "database or disk is full"
@@ -75,7 +77,7 @@ def test_a_disk_without_room_is_found_out(jobs: AsyncJobQueue, folder: Path) -> 
 
 def test_a_queue_that_is_gone_promises_nothing(jobs: AsyncJobQueue, folder: Path, tmp_path: Path) -> None:
     """SQLite would go on with the file that nobody finds any more; moved back, it is there again."""
-    wait(jobs.enqueue("render", CAT, ["a.jpg"]))
+    wait(jobs.enqueue("render", CAT, [A]))
     folder.rename(tmp_path / "away")
     assert "is gone, or another: restart imaged" in refused(jobs)
     assert wait(jobs.depth("render")) is None
@@ -100,7 +102,7 @@ def test_a_queue_that_is_full_of_jobs_is_well(jobs: AsyncJobQueue, monkeypatch: 
     """It answers, only that it wants no more."""
     monkeypatch.setattr("imaged.jobs.shares.MAXIMUM_RENDERS", 0)
     with pytest.raises(BusyError):
-        wait(jobs.enqueue("render", CAT, ["a.jpg"]))
+        wait(jobs.enqueue("render", CAT, [A]))
     assert jobs.fault is None
 
 

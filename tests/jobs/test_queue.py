@@ -14,12 +14,15 @@ import pytest
 from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import parse
 from imaged.jobs.queue import CLAIM, Depth, Job, JobQueue
 from imaged.jobs.schema import VERSION
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 DOG = ImageId("p", ImageHash("0" * 32))
+A, B, C = map(parse, ("x1.jpg", "x2.jpg", "x3.jpg"))
 Open = Callable[[], JobQueue]
 
 CLAIMS_ONCE = """
@@ -27,7 +30,7 @@ import sys, time
 from pathlib import Path
 from imaged.jobs.queue import JobQueue
 queue = JobQueue(Path(sys.argv[1]), time.time)
-print(*sorted(job.output for job in queue.claim("render")), flush=True)
+print(*sorted(str(job.file) for job in queue.claim("render")), flush=True)
 input()
 """
 WORKS_OFF = """
@@ -83,9 +86,9 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def names(jobs: list[Job]) -> list[str]:
-    """Return the outputs of jobs, in their order."""
-    return [job.output for job in jobs]
+def files_of(jobs: list[Job]) -> list[ImageFile]:
+    """Return the files of jobs, in their order."""
+    return [job.file for job in jobs]
 
 
 def test_a_claim_searches_by_turn_and_image(open_queue: Open, tmp_path: Path) -> None:
@@ -100,20 +103,20 @@ def test_a_claim_searches_by_turn_and_image(open_queue: Open, tmp_path: Path) ->
 
 def test_all_of_an_image_is_claimed_together(queue: JobQueue, clock: Clock) -> None:
     """One decode serves every output of the image that has waited longest."""
-    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", CAT, [A])
     clock.advance(1)
-    queue.add("render", DOG, ["b.jpg"])
-    queue.add("render", CAT, ["c.jpg"])
-    queue.add("upload", CAT, ["a.jpg"])
-    assert names(queue.claim("render")) == ["a.jpg", "c.jpg"]
-    assert names(queue.claim("render")) == ["b.jpg"]
+    queue.add("render", DOG, [B])
+    queue.add("render", CAT, [C])
+    queue.add("upload", CAT, [A])
+    assert files_of(queue.claim("render")) == [A, C]
+    assert files_of(queue.claim("render")) == [B]
     assert queue.claim("render") == []
-    assert names(queue.claim("upload")) == ["a.jpg"]
+    assert files_of(queue.claim("upload")) == [A]
 
 
 def test_what_failed_comes_back_after_its_delay(queue: JobQueue, clock: Clock) -> None:
     """With one attempt more to its name, and not before."""
-    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", CAT, [A])
     (job,) = queue.claim("render")
     queue.failed(job, "the disk was full", 10.0)
     clock.advance(9)
@@ -121,53 +124,53 @@ def test_what_failed_comes_back_after_its_delay(queue: JobQueue, clock: Clock) -
     assert queue.next_due_s("render") == 1.0
     clock.advance(1)
     (again,) = queue.claim("render")
-    assert (again.output, again.attempts) == ("a.jpg", 1)
+    assert (again.file, again.attempts) == (A, 1)
 
 
 def test_what_is_parked_stays_until_it_is_asked_for(queue: JobQueue, clock: Clock) -> None:
     """It is told as failed; asking anew gives it a fresh start."""
-    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", CAT, [A])
     queue.failed(queue.claim("render")[0], "not a picture", None)
     clock.advance(10**6)
     assert queue.claim("render") == []
-    assert queue.states(CAT) == {"a.jpg": "failed"}
+    assert queue.states(CAT) == {A: "failed"}
     assert queue.depth("render") == Depth(queued=0, running=0, parked=1, oldest_s=None)
-    queue.add("render", CAT, ["a.jpg"])
-    assert queue.states(CAT) == {"a.jpg": "pending"}
+    queue.add("render", CAT, [A])
+    assert queue.states(CAT) == {A: "pending"}
     assert [job.attempts for job in queue.claim("render")] == [0]
 
 
 def test_what_is_asked_for_while_it_runs_runs_once_more(queue: JobQueue) -> None:
     """Its file may have changed since the run began; success and failure of that run are both no answer."""
-    queue.add("upload", CAT, ["a.jpg", "b.jpg", "c.jpg"])
+    queue.add("upload", CAT, [A, B, C])
     a, b, c = queue.claim("upload")
-    queue.add("upload", CAT, ["a.jpg", "b.jpg", "c.jpg"])
+    queue.add("upload", CAT, [A, B, C])
     assert queue.claim("upload") == []
     queue.done([a])
     queue.failed(b, "gone", None)
     queue.failed(c, "busy", 60.0)
     again = queue.claim("upload")
-    assert [(job.output, job.attempts) for job in again] == [("a.jpg", 0), ("b.jpg", 0), ("c.jpg", 0)]
+    assert [(job.file, job.attempts) for job in again] == [(A, 0), (B, 0), (C, 0)]
     queue.done(again)
     assert queue.depth("upload") == Depth(0, 0, 0, None)
 
 
 def test_success_forgives_earlier_failures(queue: JobQueue) -> None:
     """What succeeded and was asked for once more begins without attempts to its name."""
-    queue.add("upload", CAT, ["a.jpg"])
+    queue.add("upload", CAT, [A])
     queue.failed(queue.claim("upload")[0], "down", 0.0)
     again = queue.claim("upload")
-    queue.add("upload", CAT, ["a.jpg"])
+    queue.add("upload", CAT, [A])
     queue.done(again)
     assert [job.attempts for job in again + queue.claim("upload")] == [1, 0]
 
 
 def test_a_late_word_ends_no_other_job(queue: JobQueue) -> None:
     """A job that is owed anew is another one, even where nothing else was owed in between."""
-    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", CAT, [A])
     first = queue.claim("render")
     queue.done(first)
-    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", CAT, [A])
     second = queue.claim("render")
     queue.done(first)
     queue.failed(first[0], "late", None)
@@ -178,7 +181,7 @@ def test_a_late_word_ends_no_other_job(queue: JobQueue) -> None:
 
 def test_the_word_of_a_stranger_counts_nothing(queue: JobQueue, open_queue: Open) -> None:
     """Only who runs a job can end it."""
-    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", CAT, [A])
     jobs = queue.claim("render")
     other = open_queue()
     other.done(jobs)
@@ -189,20 +192,20 @@ def test_the_word_of_a_stranger_counts_nothing(queue: JobQueue, open_queue: Open
 def test_a_closed_queue_leaves_its_jobs_to_others(queue: JobQueue, open_queue: Open) -> None:
     """What a process had not done when it left is done by the next, or by one that is there already."""
     other = open_queue()
-    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", CAT, [A])
     queue.claim("render")
     assert (other.recover(), other.claim("render")) == (0, [])
     queue.close()
     assert other.recover() == 1
-    assert names(other.claim("render")) == ["a.jpg"]
+    assert files_of(other.claim("render")) == [A]
 
 
 def test_the_oldest_is_told_by_its_age(queue: JobQueue, clock: Clock) -> None:
     """From when it was promised, however often it was tried, and for each kind by itself."""
-    queue.add("upload", CAT, ["a.jpg"])
+    queue.add("upload", CAT, [A])
     clock.advance(30)
     queue.failed(queue.claim("upload")[0], "down", 60.0)
-    queue.add("upload", CAT, ["b.jpg"])
+    queue.add("upload", CAT, [B])
     clock.advance(30)
     assert queue.depth("upload") == Depth(queued=2, running=0, parked=0, oldest_s=60.0)
     assert queue.depth("render") == Depth(0, 0, 0, None)
@@ -211,28 +214,28 @@ def test_the_oldest_is_told_by_its_age(queue: JobQueue, clock: Clock) -> None:
 
 def test_a_killed_process_loses_nothing(tmp_path: Path, queue: JobQueue) -> None:
     """`kill -9` in the middle of a job: while the process lives nobody takes it, then the next one does."""
-    queue.add("render", CAT, ["a.jpg", "b.jpg"])
+    queue.add("render", CAT, [A, B])
     with start(CLAIMS_ONCE, tmp_path) as process:
-        assert read_line(process) == "a.jpg b.jpg"
+        assert read_line(process) == "x1.jpg x2.jpg"
         assert (queue.recover(), queue.claim("render")) == (0, [])
         process.kill()
     assert queue.recover() == 2
-    assert [(job.output, job.attempts) for job in queue.claim("render")] == [("a.jpg", 0), ("b.jpg", 0)]
+    assert [(job.file, job.attempts) for job in queue.claim("render")] == [(A, 0), (B, 0)]
 
 
 def test_the_next_process_recovers_when_it_opens(tmp_path: Path, open_queue: Open) -> None:
     """After a crash of everything, what was running is due as soon as the queue is open."""
-    open_queue().add("render", CAT, ["a.jpg"])
+    open_queue().add("render", CAT, [A])
     with start(CLAIMS_ONCE, tmp_path) as process:
-        assert read_line(process) == "a.jpg"
+        assert read_line(process) == str(A)
         process.kill()
-    assert names(open_queue().claim("render")) == ["a.jpg"]
+    assert files_of(open_queue().claim("render")) == [A]
 
 
 def test_processes_never_claim_the_same_job(tmp_path: Path, queue: JobQueue) -> None:
     """Three processes work off one file: each job is claimed once and none is left."""
     for number in range(60):
-        queue.add("render", ImageId("p", ImageHash(f"{number:032x}")), ["a.jpg", "b.jpg"])
+        queue.add("render", ImageId("p", ImageHash(f"{number:032x}")), [A, B])
     processes = [start(WORKS_OFF, tmp_path) for _ in range(3)]
     assert [read_line(process) for process in processes] == ["open"] * 3
     for process in processes:
@@ -268,18 +271,31 @@ def test_a_file_that_is_no_queue_is_refused(tmp_path: Path, clock: Clock) -> Non
     assert (tmp_path / "jobs.sqlite").read_bytes() == b"garbage" * 1000
 
 
-def test_a_promise_is_whole_or_not_made(queue: JobQueue) -> None:
-    """When one output of several cannot be owed, none is, and the queue goes on."""
+def test_a_row_with_an_unknown_file_fails_alone(queue: JobQueue) -> None:
+    """As after a downgrade to a program that does not know its format: the other jobs of the image run."""
+    queue.add("render", CAT, [A, B])
+    queue._db.execute("UPDATE jobs SET output = 'x2.jxl' WHERE output = ?", (str(B),))
+    assert files_of(queue.claim("render")) == [A]
+    assert queue.states(CAT) == {A: "pending"}
+    assert queue.depth("render") == Depth(queued=0, running=1, parked=1, oldest_s=0.0)
+    assert "jxl" in queue._db.execute("SELECT error FROM jobs WHERE state = 'parked'").fetchone()[0]
+
+
+def test_either_all_jobs_of_a_call_are_queued_or_none(queue: JobQueue) -> None:
+    """When SQLite refuses one of several, none is queued, and the queue stays usable."""
+    queue._db.execute(
+        f"CREATE TEMP TRIGGER refuse BEFORE INSERT ON jobs WHEN NEW.output = '{B}' BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
     with pytest.raises(sqlite3.IntegrityError):
-        queue.add("render", CAT, ["a.jpg", None])  # type: ignore[list-item]
+        queue.add("render", CAT, [A, B])
     assert queue.states(CAT) == {}
-    queue.add("render", CAT, ["a.jpg"])
-    assert queue.states(CAT) == {"a.jpg": "pending"}
+    queue.add("render", CAT, [A])
+    assert queue.states(CAT) == {A: "pending"}
 
 
 def test_what_kills_its_process_waits_longer_each_time(open_queue: Open, clock: Clock) -> None:
     """A job that takes its process along is due at once, then later and later, and is parked in the end."""
-    open_queue().add("render", CAT, ["a.jpg"])
+    open_queue().add("render", CAT, [A])
     waited = []
     for _ in range(11):
         queue = open_queue()
@@ -287,41 +303,41 @@ def test_what_kills_its_process_waits_longer_each_time(open_queue: Open, clock: 
         assert due_s is not None
         clock.advance(max(0.0, due_s))
         waited.append(max(0.0, due_s))
-        assert names(queue.claim("render")) == ["a.jpg"]
+        assert files_of(queue.claim("render")) == [A]
         queue.close()
     assert waited == [0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 300][: len(waited)]
     queue = open_queue()
     assert queue.depth("render").parked == 1
-    queue.add("render", CAT, ["a.jpg"])
-    assert names(queue.claim("render")) == ["a.jpg"]
+    queue.add("render", CAT, [A])
+    assert files_of(queue.claim("render")) == [A]
 
 
 def test_too_many_renders_are_refused(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound a render is not promised; an upload, of something that exists already, always is."""
     monkeypatch.setattr("imaged.jobs.shares.MAXIMUM_RENDERS", 2)
-    queue.add("render", CAT, ["a.jpg", "b.jpg"])
+    queue.add("render", CAT, [A, B])
     with pytest.raises(BusyError):
-        queue.add("render", CAT, ["c.jpg"])
-    queue.add("upload", CAT, ["c.jpg"])
-    assert set(queue.states(CAT)) == {"a.jpg", "b.jpg"}
+        queue.add("render", CAT, [C])
+    queue.add("upload", CAT, [C])
+    assert set(queue.states(CAT)) == {A, B}
 
 
 def test_a_clock_that_was_wrong_puts_nothing_off(queue: JobQueue, clock: Clock, open_queue: Open) -> None:
     """What was queued while the clock was a day ahead is due when it is right again, in this process and the next."""
     clock.advance(86_400)
-    queue.add("render", CAT, ["a.jpg"])
-    queue.add("render", DOG, ["b.jpg"])
+    queue.add("render", CAT, [A])
+    queue.add("render", DOG, [B])
     queue.failed(queue.claim("render")[0], "the disk was full", 300.0)
     clock.advance(-86_400)
     assert queue.claim("render") == []
     assert queue.depth("render").oldest_s == 0
     assert queue.recover() == 2  # as each worker asks for when it finds nothing due
-    assert names(queue.claim("render")) + names(open_queue().claim("render")) == ["a.jpg", "b.jpg"]
+    assert files_of(queue.claim("render")) + files_of(open_queue().claim("render")) == [A, B]
 
 
 def test_waiting_for_a_retry_is_no_wrong_clock(queue: JobQueue) -> None:
     """The longest delay stays as it is."""
-    queue.add("render", CAT, ["a.jpg"])
+    queue.add("render", CAT, [A])
     queue.failed(queue.claim("render")[0], "the disk was full", 300.0)
     assert queue.recover() == 0
     assert queue.next_due_s("render") == 300.0

@@ -12,13 +12,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import Output, parse
 from imaged.jobs.failed_jobs import opened
 from imaged.jobs.queue import Depth, Job, JobQueue, Kind
 
 KINDS: list[Kind] = ["render", "upload"]
 IMAGES = [ImageId("p", ImageHash("0" * 32)), ImageId("p", ImageHash("1" * 32))]
-OUTPUTS = ["w1.jpg", "w2.jpg", "w3.jpg"]
+OUTPUTS = [parse(name) for name in ("w1.jpg", "w2.jpg", "w3.jpg")]
 
 kinds = st.sampled_from(KINDS)
 processes = st.integers(0, 1)
@@ -47,7 +49,7 @@ class TwoProcesses(RuleBasedStateMachine):
         self.now_s = 0.0
         self.folder = Path(tempfile.mkdtemp())
         self.queues = [self.open(), self.open()]
-        self.owed: dict[tuple[Kind, ImageId, str], Owed] = {}
+        self.owed: dict[tuple[Kind, ImageId, ImageFile], Owed] = {}
         self.running: list[tuple[int, Job]] = []
         self.stale: list[Job] = []
 
@@ -75,7 +77,7 @@ class TwoProcesses(RuleBasedStateMachine):
             owed.due_s = max(owed.due_s, self.now_s + min(300, 2 ** (owed.orphaned - 1)))
 
     @rule(who=processes, kind=kinds, image=st.sampled_from(IMAGES), outputs=st.lists(st.sampled_from(OUTPUTS)))
-    def add(self, who: int, kind: Kind, image: ImageId, outputs: Sequence[str]) -> None:
+    def add(self, who: int, kind: Kind, image: ImageId, outputs: Sequence[Output]) -> None:
         """Make what is owed already due now; have what runs run once more, and what was parked begin anew."""
         self.queues[who].add(kind, image, outputs)
         for output in outputs:
@@ -96,9 +98,9 @@ class TwoProcesses(RuleBasedStateMachine):
         jobs = self.queues[who].claim(kind)
         first = min(due, key=lambda key: due[key].due_s, default=None)  # of two that are due alike, the older one
         if kind == "render" and jobs:
-            first = (kind, jobs[0].image, jobs[0].output)  # whose turn it is has tests of its own
+            first = (kind, jobs[0].image, jobs[0].file)  # whose turn it is has tests of its own
         expected = {key: owed.attempts for key, owed in due.items() if first is not None and key[1] == first[1]}
-        assert {(job.kind, job.image, job.output): job.attempts for job in jobs} == expected
+        assert {(job.kind, job.image, job.file): job.attempts for job in jobs} == expected
         assert len(jobs) == len(expected)
         assert bool(jobs) == bool(due)
         for key in expected:
@@ -111,7 +113,7 @@ class TwoProcesses(RuleBasedStateMachine):
         """Forget what is done, but for what was asked for once more."""
         who, job = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         self.queues[who].done([job])
-        key = (job.kind, job.image, job.output)
+        key = (job.kind, job.image, job.file)
         if self.owed[key].again:
             self.requeue(self.owed[key])
             self.owed[key].attempts = 0
@@ -125,7 +127,7 @@ class TwoProcesses(RuleBasedStateMachine):
         """Let what failed wait, or park it, but for what was asked for once more; not every failure is an attempt."""
         who, job = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         self.queues[who].failed(job, "because", delay_s, counts=counts)
-        owed = self.owed[job.kind, job.image, job.output]
+        owed = self.owed[job.kind, job.image, job.file]
         self.requeue(owed)
         if owed.again:
             owed.attempts = 0
@@ -148,7 +150,7 @@ class TwoProcesses(RuleBasedStateMachine):
     def late_word(self, who: int, data: st.DataObject) -> None:
         """End nothing by ending once more what has been done, even where the same output is owed anew."""
         job = data.draw(st.sampled_from(self.stale))
-        owed = self.owed.get((job.kind, job.image, job.output))
+        owed = self.owed.get((job.kind, job.image, job.file))
         if owed is None or all(running.id != job.id for _, running in self.running):
             self.queues[who].done([job])
 

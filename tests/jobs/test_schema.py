@@ -15,13 +15,16 @@ from pathlib import Path
 import pytest
 
 from imaged.core.errors import StoreError
+from imaged.core.files import RECORD
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import parse
 from imaged.jobs import schema
 from imaged.jobs.queue import Depth, Job, JobQueue
 from imaged.jobs.schema import VERSION
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 DOG = ImageId("p", ImageHash("0" * 32))
+A, B = map(parse, ("x1.jpg", "x2.jpg"))
 
 JOBS = """
 CREATE TABLE jobs (
@@ -109,8 +112,8 @@ def test_every_shape_of_version_1_is_migrated_with_its_rows(tmp_path: Path, scri
     (tmp_path / "newest").mkdir()
     JobQueue(tmp_path / "newest", float).close()
     make(tmp_path, script)
-    insert(tmp_path, 3, "render", "a.jpg", "queued")
-    insert(tmp_path, 5, "render", "b.jpg", "parked")
+    insert(tmp_path, 3, "render", "x1.jpg", "queued")
+    insert(tmp_path, 5, "render", "x2.jpg", "parked")
     insert(tmp_path, 7, "upload", "original", "running", "4711-gone")
     if "orphaned" in script:
         change(tmp_path, "UPDATE jobs SET orphaned = 4 WHERE id = 7")
@@ -122,12 +125,12 @@ def test_every_shape_of_version_1_is_migrated_with_its_rows(tmp_path: Path, scri
         assert queue.migrated_from == 1
         assert shape_of(tmp_path) == shape_of(tmp_path / "newest")
         assert queue.depth("render") == Depth(queued=1, running=0, parked=1, oldest_s=989.5)
-        assert queue.claim("render") == [Job(3, "render", CAT, "a.jpg", 2)]
-        assert queue.states(CAT) == {"a.jpg": "pending", "b.jpg": "failed"}
+        assert queue.claim("render") == [Job(3, "render", CAT, A, 2)]
+        assert queue.states(CAT) == {A: "pending", B: "failed"}
         row = queue._db.execute("SELECT state, attempts, created_at, orphaned FROM jobs WHERE id = 7").fetchone()
         assert row == ("queued", 2, 10.5, 5 if "orphaned" in script else 1)
-        known = queue.acknowledged.missing("s3", [(CAT, ["info.json"])])
-        assert known == ([] if "remotes" in script else [(CAT, ["info.json"])])
+        known = queue.acknowledged.missing("s3", [(CAT, [RECORD])])
+        assert known == ([] if "remotes" in script else [(CAT, [RECORD])])
     with closing(JobQueue(tmp_path, float)) as queue:
         assert queue.migrated_from == VERSION
 
@@ -135,10 +138,10 @@ def test_every_shape_of_version_1_is_migrated_with_its_rows(tmp_path: Path, scri
 def test_an_id_is_not_given_again_after_a_migration(tmp_path: Path) -> None:
     """Not even that of a job that was done before: a late word would end another one."""
     make(tmp_path, SHAPES[-1])
-    insert(tmp_path, 99, "render", "a.jpg", "queued")
+    insert(tmp_path, 99, "render", "x1.jpg", "queued")
     change(tmp_path, "DELETE FROM jobs")
     with closing(JobQueue(tmp_path, float)) as queue:
-        queue.add("render", CAT, ["b.jpg"])
+        queue.add("render", CAT, [B])
         assert [job.id for job in queue.claim("render")] == [100]
 
 
@@ -148,16 +151,16 @@ def test_a_program_that_drains_goes_on_with_a_migrated_queue(tmp_path: Path) -> 
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)) as old:
         add = "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at) VALUES ('render', ?, ?, ?, 1, 1)"
         claim = "UPDATE jobs SET state = 'running', owner = '4711-0a', again = 0 WHERE state = 'queued' RETURNING id"
-        old.execute(add, (CAT.namespace, str(CAT.hash), "a.jpg"))
+        old.execute(add, (CAT.namespace, str(CAT.hash), "x1.jpg"))
         assert old.execute(claim).fetchall() == [(1,)]
         (tmp_path / "owners").mkdir()
         with (tmp_path / "owners" / "4711-0a").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with closing(JobQueue(tmp_path, lambda: 5.0)) as queue:
                 assert queue.depth("render") == Depth(queued=0, running=1, parked=0, oldest_s=4.0)
-                old.execute(add, (DOG.namespace, str(DOG.hash), "b.jpg"))
+                old.execute(add, (DOG.namespace, str(DOG.hash), "x2.jpg"))
                 assert old.execute("DELETE FROM jobs WHERE id = 1 AND owner = '4711-0a' AND NOT again").rowcount == 1
-                assert queue.claim("render") == [Job(2, "render", DOG, "b.jpg", 0)]
+                assert queue.claim("render") == [Job(2, "render", DOG, B, 0)]
 
 
 def test_a_program_that_drains_does_not_turn_the_version_back(tmp_path: Path) -> None:
@@ -184,7 +187,7 @@ def test_a_queue_of_a_newer_program_is_refused(tmp_path: Path) -> None:
 def test_processes_may_migrate_a_queue_at_once(tmp_path: Path) -> None:
     """One does it, the others find it done."""
     make(tmp_path, SHAPES[0])
-    insert(tmp_path, 3, "render", "a.jpg", "queued")
+    insert(tmp_path, 3, "render", "x1.jpg", "queued")
     processes = [
         subprocess.Popen([sys.executable, "-c", OPENS, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         for _ in range(4)
@@ -199,7 +202,7 @@ def test_processes_may_migrate_a_queue_at_once(tmp_path: Path) -> None:
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of its steps are one transaction, so that the program before it can go on."""
     file = make(tmp_path, SHAPES[0])
-    insert(tmp_path, 3, "render", "a.jpg", "queued")
+    insert(tmp_path, 3, "render", "x1.jpg", "queued")
     before = shape_of(tmp_path)
     monkeypatch.setattr(
         schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE more (id);\nINSERT INTO nowhere VALUES (1);\n")
@@ -210,7 +213,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
     assert shape_of(tmp_path) == before
     with closing(sqlite3.connect(file)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
-        assert db.execute("SELECT id, output FROM jobs").fetchall() == [(3, "a.jpg")]
+        assert db.execute("SELECT id, output FROM jobs").fetchall() == [(3, "x1.jpg")]
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:

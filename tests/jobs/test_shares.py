@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import Output, parse
 from imaged.jobs.queue import JobQueue
 from imaged.jobs.shares import TURN_OUTPUTS
 
@@ -22,9 +23,9 @@ def image(number: int, namespace: str = "p") -> ImageId:
     return ImageId(namespace, ImageHash(f"{number:032x}"))
 
 
-def widths(count: int) -> list[str]:
-    """Return the names of so many outputs."""
-    return [f"w{width}.jpg" for width in range(1, count + 1)]
+def widths(count: int) -> list[Output]:
+    """Return so many outputs."""
+    return [parse(f"w{width}.jpg") for width in range(1, count + 1)]
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def fill(queue: JobQueue, client: str, namespace: str = "p") -> int:
     """Queue an output of one image after the other until that is refused; return how many were not."""
     for number in range(1000):
         try:
-            queue.add("render", image(number, namespace), [f"w{client.rpartition('.')[2]}.jpg"], client)
+            queue.add("render", image(number, namespace), [parse(f"w{client.rpartition('.')[2]}.jpg")], client)
         except BusyError:
             return number
     raise AssertionError("there is no end to it")
@@ -68,7 +69,7 @@ def test_what_is_done_makes_room(queue: JobQueue) -> None:
     """A share is of what waits now."""
     fill(queue, GREEDY)
     queue.done(queue.claim("render"))
-    queue.add("render", image(999), ["w1.jpg"], GREEDY)
+    queue.add("render", image(999), [parse("w1.jpg")], GREEDY)
 
 
 @pytest.mark.usefixtures("_small")
@@ -76,7 +77,7 @@ def test_the_refusal_says_who_has_too_many(queue: JobQueue) -> None:
     """And when to come back."""
     fill(queue, GREEDY)
     with pytest.raises(BusyError, match="40 outputs are queued for this client") as refused:
-        queue.add("render", image(999), ["w1.jpg"], GREEDY)
+        queue.add("render", image(999), [parse("w1.jpg")], GREEDY)
     assert refused.value.retry_after_s > 0
 
 
@@ -112,7 +113,7 @@ def test_images_take_turns(queue: JobQueue) -> None:
 def test_many_posts_of_one_image_are_one_image(queue: JobQueue) -> None:
     """Asking for more of it again and again moves it no further to the front."""
     for number in range(10):
-        queue.add("render", image(1), [f"w{number}00{width}.jpg" for width in range(TURN_OUTPUTS)], GREEDY)
+        queue.add("render", image(1), [parse(f"w{number + 1}00{width}.jpg") for width in range(TURN_OUTPUTS)], GREEDY)
     queue.add("render", image(2), widths(1), MODEST)
     assert [queue.claim("render")[0].image for _ in range(2)] == [image(1), image(2)]
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from imaged.core.errors import BusyError, MalformedRequestError, NotAPictureError, SourceFailedError, TooLargeError
 from imaged.core.events import OriginalDownloaded, OriginalUnavailable
+from imaged.core.files import ORIGINAL, RECORD
 from imaged.testing.waiting import wait
 
 URL = "http://example.com/a.jpg"
@@ -20,7 +21,7 @@ def test_a_source_is_fetched_and_kept(harness: PipelineHarness) -> None:
     """The sink is told how much came and how long it took."""
     image, info = wait(harness.ingest.from_source("p", URL))
     assert (image, info.size_bytes) == (IMAGE, len(PICTURE))
-    assert harness.store.path(IMAGE, "original").read_bytes() == PICTURE
+    assert harness.store.path(IMAGE, ORIGINAL).read_bytes() == PICTURE
     assert harness.sink.of(OriginalDownloaded) == [OriginalDownloaded("p", len(PICTURE), 0.0)]
     assert harness.temporaries == []
 
@@ -58,7 +59,7 @@ def test_the_fetch_goes_on_without_its_client(harness: PipelineHarness) -> None:
     leaving.cancel()
     leaving.addErrback(lambda _: None)
     harness.sources.gate.callback(None)
-    assert harness.store.has(IMAGE, "info.json")
+    assert harness.store.has(IMAGE, RECORD)
 
 
 @pytest.mark.parametrize("error", [SourceFailedError("no"), TooLargeError("big"), MalformedRequestError("what?")])
@@ -115,4 +116,4 @@ def test_a_body_that_breaks_off_leaves_nothing(harness: PipelineHarness) -> None
     with pytest.raises(MalformedRequestError):
         wait(harness.ingest.from_body("p", chunks()))
     assert harness.temporaries == []
-    assert not harness.store.has(IMAGE, "original")
+    assert not harness.store.has(IMAGE, ORIGINAL)

@@ -23,6 +23,7 @@ from imaged.core.errors import (
     TooLargeError,
 )
 from imaged.core.events import OriginalUnavailable
+from imaged.core.files import ORIGINAL, RECORD, parse_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import Trace
@@ -73,10 +74,10 @@ def test_what_is_refused_leaves_nothing(
 def test_other_bytes_under_the_same_hash_are_a_conflict(harness: PipelineHarness) -> None:
     """The first stay."""
     harness.keep()
-    harness.store.path(IMAGE, "original").write_bytes(b"others")
+    harness.store.path(IMAGE, ORIGINAL).write_bytes(b"others")
     with pytest.raises(HashConflictError):
         harness.keep()
-    assert harness.store.path(IMAGE, "original").read_bytes() == b"others"
+    assert harness.store.path(IMAGE, ORIGINAL).read_bytes() == b"others"
     assert harness.temporaries == []
 
 
@@ -84,20 +85,20 @@ def test_other_bytes_that_another_node_has_kept_are_a_conflict_too(harness: Pipe
     """The remote store keeps the first."""
     harness.keep()
     for name in ("original", "info.json"):
-        harness.store.path(IMAGE, name).unlink()
+        harness.store.path(IMAGE, parse_file(name)).unlink()
     record = harness.uploader.files[f"{KEY}/info.json"].replace(INFO.sha256.encode(), b"0" * 64)
     harness.uploader.files[f"{KEY}/info.json"] = record
     with pytest.raises(HashConflictError):
         harness.keep()
     assert harness.uploader.files[f"{KEY}/info.json"] == record
-    assert not harness.store.has(IMAGE, "original")
+    assert not harness.store.has(IMAGE, ORIGINAL)
 
 
 def test_a_cache_that_gives_other_bytes_is_passed_by(make_harness: Callable[..., PipelineHarness]) -> None:
     """The uploader has the right ones."""
     harness = make_harness("remote: {base_url: 'https://cdn.example'}")
     harness.keep()
-    harness.store.path(IMAGE, "original").unlink()
+    harness.store.path(IMAGE, ORIGINAL).unlink()
     harness.sources.body = b"<html>sorry</html>"
     assert wait(harness.originals.find(IMAGE)).read_bytes() == PICTURE
 
@@ -110,7 +111,7 @@ def test_nothing_is_acknowledged_without_the_remote_store(
     harness.uploader.failure = raised
     with pytest.raises(told):
         harness.keep()
-    assert not harness.store.has(IMAGE, "original")
+    assert not harness.store.has(IMAGE, ORIGINAL)
     assert harness.temporaries == []
     assert harness.uploader.files == {}
     harness.uploader.failure = None
@@ -130,10 +131,10 @@ def test_without_a_remote_store_the_local_one_is_enough(make_harness: Callable[.
 def test_a_missing_original_is_brought_back(harness: PipelineHarness) -> None:
     """And kept as if it had never been away; its record is made anew where that is missing too."""
     harness.keep()
-    harness.store.path(IMAGE, "original").unlink()
+    harness.store.path(IMAGE, ORIGINAL).unlink()
     assert wait(harness.originals.find(IMAGE)).read_bytes() == PICTURE
     for name in ("original", "info.json"):
-        harness.store.path(IMAGE, name).unlink()
+        harness.store.path(IMAGE, parse_file(name)).unlink()
     assert wait(harness.originals.info(IMAGE)) == INFO
     assert harness.store.read_info(IMAGE) == INFO
     assert harness.temporaries == []
@@ -143,7 +144,7 @@ def test_a_download_is_told_of_who_asked_first(make_harness: Callable[..., Pipel
     """Who comes meanwhile waits for it, and who finds the original where it belongs does neither."""
     harness = make_harness("remote: {base_url: 'https://cdn.example'}")
     harness.keep()
-    harness.store.path(IMAGE, "original").unlink()
+    harness.store.path(IMAGE, ORIGINAL).unlink()
     harness.sources.gate = Deferred()
     traces = [Trace(name, time.monotonic) for name in ("first", "second", "late")]
 
@@ -154,7 +155,7 @@ def test_a_download_is_told_of_who_asked_first(make_harness: Callable[..., Pipel
     found = [find(trace) for trace in traces[:2]]
     harness.sources.gate.callback(None)
     found.append(find(traces[2]))
-    assert [each.result for each in found] == [harness.store.path(IMAGE, "original")] * 3
+    assert [each.result for each in found] == [harness.store.path(IMAGE, ORIGINAL)] * 3
     assert [list(trace.spans_ms) for trace in traces] == [["download"], ["wait"], []]
 
 
@@ -172,7 +173,7 @@ def test_a_remote_original_has_to_be_what_its_name_says(harness: PipelineHarness
     with capturedLogs() as logged, pytest.raises(CorruptOriginalError, match="other bytes"):
         wait(harness.originals.find(IMAGE))
     assert [event["log_level"] for event in logged] == [LogLevel.error]
-    assert not harness.store.has(IMAGE, "original")
+    assert not harness.store.has(IMAGE, ORIGINAL)
     assert harness.temporaries == []
 
 
@@ -181,15 +182,15 @@ def test_a_remote_original_has_to_be_what_its_record_says(harness: PipelineHarne
     """MD5 can be forged: where the SHA-256 is known, here or there, it decides."""
     harness.keep()
     wrong = harness.uploader.files[f"{KEY}/info.json"].replace(INFO.sha256.encode(), b"0" * 64)
-    harness.store.path(IMAGE, "original").unlink()
+    harness.store.path(IMAGE, ORIGINAL).unlink()
     if name:
-        harness.store.path(IMAGE, "info.json").write_bytes(wrong)
+        harness.store.path(IMAGE, RECORD).write_bytes(wrong)
     else:
-        harness.store.path(IMAGE, "info.json").unlink()
+        harness.store.path(IMAGE, RECORD).unlink()
         harness.uploader.files[f"{KEY}/info.json"] = wrong
     with pytest.raises(CorruptOriginalError, match="SHA-256"):
         wait(harness.originals.find(IMAGE))
-    assert not harness.store.has(IMAGE, "original")
+    assert not harness.store.has(IMAGE, ORIGINAL)
 
 
 def test_an_original_comes_back_from_the_public_address(make_harness: Callable[..., PipelineHarness]) -> None:
@@ -206,7 +207,7 @@ def test_what_the_public_address_lacks_the_uploader_may_have(
     """A CDN may have forgotten, or never known."""
     harness = make_harness("remote: {base_url: 'https://cdn.example'}")
     harness.keep()
-    harness.store.path(IMAGE, "original").unlink()
+    harness.store.path(IMAGE, ORIGINAL).unlink()
     harness.sources.error = error
     assert wait(harness.originals.find(IMAGE)).read_bytes() == PICTURE
     assert len(harness.sources.urls) == 1
@@ -227,9 +228,10 @@ def test_a_public_address_that_fails_is_told_as_such(make_harness: Callable[...,
 def test_what_is_kept_is_noted_as_uploaded(harness: PipelineHarness) -> None:
     """So that a start does not look for it."""
     harness.keep()
-    known = [(IMAGE, ["original", "info.json", "x300.jpg"])]
-    assert wait(harness.jobs.not_stored(harness.remote.identity, known)) == [(IMAGE, ["x300.jpg"])]
-    assert wait(harness.jobs.not_stored("another", known)) == [(IMAGE, ["info.json", "original", "x300.jpg"])]
+    x300 = parse_file("x300.jpg")
+    known = [(IMAGE, [ORIGINAL, RECORD, x300])]
+    assert wait(harness.jobs.not_stored(harness.remote.identity, known)) == [(IMAGE, [x300])]
+    assert wait(harness.jobs.not_stored("another", known)) == [(IMAGE, [RECORD, ORIGINAL, x300])]
 
 
 def test_a_remote_store_that_fails_is_told_as_such(harness: PipelineHarness) -> None:
@@ -244,7 +246,7 @@ def test_a_record_that_lies_is_not_believed(harness: PipelineHarness) -> None:
     """A broken one is made anew."""
     harness.keep()
     for text in ("", "{}", "[]", '{"hash": "x"}', "\x00", '{"hash": "%s"}' % ("0" * 32)):
-        harness.store.path(IMAGE, "info.json").write_text(text)
+        harness.store.path(IMAGE, RECORD).write_text(text)
         assert wait(harness.originals.info(IMAGE)) == INFO
         assert harness.store.read_info(IMAGE) == INFO
 

@@ -8,13 +8,15 @@ import pytest
 from pipeline_harness import IMAGE, PipelineHarness
 
 from imaged.core.errors import StoreUnavailableError
+from imaged.core.files import ORIGINAL, RECORD, parse_file
 from imaged.core.outputs import parse
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.testing.fakes import run_at_once
 from imaged.testing.waiting import wait
 
-NAMES = ["original", "info.json", "x30.jpg"]
+X30 = parse_file("x30.jpg")
+FILES = [ORIGINAL, RECORD, X30]
 KEY = f"p/{IMAGE.hash.partition([3, 3])}"
 
 
@@ -66,7 +68,7 @@ def test_without_an_uploader_what_is_owed_stays_owed(make_harness: Callable[...,
     """There may be one again."""
     harness = make_harness(remote=False)
     assert harness.remote.concurrency == 0
-    (error,) = wait(harness.pipeline.run_uploads(IMAGE, ["x30.jpg"])).values()
+    (error,) = wait(harness.pipeline.run_uploads(IMAGE, [X30])).values()
     assert isinstance(error, StoreUnavailableError)
 
 
@@ -87,7 +89,7 @@ def test_everything_is_owed_that_was_never_noted(harness: PipelineHarness, parti
     (harness.store.root / "p" / "notes.txt").write_text("mine")
     (harness.store.root / "Other" / "abc").mkdir(parents=True)
     assert look(harness) == 3
-    assert sorted(harness.owed("upload")) == sorted(NAMES)
+    assert sorted(harness.owed("upload")) == sorted(map(str, FILES))
     assert look(harness) == 0
 
 
@@ -95,7 +97,7 @@ def test_what_is_owed_arrives_with_its_type(harness: PipelineHarness, pipeline: 
     """And is noted, so that the next start is quiet."""
     fill(harness)
     look(harness)
-    assert wait(pipeline.run_uploads(IMAGE, NAMES)) == dict.fromkeys(NAMES)
+    assert wait(pipeline.run_uploads(IMAGE, FILES)) == dict.fromkeys(FILES)
     harness.queue._db.execute("DELETE FROM jobs")
     assert {key.removeprefix(f"{KEY}/"): kind for key, kind in harness.uploader.content_types.items()} == {
         "original": "image/jpeg",
@@ -125,7 +127,7 @@ def test_an_output_whose_upload_was_never_owed_is_found_by_its_render(
 ) -> None:
     """A process that was killed between the two has left the render owed."""
     fill(harness)
-    assert wait(pipeline.run_renders(IMAGE, ["x30.jpg"])) == {"x30.jpg": None}
+    assert wait(pipeline.run_renders(IMAGE, [X30])) == {X30: None}
     assert harness.owed("upload") == ["x30.jpg"]
     assert harness.renders.total == 1
 
@@ -166,9 +168,9 @@ class TestReuse:
     def test_an_output_comes_from_the_remote_store(self, harness: PipelineHarness) -> None:
         """Even where the original is nowhere."""
         fill(harness)
-        output = harness.store.path(IMAGE, "x30.jpg")
+        output = harness.store.path(IMAGE, X30)
         body = output.read_bytes()
-        harness.store.path(IMAGE, "original").unlink()
+        harness.store.path(IMAGE, ORIGINAL).unlink()
         output.unlink()
         harness.uploader.files = {f"{KEY}/x30.jpg": body}
         wait(harness.produce.one(IMAGE, parse("x30.jpg")))
@@ -181,7 +183,7 @@ class TestReuse:
     def test_what_is_not_there_is_made(self, harness: PipelineHarness, there: dict[str, bytes]) -> None:
         """Neither is what is there and no picture of that format."""
         fill(harness)
-        harness.store.path(IMAGE, "x30.jpg").unlink()
+        harness.store.path(IMAGE, X30).unlink()
         harness.uploader.files = there
         wait(harness.produce.one(IMAGE, parse("x30.jpg")))
         assert harness.renders.total == 2
@@ -189,7 +191,7 @@ class TestReuse:
     def test_a_store_that_fails_costs_a_render(self, harness: PipelineHarness) -> None:
         """And no request."""
         fill(harness)
-        harness.store.path(IMAGE, "x30.jpg").unlink()
+        harness.store.path(IMAGE, X30).unlink()
         harness.uploader.failure = StoreUnavailableError("no route")
         wait(harness.produce.one(IMAGE, parse("x30.jpg")))
         assert harness.renders.total == 2

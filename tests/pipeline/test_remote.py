@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from imaged.core.errors import BusyError, NotFoundError, PluginFailedError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
+from imaged.core.files import ORIGINAL, parse_file
 from imaged.testing.fakes import MemoryUploader
 from imaged.testing.waiting import wait
 
@@ -21,7 +22,7 @@ PARTS = IMAGE.hash.partition([3, 3])
 
 def local(harness: PipelineHarness, body: bytes = PICTURE) -> None:
     """Put an original into the local store alone."""
-    path = harness.store.path(IMAGE, "original")
+    path = harness.store.path(IMAGE, ORIGINAL)
     path.parent.mkdir(parents=True)
     path.write_bytes(body)
 
@@ -44,14 +45,14 @@ def test_keys_are_paths_below_the_operators_prefix(
     """The same as in the URL and on the disk."""
     harness = make_harness(f"remote: {{base_path: '{base_path}'}}")
     local(harness)
-    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
     assert harness.uploader.files == {key: PICTURE}
 
 
 def test_an_upload_is_counted_and_told(harness: PipelineHarness) -> None:
     """With its size."""
     local(harness)
-    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
     assert harness.sink.events == [Uploaded("p", len(PICTURE), 0.0)]
     assert (harness.uploads.current, harness.uploads.total, harness.uploads.failed) == (0, 1, 0)
 
@@ -70,8 +71,8 @@ def test_failures_are_of_the_one_tree(harness: PipelineHarness, raised: Exceptio
     local(harness)
     harness.uploader.failure = raised
     for work in (
-        harness.remote.upload(IMAGE, "original", "image/jpeg"),
-        harness.remote.download(IMAGE, "original", Path("never")),
+        harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"),
+        harness.remote.download(IMAGE, ORIGINAL, Path("never")),
     ):
         with pytest.raises(told) as caught:
             wait(work)
@@ -82,10 +83,10 @@ def test_failures_are_of_the_one_tree(harness: PipelineHarness, raised: Exceptio
 
 def test_a_download_says_whether_there_is_one(harness: PipelineHarness, tmp_path: Path) -> None:
     """An unknown key is no error."""
-    assert wait(harness.remote.download(IMAGE, "original", tmp_path / "a")) is False
+    assert wait(harness.remote.download(IMAGE, ORIGINAL, tmp_path / "a")) is False
     local(harness)
-    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
-    assert wait(harness.remote.download(IMAGE, "original", tmp_path / "a")) is True
+    wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
+    assert wait(harness.remote.download(IMAGE, ORIGINAL, tmp_path / "a")) is True
     assert (tmp_path / "a").read_bytes() == PICTURE
 
 
@@ -95,7 +96,7 @@ def test_a_store_that_is_away_is_left_alone(harness: PipelineHarness) -> None:
 
     def upload() -> str:
         try:
-            wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+            wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
         except StoreUnavailableError as error:
             return str(error)
         return "kept"
@@ -125,7 +126,7 @@ def test_a_failure_about_one_key_says_nothing_of_the_store(harness: PipelineHarn
     harness.uploader.failure = StoreError("this key is too long")
     for _ in range(10):
         with pytest.raises(StoreError, match="too long"):
-            wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+            wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
     assert harness.remote.fault is None
     assert harness.uploads.total == 10
 
@@ -136,11 +137,11 @@ def test_a_file_of_ours_tells_nothing_of_the_store(harness: PipelineHarness) -> 
     harness.uploader.failure = StoreUnavailableError("no route")
     for _ in range(3):
         with pytest.raises(StoreUnavailableError):
-            wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+            wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
     harness.reactor.advance(5)
     harness.uploader.failure = StoreError("cannot be read")
     with pytest.raises(StoreError, match="cannot be read"):
-        wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+        wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
     assert harness.remote.fault == "no route"
 
 
@@ -164,9 +165,9 @@ def test_no_client_waits_for_ever(make_harness: Callable[..., PipelineHarness]) 
     """It is sent away in time; the upload goes on, and no other of the same key begins before it has ended."""
     harness = make_harness("upload: {timeout_s: 3}", uploader=(slow := SlowUploader()))
     local(harness)
-    path = harness.store.path(IMAGE, "original")
-    first = Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, "original", "image/jpeg", path))
-    again = Deferred.fromCoroutine(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+    path = harness.store.path(IMAGE, ORIGINAL)
+    first = Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, ORIGINAL, "image/jpeg", path))
+    again = Deferred.fromCoroutine(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
     harness.reactor.advance(3)
     with pytest.raises(StoreUnavailableError, match="longer than 3 s"):
         wait(outcome(first))
@@ -181,10 +182,10 @@ def test_who_never_had_a_turn_blames_nobody(make_harness: Callable[..., Pipeline
     """A store that is slow with large files is not away; and however many wait, all turns come back."""
     harness = make_harness("upload: {concurrency: 1, timeout_s: 3}", uploader=(slow := SlowUploader()))
     local(harness)
-    path = harness.store.path(IMAGE, "original")
+    path = harness.store.path(IMAGE, ORIGINAL)
     waiting = [
-        Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, f"{each}", "image/jpeg", path))
-        for each in range(400)
+        Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, parse_file(f"w{each}.jpg"), "image/jpeg", path))
+        for each in range(1, 401)
     ]
     harness.reactor.advance(3)
     for each in waiting[1:]:
@@ -206,10 +207,10 @@ def test_no_more_run_at_once_than_allowed(make_harness: Callable[..., PipelineHa
     """And while a client waits for its turn, promised uploads get one lane."""
     harness = make_harness("upload: {concurrency: 2}", uploader=(slow := SlowUploader()))
     local(harness)
-    path = harness.store.path(IMAGE, "original")
+    path = harness.store.path(IMAGE, ORIGINAL)
     kept = [
-        Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, name, "image/jpeg", path))
-        for name in ("a", "b", "c")
+        Deferred.fromCoroutine(harness.remote.upload_for_client(IMAGE, parse_file(name), "image/jpeg", path))
+        for name in ("w1.jpg", "w2.jpg", "w3.jpg")
     ]
     assert len(slow.asked) == 2
     assert harness.remote.concurrency == 1
@@ -222,19 +223,19 @@ def test_no_more_run_at_once_than_allowed(make_harness: Callable[..., PipelineHa
         wait(outcome(each))
 
 
-def test_the_names_of_an_image_are_those_below_its_key(make_harness: Callable[..., PipelineHarness]) -> None:
-    """Whatever the operator's prefix."""
+def test_the_files_of_an_image_are_those_below_its_key(make_harness: Callable[..., PipelineHarness]) -> None:
+    """Below the operator's prefix too. Keys that name no file of an image are ignored."""
     harness = make_harness("remote: {base_path: public}")
     local(harness)
-    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
-    harness.uploader.files[f"public/p/{PARTS}0/other"] = b""
-    assert wait(harness.remote.names(IMAGE)) == {"original"}
+    wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
+    harness.uploader.files |= {f"public/p/{PARTS}0/original": b"", f"public/p/{PARTS}/notes.txt": b""}
+    assert wait(harness.remote.files(IMAGE)) == {ORIGINAL}
 
 
 def test_a_file_that_is_gone_is_not_tried_again(harness: PipelineHarness) -> None:
     """Nobody can bring it back by waiting."""
     with pytest.raises(NotFoundError, match="no longer has it"):
-        wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
+        wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
 
 
 def test_no_remote_store_takes_nothing_and_has_nothing(
@@ -243,8 +244,8 @@ def test_no_remote_store_takes_nothing_and_has_nothing(
     """It is no error to have none."""
     harness = make_harness(remote=False)
     assert not harness.remote.exists
-    wait(harness.remote.upload(IMAGE, "original", "image/jpeg"))
-    assert wait(harness.remote.download(IMAGE, "original", tmp_path / "a")) is False
+    wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
+    assert wait(harness.remote.download(IMAGE, ORIGINAL, tmp_path / "a")) is False
     assert harness.uploads.total == 0
 
 
@@ -258,7 +259,7 @@ def test_a_call_from_before_the_outage_ends_no_trial(harness: PipelineHarness, m
         return gates[-1]
 
     def call() -> None:
-        Deferred.fromCoroutine(harness.remote.names(IMAGE)).addErrback(ends.append)
+        Deferred.fromCoroutine(harness.remote.files(IMAGE)).addErrback(ends.append)
 
     monkeypatch.setattr(harness.uploader, "list", hang)
     for _ in range(4):

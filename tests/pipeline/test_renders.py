@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from imaged.core.errors import BusyError, NotFoundError, OutOfTimeError, PluginFailedError, StoreError, TooLargeError
 from imaged.core.events import OutputRendered
+from imaged.core.files import ORIGINAL, parse_file
 from imaged.core.outputs import Output, parse
 from imaged.hooks.checked_processor import GRACE_S
 from imaged.testing.pictures import make_plain
@@ -42,7 +43,7 @@ def test_an_output_is_kept_and_its_upload_promised(harness: PipelineHarness) -> 
     """Both before the one who waits is told."""
     harness.keep()
     wait(harness.produce.one(IMAGE, X30))
-    assert harness.store.path(IMAGE, "x30.jpg").read_bytes() == make_plain("jpg", 30, 30)
+    assert harness.store.path(IMAGE, parse_file("x30.jpg")).read_bytes() == make_plain("jpg", 30, 30)
     assert harness.owed("upload") == ["x30.jpg"]
     assert harness.sink.of(OutputRendered) == [OutputRendered("p", "x30.jpg", "jpg", 0.0)]
     assert (harness.renders.current, harness.renders.total, harness.renders.failed) == (0, 1, 0)
@@ -88,7 +89,7 @@ def test_one_that_fails_does_not_cost_the_others(harness: PipelineHarness) -> No
     results = wait(harness.produce.several(IMAGE, [BIG, X30]))
     assert results[X30] is None
     assert isinstance(results[BIG], TooLargeError)
-    assert harness.store.has(IMAGE, "x30.jpg")
+    assert harness.store.has(IMAGE, parse_file("x30.jpg"))
     assert harness.owed("upload") == ["x30.jpg"]
 
 
@@ -102,7 +103,7 @@ def test_the_error_is_the_processors_own(harness: PipelineHarness, raised: Excep
     with pytest.raises(told) as caught:
         wait(harness.produce.one(IMAGE, X30))
     assert "secret" not in str(caught.value)
-    assert not harness.store.has(IMAGE, "x30.jpg")
+    assert not harness.store.has(IMAGE, parse_file("x30.jpg"))
     assert (harness.renders.total, harness.renders.failed) == (1, 1)
     harness.processor.failure = None
     wait(harness.produce.one(IMAGE, X30))
@@ -159,7 +160,7 @@ def test_one_who_leaves_leaves_alone(harness: PipelineHarness) -> None:
     assert isinstance(error_of(leaving), CancelledError)
     harness.threads.step()
     assert staying.called
-    assert harness.store.has(IMAGE, "x30.jpg")
+    assert harness.store.has(IMAGE, parse_file("x30.jpg"))
 
 
 def test_one_who_leaves_the_queue_leaves_no_hole(harness: PipelineHarness) -> None:
@@ -172,7 +173,7 @@ def test_one_who_leaves_the_queue_leaves_no_hole(harness: PipelineHarness) -> No
     harness.threads.step()
     harness.threads.step()
     assert first.called
-    assert harness.store.has(IMAGE, "x40.jpg")
+    assert harness.store.has(IMAGE, parse_file("x40.jpg"))
     again = start(harness.produce.one(IMAGE, parse("w5.png")))
     harness.threads.step()
     assert again.called
@@ -192,7 +193,7 @@ def test_those_who_wait_on_a_stuck_processor_are_sent_away(make_harness: Callabl
     assert behind.called
     assert isinstance(error_of(behind), BusyError)
     harness.threads.step()
-    assert harness.store.has(IMAGE, "x30.jpg")
+    assert harness.store.has(IMAGE, parse_file("x30.jpg"))
     assert harness.reactor.getDelayedCalls() == []
 
 
@@ -281,7 +282,7 @@ def test_a_queue_that_cannot_promise_costs_no_picture(harness: PipelineHarness) 
 
     harness.jobs.enqueue = enqueue  # type: ignore[method-assign]
     wait(harness.produce.one(IMAGE, X30))
-    assert harness.store.has(IMAGE, "x30.jpg")
+    assert harness.store.has(IMAGE, parse_file("x30.jpg"))
 
 
 def test_each_output_is_made_as_its_policy_says(make_harness: Callable[..., PipelineHarness]) -> None:
@@ -301,6 +302,6 @@ def test_each_output_is_made_as_its_policy_says(make_harness: Callable[..., Pipe
 def test_a_restored_original_is_rendered_from(harness: PipelineHarness) -> None:
     """It is brought back first."""
     harness.keep()
-    harness.store.path(IMAGE, "original").unlink()
+    harness.store.path(IMAGE, ORIGINAL).unlink()
     wait(harness.produce.one(IMAGE, X30))
-    assert harness.store.has(IMAGE, "original")
+    assert harness.store.has(IMAGE, ORIGINAL)

@@ -10,6 +10,7 @@ from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 
 from imaged.core.errors import BusyError, NotAPictureError
+from imaged.core.files import ORIGINAL
 from imaged.hooks.contracts import RenderJob
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.waiting import wait
@@ -63,7 +64,7 @@ def test_what_cannot_be_rendered_is_not_kept(harness: PipelineHarness, verifier:
     verifier.refusal = NotAPictureError("pixels are missing")
     with pytest.raises(NotAPictureError, match="pixels are missing"):
         post(harness)
-    assert not harness.store.has(IMAGE, "original")
+    assert not harness.store.has(IMAGE, ORIGINAL)
     assert harness.uploader.files == {}
     assert harness.temporaries == []
 
@@ -78,7 +79,7 @@ def test_verifying_takes_a_render_thread(harness: PipelineHarness, verifier: Ver
     harness.threads.step()
     assert harness.pool.busy == 0
     assert len(verifier.verified) == 1
-    assert harness.store.has(IMAGE, "original")
+    assert harness.store.has(IMAGE, ORIGINAL)
 
 
 def test_others_need_no_thread(make_harness: Callable[..., PipelineHarness]) -> None:
@@ -86,4 +87,4 @@ def test_others_need_no_thread(make_harness: Callable[..., PipelineHarness]) -> 
     harness = make_harness()
     harness.threads.held = True
     post(harness)
-    assert harness.store.has(IMAGE, "original")
+    assert harness.store.has(IMAGE, ORIGINAL)

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from imaged.core.errors import HashConflictError, StoreError
+from imaged.core.files import ORIGINAL
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
 from imaged.store import atomic
-from imaged.store.local import ORIGINAL, LocalStore
+from imaged.store.local import LocalStore
 
 IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 SIZE_BYTES = 16 << 20
@@ -76,7 +77,7 @@ def test_originals_and_outputs_are_kept(exfat: Path) -> None:
     assert store.path(IMAGE, ORIGINAL).read_bytes() == b"first"
     for body in (b"old", b"new"):
         store.save_output(IMAGE, parse("x30.jpg"), body)
-    assert store.path(IMAGE, "x30.jpg").read_bytes() == b"new"
+    assert store.path(IMAGE, parse("x30.jpg")).read_bytes() == b"new"
     assert list(store.incoming.folder.iterdir()) == []
     assert store.sweep() == 0
     store.close()

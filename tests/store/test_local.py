@@ -14,38 +14,39 @@ from typing import Any
 import pytest
 
 from imaged.core.errors import HashConflictError, StoreError
+from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
 from imaged.core.pictures import ImageInfo
-from imaged.store.local import INFO, ORIGINAL, LocalStore
+from imaged.store.local import LocalStore
 
 IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 FACTS = ImageInfo(IMAGE.hash, 400, 520, "image/jpeg", 81_234, "0" * 64)
 OUTPUT = parse("x300.jpg")
-RECORD: dict[str, Any] = {
+SOUND: dict[str, Any] = {
     "hash": str(IMAGE.hash), "width": 400, "height": 520, "content_type": "image/jpeg", "size": 81_234,
     "sha256": "0" * 64,
 }  # fmt: skip
 UNSOUND = {
     "empty": b"",
     "no JSON": b"\x89PNG\r\n\x1a\n",
-    "half": json.dumps(RECORD).encode()[:40],
+    "half": json.dumps(SOUND).encode()[:40],
     "no text": b"\xff\xfe{}",
     "a list": b"[1, 2]",
     "null": b"null",
     "a bottomless list": b"[" * 100_000,
     "of image-server 1.x": b'{"hash":"f840ee339d264d4bab1b169a653b1a91","height":520,"width":400,'
     b'"content_type":"image/jpeg"}',
-    "of another picture": json.dumps({**RECORD, "hash": "0" * 32}).encode(),
-    "a hash that is none": json.dumps({**RECORD, "hash": "../../etc/passwd"}).encode(),
-    "a hash that is a number": json.dumps({**RECORD, "hash": 5}).encode(),
-    "no width": json.dumps({key: value for key, value in RECORD.items() if key != "width"}).encode(),
-    "a width of null": json.dumps({**RECORD, "width": None}).encode(),
-    "a width in words": json.dumps({**RECORD, "width": "wide"}).encode(),
-    "a width of zero": json.dumps({**RECORD, "width": 0}).encode(),
-    "an endless width": json.dumps({**RECORD, "width": float("inf")}).encode(),
-    "a negative size": json.dumps({**RECORD, "size": -1}).encode(),
-    "a foreign type": json.dumps({**RECORD, "content_type": "text/html"}).encode(),
+    "of another picture": json.dumps({**SOUND, "hash": "0" * 32}).encode(),
+    "a hash that is none": json.dumps({**SOUND, "hash": "../../etc/passwd"}).encode(),
+    "a hash that is a number": json.dumps({**SOUND, "hash": 5}).encode(),
+    "no width": json.dumps({key: value for key, value in SOUND.items() if key != "width"}).encode(),
+    "a width of null": json.dumps({**SOUND, "width": None}).encode(),
+    "a width in words": json.dumps({**SOUND, "width": "wide"}).encode(),
+    "a width of zero": json.dumps({**SOUND, "width": 0}).encode(),
+    "an endless width": json.dumps({**SOUND, "width": float("inf")}).encode(),
+    "a negative size": json.dumps({**SOUND, "size": -1}).encode(),
+    "a foreign type": json.dumps({**SOUND, "content_type": "text/html"}).encode(),
 }
 
 
@@ -74,9 +75,9 @@ def keep(store: LocalStore, body: bytes) -> bool:
         assert not temporary.exists()
 
 
-def put(store: LocalStore, name: str, body: bytes = b"") -> None:
-    """Write a file of `IMAGE` behind the store's back."""
-    path = store.path(IMAGE, name)
+def put(store: LocalStore, file: ImageFile | str, body: bytes = b"") -> None:
+    """Write a file into the folder of `IMAGE` without the store."""
+    path = store.path(IMAGE, ORIGINAL).with_name(str(file))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
 
@@ -94,16 +95,16 @@ def test_files_lie_at_the_path_of_their_url(tmp_path: Path, partitions: list[int
     """Today's layout, that of image-server 1.x and an uncut one: each writes, finds and lists its own."""
     store = LocalStore(tmp_path, partitions)
     store.save_output(IMAGE, OUTPUT, b"picture")
-    assert store.key(IMAGE, "x300.jpg") == key
+    assert store.key(IMAGE, OUTPUT) == key
     assert (tmp_path / key).read_bytes() == b"picture"
-    assert store.has(IMAGE, "x300.jpg")
+    assert store.has(IMAGE, OUTPUT)
     assert store.outputs(IMAGE) == [OUTPUT]
 
 
 def test_an_open_file_is_the_one_that_was_opened(store: LocalStore) -> None:
     """What is replaced under a reader stays whole for it, and so does what was said of it."""
     store.save_output(IMAGE, OUTPUT, b"old")
-    opened = store.open(IMAGE, "x300.jpg")
+    opened = store.open(IMAGE, OUTPUT)
     store.save_output(IMAGE, OUTPUT, b"newer")
     assert opened is not None
     with opened.file:
@@ -136,7 +137,7 @@ def test_strangers_are_not_listed(store: LocalStore) -> None:
     for name in [
         *outputs,
         ORIGINAL,
-        INFO,
+        RECORD,
         "x300.bmp",
         "300x300.jpg",
         "x300.jpg~",
@@ -176,7 +177,7 @@ def test_a_full_disk_is_the_stores_error(store: LocalStore) -> None:
     store.save_output(IMAGE, OUTPUT, b"old")
     with pytest.raises(StoreError, match=r"x300\.jpg cannot be kept: File too large; free some space"):
         store.save_output(IMAGE, OUTPUT, b"0" * (2 << 20))
-    assert store.path(IMAGE, "x300.jpg").read_bytes() == b"old"
+    assert store.path(IMAGE, OUTPUT).read_bytes() == b"old"
     assert list(store.incoming.folder.iterdir()) == []
 
 
@@ -194,20 +195,20 @@ def test_a_record_is_read_back(store: LocalStore) -> None:
     """It stands in the file as it stands in answers."""
     store.save_info(IMAGE, FACTS)
     assert store.read_info(IMAGE) == FACTS
-    record = json.loads(store.path(IMAGE, INFO).read_bytes())
-    assert record == store.describe(FACTS) == {**RECORD, "partitionedHash": "f84/0ee/339d264d4bab1b169a653b1a91"}
+    record = json.loads(store.path(IMAGE, RECORD).read_bytes())
+    assert record == store.describe(FACTS) == {**SOUND, "partitionedHash": "f84/0ee/339d264d4bab1b169a653b1a91"}
 
 
 @pytest.mark.parametrize("body", UNSOUND.values(), ids=UNSOUND)
 def test_an_unsound_record_is_none(store: LocalStore, body: bytes) -> None:
     """What is incomplete, foreign or garbage is not believed: the facts are to be had from the original."""
-    put(store, INFO, body)
+    put(store, RECORD, body)
     assert store.read_info(IMAGE) is None
 
 
 def test_more_in_a_record_does_no_harm(store: LocalStore) -> None:
     """A later version may write keys that this one does not know."""
-    put(store, INFO, json.dumps({**RECORD, "blurhash": "LEHV6nWB2yk8"}).encode())
+    put(store, RECORD, json.dumps({**SOUND, "blurhash": "LEHV6nWB2yk8"}).encode())
     assert store.read_info(IMAGE) == FACTS
 
 

@@ -14,6 +14,7 @@ from talking import begin, pause
 from twisted.internet import reactor
 
 from imaged.core.errors import BusyError
+from imaged.core.files import RECORD, parse_file
 from imaged.store.local import OpenFile
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
@@ -152,7 +153,7 @@ class TestLeaving(Serving):
         talk.leave()
         await pause()
         self.service_harness.processor.release()
-        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+        await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
         assert len(self.service_harness.processor.jobs) == 1
 
@@ -165,7 +166,7 @@ class TestLeaving(Serving):
             talk.leave()
             await pause()
             source.send(PICTURE)
-            await until(lambda: self.store.has(IMAGE, "info.json"))
+            await until(lambda: self.store.has(IMAGE, RECORD))
 
     async def test_half_a_body_is_nothing(self) -> None:
         """A client that breaks off while it sends leaves no trace."""

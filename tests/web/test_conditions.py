@@ -9,6 +9,8 @@ import pytest
 from serving import HOME, IMAGE, PICTURE, Serving
 from talking import Answer
 
+from imaged.core.files import ORIGINAL
+
 MODIFIED_S = 1_700_000_000
 SIZE = len(PICTURE)
 
@@ -20,7 +22,7 @@ class Kept(Serving):
         """Serve, keep the picture, and return a plain answer of it."""
         await self.serve()
         await self.post()
-        os.utime(self.store.path(IMAGE, "original"), (MODIFIED_S, MODIFIED_S))
+        os.utime(self.store.path(IMAGE, ORIGINAL), (MODIFIED_S, MODIFIED_S))
         return await self.original()
 
     async def original(self, method: str = "GET", **headers: str) -> Answer:

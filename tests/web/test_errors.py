@@ -7,6 +7,7 @@ from serving import HOME, IMAGE, Serving
 
 from imaged.core import errors
 from imaged.core.errors import BusyError, ImagedError, NotAPictureError, NotFoundError, PluginFailedError, StoreError
+from imaged.core.files import ORIGINAL
 from imaged.web.errors import public_text
 
 PLACES = "/srv/imaged/public/p/0a1/original", "/tmp/magick-Xy1", "10.1.2.3:6379", "store.internal", "imaged_magick"
@@ -49,7 +50,7 @@ class TestStrangers(Serving):
         """Neither a post nor a picture tells where the store lies; the status page does."""
         await self.serve()
         await self.post()
-        home = self.store.path(IMAGE, "original").parent
+        home = self.store.path(IMAGE, ORIGINAL).parent
         (home / "x30.jpg").mkdir()
         for answer in (await self.get(f"{HOME}/x30.jpg"), await self.ask("POST", f"{HOME}/process?outputs=x30.jpg")):
             assert str(self.folder).encode() not in answer.body

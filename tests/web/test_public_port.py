@@ -10,10 +10,11 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.core.errors import BusyError, StoreError
 from imaged.core.events import OutputRendered, RequestAnswered, RequestFailed
+from imaged.core.files import ORIGINAL, RECORD, parse_file
 from imaged.store.local import LocalStore
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_plain, make_webp
 
-RECORD = {
+FACTS = {
     "hash": HASH,
     "partitionedHash": f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:]}",
     "width": WIDTH_PX,
@@ -40,15 +41,15 @@ class TestPost(Serving):
         self.service_harness.processor.hold()
         answer = await self.post("/p?outputs=x30.jpg,w20.webp")
         assert answer.status == 200
-        assert answer.json() == RECORD | {"outputs": [row("x30.jpg", "pending"), row("w20.webp", "pending")]}
+        assert answer.json() == FACTS | {"outputs": [row("x30.jpg", "pending"), row("w20.webp", "pending")]}
         assert answer.headers["cache-control"] == "no-store"
 
     async def test_what_is_acknowledged_is_in_both_stores(self) -> None:
         """Original and record are there when the answer comes; outputs follow."""
         await self.serve()
         await self.post()
-        assert self.store.path(IMAGE, "original").read_bytes() == PICTURE
-        record = self.store.path(IMAGE, "info.json").read_bytes()
+        assert self.store.path(IMAGE, ORIGINAL).read_bytes() == PICTURE
+        record = self.store.path(IMAGE, RECORD).read_bytes()
         assert self.service_harness.files == {
             f"public/images{HOME}/original": PICTURE,
             f"public/images{HOME}/info.json": record,
@@ -69,7 +70,7 @@ class TestPost(Serving):
         """The same bytes are the same image, and outputs that are there are not made again."""
         await self.serve()
         await self.post("/p?outputs=x30.jpg")
-        await until(lambda: self.store.has(IMAGE, "x30.jpg"))
+        await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
         await until(lambda: f"public/images{HOME}/x30.jpg" in self.service_harness.files)
         answer = await self.post("/p?outputs=x30.jpg")
         assert answer.json()["outputs"] == [row("x30.jpg", "ready")]
@@ -111,7 +112,7 @@ class TestReading(Serving):
         assert (first.status, first.headers["content-type"]) == (200, "image/png")
         assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert first.headers["content-length"] == str(len(first.body))
-        assert first.body == self.store.path(IMAGE, "x30.png").read_bytes()
+        assert first.body == self.store.path(IMAGE, parse_file("x30.png")).read_bytes()
         again = await self.get(f"{HOME}/x30.png")
         assert (again.status, again.body) == (first.status, first.body)
         assert {**again.headers, "x-request-id": ""} == {**first.headers, "x-request-id": ""}
@@ -142,9 +143,9 @@ class TestReading(Serving):
         await self.post()
         for cut in (HASH, f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:9]}/{HASH[9:]}", "/".join(HASH), f"{HASH[:31]}/{HASH[31]}"):
             answer = await self.get(f"/p/{cut}/info.json")
-            assert answer.json() == RECORD | {"outputs": []}
+            assert answer.json() == FACTS | {"outputs": []}
         assert (await self.get(f"/p/{HASH}/x30.jpg")).status == 200
-        assert self.store.has(IMAGE, "x30.jpg")
+        assert self.store.has(IMAGE, parse_file("x30.jpg"))
 
     async def test_info_tells_every_output(self) -> None:
         """Ready ones and those that failed for good."""
@@ -153,7 +154,7 @@ class TestReading(Serving):
         await self.get(f"{HOME}/x30.jpg")
         self.service_harness.processor.failure = RuntimeError("paint is out")
         await self.ask("POST", "/p?outputs=w20.gif", PICTURE)
-        failed = RECORD | {"outputs": [row("w20.gif", "failed"), row("x30.jpg", "ready")]}
+        failed = FACTS | {"outputs": [row("w20.gif", "failed"), row("x30.jpg", "ready")]}
         while (await self.get(f"{HOME}/info.json")).json() != failed:
             pass
         self.flushLoggedErrors()
@@ -162,23 +163,23 @@ class TestReading(Serving):
         """Older stores have none."""
         await self.serve()
         await self.post()
-        self.store.path(IMAGE, "info.json").unlink()
-        assert (await self.get(f"{HOME}/info.json")).json() == RECORD | {"outputs": []}
-        assert self.store.has(IMAGE, "info.json")
+        self.store.path(IMAGE, RECORD).unlink()
+        assert (await self.get(f"{HOME}/info.json")).json() == FACTS | {"outputs": []}
+        assert self.store.has(IMAGE, RECORD)
 
     async def test_an_original_comes_back_from_the_remote_store(self) -> None:
         """One that is gone locally is fetched once, and rendered from."""
         await self.serve()
         await self.post()
         for name in ("original", "info.json"):
-            self.store.path(IMAGE, name).unlink()
+            self.store.path(IMAGE, parse_file(name)).unlink()
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
         assert (await self.get(f"{HOME}/original")).body == PICTURE
 
     async def test_files_that_were_put_there_are_served(self) -> None:
         """Also without their original: the store is what its files are."""
         await self.serve()
-        path = self.store.path(IMAGE, "x30.jpg")
+        path = self.store.path(IMAGE, parse_file("x30.jpg"))
         path.parent.mkdir(parents=True)
         path.write_bytes(b"made elsewhere")
         assert (await self.get(f"{HOME}/x30.jpg")).body == b"made elsewhere"
@@ -220,9 +221,9 @@ class TestProcess(Serving):
         await self.get(f"{HOME}/x30.jpg")
         answer = await self.ask("POST", f"{HOME}/process?outputs=x30.jpg,w20.png,x10.gif")
         names = ("x30.jpg", "w20.png", "x10.gif")
-        assert answer.json() == RECORD | {"outputs": [row(name, "ready") for name in names]}
+        assert answer.json() == FACTS | {"outputs": [row(name, "ready") for name in names]}
         assert [len(job.variants) for job in self.service_harness.processor.jobs] == [1, 2]
-        assert all(self.store.has(IMAGE, name) for name in names)
+        assert all(self.store.has(IMAGE, parse_file(name)) for name in names)
 
     async def test_what_fails_says_why_in_its_row(self) -> None:
         """The request as a whole succeeds."""
@@ -292,7 +293,7 @@ class TestOlderStores(Serving):
         parts = f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:9]}/{HASH[9:]}"
         assert answer["partitionedHash"] == parts
         assert answer["outputs"][0]["url"] == f"/p/{parts}/x30.jpg"
-        assert LocalStore(self.folder / "public", (3, 3, 3)).path(IMAGE, "original").read_bytes() == PICTURE
+        assert LocalStore(self.folder / "public", (3, 3, 3)).path(IMAGE, ORIGINAL).read_bytes() == PICTURE
         assert (await self.get(f"{HOME}/original")).body == PICTURE
         other = hashlib.md5(other_picture()).hexdigest()
         assert (await self.get(f"/p/{other}/original")).status == 404

@@ -8,6 +8,7 @@ import pytest
 from serving import HASH, HOME, IMAGE, PICTURE, Serving, other_picture, until
 from twisted.internet.defer import Deferred, gatherResults
 
+from imaged.core.files import ORIGINAL, parse_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.testing.pictures import make_png
 
@@ -159,7 +160,7 @@ class TestPolicy(Serving):
         """Width, height and extension, also when the file lies there; full_size is free."""
         await self.serve()
         await self.post()
-        self.store.path(IMAGE, "x101.jpg").write_bytes(b"made before")
+        self.store.path(IMAGE, parse_file("x101.jpg")).write_bytes(b"made before")
         for name in ("x101.jpg", "w101.jpg", "101x10.jpg", "10x301.jpg", "x10.webp", "full_size.gif", "x10.bmp"):
             assert (await self.get(f"{HOME}/{name}")).status == 406, name
             answer = await self.post(f"/p?outputs={name}")
@@ -183,7 +184,7 @@ class TestPolicy(Serving):
             assert (await self.post(f"/p?outputs={outputs}")).status == status
         many = ",".join(f"x{number}.jpg" for number in range(1, 102))
         assert "too many" in (await self.post(f"/p?outputs={many}")).error
-        assert not self.store.has(IMAGE, "original")
+        assert not self.store.has(IMAGE, ORIGINAL)
 
 
 class TestOutputCount(Serving):
@@ -209,7 +210,7 @@ class TestOutputCount(Serving):
         await self.serve()
         await self.post()
         for number in range(1, 6):
-            self.store.path(IMAGE, f"x{number}.jpg").write_bytes(PICTURE)
+            self.store.path(IMAGE, parse_file(f"x{number}.jpg")).write_bytes(PICTURE)
         assert [(await self.get(f"{HOME}/x{number}.jpg")).status for number in range(1, 7)] == [200] * 5 + [406]
         assert (await self.post(f"{HOME}/process?outputs=x1.jpg,x2.jpg,x3.jpg,x4.jpg,x5.jpg")).status == 200
 
@@ -226,11 +227,11 @@ class TestConflict(Serving):
         """The first stay, and nothing of the second does."""
         await self.serve()
         await self.post()
-        self.store.path(IMAGE, "original").write_bytes(other_picture())
+        self.store.path(IMAGE, ORIGINAL).write_bytes(other_picture())
         answer = await self.post()
         assert answer.status == 409
         assert "same MD5" in answer.error
-        assert self.store.path(IMAGE, "original").read_bytes() == other_picture()
+        assert self.store.path(IMAGE, ORIGINAL).read_bytes() == other_picture()
 
     async def test_a_remote_original_with_other_bytes_is_not_taken(self) -> None:
         """What comes back has to be what its name says."""
@@ -238,7 +239,7 @@ class TestConflict(Serving):
         self.service_harness.files[f"{HOME.strip('/')}/original"] = other_picture()
         assert (await self.get(f"{HOME}/original")).status == 502
         assert (await self.get(f"{HOME}/x300.jpg")).status == 502
-        assert not self.store.has(IMAGE, "original")
+        assert not self.store.has(IMAGE, ORIGINAL)
 
 
 class TestPixels(Serving):
@@ -260,8 +261,8 @@ class TestPixels(Serving):
         await self.serve()
         body = make_png(60, 60)
         image = ImageId("p", ImageHash(hashlib.md5(body).hexdigest()))
-        self.store.path(image, "original").parent.mkdir(parents=True)
-        self.store.path(image, "original").write_bytes(body)
+        self.store.path(image, ORIGINAL).parent.mkdir(parents=True)
+        self.store.path(image, ORIGINAL).write_bytes(body)
         assert (await self.get(f"/p/{image.hash}/x10.jpg")).status == 413
 
 

@@ -11,6 +11,7 @@ from talking import begin
 
 from imaged.core.errors import StoreError
 from imaged.core.events import RequestAnswered, RequestFailed
+from imaged.core.files import ORIGINAL
 from imaged.logs.request_lines import LOGGER
 
 
@@ -68,7 +69,7 @@ class TestLines(Visiting):
         """From the remote store; the line says what that took."""
         await self.serve()
         await self.post()
-        self.store.path(IMAGE, "original").unlink()
+        self.store.path(IMAGE, ORIGINAL).unlink()
         await self.get(f"{HOME}/x30.jpg")
         assert "download_ms" in await self.line(outcome="rendered")
 

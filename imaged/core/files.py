@@ -1,0 +1,42 @@
+"""The files that belong to an image: its original, its record, and its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imaged.core.outputs import Output, parse
+
+
+@dataclass(frozen=True)
+class Original:
+    """The bytes that a client posted or imaged fetched, unchanged."""
+
+    def __str__(self) -> str:
+        return "original"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What imaged knows of an original, in JSON."""
+
+    def __str__(self) -> str:
+        return "info.json"
+
+
+ORIGINAL = Original()
+RECORD = Record()
+
+ImageFile = Output | Original | Record
+"""One file of an image. Its text form is its name, in URLs, in keys and on disk."""
+
+_FIXED: dict[str, Original | Record] = {str(file): file for file in (ORIGINAL, RECORD)}
+
+
+def parse_file(name: str) -> ImageFile:
+    """Read a file's name; `parse_file` and `str` round-trip. Raises as `outputs.parse` does."""
+    return _FIXED.get(name) or parse(name)
+
+
+def content_type(file: Output | Record) -> str:
+    """Return the media type of a record or an output. The record of an original says what type the original has."""
+    return "application/json" if isinstance(file, Record) else file.format.content_type
