@@ -14,8 +14,8 @@ IMAGED := $(BIN)/imaged
 .SHELLFLAGS := -ec
 export PATH := $(PATH):/usr/sbin:/sbin
 
-# A .venv is ready when .venv/ready says so and imaged, run from it, is the one in this folder: one that was half made,
-# or moved, or whose Python is gone, is made afresh.
+# .venv is ready when .venv/ready exists and `imaged`, run from it, is the one in this folder. Otherwise (half made, moved,
+# its Python uninstalled) it is made again.
 HERE := $(shell $(BIN)/python -Ic 'import imaged; print(*imaged.__path__)' 2>/dev/null)
 ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
@@ -69,7 +69,7 @@ done
 exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) --set uploader=$(1) "$$@" $(ARGS)
 endef
 
-# One worker for each core. worksteal keeps neighbours together, which share servers, until a worker has nothing left to do.
+# One worker for each core. worksteal keeps the tests of a file together, which share servers, while every worker has work.
 test: .venv/tools ## Run the tests, on all cores
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
@@ -94,15 +94,15 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 	rm -rf --one-file-system .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Any stamp older than pyproject.toml brings the packages up to date; no .venv/ready at all starts from nothing. So it is
-# away while pip works: what was broken off is made afresh.
+# A stamp older than pyproject.toml updates the packages; without .venv/ready the environment is made from nothing. So
+# .venv/ready is deleted while pip works: an interrupted installation starts again.
 .venv/ready: pyproject.toml | system
 	@if [ -e $@ ]; then rm $@; else echo "Making .venv"; rm -rf .venv; $(PYTHON) -m venv .venv; fi
 	$(BIN)/python -m pip uninstall --quiet --quiet --yes imaged  # what imaged-server was called before, of the same files
 	$(call pip_install,.)
 	touch $@
 
-# What the uploaders need besides; both stamps are renewed, the later last.
+# The libraries of the uploaders. .venv/ready is touched first, so that it is not newer than the other stamp.
 .venv/s3 .venv/manta: .venv/ready
 	@rm .venv/ready
 	$(call pip_install,.[$(@F)])
@@ -155,7 +155,7 @@ if [ -n "$$(unfinished 'substr($$0, 2, 1) ~ /[HUFWt]/')$$(ls /var/lib/dpkg/updat
 	done
 	echo "$$said"
 fi
-apt update || echo "Going on with the package lists of before." >&2
+apt update || echo "apt update failed: using the old package lists." >&2
 again=$$(unfinished 'substr($$0, 3, 1) == "R" {print $$2}')
 [ -z "$$again" ] || apt install --yes --no-install-recommends --reinstall $$again || true
 apt install --yes --no-install-recommends --fix-broken $$lacks || { echo "$$by_hand" >&2; exit 1; }

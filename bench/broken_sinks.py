@@ -1,4 +1,4 @@
-"""What a metrics sink costs that raises, hangs, or has nobody to send to: throughput against none at all.
+"""What a metrics sink costs that raises, hangs, or whose server is down: throughput against none at all.
 
 All daemons run all the time and are loaded in turn, a round each. What counts are the ratios.
 
@@ -43,13 +43,13 @@ def main() -> None:
         folder = Path(name)
         install(folder / "site")
         with socket.create_server(("127.0.0.1", 0)) as closed:
-            nobody = closed.getsockname()[1]
+            refused = closed.getsockname()[1]
         kinds = {
             "none": ["metrics=[]"],
             "raises": ["metrics=[wreck]", "plugins.wreck.how=raise"],
             "hangs": ["metrics=[wreck]", "plugins.wreck.how=hang"],
             "statsd without a name": ["metrics=[statsd]", "plugins.statsd.host=nowhere.invalid"],
-            "graphite refused": ["metrics=[graphite]", f"plugins.graphite.port={nobody}"],
+            "graphite refused": ["metrics=[graphite]", f"plugins.graphite.port={refused}"],
             "graphite that never reads": ["metrics=[graphite]", f"plugins.graphite.port={silent.getsockname()[1]}"],
         }
         servers = {

@@ -101,7 +101,7 @@ class Serving(TestCase):
         return await begin(self.url, method, target, _headers(headers), body)
 
     async def begin_held_render(self, path: str) -> Talk:
-        """Ask for an output whose render goes on until the processor is released."""
+        """Ask for an output whose render ends when the processor is released."""
         processor = self.service_harness.processor
         processor.hold()
         talk = await self.begin("GET", path)

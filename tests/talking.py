@@ -51,7 +51,7 @@ class Talk(Protocol):
         self.heard += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802  # as above
-        """Tell whoever waits."""
+        """Resolve the wait for the end."""
         self.ended.callback(None)
 
     def say(self, data: bytes) -> None:

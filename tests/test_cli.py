@@ -158,7 +158,7 @@ def test_plugins_tells_the_options_of_one() -> None:
     assert invoke("plugins", "noop").stdout == "plugins.noop: there is nothing to set.\n"
 
 
-def test_a_plugin_that_there_is_not_is_told_with_the_one_that_was_meant() -> None:
+def test_an_unknown_plugin_is_reported_with_the_nearest_name() -> None:
     """And with all that there are."""
     result = invoke("plugins", "magik")
     assert result.exit_code == 1

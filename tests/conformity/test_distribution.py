@@ -1,4 +1,4 @@
-"""Nothing in the tree has anybody install `imaged` from PyPI, which is another project with the same import name."""
+"""No file tells a reader or a program to install `imaged` from PyPI: another project has that name."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def files() -> Iterator[Path]:
         yield from (Path(folder, name) for name in names)
 
 
-def test_nobody_is_told_to_install_another_project() -> None:
+def test_no_file_installs_another_project() -> None:
     """Neither by a message, nor by a page, nor by metadata."""
     found = {}
     for path in files():
@@ -102,6 +102,6 @@ def test_every_extra_of_a_plugin_is_known_by_its_packages() -> None:
     assert extras
     for extra in extras:
         asked = PROJECT["optional-dependencies"][extra]
-        assert packages(extra) == asked, f"{extra}: install anew"
+        assert packages(extra) == asked, f"{extra}: run make .venv/tools"
         (row,) = re.findall(rf"^\| `{extra}` \| python3-\S+.* \| (.*) \|$", page, re.MULTILINE)
         assert re.findall(r"'([^']+)'", row) == asked

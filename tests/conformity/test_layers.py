@@ -57,14 +57,14 @@ def test_a_room_imports_lower_rooms_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_imaged_names_no_plugin(name: str) -> None:
-    """Built-in plugins are found as anybody's are: by their entry points."""
+    """Built-in plugins are found by their entry points, as third-party ones are."""
     packages = {plugin.split(".")[0] for plugin in PLUGINS}
     assert [each for each in imports(name) if each.split(".")[0] in packages] == []
 
 
 @pytest.mark.parametrize("name", PLUGINS)
 def test_plugins_import_the_api_alone(name: str) -> None:
-    """What a built-in plugin may do, anybody's may: of imaged it takes `imaged.api`, of other plugins nothing."""
+    """Built-in plugins import `imaged.api` alone, as third-party ones do, and no other plugin."""
     own = name.split(".", maxsplit=1)[0]
     ours = {found for each in imports(name) if (found := module_of(each))}
     assert {each for each in ours if each.split(".")[0] != own} <= {"imaged.api"}

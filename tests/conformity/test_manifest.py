@@ -120,8 +120,8 @@ def test_stop_has_more_patience_than_the_daemon() -> None:
     assert int(method("stop").get("timeout_seconds", "")) >= Settings().shutdown_timeout_s + 10
 
 
-def test_it_runs_as_nobody_of_importance() -> None:
-    """As a user and a group of its own, with fewer privileges than anybody who logs in."""
+def test_it_runs_without_privileges() -> None:
+    """As a user and a group of its own, with fewer privileges than a login has."""
     credential = only(SERVICE, "method_context/method_credential")
     assert (credential.get("user"), credential.get("group")) == ("imaged", "imaged")
     basic, *others = credential.get("privileges", "").split(",")
@@ -137,7 +137,7 @@ def test_its_surroundings_are_its_own() -> None:
 
 
 def test_it_waits_for_disks_and_network() -> None:
-    """And for names only where somebody gives them."""
+    """It waits for disks and network, and for name services only where they are enabled."""
     needs = {each.get("name"): each.get("grouping") for each in SERVICE.findall("dependency")}
     assert needs == {"filesystem": "require_all", "network": "require_all", "name-services": "optional_all"}
 

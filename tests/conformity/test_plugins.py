@@ -94,7 +94,7 @@ def test_every_contract_is_documented_with_its_signatures(contract: type[Any]) -
 
 
 def test_every_error_and_event_is_on_the_page() -> None:
-    """What a plugin may raise and what it may be told, by name."""
+    """The page names each error that a plugin may raise and each event that it may receive."""
     things = {name: getattr(imaged.api, name) for name in imaged.api.__all__}
     errors = [name for name, each in things.items() if isinstance(each, type) and issubclass(each, Exception)]
     events = [each.__name__ for each in imaged.api.Event.__args__]

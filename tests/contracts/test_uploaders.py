@@ -31,7 +31,7 @@ class TestMemory(UploaderContract):
 
 
 class TestThirdParty(UploaderContract):
-    """An uploader of somebody else's distribution, which works on threads."""
+    """An uploader from a third-party distribution, which works on threads."""
 
     @pytest.fixture
     def uploader(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploader]:

@@ -62,7 +62,7 @@ class MantaDouble:
         return md5_id(private)
 
     def misbehave(self, sin: str, method: str = "", times: int = 1) -> None:
-        """Do wrong the next `times` times that a method is used; see Handler for what there is."""
+        """Commit a fault at the next `times` requests of a method; Handler lists the faults."""
 
         def is_meant(handler: Handler) -> bool:
             return not method or handler.command == method

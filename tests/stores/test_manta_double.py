@@ -61,7 +61,7 @@ def run(manta: MantaDouble, private: rsa.RSAPrivateKey, tmp_path: Path) -> Run:
 
 
 def test_it_puts_lists_gets_and_removes(run: Run, manta: MantaDouble, tmp_path: Path) -> None:
-    """Everything that the plugin does, done by somebody else."""
+    """The reference client can do everything that the plugin does."""
     body = bytes(range(256)) * 999
     (tmp_path / "picture.png").write_bytes(body)
     for line in (

@@ -55,7 +55,7 @@ def test_they_are_listed(folder: Path) -> None:
         assert [name, f"imaged_{name}", "imaged-shout", "1.0"] in listed
 
 
-def test_a_contract_that_is_not_kept_is_told_with_its_values(folder: Path) -> None:
+def test_a_broken_contract_is_reported_with_its_values(folder: Path) -> None:
     """Pytest would show a bare AssertionError of a suite that lies outside of its reader's tests; and it ends."""
     (folder / "broken.py").write_text(
         "import pytest, imaged_folder\n"

@@ -124,7 +124,7 @@ def test_it_is_listed(world: World) -> None:
 
 
 def test_its_options_are_checked(world: World) -> None:
-    """Each fault with the file and the line of its key; no value is told."""
+    """Each fault names the file and the line of its key, and never the value."""
     good = world.imaged("check", "-c", "imaged.yaml")
     assert (good.returncode, good.stdout) == (0, "imaged.yaml: OK\n")
     world.configure(plugins={"folder": {"paht": "secret", "file_mode": "644"}, "lines": {"path": "a"}})
@@ -154,7 +154,7 @@ def test_its_options_are_checked(world: World) -> None:
     ],
 )
 def test_what_cannot_be_used_is_a_fault(world: World, changes: dict[str, Any], fault: str) -> None:
-    """Of the setting that names it; the others are checked all the same."""
+    """The fault names the setting; the other settings are checked too."""
     world.configure(**changes)
     result = world.imaged("check", "-c", "imaged.yaml")
     assert result.returncode == 1
@@ -163,7 +163,7 @@ def test_what_cannot_be_used_is_a_fault(world: World, changes: dict[str, Any], f
 
 
 def test_the_daemon_works_with_it(world: World) -> None:
-    """Original and record are kept when POST is answered, outputs follow, what is lost comes back, events are told."""
+    """Original and record are kept when POST is answered, outputs follow, lost files come back, events arrive."""
     remote, public = (world.folder / path / HOME for path in ("remote/public/images", "var/public"))
     with world.daemon() as url:
         answer = json.loads(ask(f"{url}/p?outputs=x10.png", PICTURE))

@@ -20,7 +20,7 @@ class Options(BaseModel):
 
 
 class Lines:
-    """Writes as it is told: a short line to a local file takes no time."""
+    """Writes each event at once: a short line to a local file takes no time."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8", buffering=1)
@@ -30,7 +30,7 @@ class Lines:
         self._file.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
