@@ -34,14 +34,14 @@ from imaged.core.tally import Counted, Tally, Timing
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
 from imaged.core.variants import Variant
 from imaged.hooks.contracts import (
-    Exposing,
-    Flushing,
+    ExposingSink,
+    FlushingSink,
     MetricsSink,
     Processor,
     Rendered,
     RenderJob,
     Uploader,
-    Verifying,
+    VerifyingProcessor,
 )
 from imaged.hooks.host import Host, OptionsError, OwnThreads
 from imaged.hooks.installation import VERSION, how_to_install
@@ -62,10 +62,10 @@ __all__ = [
     "BusyError",
     "Counted",
     "Event",
-    "Exposing",
+    "ExposingSink",
     "Fill",
     "Fit",
-    "Flushing",
+    "FlushingSink",
     "Format",
     "FullSize",
     "Host",
@@ -102,7 +102,7 @@ __all__ = [
     "Uploaded",
     "Uploader",
     "Variant",
-    "Verifying",
+    "VerifyingProcessor",
     "current_trace",
     "hookimpl",
     "how_to_install",

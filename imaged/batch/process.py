@@ -178,7 +178,7 @@ def _make_stores(settings: Settings, *, remote: bool) -> tuple[LocalStore, Local
 
 def _discard(pipeline: Pipeline, plugins: Plugins) -> None:
     """Close the plugins and the store without waiting for threads; a plugin that a thread is stuck in stays open."""
-    pipeline.metrics.let_go()
+    pipeline.metrics.discard()
     if unfinished():
         plugins.close_sinks(pipeline.metrics.hanging)
     else:

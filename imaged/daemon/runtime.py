@@ -40,7 +40,7 @@ class Runtime:
 
     def discard(self) -> None:
         """Close a generation that has never worked."""
-        self.pipeline.metrics.let_go()
+        self.pipeline.metrics.discard()
         self._close()
 
     def _close(self) -> None:

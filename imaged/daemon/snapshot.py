@@ -117,7 +117,7 @@ class Status:
             "rates_per_s": self.history.rates_per_s,
             "history": {"interval_s": INTERVAL_S, **self.history.points},
             "errors": [asdict(error) | {"at": _written(error.at)} for error in self.errors.newest_first],
-            "metrics": [asdict(told) for told in pipeline.metrics.told],
+            "metrics": [asdict(status) for status in pipeline.metrics.statuses],
             "log": self.logs.state,
             "stalls": self.stalls.shown,
             "plugins": [asdict(plugin) for plugin in generation.value.plugins.described],

@@ -10,11 +10,15 @@ from time import monotonic
 from typing import Any
 
 from twisted.logger import Logger
+from twisted.python.reflect import safe_str
 
 from imaged.core.errors import ImagedError, PluginFailedError
 from imaged.hooks.running_calls import under_way
 
 _log = Logger(namespace="imaged.plugins")
+
+FAULT_CHARACTERS = 300
+"""How much of an error's text `describe` keeps: it goes to the status page and into a log line."""
 
 
 @contextmanager
@@ -73,3 +77,9 @@ def kind_of(value: Any) -> str:
     if kind in {"coroutine", "generator"}:
         value.close()
     return kind
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one short line, also if its `__str__` raises."""
+    text = " ".join(f"{type(error).__name__}: {safe_str(error)}".split())
+    return text[:FAULT_CHARACTERS].encode("utf-8", "backslashreplace").decode()

@@ -13,7 +13,7 @@ from imaged.core.headers import read_size
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.hooks.boundary import kind_of, plugin_boundary, refuse
-from imaged.hooks.contracts import Processor, Rendered, RenderJob, Verifying
+from imaged.hooks.contracts import Processor, Rendered, RenderJob, VerifyingProcessor
 
 QUICK_S = 5.0
 """How long `accepts` and the end of a render may take before the operator is told."""
@@ -63,7 +63,7 @@ class CheckedProcessor:
     @property
     def verifies(self) -> bool:
         """Whether the processor looks at the pixels of originals before they are kept."""
-        return isinstance(self._processor, Verifying)
+        return isinstance(self._processor, VerifyingProcessor)
 
     def verify(self, job: RenderJob) -> None:
         """Raise what the processor has against an original."""

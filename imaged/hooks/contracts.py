@@ -67,13 +67,13 @@ class Processor(Protocol):
 
 
 @runtime_checkable
-class Verifying(Protocol):
-    """What a processor does that finds out before an original is kept whether it can be rendered."""
+class VerifyingProcessor(Protocol):
+    """A processor that checks the pixels of an original before the daemon keeps it."""
 
     def verify(self, job: RenderJob) -> None:
-        """Decode the original of a job without variants, as cheaply as can be, and keep nothing of it.
+        """Decode the original of a job without variants, as cheaply as possible, and discard the result.
 
-        Called once for each original that a client sends, on a render thread. Raises what `render` would raise of it.
+        Called once for each original that a client sends, on a render thread. Raises the errors of `render`.
         """
 
 
@@ -108,37 +108,39 @@ class Uploader(Protocol):
 
 @runtime_checkable
 class MetricsSink(Protocol):
-    """Counts what happens.
+    """Counts events.
 
-    Each sink has a thread of its own, on which it may block: what it does there costs no request. It is told of one
-    event after the other, in their order and a moment after they happened; while it hangs, events wait for it, up to
-    a bound beyond which they are lost to it. A sink may offer more, see Flushing and Exposing.
+    The daemon calls each sink on the sink's own thread, one call at a time; a call may block. A sink that also sends
+    its figures periodically is a FlushingSink, one that answers scrapes is an ExposingSink.
     """
 
     def record(self, event: Event) -> None:
-        """Take note of `event`."""
+        """Count `event`. Events come in order, a moment after they happened.
 
-
-@runtime_checkable
-class Flushing(Protocol):
-    """What a sink does that sends now and then what it has counted."""
-
-    flush_every_s: float
-    """How often to call `flush`, in seconds."""
-
-    def flush(self) -> bool | None:
-        """Send, or return False when nothing was sent: what failed before is not taken for mended then.
-
-        Called on the thread of `record`, also when nothing happened, and a last time before `close`.
+        While a call hangs, up to 10,000 events wait. Further events never reach the sink, and are counted as lost.
         """
 
 
 @runtime_checkable
-class Exposing(Protocol):
-    """What a sink does that is asked for its figures, at `/metrics` of the status port."""
+class FlushingSink(Protocol):
+    """A metrics sink that sends its figures periodically."""
+
+    flush_every_s: float
+    """The time between two calls of `flush`, in seconds."""
+
+    def flush(self) -> bool | None:
+        """Send the figures. Return False if there was nothing to send: an earlier fault then still stands.
+
+        Called on the thread of `record`, also if no event came, and a last time before `close`.
+        """
+
+
+@runtime_checkable
+class ExposingSink(Protocol):
+    """A metrics sink that answers scrapes of `/metrics` on the status port."""
 
     def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
-        """Return a content type and a body. Called on the thread of `record`, after all that has happened.
+        """Return a content type and a body. Called on the thread of `record`, after every event so far.
 
         `snapshot` is what `/status.json` shows at this moment, `accept` the request's header of that name or "".
         """

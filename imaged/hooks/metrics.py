@@ -1,4 +1,4 @@
-"""Tells every metrics sink what happens; none of them costs a request anything."""
+"""Fan-out of events to the metrics sinks of one generation."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from imaged.hooks.sink_runner import SinkRunner
 
 
 class Metrics:
-    """Fan-out of events to the feeds of one generation. Reactor thread only."""
+    """Passes events to the runners of all sinks. Reactor thread only; no method waits for a sink but `close`."""
 
-    def __init__(self, feeds: Sequence[SinkRunner]) -> None:
-        self._feeds = tuple(feeds)
+    def __init__(self, runners: Sequence[SinkRunner]) -> None:
+        self._runners = tuple(runners)
 
     @property
-    def told(self) -> list[SinkStatus]:
-        """What each sink has been told."""
-        return [feed.told for feed in self._feeds]
+    def statuses(self) -> list[SinkStatus]:
+        """The status of each sink."""
+        return [runner.status for runner in self._runners]
 
     @property
     def hanging(self) -> list[MetricsSink]:
-        """The sinks that were still at work when they were closed."""
-        return [feed.sink for feed in self._feeds if feed.hangs]
+        """The sinks that had not returned when `close` gave up on them."""
+        return [runner.sink for runner in self._runners if runner.hangs]
 
     def record(self, event: Event) -> None:
-        """Tell each sink of `event`; returns at once."""
-        for feed in self._feeds:
-            feed.offer(event)
+        """Queue `event` for each sink; returns at once."""
+        for runner in self._runners:
+            runner.record(event)
 
     async def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes] | None:
-        """Return what the first sink shows that shows its figures; None where none does."""
-        for feed in self._feeds:
-            if feed.exposing:
-                return await feed.expose(snapshot, accept)
+        """Return the figures of the first sink that exposes any, None if there is no such sink."""
+        for runner in self._runners:
+            if runner.exposing:
+                return await runner.expose(snapshot, accept)
         return None
 
     async def close(self) -> None:
-        """Have every sink told the last of it."""
-        for closing in [Deferred.fromCoroutine(feed.close()) for feed in self._feeds]:
+        """Let every sink record and send what waits for it, all at the same time."""
+        for closing in [Deferred.fromCoroutine(runner.close()) for runner in self._runners]:
             await closing
 
-    def let_go(self) -> None:
-        """End a generation that never worked."""
-        for feed in self._feeds:
-            feed.let_go()
+    def discard(self) -> None:
+        """End the threads of a generation that never worked. Returns at once."""
+        for runner in self._runners:
+            runner.discard()

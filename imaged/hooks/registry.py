@@ -23,13 +23,12 @@ from imaged.config.load import Loaded, plugin_faults
 from imaged.config.messages import did_you_mean
 from imaged.core.errors import ImagedError
 from imaged.hooks import specs
-from imaged.hooks.boundary import is_interrupt, kind_of, plugin_boundary, refuse
+from imaged.hooks.boundary import describe, is_interrupt, kind_of, plugin_boundary, refuse
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contracts import MetricsSink
 from imaged.hooks.host import Host, OptionsError, read_options
 from imaged.hooks.running_calls import under_way
-from imaged.hooks.sink_thread import describe
 from imaged.hooks.soundness import Traits, UnsoundError, examine
 
 MakeHost = Callable[[str], Host]

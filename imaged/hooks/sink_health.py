@@ -1,25 +1,31 @@
-"""How one metrics sink stands: what it was told, what it missed, and what is wrong with it now."""
+"""The health of one metrics sink: its counters, its present faults, and the log lines about them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Literal
 
 from twisted.logger import Logger
 
-TELL_EVERY_S = 60.0
-"""How often the log is told that a sink fails, however often it does."""
+LOG_EVERY_S = 60.0
+"""How often a failing sink gets a line in the log, however often it fails."""
 
-Doing = Literal["record", "flush", "scrape", "hang"]
-"""What a sink can fail at: each is mended only by the same going well."""
+HANGS_AFTER_S = 15.0
+"""How long one call may take before the sink counts as hanging: a slow server may need this long."""
+
+Task = Literal["record", "flush", "expose", "queue", "thread"]
+"""What a sink can fail at; a fault ends when the same task succeeds."""
 
 
 @dataclass(frozen=True)
 class SinkStatus:
-    """How a sink stands.
+    """The figures of a sink for the status page.
 
-    It was told of `recorded` events, `failed` at so many of these, and others were `lost`, for it was too slow;
-    `last_missed_s` ago it failed at one or lost one, None for never. `fault` is what is wrong now, or None.
+    The sink got `recorded` events and raised at `failed` of them; `lost` events never reached it. `last_missed_s` is
+    the age in seconds of the last failed or lost event, None if there is none. `fault` is what is wrong now, or None.
     """
 
     name: str
@@ -33,79 +39,101 @@ class SinkStatus:
 
 
 class SinkHealth:
-    """Counts for the feed of the sink `name`, and tells the log of faults. `clock` is the reactor's."""
+    """Counts the successes and failures of the sink `name`. Any thread. `clock` is the reactor's."""
 
     _log = Logger()
 
     def __init__(self, name: str, clock: Any) -> None:
         self._name = name
         self._clock = clock
+        self._lock = Lock()  # the reactor and the sink's thread both count
         self._recorded = self._failed = self._lost = self._flushes_failed = self._scrapes_failed = 0
         self._missed_at_s: float | None = None
-        self._faults: dict[Doing, str] = {}
-        self._told_at_s: float | None = None
-        self._log_believes_it_fails = False
+        self._call: tuple[str, float] | None = None
+        self._faults: dict[Task, str] = {}
+        self._logged_at_s: float | None = None
+        self._logged_fault = False
 
     @property
-    def told(self) -> SinkStatus:
-        """How it stands now."""
-        missed_at_s = self._missed_at_s
-        return SinkStatus(
-            self._name,
-            self._recorded,
-            self._failed,
-            self._lost,
-            self._flushes_failed,
-            self._scrapes_failed,
-            None if missed_at_s is None else round(self._clock.seconds() - missed_at_s, 3),
-            next(iter(self._faults.values()), None),
-        )
+    def status(self) -> SinkStatus:
+        """The figures now."""
+        with self._lock:
+            missed_at_s = self._missed_at_s
+            return SinkStatus(
+                self._name,
+                self._recorded,
+                self._failed,
+                self._lost,
+                self._flushes_failed,
+                self._scrapes_failed,
+                None if missed_at_s is None else round(self._clock.seconds() - missed_at_s, 3),
+                next(iter(self._faults.values()), self._hang()),
+            )
 
-    def recorded(self, events: int, failed: int, fault: str) -> None:
-        """Take note that it was told of some events, and `failed` at so many with `fault`."""
-        self._recorded += events
-        if failed:
-            self._failed += failed
-            self._missed_at_s = self._clock.seconds()
-            self._fails("record", fault)
+    @contextmanager
+    def calling(self, method: str) -> Iterator[None]:
+        """Take the time of a call of the sink: one that lasts HANGS_AFTER_S is a fault until it returns."""
+        self._call = method, self._clock.seconds()
+        try:
+            yield
+        finally:
+            self._call = None
 
-    def flush_failed(self, fault: str) -> None:
-        """Take note of a flush."""
-        self._flushes_failed += 1
-        self._fails("flush", fault)
+    def records(self, fault: str | None) -> None:
+        """Count an event that the sink got; `fault` is what it raised, None if it raised nothing."""
+        with self._lock:
+            self._recorded += 1
+            if fault is None:
+                self._mend("record")
+            else:
+                self._failed += 1
+                self._missed_at_s = self._clock.seconds()
+                self._break("record", fault)
 
-    def scrape_failed(self, fault: str) -> None:
-        """Take note of a scrape."""
-        self._scrapes_failed += 1
-        self._fails("scrape", fault)
+    def loses(self, fault: str | None) -> None:
+        """Count an event that does not reach the sink; `fault` is None if the sink has ended."""
+        with self._lock:
+            self._lost += 1
+            if fault is not None:
+                self._missed_at_s = self._clock.seconds()
+                self._faults["queue"] = fault
+                self._log_fault("metrics sink {sink} {fault}, more are lost to it", fault)
 
-    def lost(self, events: int, fault: str | None) -> None:
-        """Take note that events were lost to it; None for `fault` where that is as it should be."""
-        self._lost += events
-        if fault is not None:
-            self._missed_at_s = self._clock.seconds()
-            self._faults["hang"] = fault
-            self._tell_log("metrics sink {sink} {fault}, more are lost to it", fault)
+    def keeps_up(self) -> None:
+        """Note that the sink has taken the events that waited for it."""
+        self.works("queue")
 
-    def hangs(self, for_s: float) -> None:
-        """Take note that it has not come back from a call for so many seconds; that is over when it does."""
-        self._fails("hang", f"hangs: it has been told something {for_s:g} s ago, and has not come back")
+    def fails(self, task: Literal["flush", "expose", "thread"], fault: str) -> None:
+        """Count a failure."""
+        with self._lock:
+            self._flushes_failed += task == "flush"
+            self._scrapes_failed += task == "expose"
+            self._break(task, fault)
 
-    def works(self, doing: Doing) -> None:
-        """Take note that something went well; the log is told when nothing is wrong any more."""
-        if self._faults.pop(doing, None) is None or self._faults or not self._log_believes_it_fails:
-            return
-        self._log_believes_it_fails = False
-        self._log.info("metrics sink {sink} works again", sink=self._name)
+    def works(self, task: Task) -> None:
+        """Note that the sink has done `task`; the log gets a line when no fault is left."""
+        with self._lock:
+            self._mend(task)
 
-    def _fails(self, doing: Doing, fault: str) -> None:
-        self._faults[doing] = fault
-        self._tell_log("metrics sink {sink} fails: {fault}; {failed} failures so far", fault)
+    def _hang(self) -> str | None:
+        call = self._call
+        if call is None or (for_s := self._clock.seconds() - call[1]) < HANGS_AFTER_S:
+            return None
+        return f"hangs: {call[0]} has not returned for {for_s:.0f} s"
 
-    def _tell_log(self, format: str, fault: str) -> None:
+    def _mend(self, task: Task) -> None:
+        if self._faults.pop(task, None) is not None and not self._faults and self._logged_fault:
+            self._logged_fault = False
+            self._log.info("metrics sink {sink} works again", sink=self._name)
+
+    def _break(self, task: Task, fault: str) -> None:
+        self._faults[task] = fault
+        self._log_fault("metrics sink {sink} fails: {fault}; {failed} failures so far", fault)
+
+    def _log_fault(self, format: str, fault: str) -> None:
         now_s = self._clock.seconds()
-        if self._told_at_s is None or now_s - self._told_at_s >= TELL_EVERY_S:
-            self._told_at_s = now_s
-            self._log_believes_it_fails = True
+        if self._logged_at_s is None or now_s - self._logged_at_s >= LOG_EVERY_S:
+            self._logged_at_s = now_s
+            self._logged_fault = True
             failed = self._failed + self._flushes_failed + self._scrapes_failed
             self._log.error(format, sink=self._name, fault=fault, failed=failed)

@@ -1,8 +1,15 @@
-"""Tells one metrics sink what happens, on a thread of its own: one that fails or hangs costs no request."""
+"""Runs one metrics sink on its own thread: a sink that fails or hangs delays no request."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import isawaitable
+from threading import Event as Flag
+from time import monotonic
 from typing import Any
 
 from twisted.internet import defer
@@ -12,206 +19,205 @@ from twisted.python.failure import Failure
 
 from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event
-from imaged.hooks.contracts import Exposing, Flushing, MetricsSink
+from imaged.hooks.boundary import describe, kind_of
+from imaged.hooks.contracts import ExposingSink, FlushingSink, MetricsSink
 from imaged.hooks.host import OwnThreads
-from imaged.hooks.sink_health import SinkHealth, SinkStatus
-from imaged.hooks.sink_thread import HANGS_AFTER_S, Outcome, ShowingFailedError, describe, show, tell
+from imaged.hooks.running_calls import under_way
+from imaged.hooks.sink_health import HANGS_AFTER_S, SinkHealth, SinkStatus
 
-DELAY_S = 0.1
-"""How long events are gathered before they are handed over: waking a thread for each would cost requests time."""
+GATHER_S = 0.1
+"""How long the thread gathers events after the first one: waking it for each event would slow requests down."""
 
 MAXIMUM_WAITING = 10_000
-"""How many events wait for a sink that is slow; more are lost to it."""
+"""How many events may wait for a slow sink; the runner drops further events and counts them as lost."""
 
-PATIENCE_S = 5.0
-"""How long a sink may take to show its figures."""
+EXPOSE_TIMEOUT_S = 5.0
+"""How long a scrape waits for the sink."""
 
-MAXIMUM_ASKING = 10
-"""How many scrapers may wait for a sink at once: each is a piece of work for a thread that may hang."""
+MAXIMUM_SCRAPES = 10
+"""How many scrapes may wait for a sink at once."""
 
-LAST_WORDS_S = 2.0
-"""How long a sink may take at the end of its generation."""
+CLOSE_TIMEOUT_S = 2.0
+"""How long `close` waits for the last events and the last flush."""
+
+_CONTENT_TYPE = re.compile(r"[ -~]*")
+
+
+@dataclass(frozen=True)
+class _Scrape:
+    """A call of `expose` that waits for the sink's thread."""
+
+    snapshot: Mapping[str, Any]
+    accept: str
+    answer: Deferred[tuple[str, bytes]]
 
 
 class SinkRunner:
-    """Hands events to one sink, on its one thread of `threads`. `clock` is the reactor's. Reactor thread only."""
+    """Calls the sink of the plugin `name` on the one thread of `threads`. Reactor thread only.
+
+    Methods of the class that begin with `_on_thread` run on the sink's thread.
+    """
 
     _log = Logger()
 
-    def __init__(self, name: str, sink: MetricsSink, clock: Any, threads: OwnThreads) -> None:
+    def __init__(self, name: str, sink: MetricsSink, reactor: Any, threads: OwnThreads) -> None:
         self._name = name
-        self._sink = self.sink = sink
+        self.sink = sink
         self.hangs = False
-        """Whether the sink was still at work when the feed was closed."""
-        self._clock = clock
+        """Whether `close` gave up waiting for the sink."""
+        self._reactor = reactor
         self._threads = threads
-        self._waiting: list[Event] = []
-        self._handing_over = False
-        self._asking = 0
-        self._standing = SinkHealth(name, clock)
-        self._flush_every_s = sink.flush_every_s if isinstance(sink, Flushing) else None
-        self._flushed_at_s = clock.seconds()
-        self._alarm: Any = None
-        self._expected = 0
-        self._hang_alarm: Any = None
+        self._waiting: deque[Event | _Scrape] = deque()
+        self._scrapes = 0
+        self._health = SinkHealth(name, reactor)
+        self._flush_every_s = sink.flush_every_s if isinstance(sink, FlushingSink) else math.inf
+        self._wake, self._hurry = Flag(), Flag()  # there is work; do it without gathering more
         self._closed = False
-        if self._flush_every_s is not None:
-            self._wake_in(self._flush_every_s)
+        run: Any = threads.run
+        self._ended: Deferred[None] = defer.maybeDeferred(run, self._on_thread)
+        self._ended.addErrback(self._without_thread)
 
     @property
-    def told(self) -> SinkStatus:
-        """How the sink stands."""
-        return self._standing.told
+    def status(self) -> SinkStatus:
+        """The sink's counters and its present fault."""
+        return self._health.status
 
     @property
     def exposing(self) -> bool:
-        """Whether the sink shows its figures."""
-        return isinstance(self._sink, Exposing)
+        """Whether the sink has figures for scrapers."""
+        return isinstance(self.sink, ExposingSink)
 
-    def offer(self, event: Event) -> None:
-        """Have the sink told of `event` in a moment; it is lost where too many wait already."""
+    def record(self, event: Event) -> None:
+        """Queue `event` for the sink, or count it as lost if the queue is full. Returns at once."""
         if self._closed or len(self._waiting) >= MAXIMUM_WAITING:
-            self._standing.lost(1, None if self._closed else f"hangs: {MAXIMUM_WAITING} events wait for it")
+            self._health.loses(None if self._closed else f"hangs: {MAXIMUM_WAITING} events wait for it")
             return
-        if not self._waiting:
-            self._wake_in(DELAY_S)
         self._waiting.append(event)
+        if not self._wake.is_set():
+            self._wake.set()
 
     async def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
-        """Return what the sink shows, all that has happened included.
+        """Return the sink's figures, which include every event recorded before.
 
-        Raises BusyError, also once the feed is closed, and PluginFailedError.
+        Raises BusyError, also after `close`, and PluginFailedError.
         """
-        if not isinstance(self._sink, Exposing):
-            raise PluginFailedError(f"metrics sink {self._name} has nothing to show")
         if self._closed:
             raise BusyError(f"metrics sink {self._name} has ended with its configuration", retry_after_s=1)
-        if self._asking >= MAXIMUM_ASKING:
-            raise BusyError(f"metrics sink {self._name} is asked by {self._asking} already")
-        self._asking += 1
-        self._run(self._take())
-        shown: Deferred[tuple[str, bytes]] = Deferred()
-        self._on_thread(show, self._name, self._sink, snapshot, accept).addBoth(self._shown, shown)
+        if self._scrapes >= MAXIMUM_SCRAPES:
+            raise BusyError(f"metrics sink {self._name} has {self._scrapes} scrapes waiting already")
+        answer: Deferred[tuple[str, bytes]] = Deferred()
+        self._scrapes += 1
+        self._waiting.append(_Scrape(snapshot, accept, answer))
+        self._hurry.set()
+        self._wake.set()
         try:
-            return await shown.addTimeout(PATIENCE_S, self._clock)
-        except defer.CancelledError:
-            raise
+            return await answer.addTimeout(EXPOSE_TIMEOUT_S, self._reactor)
         except defer.TimeoutError as error:
-            raise BusyError(f"metrics sink {self._name} takes longer than {PATIENCE_S:g} s") from error
-        except Exception as error:  # the thread may fail us, too
-            name = error.name if isinstance(error, ShowingFailedError) else type(error).__name__
-            raise PluginFailedError(f"metrics sink {self._name} failed: {name}") from error
+            raise BusyError(f"metrics sink {self._name} takes longer than {EXPOSE_TIMEOUT_S:g} s") from error
 
     async def close(self) -> None:
-        """Tell the sink what still waits, have it flush, and let go of its thread, within LAST_WORDS_S."""
+        """Let the sink record what waits, flush it and end its thread, within CLOSE_TIMEOUT_S."""
         if self._closed:
             return
         self._stop()
-        done = self._run(self._take(), flush=self._flush_every_s is not None)
         try:
-            await done.addTimeout(LAST_WORDS_S, self._clock)
+            await self._ended.addTimeout(CLOSE_TIMEOUT_S, self._reactor)
         except defer.TimeoutError:
             self.hangs = True
-            self._log.warn("metrics sink {sink} hangs: what it still had to send is lost", sink=self._name)
-        self._threads.let_go()
+            self._log.warn("metrics sink {sink} hangs: the events it had not sent are lost", sink=self._name)
 
-    def let_go(self) -> None:
-        """End the thread as soon as it has nothing left to do; returns at once."""
+    def discard(self) -> None:
+        """End the thread of a generation that never worked, without a last flush. Returns at once."""
+        self._flush_every_s = math.inf
         self._stop()
-        self._threads.let_go()
 
     def _stop(self) -> None:
         self._closed = True
-        _cancel(self._alarm)
-        _cancel(self._hang_alarm)
+        self._hurry.set()
+        self._wake.set()
+        self._threads.let_go()
 
-    def _take(self) -> list[Event]:
-        taken, self._waiting = self._waiting, []
-        return taken
+    def _without_thread(self, failure: Failure) -> Failure | None:
+        error: Any = failure.value
+        if failure.check(defer.CancelledError):
+            return failure
+        self._health.fails("thread", describe(error))
+        return None
 
-    def _wake_in(self, delay_s: float) -> None:
-        if self._handing_over or self._closed:
-            return
-        if self._alarm is not None and self._alarm.active():
-            if self._alarm.getTime() <= self._clock.seconds() + delay_s:
-                return
-            self._alarm.cancel()
-        self._alarm = self._clock.callLater(delay_s, self._hand_over)
+    def _on_thread(self) -> None:
+        """Serve the queue and flush in time, until the runner is closed and the queue is empty."""
+        flush_at_s = monotonic() + self._flush_every_s
+        while not self._closed:
+            if self._wake.wait(None if math.isinf(flush_at_s) else max(0.0, flush_at_s - monotonic())):
+                self._hurry.wait(GATHER_S)
+            self._hurry.clear()
+            self._wake.clear()
+            self._on_thread_serve()
+            if monotonic() >= flush_at_s:
+                flush_at_s = monotonic() + self._flush_every_s
+                self._on_thread_flush()
+        self._on_thread_serve()
+        if not math.isinf(self._flush_every_s):
+            self._on_thread_flush()
 
-    def _hand_over(self) -> None:
-        now_s = self._clock.seconds()
-        flush = self._flush_every_s is not None and now_s - self._flushed_at_s >= self._flush_every_s
-        if flush:
-            self._flushed_at_s = now_s
-        self._handing_over = True
-        self._run(self._take(), flush=flush).addBoth(self._handed_over)
+    def _on_thread_serve(self) -> None:
+        """Pass on what waits now; what arrives meanwhile is for the next round, after a flush that may be due."""
+        for _ in range(len(self._waiting)):
+            item = self._waiting.popleft()
+            if isinstance(item, _Scrape):
+                self._on_thread_expose(item)
+            else:
+                self._on_thread_record(item)
+        self._health.keeps_up()
 
-    def _handed_over(self, _: object) -> None:
-        self._handing_over = False
-        if self._waiting:
-            self._wake_in(DELAY_S)
-        elif self._flush_every_s is not None:
-            self._wake_in(max(0.0, self._flushed_at_s + self._flush_every_s - self._clock.seconds()))
-
-    def _shown(self, result: Any, shown: Deferred[tuple[str, bytes]]) -> None:
-        self._asking -= 1
-        if isinstance(result, Failure):
-            self._standing.scrape_failed(_fault(result))
+    def _on_thread_record(self, event: Event) -> None:
+        try:
+            returned = self._on_thread_call("record", event)
+            if isawaitable(returned):
+                raise TypeError(f"record returned a {kind_of(returned)}: declare it with def, not async def")
+        except BaseException as error:  # a plugin's SystemExit must not end the thread
+            self._health.records(describe(error))
         else:
-            self._standing.works("scrape")
-        shown.callback(result)  # a Failure makes it an errback, and who was sent away hears nothing
+            self._health.records(None)
 
-    def _run(self, events: list[Event], *, flush: bool = False) -> Deferred[None]:
-        """Tell the sink on its thread, and take note of how that went; it fails when who waits for it leaves."""
+    def _on_thread_flush(self) -> None:
+        try:
+            sent = self._on_thread_call("flush")
+            if sent is not None and not isinstance(sent, bool):
+                raise TypeError(f"flush returned {kind_of(sent)}, not True, False or None")
+        except BaseException as error:  # as above
+            self._health.fails("flush", describe(error))
+        else:
+            if sent is not False:
+                self._health.works("flush")
 
-        def note(outcome: Outcome) -> None:
-            standing = self._standing
-            standing.works("hang")
-            standing.recorded(len(events), outcome.failed, outcome.fault)
-            if outcome.recovered:
-                standing.works("record")
-            if outcome.flushed is False:
-                standing.flush_failed(outcome.flush_fault)
-            elif outcome.flushed:
-                standing.works("flush")
+    def _on_thread_expose(self, scrape: _Scrape) -> None:
+        answer: tuple[str, bytes] | Failure
+        try:
+            answer = _checked_page(self._on_thread_call("expose", scrape.snapshot, scrape.accept))
+        except BaseException as error:  # as above
+            self._health.fails("expose", describe(error))
+            answer = Failure(PluginFailedError(f"metrics sink {self._name} failed: {type(error).__name__}"))
+        else:
+            self._health.works("expose")
+        self._reactor.callFromThread(self._answer, scrape, answer)
 
-        def lose(failure: Failure) -> Failure | None:
-            if failure.check(defer.CancelledError):
-                return failure
-            self._standing.lost(len(events), f"has no thread: {_fault(failure)}")
-            return None
+    def _on_thread_call(self, method: str, *arguments: Any) -> Any:
+        with (
+            self._health.calling(method),
+            under_way(f"metrics sink {self._name}: {method}", monotonic() + HANGS_AFTER_S),
+        ):
+            return getattr(self.sink, method)(*arguments)
 
-        self._expect(1)
-        told: Any = self._on_thread(tell, self._name, self._sink, events, flush=flush)
-        told.addBoth(self._come_back)
-        noted: Deferred[None] = told.addCallbacks(note, lose)
-        return noted
-
-    def _come_back(self, result: Any) -> Any:
-        self._expect(-1)
-        return result
-
-    def _expect(self, more: int) -> None:
-        """Count what the thread has to come back from; the time of the next of it runs from now."""
-        self._expected += more
-        if more < 0 or self._expected == 1:
-            _cancel(self._hang_alarm)
-            waits = self._expected and not self._closed
-            self._hang_alarm = (
-                self._clock.callLater(HANGS_AFTER_S, self._standing.hangs, HANGS_AFTER_S) if waits else None
-            )
-
-    def _on_thread(self, function: Any, /, *args: Any, **kwargs: Any) -> Deferred[Any]:
-        """Run it there; what the threads themselves raise is a failure like any other."""
-        running: Deferred[Any] = defer.maybeDeferred(self._threads.run, function, *args, **kwargs)
-        return running
+    def _answer(self, scrape: _Scrape, answer: Any) -> None:
+        self._scrapes -= 1
+        scrape.answer.callback(answer)  # a Failure makes it an errback; a scrape that timed out ignores it
 
 
-def _cancel(alarm: Any) -> None:
-    if alarm is not None and alarm.active():
-        alarm.cancel()
-
-
-def _fault(failure: Failure) -> str:
-    error: Any = failure.value
-    return str(error) if isinstance(error, ShowingFailedError) else describe(error)
+def _checked_page(page: Any) -> tuple[str, bytes]:
+    match page:
+        case (str() as content_type, bytes() as body) if _CONTENT_TYPE.fullmatch(content_type):
+            return content_type, body
+        case (str(), bytes()):
+            raise ValueError("the content type that expose returned is not fit for a header")
+    raise TypeError(f"expose returned {kind_of(page)}, not a pair of str and bytes")

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.python.reflect import safe_str
 
 from imaged.hooks.boundary import is_interrupt, kind_of
-from imaged.hooks.contracts import Exposing, Flushing, Verifying
+from imaged.hooks.contracts import ExposingSink, FlushingSink, VerifyingProcessor
 
 KEY_CHARACTERS = 500
 """How long an identity may be: it is a key of a table."""
@@ -55,7 +55,7 @@ def examine(contract: str, thing: Any) -> Traits:
     if contract == "MetricsSink":
         _examine_sink(thing)
     if contract == "Processor":
-        _examine_offers(thing, (Verifying, "verify", 1))
+        _examine_offers(thing, (VerifyingProcessor, "verify", 1))
     detail = _read(thing, "detail", None)
     if detail is None and contract == "Processor":
         raise UnsoundError("is no Processor: it has no attribute detail, the engine and its version")
@@ -90,7 +90,7 @@ def _examine_offers(thing: Any, *offers: tuple[type, str, int]) -> None:
 
 
 def _examine_sink(sink: Any) -> None:
-    _examine_offers(sink, (Flushing, "flush", 0), (Exposing, "expose", 2))
+    _examine_offers(sink, (FlushingSink, "flush", 0), (ExposingSink, "expose", 2))
     if _read(sink, "flush", None) is None:
         return
     every_s = _read(sink, "flush_every_s", None)

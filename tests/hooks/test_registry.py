@@ -341,7 +341,7 @@ def test_a_hook_that_returns_the_wrong_uploader_is_a_fault(site: Site, thing: st
         (
             "def accepts",
             "async def verify(self, job): ...\n        def accepts",
-            "called verify that is no Verifying: see the contract",
+            "called verify that is no VerifyingProcessor: see the contract",
         ),
         ("def render(self, job): ...", "async def render(self, job): yield", "its render is an asynchronous generator"),
     ],
@@ -364,10 +364,13 @@ def test_a_hook_that_returns_the_wrong_processor_is_a_fault(site: Site, old: str
         ("def record(self, event): ...\n        flush_every_s = True\n        def flush(self): ...", SECONDS),
         ("def record(self, event): ...\n        flush_every_s = '1'\n        def flush(self): ...", SECONDS),
         ("def record(self, event): ...\n        flush_every_s = float('nan')\n        def flush(self): ...", SECONDS),
-        ("def record(self, event): ...\n        flush_every_s = 1\n        async def flush(self): ...", "no Flushing"),
+        (
+            "def record(self, event): ...\n        flush_every_s = 1\n        async def flush(self): ...",
+            "no FlushingSink",
+        ),
         (
             "def record(self, event): ...\n        expose = 'figures'",
-            "has something called expose that is no Exposing: see the contract",
+            "has something called expose that is no ExposingSink: see the contract",
         ),
     ],
 )

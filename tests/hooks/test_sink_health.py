@@ -1,4 +1,4 @@
-"""How a sink stands: what is wrong with it is told while it is wrong, and no longer."""
+"""SinkHealth shows a fault for as long as it lasts, and logs it without filling the log."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from imaged.core.events import RequestFailed
-from imaged.hooks.sink_health import TELL_EVERY_S, SinkHealth
-from imaged.hooks.sink_runner import DELAY_S, SinkRunner
-from imaged.testing.fakes import NoThreads, RecordingSink
-
-EVENT = RequestFailed("p", "jpg", 404)
+from imaged.hooks.sink_health import HANGS_AFTER_S, LOG_EVERY_S, SinkHealth
 
 
 @pytest.fixture
@@ -29,86 +24,86 @@ def lines() -> Iterator[list[str]]:
     globalLogPublisher.removeObserver(keep)
 
 
-class Resting(RecordingSink):
-    """A sink that counts well, and whose flushes do what the test says: raise it, or return it."""
-
-    flush_every_s = 2.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.flushes: list[Exception | bool | None] = []
-
-    def flush(self) -> bool | None:
-        """Do what comes next."""
-        outcome = self.flushes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-
-def test_a_fault_stands_until_the_same_goes_well(lines: list[str]) -> None:
-    """Events that are counted say nothing of what is sent, nor does a flush that sent nothing."""
-    sink, clock = Resting(), Clock()
-    feed = SinkRunner("mine", sink, clock, NoThreads())
-    sink.flushes = [OSError("no route"), False, None]
-    feed.offer(EVENT)
-    clock.advance(2.0)
-    feed.offer(EVENT)
-    clock.advance(DELAY_S)
-    assert (feed.told.flushes_failed, feed.told.failed, feed.told.fault) == (1, 0, "OSError: no route")
-    clock.advance(2.0)
-    assert (feed.told.flushes_failed, feed.told.fault) == (1, "OSError: no route")
-    clock.advance(2.0)
-    assert (feed.told.flushes_failed, feed.told.fault) == (1, None)
-    assert feed.told.last_missed_s is None, "no event was missed"
+def test_a_fault_lasts_until_the_same_task_succeeds(lines: list[str]) -> None:
+    """A recorded event says nothing about sending."""
+    health = SinkHealth("mine", Clock())
+    health.fails("flush", "OSError: no route")
+    health.records(None)
+    status = health.status
+    assert (status.flushes_failed, status.failed, status.fault) == (1, 0, "OSError: no route")
+    health.works("flush")
+    assert (health.status.flushes_failed, health.status.fault) == (1, None)
+    assert health.status.last_missed_s is None, "no event was missed"
     assert lines == ["metrics sink mine fails: OSError: no route; 1 failures so far", "metrics sink mine works again"]
 
 
-def test_an_event_that_is_counted_clears_the_fault_of_one_that_was_not() -> None:
-    """What was missed stays counted, with how long ago that was."""
-    sink, clock = RecordingSink(), Clock()
-    feed = SinkRunner("mine", sink, clock, NoThreads())
-    sink.failure = ValueError("no")
-    feed.offer(EVENT)
-    clock.advance(DELAY_S)
-    sink.failure = None
-    clock.advance(10)
-    told = feed.told
-    assert (told.recorded, told.failed, told.last_missed_s, told.fault) == (1, 1, 10.0, "ValueError: no")
-    feed.offer(EVENT)
-    clock.advance(DELAY_S)
-    assert (feed.told.recorded, feed.told.failed, feed.told.fault) == (2, 1, None)
-
-
-def test_a_sink_that_fails_now_and_then_fills_no_log(lines: list[str]) -> None:
-    """One line a minute that it fails and one that it works again, however often that changes."""
+def test_a_recorded_event_ends_the_fault_of_a_failed_one() -> None:
+    """The failed event stays counted, with its age."""
     clock = Clock()
-    standing = SinkHealth("mine", clock)
-    for _ in range(int(TELL_EVERY_S)):
+    health = SinkHealth("mine", clock)
+    health.records("ValueError: no")
+    clock.advance(10)
+    status = health.status
+    assert (status.recorded, status.failed, status.last_missed_s, status.fault) == (1, 1, 10.0, "ValueError: no")
+    health.records(None)
+    assert (health.status.recorded, health.status.failed, health.status.fault) == (2, 1, None)
+
+
+def test_a_sink_that_fails_now_and_then_does_not_fill_the_log(lines: list[str]) -> None:
+    """The log gets one line a minute about the failures and one about the recovery."""
+    clock = Clock()
+    health = SinkHealth("mine", clock)
+    for _ in range(int(LOG_EVERY_S)):
         clock.advance(1)
-        standing.flush_failed("OSError: no")
-        standing.works("flush")
+        health.fails("flush", "OSError: no")
+        health.works("flush")
     assert len(lines) == 2
     clock.advance(1)
-    standing.flush_failed("OSError: no")
+    health.fails("flush", "OSError: no")
     assert lines[2:] == ["metrics sink mine fails: OSError: no; 61 failures so far"]
 
 
-def test_it_works_again_when_nothing_is_wrong(lines: list[str]) -> None:
-    """Of two faults the other one is told when the first is gone."""
-    standing = SinkHealth("mine", Clock())
-    standing.recorded(1, 1, "ValueError: a")
-    standing.scrape_failed("ValueError: b")
-    standing.works("record")
-    assert standing.told.fault == "ValueError: b"
+def test_a_sink_works_again_when_no_fault_is_left(lines: list[str]) -> None:
+    """Of two faults, the status shows the second when the first has ended."""
+    health = SinkHealth("mine", Clock())
+    health.records("ValueError: a")
+    health.fails("expose", "ValueError: b")
+    health.records(None)
+    assert health.status.fault == "ValueError: b"
     assert len(lines) == 1
-    standing.works("scrape")
-    assert standing.told.fault is None
+    health.works("expose")
+    assert (health.status.scrapes_failed, health.status.fault) == (1, None)
     assert lines[1:] == ["metrics sink mine works again"]
 
 
-def test_what_comes_after_the_end_is_no_fault(lines: list[str]) -> None:
-    """It is counted."""
-    standing = SinkHealth("mine", Clock())
-    standing.lost(1, None)
-    assert (standing.told.lost, standing.told.last_missed_s, standing.told.fault, lines) == (1, None, None, [])
+def test_a_call_that_does_not_return_is_a_fault_until_it_does() -> None:
+    """The status shows it long before events are lost; the watch of running calls logs it with its stack."""
+    clock = Clock()
+    health = SinkHealth("mine", clock)
+    with health.calling("record"):
+        clock.advance(HANGS_AFTER_S - 1)
+        assert health.status.fault is None
+        clock.advance(2)
+        assert health.status.fault == "hangs: record has not returned for 16 s"
+    assert health.status.fault is None
+
+
+def test_an_event_after_the_end_is_counted_without_a_fault(lines: list[str]) -> None:
+    """Nothing is wrong with the sink."""
+    health = SinkHealth("mine", Clock())
+    health.loses(None)
+    assert (health.status.lost, health.status.last_missed_s, health.status.fault, lines) == (1, None, None, [])
+
+
+def test_a_full_queue_is_a_fault_until_the_sink_keeps_up(lines: list[str]) -> None:
+    """Each lost event is counted; the log gets one line."""
+    health = SinkHealth("mine", Clock())
+    for _ in range(5):
+        health.loses("hangs: 10 events wait for it")
+    assert (health.status.lost, health.status.fault) == (5, "hangs: 10 events wait for it")
+    health.keeps_up()
+    assert (health.status.lost, health.status.fault) == (5, None)
+    assert lines == [
+        "metrics sink mine hangs: 10 events wait for it, more are lost to it",
+        "metrics sink mine works again",
+    ]

@@ -87,6 +87,14 @@ class Sources:
         return digest(path)
 
 
+class SinkThread(NoThreads):
+    """Stands in for the thread of a sink, and never runs: the harness passes events to the sink at once."""
+
+    def run(self, *_: Any, **__: Any) -> Any:
+        """Return what never ends."""
+        return Deferred()
+
+
 class PipelineHarness:
     """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader.
 
@@ -134,8 +142,8 @@ class PipelineHarness:
             self.pipeline.produce,
         )
         self.pool, self.tasks = self.pipeline.pool, self.pipeline.tasks
-        (runner,) = self.pipeline.metrics._feeds
-        runner.offer = self.sink.record  # type: ignore[method-assign]  # a still clock never tells a sink
+        (runner,) = self.pipeline.metrics._runners
+        runner.record = self.sink.record  # type: ignore[method-assign]  # the sink has no thread
 
     def _plugins(self, *, remote: bool) -> Plugins:
         uploader = CheckedUploader("memory", Traits("", "memory"), self.uploader, self.reactor)
@@ -145,6 +153,8 @@ class PipelineHarness:
         )
 
     def _threads(self, reactor: Any, name: str, size: int) -> Any:  # noqa: ARG002  # the signature of Threads
+        if name.startswith("metrics "):
+            return SinkThread(size)
         return self.threads if name == "render" else NoThreads(size)
 
     def keep(self, body: bytes = PICTURE, namespace: str = "p") -> ImageId:

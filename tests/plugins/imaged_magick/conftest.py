@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import imaged_magick
-from imaged.api import Host, ImageFacts, Processor, RenderJob, Variant, Verifying
+from imaged.api import Host, ImageFacts, Processor, RenderJob, Variant, VerifyingProcessor
 from imaged.core.outputs import parse
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "images"
@@ -54,7 +54,7 @@ def accept(processor: Processor, tmp_path: Path) -> Callable[..., ImageFacts]:
         source = tmp_path / "original"
         source.write_bytes(body)
         facts = processor.identify(source)
-        assert isinstance(processor, Verifying)
+        assert isinstance(processor, VerifyingProcessor)
         processor.verify(RenderJob(source, facts, (), 30, maximum_pixels))
         return facts
 

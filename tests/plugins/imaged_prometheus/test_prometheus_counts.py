@@ -12,7 +12,7 @@ from pydantic import ValidationError
 import imaged_prometheus
 from imaged.api import (
     Event,
-    Exposing,
+    ExposingSink,
     OptionsError,
     OriginalDownloaded,
     OriginalUnavailable,
@@ -178,7 +178,7 @@ def test_a_reload_goes_on_counting(show: Show) -> None:
     for thread in threads:
         thread.join()
     labels = {"route": "output", "namespace": "p", "format": "jpg", "status": "200", "outcome": "hit"}
-    assert all(isinstance(sink, Exposing) for sink in generations)
+    assert all(isinstance(sink, ExposingSink) for sink in generations)
     assert [show(sink).value("imaged_requests_total", **labels) for sink in generations] == [10_000, 10_000]
 
 

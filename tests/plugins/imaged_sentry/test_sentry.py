@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from imaged.api import RequestFailed
 from imaged.core.tracing import Trace
-from imaged.hooks.contracts import Flushing, MetricsSink
+from imaged.hooks.contracts import FlushingSink, MetricsSink
 from imaged.hooks.host import OptionsError
 from imaged.testing.fakes import make_host
 from imaged_sentry import MAXIMUM_WAITING, Reporter, imaged_metrics
@@ -219,7 +219,7 @@ def test_it_is_a_sink_that_is_flushed(make_reporter: MakeReporter) -> None:
     """It counts nothing."""
     reporter = make_reporter(f"https://{KEY}@sentry.example/1")
     assert isinstance(reporter, MetricsSink)
-    assert isinstance(reporter, Flushing)
+    assert isinstance(reporter, FlushingSink)
     reporter.record(RequestFailed("p", "jpg", 500))
     reporter.flush()
     assert not reporter.waiting
