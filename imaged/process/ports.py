@@ -21,7 +21,7 @@ from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.process.addresses import address
 from imaged.process.inheritance import Inheritance, Passed, Port
-from imaged.process.sockets import BACKLOG, Listening, adopt, copy, deafen, is_same, remove_path, undeafen
+from imaged.process.sockets import BACKLOG, Listening, adopt, copy, is_same, remove_path
 
 PUBLIC: KeyPath = ("listen",)
 STATUS: KeyPath = ("status", "listen")
@@ -153,7 +153,6 @@ class Ports:
         """Take what connects again."""
         self._handed_over = False
         for each in self._open.values():
-            undeafen(each.listening.socket)
             each.listening.startReading()
 
     def handover(self) -> tuple[Sequence[Passed], list[Port]]:
@@ -182,15 +181,15 @@ class Ports:
         return listening
 
     async def _shut(self, port: OpenPort) -> None:
-        """Close a port; connections that the kernel has taken for it and we have not are taken first.
+        """Close a port, after accepting the connections that wait in its queue: closing the socket resets those.
 
-        One that others listen on too is left as it is: what waits there is theirs.
+        A connection that completes its handshake between the two is reset. The queue of a socket that another process
+        or another of our ports listens on stays: the others accept from it.
         """
         shared = any(
             each is not port and is_same(each.listening.socket, port.listening.socket) for each in self._open.values()
         )
         if not self._handed_over and not shared and not self._is_passed(port):
-            deafen(port.listening.socket)
             port.listening.numberAccepts = 2 * BACKLOG
             port.listening.doRead()
             remove_path(port.listening.socket)

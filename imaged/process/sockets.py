@@ -7,13 +7,10 @@ them) can be handed over to another process without knowing of it, which only Tw
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import socket
 import stat
-import struct
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -28,10 +25,6 @@ BACKLOG = 1024
 reactor reads a configuration. The kernel's net.core.somaxconn bounds it."""
 
 _TWISTED_BACKLOG = 50
-_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27  # asm-generic/socket.h; Python has no names for them
-_TCP_FLAGS, _SYN = 13, 0x02
-_DROP_SYN = ((0x30, 0, 0, _TCP_FLAGS), (0x45, 0, 1, _SYN), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
-"""Classic BPF (linux/filter.h): load the byte of the flags; if SYN is set in it, drop the packet, else keep it."""
 
 
 class Listening:
@@ -166,27 +159,6 @@ def serves(found: socket.socket, address: Any) -> bool:
     if (bound[0], address[0]) == ("::", "0.0.0.0"):  # noqa: S104  # read, not bound
         return bound[1] == address[1] and not found.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
     return bool(bound[:2] == address[:2])
-
-
-def deafen(listening: socket.socket) -> None:
-    """Let no new connection begin, without a reset for those that wait to be accepted or are about to.
-
-    The kernel has no call for that: to close the socket resets them. So the first packet of a connection is dropped;
-    whoever sent it sends it again after a second, and then meets who listens there by then.
-    """
-    if sys.platform == "linux" and listening.family != socket.AF_UNIX:
-        program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in _DROP_SYN))
-        with suppress(OSError):  # some sandboxes forbid it; then the next line of defence is to be quick
-            listening.setsockopt(
-                socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(_DROP_SYN), ctypes.addressof(program))
-            )
-
-
-def undeafen(listening: socket.socket) -> None:
-    """Undo `deafen`, which whoever shares the socket may have done."""
-    if sys.platform == "linux" and listening.family != socket.AF_UNIX:
-        with suppress(OSError):  # there is none, most likely
-            listening.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
 
 def is_same(one: socket.socket, other: socket.socket) -> bool:
