@@ -1,4 +1,4 @@
-"""ImageMagick as a processor, through Wand: reads and writes JPEG, PNG, GIF and WebP."""
+"""A processor that reads and writes JPEG, PNG, GIF and WebP with ImageMagick, through Wand."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Options(BaseModel):
 
 @hookimpl
 def imaged_processor(host: Host) -> Processor | None:
-    """Wake ImageMagick up, confined, and offer it."""
+    """Load ImageMagick under our policy and return its processor."""
     options = host.options(Options)
     configure_environment()
-    # These import wand, which must find its environment prepared.
+    # These import wand, which loads ImageMagick, which reads the environment.
     from .imagemagick import library_version, limit_memory, policy_in_force  # noqa: PLC0415
     from .processor import MagickProcessor  # noqa: PLC0415
 
-    limit_memory(min(options.memory_bytes, memory_bytes() // 2))  # the rest is the daemon's, and what encoders take
+    limit_memory(min(options.memory_bytes, memory_bytes() // 2))  # the daemon and the encoders need the rest
     if not policy_in_force():
         host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
-            "ImageMagick does not follow {policy}: something in this process woke it before this plugin did, or the "
-            "system's own policy.xml allows more. Pictures are still opened as JPEG, PNG, GIF or WebP only.",
+            "ImageMagick does not follow {policy}: something loaded it before this plugin did, or the system's own "
+            "policy.xml allows more. Pictures are still opened as JPEG, PNG, GIF or WebP only.",
             policy=str(POLICY / "policy.xml"),
         )
     return MagickProcessor(library_version())

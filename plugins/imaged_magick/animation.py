@@ -1,4 +1,4 @@
-"""An animated output, put together frame by frame."""
+"""Write an animated output, frame by frame."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .webp_writer import SHORTEST_MS, mux_webp
 
 
 class AnimationWriter:
-    """Collects the frames of one variant and writes them as one file; close it with `with`.
+    """Collects the frames of one variant and writes them as one file. Close it with `with`.
 
-    Of each frame only what it changes is kept, as soon as its successor is known.
+    It keeps only the patch that each frame changes, found as soon as the next frame is known.
     """
 
     def __init__(self, variant: Variant, plays: int, deadline: Deadline) -> None:
@@ -35,7 +35,7 @@ class AnimationWriter:
         self._deadline = deadline
         self._tick_ms = TICK_MS if self._is_gif else 1
         self._timeline = Timeline[Picture](self._tick_ms, SHORTEST_TICKS if self._is_gif else SHORTEST_MS)
-        self._canvas = Canvas(deadline, ROUNDING if self._is_gif else _lost_by_webp(variant.quality))
+        self._canvas = Canvas(deadline, ROUNDING if self._is_gif else _webp_tolerance(variant.quality))
         self._patches: list[tuple[Patch, int]] = []
 
     def __enter__(self) -> Self:
@@ -47,21 +47,21 @@ class AnimationWriter:
             patch.picture.close()
 
     def add(self, frame: Picture, duration_ms: int) -> None:
-        """Append a shaped frame that asks for `duration_ms`; one that shows nothing new prolongs the one before."""
+        """Append a resized frame of `duration_ms`. A frame that changes nothing extends the one before."""
         normalise(frame, self.variant)
         frame.alpha_channel = True
         newest = self._timeline.newest
         if newest and not frames_differ(newest, frame):
             self._timeline.extend(displayed_ms(duration_ms))
             return
-        slot = self._timeline.add(Picture(self._deadline, image=frame), displayed_ms(duration_ms))
-        if slot:
-            self._keep(slot)
+        timed = self._timeline.add(Picture(self._deadline, image=frame), displayed_ms(duration_ms))
+        if timed:
+            self._keep(timed)
 
     def write(self) -> bytes:
-        """Return the finished file."""
-        for slot in self._timeline.end():
-            self._keep(slot)
+        """Return the encoded file."""
+        for timed in self._timeline.end():
+            self._keep(timed)
         pictures = [patch.picture for patch, _ in self._patches]
         size = Size(pictures[0].width, pictures[0].height)
         if not self._is_gif:
@@ -70,17 +70,17 @@ class AnimationWriter:
             pixel.blank(1, 1, Color("#00000000"))
             with find_palette([pixel, *pictures]) as palette:
                 indexed = remapped([pixel, *pictures], palette)
-                nothing = write(next(indexed), self.variant)
-                return mux_gif(size, nothing, self._encoded_frames(indexed), self._plays)
+                transparent_pixel = write(next(indexed), self.variant)
+                return mux_gif(size, transparent_pixel, self._encoded_frames(indexed), self._plays)
 
-    def _keep(self, slot: TimedFrame[Picture]) -> None:
-        """Keep what a frame changes."""
-        with slot.picture as frame:
-            patch = self._canvas.blend(frame, slot.after) if self._is_gif else self._canvas.replace(frame)
-        self._patches.append((patch, slot.ticks * self._tick_ms))
+    def _keep(self, timed: TimedFrame[Picture]) -> None:
+        """Keep the patch of a timed frame, and close its picture."""
+        with timed.picture as frame:
+            patch = self._canvas.blend(frame, timed.after) if self._is_gif else self._canvas.replace(frame)
+        self._patches.append((patch, timed.ticks * self._tick_ms))
 
     def _encoded_frames(self, pictures: Iterable[Picture]) -> Iterable[EncodedFrame]:
-        """Yield each patch as a still of the variant's format, from its picture in the colours of that format."""
+        """Encode each patch as a still. `pictures` are those of the patches, for GIF remapped to its palette."""
         for picture, (patch, duration_ms) in zip(pictures, self._patches, strict=True):
             size = Size(picture.width, picture.height)
             still = write(picture, self.variant)
@@ -88,7 +88,7 @@ class AnimationWriter:
             self._deadline.check()
 
 
-def _lost_by_webp(quality: int) -> float:
-    """Return which difference of 255 to take for none: libwebp's own measure (`QualityToMaxDiff` of anim_encode.c)."""
+def _webp_tolerance(quality: int) -> float:
+    """Return the largest difference, of 255, that counts as none (libwebp's `QualityToMaxDiff` in anim_encode.c)."""
     share = math.sqrt(quality / 100)
     return 31 * (1 - share) + share

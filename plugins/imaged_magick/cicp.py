@@ -1,4 +1,4 @@
-"""Coding-independent code points (ITU-T H.273): which primaries and which curve four bytes mean, as a profile."""
+"""Turn coding-independent code points (cICP, ITU-T H.273) into an ICC profile."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _PRIMARIES = {  # table 2
 }
 _PQ_M, _PQ_N, _PQ_C = 78.84375, 0.1593017578125, (0.8359375, 18.8515625, 18.6875)
 _HLG_A, _HLG_B, _HLG_C = 0.17883277, 0.28466892, 0.55991073
-_HLG_GAMMA = 1.2  # what a display of the peak below adds to the light of the scene (BT.2100, table 5)
-_PEAK_NITS, _WHITE_NITS = 1000.0, 203.0  # the brightest of common masters; white that is no highlight (BT.2408)
-_SCALE, _BLACK, _RANGE = 255, 16, 219  # what video of 8 bits leaves unused
+_HLG_GAMMA = 1.2  # the system gamma of a display with the peak below (BT.2100, table 5)
+_PEAK_NITS, _WHITE_NITS = 1000.0, 203.0  # the peak of common masters; reference white (BT.2408)
+_SCALE, _BLACK, _RANGE = 255, 16, 219  # narrow range video of 8 bits is 16 to 235
 
 
 @lru_cache(maxsize=64)
 def cicp_profile(code_points: bytes) -> bytes | None:
-    """Return the profile of a cICP chunk's four bytes, None where they mean nothing that is known here.
+    """Return the profile for the four bytes of a cICP chunk, None for code points that are unknown here.
 
-    The third, a matrix to other components than RGB, must be 0 in a PNG.
+    The third, the matrix coefficients, must be 0, which is RGB, in a PNG.
     """
     if len(code_points) != 4 or code_points[2] != 0 or code_points[3] > 1:  # noqa: PLR2004 -- four code points
         return None
@@ -46,7 +46,7 @@ def cicp_profile(code_points: bytes) -> bytes | None:
 
 
 def _narrow(light: Callable[[float], float], value: float) -> float:
-    """Spread the range of video over all of it (8.3, VideoFullRangeFlag 0)."""
+    """Apply a curve to a narrow range value (8.3, VideoFullRangeFlag 0)."""
     return light(min(1.0, max(0.0, (value * _SCALE - _BLACK) / _RANGE)))
 
 
@@ -55,21 +55,21 @@ def _logarithmic(range: float, value: float) -> float:
 
 
 def _camera(slope: float, alpha: float, beta: float, value: float) -> float:
-    """Undo the curve of a camera that is straight below `beta`."""
+    """Invert a camera's transfer function that is linear below `beta`."""
     return value / slope if value < slope * beta else float(((value + alpha - 1) / alpha) ** (1 / 0.45))
 
 
 def _pq(value: float) -> float:
-    """Return the light of SMPTE ST 2084, which tells it in absolute terms."""
+    """Return the tone-mapped light of a PQ value (SMPTE ST 2084), which is absolute."""
     root, (c1, c2, c3) = value ** (1 / _PQ_M), _PQ_C
-    return _on_paper(10_000 * float((max(root - c1, 0) / (c2 - c3 * root)) ** (1 / _PQ_N)))
+    return _tone_mapped(10_000 * float((max(root - c1, 0) / (c2 - c3 * root)) ** (1 / _PQ_N)))
 
 
 def _hlg(value: float) -> float:
-    """Return the light of ARIB STD-B67 on a display of our peak; the gamma is taken for each channel by itself."""
+    """Return the tone-mapped light of an HLG value (ARIB STD-B67) on a display of our peak, for each channel alone."""
     half = 0.5
     scene = value**2 / 3 if value <= half else (math.exp((value - _HLG_C) / _HLG_A) + _HLG_B) / 12
-    return _on_paper(_PEAK_NITS * float(scene**_HLG_GAMMA))
+    return _tone_mapped(_PEAK_NITS * float(scene**_HLG_GAMMA))
 
 
 def _pq_of(nits: float) -> float:
@@ -77,8 +77,8 @@ def _pq_of(nits: float) -> float:
     return float(((c1 + c2 * root) / (1 + c3 * root)) ** _PQ_M)
 
 
-def _on_paper(nits: float) -> float:
-    """Bring light of up to our peak to what white can show, by the curve of BT.2390 (5.4.1), which bends highlights."""
+def _tone_mapped(nits: float) -> float:
+    """Map light of up to our peak to at most reference white, with the curve of BT.2390 (5.4.1)."""
     peak = _pq_of(_PEAK_NITS)
     largest = _pq_of(_WHITE_NITS) / peak
     knee = 1.5 * largest - 0.5
@@ -91,9 +91,7 @@ def _on_paper(nits: float) -> float:
 
 
 _CURVES: dict[int, Callable[[float], float]] = {  # table 3
-    **dict.fromkeys(
-        (1, 6, 11, 12, 14, 15), partial(power_curve, 2.4)
-    ),  # one camera's curve, made for BT.1886's display
+    **dict.fromkeys((1, 6, 11, 12, 14, 15), partial(power_curve, 2.4)),  # one camera curve, for the display of BT.1886
     4: partial(power_curve, 2.2),
     5: partial(power_curve, 2.8),
     7: partial(_camera, 4.0, 1.1115, 0.0228),

@@ -1,4 +1,4 @@
-"""Pixels as they are in a file: decoded, forgiven what every viewer forgives, and refused where some are missing."""
+"""Decode pixels. Tolerate the damage that browsers tolerate, and refuse files with missing pixels."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from .frames import Frame, FrameSequence
 from .picture import Picture, coder, translated
 from .png_repair import repair_png
 
-_TRIED_PIXELS = 2**26
-"""The largest frame that is decoded to see whether it is whole."""
+_MAXIMUM_TRIAL_PIXELS = 2**26
+"""The largest truncated frame that is decoded to find out whether pixels are missing."""
 
 
 @contextmanager
 def decoded_still(
     format: Format, blob: bytes, profile: bytes, hint: str | None, deadline: Deadline
 ) -> Iterator[Picture]:
-    """Give the picture of a JPEG or PNG; `hint` is the size that a JPEG may be shrunk to while it is decoded."""
+    """Give the picture of a JPEG or PNG. `hint` is a `jpeg:size` to which libjpeg may shrink while it decodes.
+
+    A PNG that does not decode is repaired and decoded again.
+    """
     with Picture(deadline) as picture:
         try:
             _decode(picture, format, blob, profile, hint)
         except NotAPictureError:
             if format != PNG:
                 raise
-            mended = repair_png(blob, deadline)
+            repaired = repair_png(blob, deadline)
         else:
             yield picture
             return
     with Picture(deadline) as picture:
-        _decode(picture, format, mended, profile, hint)
+        _decode(picture, format, repaired, profile, hint)
         yield picture
 
 
@@ -47,21 +50,21 @@ def _decode(picture: Picture, format: Format, blob: bytes, profile: bytes, hint:
 
 
 def check_frame(format: Format, frame: Frame, deadline: Deadline) -> None:
-    """Decode a frame. Raises NotAPictureError when that is impossible."""
+    """Decode a frame. Raises NotAPictureError when it is broken."""
     with Picture(deadline) as picture, translated(deadline, f"decoding this {coder(format)}"):
         picture.read_pixels(format, frame.as_still())
 
 
 def drop_truncated_frame(sequence: FrameSequence, deadline: Deadline) -> FrameSequence:
-    """Return the frames of a GIF without one that the file ends in before all its pixels.
+    """Return the frames of a GIF without a last one that lacks pixels because the file ends.
 
-    Raises NotAPictureError where none is left.
+    Raises NotAPictureError where no frame is left.
     """
     if not sequence.truncated:
         return sequence
     *others, last = sequence.frames
     try:
-        if last.size.pixels > _TRIED_PIXELS:
+        if last.size.pixels > _MAXIMUM_TRIAL_PIXELS:
             raise truncated_error("GIF")
         check_frame(GIF, last, deadline)
     except NotAPictureError:

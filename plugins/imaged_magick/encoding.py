@@ -1,4 +1,4 @@
-"""Writing finished pixels in each format: small, reproducible, and without a word about where they came from."""
+"""Encode pictures in each format: small, reproducible, and without metadata."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .palette import find_palette, remap
 from .picture import Picture
 from .srgb_conversion import to_srgb
 
-_FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps colour at full resolution; below, at half, as cameras do
-_UNASKED_S = {"jpg": 0.05e-6, "png": 0.2e-6}
-"""What the writers spend for each pixel without a look at the clock: on the scans of a JPEG, on a PNG's few colours."""
+_FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps chroma at full resolution; below at half, as cameras do
+_PIXEL_S = {"jpg": 0.05e-6, "png": 0.2e-6}
+"""The time for each pixel that encoders cannot be interrupted in: JPEG's scans, PNG's search for a small palette."""
 _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the same in ImageMagick 6 and 7
-_HALF_STEP = 128  # of 8 bits, as 16 bits have it
+_HALF_STEP = 128  # half of an 8-bit step, in 16 bits
 
 
 def normalise(picture: Picture, variant: Variant) -> None:
-    """Bring a still or one frame to 8-bit sRGB without metadata, and its transparency to what the format holds."""
+    """Convert a picture to 8-bit sRGB without metadata, with the transparency that the variant's format can hold."""
     format = variant.output.format
     to_srgb(picture)
     if picture.alpha_channel and not format.alpha:
@@ -29,21 +29,22 @@ def normalise(picture: Picture, variant: Variant) -> None:
         picture.alpha_channel = "remove"
         picture.alpha_channel = False
     elif picture.alpha_channel and format == GIF:
-        picture.threshold(0.5, channel="alpha")  # a pixel of a GIF is there or not
+        picture.threshold(0.5, channel="alpha")  # a GIF's pixel is opaque or transparent
     picture.strip()
     picture.units = "pixelsperinch"
     picture.resolution = (72, 72)
     if format == GIF:
-        # Looking for a palette, ImageMagick 7 makes all of a grey sheet transparent; this is no grey but looks like it.
+        # ImageMagick 7 makes a whole grey picture transparent when it builds a palette. This is almost grey.
         picture.evaluate("xor", 1, channel="blue")
     if format == PNG:
-        picture.evaluate("add", _HALF_STEP, channel="rgb")  # where other writers round 16 bits to 8, this one cuts
+        # ImageMagick's PNG encoder truncates 16 bits to 8, where others round.
+        picture.evaluate("add", _HALF_STEP, channel="rgb")
         picture.depth = 8
     picture.compression_quality = variant.quality
 
 
 def encode(picture: Picture, variant: Variant) -> bytes:
-    """Return the file of a finished still."""
+    """Return the file of a normalised still."""
     if variant.output.format == GIF:
         with find_palette([picture]) as palette:
             remap(picture, palette)
@@ -51,9 +52,9 @@ def encode(picture: Picture, variant: Variant) -> bytes:
 
 
 def write(picture: Picture, variant: Variant) -> bytes:
-    """Return the file of a picture that has the colours of its format."""
+    """Return the file of a normalised picture; for GIF, one that has been remapped to its palette."""
     format = variant.output.format
-    picture.deadline.check(_UNASKED_S.get(format.extension, 0) * picture.width * picture.height)
+    picture.deadline.check(_PIXEL_S.get(format.extension, 0) * picture.width * picture.height)
     interlace = _JPEG_INTERLACE if format.extension == "jpg" else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)
     library.MagickSetImageInterlaceScheme(picture.wand, interlace)
@@ -63,15 +64,15 @@ def write(picture: Picture, variant: Variant) -> bytes:
 
 
 def _jpeg_options(quality: int) -> dict[str, str]:
-    """Progressive (above), with Huffman tables of its own."""
+    """Optimise the Huffman tables; `write` makes the file progressive."""
     sampling = "1x1" if quality >= _FULL_CHROMA_QUALITY else "2x2"
     return {"jpeg:sampling-factor": sampling, "jpeg:optimize-coding": "true"}
 
 
 def _png_options(_quality: int) -> dict[str, str]:
-    """Lossless at any quality: zlib's own default level, and filters chosen for each row.
+    """Compress with zlib's default level and a filter chosen for each row, at any quality: PNG is lossless.
 
-    Of the chunks that are not pixels only transparency stays: dates and the like would make every file another one.
+    tRNS is the only ancillary chunk: dates would make every file a different one.
     """
     return {
         "png:compression-level": "6",

@@ -1,4 +1,4 @@
-"""GIF containers (GIF89a specification, W3C): the frames, their timing, and each as a still GIF."""
+"""Read GIF containers (GIF89a specification, W3C): the frames, their timing, and each frame as a still GIF."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .gil import yield_gil
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _CONTROL, _APPLICATION = 0xF9, 0xFF
 _INTERLACED = 0x40  # the flag of an image block
-_NO_TABLE = b"\x00\x00\x00\xff\xff\xff"  # the colours of a file without a table, as in libnsgif
+_NO_TABLE = b"\x00\x00\x00\xff\xff\xff"  # the colour table of a file without one, as in libnsgif
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _DISPOSALS = {2: Disposal.CLEAR, 3: Disposal.RESTORE}
-_FULL_BLOCKS = re.compile(rb"(?:\xff.{255}){1,1000}+", re.DOTALL)  # a match keeps Python's lock
-_MAXIMUM_BLOCKS = 500_000  # besides full ones, which encoders write; very many tiny ones only waste our time
+_FULL_BLOCKS = re.compile(rb"(?:\xff.{255}){1,1000}+", re.DOTALL)  # a match holds the GIL
+_MAXIMUM_BLOCKS = 500_000  # besides runs of full ones, which encoders write; reading very many tiny ones takes seconds
 
 
 class _EndOfFileError(Exception):
-    """The file ends where something must be."""
+    """The file ends inside a block."""
 
 
 @dataclass
 class _Control:
-    """The graphic control extension that goes before a frame; `body` is its four bytes."""
+    """The graphic control extension of the next frame; `body` is its four bytes."""
 
     body: bytes = bytes(4)
 
@@ -43,7 +43,7 @@ class _Control:
 
 
 class _Reader:
-    """Walks the blocks of `blob`."""
+    """Reads the blocks of `blob` in order."""
 
     def __init__(self, blob: bytes) -> None:
         self.blob = blob
@@ -58,11 +58,11 @@ class _Reader:
         return taken
 
     def table(self, flags: int) -> bytes:
-        """Take the colour table that `flags` announce, if any."""
+        """Read the colour table that `flags` announce, if any."""
         return self.take(3 << ((flags & 7) + 1)) if flags & 0x80 else b""
 
     def blocks(self) -> tuple[bytes, bool]:
-        """Take data sub-blocks and their terminator; say whether they are whole, and close them where they are not."""
+        """Read data sub-blocks with their terminator. Return whether they were complete; if not, terminate them."""
         blob, start, at = self.blob, self.at, self.at
         while at < len(blob):
             length = blob[at]
@@ -70,9 +70,9 @@ class _Reader:
             end = full.end() if full else at + 1 + length
             if end > len(blob):
                 break
-            self._blocks += 1  # terminators count too: a file may hold millions of extensions without data
+            self._blocks += 1  # terminators count too: a file may have millions of empty extensions
             if self._blocks > _MAXIMUM_BLOCKS:
-                raise TooLargeError("this GIF has too many data blocks to read: save it anew with another program")
+                raise TooLargeError("this GIF has too many data blocks: save it again with another program")
             yield_gil(self._blocks)
             at = end
             if not length:
@@ -84,14 +84,14 @@ class _Reader:
 
 
 def read_gif(blob: bytes) -> FrameSequence:
-    """Return the frames of a GIF. A missing end is forgiven, as browsers do: whoever decodes sees what is missing.
+    """Return the frames of a GIF. As in browsers, the end may be missing; a decoder finds out which pixels are.
 
-    Where the first frame is larger than the logical screen the canvas grows to hold it, as in browsers.
+    If the first frame is larger than the logical screen, the canvas grows to hold it, as in browsers.
     """
     reader = _Reader(blob)
     frames: list[Frame] = []
     width_px = height_px = 0
-    control, plays, whole = _Control(), 1, True
+    control, plays, complete = _Control(), 1, True
     try:
         reader.take(6)
         width_px, height_px, flags = struct.unpack("<HHBxx", reader.take(7))
@@ -99,7 +99,7 @@ def read_gif(blob: bytes) -> FrameSequence:
         while reader.at < len(blob):
             kind = reader.take(1)[0]
             if kind == _IMAGE:
-                frame, whole = _frame(reader, control, screen)
+                frame, complete = _frame(reader, control, screen)
                 _add(frames, frame, control)
                 control = _Control()
             elif kind == _EXTENSION:
@@ -109,7 +109,7 @@ def read_gif(blob: bytes) -> FrameSequence:
                     control = _Control(body[1:5])
                 elif label == _APPLICATION:
                     plays = _plays(body, plays)
-            else:  # the trailer; or no block that GIF knows, where every reader stops
+            else:  # the trailer, or an unknown block, where every reader stops
                 break
     except _EndOfFileError:
         if not frames:
@@ -119,11 +119,11 @@ def read_gif(blob: bytes) -> FrameSequence:
     first = frames[0]
     width_px = max(width_px, first.left_px + first.size.width_px)
     height_px = max(height_px, first.top_px + first.size.height_px)
-    return FrameSequence(Size(width_px, height_px), tuple(frames), plays, truncated=not whole)
+    return FrameSequence(Size(width_px, height_px), tuple(frames), plays, truncated=not complete)
 
 
 def _add(frames: list[Frame], frame: Frame | None, control: _Control) -> None:
-    """Add a frame. One without data changes no pixel: what was shown before it is shown for its time, too."""
+    """Add a frame. For one without pixels, extend the frame before by its duration."""
     if frame is not None:
         frames.append(frame)
         check_frame_count("GIF", len(frames))
@@ -134,7 +134,7 @@ def _add(frames: list[Frame], frame: Frame | None, control: _Control) -> None:
 
 
 def _plays(body: bytes, plays: int) -> int:
-    """Read Netscape's loop block: it counts repeats, so that one play more is seen; 0 repeats for ever."""
+    """Read the Netscape loop block, which counts repeats: one less than the plays, or 0 for ever."""
     if body[1:12] not in _LOOPS or body[12:14] != b"\x03\x01":
         return plays
     repeats = int.from_bytes(body[14:16], "little")
@@ -142,22 +142,22 @@ def _plays(body: bytes, plays: int) -> int:
 
 
 def _frame(reader: _Reader, control: _Control, screen: bytes) -> tuple[Frame | None, bool]:
-    """Read one image block, None for one without pixels, and whether it is whole."""
+    """Read one image block, None for one without pixels, and whether its data is complete."""
     left_px, top_px, width_px, height_px, flags = struct.unpack("<HHHHB", reader.take(9))
     colours = reader.table(flags) or screen
     bits = reader.take(1)
-    data, whole = reader.blocks()
-    if whole and (not width_px or not height_px or _is_empty(bits[0], data)):
+    data, complete = reader.blocks()
+    if complete and (not width_px or not height_px or _is_empty(bits[0], data)):
         return None, True
     if not width_px or not height_px:
         raise malformed_error("GIF", f"a frame of {width_px}x{height_px} pixels has no pixels")
     size = Size(width_px, height_px)
     as_still = partial(_still, colours, control, size, flags & _INTERLACED, bits + data)
-    return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, as_still=as_still), whole
+    return Frame(left_px, top_px, size, control.duration_ms, control.disposal, blends=True, as_still=as_still), complete
 
 
 def _is_empty(bits: int, data: bytes) -> bool:
-    """Say whether sub-blocks hold no code, or none but those that clear the table and end the frame."""
+    """Return whether sub-blocks hold no LZW code, or only clear and end codes."""
     clear, mask = 1 << bits, (2 << bits) - 1
     codes = int.from_bytes(data[1 : 1 + data[0]][:4], "little")
     first, second = codes & mask, codes >> (bits + 1) & mask
@@ -165,9 +165,9 @@ def _is_empty(bits: int, data: bytes) -> bool:
 
 
 def _still(colours: bytes, control: _Control, size: Size, flags: int, data: bytes) -> bytes:
-    """Write one image block as a file of its own, whose screen is the frame.
+    """Write one image block as a file of its own, whose logical screen is the frame.
 
-    Each index that its codes may hold gets a colour, black where the table ends: ImageMagick refuses what has none.
+    The colour table is extended by black to every index that the codes may hold: ImageMagick refuses one beyond it.
     """
     bits = min(8, max(data[0], 1, (len(colours) // 3 - 1).bit_length()))
     size_px = (size.width_px, size.height_px)

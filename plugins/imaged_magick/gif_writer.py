@@ -1,4 +1,4 @@
-"""Putting still GIFs together as an animated one (GIF89a specification, W3C)."""
+"""Write an animated GIF (GIF89a specification, W3C) from still GIFs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from imaged.api import Size
 
 from .frames import EncodedFrame
 
-_LONGEST_TICKS, _MOST_REPEATS = 2**16 - 1, 2**16 - 1  # what the format has bits for
+_LONGEST_TICKS, _MOST_REPEATS = 2**16 - 1, 2**16 - 1  # the largest values of their fields
 TICK_MS, SHORTEST_TICKS = 10, 2
-"""A GIF's clock, and the shortest delay that browsers do not take for a longer one."""
+"""The unit of a GIF's delays, and the shortest delay that browsers do not lengthen."""
 _EXTENSION, _IMAGE, _CONTROL = 0x21, 0x2C, 0xF9
-_TABLE, _TABLE_SIZE, _TRANSPARENCY = 0x80, 0x07, 0x01  # flags: a colour table, its size; one of its colours is none
-_KEEP, _CLEAR = 1 << 2, 2 << 2  # what becomes of a frame, in its place among the flags
+_TABLE, _TABLE_SIZE, _TRANSPARENCY = 0x80, 0x07, 0x01  # flags: a colour table, its size, a transparent index
+_KEEP, _CLEAR = 1 << 2, 2 << 2  # disposal methods, shifted to their place among the flags
 
 
 @dataclass(frozen=True)
 class _Still:
-    """A still taken apart: its colour table, the index that is transparent, if any, and its compressed pixels."""
+    """A parsed still: its colour table, its transparent index, if any, and its compressed pixels."""
 
     size: Size
     table: bytes
@@ -28,13 +28,13 @@ class _Still:
     data: bytes
 
 
-def mux_gif(canvas: Size, nothing: bytes, frames: Iterable[EncodedFrame], plays: int) -> bytes:
-    """Return an animated GIF that plays `plays` times, 0 for ever. Its frames blend, and show for whole hundredths.
+def mux_gif(canvas: Size, transparent_pixel: bytes, frames: Iterable[EncodedFrame], plays: int) -> bytes:
+    """Return an animated GIF that plays `plays` times; 0 means for ever. All frames blend.
 
-    `nothing` is a still of one transparent pixel. It prolongs what shows for longer than a delay can be, and tells the
-    transparent colour, which all frames name: where a frame does not, some readers clear its place to a colour.
+    `transparent_pixel` is a still of one such pixel. It extends frames that last longer than the largest delay. Every
+    frame names its transparent index: some readers clear a frame without one to a colour.
     """
-    filler = _read(nothing)
+    filler = _read(transparent_pixel)
     table, filler = filler.table, replace(filler, table=b"")
     blocks = []
     for frame in frames:
@@ -54,12 +54,12 @@ def mux_gif(canvas: Size, nothing: bytes, frames: Iterable[EncodedFrame], plays:
 
 
 def _repeats(plays: int) -> bytes:
-    """Write how often to play again: Netscape's block counts repeats, and 0 is for ever."""
+    """Return the number of repeats for the Netscape loop block, which is one less than the plays; 0 means for ever."""
     return struct.pack("<H", min(plays - 1, _MOST_REPEATS) if plays else 0)
 
 
 def _write(still: _Still, frame: EncodedFrame, ticks: int, disposal: int) -> bytes:
-    """Write one frame, with its delay and what becomes of it."""
+    """Write one frame with its delay and its disposal method."""
     flags = disposal | (0 if still.transparent is None else _TRANSPARENCY)
     control = struct.pack("<BBBBHBx", _EXTENSION, _CONTROL, 4, flags, ticks, still.transparent or 0)
     place = (frame.left_px, frame.top_px, still.size.width_px, still.size.height_px)
@@ -67,12 +67,12 @@ def _write(still: _Still, frame: EncodedFrame, ticks: int, disposal: int) -> byt
 
 
 def _flags(table: bytes) -> int:
-    """Return the bits that announce a colour table: its number of colours is a power of two."""
+    """Return the flags for a colour table, whose number of colours is a power of two."""
     return _TABLE | ((len(table) // 3).bit_length() - 2) if table else 0
 
 
 def _read(still: bytes) -> _Still:
-    """Take a GIF of one frame apart, as an encoder has written it."""
+    """Parse a GIF of one frame as ImageMagick writes it."""
     at, table = _table(still, 10, 13)
     transparent = None
     while still[at] == _EXTENSION:
@@ -88,7 +88,7 @@ def _read(still: bytes) -> _Still:
 
 
 def _table(still: bytes, flags_at: int, at: int) -> tuple[int, bytes]:
-    """Return what follows a colour table, and the table, if the flags announce one."""
+    """Return the offset after a colour table and the table, empty if the flags announce none."""
     flags = still[flags_at]
     length = 3 << ((flags & _TABLE_SIZE) + 1) if flags & _TABLE else 0
     return at + length, still[at : at + length]

@@ -1,4 +1,4 @@
-"""Colour profiles from strangers (ICC.1:2010): read within a bound, and cut down to what a conversion to sRGB needs."""
+"""Read untrusted ICC profiles (ICC.1:2010) within limits, and keep only the tags that a conversion to sRGB needs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from .srgb_profile import is_srgb
 
 MAXIMUM_PROFILE_BYTES = 8_000_000
-"""The bound of libpng, and of the browsers that use it; the largest profiles of printing presses have some three."""
+"""The limit of libpng, and of the browsers that use it; the largest profiles of printing presses have some three."""
 
 _MAXIMUM_TAGS = 100  # littleCMS reads no more
 _MATRIX = {b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"}
 _USED = {b"A2B0", b"kTRC", b"wtpt", b"chad", *_MATRIX}
-_MAXIMUM_PARTS, _PART_BYTES = 255, 2  # before the data of each part: its number, from 1, and how many there are
+_MAXIMUM_PARTS, _PART_BYTES = 255, 2  # each part begins with its number, from 1, and the number of parts
 
 
 def inflate_profile(data: bytes) -> bytes:
-    """Return the profile that zlib `data` hold; empty where they are broken, or hold more than a profile may have."""
+    """Return the profile in zlib `data`; empty if the data is broken or larger than MAXIMUM_PROFILE_BYTES."""
     stream = zlib.decompressobj()
     try:
         profile = stream.decompress(data, MAXIMUM_PROFILE_BYTES)
@@ -29,9 +29,9 @@ def inflate_profile(data: bytes) -> bytes:
 
 
 def join_profile(parts: Iterable[bytes]) -> bytes:
-    """Return the profile that is spread over a JPEG's markers, in any order (ICC.1:2010, B.4); empty where it has gaps.
+    """Join the parts of a profile in a JPEG's APP2 segments (ICC.1:2010, B.4); empty if one is missing.
 
-    Each part begins with its number and their count.
+    Each part begins with its number and the number of parts; they may come in any order.
     """
     numbered = {part[:_PART_BYTES]: part[_PART_BYTES:] for part in parts}
     count = len(numbered)
@@ -41,10 +41,10 @@ def join_profile(parts: Iterable[bytes]) -> bytes:
 
 
 def usable_profile(profile: bytes) -> bytes | None:
-    """Return what of a profile takes its colours to sRGB: empty where they are sRGB, None where it cannot be used.
+    """Return a profile reduced to the tags that convert it to sRGB: empty if it is sRGB, None if it is unusable.
 
-    Tags that have no part in it are left out. They are no mere ballast: littleCMS prefers those of floating point
-    (D2B0), where a profile of a kilobyte may ask for twenty thousand curves to be computed for each colour.
+    Other tags are dangerous: littleCMS prefers floating point tables (D2B0), with which a profile of a kilobyte may
+    have twenty thousand curves computed for each pixel.
     """
     if len(profile) > MAXIMUM_PROFILE_BYTES:
         return None
@@ -52,10 +52,10 @@ def usable_profile(profile: bytes) -> bytes | None:
         (count,) = struct.unpack_from(">I", profile, 128)
         table = profile[132 : 132 + 12 * count] if count <= _MAXIMUM_TAGS else b""
         entries = {name: place for name, place in struct.iter_unpack(">4s8s", table) if name in _USED}
-        whole = b"A2B0" not in entries or _is_whole(_element(profile, entries[b"A2B0"]))
+        complete = b"A2B0" not in entries or _is_complete(_element(profile, entries[b"A2B0"]))
     except (struct.error, IndexError):
         return None
-    if not whole or not (b"A2B0" in entries or b"kTRC" in entries or entries.keys() >= _MATRIX):
+    if not complete or not (b"A2B0" in entries or b"kTRC" in entries or entries.keys() >= _MATRIX):
         return None
     if is_srgb(profile):
         return b""
@@ -69,10 +69,10 @@ def _element(profile: bytes, place: bytes) -> bytes:
     return profile[start : start + size]
 
 
-def _is_whole(table: bytes) -> bool:
-    """Say whether a table of colours has all that it announces (10.8 to 10.10): littleCMS makes room for that first.
+def _is_complete(table: bytes) -> bool:
+    """Return whether a lookup table has as many values as its grid announces (10.8 to 10.10).
 
-    Raises IndexError for one that does not even announce anything.
+    littleCMS allocates what the grid announces before it reads. Raises IndexError for a table without a header.
     """
     kind, inputs, outputs = table[:4], table[8], table[9]
     if kind == b"mAB ":

@@ -1,4 +1,4 @@
-"""Writing colour profiles (ICC.1:2010): version 4.2 display profiles of a matrix and one tone curve."""
+"""Write ICC profiles (ICC.1:2010): version 4.2 display profiles with a matrix and one tone curve."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 D50 = (0.9642, 1.0, 0.8249)
 """The white of the profile connection space (7.2.16)."""
 BRADFORD_D65 = (1.04789, 0.02292, -0.05022, 0.02958, 0.99048, -0.01708, -0.00925, 0.01507, 0.75168)
-"""What takes D65 to D50."""
+"""The Bradford matrix that adapts D65 to D50."""
 
 
 def write_profile(name: str, primaries: Sequence[Sequence[float]], curve: bytes) -> bytes:
-    """Return the profile of a space whose `primaries` are XYZ seen under D50, and whose channels share a `curve`."""
+    """Return the profile of an RGB space. `primaries` are XYZ adapted to D50; the channels share a `curve` element."""
     tags = {
         b"desc": _text(name),
         b"cprt": _text("No copyright, use freely"),
@@ -30,7 +30,7 @@ def write_profile(name: str, primaries: Sequence[Sequence[float]], curve: bytes)
 
 
 def sampled_curve(samples: Sequence[float]) -> bytes:
-    """Return a tone curve of samples from 0 to 1 at even distances (10.5)."""
+    """Return a tone curve element of evenly spaced samples from 0 to 1 (10.5)."""
     return b"curv" + struct.pack(f">4xI{len(samples)}H", len(samples), *(round(65535 * each) for each in samples))
 
 
@@ -40,8 +40,8 @@ def fixed(*numbers: float) -> bytes:
 
 
 def _header(size_bytes: int) -> bytes:
-    """Return the 128 bytes that open a profile (ICC.1:2010, 7.2)."""
-    created = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # fixed: the same profile on every day
+    """Return the profile header of 128 bytes (ICC.1:2010, 7.2)."""
+    created = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # fixed, so that the profile is always the same
     return struct.pack(
         ">I4xI4s4s4s12s4s28x12s48x",
         size_bytes,

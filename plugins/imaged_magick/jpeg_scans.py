@@ -1,4 +1,4 @@
-"""What decoding a JPEG costs beside its pixels: every scan goes over all the blocks of its components once more."""
+"""Bound the scans of a JPEG: a decoder visits all blocks of a component again in every scan."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from imaged.api import NotAPictureError, TooLargeError
 from .errors import malformed_error
 
 _MAXIMUM_BLOCKS = 60_000_000
-"""How many blocks of 8x8 samples all scans together may go over.
+"""How many blocks of 8x8 samples all scans together may visit.
 
-libjpeg cannot be interrupted there. A block costs 4 ns where nothing is coded, 150 ns with a restart interval of one,
-so that this takes less than 10 s. A progressive photograph of 50 megapixels in ten scans has 10 million.
+libjpeg cannot be interrupted meanwhile. A block costs 4 ns when empty and 150 ns with a restart interval of one, so
+that the maximum takes less than 10 s. A progressive photograph of 50 megapixels in ten scans has 10 million.
 """
 
 _SHOWN = (0xC0, 0xC1, 0xC2)
@@ -33,12 +33,12 @@ _PROCESSES = {
 """Coding processes of ITU-T T.81 (table B.1) that browsers do not show."""
 
 START_OF_FRAME = frozenset({*_SHOWN, *_PROCESSES})
-_COMPONENTS = (1, 3, 4)  # grey, colours, print colours
+_COMPONENTS = (1, 3, 4)  # grey, RGB or YCbCr, CMYK or YCCK
 
 
 @dataclass(frozen=True)
 class FrameHeader:
-    """The frame header of a JPEG (T.81, B.2.2): `blocks` that each component has, by its identifier."""
+    """The frame header of a JPEG (T.81, B.2.2). `blocks` is the number of blocks by component identifier."""
 
     progressive: bool
     components: int
@@ -46,16 +46,16 @@ class FrameHeader:
 
 
 def read_frame_header(marker: int, header: bytes) -> FrameHeader:
-    """Read a frame header. Raises NotAPictureError for a process that browsers do not show, and for a broken one."""
+    """Read a frame header. Raises NotAPictureError for a broken one and for a process that browsers do not show."""
     if marker not in _SHOWN:
-        raise _unshown(_PROCESSES[marker])
+        raise _unsupported_error(_PROCESSES[marker])
     try:
         bits, height_px, width_px, count = struct.unpack_from(">BHHB", header)
         components = [struct.unpack_from("BBB", header, 6 + 3 * number) for number in range(count)]
     except struct.error:
         raise malformed_error("JPEG", "its header is damaged") from None
     if bits != 8:  # noqa: PLR2004 -- bits of a sample
-        raise _unshown(f"{bits} bits a sample")
+        raise _unsupported_error(f"{bits} bits a sample")
     if count not in _COMPONENTS:
         raise malformed_error("JPEG", f"it has {count} colour components")
     across, down = max(each[1] >> 4 for each in components), max(each[1] & 15 for each in components)
@@ -69,9 +69,9 @@ def read_frame_header(marker: int, header: bytes) -> FrameHeader:
 
 
 class ScanProgress:
-    """Adds up the blocks that the scans of a frame go over.
+    """Counts the blocks that the scans of a frame visit, and the coefficients that they code.
 
-    It is `complete` after a scan that holds all pixels: decoders show nothing of what comes after it.
+    It is `complete` after a scan that codes all pixels: decoders ignore later scans.
     """
 
     def __init__(self, frame: FrameHeader) -> None:
@@ -82,11 +82,11 @@ class ScanProgress:
 
     @property
     def has_all(self) -> bool:
-        """Say whether there was a scan for the last bit of each coefficient of each component."""
+        """Whether the scans code every coefficient of every component down to the last bit."""
         return not any(self._missing.values())
 
     def add(self, header: bytes) -> None:
-        """Count a scan by its header (T.81, B.2.3). Raises TooLargeError when it is one too many."""
+        """Count a scan by its header (T.81, B.2.3). Raises TooLargeError when the scans visit too many blocks."""
         count = header[0] if header else 0
         names = [name for name in header[1 : 1 + 2 * count : 2] if name in self._missing]
         self._blocks += sum(self._frame.blocks[name] for name in names)
@@ -96,8 +96,8 @@ class ScanProgress:
             for name in names:
                 self._missing[name] &= ~(2 ** (last + 1) - 2**first)
         if self._blocks > _MAXIMUM_BLOCKS:
-            raise TooLargeError("this JPEG has too many scans for its size: save it anew with another program")
+            raise TooLargeError("this JPEG has too many scans for its size: save it again with another program")
 
 
-def _unshown(process: str) -> NotAPictureError:
+def _unsupported_error(process: str) -> NotAPictureError:
     return NotAPictureError(f"this JPEG uses {process}, which browsers do not show: save it as a baseline JPEG")

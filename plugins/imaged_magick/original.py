@@ -73,11 +73,8 @@ def parse_original(source: Path) -> ParsedOriginal:
     match format and format.extension:
         case "jpg":
             segments = read_segments(blob)
-            exif, profile, truncated = (
-                jpeg_exif(blob, segments),
-                jpeg_profile(blob, segments),
-                not has_eoi(blob, segments),
-            )
+            exif, profile = jpeg_exif(blob, segments), jpeg_profile(blob, segments)
+            truncated = not has_eoi(blob, segments)
             blob = strip_jpeg(blob, segments)
         case "png":
             stripped = strip_png(blob)

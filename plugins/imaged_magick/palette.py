@@ -1,7 +1,7 @@
-"""The colours of a GIF: one palette for all its frames, and their pixels in these colours.
+"""Quantise the frames of a GIF: find one palette for all of them, and remap their pixels to it.
 
-Errors are spread by Floyd and Steinberg's method, whose cost grows with the pixels. ImageMagick's own choice,
-Riemersma's, walks a square around the picture: ten seconds for a picture of 1x65535.
+Dithering is Floyd-Steinberg, which is linear in the pixels. ImageMagick's default, Riemersma, walks a square around
+the picture: ten seconds for a picture of 1x65535.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .picture import Picture
 _COLOURS = 256
 _EXACT_PIXELS, _SAMPLE_PIXELS, _GUESS_PIXELS = 4_000_000, 500_000, 20_000
 _SHEET_PIXELS, _SHEET_ROWS = 2_000_000, 500_000
-"""ImageMagick needs 60 ms to get ready to dither, so that small pictures are laid on a sheet and dithered at once.
-Our policy lets no side have more than a million."""
+"""ImageMagick needs 60 ms to set up dithering, so small pictures are stacked on a sheet and dithered together.
+Our policy allows at most a million pixels a side."""
 _FIXED_S, _PIXEL_S = 0.1, 0.35e-6
-"""What it costs to give a picture new colours and to compress it: meanwhile ImageMagick does not look at the clock."""
+"""The time to remap and compress a picture, in which ImageMagick cannot be interrupted."""
 _SPREAD = b"85%"
-"""How much of an error is passed on: all of it would be seen as noise, and drift through transparent areas."""
+"""The share of each error that is diffused: with 100 % it shows as noise, and drifts through transparent areas."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """A picture of 256 colours at most; `exact` when it has all the colours of the pictures that it was found for."""
+    """A picture of at most 256 colours; `exact` if these are all colours of the pictures it was made for."""
 
     colours: Picture
     exact: bool
@@ -36,11 +36,11 @@ class Palette:
 
 @contextmanager
 def find_palette(pictures: Sequence[Picture]) -> Iterator[Palette]:
-    """Give the colours that serve all of `pictures` best."""
+    """Give the palette that fits all of `pictures` best."""
     width_px, height_px = _sides(pictures)
     if width_px * height_px <= _EXACT_PIXELS and height_px <= _SHEET_ROWS:
         with _sheet(pictures) as sheet:
-            if _count(sheet, _GUESS_PIXELS) <= _COLOURS and _count(sheet, _EXACT_PIXELS) <= _COLOURS:
+            if _count_colours(sheet, _GUESS_PIXELS) <= _COLOURS and _count_colours(sheet, _EXACT_PIXELS) <= _COLOURS:
                 sheet.unique_colors()
                 yield Palette(sheet, exact=True)
                 return
@@ -48,25 +48,25 @@ def find_palette(pictures: Sequence[Picture]) -> Iterator[Palette]:
     with ExitStack() as stack:
         samples = [stack.enter_context(Picture(picture.deadline, image=picture)) for picture in pictures]
         for sample in samples:
-            _thin_out(sample, share)
+            _subsample(sample, share)
         palette = stack.enter_context(_sheet(samples))
-        palette.quantize(_COLOURS, "srgb", 8, False, False)  # by all 8 bits: grey skies are close together
+        palette.quantize(_COLOURS, "srgb", 8, False, False)  # by all 8 bits: the greys of a sky are close together
         palette.deadline.check()
         yield Palette(palette, exact=False)
 
 
 def remap(picture: Picture, palette: Palette) -> None:
-    """Give a picture the colours of a palette. Raises BusyError where the time that is left would not do."""
+    """Remap a picture to a palette. Raises OutOfTimeError where the time left is too short."""
     deadline = picture.deadline
     deadline.check(_FIXED_S + _PIXEL_S * picture.width * picture.height)
     library.MagickSetImageArtifact(picture.wand, b"dither:diffusion-amount", _SPREAD)
-    with deadline.unwatched(picture.wand):  # for each pixel it would be asked whether to go on
+    with deadline.uninterrupted(picture.wand):  # dithering calls the monitor for each pixel
         picture.remap(palette.colours, "no" if palette.exact else "floyd_steinberg")
     deadline.check()
 
 
 def remapped(pictures: Sequence[Picture], palette: Palette) -> Iterator[Picture]:
-    """Yield each picture in the colours of a palette; it is closed when the next is asked for."""
+    """Yield each picture, remapped to a palette. A picture is closed when the caller takes the next."""
     for group in _groups(pictures):
         with _sheet(group) as sheet:
             remap(sheet, palette)
@@ -79,21 +79,21 @@ def remapped(pictures: Sequence[Picture], palette: Palette) -> Iterator[Picture]
                 top_px += picture.height
 
 
-def _count(picture: Picture, pixels: int) -> int:
-    """Return how many colours a picture has, as far as so many of its pixels tell."""
+def _count_colours(picture: Picture, pixels: int) -> int:
+    """Return the number of colours in a sample of so many pixels."""
     with Picture(picture.deadline, image=picture) as sample:
-        _thin_out(sample, min(1.0, (pixels / (picture.width * picture.height)) ** 0.5))
+        _subsample(sample, min(1.0, (pixels / (picture.width * picture.height)) ** 0.5))
         return int(library.MagickGetImageColors(sample.wand))
 
 
-def _thin_out(picture: Picture, share: float) -> None:
-    """Keep so many of the rows and columns."""
+def _subsample(picture: Picture, share: float) -> None:
+    """Keep this share of the rows and of the columns."""
     if share < 1:
         picture.sample(max(1, int(picture.width * share)), max(1, int(picture.height * share)))
 
 
 def _groups(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
-    """Split pictures, in their order, into those that fit on a sheet together."""
+    """Split pictures, in their order, into groups that each fit on a sheet."""
     group: list[Picture] = []
     width_px = height_px = 0
     for picture in pictures:
@@ -107,12 +107,12 @@ def _groups(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
 
 
 def _sides(pictures: Sequence[Picture]) -> tuple[int, int]:
-    """Return width and height of a sheet on which pictures lie one below the other."""
+    """Return the width and height of a sheet of stacked pictures."""
     return max(picture.width for picture in pictures), sum(picture.height for picture in pictures)
 
 
 def _sheet(pictures: Sequence[Picture]) -> Picture:
-    """Return a transparent sheet with pictures one below the other, or a copy of the only one."""
+    """Return the pictures stacked on a transparent sheet, or a copy of the only one."""
     if len(pictures) == 1:
         return Picture(pictures[0].deadline, image=pictures[0])
     sheet = Picture(pictures[0].deadline)

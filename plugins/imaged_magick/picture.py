@@ -1,4 +1,4 @@
-"""A Wand image as this plugin uses it: one format, one thread, one deadline, and our own errors."""
+"""A Wand image with one explicit format and one deadline, and the translation of its errors into ours."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ Box = tuple[int, int, int, int]
 _CHAR_PIXEL = 1
 """StorageType of magick/constitute.h, the same in ImageMagick 6 and 7."""
 
-_NO_CHANNELS = b"?"
-"""A map of channels that every version of ImageMagick refuses, with an OptionError."""
+_INVALID_CHANNELS = b"?"
+"""A channel map that every version of ImageMagick refuses with an OptionError."""
 
 WAND_ERRORS = (WandException, MemoryError)
-"""What Wand raises."""
+"""The exceptions of Wand."""
 
 
 class Picture(Image):  # type: ignore[misc]  # Wand ships no types
     """An image. Close it with `with`, on the thread that made it.
 
-    Warnings are let pass: a photograph with a byte too many is still a photograph, and Python's warnings, which Wand
-    raises them as, belong to the whole process.
+    ImageMagick's warnings are ignored: they are about damage that viewers tolerate, and Wand would raise them as
+    Python warnings, whose filters belong to the whole process.
     """
 
     def __init__(self, deadline: Deadline, image: Image | None = None) -> None:
@@ -52,37 +52,37 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         deadline.watch(self.wand)
 
     def raise_exception(self, stacklevel: int = 1) -> None:  # noqa: ARG002 -- Wand's signature
-        """Raise what ImageMagick reports, unless it is a warning."""
+        """Raise the error that ImageMagick reports, unless it is a warning."""
         error = self.get_exception()
         if error is not None and not isinstance(error, BaseWarning):
             raise error
 
     def require(self, done: object) -> None:
-        """Raise what ImageMagick reports when a call answered that it is not `done`."""
+        """Raise the error that ImageMagick reports, if a call returned a false value for `done`."""
         if not done:
             self.raise_exception()
             raise WandException("ImageMagick gave no reason")
 
     def read_header(self, format: Format, blob: bytes) -> None:
-        """Load what the header says, and no pixels."""
+        """Load the header without the pixels."""
         self._expect(format)
         self.require(library.MagickPingImageBlob(self.wand, blob, len(blob)))
 
     def read_pixels(self, format: Format, blob: bytes, profile: bytes = b"") -> None:
-        """Decode the first picture of `blob`, whose colours are those of an ICC `profile`."""
+        """Decode the first picture of `blob` and attach an ICC `profile` to it."""
         self._expect(format)
         try:
             self.require(library.MagickReadImageBlob(self.wand, blob, len(blob)))
             self.raise_exception()  # ImageMagick 7 may decode what it can and still report an error
-            self._raise_withheld()
+            self._raise_image_error()
         except ResourceLimitError as error:
             if format != WEBP:
                 raise
-            # libwebp calls many a broken file a lack of memory; the memory of pixels would be a CacheError.
-            raise CorruptImageError("its data make no sense") from error
+            # libwebp reports broken files as a lack of memory; a real lack of memory for pixels is a CacheError.
+            raise CorruptImageError("its data is invalid") from error
         if profile:
             self.require(library.MagickSetImageProfile(self.wand, b"icc", profile, len(profile)))
-        library.MagickSetFormat(self.wand, b"")  # else whatever is written would be of this format again
+        library.MagickSetFormat(self.wand, b"")  # otherwise every write would use this format again
 
     def set_option(self, name: str, value: str) -> None:
         """Set an option of a decoder or an encoder."""
@@ -93,14 +93,14 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         library.MagickSetLastIterator(self.wand)
         self.require(library.MagickAddImage(self.wand, frame.wand))
 
-    def change(self, after: Picture) -> Box | None:
-        """Return the box in which another picture differs from this one, None where nothing does."""
+    def changed_box(self, after: Picture) -> Box | None:
+        """Return the smallest box that holds all differences to another picture, None where there are none."""
         with Picture(self.deadline, image=self) as pair:
             pair.add(after)
             library.MagickSetFirstIterator(pair.wand)
-            with self._adopt(compare_layers(pair.wand, IMAGE_LAYER_METHOD.index("compareany"))) as layers:
+            with self._from_wand(compare_layers(pair.wand, IMAGE_LAYER_METHOD.index("compareany"))) as layers:
                 if library.MagickGetNumberImages(layers.wand) == 1:
-                    return None  # ImageMagick leaves out what does not differ
+                    return None  # ImageMagick leaves out an equal image
                 library.MagickSetIteratorIndex(layers.wand, 1)
                 left_px, top_px = layers.page_x, layers.page_y
                 if left_px < 0 or top_px < 0:
@@ -108,34 +108,34 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
                 return (left_px, top_px, left_px + layers.width, top_px + layers.height)
 
     def alpha(self) -> bytes:
-        """Return how opaque each pixel is, a byte for each, row by row."""
+        """Return the alpha channel, one byte a pixel, row by row."""
         opacities = ctypes.create_string_buffer(self.width * self.height)
         self.require(export_pixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities))
         return opacities.raw
 
     def set_alpha(self, opacities: bytes) -> None:
-        """Make each pixel as opaque as `alpha` would return it."""
+        """Replace the alpha channel; `opacities` is as `alpha` returns it."""
         self.require(import_pixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities))
 
-    def _raise_withheld(self) -> None:
-        """Raise what ImageMagick 6 reports to the image alone when libjpeg gives up.
+    def _raise_image_error(self) -> None:
+        """Raise the error that ImageMagick 6 attaches to the image, not the wand, when libjpeg gives up.
 
-        The pixels are then what was in memory before: another's picture, perhaps. The report is told beside that of a
-        call that fails, and no other way.
+        The pixels are then uninitialised memory, perhaps of another client's picture. ImageMagick reports the image's
+        error only together with that of a failing call, so make a call that fails.
         """
-        export_pixels(self.wand, 0, 0, 1, 1, _NO_CHANNELS, _CHAR_PIXEL, ctypes.create_string_buffer(1))
+        export_pixels(self.wand, 0, 0, 1, 1, _INVALID_CHANNELS, _CHAR_PIXEL, ctypes.create_string_buffer(1))
         with suppress(OptionError):
             self.raise_exception()
 
-    def _adopt(self, wand: Any) -> Picture:
-        """Return a picture of a wand that ImageMagick has made, or raise why it has not."""
+    def _from_wand(self, wand: Any) -> Picture:
+        """Return the picture of a new wand. Raises ImageMagick's error for a null pointer."""
         self.require(wand)
         picture = Picture(self.deadline)
         picture.wand = wand
         return picture
 
     def write(self, format: Format) -> bytes:
-        """Encode the picture."""
+        """Return the picture, encoded."""
         library.MagickSetFormat(self.wand, coder(format).encode())
         length = ctypes.c_size_t(0)
         body = library.MagickGetImageBlob(self.wand, ctypes.byref(length))
@@ -147,7 +147,7 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
                 library.MagickRelinquishMemory(body)
 
     def _expect(self, format: Format) -> None:
-        """Name the decoder: ImageMagick must never guess, its guesses include programs in picture's clothing."""
+        """Select the decoder. ImageMagick must never guess: some of its formats, such as MSL, are programs."""
         name = coder(format)
         library.MagickSetFormat(self.wand, name.encode())
         library.MagickSetFilename(self.wand, f"original.{name}[0]".encode())
@@ -160,9 +160,9 @@ def coder(format: Format) -> str:
 
 @contextmanager
 def translated(deadline: Deadline, doing: str, *, decoded: bool = False) -> Iterator[None]:
-    """Turn Wand's errors into ours, `doing` says at what, and notice that the work was called off.
+    """Turn Wand's errors into ours and check the deadline afterwards. `doing` names the operation in messages.
 
-    What fails when the original has been `decoded` is not its fault: some encoders do not say that memory ran out.
+    Once the original is `decoded`, failures are BusyError: some encoders fail without saying that memory ran out.
     """
     try:
         yield
@@ -170,7 +170,7 @@ def translated(deadline: Deadline, doing: str, *, decoded: bool = False) -> Iter
         deadline.check()
         ours = translate(error, doing)
         if decoded and isinstance(ours, NotAPictureError):
-            ours = BusyError(f"{doing} failed: {_reason(error)}; ask again later")
+            ours = BusyError(f"{doing} failed: {_reason(error)}; try again later")
         raise ours from error
     deadline.check()
 
@@ -178,15 +178,15 @@ def translated(deadline: Deadline, doing: str, *, decoded: bool = False) -> Iter
 def translate(error: Exception, doing: str) -> ImagedError:
     """Return our error for one of Wand's."""
     if isinstance(error, ResourceLimitError | CacheError | MemoryError):
-        return NoMemoryError(f"no memory is left for {doing}: ask again later, or for a smaller output")
+        return NoMemoryError(f"no memory is left for {doing}: try again later, or request a smaller output")
     if isinstance(error, PolicyError):
-        return NotAPictureError(f"ImageMagick's policy on this server forbids {doing}: tell its operator")
+        return NotAPictureError(f"ImageMagick's policy on this server forbids {doing}: tell the operator")
     if isinstance(error, ImageError) and "exceeds limit" in str(error):
-        return TooLargeError(f"{doing} needs a width or height past ImageMagick's limit: send a smaller picture")
+        return TooLargeError(f"{doing} needs a width or height above ImageMagick's limit: send a smaller picture")
     return NotAPictureError(f"{doing} failed, the picture is broken: {_reason(error)}")
 
 
 def _reason(error: Exception) -> str:
-    """Cut ImageMagick's own words to those before its file names and source lines."""
+    """Return ImageMagick's message without its file names and source lines."""
     text: Any = str(error).split("`")[0].split(" @ ")[0].split("'")[0]
-    return str(text).strip() or "it holds no pixels that can be decoded"
+    return str(text).strip() or "it has no pixels that can be decoded"

@@ -1,57 +1,54 @@
-"""What a PNG says of its colours: cICP before iCCP before sRGB before gAMA with cHRM (PNG 3rd edition, 4.3)."""
+"""Find the ICC profile of a PNG: cICP before iCCP before sRGB before gAMA with cHRM (PNG 3rd edition, 4.3)."""
 
 from __future__ import annotations
 
 import math
 import struct
-import zlib
 from dataclasses import astuple
 from functools import lru_cache, partial
 
 from .cicp import cicp_profile
 from .icc_reader import inflate_profile, usable_profile
-from .png_reader import png_chunks
+from .png_reader import is_intact, png_chunks
 from .rgb_spaces import BT709, Primaries, power_curve, space_profile
 from .srgb_profile import srgb_curve
 
 _KINDS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
-_COLOUR_TYPE, _COLOURED = 25, 2  # where IHDR has it, and its bit for colours (11.2.1)
-_UNIT = 100_000  # gAMA and cHRM count in parts of it
+_COLOUR_TYPE, _COLOURED = 25, 2  # the offset of IHDR's colour type, and its bit for colours (11.2.1)
+_UNIT = 100_000  # gAMA and cHRM are in 1/100000
 _GAMMA_BYTES = 4
-_GAMMAS = range(16, 625_000_001)  # what libpng believes
+_GAMMAS = range(16, 625_000_001)  # the range that libpng accepts
 _NEAR_GAMMA, _NEAR_PRIMARY = 455, 0.003
-_SRGB_GAMMA = 45_455  # with sRGB's primaries this is how sRGB is told to old decoders (11.3.2.5)
+_SRGB_GAMMA = 45_455  # with sRGB's primaries, a declaration of sRGB for old decoders (11.3.2.5)
 
 
 def png_profile(blob: bytes) -> bytes:
-    """Return the profile of a PNG's colours, empty where they are sRGB or nothing is said of them.
+    """Return the profile of a PNG, empty if it is sRGB or undeclared.
 
-    What says nothing that is understood here gives way to the next.
+    A declaration that is invalid or unknown gives way to the next in precedence.
     """
-    said = _declarations(blob)
-    profile = cicp_profile(said.get(b"cICP", b""))
+    declared = _declarations(blob)
+    profile = cicp_profile(declared.get(b"cICP", b""))
     if profile is None:
-        profile = _embedded(said.get(b"iCCP", b""), coloured=bool(blob[_COLOUR_TYPE] & _COLOURED))
-    if profile is None and b"sRGB" not in said:
-        profile = _calibrated(said.get(b"gAMA", b""), said.get(b"cHRM", b""))
+        profile = _embedded(declared.get(b"iCCP", b""), coloured=bool(blob[_COLOUR_TYPE] & _COLOURED))
+    if profile is None and b"sRGB" not in declared:
+        profile = _calibrated(declared.get(b"gAMA", b""), declared.get(b"cHRM", b""))
     return profile or b""
 
 
 def _declarations(blob: bytes) -> dict[bytes, bytes]:
-    """Return the first whole chunk of each kind; those that come too late (5.6) count as little as damaged ones."""
-    said: dict[bytes, bytes] = {}
+    """Return the data of the first intact chunk of each kind, before PLTE and IDAT as 5.6 requires."""
+    declared: dict[bytes, bytes] = {}
     for name, start, end in png_chunks(blob):
         if name in (b"PLTE", b"IDAT"):
             break
-        if name in _KINDS and name not in said:
-            (crc,) = struct.unpack_from(">I", blob, end - 4)
-            if zlib.crc32(blob[start + 4 : end - 4]) == crc:
-                said[name] = blob[start + 8 : end - 4]
-    return said
+        if name in _KINDS and name not in declared and is_intact(blob[start:end]):
+            declared[name] = blob[start + 8 : end - 4]
+    return declared
 
 
 def _embedded(data: bytes, *, coloured: bool) -> bytes | None:
-    """Return the profile of an iCCP chunk, None where it is broken or not made for such pictures (11.3.2.3)."""
+    """Return the profile of an iCCP chunk, None if it is broken or for other channels (11.3.2.3)."""
     name, _, compressed = data.partition(b"\x00")
     if not name or compressed[:1] != b"\x00":
         return None
@@ -61,7 +58,10 @@ def _embedded(data: bytes, *, coloured: bool) -> bytes | None:
 
 @lru_cache(maxsize=64)
 def _calibrated(gamma: bytes, chromaticities: bytes) -> bytes | None:
-    """Return what a gAMA and a cHRM chunk say, sRGB's part where one is missing or senseless; None without either."""
+    """Return the profile for a gAMA and a cHRM chunk, None without either.
+
+    sRGB's curve or primaries replace a chunk that is missing or invalid.
+    """
     if not gamma and not chromaticities:
         return None
     primaries = _primaries(chromaticities) or BT709

@@ -1,4 +1,4 @@
-"""PNG files as ImageMagick gets to see them, and the EXIF block that tells what is up."""
+"""Read and write PNG chunks: strip what decoding does not need, and find the EXIF block."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from .errors import MAXIMUM_PARTS, malformed_error, too_many_parts_error, truncated_error
 from .gil import yield_gil
 
-_ANCILLARY = 0x20  # the bit of a PNG chunk's first letter that says that a decoder may skip it (PNG 5.4)
+_ANCILLARY = 0x20  # the bit of a chunk type's first letter that marks ancillary chunks (PNG 5.4)
 _TRANSPARENT = b"tRNS"
 _HEADER_BYTES = 25  # of the first chunk (PNG 11.2.1)
 
 
 def png_exif(blob: bytes) -> bytes:
-    """Return the EXIF block of a PNG, empty where it has none."""
+    """Return the EXIF block of a PNG, empty for none."""
     exif = b""
     for name, start, end in png_chunks(blob):
         if name == b"eXIf" and not exif:
@@ -24,11 +24,11 @@ def png_exif(blob: bytes) -> bytes:
 
 
 def strip_png(blob: bytes) -> bytes:
-    """Return a complete PNG without the chunks that are neither pixels nor their transparency, its pixels in one chunk.
+    """Return a PNG of critical chunks and tRNS only, with one IDAT chunk and IEND.
 
-    They never reach ImageMagick: it unpacks every text and profile, a gigabyte from a megabyte, and ends the whole
-    process over a profile in a text that announces a senseless length. Where a checksum of pixels is wrong, that of all
-    of them is: `repair_png` knows what to think of it. Pixels are in consecutive chunks (PNG 5.6), later ones are none.
+    ImageMagick would inflate every text and profile, a gigabyte from a megabyte, and it aborts the process on a profile
+    in a text chunk with an invalid length. If the CRC of an IDAT chunk is wrong, so is that of the new one, and
+    `repair_png` decides about the pixels. IDAT chunks are consecutive (PNG 5.6); later ones are dropped.
     """
     view, kept, pixels, damaged = memoryview(blob), [blob[:8]], [], False
     for name, start, end in png_chunks(blob):
@@ -37,7 +37,7 @@ def strip_png(blob: bytes) -> bytes:
             damaged = damaged or (end <= len(blob) and not is_intact(view[start:end]))
         elif pixels:
             break
-        elif _counts(name, view[start:end]):
+        elif _is_kept(name, view[start:end]):
             kept.append(blob[start:end])
     if not pixels:
         raise truncated_error("PNG")
@@ -49,28 +49,28 @@ def strip_png(blob: bytes) -> bytes:
     return b"".join([*kept, chunk, write_chunk(b"IEND", b"")])
 
 
-def _counts(name: bytes, chunk: memoryview) -> bool:
-    """Say whether a chunk before the pixels may change them: decoders skip a damaged one that they need not know."""
+def _is_kept(name: bytes, chunk: memoryview) -> bool:
+    """Return whether a chunk before IDAT may change the pixels. Decoders skip a damaged ancillary chunk."""
     if not name[0] & _ANCILLARY:
         return True
     return name == _TRANSPARENT and is_intact(chunk)
 
 
 def is_intact(chunk: bytes | memoryview) -> bool:
-    """Say whether the checksum of a whole chunk is right (PNG 5.3)."""
+    """Return whether the CRC of a complete chunk is right (PNG 5.3)."""
     return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 def write_chunk(name: bytes, data: bytes) -> bytes:
-    """Return a chunk of a PNG (PNG 5.3)."""
+    """Return a chunk with its length and CRC (PNG 5.3)."""
     return b"".join([struct.pack(">I4s", len(data), name), data, zlib.crc32(data, zlib.crc32(name)).to_bytes(4, "big")])
 
 
 def png_chunks(blob: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield each chunk up to IEND, or to where the file ends: its name, where it starts and where it ends.
+    """Yield each chunk up to IEND or the end of the file: its name, and the offsets where it starts and ends.
 
-    Of pixels that the file ends in, those that are there are yielded, as if a checksum followed. Raises TooLargeError
-    for very many chunks.
+    An IDAT chunk that the file ends in is yielded as if a CRC followed its data. Raises TooLargeError for more than
+    MAXIMUM_PARTS chunks.
     """
     at = 8
     for count in range(1, MAXIMUM_PARTS):

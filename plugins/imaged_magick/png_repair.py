@@ -1,4 +1,4 @@
-"""The pixels of a PNG whose stream lacks its end or has a wrong checksum, or whose palette is too short."""
+"""Repair a PNG whose pixels are complete although its stream lacks an end or a checksum, or its palette colours."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from .errors import malformed_error, truncated_error
 from .png_reader import is_intact, png_chunks, write_chunk
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (PNG 11.2.1)
-_BITS_AT, _INDEXED = 24, 3  # where IHDR has the bits of a sample, and the colour type after them; that of palettes
+_BITS_AT, _INDEXED = 24, 3  # the offset of IHDR's bit depth, before the colour type; the type for palettes
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""Where each pass of Adam7 begins, across and down, and its steps (PNG 8.1)."""
+"""The first column and row of each Adam7 pass, and its steps across and down (PNG 8.1)."""
 _ZLIB_HEADER_BYTES, _CHECKSUM_BYTES, _SLICE_BYTES = 2, 4, 2**20
 _LARGEST_WINDOW, _DICTIONARY = 7, 0x20  # of a zlib header (RFC 1950, 2.2)
 
 
 def repair_png(png: bytes, deadline: Deadline) -> bytes:
-    """Return a bare PNG with all its rows in a stream of our own. Raises NotAPictureError where any are missing.
+    """Return a stripped PNG with its rows compressed again. Raises NotAPictureError if rows are missing or damaged.
 
-    What comes after the last row changes no pixel: the end of the stream may be missing, and one checksum wrong, the
-    chunk's or the stream's. Where both are wrong, the pixels are.
+    Bytes after the last row change no pixel, so the end of the stream may be missing. One checksum may be wrong, the
+    chunk's CRC or the stream's Adler-32; if both are, the pixels are damaged.
     """
     chunks = {name: (start, end) for name, start, end in png_chunks(png)}
     start, end = chunks[b"IDAT"]
     stream, slices = _inflate(png[start + 8 : end - 4])
     rows = zlib.compressobj(1)
-    mended, missing, checksum = [], _rows_bytes(png), 1
+    compressed, missing, checksum = [], _rows_bytes(png), 1
     intact = is_intact(memoryview(png)[start:end])
     for data in slices:
         checksum = zlib.adler32(data, checksum)
         if missing > 0:
-            mended.append(rows.compress(data[:missing]))
+            compressed.append(rows.compress(data[:missing]))
             missing -= len(data)
         deadline.check()
         if missing <= 0 and intact:
             break
     if missing > 0:
         raise truncated_error("PNG")
-    told = stream.unused_data[:_CHECKSUM_BYTES]
-    if not intact and len(told) == _CHECKSUM_BYTES and int.from_bytes(told, "big") != checksum:
+    adler = stream.unused_data[:_CHECKSUM_BYTES]
+    if not intact and len(adler) == _CHECKSUM_BYTES and int.from_bytes(adler, "big") != checksum:
         raise malformed_error("PNG", "its pixels are damaged")
-    pixels = write_chunk(b"IDAT", b"".join([*mended, rows.flush()]))
+    pixels = write_chunk(b"IDAT", b"".join([*compressed, rows.flush()]))
     return _full_palette(png[:start], chunks) + pixels + write_chunk(b"IEND", b"")
 
 
 def _full_palette(head: bytes, chunks: Mapping[bytes, tuple[int, int]]) -> bytes:
-    """Return what comes before the pixels with a colour for each index, black where the palette ends (as in libpng)."""
+    """Return the chunks before IDAT, with the palette extended by black to a colour for each index, as in libpng."""
     start, end = chunks.get(b"PLTE", (0, 0))
     bits, kind = head[_BITS_AT : _BITS_AT + 2]
     if not start or kind != _INDEXED:
@@ -57,13 +57,13 @@ def _full_palette(head: bytes, chunks: Mapping[bytes, tuple[int, int]]) -> bytes
 
 
 def _inflate(data: bytes) -> tuple[zlib._Decompress, Iterator[bytes]]:
-    """Return a deflate stream, and what it holds, as far as it goes, in slices.
+    """Return a decompressor and an iterator that inflates `data` in slices, as far as the data goes.
 
-    Raises NotAPictureError for a header that no decoder takes (RFC 1950, 2.2): the method, the window, the check.
+    Raises NotAPictureError for an invalid zlib header (RFC 1950, 2.2): its method, window size or check bits.
     """
     header = int.from_bytes(data[:_ZLIB_HEADER_BYTES], "big")
     if header % 31 or header >> 8 & 15 != zlib.DEFLATED or header >> 12 > _LARGEST_WINDOW or header & _DICTIONARY:
-        raise malformed_error("PNG", "its pixels make no sense")
+        raise malformed_error("PNG", "its pixels are invalid")
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     return stream, _slices(stream, data[_ZLIB_HEADER_BYTES:])
 
@@ -73,7 +73,7 @@ def _slices(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
         try:
             slice = stream.decompress(data, _SLICE_BYTES)
         except zlib.error:
-            raise malformed_error("PNG", "its pixels make no sense") from None
+            raise malformed_error("PNG", "its pixels are invalid") from None
         if not slice:
             return
         yield slice
@@ -81,7 +81,7 @@ def _slices(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
 
 
 def _rows_bytes(png: bytes) -> int:
-    """Return how many bytes all rows have, each with its filter (PNG 7.2, 8.1)."""
+    """Return the number of bytes of all rows with their filter bytes (PNG 7.2, 8.1)."""
     width_px, height_px, bits, kind, interlaced = struct.unpack_from(">IIBBxxB", png, 16)
     bits_a_pixel = bits * _CHANNELS.get(kind, 0)
     total = 0

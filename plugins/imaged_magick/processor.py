@@ -30,7 +30,7 @@ from .memory import RunningRenders, trim_heap
 from .original import HEADER_TIMEOUT_S, ParsedOriginal, parse_original
 from .picture import WAND_ERRORS, Picture, translate, translated
 from .resizing import apply_orientation, crop_and_resize, jpeg_size_hint
-from .verifying import check_end, verify
+from .verifying import check_jpeg_end, verify
 
 _RENDERS = RunningRenders()
 
@@ -134,7 +134,7 @@ def _upright_pictures(job: RenderJob, original: ParsedOriginal, deadline: Deadli
                 apply_orientation(picture, original.orientation)
             yield picture, duration_ms
         return
-    check_end(original, deadline)
+    check_jpeg_end(original, deadline)
     plans = [plan(job.facts.size, variant.output.sizing) for variant in job.variants]
     hint = jpeg_size_hint(job.facts.size, plans, original.orientation)
     with decoded_still(original.format, original.blob, original.profile, hint, deadline) as picture:

@@ -1,4 +1,4 @@
-"""Decoding no more than the outputs need, and bringing what was decoded to each output's size."""
+"""Orient, crop and resize pictures, and let libjpeg shrink while it decodes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _ORIENTATIONS = (
     "left_bottom",
 )
 _SIDEWAYS = 5
-"""The first of the EXIF orientations that swap width and height."""
+"""The first EXIF orientation that swaps width and height."""
 
 
 def oriented_size(size: Size, orientation: int) -> Size:
-    """Return `size` as seen from the other side of an EXIF orientation: file to upright, or upright to file."""
+    """Convert a size from the file's axes to the upright ones of an EXIF orientation, or back."""
     return Size(size.height_px, size.width_px) if orientation >= _SIDEWAYS else size
 
 
 def apply_orientation(picture: Picture, orientation: int) -> None:
-    """Rotate and mirror the pixels by their EXIF orientation, 1 to 8."""
+    """Rotate and mirror the pixels upright, from an EXIF orientation of 1 to 8."""
     picture.orientation = _ORIENTATIONS[orientation]
     if orientation > 1:
         picture.auto_orient()
@@ -37,11 +37,11 @@ def apply_orientation(picture: Picture, orientation: int) -> None:
 
 
 def jpeg_size_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str | None:
-    """Return the `jpeg:size` that serves all plans, in the file's own axes, or None where full size is needed.
+    """Return the `jpeg:size` that suffices for all plans, in the file's own axes, or None for full size.
 
-    libjpeg then shrinks while it decodes, by an eighth to a half. Twice the largest need is asked for: the rest of
-    the way is resized with a proper filter, so that no difference is seen. Beyond the original's size the hint would
-    make libjpeg enlarge.
+    libjpeg then shrinks to between an eighth and a half while it decodes. The hint is twice the largest size needed, so
+    that a proper filter does the last step and the result looks the same. It is never larger than the original, which
+    libjpeg would enlarge.
     """
     needs = [need.scaled for need in plans]
     width_px = 2 * max((need.width_px for need in needs), default=1)
@@ -53,7 +53,10 @@ def jpeg_size_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str |
 
 
 def crop_and_resize(picture: Picture, original: Size, sizing: Fit | Fill | FullSize) -> None:
-    """Crop and resize an upright picture of an `original` size to an output's."""
+    """Crop and resize an upright picture to an output's size.
+
+    `original` is the full size; the decoder may have made the picture smaller.
+    """
     wanted = plan(original, sizing)
     for step in steps(wanted, Size(picture.width, picture.height)):
         if step.cut != Size(picture.width, picture.height):
@@ -66,9 +69,9 @@ def crop_and_resize(picture: Picture, original: Size, sizing: Fit | Fill | FullS
 
 
 def _resize(picture: Picture, size: Size) -> None:
-    """Resize with Lanczos, after averaging down to some four times the size where there is much more than that."""
+    """Resize with a Lanczos filter; a picture of more than 8 times the size is averaged down to 4 times first."""
     width_px, height_px = 4 * size.width_px, 4 * size.height_px
     if picture.width > 2 * width_px and picture.height > 2 * height_px:
         picture.scale(width_px, height_px)
     picture.resize(size.width_px, size.height_px, filter="lanczos")
-    picture.deadline.check()  # a resize that is called off leaves the old size behind, and no crop fits it
+    picture.deadline.check()  # an interrupted resize leaves the old size, which no later crop fits

@@ -1,4 +1,4 @@
-"""Colour spaces of three primaries and a curve, however they were told, as profiles."""
+"""RGB colour spaces of three primaries, a white point and a transfer curve, as ICC profiles."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from .icc_writer import D50, sampled_curve, write_profile
 
 Chromaticity = tuple[float, float]
-"""The x and y of CIE 1931."""
+"""CIE 1931 x and y."""
 _Row = tuple[float, float, float]
 _Matrix = tuple[_Row, _Row, _Row]
 
 D65: Chromaticity = (0.3127, 0.3290)
-_CONES: _Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))  # Bradford's
+_CONES: _Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))  # Bradford
 _SAMPLES = 4096
-_LARGEST = 100.0  # of an XYZ value: a primary beyond is none of this world
+_LARGEST = 100.0  # the largest XYZ value of a primary that is taken for valid
 
 
 @dataclass(frozen=True)
 class Primaries:
-    """The colours of full red, green and blue, and of white, which is all three together."""
+    """The chromaticities of red, green and blue, and of the white point."""
 
     red: Chromaticity
     green: Chromaticity
@@ -28,9 +28,9 @@ class Primaries:
     white: Chromaticity = D65
 
     def under_d50(self) -> list[_Row] | None:
-        """Return the XYZ of red, green and blue as seen under D50; None where they span no space.
+        """Return the XYZ of red, green and blue, adapted to D50; None if they span no colour space.
 
-        This is how SMPTE RP 177 makes a matrix of chromaticities, with Bradford's adaptation (ICC.1:2010, annex E).
+        The matrix is that of SMPTE RP 177, with Bradford adaptation (ICC.1:2010, annex E).
         """
         columns = [(x, y, 1 - x - y) for x, y in (self.red, self.green, self.blue)]
         x, y = self.white
@@ -47,16 +47,16 @@ class Primaries:
 
 
 BT709 = Primaries((0.640, 0.330), (0.300, 0.600), (0.150, 0.060))
-"""Those of sRGB, too."""
+"""The primaries of sRGB, too."""
 
 
 def power_curve(exponent: float, value: float) -> float:
-    """Return the light that a value of 0 to 1 stands for, where that is its power."""
+    """Return the linear light of a value of 0 to 1, for a plain power curve."""
     return float(value**exponent)
 
 
 def space_profile(primaries: Primaries, light: Callable[[float], float]) -> bytes | None:
-    """Return the profile of a space, None where it is none; `light` says how much a value of 0 to 1 stands for."""
+    """Return the profile of a space, None for invalid primaries. `light` linearises a value of 0 to 1."""
     colours = primaries.under_d50()
     if colours is None:
         return None
@@ -79,7 +79,7 @@ def _transposed(matrix: Sequence[_Row]) -> Sequence[_Row]:
 
 
 def _inverse(matrix: Sequence[_Row]) -> Sequence[_Row]:
-    """Return the inverse by Cramer's rule. Raises ZeroDivisionError where there is none."""
+    """Return the inverse by Cramer's rule. Raises ZeroDivisionError for a singular matrix."""
     (a, b, c), (d, e, f), (g, h, i) = matrix
     cofactors = (
         (e * i - f * h, c * h - b * i, b * f - c * e),

@@ -1,4 +1,4 @@
-"""From whatever colours a picture was saved in to sRGB."""
+"""Convert pictures to sRGB."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from .picture import Picture
 from .srgb_profile import srgb_profile
 
 _PIXEL_S = 0.2e-6
-"""What ImageMagick's formulas cost for each pixel: meanwhile it does not look at the clock."""
-_SPACE = slice(16, 20)  # where a profile names its colour space (ICC.1:2010, 7.2)
+"""The time for each pixel of a conversion by formulas, which cannot be interrupted."""
+_SPACE = slice(16, 20)  # where a profile header names its colour space (ICC.1:2010, 7.2)
 _FITTING = {"srgb": (b"RGB ",), "gray": (b"GRAY", b"RGB "), "cmyk": (b"CMYK",)}
-"""The profiles that fit a picture's channels; editors save grey pictures with a profile for colours."""
+"""The colour spaces of profiles that fit a picture's channels; editors save grey pictures with RGB profiles."""
 
 
 def to_srgb(picture: Picture) -> None:
-    """Convert the pixels to sRGB: through the profile where it fits them, else by ImageMagick's formulas.
+    """Convert the pixels to sRGB, with the embedded profile if it fits them, otherwise by ImageMagick's formulas.
 
-    The intent is perceptual, littleCMS's own default. A profile that is broken, or made for other channels than the
-    picture has, is passed over, as browsers do. A grey picture stays one unless it is transparent somewhere: laid on
-    a colour, ImageMagick would keep it grey.
+    The intent is perceptual, littleCMS's default. As in browsers, a broken profile, or one for other channels, is
+    ignored. A grey picture stays grey unless it has transparency: ImageMagick would keep it grey on a coloured
+    background.
     """
     profile = picture.profiles["icc"]
     if profile and profile[_SPACE] in _FITTING.get(picture.colorspace, ()):
@@ -40,4 +40,4 @@ def _convert(picture: Picture, profile: bytes) -> None:
     except WandException as error:
         if isinstance(error, CacheError) or "memory" in str(error).lower():
             raise
-        # ImageMagick calls this, too, a lack of resources, but it is the profile that is no good.
+        # Ignore a broken profile, which ImageMagick reports as a resource limit.

@@ -1,4 +1,4 @@
-"""The sRGB colour space: as a profile to convert to, written here so that no system file is needed, and as a test."""
+"""The sRGB colour space: its ICC profile, written here so that no system file is needed, and a test for profiles."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from functools import cache
 
 from .icc_writer import fixed, write_profile
 
-# IEC 61966-2-1's primaries, adapted from D65 to D50 by the Bradford matrix.
+# The primaries of IEC 61966-2-1, adapted from D65 to D50 with the Bradford matrix.
 _PRIMARIES = {
     b"rXYZ": (0.43604, 0.22248, 0.01392),
     b"gXYZ": (0.38511, 0.71691, 0.09707),
     b"bXYZ": (0.14305, 0.06061, 0.71391),
 }
 _SAMPLES = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
-_TOLERANCE = 0.002  # half a step of 8 bits
-_SRGB_PARAMETERS = 3  # the parametric curve that has sRGB's form (ICC.1:2010, table 68)
+_TOLERANCE = 0.002  # half an 8-bit step
+_SRGB_PARAMETERS = 3  # the function type of sRGB's curve (ICC.1:2010, table 68)
 _CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # IEC 61966-2-1: gamma, a, b, c, d
 
 
@@ -28,9 +28,10 @@ def srgb_profile() -> bytes:
 
 
 def is_srgb(profile: bytes) -> bool:
-    """Say whether a profile means sRGB, within what 8 bits can show: most photographs carry one of its many editions.
+    """Return whether a profile is one of sRGB's many editions, to within half an 8-bit step.
 
-    Only matrix profiles are looked at; one with tables, such as the ICC's sRGB v4 preference, has an intent of its own.
+    Only matrix profiles qualify: one with tables, such as the ICC's sRGB v4 preference, has a rendering intent of its
+    own.
     """
     try:
         (count,) = struct.unpack_from(">I", profile, 128)
@@ -51,13 +52,13 @@ def _near(found: Sequence[float], wanted: Sequence[float]) -> bool:
 
 
 def srgb_curve(at: float) -> float:
-    """Return the light that a place of 0 to 1 stands for (IEC 61966-2-1)."""
+    """Return the linear light of a value of 0 to 1 (IEC 61966-2-1)."""
     gamma, a, b, c, d = _CURVE
     return (a * at + b) ** gamma if at >= d else c * at
 
 
 def _curve_at(element: bytes, at: float) -> float:
-    """Evaluate a tone curve element at a place of 0 to 1 (ICC.1:2010, 10.5 and 10.15)."""
+    """Evaluate a tone curve element at a value of 0 to 1 (ICC.1:2010, 10.5 and 10.15)."""
     kind, count = struct.unpack_from(">4s4xI", element)
     if kind == b"curv" and count > 1:
         return float(struct.unpack_from(">H", element, 12 + 2 * round(at * (count - 1)))[0]) / 65535

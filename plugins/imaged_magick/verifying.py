@@ -1,4 +1,4 @@
-"""Whether all the pixels of an original are there, found out by decoding them: what is kept must be renderable."""
+"""Verify that an original can be rendered, by decoding all its pixels before it is stored."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .original import ParsedOriginal
 from .picture import Picture
 
 _SMALLEST = "1x1"
-"""The `jpeg:size` that has libjpeg make one pixel of each block: its codes are all read, and that is what can fail."""
+"""The `jpeg:size` for one pixel a block: libjpeg still reads every entropy code, which is what can fail."""
 _PADDING = 128 * b"\xfe"
-"""Codes that change the pixels if any are missing before them: libjpeg puts zeros in their place."""
-_TAIL_PIXELS = 4  # the last two blocks across, with colours of half the resolution
-_GREY = range(126, 131)  # of blocks that are not there
+"""Entropy codes that change the pixels if codes are missing before them; libjpeg itself would insert zeros."""
+_TAIL_PIXELS = 4  # two blocks across, where chroma has half the resolution
+_GREY = range(126, 131)  # what libjpeg gives missing blocks
 
 
 def verify(job: RenderJob, original: ParsedOriginal, deadline: Deadline) -> None:
-    """Decode an original as far as renders may. Raises NotAPictureError where pixels are missing or make no sense.
+    """Decode an original. Raises NotAPictureError where pixels are missing or invalid.
 
-    Of an animation that has more pixels than renders take, that is its first frame.
+    Of an animation with more pixels than `job` allows, decode the first frame only: its stills can be rendered.
     """
     if original.sequence:
         frames = original.sequence.frames
@@ -30,23 +30,23 @@ def verify(job: RenderJob, original: ParsedOriginal, deadline: Deadline) -> None
         for frame in frames if affordable else frames[:1]:
             check_frame(original.format, frame, deadline)
         return
-    check_end(original, deadline)
+    check_jpeg_end(original, deadline)
     with decoded_still(original.format, original.blob, b"", _SMALLEST, deadline) as picture:
         suspicious = original.format == JPEG and _ends_grey(picture)
     if suspicious and _lacks_codes(original.blob, _SMALLEST, deadline):
         raise truncated_error("JPEG")
 
 
-def check_end(original: ParsedOriginal, deadline: Deadline) -> None:
-    """Raise NotAPictureError for a JPEG that lacks more than its end."""
+def check_jpeg_end(original: ParsedOriginal, deadline: Deadline) -> None:
+    """Raise NotAPictureError for a truncated JPEG that lacks pixels, not only its end marker."""
     if original.truncated and _lacks_codes(original.blob, None, deadline):
         raise truncated_error("JPEG")
 
 
 def _ends_grey(picture: Picture) -> bool:
-    """Say whether the last blocks may be those that libjpeg makes up.
+    """Return whether the last blocks are grey, as those are that libjpeg makes up for missing codes.
 
-    A file that is damaged in the middle may lack a few codes at its end; that is still a photograph to everybody.
+    A photograph that is damaged in the middle may lack a few codes at its end; viewers show it, and so it passes.
     """
     width_px = min(picture.width, _TAIL_PIXELS)
     channels = "CMYK" if picture.colorspace == "cmyk" else "RGB"
@@ -55,9 +55,9 @@ def _ends_grey(picture: Picture) -> bool:
 
 
 def _lacks_codes(jpeg: bytes, hint: str | None, deadline: Deadline) -> bool:
-    """Say whether the pixels of a bare JPEG would be others if more codes came before its end.
+    """Return whether more codes before the end of a stripped JPEG would change its pixels.
 
-    libjpeg tells of missing codes in a warning alone, which ImageMagick does not pass on.
+    libjpeg reports missing codes with a warning only, which ImageMagick does not pass on.
     """
     signatures = set()
     for blob in (jpeg, jpeg[:-2] + _PADDING + jpeg[-2:]):

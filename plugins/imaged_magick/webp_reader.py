@@ -1,4 +1,4 @@
-"""Reading WebP containers (RFC 9649): the frames, their timing, and each as a still WebP."""
+"""Read WebP containers (RFC 9649): the frames, their timing, and each frame as a still WebP."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .riff import (
     write_webp,
 )
 
-_MAXIMUM_SIDE_PX = 1_000_000  # what our policy lets ImageMagick take
-_VP8L_ALPHA_AT, _VP8L_ALPHA = 4, 0x10  # where lossless pixels say that they are transparent (RFC 9649, 3.4)
+_MAXIMUM_SIDE_PX = 1_000_000  # the limit of our policy.xml
+_VP8L_ALPHA_AT, _VP8L_ALPHA = 4, 0x10  # the alpha_is_used bit of lossless pixels (RFC 9649, 3.4)
 _EXTENDED_BYTES, _FRAME_BYTES = 10, 16  # the fixed parts of VP8X and ANMF
 
 
 def read_webp(blob: bytes) -> tuple[FrameSequence, bytes]:
-    """Return the frames of a WebP, one for a still picture, and its EXIF block, empty where it has none."""
+    """Return the frames of a WebP, one for a still picture, and its EXIF block, empty for none."""
     size_bytes = int.from_bytes(blob[4:8], "little") + 8
     if size_bytes > len(blob):
         raise truncated_error("WebP")
@@ -43,7 +43,7 @@ def read_webp(blob: bytes) -> tuple[FrameSequence, bytes]:
     if not header or not header[0] & ANIMATION:
         size = _still_size(chunks)
         if header and size != read_sides(header, 4):
-            raise malformed_error("WebP", "its picture is not of the size that it announces")
+            raise malformed_error("WebP", "its picture does not have the size that its header announces")
         pixels = [(name, data) for name, data in chunks if name in PIXELS]
         if header and not header[0] & ALPHA:
             pixels = _opaque(pixels)
@@ -51,7 +51,9 @@ def read_webp(blob: bytes) -> tuple[FrameSequence, bytes]:
         return FrameSequence(size, (frame,), plays=1, profile=profile), exif
     canvas = read_sides(header, 4)
     if max(canvas.width_px, canvas.height_px) > _MAXIMUM_SIDE_PX:
-        raise TooLargeError(f"this WebP is {canvas.width_px}x{canvas.height_px}: send one of {_MAXIMUM_SIDE_PX} a side")
+        raise TooLargeError(
+            f"this WebP is {canvas.width_px}x{canvas.height_px}: send one of at most {_MAXIMUM_SIDE_PX} pixels a side"
+        )
     frames = []
     for name, body in chunks:
         if name == b"ANMF":
@@ -68,13 +70,13 @@ def _frame(body: bytes, canvas: Size) -> Frame:
     """Read the body of an ANMF chunk."""
     if len(body) < _FRAME_BYTES:
         raise malformed_error("WebP", "a frame has no header")
-    body += bytes(len(body) % 2)  # libwebp counts the padding in
+    body += bytes(len(body) % 2)  # libwebp includes the padding
     left_px, top_px, size = 2 * read_u24(body, 0), 2 * read_u24(body, 3), read_sides(body, 6)
     if left_px + size.width_px > canvas.width_px or top_px + size.height_px > canvas.height_px:
         raise malformed_error("WebP", "a frame lies outside of the canvas")
     chunks = [(name, data) for name, data in read_chunks(body, _FRAME_BYTES, len(body)) if name in PIXELS]
     if _still_size(chunks) != size:
-        raise malformed_error("WebP", "a frame is not of the size that it announces")
+        raise malformed_error("WebP", "a frame does not have the size that its header announces")
     return Frame(
         left_px,
         top_px,
@@ -87,7 +89,7 @@ def _frame(body: bytes, canvas: Size) -> Frame:
 
 
 def _opaque(chunks: list[Chunk]) -> list[Chunk]:
-    """Return pixel chunks without transparency: where a file does not announce any, viewers show none."""
+    """Return pixel chunks without transparency: viewers ignore what the VP8X header does not announce."""
     opaque = []
     for name, data in chunks:
         if name == b"VP8L" and len(data) > _VP8L_ALPHA_AT:
@@ -99,14 +101,14 @@ def _opaque(chunks: list[Chunk]) -> list[Chunk]:
 
 
 def _still(size: Size, chunks: list[Chunk]) -> bytes:
-    """Write a still WebP of these pixel chunks and nothing else, since ImageMagick keeps whatever it finds."""
+    """Write a still WebP of pixel chunks only: ImageMagick would keep any others."""
     return write_webp(chunks if len(chunks) == 1 else [extended_header(ALPHA, size), *chunks])
 
 
 def _still_size(chunks: list[Chunk]) -> Size:
-    """Return the size that the first pixel chunk announces (RFC 6386, 9.1; RFC 9649, 3.4)."""
+    """Return the size in the header of the first pixel chunk (RFC 6386, 9.1; RFC 9649, 3.4)."""
     if chunks and chunks[-1][0] == b"ALPH":
-        raise malformed_error("WebP", "its transparency has no pixels")
+        raise malformed_error("WebP", "it has transparency without pixels")
     for name, data in chunks:
         width_px = height_px = 0
         if name == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
