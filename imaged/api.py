@@ -30,6 +30,7 @@ from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.headers import read_size
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
 from imaged.core.tally import Counted, Tally, Timing
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
 from imaged.core.variants import Variant
@@ -72,6 +73,7 @@ __all__ = [
     "HostName",
     "ImageFacts",
     "ImagedError",
+    "Jobs",
     "MetricPath",
     "MetricsSink",
     "NotAPictureError",
@@ -91,7 +93,9 @@ __all__ = [
     "Rendered",
     "RequestAnswered",
     "RequestFailed",
+    "SinkStatus",
     "Size",
+    "Snapshot",
     "Step",
     "StoreError",
     "StoreUnavailableError",

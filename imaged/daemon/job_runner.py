@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
+from imaged.core.snapshot import RecentError
 from imaged.hooks.host import RunInThread
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue, Kind
@@ -24,7 +25,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.pipeline.remote import Remote
 from imaged.process.clock import steady_clock
-from imaged.statuspage.recent import RecentError, RecentErrors
+from imaged.statuspage.recent import RecentErrors
 from imaged.store.local import LocalStore
 from imaged.workers.threads import Threads
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,24 +13,8 @@ from twisted.logger import Logger
 from imaged.config.faults import ConfigurationError, Fault
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
+from imaged.core.snapshot import Reload
 from imaged.process.notify import Notifier
-
-
-@dataclass(frozen=True)
-class Reload:
-    """The outcome of a reload, for the status page: with any error nothing has changed."""
-
-    at: datetime
-    errors: tuple[str, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether the new settings are in effect."""
-        return not self.errors
-
-    def shown(self) -> dict[str, Any]:
-        """Return the outcome as it stands in `/status.json`."""
-        return {"at": self.at.isoformat(timespec="milliseconds"), "ok": self.ok, "errors": list(self.errors)}
 
 
 class Reloads:
@@ -81,7 +64,8 @@ class Reloads:
                 await deferLater(self._clock, 0)  # signals come in bursts: one reload serves all that came by now
                 asking, self._asking = self._asking, []
                 self._notifier.reloading()
-                self.last = Reload(datetime.now(UTC), await self._try())
+                errors = await self._try()
+                self.last = Reload(datetime.now(UTC), not errors, errors)
                 self._notifier.ready()
                 for each in asking:
                     each.callback(self.last)

@@ -18,15 +18,15 @@ from twisted.logger import Logger
 from imaged.config.faults import ConfigurationError, Fault, KeyPath
 from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
+from imaged.core.snapshot import GenerationStatus, Reload, Snapshot
 from imaged.daemon import runtime
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.daemon.job_runner import JobRunner, open_queue
 from imaged.daemon.lineage import Lineage
 from imaged.daemon.prepare import open_logs, prepare
-from imaged.daemon.reload import Reload, Reloads, restart_faults
+from imaged.daemon.reload import Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.sites import Sites
-from imaged.daemon.snapshot import Status
 from imaged.hooks.host import PluginState
 from imaged.hooks.installation import VERSION
 from imaged.jobs.async_queue import AsyncJobQueue
@@ -40,8 +40,10 @@ from imaged.process.ports import PUBLIC, STATUS, OpenPort, Ports, endpoints
 from imaged.process.shutdown import Shutdown
 from imaged.profiling import profiles
 from imaged.profiling.stalls import StallWatch
+from imaged.statuspage.collector import Collector
 from imaged.statuspage.history import INTERVAL_S, History
 from imaged.statuspage.recent import RecentErrors
+from imaged.statuspage.status_line import status_line
 from imaged.statuspage.store_usage import StoreUsage
 from imaged.web.connections import Connections, most_connections
 from imaged.workers.keyed_locks import KeyedLocks
@@ -103,19 +105,18 @@ class Service:
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
         self._connections = {path: Connections(reactor, most_connections()) for path in (PUBLIC, STATUS)}
-        self._status = Status(
+        self._config_name = config_name
+        self._collector = Collector(
             version=VERSION,
             pid=os.getpid(),
-            config=config_name,
             seconds=reactor.seconds,
             started_s=reactor.seconds(),
             counters=self._counters,
             history=self._history,
             errors=self._errors,
-            logs=logs,
+            log=lambda: logs.state,
             message=lambda: self._health.message,
             usage=self._usage,
-            last_reload=lambda: self._reloads.last,
             stalls=self._stalls,
         )
         sites = Sites(
@@ -129,7 +130,7 @@ class Service:
             lambda: self._ports.urls,
             reactor.seconds,
             self._snapshot,
-            self._reload_and_tell,
+            self._reload_for_client,
             self._profiles,
         )
         self._ports = Ports(reactor, inheritance, sites.make(reactor))
@@ -216,7 +217,9 @@ class Service:
 
     async def status_line(self) -> str:
         """Return how things are, in a line for the service manager."""
-        line = await self._status.line(self._lineage.current, self._jobs)
+        line = await status_line(
+            self._health.message, self._generation_status(), self._counters, self._lineage.pipeline, self._jobs
+        )
         return f"{line}; {self.warning}" if self.warning else line
 
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
@@ -305,12 +308,18 @@ class Service:
     def _lease(self) -> AbstractContextManager[Pipeline]:
         return self._lineage.lease()
 
-    async def _snapshot(self) -> dict[str, Any]:
-        return await self._status.snapshot(self._lineage.current, self._jobs)
+    async def _snapshot(self) -> Snapshot:
+        runtime = self._lineage.current.value
+        plugins = runtime.plugins.described
+        return await self._collector.collect(self._generation_status(), plugins, runtime.pipeline, self._jobs)
 
-    async def _reload_and_tell(self) -> dict[str, Any]:
-        outcome = await self.reload()
-        return outcome.shown() | {"generation": self._lineage.current.number}
+    def _generation_status(self) -> GenerationStatus:
+        current = self._lineage.current
+        return GenerationStatus(current.number, current.value.loaded_at, self._config_name, self._reloads.last)
+
+    async def _reload_for_client(self) -> tuple[Reload, int]:
+        """Reload, and return the outcome and the number of the generation that is then in effect."""
+        return await self.reload(), self._lineage.current.number
 
     def _tell_urls(self, ports: Sequence[OpenPort]) -> None:
         for port in ports:

@@ -11,6 +11,7 @@ from typing import Any
 
 from imaged.config.faults import KeyPath
 from imaged.core.events import RequestAnswered, RequestFailed
+from imaged.core.snapshot import Reload, Snapshot
 from imaged.daemon.health import Health
 from imaged.fetch.budget import Budget, GiveUp
 from imaged.logs.request_record import RequestRecord
@@ -29,7 +30,7 @@ from imaged.web.hosts import check_allowed
 from imaged.web.public import PublicSite
 from imaged.web.request_log import PublicRequestLog, StatusRequestLog
 from imaged.web.requests import ImagedFactory, Site
-from imaged.web.status import Outcome, Snapshot, StatusSite
+from imaged.web.status import StatusSite
 from imaged.web.try_page import TryPage
 
 STATUS_BODY_BYTES = 65_536
@@ -54,7 +55,7 @@ class Sites:
     urls: Callable[[], tuple[str | None, str | None]]
     seconds: Callable[[], float]
     snapshot: Callable[[], Awaitable[Snapshot]]
-    reload: Callable[[], Awaitable[Outcome]]
+    reload: Callable[[], Awaitable[tuple[Reload, int]]]
     profiles: Profiles
 
     def make(self, reactor: Any) -> dict[KeyPath, ImagedFactory]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from imaged.core.events import Event
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.snapshot import Snapshot
 from imaged.core.variants import Variant
 
 
@@ -139,8 +140,8 @@ class FlushingSink(Protocol):
 class ExposingSink(Protocol):
     """A metrics sink that answers scrapes of `/metrics` on the status port."""
 
-    def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
+    def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
         """Return a content type and a body. Called on the thread of `record`, after every event so far.
 
-        `snapshot` is what `/status.json` shows at this moment, `accept` the request's header of that name or "".
+        `snapshot` is the state of the daemon at this moment, `accept` the request's header of that name or "".
         """

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
 from imaged.core.events import Event
+from imaged.core.snapshot import SinkStatus, Snapshot
 from imaged.hooks.contracts import MetricsSink
-from imaged.hooks.sink_health import SinkStatus
 from imaged.hooks.sink_runner import SinkRunner
 
 
@@ -34,7 +33,7 @@ class Metrics:
         for runner in self._runners:
             runner.record(event)
 
-    async def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes] | None:
+    async def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes] | None:
         """Return the figures of the first sink that exposes any, None if there is no such sink."""
         for runner in self._runners:
             if runner.exposing:

@@ -22,6 +22,7 @@ from imaged.config.faults import Fault
 from imaged.config.load import Loaded, plugin_faults
 from imaged.config.messages import did_you_mean
 from imaged.core.errors import ImagedError
+from imaged.core.snapshot import Plugin
 from imaged.hooks import specs
 from imaged.hooks.boundary import describe, is_interrupt, kind_of, plugin_boundary, refuse
 from imaged.hooks.checked_processor import CheckedProcessor
@@ -42,16 +43,6 @@ START_S = 1.0
 
 CLOSE_S = 1.0
 """How long `close` may hold the reactor before the operator is told."""
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """One plugin in use, as the status page shows it."""
-
-    name: str
-    kind: str
-    version: str
-    detail: str
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Literal
 
 from twisted.logger import Logger
+
+from imaged.core.snapshot import SinkStatus
 
 LOG_EVERY_S = 60.0
 """How often a failing sink gets a line in the log, however often it fails."""
@@ -18,24 +19,6 @@ HANGS_AFTER_S = 15.0
 
 Task = Literal["record", "flush", "expose", "queue", "thread"]
 """What a sink can fail at; a fault ends when the same task succeeds."""
-
-
-@dataclass(frozen=True)
-class SinkStatus:
-    """The figures of a sink for the status page.
-
-    The sink got `recorded` events and raised at `failed` of them; `lost` events never reached it. `last_missed_s` is
-    the age in seconds of the last failed or lost event, None if there is none. `fault` is what is wrong now, or None.
-    """
-
-    name: str
-    recorded: int
-    failed: int
-    lost: int
-    flushes_failed: int
-    scrapes_failed: int
-    last_missed_s: float | None
-    fault: str | None
 
 
 class SinkHealth:

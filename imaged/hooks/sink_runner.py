@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from threading import Event as Flag
@@ -19,11 +18,12 @@ from twisted.python.failure import Failure
 
 from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event
+from imaged.core.snapshot import SinkStatus, Snapshot
 from imaged.hooks.boundary import describe, kind_of
 from imaged.hooks.contracts import ExposingSink, FlushingSink, MetricsSink
 from imaged.hooks.host import OwnThreads
 from imaged.hooks.running_calls import under_way
-from imaged.hooks.sink_health import HANGS_AFTER_S, SinkHealth, SinkStatus
+from imaged.hooks.sink_health import HANGS_AFTER_S, SinkHealth
 
 GATHER_S = 0.1
 """How long the thread gathers events after the first one: waking it for each event would slow requests down."""
@@ -47,7 +47,7 @@ _CONTENT_TYPE = re.compile(r"[ -~]*")
 class _Scrape:
     """A call of `expose` that waits for the sink's thread."""
 
-    snapshot: Mapping[str, Any]
+    snapshot: Snapshot
     accept: str
     answer: Deferred[tuple[str, bytes]]
 
@@ -96,7 +96,7 @@ class SinkRunner:
         if not self._wake.is_set():
             self._wake.set()
 
-    async def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
+    async def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
         """Return the sink's figures, which include every event recorded before.
 
         Raises BusyError, also after `close`, and PluginFailedError.

@@ -15,6 +15,7 @@ from twisted.logger import LogEvent, Logger
 from imaged.config.faults import KeyPath
 from imaged.config.model import Log
 from imaged.core.errors import StoreError
+from imaged.core.snapshot import LogStatus
 from imaged.core.tracing import current_trace
 from imaged.logs.lines import Stream, observer
 from imaged.logs.request_lines import AccessLog
@@ -230,8 +231,8 @@ class Logs:
                 each.drain()
 
     @property
-    def state(self) -> dict[str, Any]:
-        """How many lines were not taken, and why not the last ones, for `/status.json`."""
+    def state(self) -> LogStatus:
+        """How many lines could not be written, and why, for the status page."""
         outlets = [each for each in (self._stream, *self._files.all) if isinstance(each, Outlet)]
         faults = [each.fault for each in outlets if each.fault is not None]
-        return {"lost": sum(each.lost for each in outlets), "fault": next(iter(faults), None)}
+        return LogStatus(sum(each.lost for each in outlets), next(iter(faults), None))

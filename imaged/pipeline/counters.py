@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from imaged.core.activity import Activity
+from imaged.core.snapshot import PerKind
 from imaged.core.traffic import Traffic
 from imaged.fetch.budget import Budget
 from imaged.fetch.hashing_writer import Download
@@ -22,15 +23,15 @@ class Counters:
         self.posting: Activity[str] = Activity(clock)
         self.uploads: Activity[str] = Activity(clock)
 
-    def totals(self) -> Mapping[str, int]:
-        """Return what only ever grows, by the names that the charts of the status page have."""
-        return {
-            "requests": self.requests.total,
-            "hits": self.requests.hits,
-            "renders": self.processing.total,
-            "downloads": self.downloads.total,
-            "uploads": self.uploads.total,
-            "refused": self.requests.refused,
-            "failed": self.requests.failed,
-            "bytes": self.requests.bytes,
-        }
+    def totals(self) -> PerKind[int]:
+        """Return the totals that the charts of the status page show."""
+        return PerKind(
+            requests=self.requests.total,
+            hits=self.requests.hits,
+            renders=self.processing.total,
+            downloads=self.downloads.total,
+            uploads=self.uploads.total,
+            refused=self.requests.refused,
+            failed=self.requests.failed,
+            bytes=self.requests.bytes,
+        )

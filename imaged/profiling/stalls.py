@@ -16,6 +16,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from imaged.core.snapshot import Hang, Stall, Stalls
 from imaged.hooks.running_calls import Call, calls
 from imaged.profiling.calls import place_of
 
@@ -29,21 +30,12 @@ DEEPEST = 30
 
 
 @dataclass(frozen=True)
-class Stall:
-    """Once the reactor was held up: for how long, by what, and when that ended on the clock of the watch."""
+class _Ended:
+    """The last stall: `ended_s` is a time on the clock of the watch."""
 
     by: str
     held_s: float
     ended_s: float
-
-
-@dataclass(frozen=True)
-class Hang:
-    """A call into a plugin that is still under way, though its time is over."""
-
-    call: str
-    at: str
-    began_s: float
 
 
 class StallWatch:
@@ -65,10 +57,10 @@ class StallWatch:
         self._answered_s: float | None = None
         self._held_by: str | None = None
         self._looked_s, self._looked_cpu_s = seconds(), cpu_s()
-        self._told: dict[Call, Hang] = {}
+        self._overdue: dict[Call, str] = {}
         self.total = 0
         """How often the reactor has been held up."""
-        self.last: Stall | None = None
+        self._last: _Ended | None = None
 
     def start(self) -> None:
         """Begin to watch. On the reactor's thread."""
@@ -88,18 +80,14 @@ class StallWatch:
             self._thread.join(1.0)
 
     @property
-    def shown(self) -> dict[str, Any]:
-        """What has been found, as it stands in `/status.json`."""
-        now_s, last = self._seconds(), self.last
-        return {
-            "total": self.total,
-            "last": last
-            and {"by": last.by, "held_s": round(last.held_s, 3), "ago_s": round(max(0.0, now_s - last.ended_s), 3)},
-            "hanging": [
-                {"call": each.call, "at": each.at, "elapsed_s": round(now_s - each.began_s, 3)}
-                for each in self._told.copy().values()
-            ],
-        }
+    def shown(self) -> Stalls:
+        """The stalls and the overdue calls, for the status page."""
+        now_s, last = self._seconds(), self._last
+        return Stalls(
+            self.total,
+            None if last is None else Stall(last.by, round(last.held_s, 3), round(max(0.0, now_s - last.ended_s), 3)),
+            tuple(Hang(call.name, at, round(now_s - call.began_s, 3)) for call, at in self._overdue.copy().items()),
+        )
 
     def look(self) -> None:
         """Look once: at the answer of the reactor, and at the calls that are under way."""
@@ -156,7 +144,7 @@ class StallWatch:
 
     def _ended(self, by: str, held_s: float, ended_s: float) -> None:
         self.total += 1
-        self.last = Stall(by, held_s, ended_s)
+        self._last = _Ended(by, held_s, ended_s)
         self._log.warn("the reactor was held up for {held_s:.1f} s by {by}", held_s=held_s, by=by)
 
     def _name(self, frame: FrameType | None) -> str:
@@ -166,17 +154,17 @@ class StallWatch:
     def _look_at_calls(self, now_s: float, frames: dict[int, FrameType]) -> None:
         here = [call for call in calls() if call.thread != self._reactor_thread and now_s >= call.due_s]
         for call in here:
-            if call not in self._told:
+            if call not in self._overdue:
                 frame = frames.get(call.thread)
-                self._told[call] = Hang(call.name, place_of(frame), call.began_s)
+                self._overdue[call] = place_of(frame)
                 self._log.warn(
                     "{call} has not come back for {elapsed_s:.0f} s:\n{stack}",
                     call=call.name,
                     elapsed_s=now_s - call.began_s,
                     stack="\n".join(_stack(frame)),
                 )
-        for call in self._told.keys() - set(here):
-            del self._told[call]
+        for call in self._overdue.keys() - set(here):
+            del self._overdue[call]
             elapsed_s = now_s - call.began_s
             self._log.info("{call} has come back after {elapsed_s:.0f} s", call=call.name, elapsed_s=elapsed_s)
 

@@ -1,103 +1,94 @@
-"""What an operator has to look at, and what to do about it: the top of the status page."""
+"""Finds the problems that an operator has to look at: the top of the status page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
-ERROR, WARNING = "error", "warning"
+from imaged.core.snapshot import Alert, Snapshot
 
 LOW_DISK_BYTES = 2 * 1024**3
-"""Less than this is free for the store: several hundred large originals, and no new picture can be kept."""
+"""Free bytes for the store below which it is nearly full: room for several hundred large originals."""
 
 LOW_STATE_BYTES = 256 * 1024**2
-"""Less than this is free for the job queue. It needs a tenth of that at most, but shares its disk with logs mostly."""
+"""Free bytes for the job queue below which its disk is nearly full. Its file needs a tenth of that at most."""
 
 NAMED_RENDERS = 3
 """How many renders an alert names: the page lists them all."""
 
 RECENT_S = 300.0
-"""How long something that is over is still told."""
+"""How long an alert stays after its problem has ended."""
 
 
-@dataclass(frozen=True)
-class Alert:
-    """One thing that is not as it should be.
+def find_alerts(snapshot: Snapshot) -> list[Alert]:
+    """Return the problems that the figures of a snapshot show, errors first.
 
-    `level` is ERROR when clients are refused or will be soon, else WARNING: what the alert rules of Prometheus call
-    critical and warning.
+    The levels `error` and `warning` are `critical` and `warning` in the alert rules of Prometheus.
     """
-
-    level: str
-    title: str
-    text: str
+    return sorted(_alerts(snapshot), key=lambda alert: alert.level != "error")
 
 
-def find_alerts(snapshot: Mapping[str, Any]) -> list[Alert]:
-    """Return what is wrong by the figures of a snapshot, the gravest first."""
-    return sorted(_alerts(snapshot), key=lambda alert: alert.level != ERROR)
-
-
-def _alerts(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
+def _alerts(snapshot: Snapshot) -> Iterator[Alert]:
     yield from _of_service(snapshot)
     yield from _of_work(snapshot)
     yield from _of_disks(snapshot)
-    yield from _of_lookout(snapshot)
+    yield from _of_log_and_metrics(snapshot)
     yield from _of_stalls(snapshot)
 
 
-def _of_service(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
-    message = snapshot["message"]
+def _of_service(snapshot: Snapshot) -> Iterator[Alert]:
+    message = snapshot.message
     if message == "draining":
-        yield Alert(WARNING, "Draining", f"What is in flight is finished, no more is taken.{_waited_for(snapshot)}")
+        text = f"Requests in flight are finished; new ones are refused.{_waits_for(snapshot)}"
+        yield Alert("warning", "Draining", text)
     elif message != "OK":
-        yield Alert(ERROR, "Out of service", f"{message}: the health check answers 503. The log says why.")
-    last_reload = snapshot["generation"]["last_reload"]
-    if last_reload and not last_reload["ok"]:
-        yield Alert(WARNING, "Reload refused", "The settings stay as they were. The faults are under Settings.")
+        yield Alert("error", "Out of service", f"{message}: the health check answers 503. The log says why.")
+    last_reload = snapshot.generation.last_reload
+    if last_reload is not None and not last_reload.ok:
+        text = "The settings of before stay in effect. The faults are listed under Settings."
+        yield Alert("warning", "Reload refused", text)
 
 
-def _waited_for(snapshot: Mapping[str, Any]) -> str:
-    """Name the renders that a process waits for which leaves, the oldest first: one may never end."""
-    items = snapshot["processing"]["items"]
-    named = [f"{each['output']} of {each['namespace']}/{each['hash']} ({each['elapsed_s']:.0f} s)" for each in items]
+def _waits_for(snapshot: Snapshot) -> str:
+    """Name the renders that keep a draining process alive, the oldest first: one may never end."""
+    items = snapshot.processing.items
+    named = [f"{each.output} of {each.namespace}/{each.hash} ({each.elapsed_s:.0f} s)" for each in items]
     more = f" and {len(named) - NAMED_RENDERS} more" if len(named) > NAMED_RENDERS else ""
-    return f" It waits for {', '.join(named[:NAMED_RENDERS])}{more}." if named else ""
+    return f" The process waits for {', '.join(named[:NAMED_RENDERS])}{more}." if named else ""
 
 
-def _of_work(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
-    if fault := snapshot["remote"]["fault"]:
-        yield Alert(ERROR, "Remote store away", f"Uploads wait, and posts are answered 503: {fault}")
-    if fault := snapshot["queue"]["fault"]:
-        yield Alert(ERROR, "Job queue", f"Nothing can be promised, and what was promised waits: {fault}")
-    if parked := (snapshot["promised"]["parked"] or 0) + (snapshot["uploads"]["parked"] or 0):
-        jobs = "1 job was" if parked == 1 else f"{parked:,} jobs were"
-        yield Alert(WARNING, "Parked", f"{jobs} given up; “imaged queue list --parked” shows them.")
+def _of_work(snapshot: Snapshot) -> Iterator[Alert]:
+    if fault := snapshot.remote.fault:
+        yield Alert("error", "Remote store away", f"Uploads wait, and posts are answered 503: {fault}")
+    if fault := snapshot.queue.fault:
+        yield Alert("error", "Job queue", f"No job can be added, and queued jobs wait: {fault}")
+    if failed := (snapshot.pending_renders.jobs.failed or 0) + (snapshot.uploads.jobs.failed or 0):
+        jobs = "1 job has" if failed == 1 else f"{failed:,} jobs have"
+        yield Alert("warning", "Parked", f"{jobs} failed for good; “imaged queue list --parked” lists them.")
 
 
-def _of_disks(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
-    if (free_bytes := snapshot["store"]["free_bytes"]) < LOW_DISK_BYTES:
-        yield Alert(ERROR, "Low disk", f"{free_bytes // 1024**2} MiB are free for the store.")
-    free_bytes = snapshot["queue"]["free_bytes"]
-    if free_bytes is not None and free_bytes < LOW_STATE_BYTES:
-        yield Alert(ERROR, "Low state disk", f"{free_bytes // 1024**2} MiB are free for the job queue.")
+def _of_disks(snapshot: Snapshot) -> Iterator[Alert]:
+    free_bytes = snapshot.store.free_bytes
+    if free_bytes < LOW_DISK_BYTES:
+        yield Alert("error", "Low disk", f"{free_bytes // 1024**2} MiB are free for the store.")
+    state_bytes = snapshot.queue.free_bytes
+    if state_bytes is not None and state_bytes < LOW_STATE_BYTES:
+        yield Alert("error", "Low state disk", f"{state_bytes // 1024**2} MiB are free for the job queue.")
 
 
-def _of_lookout(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
-    if fault := snapshot["log"]["fault"]:
-        yield Alert(WARNING, "Log", f"Lines of the log are lost, {snapshot['log']['lost']:,} by now: {fault}")
-    for sink in snapshot["metrics"]:
-        missed_s = sink["last_missed_s"]
-        if sink["fault"] or (missed_s is not None and missed_s < RECENT_S):
-            missed = f"{sink['failed'] + sink['lost']:,} events missed since it was loaded"
-            yield Alert(WARNING, "Metrics", f"{sink['name']}: {sink['fault'] or 'works again'}; {missed}")
+def _of_log_and_metrics(snapshot: Snapshot) -> Iterator[Alert]:
+    if fault := snapshot.log.fault:
+        yield Alert("warning", "Log", f"Log lines are lost, {snapshot.log.lost:,} so far: {fault}")
+    for sink in snapshot.metrics:
+        missed_s = sink.last_missed_s
+        if sink.fault or (missed_s is not None and missed_s < RECENT_S):
+            missed = f"{sink.failed + sink.lost:,} events missed since the last reload"
+            yield Alert("warning", "Metrics", f"{sink.name}: {sink.fault or 'works again'}; {missed}")
 
 
-def _of_stalls(snapshot: Mapping[str, Any]) -> Iterator[Alert]:
-    last = snapshot["stalls"]["last"]
-    if last and last["ago_s"] < RECENT_S:
-        ago = f"for {last['held_s']:.1f} s, {last['ago_s']:.0f} s ago"
-        yield Alert(WARNING, "Reactor held up", f"Nobody was answered {ago}: {last['by']}. The log has the stack.")
-    for hang in snapshot["stalls"]["hanging"]:
-        yield Alert(WARNING, "Plugin hangs", f"{hang['call']}, for {hang['elapsed_s']:.0f} s, in {hang['at']}")
+def _of_stalls(snapshot: Snapshot) -> Iterator[Alert]:
+    last = snapshot.stalls.last
+    if last is not None and last.ago_s < RECENT_S:
+        text = f"No request was answered for {last.held_s:.1f} s, until {last.ago_s:.0f} s ago: {last.by}."
+        yield Alert("warning", "Reactor held up", f"{text} The log has the stack.")
+    for hang in snapshot.stalls.hanging:
+        yield Alert("warning", "Plugin hangs", f"{hang.call}, for {hang.elapsed_s:.0f} s, in {hang.at}")

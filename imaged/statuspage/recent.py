@@ -1,26 +1,15 @@
-"""What went wrong of late, for the status page."""
+"""Keeps the last errors of requests and jobs, for the status page."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from datetime import datetime
+
+from imaged.core.snapshot import RecentError
 
 KEPT = 20
-"""How many errors of each kind are kept: refusals are many, and must not push out what is our own fault."""
+"""How many errors of each kind are kept: frequent refusals must not push out the server's own failures."""
 
-_OURS = 500
-
-
-@dataclass(frozen=True)
-class RecentError:
-    """A request, or a job of the queue, that ended with an error. `status` is what its answer has or would have."""
-
-    at: datetime
-    request: str
-    request_id: str | None
-    status: int
-    error: str
+_FAILED = 500
 
 
 class RecentErrors:
@@ -31,10 +20,10 @@ class RecentErrors:
         self._failures: deque[RecentError] = deque(maxlen=KEPT)
 
     def add(self, error: RecentError) -> None:
-        """Take note of `error`."""
-        (self._failures if error.status >= _OURS else self._refusals).append(error)
+        """Keep `error`."""
+        (self._failures if error.status >= _FAILED else self._refusals).append(error)
 
     @property
     def newest_first(self) -> list[RecentError]:
-        """All that are kept."""
+        """The kept errors."""
         return sorted([*self._refusals, *self._failures], key=lambda error: error.at, reverse=True)

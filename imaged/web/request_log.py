@@ -11,10 +11,11 @@ from twisted.web.http import Request
 
 from imaged.core.errors import ImagedError
 from imaged.core.events import RequestAnswered, RequestFailed
+from imaged.core.snapshot import RecentError
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT, Traffic
 from imaged.logs.request_record import RequestRecord
-from imaged.statuspage.recent import RecentError, RecentErrors
+from imaged.statuspage.recent import RecentErrors
 from imaged.web.paths import describe_request, read_path
 
 _WELL = 400

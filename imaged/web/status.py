@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.web.http import Request
 
 from imaged.config.model import Status
 from imaged.core.errors import ForbiddenError, NotFoundError
+from imaged.core.snapshot import Reload, Snapshot
 from imaged.statuspage.page_files import Page
+from imaged.statuspage.status_json import to_json
 from imaged.web.answers import send, send_json, send_page
 from imaged.web.debug import DebugSite
 from imaged.web.headers import header
@@ -20,12 +21,6 @@ from imaged.web.parameters import read_parameters
 from imaged.web.paths import READ, allow, segments
 from imaged.web.requests import ImagedRequest
 from imaged.web.try_page import TryPage
-
-Snapshot = dict[str, Any]
-
-
-Outcome = dict[str, Any]
-"""How a reload ended, as it stands in the snapshot: `ok` and `errors` among others."""
 
 _FOR_OTHERS = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via", b"origin", b"sec-fetch-site")
 """Headers by which proxies and browsers show that they ask for somebody else."""
@@ -43,7 +38,7 @@ class StatusSite:
 
     snapshot: Callable[[], Awaitable[Snapshot]]
     send_health: Callable[[Request], None]
-    reload: Callable[[], Awaitable[Outcome]]
+    reload: Callable[[], Awaitable[tuple[Reload, int]]]
     settings: Callable[[], Status]
     expose: Callable[[str], Awaitable[tuple[str, bytes] | None]]
     page: Page
@@ -57,16 +52,16 @@ class StatusSite:
                 allow(request, ("POST",))
                 _check_local(request)
                 read_parameters(request, ())
-                _send_outcome(request, await self.reload())
+                _send_outcome(request, *await self.reload())
             case ["status_check"]:
                 allow(request, READ)
                 self.send_health(request)
             case ["status.json"]:
                 allow(request, READ)
-                send_json(request, await self.snapshot())
+                send_json(request, to_json(await self.snapshot()))
             case [""] | ["status"]:
                 allow(request, READ)
-                send_page(request, self.page.render(await self.snapshot()), self.page.policy())
+                send_page(request, self.page.render(to_json(await self.snapshot())), self.page.policy())
             case ["try"] if self.settings().try_page:
                 allow(request, READ)
                 self.try_page.send(request)
@@ -110,8 +105,9 @@ def _check_local(request: Request) -> None:
         raise ForbiddenError("a reload can be asked for from this machine alone, not by a proxy or a web page")
 
 
-def _send_outcome(request: Request, outcome: Outcome) -> None:
-    if not outcome["ok"]:
+def _send_outcome(request: Request, outcome: Reload, generation: int) -> None:
+    body = {**to_json(outcome), "generation": generation}
+    if not outcome.ok:
         request.setResponseCode(_REFUSED, b"Unprocessable Content")
-        outcome = {"error": "reload refused, the settings stay as they were", **outcome}
-    send_json(request, outcome)
+        body = {"error": "reload refused, the settings stay as they were", **body}
+    send_json(request, body)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from importlib.metadata import version
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from imaged.api import Event
+from imaged.api import Event, Snapshot
 
 from .counts import Counts
 from .figures import Figures
@@ -27,7 +26,7 @@ class PrometheusSink:
         """Count `event`."""
         self._counts.record(event, self._namespaces)
 
-    def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
+    def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
         """Return the content type and the text in the format that `accept` prefers, OpenMetrics or Prometheus's own.
 
         A client that asks for a version that there is not gets Prometheus's own.

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import yaml
 from promtool import run_promtool
-from snapshots import make_snapshot
+from snapshots import SINK, make_reload, make_snapshot
 from source_tree import ROOT
 
 from imaged.api import RequestAnswered
-from imaged.statuspage.alerts import ERROR, LOW_DISK_BYTES, LOW_STATE_BYTES, WARNING, find_alerts
+from imaged.core.snapshot import Hang, Stall
+from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, find_alerts
 from imaged_prometheus.counts import REQUEST_BUCKETS_S, Counts
 
 RULES_FILE = ROOT / "docs" / "monitoring" / "imaged.rules.yml"
 RULES: dict[str, dict[str, Any]] = {
     rule["alert"]: rule for rule in yaml.safe_load(RULES_FILE.read_text(encoding="utf-8"))["groups"][0]["rules"]
 }
-SEVERITIES = {ERROR: "critical", WARNING: "warning"}
+SEVERITIES = {"error": "critical", "warning": "warning"}
 
 SAME = {
     "Out of service": "ImagedUnhealthy",
@@ -38,17 +40,16 @@ SAME = {
 PAGE_ALONE = {"Draining"}
 """What is meant so: a daemon that stays away is another alert."""
 
-SINK = {"name": "lines", "failed": 0, "lost": 0, "last_missed_s": None, "fault": "away"}
 WRONG = make_snapshot(
     message="no processor works",
-    generation={"last_reload": {"at": "", "ok": False, "errors": ["a"]}},
+    generation={"last_reload": make_reload("a")},
     remote={"fault": "away"},
     queue={"fault": "full", "free_bytes": 0},
-    uploads={"parked": 1},
+    uploads={"jobs": {"failed": 1}},
     store={"free_bytes": 0},
     log={"lost": 1, "fault": "full"},
-    metrics=[SINK],
-    stalls={"last": {"by": "a", "held_s": 2.0, "ago_s": 1.0}, "hanging": [{"call": "a", "at": "b", "elapsed_s": 9.0}]},
+    metrics=(replace(SINK, fault="away"),),
+    stalls={"last": Stall("a", 2.0, 1.0), "hanging": (Hang("a", "b", 9.0),)},
 )
 
 

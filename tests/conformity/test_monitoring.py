@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from origin_server import origin
 from prometheus_client.parser import text_string_to_metric_families
 from promtool import run_promtool
 from serving import HOME, Serving, until
+from snapshots import make_snapshot
 from source_tree import ROOT
 
 from imaged.api import (
@@ -26,7 +26,7 @@ from imaged.api import (
     RequestAnswered,
     Uploaded,
 )
-from imaged.hooks.sink_health import SinkStatus
+from imaged.core.snapshot import Comparison, Jobs, Plugin, SinkStatus
 from imaged_prometheus.counts import Counts
 from imaged_prometheus.sink import PrometheusSink
 
@@ -53,11 +53,12 @@ EVENTS: list[Event] = [
     OriginalUnavailable("p", "SourceFailedError"),
     Uploaded("p", 100, 0.1),
 ]
-SNAPSHOT = {
-    "uploads": {"queued": 1, "parked": 1, "oldest_s": 1.0},
-    "metrics": [asdict(SinkStatus("prometheus", 1, 1, 1, 1, 1, 1.0, "hangs"))],
-    "plugins": [{"name": "magick", "kind": "processor", "version": "1"}],
-}
+SNAPSHOT = make_snapshot(
+    uploads={"jobs": Jobs(1, 1, 1.0)},
+    remote={"comparison": Comparison("waiting", unfinished=True, since=None, images=0, missing=0)},
+    metrics=(SinkStatus("prometheus", 1, 1, 1, 1, 1, 1.0, "hangs"),),
+    plugins=(Plugin("magick", "processor", "1", ""),),
+)
 """What gives each metric that has labels a sample."""
 
 

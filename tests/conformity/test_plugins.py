@@ -19,9 +19,10 @@ from source_tree import ROOT
 
 import imaged.api
 from imaged.config.load import load
+from imaged.core.snapshot import Plugin
 from imaged.hooks import contracts, specs
 from imaged.hooks.host import Host
-from imaged.hooks.registry import Plugin, build, installed
+from imaged.hooks.registry import build, installed
 from imaged.testing.fakes import make_host
 
 PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")

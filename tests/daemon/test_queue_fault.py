@@ -37,7 +37,7 @@ class TestQueueFault(Serving):
         assert status["promised"]["current"] is None
         assert [alert["level"] for alert in status["alerts"] if alert["title"] == "Job queue"] == ["error"]
         page = (await (await begin(self.status_url, "GET", "/status", {})).answer()).body.decode()
-        assert "Nothing can be promised" in page
+        assert "No job can be added" in page
         values = await self.values()
         assert values["imaged_queue_fault", ""] == 1
         assert not {("imaged_jobs_queued", "upload"), ("imaged_state_free_bytes", "")} & set(values)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
+from imaged.core.snapshot import Snapshot
 from imaged.statuspage.page_files import status_page
+from imaged.statuspage.status_json import to_json
 
 SLOW_S = 1.5
 """How long a slow answer takes: longer than the page waits between two."""
@@ -18,7 +18,7 @@ SLOW_S = 1.5
 class SnapshotServer:
     """Serves the real page filled with `first` at `/` and with `now` at `/now`, and `now` at `/status.json`."""
 
-    def __init__(self, first: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    def __init__(self, first: Snapshot, now: Snapshot) -> None:
         self.first, self.now = first, now
         self.slow = False
         self.asked = self.asking = self.most_at_once = 0
@@ -56,10 +56,10 @@ class SnapshotServer:
                 time.sleep(SLOW_S)  # what is tested is a server that takes its time
             with self._lock:
                 self.asking -= 1
-            body, content_type = json.dumps(self.now).encode(), "application/json"
+            body, content_type = json.dumps(to_json(self.now)).encode(), "application/json"
         else:
             values = self.now if handler.path == "/now" else self.first
-            body, content_type = self._page.render(values), "text/html; charset=utf-8"
+            body, content_type = self._page.render(to_json(values)), "text/html; charset=utf-8"
         handler.send_response(200)
         handler.send_header("Content-Type", content_type)
         handler.send_header("Content-Length", str(len(body)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from browser import Browser
 from snapshot_server import SnapshotServer
 from snapshots import HOSTILE, QUIET, make_busy, make_snapshot
 
+from imaged.core.snapshot import Alert, DownloadInFlight, Level, Plugin, SinkStatus, Snapshot
 from imaged.statuspage.page_values import KINDS, write, write_exactly
 
 SAME = """
@@ -40,7 +42,7 @@ def serve() -> Iterator[Callable[..., SnapshotServer]]:
     """Return what starts a server on two snapshots: that of the page, and that which it then fetches."""
     servers = []
 
-    def start(first: Mapping[str, Any], now: Mapping[str, Any]) -> SnapshotServer:
+    def start(first: Snapshot, now: Snapshot) -> SnapshotServer:
         servers.append(SnapshotServer(first, now))
         return servers[-1]
 
@@ -65,7 +67,7 @@ def test_both_ways_to_fill_it_come_to_the_same(
     server = serve(fuller[-1], fuller[0])
     browser.open(server.url)
     for number, snapshot in enumerate(fuller):
-        server.now = dict(snapshot) | {"uptime_s": 1000.0 + 60 * number}
+        server.now = replace(snapshot, uptime_s=1000.0 + 60 * number)
         browser.until(partial(shows_uptime, browser, f"{16 + number} min"))
         assert browser.run(SAME) == ""
     assert browser.complaints == []
@@ -80,9 +82,9 @@ return [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWid
 def test_a_phone_shows_every_column(make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]) -> None:
     """No table is wider than its place, whatever stands in it, and the page is as wide as the screen."""
     browser = make_browser()
-    plugin = {"name": "prometheus", "kind": "processor", "version": "2.0.0.dev0", "detail": "ImageMagick " * 9}
-    sink = {"name": "prometheus", "recorded": 123_456, "failed": 12_345, "lost": 12_345, "last_missed_s": 1.0}
-    wide = make_busy(3) | {"plugins": [plugin], "metrics": [sink | {"fault": "no answer from 127.0.0.1 " * 3}]}
+    plugin = Plugin("prometheus", "processor", "2.0.0.dev0", "ImageMagick " * 9)
+    sink = SinkStatus("prometheus", 123_456, 12_345, 12_345, 0, 0, 1.0, "no answer from 127.0.0.1 " * 3)
+    wide = replace(make_busy(3), plugins=(plugin,), metrics=(sink,))
     for width in (390, 320, 1440):
         browser.tell("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=True)
         browser.open(serve(wide, wide).url)
@@ -99,8 +101,9 @@ def test_ok_is_not_green_above_an_alert(
     browser.open(serve(QUIET, QUIET).url)
     green = browser.run(colour, ".health")
     assert browser.text(".health") == "OK"
-    for level in ("warning", "error"):
-        alerted = make_snapshot() | {"alerts": [{"level": level, "title": "Low disk", "text": "It is full."}]}
+    levels: tuple[Level, ...] = ("warning", "error")
+    for level in levels:
+        alerted = make_snapshot(alerts=(Alert(level, "Low disk", "It is full."),))
         browser.open(serve(alerted, alerted).url)
         assert browser.text(".health") == "OK, but see the alerts"
         assert browser.run(colour, ".health") == browser.run(colour, ".alerts strong") != green
@@ -166,7 +169,7 @@ def test_what_has_not_changed_is_not_touched(
 ) -> None:
     """A row that is still there is the same element, with what is selected in it; focus and what one looks at stay."""
     browser = make_browser()
-    rows = [{"url": f"http://a/{each}", "bytes": 5, "elapsed_s": 1.0} for each in range(90)]
+    rows = tuple(DownloadInFlight(f"http://a/{each}", 5, 1.0) for each in range(90))
     server = serve(make_snapshot(), make_snapshot(downloads={"current": 90, "items": rows}))
     browser.open(server.url)
     browser.until(lambda: browser.text("#downloads-current") == "90")
@@ -241,7 +244,7 @@ def test_it_fits_on_a_phone_and_on_a_desk(
         browser.open(server.url)
         assert browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
         tops = "return ['requests', 'owed'].map((id) => document.getElementById(id).getBoundingClientRect().top)"
-        server.now = {**long, "alerts": busy["alerts"]}
+        server.now = replace(long, alerts=busy.alerts)
         before = browser.run(tops)
         browser.until(lambda: browser.text("#processing-current") == "0")
         assert "nothing in flight" in browser.text("main")

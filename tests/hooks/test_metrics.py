@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from snapshots import QUIET
 from twisted.internet import reactor
 from twisted.trial.unittest import TestCase
 
 from imaged.core.events import Event, RequestFailed, Uploaded
+from imaged.core.snapshot import Snapshot
 from imaged.hooks.metrics import Metrics
 from imaged.hooks.sink_runner import SinkRunner
 from imaged.testing.fakes import RecordingSink
@@ -19,9 +19,9 @@ EVENTS: list[Event] = [RequestFailed("p", "jpg", 404), Uploaded("p", 81_234, 0.5
 class Page(RecordingSink):
     """A sink that exposes the number of its events."""
 
-    def expose(self, snapshot: Any, accept: str) -> tuple[str, bytes]:
+    def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
         """Return it."""
-        return f"{accept};{snapshot}", str(len(self.events)).encode()
+        return f"{accept};{snapshot.message}", str(len(self.events)).encode()
 
 
 def make_metrics(**sinks: RecordingSink) -> Metrics:
@@ -53,10 +53,10 @@ class TestMetrics(TestCase):
         """They include every event so far; without such a sink there is no answer."""
         metrics = make_metrics(silent=RecordingSink(), page=Page(), other=Page())
         metrics.record(EVENTS[0])
-        assert await metrics.expose({}, "text/plain") == ("text/plain;{}", b"1")
+        assert await metrics.expose(QUIET, "text/plain") == ("text/plain;OK", b"1")
         await metrics.close()
         silent = make_metrics(silent=RecordingSink())
-        assert await silent.expose({}, "") is None
+        assert await silent.expose(QUIET, "") is None
         await silent.close()
 
     async def test_a_server_without_sinks_works(self) -> None:

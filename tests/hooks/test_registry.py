@@ -12,8 +12,9 @@ import pytest
 from twisted.logger import capturedLogs
 
 from imaged.config.load import Loaded, load
+from imaged.core.snapshot import Plugin
 from imaged.hooks.host import Host
-from imaged.hooks.registry import Plugin, Plugins, build, installed
+from imaged.hooks.registry import Plugins, build, installed
 from imaged.testing.fakes import make_host
 
 PROCESSOR = """

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from serving import until
+from snapshots import QUIET
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event, RequestFailed, Uploaded
+from imaged.core.snapshot import Snapshot
 from imaged.hooks import sink_runner
 from imaged.hooks.boundary import FAULT_CHARACTERS
 from imaged.hooks.sink_runner import MAXIMUM_SCRAPES, MAXIMUM_WAITING, SinkRunner
@@ -45,12 +47,12 @@ class Sink(RecordingSink):
             raise self.failure
         self.sent.append(len(self.events))
 
-    def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:
+    def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
         """Return the number."""
         self.threads.add(threading.get_ident())
         if self.failure is not None:
             raise self.failure
-        return accept, f"{snapshot['message']} {len(self.events)}".encode()
+        return accept, f"{snapshot.message} {len(self.events)}".encode()
 
 
 class HangingSink:
@@ -67,7 +69,7 @@ class HangingSink:
         self.released.wait(30)
         self.recorded += 1
 
-    def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:  # noqa: ARG002  # as above
+    def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes]:  # noqa: ARG002  # as above
         """Return the number of events."""
         return "text/plain", str(self.recorded).encode()
 
@@ -109,7 +111,7 @@ class TestSinkRunner(TestCase):
         sink = Sink()
         runner = self.run_sink(sink)
         runner.record(FIRST)
-        await runner.expose({"message": "OK"}, "")
+        await runner.expose(QUIET, "")
         await until(lambda: sink.sent)
         assert len(sink.threads) == 1
         assert threading.get_ident() not in sink.threads
@@ -216,12 +218,12 @@ class TestSinkRunner(TestCase):
         """The sink gets the snapshot and the scraper's header."""
         runner = self.run_sink(Sink())
         runner.record(FIRST)
-        assert await runner.expose({"message": "OK"}, "text/plain") == ("text/plain", b"OK 1")
+        assert await runner.expose(QUIET, "text/plain") == ("text/plain", b"OK 1")
 
     async def test_two_scrapes_at_once_get_an_answer_each(self) -> None:
         """Prometheus servers come in pairs."""
         runner = self.run_sink(Sink())
-        both = [Deferred.fromCoroutine(runner.expose({"message": "OK"}, name)) for name in ("a", "b")]
+        both = [Deferred.fromCoroutine(runner.expose(QUIET, name)) for name in ("a", "b")]
         assert [await each for each in both] == [("a", b"OK 0"), ("b", b"OK 0")]
 
     async def test_what_is_not_a_page_is_a_fault_of_the_plugin(self) -> None:
@@ -230,7 +232,7 @@ class TestSinkRunner(TestCase):
         class Strange(RecordingSink):
             page: Any = None
 
-            def expose(self, snapshot: Mapping[str, Any], accept: str) -> tuple[str, bytes]:  # noqa: ARG002  # the contract
+            def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes]:  # noqa: ARG002  # the contract
                 if isinstance(self.page, BaseException):
                     raise self.page
                 page: tuple[str, bytes] = self.page
@@ -242,11 +244,11 @@ class TestSinkRunner(TestCase):
         for page in pages:
             sink.page = page
             with pytest.raises(PluginFailedError):
-                await runner.expose({}, "")
+                await runner.expose(QUIET, "")
         assert (runner.status.scrapes_failed, runner.status.failed) == (6, 0)
         assert runner.status.fault == "TypeError: expose returned tuple, not a pair of str and bytes"
         sink.page = ("text/plain", b"all")
-        assert await runner.expose({}, "") == sink.page
+        assert await runner.expose(QUIET, "") == sink.page
         assert runner.status.fault is None
 
     async def test_a_closed_runner_refuses_scrapes_at_once(self) -> None:
@@ -256,7 +258,7 @@ class TestSinkRunner(TestCase):
             if (ending := end(runner)) is not None:
                 await ending
             with pytest.raises(BusyError, match="ended"):
-                await runner.expose({}, "")
+                await runner.expose(QUIET, "")
 
     async def test_close_records_and_sends_what_waits(self) -> None:
         """Events that come later are lost."""
@@ -292,14 +294,14 @@ class TestSinkRunner(TestCase):
         runner = self.run_sink(sink)
         runner.record(FIRST)
         await until(sink.hangs.is_set)
-        first = [Deferred.fromCoroutine(runner.expose({}, "")) for _ in range(MAXIMUM_SCRAPES)]
+        first = [Deferred.fromCoroutine(runner.expose(QUIET, "")) for _ in range(MAXIMUM_SCRAPES)]
         with pytest.raises(BusyError, match="already"):
-            await runner.expose({}, "")
+            await runner.expose(QUIET, "")
         for each in first:
             with pytest.raises(BusyError, match="longer than"):
                 await each
         with pytest.raises(BusyError, match="already"):
-            await runner.expose({}, "")
+            await runner.expose(QUIET, "")
         await runner.close()
         assert runner.hangs
         sink.released.set()

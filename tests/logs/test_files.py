@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 
 from imaged.config.model import Log
+from imaged.core.snapshot import LogStatus
 from imaged.core.tracing import Trace
 from imaged.logs.files import MAXIMUM_REST_BYTES, LogFile, LogFileError, Logs, open_files
 from imaged.logs.request_record import RequestRecord
@@ -122,10 +123,10 @@ def test_a_full_disk_costs_lines_alone() -> None:
     logs = Logs(io.StringIO(), Clock())
     logs.use(open_files(Log(path="/dev/full")))
     logger(logs).info("one")
-    assert logs.state == {"lost": 0, "fault": "/dev/full: No space left on device"}
+    assert logs.state == LogStatus(0, "/dev/full: No space left on device")
     for _ in range(3):
         logger(logs).info("a" * (MAXIMUM_REST_BYTES // 2))
-    assert logs.state["lost"] == 2
+    assert logs.state.lost == 2
 
 
 def test_what_a_full_disk_did_not_take_comes_when_there_is_room(

@@ -12,10 +12,11 @@ from twisted.internet.task import Clock
 
 from imaged.config.load import load
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.snapshot import Plugin
 from imaged.fetch.received_file import digest
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.hooks.registry import Offer, Plugin, Plugins
+from imaged.hooks.registry import Offer, Plugins
 from imaged.hooks.soundness import Traits
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
+from imaged.core.snapshot import Stalls
 from imaged.hooks.running_calls import under_way
 from imaged.profiling.stalls import HELD_S, LOOK_EVERY_S, StallWatch
 
@@ -64,7 +65,7 @@ def test_a_reactor_that_answers_is_not_told_of(world: World) -> None:
     """Nor one that is busy for a moment."""
     for _ in range(3):
         assert world.told(for_s=HELD_S / 2) == []
-    assert world.watch.shown == {"total": 0, "last": None, "hanging": []}
+    assert world.watch.shown == Stalls(0, None, ())
 
 
 def test_what_holds_the_reactor_is_named_while_it_does(world: World) -> None:
@@ -80,8 +81,9 @@ def test_what_holds_the_reactor_is_named_while_it_does(world: World) -> None:
     world.answer()
     world.look()
     shown = world.watch.shown
-    assert (shown["total"], shown["last"]["held_s"], shown["last"]["ago_s"]) == (1, 3.0, LOOK_EVERY_S)
-    assert shown["last"]["by"] == event["by"]
+    assert shown.last is not None
+    assert (shown.total, shown.last.held_s, shown.last.ago_s) == (1, 3.0, LOOK_EVERY_S)
+    assert shown.last.by == event["by"]
     assert world.told(for_s=0) == []
 
 
@@ -89,8 +91,10 @@ def test_a_plugin_that_holds_it_is_named_as_the_settings_name_it(world: World) -
     """Though what it called is further in."""
     with under_way("uploader slow: upload of p/original", due_s=0):
         world.told(for_s=2)
-    assert world.watch.shown["last"]["by"].startswith("uploader slow: upload of p/original, ")
-    assert world.watch.shown["hanging"] == []
+    last = world.watch.shown.last
+    assert last is not None
+    assert last.by.startswith("uploader slow: upload of p/original, ")
+    assert world.watch.shown.hanging == ()
 
 
 def test_a_process_that_stood_still_is_not_told_of(world: World) -> None:
@@ -99,17 +103,18 @@ def test_a_process_that_stood_still_is_not_told_of(world: World) -> None:
         world.look(after_s=3600)
         world.answer()
         world.look()
-    assert (list(logged), world.watch.shown["total"]) == ([], 0)
+    assert (list(logged), world.watch.shown.total) == ([], 0)
 
 
 def test_code_that_keeps_the_lock_of_python_is_told_of(world: World) -> None:
     """No thread can look at its stack meanwhile, so the calls that are under way are named."""
     with under_way("uploader slow: list of p/", due_s=0):
         world.look(after_s=3, cpu_s=2.9)
-    last = world.watch.shown["last"]
-    assert last["held_s"] == 3.0
-    assert "does not let other threads run" in last["by"]
-    assert last["by"].endswith("under way are uploader slow: list of p/")
+    last = world.watch.shown.last
+    assert last is not None
+    assert last.held_s == 3.0
+    assert "does not let other threads run" in last.by
+    assert last.by.endswith("under way are uploader slow: list of p/")
 
 
 @contextmanager
@@ -137,18 +142,18 @@ def test_a_call_that_does_not_come_back_is_named_once(world: World) -> None:
     world.now_s = time.monotonic()
     with stuck_in_a_plugin(due_s=world.now_s + 3600), capturedLogs() as logged:
         world.look()
-        assert world.watch.shown["hanging"] == []
+        assert not world.watch.shown.hanging
     assert list(logged) == []
     with stuck_in_a_plugin(due_s=world.now_s), capturedLogs() as logged:
         world.look()
         world.look()
-        (hanging,) = world.watch.shown["hanging"]
-    assert hanging["call"] == "processor slow: render of x300.jpg"
-    assert "wait" in hanging["at"]
+        (hanging,) = world.watch.shown.hanging
+    assert hanging.call == "processor slow: render of x300.jpg"
+    assert "wait" in hanging.at
     (event,) = logged
     assert "stuck_in_a_plugin.<locals>.hang" in event["stack"]
     world.look()
-    assert world.watch.shown["hanging"] == []
+    assert world.watch.shown.hanging == ()
 
 
 def test_it_watches_from_a_thread_of_its_own() -> None:

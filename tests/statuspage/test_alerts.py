@@ -1,79 +1,73 @@
-"""What an operator is told to look at."""
+"""The problems that operators see on top of the page."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from snapshots import make_snapshot
+from snapshots import SINK, make_reload, make_snapshot
 
-from imaged.statuspage.alerts import ERROR, LOW_DISK_BYTES, LOW_STATE_BYTES, RECENT_S, WARNING, Alert, find_alerts
+from imaged.core.snapshot import Jobs, Level, RenderInFlight
+from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, RECENT_S, find_alerts
 
-SINK = {
-    "name": "lines",
-    "recorded": 5,
-    "failed": 0,
-    "lost": 0,
-    "flushes_failed": 0,
-    "scrapes_failed": 0,
-    "last_missed_s": None,
-    "fault": None,
-}
-
-RENDER = {"namespace": "p", "hash": "0f", "output": "x3.webp", "elapsed_s": 41.2}
+RENDERS = (RenderInFlight("p", "0f", "x3.webp", 41.2),) * 4
 
 
-def test_nothing_is_wrong() -> None:
-    """A daemon that is well raises no alert, with a good reload and sinks that work, also again."""
-    reload = {"at": "2026-01-02T03:04:05.678+00:00", "ok": True, "errors": []}
-    recovered = SINK | {"failed": 3, "lost": 4, "flushes_failed": 9, "scrapes_failed": 1, "last_missed_s": RECENT_S}
-    assert find_alerts(make_snapshot(metrics=[SINK, recovered], generation={"last_reload": reload})) == []
+def test_a_healthy_daemon_has_no_alert() -> None:
+    """Neither a good reload nor a sink that recovered some time ago is a problem."""
+    recovered = replace(SINK, failed=3, lost=4, flushes_failed=9, scrapes_failed=1, last_missed_s=RECENT_S)
+    snapshot = make_snapshot(metrics=(SINK, recovered), generation={"last_reload": make_reload()})
+    assert find_alerts(snapshot) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "level", "text"),
     [
-        ({"message": "draining"}, WARNING, "no more is taken"),
+        ({"message": "draining"}, "warning", "new ones are refused"),
+        ({"message": "draining", "processing": {"items": RENDERS}}, "warning", "waits for x3.webp of p/0f (41 s), x3"),
+        ({"message": "draining", "processing": {"items": RENDERS}}, "warning", "(41 s) and 1 more."),
+        ({"message": "no processor works"}, "error", "no processor works: the health check answers 503"),
+        ({"remote": {"fault": "no such bucket"}}, "error", "posts are answered 503: no such bucket"),
+        ({"queue": {"fault": "disk I/O error"}}, "error", "disk I/O error"),
+        ({"queue": {"free_bytes": LOW_STATE_BYTES - 1}}, "error", "255 MiB are free for the job queue"),
+        ({"log": {"lost": 1234, "fault": "/var/log/a: No space"}}, "warning", "1,234 so far: /var/log/a: No space"),
+        ({"uploads": {"jobs": {"failed": 1}}}, "warning", "1 job has failed for good"),
         (
-            {"message": "draining", "processing": {"items": [RENDER] * 4}},
-            WARNING,
-            "waits for x3.webp of p/0f (41 s), x3",
+            {"uploads": {"jobs": {"failed": 2000}}, "pending_renders": {"jobs": {"failed": 1}}},
+            "warning",
+            "2,001 jobs have failed",
         ),
-        ({"message": "draining", "processing": {"items": [RENDER] * 4}}, WARNING, "(41 s) and 1 more."),
-        ({"message": "no processor works"}, ERROR, "no processor works: the health check answers 503"),
-        ({"remote": {"fault": "no such bucket"}}, ERROR, "posts are answered 503: no such bucket"),
-        ({"queue": {"fault": "disk I/O error"}}, ERROR, "disk I/O error"),
-        ({"queue": {"free_bytes": LOW_STATE_BYTES - 1}}, ERROR, "255 MiB are free for the job queue"),
-        ({"log": {"lost": 1234, "fault": "/var/log/a: No space left"}}, WARNING, "1,234 by now: /var/log/a: No space"),
-        ({"uploads": {"parked": 1}}, WARNING, "1 job was given up"),
-        ({"uploads": {"parked": 2000}, "promised": {"parked": 1}}, WARNING, "2,001 jobs were given up"),
-        ({"generation": {"last_reload": {"at": "", "ok": False, "errors": ["a"]}}}, WARNING, "stay as they were"),
-        ({"store": {"free_bytes": LOW_DISK_BYTES - 1}}, ERROR, "2047 MiB are free"),
-        ({"metrics": [SINK | {"flushes_failed": 9, "fault": "OSError: a"}]}, WARNING, "lines: OSError: a; 0 events"),
+        ({"generation": {"last_reload": make_reload("a")}}, "warning", "stay in effect"),
+        ({"store": {"free_bytes": LOW_DISK_BYTES - 1}}, "error", "2047 MiB are free"),
+        ({"metrics": (replace(SINK, fault="OSError: a"),)}, "warning", "lines: OSError: a; 0 events"),
         (
-            {"metrics": [SINK | {"failed": 2, "lost": 3, "last_missed_s": RECENT_S - 1}]},
-            WARNING,
+            {"metrics": (replace(SINK, failed=2, lost=3, last_missed_s=RECENT_S - 1),)},
+            "warning",
             "lines: works again; 5 events missed",
         ),
     ],
 )
-def test_alerts(changes: dict[str, Any], level: str, text: str) -> None:
-    """Each trouble has its own, which says how grave it is and what it is about."""
+def test_alerts(changes: dict[str, Any], level: Level, text: str) -> None:
+    """Each problem has one alert with its level and its details."""
     [alert] = find_alerts(make_snapshot(**changes))
     assert alert.level == level
     assert text in alert.text
 
 
-def test_a_queue_that_cannot_be_read_is_one_trouble() -> None:
-    """What it would hold, and what is free in a folder that is gone, are not known."""
-    unknown = {"queued": None, "parked": None, "oldest_s": None}
-    queue = {"fault": "gone", "free_bytes": None}
-    [alert] = find_alerts(make_snapshot(uploads=unknown, promised=unknown | {"current": None}, queue=queue))
+def test_an_unreadable_queue_is_one_problem() -> None:
+    """Unknown figures raise no alerts of their own."""
+    unknown = Jobs(None, None, None)
+    snapshot = make_snapshot(
+        uploads={"jobs": unknown},
+        pending_renders={"current": None, "jobs": unknown},
+        queue={"fault": "gone", "free_bytes": None},
+    )
+    [alert] = find_alerts(snapshot)
     assert alert.title == "Job queue"
 
 
-def test_the_gravest_come_first() -> None:
-    """Whatever else there is."""
+def test_errors_come_first() -> None:
+    """Warnings follow."""
     alerts = find_alerts(make_snapshot(message="draining", remote={"fault": "away"}))
-    assert [alert.level for alert in alerts] == [ERROR, WARNING]
-    assert isinstance(alerts[0], Alert)
+    assert [alert.level for alert in alerts] == ["error", "warning"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from imaged.statuspage.recent import KEPT, RecentError, RecentErrors
+from imaged.core.snapshot import RecentError
+from imaged.statuspage.recent import KEPT, RecentErrors
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

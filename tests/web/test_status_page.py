@@ -12,6 +12,7 @@ from snapshots import HASH, HOSTILE, QUIET, make_busy
 from talking import Answer, begin
 
 from imaged.statuspage.page_files import Page, status_page, try_page
+from imaged.statuspage.status_json import to_json
 
 
 def inline(body: str, tag: str) -> str:
@@ -23,7 +24,7 @@ def inline(body: str, tag: str) -> str:
 @pytest.mark.parametrize("page", [status_page(), try_page()])
 def test_the_policy_allows_the_page_itself_and_nothing_else(page: Page) -> None:
     """The one style and the one script by their hashes; no form, no frame, no base, and nothing inline besides."""
-    body = page.render(QUIET).decode()
+    body = page.render(to_json(QUIET)).decode()
     policy = page.policy()
     for tag in ("style", "script"):
         digest = b64encode(sha256(inline(body, tag).encode()).digest()).decode()
@@ -37,7 +38,7 @@ def test_the_policy_allows_the_page_itself_and_nothing_else(page: Page) -> None:
 
 def test_what_clients_sent_is_text() -> None:
     """In rows, alerts, faults and titles: the markup of a hostile page is that of a harmless one."""
-    hostile, harmless = (status_page().render(make_busy(text=text)).decode() for text in (HOSTILE, "x"))
+    hostile, harmless = (status_page().render(to_json(make_busy(text=text))).decode() for text in (HOSTILE, "x"))
     assert "onerror=alert(1)&gt;" in hostile
     tags = [re.findall(r"<(/?\w+)", page) for page in (hostile, harmless)]
     assert tags[0] == tags[1]
@@ -45,18 +46,18 @@ def test_what_clients_sent_is_text() -> None:
 
 def test_every_figure_of_a_snapshot_is_on_the_page() -> None:
     """In the words of people, and exactly for whoever points at it."""
-    body = status_page().render(make_busy()).decode()
+    body = status_page().render(to_json(make_busy())).decode()
     for text in (HASH, "1,234,567", "988 MB", "987,654,321 bytes", "1 d 2 h", "2026-01-02 04:00:00 UTC", "b.yaml:2"):
         assert text in body
     assert body.count("<tr data-attr=") == 7  # six errors, and the template
-    quiet = status_page().render(QUIET).decode()
+    quiet = status_page().render(to_json(QUIET)).decode()
     assert '<p class="empty" data-if="!processing.items">nothing in flight</p>' in quiet
     assert '<a href="/try" data-if="try_page" hidden="">' in quiet
 
 
 def test_there_is_a_bound_to_what_is_shown() -> None:
     """A hundred rows of a thousand, and the page says how many more there are."""
-    body = status_page().render(make_busy(1000)).decode()
+    body = status_page().render(to_json(make_busy(1000))).decode()
     assert body.count(">http://a/x300.jpg</td>") == 100
     assert "and 900 more" in body
 

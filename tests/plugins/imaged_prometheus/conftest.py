@@ -1,13 +1,14 @@
-"""A sink, and a reader of what it shows that is prometheus_client's own."""
+"""A sink, and a reader of its exposition, made with prometheus_client's own parser."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from snapshots import QUIET
 
+from imaged.api import Snapshot
 from imaged_prometheus.counts import Counts
 from imaged_prometheus.sink import PrometheusSink
 
@@ -15,7 +16,7 @@ OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
 class Shown:
-    """The samples of one exposition, which the strict parser of OpenMetrics has read."""
+    """The samples of one exposition, read by the strict parser of OpenMetrics."""
 
     def __init__(self, text: str) -> None:
         self.families = list(text_string_to_metric_families(text))
@@ -26,17 +27,17 @@ class Shown:
         }
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Return the value of one sample, or None where it is not shown."""
+        """Return the value of one sample, or None where there is none."""
         return self.samples.get((name, frozenset(labels.items())))
 
     def labels(self, name: str, label: str) -> set[str]:
-        """Return all values that a label has in one metric."""
+        """Return all values of a label in one metric."""
         return {dict(labels)[label] for each, labels in self.samples if each == name}
 
 
 @pytest.fixture
 def counts() -> Counts:
-    """Return what outlives generations."""
+    """Return counts, which outlive generations."""
     return Counts()
 
 
@@ -48,10 +49,10 @@ def sink(counts: Counts) -> PrometheusSink:
 
 @pytest.fixture
 def show() -> Callable[..., Shown]:
-    """Return what has a sink show its figures with those of a snapshot."""
+    """Return a function that exposes a sink with a snapshot and reads the result."""
 
-    def read(sink: PrometheusSink, snapshot: Mapping[str, Any] | None = None) -> Shown:
-        content_type, body = sink.expose(snapshot or {}, OPEN_METRICS)
+    def read(sink: PrometheusSink, snapshot: Snapshot = QUIET) -> Shown:
+        content_type, body = sink.expose(snapshot, OPEN_METRICS)
         assert content_type.startswith("application/openmetrics-text")
         return Shown(body.decode())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from snapshots import QUIET
 
 import imaged_prometheus
 from imaged.api import (
@@ -174,7 +175,7 @@ def test_a_reload_goes_on_counting(show: Show) -> None:
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):  # a scrape may come at any moment
-        generations[1].expose({}, "")
+        generations[1].expose(QUIET, "")
     for thread in threads:
         thread.join()
     labels = {"route": "output", "namespace": "p", "format": "jpg", "status": "200", "outcome": "hit"}
@@ -217,5 +218,5 @@ def test_the_global_registry_stays_out_of_it(sink: PrometheusSink) -> None:
     """Two sets of counts in one process do not meet, and no series says when it began."""
     sink.record(answered())
     other = PrometheusSink(Counts(), ())
-    assert b"imaged_requests_total{" not in other.expose({}, "")[1]
-    assert b"_created" not in sink.expose({}, "")[1]
+    assert b"imaged_requests_total{" not in other.expose(QUIET, "")[1]
+    assert b"_created" not in sink.expose(QUIET, "")[1]

@@ -1,66 +1,40 @@
-"""What is made of the status at each scrape."""
+"""The metrics made from a snapshot at each scrape."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from snapshots import change, make_reload, make_snapshot
 
+from imaged.core.snapshot import Comparison, Hang, Jobs, Plugin, SinkStatus
 from imaged_prometheus.sink import PrometheusSink
 
 Show = Callable[..., Any]
 
-SNAPSHOT: dict[str, Any] = {
-    "version": "2.0",
-    "message": "OK",
-    "pid": 4711,
-    "uptime_s": 12.5,
-    "generation": {
-        "number": 3,
-        "loaded_at": "2026-01-02T03:04:05.500+00:00",
-        "config": "etc/imaged.yaml",
-        "last_reload": None,
-    },
-    "requests": {"current": 4},
-    "processing": {"current": 2, "waiting": 1, "threads": 8, "busy": 2},
-    "downloads": {"current": 5},
-    "posting": {"current": 6},
-    "uploads": {"current": 7, "queued": 8, "parked": 9, "oldest_s": 10.5},
-    "remote": {"fault": None},
-    "queue": {"fault": None, "free_bytes": 17},
-    "log": {"lost": 18, "fault": None},
-    "stalls": {"total": 19, "last": None, "hanging": [{"call": "a"}, {"call": "b"}]},
-    "promised": {"current": 11, "queued": 12, "parked": 13, "oldest_s": None},
-    "metrics": [
-        {
-            "name": "prometheus",
-            "recorded": 100,
-            "failed": 2,
-            "lost": 3,
-            "flushes_failed": 4,
-            "scrapes_failed": 5,
-            "fault": "hangs",
-        }
-    ],
-    "plugins": [
-        {"name": "magick", "kind": "processor", "version": "1", "detail": "ImageMagick"},
-        {"name": "magick", "kind": "processor", "version": "1", "detail": "named twice"},
-    ],
-    "store": {"path": "/srv", "bytes": 14, "files": 15, "free_bytes": 16},
-}
-
-
-def changed(*path: str, value: Any) -> dict[str, Any]:
-    """Return the snapshot with another value at a place."""
-    snapshot = deepcopy(SNAPSHOT)
-    inner = snapshot
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
-    return snapshot
+SNAPSHOT = make_snapshot(
+    uptime_s=12.5,
+    generation={"loaded_at": datetime(2026, 1, 2, 3, 4, 5, 500_000, UTC)},
+    requests={"current": 4},
+    processing={"current": 2, "waiting": 1, "threads": 8, "busy": 2},
+    downloads={"current": 5},
+    posting={"current": 6},
+    uploads={"current": 7, "jobs": Jobs(8, 9, 10.5)},
+    queue={"free_bytes": 17},
+    log={"lost": 18},
+    stalls={"total": 19, "hanging": (Hang("a", "x", 1.0), Hang("b", "x", 1.0))},
+    pending_renders={"current": 11, "jobs": Jobs(12, 13, None)},
+    metrics=(SinkStatus("prometheus", 100, 2, 3, 4, 5, None, "hangs"),),
+    plugins=(
+        Plugin("magick", "processor", "1", "ImageMagick"),
+        Plugin("magick", "processor", "1", "named twice"),
+    ),
+    store={"bytes": 14, "files": 15, "free_bytes": 16},
+)
+UNKNOWN = Jobs(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +67,7 @@ def changed(*path: str, value: Any) -> dict[str, Any]:
     ],
 )
 def test_each_figure_is_that_of_the_status(name: str, value: float, sink: PrometheusSink, show: Show) -> None:
-    """At the moment of the scrape; before any reload the start counts as one that was taken."""
+    """At the moment of the scrape; before any reload, the start counts as a successful one."""
     assert show(sink, SNAPSHOT).value(f"imaged_{name}") == value
 
 
@@ -108,8 +82,8 @@ def test_the_queue(sink: PrometheusSink, show: Show) -> None:
 
 def test_a_queue_that_cannot_be_read(sink: PrometheusSink, show: Show) -> None:
     """What it holds is not known: there is no sample, and no zero that looks as if all were well."""
-    unknown = {"current": None, "queued": None, "parked": None, "oldest_s": None}
-    shown = show(sink, SNAPSHOT | {"promised": unknown, "uploads": unknown})
+    changes = {"pending_renders": {"current": None, "jobs": UNKNOWN}, "uploads": {"jobs": UNKNOWN}}
+    shown = show(sink, change(SNAPSHOT, changes))
     for name in ("jobs_queued", "jobs_parked", "jobs_oldest_seconds"):
         assert shown.labels(f"imaged_{name}", "kind") == set()
 
@@ -133,38 +107,41 @@ def test_what_runs(sink: PrometheusSink, show: Show) -> None:
     assert not any("ImageMagick" in value for _, labels in shown.samples for _, value in labels)
 
 
+RUNNING = Comparison("running", unfinished=True, since=None, images=200, missing=3)
+ENDED = Comparison("ended", unfinished=False, since=None, images=200, missing=3)
+
+
 @pytest.mark.parametrize(
-    ("path", "value", "name", "shown_value"),
+    ("changes", "name", "value"),
     [
-        (("message",), "draining", "draining", 1),
-        (("message",), "draining", "healthy", 0),
-        (("message",), "no processor works", "healthy", 0),
-        (("message",), "no processor works", "draining", 0),
-        (("remote", "fault"), "refused", "remote_store_fault", 1),
-        (("remote", "comparison"), None, "remote_comparison_unfinished", None),
-        (("remote", "comparison"), {"unfinished": True}, "remote_comparison_unfinished", 1),
-        (("remote", "comparison"), {"unfinished": False}, "remote_comparison_unfinished", 0),
-        (("remote", "comparison"), {"images": 200, "missing": 3}, "remote_comparison_missing", 3),
-        (("generation", "last_reload"), {"ok": True}, "config_last_reload_successful", 1),
-        (("generation", "last_reload"), {"ok": False}, "config_last_reload_successful", 0),
-        (("store", "bytes"), None, "store_bytes", None),
-        (("queue", "fault"), "disk full", "queue_fault", 1),
-        (("queue", "free_bytes"), None, "state_free_bytes", None),
-        (("promised", "current"), None, "promised_renders_in_flight", None),
-        (("generation", "loaded_at"), None, "config_last_reload_success_timestamp_seconds", None),
+        ({"message": "draining"}, "draining", 1),
+        ({"message": "draining"}, "healthy", 0),
+        ({"message": "no processor works"}, "healthy", 0),
+        ({"message": "no processor works"}, "draining", 0),
+        ({"remote": {"fault": "refused"}}, "remote_store_fault", 1),
+        ({"remote": {"comparison": None}}, "remote_comparison_unfinished", None),
+        ({"remote": {"comparison": RUNNING}}, "remote_comparison_unfinished", 1),
+        ({"remote": {"comparison": RUNNING}}, "remote_comparison_images", 200),
+        ({"remote": {"comparison": ENDED}}, "remote_comparison_unfinished", 0),
+        ({"remote": {"comparison": ENDED}}, "remote_comparison_missing", 3),
+        ({"generation": {"last_reload": make_reload()}}, "config_last_reload_successful", 1),
+        ({"generation": {"last_reload": make_reload("a")}}, "config_last_reload_successful", 0),
+        ({"queue": {"fault": "disk full"}}, "queue_fault", 1),
+        ({"queue": {"free_bytes": None}}, "state_free_bytes", None),
+        ({"pending_renders": {"current": None}}, "promised_renders_in_flight", None),
     ],
 )
-def test_what_is_amiss(
-    path: tuple[str, ...], value: Any, name: str, shown_value: float | None, sink: PrometheusSink, show: Show
+def test_problems_and_unknown_figures(
+    changes: dict[str, Any], name: str, value: float | None, sink: PrometheusSink, show: Show
 ) -> None:
-    """Is told as it is; what is not known is left out."""
-    assert show(sink, changed(*path, value=value)).value(f"imaged_{name}") == shown_value
+    """A problem has its value, and an unknown figure has no sample."""
+    assert show(sink, change(SNAPSHOT, changes)).value(f"imaged_{name}") == value
 
 
-def test_nothing_is_kept_of_a_scrape(sink: PrometheusSink, show: Show) -> None:
-    """Each shows the status that it was given."""
+def test_a_scrape_keeps_nothing(sink: PrometheusSink, show: Show) -> None:
+    """Each one shows its own snapshot."""
     show(sink, SNAPSHOT)
-    assert show(sink, changed("requests", "current", value=40)).value("imaged_requests_in_flight") == 40
+    assert show(sink, change(SNAPSHOT, {"requests": {"current": 40}})).value("imaged_requests_in_flight") == 40
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,299 @@
+"""The state of the daemon at one moment, as values: for `/status.json`, the status page, alerts and metrics sinks.
+
+Totals count from the start of the process. None stands for a figure that is unknown or does not apply. Times are in
+seconds. `statuspage/status_json.py` writes these values as JSON, under names that are a promise to operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
+
+ComparisonState = Literal["waiting", "running", "ended", "failed"]
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Reload:
+    """The outcome of a reload: `ok` when the new settings took effect, else the `errors` that prevented it."""
+
+    at: datetime
+    ok: bool
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GenerationStatus:
+    """The settings in effect: `number` is 1 at the start and grows with each reload, `config` names the file."""
+
+    number: int
+    loaded_at: datetime
+    config: str
+    last_reload: Reload | None
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Requests of the public port: those in flight, and all that have ended, by how they ended."""
+
+    current: int
+    total: int
+    hits: int
+    rendered: int
+    coalesced: int
+    refused: int
+    failed: int
+    left: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class RenderInFlight:
+    """An output that a render thread makes now."""
+
+    namespace: str
+    hash: str
+    output: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Processing:
+    """Renders, and the threads that they run on."""
+
+    current: int
+    waiting: int
+    threads: int
+    busy: int
+    total: int
+    failed: int
+    items: tuple[RenderInFlight, ...]
+
+
+@dataclass(frozen=True)
+class DownloadInFlight:
+    """An original that comes from its source; `url` has no query, `bytes` have arrived."""
+
+    url: str
+    bytes: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """Downloads of originals from their sources."""
+
+    current: int
+    total: int
+    failed: int
+    items: tuple[DownloadInFlight, ...]
+
+
+@dataclass(frozen=True)
+class Posting:
+    """Posts of originals."""
+
+    current: int
+    total: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The jobs of one kind in the queue; `failed` ones wait for an operator, `oldest_s` is the age of the others."""
+
+    queued: int | None
+    failed: int | None
+    oldest_s: float | None
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """Uploads to the remote store: `failed` counts attempts, most of which are repeated; `jobs` are in the queue."""
+
+    current: int
+    jobs: Jobs
+    total: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of the local store with the remote one. While it is `unfinished`, `missing` may grow."""
+
+    state: ComparisonState
+    unfinished: bool
+    since: datetime | None
+    images: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class RemoteStatus:
+    """The remote store: its `fault` while it does not work; no comparison where no remote store is set."""
+
+    fault: str | None
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
+class PendingRenders:
+    """Renders that the queue holds: `current` run now."""
+
+    current: int | None
+    jobs: Jobs
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """The file of the job queue, and the space on its disk."""
+
+    fault: str | None
+    free_bytes: int | None
+
+
+@dataclass(frozen=True)
+class PerKind(Generic[T]):
+    """One value for each kind of work that the charts show."""
+
+    requests: T
+    hits: T
+    renders: T
+    downloads: T
+    uploads: T
+    refused: T
+    failed: T
+    bytes: T
+
+
+@dataclass(frozen=True)
+class Charts:
+    """The work of the last quarter of an hour: `points` count it in intervals of `interval_s`, the oldest first."""
+
+    interval_s: float
+    points: PerKind[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class RecentError:
+    """A request or a job that ended with an error; `status` is that of the answer, or of the answer it would have."""
+
+    at: datetime
+    request: str
+    request_id: str | None
+    status: int
+    error: str
+
+
+@dataclass(frozen=True)
+class SinkStatus:
+    """One metrics sink: it received `recorded` events, raised for `failed` of them and missed the `lost` ones.
+
+    `last_missed_s` is the time since it last failed for an event or missed one.
+    """
+
+    name: str
+    recorded: int
+    failed: int
+    lost: int
+    flushes_failed: int
+    scrapes_failed: int
+    last_missed_s: float | None
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class LogStatus:
+    """The log: lines that could not be written, and why."""
+
+    lost: int
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class Stall:
+    """The reactor was blocked `by` a call for `held_s` seconds, until `ago_s` seconds ago."""
+
+    by: str
+    held_s: float
+    ago_s: float
+
+
+@dataclass(frozen=True)
+class Hang:
+    """A `call` into a plugin that is overdue, and the line of code that it is `at`."""
+
+    call: str
+    at: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Stalls:
+    """How often the reactor was blocked, the last time, and the calls that are overdue now."""
+
+    total: int
+    last: Stall | None
+    hanging: tuple[Hang, ...]
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin in use; `kind` is processor, uploader or metrics, `detail` its own description."""
+
+    name: str
+    kind: str
+    version: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """The local store. Its size may be some time old where the store is large."""
+
+    path: str
+    bytes: int
+    files: int
+    free_bytes: int
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A problem for the operator. The level is `error` when clients are or will soon be refused, else `warning`."""
+
+    level: Level
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The daemon at one moment. `message` is the answer of the health check: OK, or the reason for its 503."""
+
+    version: str
+    message: str
+    pid: int
+    uptime_s: float
+    generation: GenerationStatus
+    requests: Requests
+    processing: Processing
+    downloads: Downloads
+    posting: Posting
+    uploads: Uploads
+    remote: RemoteStatus
+    pending_renders: PendingRenders
+    queue: QueueStatus
+    rates_per_s: PerKind[float]
+    history: Charts
+    errors: tuple[RecentError, ...]
+    metrics: tuple[SinkStatus, ...]
+    log: LogStatus
+    stalls: Stalls
+    plugins: tuple[Plugin, ...]
+    store: StoreStatus
+    try_page: bool
+    alerts: tuple[Alert, ...] = ()

@@ -1,0 +1,156 @@
+"""Collects a snapshot from the counters, the queue, the store and the plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imaged.core.activity import Activity
+from imaged.core.snapshot import (
+    Charts,
+    Comparison,
+    DownloadInFlight,
+    Downloads,
+    GenerationStatus,
+    Jobs,
+    LogStatus,
+    PendingRenders,
+    Plugin,
+    Posting,
+    Processing,
+    QueueStatus,
+    RemoteStatus,
+    RenderInFlight,
+    Requests,
+    Snapshot,
+    StoreStatus,
+    Uploads,
+)
+from imaged.core.traffic import Traffic
+from imaged.fetch.hashing_writer import Download
+from imaged.jobs import comparison
+from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.jobs.queue import Depth
+from imaged.pipeline.counters import Counters
+from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.remote import Remote
+from imaged.profiling.stalls import StallWatch
+from imaged.statuspage.alerts import find_alerts
+from imaged.statuspage.history import INTERVAL_S, History
+from imaged.statuspage.recent import RecentErrors
+from imaged.statuspage.store_usage import StoreUsage
+from imaged.store.usage import free
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Takes snapshots of one process. `seconds` is a monotonic clock. Reactor thread only."""
+
+    version: str
+    pid: int
+    seconds: Callable[[], float]
+    started_s: float
+    counters: Counters
+    history: History
+    errors: RecentErrors
+    log: Callable[[], LogStatus]
+    message: Callable[[], str]
+    usage: StoreUsage
+    stalls: StallWatch
+
+    async def collect(
+        self, generation: GenerationStatus, plugins: Sequence[Plugin], pipeline: Pipeline, jobs: AsyncJobQueue
+    ) -> Snapshot:
+        """Return the state of the process, with the generation, the plugins and the pipeline in effect."""
+        renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
+        counters, pool = self.counters, pipeline.pool
+        snapshot = Snapshot(
+            version=self.version,
+            message=self.message(),
+            pid=self.pid,
+            uptime_s=round(self.seconds() - self.started_s, 3),
+            generation=generation,
+            requests=_requests(counters.requests),
+            processing=Processing(
+                current=counters.processing.current,
+                waiting=pool.waiting,
+                threads=pool.size,
+                busy=pool.busy,
+                total=counters.processing.total,
+                failed=counters.processing.failed,
+                items=tuple(
+                    RenderInFlight(
+                        namespace=each.item.image.namespace,
+                        hash=str(each.item.image.hash),
+                        output=str(each.item.output),
+                        elapsed_s=round(each.elapsed_s, 3),
+                    )
+                    for each in counters.processing.running()
+                ),
+            ),
+            downloads=_downloads(counters.downloads),
+            posting=Posting(counters.posting.current, counters.posting.total, counters.posting.failed),
+            uploads=Uploads(counters.uploads.current, _jobs(uploads), counters.uploads.total, counters.uploads.failed),
+            remote=RemoteStatus(pipeline.remote.fault, compare(pipeline.remote, await jobs.comparison())),
+            pending_renders=PendingRenders(None if renders is None else renders.running, _jobs(renders)),
+            queue=QueueStatus(jobs.fault, _free_for_queue(Path(pipeline.settings.state_dir))),
+            rates_per_s=self.history.rates_per_s,
+            history=Charts(INTERVAL_S, self.history.points),
+            errors=tuple(self.errors.newest_first),
+            metrics=tuple(pipeline.metrics.statuses),
+            log=self.log(),
+            stalls=self.stalls.shown,
+            plugins=tuple(plugins),
+            store=await self._store(pipeline.store.root),
+            try_page=pipeline.settings.status.try_page,
+        )
+        return replace(snapshot, alerts=tuple(find_alerts(snapshot)))
+
+    async def _store(self, root: Path) -> StoreStatus:
+        usage = await self.usage.now(root)
+        return StoreStatus(str(root), usage.size_bytes, usage.files, free(root))
+
+
+def compare(remote: Remote, last: comparison.Comparison | None) -> Comparison | None:
+    """Return the state of the comparison with `remote`, or None where no remote store is set."""
+    if not remote.exists:
+        return None
+    if last is None or last.remote != remote.identity:
+        return Comparison("waiting", unfinished=True, since=None, images=0, missing=0)
+    since = datetime.fromtimestamp(last.began_at_s, UTC)
+    return Comparison(last.state, last.state != "ended", since, last.images, last.missing)
+
+
+def _requests(traffic: Traffic) -> Requests:
+    return Requests(
+        current=traffic.current,
+        total=traffic.total,
+        hits=traffic.hits,
+        rendered=traffic.rendered,
+        coalesced=traffic.joined,
+        refused=traffic.refused,
+        failed=traffic.failed,
+        left=traffic.left,
+        bytes=traffic.bytes,
+    )
+
+
+def _downloads(activity: Activity[Download]) -> Downloads:
+    items = (DownloadInFlight(each.item.url, each.item.bytes, round(each.elapsed_s, 3)) for each in activity.running())
+    return Downloads(activity.current, activity.total, activity.failed, tuple(items))
+
+
+def _jobs(depth: Depth | None) -> Jobs:
+    if depth is None:
+        return Jobs(None, None, None)
+    return Jobs(depth.queued, depth.parked, None if depth.oldest_s is None else round(depth.oldest_s, 3))
+
+
+def _free_for_queue(folder: Path) -> int | None:
+    """Return the free bytes on the disk of the queue, or None where its folder is missing or unreadable."""
+    try:
+        return free(folder) if folder.is_dir() else None
+    except OSError:
+        return None
