@@ -18,7 +18,7 @@ class Options(BaseModel):
 
     memory_bytes: Annotated[int, Field(ge=2**26, le=2**40)] = Field(
         default=2**31,
-        description="The memory for the pixels of all pictures in work at once; at most half of what there is.",
+        description="The memory for the pixels of all renders together; at most half of the machine's is used.",
     )
 
 

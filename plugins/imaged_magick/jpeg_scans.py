@@ -1,4 +1,4 @@
-"""Bound the scans of a JPEG: a decoder visits all blocks of a component again in every scan."""
+"""Bound the scans of a JPEG: a decoder processes all blocks of a component in every scan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imaged.api import NotAPictureError, TooLargeError
 from .errors import malformed_error
 
 _MAXIMUM_BLOCKS = 60_000_000
-"""How many blocks of 8x8 samples all scans together may visit.
+"""How many blocks of 8x8 samples all scans together may contain.
 
 libjpeg cannot be interrupted meanwhile. A block costs 4 ns when empty and 150 ns with a restart interval of one, so
 that the maximum takes less than 10 s. A progressive photograph of 50 megapixels in ten scans has 10 million.
@@ -69,7 +69,7 @@ def read_frame_header(marker: int, header: bytes) -> FrameHeader:
 
 
 class ScanProgress:
-    """Counts the blocks that the scans of a frame visit, and the coefficients that they code.
+    """Counts the blocks in the scans of a frame, and the coefficients that they code.
 
     It is `complete` after a scan that codes all pixels: decoders ignore later scans.
     """
@@ -86,7 +86,7 @@ class ScanProgress:
         return not any(self._missing.values())
 
     def add(self, header: bytes) -> None:
-        """Count a scan by its header (T.81, B.2.3). Raises TooLargeError when the scans visit too many blocks."""
+        """Count a scan by its header (T.81, B.2.3). Raises TooLargeError when the scans contain too many blocks."""
         count = header[0] if header else 0
         names = [name for name in header[1 : 1 + 2 * count : 2] if name in self._missing]
         self._blocks += sum(self._frame.blocks[name] for name in names)

@@ -1,4 +1,4 @@
-"""A processor, and a way to see what it makes of a picture."""
+"""Fixtures: the processor, and functions that identify, verify and render bytes with it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from imaged.api import Host, ImageFacts, Processor, RenderJob, Variant, Verifyin
 from imaged.core.outputs import parse
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "images"
-"""Real pictures, where a checkout has them beside it."""
+"""The folder of real pictures beside the checkout, which may be missing."""
 
 
 class BareHost:
-    """As much of a host as the plugin asks for."""
+    """The part of a host that the plugin uses."""
 
     def options(self, model: type[imaged_magick.Options]) -> imaged_magick.Options:
-        """Return the defaults."""
+        """Return the default options."""
         return model()
 
 
 @pytest.fixture(scope="session")
 def processor() -> Processor:
-    """Return the processor as the daemon would get it."""
+    """Return the processor that the daemon would get."""
     processor = imaged_magick.imaged_processor(cast("Host", BareHost()))
     assert processor is not None
     return processor
@@ -48,7 +48,7 @@ def identify(processor: Processor, tmp_path: Path) -> Callable[[bytes], ImageFac
 
 @pytest.fixture
 def accept(processor: Processor, tmp_path: Path) -> Callable[..., ImageFacts]:
-    """Return a function that takes bytes as a POST does: identified, then verified."""
+    """Return a function that identifies and then verifies bytes, as a POST does."""
 
     def accept(body: bytes, maximum_pixels: int = 50_000_000) -> ImageFacts:
         source = tmp_path / "original"
@@ -63,7 +63,7 @@ def accept(processor: Processor, tmp_path: Path) -> Callable[..., ImageFacts]:
 
 @pytest.fixture
 def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
-    """Return a function that renders outputs, by their names, of a picture."""
+    """Return a function that renders outputs of a picture by their names."""
 
     def render(
         body: bytes,
@@ -88,7 +88,7 @@ def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
 
 @pytest.fixture
 def shared() -> Callable[[str], bytes]:
-    """Return a function that reads a real picture, and skips the test where there is none."""
+    """Return a function that reads a real picture, and skips the test if it is missing."""
 
     def shared(name: str) -> bytes:
         path = SHARED / name

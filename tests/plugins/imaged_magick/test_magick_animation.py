@@ -1,4 +1,4 @@
-"""Animations: every frame as a viewer sees it, at its time, as often as the file says."""
+"""Animations keep their frames, durations, plays and disposal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RED, GREEN, BLUE, CLEAR = (255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255), 
 
 
 def frames(body: bytes) -> list[Image.Image]:
-    """Return each frame as a browser shows it: Pillow does not clear a GIF's frames to transparency as browsers do."""
+    """Return each frame as a browser shows it; Pillow does not clear a GIF's frames to transparency."""
     shown = []
     if body.startswith(b"GIF"):
         with WandImage(blob=body, format="gif") as animation:
@@ -42,12 +42,12 @@ def frames(body: bytes) -> list[Image.Image]:
 def durations(body: bytes) -> list[int]:
     """Return each frame's duration in milliseconds."""
     image = Image.open(io.BytesIO(body))
-    told = []
+    durations_ms = []
     for number in range(getattr(image, "n_frames", 1)):
         image.seek(number)
         image.load()
-        told.append(image.info["duration"])
-    return told
+        durations_ms.append(image.info["duration"])
+    return durations_ms
 
 
 def first_pixels(body: bytes) -> list[object]:
@@ -58,7 +58,7 @@ def first_pixels(body: bytes) -> list[object]:
 @pytest.mark.parametrize("original", [make_gif(4, duration_ms=70), make_webp(4, durations_ms=[70])])
 @pytest.mark.parametrize("name", ["w24.gif", "x40.gif", "full_size.gif", "w24.webp", "full_size.webp"])
 def test_all_frames_are_kept(render: Render, original: bytes, name: str) -> None:
-    """An animation stays one, from GIF and WebP to GIF and WebP, with its frames in their order and time."""
+    """GIF and WebP animations, rendered as GIF or WebP, keep their frames, order and durations."""
     (body,) = render(original, name)
     assert durations(body) == [70, 70, 70, 70]
     seen = [tuple(255 * (part > 127) for part in pixel) for pixel in first_pixels(body)]  # type: ignore[attr-defined]
@@ -66,7 +66,7 @@ def test_all_frames_are_kept(render: Render, original: bytes, name: str) -> None
 
 
 def test_stills_show_the_first_frame(render: Render, opened: Opened) -> None:
-    """A format without animation shows the first frame, also beside variants that have one."""
+    """A format without animation shows the first frame, also in a job with animated variants."""
     for original in (make_gif(3), make_webp(3)):
         jpg, gif, png = render(original, "w24.jpg", "w24.gif", "w24.png")
         assert len(frames(gif)) == 3
@@ -78,7 +78,7 @@ def test_stills_show_the_first_frame(render: Render, opened: Opened) -> None:
 def test_plays_are_kept_from_gif(
     render: Render, opened: Opened, repeats: int | None, gif_loop: int | None, webp_loop: int
 ) -> None:
-    """GIF counts repeats and WebP plays; what a viewer sees is the same."""
+    """GIF stores repeats and WebP plays; a viewer sees the same number of plays."""
     gif, webp = render(make_gif(3, repeats=repeats), "w24.gif", "w24.webp")
     assert opened(gif).info.get("loop") == gif_loop
     assert opened(webp).info["loop"] == webp_loop
@@ -93,14 +93,14 @@ def test_plays_are_kept_from_webp(render: Render, opened: Opened, plays: int, gi
 
 
 def test_durations_are_rounded_without_drift(render: Render) -> None:
-    """WebP keeps milliseconds; GIF knows hundredths, and its rounding errors do not add up."""
+    """WebP keeps milliseconds. GIF stores hundredths of a second, and rounding errors do not add up."""
     webp, gif = render(make_webp(4, durations_ms=[33, 33, 34, 25]), "w24.webp", "w24.gif")
     assert durations(webp) == [33, 33, 34, 25]
     assert sum(durations(gif)) == pytest.approx(125, abs=5)
 
 
 def patched_gif(disposal: int) -> bytes:
-    """Return a red canvas, then a green patch with a disposal, then a blue dot elsewhere."""
+    """Return a GIF: a red canvas, then a green patch with a disposal method, then a blue dot elsewhere."""
     pictures = [Image.new("P", (40, 40), 0), Image.new("P", (10, 10), 1), Image.new("P", (4, 4), 2)]
     places = [(0, 0), (0, 0), (30, 30)]
     body = b"GIF89a" + b"\x28\x00\x28\x00\xf1\x00\x00" + bytes((255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0))
@@ -120,21 +120,21 @@ def patched_gif(disposal: int) -> bytes:
 @pytest.mark.parametrize(("disposal", "after"), [(0, GREEN), (1, GREEN), (2, CLEAR), (3, RED)])
 @pytest.mark.parametrize("name", ["full_size.gif", "full_size.webp"])
 def test_disposal_is_obeyed(render: Render, disposal: int, after: object, name: str) -> None:
-    """What a frame leaves behind is kept, cleared or brought back, as it asks."""
+    """A frame's area is kept, cleared or restored, as its disposal method says."""
     one, two, three = (frame for frame in frames(render(patched_gif(disposal), name, quality=100)[0]))
     assert [rounded(one, 5, 5), rounded(two, 5, 5), rounded(three, 5, 5)] == [RED, GREEN, after]
     assert [rounded(two, 20, 20), rounded(three, 20, 20), rounded(three, 32, 32)] == [RED, RED, BLUE]
 
 
 def rounded(frame: Image.Image, x: int, y: int) -> tuple[int, ...]:
-    """Return a pixel with each part at its nearest end, black where it is transparent."""
+    """Return a pixel with each channel rounded to 0 or 255, black if it is transparent."""
     pixel = frame.getpixel((x, y))
     assert isinstance(pixel, tuple)
     return tuple(255 * (part > 127) for part in pixel) if pixel[3] else CLEAR
 
 
 def test_webp_frames_may_replace_what_lies_below(render: Render) -> None:
-    """A frame that does not blend brings its transparency with it."""
+    """A WebP frame that does not blend replaces the canvas with its own transparency."""
     image = Image.new("RGBA", (32, 32), RED)
     clear = Image.new("RGBA", (32, 32), CLEAR)
     clear.paste(GREEN, (0, 0, 8, 8))
@@ -145,7 +145,7 @@ def test_webp_frames_may_replace_what_lies_below(render: Render) -> None:
 
 
 def test_every_frame_counts(render: Render) -> None:
-    """All frames together must stay within the bound, of the original and of each output; a still takes one."""
+    """The pixels of all frames count, for the original and for each animated output; a still counts one frame."""
     gif = make_gif(5)
     pixels = 48 * 32 * 5
     with pytest.raises(TooLargeError):
@@ -157,22 +157,22 @@ def test_every_frame_counts(render: Render) -> None:
 
 
 def test_a_long_animation_has_stills(processor: Processor, tmp_path: Path) -> None:
-    """Outputs that show the first frame are made before those that would need all of them are refused."""
+    """Stills of the first frame are rendered before animations of the same job are refused."""
     source = tmp_path / "original"
     source.write_bytes(make_gif(5))
     renderer = Renderer([processor], LocalStore(tmp_path, [3, 3]), timeout_s=30, maximum_pixels=48 * 32)
-    assert renderer.identify(source).frames == 5  # so a POST is accepted
+    assert renderer.identify(source).frames == 5  # which is enough for a POST
     outputs = [parse("w24.gif"), parse("w24.jpg")]
     job = render_job(source, processor.identify(source), outputs, maximum_pixels=5 * 48 * 32 - 1)
     rendered = processor.render(job)
     assert str(next(rendered).output) == "w24.jpg"
     with pytest.raises(TooLargeError, match="5 frames together") as refused:
         next(rendered)
-    assert "shorter animation, or request a still" in str(refused.value)  # a smaller output would help nothing
+    assert "shorter animation, or request a still" in str(refused.value)  # a smaller output would not help
 
 
 def test_frames_larger_than_the_canvas_count_too(render: Render) -> None:
-    """A GIF whose later frames are larger than its canvas costs what they cost."""
+    """The pixels of frames count where they are larger than the canvas of the GIF."""
     gif = bytearray(make_gif(2))
     at = gif.rindex(b"\x2c\x00\x00\x00\x00\x30")
     gif[at + 5 : at + 9] = b"\xff\xff\xff\xff"
@@ -181,21 +181,21 @@ def test_frames_larger_than_the_canvas_count_too(render: Render) -> None:
 
 
 def test_unchanged_areas_are_not_stored_again(render: Render) -> None:
-    """A GIF's frames hold what changed since the one before."""
+    """A GIF frame stores only the area that changed."""
     noise = Image.effect_noise((200, 200), 80).convert("P")
-    still, moving = io.BytesIO(), io.BytesIO()
+    still, animated = io.BytesIO(), io.BytesIO()
     other = noise.copy()
     other.paste(0, (0, 0, 5, 5))
     noise.save(still, "GIF")
-    noise.save(moving, "GIF", save_all=True, append_images=[other, noise, other], duration=50)
+    noise.save(animated, "GIF", save_all=True, append_images=[other, noise, other], duration=50)
     (one,) = render(still.getvalue(), "full_size.gif")
-    (four,) = render(moving.getvalue(), "full_size.gif")
+    (four,) = render(animated.getvalue(), "full_size.gif")
     assert len(four) < 1.5 * len(one)
 
 
 @pytest.mark.parametrize("name", ["full_size.webp", "full_size.gif"])
 def test_what_is_transparent_beside_a_change_stays_so(render: Render, name: str) -> None:
-    """A pixel that appears on a transparent canvas brings nothing with it, though WebP's changes are kept in blocks."""
+    """A pixel that appears on a transparent canvas changes no other pixel, although WebP stores changes in blocks."""
     pictures = [Image.new("RGBA", (16, 16), CLEAR) for _ in range(3)]
     for number, picture in enumerate(pictures):
         for dot in range(number + 1):

@@ -1,6 +1,6 @@
-"""Transparent pictures are laid on the background's own colour, greys like any other, and keep their transparency else.
+"""Transparent pictures are composited over the background colour in formats without transparency.
 
-What is wanted is alpha compositing in sRGB (W3C Compositing 1, 5.1), which is how browsers lay a picture on a page.
+The expected result is alpha compositing in sRGB (W3C Compositing 1, 5.1), as browsers do it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def png(kind: int, depth: int, pixel: bytes, *chunks: tuple[bytes, bytes]) -> by
 
 
 def encoded(format: str, *images: Image.Image, **options: object) -> bytes:
-    """Return what Pillow writes."""
+    """Return a file that Pillow writes."""
     file = io.BytesIO()
     if len(images) > 1:
         options |= {"save_all": True, "append_images": images[1:], "duration": 100}
@@ -46,7 +46,7 @@ def image(mode: str, *channels: int) -> Image.Image:
 
 
 def grey_gif(frames: int) -> bytes:
-    """Return a GIF of two greys whose left half is transparent; each frame has another grey."""
+    """Return a GIF of two greys whose left half is transparent; each frame has a different grey."""
     images = []
     for number in range(frames):
         frame = Image.new("P", (SIDE, SIDE), 1)
@@ -57,7 +57,7 @@ def grey_gif(frames: int) -> bytes:
 
 
 def over(colour: Colour, alpha: float) -> Colour:
-    """Return a colour laid on the background."""
+    """Return a colour composited over the background."""
     return tuple(round(alpha * part + (1 - alpha) * below) for part, below in zip(colour, RED, strict=True))
 
 
@@ -93,7 +93,7 @@ CASES: dict[str, tuple[bytes, Colour]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_transparency_shows_the_background(render: Render, opened: Opened, case: str) -> None:
-    """Whatever is transparent, and whichever way it is told, a JPEG has the background's colour there."""
+    """A JPEG has the background colour in every transparent pixel, however the format stores transparency."""
     original, colour = CASES[case]
     for body in render(original, "full_size-q100.jpg", "x7-q100.jpg", background=BACKGROUND):
         assert opened(body).convert("RGB").getpixel((3, 3)) == pytest.approx(colour, abs=4)
@@ -101,7 +101,7 @@ def test_transparency_shows_the_background(render: Render, opened: Opened, case:
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_grey_gifs_show_the_background(render: Render, opened: Opened, frames: int) -> None:
-    """The transparent half of a GIF of greys gets the background, and the other keeps its grey."""
+    """The transparent half of a grey GIF gets the background colour, and the other half keeps its grey."""
     (body,) = render(grey_gif(frames), "full_size-q100.jpg", background=BACKGROUND)
     seen = opened(body).convert("RGB")
     assert seen.getpixel((2, 8)) == pytest.approx(RED, abs=6)
@@ -111,7 +111,7 @@ def test_grey_gifs_show_the_background(render: Render, opened: Opened, frames: i
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 @pytest.mark.parametrize("name", ["full_size.png", "full_size.gif", "full_size-q100.webp"])
 def test_greys_keep_their_transparency(render: Render, opened: Opened, mode: str, name: str) -> None:
-    """Formats with transparency show a grey picture's greys where it is opaque, and nothing where it is clear."""
+    """Formats with transparency keep the greys and the alpha channel of a grey picture."""
     greys, mask = Image.linear_gradient("L").resize((SIDE, SIDE)), Image.new("L", (SIDE, SIDE), 255)
     mask.paste(0, (0, 0, 8, 8))
     original = Image.merge(mode, [*[greys] * (len(mode) - 1), mask])
@@ -137,7 +137,7 @@ def test_animations_of_greys_keep_their_transparency(render: Render, opened: Ope
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
 @pytest.mark.parametrize("frames", [1, 3])
 def test_opaque_greys_stay_as_they_are(render: Render, opened: Opened, mode: str, frames: int) -> None:
-    """Greys without transparency, still or moving, few or, when they were resized, very many, are greys in a GIF."""
+    """Opaque grey pictures, still or animated, of few greys or of many after resizing, stay grey in a GIF."""
     for side, name in ((SIDE, "full_size.gif"), (300, "x270.gif")):
         greys = [Image.linear_gradient("L").resize((side, side)).rotate(90 * number) for number in range(frames)]
         images = [grey.convert(mode) for grey in greys]
@@ -152,7 +152,7 @@ def test_opaque_greys_stay_as_they_are(render: Render, opened: Opened, mode: str
 
 @pytest.mark.parametrize("name", ["full_size.png", "full_size-q100.jpg"])
 def test_pixels_are_rounded(render: Render, opened: Opened, name: str) -> None:
-    """Opaque white and greys come out exact, and without a tint, when colours have been converted with 16 bits."""
+    """Opaque white and greys are exact, without a tint, after a colour conversion in 16 bits."""
     for grey, light in ((255, 255), (100, 168), (1, 13)):
         (body,) = render(png(2, 8, bytes([grey] * 3), (b"cICP", b"\x01\x08\x00\x01")), name)
         assert opened(body).convert("RGB").getpixel((3, 3)) == (light,) * 3

@@ -1,4 +1,4 @@
-"""Colours come out as littleCMS, asked directly, would turn them into sRGB."""
+"""Colours are converted to sRGB as littleCMS converts them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shared = Callable[[str], bytes]
 
 
 def gradient() -> Image.Image:
-    """Return a picture that holds many colours."""
+    """Return a picture of many colours."""
     bands = [Image.linear_gradient("L"), Image.linear_gradient("L").rotate(90), Image.radial_gradient("L")]
     return Image.merge("RGB", bands)
 
@@ -28,7 +28,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 
 def converted(image: Image.Image) -> Image.Image:
-    """Return what littleCMS makes of a picture's profile."""
+    """Return a picture converted from its profile to sRGB by littleCMS."""
     profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     source = image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
@@ -45,7 +45,7 @@ def encoded(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def wide_profile() -> bytes:
-    """Return our own profile with red and green pushed apart: a wide gamut by hand."""
+    """Return our own profile with red and green further apart: a wide gamut."""
     profile = bytearray(srgb_profile())
     for name, change in ((b"rXYZ", 5000), (b"gXYZ", -5000)):
         entry = profile.index(name)
@@ -87,7 +87,7 @@ def test_wide_gamut_is_converted(render: Render, opened: Opened, name: str) -> N
 
 @pytest.mark.parametrize("name", ["Channel_digital_image_CMYK_color.jpg", "p3.png", "prophoto.png"])
 def test_real_profiles_are_converted(shared: Shared, render: Render, opened: Opened, name: str) -> None:
-    """CMYK and wide gamuts of the world come within 3 of 255 of littleCMS."""
+    """Real CMYK and wide gamut pictures are within 3 of 255 of littleCMS."""
     original = shared(name)
     (body,) = render(original, "full_size.png")
     image = opened(original)
@@ -98,7 +98,7 @@ def test_real_profiles_are_converted(shared: Shared, render: Render, opened: Ope
 
 
 def test_cmyk_without_profile_is_sensible(render: Render, opened: Opened) -> None:
-    """Inks without a profile become the colours they stand for: cyan, magenta, yellow, black and paper."""
+    """CMYK without a profile becomes cyan, magenta, yellow, black and white."""
     inks = [(255, 0, 0, 0), (0, 255, 0, 0), (0, 0, 255, 0), (0, 0, 0, 255), (0, 0, 0, 0)]
     image = Image.new("CMYK", (50, 10))
     for number, ink in enumerate(inks):
@@ -111,7 +111,7 @@ def test_cmyk_without_profile_is_sensible(render: Render, opened: Opened) -> Non
 
 
 def test_grey_profile_is_applied(render: Render, opened: Opened) -> None:
-    """A grey picture with a linear tone curve becomes brighter, as it should."""
+    """A grey picture with a linear tone curve becomes brighter."""
     profile = grey_profile()
     original = encoded(Image.linear_gradient("L"), "PNG", icc_profile=profile)
     middle = opened(render(original, "full_size.png")[0]).convert("L").getpixel((0, 128))
@@ -119,7 +119,7 @@ def test_grey_profile_is_applied(render: Render, opened: Opened) -> None:
 
 
 def test_grey_with_a_colour_profile(render: Render, opened: Opened) -> None:
-    """Editors save grey pictures with sRGB's profile: they stay as they are."""
+    """A grey picture with an RGB profile, as editors save it, does not change."""
     original = encoded(Image.linear_gradient("L"), "PNG", icc_profile=srgb_profile())
     assert opened(render(original, "full_size.png")[0]).convert("L").tobytes() == Image.linear_gradient("L").tobytes()
     wide = encoded(Image.linear_gradient("L"), "JPEG", quality=100, icc_profile=wide_profile())
@@ -129,7 +129,7 @@ def test_grey_with_a_colour_profile(render: Render, opened: Opened) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("profile", ["broken", "short", "grey"])
 def test_unusable_profiles_are_passed_over(render: Render, opened: Opened, mode: str, profile: str) -> None:
-    """A profile that is broken, or made for other channels, spoils nothing."""
+    """A profile that is broken, or made for other channels, is ignored."""
     profiles = {"broken": b"nonsense" * 50, "short": srgb_profile()[:300], "grey": grey_profile()}
     original = encoded(gradient().convert(mode), "JPEG", quality=100, icc_profile=profiles[profile])
     (body,) = render(original, "full_size.png")

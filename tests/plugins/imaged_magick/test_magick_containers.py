@@ -1,4 +1,4 @@
-"""Containers tell their frames without a pixel being decoded, and never cost more than they are worth."""
+"""Containers are read without decoding pixels, and within limits."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from imaged_magick.webp_reader import read_webp
 from imaged_magick.webp_writer import mux_webp
 
 
-def test_gif_tells_its_timing() -> None:
-    """Frames have their duration; the loop block counts repeats, so that one play more is seen."""
+def test_gif_has_durations() -> None:
+    """Frames have their duration. The loop block counts repeats, so the number of plays is one more."""
     sequence = read_gif(make_gif(3, duration_ms=70, repeats=2))
     assert [frame.duration_ms for frame in sequence.frames] == [70, 70, 70]
     assert sequence.plays == 3
@@ -31,7 +31,7 @@ def test_gif_tells_its_timing() -> None:
 
 @pytest.mark.parametrize(("repeats", "plays"), [(None, 1), (0, 0), (1, 2), (65535, 65536)])
 def test_gif_plays(repeats: int | None, plays: int) -> None:
-    """Without a loop block a GIF plays once, with 0 for ever."""
+    """A GIF plays once without a loop block, and for ever with a count of 0."""
     assert read_gif(make_gif(2, repeats=repeats)).plays == plays
 
 
@@ -42,12 +42,12 @@ def test_gif_frames_are_files_of_their_own() -> None:
 
 
 def test_gif_without_trailer_is_whole() -> None:
-    """Browsers show a GIF whose trailer is missing, and so do we."""
+    """A GIF whose trailer is missing is read, as in browsers."""
     assert len(read_gif(make_gif(2)[:-1]).frames) == 2
 
 
 def test_gif_grows_to_its_first_frame() -> None:
-    """A logical screen of no size, or too small a one, grows to hold the first frame, as in browsers."""
+    """A logical screen that is empty or too small grows to hold the first frame, as in browsers."""
     gif = make_gif()
     assert read_gif(gif[:6] + bytes(4) + gif[10:]).canvas == Size(48, 32)
 
@@ -63,19 +63,19 @@ def test_thousands_of_frames_are_counted_quickly() -> None:
 
 @pytest.mark.parametrize("frame", [b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"])
 def test_too_many_frames_are_not_counted(frame: bytes) -> None:
-    """Past ten thousand frames counting stops."""
+    """More than ten thousand frames are refused."""
     with pytest.raises(TooLargeError):
         read_gif(make_gif()[:-1] + 10_001 * frame)
 
 
-def test_tiny_blocks_are_not_walked_for_ever() -> None:
-    """A GIF of millions of one-byte blocks is given up."""
+def test_tiny_blocks_are_bounded() -> None:
+    """A GIF of millions of one-byte blocks is refused."""
     with pytest.raises(TooLargeError):
         read_gif(make_gif()[:-1] + b"\x21\xfe" + 3_000_000 * b"\x01x" + b"\x00\x3b")
 
 
 def test_a_frame_without_pixels_is_broken() -> None:
-    """A frame of zero width is no picture."""
+    """A frame of zero width is refused."""
     gif = bytearray(make_gif())
     at = gif.rindex(b"\x2c\x00\x00\x00\x00\x30")
     gif[at + 5 : at + 7] = b"\x00\x00"
@@ -83,7 +83,7 @@ def test_a_frame_without_pixels_is_broken() -> None:
         read_gif(bytes(gif))
 
 
-def test_webp_tells_its_timing() -> None:
+def test_webp_has_durations() -> None:
     """Frames of an animated WebP have their duration, and the file its number of plays."""
     sequence, exif = read_webp(make_webp(3, durations_ms=[10, 25, 70], plays=4))
     assert [frame.duration_ms for frame in sequence.frames] == [10, 25, 70]
@@ -91,7 +91,7 @@ def test_webp_tells_its_timing() -> None:
 
 
 def test_webp_still_is_one_frame() -> None:
-    """A still WebP is a sequence of one frame that fills the canvas, and is passed on as it is."""
+    """A still WebP is a sequence of one frame that fills the canvas and whose bytes are unchanged."""
     webp = make_webp()
     sequence, _ = read_webp(webp)
     assert [frame.as_still() for frame in sequence.frames] == [webp]
@@ -104,8 +104,8 @@ def test_webp_frames_are_files_of_their_own() -> None:
         assert read_webp(frame.as_still())[0].canvas == frame.size
 
 
-def test_muxing_is_what_reading_undoes() -> None:
-    """An animation that is put together of stills is read as it was meant."""
+def test_muxing_and_reading_are_inverse() -> None:
+    """Reading an animation gives the canvas, frames and plays that it was muxed from."""
     size, still = Size(48, 32), make_webp()
     animation = mux_webp(
         Size(60, 40), [EncodedFrame(0, 0, size, 20, still), EncodedFrame(12, 8, size, 33, still)], plays=7
@@ -117,7 +117,7 @@ def test_muxing_is_what_reading_undoes() -> None:
 
 
 def test_webp_frame_outside_of_the_canvas_is_broken() -> None:
-    """A frame that does not lie on the canvas is refused before it is decoded."""
+    """A frame outside of the canvas is refused before it is decoded."""
     webp = bytearray(make_webp(2))
     at = webp.index(b"ANMF") + 8
     webp[at] = 200
@@ -126,7 +126,7 @@ def test_webp_frame_outside_of_the_canvas_is_broken() -> None:
 
 
 def test_a_webp_too_wide_for_the_decoder_is_refused_when_it_is_read() -> None:
-    """A canvas past ImageMagick's limit is too large at once, and not broken when it is rendered."""
+    """A canvas above ImageMagick's limit is refused as too large when it is read, not as broken when it is rendered."""
     webp = bytearray(make_webp(2))
     webp[24:30] = (1_000_000).to_bytes(3, "little") + bytes(3)
     with pytest.raises(TooLargeError, match="1000001x1"):
@@ -147,7 +147,7 @@ def test_little_endian_orientation_is_read() -> None:
 
 @given(st.binary(max_size=64))
 def test_any_exif_is_an_orientation(exif: bytes) -> None:
-    """Whatever the block holds, the answer is one of the eight."""
+    """Any bytes give one of the eight orientations."""
     assert 1 <= read_orientation(b"II*\x00" + exif) <= 8
 
 
@@ -161,8 +161,8 @@ READERS: list[tuple[Callable[[bytes], object], bytes]] = [
 
 @pytest.mark.parametrize(("read", "body"), READERS)
 @given(data=st.data())
-def test_damage_is_told_as_our_errors(read: Callable[[bytes], object], body: bytes, data: st.DataObject) -> None:
-    """A damaged container is read or refused, and nothing but our own errors is raised."""
+def test_damage_raises_our_errors(read: Callable[[bytes], object], body: bytes, data: st.DataObject) -> None:
+    """A damaged container is read or refused, with no other errors than ours."""
     damaged = bytearray(body)
     for at in data.draw(st.lists(st.integers(8, len(body) - 1), max_size=4)):
         damaged[at] = data.draw(st.integers(0, 255))
@@ -170,8 +170,8 @@ def test_damage_is_told_as_our_errors(read: Callable[[bytes], object], body: byt
         read(bytes(damaged[: data.draw(st.integers(8, len(body)))]))
 
 
-def test_disposals_are_told_apart() -> None:
-    """Each of GIF's disposal methods is known, and what is unknown keeps the frame."""
+def test_disposal_methods_are_read() -> None:
+    """Each disposal method of GIF is read; an unknown one keeps the frame."""
     gif = bytearray(make_gif(1))
     at = gif.rindex(b"\x21\xf9") + 3
     expected = {0: Disposal.KEEP, 1: Disposal.KEEP, 2: Disposal.CLEAR, 3: Disposal.RESTORE, 7: Disposal.KEEP}
@@ -182,7 +182,7 @@ def test_disposals_are_told_apart() -> None:
 
 
 def empty_frame(data: bytes, side_px: int = 8) -> bytes:
-    """Return a frame of a GIF that shows for half a second, and has no pixels."""
+    """Return a GIF frame of half a second and without pixels."""
     return b"\x21\xf9\x04\x04\x32\x00\x00\x00\x2c" + struct.pack("<HHHHB", 0, 0, side_px, side_px, 0) + data
 
 
@@ -198,7 +198,7 @@ EMPTY = [
 @pytest.mark.parametrize("empty", EMPTY, ids=["no codes", "the end's alone", "a clear and the end", "of 0x0 pixels"])
 @pytest.mark.parametrize(("place", "durations_ms"), [(1, [600, 100, 100]), (3, [100, 100, 600])])
 def test_a_gif_frame_without_data_changes_nothing(empty: bytes, place: int, durations_ms: list[int]) -> None:
-    """What a GIF shows before a frame without data is shown for that frame's time, too, as in browsers."""
+    """A frame without pixels extends the frame before it, as in browsers."""
     parts = make_gif(3).removesuffix(b";").split(b"\x21\xf9")
     parts[place] += empty
     sequence = read_gif(b"\x21\xf9".join(parts) + b";")
@@ -209,7 +209,7 @@ def test_a_gif_frame_without_data_changes_nothing(empty: bytes, place: int, dura
 
 
 def test_a_gif_whose_first_frame_has_no_data_is_refused() -> None:
-    """There is no first picture to show, and Pillow refuses it."""
+    """A GIF whose first frame has no pixels is refused, as in Pillow."""
     before, start, after = make_gif(2).partition(b"\x21\xf9")
     with pytest.raises(NotAPictureError, match="its first frame has no pixels"):
         read_gif(before + NO_DATA + start + after)

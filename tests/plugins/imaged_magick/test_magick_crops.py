@@ -1,4 +1,4 @@
-"""What is cropped before it is scaled looks as if it were cropped afterwards, and costs what is kept."""
+"""Cropping before scaling gives the same pixels as cropping afterwards, and costs only the cropped area."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Path(sys.argv[3]).write_bytes(rendered.body)
 
 
 def ripples(width: int, height: int) -> Image.Image:
-    """Return a picture on which a shift of a fraction of a pixel shows: waves of a few pixels, and a hard edge."""
+    """Return a picture that shows a shift by a fraction of a pixel: waves of a few pixels, and a hard edge."""
     waves = [round(127 + 100 * ((x * x + 3 * y * y) // 7 % 64 - 32) / 32) for y in range(height) for x in range(width)]
     picture = Image.frombytes("L", (width, height), bytes(waves)).convert("RGB")
     picture.paste((250, 20, 40), (width // 2, height // 3, width // 2 + width // 9, height // 3 + height // 9))
@@ -63,7 +63,7 @@ def written(picture: Image.Image) -> bytes:
     ],
 )
 def test_pixels_lie_where_they_would(render: Render, size: tuple[int, int], name: str) -> None:
-    """Pillow, which scales any box of fractions of pixels by itself, agrees."""
+    """Crops equal those of Pillow, which scales boxes of fractional pixels."""
     original = ripples(*size)
     [body] = render(written(original), name)
     made = Image.open(io.BytesIO(body)).convert("RGB")
@@ -83,7 +83,7 @@ def test_pixels_lie_where_they_would(render: Render, size: tuple[int, int], name
 
 
 def test_the_hint_to_the_decoder_still_works(render: Render) -> None:
-    """A JPEG that is decoded at a fraction of its size is cut at that size: nothing is shifted."""
+    """A JPEG that libjpeg shrinks is cropped at the smaller size, without a shift."""
     file = io.BytesIO()
     ripples(800, 600).resize((3200, 2400), Image.Resampling.BICUBIC).save(file, "JPEG", quality=95)
     [body] = render(file.getvalue(), "90x200.png")
@@ -97,7 +97,7 @@ def test_the_hint_to_the_decoder_still_works(render: Render) -> None:
     ("size", "name"), [((1, 1), "100x9000.png"), ((600, 400), "90x9000.png"), ((3, 9000), "x300.png")]
 )
 def test_memory_is_that_of_what_is_kept(tmp_path: Path, size: tuple[int, int], name: str) -> None:
-    """Where the whole, scaled, would have 80 million pixels and more, 64 MiB are enough."""
+    """64 MiB are enough for a crop of a picture that would have 80 million pixels when scaled as a whole."""
     source, output = tmp_path / "original", tmp_path / "output"
     source.write_bytes(written(Image.new("RGB", size, (200, 100, 50))))
     subprocess.run([sys.executable, "-c", SMALL_MEMORY, source, name, output], check=True)
@@ -107,14 +107,14 @@ def test_memory_is_that_of_what_is_kept(tmp_path: Path, size: tuple[int, int], n
 
 
 def test_animations_too(render: Render) -> None:
-    """Every frame is cut before it is scaled."""
+    """Every frame of an animation is cropped before it is scaled."""
     [body] = render(make_gif(3), "20x3000.gif", maximum_pixels=3 * 20 * 3000 * 16)
     with Image.open(io.BytesIO(body)) as made:
         assert (made.size, getattr(made, "n_frames", 1)) == ((20, 3000), 3)
 
 
 def test_what_lies_between_is_counted(render: Render) -> None:
-    """A crop needs a few pixels around, and where these are past the budget the answer says so."""
+    """A crop needs a few more pixels around it; if these exceed the limit, the error says so."""
     render(make_png(), "100x300.png", maximum_pixels=120_000)
     with pytest.raises(TooLargeError, match=r"100x300\.png would take \d+ pixels"):
         render(make_png(), "100x300.png", maximum_pixels=30_100)

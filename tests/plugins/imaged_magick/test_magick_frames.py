@@ -1,4 +1,4 @@
-"""What is written of an animation: what changes, in its own colours, for a reader of any kind."""
+"""Animations are written as patches of what changes, and look the same to every reader."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def blinking(frames: int = 8) -> list[Image.Image]:
 
 
 def sticker(frames: int = 6) -> list[Image.Image]:
-    """Return a disk that moves across nothing, beside a square that stays."""
+    """Return frames of a disk that moves across a transparent canvas, beside a square that stays."""
     pictures = []
     for number in range(frames):
         picture = Image.new("RGBA", (120, 120), (0, 0, 0, 0))
@@ -68,7 +68,7 @@ def sticker(frames: int = 6) -> list[Image.Image]:
 @pytest.mark.parametrize("source", ["GIF", "WEBP"])
 @pytest.mark.parametrize(("name", "growth"), [("full_size.gif", 1.1), ("full_size.webp", 1.3), ("w120.gif", 1.2)])
 def test_only_changed_pixels_are_written(render: Render, source: str, name: str, growth: float) -> None:
-    """Two marks in opposite corners, whose box is everything, cost what they cost and not a picture a frame."""
+    """Two marks that blink in opposite corners take their own bytes, although their common box is the whole picture."""
     frames = blinking()
     options = {"lossless": True} if source == "WEBP" else {}
     (still,) = render(animated(frames[:1], "PNG"), name)
@@ -79,7 +79,7 @@ def test_only_changed_pixels_are_written(render: Render, source: str, name: str,
 
 @pytest.mark.parametrize("frames", [blinking(), sticker()])
 def test_a_gif_shows_every_pixel_as_it_was(render: Render, frames: list[Image.Image]) -> None:
-    """What has 256 colours keeps them, and each frame is what its original shows, cleared or not."""
+    """An animation of at most 256 colours keeps them exactly, and each frame looks as in the original."""
     (body,) = render(animated(frames, "WEBP", lossless=True), "full_size.gif")
     assert [worst(one, other) for one, other in zip(frames_rgba(frames), shown(body), strict=True)] == [0] * len(frames)
 
@@ -90,14 +90,14 @@ def frames_rgba(frames: Sequence[Image.Image]) -> list[Image.Image]:
 
 
 def test_a_webp_keeps_what_is_translucent(render: Render) -> None:
-    """Half transparent pixels replace what was there instead of being laid over it."""
+    """Translucent pixels replace the canvas instead of blending with it."""
     frames = [Image.new("RGBA", (64, 64), (40 * number, 80, 160, 40 + 40 * number)) for number in range(4)]
     (body,) = render(animated(frames, "WEBP", lossless=True), "full_size.webp", quality=95)
     assert [frame.getpixel((30, 30))[3] for frame in shown(body)] == [40, 80, 120, 160]  # type: ignore[index]
 
 
 def test_frames_that_clear_name_a_transparent_colour(render: Render) -> None:
-    """A reader that clears to a background colour, unless a frame has a transparent one, clears to nothing too."""
+    """Every GIF frame has a transparent index, so that no reader clears to a background colour."""
     frames = [Image.new("RGBA", (40, 40), (0, 0, 255, 255)), Image.new("RGBA", (40, 40), (0, 0, 0, 0))]
     frames[1].paste((0, 255, 0, 255), (0, 0, 4, 4))
     (body,) = render(animated(frames, "WEBP", lossless=True), "full_size.gif")
@@ -105,7 +105,7 @@ def test_frames_that_clear_name_a_transparent_colour(render: Render) -> None:
 
 
 def test_slow_changes_do_not_add_up(render: Render) -> None:
-    """A fade by less than what is taken for no change arrives where it leads to."""
+    """A fade in steps below the tolerance still reaches its last colour."""
     frames = [Image.new("RGB", (40, 40), (100 + number,) * 3) for number in range(30)]
     (webp, gif) = render(animated(frames, "WEBP", lossless=True), "full_size.webp", "full_size.gif")
     levels = [frame.getpixel((20, 20))[0] for frame in shown(webp)]  # type: ignore[index]
@@ -115,7 +115,7 @@ def test_slow_changes_do_not_add_up(render: Render) -> None:
 
 @pytest.mark.parametrize(("name", "read"), [("full_size.gif", read_gif), ("full_size.webp", lambda b: read_webp(b)[0])])
 def test_long_and_merged_frames_keep_their_time(render: Render, name: str, read: Callable[[bytes], object]) -> None:
-    """Equal frames become one that shows as long; what is longer than a format can say goes on in another frame."""
+    """Equal frames become one of the same total duration; one longer than the format's limit is split."""
     red, blue = Image.new("RGB", (16, 16), (255, 0, 0)), Image.new("RGB", (16, 16), (0, 0, 255))
     times = [0, 10, 655_360, 15_000_000, 3_000_000, 40]
     body = animated([red, red, blue, blue, red, blue], "WEBP", lossless=True, duration=times, minimize_size=False)

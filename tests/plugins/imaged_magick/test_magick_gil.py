@@ -1,4 +1,4 @@
-"""Whoever reads headers in Python lets other threads have its lock meanwhile."""
+"""Readers of containers yield the GIL to other threads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONG: dict[str, tuple[Callable[[bytes], object], bytes]] = {
 
 @pytest.fixture
 def no_switching() -> Iterator[None]:
-    """Have no thread be asked for the lock in the time of a test: one has it until it lets it go."""
+    """Make the switch interval longer than the test: a thread keeps the GIL until it yields it."""
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(60)
     yield
@@ -39,7 +39,7 @@ def no_switching() -> Iterator[None]:
 @pytest.mark.usefixtures("no_switching")
 @pytest.mark.parametrize("name", LONG)
 def test_others_get_their_turns(name: str) -> None:
-    """While a long file is read another thread runs again and again."""
+    """Another thread runs many times while a long file is read."""
     read, body = LONG[name]
     reading = threading.Thread(target=read, args=[body])
     reading.start()

@@ -1,4 +1,4 @@
-"""Profiles and metadata from strangers cost little, and colours come out right all the same."""
+"""Untrusted profiles and metadata cost little, and colours are still right."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SECRET = b"nobody's business"
 
 
 def tags_of(profile: bytes) -> dict[bytes, bytes]:
-    """Return the elements of a profile by their names."""
+    """Return the tags of a profile by name."""
     (count,) = struct.unpack_from(">I", profile, 128)
     entries = [struct.unpack_from(">4sII", profile, 132 + 12 * number) for number in range(count)]
     return {name: profile[start : start + size] for name, start, size in entries}
 
 
 def profile_of(tags: dict[bytes, bytes]) -> bytes:
-    """Return an RGB display profile of these elements."""
+    """Return an RGB display profile of these tags."""
     table, data, first = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
     for name, element in tags.items():
         table += struct.pack(">4sII", name, first + len(data), len(element))
@@ -42,13 +42,13 @@ def profile_of(tags: dict[bytes, bytes]) -> bytes:
 
 
 def swapped_profile() -> bytes:
-    """Return a profile by which red stands for green, and green for red."""
+    """Return a profile that swaps red and green."""
     tags = tags_of(srgb_profile())
     return profile_of({**tags, b"rXYZ": tags[b"gXYZ"], b"gXYZ": tags[b"rXYZ"]})
 
 
 def laborious_profile(steps: int) -> bytes:
-    """Return the same with so many curves, all of them one, to be computed for each colour (ICC.1:2010, 10.14)."""
+    """Return the same profile with so many curves to compute for each colour (ICC.1:2010, 10.14)."""
     segment = b"parf" + bytes(4) + struct.pack(">HH4f", 0, 0, 1, 1, 0, 0)
     curve = b"curf" + bytes(4) + struct.pack(">HH", 1, 0) + segment
     curves = b"cvst" + bytes(4) + struct.pack(">HH", 3, 3) + 3 * struct.pack(">II", 36, len(curve)) + curve
@@ -80,7 +80,7 @@ def jpeg_with(*segments: bytes) -> bytes:
 
 
 def jpeg_profile_parts(profile: bytes, count: int) -> list[bytes]:
-    """Return a profile as so many segments of a JPEG (ICC.1:2010, B.4)."""
+    """Return a profile split into so many segments of a JPEG (ICC.1:2010, B.4)."""
     size = -(-len(profile) // count)
     return [
         segment(0xE2, b"ICC_PROFILE\x00" + bytes([number + 1, count]) + profile[number * size : (number + 1) * size])
@@ -107,14 +107,14 @@ def gif_with(name: bytes, data: bytes) -> bytes:
 
 
 def top_left(image: Image.Image) -> tuple[int, ...]:
-    """Return the colour of the first quadrant, which is red as it is stored."""
+    """Return the colour of the first quadrant, which is stored as red."""
     colour = image.convert("RGB").getpixel((3, 3))
     assert isinstance(colour, tuple)
     return colour
 
 
 def compressed(profile: bytes) -> bytes:
-    """Return a PNG's chunk of a profile."""
+    """Return an iCCP chunk."""
     return chunk(b"iCCP", b"anybody's\x00\x00" + zlib.compress(profile))
 
 
@@ -129,14 +129,14 @@ CARRIERS = {
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("name", ["full_size.png", "full_size-q100.webp", "x30-q100.jpg"])
 def test_every_container_s_profile_is_applied(render: Render, opened: Opened, carrier: str, name: str) -> None:
-    """A profile that swaps red and green does so, whichever way it is carried."""
+    """A profile that swaps red and green is applied from every container."""
     (body,) = render(CARRIERS[carrier](swapped_profile()), name)
     assert top_left(opened(body)) == pytest.approx((0, 255, 0), abs=20)
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_laborious_profiles_are_cut_down(render: Render, opened: Opened, carrier: str) -> None:
-    """A kilobyte of profile cannot ask for work without end: what asks for it is left out, the rest still counts."""
+    """The tags of a small profile that demand endless work are dropped; the others are applied."""
     profile = laborious_profile(600_000)
     assert usable_profile(laborious_profile(3)) is not None
     assert tags_of(usable_profile(profile) or b"").keys() == usable_names()
@@ -149,8 +149,8 @@ def usable_names() -> set[bytes]:
     return {b"wtpt", b"chad", b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"}
 
 
-def test_what_is_left_of_a_profile_means_the_same() -> None:
-    """LittleCMS converts alike by a profile and by what is kept of it."""
+def test_a_reduced_profile_converts_equally() -> None:
+    """LittleCMS converts equally with a profile and with its reduced copy."""
     image = Image.merge("RGB", [Image.linear_gradient("L"), Image.radial_gradient("L"), Image.new("L", (256, 256), 99)])
     srgb = ImageCms.createProfile("sRGB")
     whole, kept = (
@@ -164,13 +164,13 @@ def test_what_is_left_of_a_profile_means_the_same() -> None:
 
 @pytest.mark.parametrize("profile", [b"", b"nonsense" * 50, srgb_profile()[:140], bytes(MAXIMUM_PROFILE_BYTES + 1)])
 def test_profiles_that_cannot_be_used(profile: bytes) -> None:
-    """What is broken, lacks its tags or is too large is no profile; what means sRGB asks for nothing."""
+    """A profile that is broken, lacks tags or is too large is unusable; one of sRGB needs no conversion."""
     assert usable_profile(profile) is None
     assert usable_profile(srgb_profile()) == b""
 
 
 def table_profile(grid: int, values: int, outputs: int = 3) -> bytes:
-    """Return a profile of a table that announces a grid, and has so many values of it (ICC.1:2010, 10.8)."""
+    """Return a profile of a lookup table with so many of the values that its grid announces (ICC.1:2010, 10.8)."""
     ends = struct.pack(">2H", 0, 65535)
     matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
     head = b"mft2" + bytes(4) + bytes([3, outputs, grid, 0]) + matrix + struct.pack(">HH", 2, 2)
@@ -178,13 +178,13 @@ def table_profile(grid: int, values: int, outputs: int = 3) -> bytes:
 
 
 def lut_profile(grid: int, values: int) -> bytes:
-    """Return the same in the form of version 4 (ICC.1:2010, 10.10)."""
+    """Return the same as a version 4 table (ICC.1:2010, 10.10)."""
     head = b"mAB " + bytes(4) + bytes([3, 3, 0, 0]) + struct.pack(">5I", 0, 0, 0, 32, 0)
     return profile_of({b"A2B0": head + bytes([grid] * 3) + bytes(13) + b"\x02" + bytes(3 + 2 * values)})
 
 
 def test_tables_must_hold_what_they_announce() -> None:
-    """LittleCMS makes room for a table before it reads it, half a gigabyte for a profile of a kilobyte."""
+    """A table without the values that it announces is unusable: littleCMS would allocate half a gigabyte for it."""
     assert usable_profile(table_profile(2, 8 * 3)) is not None
     assert usable_profile(lut_profile(2, 8 * 3)) is not None
     assert usable_profile(table_profile(255, 8 * 3)) is None
@@ -195,7 +195,7 @@ def test_tables_must_hold_what_they_announce() -> None:
 
 
 def test_inflating_ends_at_the_bound() -> None:
-    """A profile of the largest size is read; one byte more, or no end, is none."""
+    """A profile of the largest size is read; one byte more, or a truncated stream, gives an empty profile."""
     largest = bytes(MAXIMUM_PROFILE_BYTES)
     assert inflate_profile(zlib.compress(largest)) == largest
     assert inflate_profile(zlib.compress(largest + b"\x00")) == b""
@@ -204,7 +204,7 @@ def test_inflating_ends_at_the_bound() -> None:
 
 
 def test_parts_of_a_profile_have_an_order() -> None:
-    """Parts are put together by their numbers, and one that is missing spoils all."""
+    """Parts are joined by their numbers; a missing one gives an empty profile."""
     parts = [bytes([number, 3]) + bytes([number]) for number in (2, 3, 1)]
     assert join_profile(parts) == b"\x01\x02\x03"
     assert join_profile(parts[:2]) == join_profile([b"\x01"]) == join_profile([]) == b""
@@ -235,7 +235,7 @@ BEYOND = {
 
 @pytest.mark.parametrize("kind", BEYOND)
 def test_only_pixels_reach_the_decoder(tmp_path: Path, kind: str) -> None:
-    """Texts, EXIF, XMP and profiles, compressed or not, are kept from ImageMagick."""
+    """Texts, EXIF, XMP and profiles, compressed or not, are stripped before decoding."""
     source = tmp_path / "original"
     source.write_bytes(BEYOND[kind])
     original = parse_original(source)
@@ -259,7 +259,7 @@ def test_a_profile_in_a_webp_needs_its_flag(render: Render, opened: Opened) -> N
 
 
 def test_bombs_take_little_memory(tmp_path: Path) -> None:
-    """Profiles and texts that inflate to 96 MB, and plain ones without end, cost no more than the bound."""
+    """Profiles and texts that inflate to 96 MB, and very long plain ones, take no more memory than the limit."""
     head = struct.pack(">I", 96 << 20) + srgb_profile()[4:128]
     bomb = zlib.compress(head + bytes(96 << 20))
     bombs = {

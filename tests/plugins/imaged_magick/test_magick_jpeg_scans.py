@@ -1,4 +1,4 @@
-"""A JPEG costs what its scans cost, not what its pixels say: too much of it is refused from its header."""
+"""A JPEG whose scans cost too much is refused before it is decoded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def frame(marker: int, size: Size, *, components: int = 1, bits: int = 8) -> byt
 
 
 def scan(components: int, first: int, last: int, approximation: int = 0) -> bytes:
-    """Return the header of a scan over the first components, and one byte of codes."""
+    """Return the header of a scan of the first components, and one byte of entropy codes."""
     listed = b"".join(bytes([number + 1, 0]) for number in range(components))
     return segment(0xDA, bytes([components]) + listed + bytes([first, last, approximation])) + b"\x3f"
 
@@ -42,20 +42,20 @@ END = b"\xff\xd9"
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF])
 def test_what_browsers_do_not_show_is_refused_by_its_name(accept: Accept, marker: int) -> None:
-    """Arithmetic coding, lossless and hierarchical JPEGs are no pictures, and the message says what to do."""
+    """Arithmetic coding, lossless and hierarchical JPEGs are refused, with advice."""
     with pytest.raises(NotAPictureError, match="which browsers do not show: save it as a baseline JPEG"):
         accept(frame(marker, Size(16, 16)) + scan(1, 0, 63) + END)
 
 
 def test_twelve_bits_are_refused(accept: Accept) -> None:
-    """JPEG knows samples of 12 bits; browsers do not."""
+    """Samples of 12 bits, which browsers do not show, are refused."""
     with pytest.raises(NotAPictureError, match="12 bits a sample"):
         accept(frame(EXTENDED, Size(16, 16), bits=12) + scan(1, 0, 63) + END)
 
 
 @pytest.mark.parametrize("components", [0, 2, 5])
 def test_colours_are_of_one_three_or_four_components(accept: Accept, components: int) -> None:
-    """Other numbers of components have no colours that anybody shows."""
+    """A number of components other than 1, 3 or 4 is refused."""
     with pytest.raises(NotAPictureError, match="colour components"):
         accept(frame(BASELINE, Size(16, 16), components=components) + scan(components, 0, 63) + END)
 
@@ -66,7 +66,7 @@ AT = FRAME.index(b"\x08\x00\x10\x00\x10") + 1
 
 @pytest.mark.parametrize("header", [FRAME[:AT] + bytes(2) + FRAME[AT + 2 :], FRAME[:AT] + bytes(4), b"\xff\xd8"])
 def test_a_damaged_header_is_refused(accept: Accept, header: bytes) -> None:
-    """A frame without pixels, and scans without a frame, are no pictures."""
+    """A frame without pixels, and scans without a frame, are refused."""
     with pytest.raises(NotAPictureError):
         accept(header + scan(1, 0, 63) + END)
 
@@ -82,7 +82,7 @@ def test_a_damaged_header_is_refused(accept: Accept, header: bytes) -> None:
     ids=["one component", "three at once", "sequential", "small, with very many"],
 )
 def test_scans_times_pixels_are_bounded(accept: Accept, body: bytes) -> None:
-    """A file of some kilobytes whose scans go over and over its blocks is too large, and that is seen at once."""
+    """A file of some kilobytes with very many scans is refused immediately."""
     began_s = time.thread_time()
     with pytest.raises(TooLargeError, match="too many scans for its size"):
         accept(body + END)
@@ -90,9 +90,9 @@ def test_scans_times_pixels_are_bounded(accept: Accept, body: bytes) -> None:
 
 
 def test_what_is_taken_is_decoded_in_time(accept: Accept) -> None:
-    """The most expensive JPEG that is taken, each block a restart, costs a thread far less than the 30 s it has."""
+    """The most expensive JPEG that is accepted, with a restart in each block, takes far less than 30 s."""
     restarts = segment(0xDD, b"\x00\x01")
-    size = Size(4096, 4096)  # 262,144 blocks, gone over 20 times: a tenth of what is taken
+    size = Size(4096, 4096)  # 262,144 blocks in 20 scans: a tenth of what is accepted
     body = frame(PROGRESSIVE, size) + restarts
     began_s = time.thread_time()
     accept(body + scan(1, 0, 0) + 19 * scan(1, 0, 0) + END)
@@ -100,7 +100,7 @@ def test_what_is_taken_is_decoded_in_time(accept: Accept) -> None:
 
 
 def test_photographs_have_scans_to_spare(accept: Accept) -> None:
-    """Fifty megapixels in the ten scans that encoders write, with colours at full resolution, are taken."""
+    """Fifty megapixels in the ten scans that encoders write, with chroma at full resolution, are accepted."""
     size = Size(7000, 7000)
     each = [scan(1, 1, 5, 2), scan(1, 6, 63, 2), scan(1, 1, 63, 0x21), scan(1, 1, 63, 0x10)]
     scans = [scan(3, 0, 0, 1), *each, *each, scan(3, 0, 0, 0x10)]
@@ -110,7 +110,7 @@ def test_photographs_have_scans_to_spare(accept: Accept) -> None:
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 def test_encoders_jpegs_are_taken(accept: Accept, render: Render, options: dict[str, bool], subsampling: int) -> None:
-    """What Pillow writes, baseline or progressive, at any colour resolution, is taken and rendered."""
+    """Pillow's JPEGs, baseline or progressive, at any chroma resolution, are accepted and rendered."""
     file = io.BytesIO()
     noise = Image.effect_noise((321, 123), 60).convert("RGB")
     noise.save(file, "JPEG", subsampling=subsampling, **options)
@@ -119,7 +119,7 @@ def test_encoders_jpegs_are_taken(accept: Accept, render: Render, options: dict[
 
 
 def test_scans_after_a_whole_one_are_not_decoded(render: Render) -> None:
-    """A sequential scan of all components is the picture: what comes after it is not even passed on."""
+    """Data after a sequential scan of all components is dropped."""
     jpeg = make_jpeg()
     (body,) = render(jpeg, "full_size.png")
     assert render(jpeg[:-2] + jpeg[jpeg.index(b"\xff\xda") : -2] + b"\xff\xc4\x00\x03\x00" + END, "full_size.png") == [

@@ -1,4 +1,4 @@
-"""What costs too much, or is broken, ends in one of our errors: in time, and without a path in it."""
+"""Pictures that are broken or cost too much raise our errors, in time, and without a local path in the message."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Render = Callable[..., list[bytes]]
 
 
 def photo(width: int = 5000, height: int = 3500, format: str = "JPEG") -> bytes:
-    """Return a picture that takes its time to decode."""
+    """Return a picture that takes long to decode."""
     file = io.BytesIO()
     Image.effect_noise((width, height), 60).convert("RGB").save(file, format)
     return file.getvalue()
@@ -48,7 +48,7 @@ def photo(width: int = 5000, height: int = 3500, format: str = "JPEG") -> bytes:
 
 @pytest.mark.parametrize("name", ["full_size.webp", "full_size.gif", "w3000.jpg"])
 def test_work_is_called_off_in_the_middle(render: Render, name: str) -> None:
-    """Decoding, resizing and encoding stop soon after the deadline, far from their end."""
+    """Decoding, resizing and encoding stop soon after the deadline, long before they would end."""
     body = photo()
     began_s = time.perf_counter()
     with pytest.raises(BusyError, match=r"longer than 0\.1 s"):
@@ -58,7 +58,7 @@ def test_work_is_called_off_in_the_middle(render: Render, name: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 65_535), (65_535, 1)])
 def test_long_thin_gifs_cost_what_their_pixels_do(render: Render, size: tuple[int, int]) -> None:
-    """A picture of one pixel a row is dithered row by row, not along a curve that fills the square around it."""
+    """A picture one pixel wide is dithered in linear time, not along a curve through the square around it."""
     frames = [Image.effect_noise(size, 60 + number) for number in range(18)]  # more than a million rows in all
     still, animation = io.BytesIO(), io.BytesIO()
     Image.merge("RGB", frames[:3]).save(still, "PNG")
@@ -69,7 +69,7 @@ def test_long_thin_gifs_cost_what_their_pixels_do(render: Render, size: tuple[in
 
 @pytest.mark.parametrize("name", ["full_size.png", "full_size.gif"])
 def test_little_time_ends_little_work(render: Render, name: str) -> None:
-    """Of how many pixels a step is called off in the middle, or not begun, follows from the time that a render has."""
+    """The pixels from which a step is interruptible, or refused, depend on the timeout of the render."""
     body = photo(2500, 1600)
     began_s = time.thread_time()  # a busy machine takes longer, but has less of the work done
     with pytest.raises(BusyError, match=r"longer than 0\.2 s"):
@@ -77,8 +77,8 @@ def test_little_time_ends_little_work(render: Render, name: str) -> None:
     assert time.thread_time() - began_s < 0.2 + 0.6
 
 
-def test_each_step_can_be_called_off() -> None:
-    """A decoder, a filter and an encoder each notice a deadline that has passed."""
+def test_each_step_can_be_interrupted() -> None:
+    """A decoder, a filter and an encoder each stop when the deadline has passed."""
     body = photo(2000, 1500)
     late = Deadline(-1, interrupts=True)
     with Picture(late) as picture, pytest.raises(BusyError), translated(late, "decoding"):
@@ -91,8 +91,8 @@ def test_each_step_can_be_called_off() -> None:
         assert (decoded.width, decoded.height) == (2000, 1500)
 
 
-def test_any_moment_is_a_good_one_to_give_up(render: Render) -> None:
-    """Whatever was going on when the time ran out, the answer is that we are busy."""
+def test_a_timeout_at_any_moment_is_busy(render: Render) -> None:
+    """A timeout at any moment raises BusyError."""
     names = ("x50.png", "30x90.jpg", "x60.webp")
     for microseconds in range(100, 12_000, 100):
         for body in (photo(300, 200), make_gif(3)):
@@ -100,8 +100,8 @@ def test_any_moment_is_a_good_one_to_give_up(render: Render) -> None:
                 render(body, *names, timeout_s=microseconds / 1_000_000)
 
 
-def test_called_off_work_leaves_no_memory_behind() -> None:
-    """A hundred pictures that are given up half-way cost no more memory than one."""
+def test_interrupted_work_frees_its_memory() -> None:
+    """A hundred interrupted pictures take no more memory than one."""
     body = photo(3000, 2000)
 
     def give_up() -> None:
@@ -118,14 +118,14 @@ def test_called_off_work_leaves_no_memory_behind() -> None:
 
 
 def resident_bytes() -> int:
-    """Return how much memory this process has."""
+    """Return the resident memory of this process in bytes."""
     if not Path("/proc/self/statm").exists():
         pytest.skip("needs /proc")
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def test_memory_is_bounded() -> None:
-    """A picture that can never fit into the operator's memory is too large, by its header or alone; others go on."""
+    """A picture that can never fit into plugins.magick.memory_bytes is too large; other renders continue."""
     program = """
 import sys
 from pathlib import Path
@@ -150,7 +150,7 @@ for name in sys.argv[1:]:
 
     with tempfile.TemporaryDirectory() as folder:
         large, small = Path(folder) / "large", Path(folder) / "small"
-        hidden = Path(folder) / "hidden"  # which is turned upright, so that it is there twice
+        hidden = Path(folder) / "hidden"  # whose rotation takes memory for a second copy
         exif = Image.Exif()
         exif[0x0112] = 6
         Image.new("L", (5000, 4000)).save(large, "PNG")
@@ -163,7 +163,7 @@ for name in sys.argv[1:]:
 
 
 def test_memory_that_others_have_is_free_again() -> None:
-    """What lacked memory while another render ran is busy; nobody knows whether it would have fitted alone."""
+    """A lack of memory is busy if another render ran at the time, and too large otherwise."""
     renders = RunningRenders()
 
     def fail(*, beside: bool) -> None:
@@ -181,8 +181,8 @@ def test_memory_that_others_have_is_free_again() -> None:
         fail(beside=False)
 
 
-def test_libjpeg_s_own_limit_is_told(render: Render) -> None:
-    """A side that JPEG could hold but libjpeg cannot write is not allowed."""
+def test_the_limits_of_encoders_are_reported(render: Render) -> None:
+    """A side above the limit of libjpeg or libwebp is not allowed."""
     with pytest.raises(PolicyError, match="65500"):
         render(make_png(), "1x65501.jpg")
     assert len(render(make_png(), "1x16383.webp")) == 1
@@ -191,7 +191,7 @@ def test_libjpeg_s_own_limit_is_told(render: Render) -> None:
 
 
 def test_a_bomb_is_refused_by_its_header(render: Render) -> None:
-    """A small file that announces very many pixels is not decoded."""
+    """A small file that announces very many pixels is refused before it is decoded."""
     bomb = bytearray(make_png())
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2
     bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
@@ -200,7 +200,7 @@ def test_a_bomb_is_refused_by_its_header(render: Render) -> None:
 
 
 def test_another_picture_than_was_identified(processor: Processor, tmp_path: Path) -> None:
-    """Facts that do not belong to the file are noticed, not believed."""
+    """A job whose facts belong to another file is refused."""
     source = tmp_path / "original"
     source.write_bytes(make_gif(2))
     facts = processor.identify(source)
@@ -211,7 +211,7 @@ def test_another_picture_than_was_identified(processor: Processor, tmp_path: Pat
 
 
 def test_a_missing_original_is_the_store_s_fault(processor: Processor, tmp_path: Path) -> None:
-    """A file that cannot be read is no broken picture; the message keeps its path to itself."""
+    """A file that cannot be read raises StoreError, without its path in the message."""
     with pytest.raises(StoreError) as caught:
         processor.identify(tmp_path / "missing")
     assert str(tmp_path) not in str(caught.value)
@@ -219,7 +219,7 @@ def test_a_missing_original_is_the_store_s_fault(processor: Processor, tmp_path:
 
 @pytest.mark.parametrize("body", [make_jpeg(6), make_png(opacity=9), make_gif(4), make_webp(4), make_webp()])
 def test_damaged_pictures_are_rendered_or_refused(render: Render, body: bytes) -> None:
-    """Any damage ends in an output or in one of our errors, never in a crash or in a foreign exception."""
+    """A damaged file gives an output or one of our errors, never a crash or another exception."""
     chance = random.Random(7)
     for _ in range(60):
         damaged = bytearray(body)

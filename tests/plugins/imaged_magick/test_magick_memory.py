@@ -1,4 +1,4 @@
-"""Memory that was freed is not kept from the rest of the machine."""
+"""Freed memory returns to the system after heavy renders."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from imaged.core.outputs import parse
 from imaged_magick.bounds import is_heavy
 from imaged_magick.memory import trim_heap
 
-_BLOCK_BYTES, _BLOCKS = 100_000, 1_000  # too small for pages of their own
+_BLOCK_BYTES, _BLOCKS = 100_000, 1_000  # too small for mmap
 _PAGE_BYTES = 4096
 
 
 def resident_bytes() -> int:
-    """Return how much memory this process has."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only the C library of GNU keeps memory back")
 @pytest.mark.parametrize(("heavy", "kept"), [(True, False), (False, True)])
-def test_memory_is_given_back_after_heavy_work(heavy: bool, kept: bool) -> None:  # noqa: FBT001 -- a table
-    """What a thread freed below what it still uses goes back to the system once heavy work ends."""
+def test_the_heap_is_trimmed_after_heavy_work(heavy: bool, kept: bool) -> None:  # noqa: FBT001 -- a table
+    """Memory that a thread freed below memory still in use returns to the system after heavy work."""
     libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
         ctypes.c_void_p,
@@ -62,7 +62,7 @@ def test_memory_is_given_back_after_heavy_work(heavy: bool, kept: bool) -> None:
     ],
 )
 def test_work_is_heavy_by_the_pixels_of_what_it_decodes(side_px: int, frames: int, name: str, heavy: bool) -> None:  # noqa: FBT001 -- a table
-    """A large picture is heavy, and a long animation of which all frames are wanted."""
+    """A large picture is heavy, and so is a long animation whose variant keeps all frames."""
     variant = Variant(parse(name), 75, "#ffffff")
     facts = ImageFacts(GIF, Size(side_px, side_px), frames)
     assert is_heavy(RenderJob(Path("original"), facts, (variant,), 30, 50_000_000)) is heavy

@@ -1,4 +1,4 @@
-"""What a PNG says of its colours is done, by the standards' formulas; no figure here comes from our own code."""
+"""PNG colour declarations are applied. All expected values come from the standards' formulas, none from our code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def srgb_code(light: float) -> int:
 
 
 def power(exponent: float) -> Curve:
-    """Decode a plain power, as gAMA tells it: exponents are 1/gAMA (PNG 3rd edition, 11.3.2.2)."""
+    """Decode a power curve; the exponent is 1/gAMA (PNG 3rd edition, 11.3.2.2)."""
     return lambda value: float(value**exponent)
 
 
@@ -64,7 +64,7 @@ def pq_value(nits: float) -> float:
 
 
 def mapped(nits: float) -> float:
-    """Return what of light up to 1,000 cd/m2 is left where white has 203 (BT.2390's EETF, BT.2408's white)."""
+    """Tone-map light of up to 1,000 cd/m2 to a white of 203 (EETF of BT.2390, reference white of BT.2408)."""
     largest = pq_value(203) / pq_value(1000)
     knee = 1.5 * largest - 0.5
     e = min(1.0, pq_value(nits) / pq_value(1000))
@@ -81,17 +81,17 @@ def hlg(value: float) -> float:
 
 
 def narrow(light: Curve) -> Curve:
-    """Decode a value of video's range, 16 to 235 of 255."""
+    """Decode a narrow range value, 16 to 235 of 255."""
     return lambda value: light(min(1.0, max(0.0, (255 * value - 16) / 219)))
 
 
 def wanted(colour: Colour, light: Curve, matrix: Matrix = SAME) -> Colour:
-    """Return the sRGB of a colour of 8 bits."""
+    """Return an 8-bit colour, converted to sRGB."""
     return tuple(srgb_code(part) for part in times(matrix, [light(value / 255) for value in colour]))
 
 
 def chunk(name: bytes, data: bytes, crc: int = 0) -> bytes:
-    """Return a PNG's chunk; `crc` spoils its check."""
+    """Return a PNG chunk; a `crc` makes its checksum wrong."""
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data) ^ crc)
 
 
@@ -124,7 +124,7 @@ PROPHOTO_PLACES = chrm(0.3457, 0.3585, 0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0
 def png(
     kind: int, depth: int, pixel: bytes, chunks: Iterable[Chunk] = (), *, late: Iterable[Chunk] = (), crc: int = 0
 ) -> bytes:
-    """Return a PNG of 16x16 equal pixels; chunks stand before PLTE, and `late` ones after it."""
+    """Return a PNG of 16x16 equal pixels; chunks come before PLTE, `late` ones after it."""
     row = pixel * 16 if depth >= 8 else pixel * (16 * depth // 8)
     parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, depth, kind, 0, 0, 0))]
     parts += [chunk(*each, crc) for each in chunks]
@@ -146,7 +146,7 @@ def seen(image: Image.Image) -> Colour:
 
 
 def xyz_profile() -> bytes:
-    """Return a profile that makes everything of one red, so that nobody takes it for another (ICC.1:2010, 8.3.3)."""
+    """Return a profile with one unmistakable result: every colour becomes a red (ICC.1:2010, 8.3.3)."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     (count,) = struct.unpack_from(">I", profile, 128)
     for number in range(count):
@@ -158,7 +158,7 @@ def xyz_profile() -> bytes:
 
 LINEAR = power(1)
 BT1886 = power(2.4)
-"""How a display shows what BT.709 and BT.2020 code, as their notes to the camera's curve and CSS Color 4 have it."""
+"""The display curve for BT.709 and BT.2020, from their notes to the camera curve and from CSS Color 4."""
 DECLARED: dict[str, tuple[list[Chunk], Curve, Matrix]] = {
     "nothing": ([], srgb_light, SAME),
     "sRGB": ([SRGB], srgb_light, SAME),
@@ -189,7 +189,7 @@ COLOURS = [(200, 100, 50), (30, 60, 20), (4, 9, 6), (120, 128, 140), (255, 255, 
 
 @pytest.mark.parametrize("declared", DECLARED)
 def test_colours_are_those_of_the_standards(render: Render, opened: Opened, declared: str) -> None:
-    """Each declaration gives the colours that its own formulas give, dark ones too, within two of 255."""
+    """Each declaration gives the colours of its formulas, dark ones too, within two of 255."""
     chunks, light, matrix = DECLARED[declared]
     for colour in COLOURS:
         (body,) = render(rgb(colour, *chunks), "full_size.png")
@@ -197,7 +197,7 @@ def test_colours_are_those_of_the_standards(render: Render, opened: Opened, decl
 
 
 def test_a_white_that_is_not_d65(render: Render, opened: Opened) -> None:
-    """The picture's white becomes ours, and its colours follow: ProPhoto is told under D50."""
+    """A white point other than D65 is adapted: ProPhoto has D50."""
     to_srgb: Matrix = tuple(
         tuple(times(FROM_XYZ, column)[row] for column in zip(*PROPHOTO_TO_XYZ, strict=True)) for row in range(3)
     )
@@ -235,7 +235,7 @@ SOME = ("nothing", "gAMA 1", "cHRM alone", "cICP Display P3", "cICP video range"
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_pixel(render: Render, opened: Opened, kind: str) -> None:
-    """Greys, colours and palettes, of any depth, with and without transparency, follow what is declared."""
+    """Declarations apply to greys, colours and palettes of any depth, with and without transparency."""
     type, depth, pixel, further, colour = KINDS[kind]
     for chunks, light, matrix in (DECLARED[name] for name in SOME):
         bodies = render(png(type, depth, pixel, chunks, late=further), *OUTPUTS)
@@ -246,7 +246,7 @@ def test_every_kind_of_pixel(render: Render, opened: Opened, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["grey 8", "grey and alpha 8", "grey 16"])
 def test_greys_stay_grey(render: Render, opened: Opened, kind: str) -> None:
-    """A grey picture does not get a tint from primaries, whatever they are."""
+    """A grey picture gets no tint from any primaries."""
     type, depth, pixel, further, _ = KINDS[kind]
     for chunks in ([P3_PLACES], [gama(1), PROPHOTO_PLACES], [cicp(9, 16, 0, 1)], [gama(0.8), SRGB_PLACES]):
         (body,) = render(png(type, depth, pixel, chunks, late=further), "full_size.png")
@@ -271,7 +271,7 @@ def test_precedence(render: Render, opened: Opened, case: str) -> None:
     chunks, colour = PRECEDENCE[case]
     (body,) = render(rgb(COLOUR, *chunks), "full_size.png")
     red, green, blue = seen(opened(body))
-    if colour is None:  # the profile, by which there is no green
+    if colour is None:  # from the profile, which has no green
         assert red > 100
         assert green + blue < 50
     else:
@@ -296,7 +296,7 @@ GIVE_WAY = {
 
 @pytest.mark.parametrize("case", GIVE_WAY)
 def test_what_is_not_understood_gives_way(render: Render, opened: Opened, case: str) -> None:
-    """A declaration that means nothing leaves the word to the next."""
+    """An invalid or unknown declaration gives way to the next."""
     (body,) = render(rgb(COLOUR, *GIVE_WAY[case], gama(1)), "full_size.png")
     assert seen(opened(body)) == pytest.approx(wanted(COLOUR, LINEAR), abs=2)
 
@@ -314,15 +314,15 @@ SENSELESS = {
 
 
 @pytest.mark.parametrize("case", SENSELESS)
-def test_senseless_figures_are_passed_over(render: Render, opened: Opened, case: str) -> None:
-    """Figures that describe no colours change none."""
+def test_invalid_values_are_ignored(render: Render, opened: Opened, case: str) -> None:
+    """Values that describe no colour space are ignored."""
     for kind, pixel, colour in ((2, bytes(COLOUR), COLOUR), (0, b"\x64", (100,) * 3)):
         (body,) = render(png(kind, 8, pixel, SENSELESS[case]), "full_size.png")
         assert seen(opened(body)) == colour
 
 
 def test_damaged_and_late_chunks_do_not_count(render: Render, opened: Opened) -> None:
-    """A chunk with a wrong check, or one after the palette (PNG 3rd edition, 5.6), is as good as none."""
+    """A chunk with a wrong CRC, or after the palette (PNG 3rd edition, 5.6), is ignored."""
     damaged = png(2, 8, bytes(COLOUR), [gama(1), cicp(12, 13, 0, 1)], crc=1)
     late = png(3, 8, b"\x01", late=[(b"PLTE", b"\x00\x00\x00" + bytes(COLOUR)), gama(1), SRGB, cicp(1, 8, 0, 1)])
     for original in (damaged, late):
@@ -331,7 +331,7 @@ def test_damaged_and_late_chunks_do_not_count(render: Render, opened: Opened) ->
 
 
 def test_every_code_point_keeps_black_white_and_the_order_of_greys(render: Render, opened: Opened) -> None:
-    """Whatever H.273 lists, greys get lighter from black to white, and none has a tint."""
+    """With every code point of H.273, greys get lighter from black to white, without a tint."""
     primaries = [(each, 13) for each in (1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 22)]
     curves = [(9, each) for each in (1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18)]
     ramp = bytes(value for number in range(16) for value in [17 * number] * 3)

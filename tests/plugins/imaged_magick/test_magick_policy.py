@@ -1,4 +1,4 @@
-"""ImageMagick is confined to four formats, whoever asks it and however."""
+"""Our policy limits ImageMagick to four formats, for all code in the process."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width
     ],
 )
 def test_everything_else_is_refused(asked: str) -> None:
-    """Vector formats, scripts, texts, other files and URLs are refused even when Wand is asked directly."""
+    """Vector formats, scripts, texts, other files and URLs are refused even to direct calls of Wand."""
     assert _ask(asked).startswith("refused")
 
 
 def test_ours_is_open() -> None:
-    """The four formats that we read are not refused."""
+    """The four formats that imaged reads are allowed."""
     png = "__import__('imaged.testing.pictures').testing.pictures.make_png()"
     assert _ask(f"dict(blob={png}, format='PNG')") == "opened (48, 32)\n"
 
 
 def test_resources_come_from_memory_alone() -> None:
-    """Our policy's limits win over the system's: no disk, no map, one thread, and the operator's memory."""
+    """Our resource limits override the system's: no disk, no map, one thread, and the operator's memory."""
     program = """
 from typing import Any
 import imaged_magick

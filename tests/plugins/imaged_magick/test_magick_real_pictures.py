@@ -1,4 +1,4 @@
-"""Pictures of the world: what the other tests make by hand, as cameras and editors make it."""
+"""Real pictures from cameras and editors."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ Identify = Callable[[bytes], ImageFacts]
     ],
 )
 def test_facts(shared: Shared, identify: Identify, name: str, size: Size, frames: int) -> None:
-    """The facts of real pictures are what every other program says of them."""
+    """The facts of real pictures are those that other programs report."""
     facts = identify(shared(name))
     assert (facts.size, facts.frames) == (size, frames)
 
 
 @pytest.mark.parametrize("name", ["corrupt-header.jpg", "truncated.jpg", "truncated.png", "check.svg"])
 def test_broken_and_foreign_files_are_refused(shared: Shared, accept: Identify, name: str) -> None:
-    """A damaged header, half a file and a drawing are no pictures."""
+    """A damaged header, half a file and a vector drawing are refused."""
     with pytest.raises(NotAPictureError):
         accept(shared(name))
 
 
 def test_landscapes_look_alike(shared: Shared, render: Render, opened: Opened) -> None:
-    """The same scene in four orientations comes out upright four times."""
+    """The same scene in four orientations is upright in every output."""
     views = [opened(render(shared(f"Landscape_{number}.jpg"), "w60.png")[0]).convert("RGB") for number in (1, 3, 6, 8)]
     for view in views:
         assert view.size == (60, 45)
@@ -73,7 +73,7 @@ def test_animation_keeps_its_look(shared: Shared, render: Render) -> None:
 
 
 def test_paper_keeps_its_edge(shared: Shared, render: Render, opened: Opened) -> None:
-    """Transparency is resized as Pillow resizes it with colours weighted by it."""
+    """Transparency is resized as Pillow does with premultiplied alpha."""
     original = opened(shared("alpha-premultiply-2048x1536-paper.png")).convert("RGBA")
     found = opened(render(shared("alpha-premultiply-2048x1536-paper.png"), "w256.png")[0]).convert("RGBA")
     wanted = original.convert("RGBa").resize((256, 192), Image.Resampling.LANCZOS).convert("RGBA")

@@ -1,4 +1,4 @@
-"""Still pictures: every pixel where it belongs, in its colour, and nothing else in the file."""
+"""Still pictures: orientation, resizing, transparency, encoding and metadata."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_outputs_are_upright(render: Render, opened: Opened, orientation: int, f
 
 @pytest.mark.parametrize("orientation", [1, 6, 8])
 def test_shrinking_decoder_keeps_its_axes(render: Render, opened: Opened, orientation: int) -> None:
-    """What is decoded small for a sideways photograph is what full decoding gives."""
+    """A sideways photograph that libjpeg shrinks looks like one that it decodes in full."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     photo = encoded(gradient(1600, 900), "JPEG", quality=95, exif=exif)
@@ -80,7 +80,7 @@ def test_shrinking_decoder_keeps_its_axes(render: Render, opened: Opened, orient
 
 
 def test_decode_hint_is_capped() -> None:
-    """The decoder is asked for twice the largest need, in the file's axes, and never for more than there is."""
+    """The hint is twice the largest size needed, in the file's axes, and never larger than the original."""
     size = Size(4000, 3000)
     small = [plan(size, Fit(500)), plan(size, Fill(300, 400))]
     assert jpeg_size_hint(size, small, 1) == "1066x800"
@@ -90,7 +90,7 @@ def test_decode_hint_is_capped() -> None:
 
 
 def test_alpha_is_kept_where_the_format_holds_it(render: Render, opened: Opened) -> None:
-    """PNG and WebP keep partial transparency; GIF keeps what is more there than not."""
+    """PNG and WebP keep partial transparency; GIF makes pixels opaque from one half on."""
     png, webp, gif = (opened(body) for body in render(make_png(opacity=100), "w24.png", "w24.webp", "w24.gif"))
     assert png.convert("RGBA").getpixel((2, 2)) == (255, 0, 0, 100)
     assert webp.convert("RGBA").getpixel((2, 2))[3] == pytest.approx(100, abs=2)  # type: ignore[index]
@@ -99,7 +99,7 @@ def test_alpha_is_kept_where_the_format_holds_it(render: Render, opened: Opened)
 
 
 def test_jpeg_lays_transparency_on_the_background(render: Render, opened: Opened) -> None:
-    """Where a format has no transparency the background colour shows through."""
+    """A format without transparency shows the background colour."""
     (body,) = render(make_png(opacity=0), "w24.jpg", background="#204060", quality=95)
     assert opened(body).getpixel((5, 5)) == pytest.approx((0x20, 0x40, 0x60), abs=4)
     (half,) = render(make_png(opacity=128), "w24.jpg", background="#000000", quality=95)
@@ -107,7 +107,7 @@ def test_jpeg_lays_transparency_on_the_background(render: Render, opened: Opened
 
 
 def test_hidden_colours_do_not_bleed(render: Render, opened: Opened) -> None:
-    """The colour of wholly transparent pixels does not tint their neighbours when resized."""
+    """The colour of transparent pixels does not tint adjacent ones when resized."""
     image = Image.new("RGBA", (200, 200), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 100, 200))
     small = opened(render(encoded(image, "PNG"), "w21.png")[0]).convert("RGBA")
@@ -116,7 +116,7 @@ def test_hidden_colours_do_not_bleed(render: Render, opened: Opened) -> None:
 
 
 def test_deep_grey_with_alpha(render: Render, opened: Opened) -> None:
-    """16 bits of grey become the 8 bits that stand for them."""
+    """16-bit greys are converted to 8 bits."""
     steps = b"".join((257 * step).to_bytes(2, "little") for step in range(256))
     deep = encoded(Image.frombytes("I;16", (1, 256), steps), "PNG")
     assert opened(render(deep, "full_size.png")[0]).convert("L").tobytes() == bytes(range(256))
@@ -126,7 +126,7 @@ def test_deep_grey_with_alpha(render: Render, opened: Opened) -> None:
 
 
 def test_jpeg_is_progressive(render: Render, opened: Opened) -> None:
-    """JPEG comes progressively, with half the colour resolution below quality 90 and all of it from there."""
+    """JPEG is progressive, with chroma at half resolution below quality 90 and at full resolution from there."""
     low, high = render(encoded(gradient(), "PNG"), "full_size-q80.jpg", "full_size-q90.jpg")
     assert opened(low).info["progressive"]
     assert [layer[1:3] for layer in Image.open(io.BytesIO(low)).layer] == [(2, 2), (1, 1), (1, 1)]  # type: ignore[attr-defined]
@@ -162,7 +162,7 @@ def test_nothing_but_pixels_is_written(render: Render, opened: Opened) -> None:
 
 
 def test_enlarging_a_banner_costs_no_more_than_its_output(render: Render, opened: Opened) -> None:
-    """A very long picture fills a square without the whole of it being enlarged first."""
+    """A very long picture is cropped to a square without enlarging all of it."""
     banner = Image.new("RGB", (6000, 4), (10, 20, 30))
     banner.paste((200, 100, 50), (2900, 0, 3100, 4))
     (body,) = render(encoded(banner, "PNG"), "x300.png", maximum_pixels=1_000_000)
@@ -172,7 +172,7 @@ def test_enlarging_a_banner_costs_no_more_than_its_output(render: Render, opened
 
 
 def test_offsets_of_a_png_are_forgotten(render: Render, opened: Opened) -> None:
-    """A picture that was cut from a larger one is that cut alone."""
+    """A picture with a page geometry, cropped from a larger one, has the size of its pixels."""
     png = make_png()
     chunk = b"oFFs" + (7).to_bytes(4, "big") + (9).to_bytes(4, "big") + b"\x00"
     shifted = png[:33] + (9).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + png[33:]

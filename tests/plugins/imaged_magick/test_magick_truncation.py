@@ -1,4 +1,4 @@
-"""Pictures that have every pixel are taken, whatever else they lack; those that lack pixels are refused when posted."""
+"""Damaged pictures with all pixels are accepted; pictures that lack pixels are refused when posted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Opened = Callable[[bytes], Image.Image]
 
 
 def encoded(format: str, **options: object) -> bytes:
-    """Return a file of noise: each of its bytes counts."""
+    """Return a file of noise, in which every byte matters."""
     file = io.BytesIO()
     noise = Image.frombytes("RGB", (80, 60), random.Random(3).randbytes(80 * 60 * 3))
     noise.save(file, format, **options)
@@ -38,7 +38,7 @@ IEND = PNG[-12:]
 
 
 def png_of(stream: bytes, end: bytes = IEND) -> bytes:
-    """Return the PNG with another stream of pixels."""
+    """Return the PNG with another stream of IDAT data."""
     return PNG[:IDAT] + write_chunk(b"IDAT", stream) + end
 
 
@@ -52,20 +52,20 @@ def interlaced_png(cut: int) -> bytes:
 
 
 def damaged_png() -> bytes:
-    """Return the PNG with one wrong byte among its pixels, which neither the chunk's nor the stream's checksum fits."""
+    """Return the PNG with one wrong byte in its pixels; neither its CRC nor its Adler-32 matches."""
     png = bytearray(png_of(zlib.compress(zlib.decompress(STREAM), 0)))
     png[len(png) // 2] ^= 0x5A
     return bytes(png)
 
 
 def webp_of(*chunks: tuple[bytes, bytes], more: bytes = b"") -> bytes:
-    """Return a WebP of these chunks, with bytes after them that its length counts in."""
+    """Return a WebP of these chunks and trailing bytes, which its length includes."""
     webp = write_webp(chunks) + more
     return webp[:4] + struct.pack("<I", len(webp) - 8) + webp[8:]
 
 
 def animation_of(*frames: bytes) -> bytes:
-    """Return an animated WebP of the size of ours, whose frames hold these chunks (RFC 9649, 2.7.1)."""
+    """Return an animated WebP of our usual size whose frames have these chunks (RFC 9649, 2.7.1)."""
     sides = write_sides(Size(80, 60))
     bodies = ((b"ANMF", bytes(6) + sides + b"\x64\x00\x00\x00" + frame) for frame in frames)
     return webp_of((b"VP8X", b"\x02\x00\x00\x00" + sides), (b"ANIM", bytes(6)), *bodies)
@@ -117,7 +117,7 @@ WHOLE = {
     "GIF, terminator and trailer missing": STILL_GIF[:-2],
     "WebP, bytes after it": WEBP + b"x" * 50,
 }
-"""What browsers, Pillow and libvips show; some of it, only most of them."""
+"""Files that browsers, Pillow and libvips show, or at least most of them."""
 
 
 def without_segment(marker: int, jpeg: bytes) -> bytes:
@@ -138,7 +138,7 @@ UNDECODED = {
     + PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xc4") + 21 :],
     "JPEG, a scan of a component that is none": JPEG.replace(b"\xff\xda\x00\x0c\x03\x01", b"\xff\xda\x00\x0c\x03\x09"),
 }
-"""JPEGs that libjpeg gives up before there are pixels."""
+"""JPEGs on which libjpeg fails before it decodes pixels."""
 
 LACKING = {
     **UNDECODED,
@@ -185,7 +185,7 @@ LACKING = {
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_every_pixel_is_there(accept: Accept, render: Render, opened: Opened, name: str) -> None:
-    """A picture with every pixel is taken, and its pixels are those of the undamaged one, as Pillow decodes them."""
+    """A damaged picture with all pixels is accepted and looks like the undamaged one, as Pillow decodes it."""
     accept(WHOLE[name])
     image = opened(render(WHOLE[name], "full_size.png")[0]).convert("RGB")
     format = name.partition(",")[0]
@@ -199,28 +199,28 @@ def test_every_pixel_is_there(accept: Accept, render: Render, opened: Opened, na
 
 @pytest.mark.parametrize("name", LACKING)
 def test_pixels_are_missing(accept: Accept, name: str) -> None:
-    """A picture that lacks pixels is refused before it is kept."""
+    """A picture that lacks pixels is refused before it is stored."""
     with pytest.raises(NotAPictureError):
         accept(LACKING[name])
 
 
 @pytest.mark.parametrize("body", [JPEG[:-30], PNG[: len(PNG) // 2], STILL_GIF[:-10]])
 def test_renders_fill_nothing_in(render: Render, body: bytes) -> None:
-    """A picture that lacks pixels and was never verified, as in a batch, is not rendered either."""
+    """A picture that lacks pixels and was not verified, as in a batch, is not rendered."""
     with pytest.raises(NotAPictureError, match="cut short"):
         render(body, "w20.png")
 
 
 @pytest.mark.parametrize("name", UNDECODED)
 def test_no_memory_of_others_is_shown(render: Render, name: str) -> None:
-    """A JPEG that is given up before there are pixels is refused by renders: what was in memory is no picture of it."""
+    """A JPEG on which libjpeg fails is not rendered: its pixels would be uninitialised memory."""
     with pytest.raises(NotAPictureError, match="broken"):
         render(UNDECODED[name], "w20.png")
 
 
 @pytest.mark.parametrize("cut", [2, 3, 20, 500, 1500])
 def test_a_gif_ends_with_its_last_whole_frame(accept: Accept, render: Render, opened: Opened, cut: int) -> None:
-    """Of a GIF that is cut in its last frame the others play, and that frame too where only its end is missing."""
+    """A GIF truncated in its last frame keeps the other frames, and that frame if it has all its pixels."""
     frames = {2: 3, 3: 3}.get(cut, 2)
     assert accept(GIF[:-cut]).frames == frames
     webp, png = render(GIF[:-cut], "w20.webp", "w20.png")
@@ -229,7 +229,7 @@ def test_a_gif_ends_with_its_last_whole_frame(accept: Accept, render: Render, op
 
 
 def test_a_damaged_photograph_is_a_photograph(accept: Accept, render: Render) -> None:
-    """A JPEG with some wrong bytes in the middle is shown by everybody, and taken."""
+    """A JPEG with some wrong bytes in the middle, which viewers show, is accepted."""
     damaged = bytearray(JPEG)
     damaged[len(JPEG) // 2 : len(JPEG) // 2 + 3] = b"\x12\x34\x56"
     accept(bytes(damaged))
@@ -237,14 +237,14 @@ def test_a_damaged_photograph_is_a_photograph(accept: Accept, render: Render) ->
 
 
 def test_frames_are_padded_once(accept: Accept, render: Render) -> None:
-    """The pixels of a WebP's frame may have the frame's padding for theirs, as libwebp takes it."""
+    """A frame's padding may serve as that of its pixels, as in libwebp."""
     body = animation_of(PADDED, PADDED[:-1])
     assert accept(body).frames == 2
     assert render(body, "w20.png", "w20.webp")
 
 
 def test_grey_pictures_are_whole(accept: Accept) -> None:
-    """A photograph that ends in the very grey that decoders put in for missing pixels is taken."""
+    """A photograph that ends in the grey that libjpeg gives missing blocks is accepted."""
     for progressive in (False, True):
         file = io.BytesIO()
         Image.new("RGB", (80, 60), (128, 128, 128)).save(file, "JPEG", progressive=progressive)
@@ -258,7 +258,7 @@ def test_grey_pictures_are_whole(accept: Accept) -> None:
 )
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_accepted_is_rendered(accept: Accept, render: Render, body: bytes, seed: int) -> None:
-    """Of files that are cut, changed or lengthened anywhere, each is refused when it is posted, or can be rendered."""
+    """A file that is truncated, changed or extended anywhere is either refused when posted or can be rendered."""
     chance = random.Random(seed)
     for _ in range(15):
         damaged = bytearray(body)
@@ -278,7 +278,7 @@ def test_what_is_accepted_is_rendered(accept: Accept, render: Render, body: byte
 
 
 def indexed_png(colours: bytes) -> bytes:
-    """Return a PNG of 16x1 pixels with the indexes 0 to 15, of a palette that may end before."""
+    """Return a PNG of 16x1 pixels with the indexes 0 to 15, and a palette that may be shorter."""
     header, rows = struct.pack(">IIBBBBB", 16, 1, 8, 3, 0, 0, 0), zlib.compress(b"\x00" + bytes(range(16)))
     return b"".join(
         [PNG[:8], write_chunk(b"IHDR", header), write_chunk(b"PLTE", colours), write_chunk(b"IDAT", rows), IEND]
@@ -286,9 +286,9 @@ def indexed_png(colours: bytes) -> bytes:
 
 
 def indexed_gif(colours: bytes, *, local: bool) -> bytes:
-    """Return a GIF of 16x1 pixels with the indexes 0 to 15, of a palette that may end before."""
+    """Return a GIF of 16x1 pixels with the indexes 0 to 15, and a palette that may be shorter."""
     flags = 0x80 | (len(colours) // 3).bit_length() - 2 if colours else 0
-    codes = [16, *range(14), 16, 14, 15, 17]  # five bits each, as long as the table is cleared in time
+    codes = [16, *range(14), 16, 14, 15, 17]  # five bits each, because clear codes keep the table small
     packed = sum(code << 5 * place for place, code in enumerate(codes)).to_bytes(12, "little")
     screen, image = (bytes([0, 0, 0]), bytes([flags]) + colours) if local else (bytes([flags, 0, 0]) + colours, b"\x00")
     place = struct.pack("<HHHH", 0, 0, 16, 1)
@@ -311,7 +311,7 @@ COLOURS = bytes(range(30, 42))
 def test_indexes_past_the_palette_are_black(
     accept: Accept, render: Render, opened: Opened, body: bytes, shown: bytes
 ) -> None:
-    """Pixels whose index has no colour are black, and a GIF without colours is black and white, as in libvips."""
+    """A pixel whose index has no colour is black; a GIF without a palette is black and white, as in libvips."""
     accept(body)
     assert opened(render(body, "full_size.png")[0]).convert("RGB").tobytes() == shown.ljust(3 * 16, b"\x00")
 
