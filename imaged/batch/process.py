@@ -20,7 +20,7 @@ from imaged.batch.no_queue import NoQueue
 from imaged.batch.plan import Plan
 from imaged.batch.report import Results, Screen
 from imaged.batch.run import Batch
-from imaged.batch.scratch import Scratch
+from imaged.batch.scratch import open_scratch, remove
 from imaged.batch.work import Work
 from imaged.config.faults import ConfigurationError, in_order
 from imaged.config.load import Loaded
@@ -87,6 +87,8 @@ class Process:
                 await self._work(pipeline, local, reading, writing, working)
             finally:
                 _discard(pipeline, plugins)
+                if store is not local:
+                    remove(store)
         finally:
             for each in (reading, writing, working):
                 each.let_go()
@@ -173,7 +175,7 @@ def _make_stores(settings: Settings, *, remote: bool) -> tuple[LocalStore, Local
     With a remote store, the batch works in a temporary folder; else in the configured store itself.
     """
     local = LocalStore(Path(settings.store.path), settings.store.partitions)
-    return (Scratch(local.root, local.partitions) if remote else local), local
+    return (open_scratch(local.root, settings.store.partitions) if remote else local), local
 
 
 def _discard(pipeline: Pipeline, plugins: Plugins) -> None:

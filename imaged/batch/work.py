@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaged.batch.items import Item
-from imaged.batch.scratch import Scratch
+from imaged.batch.scratch import clear
 from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError, NotFoundError, PolicyError
 from imaged.core.files import ORIGINAL, RECORD, ImageFile, Original, content_type
 from imaged.core.hashes import ImageHash, ImageId
@@ -22,6 +22,7 @@ from imaged.hooks.host import RunInThread
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
+from imaged.store.originals import read_record
 from imaged.workers.keyed_locks import KeyedLocks
 
 
@@ -67,8 +68,8 @@ class Work:
             try:
                 return await self._complete(item, image, outputs, received)
             finally:
-                if isinstance(self._store, Scratch):
-                    await self._run(self._store.clear, image)
+                if self._store is not self._local:
+                    await self._run(clear, self._store, image)
 
     async def _complete(
         self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None
@@ -92,16 +93,15 @@ class Work:
         """Return which files the store that counts has: the remote one, or the local one where there is no other."""
         if self._pipeline.remote.exists:
             return await self._pipeline.remote.files(image)
-        kept = [file for file in (ORIGINAL, RECORD) if self._store.has(image, file)]
-        return {*kept, *self._store.outputs(image)}
+        return set(self._store.files(image))
 
     async def _known(self, image: ImageId) -> ImageInfo | None:
         """Return what is recorded of an original that need not be touched, or None without a readable record."""
-        if (info := self._local.read_info(image)) is not None or not self._pipeline.remote.exists:
+        if (info := self._local.originals.info(image)) is not None or not self._pipeline.remote.exists:
             return info
         async with self._temporary() as record:
             if await self._pipeline.remote.download(image, RECORD, record):
-                return self._store.read_record(image, record)
+                return read_record(image, record)
         return None
 
     async def _bring(self, item: Item, image: ImageId, there: set[ImageFile], received: ReceivedFile | None) -> None:

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from imaged.core.generations import Generation, Generations
 from imaged.daemon.runtime import Runtime
+from imaged.daemon.superseded import supersede
 from imaged.pipeline.pipeline import Pipeline
 from imaged.workers.tasks import Tasks
 
@@ -42,7 +43,7 @@ class Lineage:
 
     def replace(self, runtime: Runtime) -> None:
         """Make a new generation the current one."""
-        self.pipeline.store.superseded = True
+        supersede(self.pipeline.store)
         self._open.append(runtime)
         self._generations.swap(runtime, self._close_when_drained())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from imaged.config.faults import ConfigurationError, Fault, in_order
 from imaged.config.load import Loaded
+from imaged.daemon.superseded import reinstate
 from imaged.hooks.host import PluginState
 from imaged.hooks.registry import Plugins
 from imaged.logs import paths as log_paths
@@ -46,6 +47,7 @@ class Runtime:
     def _close(self) -> None:
         self.plugins.close(self.pipeline.metrics.hanging)
         self.pipeline.render_threads.stop()
+        reinstate(self.pipeline.store)
         self.pipeline.store.close()
 
 

@@ -27,6 +27,7 @@ from imaged.daemon.prepare import open_logs, prepare
 from imaged.daemon.reload import Reloads, restart_faults
 from imaged.daemon.runtime import Runtime
 from imaged.daemon.sites import Sites
+from imaged.daemon.superseded import reinstate, supersede
 from imaged.hooks.host import PluginState
 from imaged.hooks.installation import VERSION
 from imaged.jobs.async_queue import AsyncJobQueue
@@ -195,7 +196,8 @@ class Service:
 
         Until then `resume` can undo it. What is still asked on open connections is answered.
         """
-        self.paused = self._lineage.pipeline.store.superseded = True
+        self.paused = True
+        supersede(self._lineage.pipeline.store)
         self._shutdown.begin(self.shutdown_timeout_s)
         self._profiles.end()
         await self._ports.pause(taken)
@@ -207,7 +209,8 @@ class Service:
 
     async def resume(self) -> None:
         """Undo `pause`. Raises PortError when a port that was given up for good cannot be opened again."""
-        self.paused = self._lineage.pipeline.store.superseded = False
+        self.paused = False
+        reinstate(self._lineage.pipeline.store)
         self._shutdown.undo()
         for connections in self._connections.values():
             connections.stay()

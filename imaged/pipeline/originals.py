@@ -24,7 +24,8 @@ from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.rendering import Renderer
 from imaged.store.atomic import discard
-from imaged.store.local import LocalStore, conflict
+from imaged.store.local import LocalStore
+from imaged.store.originals import conflict, read_record
 from imaged.workers.admission import RenderPool
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight, wait
@@ -120,12 +121,12 @@ class Originals:
         if sniff(body[:SNIFF_BYTES]) != output.format:
             self._log.warn("the remote {output} of {image} is no such picture", output=str(output), image=str(image))
             return False
-        self._store.save_output(image, output, body)
+        self._store.variants.save(image, output, body)
         return True
 
     async def info(self, image: ImageId) -> ImageInfo:
         """Return what is known of an original; where the record is missing, as in older stores, it is made anew."""
-        info = self._store.read_info(image)
+        info = self._store.originals.info(image)
         if info is not None and self._store.has(image, ORIGINAL):
             return info
         path = await self.find(image)
@@ -133,7 +134,7 @@ class Originals:
 
     def _examine(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
         info = self._facts(image, received)
-        self._store.check_conflict(image, received.sha256)
+        self._store.originals.check_conflict(image, received.sha256)
         return info
 
     async def _verify(self, path: Path) -> None:
@@ -150,19 +151,19 @@ class Originals:
             if known is not None and known.sha256 != received.sha256:
                 raise conflict(image)
         await self._remote.upload_for_client(image, ORIGINAL, info.content_type, received.path)
-        record = await self._run(self._store.write_record, image, info)
+        record = await self._run(self._store.originals.write_record, image, info)
         try:
             await self._remote.upload_for_client(image, RECORD, content_type(RECORD), record)
         finally:
             discard(record)
 
     def _keep_locally(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:
-        self._store.keep_original(image, received.path, received.sha256)
-        self._store.save_info(image, info)
+        self._store.originals.keep(image, received.path, received.sha256)
+        self._store.originals.save_info(image, info)
 
     def _describe(self, image: ImageId, path: Path) -> ImageInfo:
         info = self._facts(image, digest(path))
-        self._store.save_info(image, info)
+        self._store.originals.save_info(image, info)
         return info
 
     def _facts(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
@@ -192,7 +193,7 @@ class Originals:
             with span(DOWNLOAD):
                 if not await self._remote_originals.fetch(image, ORIGINAL, temporary):
                     raise NotFoundError(f"no image {image}: post it first")
-                known = self._store.read_info(image)
+                known = self._store.originals.info(image)
                 if known is None:
                     with suppress(ImagedError):  # then the MD5 has to do
                         known = await self._record(image, self._remote_originals.fetch)
@@ -211,7 +212,7 @@ class Originals:
         self, image: ImageId, fetch: Callable[[ImageId, ImageFile, Path], Awaitable[bool]]
     ) -> ImageInfo | None:
         async with self._temporary() as path:
-            return await self._run(self._store.read_record, image, path) if await fetch(image, RECORD, path) else None
+            return await self._run(read_record, image, path) if await fetch(image, RECORD, path) else None
 
     def _check_and_keep(self, image: ImageId, temporary: Path, known: ImageInfo | None) -> None:
         """Keep what the remote store gave, if it is what it should be. MD5 alone can be forged, SHA-256 can't."""
@@ -221,8 +222,8 @@ class Originals:
                 f"the remote original of {image} has other bytes: MD5 {received.md5}, SHA-256 {received.sha256}"
             )
         info = self._facts(image, received)
-        self._store.keep_original(image, temporary, received.sha256)
-        self._store.save_info(image, info)
+        self._store.originals.keep(image, temporary, received.sha256)
+        self._store.originals.save_info(image, info)
 
     @asynccontextmanager
     async def _temporary(self) -> AsyncIterator[Path]:

@@ -67,12 +67,12 @@ class Pipeline:
     def _check_count(self, image: ImageId, new: Sequence[Output]) -> None:
         policy = self.settings.policy(image.namespace)
         if new:
-            policy.check_count(self.store.count_outputs(image, new, policy.maximum_outputs + 1))
+            policy.check_count(self.store.variants.count(image, new, policy.maximum_outputs + 1))
 
     async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[Output, str]:
         """Return `ready`, `pending` or `failed` for each output of an image that is there, owed, or asked about."""
         owed = await self.jobs.states(image)
-        ready = dict.fromkeys(self.store.outputs(image), "ready")
+        ready = dict.fromkeys(self.store.variants.outputs(image), "ready")
         return {**dict.fromkeys(outputs, "pending"), **owed, **ready}
 
     async def run_renders(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:

@@ -31,7 +31,7 @@ async def reconcile(
     What the remote store already has, as after a move from image-server 1.x, is noted and not sent again. While the
     store is away nobody can tell, and all of it is owed. After each batch the queue is told how far this is.
     """
-    images, owed, looked_at = store.files(), 0, 0
+    images, owed, looked_at = store.walk(), 0, 0
     while batch := await run(_take, images):
         for image, files in await jobs.not_stored(remote.identity, batch):
             if not goes_on():

@@ -137,7 +137,7 @@ class Remote:
         """Return the files of an image that the remote store has; other keys beside them are ignored."""
         if (uploader := self._uploader) is None:
             return set()
-        prefix = self._below(self._store.folder(image) + "/")
+        prefix = self._below(self._store.layout.prefix(image))
         attempt = _Attempt()
         keys = await self._in_time(self._call(lambda: uploader.list(prefix), attempt), attempt)
         files = set()

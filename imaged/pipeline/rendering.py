@@ -79,5 +79,5 @@ class Renderer:
         with closing(self.choose(job).render(job)) as outputs:
             for rendered in outputs:
                 with span(SAVE):
-                    self.store.save_output(image, rendered.output, rendered.body)
+                    self.store.variants.save(image, rendered.output, rendered.body)
                 landed(rendered.output)

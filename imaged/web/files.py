@@ -10,7 +10,7 @@ from typing import BinaryIO
 from twisted.web.http import Request, datetimeToString
 
 from imaged.core.errors import ImagedError, PreconditionFailedError, RangeNotSatisfiableError, StoreError
-from imaged.store.local import OpenFile
+from imaged.store.disk import OpenFile
 from imaged.web.headers import header
 from imaged.web.requests import ImagedRequest
 

@@ -11,7 +11,7 @@ from twisted.web.http import Request
 from imaged.core.activity import Activity
 from imaged.core.clients import client_key
 from imaged.core.errors import BusyError, NotFoundError, StoreError
-from imaged.core.files import ORIGINAL, Original, Record, parse_file
+from imaged.core.files import Original, Record, parse_file
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
@@ -119,7 +119,7 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
 
 async def _send_original(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
     info = await pipeline.originals.info(image)
-    opened = pipeline.store.open(image, ORIGINAL)
+    opened = pipeline.store.originals.open(image)
     if opened is None:
         raise NotFoundError(f"the original of {image} is gone: post it again")
     send_file(request, opened, info.content_type)
@@ -127,11 +127,11 @@ async def _send_original(request: ImagedRequest, image: ImageId, pipeline: Pipel
 
 async def _send_output(request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
     pipeline.settings.policy(image.namespace).check(output)
-    opened = pipeline.store.open(image, output)
+    opened = pipeline.store.variants.open(image, output)
     if opened is None:
         pipeline.check_room(image, [output])
         request.trace.outcome = await pipeline.produce.one(image, output)
-        opened = pipeline.store.open(image, output)
+        opened = pipeline.store.variants.open(image, output)
     else:
         request.trace.outcome = HIT
     if opened is None:

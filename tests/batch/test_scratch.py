@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imaged.batch.scratch import Scratch
+from imaged.batch.scratch import clear, open_scratch, remove
 from imaged.core.errors import StoreError
 from imaged.core.files import ORIGINAL, parse_file
 from imaged.core.hashes import ImageHash, ImageId
@@ -21,38 +21,40 @@ IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 
 def test_keys_are_those_of_the_store(tmp_path: Path) -> None:
     """Files lie elsewhere, out of the sight of whoever walks the store."""
-    local, scratch = LocalStore(tmp_path, (2, 4)), Scratch(tmp_path, (2, 4))
+    local, scratch = LocalStore(tmp_path, (2, 4)), open_scratch(tmp_path, (2, 4))
     assert scratch.key(IMAGE, ORIGINAL) == local.key(IMAGE, ORIGINAL)
-    scratch.save_output(IMAGE, parse("x1.jpg"), b"x")
+    scratch.variants.save(IMAGE, parse("x1.jpg"), b"x")
     assert scratch.has(IMAGE, parse_file("x1.jpg"))
     assert not local.has(IMAGE, parse_file("x1.jpg"))
-    assert list(local.files()) == []
+    assert list(local.walk()) == []
     scratch.close()
+    remove(scratch)
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
     """Of an image when it is done, of the whole at the end."""
-    scratch = Scratch(tmp_path / "store", ())
-    scratch.save_output(IMAGE, parse("x1.jpg"), b"x")
-    scratch.clear(IMAGE)
+    scratch = open_scratch(tmp_path / "store", ())
+    scratch.variants.save(IMAGE, parse("x1.jpg"), b"x")
+    clear(scratch, IMAGE)
     assert not (scratch.root / "p" / str(IMAGE.hash)).exists()
-    scratch.clear(IMAGE)
+    clear(scratch, IMAGE)
     scratch.close()
+    remove(scratch)
     assert list((tmp_path / "store").iterdir()) == []
 
 
 def test_what_a_kill_has_left_is_removed(tmp_path: Path) -> None:
     """By the next batch; one that runs is left alone, and so is a folder that is just being made."""
-    running = Scratch(tmp_path, ())
-    killed = Scratch(tmp_path, ())
-    killed.save_output(IMAGE, parse("x1.jpg"), b"x")
+    running = open_scratch(tmp_path, ())
+    killed = open_scratch(tmp_path, ())
+    killed.variants.save(IMAGE, parse("x1.jpg"), b"x")
     (name,) = (killed.root / OWNERS).iterdir()
     name.rename(tmp_path / "kept")  # closing removes the file, and a kill does not
     killed.incoming.close()
     (tmp_path / "kept").rename(name)
     beginning = tmp_path / ".batch-beginning"
     beginning.mkdir()
-    next_one = Scratch(tmp_path, ())
+    next_one = open_scratch(tmp_path, ())
     assert {path.name for path in tmp_path.iterdir()} == {running.root.name, next_one.root.name, beginning.name}
     running.close()
     next_one.close()
@@ -67,13 +69,14 @@ def test_what_nobody_can_be_asked_about_is_removed_when_it_is_old(tmp_path: Path
         (root / OWNERS / f"r{'0' * 12}-1-{'0' * 8}").touch()
     long_ago = time.time() - 2 * LONGEST_S
     os.utime(tmp_path / ".batch-old" / ".incoming", (long_ago, long_ago))
-    scratch = Scratch(tmp_path, ())
+    scratch = open_scratch(tmp_path, ())
     assert {path.name for path in tmp_path.iterdir()} == {".batch-used", scratch.root.name}
     scratch.close()
+    remove(scratch)
 
 
 def test_a_store_that_takes_nothing(tmp_path: Path) -> None:
     """The message names the setting."""
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"store\.path"):
-        Scratch(tmp_path / "file", ())
+        open_scratch(tmp_path / "file", ())

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from imaged.batch.items import Item, read_line, read_path
 from imaged.batch.no_queue import NoQueue
-from imaged.batch.scratch import Scratch
+from imaged.batch.scratch import open_scratch
 from imaged.batch.work import Done, Work
 from imaged.core.errors import (
     CorruptOriginalError,
@@ -40,7 +40,7 @@ class Bench:
 
     def __init__(self, folder: Path, names: list[str], yaml: str = "", *, remote: bool = True) -> None:
         self.local = LocalStore(folder / "public", (3, 3))
-        store = Scratch(self.local.root, (3, 3)) if remote else self.local
+        store = open_scratch(self.local.root, (3, 3)) if remote else self.local
         self.harness = PipelineHarness(folder, yaml, remote=remote, store=store, jobs=NoQueue())
         self.store = store
         self.work = Work(self.harness.pipeline, self.local, names, run_at_once)
@@ -98,7 +98,7 @@ def test_a_picture_is_made_and_uploaded(tmp_path: Path, make_bench: Callable[...
     assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 0, 2)
     assert len(bench.renders) == 2
     assert (tmp_path / "picture").read_bytes() == PICTURE
-    assert not list(bench.local.files())
+    assert not list(bench.local.walk())
 
 
 def test_what_is_there_is_not_made(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
@@ -238,7 +238,7 @@ def test_without_a_remote_store(tmp_path: Path, make_bench: Callable[..., Bench]
     bench = make_bench("x4.png", remote=False)
     assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 1, 0)
     assert bench.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
-    assert list(bench.local.files()) == [(IMAGE, [ORIGINAL, RECORD, parse_file("x4.png")])]
+    assert list(bench.local.walk()) == [(IMAGE, [ORIGINAL, RECORD, parse_file("x4.png")])]
     assert bench.do(picture(tmp_path, make_jpeg() + b"more"))[3] == 1
     assert len(bench.renders) == 2
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaged.core.files import ORIGINAL, RECORD, ImageFile
@@ -69,6 +69,7 @@ def test_what_is_known_outlives_the_process(tmp_path: Path) -> None:
     queue.close()
 
 
+@settings(deadline=None)
 @given(
     added=st.lists(st.tuples(remotes, images, files), max_size=8),
     owed=st.lists(st.tuples(images, files), max_size=4),

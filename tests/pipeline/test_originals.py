@@ -136,7 +136,7 @@ def test_a_missing_original_is_brought_back(harness: PipelineHarness) -> None:
     for name in ("original", "info.json"):
         harness.store.path(IMAGE, parse_file(name)).unlink()
     assert wait(harness.originals.info(IMAGE)) == INFO
-    assert harness.store.read_info(IMAGE) == INFO
+    assert harness.store.originals.info(IMAGE) == INFO
     assert harness.temporaries == []
 
 
@@ -248,12 +248,12 @@ def test_a_record_that_lies_is_not_believed(harness: PipelineHarness) -> None:
     for text in ("", "{}", "[]", '{"hash": "x"}', "\x00", '{"hash": "%s"}' % ("0" * 32)):
         harness.store.path(IMAGE, RECORD).write_text(text)
         assert wait(harness.originals.info(IMAGE)) == INFO
-        assert harness.store.read_info(IMAGE) == INFO
+        assert harness.store.originals.info(IMAGE) == INFO
 
 
 def test_a_record_alone_is_no_image(harness: PipelineHarness) -> None:
     """What cannot be given back is not there."""
     other = ImageId("p", ImageHash("0" * 32))
-    harness.store.save_info(other, ImageInfo(other.hash, 1, 1, "image/png", 1, "0"))
+    harness.store.originals.save_info(other, ImageInfo(other.hash, 1, 1, "image/png", 1, "0"))
     with pytest.raises(NotFoundError):
         wait(harness.originals.info(other))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pipeline_harness import IMAGE, PipelineHarness
@@ -12,6 +13,7 @@ from imaged.core.files import ORIGINAL, RECORD, parse_file
 from imaged.core.outputs import parse
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
+from imaged.store.local import LocalStore
 from imaged.testing.fakes import run_at_once
 from imaged.testing.waiting import wait
 
@@ -82,9 +84,11 @@ def fill(harness: PipelineHarness) -> None:
 
 
 @pytest.mark.parametrize("partitions", [(3, 3), (3, 3, 3), ()])
-def test_everything_is_owed_that_was_never_noted(harness: PipelineHarness, partitions: tuple[int, ...]) -> None:
-    """Originals and records too, whatever the layout; what is not ours is left alone."""
-    harness.store.partitions = partitions
+def test_everything_is_owed_that_was_never_noted(
+    make_harness: Callable[..., PipelineHarness], tmp_path: Path, partitions: tuple[int, ...]
+) -> None:
+    """Originals and records too, with any layout; other files and folders are left alone."""
+    harness = make_harness(store=LocalStore(tmp_path / "public", partitions))
     fill(harness)
     (harness.store.root / "p" / "notes.txt").write_text("mine")
     (harness.store.root / "Other" / "abc").mkdir(parents=True)

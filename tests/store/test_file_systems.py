@@ -56,7 +56,7 @@ def keep(store: LocalStore, body: bytes) -> bool:
     """Keep an original; return whether it was new."""
     temporary = store.new_temporary()
     atomic.write(temporary, body)
-    return store.keep_original(IMAGE, temporary, hashlib.sha256(body).hexdigest())
+    return store.originals.keep(IMAGE, temporary, hashlib.sha256(body).hexdigest())
 
 
 def fill(path: Path) -> None:
@@ -76,7 +76,7 @@ def test_originals_and_outputs_are_kept(exfat: Path) -> None:
         keep(store, b"other")
     assert store.path(IMAGE, ORIGINAL).read_bytes() == b"first"
     for body in (b"old", b"new"):
-        store.save_output(IMAGE, parse("x30.jpg"), body)
+        store.variants.save(IMAGE, parse("x30.jpg"), body)
     assert store.path(IMAGE, parse("x30.jpg")).read_bytes() == b"new"
     assert list(store.incoming.folder.iterdir()) == []
     assert store.sweep() == 0

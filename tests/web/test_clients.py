@@ -15,7 +15,7 @@ from twisted.internet import reactor
 
 from imaged.core.errors import BusyError
 from imaged.core.files import RECORD, parse_file
-from imaged.store.local import OpenFile
+from imaged.store.disk import OpenFile
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
 from imaged.web.files import send_file

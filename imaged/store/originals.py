@@ -1,0 +1,86 @@
+"""Originals and their records. Nothing else can replace an original, so the store has no way to remove one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from imaged.core.errors import HashConflictError, StoreError
+from imaged.core.files import ORIGINAL, RECORD
+from imaged.core.hashes import ImageId
+from imaged.core.pictures import ImageInfo
+from imaged.store import atomic, records
+from imaged.store.disk import Disk, OpenFile
+
+
+@dataclass(frozen=True)
+class OriginalFiles:
+    """The originals of one store. Writes block and belong on a worker thread."""
+
+    disk: Disk
+
+    def has(self, image: ImageId) -> bool:
+        """Say whether the original exists."""
+        return self.disk.has(image, ORIGINAL)
+
+    def open(self, image: ImageId) -> OpenFile | None:
+        """Open an original for reading; return None when it does not exist."""
+        return self.disk.open(image, ORIGINAL)
+
+    def keep(self, image: ImageId, temporary: Path, sha256: str) -> bool:
+        """Keep an original durably; return False when the same bytes existed before.
+
+        `temporary` is gone afterwards. Raises HashConflictError when the store holds other bytes under this hash.
+        """
+        final = self.disk.layout.path(image, ORIGINAL)
+        try:
+            kept = atomic.keep_first(temporary, final)
+            same = kept or _sha256(final) == sha256
+        except OSError as error:
+            raise self.disk.cannot_keep(image, ORIGINAL, error) from error
+        if not same:
+            raise conflict(image)
+        return kept
+
+    def check_conflict(self, image: ImageId, sha256: str) -> None:
+        """Raise HashConflictError when the store holds other bytes under this hash. Blocking."""
+        try:
+            same = _sha256(self.disk.layout.path(image, ORIGINAL)) == sha256
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(f"{self.disk.layout.key(image, ORIGINAL)} cannot be read: {error.strerror}") from error
+        if not same:
+            raise conflict(image)
+
+    def info(self, image: ImageId) -> ImageInfo | None:
+        """Return what the record says, or None when there is no complete, sound record."""
+        return read_record(image, self.disk.layout.path(image, RECORD))
+
+    def save_info(self, image: ImageId, info: ImageInfo) -> None:
+        """Write the record durably."""
+        self.disk.replace(image, RECORD, records.encode(info, self.disk.layout.partitions))
+
+    def write_record(self, image: ImageId, info: ImageInfo) -> Path:
+        """Write the record to a new temporary file, which the caller removes."""
+        return self.disk.write_temporary(image, RECORD, records.encode(info, self.disk.layout.partitions))
+
+
+def read_record(image: ImageId, path: Path) -> ImageInfo | None:
+    """Read the record of an image from any file; return None when it is not a complete, sound record of it."""
+    try:
+        with path.open("rb") as file:
+            return records.decode(file.read(records.MAXIMUM_RECORD_BYTES), image)
+    except OSError:
+        return None
+
+
+def conflict(image: ImageId) -> HashConflictError:
+    """Return the error for an original whose hash is taken by other bytes."""
+    return HashConflictError(f"{image} holds other bytes with the same MD5: this picture cannot be kept too")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,90 @@
+"""Rendered outputs. Each can be rendered again from its original, so the store may forget it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+from imaged.core.errors import NotFoundError, PolicyError, StoreError
+from imaged.core.files import ORIGINAL, RECORD
+from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output, parse
+from imaged.store.disk import Disk, OpenFile
+
+_NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a variant occupies, and when it was last written and read, in seconds since the epoch.
+
+    `used_s` is as exact as the file system's access times: to a day with Linux's default `relatime`; with `noatime` it
+    equals `written_s`.
+    """
+
+    size_bytes: int
+    written_s: float
+    used_s: float
+
+
+class VariantFiles:
+    """The variants of one store. Writes block and belong on a worker thread."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+
+    def has(self, image: ImageId, output: Output) -> bool:
+        """Say whether the variant exists."""
+        return self.disk.has(image, output)
+
+    def open(self, image: ImageId, output: Output) -> OpenFile | None:
+        """Open a variant for reading; return None when it does not exist. Raises StoreError."""
+        return self.disk.open(image, output)
+
+    def save(self, image: ImageId, output: Output, body: bytes) -> None:
+        """Write a variant durably, in place of an older one. Raises StoreError."""
+        self.disk.replace(image, output, body)
+
+    def forget(self, image: ImageId, output: Output) -> bool:
+        """Remove a variant; return False when it did not exist. Raises StoreError.
+
+        Open files stay readable. A variant that is asked for again is rendered again.
+        """
+        try:
+            self.disk.layout.path(image, output).unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            key = self.disk.layout.key(image, output)
+            raise StoreError(f"{key} cannot be removed: {error.strerror}; mend the store's permissions") from error
+        return True
+
+    def cost(self, image: ImageId, output: Output) -> Cost | None:
+        """Return what a variant costs; None when it does not exist. Raises OSError when it cannot be examined."""
+        try:
+            status = self.disk.layout.path(image, output).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Cost(status.st_size, status.st_mtime, max(status.st_atime, status.st_mtime))
+
+    def outputs(self, image: ImageId) -> list[Output]:
+        """Return the outputs of an image that exist, by name. Other files are ignored."""
+        folder = self.disk.layout.folder(image)
+        found = []
+        for name in sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else ():
+            with suppress(NotFoundError, PolicyError):
+                found.append(parse(name))
+        return found
+
+    def count(self, image: ImageId, new: Iterable[Output], at_most: int) -> int:
+        """Count the files of an image and `new` outputs together, without original and record.
+
+        At most `at_most` files are looked at, so a full folder costs no more.
+        """
+        names = set(map(str, new))
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.disk.layout.folder(image)) as entries:
+            names.update(islice((each.name for each in entries if each.name not in _NOT_OUTPUTS), at_most))
+        return len(names)

@@ -1,0 +1,121 @@
+"""Variants are replaced, listed, counted and forgotten."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imaged.core.errors import StoreError
+from imaged.core.files import ORIGINAL, RECORD
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import parse
+from imaged.store.local import LocalStore
+from imaged.store.variants import Cost
+
+IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
+OUTPUT = parse("x300.jpg")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    """Return an empty store."""
+    return LocalStore(tmp_path / "store", [3, 3])
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Refuse files of more than a megabyte, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def put(store: LocalStore, name: str, body: bytes = b"") -> None:
+    """Write a file into the folder of `IMAGE` without the store."""
+    path = store.path(IMAGE, ORIGINAL).with_name(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+
+
+def test_an_open_file_is_the_one_that_was_opened(store: LocalStore) -> None:
+    """What is replaced under a reader stays whole for it, and so does what was said of it."""
+    store.variants.save(IMAGE, OUTPUT, b"old")
+    opened = store.variants.open(IMAGE, OUTPUT)
+    store.variants.save(IMAGE, OUTPUT, b"newer")
+    assert opened is not None
+    with opened.file:
+        assert (opened.file.read(), opened.size_bytes) == (b"old", 3)
+        assert opened.modified_ns == os.fstat(opened.file.fileno()).st_mtime_ns
+
+
+def test_strangers_are_not_listed(store: LocalStore) -> None:
+    """The original, the record and whatever else lies there are no outputs."""
+    outputs = ["full_size.webp", "w500-q50.jpg", "x300.jpg"]
+    for name in [
+        *outputs,
+        str(ORIGINAL),
+        str(RECORD),
+        "x300.bmp",
+        "300x300.jpg",
+        "x300.jpg~",
+        ".x300.jpg",
+        "notes",
+        "w500.jpg.tmp",
+    ]:
+        put(store, name)
+    assert [str(output) for output in store.variants.outputs(IMAGE)] == outputs
+
+
+@pytest.mark.usefixtures("small_disk")
+def test_a_full_disk_is_the_stores_error(store: LocalStore) -> None:
+    """The older output stays, no half of the new one does, and the message tells what to do."""
+    store.variants.save(IMAGE, OUTPUT, b"old")
+    with pytest.raises(StoreError, match=r"x300\.jpg cannot be kept: File too large; free some space"):
+        store.variants.save(IMAGE, OUTPUT, b"0" * (2 << 20))
+    assert store.path(IMAGE, OUTPUT).read_bytes() == b"old"
+    assert list(store.incoming.folder.iterdir()) == []
+
+
+def test_a_forgotten_variant_is_gone(store: LocalStore) -> None:
+    """Its name is free again, an open file stays readable, and the original is untouched."""
+    put(store, "original", b"picture")
+    store.variants.save(IMAGE, OUTPUT, b"variant")
+    opened = store.variants.open(IMAGE, OUTPUT)
+    assert store.variants.forget(IMAGE, OUTPUT)
+    assert opened is not None
+    with opened.file:
+        assert opened.file.read() == b"variant"
+    assert not store.variants.has(IMAGE, OUTPUT)
+    assert store.files(IMAGE) == [ORIGINAL]
+    assert not store.variants.forget(IMAGE, OUTPUT)
+
+
+def test_a_variant_that_cannot_be_removed_is_the_stores_error(store: LocalStore) -> None:
+    """The message names the file."""
+    store.path(IMAGE, OUTPUT).mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"x300\.jpg cannot be removed: Is a directory"):
+        store.variants.forget(IMAGE, OUTPUT)
+
+
+def test_a_variant_tells_its_cost(store: LocalStore) -> None:
+    """Its size and when it was last written and used; a file system without access times tells when it was written."""
+    store.variants.save(IMAGE, OUTPUT, b"variant")
+    os.utime(store.path(IMAGE, OUTPUT), (2000, 1000))
+    assert store.variants.cost(IMAGE, OUTPUT) == Cost(size_bytes=7, written_s=1000.0, used_s=2000.0)
+    os.utime(store.path(IMAGE, OUTPUT), (500, 1000))
+    assert store.variants.cost(IMAGE, OUTPUT) == Cost(size_bytes=7, written_s=1000.0, used_s=1000.0)
+    assert store.variants.cost(IMAGE, parse("x301.jpg")) is None
+
+
+def test_files_and_new_outputs_are_counted_once(store: LocalStore) -> None:
+    """Without original and record; of a full folder no more is looked at than asked for."""
+    assert store.variants.count(IMAGE, [OUTPUT], 10) == 1
+    for name in ("original", "info.json", "x300.jpg", "x301.jpg", "notes"):
+        put(store, name)
+    assert store.variants.count(IMAGE, [OUTPUT, parse("x302.jpg")], 10) == 4
+    assert store.variants.count(IMAGE, [], 2) == 2
