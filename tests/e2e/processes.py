@@ -73,6 +73,12 @@ def hold(folder: Path) -> list[Process]:
     return held
 
 
+def cpu_s(pid: int) -> float:
+    """Return the seconds of CPU time that a process has used: those say what work costs, also on a busy machine."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, see proc(5)
+
+
 @dataclass(frozen=True)
 class Weight:
     """What a process holds."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import socket
 import struct
-import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from daemon import Daemon, until
 from PIL import Image
+from processes import cpu_s
 
 from imaged.testing.pictures import make_jpeg
 
@@ -57,12 +57,12 @@ def test_texts_in_a_png(make_daemon: Callable[..., Daemon]) -> None:
     """A gigabyte of packed text is not unpacked, and a text that ImageMagick dies of never reaches it."""
     daemon = make_daemon()
     bombs = [chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**20), 9))] * 1000
-    began_s = time.monotonic()
+    began_s = cpu_s(daemon.pid)
     for body in (png(*bombs), png(chunk(b"tEXt", RAW_PROFILE)), png(chunk(b"zTXt", b"a\0\0x"))):
         info = daemon.post("/p?outputs=x5.jpg", body).json()
         assert daemon.get(f"/p/{info['hash']}/full_size.webp").status == 200
         daemon.wait_for_files(info, ["x5.jpg"])
-    assert time.monotonic() - began_s < 10
+    assert cpu_s(daemon.pid) - began_s < 10
     assert daemon.get("/status_check").status == 200
 
 
@@ -79,19 +79,19 @@ def test_texts_in_a_png(make_daemon: Callable[..., Daemon]) -> None:
 def test_millions_of_empty_parts(make_daemon: Callable[..., Daemon], body: bytes, status: int) -> None:
     """A file that is all structure is refused before all of it is walked, and one without any at once."""
     daemon = make_daemon()
-    began_s = time.monotonic()
+    began_s = cpu_s(daemon.pid)
     assert daemon.post("/p", body).status == status
-    assert time.monotonic() - began_s < 5
+    assert cpu_s(daemon.pid) - began_s < 5
 
 
 def test_outputs_that_take_too_long(make_daemon: Callable[..., Daemon]) -> None:
     """Many outputs of one picture, each out of time, do not hold a thread for as many timeouts."""
     daemon = make_daemon("", "render.timeout_s=1", "render.concurrency=1")
     digits = daemon.post("/p", noise(3000, 2000)).json()["hash"]
-    began_s = time.monotonic()
+    began_s = cpu_s(daemon.pid)
     names = ",".join(f"full_size-q{quality}.gif" for quality in range(1, 31))
     rows = daemon.post(f"/p/{digits}/process?outputs={names}").json()["outputs"]
-    assert time.monotonic() - began_s < 15
+    assert cpu_s(daemon.pid) - began_s < 15
     assert {row["status"] for row in rows} == {503}
 
 
@@ -116,10 +116,7 @@ def test_clients_that_do_not_wait(make_daemon: Callable[..., Daemon]) -> None:
         send(
             daemon, b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length + body + bytes([number])
         ).close()
-    end_s = time.monotonic() + 10
-    while any((daemon.store / ".incoming").iterdir()):
-        assert time.monotonic() < end_s
-        time.sleep(0.05)
+    until(lambda: not any((daemon.store / ".incoming").iterdir()), daemon)
     assert daemon.post("/p", make_jpeg()).status == 200
     assert "Traceback" not in daemon.log.read_text()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -58,8 +57,8 @@ def test_requests_notice_nothing(make_daemon: Callable[..., Daemon], plugins: di
 def test_a_sink_that_hangs_keeps_neither_a_reload_nor_the_end(
     make_daemon: Callable[..., Daemon], plugins: dict[str, str]
 ) -> None:
-    """The new settings have a sink of their own, and the process leaves in time."""
-    daemon = make_daemon(settings("hang"), environ=plugins)
+    """The new settings have a sink of their own, and the process leaves long before `shutdown_timeout_s`."""
+    daemon = make_daemon(settings("hang"), "shutdown_timeout_s=600", environ=plugins)
     daemon.post("/p", make_jpeg())
     daemon.configure(settings(""))
     assert daemon.reload().json()["ok"]
@@ -68,6 +67,4 @@ def test_a_sink_that_hangs_keeps_neither_a_reload_nor_the_end(
     daemon.configure(settings("hang"))
     assert daemon.reload().json()["ok"]
     daemon.post("/p", make_jpeg())
-    began_s = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - began_s < 20  # of the thirty that requests in flight would be given

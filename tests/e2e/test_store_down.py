@@ -22,10 +22,9 @@ from imaged.testing.pictures import make_png
 
 PROMISED = ("x10.png", "w20.webp")
 
-FAULT_S = 4.0
-"""How long each fault lasts."""
-
 KILLS = 10
+REFUSED = 5
+"""Each fault lasts until so many posts have been answered after the last kill."""
 
 POSTERS, GETTERS = 3, 2
 
@@ -57,6 +56,15 @@ class Clients:
         self._done.set()
         for thread in self._threads:
             thread.join()
+
+    def answers(self, fault: str) -> int:
+        """Count the posts that began and were answered during a fault."""
+        with self._lock:
+            return sum(count for (during, _), count in self.posts.items() if during == fault)
+
+    def has_answers(self, fault: str, count: int) -> bool:
+        """Say whether so many posts began and were answered during a fault."""
+        return self.answers(fault) >= count
 
     def has_stored(self, count: int) -> bool:
         """Say whether so many posts have been answered with 200."""
@@ -131,10 +139,10 @@ def test_nothing_is_lost(make_daemon: Callable[..., Daemon], store: RcloneS3, pr
         for place, fault in enumerate(FAULTS):
             proxy.fault = clients.fault = fault
             for _ in range(KILLS * (place + 1) // len(FAULTS) - KILLS * place // len(FAULTS)):
-                time.sleep(random.uniform(0.2, FAULT_S / 2))
+                time.sleep(random.uniform(0.0, 1.0))
                 daemon.kill()
                 daemon.start()
-            time.sleep(FAULT_S)
+            until(partial(clients.has_answers, fault, REFUSED + clients.answers(fault)), daemon)
             clients.fault = "changing"
             proxy.fault = None
             before = len(clients.acknowledged)

@@ -7,27 +7,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
+
+LONGEST_S = 60.0
 
 
 @dataclass
 class CannedStore:
     """`url` is where it answers, `asked` each method and path that came. Change the answer whenever you like.
 
-    A method that is `refused` gets 400 and an error of S3 instead.
+    A method that is `refused` gets 400 and an error of S3 instead. Where there is a `gate`, each answer waits at it.
     """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     refused: str = ""
+    gate: Barrier | None = None
     url: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     def reset(self) -> None:
         """Forget what came, and what is to be answered."""
         self.status, self.body, self.headers, self.refused, self.asked = 200, b"", {}, "", []
+        self.gate = None
 
     def options(self) -> dict[str, str]:
         """Return the section `plugins.s3` that uses it."""
@@ -50,6 +54,8 @@ def canned_store() -> Iterator[CannedStore]:
         def answer(self) -> None:
             store.asked.append((self.command, self.path))
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if store.gate:
+                store.gate.wait(LONGEST_S)
             refused = self.command == store.refused
             body = error_of("EntityTooLarge", "words") if refused else store.body
             self.send_response(400 if refused else store.status)

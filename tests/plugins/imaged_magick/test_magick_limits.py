@@ -48,12 +48,12 @@ def photo(width: int = 5000, height: int = 3500, format: str = "JPEG") -> bytes:
 
 @pytest.mark.parametrize("name", ["full_size.webp", "full_size.gif", "w3000.jpg"])
 def test_work_is_called_off_in_the_middle(render: Render, name: str) -> None:
-    """Decoding, resizing and encoding stop soon after the deadline, long before they would end."""
+    """Decoding, resizing and encoding stop soon after the deadline: they use little of the CPU time of the whole."""
     body = photo()
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     with pytest.raises(BusyError, match=r"longer than 0\.1 s"):
         render(body, name, timeout_s=0.1)
-    assert time.perf_counter() - began_s < 0.1 + 1
+    assert time.process_time() - began_s < 0.1 + 1
 
 
 @pytest.mark.parametrize("size", [(1, 65_535), (65_535, 1)])
