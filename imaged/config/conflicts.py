@@ -10,20 +10,22 @@ from imaged.config.model import Settings
 from imaged.core.errors import PolicyError
 
 
-def conflicts(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the path and the reason of each output whose effective policy refuses it.
+def conflicts(settings: Settings) -> Iterator[tuple[KeyPath, KeyPath, str]]:
+    """Yield the path of the fault, the output's own path and the reason for each output that its policy refuses.
 
     An output that a namespace inherits is reported there only when `images` itself allows it.
     """
     common = dict(_refused(settings.images))
     for index, reason in common.items():
-        yield ("images", "outputs", index), reason
+        yield ("images", "outputs", index), ("images", "outputs", index), reason
     for name, own in settings.namespaces.items():
         for index, reason in _refused(settings.policy(name)):
             if own.outputs is not None:
-                yield ("namespaces", name, "outputs", index), reason
+                path = ("namespaces", name, "outputs", index)
+                yield path, path, reason
             elif index not in common:
-                yield ("namespaces", name), f"{reason}; it comes from images.outputs: set outputs here as well"
+                inherited = f"{reason}; it comes from images.outputs: set outputs here as well"
+                yield ("namespaces", name), ("images", "outputs", index), inherited
 
 
 def _refused(policy: ImagePolicy) -> Iterator[tuple[int, str]]:

@@ -47,10 +47,6 @@ class Loaded:
         reference = self.origins.reference(path)
         return text if reference is None else f"what {reference} holds"
 
-    def without_secrets(self, text: str) -> str:
-        """Return the words of others about something else than a value, without any secret as a whole."""
-        return self.origins.without_secrets(text)
-
     def shown(self) -> dict[str, Any]:
         """Return the effective settings as plain values; references stand as they are written, unresolved."""
         data = self.settings.model_dump(mode="json")
@@ -60,8 +56,8 @@ class Loaded:
             for name, policy in policies.items()
         }
         shown = {**_whole(data), "namespaces": own, "plugins": plugins}
-        for path, secret in self.origins.secrets.items():
-            replace_at(shown, path, secret.reference.shown())
+        for path, reference in self.origins.references.items():
+            replace_at(shown, path, reference.shown())
         return {key: shown[key] for key in Settings.model_fields}
 
 
@@ -92,11 +88,11 @@ def load(
             faults.append(fault)
     resolver = Resolver(environ, read_text, PurePath(file_name).parent)
     data = resolver.resolve(data)
-    origins = Origins(file_name, lines, frozenset(overridden), resolver.secrets)
+    origins = Origins(file_name, lines, frozenset(overridden), resolver.references)
     faults += [origins.fault(path, message) for path, message in resolver.unresolved.items()]
     settings, model_faults = validate(data, origins)
     faults += model_faults
-    faults += [origins.foreign_fault(path, message) for path, message in conflicts(settings)]
+    faults += [origins.foreign_fault(path, reason, output) for path, output, reason in conflicts(settings)]
     return Loaded(settings, in_order(faults), _without_cut(origins, data), frozenset(resolver.unresolved))
 
 
@@ -121,7 +117,8 @@ def plugin_faults(
 
 def _without_cut(origins: Origins, data: Any) -> Origins:
     """Return the origins without references in branches that were faulty and are now at their defaults."""
-    return replace(origins, secrets={path: secret for path, secret in origins.secrets.items() if _has(data, path)})
+    kept = {path: reference for path, reference in origins.references.items() if _has(data, path)}
+    return replace(origins, references=kept)
 
 
 def _has(data: Any, path: KeyPath) -> bool:

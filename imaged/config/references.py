@@ -1,6 +1,6 @@
-"""References: `{env: NAME}` and `{file: PATH}` stand for a value that is kept elsewhere, mostly because it is secret.
+"""References: `{env: NAME}` and `{file: PATH}` stand for a value kept elsewhere, which may be secret.
 
-A mapping is a reference when its only key is `env` or `file` and the value of that is text, wherever it stands.
+A mapping is a reference if its only key is `env` or `file` and its value is text, anywhere in the settings.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import Any, Literal
 
 from imaged.config.faults import KeyPath, quote
 
-_SHORTEST_SECRET = 6
 _UNRESOLVED = object()
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Where a value is kept; its text form is that of the file."""
+    """Where a value is kept. `str` gives the text of the YAML file."""
 
     kind: Literal["env", "file"]
     name: str
@@ -27,49 +26,51 @@ class Reference:
         return f"{{{self.kind}: {self.name}}}" if self.name.isprintable() else f"{{{self.kind}: {quote(self.name)}}}"
 
     def shown(self) -> dict[str, str]:
-        """Return the mapping that the file holds."""
+        """Return the mapping of the YAML file."""
         return {self.kind: self.name}
 
 
-@dataclass(frozen=True)
-class Secret:
-    """What a reference stands for."""
+class Secret(str):
+    """The text that a reference stands for. It prints as `***`.
 
-    reference: Reference
-    text: str = field(repr=False)
-
-    def strike(self, text: str) -> str:
-        """Return `text` without this secret as a whole: for the words of others about something else."""
-        return text.replace(self.text, "***") if len(self.text.strip()) >= _SHORTEST_SECRET else text
-
-
-class Referenced(str):
-    """Text that a reference stands for: where a number is wanted, it may become one. Its repr tells nothing."""
+    Models read the text itself, and turn it into a number where they want one. Other code calls `reveal`.
+    """
 
     __slots__ = ()
 
+    def reveal(self) -> str:
+        """Return the text as a plain `str`."""
+        return str.__str__(self)
+
+    def __str__(self) -> str:
+        return "***"
+
     def __repr__(self) -> str:
-        """Return what tells nothing of it."""
         return "'***'"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
 
 
 @dataclass
 class Resolver:
-    """Puts values in the place of references and keeps account of both.
+    """Replaces references by their values, and remembers where each one stood.
 
-    `read_text` takes a path and raises OSError or UnicodeDecodeError; `folder` is where relative paths begin.
+    `read_text` takes a path and raises OSError or UnicodeDecodeError; relative paths begin at `folder`.
     """
 
     environ: Mapping[str, str]
     read_text: Callable[[str], str]
     folder: PurePath
-    secrets: dict[KeyPath, Secret] = field(default_factory=dict)
+    references: dict[KeyPath, Reference] = field(default_factory=dict)
+    """The references that have a value, by their path."""
     unresolved: dict[KeyPath, str] = field(default_factory=dict)
+    """Why a reference has no value, by its path."""
 
     def resolve(self, value: Any, path: KeyPath = ()) -> Any:
-        """Return `value` with its references resolved.
+        """Return `value` with a Secret for each reference.
 
-        One that cannot be is noted in `unresolved` and left out with its key; a list that holds one is left out whole.
+        A reference without a value is left out together with its key or its whole list, and noted in `unresolved`.
         """
         if isinstance(value, list):
             items = [self.resolve(item, (*path, index)) for index, item in enumerate(value)]
@@ -91,8 +92,8 @@ class Resolver:
         except UnicodeError:
             self.unresolved[path] = f"what {reference} holds is not UTF-8"
         else:
-            self.secrets[path] = Secret(reference, text)
-            return Referenced(text)
+            self.references[path] = reference
+            return Secret(text)
         return _UNRESOLVED
 
     def _environment(self, reference: Reference) -> str:
@@ -115,11 +116,11 @@ class Resolver:
 
 
 class _UnresolvedError(Exception):
-    """A reference that leads nowhere; its text says why."""
+    """A reference has no value; the text says why."""
 
 
 def read_reference(value: Mapping[str, Any]) -> Reference | None:
-    """Return the reference that a mapping is, or None for any other mapping."""
+    """Return `value` as a reference, None if it is another mapping."""
     if len(value) == 1:
         for kind in ("env", "file"):
             name = value.get(kind)

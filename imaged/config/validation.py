@@ -12,7 +12,7 @@ from imaged.config.faults import Fault, KeyPath
 from imaged.config.messages import explain, found, is_ours, keys_at, kind_of
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
-from imaged.config.references import Referenced
+from imaged.config.references import Secret
 from imaged.config.strict_yaml import read_scalar
 
 _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
@@ -49,7 +49,7 @@ def retype(data: Any, path: KeyPath) -> bool:
     value = data
     for part in path:
         value = value[part] if holds(value, part) else None
-    if not isinstance(value, Referenced):
+    if not isinstance(value, Secret):
         return False
     replace_at(data, path, read_scalar(value.strip()))
     return True

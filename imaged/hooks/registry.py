@@ -198,8 +198,7 @@ class _Build:
         return True
 
     def _failed(self, path: tuple[str | int, ...], name: str, how: str, error: BaseException) -> None:
-        said = self._loaded.without_secrets(describe(error))
-        self.fault(path, f"plugin {self._loaded.told(path, repr(name))} {how}: {said}")
+        self.fault(path, f"plugin {self._loaded.told(path, repr(name))} {how}: {describe(error)}")
 
     def check_sections(self, used: Collection[str]) -> None:
         """Check the sections that no hook has read: of plugins that are not in use, and of those that there are not.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from imaged.config.references import Referenced
+from imaged.config.references import Secret
 from imaged.hooks.host import OptionsError
 from imaged.testing.fakes import make_host
 
@@ -28,7 +28,7 @@ def test_options_are_as_the_section_has_them() -> None:
 
 def test_a_reference_may_give_a_number() -> None:
     """The environment holds text alone, even where a strict model wants a number."""
-    assert make_host(section={"size_bytes": Referenced(" 5\n")}).options(Options).size_bytes == 5
+    assert make_host(section={"size_bytes": Secret(" 5\n")}).options(Options).size_bytes == 5
 
 
 class More(Options):
@@ -44,8 +44,8 @@ class More(Options):
     [
         {"size_bytes": "5"},
         {"size_bytes": 5.5},
-        {"size_bytes": Referenced("5"), "on": "yes"},
-        {"size_bytes": Referenced("5"), "pair": ["1"]},
+        {"size_bytes": Secret("5"), "on": "yes"},
+        {"size_bytes": Secret("5"), "pair": ["1"]},
     ],
 )
 def test_a_strict_model_stays_strict(section: dict[str, object]) -> None:
@@ -56,7 +56,7 @@ def test_a_strict_model_stays_strict(section: dict[str, object]) -> None:
 
 def test_a_list_may_be_a_tuple_and_text_a_path() -> None:
     """Even to a strict model, as YAML has no other form for them."""
-    options = make_host(section={"folder": "a/b", "pair": [1, Referenced("2")]}).options(More)
+    options = make_host(section={"folder": "a/b", "pair": [1, Secret("2")]}).options(More)
     assert (options.folder, options.pair) == (Path("a/b"), (1, 2))
 
 
