@@ -1,7 +1,7 @@
-"""A remote store in S3, Amazon's or anybody's that speaks the same protocol, through boto3 on threads of its own.
+"""An uploader to S3, Amazon's or any compatible store, through boto3 on threads of its own.
 
-`options` are what the operator says, `bucket` the blocking calls, `faults` what their errors mean, and `uploader` puts
-the calls on threads. boto3 is imported there, with the first call: it takes too long for the reactor.
+`options` is the YAML section, `bucket` makes the blocking calls, `errors` translates their errors, and `uploader` runs
+the calls on threads. The first call imports boto3, on a thread: the import would block the reactor for too long.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ if find_spec("boto3") is None:
 
 @hookimpl
 def imaged_uploader(host: Host) -> Uploader | None:
-    """Keep files in the bucket that the options name."""
+    """Return an uploader to the bucket that the options name."""
     options = host.options(Options)
     return S3Uploader(options, host.make_threads(host.upload_concurrency), host.upload_concurrency)

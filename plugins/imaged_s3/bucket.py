@@ -1,4 +1,4 @@
-"""One bucket, by blocking calls: put, get, list and delete."""
+"""Put, get, list and delete objects of one bucket, with blocking calls."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from botocore.exceptions import ClientError
 from imaged.api import StoreError, StoreUnavailableError
 
 from .client import make_client
-from .faults import refused, translated
+from .errors import refusal_error, translated
 from .options import Options
-from .patience import Patience
+from .timeouts import Timeouts
 
 CHUNK_BYTES = 2**16
 LARGE_BYTES = 8 * 2**20
-"""A larger file goes up in parts of this size, so that a broken connection costs one part."""
+"""Larger files are uploaded in parts of this size, so that a lost connection costs one part."""
 
 IN_PARTS = TransferConfig(
     multipart_threshold=LARGE_BYTES,
     multipart_chunksize=LARGE_BYTES,
-    use_threads=False,  # how much runs at once is the operator's upload.concurrency
-    preferred_transfer_client="classic",  # another one would have threads of its own
+    use_threads=False,  # the operator's upload.concurrency sets how many calls run at once
+    preferred_transfer_client="classic",  # the other client has threads of its own
 )
 DELETE_KEYS = 1000
-"""What DeleteObjects takes at once."""
+"""The most keys that DeleteObjects accepts."""
 
 NO_SUCH_KEY = {"NoSuchKey", "404"}
-"""The second is what botocore makes of a 404 without words, which some stores answer."""
+"""Error codes for a missing key; botocore reports a 404 without a body, as some stores send it, as "404"."""
 
 
 class Bucket:
-    """The calls, each with its errors translated; any thread. `client` is boto3's, and safe to share."""
+    """Calls of a boto3 client, which threads may share. Any thread. They raise StoreError and StoreUnavailableError."""
 
-    def __init__(self, options: Options, client: Any, patience: Patience) -> None:
+    def __init__(self, options: Options, client: Any, timeouts: Timeouts) -> None:
         self._options = options
         self._client = client
-        self._patience = patience
+        self._timeouts = timeouts
 
     def upload(self, key: str, path: Path, content_type: str) -> None:
-        """Put a file; a large one in parts, which are given up together when one fails."""
+        """Put a file, a large one in parts. If one part fails, all are aborted."""
         headers = self._options.headers(content_type)
         with translated("PutObject", self._options, key), path.open("rb") as source:
-            # A small file is read before it is sent: what fails in reading is no fault of the network.
+            # Read a small file before sending it, so that read errors are not taken for network errors.
             body = source.read(LARGE_BYTES)
             if len(body) < LARGE_BYTES:
                 self._client.put_object(Bucket=self._options.bucket, Key=key, Body=body, **headers)
@@ -56,7 +56,7 @@ class Bucket:
                 self._client.upload_fileobj(source, self._options.bucket, key, ExtraArgs=headers, Config=IN_PARTS)
 
     def download(self, key: str, path: Path) -> bool:
-        """Get a file, which appears at `path` when it is whole; say whether there is one."""
+        """Get an object and write it to `path` atomically. Return False if the key does not exist."""
         with translated("GetObject", self._options, key):
             try:
                 answer = self._client.get_object(Bucket=self._options.bucket, Key=key)
@@ -74,22 +74,22 @@ class Bucket:
         return True
 
     def list(self, prefix: str) -> Sequence[str]:
-        """Return all keys with this beginning, sorted."""
+        """Return all keys with a prefix, sorted."""
         with translated("ListBucket", self._options):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._options.bucket, Prefix=prefix)
             return sorted(each["Key"] for page in pages for each in page.get("Contents", ()))
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete keys. Those that are not there are no matter."""
+        """Delete keys; missing keys are ignored."""
         for start in range(0, len(keys), DELETE_KEYS):
             some = [{"Key": key} for key in keys[start : start + DELETE_KEYS]]
             with translated("DeleteObject", self._options):
                 answer = self._client.delete_objects(
                     Bucket=self._options.bucket, Delete={"Objects": some, "Quiet": True}
                 )
-            failed = [each for each in answer.get("Errors", ()) if each.get("Code") not in NO_SUCH_KEY]
-            for each in failed:  # one is as good as all: whoever asked has to ask again
-                raise refused({"Error": each}, "DeleteObject", self._options, each.get("Key", ""))
+            call_error = [each for each in answer.get("Errors", ()) if each.get("Code") not in NO_SUCH_KEY]
+            for each in call_error:  # report the first; the caller has to retry anyway
+                raise refusal_error({"Error": each}, "DeleteObject", self._options, each.get("Key", ""))
 
     def close(self) -> None:
         """Close the connections."""
@@ -100,19 +100,19 @@ class Bucket:
         written_bytes = 0
         while chunk := body.read(CHUNK_BYTES):
             written_bytes += target.write(chunk)
-            if monotonic() - began_s > self._patience.allowed_s(written_bytes):
-                raise StoreError(f"{self._options.place}/{key} came too slowly, and was given up; is the line full?")
-        if size_bytes not in {written_bytes, None}:  # a chunked answer says no size, and has an end of its own
+            if monotonic() - began_s > self._timeouts.allowed_s(written_bytes):
+                raise StoreError(f"{self._options.uri}/{key} arrives too slowly: check the bandwidth")
+        if size_bytes not in {written_bytes, None}:  # a chunked response has no length, and marks its end
             raise StoreError(
-                f"{self._options.place}/{key} was cut short, {written_bytes} of {size_bytes} bytes came; try again"
+                f"{self._options.uri}/{key} was cut short: {written_bytes} of {size_bytes} bytes arrived; try again"
             )
 
 
-def open_bucket(options: Options, connections: int, patience: Patience) -> Bucket:
-    """Make a client, which makes no connection yet, and return the bucket."""
+def open_bucket(options: Options, connections: int, timeouts: Timeouts) -> Bucket:
+    """Return a bucket with a new client, which has no connection yet."""
     with translated("ListBucket", options):
         try:
-            client = make_client(options, connections, patience)
-        except ValueError as error:  # botocore's word for an address, whichever setting of its own it found it in
-            raise StoreUnavailableError(f"{options.place}: no client can be made; correct endpoint_url") from error
-        return Bucket(options, client, patience)
+            client = make_client(options, connections, timeouts)
+        except ValueError as error:  # botocore found an invalid endpoint, in our options or in its own configuration
+            raise StoreUnavailableError(f"{options.uri}: the endpoint is invalid; correct endpoint_url") from error
+        return Bucket(options, client, timeouts)

@@ -1,4 +1,4 @@
-"""What an operator may say of the bucket."""
+"""The section `plugins.s3` of the YAML file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from imaged.api import UnfitError
 
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
-"""Looser than Amazon's rules of today: its oldest buckets, and other stores, have upper case and underscores."""
+"""Looser than Amazon's current rules: old buckets, and other stores, have upper case and underscores."""
 
 REGION = r"^[a-zA-Z0-9][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]$"
-"""What boto3 takes as the name of a region: it becomes a part of a host's name."""
+"""What boto3 accepts as a region, which becomes a part of a host name."""
 
 ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
-"""Storage classes of Amazon that give nothing back before hours have gone by."""
+"""Storage classes of Amazon that take hours to read."""
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 
 AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 PARTITIONS = {"cn-": "s3.amazonaws.com.cn", "us-gov-": "s3.us-gov.amazonaws.com"}
-"""The parts of Amazon that know nothing of the buckets of the others, by how the names of their regions begin."""
+"""Amazon's partitions with bucket names of their own, by the prefix of their regions."""
 
 ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -45,13 +45,13 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    bucket: str = Field(description="The bucket; it has to be there.")
+    bucket: str = Field(description="The bucket, which must exist.")
     region: Annotated[str, Field(pattern=REGION)] | None = Field(
-        default=None, description="The region that the bucket is in; none: what the AWS libraries find, else us-east-1."
+        default=None, description="The region of the bucket; none: what the AWS libraries find, else us-east-1."
     )
     endpoint_url: str | None = Field(
         default=None,
-        description="The address of another store than Amazon's, without the bucket: https://minio.example:9000.",
+        description="The address of a store other than Amazon's, without the bucket: https://minio.example:9000.",
     )
     access_key_id: str | None = Field(
         default=None,
@@ -67,19 +67,19 @@ class Options(BaseModel):
         description="Where the bucket is: path, or virtual (host name); none: path with endpoint_url, else auto.",
     )
     acl: CannedAcl | None = Field(
-        default=None, description="A canned ACL for every file; new buckets of Amazon take none."
+        default=None, description="A canned ACL for every file; new buckets of Amazon accept none."
     )
     storage_class: Annotated[str, Field(pattern=r"^[A-Z0-9_]+$")] | None = Field(
         default=None,
         description="The storage class of every file, such as STANDARD_IA; none: the bucket's. Archives are refused.",
     )
-    # The bytes of a key never change: the hash of the original is in it.
+    # The bytes of a key never change: the key contains the hash of the original.
     cache_control: str = Field(
         default="public, max-age=31536000, immutable",
         description="The Cache-Control of every file, whose bytes never change; empty: none.",
     )
     server_side_encryption: Literal["AES256", "aws:kms"] | None = Field(
-        default=None, description="How the store encrypts; none: as the bucket says."
+        default=None, description="How the store encrypts files; none: the bucket's default."
     )
 
     @field_validator("bucket")
@@ -87,7 +87,7 @@ class Options(BaseModel):
     def _is_a_name(cls, bucket: str) -> str:
         if not BUCKET_NAME.fullmatch(bucket):
             raise UnfitError(
-                "no name of a bucket: 3 or more letters, digits, dots and hyphens, without s3:// or a path"
+                "not a bucket name: use 3 or more letters, digits, dots and hyphens, without s3:// or a path"
             )
         return bucket
 
@@ -95,7 +95,7 @@ class Options(BaseModel):
     @classmethod
     def _gives_back_at_once(cls, storage_class: str | None) -> str | None:
         if storage_class in ARCHIVES:
-            raise UnfitError("an archive, which gives nothing back at once: originals could not be read again")
+            raise UnfitError("an archive takes hours to read back: use another storage class")
         return storage_class
 
     @field_validator("endpoint_url")
@@ -109,36 +109,36 @@ class Options(BaseModel):
         except ValueError:
             sound = False
         if not sound or "@" in parts.netloc or parts.query or parts.fragment:
-            raise UnfitError("no address of a store; it looks like https://minio.example:9000, without keys or bucket")
+            raise UnfitError("not an address such as https://minio.example:9000, without keys or bucket")
         return url.rstrip("/")
 
     @model_validator(mode="after")
     def _keys_are_a_pair(self) -> Options:
         if (self.access_key_id is None) != (self.secret_access_key is None):
             raise UnfitError(
-                "access_key_id and secret_access_key are set together, or neither, which takes the credentials that "
-                "the AWS libraries find: the environment, ~/.aws, or the role of the machine"
+                "set both access_key_id and secret_access_key, or neither to use what the AWS libraries find: the "
+                " environment, ~/.aws, or the role of the machine"
             )
         return self
 
     @property
     def addressing(self) -> AddressingStyle:
-        """Return how the bucket is addressed: few stores but Amazon's have a host name for each bucket."""
+        """The addressing style; few stores other than Amazon's have a host name for each bucket."""
         return self.addressing_style or ("path" if self.endpoint_url else "auto")
 
     @property
-    def place(self) -> str:
-        """Return the bucket as operators write it."""
+    def uri(self) -> str:
+        """The bucket as `s3://NAME`."""
         return f"s3://{self.bucket}"
 
     def identity(self, environ: Mapping[str, str]) -> str:
-        """Return which store this is: the host that answers for the bucket, and the bucket.
+        """Return which store this is: the host that serves the bucket, and the bucket.
 
-        Neither how it is reached nor who asks is part of it. Amazon has one space of buckets for all its regions, but
-        for China and the government of the United States.
+        The scheme and the credentials are not part of it. Bucket names are unique over all regions of an Amazon
+        partition: China, the government of the United States, and everything else.
         """
         configured = environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true"
-        named = (environ.get(name) for name in ENDPOINT_VARIABLES if configured)  # where boto3 looks, too
+        named = (environ.get(name) for name in ENDPOINT_VARIABLES if configured)  # which boto3 reads, too
         parts = urlsplit(self.endpoint_url or next(filter(None, named), ""))
         host = parts.hostname or ""
         if not host or host.endswith(AMAZON):
@@ -149,12 +149,12 @@ class Options(BaseModel):
         return f"{host}{port}{parts.path.rstrip('/')}/{self.bucket}"
 
     def headers(self, content_type: str) -> dict[str, str]:
-        """Return what is said of a file that is kept, by the names that boto3 has for it."""
-        said = {
+        """Return the headers of an uploaded file, by boto3's names."""
+        message = {
             "ContentType": content_type,
             "CacheControl": self.cache_control,
             "ACL": self.acl,
             "StorageClass": self.storage_class,
             "ServerSideEncryption": self.server_side_encryption,
         }
-        return {name: value for name, value in said.items() if value}
+        return {name: value for name, value in message.items() if value}

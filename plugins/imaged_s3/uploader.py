@@ -1,4 +1,4 @@
-"""The uploader: every call of the blocking bucket, on a thread."""
+"""The uploader: runs each blocking call of the bucket on a thread."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from typing import TYPE_CHECKING
 from imaged.api import OwnThreads
 
 from .options import Options
-from .patience import Patience
+from .timeouts import Timeouts
 
 if TYPE_CHECKING:
     from .bucket import Bucket
 
 
 class S3Uploader:
-    """Keeps files in one bucket. Reactor thread only; `connections` is how many threads there are."""
+    """Stores files in one bucket. Reactor thread only. `connections` is the number of threads."""
 
     def __init__(
-        self, options: Options, threads: OwnThreads, connections: int, patience: Patience | None = None
+        self, options: Options, threads: OwnThreads, connections: int, timeouts: Timeouts | None = None
     ) -> None:
-        self.detail = f"{options.place} at {options.endpoint_url}" if options.endpoint_url else options.place
+        self.detail = f"{options.uri} at {options.endpoint_url}" if options.endpoint_url else options.uri
         self.identity = options.identity(os.environ)
-        self.noted_as = self.detail  # by which earlier versions of imaged remembered this store
+        self.noted_as = self.detail  # the identity of this store in earlier versions of imaged
         self._options = options
         self._threads = threads
         self._connections = connections
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
         self._opening = Lock()
         self._opened: Bucket | None = None
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
-        """Put the file."""
+        """Upload the file."""
         await self._threads.run(self._upload, key, path, content_type)
 
     async def download(self, key: str, path: Path) -> bool:
-        """Get the file, if there is one."""
+        """Download the file. Return False if the key does not exist."""
         return await self._threads.run(self._download, key, path)
 
     async def list(self, prefix: str) -> Sequence[str]:
-        """List keys, page by page."""
+        """Return all keys with a prefix, sorted."""
         return await self._threads.run(self._list, prefix)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete keys, a thousand at a time."""
+        """Delete keys, a thousand in each request."""
         await self._threads.run(self._delete, tuple(keys))
 
     def close(self) -> None:
-        """Let threads and connections go."""
+        """Release the threads and close the connections."""
         self._threads.let_go()
         if self._opened is not None:
             self._opened.close()
@@ -68,10 +68,10 @@ class S3Uploader:
         self._bucket().delete(keys)
 
     def _bucket(self) -> Bucket:
-        # Importing boto3, making its client and looking for credentials takes a good part of a second, or several.
+        # To import boto3, make a client and find credentials takes half a second to several.
         with self._opening:
             if self._opened is None:
                 from .bucket import open_bucket  # noqa: PLC0415
 
-                self._opened = open_bucket(self._options, self._connections, self._patience)
+                self._opened = open_bucket(self._options, self._connections, self._timeouts)
             return self._opened

@@ -68,7 +68,6 @@ NOT_YET = (
     "plugins/imaged_graphite",
     "plugins/imaged_manta",
     "plugins/imaged_prometheus",
-    "plugins/imaged_s3",
     "plugins/imaged_statsd",
     "smf",
     "tests/batch",

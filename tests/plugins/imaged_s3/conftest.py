@@ -1,4 +1,4 @@
-"""Uploaders on real threads, in a world without AWS credentials."""
+"""Uploaders on real threads, without AWS credentials in the environment."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from twisted.internet import reactor
 from imaged.testing.fakes import make_host
 from imaged.workers.threads import Threads
 from imaged_s3.options import Options
-from imaged_s3.patience import Patience
+from imaged_s3.timeouts import Timeouts
 from imaged_s3.uploader import S3Uploader
 
-HASTY = Patience(connect_s=0.2, read_s=0.2, attempts=1, body_s=0.2)
-"""The patience of these tests. botocore waits up to a second before it tries again, so it does not."""
+HASTY = Timeouts(connect_s=0.2, read_s=0.2, attempts=1, body_s=0.2)
+"""The timeouts of these tests, without retries: botocore waits up to a second before one."""
 
 MakeUploader = Callable[..., S3Uploader]
 
 
 @pytest.fixture(autouse=True)
 def _without_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let boto3 find no credentials and no settings: not the tester's, and not those of the machine."""
+    """Hide the credentials and the AWS configuration of the user and of the machine from boto3."""
     for name in os.environ:
         if name.startswith("AWS_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -35,12 +35,12 @@ def _without_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_uploader() -> Iterator[MakeUploader]:
-    """Return what makes an uploader of a section, closed after the test."""
+    """Return a function that makes an uploader from a section and closes it after the test."""
     made = []
 
-    def make(section: Mapping[str, Any], patience: Patience = HASTY) -> S3Uploader:
+    def make(section: Mapping[str, Any], timeouts: Timeouts = HASTY) -> S3Uploader:
         options = make_host("s3", section).options(Options)
-        made.append(S3Uploader(options, Threads(reactor, "s3", 2), 2, patience))
+        made.append(S3Uploader(options, Threads(reactor, "s3", 2), 2, timeouts))
         return made[-1]
 
     yield make
@@ -50,21 +50,21 @@ def make_uploader() -> Iterator[MakeUploader]:
 
 @pytest.fixture(scope="session")
 def serving() -> Iterator[CannedStore]:
-    """Return the store that all tests share."""
+    """Return the server that all tests share."""
     with canned_store() as store:
         yield store
 
 
 @pytest.fixture
 def store(serving: CannedStore) -> CannedStore:
-    """Return a store that gives one answer to everything, and has not been asked yet."""
+    """Return a server with one canned response for all requests, and with its records reset."""
     serving.reset()
     return serving
 
 
 @pytest.fixture(scope="session")
 def uploader(serving: CannedStore) -> Iterator[S3Uploader]:
-    """Return the one for that store that all tests share, since a client takes long to make."""
+    """Return the uploader to that server that all tests share, since making a client is slow."""
     options = make_host("s3", serving.options()).options(Options)
     uploader = S3Uploader(options, Threads(reactor, "s3", 2), 2, HASTY)
     yield uploader

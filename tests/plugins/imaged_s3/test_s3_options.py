@@ -1,4 +1,4 @@
-"""Options are checked when the hook is called; everything else waits for a thread."""
+"""The hook validates options; everything else happens on a thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imaged.config.load import load
 from imaged.testing.fakes import NoThreads, make_host
 from imaged_s3.client import make_client
 from imaged_s3.options import Options
-from imaged_s3.patience import Patience
+from imaged_s3.timeouts import Timeouts
 from imaged_s3.uploader import S3Uploader
 
 PAGE = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
@@ -47,25 +47,25 @@ FAULTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("section", FAULTS)
-def test_a_faulty_section_is_told_at_once(section: dict[str, Any]) -> None:
-    """By the hook, as a fault of the options, without its values."""
+def test_the_hook_refuses_an_invalid_section(section: dict[str, Any]) -> None:
+    """The hook raises OptionsError, without the values."""
     with pytest.raises(OptionsError) as error:
         imaged_s3.imaged_uploader(make_host("s3", section))
     assert "hush" not in str(error.value)
 
 
-def test_a_section_says_what_is_wrong() -> None:
-    """With what is meant instead."""
+def test_option_errors_give_advice() -> None:
+    """The message shows a valid form."""
     with pytest.raises(ValidationError, match="without s3:// or a path"):
         Options(bucket="s3://pictures")
-    with pytest.raises(ValidationError, match="it looks like https://minio"):
+    with pytest.raises(ValidationError, match="such as https://minio"):
         Options(bucket="pictures", endpoint_url="minio")
-    with pytest.raises(ValidationError, match="set together"):
+    with pytest.raises(ValidationError, match="set both access_key_id"):
         Options(bucket="pictures", access_key_id="AKIAX")
 
 
 def test_secrets_are_not_shown() -> None:
-    """Whoever prints options."""
+    """The repr of the options hides the keys."""
     shown = repr(make_host("s3", options_at("https://minio.example")).options(Options))
     assert "hush" not in shown
     assert "AKIAX" not in shown
@@ -80,8 +80,8 @@ def test_secrets_are_not_shown() -> None:
     ],
 )
 def test_the_client_suits_the_store(section: dict[str, str], style: str, checksums: str) -> None:
-    """Others than Amazon get paths, and no checksums that came late."""
-    client = make_client(Options(bucket="pictures", **section), 7, Patience())  # type: ignore[arg-type]
+    """Stores other than Amazon get path addressing, and no checksums that boto3 1.36 introduced."""
+    client = make_client(Options(bucket="pictures", **section), 7, Timeouts())  # type: ignore[arg-type]
     config = client.meta.config
     client.close()
     assert config.s3["addressing_style"] == style
@@ -92,8 +92,8 @@ def test_the_client_suits_the_store(section: dict[str, str], style: str, checksu
     assert (config.connect_timeout, config.read_timeout, config.tcp_keepalive) == (5, 20, True)
 
 
-def test_threads_are_as_many_as_uploads_and_are_let_go() -> None:
-    """Closing needs no client to have been made."""
+def test_there_is_a_thread_for_each_upload_until_close() -> None:
+    """`close` releases the threads, also when no client was made."""
     made: list[NoThreads] = []
 
     def make_threads(size: int) -> NoThreads:
@@ -108,7 +108,7 @@ def test_threads_are_as_many_as_uploads_and_are_let_go() -> None:
 
 
 def test_the_status_page_shows_where_files_go(store: CannedStore) -> None:
-    """The bucket, and the store if it is not Amazon's."""
+    """`detail` is the bucket, and the endpoint if it is not Amazon's."""
     for section, detail in (
         ({"bucket": "pictures"}, "s3://pictures"),
         (store.options(), f"s3://pictures at {store.url}"),
@@ -150,10 +150,10 @@ def test_the_status_page_shows_where_files_go(store: CannedStore) -> None:
         ),
     ],
 )
-def test_it_is_known_by_its_host_and_its_bucket(
+def test_identity_is_host_and_bucket(
     section: dict[str, str], environ: dict[str, str], identity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And by nothing that says how, or as whom, the same bucket is reached."""
+    """`identity` does not depend on the scheme, the credentials or the addressing style."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
@@ -164,7 +164,7 @@ def test_it_is_known_by_its_host_and_its_bucket(
 
 
 def test_the_hook_makes_no_connection_and_imports_no_boto3() -> None:
-    """Both would hold up the reactor."""
+    """Both would block the reactor."""
     program = (
         "import sys, imaged_s3; from imaged.testing.fakes import make_host; "
         "assert imaged_s3.imaged_uploader(make_host('s3', {'bucket': 'pictures'})); "
@@ -174,8 +174,8 @@ def test_the_hook_makes_no_connection_and_imports_no_boto3() -> None:
     assert ended.stdout == "[]\n"
 
 
-def test_a_missing_boto3_is_told_with_what_to_do() -> None:
-    """When the plugin is loaded, not when the first picture comes."""
+def test_a_missing_boto3_is_reported_with_advice() -> None:
+    """Loading the plugin fails, not the first upload."""
     program = "import sys; sys.modules['boto3'] = None; import imaged_s3"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     last = ended.stderr.splitlines()[-1]
@@ -183,10 +183,10 @@ def test_a_missing_boto3_is_told_with_what_to_do() -> None:
 
 
 def test_the_page_has_every_option() -> None:
-    """In a table, and its example is one that works."""
+    """The table of docs/stores.md has all options, and its example is valid."""
     (table,) = re.findall(r"\| option \|.*?\n\n", PAGE, re.DOTALL)
-    told = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.strip().splitlines()))
-    assert sorted(told) == sorted(Options.model_fields)
+    documented = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.strip().splitlines()))
+    assert sorted(documented) == sorted(Options.model_fields)
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     loaded = load(example, "imaged.yaml", environ={"S3_ACCESS_KEY_ID": "AKIAX"}, read_text=str)
     assert loaded.faults == ()
@@ -195,5 +195,5 @@ def test_the_page_has_every_option() -> None:
 
 @pytest.mark.parametrize("text", re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
 def test_the_page_has_sound_json(text: str) -> None:
-    """It can be copied."""
+    """The JSON examples parse."""
     assert json.loads(text)

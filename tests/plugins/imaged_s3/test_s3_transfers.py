@@ -1,4 +1,4 @@
-"""Files go up and come down whole, or not at all."""
+"""Uploads and downloads are complete or have no effect."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from moto_store import MotoS3
 
 from imaged.api import StoreError, StoreUnavailableError
 from imaged.testing.waiting import wait
-from imaged_s3.patience import Patience
+from imaged_s3.timeouts import Timeouts
 from imaged_s3.uploader import S3Uploader
 
 MakeUploader = Callable[..., S3Uploader]
 LARGE = os.urandom(17_000_000)
-"""Three parts."""
+"""A file of three parts."""
 
 
 @pytest.fixture
 def client(moto_s3: MotoS3) -> Iterator[Any]:
-    """Return a client of the test's own."""
+    """Return a boto3 client for the test itself."""
     client = moto_s3.client()
     yield client
     client.close()
@@ -37,10 +37,10 @@ def file(folder: Path, body: bytes) -> Path:
 
 
 @pytest.mark.parametrize("body", [b"small", LARGE], ids=["small", "large"])
-def test_what_the_options_say_of_files_arrives(
+def test_options_become_headers_of_files(
     moto_s3: MotoS3, client: Any, make_uploader: MakeUploader, tmp_path: Path, body: bytes
 ) -> None:
-    """Whether in one piece or in parts."""
+    """The headers are the same for one request and for a multipart upload."""
     bucket = moto_s3.make_bucket()
     section = {
         **moto_s3.options(bucket),
@@ -49,7 +49,7 @@ def test_what_the_options_say_of_files_arrives(
         "cache_control": "max-age=60",
         "server_side_encryption": "AES256",
     }
-    wait(make_uploader(section, Patience()).upload("a/key", file(tmp_path, body), "image/webp"))
+    wait(make_uploader(section, Timeouts()).upload("a/key", file(tmp_path, body), "image/webp"))
     head = client.head_object(Bucket=bucket, Key="a/key")
     assert head["ContentType"] == "image/webp"
     assert head["CacheControl"] == "max-age=60"
@@ -61,10 +61,10 @@ def test_what_the_options_say_of_files_arrives(
     assert [each["Permission"] for each in grants if each["Grantee"].get("URI", "").endswith("/AllUsers")] == ["READ"]
 
 
-def test_what_the_options_leave_open_is_left_to_the_store(
+def test_headers_without_an_option_are_not_sent(
     moto_s3: MotoS3, client: Any, make_uploader: MakeUploader, tmp_path: Path
 ) -> None:
-    """But for how long a client may keep the file: its bytes never change."""
+    """Cache-Control alone has a default, since the bytes of a key never change."""
     bucket = moto_s3.make_bucket()
     wait(make_uploader(moto_s3.options(bucket)).upload("a/key", file(tmp_path, b"small"), "image/jpeg"))
     head = client.head_object(Bucket=bucket, Key="a/key")
@@ -74,16 +74,16 @@ def test_what_the_options_leave_open_is_left_to_the_store(
     assert [each for each in grants if each["Grantee"].get("URI")] == []
 
 
-def test_a_large_file_comes_back_as_it_was(moto_s3: MotoS3, make_uploader: MakeUploader, tmp_path: Path) -> None:
-    """All of its parts, in their order."""
-    uploader = make_uploader(moto_s3.options(moto_s3.make_bucket()), Patience())
+def test_a_large_file_is_downloaded_unchanged(moto_s3: MotoS3, make_uploader: MakeUploader, tmp_path: Path) -> None:
+    """The parts of a multipart upload keep their order."""
+    uploader = make_uploader(moto_s3.options(moto_s3.make_bucket()), Timeouts())
     wait(uploader.upload("a/key", file(tmp_path, LARGE), "image/jpeg"))
     assert wait(uploader.download("a/key", tmp_path / "back")) is True
     assert (tmp_path / "back").read_bytes() == LARGE
 
 
-def test_parts_of_a_file_that_failed_are_given_up(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
-    """So that they cost nothing for ever."""
+def test_a_failed_multipart_upload_is_aborted(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
+    """The parts of a failed upload are aborted, since they would cost money."""
     store.body = b"<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>"
     store.refused = "PUT"
     with pytest.raises(StoreError, match="EntityTooLarge"):
@@ -92,25 +92,23 @@ def test_parts_of_a_file_that_failed_are_given_up(store: CannedStore, uploader: 
     assert store.asked[-1] == ("DELETE", "/pictures/a/key?uploadId=7")
 
 
-def test_a_store_whose_answers_lack_something_is_told(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
-    """A part of a file has an ETag, by which the whole is put together."""
+def test_an_incomplete_response_is_reported(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
+    """A response to a part without an ETag is not S3."""
     store.body = b"<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>"
     with pytest.raises(StoreUnavailableError, match="is not S3"):
         wait(uploader.upload("a/key", file(tmp_path, LARGE), "image/jpeg"))
 
 
-def test_a_file_that_cannot_be_read_is_a_fault_of_one_key(
-    store: CannedStore, uploader: S3Uploader, tmp_path: Path
-) -> None:
-    """The store is well."""
+def test_an_unreadable_file_is_an_error_of_one_key(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
+    """A local read error does not make the store unavailable."""
     with pytest.raises(StoreError, match="s3://pictures/a/key: the local file cannot be read") as error:
         wait(uploader.upload("a/key", tmp_path, "image/jpeg"))
     assert not isinstance(error.value, StoreUnavailableError)
     assert store.asked == []
 
 
-def test_a_download_that_is_cut_short_leaves_nothing(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
-    """What was at the path before stays."""
+def test_a_truncated_download_changes_nothing(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
+    """The file that was at the path is unchanged, and no temporary file is left."""
     store.body, store.headers = b"half", {"Content-Length": "8", "Connection": "close"}
     (tmp_path / "back").write_bytes(b"before")
     with pytest.raises(StoreError):
@@ -119,10 +117,10 @@ def test_a_download_that_is_cut_short_leaves_nothing(store: CannedStore, uploade
     assert (tmp_path / "back").read_bytes() == b"before"
 
 
-def test_a_download_that_crawls_is_given_up(store: CannedStore, make_uploader: MakeUploader, tmp_path: Path) -> None:
-    """Though each of its bytes comes in time."""
+def test_a_slow_download_is_stopped(store: CannedStore, make_uploader: MakeUploader, tmp_path: Path) -> None:
+    """A download below the minimum rate ends, although each read is in time."""
     store.body = bytes(300_000)
-    patience = Patience(read_s=5, attempts=1, body_s=0, slowest_bytes_s=2**40)
-    with pytest.raises(StoreError, match="came too slowly"):
-        wait(make_uploader(store.options(), patience).download("a/key", tmp_path / "back"))
+    timeouts = Timeouts(read_s=5, attempts=1, body_s=0, slowest_bytes_s=2**40)
+    with pytest.raises(StoreError, match="arrives too slowly"):
+        wait(make_uploader(store.options(), timeouts).download("a/key", tmp_path / "back"))
     assert list(tmp_path.iterdir()) == []
