@@ -35,7 +35,7 @@ URL = "https://example.com/a.jpg"
 HASH = str(IMAGE.hash)
 
 
-class Bench:
+class WorkHarness:
     """A harness with a batch's work in it; `local` is a daemon's store beside its scratch."""
 
     def __init__(self, folder: Path, names: list[str], yaml: str = "", *, remote: bool = True) -> None:
@@ -66,18 +66,18 @@ class Bench:
 
 
 @pytest.fixture
-def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+def make_work_harness(tmp_path: Path) -> Iterator[Callable[..., WorkHarness]]:
     """Return what makes a bench, to be used once in a test."""
-    made: list[Bench] = []
+    made: list[WorkHarness] = []
 
-    def make(*names: str, yaml: str = "", remote: bool = True) -> Bench:
-        made.append(Bench(tmp_path, list(names), yaml, remote=remote))
+    def make(*names: str, yaml: str = "", remote: bool = True) -> WorkHarness:
+        made.append(WorkHarness(tmp_path, list(names), yaml, remote=remote))
         return made[-1]
 
     yield make
-    for bench in made:
-        bench.store.close()
-        bench.harness.queue.close()
+    for work_harness in made:
+        work_harness.store.close()
+        work_harness.harness.queue.close()
 
 
 def picture(folder: Path, body: bytes = PICTURE) -> Item:
@@ -87,173 +87,175 @@ def picture(folder: Path, body: bytes = PICTURE) -> Item:
     return read_path(str(path), "p")
 
 
-def test_a_picture_is_made_and_uploaded(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_a_picture_is_made_and_uploaded(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """Outputs, original and record, under the keys that a daemon would use; a second time nothing is."""
-    bench = make_bench("x4.png", "x5.jpg")
-    assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 2, 0)
-    assert set(bench.files) == {f"{FOLDER}/{name}" for name in ("original", "info.json", "x4.png", "x5.jpg")}
-    assert bench.files[f"{FOLDER}/original"] == PICTURE
-    assert bench.harness.uploader.content_types[f"{FOLDER}/x5.jpg"] == "image/jpeg"
-    assert bench.harness.uploader.content_types[f"{FOLDER}/original"] == "image/jpeg"
-    assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 0, 2)
-    assert len(bench.renders) == 2
+    work_harness = make_work_harness("x4.png", "x5.jpg")
+    assert work_harness.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 2, 0)
+    assert set(work_harness.files) == {f"{FOLDER}/{name}" for name in ("original", "info.json", "x4.png", "x5.jpg")}
+    assert work_harness.files[f"{FOLDER}/original"] == PICTURE
+    assert work_harness.harness.uploader.content_types[f"{FOLDER}/x5.jpg"] == "image/jpeg"
+    assert work_harness.harness.uploader.content_types[f"{FOLDER}/original"] == "image/jpeg"
+    assert work_harness.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 0, 2)
+    assert len(work_harness.renders) == 2
     assert (tmp_path / "picture").read_bytes() == PICTURE
-    assert not list(bench.local.walk())
+    assert not list(work_harness.local.walk())
 
 
-def test_what_is_there_is_not_made(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_what_is_there_is_not_made(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """Neither the output nor the original is sent again."""
-    bench = make_bench("x4.png", "x5.png")
-    bench.do(picture(tmp_path))
-    bench.files[f"{FOLDER}/x4.png"] = bench.files[f"{FOLDER}/info.json"] = b"as it was"
-    del bench.files[f"{FOLDER}/x5.png"]
-    assert bench.do(read_line(HASH, "p"))[3:] == (1, 1)
-    assert bench.files[f"{FOLDER}/x4.png"] == bench.files[f"{FOLDER}/info.json"] == b"as it was"
-    assert bench.renders == ["x4.png", "x5.png", "x5.png"]
+    work_harness = make_work_harness("x4.png", "x5.png")
+    work_harness.do(picture(tmp_path))
+    work_harness.files[f"{FOLDER}/x4.png"] = work_harness.files[f"{FOLDER}/info.json"] = b"as it was"
+    del work_harness.files[f"{FOLDER}/x5.png"]
+    assert work_harness.do(read_line(HASH, "p"))[3:] == (1, 1)
+    assert work_harness.files[f"{FOLDER}/x4.png"] == work_harness.files[f"{FOLDER}/info.json"] == b"as it was"
+    assert work_harness.renders == ["x4.png", "x5.png", "x5.png"]
 
 
 @pytest.mark.parametrize("name", ["original", "info.json"])
-def test_what_makes_an_original_is_made_up_for(tmp_path: Path, make_bench: Callable[..., Bench], name: str) -> None:
+def test_what_makes_an_original_is_made_up_for(
+    tmp_path: Path, make_work_harness: Callable[..., WorkHarness], name: str
+) -> None:
     """Though all outputs are there."""
-    bench = make_bench("x4.png")
-    bench.do(picture(tmp_path))
-    before = dict(bench.files)
-    del bench.files[f"{FOLDER}/{name}"]
-    assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 0, 1)
-    assert bench.files == before
-    assert len(bench.renders) == 1
+    work_harness = make_work_harness("x4.png")
+    work_harness.do(picture(tmp_path))
+    before = dict(work_harness.files)
+    del work_harness.files[f"{FOLDER}/{name}"]
+    assert work_harness.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 0, 1)
+    assert work_harness.files == before
+    assert len(work_harness.renders) == 1
 
 
-def test_a_record_that_cannot_be_read(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_a_record_that_cannot_be_read(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """It is made anew from the original."""
-    bench = make_bench("x4.png")
-    bench.do(picture(tmp_path))
-    bench.files[f"{FOLDER}/info.json"] = b"{}"
-    assert bench.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
-    assert json.loads(bench.files[f"{FOLDER}/info.json"])["width"] == 48
+    work_harness = make_work_harness("x4.png")
+    work_harness.do(picture(tmp_path))
+    work_harness.files[f"{FOLDER}/info.json"] = b"{}"
+    assert work_harness.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
+    assert json.loads(work_harness.files[f"{FOLDER}/info.json"])["width"] == 48
 
 
-def test_size_without_the_original(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_size_without_the_original(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """Where nothing is missing, the record tells it."""
-    bench = make_bench("x4.png")
-    bench.do(picture(tmp_path))
-    bench.files[f"{FOLDER}/original"] = b"not to be read"
-    assert bench.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
+    work_harness = make_work_harness("x4.png")
+    work_harness.do(picture(tmp_path))
+    work_harness.files[f"{FOLDER}/original"] = b"not to be read"
+    assert work_harness.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
 
 
-def test_a_local_original_is_used(make_bench: Callable[..., Bench], tmp_path: Path) -> None:
+def test_a_local_original_is_used(make_work_harness: Callable[..., WorkHarness], tmp_path: Path) -> None:
     """That of a daemon, which stays as it is."""
-    bench = make_bench("x4.png")
-    path = bench.local.path(IMAGE, ORIGINAL)
+    work_harness = make_work_harness("x4.png")
+    path = work_harness.local.path(IMAGE, ORIGINAL)
     path.parent.mkdir(parents=True)
     path.write_bytes(PICTURE)
-    assert bench.do(read_line(HASH, "p"))[3] == 1
+    assert work_harness.do(read_line(HASH, "p"))[3] == 1
     assert [path.name for path in path.parent.iterdir()] == ["original"]
     path.write_bytes(make_png())
-    bench.files.clear()
+    work_harness.files.clear()
     with pytest.raises(CorruptOriginalError, match="other bytes"):
-        bench.do(read_line(HASH, "p"))
-    assert bench.files == {}
+        work_harness.do(read_line(HASH, "p"))
+    assert work_harness.files == {}
     assert tmp_path
 
 
-def test_an_unknown_hash(make_bench: Callable[..., Bench]) -> None:
+def test_an_unknown_hash(make_work_harness: Callable[..., WorkHarness]) -> None:
     """It fails, and says which."""
     with pytest.raises(NotFoundError, match=HASH):
-        make_bench("x4.png").do(read_line(HASH, "p"))
+        make_work_harness("x4.png").do(read_line(HASH, "p"))
 
 
-def test_a_url_is_fetched(make_bench: Callable[..., Bench]) -> None:
+def test_a_url_is_fetched(make_work_harness: Callable[..., WorkHarness]) -> None:
     """Alone each time; with a hash when no store has the original."""
-    bench = make_bench("x4.png")
-    assert bench.do(read_line(f"{HASH} {URL}", "p"))[3:] == (1, 0)
-    assert bench.do(read_line(f"{HASH} {URL}", "p"))[3:] == (0, 1)
-    del bench.files[f"{FOLDER}/x4.png"]
-    assert bench.do(read_line(f"{HASH} {URL}", "p"))[3:] == (1, 0)
-    assert bench.harness.sources.urls == [URL]
-    assert bench.do(read_line(URL, "p")) == (str(IMAGE), 48, 32, 0, 1)
-    assert bench.harness.sources.urls == [URL, URL]
+    work_harness = make_work_harness("x4.png")
+    assert work_harness.do(read_line(f"{HASH} {URL}", "p"))[3:] == (1, 0)
+    assert work_harness.do(read_line(f"{HASH} {URL}", "p"))[3:] == (0, 1)
+    del work_harness.files[f"{FOLDER}/x4.png"]
+    assert work_harness.do(read_line(f"{HASH} {URL}", "p"))[3:] == (1, 0)
+    assert work_harness.harness.sources.urls == [URL]
+    assert work_harness.do(read_line(URL, "p")) == (str(IMAGE), 48, 32, 0, 1)
+    assert work_harness.harness.sources.urls == [URL, URL]
 
 
-def test_bytes_that_are_not_those(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_bytes_that_are_not_those(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """Of a URL or of a file whose path claims a hash: nothing is kept."""
-    bench = make_bench("x4.png")
+    work_harness = make_work_harness("x4.png")
     other = hashlib.md5(b"other").hexdigest()
     with pytest.raises(NotAPictureError, match="other bytes"):
-        bench.do(read_line(f"{other} {URL}", "p"))
+        work_harness.do(read_line(f"{other} {URL}", "p"))
     path = tmp_path / "p" / other / "original"
     path.parent.mkdir(parents=True)
     path.write_bytes(PICTURE)
     with pytest.raises(CorruptOriginalError, match="other bytes"):
-        bench.do(read_path(str(path), "q"))
-    assert bench.files == {}
+        work_harness.do(read_path(str(path), "q"))
+    assert work_harness.files == {}
 
 
-def test_no_picture(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_no_picture(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """Nothing is uploaded of it."""
-    bench = make_bench("x4.png")
+    work_harness = make_work_harness("x4.png")
     with pytest.raises(NotAPictureError):
-        bench.do(picture(tmp_path, b"text"))
+        work_harness.do(picture(tmp_path, b"text"))
     with pytest.raises(NotFoundError, match="cannot be read"):
-        bench.do(read_path(str(tmp_path / "missing"), "p"))
-    assert bench.files == {}
+        work_harness.do(read_path(str(tmp_path / "missing"), "p"))
+    assert work_harness.files == {}
 
 
-def test_a_store_that_is_away(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_a_store_that_is_away(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """The item fails and can be done later."""
-    bench = make_bench("x4.png")
-    bench.harness.uploader.failure = StoreUnavailableError("away")
+    work_harness = make_work_harness("x4.png")
+    work_harness.harness.uploader.failure = StoreUnavailableError("away")
     with pytest.raises(StoreUnavailableError):
-        bench.do(picture(tmp_path))
-    bench.harness.uploader.failure = None
-    bench.harness.reactor.advance(3600)
-    assert bench.do(picture(tmp_path))[3] == 1
+        work_harness.do(picture(tmp_path))
+    work_harness.harness.uploader.failure = None
+    work_harness.harness.reactor.advance(3600)
+    assert work_harness.do(picture(tmp_path))[3] == 1
 
 
-def test_a_render_that_fails(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_a_render_that_fails(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """Its error is the item's; the original is safe nevertheless."""
-    bench = make_bench("x4.png")
-    bench.harness.processor.failure = NotAPictureError("broken")
+    work_harness = make_work_harness("x4.png")
+    work_harness.harness.processor.failure = NotAPictureError("broken")
     with pytest.raises(NotAPictureError, match="broken"):
-        bench.do(picture(tmp_path))
-    assert set(bench.files) == {f"{FOLDER}/original", f"{FOLDER}/info.json"}
+        work_harness.do(picture(tmp_path))
+    assert set(work_harness.files) == {f"{FOLDER}/original", f"{FOLDER}/info.json"}
 
 
-def test_the_policy_holds(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_the_policy_holds(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """Outputs of the settings are made too, those that are not allowed are refused."""
-    bench = make_bench("x4.png", yaml="namespaces: {p: {outputs: [x7.jpg]}, q: {maximum_width: 3}}\n")
-    assert bench.do(picture(tmp_path))[3] == 2
+    work_harness = make_work_harness("x4.png", yaml="namespaces: {p: {outputs: [x7.jpg]}, q: {maximum_width: 3}}\n")
+    assert work_harness.do(picture(tmp_path))[3] == 2
     with pytest.raises(PolicyError):
-        bench.do(read_line(HASH, "q"))
+        work_harness.do(read_line(HASH, "q"))
 
 
-def test_nothing_to_make(make_bench: Callable[..., Bench]) -> None:
+def test_nothing_to_make(make_work_harness: Callable[..., WorkHarness]) -> None:
     """A namespace without outputs is an error, not a success."""
     with pytest.raises(ImagedError, match="--outputs"):
-        make_bench().do(read_line(HASH, "p"))
+        make_work_harness().do(read_line(HASH, "p"))
 
 
-def test_without_a_remote_store(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_without_a_remote_store(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """The local store is the store: what it lacks is made and stays."""
-    bench = make_bench("x4.png", remote=False)
-    assert bench.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 1, 0)
-    assert bench.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
-    assert list(bench.local.walk()) == [(IMAGE, [ORIGINAL, RECORD, parse_file("x4.png")])]
-    assert bench.do(picture(tmp_path, make_jpeg() + b"more"))[3] == 1
-    assert len(bench.renders) == 2
+    work_harness = make_work_harness("x4.png", remote=False)
+    assert work_harness.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 1, 0)
+    assert work_harness.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
+    assert list(work_harness.local.walk()) == [(IMAGE, [ORIGINAL, RECORD, parse_file("x4.png")])]
+    assert work_harness.do(picture(tmp_path, make_jpeg() + b"more"))[3] == 1
+    assert len(work_harness.renders) == 2
 
 
-def test_an_image_that_is_listed_twice(tmp_path: Path, make_bench: Callable[..., Bench]) -> None:
+def test_an_image_that_is_listed_twice(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
     """One waits for the other: its files are not taken away while it works, and nothing is made twice."""
-    bench = make_bench("x4.png")
-    bench.harness.threads.held = True
+    work_harness = make_work_harness("x4.png")
+    work_harness.harness.threads.held = True
     item = picture(tmp_path)
-    both = [Deferred.fromCoroutine(bench.work.do(item)) for _ in range(2)]
-    assert bench.harness.threads.waiting == 1
-    bench.harness.threads.step()
+    both = [Deferred.fromCoroutine(work_harness.work.do(item)) for _ in range(2)]
+    assert work_harness.harness.threads.waiting == 1
+    work_harness.harness.threads.step()
     one, two = map(wait, map(finished, both))
     assert [(one.made, one.there), (two.made, two.there)] == [(1, 0), (0, 1)]
-    assert bench.renders == ["x4.png"]
+    assert work_harness.renders == ["x4.png"]
 
 
 async def finished(done: Deferred[Done]) -> Done:

@@ -13,7 +13,7 @@ import yaml
 from origin_server import origin
 from prometheus_client.parser import text_string_to_metric_families
 from promtool import run_promtool
-from serving import HOME, Serving, until
+from service_case import HOME, ServiceTestCase, until
 from snapshots import make_snapshot
 from source_tree import ROOT
 
@@ -162,7 +162,7 @@ def fields(value: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-class TestStatusFields(Serving):
+class TestStatusFields(ServiceTestCase):
     """`/status.json` of a daemon that has something to show everywhere."""
 
     async def test_every_field_is_on_the_page(self) -> None:
@@ -174,11 +174,11 @@ class TestStatusFields(Serving):
         self.yaml += "nonsense: 1\n"
         await self.service.reload()
         async with origin(None) as source:
-            talk = await self.begin("POST", f"/p?source={source.url}")
+            connection = await self.begin("POST", f"/p?source={source.url}")
             await until(lambda: source.asked)
             status = await self.status()
             source.send(b"no picture")
-            await talk.ended
+            await connection.ended
         self.service_harness.processors[0].release()
         await render.ended
         _, _, below = PAGE.partition("## The fields of the status\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import service_harness
-from serving import HOME, IMAGE, PICTURE, Serving, until
+from service_case import HOME, IMAGE, PICTURE, ServiceTestCase, until
 from twisted.logger import globalLogPublisher
 
 from imaged.api import ImageFacts, Rendered, RenderJob
@@ -67,7 +67,7 @@ def dying(error: type[BaseException]) -> Callable[[RenderJob], Iterator[Rendered
     return render
 
 
-class TestProcessors(Serving):
+class TestProcessors(ServiceTestCase):
     """A processor that lies, and one that dies."""
 
     async def serve_faulty(self) -> None:
@@ -122,7 +122,7 @@ class TestProcessors(Serving):
         assert (await self.post("/q", PICTURE)).status == 200
 
 
-class TestUploaders(Serving):
+class TestUploaders(ServiceTestCase):
     """An uploader that blocks, and one that dies."""
 
     async def test_one_that_blocks_the_reactor_is_named(self) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
-from serving import HOME, Serving, other_picture
-from talking import Answer, begin
+from raw_client import Answer, begin
+from service_case import HOME, ServiceTestCase, other_picture
 from twisted.internet.defer import Deferred
 
 OUTPUTS = {"route": "output", "namespace": "p", "format": "jpg"}
 
 
-class TestPrometheusPort(Serving):
+class TestPrometheusPort(ServiceTestCase):
     """What a scraper sees."""
 
     settings = "metrics: [prometheus]"

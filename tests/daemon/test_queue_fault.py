@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
-from serving import Serving, until
-from talking import begin
+from raw_client import begin
+from service_case import ServiceTestCase, until
 
 
-class TestQueueFault(Serving):
+class TestQueueFault(ServiceTestCase):
     """A daemon whose `state_dir` is taken away, and put back."""
 
     settings = "metrics: [prometheus]"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import service_harness
+from raw_client import pause
+from service_case import HOME, IMAGE, ServiceTestCase, until
 from service_harness import NAME
-from serving import HOME, IMAGE, Serving, until
-from talking import pause
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import capturedLogs
 
@@ -18,7 +18,7 @@ from imaged.daemon.reload import restart_faults
 from imaged.testing.fakes import StillProcessor
 
 
-class TestGoodFile(Serving):
+class TestGoodFile(ServiceTestCase):
     """Settings that hold."""
 
     async def test_new_requests_use_the_new_settings(self) -> None:
@@ -54,13 +54,13 @@ class TestGoodFile(Serving):
         await self.serve()
         await self.post()
         old = self.service_harness.processor
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.configure(images={"maximum_width": 20})
         await self.service.reload()
         assert (await self.get(f"{HOME}/x10.jpg")).status == 200
         assert old.closed == 0
         old.release()
-        assert (await talk.answer()).status == 200
+        assert (await connection.answer()).status == 200
         await until(lambda: old.closed)
         assert len(old.jobs) == 1
         assert old.closed == 1
@@ -70,8 +70,8 @@ class TestGoodFile(Serving):
         await self.serve()
         await self.post()
         old = self.service_harness.processor
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
-        talk.leave()
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection.leave()
         await until(lambda: self.service._lineage.current.leases == 0)
         await self.service.reload()
         await self.get("/status_check")
@@ -91,7 +91,7 @@ class TestGoodFile(Serving):
         return self.service_harness.processors, self.service_harness.uploaders, self.service_harness.sinks
 
 
-class TestAsking(Serving):
+class TestAsking(ServiceTestCase):
     """One reload after the other, and no more of them than it takes."""
 
     async def test_those_that_come_together_are_one(self) -> None:
@@ -161,7 +161,7 @@ class Labelled(StillProcessor):
             yield Rendered(each.output, each.body + f"{each.output} at {qualities[each.output]}".encode())
 
 
-class TestSameOutput(Serving):
+class TestSameOutput(ServiceTestCase):
     """One output, rendered before a reload and after it."""
 
     async def test_each_asker_gets_his_own_and_the_newer_stays(self) -> None:
@@ -182,7 +182,7 @@ class TestSameOutput(Serving):
         assert list((self.folder / "public" / ".incoming").iterdir()) == []
 
 
-class TestBadFile(Serving):
+class TestBadFile(ServiceTestCase):
     """Settings that do not hold."""
 
     async def refused(self) -> list[str]:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 import service_harness
-from serving import HOME, Serving, until
+from service_case import HOME, ServiceTestCase, until
 
 from imaged.testing.fakes import MemoryUploader
 
@@ -40,7 +40,7 @@ class Renamed(Quiet):
     noted_as = "one bucket at store.example"
 
 
-class TestIdentity(Serving):
+class TestIdentity(ServiceTestCase):
     """A store that is another, and one that only looks so."""
 
     async def fill(self) -> None:

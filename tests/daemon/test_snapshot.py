@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from origin_server import origin
-from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
-from talking import Answer, connect
+from raw_client import Answer, connect
+from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, until
 
 from imaged.core.errors import StoreError
 from imaged.core.files import parse_file
@@ -65,7 +65,7 @@ def shape(value: Any) -> Any:
     return {key: shape(each) for key, each in value.items()} if isinstance(value, dict) else type(value)
 
 
-class TestSnapshot(Serving):
+class TestSnapshot(ServiceTestCase):
     """What programs read."""
 
     async def test_the_shape_is_the_promised_one(self) -> None:
@@ -115,7 +115,7 @@ class TestSnapshot(Serving):
         await self.serve(render={"concurrency": 1})
         await self.post()
         self.service_harness.processor.hold()
-        talks = [await self.begin("GET", f"{HOME}/{name}") for name in ("x30.jpg", "x31.jpg", "x32.jpg")]
+        connections = [await self.begin("GET", f"{HOME}/{name}") for name in ("x30.jpg", "x31.jpg", "x32.jpg")]
         await until(lambda: self.service._lineage.pipeline.pool.waiting == 2 and self.service_harness.processor.jobs)
         processing = (await self.status())["processing"]
         (item,) = processing.pop("items")
@@ -123,14 +123,14 @@ class TestSnapshot(Serving):
         assert 0 <= item.pop("elapsed_s") < 30
         assert item == {"namespace": "p", "hash": HASH, "output": "x30.jpg"}
         self.service_harness.processor.release()
-        assert [(await talk.answer()).status for talk in talks] == [200] * 3
+        assert [(await connection.answer()).status for connection in connections] == [200] * 3
         assert (await self.status())["processing"]["total"] == 3
 
     async def test_downloads_and_postings_in_flight(self) -> None:
         """A fetch shows its URL and the bytes so far."""
         await self.serve()
         async with origin(None) as source:
-            talk = await self.begin("POST", f"/p?source={source.url}")
+            connection = await self.begin("POST", f"/p?source={source.url}")
             await until(lambda: source.asked)
             status = await self.status()
             (item,) = status["downloads"].pop("items")
@@ -139,7 +139,7 @@ class TestSnapshot(Serving):
             assert 0 <= item.pop("elapsed_s") < 30
             assert item == {"url": source.url, "bytes": 0}
             source.send(PICTURE)
-            await talk.ended
+            await connection.ended
         await self.post("/p", b"no picture")
         status = await self.status()
         assert status["downloads"] == {"current": 0, "total": 1, "failed": 0, "items": []}
@@ -182,7 +182,7 @@ class TestSnapshot(Serving):
         assert store["bytes"] == size_bytes
 
 
-class TestLeaving(Serving):
+class TestLeaving(ServiceTestCase):
     """A daemon that is told to stop."""
 
     async def test_health_is_503_while_draining(self) -> None:
@@ -190,7 +190,7 @@ class TestLeaving(Serving):
         await self.serve()
         held = await self.hold_open("/status_check")
         self.service._health.draining = True
-        held.say(b"\r\n")
+        held.send(b"\r\n")
         answer: Answer = await held.answer()
         assert (answer.status, answer.error) == (503, "draining")
         assert int(answer.headers["retry-after"]) > 0
@@ -198,6 +198,6 @@ class TestLeaving(Serving):
 
     async def hold_open(self, target: str) -> Any:
         """Begin a request whose head lacks its last line."""
-        talk = await connect(self.url)
-        talk.say(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % target.encode())
-        return talk
+        connection = await connect(self.url)
+        connection.send(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % target.encode())
+        return connection

@@ -8,8 +8,8 @@ import sqlite3
 import threading
 
 import pytest
-from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
-from talking import connect, pause, request
+from raw_client import connect, pause, request
+from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, until
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
@@ -22,7 +22,7 @@ from imaged.owners import realm
 from imaged.process.ports import PUBLIC, PortError
 
 
-class TestStop(Serving):
+class TestStop(ServiceTestCase):
     """A daemon that is told to stop."""
 
     async def test_what_is_in_flight_is_finished(self) -> None:
@@ -30,7 +30,7 @@ class TestStop(Serving):
         await self.serve()
         await self.post()
         processor = self.service_harness.processor
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause()
@@ -39,7 +39,7 @@ class TestStop(Serving):
         assert not stopping.called
         assert processor.closed == 0
         processor.release()
-        assert (await talk.answer()).status == 200
+        assert (await connection.answer()).status == 200
         await stopping
         assert processor.closed == 1
 
@@ -53,9 +53,9 @@ class TestStop(Serving):
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause()
-        for talk, path in zip(outside, (f"{HOME}/x31.jpg", "/status_check"), strict=True):
-            talk.say(request("GET", path))
-            answer = await talk.answer()
+        for connection, path in zip(outside, (f"{HOME}/x31.jpg", "/status_check"), strict=True):
+            connection.send(request("GET", path))
+            answer = await connection.answer()
             assert (answer.status, "retry-after" in answer.headers) == (503, True)
         self.service_harness.processor.release()
         assert (await inside.answer()).status == 200
@@ -64,23 +64,23 @@ class TestStop(Serving):
     async def test_a_body_on_its_way_is_waited_for(self) -> None:
         """Its request began before, so it is in flight."""
         await self.serve()
-        talk = await connect(self.url)
+        connection = await connect(self.url)
         asked = request("POST", "/p", body=PICTURE)
-        talk.say(asked[:-10])
+        connection.send(asked[:-10])
         await pause()
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause()
-        talk.say(asked[-10:])
-        assert (await talk.answer()).status == 200
+        connection.send(asked[-10:])
+        assert (await connection.answer()).status == 200
         await stopping
 
     async def test_idle_connections_do_not_hold_it_up(self) -> None:
         """One that has asked and may ask more, and one that has not asked anything yet."""
         await self.serve()
         idle = await connect(self.url)
-        idle.say(request("GET", "/status_check", {"Connection": "keep-alive"}))
-        await until(lambda: idle.heard)
+        idle.send(request("GET", "/status_check", {"Connection": "keep-alive"}))
+        await until(lambda: idle.received)
         silent = await connect(self.url)
         self.stopped = True
         await self.service.stop()
@@ -91,14 +91,14 @@ class TestStop(Serving):
         """Who looks on sees what is waited for, and that the daemon leaves."""
         await self.serve()
         await self.post()
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause()
         status = await self.status()
         assert (status["message"], status["processing"]["current"]) == ("draining", 1)
         self.service_harness.processor.release()
-        assert (await talk.answer()).status == 200
+        assert (await connection.answer()).status == 200
         await stopping
         with pytest.raises(ConnectError):
             await self.status()
@@ -107,12 +107,12 @@ class TestStop(Serving):
         """It is for the next daemon."""
         await self.serve()
         await self.post()
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await self.service._jobs.enqueue("render", IMAGE, [parse_file("x31.jpg")])
         self.service_harness.processor.release()
-        await talk.ended
+        await connection.ended
         await stopping
         assert not self.store.has(IMAGE, parse_file("x31.jpg"))
 
@@ -121,14 +121,14 @@ class TestStop(Serving):
         await self.serve()
         await self.post()
         old = self.service_harness.processor
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         await self.service.reload()
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause(0.1)
         waited = not stopping.called
         old.release()
-        talk.leave()
+        connection.leave()
         await stopping
         await until(lambda: old.closed)
         assert waited
@@ -138,15 +138,15 @@ class TestStop(Serving):
         await self.serve()
         large = PICTURE + os.urandom(20_000_000)
         await self.post(body=large)
-        talk = await self.begin("GET", f"/p/{hashlib.md5(large).hexdigest()}/original")
-        await until(lambda: talk.heard)
-        talk.transport.pauseProducing()
+        connection = await self.begin("GET", f"/p/{hashlib.md5(large).hexdigest()}/original")
+        await until(lambda: connection.received)
+        connection.transport.pauseProducing()
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
         await pause(0.1)
         waited = not stopping.called
-        talk.transport.resumeProducing()
-        assert (await talk.answer()).body == large
+        connection.transport.resumeProducing()
+        assert (await connection.answer()).body == large
         await stopping
         assert waited
 
@@ -154,12 +154,12 @@ class TestStop(Serving):
         """The daemon stops all the same, and its queue is closed in good order."""
         await self.serve(shutdown_timeout_s=0.1)
         await self.post()
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         await self.service.stop()
         assert list((self.folder / "state" / "owners").iterdir()) == []
         self.service_harness.processor.release()
-        talk.leave()
+        connection.leave()
         await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
         await until(lambda: not any("_send_away" in str(each) for each in reactor.getDelayedCalls()))
 
@@ -200,7 +200,7 @@ class TestStop(Serving):
         await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
 
 
-class TestStepAside(Serving):
+class TestStepAside(ServiceTestCase):
     """A daemon that leaves what comes to another process on the same ports."""
 
     async def paused(self) -> Deferred[None]:
@@ -212,23 +212,23 @@ class TestStepAside(Serving):
         """It waits in the socket that both have, and is not refused."""
         await self.serve()
         paused = await self.paused()
-        talk = await self.begin("GET", "/status_check")
+        connection = await self.begin("GET", "/status_check")
         await pause(0.1)
-        assert talk.heard == b""
+        assert connection.received == b""
         await paused
         await self.service.resume()
-        assert (await talk.answer()).status == 200
+        assert (await connection.answer()).status == 200
 
     async def test_open_connections_have_one_more_answer(self) -> None:
         """A whole one, healthy too: the service goes on. The connection is over then."""
         await self.serve()
         await self.post()
-        talks = [await connect(self.url), await connect(self.url)]
+        connections = [await connect(self.url), await connect(self.url)]
         await pause()
         paused = await self.paused()
-        for talk, path in zip(talks, ("/status_check", f"{HOME}/x30.jpg"), strict=True):
-            talk.say(request("GET", path, {"Connection": "keep-alive"}))
-            answer = await talk.answer()
+        for connection, path in zip(connections, ("/status_check", f"{HOME}/x30.jpg"), strict=True):
+            connection.send(request("GET", path, {"Connection": "keep-alive"}))
+            answer = await connection.answer()
             assert (answer.status, answer.headers["connection"]) == (200, "close")
         await paused
         await self.stop()
@@ -258,7 +258,7 @@ class TestStepAside(Serving):
         await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
 
 
-class TestStart(Serving):
+class TestStart(ServiceTestCase):
     """A daemon that cannot start, and one that finds things left behind."""
 
     async def failed(self, error: type[Exception]) -> str:

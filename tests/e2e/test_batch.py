@@ -43,7 +43,7 @@ def md5(body: bytes) -> str:
     return hashlib.md5(body).hexdigest()
 
 
-class Place:
+class BatchFolder:
     """A folder with settings, where batches run."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
@@ -107,11 +107,11 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, plugins: dict[str, str]) -> Place:
+def batches(tmp_path: Path, plugins: dict[str, str]) -> BatchFolder:
     """Return a place without pictures."""
     folder = tmp_path / "place"
     folder.mkdir()
-    return Place(folder, plugins)
+    return BatchFolder(folder, plugins)
 
 
 def key(digits: str, name: str, before: str = "p") -> str:
@@ -119,43 +119,43 @@ def key(digits: str, name: str, before: str = "p") -> str:
     return f"{before}/{digits[:3]}/{digits[3:6]}/{digits[6:]}/{name}"
 
 
-def test_a_killed_batch_is_resumed(place: Place) -> None:
+def test_a_killed_batch_is_resumed(batches: BatchFolder) -> None:
     """Of a thousand pictures each output is there in the end, and those that were there at the kill are left alone."""
-    hashes = place.pictures(1000)
+    hashes = batches.pictures(1000)
     arguments = ("--outputs", "x4.png", "--resume", "state", "list")
-    batch = place.begin(*arguments)
+    batch = batches.begin(*arguments)
     end_s = time.monotonic() + LONGEST_S
-    while len(place.rows) < 400:
-        assert batch.poll() is None, place.err
-        assert time.monotonic() < end_s, place.err
+    while len(batches.rows) < 400:
+        assert batch.poll() is None, batches.err
+        assert time.monotonic() < end_s, batches.err
         time.sleep(0.01)
     batch.kill()
     batch.wait()
-    first = {row[0] for row in place.rows}
+    first = {row[0] for row in batches.rows}
     assert 400 <= len(first) < 1000
-    before = place.remote("x4.png")
+    before = batches.remote("x4.png")
     assert {key(digits, "x4.png") for digits in first} <= set(before)
-    assert len(place.scratches()) == 1
-    rows = place.run(*arguments)
+    assert len(batches.scratches()) == 1
+    rows = batches.run(*arguments)
     assert {row[0] for row in rows} | first == set(hashes)
     assert len(rows) <= 1000 - len(first) + IN_FLIGHT
-    after = place.remote("x4.png")
+    after = batches.remote("x4.png")
     assert set(after) == {key(digits, "x4.png") for digits in hashes}
     assert {name: after[name] for name in before} == before
     # Sinks are told a moment later: what happened in the last one before the kill, they never heard of.
-    assert 1000 - UNTOLD <= place.count("OutputRendered") <= 1000 + IN_FLIGHT
-    assert 3 * (1000 - UNTOLD) <= place.count("Uploaded") <= 3 * (1000 + IN_FLIGHT)
-    assert place.scratches() == []
-    assert place.run(*arguments) == []
-    assert "1000 done before" in place.err
+    assert 1000 - UNTOLD <= batches.count("OutputRendered") <= 1000 + IN_FLIGHT
+    assert 3 * (1000 - UNTOLD) <= batches.count("Uploaded") <= 3 * (1000 + IN_FLIGHT)
+    assert batches.scratches() == []
+    assert batches.run(*arguments) == []
+    assert "1000 done before" in batches.err
 
 
-def test_shards_share_the_work(place: Place) -> None:
+def test_shards_share_the_work(batches: BatchFolder) -> None:
     """Two shards have no picture in common and together all of them, numbered by hand or by a scheduler."""
-    hashes = place.pictures(40)
+    hashes = batches.pictures(40)
     parts = [
-        place.run("--outputs", "x4.png", "--shard", "1/2", "list"),
-        place.run(
+        batches.run("--outputs", "x4.png", "--shard", "1/2", "list"),
+        batches.run(
             "--outputs", "x4.png", "list", SLURM_ARRAY_TASK_ID="6", SLURM_ARRAY_TASK_MIN="5", SLURM_ARRAY_TASK_COUNT="2"
         ),
     ]
@@ -164,120 +164,120 @@ def test_shards_share_the_work(place: Place) -> None:
     assert two
     assert not one & two
     assert one | two == set(hashes)
-    assert place.count("OutputRendered") == 40
-    again = place.run("--outputs", "x4.png", "--shard", "/2", "list", JOB_COMPLETION_INDEX="1")
+    assert batches.count("OutputRendered") == 40
+    again = batches.run("--outputs", "x4.png", "--shard", "/2", "list", JOB_COMPLETION_INDEX="1")
     assert {row[0] for row in again} == two
 
 
-def test_what_fails_is_told_and_stops_nothing(place: Place) -> None:
+def test_what_fails_is_told_and_stops_nothing(batches: BatchFolder) -> None:
     """Status 1, a line that can be given again, and everything else is done."""
-    hashes = place.pictures(5)
+    hashes = batches.pictures(5)
     unknown = md5(b"nobody has this")
-    (place.folder / "in" / "2.png").write_bytes(b"no picture")
-    (place.folder / "more").write_text(f"{unknown}\n{unknown} {unknown}\n")
-    rows = place.run("--outputs", "x4.png", "--failed", "failed", "list", "more", status=1)
+    (batches.folder / "in" / "2.png").write_bytes(b"no picture")
+    (batches.folder / "more").write_text(f"{unknown}\n{unknown} {unknown}\n")
+    rows = batches.run("--outputs", "x4.png", "--failed", "failed", "list", "more", status=1)
     assert {row[0] for row in rows} == {*hashes} - {hashes[2]}
-    failed = [line.split("\t") for line in (place.folder / "failed").read_text().splitlines()]
+    failed = [line.split("\t") for line in (batches.folder / "failed").read_text().splitlines()]
     assert {line[0] for line in failed} == {"in/2.png", unknown, f"{unknown} {unknown}"}
     assert all(len(line[1].split()) > 3 for line in failed)
-    assert unknown in place.err
-    assert "4 done, 3 failed" in place.err
-    (place.folder / "in" / "2.png").write_bytes(png(2))
-    rows = place.run("--outputs", "x4.png", "failed", status=1)
+    assert unknown in batches.err
+    assert "4 done, 3 failed" in batches.err
+    (batches.folder / "in" / "2.png").write_bytes(png(2))
+    rows = batches.run("--outputs", "x4.png", "failed", status=1)
     assert [row[0] for row in rows] == [hashes[2]]
 
 
-def test_the_form_of_image_server_1(place: Place) -> None:
+def test_the_form_of_image_server_1(batches: BatchFolder) -> None:
     """Options before the command, the hash from the path, keys below the prefix, four columns."""
     body = png(1)
     digits = md5(body)
-    path = place.folder / "jobs" / "public" / "images" / key(digits, "original", "wine")
+    path = batches.folder / "jobs" / "public" / "images" / key(digits, "original", "wine")
     path.parent.mkdir(parents=True)
     path.write_bytes(body)
     form = ("--remote_base_path", "public/images", "--outputs", "x3.webp,x3.jpg")
-    assert place.run(str(path), before=form) == [[digits, "", "8", "6"]]
+    assert batches.run(str(path), before=form) == [[digits, "", "8", "6"]]
     names = ["original", "info.json", "x3.webp", "x3.jpg"]
-    assert set(place.remote()) == {f"public/images/{key(digits, name, 'wine')}" for name in names}
+    assert set(batches.remote()) == {f"public/images/{key(digits, name, 'wine')}" for name in names}
     path.write_bytes(b"not read: nothing is missing")
-    assert place.run(str(path), before=form) == [[digits, "", "8", "6"]]
-    assert place.run(str(path), "--outputs", "x2.jpg", before=form, status=1) == []
-    assert "has other bytes" in place.err
+    assert batches.run(str(path), before=form) == [[digits, "", "8", "6"]]
+    assert batches.run(str(path), "--outputs", "x2.jpg", before=form, status=1) == []
+    assert "has other bytes" in batches.err
 
 
-def test_hashes_and_urls(place: Place, origin: Origin) -> None:
+def test_hashes_and_urls(batches: BatchFolder, origin: Origin) -> None:
     """An original comes from the stores or from its URL, whose bytes have to have the hash that is given."""
     bodies = [png(number) for number in range(3)]
     for number, body in enumerate(bodies):
         origin.pictures[f"{number}.png"] = body
     urls = [f"{origin.url}/{number}.png" for number in range(3)]
     one, two, three = map(md5, bodies)
-    (place.folder / "list").write_text(f"{urls[0]}\n{two}\t{urls[1]}\n{urls[2]} {md5(b'other')}\n")
-    rows = place.run("--outputs", "x4.png", "list", status=1)
+    (batches.folder / "list").write_text(f"{urls[0]}\n{two}\t{urls[1]}\n{urls[2]} {md5(b'other')}\n")
+    rows = batches.run("--outputs", "x4.png", "list", status=1)
     assert sorted(rows) == sorted([[one, urls[0], "8", "6"], [two, urls[1], "8", "6"]])
-    assert f"MD5 {three}" in place.err
-    (place.folder / "hashes").write_text(f"{one}\n{two}\n")
+    assert f"MD5 {three}" in batches.err
+    (batches.folder / "hashes").write_text(f"{one}\n{two}\n")
     origin.pictures.clear()
-    rows = place.run("--outputs", "x5.png", "hashes")
+    rows = batches.run("--outputs", "x5.png", "hashes")
     assert sorted(rows) == sorted([[one, "", "8", "6"], [two, "", "8", "6"]])
-    assert len(place.remote("x5.png")) == 2
+    assert len(batches.remote("x5.png")) == 2
 
 
-def test_without_a_remote_store_outputs_stay(place: Place) -> None:
+def test_without_a_remote_store_outputs_stay(batches: BatchFolder) -> None:
     """In the local store, where a daemon finds them."""
-    hashes = place.pictures(3)
-    place.run("--set", "uploader=noop", "--set", "plugins={lines: {path: events}}", "--outputs", "x4.png", "list")
+    hashes = batches.pictures(3)
+    batches.run("--set", "uploader=noop", "--set", "plugins={lines: {path: events}}", "--outputs", "x4.png", "list")
     for digits in hashes:
-        folder = (place.folder / "var" / "public" / key(digits, "")).iterdir()
+        folder = (batches.folder / "var" / "public" / key(digits, "")).iterdir()
         assert sorted(path.name for path in folder) == ["info.json", "original", "x4.png"]
-    assert not (place.folder / "remote").exists()
-    place.run("--set", "uploader=noop", "--set", "plugins={lines: {path: events}}", "--outputs", "x4.png", "list")
-    assert place.count("OutputRendered") == 3
+    assert not (batches.folder / "remote").exists()
+    batches.run("--set", "uploader=noop", "--set", "plugins={lines: {path: events}}", "--outputs", "x4.png", "list")
+    assert batches.count("OutputRendered") == 3
 
 
-def test_a_signal_ends_it_in_order(place: Place) -> None:
+def test_a_signal_ends_it_in_order(batches: BatchFolder) -> None:
     """What is under way is finished, the summary is told, and the status is that of a shell."""
-    place.pictures(600)
-    batch = place.begin("--outputs", "x4.png,w5.jpg", "--resume", "state", "list")
+    batches.pictures(600)
+    batch = batches.begin("--outputs", "x4.png,w5.jpg", "--resume", "state", "list")
     end_s = time.monotonic() + LONGEST_S
-    while not place.rows:
-        assert time.monotonic() < end_s, place.err
+    while not batches.rows:
+        assert time.monotonic() < end_s, batches.err
         time.sleep(0.01)
     batch.send_signal(signal.SIGTERM)
     assert batch.wait(LONGEST_S) == 143
-    done = len(place.rows)
+    done = len(batches.rows)
     assert 0 < done < 600
-    assert f"{done} done, 0 failed" in place.err
-    assert "unfinished" not in place.err
-    assert len(place.remote("w5.jpg")) == done
-    assert len((place.folder / "state").read_text().splitlines()) == done + 1
-    assert place.scratches() == []
+    assert f"{done} done, 0 failed" in batches.err
+    assert "unfinished" not in batches.err
+    assert len(batches.remote("w5.jpg")) == done
+    assert len((batches.folder / "state").read_text().splitlines()) == done + 1
+    assert batches.scratches() == []
 
 
-def test_nobody_reads_the_results(place: Place) -> None:
+def test_nobody_reads_the_results(batches: BatchFolder) -> None:
     """It ends as a program does that SIGPIPE ends, without a traceback."""
-    place.pictures(300)
+    batches.pictures(300)
     command = (
         f"{sys.executable} -m imaged process -c imaged.yaml --outputs x4.png list | head -1; exit ${{PIPESTATUS[0]}}"
     )
     ended = subprocess.run(
-        ["bash", "-c", command], cwd=place.folder, env=place.environ, capture_output=True, text=True, check=False
+        ["bash", "-c", command], cwd=batches.folder, env=batches.environ, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 141
     assert "Traceback" not in ended.stderr
     assert "BrokenPipe" not in ended.stderr
-    assert place.scratches() == []
+    assert batches.scratches() == []
 
 
-def test_lines_come_one_by_one(place: Place) -> None:
+def test_lines_come_one_by_one(batches: BatchFolder) -> None:
     """Each is done as it comes on the standard input, and a signal ends the waiting for the next."""
-    (digits, _) = place.pictures(2)
+    (digits, _) = batches.pictures(2)
     batch = subprocess.Popen(
         [sys.executable, "-m", "imaged", "process", "-c", "imaged.yaml", "--outputs", "x4.png", "-"],
-        cwd=place.folder,
+        cwd=batches.folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=place.environ,
+        env=batches.environ,
         text=True,
     )
     assert batch.stdin is not None
@@ -292,14 +292,14 @@ def test_lines_come_one_by_one(place: Place) -> None:
         assert batch.stderr.read().startswith("1 done, 0 failed")
 
 
-def test_a_wrong_command_line_begins_nothing(place: Place) -> None:
+def test_a_wrong_command_line_begins_nothing(batches: BatchFolder) -> None:
     """Status 2 and a reason; faults of the settings are status 1, as for every command."""
-    place.pictures(1)
-    place.run("list", status=2)
-    assert "--outputs" in place.err
-    place.run("--outputs", "x4.png", "--shard", "0/2", "list", status=2)
-    place.run("--outputs", "x4.png", "list", status=2, JOB_COMPLETION_INDEX="0")
-    assert "--shard /N" in place.err
-    place.run("--outputs", "x4.png", "--set", "render.queue=many", "list", status=1)
-    assert "render.queue" in place.err
-    assert not (place.folder / "events").exists()
+    batches.pictures(1)
+    batches.run("list", status=2)
+    assert "--outputs" in batches.err
+    batches.run("--outputs", "x4.png", "--shard", "0/2", "list", status=2)
+    batches.run("--outputs", "x4.png", "list", status=2, JOB_COMPLETION_INDEX="0")
+    assert "--shard /N" in batches.err
+    batches.run("--outputs", "x4.png", "--set", "render.queue=many", "list", status=1)
+    assert "render.queue" in batches.err
+    assert not (batches.folder / "events").exists()

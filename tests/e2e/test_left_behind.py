@@ -46,12 +46,12 @@ def test_nothing_else_is_skipped(
     """It ends with status 0; queue, sinks and log are in order; the log names what was left."""
     daemon = make_daemon(settings(at, role), environ=plugins)
     (daemon.folder / "stick").touch()
-    talk = ask(daemon, "/p?outputs=x30.webp")
+    connection = ask(daemon, "/p?outputs=x30.webp")
     until((daemon.folder / "sticks").exists, daemon)
     daemon.process.send_signal(number)
     assert daemon.process.wait(timeout=LONGEST_S) == 0, daemon.tail
-    talk.kill()
-    talk.wait()
+    connection.kill()
+    connection.wait()
     assert not (daemon.folder / "unloaded").exists()
     assert list((daemon.folder / "var" / "state" / "owners").iterdir()) == []
     lines = [json.loads(line)["message"] for line in daemon.log.read_text().splitlines()]

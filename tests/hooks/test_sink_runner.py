@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from serving import until
+from service_case import until
 from snapshots import QUIET
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred

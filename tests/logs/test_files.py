@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import HOME, Serving, until
+from service_case import HOME, ServiceTestCase, until
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 
@@ -258,7 +258,7 @@ def test_a_line_has_the_id_of_its_request(tmp_path: Path, logs: Logs) -> None:
     assert [line.get("request_id") for line in lines(tmp_path / "log")] == ["abc", "other", None]
 
 
-class TestFiles(Serving):
+class TestFiles(ServiceTestCase):
     """As settings of a daemon."""
 
     async def test_a_reload_takes_another_file(self) -> None:

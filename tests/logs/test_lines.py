@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from serving import Serving, until
+from service_case import ServiceTestCase, until
 from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.log import LogPublisher as OldPublisher
 
@@ -89,7 +89,7 @@ def test_fields_do_not_take_the_place_of_the_lines_own() -> None:
     assert line["time"].startswith("20")
 
 
-class TestAccessLog(Serving):
+class TestAccessLog(ServiceTestCase):
     """One canonical line for a request."""
 
     async def test_each_request_has_one_line(self) -> None:

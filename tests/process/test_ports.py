@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from serving import HOME, Serving, until
-from talking import begin, connect, request
+from raw_client import begin, connect, request
+from service_case import HOME, ServiceTestCase, until
 from twisted.internet import reactor
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
@@ -51,7 +51,7 @@ def write_certificate(key_file: Path, certificate_file: Path) -> None:
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
 
 
-class TestMoving(Serving):
+class TestMoving(ServiceTestCase):
     """A reload that changes where the daemon listens."""
 
     async def move(self, endpoint: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class TestMoving(Serving):
         assert self.service._ports[PUBLIC] is after
 
 
-class TestInherited(Serving):
+class TestInherited(ServiceTestCase):
     """Sockets that are there when the daemon starts."""
 
     def passed(self) -> socket.socket:

@@ -91,7 +91,7 @@ class Client:
         self._clock = port.clock
         self._protocol, self._transport = port.build()
 
-    def say(self, data: bytes = ASK) -> None:
+    def send(self, data: bytes = ASK) -> None:
         """Send bytes."""
         self._protocol.dataReceived(data)  # type: ignore[attr-defined]
 
@@ -100,7 +100,7 @@ class Client:
         self._protocol.connectionLost(Failure(ConnectionLost()))  # type: ignore[attr-defined]
 
     @property
-    def heard(self) -> bytes:
+    def received(self) -> bytes:
         """All that the server has said."""
         return self._transport.value()
 

@@ -8,8 +8,8 @@ import os
 
 import treq
 from origin_server import origin
-from serving import HASH, PICTURE, Serving, other_picture, until
-from talking import read_answer, request
+from raw_client import read_answer, request
+from service_case import HASH, PICTURE, ServiceTestCase, other_picture, until
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.client import HTTPConnectionPool
@@ -30,7 +30,7 @@ def chunked(*chunks: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
 
 
-class TestPictures(Serving):
+class TestPictures(ServiceTestCase):
     """The bytes of a picture, however they are wrapped."""
 
     async def test_the_type_of_a_raw_body_does_not_matter(self) -> None:
@@ -49,20 +49,22 @@ class TestPictures(Serving):
     async def test_a_client_may_ask_before_it_sends(self) -> None:
         """`Expect: 100-continue` is answered with 100."""
         await self.serve()
-        talk = await self.begin("POST", "/p", Expect="100-continue", Content_Length=str(len(PICTURE)))
-        await until(lambda: talk.heard.startswith(b"HTTP/1.1 100 "))
-        talk.say(PICTURE)
-        assert (await talk.answer()).json()["hash"] == HASH
+        connection = await self.begin("POST", "/p", Expect="100-continue", Content_Length=str(len(PICTURE)))
+        await until(lambda: connection.received.startswith(b"HTTP/1.1 100 "))
+        connection.send(PICTURE)
+        assert (await connection.answer()).json()["hash"] == HASH
 
     async def test_several_requests_on_one_connection(self) -> None:
         """A connection is kept, and requests may come before the answers, which keep their order (RFC 9112, 9.3.2)."""
         await self.serve()
-        talk = await self.begin("POST", "/p", b"no picture", Connection="keep-alive")
-        talk.say(request("POST", "/p", {"Connection": "keep-alive"}, PICTURE) + request("GET", f"/p/{HASH}/original"))
-        answer = await talk.answer()
+        connection = await self.begin("POST", "/p", b"no picture", Connection="keep-alive")
+        connection.send(
+            request("POST", "/p", {"Connection": "keep-alive"}, PICTURE) + request("GET", f"/p/{HASH}/original")
+        )
+        answer = await connection.answer()
         assert answer.status == 415
-        assert talk.heard.count(b"HTTP/1.1 200 OK") == 2
-        assert talk.heard.endswith(PICTURE)
+        assert connection.received.count(b"HTTP/1.1 200 OK") == 2
+        assert connection.received.endswith(PICTURE)
 
     async def test_a_form_of_an_http_client(self) -> None:
         """Whatever the field is called, and whatever else the form holds."""
@@ -88,7 +90,7 @@ class TestPictures(Serving):
         assert (await self.post(body=body, Content_Type=FORM)).json()["hash"] == HASH
 
 
-class TestRefusedBodies(Serving):
+class TestRefusedBodies(ServiceTestCase):
     """What is no picture, or comes in no form that we read."""
 
     async def test_what_is_no_picture_is_415(self) -> None:
@@ -176,13 +178,13 @@ class TestRefusedBodies(Serving):
     async def test_a_broken_body_gets_no_answer_of_success(self) -> None:
         """Chunks that are none are Twisted's to refuse."""
         await self.serve()
-        talk = await self.begin("POST", "/p", b"zz\r\nabc", Transfer_Encoding="chunked")
-        await talk.ended
-        assert talk.heard == b"" or read_answer(talk.heard).status == 400
+        connection = await self.begin("POST", "/p", b"zz\r\nabc", Transfer_Encoding="chunked")
+        await connection.ended
+        assert connection.received == b"" or read_answer(connection.received).status == 400
         assert not (self.folder / "public" / "p").exists()
 
 
-class TestTooLarge(Serving):
+class TestTooLarge(ServiceTestCase):
     """More bytes than are taken."""
 
     settings = "sources: {maximum_bytes: 100000}"
@@ -190,12 +192,12 @@ class TestTooLarge(Serving):
     async def test_an_announced_size_is_413_before_the_body_comes(self) -> None:
         """A client that asks first sends nothing."""
         await self.serve()
-        talk = await self.begin("POST", "/p", Expect="100-continue", Content_Length="100001")
-        await until(lambda: b"\r\n\r\n" in talk.heard)
-        answer = read_answer(talk.heard)
+        connection = await self.begin("POST", "/p", Expect="100-continue", Content_Length="100001")
+        await until(lambda: b"\r\n\r\n" in connection.received)
+        answer = read_answer(connection.received)
         assert answer.status == 413
         assert "100000 bytes" in answer.error
-        talk.leave()
+        connection.leave()
 
     async def test_a_client_that_sends_on_can_read_the_answer(self) -> None:
         """It is not cut off while it sends, by length or in chunks."""
@@ -216,7 +218,7 @@ class TestTooLarge(Serving):
         assert (await self.post(body=picture + b"\x00")).status == 413
 
 
-class TestSources(Serving):
+class TestSources(ServiceTestCase):
     """Originals by URL."""
 
     async def test_an_original_is_fetched(self) -> None:
@@ -276,10 +278,10 @@ class TestSources(Serving):
         """All of them get the same answer."""
         await self.serve()
         async with origin(None) as source:
-            talks = [await self.begin("POST", f"/p?source={source.url}") for _ in range(20)]
+            connections = [await self.begin("POST", f"/p?source={source.url}") for _ in range(20)]
             await until(lambda: source.asked)
             assert (await self.status())["posting"]["current"] == 20
             source.send(PICTURE)
-            answers = [await Deferred.fromCoroutine(talk.answer()) for talk in talks]
+            answers = [await Deferred.fromCoroutine(connection.answer()) for connection in connections]
             assert {answer.json()["hash"] for answer in answers} == {HASH}
             assert len(source.asked) == 1

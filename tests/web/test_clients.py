@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from origin_server import origin
-from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
-from talking import begin, pause
+from raw_client import begin, pause
+from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, until
 from twisted.internet import reactor
 
 from imaged.core.errors import BusyError
@@ -37,7 +37,7 @@ def open_files(folder: Path) -> list[str]:
     return [path for path in found if path.startswith(str(folder / "public" / "p"))]
 
 
-class TestSlowReaders(Serving):
+class TestSlowReaders(ServiceTestCase):
     """A client takes its time."""
 
     async def test_a_file_is_read_at_the_pace_of_its_reader(self) -> None:
@@ -46,18 +46,18 @@ class TestSlowReaders(Serving):
         await self.post(body=LARGE)
         tracemalloc.start()
         try:
-            talk = await self.begin("GET", LARGE_PATH)
-            await until(lambda: talk.heard)
-            talk.transport.pauseProducing()
+            connection = await self.begin("GET", LARGE_PATH)
+            await until(lambda: connection.received)
+            connection.transport.pauseProducing()
             await pause(0.2)
-            heard_bytes = len(talk.heard)
+            heard_bytes = len(connection.received)
             peak_bytes = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
         assert peak_bytes - 3 * heard_bytes < 4_000_000
         assert len(open_files(self.folder)) == 1
-        talk.transport.resumeProducing()
-        assert (await talk.answer()).body == LARGE
+        connection.transport.resumeProducing()
+        assert (await connection.answer()).body == LARGE
         await until(lambda: not open_files(self.folder))
 
     async def test_a_reader_who_leaves_closes_its_file(self) -> None:
@@ -65,9 +65,9 @@ class TestSlowReaders(Serving):
         await self.serve()
         await self.post(body=LARGE)
         for _ in range(3):
-            talk = await self.begin("GET", LARGE_PATH)
-            await until(lambda talk=talk: talk.heard)
-            talk.leave()
+            connection = await self.begin("GET", LARGE_PATH)
+            await until(lambda connection=connection: connection.received)
+            connection.leave()
         await until(lambda: not open_files(self.folder))
 
     async def test_conditions_and_refusals_close_the_file(self) -> None:
@@ -80,22 +80,22 @@ class TestSlowReaders(Serving):
         assert open_files(self.folder) == []
 
 
-class TestBrokenFiles(Serving):
+class TestBrokenFiles(ServiceTestCase):
     """A file of the store that cannot be read to its end."""
 
     async def test_a_file_that_has_become_shorter_breaks_its_answer_off(self) -> None:
         """The client is not left waiting, and the failure is ours: it did not leave."""
         await self.serve()
         await self.post(body=LARGE)
-        talk = await self.begin("GET", LARGE_PATH, connection="keep-alive")
-        await until(lambda: talk.heard)
-        talk.transport.pauseProducing()
+        connection = await self.begin("GET", LARGE_PATH, connection="keep-alive")
+        await until(lambda: connection.received)
+        connection.transport.pauseProducing()
         await until(lambda: open_files(self.folder))
         os.truncate(open_files(self.folder)[0], 1_000_000)
-        talk.transport.resumeProducing()
-        await talk.ended
-        assert talk.heard.startswith(b"HTTP/1.1 200 OK")
-        assert len(talk.heard) < len(LARGE)
+        connection.transport.resumeProducing()
+        await connection.ended
+        assert connection.received.startswith(b"HTTP/1.1 200 OK")
+        assert len(connection.received) < len(LARGE)
         assert open_files(self.folder) == []
         status = await self.status()
         assert (status["requests"]["failed"], status["requests"]["left"], status["requests"]["current"]) == (1, 0, 0)
@@ -116,8 +116,8 @@ class TestBrokenFiles(Serving):
         self.addCleanup(port.stopListening)
         for _ in range(2):
             unreadable: Any = (self.folder / "file").open("wb")  # for writing alone
-            talk = await begin(f"http://127.0.0.1:{port.getHost().port}", "GET", "/", {"Range": "bytes=1-2"})
-            answer = await talk.answer()
+            connection = await begin(f"http://127.0.0.1:{port.getHost().port}", "GET", "/", {"Range": "bytes=1-2"})
+            answer = await connection.answer()
             assert (answer.status, answer.headers["retry-after"]) == (503, "10")
             assert "try again later" in answer.error
             assert not {"etag", "last-modified", "content-range"} & set(answer.headers)
@@ -125,7 +125,7 @@ class TestBrokenFiles(Serving):
         await until(lambda: not connections._open)
 
 
-class TestLeaving(Serving):
+class TestLeaving(ServiceTestCase):
     """A client that leaves cancels its own wait, and nothing else."""
 
     async def test_others_get_what_one_did_not_wait_for(self) -> None:
@@ -148,9 +148,9 @@ class TestLeaving(Serving):
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()
-        talk = await self.begin("GET", f"{HOME}/x30.jpg")
+        connection = await self.begin("GET", f"{HOME}/x30.jpg")
         await until(lambda: self.service_harness.processor.jobs)
-        talk.leave()
+        connection.leave()
         await pause()
         self.service_harness.processor.release()
         await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
@@ -161,9 +161,9 @@ class TestLeaving(Serving):
         """The source was asked already: the original is kept."""
         await self.serve()
         async with origin(None) as source:
-            talk = await self.begin("POST", f"/p?source={source.url}")
+            connection = await self.begin("POST", f"/p?source={source.url}")
             await until(lambda: source.asked)
-            talk.leave()
+            connection.leave()
             await pause()
             source.send(PICTURE)
             await until(lambda: self.store.has(IMAGE, RECORD))
@@ -171,9 +171,9 @@ class TestLeaving(Serving):
     async def test_half_a_body_is_nothing(self) -> None:
         """A client that breaks off while it sends leaves no trace."""
         await self.serve()
-        talk = await self.begin("POST", "/p", PICTURE[:100], Content_Length=str(len(PICTURE)))
+        connection = await self.begin("POST", "/p", PICTURE[:100], Content_Length=str(len(PICTURE)))
         await pause()
-        talk.leave()
+        connection.leave()
         await pause()
         assert (await self.status())["posting"]["total"] == 0
         assert not (self.folder / "public" / "p").exists()
@@ -184,12 +184,12 @@ class TestLeaving(Serving):
         await self.post()
         self.service_harness.processor.hold()
         for target in (f"{HOME}/x30.jpg", f"{HOME}/x31.jpg"):
-            talk = await self.begin("GET", target)
+            connection = await self.begin("GET", target)
             await pause()
-            talk.leave()
-        talk = await self.begin("POST", f"{HOME}/process?outputs=x32.jpg")
+            connection.leave()
+        connection = await self.begin("POST", f"{HOME}/process?outputs=x32.jpg")
         await pause()
-        talk.leave()
+        connection.leave()
         await pause()
         assert self.service._lineage.current.leases == 0
         self.service_harness.processor.release()

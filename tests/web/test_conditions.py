@@ -6,8 +6,8 @@ import os
 from email.utils import formatdate
 
 import pytest
-from serving import HOME, IMAGE, PICTURE, Serving
-from talking import Answer
+from raw_client import Answer
+from service_case import HOME, IMAGE, PICTURE, ServiceTestCase
 
 from imaged.core.files import ORIGINAL
 
@@ -15,7 +15,7 @@ MODIFIED_S = 1_700_000_000
 SIZE = len(PICTURE)
 
 
-class Kept(Serving):
+class Kept(ServiceTestCase):
     """A store with an original whose time is known."""
 
     async def ready(self) -> Answer:

@@ -26,27 +26,27 @@ def port() -> Port:
 def test_an_answer_says_when_it_is_the_last(port: Port) -> None:
     """Also that to a request which came before; and no more when the daemon stays after all."""
     one, other, third = port.connect(), port.connect(), port.connect()
-    one.say()
+    one.send()
     port.connections.leave()
-    other.say()
+    other.send()
     for asked in port.asked:
         asked.callback(None)
-    assert one.heard.count(b"Connection: close\r\n") == other.heard.count(b"Connection: close\r\n") == 1
+    assert one.received.count(b"Connection: close\r\n") == other.received.count(b"Connection: close\r\n") == 1
     assert one.closed
     assert other.closed
     port.connections.stay()
-    third.say()
+    third.send()
     port.asked[-1].callback(None)
-    assert b"Connection: close" not in third.heard
+    assert b"Connection: close" not in third.received
     assert not third.closed
 
 
 def test_quiet_connections_stay_while_any_is_busy(port: Port) -> None:
     """They may still ask something, and have an answer: a load balancer that the daemon leaves, say."""
     busy, quiet = port.connect(), port.connect()
-    quiet.say()
+    quiet.send()
     port.asked[0].callback(None)
-    busy.say()
+    busy.send()
     ended = port.ending(quiet_s=0)
     port.clock.advance(30)
     assert not quiet.closed
@@ -62,20 +62,20 @@ def test_quiet_connections_stay_while_any_is_busy(port: Port) -> None:
 def test_half_a_request_is_busy(port: Port) -> None:
     """Its client gets an answer when the rest has come."""
     half = port.connect()
-    half.say(ASK[:-2])
+    half.send(ASK[:-2])
     port.ending(quiet_s=0)
     port.clock.pump([1] * 5)
     assert not half.closed
     port.connections.leave()
-    half.say(ASK[-2:])
+    half.send(ASK[-2:])
     port.asked[0].callback(None)
-    assert half.heard.startswith(b"HTTP/1.1 200 OK")
+    assert half.received.startswith(b"HTTP/1.1 200 OK")
 
 
 def test_each_is_closed_when_it_has_been_quiet_long_enough(port: Port) -> None:
     """Counted from its last word or the end of its last answer."""
     client = port.connect()
-    client.say()
+    client.send()
     port.clock.advance(50)
     port.asked[0].callback(None)
     ended = port.ending(quiet_s=5)
@@ -101,11 +101,11 @@ def test_who_trickles_the_head_of_a_request_is_hung_up_on(port: Port) -> None:
     """However little it is each time; a keep-alive connection has its time anew for each request."""
     client = port.connect()
     for _ in range(3):
-        client.say()
+        client.send()
         port.asked[-1].callback(None)
         port.clock.advance(HEAD_WITHIN_S - 10)
     for letter in ASK[:-1]:
-        client.say(bytes([letter]))
+        client.send(bytes([letter]))
         port.clock.advance(4)
     assert client.aborted
     assert len(port.asked) == 3
@@ -122,15 +122,15 @@ def test_a_full_port_ends_what_is_idle() -> None:
     port.connections.most = 20
     idle = [port.connect() for _ in range(18)]
     busy, half = port.connect(), port.connect()
-    busy.say()
-    half.say(ASK[:-2])
+    busy.send()
+    half.send(ASK[:-2])
     port.clock.advance(IDLE_WHEN_FULL_S)
-    idle[0].say()
+    idle[0].send()
     port.asked[-1].callback(None)
     new = port.connect()
-    new.say()
+    new.send()
     port.asked[-1].callback(None)
-    assert b" 200 " in new.heard
+    assert b" 200 " in new.received
     assert [each.aborted for each in idle].count(True) == 20 // 10
     assert not idle[0].aborted
     assert not busy.aborted
@@ -143,17 +143,17 @@ def test_a_full_port_of_busy_connections_says_so() -> None:
     port.connections.most = 2
     busy = [port.connect() for _ in range(2)]
     for each in busy:
-        each.say()
+        each.send()
     refused = port.connect()
-    assert refused.heard.startswith(b"HTTP/1.1 503 ")
-    assert b"\r\nDate: " in refused.heard
-    assert b"\r\nRetry-After: 1\r\n" in refused.heard
-    refused.say()
+    assert refused.received.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nDate: " in refused.received
+    assert b"\r\nRetry-After: 1\r\n" in refused.received
+    refused.send()
     assert len(port.asked) == 2
     assert refused.closed
     busy[0].leave()
     new = port.connect()
-    new.say()
+    new.send()
     assert len(port.asked) == 3
 
 
@@ -163,14 +163,14 @@ def test_a_full_port_ends_who_trickles_a_head() -> None:
     port.connections.most = 3
     trickling = [port.connect() for _ in range(3)]
     for each in trickling:
-        each.say(ASK[:-4])
+        each.send(ASK[:-4])
     port.clock.advance(HEAD_WHEN_FULL_S - 1)
-    assert port.connect().heard.startswith(b"HTTP/1.1 503 ")
+    assert port.connect().received.startswith(b"HTTP/1.1 503 ")
     port.clock.advance(1)
     for each in trickling:
-        each.say(b"a")
+        each.send(b"a")
     new = port.connect()
-    new.say()
+    new.send()
     assert len(port.asked) == 1
     assert [each.aborted for each in trickling].count(True) == 1
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from email.utils import parsedate_to_datetime
 
-from serving import HOME, Serving
-from talking import Answer, begin, connect, read_answer
+from raw_client import Answer, begin, connect, read_answer
+from service_case import HOME, ServiceTestCase
 
 
-class TestDates(Serving):
+class TestDates(ServiceTestCase):
     """The date of answers."""
 
     def check(self, answer: Answer, began_s: float) -> None:
@@ -57,12 +57,14 @@ class TestDates(Serving):
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1",
             "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5,5",
         ):
-            talk = await connect(self.url)
-            talk.say(head.encode() + b"\r\n\r\n")
-            answer = await talk.answer()
+            connection = await connect(self.url)
+            connection.send(head.encode() + b"\r\n\r\n")
+            answer = await connection.answer()
             assert (answer.status, answer.headers["connection"], "no HTTP" in answer.error) == (400, "close", True)
             self.check(answer, began_s)
-        talk = await connect(self.url)
-        talk.say(b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-        await talk.ended
-        assert read_answer(talk.heard).status == 400
+        connection = await connect(self.url)
+        connection.send(
+            b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        )
+        await connection.ended
+        assert read_answer(connection.received).status == 400

@@ -6,8 +6,8 @@ import gzip
 import tracemalloc
 from typing import Any
 
-from serving import Serving, until
-from talking import Answer, Talk, begin
+from raw_client import Answer, ClientConnection, begin
+from service_case import ServiceTestCase, until
 
 from imaged.web.debug import LONGEST_S
 
@@ -15,14 +15,14 @@ WANTED = {"status": {"profile": True}}
 PROFILE = "/debug/pprof/profile"
 
 
-class TestDebug(Serving):
+class TestDebug(ServiceTestCase):
     """What it answers."""
 
     async def ask_status(self, target: str, method: str = "GET") -> Answer:
         """Ask the status port."""
         return await (await self.begin_status(target, method)).answer()
 
-    async def begin_status(self, target: str, method: str = "GET") -> Talk:
+    async def begin_status(self, target: str, method: str = "GET") -> ClientConnection:
         """Ask the status port, and do not wait for the answer."""
         return await begin(self.status_url, method, target)
 
@@ -120,30 +120,30 @@ class TestDebug(Serving):
     async def test_one_at_a_time(self) -> None:
         """The second is told when to come back, and a client that leaves makes room."""
         await self.serve(**WANTED)
-        talk = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
+        connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
         await until(lambda: self.taking)
         refused = await self.ask_status(f"{PROFILE}?seconds=1")
         assert refused.status == 503
         assert LONGEST_S - 30 < int(refused.headers["retry-after"]) <= LONGEST_S
         assert (await self.ask_status("/debug/pprof/heap")).status == 200
         assert (await self.ask_status("/debug/threads")).status == 200
-        talk.leave()
+        connection.leave()
         await until(lambda: not self.taking)
         assert (await self.ask_status(f"{PROFILE}?seconds=1")).status == 200
 
     async def test_a_reload_that_switches_it_off_ends_what_is_taken(self) -> None:
         """Who waits gets what there is until then."""
         await self.serve(**WANTED)
-        talk = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
+        connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
         await until(lambda: self.taking)
         await self.reload()
-        assert gzip.decompress((await talk.answer()).body)
+        assert gzip.decompress((await connection.answer()).body)
 
     async def test_the_daemon_does_not_wait_for_a_profile(self) -> None:
         """It ends with the daemon, and memory is no longer traced."""
         await self.serve(**WANTED)
-        talk = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
+        connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
         await until(lambda: self.taking)
         await self.stop()
-        assert gzip.decompress((await talk.answer()).body)
+        assert gzip.decompress((await connection.answer()).body)
         assert not tracemalloc.is_tracing()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from memory_port import ASK, Port
-from serving import HOME, Serving, until
+from service_case import HOME, ServiceTestCase, until
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from imaged.logs.request_record import RequestRecord
@@ -34,10 +34,10 @@ def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEve
     """And so are those after it on its connection."""
     port = Port(StatusRequestLog(failing))
     client = port.connect()
-    client.say(POST + POST + ASK)
+    client.send(POST + POST + ASK)
     for number in range(3):
         port.asked[number].callback(None)
-    assert client.heard.count(b"HTTP/1.1 200 OK") == 3
+    assert client.received.count(b"HTTP/1.1 200 OK") == 3
     lines = [formatEvent(event) for event in told if "log_failure" in event]
     assert lines == ["POST /p?source=http://h/a.jpg?... was answered but not noted"] * 2
 
@@ -47,9 +47,9 @@ def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None
     request_log: list[RequestRecord] = []
     port = Port(StatusRequestLog(request_log.append))
     client = port.connect()
-    client.say(POST)
+    client.send(POST)
     port.asked[0].errback(ZeroDivisionError("a defect"))
-    assert client.heard.startswith(b"HTTP/1.1 500 ")
+    assert client.received.startswith(b"HTTP/1.1 500 ")
     lines = [formatEvent(event) for event in told if "log_failure" in event]
     assert lines == ["POST /p?source=http://h/a.jpg?... broke down"]
     assert [(record.method, record.target, record.status) for record in request_log] == [
@@ -57,7 +57,7 @@ def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None
     ]
 
 
-class TestLines(Serving):
+class TestLines(ServiceTestCase):
     """What the operator reads."""
 
     async def test_a_method_is_shortened(self) -> None:

@@ -59,9 +59,9 @@ def notes() -> Notes:
 def test_an_upload_that_breaks_off_is_a_client_that_left(notes: Notes) -> None:
     """It is in flight from the end of its head on."""
     client = notes.port.connect()
-    client.say(POST[:-2] % 1000)
+    client.send(POST[:-2] % 1000)
     assert notes.traffic.current == 0
-    client.say(b"\r\nabc")
+    client.send(b"\r\nabc")
     assert notes.traffic.current == 1
     client.leave()
     assert (notes.statuses, notes.why, notes.traffic.current) == ([CLIENT_LEFT], [""], 0)
@@ -71,10 +71,10 @@ def test_an_upload_that_breaks_off_is_a_client_that_left(notes: Notes) -> None:
 def test_a_sender_that_trickles_is_hung_up_on(notes: Notes) -> None:
     """The note says so."""
     client = notes.port.connect()
-    client.say(POST % 1000)
+    client.send(POST % 1000)
     for _ in range(3):
         notes.port.clock.advance(IDLE_S / 2)
-        client.say(b"a")
+        client.send(b"a")
     assert client.aborted
     client.leave()
     assert (notes.statuses, notes.traffic.current) == ([CLIENT_LEFT], 0)
@@ -86,8 +86,8 @@ def test_a_sender_that_trickles_is_hung_up_on(notes: Notes) -> None:
 def test_a_sender_that_says_nothing_more_is_hung_up_on(notes: Notes) -> None:
     """And who says nothing between two requests is none."""
     client, idle = notes.port.connect(), notes.port.connect()
-    client.say(POST % 1000)
-    idle.say(ASK)
+    client.send(POST % 1000)
+    idle.send(ASK)
     notes.port.asked[0].callback(None)
     notes.port.clock.advance(IDLE_S + 1)
     assert client.closed
@@ -99,8 +99,8 @@ def test_a_sender_that_says_nothing_more_is_hung_up_on(notes: Notes) -> None:
 def test_chunks_that_are_none_are_400(notes: Notes) -> None:
     """Twisted answers so, and the note agrees."""
     client = notes.port.connect()
-    client.say(CHUNKED + b"zz\r\nabc")
-    assert client.heard.startswith(b"HTTP/1.1 400 ")
+    client.send(CHUNKED + b"zz\r\nabc")
+    assert client.received.startswith(b"HTTP/1.1 400 ")
     assert client.closed
     assert (notes.statuses, notes.traffic.current) == ([400], 0)
     assert [event.status for event in notes.events if isinstance(event, RequestFailed)] == [400]
@@ -111,7 +111,7 @@ def test_chunks_that_are_none_are_400(notes: Notes) -> None:
 def test_what_is_no_request_is_not_counted(notes: Notes, said: bytes) -> None:
     """It has neither method nor target."""
     client = notes.port.connect()
-    client.say(said)
+    client.send(said)
     client.leave()
     assert (notes.statuses, notes.traffic.current) == ([], 0)
 
@@ -122,8 +122,8 @@ def test_one_count_for_each(notes: Notes, method: bytes, version: bytes) -> None
     """Answered, or left in the midst of it."""
     ask = b"%s / HTTP/%s\r\nHost: a\r\nContent-Length: 1\r\n\r\na" % (method, version)
     answered, left = notes.port.connect(), notes.port.connect()
-    answered.say(ask)
-    left.say(ask)
+    answered.send(ask)
+    left.send(ask)
     assert notes.traffic.current == 2
     notes.port.asked[0].callback(None)
     answered.leave()
@@ -135,7 +135,7 @@ def test_one_count_for_each(notes: Notes, method: bytes, version: bytes) -> None
 def test_pipelined_requests_count_when_their_turn_has_come(notes: Notes) -> None:
     """What the daemon never came to is no request that it knows of."""
     client = notes.port.connect()
-    client.say(ASK * 3)
+    client.send(ASK * 3)
     assert notes.traffic.current == 1
     notes.port.asked[0].callback(None)
     assert notes.traffic.current == 1
@@ -146,9 +146,9 @@ def test_pipelined_requests_count_when_their_turn_has_come(notes: Notes) -> None
 def test_a_head_that_asks_for_too_much_is_told_no_body(notes: Notes) -> None:
     """HEAD has none, whatever it says (RFC 9110, 9.3.2)."""
     client = notes.port.connect()
-    client.say(b"HEAD /p HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
-    assert client.heard.startswith(b"HTTP/1.1 413 ")
-    assert client.heard.endswith(b"\r\n\r\n")
+    client.send(b"HEAD /p HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
+    assert client.received.startswith(b"HTTP/1.1 413 ")
+    assert client.received.endswith(b"\r\n\r\n")
     client.leave()
     assert (notes.statuses, notes.traffic.current) == ([413], 0)
 
@@ -162,11 +162,11 @@ def failed(events: list[Any]) -> list[RequestFailed]:
 def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> None:
     """With its method, its path and what that is about, the bytes of the answer, and one failure."""
     client = notes.port.connect()
-    client.say(start)
-    assert client.heard.startswith(b"HTTP/1.1 413 ")
-    _, _, body = client.heard.partition(b"\r\n\r\n")
+    client.send(start)
+    assert client.received.startswith(b"HTTP/1.1 413 ")
+    _, _, body = client.received.partition(b"\r\n\r\n")
     for _ in range(3):
-        client.say(b"186a1\r\n" + bytes(100_001) + b"\r\n" if b"chunked" in start else b"a")
+        client.send(b"186a1\r\n" + bytes(100_001) + b"\r\n" if b"chunked" in start else b"a")
     client.leave()
     (record,) = notes.request_log
     assert (record.method, record.target, record.status, record.size_bytes) == ("POST", "/p", 413, len(body))
@@ -179,7 +179,7 @@ def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> N
 def test_a_refused_body_for_no_path_of_ours(notes: Notes) -> None:
     """It is refused for its body all the same."""
     client = notes.port.connect()
-    client.say(b"PUT /NO?sig=a HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
+    client.send(b"PUT /NO?sig=a HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
     client.leave()
     assert (notes.request_log[0].target, notes.request_log[0].trace.route, notes.statuses) == (
         "/NO?sig=...",
@@ -204,11 +204,11 @@ def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
     """It is refused when the disk says so: at its end, if it fits into a buffer that is written late."""
     client = notes.port.connect()
     with full_disk():
-        client.say(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
-        client.say(b"%x\r\n%s\r\n" % (size_bytes, bytes(size_bytes)))
-        client.say(b"0\r\n\r\n")
-    assert client.heard.startswith(b"HTTP/1.1 503 ")
-    assert b"Retry-After: " in client.heard
+        client.send(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
+        client.send(b"%x\r\n%s\r\n" % (size_bytes, bytes(size_bytes)))
+        client.send(b"0\r\n\r\n")
+    assert client.received.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: " in client.received
     assert client.closed
     assert (notes.statuses, notes.traffic.current) == ([503], 0)
     assert failed(notes.events) == [RequestFailed("p", None, 503, "post")]
@@ -218,8 +218,8 @@ def test_a_body_that_breaks_off_while_the_disk_is_full(notes: Notes) -> None:
     """What is left in a buffer is no reason for a defect."""
     client = notes.port.connect()
     with full_disk():
-        client.say(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
-        client.say(b"7d0\r\n" + bytes(2000))
+        client.send(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
+        client.send(b"7d0\r\n" + bytes(2000))
         client.leave()
     assert (notes.statuses, notes.traffic.current) == ([CLIENT_LEFT], 0)
 
@@ -247,7 +247,7 @@ def test_a_reader_that_takes_nothing_is_hung_up_on() -> None:
     """The note says so, and what it took."""
     notes = Notes(stream)
     client = notes.port.connect()
-    client.say()
+    client.send()
     notes.port.asked[0].callback(None)
     notes.port.clock.advance(STALL_S + 1)
     assert client.aborted
@@ -266,7 +266,7 @@ def test_an_answer_that_we_break_off_is_our_failure() -> None:
     """Whatever status had been sent before."""
     notes = Notes(break_off)
     client = notes.port.connect()
-    client.say()
+    client.send()
     notes.port.asked[0].callback(None)
     assert client.closed
     assert (notes.statuses, notes.traffic.failed, notes.traffic.left) == ([500], 1, 0)

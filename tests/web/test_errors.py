@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from serving import HOME, IMAGE, Serving
+from service_case import HOME, IMAGE, ServiceTestCase
 
 from imaged.core import errors
 from imaged.core.errors import BusyError, ImagedError, NotAPictureError, NotFoundError, PluginFailedError, StoreError
@@ -43,7 +43,7 @@ def test_what_a_client_asked_is_said_as_it_is() -> None:
     assert public_text(NotFoundError(text)) == text
 
 
-class TestStrangers(Serving):
+class TestStrangers(ServiceTestCase):
     """The public port of a server that is out of order."""
 
     async def test_a_broken_store_is_no_map_of_the_machine(self) -> None:

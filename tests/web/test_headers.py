@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from serving import HOME, PICTURE, Serving, until
+from raw_client import Answer, connect, read_answer
+from service_case import HOME, PICTURE, ServiceTestCase, until
 from source_tree import ROOT
-from talking import Answer, connect, read_answer
 
 NO_TEXT = b"\xff\xfe\xe9"
 CONDITIONS = (b"If-Match", b"If-None-Match", b"If-Modified-Since", b"If-Unmodified-Since", b"Range", b"If-Range")
 OTHERS = (b"X-Request-Id", b"Origin", b"Accept", b"Cookie", b"User-Agent", b"Connection", b"Expect", b"Content-Type")
 
 
-class TestBytes(Serving):
+class TestBytes(ServiceTestCase):
     """Bytes that are no UTF-8, in each header that is read."""
 
     settings = "status: {try_page: true}"
 
-    async def say(self, url: str, start: bytes, name: bytes, body: bytes = b"", more: bytes = b"") -> Answer:
+    async def send(self, url: str, start: bytes, name: bytes, body: bytes = b"", more: bytes = b"") -> Answer:
         """Return the answer to a request with bytes that are no text in one header."""
         host = b"" if name == b"Host" else b"Host: localhost\r\n"
         length = b"Content-Length: %d\r\n" % len(body) if body else b""
         lines = b"%s: %s\r\n%s%s%sConnection: close\r\n" % (name, NO_TEXT, host, length, more)
-        talk = await connect(url)
-        talk.say(b"%s HTTP/1.1\r\n%s\r\n%s" % (start, lines, body))
+        connection = await connect(url)
+        connection.send(b"%s HTTP/1.1\r\n%s\r\n%s" % (start, lines, body))
         if name == b"Connection":  # which is then no `close`
-            await until(lambda: b"\r\n\r\n" in talk.heard)
-            talk.leave()
-        await talk.ended
-        return read_answer(talk.heard)
+            await until(lambda: b"\r\n\r\n" in connection.received)
+            connection.leave()
+        await connection.ended
+        return read_answer(connection.received)
 
     async def test_the_public_port(self) -> None:
         """A condition that is not understood is none, but for a list of tags, in which no tag is ours."""
@@ -35,19 +35,19 @@ class TestBytes(Serving):
         await self.post()
         original = b"GET %s/original" % HOME.encode()
         for name in (*CONDITIONS, *OTHERS):
-            answer = await self.say(self.url, original, name)
+            answer = await self.send(self.url, original, name)
             assert answer.status == (412 if name == b"If-Match" else 200), name
-        condition = await self.say(self.url, original, b"If-Range", more=b"Range: bytes=0-1\r\n")
+        condition = await self.send(self.url, original, b"If-Range", more=b"Range: bytes=0-1\r\n")
         assert condition.body == PICTURE
 
     async def test_posts(self) -> None:
         """Those that are kept, those that are no form, and those that are too large."""
         await self.serve(sources={"maximum_bytes": 100_000})
         for name in (*OTHERS, b"Content-Disposition"):
-            assert (await self.say(self.url, b"POST /p", name, PICTURE)).status == 200, name
-            assert (await self.say(self.url, b"POST /p", name, PICTURE + bytes(100_000))).status == 413, name
+            assert (await self.send(self.url, b"POST /p", name, PICTURE)).status == 200, name
+            assert (await self.send(self.url, b"POST /p", name, PICTURE + bytes(100_000))).status == 413, name
         form = b"Content-Type: multipart/form-data; boundary=%s\r\n" % NO_TEXT
-        assert (await self.say(self.url, b"POST /p", b"Accept", PICTURE, form)).status == 400
+        assert (await self.send(self.url, b"POST /p", b"Accept", PICTURE, form)).status == 400
 
     async def test_the_status_port(self) -> None:
         """Who asks for somebody else is refused, in whatever bytes it says so."""
@@ -63,26 +63,26 @@ class TestBytes(Serving):
             (b"POST /reload", b"Origin", 403),
             (b"POST /reload", b"Sec-Fetch-Site", 403),
         ):
-            assert (await self.say(self.status_url, path, name)).status == status, (path, name)
+            assert (await self.send(self.status_url, path, name)).status == status, (path, name)
 
     async def test_who_comes_after_on_the_same_connection_is_answered(self) -> None:
         """Each request has one line and one count."""
         await self.serve()
-        talk = await connect(self.url)
+        connection = await connect(self.url)
         odd = b"GET /status_check HTTP/1.1\r\nHost: a\r\nX-Request-Id: \xff\r\n%s\r\n"
-        talk.say(odd % b"" + odd % b"" + odd % b"Connection: close\r\n")
-        await talk.ended
-        assert talk.heard.count(b"HTTP/1.1 200 OK") == 3
+        connection.send(odd % b"" + odd % b"" + odd % b"Connection: close\r\n")
+        await connection.ended
+        assert connection.received.count(b"HTTP/1.1 200 OK") == 3
         requests = (await self.status())["requests"]
         assert (requests["total"], requests["current"]) == (3, 0)
 
     async def test_a_length_of_thousands_of_digits_is_400(self) -> None:
         """Python refuses to read such a number; it is no reason to hang up without a word."""
         await self.serve()
-        talk = await connect(self.url)
-        talk.say(b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %s\r\n\r\n" % (b"9" * 5000))
-        await talk.ended
-        assert talk.heard.startswith(b"HTTP/1.1 400 ")
+        connection = await connect(self.url)
+        connection.send(b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %s\r\n\r\n" % (b"9" * 5000))
+        await connection.ended
+        assert connection.received.startswith(b"HTTP/1.1 400 ")
 
 
 def test_headers_are_read_in_one_way() -> None:

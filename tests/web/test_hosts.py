@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from serving import Serving
-from talking import Answer, Talk, begin, connect, read_answer, request
+from raw_client import Answer, ClientConnection, begin, connect, read_answer, request
+from service_case import ServiceTestCase
 from twisted.internet import reactor
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 
@@ -29,15 +29,15 @@ FOREIGN = (
 )
 
 
-class TestHosts(Serving):
+class TestHosts(ServiceTestCase):
     """Both ports of a daemon."""
 
-    async def say(self, url: str, head: str) -> Answer:
+    async def send(self, url: str, head: str) -> Answer:
         """Return the answer to a request whose head is this."""
-        talk = await connect(url)
-        talk.say(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
-        await talk.ended
-        return read_answer(talk.heard)
+        connection = await connect(url)
+        connection.send(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+        await connection.ended
+        return read_answer(connection.received)
 
     async def private(self, host: str, path: str = "/status.json") -> Answer:
         """Ask the status port under a name."""
@@ -55,19 +55,19 @@ class TestHosts(Serving):
                 "\nHost: u@h",
                 "\nHost: a:b",
             ):
-                answer = await self.say(url, f"GET /status_check HTTP/1.1{lines}")
+                answer = await self.send(url, f"GET /status_check HTTP/1.1{lines}")
                 assert (answer.status, "Host header" in answer.error) == (400, True), lines
             for lines in ("\nHost: localhost", "\nHost:"):
-                assert (await self.say(url, f"GET /status_check HTTP/1.1{lines}\nConnection: close")).status == 200
-            assert (await self.say(url, "GET /status_check HTTP/1.0")).status == 200
+                assert (await self.send(url, f"GET /status_check HTTP/1.1{lines}\nConnection: close")).status == 200
+            assert (await self.send(url, "GET /status_check HTTP/1.0")).status == 200
 
     async def test_a_body_without_a_host_is_not_waited_for(self) -> None:
         """The answer comes before it."""
         await self.serve()
-        talk = await connect(self.url)
-        talk.say(b"POST /p HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
-        await talk.ended
-        assert read_answer(talk.heard).status == 400
+        connection = await connect(self.url)
+        connection.send(b"POST /p HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+        await connection.ended
+        assert read_answer(connection.received).status == 400
 
     async def test_the_status_port_answers_for_its_own(self) -> None:
         """Addresses, this machine's names, and those that the settings name, at once after a reload."""
@@ -91,12 +91,12 @@ class TestHosts(Serving):
         assert (await self.get("/status_check", Host="evil.example")).status == 200
 
 
-class TestSocket(Serving):
+class TestSocket(ServiceTestCase):
     """A status port that no browser reaches."""
 
     async def test_a_unix_socket_answers_for_any_name(self) -> None:
         """As a proxy in front of it may pass the name that it was asked by."""
         await self.serve(status={"listen": f"unix:{self.folder}/s"})
-        talk = await connectProtocol(UNIXClientEndpoint(reactor, f"{self.folder}/s"), Talk())
-        talk.say(request("GET", "/status_check", {"Host": "status.example"}))
-        assert (await talk.answer()).status == 200
+        connection = await connectProtocol(UNIXClientEndpoint(reactor, f"{self.folder}/s"), ClientConnection())
+        connection.send(request("GET", "/status_check", {"Host": "status.example"}))
+        assert (await connection.answer()).status == 200

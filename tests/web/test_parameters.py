@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving import HOME, PICTURE, Serving
+from service_case import HOME, PICTURE, ServiceTestCase
 
 UNKNOWN = {
     "output=x30.jpg": "unknown parameter 'output': did you mean \"outputs\"?",
@@ -23,7 +23,7 @@ UNKNOWN = {
 }
 
 
-class TestPosts(Serving):
+class TestPosts(ServiceTestCase):
     """What a POST may say."""
 
     async def test_what_does_nothing_is_refused(self) -> None:
@@ -67,7 +67,7 @@ class TestPosts(Serving):
         assert (await self.get("/status_check?x=1")).status == 200
 
 
-class TestEarly(Serving):
+class TestEarly(ServiceTestCase):
     """A body whose request is refused for its head."""
 
     settings = "images: {maximum_width: 100}"

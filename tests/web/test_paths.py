@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from serving import HOME, Serving, until
-from talking import begin
+from raw_client import begin
+from service_case import HOME, ServiceTestCase, until
 
 from imaged.web.paths import shown
 
@@ -64,7 +64,7 @@ def test_there_is_a_bound() -> None:
     assert len(shown(b"/" + b"a" * 10_000)) == 400
 
 
-class TestSigned(Serving):
+class TestSigned(ServiceTestCase):
     """The same through the daemon."""
 
     async def test_neither_the_log_nor_the_status_has_it(self) -> None:

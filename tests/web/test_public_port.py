@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from serving import HASH, HOME, IMAGE, PICTURE, Serving, other_picture, until
-from talking import begin
+from raw_client import begin
+from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, other_picture, until
 from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.core.errors import BusyError, StoreError
@@ -30,7 +30,7 @@ def row(name: str, state: str) -> dict[str, str]:
     return {"name": name, "url": f"{HOME}/{name}", "state": state}
 
 
-class TestPost(Serving):
+class TestPost(ServiceTestCase):
     """A new original."""
 
     settings = "remote: {base_path: public/images}"
@@ -101,7 +101,7 @@ class TestPost(Serving):
         assert list((self.folder / "public" / ".incoming").iterdir()) == []
 
 
-class TestReading(Serving):
+class TestReading(ServiceTestCase):
     """What is there, and what is made of it."""
 
     async def test_an_output_is_rendered_kept_and_served(self) -> None:
@@ -203,15 +203,15 @@ class TestReading(Serving):
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()
-        talks = [await self.begin("GET", f"{HOME}/x30.jpg") for _ in range(50)]
+        connections = [await self.begin("GET", f"{HOME}/x30.jpg") for _ in range(50)]
         await until(lambda: self.service_harness.processor.jobs)
         self.service_harness.processor.release()
-        answers = await gatherResults([Deferred.fromCoroutine(talk.answer()) for talk in talks])
+        answers = await gatherResults([Deferred.fromCoroutine(connection.answer()) for connection in connections])
         assert {(answer.status, answer.body) for answer in answers} == {(200, make_plain("jpg", 30, 30))}
         assert len(self.service_harness.processor.jobs) == 1
 
 
-class TestProcess(Serving):
+class TestProcess(ServiceTestCase):
     """Making what the store misses, now."""
 
     async def test_each_output_has_a_row(self) -> None:
@@ -239,7 +239,7 @@ class TestProcess(Serving):
         assert (await self.ask("POST", f"{HOME}/process?outputs=w20.png")).status == 404
 
 
-class TestHealth(Serving):
+class TestHealth(ServiceTestCase):
     """What a load balancer asks."""
 
     async def test_ok(self) -> None:
@@ -251,7 +251,7 @@ class TestHealth(Serving):
             assert answer.headers["cache-control"] == "no-store"
 
 
-class TestMetrics(Serving):
+class TestMetrics(ServiceTestCase):
     """What sinks are told of requests."""
 
     async def test_failures_are_told_with_what_they_are_about(self) -> None:
@@ -281,7 +281,7 @@ class TestMetrics(Serving):
         assert 0 < told["failed"] <= told["recorded"]
 
 
-class TestOlderStores(Serving):
+class TestOlderStores(ServiceTestCase):
     """The layout of image-server 1.x."""
 
     settings = "store: {partitions: [3, 3, 3]}"

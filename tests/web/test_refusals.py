@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from serving import HASH, HOME, IMAGE, PICTURE, Serving, other_picture, until
+from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, other_picture, until
 from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.core.files import ORIGINAL, parse_file
@@ -74,7 +74,7 @@ STRANGE_OUTPUTS = [
 ]
 
 
-class TestPaths(Serving):
+class TestPaths(ServiceTestCase):
     """Paths that are none of ours."""
 
     async def test_strange_paths_are_not_found(self) -> None:
@@ -129,7 +129,7 @@ class TestPaths(Serving):
         assert not any(path.name == "original" for path in self.folder.rglob("*"))
 
 
-class TestMethods(Serving):
+class TestMethods(ServiceTestCase):
     """Methods that a path does not have."""
 
     async def test_other_methods_are_told_those_that_work(self) -> None:
@@ -148,7 +148,7 @@ class TestMethods(Serving):
             assert answer.error
 
 
-class TestPolicy(Serving):
+class TestPolicy(ServiceTestCase):
     """What the namespace does not allow."""
 
     settings = """
@@ -187,7 +187,7 @@ class TestPolicy(Serving):
         assert not self.store.has(IMAGE, ORIGINAL)
 
 
-class TestOutputCount(Serving):
+class TestOutputCount(ServiceTestCase):
     """A bound on the outputs of one image."""
 
     settings = "{images: {maximum_outputs: 3, outputs: [x1.jpg]}}"
@@ -220,7 +220,7 @@ class TestOutputCount(Serving):
         assert (await self.get(f"{HOME}/x4.jpg")).status == 404
 
 
-class TestConflict(Serving):
+class TestConflict(ServiceTestCase):
     """Other bytes with the same MD5."""
 
     async def test_other_bytes_under_the_same_hash_are_409(self) -> None:
@@ -242,7 +242,7 @@ class TestConflict(Serving):
         assert not self.store.has(IMAGE, ORIGINAL)
 
 
-class TestPixels(Serving):
+class TestPixels(ServiceTestCase):
     """Pictures that are too large to decode."""
 
     settings = "render: {maximum_pixels: 1536}"  # those of the picture
@@ -266,7 +266,7 @@ class TestPixels(Serving):
         assert (await self.get(f"/p/{image.hash}/x10.jpg")).status == 413
 
 
-class TestBusy(Serving):
+class TestBusy(ServiceTestCase):
     """Too much at once."""
 
     settings = "render: {concurrency: 1, queue: 2}"
@@ -276,15 +276,15 @@ class TestBusy(Serving):
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()
-        talks = [await self.begin("GET", f"{HOME}/x{side}.png") for side in (10, 11, 12)]
+        connections = [await self.begin("GET", f"{HOME}/x{side}.png") for side in (10, 11, 12)]
         await until(lambda: self.service._lineage.pipeline.pool.waiting == 2)
         refused = await self.get(f"{HOME}/x13.png")
         assert refused.status == 503
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert "busy" in refused.error
-        talks.append(await self.begin("GET", f"{HOME}/x12.png"))
+        connections.append(await self.begin("GET", f"{HOME}/x12.png"))
         self.service_harness.processor.release()
-        answers = await gatherResults([Deferred.fromCoroutine(talk.answer()) for talk in talks])
+        answers = await gatherResults([Deferred.fromCoroutine(connection.answer()) for connection in connections])
         assert [answer.status for answer in answers] == [200] * 4
         assert (await self.get(f"{HOME}/x13.png")).status == 200
 
@@ -301,7 +301,7 @@ class TestBusy(Serving):
         assert (await self.get(f"{HOME}/original")).body == PICTURE
 
 
-class TestPlugins(Serving):
+class TestPlugins(ServiceTestCase):
     """A processor that breaks its contract."""
 
     @pytest.fixture(autouse=True)

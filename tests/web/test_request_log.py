@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from serving import HASH, HOME, IMAGE, PICTURE, Serving, until
-from talking import begin
+from raw_client import begin
+from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, until
 
 from imaged.core.errors import StoreError
 from imaged.core.events import RequestAnswered, RequestFailed
@@ -15,7 +15,7 @@ from imaged.core.files import ORIGINAL
 from imaged.logs.request_lines import LOGGER
 
 
-class Visiting(Serving):
+class RequestLogTestCase(ServiceTestCase):
     """A daemon whose log lines the test sees."""
 
     @property
@@ -35,7 +35,7 @@ class Visiting(Serving):
         return line
 
 
-class TestLines(Visiting):
+class TestLines(RequestLogTestCase):
     """What operators read."""
 
     async def test_a_render_and_a_hit(self) -> None:
@@ -56,10 +56,10 @@ class TestLines(Visiting):
         """And did nothing else."""
         await self.serve()
         await self.post()
-        talks = [await self.begin_held_render(f"{HOME}/x30.jpg"), await self.begin("GET", f"{HOME}/x30.jpg")]
+        connections = [await self.begin_held_render(f"{HOME}/x30.jpg"), await self.begin("GET", f"{HOME}/x30.jpg")]
         await until(lambda: self.service._counters.requests.current == 2)
         self.service_harness.processor.release()
-        assert [(await talk.answer()).status for talk in talks] == [200, 200]
+        assert [(await connection.answer()).status for connection in connections] == [200, 200]
         joined = await self.line(outcome="joined")
         assert [key for key in joined if key.endswith("_ms")] == ["elapsed_ms", "wait_ms"]
         requests = (await self.status())["requests"]
@@ -77,8 +77,8 @@ class TestLines(Visiting):
         """Counts as such, once, and not as an error of anybody."""
         await self.serve()
         await self.post()
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
-        talk.leave()
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection.leave()
         assert (await self.line(status=499))["path"] == f"{HOME}/x30.jpg"
         self.service_harness.processor.release()
         status = await self.status()
@@ -101,9 +101,9 @@ class TestLines(Visiting):
     async def test_an_upload_that_breaks_off(self) -> None:
         """Is a client that left."""
         await self.serve()
-        talk = await self.begin("POST", "/p", b"abc", Content_Length="1000")
+        connection = await self.begin("POST", "/p", b"abc", Content_Length="1000")
         await until(lambda: self.service._counters.requests.current == 1)
-        talk.leave()
+        connection.leave()
         assert (await self.line(status=499))["path"] == "/p"
         requests = (await self.status())["requests"]
         assert (requests["total"], requests["left"], requests["current"]) == (1, 1, 0)
@@ -120,7 +120,7 @@ class TestLines(Visiting):
         assert (await self.status())["requests"]["total"] == 0
 
 
-class TestIds(Visiting):
+class TestIds(RequestLogTestCase):
     """Each request has an id."""
 
     async def test_a_sane_one_is_taken(self) -> None:
@@ -157,7 +157,7 @@ class TestIds(Visiting):
         assert self.flushLoggedErrors(ZeroDivisionError)
 
 
-class TestTiming(Visiting):
+class TestTiming(RequestLogTestCase):
     """The header that browsers show."""
 
     async def test_it_says_what_took_how_long(self) -> None:
@@ -179,7 +179,7 @@ class TestTiming(Visiting):
         assert spans == ["save", "upload", "total"]
 
 
-class TestErrors(Visiting):
+class TestErrors(RequestLogTestCase):
     """What went wrong of late."""
 
     async def test_errors_are_on_the_status_page(self) -> None:

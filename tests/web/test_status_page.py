@@ -7,9 +7,9 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
-from serving import HOME, Serving, other_picture
+from raw_client import Answer, begin
+from service_case import HOME, ServiceTestCase, other_picture
 from snapshots import HASH, HOSTILE, QUIET, make_busy
-from talking import Answer, begin
 
 from imaged.statuspage.page_files import Page, status_page, try_page
 from imaged.statuspage.status_json import to_json
@@ -62,7 +62,7 @@ def test_there_is_a_bound_to_what_is_shown() -> None:
     assert "and 900 more" in body
 
 
-class TestPages(Serving):
+class TestPages(ServiceTestCase):
     """What the status port gives to browsers."""
 
     settings = "{status: {timing_header: true}}"
@@ -89,12 +89,12 @@ class TestPages(Serving):
         """With the namespace, the hash and the output."""
         await self.serve()
         await self.post()
-        talk = await self.begin_held_render(f"{HOME}/x30.jpg")
+        connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         body = (await self.private("/status")).body.decode()
         assert re.search(r"<td [^>]*title=\"x30.jpg\">x30.jpg</td>", body)
         assert re.search(r'id="processing-current"[^>]*>1</dd>', body)
         self.service_harness.processor.release()
-        await talk.ended
+        await connection.ended
 
     async def test_the_try_page_is_there_when_it_is_wanted(self) -> None:
         """As soon as a reload says so; else it says which setting that is, and the public port says nothing."""
@@ -142,7 +142,7 @@ class TestPages(Serving):
         assert "access-control-allow-origin" not in status.headers
 
 
-class TestSocket(Serving):
+class TestSocket(ServiceTestCase):
     """A public port that no browser can reach."""
 
     settings = "{status: {try_page: true}}"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from serving import HOME, Serving
-from talking import Answer, begin
+from raw_client import Answer, begin
+from service_case import HOME, ServiceTestCase
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from imaged.web.status import is_local
 
 
-class TestStatusPort(Serving):
+class TestStatusPort(ServiceTestCase):
     """What it answers."""
 
     async def private(self, target: str, method: str = "GET", body: bytes = b"") -> Answer:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from memory_port import Port
 from origin_server import origin
-from serving import HASH, PICTURE, Serving, other_picture, until
+from service_case import HASH, PICTURE, ServiceTestCase, other_picture, until
 
 from imaged.fetch.budget import FULL_ORIGINALS, GRACE_S
 from imaged.web.bodies import MEMORY_BYTES
@@ -26,7 +26,7 @@ def nameless(folder: Path) -> int:
     return sum(name.startswith(str(folder)) and name.endswith(" (deleted)") for name in open_files)
 
 
-class TestBodies(Serving):
+class TestBodies(ServiceTestCase):
     """A daemon that is sent halves."""
 
     async def test_a_large_body_needs_no_temporary_folder(self) -> None:
@@ -34,13 +34,13 @@ class TestBodies(Serving):
         await self.serve()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tempfile, "tempdir", "/nowhere")
-            talk = await self.begin("POST", "/p", LARGE[:-1], Content_Length=str(len(LARGE)))
+            connection = await self.begin("POST", "/p", LARGE[:-1], Content_Length=str(len(LARGE)))
             small = await self.begin("POST", "/p", PICTURE[:9], Content_Length=str(len(LARGE)))
             await until(lambda: self.service._counters.incoming.used_bytes == len(LARGE) - 1 + 9)
             assert nameless(self.folder / "public") == 1
             assert not any((self.folder / "public" / ".incoming").rglob("*-*"))
-            talk.say(LARGE[-1:])
-            assert (await talk.answer()).json()["size"] == len(LARGE)
+            connection.send(LARGE[-1:])
+            assert (await connection.answer()).json()["size"] == len(LARGE)
             small.leave()
         await until(lambda: self.service._counters.incoming.used_bytes == 0)
         assert nameless(self.folder / "public") == 0
@@ -48,10 +48,10 @@ class TestBodies(Serving):
     async def test_what_is_refused_in_its_midst_holds_nothing(self) -> None:
         """Though its sender sends on."""
         await self.serve(sources={"maximum_bytes": MOST})
-        talk = await self.begin("POST", "/p", b"186a1\r\n" + bytes(MOST + 1), Transfer_Encoding="chunked")
-        await until(lambda: b" 413 " in talk.heard)
+        connection = await self.begin("POST", "/p", b"186a1\r\n" + bytes(MOST + 1), Transfer_Encoding="chunked")
+        await until(lambda: b" 413 " in connection.received)
         assert self.service._counters.incoming.used_bytes == 0
-        talk.leave()
+        connection.leave()
 
     async def test_fetches_and_bodies_share_their_bound(self) -> None:
         """Who finds no room is told so before its body comes, or its source is asked for more; reading goes on."""
@@ -62,8 +62,8 @@ class TestBodies(Serving):
             await self.begin("POST", "/p", bytes(MOST - 1), Content_Length=str(MOST)) for _ in range(FULL_ORIGINALS)
         ]
         await until(lambda: budget.used_bytes == FULL_ORIGINALS * (MOST - 1))
-        talk = await self.begin("POST", "/p", Expect="100-continue", Content_Length="21")
-        refused = await talk.answer()
+        connection = await self.begin("POST", "/p", Expect="100-continue", Content_Length="21")
+        refused = await connection.answer()
         assert (refused.status, refused.headers["retry-after"]) == (503, "10")
         async with origin(other_picture()) as source:
             assert (await self.ask("POST", f"/p?source={source.url}")).status == 503
@@ -79,17 +79,17 @@ def test_an_old_half_makes_room_for_a_new_body() -> None:
     port = Port(maximum_bytes=MOST)
     halves = [port.connect() for _ in range(FULL_ORIGINALS)]
     for each in halves:
-        each.say(POST % MOST + bytes(MOST - 1))
+        each.send(POST % MOST + bytes(MOST - 1))
     refused = port.connect()
-    refused.say(POST % MOST)
-    assert refused.heard.startswith(b"HTTP/1.1 503 ")
+    refused.send(POST % MOST)
+    assert refused.received.startswith(b"HTTP/1.1 503 ")
     port.clock.advance(GRACE_S)
     new = port.connect()
-    new.say(POST % MOST + bytes(MOST))
+    new.send(POST % MOST + bytes(MOST))
     assert len(port.asked) == 1
-    assert [b" 503 " in each.heard for each in halves] == [True] + [False] * (FULL_ORIGINALS - 1)
-    halves[0].say(b"x" * 10)
-    halves[1].say(b"x")
+    assert [b" 503 " in each.received for each in halves] == [True] + [False] * (FULL_ORIGINALS - 1)
+    halves[0].send(b"x" * 10)
+    halves[1].send(b"x")
     assert len(port.asked) == 2
     for each in (*halves, refused, new):
         each.leave()
@@ -100,12 +100,12 @@ def test_a_body_that_came_quickly_and_then_trickles_is_hung_up_on() -> None:
     """What has come so far buys no time: each minute counts by itself."""
     port = Port(maximum_bytes=MOST * 1000)
     client, steady = port.connect(), port.connect()
-    client.say(POST % (MOST * 100) + bytes(MOST * 90))
-    steady.say(POST % (MOST * 100))
+    client.send(POST % (MOST * 100) + bytes(MOST * 90))
+    steady.send(POST % (MOST * 100))
     for _ in range(5):
         port.clock.advance(IDLE_S / 2 + 1)
-        client.say(b"a")
-        steady.say(bytes(int(SLOWEST_BYTES * (IDLE_S / 2 + 2))))
+        client.send(b"a")
+        steady.send(bytes(int(SLOWEST_BYTES * (IDLE_S / 2 + 2))))
     assert client.aborted
     assert not steady.aborted
     client.leave()
@@ -121,9 +121,9 @@ def test_a_body_is_what_was_sent(size_bytes: int) -> None:
     port = Port(maximum_bytes=MOST, answer=lambda request: got.append(request.content.read()))
     for step in (size_bytes, 10_000):
         client = port.connect()
-        client.say(POST % size_bytes)
+        client.send(POST % size_bytes)
         for at in range(0, size_bytes, step):
-            client.say(sent[at : at + step])
+            client.send(sent[at : at + step])
         port.asked[-1].callback(None)
         client.leave()
     assert got == [sent, sent]

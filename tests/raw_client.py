@@ -39,49 +39,49 @@ class Answer:
 
 
 @dataclass
-class Talk(Protocol):
-    """One connection of a client. `heard` is all that came, `ended` fires when the server has said all."""
+class ClientConnection(Protocol):
+    """One connection of a client. `received` is all that came, `ended` fires when the server has said all."""
 
-    heard: bytes = b""
+    received: bytes = b""
     ended: Deferred[None] = field(default_factory=Deferred)
     transport: Any = None
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Take what comes."""
-        self.heard += data
+        self.received += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802  # as above
         """Resolve the wait for the end."""
         self.ended.callback(None)
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Send bytes."""
         self.transport.write(data)
 
     async def answer(self) -> Answer:
         """Wait for the end, and read the last answer."""
         await self.ended
-        return read_answer(self.heard)
+        return read_answer(self.received)
 
     def leave(self) -> None:
         """Go away without a word."""
         self.transport.abortConnection()
 
 
-async def connect(base_url: str) -> Talk:
+async def connect(base_url: str) -> ClientConnection:
     """Open a connection."""
     parts = urlsplit(base_url)
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
-    return await connectProtocol(TCP4ClientEndpoint(reactor, host, parts.port), Talk())
+    return await connectProtocol(TCP4ClientEndpoint(reactor, host, parts.port), ClientConnection())
 
 
 async def begin(
     base_url: str, method: str, target: str | bytes, headers: Mapping[str, str] | None = None, body: bytes = b""
-) -> Talk:
+) -> ClientConnection:
     """Send a request and do not wait for its answer. `target` goes out as it is."""
-    talk = await connect(base_url)
-    talk.say(request(method, target, headers, body))
-    return talk
+    connection = await connect(base_url)
+    connection.send(request(method, target, headers, body))
+    return connection
 
 
 def request(method: str, target: str | bytes, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
@@ -94,9 +94,9 @@ def request(method: str, target: str | bytes, headers: Mapping[str, str] | None 
     return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method.encode(), target, head.encode(), body)
 
 
-def read_answer(heard: bytes) -> Answer:
-    """Read the one answer in `heard`; what comes before it may be a 100."""
-    head, _, body = heard.partition(b"\r\n\r\n")
+def read_answer(received: bytes) -> Answer:
+    """Read the one answer in `received`; what comes before it may be a 100."""
+    head, _, body = received.partition(b"\r\n\r\n")
     status_line, *lines = head.decode().split("\r\n")
     status = int(status_line.split()[1])
     if status == 100:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from raw_client import Answer, ClientConnection, begin, pause
 from service_harness import ServiceHarness, install
-from talking import Answer, Talk, begin, pause
 from twisted.internet import reactor, tcp
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
@@ -33,7 +33,7 @@ HOME = f"/p/{HASH[:3]}/{HASH[3:6]}/{HASH[6:]}"
 """Where the picture's files are, in the canonical form."""
 
 
-class Serving(TestCase):
+class ServiceTestCase(TestCase):
     """Serves from an empty store; `settings`, in YAML, go over its own. Trial fails a test that leaves things open."""
 
     timeout = 30
@@ -96,17 +96,17 @@ class Serving(TestCase):
         """The daemon's store, seen from outside."""
         return LocalStore(self.folder / "public", (3, 3))
 
-    async def begin(self, method: str, target: str | bytes, body: bytes = b"", **headers: str) -> Talk:
+    async def begin(self, method: str, target: str | bytes, body: bytes = b"", **headers: str) -> ClientConnection:
         """Send a request; names of headers have _ for -."""
         return await begin(self.url, method, target, _headers(headers), body)
 
-    async def begin_held_render(self, path: str) -> Talk:
+    async def begin_held_render(self, path: str) -> ClientConnection:
         """Ask for an output whose render ends when the processor is released."""
         processor = self.service_harness.processor
         processor.hold()
-        talk = await self.begin("GET", path)
+        connection = await self.begin("GET", path)
         await until(lambda: processor.jobs)
-        return talk
+        return connection
 
     async def ask(self, method: str, target: str | bytes, body: bytes = b"", **headers: str) -> Answer:
         """Send a request and wait for its answer."""
