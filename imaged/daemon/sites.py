@@ -19,7 +19,7 @@ from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.process.ports import PUBLIC, STATUS
 from imaged.profiling.profiles import Profiles
-from imaged.statuspage.page_files import status_page, try_page
+from imaged.statuspage.page import status_page, try_page
 from imaged.statuspage.recent import RecentErrors
 from imaged.store.usage import free
 from imaged.web.bodies import Body

@@ -12,7 +12,7 @@ from twisted.web.http import Request
 from imaged.config.model import Status
 from imaged.core.errors import ForbiddenError, NotFoundError
 from imaged.core.snapshot import Reload, Snapshot
-from imaged.statuspage.page_files import Page
+from imaged.statuspage.page import Page
 from imaged.statuspage.status_json import to_json
 from imaged.web.answers import send, send_json, send_page
 from imaged.web.debug import DebugSite
@@ -61,7 +61,7 @@ class StatusSite:
                 send_json(request, to_json(await self.snapshot()))
             case [""] | ["status"]:
                 allow(request, READ)
-                send_page(request, self.page.render(to_json(await self.snapshot())), self.page.policy())
+                send_page(request, self.page.render(now=await self.snapshot()), self.page.policy())
             case ["try"] if self.settings().try_page:
                 allow(request, READ)
                 self.try_page.send(request)

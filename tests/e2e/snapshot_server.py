@@ -1,22 +1,20 @@
-"""A status port whose snapshot is what a test wants it to be, and that counts how it is asked."""
+"""A status port that shows a snapshot of the test, and counts the requests of the page's script."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from imaged.core.snapshot import Snapshot
-from imaged.statuspage.page_files import status_page
-from imaged.statuspage.status_json import to_json
+from imaged.statuspage.page import status_page
 
 SLOW_S = 1.5
-"""How long a slow answer takes: longer than the page waits between two."""
+"""How long a slow answer takes: longer than the pause between two requests of the page."""
 
 
 class SnapshotServer:
-    """Serves the real page filled with `first` at `/` and with `now` at `/now`, and `now` at `/status.json`."""
+    """Serves the page of `first` at `/`, and that of `now` at `/status`, which the script fetches, and at `/now`."""
 
     def __init__(self, first: Snapshot, now: Snapshot) -> None:
         self.first, self.now = first, now
@@ -47,21 +45,18 @@ class SnapshotServer:
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
-        if handler.path == "/status.json":
+        if handler.path == "/status":
             with self._lock:
                 self.asked += 1
                 self.asking += 1
                 self.most_at_once = max(self.most_at_once, self.asking)
             if self.slow:
-                time.sleep(SLOW_S)  # what is tested is a server that takes its time
+                time.sleep(SLOW_S)  # the test is about a slow server
             with self._lock:
                 self.asking -= 1
-            body, content_type = json.dumps(to_json(self.now)).encode(), "application/json"
-        else:
-            values = self.now if handler.path == "/now" else self.first
-            body, content_type = self._page.render(to_json(values)), "text/html; charset=utf-8"
+        body = self._page.render(now=self.first if handler.path == "/" else self.now)
         handler.send_response(200)
-        handler.send_header("Content-Type", content_type)
+        handler.send_header("Content-Type", "text/html; charset=utf-8")
         handler.send_header("Content-Length", str(len(body)))
         handler.send_header("Content-Security-Policy", self._page.policy())
         handler.end_headers()

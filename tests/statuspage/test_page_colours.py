@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from imaged.statuspage.page_files import read_file
+from imaged.statuspage.page import read_file
 
 ENOUGH = 4.5
 """The contrast that text has to have at least (WCAG 2.2, 1.4.3)."""

@@ -1,4 +1,4 @@
-// What /try shows: facts, outputs, and lines for a shell. Whatever comes from outside becomes text, never markup.
+// Builds the parts of /try: facts, outputs, and lines for a shell. Text from outside never becomes markup.
 "use strict";
 
 function make(name, className, text) {
@@ -51,7 +51,22 @@ function spansOf(header) {
     .map(([, name, ms]) => [name, Number(ms)]);
 }
 
-const milliseconds = (ms) => (ms < 9.95 ? `${tenths(ms)} ms` : write("duration", ms / 1000));
+const milliseconds = (ms) => {
+  if (ms >= 999.5) return `${(ms / 1000).toFixed(1)} s`;
+  return `${ms < 9.95 ? ms.toFixed(1) : Math.round(ms)} ms`;
+};
+
+function bytes(number) {
+  const prefixes = ["B", "kB", "MB", "GB"];
+  let value = number;
+  while (value >= 999.5 && prefixes.length > 1) {
+    value /= 1000;
+    prefixes.shift();
+  }
+  return `${number < 999.5 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${prefixes[0]}`;
+}
+
+const exactBytes = (number) => `${number.toLocaleString("en")} bytes`;
 
 // How long an answer took: as the server says if it does, else as it was measured here, the network included.
 function timeOf(headers, measuredMs) {
@@ -89,8 +104,8 @@ class Result {
       this.picture.replaceChildren(make("span", "broken", "this browser cannot show it"));
     }
     const size = image.naturalWidth ? `${image.naturalWidth} × ${image.naturalHeight} px` : "";
-    this.facts.replaceChildren(...factsOf({ size, bytes: write("bytes", blob.size), time: time.text }));
-    this.facts.title = [writeExactly("bytes", blob.size), requestId && `request ${requestId}`].filter(Boolean).join(", ");
+    this.facts.replaceChildren(...factsOf({ size, bytes: bytes(blob.size), time: time.text }));
+    this.facts.title = [exactBytes(blob.size), requestId && `request ${requestId}`].filter(Boolean).join(", ");
     this.spans.textContent = time.parts;
   }
 

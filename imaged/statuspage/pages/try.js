@@ -1,4 +1,4 @@
-// Posts a picture to the public port and asks for its outputs, one after the other so that each has the server's time.
+// Posts a picture to the public port and requests its outputs one after the other, so that none waits for another.
 "use strict";
 
 const publicUrl = document.body.dataset.public;
@@ -7,7 +7,7 @@ let picture = null;
 let run = null; // an AbortController
 let results = [];
 
-// No Content-Type of ours: the server looks at the bytes, and a browser would ask for leave with OPTIONS first.
+// Without a Content-Type, the browser sends no OPTIONS request first, and the server finds the type by the bytes.
 const bytesOf = (file) => new Blob([file], { type: "" });
 
 async function ask(url, options) {
@@ -60,7 +60,7 @@ async function makeAll(file) {
 
 function showOriginal(file, info, time) {
   field("facts").replaceChildren(...factsOf({
-    file: file.name, hash: info.hash, size: `${info.width} × ${info.height} px`, bytes: write("bytes", info.size),
+    file: file.name, hash: info.hash, size: `${info.width} × ${info.height} px`, bytes: bytes(info.size),
     type: info.content_type, "taken in": time.text, "of which": time.parts,
   }));
   say("making the outputs …");
@@ -88,7 +88,7 @@ function say(text, isFault = false) {
 }
 
 function take(files) {
-  if (publicUrl === "–" || !files?.length || !field("form").reportValidity()) return;
+  if (!publicUrl || !files?.length || !field("form").reportValidity()) return;
   makeAll(files[0]);
 }
 
