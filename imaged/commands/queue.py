@@ -15,8 +15,8 @@ import click
 from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
 from imaged.core.errors import ImagedError
-from imaged.jobs.comparison import Comparison
-from imaged.jobs.failed_jobs import Entry, FailedJobs, opened
+from imaged.jobs.admin import ListedJob, QueueAdmin, administer
+from imaged.jobs.comparison import RecordedComparison
 from imaged.jobs.queue import Kind
 
 HEAD = ("id", "kind", "state", "attempts", "age", "image", "output", "error")
@@ -31,9 +31,9 @@ def queue_group() -> None:
 
 @queue_group.command("list")
 @settings_options
-@click.option("--parked", "parked_only", is_flag=True, help="Only the jobs that were given up.")
+@click.option("--parked", "failed_only", is_flag=True, help="Only the jobs that were given up.")
 @click.option("--kind", type=click.Choice(["render", "upload"]), help="Only the jobs of this kind.")
-def list_jobs(config: str | None, overrides: tuple[str, ...], kind: Kind | None, *, parked_only: bool) -> None:
+def list_jobs(config: str | None, overrides: tuple[str, ...], kind: Kind | None, *, failed_only: bool) -> None:
     """List what is owed, a job a line, what is parked first.
 
     Until the local store has been compared with the remote one, more uploads may be pending: standard error says so.
@@ -41,11 +41,11 @@ def list_jobs(config: str | None, overrides: tuple[str, ...], kind: Kind | None,
     """
     people = sys.stdout.isatty()
     with _queue(config, overrides) as queue:
-        if kind != "render" and not parked_only:
+        if kind != "render" and not failed_only:
             _tell_comparison(queue.comparison())
         if people:
             click.echo(_aligned(HEAD))
-        for entry in queue.jobs(kind, parked_only=parked_only):
+        for entry in queue.jobs(kind, failed_only=failed_only):
             columns = _columns(entry, _age(entry.age_s) if people else f"{entry.age_s:.0f}")
             click.echo(_aligned(columns) if people else "\t".join(columns))
 
@@ -83,20 +83,20 @@ def drop(config: str | None, overrides: tuple[str, ...], ids: tuple[int, ...], *
 
 
 @contextmanager
-def _queue(config: str | None, overrides: tuple[str, ...]) -> Iterator[FailedJobs]:
+def _queue(config: str | None, overrides: tuple[str, ...]) -> Iterator[QueueAdmin]:
     loaded = read_settings(config, overrides)
     # The options of plugins are none of the queue's: their secrets may be in an environment that the daemon alone has.
     faults = [fault for fault in loaded.faults if fault.path[:1] != ("plugins",)]
     if faults:
         raise SystemExit(str(ConfigurationError(faults)))
     try:
-        with opened(Path(loaded.settings.state_dir), time.time) as queue:
+        with administer(Path(loaded.settings.state_dir), time.time) as queue:
             yield queue
     except ImagedError as error:
         raise SystemExit(str(error)) from error
 
 
-def _tell_comparison(last: Comparison | None) -> None:
+def _tell_comparison(last: RecordedComparison | None) -> None:
     if last is not None and last.state != "ended":
         since = datetime.fromtimestamp(last.began_at_s, UTC).isoformat(" ", "seconds")
         click.echo(
@@ -112,7 +112,7 @@ def _chosen(ids: tuple[int, ...], *, every: bool) -> tuple[int, ...] | None:
     return None if every else ids
 
 
-def _columns(entry: Entry, age: str) -> tuple[str, ...]:
+def _columns(entry: ListedJob, age: str) -> tuple[str, ...]:
     columns = (entry.id, entry.kind, entry.state, entry.attempts, age, entry.image, entry.output, entry.error)
     return tuple(_plain(str(column)) for column in columns)
 

@@ -18,9 +18,9 @@ from imaged.core.hashes import ImageId
 from imaged.core.snapshot import RecentError
 from imaged.hooks.host import RunInThread
 from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.jobs.job_worker import JobWorker, RunJobs
 from imaged.jobs.queue import JobQueue, Kind
 from imaged.jobs.schema import VERSION
-from imaged.jobs.worker import RunJobs, Worker
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.pipeline.remote import Remote
@@ -85,7 +85,7 @@ class JobRunner:
         await self.tell_store(store)
         if store.incoming.has_locks and not succeeds:
             try:
-                await self._jobs.watched.run(self._jobs.watched.queue.check_store, store.incoming.has_owner)
+                await self._jobs.monitored.run(self._jobs.monitored.queue.check_store, store.incoming.has_owner)
             except StoreError as error:
                 raise StoreError(f"state_dir: {error}") from error
 
@@ -93,7 +93,7 @@ class JobRunner:
         """Let other processes know which store the jobs of this one are of from now on."""
         known_as = store.incoming.owner_name() if store.incoming.has_locks else ""
         with suppress(OSError):  # nobody can be warned then, which is no reason not to work
-            await self._jobs.watched.run(self._jobs.watched.queue.works_for, known_as)
+            await self._jobs.monitored.run(self._jobs.monitored.queue.works_for, known_as)
 
     def start(self) -> None:
         """Begin to do what is owed."""
@@ -122,12 +122,12 @@ class JobRunner:
             remote = pipeline.remote
             if not remote.exists:
                 self._reconciled = None  # what is kept meanwhile is looked for when there is a store again
-                await self._jobs.comparison_began(None)
+                await self._jobs.begin_comparison(None)
                 return
             if remote.identity == self._reconciled and remote.fault is None:
                 return
             if remote.identity != self._reconciled:  # from now on nobody is told that nothing is owed
-                await self._jobs.comparison_began(remote.identity)
+                await self._jobs.begin_comparison(remote.identity)
             try:
                 await remote.try_out()
             except ImagedError as error:
@@ -146,7 +146,7 @@ class JobRunner:
                     self._reconciled = None
             except Exception:  # the disk or the queue may fail; the next start looks again
                 self._log.failure("the local store could not be compared with the remote one")
-                await self._jobs.comparison_failed(remote.identity)
+                await self._jobs.fail_comparison(remote.identity)
 
     async def _take_over(self, remote: Remote) -> None:
         """Have what earlier versions noted of this store count for it, so that an upgrade lists nothing again."""
@@ -160,7 +160,7 @@ class JobRunner:
         kind: Kind,
         concurrency: Callable[[], int],
         choose: Callable[[Pipeline], RunJobs],
-    ) -> Worker:
+    ) -> JobWorker:
         async def run_jobs(image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
             with self._lease() as pipeline:
                 results = await choose(pipeline)(image, files)
@@ -170,7 +170,7 @@ class JobRunner:
                     self._errors.add(RecentError(now, work, None, error.status, str(error)))
             return results
 
-        worker = Worker(kind, self._jobs.watched, self._reactor, random.random, concurrency, run_jobs)
+        worker = JobWorker(kind, self._jobs.monitored, self._reactor, random.random, concurrency, run_jobs)
         self._jobs.on_new_work(kind, worker.wake)
         return worker
 

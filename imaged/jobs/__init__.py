@@ -1,1 +1,1 @@
-"""Work that an answer has promised: in SQLite before the answer, done at least once."""
+"""The durable queue of renders and uploads, in SQLite: each job is on disk before an answer relies on it."""

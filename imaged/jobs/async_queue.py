@@ -1,4 +1,4 @@
-"""The queue as the reactor sees it: each call runs on the queue's own thread, and new work wakes its worker."""
+"""The queue as the reactor thread uses it: each call runs on the queue's own thread, and new jobs wake a worker."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.hooks.host import RunInThread
-from imaged.jobs.comparison import Comparison, State
+from imaged.jobs.comparison import RecordedComparison, State
 from imaged.jobs.monitored_queue import MonitoredQueue
 from imaged.jobs.queue import Depth, JobQueue, Kind
 
 
 class AsyncJobQueue:
-    """What is owed. `run` runs a function on the one thread that may touch `queue`. Reactor thread only."""
+    """The job queue. `run` runs a function on the one thread that may touch `queue`. Reactor thread only."""
 
     _log = Logger()
 
     def __init__(self, queue: JobQueue, run: RunInThread) -> None:
         self._queue = queue
-        self.watched = MonitoredQueue(queue, run)
-        self._run = self.watched.run
+        self.monitored = MonitoredQueue(queue, run)
+        self._run = self.monitored.run
         self._wake: dict[Kind, Callable[[], None]] = {}
 
     async def close(self) -> None:
@@ -34,7 +34,7 @@ class AsyncJobQueue:
         await self._run(self._queue.close)
 
     def on_new_work(self, kind: Kind, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever work of this kind has been added."""
+        """Call `wake` whenever a job of this kind has been queued."""
         self._wake[kind] = wake
 
     async def enqueue(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "") -> None:
@@ -55,50 +55,50 @@ class AsyncJobQueue:
             wake()
 
     async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
-        """Note that a remote store holds these files. Where that fails, they are uploaded once more."""
+        """Record that a remote store holds these files. Where that fails, they are uploaded once more."""
         try:
-            await self._run(self._queue.acknowledged.add, remote, image, files)
-        except Exception as error:  # as above
+            await self._run(self._queue.uploaded.add, remote, image, files)
+        except Exception as error:  # as in `enqueue`
             self._log.error("{image}: not noted as uploaded: {error}", image=str(image), error=str(error))
 
     async def take_over(self, former: str, remote: str) -> int:
-        """Note what is noted of a remote store under a former name under its name; return how many files that are."""
-        return await self._run(self._queue.acknowledged.take_over, former, remote)
+        """Move the records of a remote store from its former name to its name; return how many are new."""
+        return await self._run(self._queue.uploaded.take_over, former, remote)
 
     async def not_stored(
         self, remote: str, files: Sequence[tuple[ImageId, Sequence[ImageFile]]]
     ) -> list[tuple[ImageId, list[ImageFile]]]:
         """Return the files that the remote store is not known to hold and whose upload is not queued."""
-        return await self._run(self._queue.acknowledged.missing, remote, files)
+        return await self._run(self._queue.uploaded.missing, remote, files)
 
-    async def comparison_began(self, remote: str | None) -> None:
-        """Take note that a comparison with this remote store begins, or with None that there is no store."""
+    async def begin_comparison(self, remote: str | None) -> None:
+        """Record that a comparison with this remote store begins, or with None that there is no remote store."""
         begin = partial(self._queue.comparisons.begin, remote) if remote is not None else self._queue.comparisons.forget
-        await self._note(begin)
+        await self._record(begin)
 
-    async def comparison_went(self, remote: str, images: int, missing: int, state: State = "running") -> None:
-        """Take note how far the comparison with this remote store is."""
-        await self._note(partial(self._queue.comparisons.note, remote, images, missing, state))
+    async def note_comparison(self, remote: str, images: int, missing: int, state: State = "running") -> None:
+        """Record how far the comparison with this remote store is."""
+        await self._record(partial(self._queue.comparisons.note, remote, images, missing, state))
 
-    async def comparison_failed(self, remote: str) -> None:
-        """Take note that the comparison with this remote store cannot go on."""
-        await self._note(partial(self._queue.comparisons.fail, remote))
+    async def fail_comparison(self, remote: str) -> None:
+        """Record that the comparison with this remote store has failed."""
+        await self._record(partial(self._queue.comparisons.fail, remote))
 
-    async def comparison(self) -> Comparison | None:
-        """Return how far the last comparison is; None where there is none, or the queue cannot be read."""
+    async def comparison(self) -> RecordedComparison | None:
+        """Return the last comparison; None where there is none or the queue cannot be read."""
         try:
             return await self._run(self._queue.comparisons.last)
         except CancelledError:
             raise
-        except Exception:  # as above; the worker tells the log of it
+        except Exception:  # as in `enqueue`; the worker logs it
             return None
 
-    async def _note(self, note: Callable[[], None]) -> None:
+    async def _record(self, record: Callable[[], None]) -> None:
         try:
-            await self._run(note)
+            await self._run(record)
         except CancelledError:
             raise
-        except Exception as error:  # as above: the comparison itself goes on
+        except Exception as error:  # as in `enqueue`; the comparison itself continues
             self._log.error("the queue does not say how far the comparison is: {error}", error=str(error))
 
     async def states(self, image: ImageId) -> dict[Output, str]:
@@ -106,15 +106,15 @@ class AsyncJobQueue:
         return await self._run(self._queue.states, image)
 
     async def depth(self, kind: Kind) -> Depth | None:
-        """Return how much of one kind is owed, or None where the queue cannot be read; `fault` then says why."""
+        """Count the jobs of one kind; return None where the queue cannot be read: `fault` then gives the reason."""
         try:
             return await self._run(self._queue.depth, kind)
         except CancelledError:
             raise
-        except Exception:  # as above; the worker tells the log of it
+        except Exception:  # as in `enqueue`; the worker logs it
             return None
 
     @property
     def fault(self) -> str | None:
         """What is wrong with the queue, or None."""
-        return self.watched.fault
+        return self.monitored.fault

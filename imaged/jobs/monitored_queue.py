@@ -1,4 +1,4 @@
-"""The queue's thread, watched: what it fails with is a fault until the queue can be written again."""
+"""Runs calls of the queue on its thread and remembers an error as a fault until the queue can be written again."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FAULT_CHARACTERS = 300
 class MonitoredQueue:
     """Runs functions of `queue` with `run`, on the one thread that may touch it. Reactor thread only.
 
-    `fault` is what the last one failed with, or None; a call that goes well is no proof that others would, so it stands
-    until `try_again` has tried all that the queue needs.
+    `fault` is the error of the last failed call, or None. It stays until `try_again` has tried everything that the
+    queue needs: one call that succeeds does not prove that others would.
     """
 
     _log = Logger()
@@ -36,7 +36,7 @@ class MonitoredQueue:
         """Return what `function` returns, or raise what it raises."""
         try:
             return await self._run(function, *args, **kwargs)
-        except (ImagedError, CancelledError):  # the queue's own answer, and who waited has left
+        except (ImagedError, CancelledError):  # the queue's own refusal, or a caller that stopped waiting
             raise
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
@@ -44,7 +44,7 @@ class MonitoredQueue:
             raise
 
     async def try_again(self) -> None:
-        """While there is a fault, see whether it is gone. Raises what is still wrong."""
+        """While there is a fault, try the queue and clear the fault when it works. Raises the error that persists."""
         if self.fault is not None:
             await self.run(self.queue.try_out)
             self.fault = None

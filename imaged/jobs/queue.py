@@ -1,4 +1,4 @@
-"""The durable queue: SQLite in WAL mode, fsynced at each commit, shared by processes that hand over to each other."""
+"""The durable queue: SQLite in WAL mode, fsynced at each commit, and shared by the two processes of a handover."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from imaged.core.errors import NotFoundError, PolicyError
 from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
-from imaged.jobs.comparison import Comparisons
-from imaged.jobs.owner import Owner
+from imaged.jobs.comparison import ComparisonTable
+from imaged.jobs.queue_owner import QueueOwner
 from imaged.jobs.schema import migrate, touch_version
 from imaged.jobs.shares import TURN_OUTPUTS, check_share, take_turns
-from imaged.jobs.stored_files import StoredFiles
+from imaged.jobs.uploaded_files import UploadedFiles
 
 ORPHANED = Backoff(first_s=2, longest_s=300, attempts=10)
-"""How a job waits whose owner was gone while it ran: at first not at all, but one that kills its process must not keep
-it from starting again, so from the second time on it waits, and in the end it is parked."""
+"""How long a job waits whose owner ended while it ran. It does not wait the first time, then longer and longer, and in
+the end it fails, so that a job that kills its process does not keep the process from starting."""
 
 LONGEST_DELAY_S = 600.0
-"""No job is put off longer. One that is due later was put off by a clock that has been set back since."""
+"""No job is delayed longer. One that is due later was delayed by a clock that has been set back since."""
 
 CLAIM = """
 UPDATE jobs SET state = 'running', owner = :owner, again = 0 WHERE id IN (
@@ -36,11 +36,11 @@ UPDATE jobs SET state = 'running', owner = :owner, again = 0 WHERE id IN (
     ) ORDER BY turn, id LIMIT :most
 ) RETURNING id, namespace, hash, output, attempts, turn
 """
-"""What `claim` does. A `+` keeps SQLite from a search by that column: it would sort all that is due, thousands of jobs,
-where the next turn and the jobs of one image have indexes."""
+"""The statement of `claim`. A `+` keeps SQLite from searching by that column: it would sort thousands of due jobs,
+while the next turn and the jobs of one image have indexes."""
 
 TRIAL_BYTES = 65_536
-"""How much is written to see whether the disk takes anything: SQLite may reuse what it has, and then write a little."""
+"""How much a trial writes to the disk. SQLite alone may write little, into pages that its file has already."""
 
 Kind = Literal["render", "upload"]
 
@@ -58,11 +58,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Depth:
-    """How much of one kind is owed; `oldest_s` is the age of the oldest job not parked, or None."""
+    """Numbers of jobs of one kind; `oldest_s` is the age of the oldest job that has not failed, or None."""
 
     queued: int
     running: int
-    parked: int
+    failed: int
     oldest_s: float | None
 
 
@@ -70,13 +70,13 @@ class JobQueue:
     """All jobs, in one SQLite file below `folder`.
 
     `clock` returns seconds since the epoch. `migrated_from` is the version that the file had, 0 for a new one. Raises
-    StoreError when it is of a newer program, or in use on another machine. Every method blocks on the disk; all are to
-    be called on one and the same thread.
+    StoreError when a newer program wrote the file, or another machine uses it. Every method blocks on the disk. Call
+    all of them on one thread.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._owner = Owner(folder / "owners")
+        self._owner = QueueOwner(folder / "owners")
         self._file = folder / "jobs.sqlite"
         try:
             self._owner.check_machine()
@@ -91,22 +91,22 @@ class JobQueue:
             self._identity = self._file.stat().st_ino
             self.recover()
             self._turn = self._first_turn()
-            self.acknowledged = StoredFiles(self._db)
-            self.comparisons = Comparisons(self._db, self._clock)
+            self.uploaded = UploadedFiles(self._db)
+            self.comparisons = ComparisonTable(self._db, self._clock)
         except BaseException:
             self.close()
             raise
 
     def check_store(self, is_here: Callable[[str], bool]) -> None:
-        """Raise StoreError when a process that works on this queue is not found by `is_here` in the store of today."""
+        """Raise StoreError when another process works on this queue for another store; see QueueOwner."""
         self._owner.check_store(is_here)
 
     def works_for(self, known_as: str) -> None:
-        """Let other processes know as whom this one is found in its store; empty where nobody can be."""
+        """Let other processes read under which name this one is an owner in its store; empty without locks."""
         self._owner.works_for(known_as)
 
     def close(self) -> None:
-        """Leave the queue to others; jobs of this process that are not done are queued again."""
+        """Leave the queue to other processes, which queue the running jobs of this one again."""
         self._db.close()
         self._owner.close()
 
@@ -161,7 +161,7 @@ class JobQueue:
         return jobs
 
     def done(self, jobs: Sequence[Job]) -> None:
-        """Forget jobs that are done, but for those asked for once more while they ran."""
+        """Remove jobs that are done. Those that were added again while they ran are queued once more."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             mine = [(job.id, self._owner.name) for job in jobs]
@@ -170,10 +170,10 @@ class JobQueue:
                 "UPDATE jobs SET state = 'queued', owner = NULL, attempts = 0 WHERE id = ? AND owner = ?", mine
             )
 
-    def failed(self, job: Job, error: str, delay_s: float | None, *, counts: bool = True) -> None:
-        """Try a job again after `delay_s` seconds, or park it when that is None; at once if asked for while it ran.
+    def fail(self, job: Job, error: str, delay_s: float | None, *, counts: bool = True) -> None:
+        """Queue a job again after `delay_s` seconds, or let it fail for good when that is None.
 
-        What was not the job's fault does not count as an attempt.
+        A job that was added again while it ran is due at once. `counts` says whether this was one of its attempts.
         """
         state = "parked" if delay_s is None else "queued"
         self._db.execute(
@@ -183,7 +183,7 @@ class JobQueue:
         )
 
     def recover(self) -> int:
-        """Queue again what processes that are gone were running, or a wrong clock put off; return how many jobs."""
+        """Queue the jobs again that ended processes were running or a wrong clock delayed; return how many."""
         now = self._clock()
         recovered = self._db.execute(
             "UPDATE jobs SET due_at = ? WHERE state = 'queued' AND kind IN ('render', 'upload') AND due_at > ?",
@@ -226,7 +226,7 @@ class JobQueue:
         return None if due_at is None else due_at - self._clock()
 
     def depth(self, kind: Kind) -> Depth:
-        """Return how much of one kind is owed."""
+        """Count the jobs of one kind."""
         self._check_there()
         rows = self._db.execute(
             "SELECT state, count(*), min(created_at) FROM jobs WHERE kind = ? GROUP BY state", (kind,)
@@ -250,10 +250,10 @@ class JobQueue:
         return states
 
     def try_out(self) -> None:
-        """Do what the queue cannot do without: look around, and write more than it may have room for already."""
+        """Try all that the queue needs: list owners, write a file, write to SQLite. Raises OSError, sqlite3.Error."""
         self._check_there()
         self._owner.others()
-        trial = self._file.with_name("trial")  # of whoever tries: it holds nothing
+        trial = self._file.with_name("trial")  # any process may overwrite it
         try:
             with trial.open("wb") as file:
                 file.write(bytes(TRIAL_BYTES))
@@ -264,7 +264,7 @@ class JobQueue:
         touch_version(self._db)
 
     def _check_there(self) -> None:
-        """Raise OSError when the file is gone: SQLite would go on without a word, and nobody finds what it keeps."""
+        """Raise OSError when the file was removed or replaced: SQLite would continue, and lose every row at the end."""
         try:
             identity = self._file.stat().st_ino
         except FileNotFoundError:

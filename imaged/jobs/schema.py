@@ -1,7 +1,10 @@
-"""Which schema a queue's file has, and how an older one is brought up to the newest, its rows kept.
+"""The schema of the queue's file, and its migrations, which keep all rows.
 
 The version is SQLite's `user_version`: how many files of `migrations/` have been applied. To change the schema, add the
 next file there; `docs/decisions/0004-queue.md` says what it may do.
+
+Applied migrations are never edited, so two words of the first schema stay in SQL and nowhere else: a failed job has the
+state `parked`, and the table of uploaded files is called `acknowledged`.
 """
 
 from __future__ import annotations
@@ -23,16 +26,16 @@ MIGRATIONS = _migrations()
 """The script of each version from 1 on; 0 is an empty file."""
 
 VERSION = len(MIGRATIONS)
-"""What this program reads and writes."""
+"""The version that this program reads and writes."""
 
 
 def read_version(db: sqlite3.Connection) -> int:
-    """Return the version of a queue; 0 when it is yet to be made."""
+    """Return the version of a queue; 0 when the file is empty."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def touch_version(db: sqlite3.Connection) -> None:
-    """Write the version that the queue has, durably, whichever it is: another program may have migrated it."""
+    """Write the version that the queue has once more, durably. It may be that of a newer program."""
     with db:
         db.execute("BEGIN IMMEDIATE")
         db.execute(f"PRAGMA user_version = {read_version(db)}")
@@ -41,11 +44,10 @@ def touch_version(db: sqlite3.Connection) -> None:
 def migrate(db: sqlite3.Connection, folder: Path) -> int:
     """Bring the queue of `folder` up to VERSION in one transaction; return the version that it had.
 
-    One process does it, others that come at the same time wait for it. Raises StoreError when the queue is newer than
-    this program.
+    Of several processes, one migrates and the others wait. Raises StoreError when the queue is newer than this program.
     """
     if read_version(db) == VERSION:
-        return VERSION  # without a write: the disk may be full, and what is owed can be done all the same
+        return VERSION  # without a write: queued jobs can be done while the disk is full
     with db:
         db.execute("BEGIN IMMEDIATE")
         found = read_version(db)
@@ -58,7 +60,7 @@ def migrate(db: sqlite3.Connection, folder: Path) -> int:
 
 
 def check_not_newer(version: int, folder: Path) -> None:
-    """Raise StoreError when a queue is of a later program: what its rows mean is not known here."""
+    """Raise StoreError when a newer program wrote the queue: this program does not know what its rows mean."""
     if version > VERSION:
         raise StoreError(
             f"the job queue in {folder} is of a newer imaged: it has version {version}, this imaged reads {VERSION}; "
@@ -74,4 +76,4 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-    assert not statement.strip(), statement  # noqa: S101  # a file of ours that a test has read
+    assert not statement.strip(), statement  # noqa: S101  # a file of this package, which a test reads

@@ -1,7 +1,7 @@
-"""Who may queue how many renders, and whose turn is next: no client and no image keeps the others waiting.
+"""How many renders a client may queue, and which render is next: no client and no image keeps the others waiting.
 
 Shares are dynamic thresholds (Choudhury and Hahne, "Dynamic Queue Length Thresholds for Shared-Memory Packet Switches",
-IEEE/ACM Transactions on Networking 6(2), 1998): what one may hold is a multiple of what is free, so that somebody new
+IEEE/ACM Transactions on Networking 6(2), 1998): a client may hold a multiple of the free places, so that a new client
 always finds room. Turns are tags that only grow, as in start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996).
 """
 
@@ -17,10 +17,10 @@ MAXIMUM_RENDERS = 50_000
 """How many renders may be queued before more are refused: an hour of work or so for a small machine."""
 
 CLIENT_SHARE = 1
-"""How many times what is free one client may have queued: alone it gets half of the queue."""
+"""How many times the free places one client may have queued: alone it gets half of the queue."""
 
 NAMESPACE_SHARE = 3
-"""The same for a namespace, which many clients may post to: alone it gets three quarters."""
+"""The same for a namespace, to which many clients may post: alone it gets three quarters."""
 
 TURN_OUTPUTS = 20
 """How many outputs of an image are rendered in one turn, in one decode."""
@@ -29,7 +29,7 @@ _QUEUED = "SELECT count(*) FROM jobs WHERE state = 'queued' AND kind = 'render'"
 
 
 def check_share(db: sqlite3.Connection, namespace: str, client: str) -> None:
-    """Raise BusyError when the queue is full of renders, or this client or namespace has its share of them."""
+    """Raise BusyError when the queue is full of renders, or this client or namespace has used up its share."""
     (queued,) = db.execute(_QUEUED).fetchone()
     free = MAXIMUM_RENDERS - queued
     if free <= 0:
@@ -43,10 +43,10 @@ def check_share(db: sqlite3.Connection, namespace: str, client: str) -> None:
 
 
 def take_turns(db: sqlite3.Connection, now: int, image: ImageId, client: str, outputs: int) -> Sequence[int]:
-    """Return the turn of each of so many new renders, `now` being the turn that was served last.
+    """Return a turn for each new render of an image, one for each of `outputs`; `now` is the turn that was served last.
 
-    A client's first image is next, its second one turn later, and so on: however many it has queued, another client's
-    first image does not wait for them. Between each TURN_OUTPUTS of an image the client's other images have a turn.
+    A client's first image is next, its second one turn later, and so on: another client's first image does not wait for
+    them. After each TURN_OUTPUTS outputs of an image, the client's other images have a turn.
     """
     mine = (client, image.namespace, str(image.hash))
     of_client = f"{_QUEUED} AND client = ?"

@@ -46,8 +46,8 @@ async def reconcile(
             await jobs.enqueue("upload", image, missing)
             owed += len(missing)
         looked_at += len(batch)
-        await jobs.comparison_went(remote.identity, looked_at, owed)
-    await jobs.comparison_went(remote.identity, looked_at, owed, "ended")
+        await jobs.note_comparison(remote.identity, looked_at, owed)
+    await jobs.note_comparison(remote.identity, looked_at, owed, "ended")
     if owed:
         _log.info("{count} files of the local store were not known to be in the remote one: queued", count=owed)
     return True

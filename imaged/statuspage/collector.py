@@ -30,8 +30,8 @@ from imaged.core.snapshot import (
 )
 from imaged.core.traffic import Traffic
 from imaged.fetch.hashing_writer import Download
-from imaged.jobs import comparison
 from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.jobs.comparison import RecordedComparison
 from imaged.jobs.queue import Depth
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
@@ -113,7 +113,7 @@ class Collector:
         return StoreStatus(str(root), usage.size_bytes, usage.files, free(root))
 
 
-def compare(remote: Remote, last: comparison.Comparison | None) -> Comparison | None:
+def compare(remote: Remote, last: RecordedComparison | None) -> Comparison | None:
     """Return the state of the comparison with `remote`, or None where no remote store is set."""
     if not remote.exists:
         return None
@@ -145,7 +145,7 @@ def _downloads(activity: Activity[Download]) -> Downloads:
 def _jobs(depth: Depth | None) -> Jobs:
     if depth is None:
         return Jobs(None, None, None)
-    return Jobs(depth.queued, depth.parked, None if depth.oldest_s is None else round(depth.oldest_s, 3))
+    return Jobs(depth.queued, depth.failed, None if depth.oldest_s is None else round(depth.oldest_s, 3))
 
 
 def _free_for_queue(folder: Path) -> int | None:

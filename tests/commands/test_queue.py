@@ -36,7 +36,7 @@ def queue(tmp_path: Path) -> Iterator[JobQueue]:
     queue.add("upload", CAT, [ORIGINAL])
     queue.add("render", CAT, [A, B])
     for job in queue.claim("render"):
-        queue.failed(job, "no\tpicture:\n\x1b[31mred", None)
+        queue.fail(job, "no\tpicture:\n\x1b[31mred", None)
     yield queue
     queue.close()
 
@@ -95,7 +95,7 @@ def test_parked_jobs_are_queued_again(queue: JobQueue) -> None:
     assert queue.states(CAT) == {A: "failed", B: "pending"}
     assert invoke("retry", "--all").stdout == "queued again: 1\n"
     assert invoke("retry", "--all").stdout == "queued again: 0\n"
-    assert queue.depth("render").parked == 0
+    assert queue.depth("render").failed == 0
 
 
 def test_parked_jobs_are_dropped(queue: JobQueue) -> None:
@@ -113,7 +113,7 @@ def test_jobs_have_to_be_named(queue: JobQueue, verb: str, arguments: tuple[str,
     """None, and some besides all, are no command line."""
     result = invoke(verb, *arguments)
     assert (result.exit_code, "Error:" in result.stderr) == (2, True)
-    assert queue.depth("render").parked == 2
+    assert queue.depth("render").failed == 2
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("retry", "--all"), ("drop", "1")])

@@ -79,16 +79,16 @@ class TestSnapshot(ServiceTestCase):
         while (await self.status())["remote"]["comparison"]["unfinished"]:
             pass  # each look gives the daemon time
         identity, jobs = self.service._lineage.pipeline.remote.identity, self.service._jobs
-        await jobs.comparison_began(identity)
-        await jobs.comparison_went(identity, images=200, missing=3)
+        await jobs.begin_comparison(identity)
+        await jobs.note_comparison(identity, images=200, missing=3)
         told = (await self.status())["remote"]["comparison"]
         assert told.pop("since")
         assert told == {"state": "running", "unfinished": True, "images": 200, "missing": 3}
         assert "comparison with the remote store (running)" in await self.service.status_line()
-        await jobs.comparison_went(identity, images=201, missing=3, state="ended")
+        await jobs.note_comparison(identity, images=201, missing=3, state="ended")
         assert not (await self.status())["remote"]["comparison"]["unfinished"]
         assert "comparison" not in await self.service.status_line()
-        await jobs.comparison_began("another store")
+        await jobs.begin_comparison("another store")
         assert (await self.status())["remote"]["comparison"]["state"] == "waiting"
 
     async def test_an_idle_daemon(self) -> None:

@@ -47,7 +47,7 @@ def test_a_promise_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
     result(jobs.enqueue("render", CAT, [A]))
     assert woken == [2]
     assert result(jobs.states(CAT)) == {A: "pending"}
-    assert result(jobs.depth("upload")) == Depth(queued=2, running=0, parked=0, oldest_s=0.0)
+    assert result(jobs.depth("upload")) == Depth(queued=2, running=0, failed=0, oldest_s=0.0)
 
 
 def test_an_empty_promise_costs_nothing(queue: JobQueue) -> None:

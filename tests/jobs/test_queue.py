@@ -118,7 +118,7 @@ def test_what_failed_comes_back_after_its_delay(queue: JobQueue, clock: Clock) -
     """With one attempt more to its name, and not before."""
     queue.add("render", CAT, [A])
     (job,) = queue.claim("render")
-    queue.failed(job, "the disk was full", 10.0)
+    queue.fail(job, "the disk was full", 10.0)
     clock.advance(9)
     assert queue.claim("render") == []
     assert queue.next_due_s("render") == 1.0
@@ -130,11 +130,11 @@ def test_what_failed_comes_back_after_its_delay(queue: JobQueue, clock: Clock) -
 def test_what_is_parked_stays_until_it_is_asked_for(queue: JobQueue, clock: Clock) -> None:
     """It is told as failed; asking anew gives it a fresh start."""
     queue.add("render", CAT, [A])
-    queue.failed(queue.claim("render")[0], "not a picture", None)
+    queue.fail(queue.claim("render")[0], "not a picture", None)
     clock.advance(10**6)
     assert queue.claim("render") == []
     assert queue.states(CAT) == {A: "failed"}
-    assert queue.depth("render") == Depth(queued=0, running=0, parked=1, oldest_s=None)
+    assert queue.depth("render") == Depth(queued=0, running=0, failed=1, oldest_s=None)
     queue.add("render", CAT, [A])
     assert queue.states(CAT) == {A: "pending"}
     assert [job.attempts for job in queue.claim("render")] == [0]
@@ -147,8 +147,8 @@ def test_what_is_asked_for_while_it_runs_runs_once_more(queue: JobQueue) -> None
     queue.add("upload", CAT, [A, B, C])
     assert queue.claim("upload") == []
     queue.done([a])
-    queue.failed(b, "gone", None)
-    queue.failed(c, "busy", 60.0)
+    queue.fail(b, "gone", None)
+    queue.fail(c, "busy", 60.0)
     again = queue.claim("upload")
     assert [(job.file, job.attempts) for job in again] == [(A, 0), (B, 0), (C, 0)]
     queue.done(again)
@@ -158,7 +158,7 @@ def test_what_is_asked_for_while_it_runs_runs_once_more(queue: JobQueue) -> None
 def test_success_forgives_earlier_failures(queue: JobQueue) -> None:
     """What succeeded and was asked for once more begins without attempts to its name."""
     queue.add("upload", CAT, [A])
-    queue.failed(queue.claim("upload")[0], "down", 0.0)
+    queue.fail(queue.claim("upload")[0], "down", 0.0)
     again = queue.claim("upload")
     queue.add("upload", CAT, [A])
     queue.done(again)
@@ -173,7 +173,7 @@ def test_a_late_word_ends_no_other_job(queue: JobQueue) -> None:
     queue.add("render", CAT, [A])
     second = queue.claim("render")
     queue.done(first)
-    queue.failed(first[0], "late", None)
+    queue.fail(first[0], "late", None)
     assert queue.depth("render").running == 1
     queue.done(second)
     assert queue.depth("render") == Depth(0, 0, 0, None)
@@ -185,8 +185,8 @@ def test_the_word_of_a_stranger_counts_nothing(queue: JobQueue, open_queue: Open
     jobs = queue.claim("render")
     other = open_queue()
     other.done(jobs)
-    other.failed(jobs[0], "not mine", None)
-    assert queue.depth("render") == Depth(queued=0, running=1, parked=0, oldest_s=0.0)
+    other.fail(jobs[0], "not mine", None)
+    assert queue.depth("render") == Depth(queued=0, running=1, failed=0, oldest_s=0.0)
 
 
 def test_a_closed_queue_leaves_its_jobs_to_others(queue: JobQueue, open_queue: Open) -> None:
@@ -204,10 +204,10 @@ def test_the_oldest_is_told_by_its_age(queue: JobQueue, clock: Clock) -> None:
     """From when it was promised, however often it was tried, and for each kind by itself."""
     queue.add("upload", CAT, [A])
     clock.advance(30)
-    queue.failed(queue.claim("upload")[0], "down", 60.0)
+    queue.fail(queue.claim("upload")[0], "down", 60.0)
     queue.add("upload", CAT, [B])
     clock.advance(30)
-    assert queue.depth("upload") == Depth(queued=2, running=0, parked=0, oldest_s=60.0)
+    assert queue.depth("upload") == Depth(queued=2, running=0, failed=0, oldest_s=60.0)
     assert queue.depth("render") == Depth(0, 0, 0, None)
     assert queue.next_due_s("render") is None
 
@@ -277,7 +277,7 @@ def test_a_row_with_an_unknown_file_fails_alone(queue: JobQueue) -> None:
     queue._db.execute("UPDATE jobs SET output = 'x2.jxl' WHERE output = ?", (str(B),))
     assert files_of(queue.claim("render")) == [A]
     assert queue.states(CAT) == {A: "pending"}
-    assert queue.depth("render") == Depth(queued=0, running=1, parked=1, oldest_s=0.0)
+    assert queue.depth("render") == Depth(queued=0, running=1, failed=1, oldest_s=0.0)
     assert "jxl" in queue._db.execute("SELECT error FROM jobs WHERE state = 'parked'").fetchone()[0]
 
 
@@ -307,7 +307,7 @@ def test_what_kills_its_process_waits_longer_each_time(open_queue: Open, clock: 
         queue.close()
     assert waited == [0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 300][: len(waited)]
     queue = open_queue()
-    assert queue.depth("render").parked == 1
+    assert queue.depth("render").failed == 1
     queue.add("render", CAT, [A])
     assert files_of(queue.claim("render")) == [A]
 
@@ -327,7 +327,7 @@ def test_a_clock_that_was_wrong_puts_nothing_off(queue: JobQueue, clock: Clock, 
     clock.advance(86_400)
     queue.add("render", CAT, [A])
     queue.add("render", DOG, [B])
-    queue.failed(queue.claim("render")[0], "the disk was full", 300.0)
+    queue.fail(queue.claim("render")[0], "the disk was full", 300.0)
     clock.advance(-86_400)
     assert queue.claim("render") == []
     assert queue.depth("render").oldest_s == 0
@@ -338,6 +338,6 @@ def test_a_clock_that_was_wrong_puts_nothing_off(queue: JobQueue, clock: Clock, 
 def test_waiting_for_a_retry_is_no_wrong_clock(queue: JobQueue) -> None:
     """The longest delay stays as it is."""
     queue.add("render", CAT, [A])
-    queue.failed(queue.claim("render")[0], "the disk was full", 300.0)
+    queue.fail(queue.claim("render")[0], "the disk was full", 300.0)
     assert queue.recover() == 0
     assert queue.next_due_s("render") == 300.0

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
-from imaged.jobs.failed_jobs import opened
+from imaged.jobs.admin import administer
 from imaged.jobs.queue import Depth, Job, JobQueue, Kind
 
 KINDS: list[Kind] = ["render", "upload"]
@@ -126,7 +126,7 @@ class TwoProcesses(RuleBasedStateMachine):
     def failed(self, data: st.DataObject, delay_s: float | None, *, counts: bool) -> None:
         """Let what failed wait, or park it, but for what was asked for once more; not every failure is an attempt."""
         who, job = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
-        self.queues[who].failed(job, "because", delay_s, counts=counts)
+        self.queues[who].fail(job, "because", delay_s, counts=counts)
         owed = self.owed[job.kind, job.image, job.file]
         self.requeue(owed)
         if owed.again:
@@ -143,7 +143,7 @@ class TwoProcesses(RuleBasedStateMachine):
         """Give a process no say in what the other one runs."""
         who, job = data.draw(st.sampled_from(self.running))
         self.queues[1 - who].done([job])
-        self.queues[1 - who].failed(job, "not mine", None)
+        self.queues[1 - who].fail(job, "not mine", None)
 
     @precondition(lambda self: self.stale)
     @rule(who=processes, data=st.data())
@@ -174,8 +174,8 @@ class TwoProcesses(RuleBasedStateMachine):
     def mend(self, *, retry: bool) -> None:
         """Let an operator queue again, or forget, all that is parked; nothing else is touched."""
         parked = [key for key, owed in self.owed.items() if owed.state == "parked"]
-        with opened(self.folder, lambda: self.now_s) as seen:
-            assert len(list(seen.jobs(None, parked_only=True))) == len(parked)
+        with administer(self.folder, lambda: self.now_s) as seen:
+            assert len(list(seen.jobs(None, failed_only=True))) == len(parked)
             assert (seen.retry(None) if retry else seen.drop(None)) == len(parked)
         for key in parked:
             if retry:

@@ -124,12 +124,12 @@ def test_every_shape_of_version_1_is_migrated_with_its_rows(tmp_path: Path, scri
     with closing(JobQueue(tmp_path, lambda: 1000.0)) as queue:
         assert queue.migrated_from == 1
         assert shape_of(tmp_path) == shape_of(tmp_path / "newest")
-        assert queue.depth("render") == Depth(queued=1, running=0, parked=1, oldest_s=989.5)
+        assert queue.depth("render") == Depth(queued=1, running=0, failed=1, oldest_s=989.5)
         assert queue.claim("render") == [Job(3, "render", CAT, A, 2)]
         assert queue.states(CAT) == {A: "pending", B: "failed"}
         row = queue._db.execute("SELECT state, attempts, created_at, orphaned FROM jobs WHERE id = 7").fetchone()
         assert row == ("queued", 2, 10.5, 5 if "orphaned" in script else 1)
-        known = queue.acknowledged.missing("s3", [(CAT, [RECORD])])
+        known = queue.uploaded.missing("s3", [(CAT, [RECORD])])
         assert known == ([] if "remotes" in script else [(CAT, [RECORD])])
     with closing(JobQueue(tmp_path, float)) as queue:
         assert queue.migrated_from == VERSION
@@ -157,7 +157,7 @@ def test_a_program_that_drains_goes_on_with_a_migrated_queue(tmp_path: Path) -> 
         with (tmp_path / "owners" / "4711-0a").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with closing(JobQueue(tmp_path, lambda: 5.0)) as queue:
-                assert queue.depth("render") == Depth(queued=0, running=1, parked=0, oldest_s=4.0)
+                assert queue.depth("render") == Depth(queued=0, running=1, failed=0, oldest_s=4.0)
                 old.execute(add, (DOG.namespace, str(DOG.hash), "x2.jpg"))
                 assert old.execute("DELETE FROM jobs WHERE id = 1 AND owner = '4711-0a' AND NOT again").rowcount == 1
                 assert queue.claim("render") == [Job(2, "render", DOG, B, 0)]

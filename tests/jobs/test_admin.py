@@ -16,8 +16,8 @@ from imaged.core.errors import NotFoundError, StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
-from imaged.jobs import failed_jobs as parked
-from imaged.jobs.failed_jobs import Entry, NotFailedError, opened
+from imaged.jobs import admin
+from imaged.jobs.admin import ListedJob, NotFailedError, administer
 from imaged.jobs.queue import Job, JobQueue
 from imaged.jobs.schema import VERSION
 
@@ -46,7 +46,7 @@ def park(queue: JobQueue, image: ImageId, *outputs: Output) -> list[Job]:
     queue.add("render", image, outputs)
     jobs = queue.claim("render")
     for job in jobs:
-        queue.failed(job, "no picture", None)
+        queue.fail(job, "no picture", None)
     return jobs
 
 
@@ -57,12 +57,12 @@ def test_what_is_parked_is_listed_first(tmp_path: Path, clock: Clock, queue: Job
     queue.add("upload", CAT, [RECORD])
     (job,) = park(queue, CAT, A)
     clock.advance(90)
-    with opened(tmp_path, clock.seconds) as seen:
-        entries = list(seen.jobs(None, parked_only=False))
-        assert list(seen.jobs(None, parked_only=True)) == entries[:1]
-        assert list(seen.jobs("upload", parked_only=False)) == entries[1:]
-        assert list(seen.jobs("upload", parked_only=True)) == []
-    assert entries[0] == Entry(job.id, "render", "parked", 1, 90.0, f"p/{CAT.hash}", "x1.jpg", "no picture")
+    with administer(tmp_path, clock.seconds) as seen:
+        entries = list(seen.jobs(None, failed_only=False))
+        assert list(seen.jobs(None, failed_only=True)) == entries[:1]
+        assert list(seen.jobs("upload", failed_only=False)) == entries[1:]
+        assert list(seen.jobs("upload", failed_only=True)) == []
+    assert entries[0] == ListedJob(job.id, "render", "parked", 1, 90.0, f"p/{CAT.hash}", "x1.jpg", "no picture")
     assert [(entry.id, entry.state, entry.output, entry.error) for entry in entries[1:]] == [
         (1, "running", "original", ""),
         (2, "queued", "info.json", ""),
@@ -71,20 +71,20 @@ def test_what_is_parked_is_listed_first(tmp_path: Path, clock: Clock, queue: Job
 
 def test_a_long_queue_is_listed_once_and_whole(tmp_path: Path, queue: JobQueue, clock: Clock) -> None:
     """Page after page, while the daemon goes on adding and forgetting."""
-    queue.add("upload", CAT, [parse(f"w{width}.jpg") for width in range(1, 2 * parked.PAGE + 2)])
-    with opened(tmp_path, clock.seconds) as seen:
-        entries = seen.jobs(None, parked_only=False)
+    queue.add("upload", CAT, [parse(f"w{width}.jpg") for width in range(1, 2 * admin.PAGE + 2)])
+    with administer(tmp_path, clock.seconds) as seen:
+        entries = seen.jobs(None, failed_only=False)
         first = next(entries)
         queue.add("upload", DOG, [A])
         ids = [first.id, *(entry.id for entry in entries)]
-    assert ids == list(range(1, 2 * parked.PAGE + 3))
+    assert ids == list(range(1, 2 * admin.PAGE + 3))
 
 
 def test_what_is_tried_again_begins_anew(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
     """Due now, with no failed attempts; the daemon claims it without being told."""
     jobs = park(queue, CAT, A, B)
     clock.advance(1)
-    with opened(tmp_path, clock.seconds) as seen:
+    with administer(tmp_path, clock.seconds) as seen:
         assert seen.retry([jobs[0].id, jobs[0].id]) == 1
     assert [(job.file, job.attempts) for job in queue.claim("render")] == [(A, 0)]
     assert queue.states(CAT) == {A: "pending", B: "failed"}
@@ -94,11 +94,11 @@ def test_all_that_is_parked_can_be_tried_again(tmp_path: Path, clock: Clock, que
     """Of either kind, and nothing that is not parked is touched."""
     park(queue, CAT, A, B)
     queue.add("upload", CAT, [ORIGINAL])
-    queue.failed(queue.claim("upload")[0], "gone", None)
+    queue.fail(queue.claim("upload")[0], "gone", None)
     queue.add("render", DOG, [C])
     (waits,) = queue.claim("render")
-    queue.failed(waits, "busy", 60)
-    with opened(tmp_path, clock.seconds) as seen:
+    queue.fail(waits, "busy", 60)
+    with administer(tmp_path, clock.seconds) as seen:
         assert seen.retry(None) == 3
         assert seen.retry(None) == 0
     assert sorted((job.file for job in queue.claim("render")), key=str) == [A, B]
@@ -109,7 +109,7 @@ def test_what_is_dropped_is_forgotten(tmp_path: Path, clock: Clock, queue: JobQu
     """By id, or all; the rest stays owed."""
     jobs = park(queue, CAT, A, B, C)
     queue.add("render", DOG, [D])
-    with opened(tmp_path, clock.seconds) as seen:
+    with administer(tmp_path, clock.seconds) as seen:
         assert seen.drop([jobs[1].id]) == 1
         assert queue.states(CAT) == {A: "failed", C: "failed"}
         assert seen.drop(None) == 2
@@ -124,18 +124,18 @@ def test_only_what_is_parked_can_be_mended(tmp_path: Path, clock: Clock, queue: 
     queue.add("render", DOG, [B])
     queue.claim("render")
     queue.add("render", DOG, [C])
-    with opened(tmp_path, clock.seconds) as seen:
+    with administer(tmp_path, clock.seconds) as seen:
         with pytest.raises(NotFailedError) as caught:
             getattr(seen, verb)([bad.id, bad.id + 1, bad.id + 2, 99])
         assert str(caught.value) == "job 2 is running, not parked; job 3 is queued, not parked; there is no job 99"
     depth = queue.depth("render")
-    assert (depth.queued, depth.running, depth.parked) == (1, 1, 1)
+    assert (depth.queued, depth.running, depth.failed) == (1, 1, 1)
 
 
 def test_a_queue_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     """Neither its folder nor its file."""
     for folder in (tmp_path, tmp_path / "a" / "b"):
-        with pytest.raises(NotFoundError, match="no job queue in"), opened(folder, float):
+        with pytest.raises(NotFoundError, match="no job queue in"), administer(folder, float):
             pytest.fail("there is none")
     assert list(tmp_path.iterdir()) == []
 
@@ -155,7 +155,7 @@ def test_a_queue_of_another_version_is_refused(
     db = sqlite3.connect(tmp_path / "jobs.sqlite")
     db.execute("CREATE TABLE jobs (id)")
     db.execute(f"PRAGMA user_version = {version}")
-    with pytest.raises(error, match=advice), opened(tmp_path, float):
+    with pytest.raises(error, match=advice), administer(tmp_path, float):
         pytest.fail("not to be read")
     assert db.execute("PRAGMA user_version").fetchone() == (version,)
     db.close()
@@ -164,14 +164,14 @@ def test_a_queue_of_another_version_is_refused(
 def test_what_is_no_queue_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of something else, and a queue that another process keeps locked."""
     (tmp_path / "jobs.sqlite").write_bytes(b"something else" * 100)
-    with pytest.raises(StoreError, match="cannot be used: file is not a database"), opened(tmp_path, float):
+    with pytest.raises(StoreError, match="cannot be used: file is not a database"), administer(tmp_path, float):
         pytest.fail("not to be read")
     (tmp_path / "jobs.sqlite").unlink()
     JobQueue(tmp_path, float).close()
     busy = sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
     busy.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(parked, "BUSY_TIMEOUT_S", 0.05)
-    with pytest.raises(StoreError, match="cannot be used: database is locked"), opened(tmp_path, float) as seen:
+    monkeypatch.setattr(admin, "BUSY_TIMEOUT_S", 0.05)
+    with pytest.raises(StoreError, match="cannot be used: database is locked"), administer(tmp_path, float) as seen:
         seen.retry(None)
     busy.close()
 
@@ -179,20 +179,20 @@ def test_what_is_no_queue_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_the_caller_breaks_is_its_own(tmp_path: Path) -> None:
     """A pipe that nobody reads is no fault of the queue's."""
     JobQueue(tmp_path, float).close()
-    with pytest.raises(BrokenPipeError), opened(tmp_path, float):
+    with pytest.raises(BrokenPipeError), administer(tmp_path, float):
         raise BrokenPipeError
 
 
 CHANGES = """
 import os, sys, time
 from pathlib import Path
-from imaged.jobs.failed_jobs import opened
+from imaged.jobs.admin import administer
 if int(sys.argv[2]):
     os.setgroups([])
     os.setgid(int(sys.argv[2]))
     os.setuid(int(sys.argv[2]))
 try:
-    with opened(Path(sys.argv[1]), time.time) as seen:
+    with administer(Path(sys.argv[1]), time.time) as seen:
         seen.retry(None)
         print(*sorted({os.stat(path).st_uid for path in Path(sys.argv[1]).glob("jobs.sqlite*")}))
 except Exception as error:

@@ -1,4 +1,4 @@
-"""Which process owns a job, whether it still lives, and who else may work on the queue."""
+"""The processes that work on the queue: each owns its running jobs for as long as it holds a lock."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from imaged.core.errors import StoreError
 from imaged.owners import Liveness, realm
 
 
-class Owner:
-    """This process, as the queue knows it: a file in `folder` that it holds locked for as long as it lives."""
+class QueueOwner:
+    """This process, as the queue knows it: a file in `folder` that the process keeps locked until it ends."""
 
     def __init__(self, folder: Path) -> None:
         self._who = f"process {os.getpid()} of {os.uname().nodename}"
@@ -21,9 +21,10 @@ class Owner:
         self.name = self._owner.name
 
     def is_gone(self, name: str) -> bool:
-        """Say whether the owner `name` no longer runs; its file is then removed.
+        """Say whether the owner `name` has ended; its file is then removed.
 
-        So is one on another machine that is not seen to live: a queue that came here on its disk goes on at once.
+        An owner of another machine that holds no lock here counts as ended, so that a queue whose disk moved to this
+        machine continues at once.
         """
         liveness = self._owner.liveness(name)
         if liveness is Liveness.UNKNOWN:
@@ -31,23 +32,26 @@ class Owner:
         return liveness is not Liveness.ALIVE
 
     def others(self) -> list[str]:
-        """Return the names of all other owners that have left a file."""
+        """Return the names of all other owners that have a file."""
         return self._owner.others()
 
     def check_machine(self) -> None:
-        """Raise StoreError when another machine works on this queue, as far as its lock is seen here."""
+        """Raise StoreError when another machine works on this queue, as far as locks show it here."""
         for name in self._living():
             if not name.startswith(f"{realm(self._folder)}-"):
-                who, _ = self._told(name)
+                who, _ = self._note_of(name)
                 raise StoreError(
                     f"the job queue in {self._folder.parent} is in use on another machine or mount, by {who}, "
                     "and SQLite cannot be shared between them; give each daemon a state_dir of its own"
                 )
 
     def check_store(self, is_here: Callable[[str], bool]) -> None:
-        """Raise StoreError when another process works on this queue, for a store where `is_here` does not find it."""
+        """Raise StoreError when another process works on this queue for another store.
+
+        `is_here` says whether an owner of that name has a file in the store of this process.
+        """
         for name in self._living():
-            who, known_as = self._told(name)
+            who, known_as = self._note_of(name)
             if known_as and not is_here(known_as):
                 raise StoreError(
                     f"the job queue in {self._folder.parent} is in use by {who} for another store, "
@@ -55,19 +59,19 @@ class Owner:
                 )
 
     def works_for(self, known_as: str) -> None:
-        """Let others know as whom this process is found in the store that its jobs are of."""
+        """Let other processes read under which name this process is an owner in its store."""
         self._owner.note(f"{self._who}\n{known_as}")
 
     def close(self) -> None:
-        """Give the ownership up."""
+        """Give up the ownership."""
         self._owner.close()
 
     def _living(self) -> Iterator[str]:
         for name in self.others():
-            told = not name[:1].isdigit()  # a program that told nothing of itself had its process id first
-            if told and self._owner.liveness(name) is Liveness.ALIVE:
+            has_note = not name[:1].isdigit()  # older programs wrote no note, and their names begin with a digit
+            if has_note and self._owner.liveness(name) is Liveness.ALIVE:
                 yield name
 
-    def _told(self, name: str) -> tuple[str, str]:
+    def _note_of(self, name: str) -> tuple[str, str]:
         who, _, known_as = self._owner.read(name).partition("\n")
         return who or name, known_as

@@ -10,29 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from imaged.jobs.owner import Owner
+from imaged.jobs.queue_owner import QueueOwner
 
 LIVES = """
 import sys
 from pathlib import Path
-from imaged.jobs.owner import Owner
-owner = Owner(Path(sys.argv[1]))
+from imaged.jobs.queue_owner import QueueOwner
+owner = QueueOwner(Path(sys.argv[1]))
 print(owner.name, flush=True)
 input()
 """
 
 
 @pytest.fixture
-def owner(tmp_path: Path) -> Iterator[Owner]:
+def owner(tmp_path: Path) -> Iterator[QueueOwner]:
     """Return this process as an owner."""
-    owner = Owner(tmp_path / "owners")
+    owner = QueueOwner(tmp_path / "owners")
     yield owner
     owner.close()
 
 
-def test_an_owner_is_gone_when_it_has_closed(owner: Owner, tmp_path: Path) -> None:
+def test_an_owner_is_gone_when_it_has_closed(owner: QueueOwner, tmp_path: Path) -> None:
     """Two owners see each other for as long as both are open, even within one process."""
-    other = Owner(tmp_path / "owners")
+    other = QueueOwner(tmp_path / "owners")
     assert owner.others() == [other.name]
     assert not owner.is_gone(other.name)
     assert not other.is_gone(owner.name)
@@ -41,7 +41,7 @@ def test_an_owner_is_gone_when_it_has_closed(owner: Owner, tmp_path: Path) -> No
     assert owner.is_gone(other.name)
 
 
-def test_a_killed_process_is_gone(owner: Owner, tmp_path: Path) -> None:
+def test_a_killed_process_is_gone(owner: QueueOwner, tmp_path: Path) -> None:
     """`kill -9` leaves the file, but not the lock; the file goes when somebody has looked."""
     arguments = [sys.executable, "-c", LIVES, str(tmp_path / "owners")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -54,19 +54,19 @@ def test_a_killed_process_is_gone(owner: Owner, tmp_path: Path) -> None:
     assert owner.others() == []
 
 
-def test_nobody_is_gone_to_itself(owner: Owner) -> None:
+def test_nobody_is_gone_to_itself(owner: QueueOwner) -> None:
     """An owner never takes its own jobs for those of the dead."""
     assert not owner.is_gone(owner.name)
     assert owner.others() == []
 
 
-def test_who_left_no_file_is_gone(owner: Owner) -> None:
+def test_who_left_no_file_is_gone(owner: QueueOwner) -> None:
     """A name that only the queue remembers belongs to nobody."""
     assert owner.is_gone("4242-00000000")
 
 
 def test_an_owner_taken_for_dead_at_its_birth_is_born_again(
-    owner: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    owner: QueueOwner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between making its file and locking it, another process may find the file unlocked and remove it."""
     real, victims = fcntl.flock, []
@@ -78,7 +78,7 @@ def test_an_owner_taken_for_dead_at_its_birth_is_born_again(
         real(file, operation)  # type: ignore[arg-type]
 
     monkeypatch.setattr(fcntl, "flock", look_first)
-    late = Owner(tmp_path / "owners")
+    late = QueueOwner(tmp_path / "owners")
     assert len(victims) == 1
     assert late.name not in victims
     assert owner.others() == [late.name]

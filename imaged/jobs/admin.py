@@ -1,4 +1,4 @@
-"""The queue as an operator sees and mends it, from a process that does no work: what is owed, and what is parked."""
+"""The queue as `imaged queue` shows and changes it, from a process that runs no jobs."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaged.core.errors import ImagedError, NotFoundError, StoreError
-from imaged.jobs.comparison import Comparison, Comparisons
+from imaged.jobs.comparison import ComparisonTable, RecordedComparison
 from imaged.jobs.queue import Kind
 from imaged.jobs.schema import VERSION, check_not_newer, read_version
 
 BUSY_TIMEOUT_S = 10
-"""How long one waits for a daemon that writes; its own writes take milliseconds."""
+"""How long a command waits while the daemon writes, which takes milliseconds."""
 
 PAGE = 500
-"""How many jobs are read at once. Between pages no read is open, so that a slow reader keeps no log from shrinking."""
+"""How many jobs are read at once. No read is open between pages, so that a slow reader does not keep SQLite's log from
+shrinking."""
 
 
 class NotFailedError(ImagedError):
-    """A job that is named is not parked."""
+    """A job that the operator names has not failed."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One job, as it is listed. `image` is its namespace and its hash; `error` is what the last attempt ended with."""
+class ListedJob:
+    """One job, as it is listed. `image` is its namespace and its hash, `error` that of the last attempt.
+
+    The `state` of a job that failed for good is `parked`, as on the command line.
+    """
 
     id: int
     kind: str
@@ -38,49 +42,49 @@ class Entry:
     error: str
 
 
-class FailedJobs:
-    """A connection of its own to the queue's file, which is never made by it, and no owner of jobs. Blocking.
+class QueueAdmin:
+    """A separate connection to an existing queue, which owns no jobs. Blocking.
 
-    `clock` returns seconds since the epoch. Get one from `opened`.
+    `clock` returns seconds since the epoch. Get one from `administer`.
     """
 
     def __init__(self, db: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self._db = db
         self._clock = clock
 
-    def jobs(self, kind: Kind | None, *, parked_only: bool) -> Iterator[Entry]:
-        """Yield the jobs, of one kind or of each, by id: first those that are parked, then all others if wanted."""
-        for parked in (True,) if parked_only else (True, False):
+    def jobs(self, kind: Kind | None, *, failed_only: bool) -> Iterator[ListedJob]:
+        """Yield the jobs of one kind, or of each, by id: first failed ones, then the others unless `failed_only`."""
+        for failed in (True,) if failed_only else (True, False):
             last = 0
-            while entries := self._page(kind, parked, last):
+            while entries := self._page(kind, failed, last):
                 yield from entries
                 last = entries[-1].id
 
-    def comparison(self) -> Comparison | None:
-        """Return how far the last comparison with the remote store is: until it has ended, more may be owed."""
-        return Comparisons(self._db, self._clock).last()
+    def comparison(self) -> RecordedComparison | None:
+        """Return the last comparison with the remote store: until it has ended, more uploads may be pending."""
+        return ComparisonTable(self._db, self._clock).last()
 
     def retry(self, ids: Sequence[int] | None) -> int:
-        """Queue these parked jobs again, or with None each of them, as if they had never failed; return how many.
+        """Queue these failed jobs again, or all of them with None, with no failed attempts; return how many.
 
-        Raises NotParkedError when one of them is not parked, and then all stay as they are.
+        Raises NotFailedError when one of them has not failed, and then changes none.
         """
         return self._change(
             "UPDATE jobs SET state = 'queued', attempts = 0, orphaned = 0, due_at = :now WHERE state = 'parked'", ids
         )
 
     def drop(self, ids: Sequence[int] | None) -> int:
-        """Forget these parked jobs, or with None each of them; return how many. Raises as `retry` does."""
+        """Remove these failed jobs, or all of them with None; return how many. Raises as `retry` does."""
         return self._change("DELETE FROM jobs WHERE state = 'parked'", ids)
 
-    def _page(self, kind: Kind | None, parked: bool, last: int) -> list[Entry]:  # noqa: FBT001  # from `jobs` alone
+    def _page(self, kind: Kind | None, failed: bool, last: int) -> list[ListedJob]:  # noqa: FBT001  # internal to `jobs`
         rows = self._db.execute(
             "SELECT id, kind, state, attempts, :now - created_at, namespace || '/' || hash, output, ifnull(error, '') "
-            "FROM jobs WHERE (state = 'parked') = :parked AND (:kind IS NULL OR kind = :kind) AND id > :last "
+            "FROM jobs WHERE (state = 'parked') = :failed AND (:kind IS NULL OR kind = :kind) AND id > :last "
             "ORDER BY id LIMIT :page",
-            {"now": self._clock(), "parked": parked, "kind": kind, "last": last, "page": PAGE},
+            {"now": self._clock(), "failed": failed, "kind": kind, "last": last, "page": PAGE},
         )
-        return [Entry(*row) for row in rows.fetchall()]
+        return [ListedJob(*row) for row in rows.fetchall()]
 
     def _change(self, statement: str, ids: Sequence[int] | None) -> int:
         with self._db:
@@ -104,11 +108,11 @@ class FailedJobs:
 
 
 @contextmanager
-def opened(folder: Path, clock: Callable[[], float]) -> Iterator[FailedJobs]:
-    """Open the queue in `folder` for a while. Raises NotFoundError when there is none, StoreError when it is not read.
+def administer(folder: Path, clock: Callable[[], float]) -> Iterator[QueueAdmin]:
+    """Open the queue in `folder`. Raises NotFoundError when there is none, StoreError when it cannot be read.
 
-    Whatever SQLite finds wrong inside the block is a StoreError too. For root, SQLite gives the log files that it makes
-    beside the queue to the queue's owner, so that the daemon can go on writing.
+    An error of SQLite inside the block is a StoreError too. For root, SQLite gives the log files beside the queue to
+    the owner of the queue, so that the daemon can still write.
     """
     try:
         db = _connect(folder / "jobs.sqlite")
@@ -118,7 +122,7 @@ def opened(folder: Path, clock: Callable[[], float]) -> Iterator[FailedJobs]:
         raise NotFoundError(f"no job queue in {folder}")
     try:
         _check_version(db, folder)
-        yield FailedJobs(db, clock)
+        yield QueueAdmin(db, clock)
     except sqlite3.Error as error:
         raise _unusable(folder, error) from error
     finally:
@@ -128,7 +132,7 @@ def opened(folder: Path, clock: Callable[[], float]) -> Iterator[FailedJobs]:
 def _connect(path: Path) -> sqlite3.Connection | None:
     if not path.is_file():
         return None
-    uri = f"{path.absolute().as_uri()}?mode=rw"  # rw, and not rwc: a file that is missing is not made
+    uri = f"{path.absolute().as_uri()}?mode=rw"  # not rwc: a missing file is not created
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
 
 
@@ -136,7 +140,7 @@ def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:
     if isinstance(error, OSError):
         reason, forbidden = error.strerror, isinstance(error, PermissionError)
     else:
-        name = getattr(error, "sqlite_errorname", "")  # errors of the module itself have none
+        name = getattr(error, "sqlite_errorname", "")  # errors of the Python module have no name
         reason, forbidden = str(error), name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
     advice = "; be the user of the daemon, or root" if forbidden else ""
     return StoreError(f"the job queue in {folder} cannot be used: {reason}{advice}")
@@ -144,7 +148,7 @@ def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:
 
 def _check_version(db: sqlite3.Connection, folder: Path) -> None:
     version = read_version(db)
-    if version == 0:  # some daemon makes it right now
+    if version == 0:  # a daemon creates it right now
         raise NotFoundError(f"no job queue in {folder}")
     check_not_newer(version, folder)
     if version < VERSION:

@@ -37,35 +37,35 @@ def queue(tmp_path: Path) -> Iterator[JobQueue]:
 def test_a_new_store_lacks_everything(queue: JobQueue) -> None:
     """Of each image the files that it has, sorted; an image without files is none."""
     asked: list[tuple[ImageId, list[ImageFile]]] = [(CAT, [W1, ORIGINAL]), (DOG, [ORIGINAL]), (OTHER_CAT, [])]
-    assert queue.acknowledged.missing(HERE, asked) == [(CAT, [ORIGINAL, W1]), (DOG, [ORIGINAL])]
+    assert queue.uploaded.missing(HERE, asked) == [(CAT, [ORIGINAL, W1]), (DOG, [ORIGINAL])]
 
 
 def test_what_is_known_to_be_there_is_not_missing(queue: JobQueue) -> None:
     """Of that image, in that namespace, in that store alone; to learn it twice is fine."""
-    queue.acknowledged.add(HERE, CAT, [ORIGINAL])
-    queue.acknowledged.add(HERE, CAT, [ORIGINAL, RECORD])
-    assert queue.acknowledged.missing(HERE, [(CAT, FILES)]) == [(CAT, [W1])]
-    assert queue.acknowledged.missing(HERE, [(CAT, [ORIGINAL])]) == []
+    queue.uploaded.add(HERE, CAT, [ORIGINAL])
+    queue.uploaded.add(HERE, CAT, [ORIGINAL, RECORD])
+    assert queue.uploaded.missing(HERE, [(CAT, FILES)]) == [(CAT, [W1])]
+    assert queue.uploaded.missing(HERE, [(CAT, [ORIGINAL])]) == []
     for remote, image in ((HERE, OTHER_CAT), (HERE, DOG), (THERE, CAT)):
-        assert queue.acknowledged.missing(remote, [(image, FILES)]) == [(image, FILES)]
+        assert queue.uploaded.missing(remote, [(image, FILES)]) == [(image, FILES)]
 
 
 def test_what_is_owed_is_not_missing(queue: JobQueue) -> None:
     """An upload that waits, runs or is parked will be seen to; a render is no upload."""
     queue.add("upload", CAT, [ORIGINAL])
-    queue.failed(queue.claim("upload")[0], "no", None)
+    queue.fail(queue.claim("upload")[0], "no", None)
     queue.add("upload", CAT, [RECORD])
     queue.add("render", CAT, [W1])
-    assert queue.acknowledged.missing(HERE, [(CAT, FILES)]) == [(CAT, [W1])]
+    assert queue.uploaded.missing(HERE, [(CAT, FILES)]) == [(CAT, [W1])]
 
 
 def test_what_is_known_outlives_the_process(tmp_path: Path) -> None:
     """It is in the file."""
     queue = JobQueue(tmp_path, float)
-    queue.acknowledged.add(HERE, CAT, FILES)
+    queue.uploaded.add(HERE, CAT, FILES)
     queue.close()
     queue = JobQueue(tmp_path, float)
-    assert queue.acknowledged.missing(HERE, [(CAT, FILES)]) == []
+    assert queue.uploaded.missing(HERE, [(CAT, FILES)]) == []
     queue.close()
 
 
@@ -86,7 +86,7 @@ def test_missing_is_what_is_neither_known_nor_owed(
     """Set for set, whatever was learnt in whatever order."""
     queue = JobQueue(tmp_path_factory.mktemp("state"), float)
     for store, image, some in added:
-        queue.acknowledged.add(store, image, some)
+        queue.uploaded.add(store, image, some)
     for image, some in owed:
         queue.add("upload", image, some)
     known = {(image, file) for store, image, some in added if store == remote for file in some}
@@ -94,19 +94,19 @@ def test_missing_is_what_is_neither_known_nor_owed(
     expected = [
         (image, sorted((file for file in set(some) if (image, file) not in known), key=str)) for image, some in asked
     ]
-    assert queue.acknowledged.missing(remote, asked) == [each for each in expected if each[1]]
+    assert queue.uploaded.missing(remote, asked) == [each for each in expected if each[1]]
     queue.close()
 
 
 def test_a_store_that_has_another_name_now_keeps_what_is_noted(queue: JobQueue) -> None:
     """What was noted under either name counts, once; what is noted of others stays with them."""
-    queue.acknowledged.add(HERE, CAT, [ORIGINAL, RECORD])
-    queue.acknowledged.add("s3 bucket-a", CAT, [ORIGINAL, W1])
-    queue.acknowledged.add(THERE, DOG, [ORIGINAL])
-    assert queue.acknowledged.take_over(HERE, "s3 bucket-a") == 1
-    assert queue.acknowledged.missing("s3 bucket-a", [(CAT, FILES)]) == []
-    assert queue.acknowledged.missing(HERE, [(CAT, FILES)]) == [(CAT, FILES)]
-    assert queue.acknowledged.missing(THERE, [(DOG, [ORIGINAL])]) == []
-    assert queue.acknowledged.take_over(HERE, "s3 bucket-a") == 0
-    assert queue.acknowledged.take_over(THERE, THERE) == 0
-    assert queue.acknowledged.missing(THERE, [(DOG, [ORIGINAL])]) == []
+    queue.uploaded.add(HERE, CAT, [ORIGINAL, RECORD])
+    queue.uploaded.add("s3 bucket-a", CAT, [ORIGINAL, W1])
+    queue.uploaded.add(THERE, DOG, [ORIGINAL])
+    assert queue.uploaded.take_over(HERE, "s3 bucket-a") == 1
+    assert queue.uploaded.missing("s3 bucket-a", [(CAT, FILES)]) == []
+    assert queue.uploaded.missing(HERE, [(CAT, FILES)]) == [(CAT, FILES)]
+    assert queue.uploaded.missing(THERE, [(DOG, [ORIGINAL])]) == []
+    assert queue.uploaded.take_over(HERE, "s3 bucket-a") == 0
+    assert queue.uploaded.take_over(THERE, THERE) == 0
+    assert queue.uploaded.missing(THERE, [(DOG, [ORIGINAL])]) == []

@@ -1,4 +1,4 @@
-"""What each remote store is known to hold, so that a start finds what never got there."""
+"""The files that each remote store is known to hold, so that a start finds those that were never uploaded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from imaged.core.hashes import ImageId
 Files = Sequence[tuple[ImageId, Sequence[ImageFile]]]
 
 
-class StoredFiles:
-    """A table of the queue's file; a remote store is known by its name. On the queue's thread only."""
+class UploadedFiles:
+    """A table of the queue's file, which knows a remote store by its name. On the queue's thread only."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def add(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
-        """Note that the remote store holds these files."""
+        """Record that the remote store holds these files."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("INSERT INTO remotes (name) VALUES (?) ON CONFLICT DO NOTHING", (remote,))
@@ -46,7 +46,7 @@ class StoredFiles:
         return missing
 
     def take_over(self, former: str, remote: str) -> int:
-        """Note what is noted of a remote store under a former name under its name; return how many files that are."""
+        """Move the records of a remote store from its former name to its name; return how many are new there."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             row = self._db.execute("SELECT id FROM remotes WHERE name = ?", (former,)).fetchone()

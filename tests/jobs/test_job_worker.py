@@ -23,10 +23,10 @@ from imaged.core.errors import (
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
-from imaged.jobs.failed_jobs import opened
+from imaged.jobs.admin import administer
+from imaged.jobs.job_worker import BACKOFF, LONGEST_PAUSE_S, JobWorker
 from imaged.jobs.monitored_queue import MonitoredQueue
 from imaged.jobs.queue import Depth, JobQueue
-from imaged.jobs.worker import BACKOFF, LONGEST_PAUSE_S, Worker
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 DOG = ImageId("p", ImageHash("0" * 32))
@@ -34,7 +34,7 @@ FOX = ImageId("p", ImageHash("1" * 32))
 A, B, C = map(parse, ("x1.jpg", "x2.jpg", "x3.jpg"))
 BUSY = BusyError("the remote store is down")
 BROKEN = NotAPictureError("a broken picture")
-NOTHING = Depth(queued=0, running=0, parked=0, oldest_s=None)
+NOTHING = Depth(queued=0, running=0, failed=0, oldest_s=None)
 
 
 class WorkerHarness:
@@ -53,8 +53,8 @@ class WorkerHarness:
         self.gates: dict[ImageId, Deferred[None]] = {}
         self.breaks: Callable[..., bool] = lambda *_: False
         self.performed: list[tuple[ImageId, list[ImageFile]]] = []
-        watched = MonitoredQueue(self.queue, self.run)
-        self.worker = Worker("render", watched, self.clock, lambda: 0.0, lambda: self.concurrency, self.run_jobs)
+        monitored = MonitoredQueue(self.queue, self.run)
+        self.worker = JobWorker("render", monitored, self.clock, lambda: 0.0, lambda: self.concurrency, self.run_jobs)
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
         """Call the function now, or refuse as a broken disk does."""
@@ -127,7 +127,7 @@ def test_what_runs_out_of_time_is_not_tried_often(shop: WorkerHarness) -> None:
     assert len(shop.performed) == 1
     shop.clock.pump([60.0] * 60)
     assert len(shop.performed) == 3
-    assert (shop.depth.parked, shop.depth.queued) == (1, 0)
+    assert (shop.depth.failed, shop.depth.queued) == (1, 0)
 
 
 def test_an_outage_of_half_an_hour_parks_nothing(shop: WorkerHarness) -> None:
@@ -136,7 +136,7 @@ def test_an_outage_of_half_an_hour_parks_nothing(shop: WorkerHarness) -> None:
     shop.ends[A] = BUSY
     shop.worker.start()
     shop.clock.pump([LONGEST_PAUSE_S] * 360)
-    assert shop.depth.parked == 0
+    assert shop.depth.failed == 0
     shop.ends[A] = None
     shop.clock.pump([LONGEST_PAUSE_S] * 60)
     assert shop.depth == NOTHING
@@ -149,7 +149,7 @@ def test_attempts_come_to_an_end(shop: WorkerHarness) -> None:
     shop.worker.start()
     shop.clock.pump([60.0] * 200)
     assert len(shop.performed) == BACKOFF.attempts
-    assert (shop.depth.parked, shop.depth.queued) == (1, 0)
+    assert (shop.depth.failed, shop.depth.queued) == (1, 0)
 
 
 def test_a_store_that_is_away_costs_no_attempts(shop: WorkerHarness) -> None:
@@ -160,13 +160,13 @@ def test_a_store_that_is_away_costs_no_attempts(shop: WorkerHarness) -> None:
     with capturedLogs() as events:
         shop.clock.pump([60.0] * 200)
     assert len(shop.performed) > BACKOFF.attempts
-    assert (shop.depth.parked, shop.depth.queued) == (0, 1)
+    assert (shop.depth.failed, shop.depth.queued) == (0, 1)
     assert events == []  # who knows of the store tells of it once
     before = len(shop.performed)
     shop.ends[A] = StoreError("this key is refused")
     shop.clock.pump([60.0] * 200)
     assert len(shop.performed) - before == BACKOFF.attempts
-    assert (shop.depth.parked, shop.depth.queued) == (1, 0)
+    assert (shop.depth.failed, shop.depth.queued) == (1, 0)
 
 
 def test_a_store_that_is_back_gets_what_waited(shop: WorkerHarness) -> None:
@@ -197,9 +197,9 @@ def test_what_an_operator_queues_again_is_done_within_seconds(shop: WorkerHarnes
     shop.ends[A] = BROKEN
     shop.worker.start()
     shop.clock.pump([LONGEST_PAUSE_S] * 3)
-    assert shop.depth.parked == 1
+    assert shop.depth.failed == 1
     shop.ends[A] = None
-    with opened(shop.folder, shop.clock.seconds) as seen:
+    with administer(shop.folder, shop.clock.seconds) as seen:
         assert seen.retry(None) == 1
     shop.clock.advance(LONGEST_PAUSE_S)
     assert shop.depth == NOTHING
@@ -353,7 +353,7 @@ def test_an_end_that_was_half_written_is_not_written_twice(shop: WorkerHarness) 
     shop.concurrency = 2
     shop.enqueue(CAT, A, B, C)
     shop.ends.update({A: BUSY, B: BUSY})
-    shop.breaks = lambda name, *args: name == "failed" and args[0].file == B
+    shop.breaks = lambda name, *args: name == "fail" and args[0].file == B
     with capturedLogs():
         shop.worker.start()
         shop.gates[CAT] = Deferred()
