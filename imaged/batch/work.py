@@ -81,7 +81,7 @@ class Work:
         if info is None:
             await self._bring(item, image, there, received)
             info = await self._pipeline.originals.info(image)
-            results = await self._pipeline.produce.several(image, missing)
+            results = await self._pipeline.renders.several(image, missing)
             made = [output for output, error in results.items() if error is None]
             mended = [] if missing or lacking else [RECORD]  # it could not be read
             await self._upload(image, info, [*lacking, *mended, *made])

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from imaged.config.faults import dotted
 from imaged.config.load import Loaded
+from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, StoreError
 from imaged.daemon.health import PIXEL, render_pixel
 from imaged.daemon.runtime import compose
@@ -26,8 +27,10 @@ from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import PluginState
 from imaged.jobs.queue import JobQueue
 from imaged.logs import paths as log_paths
-from imaged.pipeline.rendering import Renderer
 from imaged.store.local import LocalStore
+from imaged.workers.engine import Engine, ImageOutput
+from imaged.workers.tasks import Tasks
+from imaged.workers.thread_engine import ThreadEngine
 from imaged.workers.threads import Threads, unfinished
 
 STEP_S = 30.0
@@ -65,11 +68,12 @@ class DeepCheck:
     async def _all(self, processors: tuple[CheckedProcessor, ...], uploader: CheckedUploader | None) -> bool:
         settings = self._settings
         store, state = LocalStore(Path(settings.store.path), settings.store.partitions), Path(settings.state_dir)
-        renderer = Renderer(processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
+        threads, activity = self._threads, Activity[ImageOutput](self._reactor.seconds)
+        engine = ThreadEngine(self._reactor, settings.render, processors, threads, threads.run, Tasks(), activity)
         fine = [
             await self._step(f"store.path {store.root} takes a file", self._on_thread(store.try_out)),
             await self._step(f"state_dir {state} keeps a queue", self._on_thread(_try_state, state)),
-            await self._step("a processor renders a pixel", self._on_thread(_try_processor, renderer)),
+            await self._step("a processor renders a pixel", _try_processor(engine)),
         ]
         for key, path in log_paths.paths(settings.log).items():
             fine.append(await self._step(f"{dotted(key)} {path} takes lines", self._on_thread(log_paths.try_out, path)))
@@ -161,11 +165,11 @@ def _try_state(folder: Path) -> None:
         raise StoreError(f"no job queue can be kept there: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _try_processor(renderer: Renderer) -> None:
+async def _try_processor(engine: Engine) -> None:
     with tempfile.NamedTemporaryFile(prefix="imaged-check-") as file:
         file.write(PIXEL)
         file.flush()
-        render_pixel(renderer, Path(file.name))
+        await render_pixel(engine, Path(file.name))
 
 
 def run_to_end(reactor: Any, work: Coroutine[Any, Any, bool]) -> bool:

@@ -57,6 +57,16 @@ class Trace:
         finally:
             self._spans_s[name] = self._spans_s.get(name, 0.0) + self._seconds() - began_s
 
+    def add_spans(self, spans_s: Mapping[str, float]) -> None:
+        """Count seconds that another process or thread has measured, by the name of their span."""
+        for name, seconds in spans_s.items():
+            self._spans_s[name] = self._spans_s.get(name, 0.0) + seconds
+
+    def take_spans(self) -> Mapping[str, float]:
+        """Return the seconds of each span since the last call."""
+        spans_s, self._spans_s = self._spans_s, {}
+        return spans_s
+
     @contextmanager
     def current(self) -> Iterator[None]:
         """Make it the trace of what the block does and begins."""
@@ -84,3 +94,9 @@ def span(name: str) -> Iterator[None]:
     else:
         with trace.span(name):
             yield
+
+
+def add_spans(spans_s: Mapping[str, float]) -> None:
+    """Count seconds that a worker has measured for the request that it worked for, if there is one."""
+    if (trace := _current.get()) is not None:
+        trace.add_spans(spans_s)

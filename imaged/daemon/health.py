@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -15,12 +15,12 @@ from twisted.web.http import Request
 from imaged.config.images import ImagePolicy
 from imaged.core.errors import BusyError, ImagedError
 from imaged.core.outputs import parse
-from imaged.hooks.contracts import RenderJob
 from imaged.hooks.host import RunInThread
-from imaged.pipeline.rendering import Renderer
 from imaged.store.atomic import discard
+from imaged.store.local import LocalStore
 from imaged.web.answers import send_text
 from imaged.web.errors import send_error
+from imaged.workers.engine import Engine
 
 PROBE_EVERY_S = 10.0
 """How often the store and a processor are tried, which takes a few milliseconds."""
@@ -43,19 +43,19 @@ class Rendering(Protocol):
     """What renders in one generation."""
 
     @property
-    def renderer(self) -> Renderer:
-        """The processors."""
+    def engine(self) -> Engine:
+        """The engine."""
 
     @property
-    def stuck(self) -> bool:
-        """Whether every thread is at a render that should have ended long ago."""
+    def store(self) -> LocalStore:
+        """The local store, in which originals lie."""
 
 
 @dataclass
 class _Trial:
     """One look at a generation: when it began, by a clock that never goes back, and its end, which never fails."""
 
-    renderer: Renderer
+    rendering: Rendering
     began_s: float
     end: Deferred[None] | None = None
     told: bool = False
@@ -91,7 +91,7 @@ class Health:
             return "draining"
         if self._hangs:
             return _HANG
-        if self._fault is None and self._rendering().stuck:
+        if self._fault is None and self._rendering().engine.stuck:
             return "every render thread is stuck"
         return self._fault or "OK"
 
@@ -113,7 +113,7 @@ class Health:
 
     def probe(self) -> None:
         """Try the store and the processors of this generation, unless that is under way."""
-        renderer = self._rendering().renderer
+        rendering = self._rendering()
         if self._trial is not None and self._hangs and not self._trial.told:
             self._trial.told = True
             self._log.error(
@@ -121,16 +121,17 @@ class Health:
                 "{elapsed_s:.0f} s; look at the file system of {store}",
                 fault=_HANG,
                 elapsed_s=self._seconds() - self._trial.began_s,
-                store=str(self._trial.renderer.store.root),
+                store=str(self._trial.rendering.store.root),
             )
-        if self._trial is None or self._trial.renderer is not renderer:
-            trial = self._trial = _Trial(renderer, self._seconds())
+        if self._trial is None or self._trial.rendering is not rendering:
+            trial = self._trial = _Trial(rendering, self._seconds())
             trial.end = Deferred.fromCoroutine(self._probe(trial))
 
     async def _probe(self, trial: _Trial) -> None:
-        fault = await self._try("the store takes no files", trial.renderer.store.try_out)
+        engine, store = trial.rendering.engine, trial.rendering.store
+        fault = await self._try("the store takes no files", self._run(store.try_out))
         if fault is None:
-            fault = await self._try("no processor works", _render_in_store, trial.renderer)
+            fault = await self._try("no processor works", self._render_in_store(engine, store))
         if trial is not self._trial:
             return  # a newer generation is tried
         over = _HANG if trial.told else self._fault
@@ -138,10 +139,10 @@ class Health:
             self._log.info("{fault}: this is over, and the health check answers 200 again", fault=over)
         self._fault, self._trial = fault, None
 
-    async def _try(self, fault: str, work: Callable[..., None], *arguments: Any) -> str | None:
+    async def _try(self, fault: str, work: Awaitable[None]) -> str | None:
         """Return None when it works, else `fault`, after the log was told why."""
         try:
-            await self._run(work, *arguments)
+            await work
         except BusyError:
             return None  # it works, only not now: one hostile picture must not take the daemon out of its balancer
         except Exception as error:  # whatever a processor raises on a picture that is good
@@ -152,20 +153,16 @@ class Health:
             return fault
         return None
 
+    async def _render_in_store(self, engine: Engine, store: LocalStore) -> None:
+        """Render a picture that lies where originals lie, so that the trial needs what renders for clients need."""
+        source = store.new_temporary()
+        try:
+            await self._run(source.write_bytes, PIXEL)
+            await render_pixel(engine, source)
+        finally:
+            discard(source)
 
-def _render_in_store(renderer: Renderer) -> None:
-    """Render a picture that lies where originals do: what is tried needs nothing that a client's picture does not."""
-    source = renderer.store.new_temporary()
-    try:
-        source.write_bytes(PIXEL)
-        render_pixel(renderer, source)
-    finally:
-        discard(source)
 
-
-def render_pixel(renderer: Renderer, source: Path) -> None:
-    """Render `source`, a file of PIXEL, with the processor that would get it. Blocking; raises whatever goes wrong."""
-    variant = ImagePolicy().resolve(parse("x1.jpg"))
-    facts = renderer.identify(source)
-    job = RenderJob(source, facts, (variant,), PROBE_TIMEOUT_S, renderer.maximum_pixels)
-    list(renderer.choose(job).render(job))
+async def render_pixel(engine: Engine, source: Path) -> None:
+    """Render `source`, a file of PIXEL. Raises whatever goes wrong."""
+    await engine.try_out(source, ImagePolicy().resolve(parse("x1.jpg")))

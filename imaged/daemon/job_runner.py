@@ -178,8 +178,8 @@ class JobRunner:
         """Let promised renders use every thread, but one alone while clients wait for theirs."""
         if self._leaving():
             return 0
-        pool = self._current().pool
-        return 1 if pool.waiting else pool.size
+        engine = self._current().engine
+        return 1 if engine.waiting else engine.size
 
     def _upload_concurrency(self) -> int:
         return 0 if self._leaving() else self._current().remote.concurrency

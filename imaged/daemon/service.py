@@ -102,7 +102,7 @@ class Service:
         self._opened = AsyncExitStack()
         self._shutdown = Shutdown(reactor)
         self._profiles = profiles.Profiles(self._profile_threads.run, lambda: self._shutdown.begun)
-        self._health = Health(self._work.run, lambda: self._lineage.pipeline.produce, reactor.seconds)
+        self._health = Health(self._work.run, lambda: self._lineage.pipeline, reactor.seconds)
         self._usage = StoreUsage(self._work.run, reactor.seconds)
         self._reloads = Reloads(reactor, self._reload, notifier)
         self._connections = {path: Connections(reactor, most_connections()) for path in (PUBLIC, STATUS)}

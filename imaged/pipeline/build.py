@@ -32,14 +32,13 @@ from imaged.pipeline.originals import Originals
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
-from imaged.pipeline.rendering import Renderer
 from imaged.pipeline.renders import Renders
 from imaged.store.local import LocalStore
 from imaged.store.usage import free
-from imaged.workers.admission import RenderPool
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight
 from imaged.workers.tasks import Tasks
+from imaged.workers.thread_engine import ThreadEngine
 from imaged.workers.threads import Threads
 
 _EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
@@ -91,8 +90,7 @@ def build_pipeline(
         ]
     )
     threads = make_threads(reactor, "render", settings.render.concurrency or cores())
-    pool = RenderPool(threads, settings.render.queue, reactor)
-    renderer = Renderer(plugins.processors, store, settings.render.timeout_s, settings.render.maximum_pixels)
+    engine = ThreadEngine(reactor, settings.render, plugins.processors, threads, run, tasks, counters.processing)
     remote = Remote(
         plugins.uploader,
         _identity(settings, plugins.uploader),
@@ -126,25 +124,24 @@ def build_pipeline(
     # The operator names remote.base_url, so it may be in any network; its redirects are not followed.
     operator_sources = partial(sources, resolver=Resolver(reactor), maximum_redirects=0, allow_networks=_EVERY_NETWORK)
     remote_originals = RemoteOriginals(remote, settings.remote.base_url, operator_sources)
-    originals = Originals(store, renderer, remote, remote_originals, jobs, run, pool, tasks, metrics, locks)
+    originals = Originals(store, engine, remote, remote_originals, jobs, run, tasks, metrics, locks)
     ingest = Ingest(
         store, originals, client_sources, settings.sources.maximum_bytes, run, tasks, metrics, reactor.seconds
     )
-    produce = Renders(
-        reactor=reactor,
+    renders = Renders(
+        clock=reactor,
         settings=settings,
         store=store,
         originals=originals,
         remote=remote,
-        renderer=renderer,
-        pool=pool,
+        engine=engine,
         jobs=jobs,
+        run=run,
         tasks=tasks,
         flights=SingleFlight(tasks),
-        activity=counters.processing,
         metrics=metrics,
     )
-    return Pipeline(settings, store, originals, ingest, produce, remote, pool, jobs, metrics, tasks, threads)
+    return Pipeline(settings, store, originals, ingest, renders, remote, engine, jobs, metrics, tasks, threads)
 
 
 def _identity(settings: Settings, uploader: CheckedUploader | None) -> str:

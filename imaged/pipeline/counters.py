@@ -9,7 +9,7 @@ from imaged.core.snapshot import PerKind
 from imaged.core.traffic import Traffic
 from imaged.fetch.budget import Budget
 from imaged.fetch.hashing_writer import Download
-from imaged.pipeline.renders import Wanted
+from imaged.workers.engine import ImageOutput
 
 
 class Counters:
@@ -18,7 +18,7 @@ class Counters:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.requests = Traffic()
         self.incoming = Budget(clock)
-        self.processing: Activity[Wanted] = Activity(clock)
+        self.processing: Activity[ImageOutput] = Activity(clock)
         self.downloads: Activity[Download] = Activity(clock)
         self.posting: Activity[str] = Activity(clock)
         self.uploads: Activity[str] = Activity(clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class Ingest:
         self._metrics.record(OriginalDownloaded(namespace, fetched.size_bytes, self._clock() - began_s))
         return fetched
 
-    async def _fetch(self, sources: list[Source]) -> None:
+    async def _fetch(self, sources: list[Source]) -> AsyncGenerator[tuple[Source, Acquired], None]:
         for source in sources:
             temporary = self._store.new_temporary()
             try:
@@ -94,7 +94,7 @@ class Ingest:
                 acquired = await self._originals.keep(source.namespace, fetched)
             finally:
                 discard(temporary)
-            self._fetching.resolve(source, acquired)
+            yield source, acquired
 
     async def _take(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
         temporary = self._store.new_temporary()

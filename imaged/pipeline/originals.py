@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -14,7 +14,7 @@ from imaged.core.files import ORIGINAL, RECORD, ImageFile, content_type
 from imaged.core.formats import SNIFF_BYTES, sniff
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
-from imaged.core.pictures import ImageInfo
+from imaged.core.pictures import ImageFacts, ImageInfo
 from imaged.core.tracing import DOWNLOAD, SAVE, UPLOAD, WAIT, span
 from imaged.fetch.received_file import ReceivedFile, digest
 from imaged.hooks.host import RunInThread
@@ -22,11 +22,10 @@ from imaged.hooks.metrics import Metrics
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
-from imaged.pipeline.rendering import Renderer
 from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
 from imaged.store.originals import conflict, read_record
-from imaged.workers.admission import RenderPool
+from imaged.workers.engine import Engine
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight, wait
 from imaged.workers.tasks import Tasks
@@ -40,23 +39,21 @@ class Originals:
     def __init__(
         self,
         store: LocalStore,
-        renderer: Renderer,
+        engine: Engine,
         remote: Remote,
         remote_originals: RemoteOriginals,
         jobs: AsyncJobQueue,
         run: RunInThread,
-        pool: RenderPool,
         tasks: Tasks,
         metrics: Metrics,
         locks: KeyedLocks,
     ) -> None:
         self._store = store
-        self._renderer = renderer
+        self._engine = engine
         self._remote = remote
         self._remote_originals = remote_originals
         self._jobs = jobs
         self._run = run
-        self._pool = pool
         self._metrics = metrics
         self._locks = locks
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(tasks)
@@ -70,9 +67,9 @@ class Originals:
         image = ImageId(namespace, ImageHash(received.md5))
         try:
             async with self._locks.held(f"{image}/"):  # so that other bytes with this MD5 are found out
-                info = await self._run(self._examine, image, received)
-                if self._renderer.verifies and not self._store.has(image, ORIGINAL):
-                    await self._verify(received.path)
+                info = await self._examine(image, received)
+                if not self._store.has(image, ORIGINAL):
+                    await self._engine.verify(received.path)
                 if self._remote.exists:
                     with span(UPLOAD):
                         await self._keep_remotely(image, received, info)
@@ -90,7 +87,7 @@ class Originals:
         Raises NotAPictureError, TooLargeError, HashConflictError or StoreError.
         """
         try:
-            info = await self._run(self._examine, image, received)
+            info = await self._examine(image, received)
             await self._run(self._keep_locally, image, received, info)
         finally:
             discard(received.path)
@@ -130,20 +127,14 @@ class Originals:
         if info is not None and self._store.has(image, ORIGINAL):
             return info
         path = await self.find(image)
-        return await self._run(self._describe, image, path)
-
-    def _examine(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
-        info = self._facts(image, received)
-        self._store.originals.check_conflict(image, received.sha256)
+        info = _describe(image, await self._run(digest, path), await self._engine.identify(path))
+        await self._run(self._store.originals.save_info, image, info)
         return info
 
-    async def _verify(self, path: Path) -> None:
-        """Raise what renders of this original would raise; decoding takes a render thread, as in any render."""
-        self._pool.admit()
-        async with AsyncExitStack() as stack:
-            with span(WAIT):
-                threads = await stack.enter_async_context(self._pool.place(self._renderer.timeout_s))
-            await threads.run(self._renderer.verify, path)
+    async def _examine(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
+        info = _describe(image, received, await self._engine.identify(received.path))
+        await self._run(self._store.originals.check_conflict, image, received.sha256)
+        return info
 
     async def _keep_remotely(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:
         if not self._store.has(image, ORIGINAL):  # another node may have kept other bytes with this MD5
@@ -161,23 +152,7 @@ class Originals:
         self._store.originals.keep(image, received.path, received.sha256)
         self._store.originals.save_info(image, info)
 
-    def _describe(self, image: ImageId, path: Path) -> ImageInfo:
-        info = self._facts(image, digest(path))
-        self._store.originals.save_info(image, info)
-        return info
-
-    def _facts(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
-        facts = self._renderer.identify(received.path)
-        return ImageInfo(
-            hash=image.hash,
-            width_px=facts.size.width_px,
-            height_px=facts.size.height_px,
-            content_type=facts.format.content_type,
-            size_bytes=received.size_bytes,
-            sha256=received.sha256,
-        )
-
-    async def _restore(self, images: list[ImageId]) -> None:
+    async def _restore(self, images: list[ImageId]) -> AsyncGenerator[tuple[ImageId, None], None]:
         for image in images:
             try:
                 await self._bring_back(image)
@@ -186,7 +161,7 @@ class Originals:
                     self._log.error("{error}; it is not used", error=str(error))
                 self._metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
                 raise
-            self._restoring.resolve(image, None)
+            yield image, None
 
     async def _bring_back(self, image: ImageId) -> None:
         async with self._temporary() as temporary:
@@ -198,7 +173,7 @@ class Originals:
                     with suppress(ImagedError):  # then the MD5 has to do
                         known = await self._record(image, self._remote_originals.fetch)
             try:
-                await self._run(self._check_and_keep, image, temporary, known)
+                await self._check_and_keep(image, temporary, known)
             except CorruptOriginalError as error:  # of a cache on the way, perhaps
                 if not self._remote_originals.has_address:
                     raise
@@ -206,7 +181,7 @@ class Originals:
                     if not await self._remote.download(image, ORIGINAL, temporary):
                         raise
                 self._log.warn("{error}; the uploader is asked", error=str(error))
-                await self._run(self._check_and_keep, image, temporary, known)
+                await self._check_and_keep(image, temporary, known)
 
     async def _record(
         self, image: ImageId, fetch: Callable[[ImageId, ImageFile, Path], Awaitable[bool]]
@@ -214,16 +189,15 @@ class Originals:
         async with self._temporary() as path:
             return await self._run(read_record, image, path) if await fetch(image, RECORD, path) else None
 
-    def _check_and_keep(self, image: ImageId, temporary: Path, known: ImageInfo | None) -> None:
+    async def _check_and_keep(self, image: ImageId, temporary: Path, known: ImageInfo | None) -> None:
         """Keep what the remote store gave, if it is what it should be. MD5 alone can be forged, SHA-256 can't."""
-        received = digest(temporary)
+        received = await self._run(digest, temporary)
         if received.md5 != str(image.hash) or (known is not None and known.sha256 != received.sha256):
             raise CorruptOriginalError(
                 f"the remote original of {image} has other bytes: MD5 {received.md5}, SHA-256 {received.sha256}"
             )
-        info = self._facts(image, received)
-        self._store.originals.keep(image, temporary, received.sha256)
-        self._store.originals.save_info(image, info)
+        info = _describe(image, received, await self._engine.identify(temporary))
+        await self._run(self._keep_locally, image, received, info)
 
     @asynccontextmanager
     async def _temporary(self) -> AsyncIterator[Path]:
@@ -232,3 +206,14 @@ class Originals:
             yield path
         finally:
             discard(path)
+
+
+def _describe(image: ImageId, received: ReceivedFile, facts: ImageFacts) -> ImageInfo:
+    return ImageInfo(
+        hash=image.hash,
+        width_px=facts.size.width_px,
+        height_px=facts.size.height_px,
+        content_type=facts.format.content_type,
+        size_bytes=received.size_bytes,
+        sha256=received.sha256,
+    )

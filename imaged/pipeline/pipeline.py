@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imaged.config.model import Settings
-from imaged.core.errors import ImagedError, StoreUnavailableError
+from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile, Original, content_type
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
+from imaged.core.pictures import ImageInfo
+from imaged.core.tracing import HIT
 from imaged.hooks.metrics import Metrics
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.renders import Renders
+from imaged.store.disk import OpenFile
 from imaged.store.local import LocalStore
-from imaged.workers.admission import RenderPool
+from imaged.workers.engine import Engine
 from imaged.workers.tasks import Tasks
 from imaged.workers.threads import Threads
 
@@ -30,9 +33,9 @@ class Pipeline:
     store: LocalStore
     originals: Originals
     ingest: Ingest
-    produce: Renders
+    renders: Renders
     remote: Remote
-    pool: RenderPool
+    engine: Engine
     jobs: AsyncJobQueue
     metrics: Metrics
     tasks: Tasks
@@ -49,7 +52,35 @@ class Pipeline:
             policy.check(output)
         return outputs
 
-    async def promise(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:
+    async def output(self, image: ImageId, output: Output) -> tuple[OpenFile, str]:
+        """Return an output, opened, from the store, else rendered now; and HIT, RENDERED or COALESCED.
+
+        Raises PolicyError for what the namespace does not allow, else as `Renders.one` does.
+        """
+        self.settings.policy(image.namespace).check(output)
+        if (stored := self.store.variants.open(image, output)) is not None:
+            return stored, HIT
+        self._check_count(image, [output])
+        outcome = await self.renders.one(image, output)
+        if (made := self.store.variants.open(image, output)) is None:
+            raise StoreError(f"{output} was rendered but is not in the store: ask again")
+        return made, outcome
+
+    async def process(
+        self, image: ImageId, outputs: Sequence[Output]
+    ) -> tuple[ImageInfo, dict[Output, ImagedError | None]]:
+        """Make the outputs that no store has, for a client that waits; return the error of each that failed.
+
+        Raises BusyError when the queue is full, PolicyError when the image would have more outputs than its namespace
+        allows.
+        """
+        info = await self.originals.info(image)
+        missing = await self.missing(image, outputs)
+        self._check_count(image, missing)
+        self.renders.admit(image, missing)
+        return info, await self.renders.several(image, missing, client_waits=True)
+
+    async def enqueue_renders(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:
         """Put the outputs that the store misses, and that a client asks for, into the durable queue.
 
         Raises BusyError when the client or the namespace has its share of the queue, PolicyError when the image
@@ -59,10 +90,6 @@ class Pipeline:
         if missing:
             self._check_count(image, [*missing, *await self.jobs.states(image)])
         await self.jobs.enqueue("render", image, missing, client)
-
-    def check_room(self, image: ImageId, missing: Sequence[Output]) -> None:
-        """Raise PolicyError when these outputs would be more than the namespace allows for one image."""
-        self._check_count(image, missing)
 
     def _check_count(self, image: ImageId, new: Sequence[Output]) -> None:
         policy = self.settings.policy(image.namespace)
@@ -82,7 +109,7 @@ class Pipeline:
             there = [(image, [output for output in outputs if self.store.has(image, output)])]
             for _, unknown in await self.jobs.not_stored(self.remote.identity, there):
                 await self.jobs.enqueue("upload", image, unknown)
-        results = await self.produce.several(image, outputs)
+        results = await self.renders.several(image, outputs)
         return dict(results.items())
 
     async def run_uploads(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:

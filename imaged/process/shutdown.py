@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.core.activity import Running
-from imaged.pipeline.renders import Wanted
+from imaged.workers.engine import ImageOutput
 from imaged.workers.threads import unfinished
 
 AT_LEAST_S = 0.2
@@ -51,7 +51,7 @@ class Shutdown:
                 self._log.warn("gave up on what is in flight; what was promised stays queued")
             self._gave_up = True
 
-    def tell_left_behind(self, renders: Sequence[Running[Wanted]]) -> None:
+    def tell_left_behind(self, renders: Sequence[Running[ImageOutput]]) -> None:
         """Tell the log what still works: it ends with the process, which waits for it no longer."""
         for each in renders:
             self._log.warn(

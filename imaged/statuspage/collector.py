@@ -65,7 +65,7 @@ class Collector:
     ) -> Snapshot:
         """Return the state of the process, with the generation, the plugins and the pipeline in effect."""
         renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
-        counters, pool = self.counters, pipeline.pool
+        counters, engine = self.counters, pipeline.engine
         snapshot = Snapshot(
             version=self.version,
             message=self.message(),
@@ -75,9 +75,9 @@ class Collector:
             requests=_requests(counters.requests),
             processing=Processing(
                 current=counters.processing.current,
-                waiting=pool.waiting,
-                threads=pool.size,
-                busy=pool.busy,
+                waiting=engine.waiting,
+                threads=engine.size,
+                busy=engine.busy,
                 total=counters.processing.total,
                 failed=counters.processing.failed,
                 items=tuple(

@@ -10,12 +10,11 @@ from twisted.web.http import Request
 
 from imaged.core.activity import Activity
 from imaged.core.clients import client_key
-from imaged.core.errors import BusyError, NotFoundError, StoreError
+from imaged.core.errors import BusyError, NotFoundError
 from imaged.core.files import Original, Record, parse_file
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
-from imaged.core.tracing import HIT
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.answers import send_json
 from imaged.web.errors import public_text
@@ -83,7 +82,8 @@ class PublicSite:
                     case Original():
                         await _send_original(request, image, pipeline)
                     case output:
-                        await _send_output(request, image, output, pipeline)
+                        opened, request.trace.outcome = await pipeline.output(image, output)
+                        send_file(request, opened, output.format.content_type)
 
     def _check_room(self) -> None:
         if self.posting.current >= MAXIMUM_POSTS:
@@ -98,17 +98,13 @@ def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeli
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
     outputs = _wanted(request, namespace, POST_PARAMETERS, pipeline)
     image, info = await ingest(request, namespace, pipeline.ingest)
-    await pipeline.promise(image, outputs, client_key(request.address))
+    await pipeline.enqueue_renders(image, outputs, client_key(request.address))
     send_json(request, await _describe(pipeline, image, info, outputs))
 
 
 async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
     outputs = _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
-    info = await pipeline.originals.info(image)
-    missing = await pipeline.missing(image, outputs)
-    pipeline.check_room(image, missing)
-    pipeline.produce.admit(image, missing)
-    results = await pipeline.produce.several(image, missing, waits=True)
+    info, results = await pipeline.process(image, outputs)
     rows = []
     for output in outputs:
         error = results.get(output)
@@ -123,20 +119,6 @@ async def _send_original(request: ImagedRequest, image: ImageId, pipeline: Pipel
     if opened is None:
         raise NotFoundError(f"the original of {image} is gone: post it again")
     send_file(request, opened, info.content_type)
-
-
-async def _send_output(request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
-    pipeline.settings.policy(image.namespace).check(output)
-    opened = pipeline.store.variants.open(image, output)
-    if opened is None:
-        pipeline.check_room(image, [output])
-        request.trace.outcome = await pipeline.produce.one(image, output)
-        opened = pipeline.store.variants.open(image, output)
-    else:
-        request.trace.outcome = HIT
-    if opened is None:
-        raise StoreError(f"{output} was made but is not in the store: ask again")
-    send_file(request, opened, output.format.content_type)
 
 
 async def _describe(

@@ -1,10 +1,10 @@
-"""Many askers, one piece of work."""
+"""Many callers, one piece of work, as in Go's singleflight."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -14,14 +14,14 @@ from imaged.workers.tasks import Tasks
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-Work = Callable[[list[K]], Coroutine[Deferred[Any], Any, None]]
+Work = Callable[[list[K]], AsyncGenerator[tuple[K, V | ImagedError], None]]
 
 
 class SingleFlight(Generic[K, V]):
-    """At most one flight for each key; a flight may carry several keys, and lands them one by one.
+    """Does the work for each key at most once at a time. Reactor thread only.
 
-    Waiters get a value or the error that the flight ended with, as a value too. One that is cancelled leaves alone:
-    the flight goes on for the others and for the store. Reactor thread only.
+    One piece of work may serve several keys: it yields each key with its result, a value or an error. This class alone
+    resolves waiters. Cancelling a waiter ends that wait only: the work continues for the others and for the store.
     """
 
     _log = Logger()
@@ -31,18 +31,18 @@ class SingleFlight(Generic[K, V]):
         self._waiters: dict[K, list[Deferred[V | ImagedError]]] = {}
 
     def in_flight(self, key: K) -> bool:
-        """Say whether a flight for `key` is under way."""
+        """Say whether work for `key` runs."""
         return key in self._waiters
 
     @property
     def flights(self) -> int:
-        """How many keys are under way."""
+        """For how many keys work runs."""
         return len(self._waiters)
 
-    def do(self, keys: Sequence[K], work: Work[K]) -> dict[K, Deferred[V | ImagedError]]:
-        """Return a waiter for each key: on the flight that carries it already, or on one new flight of `work`.
+    def do(self, keys: Sequence[K], work: Work[K, V]) -> dict[K, Deferred[V | ImagedError]]:
+        """Return a waiter for each key: on the work that runs for it already, or on `work`, called with all new keys.
 
-        `work` gets the keys that are new and calls `resolve` for each of them, or raises.
+        `work` yields a result for each of its keys, or raises an error for those that are left.
         """
         new = [key for key in dict.fromkeys(keys) if key not in self._waiters]
         flight: dict[K, list[Deferred[V | ImagedError]]] = {key: [] for key in new}
@@ -52,28 +52,30 @@ class SingleFlight(Generic[K, V]):
             waiters[key] = Deferred(partial(self._leave, key))
             self._waiters[key].append(waiters[key])
         if new:
-            self._tasks.own(self._conduct(flight, work))
+            self._tasks.own(self._run(flight, work))
         return waiters
 
-    def resolve(self, key: K, result: V | ImagedError) -> None:
-        """Give all who wait for `key` its result; a second landing of the same key does nothing."""
-        for waiter in self._waiters.pop(key, ()):
-            waiter.callback(result)
-
-    async def _conduct(self, flight: dict[K, list[Deferred[V | ImagedError]]], work: Work[K]) -> None:
-        result = ImagedError("the work ended without a result")
+    async def _run(self, flight: dict[K, list[Deferred[V | ImagedError]]], work: Work[K, V]) -> None:
+        error = ImagedError("the work ended without a result")
         try:
-            await work(list(flight))
-        except ImagedError as error:
-            result = error
-        except GeneratorExit:  # this program ends, and nobody waits
+            async for key, result in work(list(flight)):
+                self._resolve(key, flight[key], result)
+        except ImagedError as raised:
+            error = raised
+        except GeneratorExit:  # the process ends
             raise
-        except BaseException:  # whoever waits is answered, and the next who asks makes it anew, whatever it was
+        except BaseException:  # all waiters get an answer, and the next caller starts the work again
             self._log.failure("work on {keys} broke down", keys=list(flight))
-            result = ImagedError("an unexpected failure, which the log tells")
+            error = ImagedError("an unexpected failure, which the log tells")
         for key, waiters in flight.items():
-            if self._waiters.get(key) is waiters:  # else it has landed, and a later flight may carry that key now
-                self.resolve(key, result)
+            self._resolve(key, waiters, error)
+
+    def _resolve(self, key: K, waiters: list[Deferred[V | ImagedError]], result: V | ImagedError) -> None:
+        """Give the waiters of a flight their result, the first time; the key may be in a later flight by then."""
+        if self._waiters.get(key) is waiters:
+            del self._waiters[key]
+            for waiter in waiters:
+                waiter.callback(result)
 
     def _leave(self, key: K, waiter: Deferred[V | ImagedError]) -> None:
         if waiter in self._waiters.get(key, ()):
@@ -81,8 +83,8 @@ class SingleFlight(Generic[K, V]):
 
 
 async def wait(waiter: Deferred[V | ImagedError]) -> V:
-    """Wait for a flight; return its value or raise its error."""
+    """Wait for a result; return the value or raise the error."""
     result = await waiter
     if isinstance(result, ImagedError):
-        raise result.with_traceback(None)  # one error, many waiters: each raises it afresh
+        raise result.with_traceback(None)  # several waiters may raise this one error
     return result

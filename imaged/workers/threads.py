@@ -15,8 +15,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from imaged.workers.channel import Channel
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_AHEAD = 1
+"""How many items a thread may be ahead of their consumer: each may be a large picture."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,10 @@ class Threads:
         """
         in_context: Callable[..., R] = partial(_work, copy_context(), function)
         return deferToThreadPool(self._reactor, self._pool, in_context, *args, **kwargs)
+
+    def channel(self) -> Channel[Any]:
+        """Return a channel for what one of the threads gives item by item."""
+        return Channel(self._reactor.callFromThread, _AHEAD)
 
     def held_for(self, longer_than_s: float) -> int:
         """Return how many of the threads have been at one piece of work for longer than that."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,42 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
+from imaged.config.model import Render
+from imaged.core.activity import Activity
 from imaged.core.errors import BusyError
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.hooks.checked_processor import CheckedProcessor
-from imaged.pipeline.rendering import Renderer
 from imaged.store.local import LocalStore
-from imaged.testing.fakes import StillProcessor, run_at_once
+from imaged.testing.fakes import NoThreads, StillProcessor, run_at_once
+from imaged.workers.tasks import Tasks
+from imaged.workers.thread_engine import ThreadEngine
 
 
 @dataclass
 class Rendering:
-    """One generation's processors, and whether all its threads are stuck."""
+    """One generation's engine and store."""
 
-    renderer: Renderer
-    stuck: bool = False
+    engine: Any
+    store: LocalStore
+
+
+class Stuck(NoThreads):
+    """Threads that are held for ever while `stuck`."""
+
+    stuck = False
+
+    def held_for(self, _longer_than_s: float) -> int:
+        """Return how many are."""
+        return self.size * self.stuck
+
+
+def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_once) -> Rendering:
+    """Return what renders with these processors; `run` runs the trials."""
+    threads: Any = Stuck()
+    checked = [CheckedProcessor("still", processor) for processor in processors]
+    render, clock = Render(timeout_s=1, maximum_pixels=100), Clock()
+    engine = ThreadEngine(clock, render, checked, threads, run, Tasks(), Activity(clock.seconds))
+    return Rendering(engine, LocalStore(folder, [3, 3]))
 
 
 @pytest.fixture
@@ -44,8 +65,7 @@ def clock() -> Clock:
 @pytest.fixture
 def rendering(processor: StillProcessor, tmp_path: Path) -> Rendering:
     """Return what renders with that processor."""
-    checked = CheckedProcessor("still", processor)
-    return Rendering(Renderer((checked,), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100))
+    return make_rendering(tmp_path, processor)
 
 
 @pytest.fixture
@@ -96,22 +116,23 @@ def test_the_store_takes_no_files(health: Health, tmp_path: Path) -> None:
 
 def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
     """Worker threads that do not come back, as on a dead NFS, are told of until they do; meanwhile none are added."""
-    threads: list[Deferred[None]] = []
+    trials: list[Deferred[None]] = []
 
-    def run(*_work: object) -> Deferred[None]:
-        threads.append(Deferred())
-        return threads[-1]
+    def run(function: Any, *args: Any) -> Any:
+        if not trials:
+            trials.append(Deferred())
+            return trials[0]
+        return run_at_once(function, *args)
 
-    renderer = Renderer((), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100)
-    health = Health(run, lambda: Rendering(renderer), clock.seconds)
+    rendering = make_rendering(tmp_path, StillProcessor())
+    health = Health(run, lambda: rendering, clock.seconds)
     with capturedLogs() as logged:
         for _ in range(10):
             health.probe()
             clock.advance(PROBE_EVERY_S)
         assert health.message == "the store or the worker threads hang"
-        assert len(threads) == 1
-        threads[0].callback(None)
-        threads[1].callback(None)
+        assert not rendering.store.incoming.folder.exists()
+        trials[0].callback(None)
     assert health.message == "OK"
     told, over = (formatEvent(event) for event in logged)
     assert told.startswith("the store or the worker threads hang, so the health check answers 503: a trial")
@@ -122,29 +143,21 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
 def test_every_render_thread_is_stuck(health: Health, rendering: Rendering) -> None:
     """Though a pixel can be rendered elsewhere, no client's output can; that counts at once, and ends at once."""
     health.probe()
-    rendering.stuck = True
+    rendering.engine._threads.stuck = True
     assert health.message == "every render thread is stuck"
-    rendering.stuck = False
+    rendering.engine._threads.stuck = False
     assert health.message == "OK"
 
 
 def test_a_new_generation_is_tried_at_once(tmp_path: Path, clock: Clock) -> None:
     """After a reload the word of the new processors counts, even if those of before never answer."""
-    renderers = [
-        Renderer((StillProcessor(),), LocalStore(tmp_path, [3, 3]), timeout_s=1, maximum_pixels=100) for _ in range(2)
-    ]
     first: Deferred[None] = Deferred()
-
-    def run(work: Callable[..., Any], *arguments: Any) -> Any:
-        if arguments and arguments[0] is renderers[0]:
-            return first
-        return run_at_once(work, *arguments)
-
-    current = [renderers[0]]
-    health = Health(run, lambda: Rendering(current[0]), clock.seconds)
+    old = make_rendering(tmp_path, StillProcessor(), run=lambda *_: first)
+    current = [old]
+    health = Health(run_at_once, lambda: current[0], clock.seconds)
     health.probe()
     clock.advance(100)
-    current[0] = renderers[1]
+    current[0] = make_rendering(tmp_path, StillProcessor())
     health.probe()
     assert health.message == "OK"
     first.errback(ValueError("too late to count"))

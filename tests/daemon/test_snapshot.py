@@ -116,7 +116,7 @@ class TestSnapshot(ServiceTestCase):
         await self.post()
         self.service_harness.processor.hold()
         connections = [await self.begin("GET", f"{HOME}/{name}") for name in ("x30.jpg", "x31.jpg", "x32.jpg")]
-        await until(lambda: self.service._lineage.pipeline.pool.waiting == 2 and self.service_harness.processor.jobs)
+        await until(lambda: self.service._lineage.pipeline.engine.waiting == 2 and self.service_harness.processor.jobs)
         processing = (await self.status())["processing"]
         (item,) = processing.pop("items")
         assert processing == {"current": 1, "waiting": 2, "threads": 1, "busy": 1, "total": 0, "failed": 0}

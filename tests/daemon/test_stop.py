@@ -16,7 +16,7 @@ from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 
 from imaged.config.faults import ConfigurationError
-from imaged.core.errors import StoreError
+from imaged.core.errors import BusyError, StoreError
 from imaged.core.files import parse_file
 from imaged.owners import realm
 from imaged.process.ports import PUBLIC, PortError
@@ -158,10 +158,10 @@ class TestStop(ServiceTestCase):
         self.stopped = True
         await self.service.stop()
         assert list((self.folder / "state" / "owners").iterdir()) == []
+        self.service_harness.processor.failure = BusyError("given up")
         self.service_harness.processor.release()
         connection.leave()
-        await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
-        await until(lambda: not any("_send_away" in str(each) for each in reactor.getDelayedCalls()))
+        await until(lambda: not any("give_up" in str(each) for each in reactor.getDelayedCalls()))
 
     async def test_threads_that_are_given_up_do_not_keep_the_process(self) -> None:
         """A processor that never ends is no reason to wait for a kill."""

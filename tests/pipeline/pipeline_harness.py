@@ -26,6 +26,7 @@ from imaged.store.local import LocalStore
 from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, StillProcessor, make_host, run_at_once
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
+from imaged.workers.channel import Channel
 from imaged.workers.keyed_locks import KeyedLocks
 
 PICTURE = make_jpeg()
@@ -56,6 +57,10 @@ class Steps:
         done: Deferred[Any] = Deferred()
         self._work.append(lambda: run_at_once(function, *args, **kwargs).addBoth(done.callback))
         return done
+
+    def channel(self) -> Channel[Any]:
+        """Return a channel with room for everything: the thread that sends is the one that would make room."""
+        return Channel(lambda function, *args: function(*args), 1000)
 
     def step(self) -> None:
         """Do the next piece."""
@@ -125,7 +130,7 @@ class PipelineHarness:
         self.queue = JobQueue(folder / "state", self.reactor.seconds)
         self.jobs = jobs or AsyncJobQueue(self.queue, run_at_once)
         counters = Counters(self.reactor.seconds)
-        self.uploads, self.renders = counters.uploads, counters.processing
+        self.uploads, self.processing = counters.uploads, counters.processing
         work, make_sources = self._threads(self.reactor, "work", 1), lambda *_, **__: self.sources
         self.pipeline = build_pipeline(
             loaded.settings,
@@ -137,12 +142,12 @@ class PipelineHarness:
             jitter=lambda: 0.0,
         )
         self.remote = self.pipeline.remote
-        self.originals, self.ingest, self.produce = (
+        self.originals, self.ingest, self.renders = (
             self.pipeline.originals,
             self.pipeline.ingest,
-            self.pipeline.produce,
+            self.pipeline.renders,
         )
-        self.pool, self.tasks = self.pipeline.pool, self.pipeline.tasks
+        self.engine, self.tasks = self.pipeline.engine, self.pipeline.tasks
         (runner,) = self.pipeline.metrics._runners
         runner.record = self.sink.record  # type: ignore[method-assign]  # the sink has no thread
 

@@ -77,7 +77,7 @@ def test_without_an_uploader_what_is_owed_stays_owed(make_harness: Callable[...,
 def fill(harness: PipelineHarness) -> None:
     """Put an original, its record and an output into the local store alone."""
     harness.keep()
-    wait(harness.produce.one(IMAGE, parse("x30.jpg")))
+    wait(harness.renders.one(IMAGE, parse("x30.jpg")))
     harness.queue._db.execute("DELETE FROM jobs")
     harness.queue._db.execute("DELETE FROM acknowledged")
     harness.uploader.files.clear()
@@ -133,7 +133,7 @@ def test_an_output_whose_upload_was_never_owed_is_found_by_its_render(
     fill(harness)
     assert wait(pipeline.run_renders(IMAGE, [X30])) == {X30: None}
     assert harness.owed("upload") == ["x30.jpg"]
-    assert harness.renders.total == 1
+    assert harness.processing.total == 1
 
 
 @pytest.fixture
@@ -177,9 +177,9 @@ class TestReuse:
         harness.store.path(IMAGE, ORIGINAL).unlink()
         output.unlink()
         harness.uploader.files = {f"{KEY}/x30.jpg": body}
-        wait(harness.produce.one(IMAGE, parse("x30.jpg")))
+        wait(harness.renders.one(IMAGE, parse("x30.jpg")))
         assert output.read_bytes() == body
-        assert harness.renders.total == 1
+        assert harness.processing.total == 1
         assert harness.owed("upload") == []
         assert harness.temporaries == []
 
@@ -189,13 +189,13 @@ class TestReuse:
         fill(harness)
         harness.store.path(IMAGE, X30).unlink()
         harness.uploader.files = there
-        wait(harness.produce.one(IMAGE, parse("x30.jpg")))
-        assert harness.renders.total == 2
+        wait(harness.renders.one(IMAGE, parse("x30.jpg")))
+        assert harness.processing.total == 2
 
     def test_a_store_that_fails_costs_a_render(self, harness: PipelineHarness) -> None:
         """And no request."""
         fill(harness)
         harness.store.path(IMAGE, X30).unlink()
         harness.uploader.failure = StoreUnavailableError("no route")
-        wait(harness.produce.one(IMAGE, parse("x30.jpg")))
-        assert harness.renders.total == 2
+        wait(harness.renders.one(IMAGE, parse("x30.jpg")))
+        assert harness.processing.total == 2

@@ -42,18 +42,18 @@ def error_of(waiting: Deferred[Any]) -> Any:
 def test_an_output_is_kept_and_its_upload_promised(harness: PipelineHarness) -> None:
     """Both before the one who waits is told."""
     harness.keep()
-    wait(harness.produce.one(IMAGE, X30))
+    wait(harness.renders.one(IMAGE, X30))
     assert harness.store.path(IMAGE, parse_file("x30.jpg")).read_bytes() == make_plain("jpg", 30, 30)
     assert harness.owed("upload") == ["x30.jpg"]
     assert harness.sink.of(OutputRendered) == [OutputRendered("p", "x30.jpg", "jpg", 0.0)]
-    assert (harness.renders.current, harness.renders.total, harness.renders.failed) == (0, 1, 0)
+    assert (harness.processing.current, harness.processing.total, harness.processing.failed) == (0, 1, 0)
 
 
 def test_without_a_remote_store_nothing_is_promised(make_harness: Callable[..., PipelineHarness]) -> None:
     """There is nowhere to upload to."""
     harness = make_harness(remote=False)
     harness.keep()
-    wait(harness.produce.one(IMAGE, X30))
+    wait(harness.renders.one(IMAGE, X30))
     assert harness.owed("upload") == []
 
 
@@ -61,8 +61,8 @@ def test_many_askers_cost_one_render(harness: PipelineHarness) -> None:
     """Also those who want several outputs of which one is on its way."""
     harness.keep()
     harness.threads.held = True
-    waits = [start(harness.produce.one(IMAGE, X30)) for _ in range(10)]
-    both = start(harness.produce.several(IMAGE, [X30, X40]))
+    waits = [start(harness.renders.one(IMAGE, X30)) for _ in range(10)]
+    both = start(harness.renders.several(IMAGE, [X30, X40]))
     harness.threads.step()
     harness.threads.step()
     assert [wait(each) for each in map(_awaited, waits)] == ["rendered", *["joined"] * 9]
@@ -77,16 +77,16 @@ async def _awaited(waiting: Deferred[Any]) -> Any:
 def test_several_are_one_decode(harness: PipelineHarness) -> None:
     """What is in the store already is not made again."""
     harness.keep()
-    wait(harness.produce.one(IMAGE, X30))
+    wait(harness.renders.one(IMAGE, X30))
     others = [parse(name) for name in ("w10.png", "x30.jpg", "full_size.gif")]
-    assert wait(harness.produce.several(IMAGE, others)) == dict.fromkeys(others)
+    assert wait(harness.renders.several(IMAGE, others)) == dict.fromkeys(others)
     assert [len(job.variants) for job in harness.processor.jobs] == [1, 2]
 
 
 def test_one_that_fails_does_not_cost_the_others(harness: PipelineHarness) -> None:
     """What a common render did not give is tried by itself, and only then has it failed."""
     harness.keep()
-    results = wait(harness.produce.several(IMAGE, [BIG, X30]))
+    results = wait(harness.renders.several(IMAGE, [BIG, X30]))
     assert results[X30] is None
     assert isinstance(results[BIG], TooLargeError)
     assert harness.store.has(IMAGE, parse_file("x30.jpg"))
@@ -101,20 +101,20 @@ def test_the_error_is_the_processors_own(harness: PipelineHarness, raised: Excep
     harness.keep()
     harness.processor.failure = raised
     with pytest.raises(told) as caught:
-        wait(harness.produce.one(IMAGE, X30))
+        wait(harness.renders.one(IMAGE, X30))
     assert "secret" not in str(caught.value)
     assert not harness.store.has(IMAGE, parse_file("x30.jpg"))
-    assert (harness.renders.total, harness.renders.failed) == (1, 1)
+    assert (harness.processing.total, harness.processing.failed) == (1, 1)
     harness.processor.failure = None
-    wait(harness.produce.one(IMAGE, X30))
+    wait(harness.renders.one(IMAGE, X30))
 
 
 def test_an_unknown_original_fails_each_waiter(harness: PipelineHarness) -> None:
     """Nothing is rendered."""
-    results = wait(harness.produce.several(IMAGE, [X30, X40]))
+    results = wait(harness.renders.several(IMAGE, [X30, X40]))
     assert {type(error) for error in results.values()} == {NotFoundError}
     with pytest.raises(NotFoundError):
-        wait(harness.produce.one(IMAGE, X30))
+        wait(harness.renders.one(IMAGE, X30))
     assert harness.processor.jobs == []
 
 
@@ -123,15 +123,15 @@ def test_more_than_may_wait_are_refused_at_once(make_harness: Callable[..., Pipe
     harness = make_harness("render: {queue: 1}")
     harness.keep()
     harness.threads.held = True
-    first, second = (start(harness.produce.one(IMAGE, output)) for output in (X30, X40))
-    third = start(harness.produce.one(IMAGE, BIG))
+    first, second = (start(harness.renders.one(IMAGE, output)) for output in (X30, X40))
+    third = start(harness.renders.one(IMAGE, BIG))
     assert isinstance(error_of(third), BusyError)
-    joined = start(harness.produce.one(IMAGE, X40))
-    promised = start(harness.produce.several(IMAGE, [parse("w7.png")]))
+    joined = start(harness.renders.one(IMAGE, X40))
+    promised = start(harness.renders.several(IMAGE, [parse("w7.png")]))
     for _ in range(3):
         harness.threads.step()
     assert all(each.called for each in (first, second, joined, promised))
-    assert harness.pool.waiting == 0
+    assert harness.engine.waiting == 0
 
 
 def test_those_who_wait_for_an_original_are_bounded_too(make_harness: Callable[..., PipelineHarness]) -> None:
@@ -143,7 +143,7 @@ def test_those_who_wait_for_an_original_are_bounded_too(make_harness: Callable[.
         return await slow
 
     harness.uploader.download = download  # type: ignore[method-assign]
-    waits = [start(harness.produce.one(IMAGE, parse(f"x{side}.jpg"))) for side in range(1, 6)]
+    waits = [start(harness.renders.one(IMAGE, parse(f"x{side}.jpg"))) for side in range(1, 6)]
     refused = [each for each in waits if each.called and isinstance(error_of(each), BusyError)]
     slow.callback(False)
     for each in waits:
@@ -155,7 +155,7 @@ def test_one_who_leaves_leaves_alone(harness: PipelineHarness) -> None:
     """The flight lands for the others and for the store."""
     harness.keep()
     harness.threads.held = True
-    leaving, staying = (start(harness.produce.one(IMAGE, X30)) for _ in range(2))
+    leaving, staying = (start(harness.renders.one(IMAGE, X30)) for _ in range(2))
     leaving.cancel()
     assert isinstance(error_of(leaving), CancelledError)
     harness.threads.step()
@@ -167,14 +167,14 @@ def test_one_who_leaves_the_queue_leaves_no_hole(harness: PipelineHarness) -> No
     """The place of a render that nobody waits for is still used, and given back."""
     harness.keep()
     harness.threads.held = True
-    first, leaving = (start(harness.produce.one(IMAGE, output)) for output in (X30, X40))
+    first, leaving = (start(harness.renders.one(IMAGE, output)) for output in (X30, X40))
     leaving.cancel()
     error_of(leaving)
     harness.threads.step()
     harness.threads.step()
     assert first.called
     assert harness.store.has(IMAGE, parse_file("x40.jpg"))
-    again = start(harness.produce.one(IMAGE, parse("w5.png")))
+    again = start(harness.renders.one(IMAGE, parse("w5.png")))
     harness.threads.step()
     assert again.called
 
@@ -184,7 +184,7 @@ def test_those_who_wait_on_a_stuck_processor_are_sent_away(make_harness: Callabl
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.threads.held = True
-    stuck, behind = (start(harness.produce.one(IMAGE, output)) for output in (X30, X40))
+    stuck, behind = (start(harness.renders.one(IMAGE, output)) for output in (X30, X40))
     harness.reactor.advance(7 + GRACE_S - 0.001)
     assert not stuck.called
     harness.reactor.advance(0.001)
@@ -202,7 +202,7 @@ def test_the_clock_of_a_client_covers_waiting_and_rendering(make_harness: Callab
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.threads.held = True
-    first, second = (start(harness.produce.one(IMAGE, output)) for output in (X30, X40))
+    first, second = (start(harness.renders.one(IMAGE, output)) for output in (X30, X40))
     harness.reactor.advance(5)
     harness.threads.step()
     assert first.called
@@ -218,10 +218,10 @@ def test_promised_work_waits_for_a_thread_without_end(make_harness: Callable[...
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.threads.held = True
-    start(harness.produce.several(IMAGE, [X30]))
-    promised = start(harness.produce.several(IMAGE, [X40]))
-    joined = start(harness.produce.one(IMAGE, X40))
-    processing = start(harness.produce.several(IMAGE, [X40], waits=True))
+    start(harness.renders.several(IMAGE, [X30]))
+    promised = start(harness.renders.several(IMAGE, [X40]))
+    joined = start(harness.renders.one(IMAGE, X40))
+    processing = start(harness.renders.several(IMAGE, [X40], client_waits=True))
     harness.reactor.advance(7 + GRACE_S)
     assert isinstance(error_of(joined), BusyError)
     assert isinstance(result_of(processing)[X40], BusyError)
@@ -238,11 +238,11 @@ def test_a_render_that_had_all_its_time_is_at_fault(make_harness: Callable[..., 
     harness.keep()
     harness.threads.held = True
     harness.processor.failure = BusyError("took too long")
-    late = start(harness.produce.several(IMAGE, [X30]))
+    late = start(harness.renders.several(IMAGE, [X30]))
     harness.reactor.advance(7)
     harness.threads.step()
     assert isinstance(result_of(late)[X30], OutOfTimeError)
-    stuck = start(harness.produce.several(IMAGE, [X40]))
+    stuck = start(harness.renders.several(IMAGE, [X40]))
     harness.reactor.advance(7 + GRACE_S)
     assert isinstance(result_of(stuck)[X40], OutOfTimeError)
     harness.threads.step()
@@ -253,11 +253,11 @@ def test_a_processor_may_know_beforehand_that_time_is_not_enough(make_harness: C
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.processor.failure = OutOfTimeError("this takes minutes")
-    assert isinstance(wait(harness.produce.several(IMAGE, [X30]))[X30], OutOfTimeError)
+    assert isinstance(wait(harness.renders.several(IMAGE, [X30]))[X30], OutOfTimeError)
     harness.threads.held = True
     harness.processor.failure = None
-    first = start(harness.produce.one(IMAGE, X30))
-    second = start(harness.produce.one(IMAGE, X40))
+    first = start(harness.renders.one(IMAGE, X30))
+    second = start(harness.renders.one(IMAGE, X40))
     harness.reactor.advance(5)
     harness.threads.step()
     assert first.called
@@ -270,7 +270,7 @@ def test_a_render_without_memory_is_not(harness: PipelineHarness) -> None:
     """It had time enough, and may succeed when others have ended."""
     harness.keep()
     harness.processor.failure = BusyError("no memory")
-    assert type(wait(harness.produce.several(IMAGE, [X30]))[X30]) is BusyError
+    assert type(wait(harness.renders.several(IMAGE, [X30]))[X30]) is BusyError
 
 
 def test_a_queue_that_cannot_promise_costs_no_picture(harness: PipelineHarness) -> None:
@@ -281,7 +281,7 @@ def test_a_queue_that_cannot_promise_costs_no_picture(harness: PipelineHarness) 
         raise StoreError("the disk is full")
 
     harness.jobs.enqueue = enqueue  # type: ignore[method-assign]
-    wait(harness.produce.one(IMAGE, X30))
+    wait(harness.renders.one(IMAGE, X30))
     assert harness.store.has(IMAGE, parse_file("x30.jpg"))
 
 
@@ -293,7 +293,7 @@ def test_each_output_is_made_as_its_policy_says(make_harness: Callable[..., Pipe
     )
     harness.keep()
     quality = Output(X30.sizing, X30.format, 9)
-    wait(harness.produce.several(IMAGE, [X30, quality]))
+    wait(harness.renders.several(IMAGE, [X30, quality]))
     (job,) = harness.processor.jobs
     assert [(each.quality, each.background) for each in job.variants] == [(50, "#000000"), (9, "#000000")]
     assert (job.timeout_s, job.maximum_pixels) == (4, 5000)
@@ -303,5 +303,5 @@ def test_a_restored_original_is_rendered_from(harness: PipelineHarness) -> None:
     """It is brought back first."""
     harness.keep()
     harness.store.path(IMAGE, ORIGINAL).unlink()
-    wait(harness.produce.one(IMAGE, X30))
+    wait(harness.renders.one(IMAGE, X30))
     assert harness.store.has(IMAGE, ORIGINAL)

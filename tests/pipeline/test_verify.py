@@ -73,11 +73,11 @@ def test_verifying_takes_a_render_thread(harness: PipelineHarness, verifier: Ver
     """While all are busy and nobody may wait the original is refused as any render would be."""
     harness.threads.held = True
     Deferred.fromCoroutine(harness.ingest.from_body("p", [PICTURE]))
-    assert (harness.pool.busy, harness.threads.waiting) == (1, 1)
+    assert (harness.engine.busy, harness.threads.waiting) == (1, 1)
     with pytest.raises(BusyError):
         wait(harness.ingest.from_body("q", [PICTURE]))
     harness.threads.step()
-    assert harness.pool.busy == 0
+    assert harness.engine.busy == 0
     assert len(verifier.verified) == 1
     assert harness.store.has(IMAGE, ORIGINAL)
 

@@ -1,41 +1,67 @@
-"""Many askers cost one piece of work, and each gets the result of the flight that it boarded."""
+"""Many callers cost one piece of work, and each gets the result of the flight that it waits for."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredQueue
 from twisted.logger import capturedLogs
 
 from imaged.core.errors import BusyError, ImagedError, NotFoundError
 from imaged.workers.single_flight import SingleFlight, wait
 from imaged.workers.tasks import Tasks
 
+END = object()
+
+
+class Flight:
+    """One piece of work, which yields what the test gives it."""
+
+    def __init__(self, keys: list[str]) -> None:
+        self.keys = keys
+        self.ended = False
+        self._steps: DeferredQueue[Any] = DeferredQueue()
+
+    def give(self, key: str, result: Any) -> None:
+        """Yield a result."""
+        self._steps.put((key, result))
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End, with an error perhaps."""
+        self.ended = True
+        self._steps.put(error or END)
+
+    async def results(self) -> AsyncGenerator[tuple[str, Any], None]:
+        """Yield the results."""
+        while (step := await self._steps.get()) is not END:
+            if isinstance(step, BaseException):
+                raise step
+            yield step
+
 
 class FlightHarness:
-    """Flights whose work waits for the test; `begun` lists the keys of each and the gate that ends it."""
+    """Flights whose work the test does; `begun` lists them."""
 
     def __init__(self) -> None:
         self.tasks = Tasks()
         self.flights: SingleFlight[str, Any] = SingleFlight(self.tasks)
-        self.begun: list[tuple[list[str], Deferred[None]]] = []
+        self.begun: list[Flight] = []
 
-    async def work(self, keys: list[str]) -> None:
-        """Wait at the gate."""
-        gate: Deferred[None] = Deferred()
-        self.begun.append((keys, gate))
-        await gate
+    def work(self, keys: list[str]) -> AsyncGenerator[tuple[str, Any], None]:
+        """Begin a flight."""
+        self.begun.append(Flight(keys))
+        return self.begun[-1].results()
 
     def ask(self, *keys: str) -> list[list[Any]]:
-        """Ask for keys; return, for each, the list that its result will be put in."""
-        return [passenger(waiter) for waiter in self.flights.do(keys, self.work).values()]
+        """Ask for keys; return, for each, the list that will hold its result."""
+        return [outcome(waiter) for waiter in self.flights.do(keys, self.work).values()]
 
 
-def passenger(waiter: Deferred[Any]) -> list[Any]:
+def outcome(waiter: Deferred[Any]) -> list[Any]:
     """Return the list that will hold what a waiter gets."""
     got: list[Any] = []
     waiter.addCallbacks(got.append, lambda failure: got.append(type(failure.value)))
@@ -43,157 +69,161 @@ def passenger(waiter: Deferred[Any]) -> list[Any]:
 
 
 @pytest.fixture
-def airport() -> FlightHarness:
-    """Return an airport without flights."""
+def harness() -> FlightHarness:
+    """Return a harness without flights."""
     return FlightHarness()
 
 
-def test_many_askers_cost_one_flight(airport: FlightHarness) -> None:
-    """All who ask while it is under way get its result; who asks later begins another."""
-    askers = [airport.ask("a")[0] for _ in range(3)]
-    assert airport.flights.in_flight("a")
-    airport.flights.resolve("a", 1)
-    assert askers == [[1], [1], [1]]
-    assert [keys for keys, _ in airport.begun] == [["a"]]
-    assert not airport.flights.in_flight("a")
-    airport.ask("a")
-    assert len(airport.begun) == 2
+def test_many_callers_cost_one_flight(harness: FlightHarness) -> None:
+    """All that ask while it runs get its result; a later caller begins another."""
+    callers = [harness.ask("a")[0] for _ in range(3)]
+    assert harness.flights.in_flight("a")
+    harness.begun[0].give("a", 1)
+    assert callers == [[1], [1], [1]]
+    assert [flight.keys for flight in harness.begun] == [["a"]]
+    assert not harness.flights.in_flight("a")
+    harness.ask("a")
+    assert len(harness.begun) == 2
 
 
-def test_a_flight_carries_what_is_new_only(airport: FlightHarness) -> None:
-    """Of several keys, those under way are joined and the rest fly together, each key once."""
-    airport.ask("b")
-    results = airport.ask("a", "b", "c", "a")
-    assert [keys for keys, _ in airport.begun] == [["b"], ["a", "c"]]
-    for key in "abc":
-        airport.flights.resolve(key, key.upper())
+def test_a_flight_has_new_keys_only(harness: FlightHarness) -> None:
+    """Of several keys, those in flight are waited for, and the rest are one flight, each key once."""
+    harness.ask("b")
+    results = harness.ask("a", "b", "c", "a")
+    assert [flight.keys for flight in harness.begun] == [["b"], ["a", "c"]]
+    for flight in harness.begun:
+        for key in flight.keys:
+            flight.give(key, key.upper())
     assert results == [["A"], ["B"], ["C"]]
 
 
-def test_keys_land_one_by_one(airport: FlightHarness) -> None:
-    """Who waits for the first output does not wait for the last."""
-    a, b = airport.ask("a", "b")
-    airport.flights.resolve("a", 1)
-    airport.flights.resolve("a", 2)
+def test_keys_resolve_one_by_one(harness: FlightHarness) -> None:
+    """A caller of the first key does not wait for the last; a second result of a key changes nothing."""
+    a, b = harness.ask("a", "b")
+    harness.begun[0].give("a", 1)
+    harness.begun[0].give("a", 2)
     assert (a, b) == ([1], [])
 
 
-def test_who_leaves_leaves_alone(airport: FlightHarness) -> None:
-    """A cancelled waiter changes nothing for the others nor for the flight, even when it was the only one."""
-    waiters = [airport.flights.do(["a"], airport.work)["a"] for _ in range(2)]
-    got = [passenger(waiter) for waiter in waiters]
+def test_a_cancelled_waiter_leaves_alone(harness: FlightHarness) -> None:
+    """It changes nothing for the others nor for the flight, even when it was the only one."""
+    waiters = [harness.flights.do(["a"], harness.work)["a"] for _ in range(2)]
+    got = [outcome(waiter) for waiter in waiters]
     waiters[0].cancel()
-    assert airport.flights.in_flight("a")
+    assert harness.flights.in_flight("a")
     waiters[1].cancel()
-    late = airport.ask("a")[0]
-    airport.flights.resolve("a", 1)
+    late = harness.ask("a")[0]
+    harness.begun[0].give("a", 1)
     assert got == [[CancelledError], [CancelledError]]
     assert late == [1]
-    assert len(airport.begun) == 1
+    assert len(harness.begun) == 1
 
 
-def test_an_expected_error_lands_what_is_left(airport: FlightHarness) -> None:
-    """As a value: those who landed before keep their result."""
-    a, b, c = airport.ask("a", "b", "c")
-    airport.flights.resolve("a", 1)
-    airport.begun[0][1].errback(error := BusyError("no thread"))
+def test_an_expected_error_resolves_what_is_left(harness: FlightHarness) -> None:
+    """It is a value; keys that were resolved before keep their result."""
+    a, b, c = harness.ask("a", "b", "c")
+    harness.begun[0].give("a", 1)
+    harness.begun[0].end(error := BusyError("no thread"))
     assert (a, b, c) == ([1], [error], [error])
 
 
-def test_a_bug_lands_everybody_and_is_logged(airport: FlightHarness) -> None:
-    """Nobody waits for ever, nobody is told the bug, and the log has it."""
-    (a,) = airport.ask("a")
+def test_a_bug_resolves_all_and_is_logged(harness: FlightHarness) -> None:
+    """No caller waits for ever or sees the bug, and the log has it."""
+    (a,) = harness.ask("a")
     with capturedLogs() as logged:
-        airport.begun[0][1].errback(RuntimeError("secret"))
+        harness.begun[0].end(RuntimeError("secret"))
     assert [(type(error), str(error)) for error in a] == [(ImagedError, "an unexpected failure, which the log tells")]
     assert [event["keys"] for event in logged] == [["a"]]
 
 
-def test_work_that_forgets_a_key_lands_it(airport: FlightHarness) -> None:
-    """A flight that ends has landed all its keys, one way or another."""
-    a, b = airport.ask("a", "b")
-    airport.flights.resolve("a", 1)
-    airport.begun[0][1].callback(None)
+def test_a_key_without_a_result_gets_an_error(harness: FlightHarness) -> None:
+    """A flight that ends has resolved all its keys, one way or another."""
+    a, b = harness.ask("a", "b")
+    harness.begun[0].give("a", 1)
+    harness.begun[0].end()
     assert a == [1]
     assert [str(error) for error in b] == ["the work ended without a result"]
 
 
-def test_an_ending_flight_does_not_land_a_later_one(airport: FlightHarness) -> None:
-    """A key that landed early may be carried anew while its first flight still works on the others."""
-    airport.ask("a", "b")
-    airport.flights.resolve("a", BusyError("took too long"))
-    (later,) = airport.ask("a")
-    airport.begun[0][1].callback(None)
+def test_a_flight_does_not_resolve_a_later_one(harness: FlightHarness) -> None:
+    """A key that failed early may be in flight anew while its first flight still works."""
+    harness.ask("a", "b")
+    harness.begun[0].give("a", BusyError("took too long"))
+    (later,) = harness.ask("a")
+    harness.begun[0].give("a", 1)
+    harness.begun[0].end()
     assert later == []
-    airport.flights.resolve("a", 2)
+    harness.begun[1].give("a", 2)
     assert later == [2]
 
 
-def test_work_may_end_before_anybody_waits(airport: FlightHarness) -> None:
-    """Work that needs no waiting lands its keys while they are being asked for."""
+def test_work_may_end_at_once(harness: FlightHarness) -> None:
+    """Work that needs no waiting resolves its keys while they are being asked for."""
 
-    async def at_once(keys: list[str]) -> None:
+    async def at_once(keys: list[str]) -> AsyncGenerator[tuple[str, Any], None]:
         for key in keys:
-            airport.flights.resolve(key, key.upper())
+            yield key, key.upper()
 
-    waiters = airport.flights.do(["a", "b"], at_once)
-    assert [passenger(waiter) for waiter in waiters.values()] == [["A"], ["B"]]
-
-
-def test_nothing_asked_is_no_flight(airport: FlightHarness) -> None:
-    """No keys, no work."""
-    assert airport.flights.do([], airport.work) == {}
-    assert airport.begun == []
+    waiters = harness.flights.do(["a", "b"], at_once)
+    assert [outcome(waiter) for waiter in waiters.values()] == [["A"], ["B"]]
 
 
-def test_flights_are_tasks(airport: FlightHarness) -> None:
+def test_no_keys_are_no_flight(harness: FlightHarness) -> None:
+    """No work begins."""
+    assert harness.flights.do([], harness.work) == {}
+    assert harness.begun == []
+
+
+def test_flights_are_tasks(harness: FlightHarness) -> None:
     """A generation is not drained before its flights have ended."""
-    airport.ask("a")
-    drained = passenger(Deferred.fromCoroutine(airport.tasks.drained()))
-    airport.flights.resolve("a", 1)
+    harness.ask("a")
+    drained = outcome(Deferred.fromCoroutine(harness.tasks.drained()))
+    harness.begun[0].give("a", 1)
     assert drained == []
-    airport.begun[0][1].callback(None)
+    harness.begun[0].end()
     assert drained == [None]
 
 
-def test_arrival_returns_the_value_or_raises_the_error(airport: FlightHarness) -> None:
-    """The same error reaches many, and each raises it without the trace of the others."""
+def test_wait_returns_the_value_or_raises_the_error(harness: FlightHarness) -> None:
+    """Several waiters raise the same error, each without the traceback of the others."""
 
     def arrive(key: str) -> Coroutine[Deferred[Any], Any, Any]:
-        return wait(airport.flights.do([key], airport.work)[key])
+        return wait(harness.flights.do([key], harness.work)[key])
 
-    good = passenger(Deferred.fromCoroutine(arrive("a")))
+    good = outcome(Deferred.fromCoroutine(arrive("a")))
     failures: list[Any] = []
     for _ in range(2):
         Deferred.fromCoroutine(arrive("b")).addErrback(failures.append)
-    airport.flights.resolve("a", 1)
-    airport.flights.resolve("b", error := NotFoundError("no image"))
+    harness.begun[0].give("a", 1)
+    harness.begun[1].give("b", error := NotFoundError("no image"))
     assert good == [1]
     assert [failure.value for failure in failures] == [error, error]
 
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(["ask", "land", "end", "fail"]), st.sets(st.sampled_from("abc"), min_size=1)))
+    st.lists(st.tuples(st.sampled_from(["ask", "give", "end", "fail"]), st.sets(st.sampled_from("abc"), min_size=1)))
 )
-def test_everybody_gets_one_result_and_no_work_is_doubled(steps: list[tuple[str, set[str]]]) -> None:
-    """In whatever order keys are asked for, landed and ended: one flight at most carries a key, and all arrive."""
-    airport = FlightHarness()
-    askers: list[list[Any]] = []
+def test_each_caller_gets_one_result_and_no_work_is_doubled(steps: list[tuple[str, set[str]]]) -> None:
+    """In whatever order keys are asked for and resolved: each key is in one flight at most, and all callers get one."""
+    harness = FlightHarness()
+    callers: list[list[Any]] = []
     for step, keys in steps:
-        flying = {key for key in "abc" if airport.flights.in_flight(key)}
-        begun = len(airport.begun)
-        open_gates = [gate for _, gate in airport.begun if not gate.called]
+        in_flight = {key for key in "abc" if harness.flights.in_flight(key)}
+        begun = len(harness.begun)
+        running = [flight for flight in harness.begun if not flight.ended]
         if step == "ask":
-            askers.extend(airport.ask(*sorted(keys)))
-            assert [set(new) for new, _ in airport.begun[begun:]] == ([keys - flying] if keys - flying else [])
-        elif step == "land":
-            for key in keys:
-                airport.flights.resolve(key, key)
-        elif open_gates:
-            open_gates[-1].callback(None) if step == "end" else open_gates[-1].errback(BusyError("no thread"))
-    for _, gate in airport.begun:
-        if not gate.called:
-            gate.callback(None)
-    assert [len(got) for got in askers] == [1] * len(askers)
-    assert not any(airport.flights.in_flight(key) for key in "abc")
+            callers.extend(harness.ask(*sorted(keys)))
+            new = keys - in_flight
+            assert [set(flight.keys) for flight in harness.begun[begun:]] == ([new] if new else [])
+        elif step == "give":
+            for flight in running:
+                for key in keys.intersection(flight.keys):
+                    flight.give(key, key)
+        elif running:
+            running[-1].end(None if step == "end" else BusyError("no thread"))
+    for flight in harness.begun:
+        if not flight.ended:
+            flight.end()
+    assert [len(got) for got in callers] == [1] * len(callers)
+    assert not any(harness.flights.in_flight(key) for key in "abc")

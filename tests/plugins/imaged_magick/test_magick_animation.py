@@ -12,10 +12,9 @@ from wand.image import Image as WandImage
 
 from imaged.api import Processor, TooLargeError
 from imaged.core.outputs import parse
-from imaged.pipeline.rendering import Renderer
-from imaged.store.local import LocalStore
 from imaged.testing.pictures import make_gif, make_webp
 from imaged.testing.processors import render_job
+from imaged.workers.processors import Processors
 
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]
@@ -160,8 +159,8 @@ def test_a_long_animation_has_stills(processor: Processor, tmp_path: Path) -> No
     """Stills of the first frame are rendered before animations of the same job are refused."""
     source = tmp_path / "original"
     source.write_bytes(make_gif(5))
-    renderer = Renderer([processor], LocalStore(tmp_path, [3, 3]), timeout_s=30, maximum_pixels=48 * 32)
-    assert renderer.identify(source).frames == 5  # which is enough for a POST
+    processors = Processors([processor], maximum_pixels=48 * 32)
+    assert processors.identify(source).frames == 5  # which is enough for a POST
     outputs = [parse("w24.gif"), parse("w24.jpg")]
     job = render_job(source, processor.identify(source), outputs, maximum_pixels=5 * 48 * 32 - 1)
     rendered = processor.render(job)

@@ -1,0 +1,116 @@
+"""The engine: the only way to a processor. Jobs and results are plain values, which may cross a process boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from imaged.core.errors import ImagedError
+from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output
+from imaged.core.pictures import ImageFacts
+from imaged.core.variants import Variant
+from imaged.workers.channel import Channel
+
+
+@dataclass(frozen=True)
+class ImageOutput:
+    """One output of one image."""
+
+    image: ImageId
+    output: Output
+
+
+@dataclass(frozen=True)
+class EngineJob:
+    """Variants of one original, which lies at `source`.
+
+    Where a client waits, `render.timeout_s` bounds the whole job, the wait for a worker included; else it bounds each
+    render, and the wait has no bound.
+    """
+
+    image: ImageId
+    source: Path
+    variants: tuple[Variant, ...]
+    client_waits: bool
+
+
+@dataclass(frozen=True)
+class RenderedVariant:
+    """The bytes of one variant, `elapsed_s` after its render began; `spans_s` has the seconds of each span."""
+
+    output: Output
+    body: bytes
+    elapsed_s: float
+    spans_s: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FailedVariant:
+    """The error that one variant ended with."""
+
+    output: Output
+    error: ImagedError
+    spans_s: Mapping[str, float]
+
+
+RenderResult = RenderedVariant | FailedVariant
+
+
+class Engine(Protocol):
+    """Renders, identifies and verifies pictures. Reactor thread only."""
+
+    @property
+    def size(self) -> int:
+        """How many renders run at once."""
+
+    @property
+    def busy(self) -> int:
+        """How many renders run now."""
+
+    @property
+    def waiting(self) -> int:
+        """How many renders wait for a worker."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every worker is in a render that should have ended long ago."""
+
+    @property
+    def retry_after_s(self) -> int:
+        """When a client that is refused now should come back."""
+
+    @property
+    def longest_s(self) -> float:
+        """How long a client waits for one job at most."""
+
+    def admit(self) -> None:
+        """Raise BusyError when a job for a client would exceed the queue."""
+
+    def count_as_waiting(self) -> AbstractContextManager[None]:
+        """Count what the block does as a job that waits: it comes before a render or after one."""
+
+    def render(self, job: EngineJob) -> Channel[RenderResult]:
+        """Begin a job; return an iterator over a result for each variant, each as soon as it is ready.
+
+        The caller closes it: that ends a job whose results are no longer wanted.
+
+        A variant that a common render did not give is rendered alone before it fails. When a render does not return
+        in time, each variant that is missing fails; a worker that returns later may still yield it as rendered.
+        Raises BusyError for the variants that are left when no worker is free in time, or one took all its time.
+        """
+
+    async def identify(self, source: Path) -> ImageFacts:
+        """Return what the header says of a picture.
+
+        Raises NotAPictureError, or TooLargeError when one frame has too many pixels.
+        """
+
+    async def verify(self, source: Path) -> None:
+        """Decode a new original if a processor wants that. Raises what a render would raise, or BusyError."""
+
+    async def try_out(self, source: Path, variant: Variant) -> None:
+        """Render a small picture beside the queue. Raises whatever goes wrong."""

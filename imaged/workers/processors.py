@@ -1,0 +1,134 @@
+"""The side of the engine that runs on a worker: chooses a processor, checks the bounds, renders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from imaged.core.errors import ImagedError, NotAPictureError, TooLargeError
+from imaged.core.outputs import Output
+from imaged.core.pictures import ImageFacts
+from imaged.core.tracing import DECODE, Trace, span
+from imaged.core.variants import Variant
+from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.contracts import Rendered, RenderJob
+
+TRIAL_S = 10.0
+"""How long the render of a trial may take."""
+
+
+@dataclass(frozen=True)
+class Processors:
+    """The processors of a generation, in the order of the settings. Blocking: worker threads only."""
+
+    processors: Sequence[CheckedProcessor]
+    maximum_pixels: int
+
+    def identify(self, source: Path) -> ImageFacts:
+        """Return what the header says of a picture.
+
+        Raises NotAPictureError when no processor reads it, TooLargeError when one frame has too many pixels. Whether
+        the frames of an animation are too many depends on the outputs: a still needs the first frame alone.
+        """
+        refusal = NotAPictureError("no processor reads this picture")
+        for processor in self.processors:
+            try:
+                facts = processor.identify(source)
+            except NotAPictureError as error:
+                refusal = error
+                continue
+            if facts.size.pixels > self.maximum_pixels:
+                size = f"{facts.size.width_px}x{facts.size.height_px} pixels"
+                raise TooLargeError(f"this picture has {size}: this server takes {self.maximum_pixels} in all")
+            return facts
+        raise refusal
+
+    @property
+    def verifies(self) -> bool:
+        """Whether a processor decodes originals before they are kept."""
+        return any(processor.verifies for processor in self.processors)
+
+    def verify(self, source: Path, timeout_s: float) -> None:
+        """Raise what a render of this picture would raise, if the processor that would render it can tell."""
+        job = RenderJob(source, self.identify(source), (), timeout_s, self.maximum_pixels)
+        for processor in self.processors:
+            if processor.verifies and processor.accepts(job):
+                with span(DECODE):
+                    processor.verify(job)
+                return
+
+    def render(self, source: Path, variants: Sequence[Variant], timeout_s: float) -> Generator[Rendered, None, None]:
+        """Return the iterator of the first processor that accepts the job; close it on this thread.
+
+        Raises NotAPictureError when no processor accepts it.
+        """
+        job = RenderJob(source, self.identify(source), tuple(variants), timeout_s, self.maximum_pixels)
+        for processor in self.processors:
+            if processor.accepts(job):
+                return processor.render(job)
+        raise NotAPictureError(f"no processor renders {', '.join(str(variant.output) for variant in variants)}")
+
+
+@dataclass(frozen=True)
+class RenderOrder:
+    """One render for a worker. `request_id` tags its log lines; None for work that no client waits for."""
+
+    source: Path
+    variants: tuple[Variant, ...]
+    timeout_s: float
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class RenderedBody:
+    """The bytes of one variant, and the seconds that each span took since the variant before it."""
+
+    output: Output
+    body: bytes
+    spans_s: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a worker's call ended, and the seconds of its spans since the last variant."""
+
+    error: ImagedError | None
+    spans_s: Mapping[str, float]
+
+
+def run_order(processors: Processors, order: RenderOrder, emit: Callable[[RenderedBody], bool]) -> Ended:
+    """Render an order; call `emit` for each variant as it is ready, and stop when it returns False."""
+
+    def render(trace: Trace) -> None:
+        with closing(processors.render(order.source, order.variants, order.timeout_s)) as rendered:
+            for each in rendered:
+                if not emit(RenderedBody(each.output, each.body, trace.take_spans())):
+                    return
+
+    return _traced(order.request_id, render)
+
+
+def run_verify(processors: Processors, source: Path, timeout_s: float, request_id: str | None) -> Ended:
+    """Verify an original."""
+    return _traced(request_id, lambda _: processors.verify(source, timeout_s))
+
+
+def run_trial(processors: Processors, source: Path, variant: Variant) -> None:
+    """Render one variant and keep nothing of it. Raises whatever goes wrong."""
+    with closing(processors.render(source, [variant], TRIAL_S)) as rendered:
+        for _ in rendered:
+            pass
+
+
+def _traced(request_id: str | None, work: Callable[[Trace], None]) -> Ended:
+    """Run `work` in a trace of this worker's own."""
+    trace = Trace(request_id or "", monotonic)
+    with nullcontext() if request_id is None else trace.current():
+        try:
+            work(trace)
+        except ImagedError as error:
+            return Ended(error, trace.take_spans())
+    return Ended(None, trace.take_spans())

@@ -1,0 +1,183 @@
+"""The engine whose workers are threads of this process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from imaged.config.model import Render
+from imaged.core.activity import Activity
+from imaged.core.errors import BusyError, OutOfTimeError
+from imaged.core.outputs import Output
+from imaged.core.pictures import ImageFacts
+from imaged.core.tracing import add_spans, current_trace
+from imaged.core.variants import Variant
+from imaged.hooks.checked_processor import GRACE_S, CheckedProcessor
+from imaged.hooks.host import RunInThread
+from imaged.workers.admission import Admission
+from imaged.workers.attempt import Attempt
+from imaged.workers.channel import Channel
+from imaged.workers.engine import EngineJob, ImageOutput, RenderResult
+from imaged.workers.processors import Processors, RenderOrder, run_order, run_trial, run_verify
+from imaged.workers.tasks import Tasks
+from imaged.workers.threads import Threads
+
+NEARLY = 0.9
+"""The part of `render.timeout_s` after which a render that did not end is itself at fault, and not the wait."""
+
+
+class ThreadEngine:
+    """Renders on `threads`, as many at once as there are. Reactor thread only.
+
+    `run` reads headers on other threads: a POST needs no render thread for that. `activity` lists the renders that
+    run; `tasks` owns each job until its thread has returned.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Render,
+        processors: Sequence[CheckedProcessor],
+        threads: Threads,
+        run: RunInThread,
+        tasks: Tasks,
+        activity: Activity[ImageOutput],
+    ) -> None:
+        self._reactor = reactor
+        self._timeout_s = settings.timeout_s
+        self._processors = Processors(processors, settings.maximum_pixels)
+        self._threads = threads
+        self._run = run
+        self._tasks = tasks
+        self._activity = activity
+        self._admission = Admission(threads.size, settings.queue, reactor)
+
+    @property
+    def size(self) -> int:
+        """How many renders run at once."""
+        return self._admission.size
+
+    @property
+    def busy(self) -> int:
+        """How many renders run now."""
+        return self._admission.busy
+
+    @property
+    def waiting(self) -> int:
+        """How many renders wait for a thread."""
+        return self._admission.waiting
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every thread is in a render that should have ended: each was answered for already."""
+        return self._threads.held_for(self.longest_s) >= self.size
+
+    @property
+    def retry_after_s(self) -> int:
+        """When a client that is refused now should come back."""
+        return self._admission.retry_after_s
+
+    @property
+    def longest_s(self) -> float:
+        """How long a client waits for one job at most."""
+        return self._timeout_s + GRACE_S
+
+    def admit(self) -> None:
+        """Raise BusyError when a job for a client would exceed the queue."""
+        self._admission.admit()
+
+    def count_as_waiting(self) -> AbstractContextManager[None]:
+        """Count what the block does as a job that waits."""
+        return self._admission.count_as_waiting()
+
+    async def identify(self, source: Path) -> ImageFacts:
+        """Return what the header says of a picture."""
+        return await self._run(self._processors.identify, source)
+
+    async def verify(self, source: Path) -> None:
+        """Decode a new original if a processor wants that, on a render thread."""
+        if not self._processors.verifies:
+            return
+        self.admit()
+        async with self._admission.place(self._timeout_s):
+            ended = await self._threads.run(run_verify, self._processors, source, self._timeout_s, _request_id())
+        add_spans(ended.spans_s)
+        if ended.error is not None:
+            raise ended.error
+
+    async def try_out(self, source: Path, variant: Variant) -> None:
+        """Render a small picture beside the queue, on another thread."""
+        await self._run(run_trial, self._processors, source, variant)
+
+    def render(self, job: EngineJob) -> Channel[RenderResult]:
+        """Return an iterator over a result for each variant of a job, each as soon as it is ready.
+
+        The job is a task of its own, which frees its thread and its place whatever the consumer does.
+        """
+        results: Channel[RenderResult] = self._threads.channel()
+        self._tasks.own(self._run_job(job, results)).addBoth(results.end)
+        return results
+
+    async def _run_job(self, job: EngineJob, results: Channel[RenderResult]) -> None:
+        """Render all variants together, then each that is missing alone.
+
+        The first of those that runs out of time ends the job: else one hostile picture with a hundred outputs would
+        hold a thread for an hour at each try.
+        """
+        by_s = self._reactor.seconds() + self._timeout_s if job.client_waits else math.inf
+        together = await self._attempt(job, job.variants, by_s, results)
+        for variant in together.missing if len(job.variants) > 1 else ():
+            if results.closed:
+                return
+            alone = await self._attempt(job, (variant,), by_s, results)
+            if isinstance(alone.error, BusyError):
+                raise alone.error
+
+    async def _attempt(
+        self, job: EngineJob, variants: tuple[Variant, ...], by_s: float, results: Channel[RenderResult]
+    ) -> Attempt:
+        """Render variants in one call of a processor. Raises BusyError when no thread is free `by_s`."""
+        async with self._admission.place(by_s - self._reactor.seconds()):
+            began_s = self._reactor.seconds()
+            timeout_s = min(self._timeout_s, by_s - began_s)
+            attempt = Attempt(job.image, variants, self._activity, results)
+            late = partial(attempt.give_up, partial(self._late, timeout_s))
+            alarm = self._reactor.callLater(max(timeout_s, 0.0) + GRACE_S, late)
+            order = RenderOrder(job.source, variants, timeout_s, _request_id())
+            emit = partial(results.send, attempt.take)
+            try:
+                ended = await self._threads.run(run_order, self._processors, order, emit)
+            finally:
+                if alarm.active():
+                    alarm.cancel()
+                attempt.close()
+        error = ended.error
+        if isinstance(error, BusyError):
+            error = self._judge(error, self._reactor.seconds() - began_s, timeout_s)
+        attempt.end(error, ended.spans_s)
+        return attempt
+
+    def _late(self, timeout_s: float, output: Output) -> BusyError:
+        error = BusyError(f"{output} took longer than {timeout_s:.3g} s: ask for a smaller output, or later")
+        return self._judge(error, timeout_s, timeout_s)
+
+    def _judge(self, error: BusyError, used_s: float, timeout_s: float) -> BusyError:
+        """Return the error of a render that was too much: OutOfTimeError if it had nearly all of `render.timeout_s`.
+
+        A processor that foresees that the rest would take too long says so early.
+        """
+        used_s = timeout_s if isinstance(error, OutOfTimeError) else min(used_s, timeout_s)
+        if used_s >= NEARLY * self._timeout_s:
+            return OutOfTimeError(str(error))
+        if isinstance(error, OutOfTimeError):
+            return BusyError(str(error), self.retry_after_s)
+        return BusyError(str(error), max(error.retry_after_s, self.retry_after_s))
+
+
+def _request_id() -> str | None:
+    trace = current_trace()
+    return None if trace is None else trace.request_id
