@@ -8,7 +8,6 @@ import socket
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -23,6 +22,7 @@ from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 
 from imaged.config.model import Settings
+from imaged.core.snapshot import Reload
 from imaged.process.inheritance import Inheritance, Passed, Port
 from imaged.process.ports import PUBLIC, PortError, find_clash, find_fault
 from imaged.process.sockets import serves
@@ -54,12 +54,12 @@ def write_certificate(key_file: Path, certificate_file: Path) -> None:
 class TestMoving(ServiceTestCase):
     """A reload that changes where the daemon listens."""
 
-    async def move(self, endpoint: str) -> dict[str, Any]:
+    async def move(self, endpoint: str) -> Reload:
         """Have the public port listen elsewhere, and return how the reload ended."""
         self.configure(listen=endpoint)
         outcome = await self.service.reload()
         self.url = self.service._ports[PUBLIC].url
-        return outcome.shown()
+        return outcome
 
     async def test_new_connections_go_to_the_new_port(self) -> None:
         """The old one is closed, and a connection that came by it goes on."""
@@ -67,13 +67,13 @@ class TestMoving(ServiceTestCase):
         await self.post()
         before = self.url
         inside = await connect(before)
-        inside.say(request("GET", "/status_check", {"Connection": "keep-alive"}))
-        await until(lambda: inside.heard)
-        assert (await self.move(on(free_port())))["ok"] is True
+        inside.send(request("GET", "/status_check", {"Connection": "keep-alive"}))
+        await until(lambda: inside.received)
+        assert (await self.move(on(free_port()))).ok is True
         assert (await self.get(f"{HOME}/original")).status == 200
         with pytest.raises(ConnectError):
             await connect(before)
-        inside.say(request("GET", f"{HOME}/info.json"))
+        inside.send(request("GET", f"{HOME}/info.json"))
         assert (await inside.answer()).status == 200
 
     async def test_connections_that_wait_to_be_accepted_are_served(self) -> None:
@@ -96,9 +96,9 @@ class TestMoving(ServiceTestCase):
         """The same number both times: the two sockets share it for a moment, which no other program's may."""
         number = free_port()
         await self.serve(listen=on(number))
-        assert (await self.move(on(number, "")))["ok"] is True
+        assert (await self.move(on(number, ""))).ok is True
         assert (await self.get("/status_check")).status == 200
-        assert (await self.move(on(number)))["ok"] is True
+        assert (await self.move(on(number))).ok is True
         assert (await self.get("/status_check")).status == 200
         with socket.socket() as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -115,7 +115,7 @@ class TestMoving(ServiceTestCase):
         self.url, self.status_url = self.status_url, self.url
         assert (await self.get("/status.json")).status == 404
         assert (await self.status())["message"] == "OK"
-        inside.say(request("GET", "/status.json"))
+        inside.send(request("GET", "/status.json"))
         assert (await inside.answer()).status == 404
 
     async def test_a_port_that_is_taken(self) -> None:
@@ -143,7 +143,7 @@ class TestMoving(ServiceTestCase):
         with socket.socket(socket.AF_UNIX) as crashed:
             crashed.bind(path)
         await self.serve()
-        assert (await self.move(f"unix:{path}:mode=660"))["ok"] is True
+        assert (await self.move(f"unix:{path}:mode=660")).ok is True
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o660  # noqa: PTH116
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(path)
@@ -151,11 +151,11 @@ class TestMoving(ServiceTestCase):
             client.send(request("GET", "/status_check"))
             await until(lambda: select.select([client], [], [], 0)[0])
             assert client.recv(15) == b"HTTP/1.1 200 OK"
-        assert (await self.move(f"unix:{path}:mode=600"))["ok"] is True
+        assert (await self.move(f"unix:{path}:mode=600")).ok is True
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600  # noqa: PTH116
-        (fault,) = (await self.move("unix:/nowhere/s"))["errors"]
+        (fault,) = (await self.move("unix:/nowhere/s")).errors
         assert "No such file" in fault
-        assert (await self.move("tcp:0:interface=127.0.0.1"))["ok"] is True
+        assert (await self.move("tcp:0:interface=127.0.0.1")).ok is True
         assert "s" not in {each.name for each in self.folder.iterdir()}
 
     @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's endpoint does so itself
