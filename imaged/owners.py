@@ -1,7 +1,7 @@
-"""Processes that share a folder: each holds a lock on a file of its own there, and so tells that it lives.
+"""Processes that share a folder: each owner holds a lock on its own file there for as long as it runs.
 
-Process ids tell nothing: two containers are process 1 both, and another machine has ids of its own. The kernel drops a
-lock with its process, however that ends. All of it blocks, for a moment.
+No decision depends on a process id: two containers can both be process 1, and another machine has ids of its own. The
+kernel releases a lock when its process ends in any way. All of it blocks for a moment.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 NO_LOCKS = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL}
-"""What flock fails with on a file system that has no locks: FUSE without them, an NFS server without lockd."""
+"""Errors of flock on a file system without locks: some FUSE, an NFS server without lockd."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Liveness(Enum):
-    """What can be known of another owner."""
+    """What a process can know about another owner."""
 
     ALIVE = "alive"
     GONE = "gone"
@@ -31,9 +31,9 @@ class Liveness(Enum):
 
 
 class Owner:
-    """A file in `folder` that is locked for as long as this object is open. Raises OSError where there are no locks.
+    """A file in `folder` that is locked until `close`. Raises OSError where the file system has no locks.
 
-    `note` is what others can read of this owner.
+    Other processes can read its `note`. The process id in its name is for people.
     """
 
     def __init__(self, folder: Path, note: str = "") -> None:
@@ -44,57 +44,60 @@ class Owner:
         self.note(note)
 
     def note(self, text: str) -> None:
-        """Let others read this text."""
+        """Replace the text that other processes can read."""
         self._file.seek(0)
         self._file.write(text.encode())
         self._file.truncate()
         self._file.flush()
 
     def others(self) -> list[str]:
-        """Return the names of all other owners that have left a file."""
+        """Return the names of all other owners that have a file."""
         return [path.name for path in self._folder.iterdir() if path.name != self.name]
 
     def read(self, name: str) -> str:
-        """Return the note of another; empty when there is none."""
+        """Return the note of another owner; empty when it has no file."""
         try:
             return (self._folder / name).read_text()
         except FileNotFoundError:
             return ""
 
     def liveness(self, name: str) -> Liveness:
-        """Say whether the owner `name` runs. The file of one that is gone is removed."""
+        """Say whether the owner `name` runs; see `liveness`."""
         return Liveness.ALIVE if name == self.name else liveness(self._folder / name)
 
     def close(self) -> None:
-        """Give the ownership up."""
-        with suppress(OSError):  # it is gone, or cannot be removed: it is not locked any more
+        """Give up the ownership."""
+        with suppress(OSError):  # it may be gone, or stay: its lock is released
             (self._folder / self.name).unlink()
         self._file.close()
 
 
 def liveness(path: Path) -> Liveness:
-    """Say whether the owner of this file runs. The file of one that is gone is removed.
+    """Say whether the owner of this file runs, and remove the file of an owner that has ended.
 
-    A lock that is held is proof. One that is free is proof in our own realm alone: over NFS with `nolock`, SMB, and
-    most of FUSE each machine or mount sees its own locks only. Without a file nothing can be known.
+    A held lock proves that its owner runs. A free lock proves that it has ended only in the realm of this process: over
+    NFS with `nolock`, SMB, and most of FUSE, each machine or mount sees only its own locks. Without a file, the answer
+    is UNKNOWN.
     """
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # NFS gives an exclusive lock only to who may write
+            fcntl.flock(
+                file, fcntl.LOCK_SH | fcntl.LOCK_NB
+            )  # over NFS, an exclusive lock needs a file that is open for writing
             if not path.name.startswith(f"{realm(path.parent)}-"):
                 return Liveness.UNKNOWN
             path.unlink(missing_ok=True)
     except BlockingIOError:
         return Liveness.ALIVE
-    except OSError:  # it is not there, or not ours to look at
+    except OSError:  # the file does not exist or cannot be read
         return Liveness.UNKNOWN
     return Liveness.GONE
 
 
 def realm(folder: Path) -> str:
-    """Name those who see the same locks on `folder`: one kernel, booted once, and one mounted file system.
+    """Name the realm of `folder`, whose processes see the same locks: one boot of one kernel, one mounted file system.
 
-    Containers that share a volume of their machine are in one realm; two machines never are, nor two mounts of FUSE.
+    Containers that share a volume of their machine are in one realm. Two machines are not, nor are two FUSE mounts.
     """
     try:
         kernel = _BOOT_ID.read_text().strip()
@@ -104,7 +107,7 @@ def realm(folder: Path) -> str:
 
 
 def _lock_new(folder: Path, prefix: str) -> BinaryIO:
-    """Make a file and lock it; another, if before that some process took it for a dead owner's and removed it."""
+    """Create a file and lock it. Where another process removes it before it is locked, create another."""
     while True:
         file = (folder / f"{prefix}-{secrets.token_hex(4)}").open("xb")
         try:

@@ -1,1 +1,1 @@
-"""Files on the local disk, each at the path of its URL, whole or not there at all."""
+"""Files on the local disk, each at the path of its URL, complete or absent: originals are kept, variants may go."""

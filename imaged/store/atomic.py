@@ -1,9 +1,9 @@
-"""Files that appear whole or not at all, and stay after a power cut.
+"""Files that appear complete or not at all, and survive a power cut.
 
-The steps are those that file systems ask for: write to another name, fsync the file, rename or link it to its own
-name, fsync the folder (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014). All of it blocks: worker
-threads only. Where a file system has no hard links, a lock and a look stand in; where a final name is on another file
-system, a copy there does.
+A file is written under a temporary name, fsynced, and renamed or linked to its final name; then the folder is fsynced
+(Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014). Without hard links, a lock and a check before the
+rename replace the link. Where the final name is on another file system, the file is first copied there. All of it
+blocks: worker threads only.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pathlib import Path
 from imaged.owners import NO_LOCKS
 
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK}
-"""What link fails with on exFAT, vfat, SMB, and FUSE without it."""
+"""Errors of link on exFAT, vfat, SMB, and FUSE without hard links."""
 
 NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR, errno.EACCES}
-"""What the fsync of a folder fails with where there is none: names are then as safe as the file system makes them."""
+"""Errors of fsync on a folder where the file system does not support it; it then decides itself how safe names are."""
 
 _naming = threading.Lock()
 
 
 def write(path: Path, body: bytes) -> None:
-    """Write `body` to the new file `path`; remove it again when that fails, as on a full disk."""
+    """Write `body` to the new file `path`; remove the file when that fails, as on a full disk."""
     try:
         with path.open("xb") as file:
             file.write(body)
@@ -39,7 +39,7 @@ def write(path: Path, body: bytes) -> None:
 
 
 def replace(temporary: Path, final: Path) -> None:
-    """Give the file its final name, durably, in place of what had that name; `temporary` is gone afterwards."""
+    """Give the file its final name durably, in place of an existing file; `temporary` is gone afterwards."""
     try:
         fsync(temporary)
         make_folders(final.parent)
@@ -50,9 +50,9 @@ def replace(temporary: Path, final: Path) -> None:
 
 
 def keep_first(temporary: Path, final: Path) -> bool:
-    """Give the file its final name, durably, unless a file has it already; return whether it was given.
+    """Give the file its final name durably, unless a file has that name; return whether it did.
 
-    `temporary` is gone afterwards either way.
+    `temporary` is gone afterwards in either case.
     """
     try:
         fsync(temporary)
@@ -68,16 +68,17 @@ def keep_first(temporary: Path, final: Path) -> bool:
 
 
 def discard(temporary: Path) -> None:
-    """Remove a file that is not to be kept, if it is there.
+    """Remove a temporary file if it exists.
 
-    Where that fails, as on a read-only file system, it must not hide why the file is not kept; a later start sweeps.
+    An error, as on a read-only file system, is ignored: it must not hide why the file is not kept, and a later start
+    removes the file.
     """
     with suppress(OSError):
         temporary.unlink()
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and its parents; each new one is fsynced into the one above it."""
+    """Create a folder and its parents; fsync the parent of each new folder."""
     if folder.is_dir():
         return
     make_folders(folder.parent)
@@ -87,7 +88,7 @@ def make_folders(folder: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Have the disk keep what was written to a file."""
+    """Make the disk keep the contents of a file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -104,7 +105,7 @@ def _fsync_folder(folder: Path) -> None:
 
 
 def _give(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:
-    """Give the file its name; from a copy on the final name's own file system when that is another."""
+    """Give the file its final name; where that is on another file system, from a copy there."""
     try:
         give(temporary, final)
     except OSError as error:
@@ -121,7 +122,7 @@ def _give(temporary: Path, final: Path, give: Callable[[Path, Path], object]) ->
 
 
 def _mount_of(folder: Path) -> Path:
-    """Return the highest folder above this one that is on the same file system."""
+    """Return the highest parent of a folder that is on the same file system."""
     device = folder.stat().st_dev
     while folder.parent != folder and folder.parent.stat().st_dev == device:
         folder = folder.parent
@@ -129,7 +130,7 @@ def _mount_of(folder: Path) -> Path:
 
 
 def _name_first(temporary: Path, final: Path) -> None:
-    """Give the file a name that no other has. Raises FileExistsError."""
+    """Give the file a name that no file has. Raises FileExistsError."""
     try:
         os.link(temporary, final)
     except OSError as error:
@@ -143,7 +144,7 @@ def _name_first(temporary: Path, final: Path) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes that do the same out, where the file system has locks."""
+    """Exclude other processes that do the same, where the file system has locks."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:

@@ -1,4 +1,4 @@
-"""Files that grow before they get their name, and who writes them: what an owner that is gone has left is removed."""
+"""Temporary files that are being written, each with an owner. The files of an owner that has ended are removed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pathlib import Path
 from imaged.owners import NO_LOCKS, Liveness, Owner, liveness, realm
 
 LONGEST_S = 86_400
-"""How long a file whose owner cannot be looked at is left alone after it last grew: nothing comes in that slowly."""
+"""How long a file is kept after its last write when its owner is UNKNOWN: no upload pauses for so long."""
 
 OWNERS = ".owners"
-"""Where the owners' own files are, beside the folder of the files that come in."""
+"""The folder of the owners' lock files, beside the folder of the temporary files."""
 
 _NAME = re.compile(r"(r[0-9a-f]{12}-\d+-[0-9a-f]{8})\.[0-9a-f]{16}|\d+-[0-9a-f]{16}")
-"""The owner and a number; before there were owners with locks, a process id and a number."""
+"""The owner and a number. Older programs, without owners, wrote a process id and a number."""
 
 
 class Incoming:
-    """A folder on the store's own file system; other processes and other machines may have files there, too.
+    """A folder of temporary files, on the file system of the store. Other processes and machines may share it.
 
-    Any thread may use it. `close` it when nothing comes in any more; if nobody does, its end does.
+    Any thread may use it. After the last file, `close` it; the garbage collector closes a forgotten one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,28 +36,28 @@ class Incoming:
         self._name = ""
 
     def new(self) -> Path:
-        """Return a path that nobody has, in a folder that exists."""
+        """Return a new path in the folder, which exists afterwards."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / f"{self.owner_name()}.{secrets.token_hex(8)}"
 
     def owner_name(self) -> str:
-        """Return who owns these files: from now on it holds its lock, where the file system has locks."""
+        """Return the name of this owner, which holds its lock from now on, where the file system has locks."""
         with self._opening:
             if not self._name:
                 self._name = self._own()
             return self._name
 
     def has_owner(self, name: str) -> bool:
-        """Say whether somebody is known here by this name, alive or not."""
+        """Say whether an owner of this name has a lock file here, whether it runs or not."""
         return (self._owners / name).exists()
 
     @property
     def has_locks(self) -> bool:
-        """Whether the file system has the locks by which owners are told; known once something has come in."""
+        """Whether the file system has locks; known after the first call of `new` or `owner_name`."""
         return self._owner is not None
 
     def sweep(self) -> int:
-        """Remove what processes that are gone have left; return how many files."""
+        """Remove the files of owners that have ended; return how many."""
         if not self.folder.is_dir():
             return 0
         own, before_s = self.owner_name(), self._now_s() - LONGEST_S
@@ -67,7 +67,7 @@ class Incoming:
             return Liveness.UNKNOWN if owner is None else liveness(self._owners / owner)
 
         removed = 0
-        elsewhere = self.folder.parent.glob(f"*/{self.folder.name}")  # of namespaces on file systems of their own
+        elsewhere = self.folder.parent.glob(f"*/{self.folder.name}")  # of namespaces on other file systems
         for path in [path for folder in (self.folder, *elsewhere) for path in folder.iterdir()]:
             match = _NAME.fullmatch(path.name)
             if match is None or match[1] == own or look(match[1]) is Liveness.ALIVE:
@@ -81,10 +81,10 @@ class Incoming:
         return removed
 
     def close(self) -> None:
-        """Give the ownership up: what is still here is anybody's to remove."""
+        """Give up the ownership. Any process may then remove the files that are left."""
         with self._opening:
             if self._owner is not None:
-                self._let_go()
+                self._release()
             self._owner, self._name = None, ""
 
     def _own(self) -> str:
@@ -94,11 +94,11 @@ class Incoming:
             if error.errno not in NO_LOCKS:
                 raise
             return f"{realm(self._owners)}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._let_go = weakref.finalize(self, self._owner.close)
+        self._release = weakref.finalize(self, self._owner.close)
         return self._owner.name
 
     def _now_s(self) -> float:
-        """Return the time as the file system has it, which may be another machine's."""
+        """Return the time of the file system's clock, which may be that of another machine."""
         trial = self.new()
         trial.touch()
         try:
@@ -108,7 +108,7 @@ class Incoming:
 
 
 def is_older(path: Path, before_s: float) -> bool:
-    """Say whether a file is there and was last written before `before_s`, on the file system's own clock."""
+    """Say whether a file exists and was last written before `before_s`, by the clock of the file system."""
     try:
         return path.stat().st_mtime < before_s
     except FileNotFoundError:

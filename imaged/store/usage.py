@@ -1,4 +1,4 @@
-"""How much the store holds, for the status page."""
+"""The size of the store, for the status page."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Usage:
 
 
 def measure(root: Path) -> Usage:
-    """Count every file below `root` but those that tell who writes there.
+    """Count every file below `root` except owners' lock files.
 
-    Takes a while on a large store: worker threads only.
+    Takes minutes on a large store: worker threads only.
     """
     files = size_bytes = 0
     for folder, folders, names in os.walk(root):
@@ -30,14 +30,14 @@ def measure(root: Path) -> Usage:
         for name in names:
             try:
                 size_bytes += (Path(folder) / name).lstat().st_size
-            except FileNotFoundError:  # gone since it was listed
+            except FileNotFoundError:  # removed since it was listed
                 continue
             files += 1
     return Usage(files, size_bytes)
 
 
 def free(root: Path) -> int:
-    """Return the bytes free for the store, whose folder may not have been made yet."""
+    """Return the free bytes of the file system of the store, whose folder need not exist."""
     while not root.exists():
         root = root.parent
     return shutil.disk_usage(root).free
