@@ -1,4 +1,4 @@
-"""The inputs of a batch, read as they are needed: a list may have millions of lines. Blocking: a worker thread only."""
+"""The inputs of a batch, read one by one: a list may have millions of lines. Blocking: a worker thread only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LOOK_BYTES = 4096
 _LINE_BYTES = 65_536
 
 Entry = Item | tuple[str, MalformedRequestError]
-"""An item, or a line that is none and what is wrong with it."""
+"""An item, or a line that is not an item and its error."""
 
 
 def find_fault(name: str) -> str | None:
-    """Return what is wrong with an input before anything is done, or None."""
+    """Return what is wrong with an input, before the first item is done, or None."""
     if name == STDIN:
         return None
     try:
@@ -39,7 +39,7 @@ def find_fault(name: str) -> str | None:
 
 
 def read(names: Sequence[str], namespace: str) -> Iterator[Entry]:
-    """Yield the items of all inputs in their order. Raises StoreError when one can no longer be read."""
+    """Yield the items of all inputs in order. Raises StoreError when an input cannot be read."""
     for name in names:
         try:
             yield from _read_one(name, namespace)
@@ -49,8 +49,8 @@ def read(names: Sequence[str], namespace: str) -> Iterator[Entry]:
 
 def _read_one(name: str, namespace: str) -> Iterator[Entry]:
     if name == STDIN:
-        # A file of our own: the interpreter waits at its end for whoever reads from its own.
-        with closing(open(0, "rb", closefd=False)) as file:  # a descriptor is no path
+        # A separate file object: at exit the interpreter would wait for a thread that reads from sys.stdin.
+        with closing(open(0, "rb", closefd=False)) as file:  # a descriptor, not a path
             yield from _read_lines(file, namespace)
         return
     with Path(name).open("rb") as file:
@@ -83,12 +83,12 @@ def _read_lines(file: BinaryIO, namespace: str) -> Iterator[Entry]:
 
 
 def _is_stream(path: Path) -> bool:
-    """Say whether it is a pipe or the like, which can be read once: it is taken for a list."""
+    """Say whether it is a pipe or a device, which can be read once and is taken for a list."""
     return not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode)
 
 
 def _is_picture(name: str, head: bytes) -> bool:
-    """Say whether a file is a picture: its first bytes do, or its path, which names the image that it is of."""
+    """Say whether a file is a picture, by its first bytes or by its path, which may name an image."""
     return sniff(head[:SNIFF_BYTES]) is not None or read_path(name, "p").hash is not None
 
 

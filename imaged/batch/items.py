@@ -1,4 +1,4 @@
-"""What a batch is asked to do, one picture at a time: lines and paths, read into items. No disk is touched."""
+"""The items of a batch, one picture each, read from lines and paths. No disk is touched."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ORIGINAL = re.compile(r"original(\.\w+)?")
 
 @dataclass(frozen=True)
 class Item:
-    """One picture: what the input says of it. At least one of `hash`, `url` and `path` is given.
+    """One picture, as the input describes it. At least one of `hash`, `url` and `path` is given.
 
-    `text` is how the input put it, without a line's further columns: it can be given as a line again.
+    `text` is the text of the input without further columns: it can be given as a line again.
     """
 
     text: str
@@ -29,20 +29,20 @@ class Item:
 
     @property
     def image(self) -> ImageId | None:
-        """The image, when its hash is known before its bytes are."""
+        """The image, where the input gives its hash."""
         return ImageId(self.namespace, self.hash) if self.hash else None
 
     @property
     def identity(self) -> str:
-        """What tells this item from all others, in any order of the input: the image, else where it comes from."""
+        """The identity of this item, in any order of the input: the image, else its source."""
         return str(self.image) if self.image else f"{self.namespace} {self.url or self.path}"
 
 
 def read_line(line: str, namespace: str) -> Item:
     """Read one line of a list: a hash, a URL, or both in either order, or else the path of a picture.
 
-    Columns are parted by tabs, a hash and a URL by spaces too. What follows them after a tab is left alone, so that
-    lines that the batch itself has written can be given to it again. Raises MalformedRequestError.
+    Tabs separate columns; a hash and a URL may be separated by spaces too. Further columns are ignored, so that the
+    lines that a batch writes can be its input. Raises MalformedRequestError.
     """
     columns = line.strip("\r\n").split("\t")
     words: list[str] = []
@@ -65,7 +65,7 @@ def read_line(line: str, namespace: str) -> Item:
 
 
 def read_path(path: str, namespace: str) -> Item:
-    """Read the path of a picture; one such as `…/p/f84/0ee/339…/original` tells namespace and hash by itself."""
+    """Read the path of a picture; a path such as `…/p/f84/0ee/339…/original` gives namespace and hash."""
     if not path:
         raise MalformedRequestError("a line needs a hash, a URL or a path")
     *folders, name = PurePath(path).parts or ("",)

@@ -1,4 +1,4 @@
-"""Files of lines that outlive a kill: what is done, and what has failed."""
+"""Files of lines that survive a kill: the items that are done, and those that failed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _HEADER = "# imaged process "
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message is for the command line."""
+    """A checkpoint that cannot be used; the message is for the operator."""
 
 
 class Journal:
-    """A file that lines are added to. Raises OSError where it cannot be opened."""
+    """A file to which lines are appended. Raises OSError when it cannot be opened."""
 
     def __init__(self, path: Path, *, afresh: bool = False) -> None:
         self.path = path
@@ -36,11 +36,11 @@ class Journal:
         self._pending: deque[bytes] = deque()
 
     def add(self, line: str) -> None:
-        """Note a line; it is in the file after the next `flush`."""
+        """Add a line; the next `flush` writes it."""
         self._pending.append(line.encode(errors="surrogateescape") + b"\n")
 
     def flush(self) -> None:
-        """Write what was noted, durably. Many who flush at once cost one fsync. One worker thread only."""
+        """Write the added lines durably, all with one fsync. One worker thread only."""
         lines = []
         while self._pending:
             lines.append(self._pending.popleft())
@@ -54,14 +54,14 @@ class Journal:
             raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
 class Checkpoint(Journal):
-    """The identities of items that are done, for one kind of batch; one process at a time. `about` says which kind.
+    """The identities of items that are done, for the batch that `about` describes. One process at a time uses it.
 
-    A digest of 16 bytes stands for each in memory, about 100 bytes in all. Raises CheckpointError.
+    Each item takes about 100 bytes of memory, with a digest of 16 bytes. Raises CheckpointError.
     """
 
     def __init__(self, path: Path, about: Mapping[str, object]) -> None:
@@ -82,7 +82,7 @@ class Checkpoint(Journal):
         return _digest(identity.encode(errors="surrogateescape")) in self._done
 
     def _read(self, header: str) -> set[bytes]:
-        """Return what is done, and cut off what a kill has left of a last line. The header is written if need be."""
+        """Return the digests of done items. Cut off an unfinished last line; write the header of a new file."""
         start = header.encode() + b"\n"
         first = self._file.readline(len(start))
         if not start.startswith(first):

@@ -1,4 +1,4 @@
-"""What a batch is to do, checked before any of it is done."""
+"""The plan of a batch, checked completely before its first item."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from imaged.batch.shards import Shard, ShardError, choose
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.core.hashes import check_namespace
-from imaged.core.outputs import parse
+from imaged.core.outputs import Output, parse
 
 
 class UsageError(ValueError):
-    """A command line that asks for what cannot be; the message is for who wrote it."""
+    """A command line that cannot be followed; the message is for its author."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The inputs, the outputs to be made of each, this process's shard, and the journals."""
+    """The inputs, the outputs to make of each, the shard of this process, and the journals."""
 
     inputs: Sequence[str]
     namespace: str
-    outputs: Sequence[str]
+    outputs: Sequence[Output]
     shard: Shard
     checkpoint: Checkpoint | None
     failures: Journal | None
 
     def close(self) -> None:
-        """Let go of the journals."""
+        """Close the journals."""
         for journal in (self.checkpoint, self.failures):
             if journal is not None:
                 journal.close()
@@ -51,11 +51,11 @@ def make_plan(
     shard: str | None,
     environ: Mapping[str, str],
 ) -> Plan:
-    """Check everything that can be checked at once, then open the journals. Raises UsageError."""
+    """Check the whole command line, then open the journals. Raises UsageError."""
     try:
         policy = settings.policy(check_namespace(namespace))
-        wanted = [name for name in outputs.split(",") if name]
-        for output in map(parse, wanted):
+        wanted = [parse(name) for name in outputs.split(",") if name]
+        for output in wanted:
             policy.check(output)
         part = choose(shard, environ)
     except (ImagedError, ShardError) as error:
@@ -70,7 +70,7 @@ def make_plan(
 
 
 def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:
-    """Raise UsageError when a file is to be written that is read too, or that has two purposes."""
+    """Raise UsageError when a file would be both written and read, or written for two purposes."""
     taken = {_file(name) for name in read} | {_file("/dev/stdout")}
     for name in written:
         if (file := _file(name)) in taken:
@@ -79,7 +79,7 @@ def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:
 
 
 def _file(name: str) -> object:
-    """Return what tells one file from another, whatever its names; what is not there yet has only its path."""
+    """Return the identity of a file, the same for each of its names; a file that does not exist has only its path."""
     try:
         status = os.fstat(0) if name == inputs.STDIN else Path(name).stat()
     except OSError:
@@ -87,11 +87,11 @@ def _file(name: str) -> object:
     return (status.st_dev, status.st_ino)
 
 
-def _about(settings: Settings, wanted: Sequence[str]) -> dict[str, object]:
-    """Return what makes a batch another one: what is done for these is not done for other outputs or another store."""
+def _about(settings: Settings, wanted: Sequence[Output]) -> dict[str, object]:
+    """Return what a checkpoint is for: an item done for these outputs and this store is not done for others."""
     own = {name: settings.policy(name).outputs for name in settings.namespaces} | {"": settings.images.outputs}
     return {
-        "outputs": sorted(wanted),
+        "outputs": sorted(map(str, wanted)),
         "settings": {name: sorted(map(str, outputs)) for name, outputs in own.items() if outputs},
         "remote": f"{settings.uploader} {settings.remote.base_path}".strip(),
         "where": _where(settings),
@@ -99,10 +99,10 @@ def _about(settings: Settings, wanted: Sequence[str]) -> dict[str, object]:
 
 
 def _where(settings: Settings) -> str:
-    """Return a digest of what says which store this is; keys and secrets may change, and say nothing of it."""
+    """Return a digest of the options that identify the store; keys and secrets may change without another store."""
     section = settings.plugins.get(settings.uploader) or {"path": str(Path(settings.store.path).resolve())}
-    told = {name: value for name, value in section.items() if not re.search("key|secret|pass", name)}
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    identifying = {name: value for name, value in section.items() if not re.search("key|secret|pass", name)}
+    return hashlib.sha256(json.dumps(identifying, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _journals(

@@ -38,7 +38,7 @@ from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.threads import Threads, unfinished
 
 BROKEN_PIPE_STATUS = 141
-"""What a shell says of a process that SIGPIPE has ended."""
+"""The status that a shell reports for a process that SIGPIPE ended."""
 
 _DRAW_EVERY_S = 0.5
 _THREADS = (("read", 1), ("write", 1), ("work", 10))
@@ -133,7 +133,7 @@ class Process:
         elif self._leaving_on is not None:
             self._status = _SIGNALLED + self._leaving_on
         if not batch.tally.unfinished:
-            with suppress(defer.TimeoutError):  # a processor that does not give up keeps nobody
+            with suppress(defer.TimeoutError):  # a processor that never returns does not delay the end
                 drained = Deferred.fromCoroutine(pipeline.tasks.drained())
                 await drained.addTimeout(settings.shutdown_timeout_s, self._reactor)
         await pipeline.metrics.close()
@@ -179,7 +179,7 @@ def _make_stores(settings: Settings, *, remote: bool) -> tuple[LocalStore, Local
 
 
 def _discard(pipeline: Pipeline, plugins: Plugins) -> None:
-    """Close the plugins and the store without waiting for threads; a plugin that a thread is stuck in stays open."""
+    """Close the plugins and the store without waiting for threads. A plugin that a thread still runs stays open."""
     pipeline.metrics.discard()
     if unfinished():
         plugins.close_sinks(pipeline.metrics.hanging)
@@ -190,6 +190,6 @@ def _discard(pipeline: Pipeline, plugins: Plugins) -> None:
 
 
 def _silence(stdout: BinaryIO) -> None:
-    """Let the interpreter flush at its end without a word: nobody reads what it writes."""
+    """Redirect the standard output to nowhere, so that the interpreter's last flush does not fail."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())

@@ -1,4 +1,4 @@
-"""What a batch tells: a line for each item on the standard output, the rest on the standard error output."""
+"""The output of a batch: a line for each item on the standard output, the rest on the standard error output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CLEAR = "\r\x1b[K"  # to the first column, then erase the line (ECMA-48, EL)
 
 @dataclass
 class Tally:
-    """How many items ended in which way, and what became of the outputs of those that are done."""
+    """Numbers of items by how they ended, and of the outputs of items that are done."""
 
     done: int = 0
     failed: int = 0
@@ -38,20 +38,20 @@ class Tally:
         return f"{', '.join(parts)}; {outputs}; {elapsed_s:.1f} s"
 
     def progress(self, elapsed_s: float) -> str:
-        """Return the line that a terminal shows meanwhile; how many are to come, nobody knows."""
+        """Return the line that a terminal shows during the batch, which does not know how many items will follow."""
         seen = self.done + self.failed
         return f"{self.done} done, {self.failed} failed, {self.skipped} done before; {seen / max(elapsed_s, 0.1):.1f}/s"
 
 
 class Screen:
-    """The standard error output, with a line at its end that is drawn anew when it is a terminal."""
+    """The standard error output; on a terminal, its last line is drawn again and again."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._drawn = False
 
     def isatty(self) -> bool:
-        """Say whether people look at it."""
+        """Say whether it is a terminal."""
         return self._stream.isatty()
 
     def write(self, text: str) -> None:
@@ -60,11 +60,11 @@ class Screen:
         self._drawn = False
 
     def flush(self) -> None:
-        """Show what was written."""
+        """Flush the stream."""
         self._stream.flush()
 
     def draw(self, line: str) -> None:
-        """Draw the line, if there is a terminal to draw it on."""
+        """Draw the last line, on a terminal only."""
         if self.isatty():
             self._stream.write(_CLEAR + line)
             self._stream.flush()
@@ -78,15 +78,15 @@ class Results:
         self._stream = stream
 
     def write(self, item: Item, done: Done) -> None:
-        """Write the line of an item. Raises BrokenPipeError when nobody reads any more."""
+        """Write the line of an item. Raises BrokenPipeError when the reader has closed the pipe."""
         line = f"{done.image.hash}\t{item.url}\t{done.width_px}\t{done.height_px}\n"
         self._stream.write(line.encode(errors="surrogateescape"))
         self._stream.flush()
 
     def sync(self) -> None:
-        """Have what was written on the disk, if it goes to one. Raises OSError when the disk does not take it."""
+        """Make the disk keep the written lines, if they go to a file. Raises OSError when the disk fails or is full."""
         try:
             os.fsync(self._stream.fileno())
-        except OSError as error:  # a pipe or a terminal knows no such thing
+        except OSError as error:  # pipes and terminals do not support it
             if error.errno in {errno.EIO, errno.ENOSPC, errno.EDQUOT}:
                 raise

@@ -1,4 +1,4 @@
-"""A batch: many items, several at once, none of which stops another."""
+"""A batch: many items, several at once; a failed item does not stop the others."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from imaged.core.errors import BusyError, ImagedError, StoreError
 from imaged.hooks.host import RunInThread
 
 RETRIES = Backoff(first_s=4.0, longest_s=30.0, attempts=5)
-"""Half a minute to a minute in all: what is away for longer is tried by the next run."""
+"""Half a minute to a minute in all. A store that is away for longer is left to the next run."""
 
 
 class Batch:
-    """Does `entries`, `width` of them at once; who leaves gives those `grace_s` seconds. Reactor thread only.
+    """Does `entries`, `width` of them at once. After `leave`, running ones have `grace_s` seconds. Reactor thread only.
 
-    `read` runs the reading of entries on a thread of its own, which may block for ever; `write` that of the journals.
+    `read` reads entries on a thread of its own, which may block for ever. `write` writes the journals on another.
     """
 
     _log = Logger()
@@ -65,17 +65,17 @@ class Batch:
         self._over: Deferred[None] = Deferred()
         self._pauses: set[Deferred[None]] = set()
         self.broken_pipe = False
-        """Whether nobody reads the results any more."""
+        """Whether the reader of the results has closed the pipe."""
 
     async def run(self) -> None:
-        """Do all entries, or those that have begun when `leave` is called. Raises what reading or noting raises."""
+        """Do all entries, or those that began before `leave`. Raises the error of an input or a journal."""
         self._concurrency = self._width
         for _ in range(self._width):
-            Deferred.fromCoroutine(self._lane()).addErrback(self._break_down)
+            Deferred.fromCoroutine(self._work_off()).addErrback(self._break_down)
         await self._over
 
     def leave(self) -> None:
-        """Take no more entries, and end when what runs has ended, or after `grace_s` seconds."""
+        """Take no more entries; end when the running ones have ended, or after `grace_s` seconds."""
         if self._leaving:
             return
         self._leaving = True
@@ -84,7 +84,7 @@ class Batch:
         self._clock.callLater(self._grace_s, self._end)
         self._settle()
 
-    async def _lane(self) -> None:
+    async def _work_off(self) -> None:
         while not self._leaving:
             entry = await self._read(next, self._entries, None)
             if entry is None or self._leaving:
@@ -110,7 +110,7 @@ class Batch:
                 done = await self._try(entry)
             except ImagedError as error:
                 await self._fail(entry.text, error)
-            except Exception:  # a defect of ours or of a plugin: no reason to leave the other items
+            except Exception:  # a defect of imaged or of a plugin does not stop the other items
                 self._log.failure("{item} broke down", item=entry.text)
                 await self._fail(entry.text, ImagedError("an unexpected failure, which the log tells"))
             else:
@@ -123,14 +123,14 @@ class Batch:
             try:
                 return await self._work.do(item)
             except ImagedError as error:
-                # Busy is a render that ran out of time: it would again, and a thread with it.
+                # A BusyError is a render that ran out of time. It would again, and block a thread.
                 again = error.transient and not isinstance(error, BusyError) and not self._leaving
                 delay_s = RETRIES.delay_s(attempt, self._jitter()) if again else None
                 if delay_s is None or not await self._pause(delay_s):
                     raise
 
     async def _pause(self, delay_s: float) -> bool:
-        """Wait; say whether to go on, which is not so when the batch leaves meanwhile."""
+        """Wait; return False when the batch was asked to leave meanwhile."""
         pause: Deferred[None] = Deferred()
         call = self._clock.callLater(delay_s, pause.callback, None)
         self._pauses.add(pause)
@@ -143,7 +143,7 @@ class Batch:
         return not self._leaving
 
     async def _finish(self, item: Item, done: Done) -> None:
-        """Print first, then note: a kill in between prints a line twice, and loses none."""
+        """Print first, then record: a kill in between prints a line twice, and loses none."""
         try:
             await self._write(self._note, item, done)
         except BrokenPipeError:
@@ -172,7 +172,7 @@ class Batch:
             await self._write(self._failures.flush)
 
     def _break_down(self, failure: Any) -> None:
-        """End the whole batch: its input or its journals cannot be used."""
+        """End the whole batch: an input or a journal cannot be used."""
         if not self._over.called:
             self._leaving = True
             self._over.errback(failure)

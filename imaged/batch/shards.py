@@ -1,7 +1,7 @@
-"""Which part of the items is this process's: one of N shards, each item in exactly one of them.
+"""The share of items of this process: one of N shards, each item in exactly one of them.
 
-The shard follows from the item's identity alone, never from its place: lists that overlap, are sorted anew or grow
-between runs are shared in the same way, and an image that is listed twice is one process's.
+The shard follows from the identity of an item and not from its position: lists that overlap, are sorted differently or
+grow between runs are shared in the same way, and an image that is listed twice belongs to one process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _GIVEN = re.compile(r"(\d{1,9})?/(\d{1,9})")
 
 
 class ShardError(ValueError):
-    """A shard that cannot be made out; the message is for the command line."""
+    """A shard that cannot be determined; the message is for the operator."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Shard:
             raise ShardError(f"shard {self.number} of {self.count}: give I/N with I from 1 to N")
 
     def holds(self, identity: str) -> bool:
-        """Say whether an item is this shard's."""
+        """Say whether an item belongs to this shard."""
         digest = hashlib.blake2b(identity.encode(errors="surrogateescape"), digest_size=8).digest()
         return int.from_bytes(digest) % self.count == self.number - 1
 
 
 def choose(given: str | None, environ: Mapping[str, str]) -> Shard:
-    """Return the shard that the option or the scheduler's environment names, else the one shard that is all.
+    """Return the shard that the option or the environment of a scheduler names, else the one shard of all items.
 
-    `I/N` says everything; `/N` takes I from the environment, for schedulers that tell no number of tasks. Raises
+    `I/N` is complete; `/N` takes I from the environment, for schedulers that do not give the number of tasks. Raises
     ShardError.
     """
     if given is not None:
@@ -72,7 +72,7 @@ def _of(index: int, size: int, source: str) -> Shard:
 
 
 def _scheduled(environ: Mapping[str, str]) -> tuple[int | None, int | None, str]:
-    """Return the task's index from 0, the number of tasks, and the variable that said so.
+    """Return the index of the task from 0, the number of tasks, and the variable that gave them.
 
     Slurm's sbatch(1), AWS Batch's "Job environment variables", Kubernetes' "Indexed Job" name these variables.
     """

@@ -1,4 +1,4 @@
-"""One item of a batch: ask what is missing, make only that, keep it where it belongs."""
+"""One item of a batch: find out which files are missing, make only those, and store them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from imaged.workers.keyed_locks import KeyedLocks
 
 @dataclass(frozen=True)
 class Done:
-    """What came of an item: whose original it is, and how many of its outputs were made now or were there already."""
+    """The result of an item: the image, and how many of its outputs were made now or existed before."""
 
     image: ImageId
     width_px: int
@@ -38,23 +38,23 @@ class Done:
 
 
 class Work:
-    """Does items, several at once; the same image never twice at once. `run` runs blocking work. Reactor thread only.
+    """Does items, several at once, but each image once at a time. `run` runs blocking work. Reactor thread only.
 
-    `pipeline` works in a scratch store when there is a remote one. `local` is the configured store: a daemon's perhaps,
-    so originals are copied from it and nothing is written to it.
+    With a remote store, `pipeline` works in a scratch store. `local` is the configured store, perhaps that of a daemon:
+    originals are copied from it, and nothing is written to it.
     """
 
-    def __init__(self, pipeline: Pipeline, local: LocalStore, names: Sequence[str], run: RunInThread) -> None:
+    def __init__(self, pipeline: Pipeline, local: LocalStore, outputs: Sequence[Output], run: RunInThread) -> None:
         self._pipeline = pipeline
         self._store = pipeline.store
         self._local = local
-        self._names = names
+        self._outputs = outputs
         self._run = run
         self._locks = KeyedLocks()
 
     async def do(self, item: Item) -> Done:
-        """Have all outputs of an item where they belong on return. Raises the ImagedError that it ended with."""
-        outputs = self._pipeline.outputs(item.namespace, self._names)
+        """Make and store all outputs of an item. Raises the ImagedError that it ends with."""
+        outputs = self._pipeline.outputs(item.namespace, self._outputs)
         if not outputs:
             raise PolicyError(f"the namespace {item.namespace} has no outputs of its own: name some with --outputs")
         if item.image is not None:
@@ -83,20 +83,20 @@ class Work:
             info = await self._pipeline.originals.info(image)
             results = await self._pipeline.renders.several(image, missing)
             made = [output for output, error in results.items() if error is None]
-            mended = [] if missing or lacking else [RECORD]  # it could not be read
+            mended = [] if missing or lacking else [RECORD]  # there is no sound one
             await self._upload(image, info, [*lacking, *mended, *made])
             for error in filter(None, results.values()):
                 raise error
         return Done(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))
 
     async def _files_of(self, image: ImageId) -> set[ImageFile]:
-        """Return which files the store that counts has: the remote one, or the local one where there is no other."""
+        """Return the files of an image in the remote store, or in the local one where there is no remote store."""
         if self._pipeline.remote.exists:
             return await self._pipeline.remote.files(image)
         return set(self._store.files(image))
 
     async def _known(self, image: ImageId) -> ImageInfo | None:
-        """Return what is recorded of an original that need not be touched, or None without a readable record."""
+        """Return the record of an original, without the original itself; None where there is no sound record."""
         if (info := self._local.originals.info(image)) is not None or not self._pipeline.remote.exists:
             return info
         async with self._temporary() as record:
@@ -105,7 +105,7 @@ class Work:
         return None
 
     async def _bring(self, item: Item, image: ImageId, there: set[ImageFile], received: ReceivedFile | None) -> None:
-        """Have the original in the store that renders work on: from the nearest place that has it."""
+        """Bring the original into the store that renders read, from the nearest place that has it."""
         if item.path:
             await self._take(image, Path(item.path))
         elif received is not None and received.path.exists():
@@ -130,7 +130,7 @@ class Work:
             await self._pipeline.originals.take(image, received)
 
     async def _take(self, image: ImageId, path: Path) -> None:
-        """Take the bytes of a file that stays where it is."""
+        """Copy a file into the store."""
         async with self._temporary() as temporary:
             received = await self._run(_copy, path, temporary)
             if received.md5 != str(image.hash):
@@ -145,7 +145,7 @@ class Work:
 
     @asynccontextmanager
     async def _received(self, item: Item) -> AsyncIterator[ReceivedFile]:
-        """Read an item whose hash its bytes tell; a file is read where it lies."""
+        """Read an item without a known hash; a file is read in place."""
         if item.path:
             yield await self._run(_digest, Path(item.path))
             return
@@ -162,7 +162,7 @@ class Work:
 
 
 def _copy(path: Path, temporary: Path) -> ReceivedFile:
-    """Copy a file and hash the copy: the file itself may be written to meanwhile."""
+    """Copy a file and hash the copy: another process may write to the file."""
     try:
         _check_regular(path)
         shutil.copyfile(path, temporary)
@@ -180,7 +180,7 @@ def _digest(path: Path) -> ReceivedFile:
 
 
 def _check_regular(path: Path) -> None:
-    """Raise OSError for a pipe or a device, which may give nothing for ever, or never end."""
+    """Raise OSError for a pipe or a device, which may block or never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
 

@@ -9,7 +9,7 @@ from imaged.config.model import Settings
 from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile, Original, content_type
 from imaged.core.hashes import ImageId
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import HIT
 from imaged.hooks.metrics import Metrics
@@ -41,13 +41,13 @@ class Pipeline:
     tasks: Tasks
     render_threads: Threads
 
-    def outputs(self, namespace: str, names: Sequence[str]) -> list[Output]:
-        """Read the outputs asked for, each once, with those that the namespace has made for every image.
+    def outputs(self, namespace: str, named: Sequence[Output]) -> list[Output]:
+        """Return the outputs that the namespace makes of every image and the `named` ones, each once.
 
-        Raises NotFoundError for what is no output, PolicyError for what the namespace does not allow.
+        Raises PolicyError for an output that the namespace does not allow.
         """
         policy = self.settings.policy(namespace)
-        outputs = list(dict.fromkeys([*policy.outputs, *map(parse, names)]))
+        outputs = list(dict.fromkeys([*policy.outputs, *named]))
         for output in outputs:
             policy.check(output)
         return outputs

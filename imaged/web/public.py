@@ -13,7 +13,7 @@ from imaged.core.clients import client_key
 from imaged.core.errors import BusyError, NotFoundError
 from imaged.core.files import Original, Record, parse_file
 from imaged.core.hashes import ImageId
-from imaged.core.outputs import Output
+from imaged.core.outputs import Output, parse
 from imaged.core.pictures import ImageInfo
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.answers import send_json
@@ -92,7 +92,8 @@ class PublicSite:
 
 def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:
     """Return the outputs that a POST asks for, with the namespace's own. Raises for any parameter that is not known."""
-    return pipeline.outputs(namespace, asked_outputs(read_parameters(request, known)))
+    names = asked_outputs(read_parameters(request, known))
+    return pipeline.outputs(namespace, [parse(name) for name in names])
 
 
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:

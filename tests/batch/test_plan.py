@@ -9,6 +9,7 @@ import pytest
 from imaged.batch.plan import Plan, UsageError, make_plan
 from imaged.batch.shards import Shard
 from imaged.config.load import load
+from imaged.core.outputs import parse
 
 YAML = "images: {outputs: [x9.jpg]}\n"
 
@@ -39,7 +40,7 @@ def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
 def test_a_plan() -> None:
     """All of it is checked, and the journals are open."""
     made = plan("list", "-", outputs="x4.jpg,x5.png", resume="state", failed="failed", shard="2/3")
-    assert (made.inputs, made.outputs, made.shard) == (("list", "-"), ["x4.jpg", "x5.png"], Shard(2, 3))
+    assert (made.inputs, made.outputs, made.shard) == (("list", "-"), [parse("x4.jpg"), parse("x5.png")], Shard(2, 3))
     assert Path("state").exists()
     assert Path("failed").read_bytes() == b""
     made.close()

@@ -24,6 +24,7 @@ from imaged.core.errors import (
     StoreUnavailableError,
 )
 from imaged.core.files import ORIGINAL, RECORD, parse_file
+from imaged.core.outputs import parse
 from imaged.store.local import LocalStore
 from imaged.store.usage import measure
 from imaged.testing.fakes import run_at_once
@@ -43,7 +44,7 @@ class WorkHarness:
         store = open_scratch(self.local.root, (3, 3)) if remote else self.local
         self.harness = PipelineHarness(folder, yaml, remote=remote, store=store, jobs=NoQueue())
         self.store = store
-        self.work = Work(self.harness.pipeline, self.local, names, run_at_once)
+        self.work = Work(self.harness.pipeline, self.local, [parse(name) for name in names], run_at_once)
 
     def do(self, item: Item) -> tuple[str, int, int, int, int]:
         """Do an item; nothing of it may be left in the scratch, however it ends."""
