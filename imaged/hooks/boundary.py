@@ -1,4 +1,4 @@
-"""Calls into plugins: what they raise against their contract is logged whole, and told to the client in a line."""
+"""Calls into plugins: an error that breaks the contract is logged whole, and the client gets one line of it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FAULT_CHARACTERS = 300
 
 @contextmanager
 def plugin_boundary(called: str, within_s: float) -> Iterator[None]:
-    """Turn whatever the block raises, but for our own errors, into PluginFailedError. On any thread.
+    """Turn every error of the block but an ImagedError into PluginFailedError. Any thread.
 
-    That includes what is no Exception: a panic of Rust code, SystemExit, KeyboardInterrupt and GeneratorExit of a
-    plugin would end the thread or leave those without an answer who wait for it. `called` names what was called, as
-    the YAML file names the plugin; a call that takes longer than `within_s` seconds is told to the operator.
+    A BaseException is one too: a panic of Rust code, or SystemExit, KeyboardInterrupt and GeneratorExit of a plugin,
+    would end the thread, or leave clients without an answer. `called` names the call, with the plugin as in the YAML
+    file. The log names a call that takes longer than `within_s` seconds.
     """
     try:
         with under_way(called, monotonic() + within_s):
@@ -39,9 +39,9 @@ def plugin_boundary(called: str, within_s: float) -> Iterator[None]:
 
 
 def broken(called: str, error: BaseException) -> PluginFailedError:
-    """Return the error for what a plugin has raised against its contract, after the log is told of it.
+    """Log an error that the contract excludes, and return the one to raise. Called in the `except` block.
 
-    Raises it again when it is somebody's Ctrl-C. To be called where it is caught.
+    Raises a Ctrl-C again.
     """
     if is_interrupt(error):
         raise error
@@ -50,7 +50,7 @@ def broken(called: str, error: BaseException) -> PluginFailedError:
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Say whether an error is somebody's Ctrl-C, which comes on the main thread while nobody handles the signal."""
+    """Say whether an error is a Ctrl-C, which Python raises on the main thread while SIGINT has no handler of ours."""
     return (
         isinstance(error, KeyboardInterrupt)
         and threading.current_thread() is threading.main_thread()
@@ -59,15 +59,15 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def refuse(called: str, wrong: str) -> PluginFailedError:
-    """Return the error for what a plugin has returned against its contract, after the log is told of it."""
+    """Log what is wrong with what a plugin returned, and return the error to raise."""
     _log.error("{called} broke its contract: {wrong}", called=called, wrong=wrong)
     return PluginFailedError(f"{called} broke its contract: {wrong}")
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value is, for a message: its type alone, since `repr` is the plugin's code.
+    """Return the type of a value for a message; its `repr` may hold anything.
 
-    A coroutine is closed, so that Python has nothing to complain of: it is not going to be awaited.
+    Closes a coroutine, so that Python does not warn that it was never awaited.
     """
     if value is None:
         return "None"

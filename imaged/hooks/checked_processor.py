@@ -1,13 +1,13 @@
-"""A processor, held to its contract: nothing that it returns or raises goes further without being looked at."""
+"""A processor behind checks: what breaks the contract becomes an error that names the plugin."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from imaged.core.errors import ImagedError, StoreError
-from imaged.core.formats import FORMATS, SNIFF_BYTES, Format, sniff
+from imaged.core.formats import SNIFF_BYTES, Format, sniff
 from imaged.core.geometry import Size, plan
 from imaged.core.headers import read_size
 from imaged.core.outputs import Output
@@ -16,40 +16,40 @@ from imaged.hooks.boundary import kind_of, plugin_boundary, refuse
 from imaged.hooks.contracts import Processor, Rendered, RenderJob, VerifyingProcessor
 
 QUICK_S = 5.0
-"""How long `accepts` and the end of a render may take before the operator is told."""
+"""How long `accepts` and the end of a render may take before the log names the plugin."""
 
 IDENTIFY_S = 30.0
-"""The same for `identify`: a header may lie at the end of a large file on a slow disk."""
+"""The same for `identify`: a header may be at the end of a large file on a slow disk."""
 
 GRACE_S = 5.0
-"""How long after the end of its time a render may still give up by itself, before the operator is told and those who
-wait are sent away."""
+"""How long a render may take to give up after its deadline, before the log names the plugin and the clients get an
+error."""
 
 _END = object()
 
 
 class CheckedProcessor:
-    """Calls `processor`, whose name in the YAML file is `name`. Worker threads only.
+    """Calls `processor`, the plugin `name` of the YAML file, and checks what it returns. Worker threads only.
 
-    Each method raises PluginFailedError for what breaks the contract, with the plugin's name.
+    Each method raises PluginFailedError, with the plugin's name, for an object or an error that the contract excludes.
     """
 
     def __init__(self, name: str, processor: Processor) -> None:
         self.name = name
-        self._processor: Any = processor  # whatever its types say
+        self._processor: Any = processor  # plugins may be untyped
 
     def identify(self, source: Path) -> ImageFacts:
-        """Return what the processor says of a picture."""
+        """Return what the processor says about a picture."""
         called = self._called("identify")
         with plugin_boundary(called, IDENTIFY_S):
             facts = self._processor.identify(source)
-            wrong = _find_wrong_facts(facts)
-        if wrong:
-            raise refuse(called, wrong)
-        if _sniff_file(source) != facts.format:  # the original is going to be served as that
-            raise refuse(called, f"it calls a file {facts.format.content_type} that does not begin like one")
-        known: ImageFacts = facts
-        return known
+        if not isinstance(facts, ImageFacts):
+            raise refuse(called, f"it returned {kind_of(facts)}, not ImageFacts")
+        if _sniff_file(source) != facts.format:  # the daemon will serve the original as that
+            raise refuse(called, "the format that it returned is not that of the file")
+        if not all(type(n) is int and n > 0 for n in (facts.size.width_px, facts.size.height_px, facts.frames)):
+            raise refuse(called, "width, height and frames that it returned are not all whole numbers from 1")
+        return facts
 
     def accepts(self, job: RenderJob) -> bool:
         """Return whether the processor renders such jobs."""
@@ -62,30 +62,26 @@ class CheckedProcessor:
 
     @property
     def verifies(self) -> bool:
-        """Whether the processor looks at the pixels of originals before they are kept."""
+        """Whether the processor checks the pixels of originals before the daemon keeps them."""
         return isinstance(self._processor, VerifyingProcessor)
 
     def verify(self, job: RenderJob) -> None:
-        """Raise what the processor has against an original."""
+        """Have the processor check an original; raise its error."""
         called = self._called("verify")
         with plugin_boundary(called, job.timeout_s + GRACE_S):
             returned = self._processor.verify(job)
-        if returned is not None:  # whoever says False has something against it, and a coroutine has not looked yet
+        if returned is not None:  # False would mean a bad original, and a coroutine has checked nothing
             raise refuse(called, f"it returned {kind_of(returned)}, not None: say what is wrong by an error")
 
     def render(self, job: RenderJob) -> Generator[Rendered, None, None]:
-        """Yield what the processor makes of a job: each output once, and all of them, in their own formats and sizes.
+        """Yield the outputs of a job: each once, all of them, in their own formats and sizes.
 
-        The processor's generator is ended on this thread, where it may hold what no other thread may touch.
+        The processor's generator is closed on this thread: it may hold objects that no other thread may use.
         """
         called = self._called(f"render of {_listed(job)}")
         within_s = job.timeout_s + GRACE_S
         with plugin_boundary(called, within_s):
-            returned = self._processor.render(job)
-            iterates = hasattr(returned, "__iter__")
-            outputs = iter(returned) if iterates else iter(())
-        if not iterates:
-            raise refuse(called, f"it returned {kind_of(returned)}, not an iterator of Rendered")
+            outputs = iter(self._processor.render(job))
         missing = {variant.output: None for variant in job.variants}
         try:
             while True:
@@ -93,11 +89,10 @@ class CheckedProcessor:
                     rendered = next(outputs, _END)
                 if rendered is _END:
                     break
-                with plugin_boundary(called, QUICK_S):  # to look at junk may run code of the plugin
-                    wrong = _find_wrong(rendered, missing, job.facts.size)
-                if wrong:
+                if not isinstance(rendered, Rendered):
+                    raise refuse(called, f"it yielded {kind_of(rendered)}, not Rendered")
+                if wrong := _find_wrong(rendered, missing, job.facts.size):
                     raise refuse(called, wrong)
-                assert isinstance(rendered, Rendered)  # noqa: S101  # as has been seen
                 del missing[rendered.output]
                 yield rendered
         finally:
@@ -111,23 +106,10 @@ class CheckedProcessor:
                 with plugin_boundary(self._called("the end of a render"), QUICK_S):
                     outputs.close()
             except ImagedError:
-                return  # the log has been told, and what was rendered is good
+                return  # it is logged, and the outputs are good
 
     def _called(self, method: str) -> str:
         return f"processor {self.name}: {method}"
-
-
-def _find_wrong_facts(facts: object) -> str | None:
-    """Return what is wrong with what `identify` has returned, or None."""
-    if not isinstance(facts, ImageFacts):
-        return f"it returned {kind_of(facts)}, not ImageFacts"
-    format: Any = facts.format
-    if not isinstance(format, Format) or format not in FORMATS.values():
-        return "the format of its facts is none that imaged knows"
-    size: Any = facts.size
-    if not isinstance(size, Size) or not all(map(_is_count, (size.width_px, size.height_px, facts.frames))):
-        return "width, height and frames of its facts are not all whole numbers from 1"
-    return None
 
 
 def _sniff_file(source: Path) -> Format | None:
@@ -138,34 +120,20 @@ def _sniff_file(source: Path) -> Format | None:
         raise StoreError(f"the picture cannot be read: {error.strerror}") from error
 
 
-def _find_wrong(rendered: object, missing: dict[Output, None], original: Size) -> str | None:
-    """Return what is wrong with one thing that a render has yielded, or None."""
-    if not isinstance(rendered, Rendered):
-        return f"it yielded {kind_of(rendered)}, not Rendered"
-    output: Any = rendered.output
-    if not isinstance(output, Output):
-        return f"it yielded a Rendered of {kind_of(output)}, not of an Output"
+def _find_wrong(rendered: Rendered, missing: dict[Output, None], original: Size) -> str | None:
+    """Return what is wrong with an output of a render, or None."""
+    output, body = rendered.output, cast("Any", rendered.body)
     if output not in missing:
-        return f"it yielded {output}, which was not asked for or has been there already"
-    return _find_wrong_bytes(output, rendered.body, plan(original, output.sizing).size)
-
-
-def _find_wrong_bytes(output: Output, body: object, planned: Size) -> str | None:
+        return f"it yielded {output}, which is not one of the job's, or came before"
     if not isinstance(body, bytes):
         return f"{output} is {kind_of(body)}, not bytes"
-    if not body:
-        return f"{output} is empty"
     if (found := sniff(body[:SNIFF_BYTES])) != output.format:
         return f"{output} is {found.content_type if found else 'no picture that imaged knows'}"
-    size = read_size(output.format, body)
-    if size != planned:
-        has = f"{_written(size)} pixels" if size else "no header that tells a size"
+    planned = plan(original, output.sizing).size
+    if (size := read_size(output.format, body)) != planned:
+        has = f"{_written(size)} pixels" if size else "a header without a size"
         return f"{output} has {has}, not the {_written(planned)} of its plan"
     return None
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value > 0
 
 
 def _listed(job: RenderJob) -> str:

@@ -1,4 +1,4 @@
-"""An uploader, held to its contract: what it returns is looked at, what it raises is named, and each call ends."""
+"""An uploader behind checks: what breaks the contract becomes an error that names the plugin, and each call ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import partial
-from inspect import isawaitable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,39 +15,39 @@ from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError, StoreUnavailableError
 from imaged.hooks.boundary import broken, kind_of, plugin_boundary, refuse
+from imaged.hooks.contract_check import Metadata
 from imaged.hooks.contracts import Uploader
 from imaged.hooks.running_calls import under_way
-from imaged.hooks.soundness import Traits
 
 LONGEST_S = 600.0
-"""How long one call may take before it is cancelled: a large original on a slow line ends before that."""
+"""How long one call may take before it is cancelled: a large original on a slow line takes less."""
 
 REACTOR_S = 1.0
-"""How long it may hold the reactor between two of its awaits before the operator is told."""
+"""How long it may hold the reactor between two awaits before the log names the plugin."""
 
 
 class CheckedUploader:
-    """Calls `uploader`, whose name in the YAML file is `name`. Reactor thread only.
+    """Calls `uploader`, the plugin `name` of the YAML file, and checks what it returns. Reactor thread only.
 
-    Each method raises PluginFailedError for what breaks the contract, with the plugin's name, and
-    StoreUnavailableError when a call has not ended after LONGEST_S on `clock`: it is cancelled then. Who stops waiting
-    cancels it, too, and does not wait for what it does about that.
+    Each method raises PluginFailedError, with the plugin's name, for an object or an error that the contract excludes.
+    It cancels a call that has not ended after LONGEST_S on `clock`, and raises StoreUnavailableError. A caller that is
+    cancelled cancels the call, and does not wait for its end.
     """
 
-    def __init__(self, name: str, traits: Traits, uploader: Uploader, clock: Any) -> None:
+    def __init__(self, name: str, metadata: Metadata, uploader: Uploader, clock: Any) -> None:
         self.name = name
-        self.identity = traits.identity
-        self.noted_as = traits.noted_as
-        self._uploader: Any = uploader  # whatever its types say
+        self.identity = metadata.identity
+        self.noted_as = metadata.noted_as
+        self._uploader: Any = uploader  # plugins may be untyped
         self._clock = clock
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
-        """Have a file kept."""
+        """Store a file."""
         called = self._called(f"upload of {key}")
         await self._nothing(called, lambda: self._uploader.upload(key, path, content_type))
 
     async def download(self, key: str, path: Path) -> bool:
-        """Have a file written, and see that it is there."""
+        """Write what `key` holds to `path`, and check that the file is there."""
         called = self._called(f"download of {key}")
         found = await self._call(called, lambda: self._uploader.download(key, path))
         if not isinstance(found, bool):
@@ -58,35 +57,29 @@ class CheckedUploader:
         return found
 
     async def list(self, prefix: str) -> Sequence[str]:
-        """Have keys listed."""
+        """Return the keys that begin with `prefix`."""
         called = self._called(f"list of {prefix}")
         keys = await self._call(called, lambda: self._uploader.list(prefix))
-        if isinstance(keys, str | bytes) or not isinstance(keys, Sequence):
+        if not isinstance(keys, Sequence):
             raise refuse(called, f"it returned {kind_of(keys)}, not a sequence of keys")
-        with plugin_boundary(called, REACTOR_S):
-            keys = list(keys)
         for key in keys:
-            if not isinstance(key, str):
-                raise refuse(called, f"one of its keys is {kind_of(key)}, not str")
-            if not key.startswith(prefix):
-                raise refuse(called, f"one of its keys, {key[:200]!r}, does not begin with the prefix")
+            if not isinstance(key, str) or not key.startswith(prefix):  # the daemon may delete what is listed
+                raise refuse(called, f"one of its keys, {key!r:.200}, does not begin with the prefix")
         return keys
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Have keys removed."""
+        """Remove keys."""
         called = self._called(f"delete of {keys[0] if len(keys) == 1 else f'{len(keys)} keys'}")
         await self._nothing(called, lambda: self._uploader.delete(keys))
 
     async def _nothing(self, called: str, begin: Callable[[], Any]) -> None:
-        """Make a call that returns nothing: whatever else it returns may mean that it did nothing."""
+        """Make a call that returns nothing: another value may mean that it did nothing."""
         if (returned := await self._call(called, begin)) is not None:
             raise refuse(called, f"it returned {kind_of(returned)}, not None: say what went wrong by an error")
 
     async def _call(self, called: str, begin: Callable[[], Any]) -> Any:
         with plugin_boundary(called, REACTOR_S):
             begun = begin()
-        if not isawaitable(begun):
-            raise refuse(called, f"it returned {kind_of(begun)}, nothing to await: declare it with async def")
         doing = Deferred.fromCoroutine(_stepwise(called, begun))
         left = False
 
@@ -97,9 +90,9 @@ class CheckedUploader:
 
         def hand_on(result: Any) -> None:
             if left:
-                return  # how that ends is told to nobody
+                return  # the caller has left
             if isinstance(result, Failure) and result.check(CancelledError):
-                result = Failure(refuse(called, "it was cancelled, though nobody had cancelled it"))
+                result = Failure(refuse(called, "it was cancelled, but not by its caller"))
             waiter.callback(result)  # a Failure makes it an errback
 
         waiter: Deferred[Any] = Deferred(leave)
@@ -115,7 +108,7 @@ class CheckedUploader:
 
 
 def _stepwise(called: str, begun: Awaitable[Any]) -> Generator[Any, Any, Any]:
-    """Do what a plugin has begun, from one await to the next: each step is a call into the plugin by itself."""
+    """Run a plugin's coroutine from one await to the next; each step is listed as a call into the plugin."""
     work = _awaited(begun)
     step: Callable[[], Any] = partial(work.send, None)
     while True:
@@ -130,10 +123,10 @@ def _stepwise(called: str, begun: Awaitable[Any]) -> Generator[Any, Any, Any]:
             raise broken(called, error) from error
         try:
             step = partial(work.send, (yield waits_for))
-        except GeneratorExit:  # nobody waits any more, and nothing will come
+        except GeneratorExit:  # the caller has left
             work.close()
             raise
-        except BaseException as error:  # how what it waits for has ended: the plugin's own affair
+        except BaseException as error:  # of what it waits for: the plugin handles it
             step = partial(work.throw, error)
 
 
@@ -143,6 +136,6 @@ async def _awaited(begun: Awaitable[Any]) -> Any:
 
 def _is_file(path: Path) -> bool:
     try:
-        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116  # a look at metadata, as everywhere on the reactor
+        return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116  # reads metadata alone, on the reactor
     except OSError:
         return False

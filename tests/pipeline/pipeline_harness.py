@@ -16,8 +16,8 @@ from imaged.core.snapshot import Plugin
 from imaged.fetch.received_file import digest
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.hooks.registry import Offer, Plugins
-from imaged.hooks.soundness import Traits
+from imaged.hooks.contract_check import Metadata
+from imaged.hooks.registry import HookResult, Plugins
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue
 from imaged.pipeline.build import Environment, build_pipeline
@@ -152,8 +152,8 @@ class PipelineHarness:
         runner.record = self.sink.record  # type: ignore[method-assign]  # the sink has no thread
 
     def _plugins(self, *, remote: bool) -> Plugins:
-        uploader = CheckedUploader("memory", Traits("", "memory"), self.uploader, self.reactor)
-        sink = Offer(Plugin("recording", "metrics", "", ""), self.sink, Traits(""), make_host())
+        uploader = CheckedUploader("memory", Metadata("", "memory"), self.uploader, self.reactor)
+        sink = HookResult(Plugin("recording", "metrics", "", ""), self.sink, Metadata(""), make_host())
         return Plugins(
             (CheckedProcessor("still", self.processor),), uploader if remote else None, (self.sink,), (sink,)
         )

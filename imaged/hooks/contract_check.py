@@ -1,0 +1,69 @@
+"""Checks that the object that a hook returned fits its contract, once, when the daemon loads it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any
+
+from twisted.python.reflect import safe_str
+
+from imaged.hooks.boundary import kind_of
+from imaged.hooks.contracts import FlushingSink
+
+KEY_CHARACTERS = 500
+"""How long an identity may be: it is a key of a table."""
+
+DETAIL_CHARACTERS = 500
+"""How much of a detail the status page shows."""
+
+_NEEDED = {
+    "Processor": ("identify", "accepts", "render", "detail"),
+    "Uploader": ("upload", "download", "list", "delete", "identity"),
+    "MetricsSink": ("record",),
+}
+"""What an object of each contract has."""
+
+_IDENTITY = "a text that says which store this is: its address, and the bucket or account there"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What an object says about itself: `detail` for the status page, and an uploader about its store.
+
+    `noted_as` is the text under which versions without `identity` recorded uploads, "" for none.
+    """
+
+    detail: str
+    identity: str = ""
+    noted_as: str = ""
+
+
+class ContractError(Exception):
+    """An object does not fit its contract; the text says why."""
+
+
+def read_metadata(contract: str, thing: Any) -> Metadata:
+    """Return what an object of this contract says about itself. Raises ContractError, or what its properties raise."""
+    if isinstance(thing, type):
+        raise ContractError(f"is {kind_of(thing)}, not an object of it")
+    if isawaitable(thing):
+        raise ContractError(f"is a {kind_of(thing)}: declare the hook with def, not async def")
+    if missing := [name for name in _NEEDED[contract] if getattr(thing, name, None) is None]:
+        raise ContractError(f"is no {contract}: it has no {' and no '.join(missing)}")
+    if contract == "MetricsSink" and isinstance(thing, FlushingSink) and not 0 < thing.flush_every_s < math.inf:
+        raise ContractError("has a flush_every_s that is no number of seconds above 0")
+    detail = getattr(thing, "detail", None)
+    shown = "" if detail is None else safe_str(detail)[:DETAIL_CHARACTERS]
+    if contract != "Uploader":
+        return Metadata(shown)
+    return Metadata(shown, _checked_identity(thing.identity), getattr(thing, "noted_as", ""))
+
+
+def _checked_identity(identity: Any) -> str:
+    if not isinstance(identity, str) or not identity.strip() or not identity.isprintable():
+        raise ContractError(f"has an identity that is not {_IDENTITY}")
+    if len(identity) > KEY_CHARACTERS:
+        raise ContractError(f"has an identity of more than {KEY_CHARACTERS} characters; it is {_IDENTITY}")
+    return identity
