@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ from pipeline_harness import IMAGE, PipelineHarness
 from twisted.internet.defer import CancelledError, Deferred
 
 from imaged.core.errors import BusyError, NotFoundError, OutOfTimeError, PluginFailedError, StoreError, TooLargeError
-from imaged.core.events import OutputRendered
+from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.files import ORIGINAL, parse_file
 from imaged.core.outputs import Output, parse
+from imaged.core.tracing import DECODE, SAVE, WAIT, Trace, span
 from imaged.hooks.checked_processor import GRACE_S
+from imaged.hooks.contracts import Rendered, RenderJob
+from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import make_plain
 from imaged.testing.waiting import wait
 
@@ -305,3 +309,49 @@ def test_a_restored_original_is_rendered_from(harness: PipelineHarness) -> None:
     harness.store.path(IMAGE, ORIGINAL).unlink()
     wait(harness.renders.one(IMAGE, X30))
     assert harness.store.has(IMAGE, ORIGINAL)
+
+
+def test_a_store_that_fails_ends_the_job(harness: PipelineHarness) -> None:
+    """What follows would fail as well: the processor's generator is closed, and each waiter gets the store's error."""
+    harness.keep()
+    harness.store.path(IMAGE, X30).mkdir()
+    results = wait(harness.renders.several(IMAGE, [X30, X40]))
+    assert {type(error) for error in results.values()} == {StoreError}
+    assert (len(harness.processor.jobs), harness.processor.ended, harness.engine.busy) == (1, 1, 0)
+    assert harness.sink.of(OutputFailed) == [OutputFailed("p", "x30.jpg", "jpg", "StoreError")]
+    harness.store.path(IMAGE, X30).rmdir()
+    assert wait(harness.renders.several(IMAGE, [X30, X40])) == {X30: None, X40: None}
+
+
+def test_a_store_that_hangs_is_not_waited_for(make_harness: Callable[..., PipelineHarness]) -> None:
+    """Clients are answered in time, and what the disk holds up counts as waiting, so that it is bounded."""
+    harness = make_harness("render: {timeout_s: 7, queue: 0}")
+    harness.keep()
+    disk: Deferred[None] = Deferred()
+    hanging = replace(harness.renders, run=lambda *_: disk)  # type: ignore[arg-type]
+    waiting = start(hanging.one(IMAGE, X30))
+    harness.reactor.advance(7 + GRACE_S)
+    assert isinstance(error_of(waiting), StoreError)
+    assert isinstance(error_of(start(hanging.one(IMAGE, X40))), BusyError)
+    disk.callback(None)
+    harness.engine.admit()
+
+
+class Timed(StillProcessor):
+    """Measures what it does."""
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Render all in one span."""
+        with span(DECODE):
+            rendered = list(super().render(job))
+        yield from rendered
+
+
+def test_the_spans_of_a_render_belong_to_its_request(make_harness: Callable[..., PipelineHarness]) -> None:
+    """Those that the processor measures come back with its results."""
+    harness = make_harness(processor=Timed())
+    harness.keep()
+    trace = Trace("abc", harness.reactor.seconds)
+    with trace.current():
+        wait(harness.renders.one(IMAGE, X30))
+    assert list(trace.spans_ms) == [WAIT, DECODE, SAVE]

@@ -1,0 +1,268 @@
+"""The engine gives results as they are ready, and frees its threads whatever processor and consumer do."""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from imaged.config.model import Render
+from imaged.core.activity import Activity
+from imaged.core.errors import BusyError, NotAPictureError, TooLargeError
+from imaged.core.hashes import ImageHash, ImageId
+from imaged.core.outputs import parse
+from imaged.core.tracing import DECODE, ENCODE, Trace, current_trace, span
+from imaged.core.variants import Variant
+from imaged.hooks.checked_processor import GRACE_S, CheckedProcessor
+from imaged.hooks.contracts import Rendered, RenderJob
+from imaged.testing.fakes import StillProcessor
+from imaged.testing.pictures import make_jpeg, make_png
+from imaged.workers.engine import EngineJob, FailedVariant, ImageOutput, RenderedVariant
+from imaged.workers.processors import Ended, RenderedBody, RenderOrder
+from imaged.workers.tasks import Tasks
+from imaged.workers.thread_engine import ThreadEngine
+from imaged.workers.threads import Threads
+
+IMAGE = ImageId("p", ImageHash("0" * 32))
+VARIANTS = tuple(Variant(parse(f"x{side}.jpg"), 75, "#ffffff") for side in (10, 20, 30))
+
+
+class PumpedReactor(Clock):
+    """A reactor that calls what threads send when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: queue.Queue[Callable[[], object]] = queue.Queue()
+
+    def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:  # noqa: N802  # Twisted's name
+        """Keep it for `pump`."""
+        self._calls.put(lambda: function(*args))
+
+    def pump(self, done: Callable[[], object]) -> None:
+        """Do what threads send until `done`."""
+        while not done():
+            self._calls.get(timeout=10)()
+
+
+class Gated(StillProcessor):
+    """Renders one variant for each `go`; notes the threads that its renders begin and end on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Semaphore(0)
+        self.began_on: list[int] = []
+        self.ended_on: list[int] = []
+        self.request_ids: list[str | None] = []
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Render, one variant at a time."""
+        trace = current_trace()
+        self.request_ids.append(trace and trace.request_id)
+        self.began_on.append(threading.get_ident())
+        rendered = super().render(job)
+        try:
+            for _ in job.variants:
+                assert self.go.acquire(timeout=10)
+                with span(ENCODE):
+                    body = next(rendered)
+                yield body
+        finally:
+            self.ended_on.append(threading.get_ident())
+
+
+class EngineHarness:
+    """An engine with one thread, on a reactor that the test pumps."""
+
+    def __init__(self, folder: Path, processor: StillProcessor) -> None:
+        self.source = folder / "original"
+        self.source.write_bytes(make_jpeg())
+        self.reactor = PumpedReactor()
+        self.threads, self.others = Threads(self.reactor, "render", 1), Threads(self.reactor, "work", 1)
+        self.activity: Activity[ImageOutput] = Activity(self.reactor.seconds)
+        self.tasks = Tasks()
+        self.engine = ThreadEngine(
+            self.reactor,
+            Render(queue=1, timeout_s=7, maximum_pixels=10_000),
+            [CheckedProcessor("gated", processor)],
+            self.threads,
+            self.others.run,
+            self.tasks,
+            self.activity,
+        )
+
+    def job(self, *variants: Variant, client_waits: bool = False) -> EngineJob:
+        """Return a job for these variants."""
+        return EngineJob(IMAGE, self.source, variants, client_waits)
+
+    def result_of(self, work: Any) -> Any:
+        """Pump until `work` has ended; return its result or raise its error."""
+        results: list[Any] = []
+        Deferred.fromCoroutine(work).addBoth(results.append)
+        self.reactor.pump(lambda: results)
+        if hasattr(results[0], "raiseException"):
+            results[0].raiseException()
+        return results[0]
+
+    def drain(self) -> None:
+        """Pump until each job has ended."""
+        self.result_of(self.tasks.drained())
+
+    def close(self) -> None:
+        """End the threads."""
+        self.threads.stop()
+        self.others.stop()
+
+
+@pytest.fixture
+def processor() -> Gated:
+    """Return a processor that waits for `go`."""
+    return Gated()
+
+
+@pytest.fixture
+def harness(tmp_path: Path, processor: Gated) -> Iterator[EngineHarness]:
+    """Return an engine with that processor."""
+    made = EngineHarness(tmp_path, processor)
+    yield made
+    processor.go.release(100)
+    made.close()
+
+
+def test_results_come_as_they_are_ready(harness: EngineHarness, processor: Gated) -> None:
+    """The consumer has the first while the processor works on the second."""
+    with closing(harness.engine.render(harness.job(*VARIANTS))) as results:
+        for variant in VARIANTS:
+            processor.go.release()
+            result = harness.result_of(anext(results))
+            assert isinstance(result, RenderedVariant)
+            assert result.output == variant.output
+            assert harness.engine.busy == 1 or variant is VARIANTS[-1]
+        with pytest.raises(StopAsyncIteration):
+            harness.result_of(anext(results))
+    assert (harness.engine.busy, harness.activity.current, harness.activity.total) == (0, 0, 3)
+
+
+def test_a_consumer_that_fails_ends_the_render(harness: EngineHarness, processor: Gated) -> None:
+    """The processor's generator is closed on its own thread, and thread and place are free again."""
+
+    async def fail_at_once() -> None:
+        with closing(harness.engine.render(harness.job(*VARIANTS))) as results:
+            async for _ in results:
+                raise OSError("the disk is full")
+
+    processor.go.release(2)
+    with pytest.raises(OSError, match="the disk is full"):
+        harness.result_of(fail_at_once())
+    harness.drain()
+    assert processor.ended_on == processor.began_on
+    assert len(processor.jobs) == 1
+    assert (harness.engine.busy, harness.activity.current) == (0, 0)
+
+
+def test_a_consumer_that_goes_while_a_render_waits_frees_its_place(harness: EngineHarness, processor: Gated) -> None:
+    """Its render ends after its first variant, and the next job has the thread."""
+    first = harness.engine.render(harness.job(*VARIANTS))
+    gone = harness.engine.render(harness.job(*VARIANTS))
+    last = harness.engine.render(harness.job(VARIANTS[0]))
+    assert harness.engine.waiting == 2
+    first.close()
+    gone.close()
+    processor.go.release(3)
+    assert isinstance(harness.result_of(anext(last)), RenderedVariant)
+    harness.drain()
+    assert (harness.engine.busy, harness.engine.waiting) == (0, 0)
+
+
+def test_a_late_render_fails_and_may_still_succeed(harness: EngineHarness, processor: Gated) -> None:
+    """The consumer can answer its clients in time, and keep what the thread gives in the end; the rest is not tried."""
+    with closing(harness.engine.render(harness.job(*VARIANTS[:2]))) as results:
+        harness.reactor.advance(7 + GRACE_S)
+        late = [harness.result_of(anext(results)) for _ in range(2)]
+        assert all(isinstance(each, FailedVariant) and isinstance(each.error, BusyError) for each in late)
+        assert harness.engine.busy == 1
+        processor.go.release(2)
+        kept = [harness.result_of(anext(results)) for _ in range(2)]
+        assert [each.output for each in kept] == [variant.output for variant in VARIANTS[:2]]
+        with pytest.raises(StopAsyncIteration):
+            harness.result_of(anext(results))
+    assert len(processor.jobs) == 1
+    assert harness.reactor.getDelayedCalls() == []
+
+
+def test_spans_come_with_the_results(harness: EngineHarness, processor: Gated) -> None:
+    """As data; the trace of the request is not touched by the thread, which knows the request's id alone."""
+    trace = Trace("abc", harness.reactor.seconds)
+    processor.go.release(2)
+    with trace.current(), closing(harness.engine.render(harness.job(*VARIANTS[:2]))) as results:
+        spans = [harness.result_of(anext(results)).spans_s for _ in range(2)]
+    assert [set(each) for each in spans] == [{ENCODE}, {ENCODE}]
+    assert ENCODE not in trace.spans_ms
+    assert processor.request_ids == ["abc"]
+
+
+def test_work_for_no_request_has_no_request_id(harness: EngineHarness, processor: Gated) -> None:
+    """A queued job's log lines name no request."""
+    processor.go.release()
+    with closing(harness.engine.render(harness.job(VARIANTS[0]))) as results:
+        assert harness.result_of(anext(results)).spans_s == {}
+    assert processor.request_ids == [None]
+
+
+def test_a_bad_variant_fails_alone(harness: EngineHarness, processor: Gated) -> None:
+    """The others of its job are rendered one by one."""
+    big = Variant(parse("x2000.jpg"), 75, "#ffffff")
+    processor.go.release(100)
+
+    async def outcomes() -> dict[str, type]:
+        with closing(harness.engine.render(harness.job(big, *VARIANTS))) as results:
+            return {str(each.output): type(getattr(each, "error", each)) async for each in results}
+
+    assert harness.result_of(outcomes()) == {
+        "x2000.jpg": TooLargeError,
+        **{str(variant.output): RenderedVariant for variant in VARIANTS},
+    }
+
+
+def test_headers_need_no_render_thread(harness: EngineHarness) -> None:
+    """A picture is identified while all of them are busy; one of too many pixels is refused."""
+    harness.engine.render(harness.job(VARIANTS[0]))
+    assert harness.result_of(harness.engine.identify(harness.source)).frames == 1
+    harness.source.write_bytes(make_png(101, 100))
+    with pytest.raises(TooLargeError):
+        harness.result_of(harness.engine.identify(harness.source))
+    harness.source.write_bytes(b"hello")
+    with pytest.raises(NotAPictureError):
+        harness.result_of(harness.engine.identify(harness.source))
+
+
+def test_a_trial_needs_no_place(harness: EngineHarness, processor: Gated) -> None:
+    """It runs beside the queue, and raises what the processor raises."""
+    processor.go.release()
+    harness.result_of(harness.engine.try_out(harness.source, VARIANTS[0]))
+    processor.failure = TooLargeError("big")
+    processor.go.release()
+    with pytest.raises(TooLargeError):
+        harness.result_of(harness.engine.try_out(harness.source, VARIANTS[0]))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        EngineJob(IMAGE, Path("original"), VARIANTS, client_waits=True),
+        RenderOrder(Path("original"), VARIANTS, 7.0, "abc"),
+        RenderedBody(VARIANTS[0].output, b"bytes", {DECODE: 0.1}),
+        RenderedVariant(VARIANTS[0].output, b"bytes", 0.2, {DECODE: 0.1}),
+        Ended(None, {DECODE: 0.1}),
+    ],
+)
+def test_jobs_and_results_are_plain(value: object) -> None:
+    """They could go to another process and come back the same."""
+    assert pickle.loads(pickle.dumps(value)) == value
