@@ -33,7 +33,7 @@ class Traffic:
         return self._outcomes[RENDERED]
 
     @property
-    def joined(self) -> int:
+    def coalesced(self) -> int:
         """How many outputs came from the render of another request."""
         return self._outcomes[COALESCED]
 

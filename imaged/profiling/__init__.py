@@ -1,1 +1,1 @@
-"""Where time and memory go: profiles in the form of Go's pprof, and the stacks of all threads."""
+"""Shows where time and memory go: profiles in Go's pprof format, thread stacks, stalls of the reactor."""

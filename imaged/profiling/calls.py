@@ -1,4 +1,4 @@
-"""What a call on a stack is called, and how much CPU time a thread has had."""
+"""Names the calls on a stack, and reads the CPU time of a thread."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _THREAD_CLOCK = 0b110
 
 
 def native_id(thread: Thread) -> int | None:
-    """Return the id that the system has for a thread, None where it has none.
+    """Return the kernel's id of a thread, or None where it has none.
 
-    A fork gives the main thread another one, which Python up to 3.13 does not notice; on Linux it is the process's.
+    A fork changes the id of the main thread, which Python up to 3.13 does not notice; on Linux it is the process id.
     """
     if sys.platform == "linux" and thread is threading.main_thread():
         return os.getpid()
@@ -26,32 +26,32 @@ def native_id(thread: Thread) -> int | None:
 
 
 def cpu_time_ns(native_id: int | None) -> int | None:
-    """Return the nanoseconds of CPU time of a thread of this process; None where that cannot be known.
+    """Return the CPU time of a thread of this process in nanoseconds, or None where the system does not tell.
 
-    It reads a clock: no file is opened and no lock given up, so a thousand times cost a millisecond. A thread that
-    has ended is no danger, which it would be to pthread_getcpuclockid(3).
+    The function reads a clock, opens no file and keeps Python's lock: a thousand calls take a millisecond. A thread
+    that has ended is safe to ask for, unlike with pthread_getcpuclockid(3).
     """
     if not _HAS_THREAD_CLOCKS or native_id is None:
         return None
     try:
         return time.clock_gettime_ns(~native_id << 3 | _THREAD_CLOCK)
-    except OSError:  # it has ended
+    except OSError:  # the thread has ended
         return None
 
 
 def module_of(frame: FrameType) -> str:
-    """Return the name of the module that a frame's code belongs to."""
+    """Return the name of the module of a frame's code."""
     name = frame.f_globals.get("__name__")
     return name if isinstance(name, str) else "?"
 
 
 def function_name(module: str, code: CodeType) -> str:
-    """Return the name of a function, its module and class included."""
+    """Return the name of a function with its module and class."""
     return f"{module}.{code.co_qualname}"
 
 
 def place_of(frame: FrameType | None) -> str:
-    """Return the function that a frame is in, with its file and line; a thread that runs none has no frame."""
+    """Return the function of a frame with its file and line; a thread without Python code has no frame."""
     if frame is None:
         return "no Python code"
     code = frame.f_code

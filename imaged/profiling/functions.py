@@ -1,4 +1,4 @@
-"""Finds the functions that lines of code belong to: tracemalloc tells files and lines alone."""
+"""Finds the function of a line of code: tracemalloc reports only files and lines."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from imaged.profiling.calls import function_name
 
 
 class Function(NamedTuple):
-    """A function's qualified name and its first line, 0 where that is not known."""
+    """A function's qualified name and its first line; 0 stands for an unknown line."""
 
     name: str
     first_line: int
 
 
 Lines = Mapping[str, Collection[int]]
-"""The lines that are asked for, by their files."""
+"""The lines to look up, by file."""
 
 
 def find_functions(wanted: Lines) -> dict[tuple[str, int], Function]:
-    """Return the function of each line, by its file and number, among those that are alive.
+    """Return the living function of each line, by file and line number.
 
-    They are found as the garbage collector finds them, without a source file read: for some ten milliseconds nothing
-    else runs. What runs once, such as the top of a module, is alive no more: see `outside`.
+    The garbage collector lists the functions, so no source file is read; no other thread runs for some ten
+    milliseconds. Code that runs once, such as the top of a module, has no living function: see `outside`.
     """
     codes: dict[int, tuple[CodeType, str]] = {}
     for each in gc.get_objects():
-        if type(each) is FunctionType:  # not isinstance: that would ask objects of others, and they may answer
+        if type(each) is FunctionType:  # isinstance would run code of foreign objects
             for code in _nested(each.__code__):
                 if code.co_filename in wanted:
                     codes.setdefault(id(code), (code, str(each.__module__)))
     found: dict[tuple[str, int], Function] = {}
-    # A line may belong to several: to the outermost then, in which a lambda or a comprehension is but a part.
+    # A line of several functions belongs to the outermost, of which lambdas and comprehensions are parts.
     for code, module in sorted(codes.values(), key=lambda each: each[0].co_qualname.count(".")):
         function = Function(function_name(module, code), code.co_firstlineno)
         for line in {line for _, _, line in code.co_lines()}.intersection(wanted[code.co_filename]):
@@ -44,7 +44,7 @@ def find_functions(wanted: Lines) -> dict[tuple[str, int], Function]:
 
 
 def module_names() -> dict[str, str]:
-    """Return the name of each module that is there, by its file."""
+    """Return the name of each imported module, by file."""
     named: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
         filename = getattr(module, "__file__", None)
@@ -54,7 +54,7 @@ def module_names() -> dict[str, str]:
 
 
 def outside(filename: str, modules: Mapping[str, str]) -> Function:
-    """Return what stands for code of a file that belongs to no living function."""
+    """Return a function that stands for code of a file without a living function."""
     return Function(f"{modules.get(filename, filename.rpartition('/')[2])}.<module>", 0)
 
 

@@ -1,4 +1,4 @@
-"""What Python has allocated and not freed, by the stacks that allocated it, as tracemalloc sees it."""
+"""Reports the memory that Python holds, by the stacks that allocated it, with tracemalloc."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from imaged.profiling.functions import find_functions, module_names, outside
 from imaged.profiling.pprof import Frame, Profile, Sample, Unit
 
 FRAMES = 4
-"""How many calls of each stack are kept. A stored file takes 3 times the CPU time with one of them, 5 times with these
-and 25 times with 16 (Python 3.11): the line of each call is looked for at each allocation."""
+"""How many calls of each stack tracemalloc keeps. A stored file takes 3 times the CPU time with one call, 5 times with
+four and 25 times with 16 (Python 3.11), because tracemalloc looks up the line of each call at each allocation."""
 
 Place = tuple[str, int]
-"""A file and a line. tracemalloc's stacks begin with the innermost call here."""
+"""A file and a line. In these stacks the innermost call comes first."""
 
 UNITS = (Unit("inuse_objects", "count"), Unit("inuse_space", "bytes"))
 
 
 class Tracing:
-    """Switches tracemalloc, which sees the whole process; where somebody else has it on, it stays on."""
+    """Switches tracemalloc for the process; tracing that another program part began stays on."""
 
     def __init__(self) -> None:
         self._ours = False
 
     def switch(self, *, on: bool) -> None:
-        """Begin to trace allocations, or forget all that was traced. Both end at once where nothing is to change."""
+        """Begin to trace allocations, or stop and forget the traces. Returns at once where nothing changes."""
         if on and not tracemalloc.is_tracing():
             tracemalloc.start(FRAMES)
             self._ours = True
@@ -37,16 +37,16 @@ class Tracing:
 
 
 def heap(time_ns: int) -> Profile:
-    """Return what is allocated now. Blocks; while the allocations are copied no other thread runs Python.
+    """Return the current allocations. Blocks; no other thread runs Python while they are copied.
 
-    Raises NotFoundError when nothing is traced.
+    Raises NotFoundError while tracing is off.
     """
     try:
         snapshot = tracemalloc.take_snapshot()
     except RuntimeError as error:
         raise NotFoundError("memory is not traced: set status.profile to true") from error
-    # Snapshot.statistics() would do it, at a microsecond or twenty a block: whatever it allocates is traced,
-    # too. This loop allocates nothing, and the sums are made in C.
+    # Snapshot.statistics() takes up to 20 microseconds for each block, since its own allocations are traced too.
+    # This loop allocates nothing, and the sums are made in C.
     sizes: dict[tuple[Place, ...], list[int]] = defaultdict(list)
     traces: Sequence[tuple[int, int, tuple[Place, ...], int]] = snapshot.traces._traces  # type: ignore[attr-defined]  # noqa: SLF001
     for _, size, stack, _ in traces:
@@ -61,8 +61,8 @@ def heap(time_ns: int) -> Profile:
         period=1,
         time_ns=time_ns,
         comments=(
-            f"allocated by Python since tracing began; {tracemalloc.get_tracemalloc_memory()} bytes more for tracing",
-            "not in it: what ImageMagick and other C libraries allocate",
+            f"allocated by Python since tracing began; tracing holds {tracemalloc.get_tracemalloc_memory()} bytes",
+            "without allocations of ImageMagick and other C libraries",
         ),
     )
 

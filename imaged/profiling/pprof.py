@@ -1,8 +1,8 @@
-"""Encodes a profile as `go tool pprof` and everything that understands it read it: a gzipped protocol buffer.
+"""Encodes a profile for `go tool pprof`: a gzipped protocol buffer.
 
-The format, its field numbers and its rules are those of `profile.proto`:
-https://github.com/google/pprof/blob/main/proto/profile.proto. Names, functions, locations and stacks are written once,
-however many samples have them.
+The format, its field numbers and its rules are in
+https://github.com/google/pprof/blob/main/proto/profile.proto. Each name, function and location is written once,
+and samples refer to it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import NamedTuple
 from imaged.profiling.protobuf import data, integer, packed, varint
 
 CONTENT_TYPE = "application/octet-stream"
-"""What Go serves its profiles as."""
+"""The type that Go's servers send profiles with."""
 
 _MAPPING = 1
-"""The one mapping: it says that names and lines are there, so that nobody looks for symbols in a binary."""
+"""The one mapping: it says that names and lines are known, so that pprof looks for no symbols in a binary."""
 
 
 class Frame(NamedTuple):
-    """One call on a stack: the function's qualified name, its file, the line that it has come to and its first line."""
+    """One call on a stack: the function's qualified name, its file, its current line and its first line."""
 
     function: str
     filename: str
@@ -31,16 +31,16 @@ class Frame(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """What one of a sample's values counts, such as `cpu` in `nanoseconds`."""
+    """The meaning of one value of each sample, such as `cpu` in `nanoseconds`."""
 
     name: str
     unit: str
 
 
 class Sample(NamedTuple):
-    """What one stack weighs: a value for each unit of its profile. The innermost call comes first.
+    """A stack, innermost call first, with a value for each unit of its profile.
 
-    `thread` is the name of its thread, "" for what belongs to no thread.
+    `thread` is the name of the stack's thread, or "" where it has none.
     """
 
     stack: tuple[Frame, ...]
@@ -50,10 +50,10 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Profile:
-    """Samples, and what they are of. `period` is how much of `period_unit` lies between two samples.
+    """Samples and their units. `period` is the distance between two samples in `period_unit`.
 
-    `default` is the unit that is shown when nobody asks for another; `comments` are for people. Times are nanoseconds,
-    `time_ns` since 1970.
+    `default` is the unit that pprof shows first; `comments` are for people. Times are in nanoseconds, `time_ns` since
+    1970.
     """
 
     units: tuple[Unit, ...]
@@ -67,7 +67,7 @@ class Profile:
 
 
 def encode(profile: Profile) -> bytes:
-    """Return the profile in the form of pprof. Takes as long as there are samples: not for the reactor thread."""
+    """Return the profile in pprof's format. Blocks for long where samples are many: not on the reactor thread."""
     tables = _Tables()
     text = tables.text
     samples = [
@@ -90,7 +90,7 @@ def encode(profile: Profile) -> bytes:
 
 
 class _Tables:
-    """What samples refer to by number: texts from 0, of which the first is "", functions and locations from 1."""
+    """The tables that samples refer to by number: texts from 0, which is "", functions and locations from 1."""
 
     def __init__(self) -> None:
         self.texts: dict[str, int] = {"": 0}
@@ -114,7 +114,7 @@ class _Tables:
         return label
 
     def location(self, frame: Frame) -> bytes:
-        """Return the number of a location as a varint, for a profile has far more references than locations."""
+        """Return the number of a location, encoded once: a profile has far more references than locations."""
         known = self._location_ids.get(frame)
         if known is None:
             known = varint(len(self.locations) + 1)

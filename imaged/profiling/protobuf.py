@@ -1,7 +1,7 @@
 """Writes the two wire types of Protocol Buffers that a profile needs.
 
-https://protobuf.dev/programming-guides/encoding/ has the rules: a field is its number and wire type, then a varint, or
-a length and that many bytes. An integer that is 0 is left out, as proto3 has it.
+The rules are in https://protobuf.dev/programming-guides/encoding/: a field is its number and wire type, then a varint,
+or a length and that many bytes. As in proto3, an integer that is 0 is left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def integer(field: int, value: int) -> bytes:
 
 
 def data(field: int, value: bytes) -> bytes:
-    """Return a field that is a message or a text. It is there even when it is empty: one of many may be."""
+    """Return a field that is a message or a text. An empty one is written too: repeated fields may be empty."""
     return varint(field << 3 | _LENGTH) + varint(len(value)) + value
 
 

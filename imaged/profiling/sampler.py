@@ -1,4 +1,4 @@
-"""Counts what every thread does, a hundred times a second: what is on its stack, and what it has cost since."""
+"""Samples the stacks of all threads a hundred times a second, with the CPU time that each has used since."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from imaged.profiling.calls import function_name, module_of, native_id
 from imaged.profiling.pprof import Frame, Profile, Sample, Unit
 
 PERIOD_NS = 10_000_000
-"""A hundred samples a second, as Go takes them."""
+"""A hundred samples a second, as in Go."""
 
 DEEPEST = 256
-"""How many calls of a stack are kept, from the innermost."""
+"""How many calls of a stack are kept, counted from the innermost."""
 
 UNITS = (Unit("samples", "count"), Unit("cpu", "nanoseconds"), Unit("wall", "nanoseconds"))
 
 Stack = tuple[int, ...]
-"""A stack from its innermost call: the `id` of each code, and how far into it the call has come."""
+"""A stack from its innermost call: the `id` of each code object and the offset of the current instruction in it."""
 
 
 class Seen(NamedTuple):
-    """A thread as it was at the last look."""
+    """A thread at the last look."""
 
     cpu_ns: int | None
     stack: Stack
 
 
 class Sampler:
-    """Weighs stacks. `cpu_time_ns` reads the CPU time of a thread by its native id. For one thread, which is left out.
+    """Sums up time by stack. `cpu_time_ns` reads the CPU time of a thread by its native id.
 
-    The time since the last look is counted for the stack that is there now, as sampling profilers do: CPU time where
-    the thread has had any, and wall time in any case.
+    Use it on one thread, which it leaves out. Like other sampling profilers, it charges the time since the last look to
+    the current stack: wall time, and the CPU time that the thread has used.
     """
 
     def __init__(self, cpu_time_ns: Callable[[int | None], int | None]) -> None:
         self._cpu_time_ns = cpu_time_ns
-        self._codes: dict[int, tuple[CodeType, str]] = {}  # holding them keeps their ids theirs
+        self._codes: dict[int, tuple[CodeType, str]] = {}  # a reference keeps the id unique
         self._weights: dict[tuple[str, Stack], list[int]] = {}
         self._seen: dict[int, Seen] = {}
         self._looked_at_ns: int | None = None
 
     def look(self, now_ns: int) -> None:
-        """Look at all threads, `now_ns` on a clock that never goes back. The first look is what the next is held to."""
+        """Look at all threads; `now_ns` is the time of a monotonic clock. The first look only sets the baseline."""
         first = self._looked_at_ns is None
         wall_ns = now_ns - (now_ns if self._looked_at_ns is None else self._looked_at_ns)
         own = threading.get_ident()
         threads = {each.ident: each for each in threading.enumerate()}
         seen: dict[int, Seen] = {}
-        for ident, frame in sys._current_frames().items():  # noqa: SLF001  # documented, if with an underscore
+        for ident, frame in sys._current_frames().items():  # noqa: SLF001  # documented despite the underscore
             if ident == own:
                 continue
             thread = threads.get(ident)
@@ -71,7 +71,7 @@ class Sampler:
         self._looked_at_ns = now_ns
 
     def samples(self) -> Iterator[Sample]:
-        """Yield what has been counted."""
+        """Yield the sums."""
         frames: dict[tuple[int, int], Frame] = {}
         for (thread, stack), weight in self._weights.items():
             calls = zip(stack[::2], stack[1::2], strict=True)
@@ -82,7 +82,7 @@ class Sampler:
         calls: list[int] = []
         while frame is not None and len(calls) < 2 * DEEPEST:
             code = frame.f_code
-            calls += (id(code), frame.f_lasti)  # their equals, and their lines, take long to find: not now
+            calls += (id(code), frame.f_lasti)  # comparing code objects and finding lines is slow: later
             if id(code) not in self._codes:
                 self._codes[id(code)] = (code, module_of(frame))
             frame = frame.f_back
@@ -102,10 +102,10 @@ def sample(
     time_ns: Callable[[], int],
     cpu_time_ns: Callable[[int | None], int | None],
 ) -> Profile:
-    """Return what all threads but this one do in the next nanoseconds, or until `stop` is set. Blocks.
+    """Return a profile of all other threads over `duration_ns`, or until `stop` is set. Blocks.
 
-    `monotonic_ns` is a clock that never goes back, `time_ns` the time since 1970. A look that comes late is not made up
-    for: what it found weighs the more.
+    `monotonic_ns` is a monotonic clock, `time_ns` the time since 1970. A late look is not repeated; its stack is
+    charged with the whole time since the look before.
     """
     sampler = Sampler(cpu_time_ns)
     began_at_ns, began_ns = time_ns(), monotonic_ns()

@@ -1,7 +1,7 @@
-"""Watches for what holds up the reactor, and for calls into plugins that do not come back, from a thread of its own.
+"""Detects blocking calls on the reactor thread, and overdue calls into plugins, from a thread of its own.
 
-Four times a second the thread asks the reactor to answer. When no answer comes for about a second, the stack of the
-reactor's thread says what holds it, while it does. Nothing is measured in the reactor itself.
+Four times a second, the thread asks the reactor for an answer. When no answer comes for about a second, the stack of
+the reactor's thread shows the call that blocks it. The reactor itself measures nothing.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from imaged.profiling.calls import place_of
 LOOK_EVERY_S = 0.25
 
 HELD_S = 1.0
-"""How long the reactor is held before it is told. A question is asked up to one look after that has begun."""
+"""How long the reactor is blocked before the log has it. The question may come up to one look after the beginning."""
 
 DEEPEST = 30
-"""How many calls of a stack are told."""
+"""How many calls of a stack the log gets."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class _Ended:
 
 
 class StallWatch:
-    """Watches one reactor. `seconds` is a clock that never goes back, `cpu_s` the CPU time of this process so far.
+    """Watches one reactor. `seconds` is a monotonic clock, `cpu_s` returns the CPU time of this process.
 
-    `look` is for one thread alone; what it has found may be read from any.
+    Call `look` on one thread; read the results on any.
     """
 
     _log = Logger()
@@ -59,17 +59,17 @@ class StallWatch:
         self._looked_s, self._looked_cpu_s = seconds(), cpu_s()
         self._overdue: dict[Call, str] = {}
         self.total = 0
-        """How often the reactor has been held up."""
+        """How often the reactor has been blocked."""
         self._last: _Ended | None = None
 
     def start(self) -> None:
-        """Begin to watch. On the reactor's thread."""
+        """Begin to watch. Reactor thread only."""
         self.adopt()
         self._thread = Thread(target=self._watch, name="stall watch", daemon=True)
         self._thread.start()
 
     def adopt(self) -> None:
-        """Take the calling thread for the reactor's, and the time from now."""
+        """Take the calling thread for the reactor's, and begin to measure now."""
         self._reactor_thread = threading.get_ident()
         self._looked_s, self._looked_cpu_s = self._seconds(), self._cpu_s()
 
@@ -80,7 +80,7 @@ class StallWatch:
             self._thread.join(1.0)
 
     @property
-    def shown(self) -> Stalls:
+    def status(self) -> Stalls:
         """The stalls and the overdue calls, for the status page."""
         now_s, last = self._seconds(), self._last
         return Stalls(
@@ -90,11 +90,11 @@ class StallWatch:
         )
 
     def look(self) -> None:
-        """Look once: at the answer of the reactor, and at the calls that are under way."""
+        """Look once at the answer of the reactor and at the calls in progress."""
         now_s, cpu_s = self._seconds(), self._cpu_s()
         late_s, used_s = now_s - self._looked_s - LOOK_EVERY_S, cpu_s - self._looked_cpu_s
         self._looked_s, self._looked_cpu_s = now_s, cpu_s
-        frames = sys._current_frames()  # noqa: SLF001  # documented, if with an underscore
+        frames = sys._current_frames()  # noqa: SLF001  # documented despite the underscore
         if late_s >= HELD_S / 2 and self._held_by is None:
             self._overslept(now_s, late_s, used_s)
         else:
@@ -111,7 +111,7 @@ class StallWatch:
                 frame = frames.get(self._reactor_thread)
                 self._held_by = self._name(frame)
                 self._log.warn(
-                    "the reactor is held up by {by}; nobody is answered meanwhile:\n{stack}",
+                    "the reactor is blocked by {by}, so no request is answered:\n{stack}",
                     by=self._held_by,
                     stack="\n".join(_stack(frame)),
                 )
@@ -119,20 +119,20 @@ class StallWatch:
         if self._asked_s is not None and self._answered_s is not None:
             held_s = self._answered_s - self._asked_s
             if self._held_by is not None or held_s >= HELD_S:
-                self._ended(self._held_by or "something that was over before it was seen", held_s, self._answered_s)
+                self._ended(self._held_by or "a call that ended before its stack was read", held_s, self._answered_s)
         self._held_by = None
         self._ask(now_s)
 
     def _overslept(self, now_s: float, late_s: float, used_s: float) -> None:
-        """Judge a time in which no thread could run: code that kept Python's lock, unless the process stood still."""
+        """Explain a time in which this thread could not run: code kept Python's lock, or the process was stopped."""
         if used_s >= late_s / 2:
             named = sorted({call.name for call in calls()})
-            whose = f"; under way are {', '.join(named)}" if named else ""
-            by = f"code that does not let other threads run, such as a C extension{whose}"
+            whose = f"; in progress: {', '.join(named)}" if named else ""
+            by = f"code that keeps Python's lock, such as a C extension{whose}"
             if late_s + LOOK_EVERY_S >= HELD_S:
-                self._log.warn("the reactor was held up by {by}", by=by)
+                self._log.warn("the reactor was blocked by {by}", by=by)
                 self._ended(by, late_s + LOOK_EVERY_S, now_s)
-        self._ask(now_s)  # an answer to the question before would come late for the same reason
+        self._ask(now_s)  # the answer to the last question is late for the same reason
 
     def _ask(self, now_s: float) -> None:
         self._asked_s, self._answered_s = now_s, None
@@ -145,7 +145,7 @@ class StallWatch:
     def _ended(self, by: str, held_s: float, ended_s: float) -> None:
         self.total += 1
         self._last = _Ended(by, held_s, ended_s)
-        self._log.warn("the reactor was held up for {held_s:.1f} s by {by}", held_s=held_s, by=by)
+        self._log.warn("the reactor was blocked for {held_s:.1f} s by {by}", held_s=held_s, by=by)
 
     def _name(self, frame: FrameType | None) -> str:
         whose = [call.name for call in calls() if call.thread == self._reactor_thread]
@@ -158,7 +158,7 @@ class StallWatch:
                 frame = frames.get(call.thread)
                 self._overdue[call] = place_of(frame)
                 self._log.warn(
-                    "{call} has not come back for {elapsed_s:.0f} s:\n{stack}",
+                    "{call} has not returned for {elapsed_s:.0f} s:\n{stack}",
                     call=call.name,
                     elapsed_s=now_s - call.began_s,
                     stack="\n".join(_stack(frame)),
@@ -166,7 +166,7 @@ class StallWatch:
         for call in self._overdue.keys() - set(here):
             del self._overdue[call]
             elapsed_s = now_s - call.began_s
-            self._log.info("{call} has come back after {elapsed_s:.0f} s", call=call.name, elapsed_s=elapsed_s)
+            self._log.info("{call} returned after {elapsed_s:.0f} s", call=call.name, elapsed_s=elapsed_s)
 
 
 def _stack(frame: FrameType | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The stacks of all threads as text: code and names alone, no value of any variable."""
+"""Writes the stacks of all threads as text: code and names, and no value of any variable."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from imaged.profiling.sampler import DEEPEST
 
 
 def describe(reactor_ident: int, cpu_time_ns: Callable[[int | None], int | None]) -> str:
-    """Return every thread with its stack, the innermost call first. The reactor's thread comes first, ours is left out.
+    """Return every thread with its stack, innermost call first. The reactor's thread is first, the caller's left out.
 
     `cpu_time_ns` reads the CPU time of a thread by its native id.
     """
     own = threading.get_ident()
-    frames = sys._current_frames()  # noqa: SLF001  # documented, if with an underscore
+    frames = sys._current_frames()  # noqa: SLF001  # documented despite the underscore
     threads = [each for each in threading.enumerate() if each.ident != own]
     threads.sort(key=lambda each: (each.ident != reactor_ident, each.name))
     unknown = frames.keys() - {each.ident for each in threads} - {own}
-    lines = [f"{len(threads) + len(unknown)} threads, besides the one that looks"]
+    lines = [f"{len(threads) + len(unknown)} threads, besides the one that lists them"]
     for each in threads:
         lines += ["", _head(each, reactor_ident, cpu_time_ns(native_id(each))), *_calls(frames.get(each.ident or 0))]
     for ident in unknown:
-        lines += ["", "a thread that Python has not started", *_calls(frames.get(ident))]
+        lines += ["", "a thread that Python did not start", *_calls(frames.get(ident))]
     return "\n".join([*lines, ""])
 
 

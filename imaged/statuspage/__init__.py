@@ -1,1 +1,1 @@
-"""What operators see on the status page: the snapshot, its alerts and history, and the page itself."""
+"""Shows operators the state of the daemon: collects the snapshot, finds alerts, renders the pages."""

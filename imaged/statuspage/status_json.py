@@ -5,9 +5,10 @@ Each attribute becomes a field of its own name, in the order of its class, excep
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from imaged.core.snapshot import Charts, Jobs, PendingRenders, Requests, Snapshot, Uploads
@@ -22,25 +23,29 @@ PROMISED_NAMES: Mapping[tuple[type, str], str] = {
 INLINED = {(Uploads, "jobs"), (PendingRenders, "jobs"), (Charts, "points")}
 """Attributes whose own fields stand in their place."""
 
+_PLAIN = (str, int, float)
+
 
 def to_json(value: Any) -> Any:
     """Return a value of a snapshot, or a whole one, as dictionaries, lists, text and numbers."""
-    if is_dataclass(value):
-        return _fields(value)
+    if value is None or isinstance(value, _PLAIN):
+        return value
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
     if isinstance(value, tuple | list):
         return [to_json(each) for each in value]
-    return value
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    kind = type(value)
-    for each in fields(value):
-        written = to_json(getattr(value, each.name))
-        if (kind, each.name) in INLINED:
-            found |= written
+    written: dict[str, Any] = {}
+    for attribute, name, inlined in _layout(value.__class__):
+        field = to_json(getattr(value, attribute))
+        if inlined:
+            written |= field
         else:
-            found[PROMISED_NAMES.get((kind, each.name), each.name)] = written
-    return found
+            written[name] = field
+    return written
+
+
+@cache
+def _layout(kind: type) -> Sequence[tuple[str, str, bool]]:
+    """Return each attribute of a class, the name of its field, and whether it is inlined."""
+    names = [each.name for each in fields(kind)]
+    return [(name, PROMISED_NAMES.get((kind, name), name), (kind, name) in INLINED) for name in names]

@@ -1,4 +1,4 @@
-"""The store's size for the status page: anew for each look when that is cheap, now and then when it is not."""
+"""Measures the store for the status page: for each snapshot of a small store, from time to time of a large one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from imaged.store.usage import Usage, measure
 from imaged.workers.tasks import Tasks
 
 QUICK_S = 0.05
-"""A count that took no longer is waited for; of a slower one the status page shows the last result."""
+"""While a count takes no longer, a snapshot waits for a new one; else it has the last result."""
 
 REST = 20
-"""A slower one takes no more than one part in this many of the time."""
+"""Slow counts run for at most one part in this many of the time."""
 
 
 class StoreUsage:
@@ -34,7 +34,7 @@ class StoreUsage:
         self._usage = Usage(0, 0)
 
     async def now(self, root: Path) -> Usage:
-        """Return the size of the store at `root`, as it is or as it was a while ago."""
+        """Return the size of the store at `root`, or an earlier one where counting is slow."""
         quick = self._took_s <= QUICK_S
         if not self._counting and (quick or self._seconds() - self._counted_at_s >= REST * self._took_s):
             counted = self._tasks.own(self._count(root))

@@ -1,7 +1,7 @@
-"""The two ports as a browser sees them: what /try may ask of the public port, which is another origin to it.
+"""Lets the page at /try read the answers of the public port, which is another origin to a browser.
 
-The public port answers the page of its own status port and no other page of the web: the one that has the same host as
-the request itself, and the scheme and the number of the status port. Whoever can put a page there has the host already.
+No other page of the web may read them: the page's origin must have the host of the request itself, and the scheme and
+the number of the status port. An attacker who can put a page there controls the host already.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _USUAL = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class CorsPolicy:
-    """Knows where the public port and the status port are: `urls` returns the URL of each, in this order.
+    """Compares origins with the two ports. `urls` returns the URLs of the public port and of the status port.
 
-    One may be `unix:PATH`, or None for a port that is not open. `settings` returns those that are in effect.
+    A URL may be `unix:PATH`, or None for a closed port. `settings` returns the settings in effect.
     """
 
     urls: Callable[[], tuple[str | None, str | None]]
     settings: Callable[[], Settings]
 
     def public_origin(self, host: str) -> str | None:
-        """Return where a page that was asked for at `host`, a Host header, finds the public port; None for a socket."""
+        """Return the public port's origin for a page requested at `host`, a Host header; None for a UNIX socket."""
         return _origin(self.urls()[0], host)
 
     def headers(self, origin: str | None, host: str | None) -> Mapping[str, str]:
-        """Return what an answer of the public port says to browsers (Fetch, 3.2), for these two headers of a request.
+        """Return the CORS headers (Fetch, 3.2) of an answer of the public port, by two headers of the request.
 
-        No preflight is ever answered: what the page sends needs none.
+        The server answers no preflight: the requests of the page need none.
         """
         if not self.settings().status.try_page:
             return {}
-        varying = {"Vary": "Origin"}  # a cache must not give one page the answer for another
+        varying = {"Vary": "Origin"}  # a cache must not send one page the answer for another
         try:
             own = _origin(self.urls()[1], host or "")
         except MalformedRequestError:
@@ -53,11 +53,11 @@ class CorsPolicy:
 
 
 def _origin(url: str | None, host: str) -> str | None:
-    """Return the origin of a port of ours at the host of a Host header. Raises MalformedRequestError for no host."""
+    """Return the origin of a port under the host of a Host header. Raises MalformedRequestError for a bad host."""
     parts = urlsplit(url or "")
     if parts.port is None:
         return None
     if not (match := _HOST.fullmatch(host)):
-        raise MalformedRequestError("the Host header names no host: ask with one")
+        raise MalformedRequestError("the Host header names no host: send one")
     number = "" if parts.port == _USUAL.get(parts.scheme) else f":{parts.port}"
     return f"{parts.scheme}://{match[1].lower()}{number}"

@@ -1,4 +1,4 @@
-"""What `/debug` of the status port offers while `status.profile` is on, at the paths that Go's servers have."""
+"""Serves profiles below `/debug` of the status port while `status.profile` is on, at the paths of Go's servers."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from imaged.web.requests import ImagedRequest
 DEFAULT_S = 30
 LONGEST_S = 300
 
-INDEX = f"""What this process does and holds. docs/profiling.md says how to read it.
+INDEX = f"""Profiles of this process. docs/profiling.md says how to read them.
 
-/debug/threads                    what every thread does now
-/debug/pprof/profile?seconds={DEFAULT_S}   what takes time, 1 to {LONGEST_S} seconds: go tool pprof URL
-/debug/pprof/heap                 what Python has allocated: go tool pprof URL
+/debug/threads                    the stack of every thread
+/debug/pprof/profile?seconds={DEFAULT_S}   CPU and wall time, 1 to {LONGEST_S} seconds: go tool pprof URL
+/debug/pprof/heap                 memory that Python holds: go tool pprof URL
 """
 
 
 @dataclass(frozen=True)
 class DebugSite:
-    """Answers requests below `/debug`. Reactor thread only."""
+    """The resources below `/debug`. Reactor thread only."""
 
     profiles: Profiles
 
     async def handle(self, request: ImagedRequest, path: Sequence[str]) -> None:
-        """Answer a request for what `path` names below `/debug`, or raise the ImagedError that it ends with."""
+        """Answer a request for `path` below `/debug`, or raise the ImagedError to answer with."""
         match path:
             case [] | [""] | ["pprof"] | ["pprof", ""]:
                 allow(request, READ)
@@ -50,7 +50,7 @@ class DebugSite:
                 _check_parameters(request, ("seconds",))
                 _send_profile(request, await self.profiles.cpu(_seconds(request)), "profile")
             case _:
-                raise NotFoundError("no such profile: /debug lists those that there are")
+                raise NotFoundError("no such profile: /debug lists the profiles")
 
 
 def _send_profile(request: Request, profile: bytes, name: str) -> None:
@@ -59,7 +59,7 @@ def _send_profile(request: Request, profile: bytes, name: str) -> None:
 
 
 def _check_parameters(request: Request, known: Sequence[str]) -> None:
-    """Raise MalformedRequestError for a parameter that would do nothing: some of Go's are not offered here."""
+    """Raise MalformedRequestError for an unknown parameter: some of Go's have no effect here."""
     if not {name.decode("latin-1") for name in request.args or {}} <= set(known):
         raise MalformedRequestError(f"unknown parameter: {' or '.join(known) or 'none'} is taken here")
 

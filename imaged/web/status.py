@@ -1,4 +1,4 @@
-"""The status port: one snapshot of the daemon, for programs and for people."""
+"""Answers requests on the status port: the page, `/status.json`, metrics, reloads and profiles."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from imaged.web.requests import ImagedRequest
 from imaged.web.try_page import TryPage
 
 _FOR_OTHERS = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via", b"origin", b"sec-fetch-site")
-"""Headers by which proxies and browsers show that they ask for somebody else."""
+"""Headers of proxies and browsers, which send requests on behalf of others."""
 
-_REFUSED = 422  # RFC 9110, 15.5.21: understood, but what it is about cannot be processed
+_REFUSED = 422  # RFC 9110, 15.5.21: the request is well-formed, its content is not usable
 
 
 @dataclass(frozen=True)
 class StatusSite:
-    """Answers requests on the status port. `snapshot` takes the figures anew for each, `reload` reads the settings.
+    """The resources of the status port.
 
-    `settings` returns those that are in effect, `expose` what a metrics sink shows to a scraper with that `Accept`
-    header, or None where none does.
+    `snapshot` takes a snapshot, `reload` reads the settings again and returns the outcome with the number of the
+    generation in effect, `settings` returns the settings in effect. `expose` takes an Accept header and returns a
+    content type and a body from a metrics sink, or None where no sink exposes figures.
     """
 
     snapshot: Callable[[], Awaitable[Snapshot]]
@@ -46,7 +47,7 @@ class StatusSite:
     debug: DebugSite
 
     async def handle(self, request: ImagedRequest) -> None:
-        """Answer one request, or raise the ImagedError that it ends with."""
+        """Answer one request, or raise the ImagedError to answer with."""
         match segments(request.path):
             case ["reload"]:
                 allow(request, ("POST",))
@@ -75,7 +76,7 @@ class StatusSite:
             case ["try"]:
                 raise NotFoundError("this page is off: set status.try_page to true")
             case _:
-                raise NotFoundError("nothing is here: try /status, /status.json or /status_check")
+                raise NotFoundError("no such path: try /status, /status.json or /status_check")
 
     async def _send_metrics(self, request: ImagedRequest) -> None:
         exposed = await self.expose(header(request, b"accept") or "")
@@ -86,7 +87,7 @@ class StatusSite:
 
 
 def is_local(client: IAddress) -> bool:
-    """Say whether a client is on this machine. A UNIX socket has no host, and a mode that says who may."""
+    """Say whether a client is on this machine. A UNIX socket has no host; its mode says who may connect."""
     host = getattr(client, "host", None)
     if host is None:
         return True
@@ -95,14 +96,14 @@ def is_local(client: IAddress) -> bool:
 
 
 def _check_local(request: Request) -> None:
-    """Raise ForbiddenError unless a program on this machine asks, for itself.
+    """Raise ForbiddenError unless the client is a program on this machine that acts for itself.
 
-    A browser says which page asks: any page of the web can make it post here. Most proxies say that they ask for
-    others; one that says nothing cannot be told from a program.
+    Any page of the web can make a browser post here, but the browser then sends the page's origin. Most proxies send a
+    header too; a proxy without one looks like a program.
     """
     others = any(header(request, name) is not None for name in _FOR_OTHERS)
     if others or not is_local(request.getClientAddress()):
-        raise ForbiddenError("a reload can be asked for from this machine alone, not by a proxy or a web page")
+        raise ForbiddenError("only programs on this machine may request a reload, not proxies or web pages")
 
 
 def _send_outcome(request: Request, outcome: Reload, generation: int) -> None:

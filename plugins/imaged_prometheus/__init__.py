@@ -1,7 +1,7 @@
-"""Metrics that a Prometheus server fetches from `/metrics` of the status port, through prometheus_client.
+"""Metrics for Prometheus at `/metrics` of the status port, through prometheus_client.
 
-`counts` holds what is counted of events, which goes on over reloads, `figures` are made of the status at each scrape,
-`labels` keeps their number bounded whatever clients ask for, and `sink` puts them together.
+`counts` counts events and outlives reloads, `figures` reads the snapshot at each scrape, `labels` bounds the number of
+time series, and `sink` combines them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .sink import PrometheusSink
 
 
 class Options(BaseModel):
-    """The section `plugins.prometheus` of the YAML file: there is nothing to set."""
+    """The section `plugins.prometheus` of the YAML file, which has no options."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
 @hookimpl
 def imaged_metrics(host: Host) -> MetricsSink | None:
-    """Offer a sink that goes on counting where the one before it was."""
+    """Return a sink that continues the counts of the generation before."""
     host.options(Options)
     return PrometheusSink(host.keep(Counts), frozenset(host.namespaces))

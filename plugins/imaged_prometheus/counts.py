@@ -1,4 +1,4 @@
-"""What is counted of events, from the start of the process on, whatever generation they come from."""
+"""Counts events of all generations from the start of the process."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from imaged.api import (
 from .labels import FewLabels, format_label, outcome_label, route_label, status_label
 
 MAXIMUM_NAMESPACES = 100
-"""How many namespaces have labels of their own besides those that the settings name."""
+"""How many namespaces have labels of their own, besides those of the settings."""
 
 MAXIMUM_REASONS = 30
-"""How many classes of errors have. Ours are fewer, but plugins may have more."""
+"""How many classes of errors have labels of their own. imaged has fewer; plugins may add more."""
 
 REQUEST_LABELS = ("route", "namespace", "format", "status", "outcome")
 
@@ -33,7 +33,7 @@ REQUEST_BUCKETS_S = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     *(0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
-"""An output that is there takes half a millisecond, a render up to half a minute; an alert is about two seconds."""
+"""A stored output takes half a millisecond, a render up to half a minute; an alert watches two seconds."""
 
 WORK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -43,7 +43,7 @@ _REFUSED = 400  # RFC 9110, 15.5
 class Counts(Collector):
     """Counters and histograms in a registry of their own. Any thread; two generations may record at once.
 
-    Histograms have few labels, for each set of them is many series.
+    Histograms have few labels, since each set of labels is many time series.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Counts(Collector):
         self._download_s = histogram("download", "Time of fetching one original from its source.")
         self._unavailable = counter(
             "originals_unavailable",
-            "Originals that could not be had from their sources or the remote store.",
+            "Originals that neither their sources nor the remote store gave.",
             "namespace",
             "reason",
         )
@@ -94,14 +94,14 @@ class Counts(Collector):
         GCCollector(registry=registry)
 
     def collect(self) -> Iterable[Metric]:
-        """Yield all of it, without the moment at which each series began: that would double their number."""
+        """Yield all metrics, without the creation time of each series, which would double their number."""
         for metric in self._registry.collect():
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             if metric.samples or not metric.name.endswith("_created"):
                 yield metric
 
     def record(self, event: Event, settings_namespaces: Collection[str]) -> None:
-        """Count `event`. The namespaces that the settings name have labels of their own, whoever else has."""
+        """Count `event`. Each of `settings_namespaces` has its own label in any case."""
 
         def own(namespace: str | None, *, well: bool = True) -> str:
             return self._namespaces.label(namespace, admit=well, always=settings_namespaces)
@@ -130,7 +130,7 @@ class Counts(Collector):
                 self._upload_bytes.labels(name).inc(size_bytes)
                 self._upload_s.observe(elapsed_s)
             case RequestFailed():
-                pass  # it comes as RequestAnswered, too, and would count twice
+                pass  # RequestAnswered counts the same request
 
     def _answered(self, event: RequestAnswered, settings_namespaces: Collection[str]) -> None:
         """Count a request. There may be thousands a second: its series are looked up by what they were found for."""
@@ -149,7 +149,7 @@ class Counts(Collector):
                 self._response_bytes.labels(name, format),
                 self._request_s.labels(route, outcome),
             )
-            if name == event.namespace:  # others are without number
+            if name == event.namespace:  # a label that many namespaces share would keep a series for each
                 self._series[key] = series
         requests, response_bytes, request_s = series
         requests.inc()

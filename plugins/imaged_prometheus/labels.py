@@ -1,4 +1,4 @@
-"""Values of labels, of which there are only so many: each is a time series, and clients may ask for anything."""
+"""Bounds the values of labels: each value is a time series, and clients may send any name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from threading import Lock
 from imaged.api import FORMATS
 
 NONE = "none"
-"""Where there is nothing to tell, such as the format of a request that asks for none."""
+"""The label of a missing value, such as the format of a request for no output."""
 
 OTHER = "other"
-"""What all values share that have no label of their own."""
+"""The label that all values without their own share."""
 
 CLIENT_LEFT = 499
-"""What stands for the status of a client that left before its answer had ended."""
+"""The status of a request whose client left before the end of its answer."""
 
 ROUTES = frozenset({"output", "original", "info", "post", "process", "status_check"})
 OUTCOMES = frozenset({"hit", "rendered", "joined"})
@@ -28,7 +28,7 @@ def route_label(route: str) -> str:
 
 
 def outcome_label(outcome: str | None) -> str:
-    """Return the label of what says where an output came from."""
+    """Return the label of an outcome: where an output came from."""
     return outcome if outcome in OUTCOMES and outcome is not None else NONE
 
 
@@ -43,7 +43,7 @@ def format_label(extension: str | None) -> str:
 
 
 class FewLabels:
-    """Gives the first `maximum` values that are admitted a label of their own, and keeps it for them. Any thread."""
+    """Gives the first `maximum` admitted values labels of their own, for good. Any thread."""
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
@@ -54,8 +54,8 @@ class FewLabels:
     def label(self, value: str | None, *, admit: bool = True, always: Collection[str] = ()) -> str:
         """Return the label of `value`.
 
-        One that is or was in `always` has its own and takes no other's place; any other gets one when it is admitted
-        and there is room.
+        A value that is or was in `always` has its own label and does not count towards the maximum. Another value gets
+        a label when it is admitted while there is room.
         """
         if value is None:
             return NONE

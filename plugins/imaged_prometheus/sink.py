@@ -1,4 +1,4 @@
-"""The sink of one generation: it counts in what outlives it, and shows that with the figures of the moment."""
+"""The sink of one generation: it counts events, and exposes the counts with the figures of a snapshot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .figures import Figures
 
 
 class PrometheusSink:
-    """Counts events in `counts`; those of `namespaces`, which the settings name, under their own names."""
+    """Counts events in `counts`, which outlive it. `namespaces` are those of the settings; each has its own label."""
 
     def __init__(self, counts: Counts, namespaces: Collection[str]) -> None:
         self.detail = f"prometheus_client {version('prometheus_client')}"
@@ -29,13 +29,13 @@ class PrometheusSink:
     def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes]:
         """Return the content type and the text in the format that `accept` prefers, OpenMetrics or Prometheus's own.
 
-        A client that asks for a version that there is not gets Prometheus's own.
+        An unknown version in `accept` gets Prometheus's own.
         """
         shown = CollectorRegistry()
         shown.register(self._counts)
         shown.register(Figures(snapshot))
         try:
             encode, content_type = choose_encoder(accept)
-        except Exception:  # what prometheus_client makes of a stranger's header, no two versions alike
+        except Exception:  # prometheus_client's errors for a malformed header differ between versions
             encode, content_type = choose_encoder("")
         return content_type, encode(shown)

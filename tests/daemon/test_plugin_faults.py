@@ -49,7 +49,7 @@ class Blocking(MemoryUploader):
     @classmethod
     def observe(cls, event: Mapping[str, Any]) -> None:
         """Let go when this is the line that tells of it."""
-        if event.get("log_format", "").startswith("the reactor is held up"):
+        if event.get("log_format", "").startswith("the reactor is blocked"):
             cls.told = True
 
 

@@ -1,4 +1,4 @@
-"""What holds up the reactor is named while it does, and so is a call into a plugin that does not come back."""
+"""The log names calls that block the reactor, and overdue calls into plugins, while they last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imaged.profiling.stalls import HELD_S, LOOK_EVERY_S, StallWatch
 
 
 class World:
-    """A reactor that answers when the test says so, and two clocks; the test's own thread is the reactor's."""
+    """A reactor that the test makes answer, and two clocks; the test's own thread is the reactor's."""
 
     def __init__(self) -> None:
         self.now_s = self.cpu_s = 100.0
@@ -26,25 +26,25 @@ class World:
         self.watch.adopt()
 
     def callFromThread(self, function: Callable[..., None], *args: Any) -> None:  # noqa: N802  # Twisted's name
-        """Keep it until `answer`."""
+        """Keep the call until `answer`."""
         self.asked.append(lambda: function(*args))
 
     def answer(self) -> None:
-        """Be the reactor, and do what was asked."""
+        """Make the calls, as the reactor would."""
         asked, self.asked = self.asked, []
         for each in asked:
             each()
 
     def look(self, after_s: float = LOOK_EVERY_S, cpu_s: float = 0.0) -> None:
-        """Let time pass, and the watch look."""
+        """Let time pass, then let the watch look on a thread."""
         self.now_s += after_s
         self.cpu_s += cpu_s
         look = threading.Thread(target=self.watch.look)
         look.start()
         look.join()
 
-    def told(self, *, for_s: float) -> list[str]:
-        """Be held up for so long, and return what the log was told."""
+    def blocked(self, *, for_s: float) -> list[str]:
+        """Answer nothing for so long, and return the lines of the log."""
         with capturedLogs() as logged:
             for _ in range(round(for_s / LOOK_EVERY_S)):
                 self.look()
@@ -55,46 +55,46 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Return a world whose reactor has been asked for the first time."""
+    """Return a world after the first look."""
     world = World()
     world.look()
     return world
 
 
-def test_a_reactor_that_answers_is_not_told_of(world: World) -> None:
-    """Nor one that is busy for a moment."""
+def test_a_reactor_that_answers_is_not_in_the_log(world: World) -> None:
+    """A short delay is not in the log either."""
     for _ in range(3):
-        assert world.told(for_s=HELD_S / 2) == []
-    assert world.watch.shown == Stalls(0, None, ())
+        assert world.blocked(for_s=HELD_S / 2) == []
+    assert world.watch.status == Stalls(0, None, ())
 
 
-def test_what_holds_the_reactor_is_named_while_it_does(world: World) -> None:
-    """By the stack of its thread, in the log at once; when it is over, on the status page with how long it took."""
+def test_the_log_names_the_blocking_call(world: World) -> None:
+    """The log has the stack while the call lasts; afterwards the status has the call and its duration."""
     world.look()
     with capturedLogs() as logged:
         for _ in range(3):
             world.look()
     (event,) = logged
     assert event["by"] == event["stack"].split("\n")[0].strip()
-    assert "test_what_holds_the_reactor_is_named_while_it_does" in event["stack"]
+    assert "test_the_log_names_the_blocking_call" in event["stack"]
     world.now_s += 2
     world.answer()
     world.look()
-    shown = world.watch.shown
+    shown = world.watch.status
     assert shown.last is not None
     assert (shown.total, shown.last.held_s, shown.last.ago_s) == (1, 3.0, LOOK_EVERY_S)
     assert shown.last.by == event["by"]
-    assert world.told(for_s=0) == []
+    assert world.blocked(for_s=0) == []
 
 
 def test_a_plugin_that_holds_it_is_named_as_the_settings_name_it(world: World) -> None:
     """Though what it called is further in."""
     with under_way("uploader slow: upload of p/original", due_s=0):
-        world.told(for_s=2)
-    last = world.watch.shown.last
+        world.blocked(for_s=2)
+    last = world.watch.status.last
     assert last is not None
     assert last.by.startswith("uploader slow: upload of p/original, ")
-    assert world.watch.shown.hanging == ()
+    assert world.watch.status.hanging == ()
 
 
 def test_a_process_that_stood_still_is_not_told_of(world: World) -> None:
@@ -103,18 +103,18 @@ def test_a_process_that_stood_still_is_not_told_of(world: World) -> None:
         world.look(after_s=3600)
         world.answer()
         world.look()
-    assert (list(logged), world.watch.shown.total) == ([], 0)
+    assert (list(logged), world.watch.status.total) == ([], 0)
 
 
 def test_code_that_keeps_the_lock_of_python_is_told_of(world: World) -> None:
     """No thread can look at its stack meanwhile, so the calls that are under way are named."""
     with under_way("uploader slow: list of p/", due_s=0):
         world.look(after_s=3, cpu_s=2.9)
-    last = world.watch.shown.last
+    last = world.watch.status.last
     assert last is not None
     assert last.held_s == 3.0
-    assert "does not let other threads run" in last.by
-    assert last.by.endswith("under way are uploader slow: list of p/")
+    assert "keeps Python's lock" in last.by
+    assert last.by.endswith("in progress: uploader slow: list of p/")
 
 
 @contextmanager
@@ -142,18 +142,18 @@ def test_a_call_that_does_not_come_back_is_named_once(world: World) -> None:
     world.now_s = time.monotonic()
     with stuck_in_a_plugin(due_s=world.now_s + 3600), capturedLogs() as logged:
         world.look()
-        assert not world.watch.shown.hanging
+        assert not world.watch.status.hanging
     assert list(logged) == []
     with stuck_in_a_plugin(due_s=world.now_s), capturedLogs() as logged:
         world.look()
         world.look()
-        (hanging,) = world.watch.shown.hanging
+        (hanging,) = world.watch.status.hanging
     assert hanging.call == "processor slow: render of x300.jpg"
     assert "wait" in hanging.at
     (event,) = logged
     assert "stuck_in_a_plugin.<locals>.hang" in event["stack"]
     world.look()
-    assert world.watch.shown.hanging == ()
+    assert world.watch.status.hanging == ()
 
 
 def test_it_watches_from_a_thread_of_its_own() -> None:
