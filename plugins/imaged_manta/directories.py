@@ -1,4 +1,4 @@
-"""Directories are made before what lies in them: parents first, each once, and remembered."""
+"""Make directories before the objects in them: parents first, each one once, with a cache."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from posixpath import dirname
 
 from twisted.internet.defer import Deferred
 
-REMEMBERED = 10_000
-"""How many are remembered; one that was forgotten is made again, which Manta takes well."""
+CACHE_SIZE = 10_000
+"""The size of the cache. A directory that drops out of it is made again, which is harmless."""
 
 
 class Directories:
-    """`make` makes one directory. `roots` are those above which nothing has to be made, such as `/account/stor`."""
+    """Makes directories with `make`, which makes one. `roots` always exist, such as `/account/stor`."""
 
     def __init__(self, make: Callable[[str], Awaitable[None]], roots: frozenset[str]) -> None:
         self._make = make
@@ -22,13 +22,13 @@ class Directories:
         self._waiting: dict[str, list[Deferred[None]]] = {}
 
     async def ensure(self, path: str) -> None:
-        """Make a directory and those above it, unless that was done; raises what `make` raises."""
+        """Make a directory and its parents, unless they are in the cache. Raises the errors of `make`."""
         if path in self._roots or path == "/":
             return
         if path in self._made:
             self._made.move_to_end(path)
             return
-        if path in self._waiting:  # somebody makes it just now
+        if path in self._waiting:  # another upload is making it
             made: Deferred[None] = Deferred()
             self._waiting[path].append(made)
             await made
@@ -46,12 +46,12 @@ class Directories:
             made.callback(None)
 
     def forget(self, path: str) -> None:
-        """Forget a directory and those above it: one of them is gone."""
+        """Drop a directory and its parents from the cache, since one of them has been removed."""
         while path not in self._roots and path != "/":
             self._made.pop(path, None)
             path = dirname(path)
 
     def _remember(self, path: str) -> None:
         self._made[path] = None
-        if len(self._made) > REMEMBERED:
+        if len(self._made) > CACHE_SIZE:
             self._made.popitem(last=False)

@@ -1,4 +1,4 @@
-"""SSH keys: which one is meant, the file that holds it, and what it signs with."""
+"""SSH keys: their fingerprints, their files, and their signatures."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CURVES: dict[str, tuple[str, HashAlgorithm]] = {
     "secp384r1": ("ecdsa-sha384", SHA384()),
     "secp521r1": ("ecdsa-sha512", SHA512()),
 }
-"""What Manta calls a signature by a key on each curve, and the hash in it."""
+"""Manta's name of the signature algorithm for each curve, and its hash."""
 
 _MAXIMUM_FILE_BYTES = 1 << 17
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature as Manta wants it: who signed (the key's MD5 fingerprint), how, and the bytes."""
+    """A signature for Manta: the key's MD5 fingerprint, the algorithm, and the bytes."""
 
     fingerprint: str
     algorithm: str
@@ -39,35 +39,35 @@ class Signature:
 
 
 class Key(Protocol):
-    """Something that signs. It may block."""
+    """A private key, in a file or with an agent."""
 
     def sign(self, message: bytes) -> Signature:
-        """Return the signature of `message`."""
+        """Return the signature of `message`. May block."""
 
 
 @dataclass(frozen=True)
 class KeyId:
-    """The fingerprint by which the operator names a key: `MD5:aa:bb:…`, `aa:bb:…` or `SHA256:…`."""
+    """The fingerprint of a key in the options: `MD5:aa:bb:…`, `aa:bb:…` or `SHA256:…`."""
 
     text: str
 
     @classmethod
     def parse(cls, text: str) -> KeyId:
-        """Read a fingerprint as ssh-keygen shows it; raises ValueError."""
+        """Parse a fingerprint as ssh-keygen shows it. Raises ValueError."""
         if re.fullmatch(r"(MD5:)?[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){15}", text):
             return cls(text.removeprefix("MD5:").lower())
         if re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}=?", text):
             return cls(text.rstrip("="))
-        raise ValueError("not a fingerprint, such as aa:bb:… or SHA256:…: ssh-keygen -l -f FILE tells it")
+        raise ValueError("not a fingerprint, such as aa:bb:… or SHA256:…: run ssh-keygen -l -f FILE to see it")
 
-    def names(self, public: bytes) -> bool:
-        """Say whether this is the fingerprint of a public key, in SSH's own binary form."""
+    def matches(self, public: bytes) -> bool:
+        """Return whether this is the fingerprint of a public key, which is in SSH's binary form."""
         sha256 = base64.b64encode(hashlib.sha256(public).digest()).decode("ascii").rstrip("=")
         return self.text in {md5_fingerprint(public), f"SHA256:{sha256}"}
 
 
 def md5_fingerprint(public: bytes) -> str:
-    """Return the fingerprint that Manta knows a key by."""
+    """Return the MD5 fingerprint, by which Manta identifies a key."""
     return hashlib.md5(public, usedforsecurity=False).digest().hex(":")
 
 
@@ -81,7 +81,7 @@ class FileKey:
         self._private = private
 
     def sign(self, message: bytes) -> Signature:
-        """Sign in Manta's way for keys of this kind."""
+        """Sign with the algorithm that Manta requires for this type of key."""
         private = self._private
         if isinstance(private, rsa.RSAPrivateKey):
             return Signature(self.fingerprint, "rsa-sha256", private.sign(message, padding.PKCS1v15(), SHA256()))
@@ -90,7 +90,7 @@ class FileKey:
 
 
 def read_key(path: str, passphrase: str | None) -> FileKey:
-    """Return the private key in a file, in PEM or OpenSSH's form; raises ValueError, which says what to do."""
+    """Read a private key in PEM or OpenSSH format. Raises ValueError with advice."""
     try:
         with Path(path).open("rb") as file:
             body = file.read(_MAXIMUM_FILE_BYTES)
@@ -100,20 +100,20 @@ def read_key(path: str, passphrase: str | None) -> FileKey:
     try:
         private = load(body, passphrase.encode() if passphrase else None)
     except UnsupportedAlgorithm as error:
-        raise ValueError(f"{path} is of an unknown kind or encryption: convert it with ssh-keygen -p -m PEM") from error
+        raise ValueError(f"{path} has an unknown type or encryption: convert it with ssh-keygen -p -m PEM") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} {_meaning(str(error), passphrase)}") from error
     if isinstance(private, rsa.RSAPrivateKey):
         return FileKey(private)
     if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in CURVES:
         return FileKey(private)
-    raise ValueError(f"{path} holds a key of a kind that Manta does not take: use an RSA or an ECDSA one")
+    raise ValueError(f"{path} has a type of key that Manta does not accept: use an RSA or ECDSA key")
 
 
 def _meaning(reason: str, passphrase: str | None) -> str:
-    """Return what an error of cryptography means, whose type differs by its version and by the form of the key."""
+    """Return what an error of cryptography means. Its type depends on the version and on the key's format."""
     if passphrase:
         locked = "not encrypted" not in reason
         return "does not open with key_passphrase" if locked else "is not encrypted: remove key_passphrase"
     locked = "is encrypted" in reason or "password-protected" in reason
-    return "is encrypted: set key_passphrase" if locked else "is not a private key in PEM or OpenSSH form"
+    return "is encrypted: set key_passphrase" if locked else "is not a private key in PEM or OpenSSH format"

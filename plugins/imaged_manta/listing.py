@@ -1,4 +1,4 @@
-"""Lists: Manta has them of one directory at a time and a thousand names, and imaged asks for a whole tree."""
+"""List a directory tree. Manta lists one directory at a time, in pages of a thousand names."""
 
 from __future__ import annotations
 
@@ -9,87 +9,87 @@ from typing import Any
 
 from imaged.api import StoreError, StoreUnavailableError
 
-from .answers import Answer
-from .connection import Connection, Request
-from .crowd import each
-from .failures import refusal
+from .client import Client, Request
+from .concurrency import map_concurrently
+from .errors import response_error
 from .paths import quoted
+from .responses import Response
 
 PAGE = 1000
-"""Manta gives no more than 1024 names at once."""
+"""Entries in a page; Manta allows 1024."""
 
 MAXIMUM_PAGE_BYTES = 8_000_000
 
 MAXIMUM_DEPTH = 64
-"""How deep directories may lie in each other; keys have fewer parts than ten."""
+"""The depth of nested directories; keys have fewer than ten parts."""
 
-GONE = {"ResourceNotFound", "ObjectNotFound", "DirectoryDoesNotExist", "ParentNotDirectory"}
-"""How Manta says that there is no such thing."""
+NOT_FOUND = {"ResourceNotFound", "ObjectNotFound", "DirectoryDoesNotExist", "ParentNotDirectory"}
+"""Manta's error codes for a missing object or directory."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a list."""
+    """One line of a listing."""
 
     path: str
     name: str
     is_directory: bool
 
 
-async def walk(connection: Connection, directory: str, beginning: str, at_once: int) -> list[str]:
-    """Return the paths of all objects in a directory whose names begin so, and of all below directories that do."""
+async def walk(client: Client, directory: str, beginning: str, concurrency: int) -> list[str]:
+    """Return the paths of all objects below a directory; of its own entries, only those whose names begin so."""
 
-    async def read(record: tuple[str, str]) -> list[Entry]:
-        return await _entries(connection, *record)
+    async def read(start: tuple[str, str]) -> list[Entry]:
+        return await _entries(client, *start)
 
     objects: list[str] = []
     level = [(directory, beginning)]
     for _ in range(MAXIMUM_DEPTH):
         if not level:
             return objects
-        found = [entry for entries in await each(read, level, at_once) for entry in entries]
+        found = [entry for entries in await map_concurrently(read, level, concurrency) for entry in entries]
         objects += [entry.path for entry in found if not entry.is_directory]
         level = [(entry.path, "") for entry in found if entry.is_directory]
-    raise StoreUnavailableError(f"Manta at {connection.host} lists directories within directories without end")
+    raise StoreUnavailableError(f"Manta at {client.host} lists directories that are nested without end")
 
 
-async def _entries(connection: Connection, directory: str, beginning: str) -> list[Entry]:
+async def _entries(client: Client, directory: str, beginning: str) -> list[Entry]:
     found: dict[str, Entry] = {}
     marker = beginning
     while True:
-        page = await _page(connection, directory, marker)
+        page = await _page(client, directory, marker)
         before = len(found)
         found.update((entry.name, entry) for entry in page if entry.name.startswith(beginning))
-        if len(page) < PAGE or len(found) == before:  # the last page, or one past these names, or no order at all
+        if len(page) < PAGE or len(found) == before:  # the last page, a page past these names, or an unsorted one
             return list(found.values())
-        marker = page[-1].name  # the next page begins with it once more
+        marker = page[-1].name  # the next page repeats it
 
 
-async def _page(connection: Connection, directory: str, marker: str) -> list[Entry]:
+async def _page(client: Client, directory: str, marker: str) -> list[Entry]:
     body = bytearray()
 
-    def keep(chunk: bytes) -> None:
+    def append(chunk: bytes) -> None:
         body.extend(chunk)
         if len(body) > MAXIMUM_PAGE_BYTES:
-            raise StoreUnavailableError(f"Manta at {connection.host} sends a list without end")
+            raise StoreUnavailableError(f"Manta at {client.host} sends a listing without end")
 
-    def choose(answer: Answer) -> Callable[[bytes], None] | None:
-        return keep if answer.is_directory else None
+    def sink_for(response: Response) -> Callable[[bytes], None] | None:
+        return append if response.is_directory else None
 
     query = {"limit": str(PAGE)} | ({"marker": marker} if marker else {})
-    answer = await connection.ask(Request("GET", quoted(directory), query), choose)
-    if answer.code in GONE:
+    response = await client.send(Request("GET", quoted(directory), query), sink_for)
+    if response.code in NOT_FOUND:
         return []
-    if answer.is_refusal:
-        raise refusal(connection.host, f"the list of {directory}", answer)
+    if response.is_error:
+        raise response_error(client.host, f"the listing of {directory}", response)
     try:
         return [_entry(directory, json.loads(line)) for line in body.splitlines() if line.strip()]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoreError(f"Manta at {connection.host} sends a list of {directory} that cannot be read") from error
+        raise StoreError(f"Manta at {client.host} sends a listing of {directory} that cannot be parsed") from error
 
 
 def _entry(directory: str, line: dict[str, Any]) -> Entry:
     name = line["name"]
     if not isinstance(name, str) or not name or "/" in name:
-        raise ValueError("no name")
+        raise ValueError("not a name")
     return Entry(f"{directory}/{name}", name, line["type"] == "directory")

@@ -1,4 +1,4 @@
-"""The section `plugins.manta` of the YAML file: what is wrong with it is told when it is read, not by Manta later."""
+"""The section `plugins.manta` of the YAML file, validated when it is read, not by Manta later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imaged.api import UnfitError
 from .keys import KeyId, read_key
 
 ROOTS = ("public", "stor")
-"""The two folders of an account that hold objects: one that everybody reads, one that is private."""
+"""The two folders of an account for objects: `public`, which is open to all, and `stor`, which is private."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -21,32 +21,32 @@ _NAME = re.compile(r"[A-Za-z0-9_.@%+-]+")
 
 
 class Options(BaseModel):
-    """Where files go and who puts them there.
+    """The folder for the files, and the key that signs requests.
 
-    Without `key_file` the SSH agent signs. Without `key_id` nothing is signed, which a compute zone's own Manta at
-    http://localhost alone takes.
+    Without `key_file` the SSH agent signs. Without `key_id` requests are not signed, which only a compute zone's own
+    Manta at http://localhost accepts.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     url: str = Field(description="The address of Manta: https://, or http:// on the loopback address.")
-    account: str = Field(description="The account that the files belong to.")
-    user: str | None = Field(default=None, description="The user of the account who signs; none: the account.")
+    account: str = Field(description="The account that owns the files.")
+    user: str | None = Field(default=None, description="The user of the account who signs; none: the account itself.")
     roles: list[str] = Field(
-        default_factory=list, description='The roles that the user takes up; ["*"] for all of them.'
+        default_factory=list, description='The roles that the user assumes; ["*"] for all of them.'
     )
     key_id: str | None = Field(
-        default=None, description="The fingerprint of the SSH key to sign with, as ssh-keygen -l -f FILE tells it."
+        default=None, description="The fingerprint of the SSH key to sign with, as ssh-keygen -l -f FILE prints it."
     )
     key_passphrase: str | None = Field(
-        default=None, repr=False, description="What opens the key file, best as a reference."
+        default=None, repr=False, description="The passphrase of the key file, best as a reference."
     )
     key_file: str | None = Field(
-        default=None, description="The private key, in PEM or OpenSSH's form; none: the SSH agent signs."
+        default=None, description="The private key, in PEM or OpenSSH format; none: the SSH agent signs."
     )
     folder: str = Field(
         default="",
-        description="Put before each key (stor/images), where remote.base_path begins with neither public nor stor.",
+        description="A prefix for each key (stor/images), if remote.base_path begins with neither public nor stor.",
     )
 
     @field_validator("url")
@@ -56,7 +56,7 @@ class Options(BaseModel):
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise UnfitError("not an address such as https://us-central.manta.mnx.io")
         if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
-            raise UnfitError("only https:// and a host, perhaps with a port: the rest has options of its own")
+            raise UnfitError("only https://, a host and perhaps a port: use the other options for the rest")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
             raise UnfitError("use https://: plain http:// is for Manta on this machine's own loopback address")
         return url.rstrip("/")
@@ -86,11 +86,11 @@ class Options(BaseModel):
     @classmethod
     def _holds_the_key(cls, path: str | None, info: ValidationInfo) -> str | None:
         if path is None or "key_id" not in info.data or "key_passphrase" not in info.data:
-            return path  # nothing to compare, or a fault that is told already
+            return path  # nothing to compare, or an error that is reported already
         key_id = info.data["key_id"]
         key = read_key(path, info.data["key_passphrase"])
-        if key_id is not None and not KeyId.parse(key_id).names(key.public):
-            raise ValueError(f"{path} holds another key than key_id says: its fingerprint is {key.fingerprint}")
+        if key_id is not None and not KeyId.parse(key_id).matches(key.public):
+            raise ValueError(f"{path} has another key than key_id: its fingerprint is {key.fingerprint}")
         return path
 
     @field_validator("folder")
@@ -98,20 +98,20 @@ class Options(BaseModel):
     def _is_a_folder(cls, folder: str) -> str:
         parts = folder.strip("/").split("/")
         if folder and (parts[0] not in ROOTS or not all(parts) or {".", ".."} & set(parts)):
-            raise UnfitError("a folder of Manta begins with public or stor, as in stor/images")
+            raise UnfitError("not a folder of Manta, which begins with public or stor, as in stor/images")
         return folder.strip("/")
 
     @model_validator(mode="after")
     def _has_a_key(self) -> Options:
         if self.key_id is None and self.key_file is not None:
-            raise UnfitError("key_file needs key_id, the fingerprint of the key: ssh-keygen -l -E md5 -f FILE tells it")
+            raise UnfitError("key_file needs key_id, the fingerprint of the key: run ssh-keygen -l -E md5 -f FILE")
         if self.key_id is None and self.url.startswith("https:"):
             raise UnfitError("https needs key_id, the fingerprint of the SSH key to sign with")
         return self
 
     @property
     def host(self) -> str:
-        """The host that the url names, with a port that is not the usual one."""
+        """The host of the url, with its port unless it is the default."""
         parts = urlsplit(self.url)
         port = "" if parts.port in {None, DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
         return f"{parts.hostname}{port}"

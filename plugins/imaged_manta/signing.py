@@ -10,28 +10,28 @@ from typing import Any, Protocol
 from .keys import Key
 
 
-class Signs(Protocol):
-    """Gives the headers that say who asks."""
+class Signer(Protocol):
+    """Makes the headers that authenticate a request."""
 
     async def headers(self) -> dict[str, str]:
-        """Return them for a request that is sent now; raises StoreUnavailableError."""
+        """Return the headers for a request that is sent now. Raises StoreUnavailableError."""
 
 
-class Unsigned:
-    """Nobody asks: a compute zone's own Manta knows the zone."""
+class NoSigner:
+    """Signs nothing: a compute zone's own Manta knows the zone."""
 
     def __init__(self, roles: Sequence[str]) -> None:
         self._roles = _roles(roles)
 
     async def headers(self) -> dict[str, str]:
-        """Return the roles, if any."""
+        """Return the header of the roles, if any."""
         return dict(self._roles)
 
 
-class Signer:
-    """Signs dates with a key, on a thread, and once for all the requests of a second.
+class KeySigner:
+    """Signs the date with a key, on a thread, once a second for all requests of that second.
 
-    `identity` is `/account` or `/account/user`; `now` gives seconds since the epoch.
+    `identity` is `/account` or `/account/user`; `now` returns seconds since the epoch.
     """
 
     def __init__(

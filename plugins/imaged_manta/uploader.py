@@ -1,4 +1,4 @@
-"""The contract of uploaders, kept by Manta."""
+"""The uploader: upload, download, list and delete objects of Manta."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any
 
 from imaged.api import StoreError
 
-from .answers import Answer
-from .connection import Connection, Request, Sink
-from .crowd import each
+from .client import Client, Request, Sink
+from .concurrency import map_concurrently
 from .directories import Directories
-from .failures import refusal
-from .files import Incoming, Outgoing, md5_of
-from .listing import GONE, walk
+from .errors import response_error
+from .listing import NOT_FOUND, walk
 from .options import Options
 from .paths import Paths, quoted
+from .responses import Response
+from .transfers import DownloadFile, FileBody, md5_of
 
 _DIRECTORY = {"Content-Type": "application/json; type=directory"}
 _CACHED = {"Cache-Control": "public, max-age=31536000, immutable"}
-"""What a key holds never changes: whoever reads a public folder may keep it for a year."""
+"""The bytes of a key never change, so clients of a public folder may cache them for a year."""
 
 
 class _DirectoryGoneError(Exception):
-    """A directory that was there is no longer."""
+    """A directory that existed has been removed."""
 
 
-class Manta:
-    """Keeps each key as an object at a path of its own. Reactor thread only."""
+class MantaUploader:
+    """Stores each key as an object at a path of its own. Reactor thread only."""
 
     def __init__(
-        self, options: Options, connection: Connection, run_in_thread: Any, concurrency: int, close: Callable[[], Any]
+        self, options: Options, client: Client, run_in_thread: Any, concurrency: int, close: Callable[[], Any]
     ) -> None:
         self.detail = f"{options.url} as {options.account}" + (f"/{options.user}" if options.user else "")
         self.detail += f" in {options.folder}" if options.folder else ""
         self.identity = "/".join(filter(None, [options.host, options.account, options.folder]))
-        self.noted_as = self.detail  # by which earlier versions of imaged remembered this store
-        self._connection = connection
+        self.noted_as = self.detail  # the identity of this store in earlier versions of imaged
+        self._client = client
         self._run_in_thread = run_in_thread
         self._concurrency = concurrency
         self._close = close
@@ -46,15 +46,15 @@ class Manta:
         self._directories = Directories(self._make_directory, self._paths.roots)
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
-        """PUT the file, after the directories that it is in."""
+        """PUT the file, after its directories."""
         remote = self._paths.path(key)
         try:
             md5 = await self._run_in_thread(md5_of, path)
             headers = {"Content-MD5": md5, "Content-Type": content_type, **_CACHED}
-            request = Request("PUT", quoted(remote), headers=headers, body=Outgoing(path))
+            request = Request("PUT", quoted(remote), headers=headers, body=FileBody(path))
             try:
                 await self._put(key, remote, request)
-            except _DirectoryGoneError:  # behind our back; once is enough
+            except _DirectoryGoneError:  # another client removed it: make it once more
                 self._directories.forget(dirname(remote))
                 await self._put(key, remote, request)
         except OSError as error:
@@ -63,60 +63,60 @@ class Manta:
             raise StoreError(f"the directory of {key} vanishes from Manta as soon as it is made") from error
 
     async def download(self, key: str, path: Path) -> bool:
-        """GET the object; a directory is none."""
+        """GET the object and write it to `path`. Return False if there is none, or a directory."""
         remote = self._paths.path(key)
-        incoming: Incoming | None = None
+        opened: DownloadFile | None = None
         try:
-            incoming = file = await self._run_in_thread(Incoming, key, path)
+            opened = file = await self._run_in_thread(DownloadFile, key, path)
 
-            def choose(answer: Answer) -> Sink | None:
-                return None if answer.is_directory else file.take
+            def sink_for(response: Response) -> Sink | None:
+                return None if response.is_directory else file.write
 
-            answer = await self._connection.ask(Request("GET", quoted(remote)), choose)
-            if answer.code in GONE or (answer.is_directory and not answer.is_refusal):
+            response = await self._client.send(Request("GET", quoted(remote)), sink_for)
+            if response.code in NOT_FOUND or (response.is_directory and not response.is_error):
                 return False
-            self._check(key, answer)
-            await self._run_in_thread(file.finish, answer)
+            self._check(key, response)
+            await self._run_in_thread(file.finish, response)
         except OSError as error:
             raise StoreError(f"{key} cannot be written: {error.strerror}") from error
         finally:
-            if incoming is not None:
-                await self._run_in_thread(incoming.discard)
+            if opened is not None:
+                await self._run_in_thread(opened.discard)
         return True
 
     async def list(self, prefix: str) -> Sequence[str]:
-        """Walk the directories below the last one that the prefix names."""
+        """Walk the directories below the last one that the prefix names, and return their keys, sorted."""
         directory, _, beginning = self._paths.path(prefix).rpartition("/")
-        paths = await walk(self._connection, directory, beginning, self._concurrency)
+        paths = await walk(self._client, directory, beginning, self._concurrency)
         return sorted(self._paths.key(path) for path in paths)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """DELETE each object; directories stay, empty or not."""
-        await each(self._delete, keys, self._concurrency)
+        """DELETE each object. Directories stay, empty or not."""
+        await map_concurrently(self._delete, keys, self._concurrency)
 
     def close(self) -> None:
-        """Close the connections that wait for more."""
+        """Close the idle connections."""
         self._close()
 
     async def _put(self, key: str, remote: str, request: Request) -> None:
         await self._directories.ensure(dirname(remote))
-        self._check(key, await self._connection.ask(request))
+        self._check(key, await self._client.send(request))
 
     async def _make_directory(self, remote: str) -> None:
-        self._check(remote, await self._connection.ask(Request("PUT", quoted(remote), headers=_DIRECTORY)))
+        self._check(remote, await self._client.send(Request("PUT", quoted(remote), headers=_DIRECTORY)))
 
     async def _delete(self, key: str) -> None:
         remote = quoted(self._paths.path(key))
-        head = await self._connection.ask(Request("HEAD", remote))  # Manta would delete an empty directory as well
-        if head.status == 404 or (head.is_directory and not head.is_refusal):  # noqa: PLR2004  # HTTP's own figure
+        head = await self._client.send(Request("HEAD", remote))  # DELETE would remove an empty directory, too
+        if head.status == 404 or (head.is_directory and not head.is_error):  # noqa: PLR2004  # HTTP's own figure
             return
         self._check(key, head)
-        answer = await self._connection.ask(Request("DELETE", remote))
-        if answer.code not in GONE:
-            self._check(key, answer)
+        response = await self._client.send(Request("DELETE", remote))
+        if response.code not in NOT_FOUND:
+            self._check(key, response)
 
-    def _check(self, key: str, answer: Answer) -> None:
-        if answer.code == "DirectoryDoesNotExist":
+    def _check(self, key: str, response: Response) -> None:
+        if response.code == "DirectoryDoesNotExist":
             raise _DirectoryGoneError
-        if answer.is_refusal:
-            raise refusal(self._connection.host, key, answer)
+        if response.is_error:
+            raise response_error(self._client.host, key, response)

@@ -66,7 +66,6 @@ NOT_YET = (
     "newsfragments",
     "plugins",
     "plugins/imaged_graphite",
-    "plugins/imaged_manta",
     "plugins/imaged_prometheus",
     "plugins/imaged_statsd",
     "smf",

@@ -1,4 +1,4 @@
-"""A Manta of its own for each test, keys that it knows, and uploaders that talk to it."""
+"""Fixtures: a simulated Manta for each test, a key of its account, and uploaders to it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from twisted.internet.task import deferLater
 
 from imaged.testing.fakes import make_host
 from imaged.testing.waiting import wait
-from imaged_manta import Limits, Manta, make_uploader
+from imaged_manta import MantaUploader, Timeouts, make_uploader
 from imaged_manta.options import Options
 
-USUAL = Limits()
+USUAL = Timeouts()
 
 
 @pytest.fixture(scope="session")
 def private() -> rsa.RSAPrivateKey:
-    """Return a key that the account has."""
+    """Return the private key of the account."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.fixture
 def manta(private: rsa.RSAPrivateKey) -> Iterator[MantaDouble]:
-    """Return one that runs and knows the key."""
+    """Return a running Manta that has the public key."""
     double = MantaDouble().start()
     double.add_key(private)
     yield double
@@ -38,7 +38,7 @@ def manta(private: rsa.RSAPrivateKey) -> Iterator[MantaDouble]:
 
 @pytest.fixture
 def section(manta: MantaDouble, private: rsa.RSAPrivateKey, tmp_path: Path) -> dict[str, Any]:
-    """Return options that fit."""
+    """Return valid options for it."""
     path = write_key(private, tmp_path / "id_rsa")
     return {
         "url": manta.url,
@@ -50,14 +50,14 @@ def section(manta: MantaDouble, private: rsa.RSAPrivateKey, tmp_path: Path) -> d
 
 
 @pytest.fixture
-def make_manta(section: dict[str, Any]) -> Iterator[Callable[..., Manta]]:
-    """Return what makes an uploader with other options; all are closed in the end."""
+def make_manta(section: dict[str, Any]) -> Iterator[Callable[..., MantaUploader]]:
+    """Return a function that makes an uploader with changed options and closes it after the test."""
     made = []
 
-    def make(*, limits: Limits = USUAL, concurrency: int = 10, **changes: Any) -> Manta:
+    def make(*, timeouts: Timeouts = USUAL, concurrency: int = 10, **changes: Any) -> MantaUploader:
         chosen = {name: value for name, value in {**section, **changes}.items() if value is not None}
         host = make_host("manta", chosen, clock=reactor, upload_concurrency=concurrency)
-        made.append(make_uploader(host, host.options(Options), limits))
+        made.append(make_uploader(host, host.options(Options), timeouts))
         return made[-1]
 
     yield make

@@ -1,4 +1,4 @@
-"""The plugin keeps the contract of uploaders, against a Manta that checks what it is sent."""
+"""The contract of uploaders, against a simulated Manta that validates its requests."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from imaged.api import Uploader
 from imaged.testing.uploaders import UploaderContract
-from imaged_manta import Manta
+from imaged_manta import MantaUploader
 
 
 class TestManta(UploaderContract):
-    """With a key from a file."""
+    """Requests are signed with a key file."""
 
     many = 1030  # more than a page
 
     @pytest.fixture
-    def uploader(self, make_manta: Callable[..., Manta]) -> Uploader:
-        """Return one."""
+    def uploader(self, make_manta: Callable[..., MantaUploader]) -> Uploader:
+        """Return an uploader to Manta."""
         return make_manta()

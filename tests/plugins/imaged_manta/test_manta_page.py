@@ -1,4 +1,4 @@
-"""`docs/manta.md` is exact, and says what is needed."""
+"""`docs/manta.md` matches the plugin."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import sys
 from source_tree import ROOT
 
 from imaged.config.load import load
-from imaged_manta import Limits
+from imaged_manta import Timeouts
 from imaged_manta.options import Options
 
 PAGE = (ROOT / "docs" / "manta.md").read_text(encoding="utf-8")
 
 
-def test_the_example_is_good() -> None:
-    """But for the key, which nobody else has."""
+def test_the_example_is_valid() -> None:
+    """The example loads, except its key file, which the test removes."""
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     loaded = load(example, "imaged.yaml", environ={}, read_text=str)
     assert loaded.faults == ()
@@ -27,14 +27,14 @@ def test_the_example_is_good() -> None:
 
 
 def test_every_option_is_on_the_page() -> None:
-    """In a row of the table, in their order."""
+    """The table has a row for each option."""
     named = re.findall(r"^\| `(\w+)` \| [a-z]", PAGE, re.MULTILINE)
     assert sorted(named) == sorted(Options.model_fields)
-    assert f"{Limits().idle_s:g} seconds" in PAGE
+    assert f"{Timeouts().idle_s:g} seconds" in PAGE
 
 
-def test_what_is_missing_is_told() -> None:
-    """Without the extra the plugin cannot be loaded, and says how to install it."""
+def test_a_missing_extra_is_reported() -> None:
+    """Without the extra, loading the plugin fails with the command that installs it."""
     program = "import sys; sys.modules['treq'] = None; import imaged_manta"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     last = ended.stderr.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What the plugin asks of Manta, and how often."""
+"""The requests that the plugin sends to Manta."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.api import StoreError, StoreUnavailableError
 from imaged.testing.waiting import wait
-from imaged_manta import Manta
+from imaged_manta import MantaUploader
 
 BODY = b"a picture, perhaps"
 
@@ -32,19 +32,19 @@ def file(tmp_path: Path) -> Path:
 
 
 async def together(*coroutines: Any) -> Any:
-    """Run several at once."""
+    """Run coroutines concurrently."""
     return await gatherResults([Deferred.fromCoroutine(each) for each in coroutines], consumeErrors=True)
 
 
 async def in_threads(function: Callable[..., Any], *arguments: Any) -> Any:
     """Run a function on another thread, as the daemon does."""
-    from twisted.internet.threads import deferToThread  # noqa: PLC0415  # it wants a reactor
+    from twisted.internet.threads import deferToThread  # noqa: PLC0415  # the import installs a reactor
 
     return await deferToThread(function, *arguments)
 
 
-def test_an_object_has_its_facts(manta: MantaDouble, make_manta: Callable[..., Manta], file: Path) -> None:
-    """Its type, its MD5, and for how long it may be kept by whoever reads it."""
+def test_an_object_has_headers(manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path) -> None:
+    """An object has its content type, its MD5 and a Cache-Control."""
     wait(make_manta().upload("p/a b/ü~.jpg", file, "image/jpeg"))
     entry = manta.tree.entries["/poseidon/stor/images/p/a b/ü~.jpg"]
     assert (entry.body, entry.content_type) == (BODY, "image/jpeg")
@@ -54,8 +54,8 @@ def test_an_object_has_its_facts(manta: MantaDouble, make_manta: Callable[..., M
     assert sent["content-length"] == str(len(BODY))
 
 
-def test_names_of_all_kinds_come_back(make_manta: Callable[..., Manta], file: Path, tmp_path: Path) -> None:
-    """Whatever has a meaning in an address has none in a key."""
+def test_keys_may_have_any_characters(make_manta: Callable[..., MantaUploader], file: Path, tmp_path: Path) -> None:
+    """Characters that are special in a URL are percent-encoded."""
     uploader = make_manta()
     keys = sorted(["p/a b", "p/a?b=c", "p/a#b", "p/a%2Fb", "p/a+b&c", "p/ü", "p/a;b"])
     for key in keys:
@@ -66,8 +66,8 @@ def test_names_of_all_kinds_come_back(make_manta: Callable[..., Manta], file: Pa
     assert wait(uploader.list("p/")) == []
 
 
-def test_directories_are_made_once(manta: MantaDouble, make_manta: Callable[..., Manta], file: Path) -> None:
-    """Parents first, also when many files go to the same new place at once."""
+def test_directories_are_made_once(manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path) -> None:
+    """Parents are made first, and once also for concurrent uploads to a new directory."""
     uploader = make_manta()
     wait(together(*(uploader.upload(f"p/f84/w{each}.jpg", file, "image/jpeg") for each in range(20))))
     wait(uploader.upload("p/f85/x.jpg", file, "image/jpeg"))
@@ -77,9 +77,9 @@ def test_directories_are_made_once(manta: MantaDouble, make_manta: Callable[...,
 
 @pytest.mark.parametrize("gone", ["/poseidon/stor/images/p/f84", "/poseidon/stor/images"])
 def test_directories_that_vanish_are_made_again(
-    manta: MantaDouble, make_manta: Callable[..., Manta], file: Path, gone: str
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path, gone: str
 ) -> None:
-    """Somebody tidied up; both where the object's own directory was remembered and where it was not."""
+    """A cached directory that another client removed is made again, be it the object's own or a parent."""
     uploader = make_manta()
     wait(uploader.upload("p/f84/1.jpg", file, "image/jpeg"))
     manta.tree.remove_tree(gone)
@@ -90,9 +90,9 @@ def test_directories_that_vanish_are_made_again(
 
 
 def test_a_directory_is_no_key(
-    manta: MantaDouble, make_manta: Callable[..., Manta], file: Path, tmp_path: Path
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path, tmp_path: Path
 ) -> None:
-    """It is neither downloaded nor listed nor deleted, even when it is empty."""
+    """A directory is not downloaded, listed or deleted, even if it is empty."""
     uploader = make_manta()
     wait(uploader.upload("p/f84/1.jpg", file, "image/jpeg"))
     wait(uploader.delete(["p/f84/1.jpg", "p/f84", "p"]))
@@ -102,8 +102,8 @@ def test_a_directory_is_no_key(
     assert [path.name for path in tmp_path.iterdir() if "back" in path.name] == []
 
 
-def test_what_lies_on_a_directory_is_told(make_manta: Callable[..., Manta], file: Path) -> None:
-    """That one key cannot be kept; others can."""
+def test_a_key_at_the_path_of_a_directory_is_refused(make_manta: Callable[..., MantaUploader], file: Path) -> None:
+    """A key whose path is a directory is a StoreError of that key only."""
     uploader = make_manta()
     wait(uploader.upload("p/f84/1.jpg", file, "image/jpeg"))
     with pytest.raises(StoreError, match=r"refuses p/f84 \(400 OperationNotAllowedOnDirectory\)") as caught:
@@ -111,8 +111,8 @@ def test_what_lies_on_a_directory_is_told(make_manta: Callable[..., Manta], file
     assert not isinstance(caught.value, StoreUnavailableError)
 
 
-def test_lists_go_over_pages_and_down(manta: MantaDouble, make_manta: Callable[..., Manta]) -> None:
-    """A thousand names at a time, of every directory below; of the first, only what begins so."""
+def test_lists_go_over_pages_and_down(manta: MantaDouble, make_manta: Callable[..., MantaUploader]) -> None:
+    """A list reads all pages of all directories below; in the first directory, only names with the prefix."""
     root = "/poseidon/stor/images"
     names = [f"p/{number:05}" for number in range(2500)] + [f"p/d{number}/x" for number in range(30)]
     for name in (root, f"{root}/p", *(f"{root}/p/d{number}" for number in range(30))):
@@ -127,20 +127,20 @@ def test_lists_go_over_pages_and_down(manta: MantaDouble, make_manta: Callable[.
     assert manta.most_at_once <= 3
 
 
-def test_no_more_requests_at_once_than_allowed(
-    manta: MantaDouble, make_manta: Callable[..., Manta], tmp_path: Path
+def test_concurrent_requests_are_limited(
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], tmp_path: Path
 ) -> None:
-    """Whoever calls."""
+    """All calls together run at most `concurrency` requests at a time."""
     uploader = make_manta(concurrency=2)
     manta.misbehave("slow", times=6)
     wait(together(*(uploader.download(f"p/{each}", tmp_path / str(each)) for each in range(6))))
     assert manta.most_at_once == 2
 
 
-def test_a_user_signs_and_takes_up_roles(
-    manta: MantaDouble, make_manta: Callable[..., Manta], private: rsa.RSAPrivateKey, file: Path
+def test_a_user_signs_with_roles(
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], private: rsa.RSAPrivateKey, file: Path
 ) -> None:
-    """As `/account/user/keys/…`, with the roles in a header."""
+    """The keyId is `/account/user/keys/…`, and the roles are in a header."""
     manta.add_key(private, user="fred", roles=("writer", "reader"))
     wait(make_manta(user="fred", roles=["writer", "reader"]).upload("p/1", file, "image/jpeg"))
     sent = manta.asked[-1].headers
@@ -148,8 +148,8 @@ def test_a_user_signs_and_takes_up_roles(
     assert f'keyId="/poseidon/fred/keys/{md5_id(private)}",algorithm="rsa-sha256"' in sent["authorization"]
 
 
-def test_a_zone_signs_nothing(file: Path, make_manta: Callable[..., Manta]) -> None:
-    """Its own Manta knows it."""
+def test_a_zone_signs_nothing(file: Path, make_manta: Callable[..., MantaUploader]) -> None:
+    """Requests of a compute zone have no signature."""
     zone = MantaDouble(unsigned_as="poseidon").start()
     try:
         uploader = make_manta(url=zone.url, key_id=None, key_file=None)
@@ -162,23 +162,23 @@ def test_a_zone_signs_nothing(file: Path, make_manta: Callable[..., Manta]) -> N
 
 
 def test_keys_may_begin_with_the_root(
-    manta: MantaDouble, make_manta: Callable[..., Manta], file: Path, tmp_path: Path
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path, tmp_path: Path
 ) -> None:
-    """Then no folder is put before them; what begins otherwise has no place, which is said."""
+    """Without a folder, keys begin with a root; others are refused with advice."""
     uploader = make_manta(folder="")
     wait(uploader.upload("public/images/1", file, "image/jpeg"))
     assert "/poseidon/public/images/1" in manta.tree.entries
     assert wait(uploader.list("public/im")) == ["public/images/1"]
-    told = "Manta has no place for p/1: set remote.base_path to a folder that begins with public/ or stor/"
+    message = "Manta cannot store p/1: set remote.base_path to a folder below public/ or stor/"
     for call in (uploader.upload("p/1", file, "image/jpeg"), uploader.download("p/1", tmp_path / "back")):
-        with pytest.raises(StoreUnavailableError, match=told):
+        with pytest.raises(StoreUnavailableError, match=message):
             wait(call)
 
 
-def test_a_connection_that_was_closed_meanwhile_is_no_failure(
-    manta: MantaDouble, make_manta: Callable[..., Manta], file: Path
+def test_a_closed_idle_connection_is_no_failure(
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path
 ) -> None:
-    """It was kept open for the next request, and Manta had no more patience."""
+    """A request on a pooled connection that Manta has closed is retried."""
     uploader = make_manta()
     for number in range(3):
         wait(uploader.upload(f"p/{number}", file, "image/jpeg"))
@@ -187,9 +187,9 @@ def test_a_connection_that_was_closed_meanwhile_is_no_failure(
 
 
 def test_files_are_read_on_other_threads(section: dict[str, Any], file: Path, tmp_path: Path) -> None:
-    """The reactor goes on meanwhile."""
+    """Reading files does not block the reactor."""
     from imaged.testing.fakes import make_host  # noqa: PLC0415
-    from imaged_manta import Limits, Options, make_uploader  # noqa: PLC0415  # this test alone makes its own
+    from imaged_manta import Options, Timeouts, make_uploader  # noqa: PLC0415  # this test alone makes its own
 
     ran: list[str] = []
 
@@ -198,7 +198,7 @@ def test_files_are_read_on_other_threads(section: dict[str, Any], file: Path, tm
         return Deferred.fromCoroutine(in_threads(function, *arguments))
 
     host = make_host("manta", section, clock=reactor, run_in_thread=run_in_thread)
-    uploader = make_uploader(host, host.options(Options), Limits())
+    uploader = make_uploader(host, host.options(Options), Timeouts())
     wait(uploader.upload("p/1", file, "image/jpeg"))
     assert wait(uploader.download("p/1", tmp_path / "back"))
     uploader.close()

@@ -1,4 +1,4 @@
-"""Answers of Manta: status and headers at once, the body as it comes."""
+"""HTTP responses of Manta: the status and the headers at once, and the body as it arrives."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 
-_MAXIMUM_REFUSAL_BYTES = 1 << 16
+_MAXIMUM_ERROR_BYTES = 1 << 16
 
 
-class Answer:
-    """One answer. `size_bytes` is what it says of its body, None when it does not."""
+class Response:
+    """One response. `size_bytes` is the length of the body, None if the headers do not say."""
 
     def __init__(self, status: int, headers: Headers, size_bytes: int | None) -> None:
         self.status = status
@@ -26,47 +26,47 @@ class Answer:
         self._body = b""
 
     @property
-    def is_refusal(self) -> bool:
-        """Whether this is anything but a success."""
+    def is_error(self) -> bool:
+        """Whether the status is not 2xx."""
         return not 200 <= self.status < 300  # noqa: PLR2004  # HTTP's own figures
 
     @property
     def is_directory(self) -> bool:
-        """Whether this is a directory, of which Manta answers the list."""
+        """Whether the path is a directory, whose listing is then the body."""
         return "type=directory" in (self.header("Content-Type") or "").replace(" ", "")
 
     @property
     def code(self) -> str:
-        """Manta's word for what is wrong; "" when it is no refusal of Manta's."""
-        return str(self._refusal.get("code", ""))
+        """Manta's error code, empty if the body is not an error of Manta."""
+        return str(self._error.get("code", ""))
 
     @property
     def message(self) -> str:
-        """Manta's sentence about it."""
-        return str(self._refusal.get("message", ""))
+        """Manta's error message, empty if the body is not an error of Manta."""
+        return str(self._error.get("message", ""))
 
     def header(self, name: str) -> str | None:
-        """Return a header's last value."""
+        """Return the last value of a header."""
         values = self._headers.getRawHeaders(name)
         return values[-1] if values else None
 
-    def keep(self, chunk: bytes) -> None:
-        """Take a piece of the body of a refusal."""
-        self._body = (self._body + chunk)[:_MAXIMUM_REFUSAL_BYTES]
+    def collect_error(self, chunk: bytes) -> None:
+        """Append a chunk of an error's body."""
+        self._body = (self._body + chunk)[:_MAXIMUM_ERROR_BYTES]
 
     @property
-    def _refusal(self) -> dict[str, Any]:
+    def _error(self) -> dict[str, Any]:
         try:
-            refusal = json.loads(self._body)
+            error = json.loads(self._body)
         except (ValueError, RecursionError):
             return {}
-        return refusal if isinstance(refusal, dict) else {}
+        return error if isinstance(error, dict) else {}
 
 
-class Body(Protocol):
-    """Hands each chunk of a body to `sink`, and `progress` is called; without a sink nothing is read.
+class ResponseBody(Protocol):
+    """Passes each chunk of a body to `sink` and calls `progress`. Without a sink, it drops the body.
 
-    `ended` fires after the last chunk, and fails with the first error of the sink or the connection.
+    `ended` fires after the last chunk, or fails with the first error of the sink or the connection.
     """
 
     def __init__(self, sink: Callable[[bytes], Any] | None, progress: Callable[[], None]) -> None:
@@ -75,7 +75,7 @@ class Body(Protocol):
         self._progress = progress
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take bytes of the body."""
+        """Handle a chunk of the body."""
         if self.ended.called:
             return
         self._progress()
@@ -85,26 +85,26 @@ class Body(Protocol):
             return
         try:
             self._sink(data)
-        except Exception:  # whatever it raises is for whoever awaits the end
+        except Exception:  # for the caller that awaits `ended`
             self._abort()
             self.ended.errback()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
-        """Tell how the body ended."""
+        """Fire `ended`."""
         if self.ended.called:
             return
-        if reason.check(ResponseDone, PotentialDataLoss):  # whether all is there, its length and its MD5 say
+        if reason.check(ResponseDone, PotentialDataLoss):  # length and MD5 are checked later
             self.ended.callback(None)
         else:
             self.ended.errback(reason)
 
     def drop(self) -> None:
-        """End it without waiting for the other side."""
+        """Close the connection without waiting for the server."""
         if not self.ended.called:
             self._abort()
             self.ended.cancel()
 
     def _abort(self) -> None:
         proxy: Any = self.transport
-        # What Twisted gives a body can only lose its connection, which waits for the other side.
+        # The transport that Twisted gives a body has only loseConnection, which waits for the server.
         getattr(getattr(proxy, "_producer", None), "abortConnection", proxy.loseConnection)()

@@ -1,4 +1,4 @@
-"""The SSH agent signs: the key stays with it. The protocol is draft-miller-ssh-agent; two messages of it are enough."""
+"""Sign with a key of the SSH agent (draft-miller-ssh-agent): list its identities, and request a signature."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .keys import KeyId, Signature, md5_fingerprint
 _REQUEST_IDENTITIES, _IDENTITIES_ANSWER = 11, 12
 _SIGN_REQUEST, _SIGN_RESPONSE = 13, 14
 _RSA_SHA2_256 = 2
-"""The flag without which an agent signs by RSA with SHA-1."""
+"""The flag for SHA-256; without it an agent signs with SHA-1."""
 
 _ALGORITHMS = {
     b"rsa-sha2-256": "rsa-sha256",
@@ -28,7 +28,7 @@ _UINT32 = struct.Struct(">I")
 
 
 class AgentKey:
-    """A key that the agent holds. `socket_path` is asked each time, as is the agent: either may come later."""
+    """A key of the agent. Each signature calls `socket_path` and connects again, so agent and key may start later."""
 
     def __init__(self, key_id: KeyId, socket_path: Callable[[], str | None], timeout_s: float = 5.0) -> None:
         self._key_id = key_id
@@ -36,7 +36,7 @@ class AgentKey:
         self._timeout_s = timeout_s
 
     def sign(self, message: bytes) -> Signature:
-        """Ask the agent; blocks. Raises StoreUnavailableError."""
+        """Have the agent sign. Blocks; raises StoreUnavailableError."""
         path = self._socket_path()
         if not path:
             raise StoreUnavailableError("no SSH agent to sign for Manta: set SSH_AUTH_SOCK, or key_file")
@@ -50,49 +50,49 @@ class AgentKey:
             raise StoreUnavailableError(f"the SSH agent cannot sign for Manta: {reason}") from error
 
     def _sign(self, agent: socket.socket, message: bytes) -> Signature:
-        identities = _strings(_ask(agent, bytes([_REQUEST_IDENTITIES]), _IDENTITIES_ANSWER)[_UINT32.size :])
+        identities = _ssh_strings(_ask(agent, bytes([_REQUEST_IDENTITIES]), _IDENTITIES_ANSWER)[_UINT32.size :])
         public = next(
-            (public for public, _ in zip(identities, identities, strict=False) if self._key_id.names(public)), None
+            (public for public, _ in zip(identities, identities, strict=False) if self._key_id.matches(public)), None
         )
         if public is None:
             raise StoreUnavailableError(f"the SSH agent has no key {self._key_id.text} for Manta: add it with ssh-add")
-        request = bytes([_SIGN_REQUEST]) + _packed(public) + _packed(message) + _UINT32.pack(_RSA_SHA2_256)
-        kind, value = _strings(next(_strings(_ask(agent, request, _SIGN_RESPONSE))))
+        request = bytes([_SIGN_REQUEST]) + _ssh_string(public) + _ssh_string(message) + _UINT32.pack(_RSA_SHA2_256)
+        kind, value = _ssh_strings(next(_ssh_strings(_ask(agent, request, _SIGN_RESPONSE))))
         algorithm = _ALGORITHMS.get(kind)
         if algorithm is None:
             raise StoreUnavailableError(
-                f"the SSH agent signs with {kind.decode('ascii', 'replace')}, which Manta does not take: "
-                "use an RSA or an ECDSA key, and an agent that knows SHA-2"
+                f"the SSH agent signs with {kind.decode('ascii', 'replace')}, which Manta does not accept: "
+                "use an RSA or ECDSA key, and an agent that supports SHA-2"
             )
         return Signature(md5_fingerprint(public), algorithm, _der(value) if kind.startswith(b"ecdsa") else value)
 
 
 def _ask(agent: socket.socket, message: bytes, expected: int) -> bytes:
-    agent.sendall(_packed(message))
-    answer = _exactly(agent, _UINT32.unpack(_exactly(agent, _UINT32.size))[0])
-    if answer[:1] != bytes([expected]):
-        raise OSError("it refuses")
-    return answer[1:]
+    agent.sendall(_ssh_string(message))
+    response = _receive(agent, _UINT32.unpack(_receive(agent, _UINT32.size))[0])
+    if response[:1] != bytes([expected]):
+        raise OSError("it refuses the request")
+    return response[1:]
 
 
-def _exactly(agent: socket.socket, size_bytes: int) -> bytes:
+def _receive(agent: socket.socket, size_bytes: int) -> bytes:
     if size_bytes > _MAXIMUM_BYTES:
-        raise OSError("its answer is no agent's")
+        raise OSError("its response is not that of an SSH agent")
     body = b""
     while len(body) < size_bytes:
         chunk = agent.recv(size_bytes - len(body))
         if not chunk:
-            raise EOFError("it breaks off")
+            raise EOFError("it closes the connection")
         body += chunk
     return body
 
 
-def _packed(value: bytes) -> bytes:
+def _ssh_string(value: bytes) -> bytes:
     return _UINT32.pack(len(value)) + value
 
 
-def _strings(body: bytes) -> Iterator[bytes]:
-    """Yield the strings of SSH that `body` is made of, each with its length before it."""
+def _ssh_strings(body: bytes) -> Iterator[bytes]:
+    """Yield the SSH strings in `body`; each has its length before it."""
     while body:
         (size_bytes,) = _UINT32.unpack(body[: _UINT32.size])
         yield body[_UINT32.size : _UINT32.size + size_bytes]
@@ -100,6 +100,6 @@ def _strings(body: bytes) -> Iterator[bytes]:
 
 
 def _der(value: bytes) -> bytes:
-    """Return the two numbers of an ECDSA signature in the form that Manta reads."""
-    r, s = (int.from_bytes(each, "big") for each in _strings(value))
+    """Convert an ECDSA signature from SSH's format to DER, which Manta requires."""
+    r, s = (int.from_bytes(each, "big") for each in _ssh_strings(value))
     return encode_dss_signature(r, s)

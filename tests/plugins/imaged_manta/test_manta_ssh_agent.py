@@ -1,4 +1,4 @@
-"""The SSH agent signs: a real one where OpenSSH is installed, and what an agent can answer otherwise."""
+"""Signatures of the SSH agent: a real one where OpenSSH is installed, and simulated failures."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from manta_identity import md5_id, sha256_id, write_key
 from imaged.api import StoreUnavailableError, Uploader
 from imaged.testing.uploaders import UploaderContract
 from imaged.testing.waiting import wait
-from imaged_manta import Manta
-from imaged_manta.agent import AgentKey
+from imaged_manta import MantaUploader
 from imaged_manta.keys import KeyId
+from imaged_manta.ssh_agent import AgentKey
 
 needs_openssh = pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="no ssh-agent: install OpenSSH")
 
 
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """Start an agent that holds nothing; return what adds a key file to it."""
+    """Start an agent without keys, and return a function that adds a key file to it."""
     path = tmp_path / "agent"
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        process.stdout.readline()  # it listens before it says so
+        process.stdout.readline()  # the agent listens before it prints this
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
 
         def add(key: Path) -> None:
@@ -44,7 +44,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 @needs_openssh
 class TestAgent(UploaderContract):
-    """With a key that an agent holds."""
+    """Requests are signed by an agent."""
 
     @pytest.fixture
     def uploader(
@@ -52,19 +52,23 @@ class TestAgent(UploaderContract):
         agent: Callable[[Path], None],
         private: rsa.RSAPrivateKey,
         tmp_path: Path,
-        make_manta: Callable[..., Manta],
+        make_manta: Callable[..., MantaUploader],
     ) -> Uploader:
-        """Return one that knows the key by its newer fingerprint; Manta is told the older."""
+        """Return an uploader with a SHA256 fingerprint; the requests have the MD5 one."""
         agent(write_key(private, tmp_path / "for_agent"))
         return make_manta(key_id=sha256_id(private), key_file=None)
 
 
 @needs_openssh
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
-def test_an_agent_signs_with_curves(
-    agent: Callable[[Path], None], manta: MantaDouble, make_manta: Callable[..., Manta], tmp_path: Path, curve: object
+def test_an_agent_signs_with_ecdsa(
+    agent: Callable[[Path], None],
+    manta: MantaDouble,
+    make_manta: Callable[..., MantaUploader],
+    tmp_path: Path,
+    curve: object,
 ) -> None:
-    """Manta reads other bytes than agents give."""
+    """The agent's ECDSA signatures are converted to DER."""
     key = ec.generate_private_key(curve)  # type: ignore[arg-type]
     manta.add_key(key)
     agent(write_key(key, tmp_path / "curve"))
@@ -74,10 +78,10 @@ def test_an_agent_signs_with_curves(
 
 
 @needs_openssh
-def test_a_key_may_come_later(
-    agent: Callable[[Path], None], private: rsa.RSAPrivateKey, make_manta: Callable[..., Manta], tmp_path: Path
+def test_a_key_may_be_added_later(
+    agent: Callable[[Path], None], private: rsa.RSAPrivateKey, make_manta: Callable[..., MantaUploader], tmp_path: Path
 ) -> None:
-    """Until then the store is away."""
+    """The store is unavailable until the agent has the key."""
     uploader = make_manta(key_file=None)
     with pytest.raises(StoreUnavailableError, match=r"the SSH agent has no key .* for Manta: add it with ssh-add"):
         wait(uploader.list("p"))
@@ -86,27 +90,27 @@ def test_a_key_may_come_later(
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         (None, "no SSH agent to sign for Manta: set SSH_AUTH_SOCK, or key_file"),
         ("/nowhere/agent", "the SSH agent cannot sign for Manta: No such file or directory"),
     ],
 )
 def test_no_agent(
-    make_manta: Callable[..., Manta], monkeypatch: pytest.MonkeyPatch, path: str | None, told: str
+    make_manta: Callable[..., MantaUploader], monkeypatch: pytest.MonkeyPatch, path: str | None, message: str
 ) -> None:
-    """Which is no fault of the configuration: it may come later."""
+    """A missing agent makes the store unavailable, since it may start later."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     if path:
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
     with pytest.raises(StoreUnavailableError) as caught:
         wait(make_manta(key_file=None).list("p"))
-    assert str(caught.value) == told
+    assert str(caught.value) == message
 
 
 @contextmanager
-def answering(path: Path, answer: bytes, *, hold: bool = False) -> Iterator[None]:
-    """Run an agent that answers once, and then leaves unless it is to hold on."""
+def answering(path: Path, response: bytes, *, hold: bool = False) -> Iterator[None]:
+    """Run an agent that sends one response, and then closes the connection unless `hold`."""
     done = threading.Event()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -116,7 +120,7 @@ def answering(path: Path, answer: bytes, *, hold: bool = False) -> Iterator[None
             connection, _ = listening.accept()
             with connection:
                 connection.recv(5)
-                connection.sendall(answer)
+                connection.sendall(response)
                 done.wait(5 if hold else 0)
 
         thread = threading.Thread(target=serve)
@@ -127,24 +131,24 @@ def answering(path: Path, answer: bytes, *, hold: bool = False) -> Iterator[None
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("response", "message"),
     [
-        (b"\0\0\0\1\5", "it refuses"),
-        (b"", "it breaks off"),
-        (b"\0\0\0\5\14\0", "it breaks off"),
-        (b"\7\0\0\0", "its answer is no agent's"),
+        (b"\0\0\0\1\5", "it refuses the request"),
+        (b"", "it closes the connection"),
+        (b"\0\0\0\5\14\0", "it closes the connection"),
+        (b"\7\0\0\0", "its response is not that of an SSH agent"),
     ],
 )
-def test_an_agent_that_fails(tmp_path: Path, answer: bytes, told: str) -> None:
-    """It is told in one line."""
+def test_an_agent_that_fails(tmp_path: Path, response: bytes, message: str) -> None:
+    """A failure of the agent is reported in one line."""
     key = AgentKey(KeyId.parse(":".join(["aa"] * 16)), lambda: str(tmp_path / "agent"))
-    with answering(tmp_path / "agent", answer), pytest.raises(StoreUnavailableError) as caught:
+    with answering(tmp_path / "agent", response), pytest.raises(StoreUnavailableError) as caught:
         key.sign(b"date: now")
-    assert str(caught.value) == f"the SSH agent cannot sign for Manta: {told}"
+    assert str(caught.value) == f"the SSH agent cannot sign for Manta: {message}"
 
 
 def test_an_agent_that_hangs(tmp_path: Path) -> None:
-    """Nobody waits for it for long."""
+    """An agent that hangs times out."""
     key = AgentKey(KeyId.parse(":".join(["aa"] * 16)), lambda: str(tmp_path / "agent"), timeout_s=0.1)
     with (
         answering(tmp_path / "agent", b"\0", hold=True),
