@@ -25,9 +25,8 @@ from imaged.core.events import (
     RequestFailed,
     Uploaded,
 )
-from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, sniff
+from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, Formats
 from imaged.core.geometry import Plan, Size, Step, plan, steps
-from imaged.core.headers import read_size
 from imaged.core.outputs import Fill, Fit, FullSize, Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
@@ -37,6 +36,7 @@ from imaged.core.variants import Variant
 from imaged.hooks.contracts import (
     ExposingSink,
     FlushingSink,
+    FormatProcessor,
     MetricsSink,
     Processor,
     Rendered,
@@ -68,6 +68,8 @@ __all__ = [
     "Fit",
     "FlushingSink",
     "Format",
+    "FormatProcessor",
+    "Formats",
     "FullSize",
     "Host",
     "HostName",
@@ -112,8 +114,6 @@ __all__ = [
     "how_to_install",
     "memory_bytes",
     "plan",
-    "read_size",
-    "sniff",
     "span",
     "steps",
 ]

@@ -153,6 +153,7 @@ def process(
     from imaged.batch.plan import UsageError, make_plan  # noqa: PLC0415  # as above
     from imaged.batch.process import Process  # noqa: PLC0415  # as above
     from imaged.batch.report import Screen  # noqa: PLC0415  # as above
+    from imaged.daemon.runtime import find_formats  # noqa: PLC0415  # as above
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
 
     use_own_threads(reactor)
@@ -164,8 +165,9 @@ def process(
     if loaded.faults:
         raise SystemExit(str(ConfigurationError(loaded.faults)))
     namespace, outputs = namespace or given.get("namespace", "p"), outputs or given.get("outputs", "")
+    formats = find_formats(loaded, reactor)
     try:
-        plan = make_plan(loaded.settings, inputs, namespace, outputs, resume, failed, shard, os.environ)
+        plan = make_plan(loaded.settings, formats, inputs, namespace, outputs, resume, failed, shard, os.environ)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     _raise_file_limit()

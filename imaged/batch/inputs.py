@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from imaged.batch.items import Item, read_line, read_path
 from imaged.core.errors import MalformedRequestError, StoreError
-from imaged.core.formats import SNIFF_BYTES, sniff
+from imaged.core.formats import SNIFF_BYTES, Formats
 from imaged.core.hashes import shorten
 
 STDIN = "-"
@@ -22,7 +22,7 @@ Entry = Item | tuple[str, MalformedRequestError]
 """An item, or a line that is not an item and its error."""
 
 
-def find_fault(name: str) -> str | None:
+def find_fault(name: str, formats: Formats) -> str | None:
     """Return what is wrong with an input, before the first item is done, or None."""
     if name == STDIN:
         return None
@@ -33,21 +33,22 @@ def find_fault(name: str) -> str | None:
             head = file.read(_LOOK_BYTES)
     except OSError as error:
         return f"{name}: {error.strerror}"
-    if _is_picture(name, head) or _is_text(head):
+    if _is_picture(name, head, formats) or _is_text(head):
         return None
-    return f"{name}: neither a picture (JPEG, PNG, GIF, WebP) nor a list in UTF-8"
+    kinds = ", ".join(format.extension for format in formats.reads)
+    return f"{name}: neither a picture ({kinds}) nor a list in UTF-8"
 
 
-def read(names: Sequence[str], namespace: str) -> Iterator[Entry]:
+def read(names: Sequence[str], namespace: str, formats: Formats) -> Iterator[Entry]:
     """Yield the items of all inputs in order. Raises StoreError when an input cannot be read."""
     for name in names:
         try:
-            yield from _read_one(name, namespace)
+            yield from _read_one(name, namespace, formats)
         except OSError as error:
             raise StoreError(f"{name} cannot be read: {error.strerror}") from error
 
 
-def _read_one(name: str, namespace: str) -> Iterator[Entry]:
+def _read_one(name: str, namespace: str, formats: Formats) -> Iterator[Entry]:
     if name == STDIN:
         # A separate file object: at exit the interpreter would wait for a thread that reads from sys.stdin.
         with closing(open(0, "rb", closefd=False)) as file:  # a descriptor, not a path
@@ -57,7 +58,7 @@ def _read_one(name: str, namespace: str) -> Iterator[Entry]:
         if _is_stream(Path(name)):
             yield from _read_lines(file, namespace)
             return
-        if _is_picture(name, file.read(SNIFF_BYTES)):
+        if _is_picture(name, file.read(SNIFF_BYTES), formats):
             yield read_path(name, namespace)
             return
         file.seek(0)
@@ -87,9 +88,9 @@ def _is_stream(path: Path) -> bool:
     return not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode)
 
 
-def _is_picture(name: str, head: bytes) -> bool:
+def _is_picture(name: str, head: bytes, formats: Formats) -> bool:
     """Say whether a file is a picture, by its first bytes or by its path, which may name an image."""
-    return sniff(head[:SNIFF_BYTES]) is not None or read_path(name, "p").hash is not None
+    return formats.sniff(head) is not None or read_path(name, "p").hash is not None
 
 
 def _is_text(head: bytes) -> bool:

@@ -15,8 +15,9 @@ from imaged.batch.journal import Checkpoint, CheckpointError, Journal
 from imaged.batch.shards import Shard, ShardError, choose
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
+from imaged.core.formats import Formats
 from imaged.core.hashes import check_namespace
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import Output
 
 
 class UsageError(ValueError):
@@ -43,6 +44,7 @@ class Plan:
 
 def make_plan(
     settings: Settings,
+    formats: Formats,
     names: Sequence[str],
     namespace: str,
     outputs: str,
@@ -54,7 +56,7 @@ def make_plan(
     """Check the whole command line, then open the journals. Raises UsageError."""
     try:
         policy = settings.policy(check_namespace(namespace))
-        wanted = [parse(name) for name in outputs.split(",") if name]
+        wanted = [formats.parse(name) for name in outputs.split(",") if name]
         for output in wanted:
             policy.check(output)
         part = choose(shard, environ)
@@ -63,7 +65,7 @@ def make_plan(
     if not wanted and not any(each.outputs for each in [policy, *map(settings.policy, settings.namespaces)]):
         raise UsageError("there is nothing to make: name outputs with --outputs, or in images.outputs of the settings")
     for name in names:
-        if (fault := inputs.find_fault(name)) is not None:
+        if (fault := inputs.find_fault(name, formats)) is not None:
             raise UsageError(fault)
     _keep_apart(names, list(filter(None, [resume, failed])))
     return Plan(names, namespace, wanted, part, *_journals(resume, failed, _about(settings, wanted)))

@@ -101,7 +101,7 @@ class Process:
         batch = Batch(
             self._reactor,
             random.random,
-            inputs.read(plan.inputs, plan.namespace),
+            inputs.read(plan.inputs, plan.namespace, pipeline.formats),
             Work(pipeline, local, plan.outputs, working.run),
             plan.shard,
             plan.checkpoint,

@@ -13,7 +13,7 @@ from pathlib import Path
 from imaged.batch.items import Item
 from imaged.batch.scratch import clear
 from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError, NotFoundError, PolicyError
-from imaged.core.files import ORIGINAL, RECORD, ImageFile, Original, content_type
+from imaged.core.files import ORIGINAL, RECORD, ImageFile, Original
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
@@ -140,7 +140,7 @@ class Work:
     async def _upload(self, image: ImageId, info: ImageInfo, files: Sequence[ImageFile]) -> None:
         """Upload the files in their order: the original first, from which each output can be rendered again."""
         for file in files:
-            kind = info.content_type if isinstance(file, Original) else content_type(file)
+            kind = info.content_type if isinstance(file, Original) else self._pipeline.formats.content_type(file)
             await self._pipeline.remote.upload(image, file, kind)
 
     @asynccontextmanager

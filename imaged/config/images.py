@@ -7,7 +7,7 @@ from pydantic import Field
 from imaged.config.section import Section
 from imaged.config.values import Color, Extensions, OutputCount, OutputNames, Quality, Side
 from imaged.core.errors import PolicyError
-from imaged.core.formats import FORMATS
+from imaged.core.formats import CORE, Format, Formats
 from imaged.core.outputs import Fill, FullSize, Output
 from imaged.core.variants import Variant
 
@@ -23,7 +23,7 @@ _BACKGROUND = "The colour, #rrggbb, that transparent pictures are laid on where 
 class ImagePolicy(Section):
     """The section `images`: what holds for every namespace that does not say otherwise."""
 
-    extensions: Extensions = Field(tuple(FORMATS), description=_EXTENSIONS)
+    extensions: Extensions = Field(tuple(format.extension for format in CORE), description=_EXTENSIONS)
     maximum_width: Side = Field(1000, description=_MAXIMUM_WIDTH)
     maximum_height: Side = Field(10_000, description=_MAXIMUM_HEIGHT)
     maximum_outputs: OutputCount = Field(1000, description=_MAXIMUM_OUTPUTS)
@@ -32,11 +32,10 @@ class ImagePolicy(Section):
     background: Color = Field("#ffffff", description=_BACKGROUND)
 
     def check(self, output: Output) -> None:
-        """Raise PolicyError when this policy does not allow `output`."""
-        extension = output.format.extension
-        if extension not in self.extensions:
+        """Raise PolicyError when a client may not ask for `output`."""
+        if output.extension not in self.extensions:
             allowed = ", ".join(self.extensions)
-            raise PolicyError(f"{output}: {extension} is not allowed here: use one of {allowed}")
+            raise PolicyError(f"{output}: {output.extension} is not allowed here: use one of {allowed}")
         if not isinstance(output.sizing, FullSize) and output.sizing.width_px > self.maximum_width:
             raise PolicyError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
         if isinstance(output.sizing, Fill) and output.sizing.height_px > self.maximum_height:
@@ -50,10 +49,21 @@ class ImagePolicy(Section):
                 "use those that it has"
             )
 
-    def resolve(self, output: Output) -> Variant:
-        """Return `output` with all that this policy decides of it."""
+    def takes(self, format: Format) -> bool:
+        """Say whether a client may send an original of this format.
+
+        The core formats are always taken. A format that a plugin brings is taken only where `extensions` lists it.
+        """
+        return format in CORE or format.extension in self.extensions
+
+    def resolve(self, output: Output, formats: Formats) -> Variant:
+        """Return `output` with everything that this policy decides.
+
+        It resolves outputs that `check` refuses too: a queued output is rendered although its policy became stricter.
+        Raises PolicyError when no processor writes the format.
+        """
         quality = self.default_quality if output.quality is None else output.quality
-        return Variant(output, quality, self.background)
+        return Variant(output, formats.of(output), quality, self.background)
 
 
 class NamespacePolicy(Section):

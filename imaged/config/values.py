@@ -17,9 +17,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 from imaged.config.messages import did_you_mean
 from imaged.config.unfit import UnfitError
 from imaged.core.errors import ImagedError
-from imaged.core.formats import FORMATS
+from imaged.core.formats import CORE
 from imaged.core.hashes import check_namespace
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import EXTENSION, Output, parse
 from imaged.core.source_urls import MAXIMUM_HOST_CHARACTERS, MAXIMUM_PORT
 
 T = TypeVar("T", bound=Hashable)
@@ -28,6 +28,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = r"(?P<host>[\w.*-]*[.*][\w.*-]*|localhost|)|\[(?P<v6>[0-9a-fA-F:.]+)\]"
 _HOST_AND_PORT = re.compile(rf"(?:(?:{_HOST}):)?(?P<port>[0-9]{{1,6}})")
 _LONGEST_METRIC_PATH = 200
+_CORE = [format.extension for format in CORE]
 
 
 def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
@@ -62,8 +63,8 @@ def _endpoint_meant(value: Any) -> str:
 
 
 def _extension(value: str) -> str:
-    if value not in FORMATS:
-        raise UnfitError(f"expected one of {', '.join(FORMATS)}", did_you_mean(value.lstrip("."), FORMATS))
+    if not re.fullmatch(EXTENSION, value):
+        raise UnfitError("expected the extension of a format, such as jpg", did_you_mean(value.lstrip("."), _CORE))
     return value
 
 
@@ -197,7 +198,7 @@ PartitionSize = Annotated[int, Field(ge=1, le=31)]
 Partitions = Annotated[tuple[PartitionSize, ...], Field(strict=False, max_length=8), AfterValidator(_partitions)]
 KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Extension = Annotated[str, AfterValidator(_extension), Field(json_schema_extra={"enum": list(FORMATS)})]
+Extension = Annotated[str, AfterValidator(_extension), Field(json_schema_extra={"pattern": f"^{EXTENSION}$"})]
 Extensions = Annotated[tuple[Extension, ...], AfterValidator(filled), _FILLED]
 Side = Annotated[int, Field(ge=1, le=1_000_000)]
 OutputCount = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -35,8 +35,3 @@ _FIXED: dict[str, Original | Record] = {str(file): file for file in (ORIGINAL, R
 def parse_file(name: str) -> ImageFile:
     """Read a file's name; `parse_file` and `str` round-trip. Raises as `outputs.parse` does."""
     return _FIXED.get(name) or parse(name)
-
-
-def content_type(file: Output | Record) -> str:
-    """Return the media type of a record or an output. The record of an original says what type the original has."""
-    return "application/json" if isinstance(file, Record) else file.format.content_type

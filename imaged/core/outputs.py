@@ -1,6 +1,7 @@
 """The grammar of output names: `x300.jpg`, `w500-q50.webp`, `300x400.png`, `full_size.gif`.
 
-`parse` and `str` round-trip: every output has exactly one name, so that it has one URL and one file.
+`parse` and `str` round-trip: every output has exactly one name, and so one URL and one file. The grammar takes any
+extension; which formats a server writes is the business of `core/formats.py`.
 """
 
 from __future__ import annotations
@@ -8,16 +9,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from imaged.core.errors import NotFoundError, PolicyError
-from imaged.core.formats import FORMATS, Format
+from imaged.core.errors import NotFoundError
 from imaged.core.hashes import shorten
 
 NAME_CHARACTERS = 255  # the longest file name that common file systems keep
+EXTENSION = "[a-z0-9]{1,8}"  # the pattern of a format's extension
 _NUMBER = r"[1-9][0-9]{0,17}"
 _NAME = re.compile(
     rf"(?:w(?P<fit>{_NUMBER})|x(?P<square>{_NUMBER})|(?P<width>{_NUMBER})x(?P<height>{_NUMBER})|full_size)"
     r"(?:-q(?P<quality>100|[1-9][0-9]?))?"
-    r"\.(?P<extension>[a-z0-9]{1,8})"
+    rf"\.(?P<extension>{EXTENSION})"
 )
 _FORM = "w500.jpg, x600.jpg, 300x400.jpg or full_size.jpg, each with -q1 to -q100 before the dot if you like"
 
@@ -56,35 +57,29 @@ Sizing = Fit | Fill | FullSize
 
 @dataclass(frozen=True)
 class Output:
-    """One file that can be made of an original.
+    """One file that can be made from an original: what its name says.
 
-    `quality` is 1 to 100, or None for the namespace's default. Its text form is its name, in URLs and on disk.
+    `extension` names its format. `quality` is 1 to 100, or None for the namespace's default. `str(output)` is its name,
+    in URLs and on disk.
     """
 
     sizing: Sizing
-    format: Format
+    extension: str
     quality: int | None = None
 
     def __str__(self) -> str:
         quality = "" if self.quality is None else f"-q{self.quality}"
-        return f"{self.sizing}{quality}.{self.format.extension}"
+        return f"{self.sizing}{quality}.{self.extension}"
 
 
 def parse(name: str) -> Output:
-    """Read an output's name.
-
-    Raises NotFoundError for what is no output name, and PolicyError for a well-formed name whose extension is
-    none of ours.
-    """
+    """Read an output's name, in any format. Raises NotFoundError for a text that is no output name."""
     match = _NAME.fullmatch(name) if len(name) <= NAME_CHARACTERS else None
     if match is None:
         raise NotFoundError(f"{shorten(name)!r} is not an output: use {_FORM}")
     part = match.groupdict()
-    format = FORMATS.get(part["extension"])
-    if format is None:
-        raise PolicyError(f"extension {part['extension']!r} is not one of {', '.join(FORMATS)}")
     quality = int(part["quality"]) if part["quality"] else None
-    output = Output(_sizing(part), format, quality)
+    output = Output(_sizing(part), part["extension"], quality)
     if str(output) != name:
         raise NotFoundError(f"{shorten(name)!r} is not an output: that one is called {output}")
     return output

@@ -1,4 +1,4 @@
-"""What a processor is asked for: an output with everything that its namespace's policy decides."""
+"""The job of a processor: an output with everything that its namespace's policy decides."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from imaged.core.outputs import Output, Sizing
 
 @dataclass(frozen=True)
 class Variant:
-    """An output with nothing left to look up: whatever changes a pixel is here.
+    """An output with everything that changes a pixel, so that a processor looks nothing up.
 
-    `quality` is 1 to 100; transparent pictures are laid on `background`, `#rrggbb`, where the format has no
-    transparency.
+    `format` is the one to encode in, and `quality` is 1 to 100. Transparent pictures are laid on `background`,
+    `#rrggbb`, where the format has no transparency.
     """
 
     output: Output
+    format: Format
     quality: int
     background: str
 
@@ -24,8 +25,3 @@ class Variant:
     def sizing(self) -> Sizing:
         """How the original's size becomes that of the variant."""
         return self.output.sizing
-
-    @property
-    def format(self) -> Format:
-        """The format to encode in."""
-        return self.output.format

@@ -14,6 +14,7 @@ from twisted.web.http import Request
 
 from imaged.config.images import ImagePolicy
 from imaged.core.errors import BusyError, ImagedError
+from imaged.core.formats import FORMATS
 from imaged.core.outputs import parse
 from imaged.hooks.host import RunInThread
 from imaged.store.atomic import discard
@@ -165,4 +166,4 @@ class Health:
 
 async def render_pixel(engine: Engine, source: Path) -> None:
     """Render `source`, a file of PIXEL. Raises whatever goes wrong."""
-    await engine.try_out(source, ImagePolicy().resolve(parse("x1.jpg")))
+    await engine.try_out(source, ImagePolicy().resolve(parse("x1.jpg"), FORMATS))

@@ -142,7 +142,7 @@ class JobRunner:
 
             try:
                 await self._take_over(remote)
-                if not await reconcile(pipeline.store, remote, self._jobs, self._run, goes_on):
+                if not await reconcile(pipeline.store, remote, self._jobs, pipeline.formats, self._run, goes_on):
                     self._reconciled = None
             except Exception:  # the disk or the queue may fail; the next start looks again
                 self._log.failure("the local store could not be compared with the remote one")

@@ -9,6 +9,7 @@ from typing import Any
 
 from imaged.config.faults import ConfigurationError, Fault, in_order
 from imaged.config.load import Loaded
+from imaged.core.formats import Formats
 from imaged.daemon.superseded import reinstate
 from imaged.hooks.host import PluginState
 from imaged.hooks.registry import Plugins
@@ -59,6 +60,17 @@ def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, 
     plugins, faults = compose(loaded, reactor, threads, PluginState())
     plugins.close()
     return in_order([*faults, *_log_faults(loaded)])
+
+
+def find_formats(loaded: Loaded, reactor: Any) -> Formats:
+    """Return the formats that the processors of a configuration bring; nothing stays built."""
+    threads = Threads(reactor, "work", 1)
+    try:
+        plugins, _ = build_plugins(loaded, reactor, threads, PluginState())
+        plugins.close()
+    finally:
+        threads.let_go()
+    return plugins.formats
 
 
 def build(loaded: Loaded, plugin_state: PluginState, environment: Environment, now: datetime) -> Runtime:

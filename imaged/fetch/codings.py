@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from imaged.core.errors import SourceFailedError
-from imaged.core.formats import SNIFF_BYTES, sniff
+from imaged.core.formats import FORMATS, SNIFF_BYTES, Formats
 from imaged.core.hashes import shorten
 from imaged.fetch.hashing_writer import Gunzip
 
@@ -23,7 +23,8 @@ _DEFLATE_CM = 8  # RFC 1950, 2.2
 class Unpacking:
     """Takes the bytes of one body, and gives those of the original. `codings` are the values of Content-Encoding."""
 
-    def __init__(self, codings: Sequence[bytes]) -> None:
+    def __init__(self, codings: Sequence[bytes], formats: Formats = FORMATS) -> None:
+        self._formats = formats
         words = b",".join(codings).decode("latin-1").lower().split(",")
         self._codings = [word.strip() for word in words if word.strip() in _CODINGS]
         self._head = b""
@@ -49,7 +50,7 @@ class Unpacking:
     def _begin(self) -> bytes:
         """Choose how to unpack what has come so far, and return it."""
         head, self._head, self._is_known = self._head, b"", True
-        if sniff(head) is None:
+        if self._formats.sniff(head) is None:
             if len(self._codings) > 1 or self._codings[0] not in {"gzip", "x-gzip", "deflate"}:
                 said = shorten(", ".join(self._codings), 40)
                 raise SourceFailedError(f"the source sends a content coding that was not asked for: {said}")

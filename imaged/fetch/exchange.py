@@ -14,6 +14,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from imaged.core.errors import NotFoundError, SourceFailedError
+from imaged.core.formats import FORMATS, Formats
 from imaged.core.hashes import shorten
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.codings import Unpacking
@@ -43,12 +44,14 @@ class Exchange:
         connect_timeout_s: float,
         allow_networks: Sequence[Network],
         user_agent: str,
+        formats: Formats = FORMATS,
     ) -> None:
         self._reactor = reactor
         self._resolver = resolver
         self._connect_timeout_s = connect_timeout_s
         self._allow_networks = allow_networks
         self._headers = {"User-Agent": [user_agent], "Accept": [_ACCEPT], "Accept-Encoding": ["identity"]}
+        self._formats = formats
         self._tls = BrowserLikePolicyForHTTPS()
 
     async def get(self, url: SourceUrl, intake: HashingWriter) -> SourceUrl | None:
@@ -65,7 +68,7 @@ class Exchange:
             if response.code in _REDIRECTS or (response.code == _CHOICE and response.headers.hasHeader(b"Location")):
                 return _redirect(url, response)
             _check(url, response)
-            await _read(url, connection, response, intake)
+            await _read(url, connection, response, intake, self._formats)
         except CONNECTION_FAILURES as error:
             raise translate(url.host, error) from error
         finally:
@@ -116,10 +119,10 @@ def _is_whole(response: Any) -> bool:
     return match is not None and int(match[1]) + 1 == int(match[2])
 
 
-async def _read(url: SourceUrl, connection: Connection, response: Any, intake: HashingWriter) -> None:
+async def _read(url: SourceUrl, connection: Connection, response: Any, intake: HashingWriter, formats: Formats) -> None:
     if response.length != UNKNOWN_LENGTH:
         intake.expect(response.length)
-    unpacking = Unpacking(response.headers.getRawHeaders(b"Content-Encoding", []))
+    unpacking = Unpacking(response.headers.getRawHeaders(b"Content-Encoding", []), formats)
     await _deliver(url, connection, response, Body(lambda chunk: intake.write_all(unpacking.unpack(chunk))))
     intake.write_all(unpacking.finish())
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from imaged.core.activity import Activity
 from imaged.core.errors import SourceFailedError, SourceTimeoutError
+from imaged.core.formats import FORMATS, Formats
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.budget import Budget
 from imaged.fetch.exchange import Exchange
@@ -39,12 +40,13 @@ class Sources:
         activity: Activity[Download],
         budget: Budget,
         free_bytes: Callable[[Path], int],
+        formats: Formats = FORMATS,
     ) -> None:
         self._reactor = reactor
         self._timeout_s = timeout_s
         self._maximum_bytes = maximum_bytes
         self._maximum_redirects = maximum_redirects
-        self._exchange = Exchange(reactor, resolver, timeout_s, allow_networks, user_agent)
+        self._exchange = Exchange(reactor, resolver, timeout_s, allow_networks, user_agent, formats)
         self._activity = activity
         self._budget = budget
         self._free_bytes = free_bytes

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from imaged.core.errors import ImagedError, StoreError
-from imaged.core.formats import SNIFF_BYTES, Format, sniff
+from imaged.core.formats import FORMATS, SNIFF_BYTES, Format, Formats
 from imaged.core.geometry import Size, plan
-from imaged.core.headers import read_size
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.variants import Variant
 from imaged.hooks.boundary import kind_of, plugin_boundary, refuse
 from imaged.hooks.contracts import Processor, Rendered, RenderJob, VerifyingProcessor
 
@@ -31,12 +31,15 @@ _END = object()
 class CheckedProcessor:
     """Calls `processor`, the plugin `name` of the YAML file, and checks what it returns. Worker threads only.
 
-    Each method raises PluginFailedError, with the plugin's name, for an object or an error that the contract excludes.
+    It reads and writes its `own` formats; `formats` are those of all processors. Each method raises PluginFailedError,
+    with the plugin's name, for an object or an error that the contract excludes.
     """
 
-    def __init__(self, name: str, processor: Processor) -> None:
+    def __init__(self, name: str, processor: Processor, own: Formats = FORMATS, formats: Formats = FORMATS) -> None:
         self.name = name
         self._processor: Any = processor  # plugins may be untyped
+        self._own = own
+        self._formats = formats
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the processor says about a picture."""
@@ -45,14 +48,20 @@ class CheckedProcessor:
             facts = self._processor.identify(source)
         if not isinstance(facts, ImageFacts):
             raise refuse(called, f"it returned {kind_of(facts)}, not ImageFacts")
-        if _sniff_file(source) != facts.format:  # the daemon will serve the original as that
+        if facts.format not in self._own.reads:
+            raise refuse(called, "the format that it returned is none that it reads")
+        if sniff_file(source, self._formats) != facts.format:  # the daemon will serve the original as that
             raise refuse(called, "the format that it returned is not that of the file")
         if not all(type(n) is int and n > 0 for n in (facts.size.width_px, facts.size.height_px, facts.frames)):
             raise refuse(called, "width, height and frames that it returned are not all whole numbers from 1")
         return facts
 
     def accepts(self, job: RenderJob) -> bool:
-        """Return whether the processor renders such jobs."""
+        """Return whether the processor renders such jobs. It is only asked about formats that it reads and writes."""
+        if job.facts.format not in self._own.reads:
+            return False
+        if any(variant.format not in self._own.writes for variant in job.variants):
+            return False
         called = self._called("accepts")
         with plugin_boundary(called, QUICK_S):
             accepts = self._processor.accepts(job)
@@ -82,7 +91,7 @@ class CheckedProcessor:
         within_s = job.timeout_s + GRACE_S
         with plugin_boundary(called, within_s):
             outputs = iter(self._processor.render(job))
-        missing = {variant.output: None for variant in job.variants}
+        missing = {variant.output: variant for variant in job.variants}
         try:
             while True:
                 with plugin_boundary(called, within_s):
@@ -91,7 +100,9 @@ class CheckedProcessor:
                     break
                 if not isinstance(rendered, Rendered):
                     raise refuse(called, f"it yielded {kind_of(rendered)}, not Rendered")
-                if wrong := _find_wrong(rendered, missing, job.facts.size):
+                with plugin_boundary(called, QUICK_S):  # `read_header` of a brought format is the plugin's code
+                    wrong = self._find_wrong(rendered, missing, job.facts.size)
+                if wrong:
                     raise refuse(called, wrong)
                 del missing[rendered.output]
                 yield rendered
@@ -108,32 +119,32 @@ class CheckedProcessor:
             except ImagedError:
                 return  # it is logged, and the outputs are good
 
+    def _find_wrong(self, rendered: Rendered, missing: Mapping[Output, Variant], original: Size) -> str | None:
+        """Return what is wrong with an output of a render, or None."""
+        output, body, variant = rendered.output, cast("Any", rendered.body), missing.get(rendered.output)
+        if variant is None:
+            return f"it yielded {output}, which is not one of the job's, or came before"
+        if not isinstance(body, bytes):
+            return f"{output} is {kind_of(body)}, not bytes"
+        if (found := self._formats.sniff(body)) != variant.format:
+            return f"{output} is {found.content_type if found else 'no picture that imaged knows'}"
+        planned = plan(original, output.sizing).size
+        if (size := variant.format.read_size(body)) != planned:
+            has = f"{_written(size)} pixels" if size else "a header without a size"
+            return f"{output} has {has}, not the {_written(planned)} of its plan"
+        return None
+
     def _called(self, method: str) -> str:
         return f"processor {self.name}: {method}"
 
 
-def _sniff_file(source: Path) -> Format | None:
+def sniff_file(source: Path, formats: Formats) -> Format | None:
+    """Return the format that the first bytes of a file announce, or None. Raises StoreError."""
     try:
         with source.open("rb") as file:
-            return sniff(file.read(SNIFF_BYTES))
+            return formats.sniff(file.read(SNIFF_BYTES))
     except OSError as error:
         raise StoreError(f"the picture cannot be read: {error.strerror}") from error
-
-
-def _find_wrong(rendered: Rendered, missing: dict[Output, None], original: Size) -> str | None:
-    """Return what is wrong with an output of a render, or None."""
-    output, body = rendered.output, cast("Any", rendered.body)
-    if output not in missing:
-        return f"it yielded {output}, which is not one of the job's, or came before"
-    if not isinstance(body, bytes):
-        return f"{output} is {kind_of(body)}, not bytes"
-    if (found := sniff(body[:SNIFF_BYTES])) != output.format:
-        return f"{output} is {found.content_type if found else 'no picture that imaged knows'}"
-    planned = plan(original, output.sizing).size
-    if (size := read_size(output.format, body)) != planned:
-        has = f"{_written(size)} pixels" if size else "a header without a size"
-        return f"{output} has {has}, not the {_written(planned)} of its plan"
-    return None
 
 
 def _listed(job: RenderJob) -> str:

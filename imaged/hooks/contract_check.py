@@ -9,7 +9,9 @@ from typing import Any
 
 from twisted.python.reflect import safe_str
 
+from imaged.core.formats import CORE, FORMATS, Format, Formats
 from imaged.hooks.boundary import kind_of
+from imaged.hooks.brought_formats import find_wrong
 from imaged.hooks.contracts import FlushingSink
 
 KEY_CHARACTERS = 500
@@ -32,12 +34,14 @@ _IDENTITY = "a text that says which store this is: its address, and the bucket o
 class Metadata:
     """What an object says about itself: `detail` for the status page, and an uploader about its store.
 
-    `noted_as` is the text under which versions without `identity` recorded uploads, "" for none.
+    `noted_as` is the text under which versions without `identity` recorded uploads, "" for none. `formats` are those
+    that a processor reads and writes.
     """
 
     detail: str
     identity: str = ""
     noted_as: str = ""
+    formats: Formats = FORMATS
 
 
 class ContractError(Exception):
@@ -56,9 +60,18 @@ def read_metadata(contract: str, thing: Any) -> Metadata:
         raise ContractError("has a flush_every_s that is no number of seconds above 0")
     detail = getattr(thing, "detail", None)
     shown = "" if detail is None else safe_str(detail)[:DETAIL_CHARACTERS]
+    if contract == "Processor":
+        return Metadata(shown, formats=Formats(_checked_formats(thing, "reads"), _checked_formats(thing, "writes")))
     if contract != "Uploader":
         return Metadata(shown)
     return Metadata(shown, _checked_identity(thing.identity), getattr(thing, "noted_as", ""))
+
+
+def _checked_formats(processor: Any, name: str) -> tuple[Format, ...]:
+    formats: tuple[Format, ...] = getattr(processor, name, CORE)
+    if (wrong := find_wrong(formats)) is not None:
+        raise ContractError(f"is no Processor: its {name} {wrong}")
+    return formats
 
 
 def _checked_identity(identity: Any) -> str:

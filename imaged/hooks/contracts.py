@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from imaged.core.events import Event
+from imaged.core.formats import Format
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Snapshot
@@ -65,6 +66,21 @@ class Processor(Protocol):
         Raises NotAPictureError (broken), TooLargeError (too many pixels), PolicyError (the format cannot hold the
         size), OutOfTimeError, BusyError (out of memory that may be free later).
         """
+
+
+@runtime_checkable
+class FormatProcessor(Protocol):
+    """A processor that lists its formats. Without these attributes, it reads and writes JPEG, PNG, GIF and WebP.
+
+    The daemon calls it only for the formats that it lists. Formats other than those four are served only where the
+    setting `images.extensions` lists them.
+    """
+
+    reads: tuple[Format, ...]
+    """The formats of originals that `identify` and `render` take."""
+
+    writes: tuple[Format, ...]
+    """The formats of outputs that `render` makes."""
 
 
 @runtime_checkable

@@ -18,13 +18,16 @@ from typing import Any
 import pluggy
 from pydantic import BaseModel
 
+from imaged.config.extensions import extension_faults
 from imaged.config.faults import Fault
 from imaged.config.load import Loaded, plugin_faults
 from imaged.config.messages import did_you_mean
 from imaged.core.errors import ImagedError
+from imaged.core.formats import Formats
 from imaged.core.snapshot import Plugin
 from imaged.hooks import specs
 from imaged.hooks.boundary import describe, is_interrupt, kind_of, plugin_boundary, refuse
+from imaged.hooks.brought_formats import combine
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import ContractError, Metadata, read_metadata
@@ -63,6 +66,7 @@ class Plugins:
     """
 
     processors: tuple[CheckedProcessor, ...]
+    formats: Formats
     uploader: CheckedUploader | None
     sinks: tuple[MetricsSink, ...]
     results: tuple[HookResult, ...]
@@ -118,30 +122,35 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     """
     build = _Build(loaded, make_host)
     settings = loaded.settings
+    named = [(name, ("processors", place)) for place, name in enumerate(settings.processors)]
+    processors = list(build.results("processor", named))
+    formats = build.formats(processors)
+    if processors and not build.faults and not build.unfit:  # else a plugin that is missing may bring what is listed
+        build.faults.extend(extension_faults(loaded, formats))
     results = [
-        *build.results("processor", [(name, ("processors", place)) for place, name in enumerate(settings.processors)]),
+        *processors,
         *build.results("uploader", [(settings.uploader, ("uploader",))]),
         *build.results("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]),
     ]
     build.check_sections({*settings.processors, settings.uploader, *settings.metrics})
-    plugins = _sorted_out(results)
+    plugins = _sorted_out(results, formats)
     if not plugins.processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
     return plugins, build.faults
 
 
-def _sorted_out(results: Sequence[HookResult]) -> Plugins:
+def _sorted_out(results: Sequence[HookResult], formats: Formats) -> Plugins:
     processors, uploaders, sinks = [], [], []
     for result in results:
         name = result.plugin.name
         match result.plugin.kind:
             case "processor":
-                processors.append(CheckedProcessor(name, result.thing))
+                processors.append(CheckedProcessor(name, result.thing, result.metadata.formats, formats))
             case "uploader":
                 uploaders.append(CheckedUploader(name, result.metadata, result.thing, result.host.clock))
             case _:
                 sinks.append(result.thing)
-    return Plugins(tuple(processors), next(iter(uploaders), None), tuple(sinks), tuple(results))
+    return Plugins(tuple(processors), formats, next(iter(uploaders), None), tuple(sinks), tuple(results))
 
 
 class _Build:
@@ -198,6 +207,16 @@ class _Build:
 
     def _failed(self, path: tuple[str | int, ...], name: str, how: str, error: BaseException) -> None:
         self.fault(path, f"plugin {self._loaded.told(path, repr(name))} {how}: {describe(error)}")
+
+    def formats(self, processors: Sequence[HookResult]) -> Formats:
+        """Return the formats that the processors bring, and note a fault for each that conflicts with another."""
+
+        def conflict(index: int, reason: str) -> None:
+            name = processors[index].plugin.name
+            place = self._loaded.settings.processors.index(name)
+            self.fault(("processors", place), f"plugin {name!r} {reason}")
+
+        return combine([result.metadata.formats for result in processors], conflict)
 
     def check_sections(self, used: Collection[str]) -> None:
         """Check the sections that no hook has read: of plugins that are not in use, and of those that there are not.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from imaged.core.backoff import Backoff
-from imaged.core.errors import NotFoundError, PolicyError
+from imaged.core.errors import NotFoundError
 from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
@@ -153,7 +153,7 @@ class JobQueue:
         for id, namespace, digits, name, attempts, _ in sorted(rows):
             try:
                 jobs.append(Job(id, kind, ImageId(namespace, ImageHash(digits)), parse_file(name), attempts))
-            except (NotFoundError, PolicyError) as error:
+            except NotFoundError as error:
                 self._db.execute(
                     "UPDATE jobs SET state = 'parked', owner = NULL, error = ? WHERE id = ? AND owner = ?",
                     (str(error), id, self._owner.name),
@@ -245,7 +245,7 @@ class JobQueue:
         )
         states = {}
         for name, state in rows.fetchall():
-            with suppress(NotFoundError, PolicyError):  # `claim` fails such a row
+            with suppress(NotFoundError):  # `claim` fails such a row
                 states[parse(name)] = state
         return states
 

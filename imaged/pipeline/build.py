@@ -115,6 +115,7 @@ def build_pipeline(
         activity=counters.downloads,
         budget=counters.incoming,
         free_bytes=free,
+        formats=plugins.formats,
     )
     client_sources = sources(
         resolver=Resolver(reactor),
@@ -124,7 +125,20 @@ def build_pipeline(
     # The operator names remote.base_url, so it may be in any network; its redirects are not followed.
     operator_sources = partial(sources, resolver=Resolver(reactor), maximum_redirects=0, allow_networks=_EVERY_NETWORK)
     remote_originals = RemoteOriginals(remote, settings.remote.base_url, operator_sources)
-    originals = Originals(store, engine, remote, remote_originals, jobs, run, tasks, metrics, locks)
+    formats = plugins.formats
+    originals = Originals(
+        store,
+        engine,
+        remote,
+        remote_originals,
+        jobs,
+        run,
+        tasks,
+        metrics,
+        locks,
+        formats,
+        lambda namespace, kind: settings.policy(namespace).takes(kind),
+    )
     ingest = Ingest(
         store, originals, client_sources, settings.sources.maximum_bytes, run, tasks, metrics, reactor.seconds
     )
@@ -140,8 +154,9 @@ def build_pipeline(
         tasks=tasks,
         flights=SingleFlight(tasks),
         metrics=metrics,
+        formats=formats,
     )
-    return Pipeline(settings, store, originals, ingest, renders, remote, engine, jobs, metrics, tasks, threads)
+    return Pipeline(settings, store, originals, ingest, renders, remote, engine, jobs, metrics, tasks, threads, formats)
 
 
 def _identity(settings: Settings, uploader: CheckedUploader | None) -> str:

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from imaged.core.errors import CorruptOriginalError, ImagedError, NotFoundError
+from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError, NotFoundError
 from imaged.core.events import OriginalUnavailable
-from imaged.core.files import ORIGINAL, RECORD, ImageFile, content_type
-from imaged.core.formats import SNIFF_BYTES, sniff
+from imaged.core.files import ORIGINAL, RECORD, ImageFile
+from imaged.core.formats import Format, Formats
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts, ImageInfo
 from imaged.core.tracing import DOWNLOAD, SAVE, UPLOAD, WAIT, span
 from imaged.fetch.received_file import ReceivedFile, digest
+from imaged.hooks.checked_processor import sniff_file
 from imaged.hooks.host import RunInThread
 from imaged.hooks.metrics import Metrics
 from imaged.jobs.async_queue import AsyncJobQueue
@@ -32,7 +33,10 @@ from imaged.workers.tasks import Tasks
 
 
 class Originals:
-    """The originals of one generation. `run` runs blocking work on a thread. Reactor thread only."""
+    """The originals of one generation. `run` runs blocking work on a thread. Reactor thread only.
+
+    `takes` says whether a client may send an original of a format to a namespace.
+    """
 
     _log = Logger()
 
@@ -47,6 +51,8 @@ class Originals:
         tasks: Tasks,
         metrics: Metrics,
         locks: KeyedLocks,
+        formats: Formats,
+        takes: Callable[[str, Format], bool],
     ) -> None:
         self._store = store
         self._engine = engine
@@ -56,6 +62,8 @@ class Originals:
         self._run = run
         self._metrics = metrics
         self._locks = locks
+        self._takes = takes
+        self._formats = formats
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(tasks)
 
     async def keep(self, namespace: str, received: ReceivedFile) -> tuple[ImageId, ImageInfo]:
@@ -115,7 +123,7 @@ class Originals:
 
     def _keep_output(self, image: ImageId, output: Output, temporary: Path) -> bool:
         body = temporary.read_bytes()
-        if sniff(body[:SNIFF_BYTES]) != output.format:
+        if self._formats.sniff(body) != self._formats.of(output):
             self._log.warn("the remote {output} of {image} is no such picture", output=str(output), image=str(image))
             return False
         self._store.variants.save(image, output, body)
@@ -124,7 +132,8 @@ class Originals:
     async def info(self, image: ImageId) -> ImageInfo:
         """Return what is known of an original; where the record is missing, as in older stores, it is made anew."""
         info = self._store.originals.info(image)
-        if info is not None and self._store.has(image, ORIGINAL):
+        known = info is not None and info.content_type in self._formats.content_types
+        if info is not None and known and self._store.has(image, ORIGINAL):
             return info
         path = await self.find(image)
         info = _describe(image, await self._run(digest, path), await self._engine.identify(path))
@@ -132,6 +141,9 @@ class Originals:
         return info
 
     async def _examine(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
+        format = await self._run(sniff_file, received.path, self._formats)
+        if format is not None and not self._takes(image.namespace, format):
+            raise NotAPictureError(f"{format.content_type} is not taken here: images.extensions does not list it")
         info = _describe(image, received, await self._engine.identify(received.path))
         await self._run(self._store.originals.check_conflict, image, received.sha256)
         return info
@@ -144,7 +156,7 @@ class Originals:
         await self._remote.upload_for_client(image, ORIGINAL, info.content_type, received.path)
         record = await self._run(self._store.originals.write_record, image, info)
         try:
-            await self._remote.upload_for_client(image, RECORD, content_type(RECORD), record)
+            await self._remote.upload_for_client(image, RECORD, self._formats.content_type(RECORD), record)
         finally:
             discard(record)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
-from imaged.core.files import ImageFile, Original, content_type
+from imaged.core.files import ImageFile, Original
+from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
@@ -40,8 +41,9 @@ class Pipeline:
     metrics: Metrics
     tasks: Tasks
     render_threads: Threads
+    formats: Formats
 
-    def outputs(self, namespace: str, named: Sequence[Output]) -> list[Output]:
+    def outputs(self, namespace: str, named: Iterable[Output]) -> list[Output]:
         """Return the outputs that the namespace makes of every image and the `named` ones, each once.
 
         Raises PolicyError for an output that the namespace does not allow.
@@ -99,7 +101,8 @@ class Pipeline:
     async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[Output, str]:
         """Return `ready`, `pending` or `failed` for each output of an image that is there, owed, or asked about."""
         owed = await self.jobs.states(image)
-        ready = dict.fromkeys(self.store.variants.outputs(image), "ready")
+        outputs_here = self.store.variants.outputs(image)
+        ready = {each: "ready" for each in outputs_here if self.formats.writes_extension(each.extension)}
         return {**dict.fromkeys(outputs, "pending"), **owed, **ready}
 
     async def run_renders(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
@@ -146,4 +149,4 @@ class Pipeline:
     async def _content_type(self, image: ImageId, file: ImageFile) -> str:
         if isinstance(file, Original):
             return (await self.originals.info(image)).content_type
-        return content_type(file)
+        return self.formats.content_type(file)

@@ -9,7 +9,9 @@ from twisted.logger import Logger
 
 from imaged.core.errors import ImagedError
 from imaged.core.files import ImageFile
+from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output
 from imaged.hooks.host import RunInThread
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.remote import Remote
@@ -22,7 +24,12 @@ _log = Logger()
 
 
 async def reconcile(
-    store: LocalStore, remote: Remote, jobs: AsyncJobQueue, run: RunInThread, goes_on: Callable[[], bool]
+    store: LocalStore,
+    remote: Remote,
+    jobs: AsyncJobQueue,
+    formats: Formats,
+    run: RunInThread,
+    goes_on: Callable[[], bool],
 ) -> bool:
     """Owe the upload of whatever lies in the local store and is not known to be in the remote one.
 
@@ -32,7 +39,7 @@ async def reconcile(
     store is away nobody can tell, and all of it is owed. After each batch the queue is told how far this is.
     """
     images, owed, looked_at = store.walk(), 0, 0
-    while batch := await run(_take, images):
+    while batch := await run(_take, images, formats):
         for image, files in await jobs.not_stored(remote.identity, batch):
             if not goes_on():
                 return False
@@ -53,5 +60,9 @@ async def reconcile(
     return True
 
 
-def _take(images: Iterator[tuple[ImageId, list[ImageFile]]]) -> list[tuple[ImageId, list[ImageFile]]]:
-    return list(islice(images, BATCH))
+def _take(images: Iterator[tuple[ImageId, list[ImageFile]]], formats: Formats) -> list[tuple[ImageId, list[ImageFile]]]:
+    """Return the next images, without outputs in formats that no processor writes."""
+    return [
+        (image, [file for file in files if not isinstance(file, Output) or formats.writes_extension(file.extension)])
+        for image, files in islice(images, BATCH)
+    ]

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from imaged.core.activity import Activity
 from imaged.core.circuit import Circuit
-from imaged.core.errors import BusyError, NotFoundError, PolicyError, StoreError, StoreUnavailableError
+from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
 from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageId
@@ -142,7 +142,7 @@ class Remote:
         keys = await self._in_time(self._call(lambda: uploader.list(prefix), attempt), attempt)
         files = set()
         for key in keys:
-            with suppress(NotFoundError, PolicyError):
+            with suppress(NotFoundError):
                 files.add(parse_file(key.removeprefix(prefix)))
         return files
 

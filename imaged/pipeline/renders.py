@@ -14,8 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imaged.config.model import Settings
-from imaged.core.errors import BusyError, ImagedError, StoreError
+from imaged.core.errors import BusyError, ImagedError, PolicyError, StoreError
 from imaged.core.events import OutputFailed, OutputRendered
+from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.tracing import COALESCED, RENDERED, SAVE, WAIT, add_spans, span
@@ -50,6 +51,7 @@ class Renders:
     tasks: Tasks
     flights: SingleFlight[ImageOutput, None]
     metrics: Metrics
+    formats: Formats
     log = Logger()
 
     async def one(self, image: ImageId, output: Output) -> str:
@@ -112,8 +114,15 @@ class Renders:
             if not missing:
                 return
             source = await self.originals.find(image)
-        variants = tuple(map(self.settings.policy(image.namespace).resolve, missing))
-        with closing(self.engine.render(EngineJob(image, source, variants, client_waits))) as results:
+        policy, variants = self.settings.policy(image.namespace), []
+        for output in missing:
+            try:
+                variants.append(policy.resolve(output, self.formats))
+            except PolicyError as error:  # the processor that wrote this format is gone
+                yield ImageOutput(image, output), error
+        if not variants:
+            return
+        with closing(self.engine.render(EngineJob(image, source, tuple(variants), client_waits))) as results:
             async for result in results:
                 add_spans(result.spans_s)
                 if isinstance(result, RenderedVariant):
@@ -146,7 +155,7 @@ class Renders:
         except StoreError as error:
             self._count_failure(image, output, error)
             raise
-        self.metrics.record(OutputRendered(image.namespace, str(output), output.format.extension, rendered.elapsed_s))
+        self.metrics.record(OutputRendered(image.namespace, str(output), output.extension, rendered.elapsed_s))
         if self.remote.exists:
             try:
                 await self.jobs.enqueue("upload", image, [output])
@@ -158,7 +167,7 @@ class Renders:
             await self.run(self.store.variants.save, image, rendered.output, rendered.body)
 
     def _count_failure(self, image: ImageId, output: Output, error: ImagedError) -> None:
-        reason, extension = type(error).__name__, output.format.extension
+        reason, extension = type(error).__name__, output.extension
         self.metrics.record(OutputFailed(image.namespace, str(output), extension, reason))
 
 

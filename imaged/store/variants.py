@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from imaged.core.errors import NotFoundError, PolicyError, StoreError
+from imaged.core.errors import NotFoundError, StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
@@ -75,7 +75,7 @@ class VariantFiles:
         folder = self.disk.layout.folder(image)
         found = []
         for name in sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else ():
-            with suppress(NotFoundError, PolicyError):
+            with suppress(NotFoundError):
                 found.append(parse(name))
         return found
 

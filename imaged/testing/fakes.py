@@ -17,7 +17,7 @@ from twisted.web.iweb import IAgent
 from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
 
 from imaged.api import (
-    SNIFF_BYTES,
+    FORMATS,
     BusyError,
     Event,
     Format,
@@ -30,8 +30,6 @@ from imaged.api import (
     StoreError,
     TooLargeError,
     plan,
-    read_size,
-    sniff,
 )
 from imaged.testing.pictures import make_plain
 
@@ -124,8 +122,8 @@ class StillProcessor:
     def identify(self, source: Path) -> ImageFacts:
         """Read format and size from the header."""
         body = source.read_bytes()
-        format = sniff(body[:SNIFF_BYTES])
-        size = read_size(format, body) if format else None
+        format = FORMATS.sniff(body)
+        size = format.read_size(body) if format else None
         if format is None or size is None:
             raise NotAPictureError("these bytes are no picture with a header that can be read")
         return ImageFacts(format, size, 1)
@@ -153,10 +151,10 @@ class StillProcessor:
             raise self.failure
         for variant in job.variants:
             size = plan(job.facts.size, variant.output.sizing).size
-            frames = job.facts.frames if variant.output.format.animation else 1
+            frames = job.facts.frames if variant.format.animation else 1
             if frames * max(size.pixels, job.facts.size.pixels) > job.maximum_pixels:
                 raise TooLargeError(f"{variant.output} has more than {job.maximum_pixels} pixels")
-            yield Rendered(variant.output, _picture(variant.output.format, size))
+            yield Rendered(variant.output, _picture(variant.format, size))
 
 
 class RecordingSink:

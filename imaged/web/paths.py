@@ -10,7 +10,7 @@ from twisted.web.http import Request
 
 from imaged.core.errors import MalformedRequestError, MethodNotAllowedError, NotFoundError
 from imaged.core.files import ORIGINAL, RECORD
-from imaged.core.formats import FORMATS
+from imaged.core.formats import FORMATS, Formats
 from imaged.core.hashes import ImageHash, ImageId, check_namespace, is_hash, shorten
 from imaged.core.source_urls import SourceUrl
 from imaged.core.tracing import Trace
@@ -136,8 +136,8 @@ def read_path(request: Request) -> PublicPath:
     return FilePath(image, parts[-1])
 
 
-def describe_request(trace: Trace, path: PublicPath) -> None:
-    """Note in `trace` what the path is about."""
+def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS) -> None:
+    """Note in `trace` what the path is about. An extension that `formats` do not have is left out."""
     match path:
         case HealthPath():
             trace.route = "status_check"
@@ -150,7 +150,9 @@ def describe_request(trace: Trace, path: PublicPath) -> None:
         case FilePath(image, name):
             trace.route, trace.namespace, trace.output = "output", image.namespace, shorten(name)
             extension = name.rpartition(".")[2]
-            trace.extension = extension if extension in FORMATS else None  # a sink may keep a counter for each
+            trace.extension = (
+                extension if formats.writes_extension(extension) else None
+            )  # a sink may keep a counter for each
 
 
 def allow(request: Request, methods: tuple[str, ...]) -> None:

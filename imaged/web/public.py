@@ -13,7 +13,7 @@ from imaged.core.clients import client_key
 from imaged.core.errors import BusyError, NotFoundError
 from imaged.core.files import Original, Record, parse_file
 from imaged.core.hashes import ImageId
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.answers import send_json
@@ -59,7 +59,7 @@ class PublicSite:
         """Answer one request, or raise the ImagedError that it ends with."""
         with self.lease() as pipeline:
             path = read_path(request)
-            describe_request(request.trace, path)
+            describe_request(request.trace, path, pipeline.formats)
             if not isinstance(path, HealthPath):
                 self.admit(request.began_s)
             await self._answer(request, path, pipeline)
@@ -82,8 +82,9 @@ class PublicSite:
                     case Original():
                         await _send_original(request, image, pipeline)
                     case output:
+                        content_type = pipeline.formats.content_type(output)
                         opened, request.trace.outcome = await pipeline.output(image, output)
-                        send_file(request, opened, output.format.content_type)
+                        send_file(request, opened, content_type)
 
     def _check_room(self) -> None:
         if self.posting.current >= MAXIMUM_POSTS:
@@ -93,7 +94,7 @@ class PublicSite:
 def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:
     """Return the outputs that a POST asks for, with the namespace's own. Raises for any parameter that is not known."""
     names = asked_outputs(read_parameters(request, known))
-    return pipeline.outputs(namespace, [parse(name) for name in names])
+    return pipeline.outputs(namespace, map(pipeline.formats.parse, names))
 
 
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:

@@ -30,7 +30,7 @@ class AnimationWriter:
 
     def __init__(self, variant: Variant, plays: int, deadline: Deadline) -> None:
         self.variant = variant
-        self._is_gif = variant.output.format == GIF
+        self._is_gif = variant.format == GIF
         self._plays = plays
         self._deadline = deadline
         self._tick_ms = TICK_MS if self._is_gif else 1

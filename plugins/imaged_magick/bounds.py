@@ -23,7 +23,7 @@ _HEAVY_PIXELS = 5_000_000
 
 def is_animated(job: RenderJob, variant: Variant) -> bool:
     """Return whether a variant keeps all frames of its original."""
-    return job.facts.frames > 1 and variant.output.format.animation
+    return job.facts.frames > 1 and variant.format.animation
 
 
 def is_long(job: RenderJob) -> bool:
@@ -59,7 +59,7 @@ def check_animations(job: RenderJob, original: ParsedOriginal, animations: Seque
 
 
 def _check_variant(variant: Variant, job: RenderJob, frames: int) -> None:
-    wanted, format = plan(job.facts.size, variant.output.sizing), variant.output.format
+    wanted, format = plan(job.facts.size, variant.output.sizing), variant.format
     size = wanted.size
     if max(size.width_px, size.height_px) > format.maximum_side_px:
         raise PolicyError(

@@ -22,7 +22,7 @@ _HALF_STEP = 128  # half of an 8-bit step, in 16 bits
 
 def normalise(picture: Picture, variant: Variant) -> None:
     """Convert a picture to 8-bit sRGB without metadata, with the transparency that the variant's format can hold."""
-    format = variant.output.format
+    format = variant.format
     to_srgb(picture)
     if picture.alpha_channel and not format.alpha:
         picture.background_color = Color(variant.background)
@@ -45,7 +45,7 @@ def normalise(picture: Picture, variant: Variant) -> None:
 
 def encode(picture: Picture, variant: Variant) -> bytes:
     """Return the file of a normalised still."""
-    if variant.output.format == GIF:
+    if variant.format == GIF:
         with find_palette([picture]) as palette:
             remap(picture, palette)
     return write(picture, variant)
@@ -53,7 +53,7 @@ def encode(picture: Picture, variant: Variant) -> bytes:
 
 def write(picture: Picture, variant: Variant) -> bytes:
     """Return the file of a normalised picture; for GIF, one that has been remapped to its palette."""
-    format = variant.output.format
+    format = variant.format
     picture.deadline.check(_PIXEL_S.get(format.extension, 0) * picture.width * picture.height)
     interlace = _JPEG_INTERLACE if format.extension == "jpg" else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaged.api import SNIFF_BYTES, Format, NotAPictureError, Size, StoreError, sniff
+from imaged.api import FORMATS, Format, NotAPictureError, Size, StoreError
 
 from .deadline import Deadline
 from .decoding import drop_truncated_frame
@@ -68,7 +68,7 @@ def parse_original(source: Path) -> ParsedOriginal:
         blob = source.read_bytes()
     except OSError as error:
         raise StoreError(f"the original cannot be read from the local store: {error.strerror}") from error
-    format = sniff(blob[:SNIFF_BYTES])
+    format = FORMATS.sniff(blob)
     sequence, exif, profile, truncated = None, b"", b"", False
     match format and format.extension:
         case "jpg":

@@ -59,8 +59,8 @@ class MagickProcessor:
 
     def accepts(self, job: RenderJob) -> bool:
         """Return whether this processor reads the original's format and writes those of all variants."""
-        formats = [job.facts.format, *(variant.output.format for variant in job.variants)]
-        return all(FORMATS.get(format.extension) == format for format in formats)
+        formats = [job.facts.format, *(variant.format for variant in job.variants)]
+        return all(format in FORMATS.known for format in formats)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output as soon as it is ready: first the stills, from the first frame, then the animations."""

@@ -6,8 +6,6 @@ from collections.abc import Collection
 from http import HTTPStatus
 from threading import Lock
 
-from imaged.api import FORMATS
-
 NONE = "none"
 """The label of a missing value, such as the format of a request for no output."""
 
@@ -39,7 +37,7 @@ def status_label(status: int) -> str:
 
 def format_label(extension: str | None) -> str:
     """Return the label of a format, which is its extension."""
-    return extension if extension in FORMATS and extension is not None else NONE
+    return extension or NONE
 
 
 class FewLabels:

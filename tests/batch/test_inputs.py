@@ -12,6 +12,7 @@ import pytest
 from imaged.batch.inputs import find_fault, read
 from imaged.batch.items import Item, read_line
 from imaged.core.errors import MalformedRequestError, StoreError
+from imaged.core.formats import FORMATS
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 
 DIGITS = "f840ee339d264d4bab1b169a653b1a91"
@@ -19,7 +20,7 @@ DIGITS = "f840ee339d264d4bab1b169a653b1a91"
 
 def items(*paths: Path) -> list[object]:
     """Read inputs to their end."""
-    return list(read([str(path) for path in paths], "p"))
+    return list(read([str(path) for path in paths], "p", FORMATS))
 
 
 @pytest.mark.parametrize("body", [make_jpeg(), make_png(), make_gif(), make_webp()])
@@ -27,7 +28,7 @@ def test_a_picture_is_an_item(tmp_path: Path, body: bytes) -> None:
     """Whatever its name is."""
     (tmp_path / "list.txt").write_bytes(body)
     path = str(tmp_path / "list.txt")
-    assert find_fault(path) is None
+    assert find_fault(path, FORMATS) is None
     assert items(tmp_path / "list.txt") == [Item(path, "p", path=path)]
 
 
@@ -44,7 +45,7 @@ def test_a_list_is_read_lazily(tmp_path: Path) -> None:
     """No more than is taken, so that it may have any length."""
     path = tmp_path / "list"
     path.write_text(f"{DIGITS}\n" * 100_000)
-    entries = read([str(path)], "p")
+    entries = read([str(path)], "p", FORMATS)
     assert len(list(islice(entries, 3))) == 3
     path.write_bytes(b"")  # the rest is gone, but for what a buffer holds
     assert len(list(entries)) < 1000
@@ -54,18 +55,18 @@ def test_faults_are_found_beforehand(tmp_path: Path) -> None:
     """A file that is not there, a folder, and what is neither a picture nor text."""
     (tmp_path / "data").write_bytes(b"\x7fELF\x00\x01")
     (tmp_path / "latin").write_bytes(b"\xe4\xff")
-    assert find_fault("-") is None
-    assert "No such file" in str(find_fault(str(tmp_path / "missing")))
-    assert "Is a directory" in str(find_fault(str(tmp_path)))
+    assert find_fault("-", FORMATS) is None
+    assert "No such file" in str(find_fault(str(tmp_path / "missing"), FORMATS))
+    assert "Is a directory" in str(find_fault(str(tmp_path), FORMATS))
     for name in ("data", "latin"):
-        assert "neither a picture" in str(find_fault(str(tmp_path / name)))
+        assert "neither a picture" in str(find_fault(str(tmp_path / name), FORMATS))
 
 
 def test_a_character_may_be_cut_at_the_end_of_the_look(tmp_path: Path) -> None:
     """It is UTF-8 nevertheless."""
     for spare in range(4):
         (tmp_path / "list").write_bytes(b"x" * spare + "🍷".encode() * 3000)
-        assert find_fault(str(tmp_path / "list")) is None
+        assert find_fault(str(tmp_path / "list"), FORMATS) is None
 
 
 def test_an_original_is_a_picture_by_its_path(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_the_mark_before_a_list_is_no_part_of_it(tmp_path: Path) -> None:
 def test_a_pipe_is_a_list(tmp_path: Path) -> None:
     """It can be read once, so nobody looks into it beforehand."""
     os.mkfifo(tmp_path / "pipe")
-    assert find_fault(str(tmp_path / "pipe")) is None
+    assert find_fault(str(tmp_path / "pipe"), FORMATS) is None
     writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(f"{DIGITS}\n",))
     writer.start()
     assert items(tmp_path / "pipe") == [read_line(DIGITS, "p")]

@@ -9,6 +9,7 @@ import pytest
 from imaged.batch.plan import Plan, UsageError, make_plan
 from imaged.batch.shards import Shard
 from imaged.config.load import load
+from imaged.core.formats import FORMATS
 from imaged.core.outputs import parse
 
 YAML = "images: {outputs: [x9.jpg]}\n"
@@ -27,6 +28,7 @@ def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
     wanted = {"namespace": "p", "outputs": "x4.jpg", **given}
     return make_plan(
         settings,
+        FORMATS,
         names or ("list",),
         wanted["namespace"] or "",
         wanted["outputs"] or "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from imaged.config.images import ImagePolicy
 from imaged.config.model import Settings
 from imaged.core.errors import PolicyError
+from imaged.core.formats import FORMATS, PNG
 from imaged.core.outputs import parse
 
 
@@ -72,7 +74,30 @@ def test_a_policy_refuses_other_extensions_and_names_its_own() -> None:
 def test_quality_is_that_of_the_name_or_the_default() -> None:
     """`-q50` wins over the policy's default quality."""
     policy = ImagePolicy(default_quality=80)
-    assert (policy.resolve(parse("w10.jpg")).quality, policy.resolve(parse("w10-q50.jpg")).quality) == (80, 50)
+    variants = [policy.resolve(parse(name), FORMATS) for name in ("w10.jpg", "w10-q50.jpg")]
+    assert [variant.quality for variant in variants] == [80, 50]
+
+
+def test_a_stricter_policy_still_resolves_a_queued_output() -> None:
+    """`check` says what a client may ask for, and `resolve` what is rendered."""
+    strict = ImagePolicy(extensions=("jpg",), maximum_width=10)
+    with pytest.raises(PolicyError):
+        strict.check(parse("w20.png"))
+    assert strict.resolve(parse("w20.png"), FORMATS).format == PNG
+
+
+def test_a_format_that_no_processor_writes_cannot_be_resolved() -> None:
+    """The policy may list it: the processor that brought it is gone."""
+    with pytest.raises(PolicyError, match="extension 'bmp' is not one of jpg, png, gif, webp"):
+        ImagePolicy(extensions=("bmp",)).resolve(parse("w20.bmp"), FORMATS)
+
+
+def test_originals_of_core_formats_are_always_taken() -> None:
+    """An original in a format that a plugin brings is taken where the policy lists it."""
+    brought = replace(PNG, extension="bmp", content_type="image/bmp")
+    assert ImagePolicy(extensions=("jpg",)).takes(PNG)
+    assert not ImagePolicy(extensions=("jpg",)).takes(brought)
+    assert ImagePolicy(extensions=("bmp",)).takes(brought)
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -131,7 +156,7 @@ def test_an_emptied_section_stands_for_its_defaults(section: str) -> None:
         {"remote": {"base_url": "https://"}},
         {"remote": {"base_url": "https://a.example:99999"}},
         {"remote": {"base_url": "https://[::1"}},
-        {"images": {"extensions": ["bmp"]}},
+        {"images": {"extensions": [".bmp"]}},
         {"images": {"extensions": []}},
         {"images": {"extensions": ["jpg", "jpg"]}},
         {"images": {"default_quality": 0}},

@@ -140,6 +140,7 @@ def test_a_secret_prints_as_asterisks() -> None:
 
 NO_PLUGIN = "expected the name of a plugin: letters, digits, _, - and ."
 NO_AGENT = 'expected up to 500 characters of ASCII, such as "imaged (ops@example.com)"'
+NO_EXTENSION = "expected the extension of a format, such as jpg"
 NO_ENDPOINT = 'expected an endpoint such as "tcp:7000:interface=127.0.0.1"'
 
 
@@ -147,7 +148,7 @@ NO_ENDPOINT = 'expected an endpoint such as "tcp:7000:interface=127.0.0.1"'
     ("text", "holds", "fault"),
     [
         ("uploader: {env: IT}", "the name of a plugin!", f"uploader: {NO_PLUGIN}"),
-        ("images: {extensions: [{env: IT}]}", "jpgs", "images.extensions.0: expected one of jpg, png, gif, webp"),
+        ("images: {extensions: [{env: IT}]}", ".jpg", f"images.extensions.0: {NO_EXTENSION}"),
         ("render: {queue: {env: IT}}", "whole", "render.queue: expected a whole number"),
         ("listen: {env: IT}", "127.0.0.1:7000", f"listen: {NO_ENDPOINT}"),
         ("sources: {user_agent: {env: IT}}", "a\tb", f"sources.user_agent: {NO_AGENT}"),

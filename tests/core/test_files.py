@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imaged.core.errors import NotFoundError
-from imaged.core.files import ORIGINAL, RECORD, ImageFile, content_type, parse_file
+from imaged.core.files import ORIGINAL, RECORD, ImageFile, parse_file
 from imaged.core.outputs import parse
 
 NAMES = {"original": ORIGINAL, "info.json": RECORD, "x300.jpg": parse("x300.jpg")}
@@ -23,9 +23,3 @@ def test_any_other_name_is_refused(name: str) -> None:
     """A name of another form is not found."""
     with pytest.raises(NotFoundError):
         parse_file(name)
-
-
-def test_records_and_outputs_tell_their_type() -> None:
-    """A record is JSON, an output has the type of its format."""
-    assert content_type(RECORD) == "application/json"
-    assert content_type(parse("x300.webp")) == "image/webp"

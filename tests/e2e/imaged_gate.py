@@ -53,7 +53,7 @@ class Gate:
                     raise BusyError("nobody opened the gate")
                 time.sleep(0.01)
             size = plan(job.facts.size, variant.output.sizing).size
-            picture = make_plain(variant.output.format.extension, size.width_px, size.height_px)
+            picture = make_plain(variant.format.extension, size.width_px, size.height_px)
             yield Rendered(variant.output, picture + f"{self.detail} q{variant.quality}".encode())
             self._note(f"end {variant.output}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +12,27 @@ import pytest
 from twisted.logger import capturedLogs
 
 from imaged.api import (
-    GIF,
     JPEG,
     PNG,
-    WEBP,
     BusyError,
-    Fill,
-    Fit,
-    Format,
     ImageFacts,
     NotAPictureError,
     Output,
     Rendered,
     RenderJob,
     Size,
-    Variant,
 )
 from imaged.core.errors import PluginFailedError
+from imaged.core.formats import CORE, Formats
+from imaged.core.outputs import parse
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.running_calls import calls
 from imaged.testing.pictures import make_gif, make_jpeg, make_plain, make_png, make_webp
+from imaged.testing.processors import make_variant
 
 PANIC = type("PanicException", (BaseException,), {})
 FATAL = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, RecursionError, PANIC]
-X30, W20 = Output(Fill(30, 30), JPEG), Output(Fit(20), PNG)
+X30, W20 = parse("x30.jpg"), parse("w20.png")
 GOOD = {X30: make_plain("jpg", 30, 30), W20: make_plain("png", 20, 13)}
 
 
@@ -68,7 +66,7 @@ def source(tmp_path: Path) -> Path:
 
 def job(source: Path, *outputs: Output) -> RenderJob:
     """Return a job for these outputs of a picture of 48x32 pixels."""
-    return RenderJob(source, facts(), tuple(Variant(each, 75, "#ffffff") for each in outputs), 30, 10**6)
+    return RenderJob(source, facts(), tuple(map(make_variant, outputs)), 30, 10**6)
 
 
 def interrupted_on_a_thread(function: Callable[[], Any]) -> BaseException | None:
@@ -93,10 +91,10 @@ def interrupted_on_a_thread(function: Callable[[], Any]) -> BaseException | None
         (None, "it returned None, not ImageFacts"),
         ((48, 32), "it returned tuple, not ImageFacts"),
         (ImageFacts, "it returned the class ImageFacts, not ImageFacts"),
-        (facts(format="jpg"), "the format that it returned is not that of the file"),
+        (facts(format="jpg"), "the format that it returned is none that it reads"),
         (
-            facts(format=Format("bmp", "image/bmp", False, False, 9)),
-            "the format that it returned is not that of the file",
+            facts(format=replace(PNG, extension="bmp", content_type="image/bmp")),
+            "the format that it returned is none that it reads",
         ),
         (facts(format=PNG), "the format that it returned is not that of the file"),
         *[
@@ -179,7 +177,7 @@ def test_the_errors_of_the_contract_pass(source: Path, error: Exception) -> None
     [
         (None, "it yielded None, not Rendered"),
         (b"\xff\xd8\xff", "it yielded bytes, not Rendered"),
-        (Rendered(Output(Fill(31, 31), JPEG), GOOD[X30]), "it yielded x31.jpg, which is not one of the job's"),
+        (Rendered(parse("x31.jpg"), GOOD[X30]), "it yielded x31.jpg, which is not one of the job's"),
         (Rendered(X30, None), "x30.jpg is None, not bytes"),  # type: ignore[arg-type]
         (Rendered(X30, "text"), "x30.jpg is str, not bytes"),  # type: ignore[arg-type]
         (Rendered(X30, bytearray(GOOD[X30])), "x30.jpg is bytearray, not bytes"),  # type: ignore[arg-type]
@@ -219,10 +217,10 @@ def test_a_render_that_is_no_iterable_is_refused(source: Path, returned: Any) ->
 def test_good_outputs_of_every_format_pass(source: Path) -> None:
     """In the order in which they come, from a list as well as from a generator."""
     made = {
-        Output(Fill(48, 32), JPEG): make_jpeg(),
-        Output(Fit(1000), PNG): make_png(opacity=1),
-        Output(Fit(100), GIF): make_gif(3),
-        Output(Fit(200), WEBP): make_webp(2),
+        parse("48x32.jpg"): make_jpeg(),
+        parse("w1000.png"): make_png(opacity=1),
+        parse("w100.gif"): make_gif(3),
+        parse("w200.webp"): make_webp(2),
     }
     rendered = [Rendered(output, body) for output, body in made.items()]
     assert list(checked(render=lambda _: rendered).render(job(source, *made))) == rendered
@@ -267,3 +265,39 @@ def test_a_call_can_be_seen_while_it_lasts(source: Path) -> None:
     assert [(call.name, call.thread) for call in seen] == [("processor odd: identify", threading.get_ident())]
     assert seen[0].due_s > seen[0].began_s
     assert calls() == []
+
+
+BMP = replace(PNG, extension="bmp", content_type="image/bmp", signatures=(((0, b"BM"),),))
+ALL = Formats((*CORE, BMP), (*CORE, BMP))
+
+
+def test_a_processor_is_not_asked_about_formats_that_it_does_not_list(source: Path) -> None:
+    """A processor that accepts every job gets none in a format that another plugin brings."""
+    eager: Any = Odd(accepts=lambda _: True)
+    processor = CheckedProcessor("odd", eager, Formats((JPEG,), (PNG,)), ALL)
+    in_bmp = replace(make_variant(W20), format=BMP)
+    assert processor.accepts(job(source, W20))
+    assert not processor.accepts(job(source, X30))
+    assert not processor.accepts(replace(job(source), variants=(in_bmp,)))
+    assert not processor.accepts(replace(job(source, W20), facts=facts(format=BMP)))
+
+
+def test_an_output_in_a_brought_format_is_checked(source: Path) -> None:
+    """Its first bytes and its header, by what its format says."""
+    brought = replace(BMP, read_header=lambda body: (body[2], body[3]))
+    formats = Formats((*CORE, brought), (*CORE, brought))
+    variant = replace(make_variant(W20), output=parse("w20.bmp"), format=brought)
+
+    def render(body: bytes) -> list[Rendered]:
+        odd: Any = Odd(render=lambda _: [Rendered(variant.output, body)])
+        processor = CheckedProcessor("odd", odd, formats, formats)
+        return list(processor.render(replace(job(source), variants=(variant,))))
+
+    assert render(b"BM\x14\x0d")
+    for body, wrong in (
+        (b"BM\x14\x14", "has 20x20 pixels, not the 20x13 of its plan"),
+        (b"BM", "has a header without a size"),
+        (GOOD[W20], "is image/png"),
+    ):
+        with pytest.raises(PluginFailedError, match=wrong):
+            render(body)

@@ -421,6 +421,56 @@ def test_one_broken_plugin_does_not_hide_the_faults_of_others(site: Site) -> Non
     assert [plugin.name for plugin in plugins.described] == ["painter"]
 
 
+BRINGER = PROCESSOR.replace(
+    "from imaged.api import hookimpl",
+    """from dataclasses import replace
+    from imaged.api import JPEG, PNG, hookimpl
+
+    BMP = replace(PNG, extension="bmp", content_type="image/bmp", maximum_side_px=SIDE)""",
+).replace("def identify", "reads, writes = (JPEG, BMP), (JPEG,)\n        def identify")
+LISTS_BMP = "images: {extensions: [jpg, bmp]}"
+
+
+@pytest.mark.parametrize("name", ["reads", "writes"])
+def test_formats_that_are_none_are_a_fault(site: Site, name: str) -> None:
+    """They are checked when the daemon loads the plugin."""
+    site.install(wrong=PROCESSOR.replace("def accepts", f"{name} = ['jpg']\n        def accepts"))
+    _, faults = compose("processors: [wrong]")
+    (fault,) = faults
+    assert fault.endswith(f"what imaged_processor returned is no Processor: its {name} is not a tuple of Format")
+
+
+def test_the_formats_are_those_that_the_processors_bring(site: Site) -> None:
+    """One without `reads` and `writes` brings the core formats."""
+    site.install(one=BRINGER.replace("SIDE", "9"), other=PROCESSOR)
+    plugins, faults = compose(f"processors: [one]\n{LISTS_BMP}")
+    assert faults == []
+    assert [format.extension for format in plugins.formats.reads] == ["jpg", "bmp"]
+    assert [format.extension for format in plugins.formats.writes] == ["jpg"]
+    both, _ = compose("processors: [other, one]")
+    assert [format.extension for format in both.formats.known] == ["jpg", "png", "gif", "webp", "bmp"]
+
+
+def test_a_listed_format_that_no_processor_brings_is_a_fault(site: Site) -> None:
+    """Unless a processor is faulty, too: it may be the one that brings the format."""
+    site.install(painter=PROCESSOR, broken="raise RuntimeError('broken')")
+    _, faults = compose(f"processors: [painter]\n{LISTS_BMP}")
+    assert faults == [
+        'etc/imaged.yaml:2: images.extensions.1: expected one of jpg, png, gif, webp, got "bmp"',
+    ]
+    _, (fault,) = compose(f"processors: [painter, broken]\n{LISTS_BMP}")
+    assert "broken" in fault
+
+
+def test_two_formats_of_one_name_are_a_fault(site: Site) -> None:
+    """Of the plugin that comes second."""
+    site.install(one=BRINGER.replace("SIDE", "9"), two=BRINGER.replace("SIDE", "8"))
+    _, faults = compose(f"processors: [one, two]\n{LISTS_BMP}")
+    assert faults == [
+        "etc/imaged.yaml:1: processors.1: plugin 'two' brings another format called bmp or image/bmp",
+    ]
+
+
 def test_an_object_is_closed_once(site: Site) -> None:
     """Even one that is processor, uploader and sink at once; one without `close` is left alone."""
     site.install(all=OF_EVERY_KIND)

@@ -272,13 +272,13 @@ def test_a_file_that_is_no_queue_is_refused(tmp_path: Path, clock: Clock) -> Non
 
 
 def test_a_row_with_an_unknown_file_fails_alone(queue: JobQueue) -> None:
-    """As after a downgrade to a program that does not know its format: the other jobs of the image run."""
+    """As after a downgrade to a program that does not know the form of its name: the other jobs of the image run."""
     queue.add("render", CAT, [A, B])
-    queue._db.execute("UPDATE jobs SET output = 'x2.jxl' WHERE output = ?", (str(B),))
+    queue._db.execute("UPDATE jobs SET output = 'x2-new.jpg' WHERE output = ?", (str(B),))
     assert files_of(queue.claim("render")) == [A]
     assert queue.states(CAT) == {A: "pending"}
     assert queue.depth("render") == Depth(queued=0, running=1, failed=1, oldest_s=0.0)
-    assert "jxl" in queue._db.execute("SELECT error FROM jobs WHERE state = 'parked'").fetchone()[0]
+    assert "x2-new" in queue._db.execute("SELECT error FROM jobs WHERE state = 'parked'").fetchone()[0]
 
 
 def test_either_all_jobs_of_a_call_are_queued_or_none(queue: JobQueue) -> None:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from imaged.config.load import load
+from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.snapshot import Plugin
 from imaged.fetch.received_file import digest
@@ -155,7 +156,7 @@ class PipelineHarness:
         uploader = CheckedUploader("memory", Metadata("", "memory"), self.uploader, self.reactor)
         sink = HookResult(Plugin("recording", "metrics", "", ""), self.sink, Metadata(""), make_host())
         return Plugins(
-            (CheckedProcessor("still", self.processor),), uploader if remote else None, (self.sink,), (sink,)
+            (CheckedProcessor("still", self.processor),), FORMATS, uploader if remote else None, (self.sink,), (sink,)
         )
 
     def _threads(self, reactor: Any, name: str, size: int) -> Any:  # noqa: ARG002  # the signature of Threads

@@ -10,6 +10,7 @@ from pipeline_harness import IMAGE, PipelineHarness
 
 from imaged.core.errors import StoreUnavailableError
 from imaged.core.files import ORIGINAL, RECORD, parse_file
+from imaged.core.formats import FORMATS
 from imaged.core.outputs import parse
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
@@ -25,14 +26,22 @@ KEY = f"p/{IMAGE.hash.partition([3, 3])}"
 def look(harness: PipelineHarness) -> int:
     """Compare the stores; return how many uploads are owed that were not before."""
     before = len(harness.owed("upload"))
-    assert wait(reconcile(harness.store, harness.remote, harness.jobs, run_at_once, lambda: True)) is True
+    assert wait(reconcile(harness.store, harness.remote, harness.jobs, FORMATS, run_at_once, lambda: True)) is True
     return len(harness.owed("upload")) - before
+
+
+def test_outputs_of_unknown_formats_are_not_uploaded(harness: PipelineHarness) -> None:
+    """No processor says what their content type is."""
+    fill(harness)
+    harness.store.path(IMAGE, parse_file("x30.bmp")).write_bytes(b"BM")
+    look(harness)
+    assert "x30.bmp" not in harness.owed("upload")
 
 
 def test_it_ends_when_told_to(harness: PipelineHarness) -> None:
     """A daemon that leaves does not wait for the end of a large store."""
     fill(harness)
-    assert wait(reconcile(harness.store, harness.remote, harness.jobs, run_at_once, lambda: False)) is False
+    assert wait(reconcile(harness.store, harness.remote, harness.jobs, FORMATS, run_at_once, lambda: False)) is False
     assert harness.owed("upload") == []
 
 
@@ -41,7 +50,7 @@ def test_how_far_it_is_can_be_read(harness: PipelineHarness) -> None:
     fill(harness)
     comparisons = harness.queue.comparisons
     comparisons.begin(harness.remote.identity)
-    wait(reconcile(harness.store, harness.remote, harness.jobs, run_at_once, lambda: False))
+    wait(reconcile(harness.store, harness.remote, harness.jobs, FORMATS, run_at_once, lambda: False))
     told = comparisons.last()
     assert told is not None
     assert (told.state, told.images, told.missing) == ("running", 0, 0)

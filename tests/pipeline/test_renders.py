@@ -296,7 +296,7 @@ def test_each_output_is_made_as_its_policy_says(make_harness: Callable[..., Pipe
         " namespaces: {p: {default_quality: 50, background: '#000000'}}}"
     )
     harness.keep()
-    quality = Output(X30.sizing, X30.format, 9)
+    quality = Output(X30.sizing, X30.extension, 9)
     wait(harness.renders.several(IMAGE, [X30, quality]))
     (job,) = harness.processor.jobs
     assert [(each.quality, each.background) for each in job.variants] == [(50, "#000000"), (9, "#000000")]

@@ -60,7 +60,6 @@ def test_strangers_are_not_listed(store: LocalStore) -> None:
         *outputs,
         str(ORIGINAL),
         str(RECORD),
-        "x300.bmp",
         "300x300.jpg",
         "x300.jpg~",
         ".x300.jpg",

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 import imaged_magick
-from imaged.api import Host, ImageFacts, Processor, RenderJob, Variant, VerifyingProcessor
+from imaged.api import Host, ImageFacts, Processor, RenderJob, VerifyingProcessor
 from imaged.core.outputs import parse
+from imaged.testing.processors import make_variant
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "images"
 """The folder of real pictures beside the checkout, which may be missing."""
@@ -77,7 +78,9 @@ def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
         source.write_bytes(body)
         facts = processor.identify(source)
         outputs = [parse(name) for name in names]
-        variants = tuple(Variant(output, output.quality or quality, background) for output in outputs)
+        variants = tuple(
+            make_variant(output, quality=output.quality or quality, background=background) for output in outputs
+        )
         rendered = list(processor.render(RenderJob(source, facts, variants, timeout_s, maximum_pixels)))
         by_name = {str(each.output): each.body for each in rendered}
         assert len(rendered) == len(names)

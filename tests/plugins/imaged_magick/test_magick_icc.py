@@ -278,7 +278,7 @@ class Host:
 processor = imaged_magick.imaged_processor(Host())
 def render(source):
     facts = processor.identify(source)
-    variant = Variant(Output(FullSize(), PNG), 75, "#ffffff")
+    variant = make_variant(parse("full_size.png"))
     return list(processor.render(RenderJob(source, facts, (variant,), 30, 50_000_000)))
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -20,18 +20,17 @@ from imaged.api import (
     JPEG,
     PNG,
     BusyError,
-    Fit,
     ImagedError,
     NotAPictureError,
-    Output,
     PolicyError,
     Processor,
     RenderJob,
     StoreError,
     TooLargeError,
-    Variant,
 )
+from imaged.core.outputs import parse
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
+from imaged.testing.processors import make_variant
 from imaged_magick.deadline import Deadline
 from imaged_magick.memory import NoMemoryError, RunningRenders
 from imaged_magick.picture import Picture, translated
@@ -137,7 +136,7 @@ processor = imaged_magick.imaged_processor(Host())
 for name in sys.argv[1:]:
     source = Path(name)
     facts = processor.identify(source)
-    variant = Variant(Output(Fit(100), PNG), 75, "#ffffff")
+    variant = make_variant(parse("w100.png"))
     try:
         print(len(list(processor.render(RenderJob(source, facts, (variant,), 30, 50_000_000)))))
     except TooLargeError as error:
@@ -205,7 +204,7 @@ def test_another_picture_than_was_identified(processor: Processor, tmp_path: Pat
     source.write_bytes(make_gif(2))
     facts = processor.identify(source)
     source.write_bytes(make_png(90, 90))
-    job = RenderJob(source, facts, (Variant(Output(Fit(9), PNG), 75, "#ffffff"),), 30, 50_000_000)
+    job = RenderJob(source, facts, (make_variant(parse("w9.png")),), 30, 50_000_000)
     with pytest.raises(NotAPictureError):
         list(processor.render(job))
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from imaged.api import GIF, ImageFacts, RenderJob, Size, Variant
+from imaged.api import GIF, ImageFacts, RenderJob, Size
 from imaged.core.outputs import parse
+from imaged.testing.processors import make_variant
 from imaged_magick.bounds import is_heavy
 from imaged_magick.memory import trim_heap
 
@@ -63,6 +64,6 @@ def test_the_heap_is_trimmed_after_heavy_work(heavy: bool, kept: bool) -> None: 
 )
 def test_work_is_heavy_by_the_pixels_of_what_it_decodes(side_px: int, frames: int, name: str, heavy: bool) -> None:  # noqa: FBT001 -- a table
     """A large picture is heavy, and so is a long animation whose variant keeps all frames."""
-    variant = Variant(parse(name), 75, "#ffffff")
+    variant = make_variant(parse(name))
     facts = ImageFacts(GIF, Size(side_px, side_px), frames)
     assert is_heavy(RenderJob(Path("original"), facts, (variant,), 30, 50_000_000)) is heavy

@@ -12,18 +12,19 @@ from source_tree import ROOT
 import imaged_graphite.options
 import imaged_graphite.slots
 import imaged_statsd.options
-from imaged.api import FORMATS, Event, OriginalDownloaded, OriginalUnavailable, OutputRendered, RequestFailed, Tally
+from imaged.api import Event, OriginalDownloaded, OriginalUnavailable, OutputRendered, RequestFailed, Tally
 from imaged.api import Uploaded as FileUploaded
 from imaged.config.load import load
 from imaged_graphite.link import LONGEST_REST_S, PATIENCE_S
 from imaged_statsd.lines import MAXIMUM_DATAGRAM_BYTES
 from imaged_statsd.sink import MAXIMUM_TIMINGS
 
+EXTENSIONS = ("jpg", "png", "gif", "webp")
 PAGE = (ROOT / "docs" / "statsd.md").read_text(encoding="utf-8")
 
 EVENTS: list[Event] = [
-    *(OutputRendered("p", f"x1.{each}", each, 0.1) for each in FORMATS),
-    *(RequestFailed("p", each, 404, "output") for each in FORMATS),
+    *(OutputRendered("p", f"x1.{each}", each, 0.1) for each in EXTENSIONS),
+    *(RequestFailed("p", each, 404, "output") for each in EXTENSIONS),
     OriginalDownloaded("p", 1, 0.1),
     OriginalUnavailable("p", "NotFoundError"),
     FileUploaded("p", 1, 0.1),

@@ -1,0 +1,38 @@
+"""The formats that policies list, compared with those that the processors bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imaged.config.faults import Fault, KeyPath
+from imaged.config.images import ImagePolicy, NamespacePolicy
+from imaged.config.load import Loaded
+from imaged.config.messages import did_you_mean, found
+from imaged.config.model import Settings
+from imaged.core.formats import Formats
+
+
+def extension_faults(loaded: Loaded, formats: Formats) -> Iterator[Fault]:
+    """Yield a fault for each listed extension that no processor reads or writes, and each output that none writes."""
+    known = [format.extension for format in formats.known]
+    for path, policy in _policies(loaded.settings):
+        for index, extension in enumerate(policy.extensions or ()):
+            if extension not in known:
+                where = (*path, "extensions", index)
+                yield loaded.fault(where, _explain(loaded, where, extension, known))
+        for index, output in enumerate(policy.outputs or ()):
+            if output.extension in known and not formats.writes_extension(output.extension):
+                yield loaded.fault((*path, "outputs", index), f"no processor writes {output.extension}")
+
+
+def _policies(settings: Settings) -> Iterator[tuple[KeyPath, ImagePolicy | NamespacePolicy]]:
+    yield ("images",), settings.images
+    for name, policy in settings.namespaces.items():
+        yield ("namespaces", name), policy
+
+
+def _explain(loaded: Loaded, path: KeyPath, extension: str, known: list[str]) -> str:
+    reference = loaded.origins.reference(path)
+    got = found(extension) if reference is None else f"text from {reference}"
+    hint = did_you_mean(extension, known) if reference is None else ""
+    return f"expected one of {', '.join(known)}, got {got}{hint}"

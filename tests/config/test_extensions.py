@@ -1,0 +1,61 @@
+"""A policy may list a format only where a processor brings it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from settings_world import World
+
+from imaged.config.extensions import extension_faults
+from imaged.core.formats import CORE, FORMATS, PNG, Formats
+
+BMP = replace(PNG, extension="bmp", content_type="image/bmp")
+
+
+def faults(text: str, formats: Formats = FORMATS, world: World | None = None) -> list[str]:
+    """Return the faults of `text` as the operator reads them, on a server with these formats."""
+    loaded = (world or World()).load(text)
+    assert loaded.faults == ()
+    return [str(fault) for fault in extension_faults(loaded, formats)]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("images:\n  extensions: [jpg, bmp]", '2: images.extensions.1: expected one of jpg, png, gif, webp, got "bmp"'),
+        (
+            "images: {extensions: [jpeg]}",
+            '1: images.extensions.0: expected one of jpg, png, gif, webp, got "jpeg"; did you mean "jpg"?',
+        ),
+        (
+            "namespaces:\n  p: {extensions: [bmp]}",
+            '2: namespaces.p.extensions.0: expected one of jpg, png, gif, webp, got "bmp"',
+        ),
+    ],
+)
+def test_an_unknown_extension_is_a_fault(text: str, fault: str) -> None:
+    """The message names file, line and key, and the extension that was probably meant."""
+    assert faults(text) == [f"etc/imaged.yaml:{fault}"]
+
+
+def test_an_extension_from_a_reference_is_not_shown() -> None:
+    """It may be a secret."""
+    assert faults("images: {extensions: [{env: IT}]}", world=World({"IT": "jpgs"})) == [
+        "etc/imaged.yaml:1: images.extensions.0: expected one of jpg, png, gif, webp, got text from {env: IT}"
+    ]
+
+
+def test_a_brought_format_may_be_listed() -> None:
+    """The settings are right on a server whose processors read or write the format."""
+    text = "{images: {extensions: [bmp, jpg], outputs: [x3.jpg]}, namespaces: {p: {extensions: [bmp], outputs: []}}}"
+    assert faults(text, Formats((*CORE, BMP), CORE)) == []
+    assert faults(text, Formats(CORE, (*CORE, BMP))) == []
+
+
+def test_an_output_needs_a_format_that_is_written() -> None:
+    """A format that is only read cannot be listed in `outputs`."""
+    text = "{images: {extensions: [bmp, jpg]}, namespaces: {p: {outputs: [x3.jpg, x3.bmp]}}}"
+    assert faults(text, Formats((*CORE, BMP), CORE)) == [
+        "etc/imaged.yaml:1: namespaces.p.outputs.1: no processor writes bmp"
+    ]

@@ -1,0 +1,93 @@
+"""The formats of plugins are checked, and become one registry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from imaged.core.formats import CORE, FORMATS, JPEG, PNG, WEBP, Format, Formats
+from imaged.hooks.brought_formats import combine, find_wrong
+
+BMP = replace(PNG, extension="bmp", content_type="image/bmp", signatures=(((0, b"BM"),),))
+PPM = replace(PNG, extension="ppm", content_type="image/x-portable-pixmap", signatures=(((0, b"P6"),),))
+
+
+def changed(**fields: Any) -> tuple[Format]:
+    """Return a format with these fields, which may be nonsense."""
+    return (replace(BMP, **fields),)
+
+
+@pytest.mark.parametrize(
+    ("formats", "wrong"),
+    [
+        (None, "is not a tuple of Format"),
+        ([BMP], "is not a tuple of Format"),
+        ((BMP, "ppm"), "is not a tuple of Format"),
+        (changed(extension="BMP"), "has a format whose extension is not 1 to 8 lower-case letters and digits"),
+        (changed(extension=None), "has a format whose extension is not 1 to 8 lower-case letters and digits"),
+        (changed(content_type="text/html"), "content_type is not image/"),
+        (changed(content_type="image/bmp\r\nX: y"), "content_type is not image/"),
+        (changed(alpha=1), "alpha and animation are not True or False"),
+        (changed(animation=None), "alpha and animation are not True or False"),
+        (changed(maximum_side_px=0), "maximum_side_px is not a whole number from 1"),
+        (changed(maximum_side_px=True), "maximum_side_px is not a whole number from 1"),
+        (changed(signatures=()), "signatures are not tuples"),
+        (changed(signatures=((),)), "signatures are not tuples"),
+        (changed(signatures=(((0, b""),),)), "signatures are not tuples"),
+        (changed(signatures=(((-1, b"BM"),),)), "signatures are not tuples"),
+        (changed(signatures=(((15, b"BM"),),)), "signatures are not tuples"),
+        (changed(signatures=(((0, "BM"),),)), "signatures are not tuples"),
+        (changed(signatures=b"BM"), "signatures are not tuples"),
+        (changed(read_header=None), "read_header is not a function"),
+    ],
+)
+def test_what_is_no_format_is_told(formats: object, wrong: str) -> None:
+    """With the field that is wrong."""
+    assert wrong in str(find_wrong(formats))
+
+
+@pytest.mark.parametrize("formats", [(), CORE, (BMP, JPEG), changed(signatures=(((14, b"BM"),),))])
+def test_sound_formats_have_nothing_wrong(formats: object) -> None:
+    """None at all is sound, too: a processor may only read."""
+    assert find_wrong(formats) is None
+
+
+def registry(*brought: Formats) -> tuple[Formats, list[tuple[int, str]]]:
+    """Return the registry of these processors, and the conflicts between them."""
+    conflicts: list[tuple[int, str]] = []
+    return combine(brought, lambda index, reason: conflicts.append((index, reason))), conflicts
+
+
+def test_core_formats_come_first() -> None:
+    """A signature of a plugin that also matches them takes nothing from them."""
+    greedy = replace(BMP, signatures=(((0, b"\xff"),),))
+    formats, conflicts = registry(Formats((greedy,), ()), FORMATS)
+    assert (formats.reads, formats.writes, conflicts) == ((*CORE, greedy), CORE, [])
+    assert formats.sniff(b"\xff\xd8\xff\xe0") is JPEG
+    assert formats.sniff(b"\xff") is greedy
+
+
+def test_only_what_processors_bring_is_there() -> None:
+    """What one reads another may write."""
+    formats, _ = registry(Formats((BMP,), (JPEG,)), Formats((JPEG, PPM), (BMP,)))
+    assert formats == Formats((JPEG, BMP, PPM), (JPEG, BMP))
+
+
+def test_the_same_format_may_come_twice() -> None:
+    """From the same library, such as a module of common formats."""
+    formats, conflicts = registry(Formats((BMP,), (BMP,)), Formats((replace(BMP),), ()))
+    assert (formats, conflicts) == (Formats((BMP,), (BMP,)), [])
+
+
+@pytest.mark.parametrize(
+    "rival",
+    [replace(BMP, maximum_side_px=9), replace(BMP, extension="dib"), replace(WEBP, alpha=False)],
+    ids=["the same name", "the same content type", "a core format"],
+)
+def test_formats_that_cannot_be_told_apart_conflict(rival: Format) -> None:
+    """The plugin that comes second is at fault, and its format is left out."""
+    formats, conflicts = registry(Formats((BMP,), CORE), Formats((rival,), ()))
+    assert formats.reads == (BMP,)
+    assert conflicts == [(1, f"brings another format called {rival.extension} or {rival.content_type}")]
