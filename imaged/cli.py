@@ -19,8 +19,9 @@ from imaged.config.faults import ConfigurationError
 from imaged.daemon import configuration
 from imaged.hooks.installation import VERSION
 from imaged.hooks.registry import installed
-from imaged.logs.files import Logs, Outlet
+from imaged.logs.files import Logs
 from imaged.logs.lines import observer
+from imaged.logs.streams import LogStream
 from imaged.process.clock import keep_monotonic
 from imaged.process.ending import end
 from imaged.process.inheritance import detach, inherit
@@ -70,7 +71,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 
     keep_monotonic(reactor)
     use_own_threads(reactor)
-    logs = Logs(Outlet("standard error", _STANDARD_ERROR), reactor)
+    logs = Logs(LogStream("standard error", _STANDARD_ERROR), reactor)
     write: Any = logs.write
     globalLogBeginner.beginLoggingTo([write], redirectStandardIO=False)
     _raise_file_limit()

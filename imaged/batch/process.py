@@ -125,7 +125,6 @@ class Process:
         finally:
             drawing.stop()
             self._screen.write(batch.tally.summary(self._reactor.seconds() - began_s) + "\n")
-            self._screen.flush()
         self._status = 1 if batch.tally.failed else 0
         if batch.broken_pipe:
             self._status = BROKEN_PIPE_STATUS

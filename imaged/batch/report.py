@@ -57,11 +57,8 @@ class Screen:
     def write(self, text: str) -> None:
         """Write text above the drawn line."""
         self._stream.write(_CLEAR + text if self._drawn else text)
-        self._drawn = False
-
-    def flush(self) -> None:
-        """Flush the stream."""
         self._stream.flush()
+        self._drawn = False
 
     def draw(self, line: str) -> None:
         """Draw the last line, on a terminal only."""

@@ -10,7 +10,8 @@ from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
 from imaged.daemon.runtime import Runtime
 from imaged.hooks.host import RunInThread
-from imaged.logs.files import LogFileError, LogFiles, open_files
+from imaged.logs.files import LogFiles, open_files
+from imaged.logs.streams import LogFileError
 from imaged.process.ports import OpenPort, PortError, Ports, endpoints
 
 

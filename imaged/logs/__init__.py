@@ -1,1 +1,1 @@
-"""What the log says and where: lines of events and requests, and the files that SIGHUP opens anew."""
+"""The log: its lines, the lines of requests, and the files that SIGHUP reopens."""

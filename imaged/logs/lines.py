@@ -19,24 +19,24 @@ _PLAIN = (str, int, float, bool, type(None))
 
 
 class Stream(Protocol):
-    """What a log needs of a file."""
+    """What the log writes to."""
 
     def isatty(self) -> bool:
-        """Say whether people look at it."""
+        """Say whether it is a terminal."""
 
     def write(self, text: str, /) -> object:
-        """Write text."""
-
-    def flush(self) -> object:
-        """Show what was written."""
+        """Write text, at once."""
 
 
 def observer(stream: Stream, *, for_people: bool | None = None) -> Any:
-    """Return what writes events of level info and above to `stream`, in the form that suits it or that is asked for."""
+    """Return an observer that writes events of level info and above to `stream`.
+
+    It writes text for a terminal and JSON for anything else, unless `for_people` says otherwise.
+    """
     for_people = stream.isatty() if for_people is None else for_people
     write: Any = _people(stream) if for_people else _programs(stream)
     levels: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
-    # Twisted tells of each factory and port that it starts and stops; we tell of our own.
+    # Twisted logs each factory and port that it starts and stops; the daemon logs its own.
     levels.setLogLevelForNamespace("twisted", LogLevel.warn)
     levels.setLogLevelForNamespace("log_legacy", LogLevel.warn)
     return FilteringLogObserver(write, [levels])
@@ -47,7 +47,6 @@ def _people(stream: Stream) -> Callable[[LogEvent], None]:
         moment = datetime.fromtimestamp(event["log_time"]).astimezone()
         request = f" [{event['request_id']}]" if "request_id" in event else ""
         stream.write(f"{moment:%H:%M:%S} {event['log_level'].name:<8} {_message(event)}{request}\n")
-        stream.flush()
 
     return write
 
@@ -55,14 +54,13 @@ def _people(stream: Stream) -> Callable[[LogEvent], None]:
 def _programs(stream: Stream) -> Callable[[LogEvent], None]:
     def write(event: LogEvent) -> None:
         own = {key: value for key, value in event.items() if not key.startswith("log_") and isinstance(value, _PLAIN)}
-        line = own | {  # events of Twisted's older logging have a time and a message of their own
+        line = own | {  # events of Twisted's older logging have their own time and message
             "time": datetime.fromtimestamp(event["log_time"], UTC).isoformat(timespec="milliseconds"),
             "level": event["log_level"].name,
             "logger": event["log_namespace"],
             "message": _message(event),
         }
         stream.write(json.dumps(line, default=str) + "\n")
-        stream.flush()
 
     return write
 

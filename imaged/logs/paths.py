@@ -1,4 +1,4 @@
-"""Whether the log files that the settings name can be: by a look that writes nothing, and by opening them for real."""
+"""Checks of the log files that the settings name: one that writes nothing, and one that opens them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from imaged.logs.files import open_files
 
 
 def paths(settings: Log) -> Mapping[KeyPath, str]:
-    """Return the files that are named, by the settings that name them."""
+    """Return the paths of the log files by the settings that name them."""
     named = {("log", "path"): settings.path, ("log", "access_path"): settings.access_path}
     return {key: path for key, path in named.items() if path}
 
 
 def find_fault(path: str) -> str | None:
-    """Return why no log file can be at `path`, as far as a look tells: a folder is there, or none is around it.
+    """Return why no log file can be at `path`, None if nothing is known against it. Writes nothing.
 
-    What the one who looks may not see is not told: the daemon may be another user.
+    A place that this user may not read is no fault: the daemon may run as another user.
     """
-    folder = Path(os.path.realpath(path)).parent  # the daemon makes what a link points to
+    folder = Path(os.path.realpath(path)).parent  # the daemon creates the target of a link
     try:
         if (there := _is_folder(Path(path))) is not None:
             return "a folder is there: name a file" if there else None
@@ -34,7 +34,7 @@ def find_fault(path: str) -> str | None:
 
 
 def _is_folder(path: Path) -> bool | None:
-    """Say whether a folder is there, None where nothing is. Raises OSError where that cannot be seen."""
+    """Say whether `path` is a folder, None if nothing is there. Raises OSError if this user may not look."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -42,12 +42,9 @@ def _is_folder(path: Path) -> bool | None:
 
 
 def try_out(path: str) -> None:
-    """Open a log file as the daemon does; one that was not there is gone again on return.
-
-    Blocking. Raises LogFileError.
-    """
+    """Open a log file as the daemon does, and remove it again if it is new. Blocking. Raises LogFileError."""
     existed = Path(path).exists()
     open_files(Log(path=path)).close()
     made = Path(os.path.realpath(path))
-    if not existed and made.stat().st_size == 0:  # else a daemon that has started meanwhile writes to it
+    if not existed and made.stat().st_size == 0:  # otherwise a daemon that started meanwhile writes to it
         made.unlink()

@@ -55,7 +55,6 @@ class AccessLog:
         if self._gathered:
             gathered, self._gathered = self._gathered, []
             self._stream.write("".join([self._line(record, ended_s) for record, ended_s in gathered]))
-            self._stream.flush()
 
     def end(self) -> None:
         """Write the queued lines now and each further line at once, since the process ends."""

@@ -1,4 +1,4 @@
-"""What is known of a request when it has ended."""
+"""The record of a request that has ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imaged.core.tracing import Trace
 
 @dataclass(frozen=True)
 class RequestRecord:
-    """One request that has ended; `target` is fit for a log, `size_bytes` counts what was sent of the body."""
+    """A request that has ended. `target` is fit for a log; `size_bytes` counts the sent bytes of the body."""
 
     trace: Trace
     client: str

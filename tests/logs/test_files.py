@@ -1,4 +1,4 @@
-"""Log files: one line a write, opened anew when asked, and never in the way of anything."""
+"""Log files hold whole lines, reopen on request, and block nothing."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from twisted.logger import Logger, LogPublisher
 from imaged.config.model import Log
 from imaged.core.snapshot import LogStatus
 from imaged.core.tracing import Trace
-from imaged.logs.files import MAXIMUM_REST_BYTES, LogFile, LogFileError, Logs, open_files
+from imaged.logs.files import Logs, open_files
 from imaged.logs.request_record import RequestRecord
+from imaged.logs.streams import MAXIMUM_PENDING_BYTES, LogFile, LogFileError
 
 
 def lines(path: Path) -> list[Any]:
-    """Return what a file holds, line by line."""
+    """Return the lines of a file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def logger(logs: Logs) -> Logger:
-    """Return a logger that `logs` alone observes."""
+    """Return a logger that only `logs` observes."""
     write: Any = logs.write
     return Logger(namespace="imaged.test", observer=LogPublisher(write))
 
@@ -48,8 +49,8 @@ def logs(tmp_path: Path) -> Logs:
     return logs
 
 
-def test_requests_have_a_file_of_their_own(tmp_path: Path, logs: Logs) -> None:
-    """Readable for the operator and his group alone, and the rest is in the other."""
+def test_requests_have_their_own_file(tmp_path: Path, logs: Logs) -> None:
+    """Only the operator and the operator's group may read it; other lines go to the main file."""
     logger(logs).info("one")
     logs.write_request(record("/two"))
     logs.flush()
@@ -58,8 +59,8 @@ def test_requests_have_a_file_of_their_own(tmp_path: Path, logs: Logs) -> None:
     assert (tmp_path / "access").stat().st_mode & 0o137 == 0
 
 
-def test_without_files_all_goes_to_the_stream() -> None:
-    """As when no settings have been read yet."""
+def test_without_files_every_line_goes_to_the_stream() -> None:
+    """So do lines before the settings are read."""
     stream = io.StringIO()
     logs = Logs(stream, Clock())
     logger(logs).info("one")
@@ -70,8 +71,8 @@ def test_without_files_all_goes_to_the_stream() -> None:
     assert messages == ["one", "GET /two 200 10 bytes 500.000 ms"]
 
 
-def test_requests_go_where_the_rest_goes_unless_told(tmp_path: Path) -> None:
-    """One file may hold all."""
+def test_requests_go_to_the_main_file_by_default(tmp_path: Path) -> None:
+    """One file may hold every line."""
     logs = Logs(io.StringIO(), Clock())
     logs.use(open_files(Log(path=str(tmp_path / "log"))))
     logs.write_request(record("/one"))
@@ -79,8 +80,8 @@ def test_requests_go_where_the_rest_goes_unless_told(tmp_path: Path) -> None:
     assert [line["path"] for line in lines(tmp_path / "log")] == ["/one"]
 
 
-def test_a_file_that_was_moved_away_is_followed_by_a_new_one(tmp_path: Path, logs: Logs) -> None:
-    """No line is lost, and none comes after in the old one."""
+def test_a_reopened_file_is_a_new_one(tmp_path: Path, logs: Logs) -> None:
+    """No line is lost, and the file that was moved gets no further one."""
     logger(logs).info("one")
     (tmp_path / "log").rename(tmp_path / "log.1")
     logger(logs).info("two")
@@ -90,8 +91,8 @@ def test_a_file_that_was_moved_away_is_followed_by_a_new_one(tmp_path: Path, log
     assert [line["message"] for line in lines(tmp_path / "log")] == ["three"]
 
 
-def test_what_cannot_be_opened_anew_stays_open(tmp_path: Path, logs: Logs) -> None:
-    """The folder is gone: lines still go to the file that was."""
+def test_a_file_that_cannot_be_reopened_stays_open(tmp_path: Path, logs: Logs) -> None:
+    """Lines still go to the file that was moved."""
     (tmp_path / "log").rename(tmp_path / "log.1")
     (tmp_path / "log").mkdir()
     logs.reopen()
@@ -100,8 +101,8 @@ def test_what_cannot_be_opened_anew_stays_open(tmp_path: Path, logs: Logs) -> No
 
 
 @pytest.mark.parametrize("key", ["path", "access_path"])
-def test_a_file_that_cannot_be_opened_is_told_with_its_key(tmp_path: Path, key: str) -> None:
-    """And nothing is left open."""
+def test_the_error_of_a_file_that_cannot_be_opened_has_its_key(tmp_path: Path, key: str) -> None:
+    """No other file stays open."""
     good = {"path": str(tmp_path / "log")} if key == "access_path" else {}
     with pytest.raises(LogFileError, match="No such file") as raised:
         open_files(Log(**{**good, key: str(tmp_path / "missing" / "log")}))
@@ -110,8 +111,8 @@ def test_a_file_that_cannot_be_opened_is_told_with_its_key(tmp_path: Path, key: 
     assert str(tmp_path / "log") not in opened
 
 
-def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
-    """Rather than waited for."""
+def test_a_pipe_without_a_reader_is_refused(tmp_path: Path) -> None:
+    """The daemon does not wait for one."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(LogFileError):
         open_files(Log(path=str(tmp_path / "pipe")))
@@ -119,20 +120,20 @@ def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs /dev/full, which is always full")
 def test_a_full_disk_costs_lines_alone() -> None:
-    """The reason is told, and what is too much to wait is lost and counted."""
+    """The status names the reason, and counts the lines that exceed the bound."""
     logs = Logs(io.StringIO(), Clock())
     logs.use(open_files(Log(path="/dev/full")))
     logger(logs).info("one")
     assert logs.state == LogStatus(0, "/dev/full: No space left on device")
     for _ in range(3):
-        logger(logs).info("a" * (MAXIMUM_REST_BYTES // 2))
+        logger(logs).info("a" * (MAXIMUM_PENDING_BYTES // 2))
     assert logs.state.lost == 2
 
 
-def test_what_a_full_disk_did_not_take_comes_when_there_is_room(
+def test_lines_that_a_full_disk_refused_are_written_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whole, and in its order, although a line was cut in two."""
+    """They are whole and in order, although the disk had taken half a line."""
     file = LogFile(("log", "path"), str(tmp_path / "log"))
     write, room = os.write, [0, 3]
 
@@ -152,10 +153,10 @@ def test_what_a_full_disk_did_not_take_comes_when_there_is_room(
 
 
 def test_a_pipe_whose_reader_keeps_up_loses_nothing(tmp_path: Path) -> None:
-    """Although far more lines come at once than it holds."""
+    """It gets far more lines at once than a pipe holds."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    os.set_blocking(reader, True)  # opened without, for else it would wait for a writer
+    os.set_blocking(reader, True)  # a blocking open would wait for a writer
     file = LogFile(("log", "path"), str(tmp_path / "pipe"))
     text = "".join(f"line {number}\n" for number in range(50_000))
     read: list[bytes] = []
@@ -167,7 +168,7 @@ def test_a_pipe_whose_reader_keeps_up_loses_nothing(tmp_path: Path) -> None:
     thread = threading.Thread(target=keep_up)
     thread.start()
     file.write(text)
-    while file.fault is not None:  # on a busy machine it may have had to wait
+    while file.fault is not None:  # a busy machine may need more than one write
         file.write("")
     thread.join()
     assert (b"".join(read).decode(), file.lost) == (text, 0)
@@ -176,7 +177,7 @@ def test_a_pipe_whose_reader_keeps_up_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_pipe_with_a_stalled_reader_costs_lines_alone(tmp_path: Path) -> None:
-    """Nobody waits for it; when it reads again it has whole lines, those that waited first."""
+    """No write waits for it; when it reads again, it gets whole lines in order."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     file = LogFile(("log", "path"), str(tmp_path / "pipe"))
@@ -195,8 +196,8 @@ def test_a_pipe_with_a_stalled_reader_costs_lines_alone(tmp_path: Path) -> None:
     os.close(reader)
 
 
-def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
-    """A reader that was slow, and reads again within a second, has every line."""
+def test_drain_writes_what_waits(tmp_path: Path) -> None:
+    """A slow reader that reads again within a second gets every line."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     file = LogFile(("log", "path"), str(tmp_path / "pipe"))
@@ -212,7 +213,7 @@ def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=read_on)
     thread.start()
-    while file.fault is not None:  # on a busy machine a second may not be enough
+    while file.fault is not None:  # a second may be too short on a busy machine
         file.drain()
     thread.join()
     assert b"".join(read).decode() == text
@@ -221,7 +222,7 @@ def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
 
 
 def test_a_late_line_is_written_to_no_other_file(tmp_path: Path) -> None:
-    """Neither after a close, nor while files are opened anew: another file may have got the number by then."""
+    """After a close or a reopen, the descriptor's number may belong to another file."""
     logs = Logs(io.StringIO(), Clock())
     settings = Log(path=str(tmp_path / "log"))
     logs.use(open_files(settings))
@@ -241,7 +242,7 @@ def test_a_late_line_is_written_to_no_other_file(tmp_path: Path) -> None:
             foreign = tmp_path / f"picture-{number % 5}"
             with foreign.open("wb") as picture:
                 picture.write(b"pixels")
-                time.sleep(0.0005)  # long enough for a late line, if there is one, to come in
+                time.sleep(0.0005)  # time for a late line
             assert foreign.read_bytes() == b"pixels"
     finally:
         ending.set()
@@ -250,7 +251,7 @@ def test_a_late_line_is_written_to_no_other_file(tmp_path: Path) -> None:
 
 
 def test_a_line_has_the_id_of_its_request(tmp_path: Path, logs: Logs) -> None:
-    """Whoever logs it; one that names another keeps that."""
+    """An event that names another id keeps that."""
     with Trace("abc", lambda: 0.0).current():
         logger(logs).info("one")
         logger(logs).info("two", request_id="other")
@@ -259,10 +260,10 @@ def test_a_line_has_the_id_of_its_request(tmp_path: Path, logs: Logs) -> None:
 
 
 class TestFiles(ServiceTestCase):
-    """As settings of a daemon."""
+    """With a service."""
 
     async def test_a_reload_takes_another_file(self) -> None:
-        """The first is closed, and the second has what comes after."""
+        """It closes the first; the second gets later lines."""
         await self.serve(log={"path": str(self.folder / "one")})
         logger(self.service._logs).info("first")
         self.configure(log={"path": str(self.folder / "two")})
@@ -271,8 +272,8 @@ class TestFiles(ServiceTestCase):
         assert [line["message"] for line in lines(self.folder / "one")] == ["first"]
         assert [line["message"] for line in lines(self.folder / "two")] == ["second"]
 
-    async def test_a_reload_that_is_refused_opens_the_files_anew(self) -> None:
-        """Who rotates them knows nothing of the settings."""
+    async def test_a_refused_reload_reopens_the_files(self) -> None:
+        """Logrotate sends SIGHUP whatever the settings say."""
         await self.serve(log={"path": str(self.folder / "log")})
         (self.folder / "log").rename(self.folder / "log.1")
         self.configure(log={"path": str(self.folder / "missing" / "log")})
@@ -282,14 +283,14 @@ class TestFiles(ServiceTestCase):
         logger(self.service._logs).info("goes on")
         assert [line["message"] for line in lines(self.folder / "log")] == ["goes on"]
 
-    async def test_a_start_that_cannot_log_is_none(self) -> None:
-        """It says which setting is at fault."""
+    async def test_a_daemon_that_cannot_log_does_not_start(self) -> None:
+        """The error names the setting."""
         with pytest.raises(Exception, match=r"log\.access_path"):
             await self.serve(log={"access_path": str(self.folder / "missing" / "log")})
         self.stopped = True
 
-    async def test_lines_can_be_left_out(self) -> None:
-        """Those of requests, and no others."""
+    async def test_lines_of_requests_can_be_left_out(self) -> None:
+        """A reload turns them on again."""
         await self.serve(log={"access": False})
         assert (await self.get(f"{HOME}/x30.jpg")).status == 404
         assert "/x30.jpg" not in self.log.getvalue()

@@ -15,7 +15,7 @@ from imaged.logs.lines import observer
 
 
 class Terminal(io.StringIO):
-    """A stream with a person behind it."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         """Say so."""
@@ -23,17 +23,17 @@ class Terminal(io.StringIO):
 
 
 def logger(stream: io.StringIO, namespace: str = "imaged.test") -> Logger:
-    """Return a logger that writes to `stream` alone."""
+    """Return a logger that writes only to `stream`."""
     return Logger(namespace=namespace, observer=LogPublisher(observer(stream)))
 
 
 def lines(stream: io.StringIO) -> list[Any]:
-    """Return what was written, line by line."""
+    """Return the written lines."""
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def test_programs_get_json() -> None:
-    """One object a line, with the event's own plain fields beside its text."""
+    """Each line is one object, with the event's plain fields and its text."""
     stream = io.StringIO()
     logger(stream).info("{what} took {elapsed_s:.1f} s", what="a render\n", elapsed_s=1.25, job=object())
     (line,) = lines(stream)
@@ -58,7 +58,7 @@ def test_people_get_text() -> None:
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_a_failure_has_its_traceback(stream: io.StringIO) -> None:
-    """In the message, in either form."""
+    """It is in the message, as text and as JSON."""
     log = logger(stream)
     try:
         raise ValueError("no paint")
@@ -69,8 +69,8 @@ def test_a_failure_has_its_traceback(stream: io.StringIO) -> None:
     assert "Traceback" in stream.getvalue()
 
 
-def test_what_nobody_asked_for_is_left_out() -> None:
-    """Debug, and what Twisted tells of itself below a warning."""
+def test_debug_lines_and_information_from_twisted_are_left_out() -> None:
+    """Twisted's warnings are written."""
     stream = io.StringIO()
     logger(stream).debug("detail")
     for namespace in ("twisted.web", "log_legacy"):
@@ -79,8 +79,8 @@ def test_what_nobody_asked_for_is_left_out() -> None:
     assert [line["message"] for line in lines(stream)] == ["oh", "oh"]
 
 
-def test_fields_do_not_take_the_place_of_the_lines_own() -> None:
-    """Events of Twisted's older logging have a time and a message of another kind."""
+def test_fields_of_an_event_do_not_replace_the_keys_of_the_line() -> None:
+    """Events of Twisted's older logging have another kind of time and message."""
     stream = io.StringIO()
     old = OldPublisher(publishPublisher=LogPublisher(observer(stream)))
     old.msg("from the old days", logLevel=40, log_level=LogLevel.error)
@@ -93,7 +93,7 @@ class TestAccessLog(ServiceTestCase):
     """One canonical line for a request."""
 
     async def test_each_request_has_one_line(self) -> None:
-        """What was asked, and how it was answered; what a client sent is shortened and plain."""
+        """It has the request and its answer; what the client sent is shortened and escaped."""
         await self.serve()
         await self.post("/p?outputs=")
         await self.get("/p/%1B" + "a" * 1000)

@@ -16,7 +16,7 @@ from imaged.logs.request_record import RequestRecord
 
 
 class Terminal(io.StringIO):
-    """A stream with a person behind it."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         """Say so."""
@@ -38,7 +38,7 @@ def record(
 
 
 def written(stream: io.StringIO, *request_log: RequestRecord) -> str:
-    """Return the lines of some requests at a certain moment."""
+    """Return the lines of requests that ended at one moment."""
     log = AccessLog(stream, Clock(), lambda: 1_764_000_000.0625)
     for each in request_log:
         log.write(each)
@@ -47,7 +47,7 @@ def written(stream: io.StringIO, *request_log: RequestRecord) -> str:
 
 
 def test_programs_get_json() -> None:
-    """Each thing under its name, and all of it in words."""
+    """Each figure has its key, and the message has them in words."""
     assert json.loads(written(io.StringIO(), record())) == {
         "time": "2025-11-24T16:00:00.062+00:00",
         "level": "info",
@@ -69,7 +69,7 @@ def test_programs_get_json() -> None:
 
 
 def test_people_get_a_line() -> None:
-    """The time of day, what happened, and the id."""
+    """It has the time of day, the request and its id."""
     line = written(Terminal(), record(error=ForbiddenError("not from here"), rendered=False))
     assert re.fullmatch(
         r"\d\d:00:00 info     GET /p/f84/x300\.jpg 403 10 bytes 512\.5 ms: not from here \[abc\]\n", line
@@ -77,15 +77,15 @@ def test_people_get_a_line() -> None:
 
 
 @pytest.mark.parametrize("text", ['a"b', "back\\slash", "new\nline", "\x00\x1b[31m", "é\u2028", "</script>"])
-def test_whatever_stands_in_a_path_or_an_error_is_json(text: str) -> None:
-    """One object on one line, with the very text."""
+def test_any_text_of_a_path_or_an_error_is_valid_json(text: str) -> None:
+    """The line is one object, with the same text."""
     line = written(io.StringIO(), record(text, ForbiddenError(text)))
     assert line.count("\n") == 1
     assert (json.loads(line)["path"], json.loads(line)["error"]) == (text, text)
 
 
-def test_lines_wait_for_one_another_for_a_moment() -> None:
-    """And are written in their order."""
+def test_lines_are_gathered_for_a_moment() -> None:
+    """They are written in order."""
     stream, clock = io.StringIO(), Clock()
     log = AccessLog(stream, clock, lambda: 0.0)
     for target in ("/1", "/2"):
@@ -99,8 +99,8 @@ def test_lines_wait_for_one_another_for_a_moment() -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_many_lines_do_not_wait() -> None:
-    """What is gathered is bounded."""
+def test_many_lines_are_written_at_once() -> None:
+    """The queue is bounded."""
     stream, clock = io.StringIO(), Clock()
     log = AccessLog(stream, clock, lambda: 0.0)
     for _ in range(GATHERED):
