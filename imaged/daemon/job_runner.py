@@ -137,12 +137,12 @@ class JobRunner:
                 return
             self._reconciled = remote.identity
 
-            def goes_on() -> bool:
+            def may_continue() -> bool:
                 return not self._leaving() and self._current().remote.identity == remote.identity
 
             try:
                 await self._take_over(remote)
-                if not await reconcile(pipeline.store, remote, self._jobs, pipeline.formats, self._run, goes_on):
+                if not await reconcile(pipeline.store, remote, self._jobs, pipeline.formats, self._run, may_continue):
                     self._reconciled = None
             except Exception:  # the disk or the queue may fail; the next start looks again
                 self._log.failure("the local store could not be compared with the remote one")

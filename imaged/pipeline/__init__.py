@@ -1,1 +1,1 @@
-"""From a source to an output: fetch, keep, render, each piece of work done once however many ask for it."""
+"""From a source to an output: fetch, keep, render, upload; concurrent requests share each piece of work."""

@@ -152,7 +152,7 @@ def build_pipeline(
         jobs=jobs,
         run=run,
         tasks=tasks,
-        flights=SingleFlight(tasks),
+        calls=SingleFlight(tasks),
         metrics=metrics,
         formats=formats,
     )

@@ -1,4 +1,4 @@
-"""Everything that is in flight and has been done, whatever generation it began in."""
+"""Counts work in flight and work done, across generations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imaged.workers.engine import ImageOutput
 
 
 class Counters:
-    """One activity for each kind of work; they count from the start of the process. `clock` returns seconds."""
+    """One activity for each kind of work, counted from the start of the process. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.requests = Traffic()

@@ -1,4 +1,4 @@
-"""New originals: fetched from a source or taken from a request's body, then kept."""
+"""Takes new originals in: fetches them from a source or reads them from a request's body, then keeps them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from imaged.workers.single_flight import SingleFlight, wait
 from imaged.workers.tasks import Tasks
 
 MAXIMUM_FETCHES = 100
-"""How many sources are fetched at once: each may hold a connection for all of `sources.timeout_s`."""
+"""How many sources are fetched at once: each may hold a connection for `sources.timeout_s`."""
 
 Acquired = tuple[ImageId, ImageInfo]
 
 
 @dataclass(frozen=True)
 class Source:
-    """What one fetch is known by: two namespaces keep an original apart, so each fetches it."""
+    """The key of a fetch: each namespace keeps its own copy of an original, so each fetches it."""
 
     namespace: str
     url: str
 
 
 class Ingest:
-    """Takes originals in. What has begun is finished, whether or not its client waits. Reactor thread only."""
+    """Fetches and receives originals. Each runs to its end, whether or not its client waits. Reactor thread only."""
 
     def __init__(
         self,
@@ -61,21 +61,21 @@ class Ingest:
         self._fetching: SingleFlight[Source, Acquired] = SingleFlight(tasks)
 
     async def from_source(self, namespace: str, url: str) -> Acquired:
-        """Fetch and keep an original; many who ask for the same source at once cost one fetch.
+        """Fetch and keep an original; concurrent requests for the same source share one fetch.
 
-        Raises BusyError at once when too many other fetches are under way.
+        Raises BusyError at once when too many other fetches run.
         """
         source = Source(namespace, url)
-        if not self._fetching.in_flight(source) and self._fetching.flights >= MAXIMUM_FETCHES:
+        if not self._fetching.in_flight(source) and self._fetching.count >= MAXIMUM_FETCHES:
             raise BusyError(f"{MAXIMUM_FETCHES} sources are being fetched already: try again later")
         return await wait(self._fetching.do([source], self._fetch)[source])
 
     async def from_body(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
-        """Keep an uploaded original; `chunks` are read on a worker thread."""
+        """Keep an uploaded original. A worker thread reads `chunks`."""
         return await self._tasks.own(self._take(namespace, chunks))
 
     async def fetch(self, namespace: str, url: str, path: Path) -> ReceivedFile:
-        """Write an original to `path` and keep it nowhere; after an error the caller removes what is there."""
+        """Write an original to `path` and keep it nowhere; after an error the caller removes the file."""
         began_s = self._clock()
         try:
             with span(DOWNLOAD):

@@ -1,4 +1,4 @@
-"""Originals: kept once under their hash, found in the local store, else brought back from the remote one."""
+"""Originals: kept once under their hash, found in the local store, else restored from the remote one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from imaged.workers.tasks import Tasks
 
 
 class Originals:
-    """The originals of one generation. `run` runs blocking work on a thread. Reactor thread only.
+    """The originals of one generation. `run` runs blocking work on a worker thread. Reactor thread only.
 
     `takes` says whether a client may send an original of a format to a namespace.
     """
@@ -67,14 +67,14 @@ class Originals:
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(tasks)
 
     async def keep(self, namespace: str, received: ReceivedFile) -> tuple[ImageId, ImageInfo]:
-        """Keep a new original, first remotely, then locally; it is safe on return.
+        """Keep a new original, first in the remote store, then in the local one; both have it on return.
 
-        `received.path` is gone afterwards. Raises NotAPictureError, TooLargeError, HashConflictError or StoreError,
-        and then nothing is kept here: what the remote store may have of it harms nobody.
+        Removes `received.path`. Raises NotAPictureError, TooLargeError, HashConflictError or StoreError, and then keeps
+        nothing locally; a copy in the remote store may remain, which is harmless.
         """
         image = ImageId(namespace, ImageHash(received.md5))
         try:
-            async with self._locks.held(f"{image}/"):  # so that other bytes with this MD5 are found out
+            async with self._locks.held(f"{image}/"):  # else two posts with one MD5 and other bytes pass the check
                 info = await self._examine(image, received)
                 if not self._store.has(image, ORIGINAL):
                     await self._engine.verify(received.path)
@@ -90,7 +90,7 @@ class Originals:
         return image, info
 
     async def take(self, image: ImageId, received: ReceivedFile) -> None:
-        """Keep bytes that have this image's MD5 in the local store alone; `received.path` is gone afterwards.
+        """Keep bytes that have this image's MD5 in the local store alone. Removes `received.path`.
 
         Raises NotAPictureError, TooLargeError, HashConflictError or StoreError.
         """
@@ -101,10 +101,9 @@ class Originals:
             discard(received.path)
 
     async def find(self, image: ImageId) -> Path:
-        """Return where an original lies, after it has been brought back if it was not there.
+        """Return the path of an original, restored from the remote store if it was not here.
 
-        The download is told of the first who asks: the others wait for it. Raises NotFoundError when neither store has
-        it.
+        The download counts for the first request; concurrent ones wait. Raises NotFoundError when no store has it.
         """
         if not self._store.has(image, ORIGINAL):
             with span(WAIT) if self._restoring.in_flight(image) else nullcontext():
@@ -112,7 +111,7 @@ class Originals:
         return self._store.path(image, ORIGINAL)
 
     async def reuse_output(self, image: ImageId, output: Output) -> bool:
-        """Bring an output back from the remote store; return False when it has none, or none of that format."""
+        """Copy an output from the remote store; return False when it has none, or none of that format."""
         async with self._temporary() as temporary:
             if not await self._remote.download(image, output, temporary):
                 return False
@@ -124,13 +123,17 @@ class Originals:
     def _keep_output(self, image: ImageId, output: Output, temporary: Path) -> bool:
         body = temporary.read_bytes()
         if self._formats.sniff(body) != self._formats.of(output):
-            self._log.warn("the remote {output} of {image} is no such picture", output=str(output), image=str(image))
+            self._log.warn(
+                "the remote {output} of {image} is not a picture of its format: rendering it",
+                output=str(output),
+                image=str(image),
+            )
             return False
         self._store.variants.save(image, output, body)
         return True
 
     async def info(self, image: ImageId) -> ImageInfo:
-        """Return what is known of an original; where the record is missing, as in older stores, it is made anew."""
+        """Return the record of an original, and write it where it is missing, as in older stores."""
         info = self._store.originals.info(image)
         known = info is not None and info.content_type in self._formats.content_types
         if info is not None and known and self._store.has(image, ORIGINAL):
@@ -167,32 +170,32 @@ class Originals:
     async def _restore(self, images: list[ImageId]) -> AsyncGenerator[tuple[ImageId, None], None]:
         for image in images:
             try:
-                await self._bring_back(image)
+                await self._download(image)
             except ImagedError as error:
                 if isinstance(error, CorruptOriginalError):
-                    self._log.error("{error}; it is not used", error=str(error))
+                    self._log.error("{error}: not used", error=str(error))
                 self._metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
                 raise
             yield image, None
 
-    async def _bring_back(self, image: ImageId) -> None:
+    async def _download(self, image: ImageId) -> None:
         async with self._temporary() as temporary:
             with span(DOWNLOAD):
                 if not await self._remote_originals.fetch(image, ORIGINAL, temporary):
                     raise NotFoundError(f"no image {image}: post it first")
                 known = self._store.originals.info(image)
                 if known is None:
-                    with suppress(ImagedError):  # then the MD5 has to do
+                    with suppress(ImagedError):  # the MD5 is checked in any case
                         known = await self._record(image, self._remote_originals.fetch)
             try:
                 await self._check_and_keep(image, temporary, known)
-            except CorruptOriginalError as error:  # of a cache on the way, perhaps
+            except CorruptOriginalError as error:  # from a cache on the way, perhaps
                 if not self._remote_originals.has_address:
                     raise
                 with span(DOWNLOAD):
                     if not await self._remote.download(image, ORIGINAL, temporary):
                         raise
-                self._log.warn("{error}; the uploader is asked", error=str(error))
+                self._log.warn("{error}: trying the uploader", error=str(error))
                 await self._check_and_keep(image, temporary, known)
 
     async def _record(
@@ -202,7 +205,7 @@ class Originals:
             return await self._run(read_record, image, path) if await fetch(image, RECORD, path) else None
 
     async def _check_and_keep(self, image: ImageId, temporary: Path, known: ImageInfo | None) -> None:
-        """Keep what the remote store gave, if it is what it should be. MD5 alone can be forged, SHA-256 can't."""
+        """Keep a restored original if its bytes are the right ones. MD5 alone can be forged, SHA-256 cannot."""
         received = await self._run(digest, temporary)
         if received.md5 != str(image.hash) or (known is not None and known.sha256 != received.sha256):
             raise CorruptOriginalError(

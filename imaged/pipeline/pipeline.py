@@ -1,4 +1,4 @@
-"""The pipeline of one generation, as whoever asks for pictures sees it."""
+"""The pipeline of one generation: give an output, make several, run queued jobs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from imaged.workers.threads import Threads
 
 @dataclass(frozen=True, repr=False)
 class Pipeline:
-    """Its parts, and what takes several of them. Reactor thread only."""
+    """The parts of a generation, and the operations that take several of them. Reactor thread only."""
 
     settings: Settings
     store: LocalStore
@@ -55,9 +55,9 @@ class Pipeline:
         return outputs
 
     async def output(self, image: ImageId, output: Output) -> tuple[OpenFile, str]:
-        """Return an output, opened, from the store, else rendered now; and HIT, RENDERED or COALESCED.
+        """Open an output, rendered now if the store misses it; return it with HIT, RENDERED or COALESCED.
 
-        Raises PolicyError for what the namespace does not allow, else as `Renders.one` does.
+        Raises PolicyError when the namespace does not allow it, otherwise as `Renders.one`.
         """
         self.settings.policy(image.namespace).check(output)
         if (stored := self.store.variants.open(image, output)) is not None:
@@ -83,9 +83,9 @@ class Pipeline:
         return info, await self.renders.several(image, missing, client_waits=True)
 
     async def enqueue_renders(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:
-        """Put the outputs that the store misses, and that a client asks for, into the durable queue.
+        """Enqueue renders of the outputs that the store misses, for a client.
 
-        Raises BusyError when the client or the namespace has its share of the queue, PolicyError when the image
+        Raises BusyError when the client or the namespace has used up its share of the queue, PolicyError when the image
         would have more outputs than its namespace allows.
         """
         missing = [output for output in outputs if not self.store.has(image, output)]
@@ -99,16 +99,16 @@ class Pipeline:
             policy.check_count(self.store.variants.count(image, new, policy.maximum_outputs + 1))
 
     async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[Output, str]:
-        """Return `ready`, `pending` or `failed` for each output of an image that is there, owed, or asked about."""
-        owed = await self.jobs.states(image)
+        """Return `ready`, `pending` or `failed` for each output of an image that is stored, queued, or in `outputs`."""
+        queued = await self.jobs.states(image)
         outputs_here = self.store.variants.outputs(image)
         ready = {each: "ready" for each in outputs_here if self.formats.writes_extension(each.extension)}
-        return {**dict.fromkeys(outputs, "pending"), **owed, **ready}
+        return {**dict.fromkeys(outputs, "pending"), **queued, **ready}
 
     async def run_renders(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
         """Render the outputs of queued jobs."""
         outputs = [file for file in files if isinstance(file, Output)]
-        if self.remote.exists:  # one that is there already may have lost its process before its upload was owed
+        if self.remote.exists:  # a process may have died between a render and its upload job
             there = [(image, [output for output in outputs if self.store.has(image, output)])]
             for _, unknown in await self.jobs.not_stored(self.remote.identity, there):
                 await self.jobs.enqueue("upload", image, unknown)
@@ -117,7 +117,7 @@ class Pipeline:
 
     async def run_uploads(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
         """Upload the files of queued jobs."""
-        if not self.remote.exists:  # the settings have changed since these jobs were taken
+        if not self.remote.exists:  # the settings have changed since
             return dict.fromkeys(files, StoreUnavailableError("no uploader is set"))
         results: dict[ImageFile, ImagedError | None] = {}
         for file in files:
@@ -131,9 +131,9 @@ class Pipeline:
         return results
 
     async def missing(self, image: ImageId, outputs: Sequence[Output]) -> list[Output]:
-        """Return the outputs that no store has; the upload of those that are only here is owed on return.
+        """Return the outputs that no store has; enqueue the upload of those that the local store alone has.
 
-        Raises StoreError when the remote store cannot tell.
+        Raises StoreError when an output is not here and the remote store does not answer.
         """
         here = {output for output in outputs if self.store.has(image, output)}
         try:
@@ -141,7 +141,7 @@ class Pipeline:
         except StoreUnavailableError:
             if len(here) < len(outputs):
                 raise
-            return []  # all is here, and what the store lacks of it is found at the next start
+            return []  # the comparison at the next start finds what the remote store misses
         if self.remote.exists:
             await self.jobs.enqueue("upload", image, [output for output in here if output not in there])
         return [output for output in outputs if output not in here and output not in there]

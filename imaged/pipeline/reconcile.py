@@ -1,4 +1,4 @@
-"""Looks through the local store for files that the remote one never got, and has them uploaded."""
+"""Compares the local store with the remote one, and queues the uploads that are missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imaged.pipeline.remote import Remote
 from imaged.store.local import LocalStore
 
 BATCH = 200
-"""How many images are looked up at once; between batches others have their turn."""
+"""How many images are looked up at once; other work runs between batches."""
 
 _log = Logger()
 
@@ -29,34 +29,33 @@ async def reconcile(
     jobs: AsyncJobQueue,
     formats: Formats,
     run: RunInThread,
-    goes_on: Callable[[], bool],
+    may_continue: Callable[[], bool],
 ) -> bool:
-    """Owe the upload of whatever lies in the local store and is not known to be in the remote one.
+    """Enqueue the upload of each file of the local store that is not known to be in the remote one.
 
-    Ends early when `goes_on` says so; returns whether all has been looked at.
-
-    What the remote store already has, as after a move from image-server 1.x, is noted and not sent again. While the
-    store is away nobody can tell, and all of it is owed. After each batch the queue is told how far this is.
+    Files that the remote store already has, as after a move from image-server 1.x, are marked as stored and not sent
+    again. While that store is away, all files are queued. After each batch the queue notes the progress. Returns False
+    when `may_continue` ended it early.
     """
-    images, owed, looked_at = store.walk(), 0, 0
+    images, queued, looked_at = store.walk(), 0, 0
     while batch := await run(_take, images, formats):
         for image, files in await jobs.not_stored(remote.identity, batch):
-            if not goes_on():
+            if not may_continue():
                 return False
             try:
                 there = await remote.files(image)
-            except ImagedError:  # the watch over the remote store tells of it
+            except ImagedError:  # the watch over the remote store reports it
                 there = set()
             if stored := [file for file in files if file in there]:
                 await jobs.mark_stored(remote.identity, image, stored)
             missing = [file for file in files if file not in there]
             await jobs.enqueue("upload", image, missing)
-            owed += len(missing)
+            queued += len(missing)
         looked_at += len(batch)
-        await jobs.note_comparison(remote.identity, looked_at, owed)
-    await jobs.note_comparison(remote.identity, looked_at, owed, "ended")
-    if owed:
-        _log.info("{count} files of the local store were not known to be in the remote one: queued", count=owed)
+        await jobs.note_comparison(remote.identity, looked_at, queued)
+    await jobs.note_comparison(remote.identity, looked_at, queued, "ended")
+    if queued:
+        _log.info("{count} files of the local store were not known to be in the remote one: queued", count=queued)
     return True
 
 

@@ -1,4 +1,4 @@
-"""The remote store as the pipeline sees it: keys under the operator's prefix, calls counted, bounded, and held off."""
+"""The remote store as the pipeline sees it: keys under the operator's prefix; calls counted, bounded, and cut off."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RETRY_AFTER_S = 5
 
 
 class _Attempt:
-    """One call, as whoever waits for it sees it."""
+    """One call, as its caller sees it."""
 
     admitted = False
 
@@ -39,10 +39,10 @@ class _Attempt:
 class Remote:
     """The uploader of one generation, or none. Reactor thread only.
 
-    At most `concurrency` calls run at once. A client waits `timeout_s` for one; what has begun then goes on without it.
-    While the store is away, only a trial now and then gets through, and all else fails at once. `identity` says which
-    store this is, `former_identity` what earlier versions called it. `locks` outlive the generation: no key is written
-    twice at the same time.
+    At most `concurrency` calls run at once. A client waits `timeout_s` for a call; one that has begun continues without
+    the client. While the store is away, a trial gets through now and then, and all other calls fail at once. `identity`
+    says which store this is, `former_identity` how earlier versions wrote that. `locks` outlive the generation, so that
+    no key is written twice at the same time.
     """
 
     _log = Logger()
@@ -88,45 +88,45 @@ class Remote:
 
     @property
     def fault(self) -> str | None:
-        """What the store failed with while it is away, or None."""
+        """The error of the store while it is away, or None."""
         return self._fault if self._circuit.is_open else None
 
     @property
     def concurrency(self) -> int:
-        """How many promised uploads may run now: one alone while the store is away or clients wait for it."""
+        """How many queued uploads may run now: one while the store is away or clients wait for it."""
         if self._uploader is None:
-            return 0  # what is owed stays owed: there may be one again
+            return 0  # queued uploads stay queued: a later configuration may set an uploader
         if not self._circuit.would_admit(self._clock.seconds()):
             return 0
         return 1 if self._circuit.is_open or self._turns.waiting else self._concurrency
 
     def key(self, image: ImageId, file: ImageFile) -> str:
-        """Return the key of a file, which is the path of its URL below the operator's prefix."""
+        """Return the key of a file: the path of its URL below the operator's prefix."""
         return self._below(self._store.key(image, file))
 
     def _below(self, key: str) -> str:
         return f"{self._base_path}/{key}" if self._base_path else key
 
     async def upload(self, image: ImageId, file: ImageFile, content_type: str) -> None:
-        """Keep a file of the local store in the remote one too.
+        """Copy a file of the local store to the remote one.
 
-        Does nothing when there is none. Raises NotFoundError when the file is gone, StoreError when it is not kept.
+        Does nothing without a remote store. Raises NotFoundError when the file is gone, StoreError when it is not kept.
         """
         if self._uploader is not None:
             path = self._store.path(image, file)
             await self._upload(self._uploader, image, file, path, content_type, _Attempt())
 
     async def upload_for_client(self, image: ImageId, file: ImageFile, content_type: str, path: Path) -> None:
-        """Keep the file at `path` for somebody who waits, for as long as an upload may take.
+        """Upload the file at `path` for a client that waits, for `timeout_s` at most.
 
-        Raises StoreUnavailableError after that, or BusyError when it never was its turn.
+        Raises StoreUnavailableError after that, or BusyError when the call never began.
         """
         if self._uploader is not None:
             attempt = _Attempt()
             await self._in_time(self._upload(self._uploader, image, file, path, content_type, attempt), attempt)
 
     async def download(self, image: ImageId, file: ImageFile, path: Path) -> bool:
-        """Write a file of the remote store to `path`; return False when it has none such."""
+        """Write a file of the remote store to `path`; return False when it has no such file."""
         if (uploader := self._uploader) is None:
             return False
         key = self.key(image, file)
@@ -147,7 +147,7 @@ class Remote:
         return files
 
     async def try_out(self) -> None:
-        """Ask the store for something that it does not hold. Raises whatever is wrong with it."""
+        """List a prefix that the store does not hold. Raises the error of a store that does not work."""
         if (uploader := self._uploader) is None:
             return
         prefix = "/".join(filter(None, [self._base_path, f".imaged-{secrets.token_hex(8)}/"]))
@@ -166,7 +166,7 @@ class Remote:
         key = self.key(image, file)
         async with self._locks.held(key):
             try:
-                size_bytes = os.stat(path).st_size  # noqa: PTH116  # a look at metadata, as everywhere on the reactor
+                size_bytes = os.stat(path).st_size  # noqa: PTH116  # metadata may be read on the reactor thread
             except FileNotFoundError as error:
                 raise NotFoundError(f"{key} cannot be uploaded: the local store no longer has it") from error
             except OSError as error:
@@ -184,13 +184,13 @@ class Remote:
             await self._call(upload, attempt)
 
     async def _call(self, work: Callable[[], Awaitable[T]], attempt: _Attempt) -> T:
-        """Make one call when it is its turn, and learn from how it ends whether the store is there."""
-        if not self._circuit.would_admit(self._clock.seconds()):  # what hangs may hold every turn for a while
+        """Make one call in its turn, and update the circuit with its result."""
+        if not self._circuit.would_admit(self._clock.seconds()):  # calls that hang may hold every turn
             raise StoreUnavailableError(f"the remote store is away: {self._fault}")
         await self._turns.acquire()
         try:
             if not self._circuit.admit(self._clock.seconds()):
-                # A turn given back at once would be the next one's within this call, and so on, too deep.
+                # Releasing at once would run the next call within this one, and so on, too deep.
                 await deferLater(self._clock, 0)
                 raise StoreUnavailableError(f"the remote store is away: {self._fault}")
             attempt.admitted, trial = True, self._circuit.is_open
@@ -199,7 +199,7 @@ class Remote:
             except StoreUnavailableError as error:
                 self._missed(error, trial=trial)
                 raise
-            except BaseException:  # it answered, or never was asked: a file of ours may have been the trouble
+            except BaseException:  # it answered, or was not called: a local file may be at fault
                 self._circuit.undecided(trial=trial)
                 raise
             self._met()
@@ -212,7 +212,7 @@ class Remote:
             if not attempt.admitted:
                 raise BusyError("too many wait for the remote store: try again later", RETRY_AFTER_S)
             error = StoreUnavailableError(f"the remote store took longer than {timeout_s:g} s")
-            self._missed(error, trial=True)  # which may go on for a while: the next one is not to wait for its end
+            self._missed(error, trial=True)  # the call may hang for long, and the next one must not wait for it
             raise error
 
         waiter = self._tasks.own(work)
@@ -221,8 +221,8 @@ class Remote:
     def _missed(self, error: StoreUnavailableError, *, trial: bool) -> None:
         self._fault = str(error)
         if self._circuit.failed(self._clock.seconds(), self._jitter(), trial=trial):
-            self._log.error("the remote store is away, and uploads wait for it: {fault}", fault=self._fault)
+            self._log.error("the remote store is away, and uploads wait: {fault}", fault=self._fault)
 
     def _met(self) -> None:
         if (away_s := self._circuit.succeeded(self._clock.seconds())) is not None:
-            self._log.info("the remote store is back after {away_s:.0f} s; what waited is uploaded", away_s=away_s)
+            self._log.info("the remote store is back after {away_s:.0f} s; uploads continue", away_s=away_s)

@@ -1,4 +1,4 @@
-"""Where originals are read back from: the remote store's public address when it has one, else its uploader."""
+"""Reads originals back: from the remote store's public address if it has one, else through the uploader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imaged.store.atomic import discard
 
 
 class RemoteOriginals:
-    """Reads files of the remote store. `base_url` is the operator's word, so `sources` may go wherever it leads."""
+    """Reads files of the remote store. The operator names `base_url`, so `sources` may connect to any network."""
 
     _log = Logger()
 
@@ -28,14 +28,14 @@ class RemoteOriginals:
 
     @property
     def has_address(self) -> bool:
-        """Whether there is a public address, which may give something else than the uploader."""
+        """Whether there is a public address, which may give other bytes than the uploader."""
         return self._sources is not None
 
     async def fetch(self, image: ImageId, file: ImageFile, path: Path) -> bool:
-        """Write a file to `path`; return False, and leave none, when it is nowhere.
+        """Write a file to `path`; return False, and leave no file, when the remote store has none.
 
-        What the public address fails to give is asked of the uploader. Raises ReadbackFailedError or StoreError when
-        there is none, or it fails too.
+        When the public address fails, the uploader is tried. Raises ReadbackFailedError when there is no uploader,
+        StoreError when it fails too.
         """
         if self._sources is not None and await self._fetch(self._sources, image, file, path):
             return True
@@ -48,10 +48,10 @@ class RemoteOriginals:
                 await sources.fetch(url, path)
                 return True
         except StoreError:
-            raise  # a disk of ours
+            raise  # the local disk failed
         except ImagedError as error:
             if not self._remote.exists:
                 raise ReadbackFailedError(f"the original cannot be read back: {error}") from error
-            self._log.warn("{url} failed, the uploader is asked: {error}", url=url, error=str(error))
+            self._log.warn("cannot read {url}, trying the uploader: {error}", url=url, error=str(error))
         discard(path)
         return False

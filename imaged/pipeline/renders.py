@@ -1,4 +1,4 @@
-"""Makes the outputs that the store misses: one flight for each, one job for several outputs of an original."""
+"""Makes the outputs that the store misses: each once for all who ask, several outputs of an original in one job."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Made = AsyncGenerator[tuple[ImageOutput, ImagedError | None], None]
 class Renders:
     """Makes outputs and writes them to the store. Reactor thread only.
 
-    `run` saves files on a worker thread; `flights` and `tasks` are those of the generation.
+    `run` saves files on a worker thread; `calls` and `tasks` are those of the generation.
     """
 
     clock: Any
@@ -49,7 +49,7 @@ class Renders:
     jobs: AsyncJobQueue
     run: RunInThread
     tasks: Tasks
-    flights: SingleFlight[ImageOutput, None]
+    calls: SingleFlight[ImageOutput, None]
     metrics: Metrics
     formats: Formats
     log = Logger()
@@ -61,17 +61,17 @@ class Renders:
         otherwise the ImagedError that the render ended with.
         """
         wanted = ImageOutput(image, output)
-        if self.flights.in_flight(wanted):
+        if self.calls.in_flight(wanted):
             with span(WAIT):
-                await wait(self._limited(self.flights.do([wanted], self._make)[wanted]))
+                await wait(self._limited(self.calls.do([wanted], self._make)[wanted]))
             return COALESCED
         self.engine.admit()
-        await wait(self.flights.do([wanted], partial(self._make, client_waits=True))[wanted])
+        await wait(self.calls.do([wanted], partial(self._make, client_waits=True))[wanted])
         return RENDERED
 
     def admit(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Raise BusyError when a render of those that are missing would exceed the queue."""
-        if not all(map(self.flights.in_flight, self._missing(image, outputs))):
+        if not all(map(self.calls.in_flight, self._missing(image, outputs))):
             self.engine.admit()
 
     async def several(
@@ -82,8 +82,8 @@ class Renders:
         With `client_waits`, what does not begin within the time of a render ends with BusyError. Other work is patient.
         """
         missing = self._missing(image, outputs)
-        coalesced = [each for each in missing if client_waits and self.flights.in_flight(each)]
-        waiters = self.flights.do(missing, partial(self._make, client_waits=client_waits))
+        coalesced = [each for each in missing if client_waits and self.calls.in_flight(each)]
+        waiters = self.calls.do(missing, partial(self._make, client_waits=client_waits))
         waiters |= {each: self._limited(waiters[each]) for each in coalesced}
         results: dict[Output, ImagedError | None] = dict.fromkeys(outputs)
         for wanted, waiter in waiters.items():
@@ -139,7 +139,9 @@ class Renders:
         try:
             return await self.originals.reuse_output(wanted.image, wanted.output)
         except ImagedError as error:
-            self.log.error("{output} could not be reused: {error}", output=str(wanted.output), error=str(error))
+            self.log.error(
+                "cannot reuse the remote {output}, rendering it: {error}", output=str(wanted.output), error=str(error)
+            )
             return False
 
     async def _keep(self, image: ImageId, rendered: RenderedVariant) -> None:
@@ -160,7 +162,7 @@ class Renders:
             try:
                 await self.jobs.enqueue("upload", image, [output])
             except ImagedError as error:
-                self.log.error("{error}; {output} stays local", error=error, output=str(output))
+                self.log.error("the upload of {output} is not queued: {error}", error=error, output=str(output))
 
     async def _save(self, image: ImageId, rendered: RenderedVariant) -> None:
         with self.engine.count_as_waiting():  # bodies that a slow disk holds up are bounded, too

@@ -1,4 +1,4 @@
-"""POST: where an original comes from, and the outputs that are wanted of it."""
+"""POST: the source of an original and the outputs that the client wants."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PROCESS_PARAMETERS = ("outputs",)
 _CHUNK_BYTES = 1 << 18
 _FORM = b"application/x-www-form-urlencoded"
 _FIELDS = re.compile(rb"[A-Za-z0-9_.%+\[\]-]{1,64}=")
-"""How a form begins; no picture that is read here does."""
+"""How a form begins; no picture that imaged reads begins so."""
 _DROPPED = re.compile(rb"[\r\n\0]")
-"""What `curl -d @FILE` drops of a file, and `--data-binary`, which sends it as a form too, does not."""
+"""The bytes that `curl -d @FILE` drops; `--data-binary` sends a form too, and keeps them."""
 
 _HOW = (
     "send a picture as the body, as in curl --data-binary @picture.jpg URL, or as a file of a multipart form, or its "
@@ -35,7 +35,7 @@ _HOW = (
 
 
 def asked_outputs(parameters: Mapping[str, str]) -> list[str]:
-    """Return the names in `outputs=a,b`; empty ones are none. Raises MalformedRequestError when they are too many."""
+    """Return the names in `outputs=a,b` without empty ones. Raises MalformedRequestError for too many."""
     names = [name.strip() for name in parameters.get("outputs", "").split(",") if name.strip()]
     if len(names) > MAXIMUM_OUTPUTS:
         raise MalformedRequestError(f"{len(names)} outputs are too many: ask for {MAXIMUM_OUTPUTS} at most")
@@ -43,7 +43,7 @@ def asked_outputs(parameters: Mapping[str, str]) -> list[str]:
 
 
 async def ingest(request: ImagedRequest, namespace: str, originals: Ingest) -> tuple[ImageId, ImageInfo]:
-    """Take the original that a POST brings or names, and keep it."""
+    """Take in the original that a POST holds or names."""
     source = read_parameters(request, POST_PARAMETERS).get("source")
     body = _body(request)
     if source is None:
@@ -63,7 +63,7 @@ async def ingest(request: ImagedRequest, namespace: str, originals: Ingest) -> t
 
 
 def _looked_at(chunks: Iterator[bytes], content_type: bytes) -> Iterator[bytes]:
-    """Yield the chunks of a picture. Raises MalformedRequestError for nothing at all, and for the fields of a form."""
+    """Yield the chunks of a picture. Raises MalformedRequestError for an empty body and for the fields of a form."""
     first = next(chunks, b"")
     if not first:
         raise MalformedRequestError(f"no picture came: {_HOW}")
@@ -73,7 +73,7 @@ def _looked_at(chunks: Iterator[bytes], content_type: bytes) -> Iterator[bytes]:
 
 
 def _came_through_curl_d(request: ImagedRequest) -> bool:
-    """Whether a body can be a file that `curl -d @FILE` sent: as a form, and without the bytes that curl then drops."""
+    """Say whether `curl -d @FILE` may have sent the body: as a form, without the bytes that curl drops."""
     file: Any = request.content
     try:
         file.seek(0)

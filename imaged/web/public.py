@@ -25,14 +25,14 @@ from imaged.web.posts import POST_PARAMETERS, PROCESS_PARAMETERS, asked_outputs,
 from imaged.web.requests import ImagedRequest
 
 MAXIMUM_POSTS = 1000
-"""How many posts are worked on at once, those that wait for the same source among them."""
+"""How many posts run at once, including those that wait for the same source."""
 
 
 @dataclass(frozen=True)
 class PublicSite:
-    """Answers requests on the current generation, which each holds until its answer begins.
+    """Answers requests on the current generation, which each request leases until its answer begins.
 
-    `send_health` answers `/status_check`; before any other request, `admit` is asked with the moment that it began, and
+    `send_health` answers `/status_check`. Any other request first calls `admit` with the moment that it began, which
     may raise BusyError.
     """
 
@@ -41,8 +41,8 @@ class PublicSite:
     send_health: Callable[[Request], None]
     admit: Callable[[float], None]
 
-    def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # what a Door is told
-        """Raise, before a body is taken, the ImagedError that its request would end with whatever the body is."""
+    def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
+        """Raise, before the body is read, the ImagedError that the request ends with whatever its body is."""
         if has_body:
             path = read_path(request)
             if not isinstance(path, HealthPath):
@@ -92,7 +92,7 @@ class PublicSite:
 
 
 def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:
-    """Return the outputs that a POST asks for, with the namespace's own. Raises for any parameter that is not known."""
+    """Return the outputs that a POST names, with the namespace's own. Raises for an unknown parameter."""
     names = asked_outputs(read_parameters(request, known))
     return pipeline.outputs(namespace, map(pipeline.formats.parse, names))
 

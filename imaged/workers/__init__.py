@@ -1,1 +1,1 @@
-"""What runs beside the reactor, and in which order: threads, locks by key, single flight, admission to renders."""
+"""What runs beside the reactor, and when: threads, locks by key, single flight, and the engine that renders."""

@@ -57,7 +57,7 @@ class Attempt:
         """Fail each variant that is missing, though the call has not returned."""
         for output in self._missing:
             self._log.warn(
-                "{output} of {image} does not end: its thread is lost until it does",
+                "the render of {output} of {image} has not returned: its thread is blocked until it does",
                 output=str(output),
                 image=str(self._image),
             )

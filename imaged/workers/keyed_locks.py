@@ -1,4 +1,4 @@
-"""Turns: how many calls of a kind run at once, and never two on the same thing."""
+"""Locks by name, so that two calls never work on the same thing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from twisted.internet.defer import DeferredLock
 
 
 class KeyedLocks:
-    """A lock for each name in use; whoever waits longest is next. Reactor thread only.
+    """A lock for each name in use, first come, first served. Reactor thread only.
 
-    Cancelling one that waits takes it out of the row.
+    Cancelling a wait removes it from the queue.
     """
 
     def __init__(self) -> None:
@@ -26,6 +26,6 @@ class KeyedLocks:
             yield
         finally:
             lock.release()
-            # Who waited may have run to its end within `release`, and another lock of this name be in use since.
+            # Within `release`, the next holder may have run to its end and a new lock of this name come into use.
             if not lock.locked and self._locks.get(name) is lock:
                 del self._locks[name]

@@ -35,8 +35,8 @@ class SingleFlight(Generic[K, V]):
         return key in self._waiters
 
     @property
-    def flights(self) -> int:
-        """For how many keys work runs."""
+    def count(self) -> int:
+        """How many keys are in flight."""
         return len(self._waiters)
 
     def do(self, keys: Sequence[K], work: Work[K, V]) -> dict[K, Deferred[V | ImagedError]]:
@@ -45,33 +45,33 @@ class SingleFlight(Generic[K, V]):
         `work` yields a result for each of its keys, or raises an error for those that are left.
         """
         new = [key for key in dict.fromkeys(keys) if key not in self._waiters]
-        flight: dict[K, list[Deferred[V | ImagedError]]] = {key: [] for key in new}
-        self._waiters.update(flight)
+        call: dict[K, list[Deferred[V | ImagedError]]] = {key: [] for key in new}
+        self._waiters.update(call)
         waiters: dict[K, Deferred[V | ImagedError]] = {}
         for key in dict.fromkeys(keys):
             waiters[key] = Deferred(partial(self._leave, key))
             self._waiters[key].append(waiters[key])
         if new:
-            self._tasks.own(self._run(flight, work))
+            self._tasks.own(self._run(call, work))
         return waiters
 
-    async def _run(self, flight: dict[K, list[Deferred[V | ImagedError]]], work: Work[K, V]) -> None:
+    async def _run(self, call: dict[K, list[Deferred[V | ImagedError]]], work: Work[K, V]) -> None:
         error = ImagedError("the work ended without a result")
         try:
-            async for key, result in work(list(flight)):
-                self._resolve(key, flight[key], result)
+            async for key, result in work(list(call)):
+                self._resolve(key, call[key], result)
         except ImagedError as raised:
             error = raised
         except GeneratorExit:  # the process ends
             raise
         except BaseException:  # all waiters get an answer, and the next caller starts the work again
-            self._log.failure("work on {keys} broke down", keys=list(flight))
+            self._log.failure("work on {keys} broke down", keys=list(call))
             error = ImagedError("an unexpected failure, which the log tells")
-        for key, waiters in flight.items():
+        for key, waiters in call.items():
             self._resolve(key, waiters, error)
 
     def _resolve(self, key: K, waiters: list[Deferred[V | ImagedError]], result: V | ImagedError) -> None:
-        """Give the waiters of a flight their result, the first time; the key may be in a later flight by then."""
+        """Give the waiters of a call their first result for a key, unless a later call has that key now."""
         if self._waiters.get(key) is waiters:
             del self._waiters[key]
             for waiter in waiters:

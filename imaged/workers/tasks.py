@@ -1,4 +1,4 @@
-"""Work that goes on when the one who asked for it has left."""
+"""Coroutines that run to their end, also when their caller has left."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Tasks:
         self._waiting: list[Deferred[None]] = []
 
     def own(self, coroutine: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
-        """Run `coroutine` to its end and return a Deferred of its result; cancelling that only stops the waiting."""
+        """Run `coroutine` to its end; return a Deferred of its result. Cancelling that ends the wait only."""
         waiter: Deferred[T] = Deferred()
         self._running += 1
         Deferred.fromCoroutine(coroutine).addBoth(self._finish, waiter)
         return waiter
 
     async def drained(self) -> None:
-        """Return when nothing runs any more."""
+        """Return when no coroutine runs."""
         while self._running:
             empty: Deferred[None] = Deferred()
             self._waiting.append(empty)
@@ -40,7 +40,7 @@ class Tasks:
     def _finish(self, result: T | Failure, waiter: Deferred[T]) -> None:
         self._running -= 1
         if waiter.called and isinstance(result, Failure) and not result.check(ImagedError):
-            self._log.failure("work that nobody waits for failed", failure=result)
+            self._log.failure("work that no caller waits for failed", failure=result)
         waiter.callback(result)  # a Failure makes it an errback
         if not self._running:
             waiting, self._waiting = self._waiting, []

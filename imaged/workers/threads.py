@@ -26,16 +26,16 @@ _AHEAD = 1
 
 @dataclass(frozen=True)
 class Work:
-    """What a thread does, since `since_s` of the monotonic clock."""
+    """A function that a thread runs, since `since_s` of the monotonic clock."""
 
     name: str
     since_s: float
 
 
 class WorkThread(Thread):
-    """A thread of a pool; `work` is what it does now, None while it does nothing.
+    """A thread of a pool; `work` is what it runs now, or None.
 
-    A daemon thread: what is stuck in foreign code must not keep a process alive that has been told to end.
+    A daemon thread: a call that is stuck in foreign code must not keep a process alive.
     """
 
     work: Work | None = None
@@ -45,14 +45,14 @@ class WorkThread(Thread):
 
 
 def unfinished() -> list[str]:
-    """Say of each thread of this process's pools that works now what it does and for how long. Any thread."""
+    """Return a line for each thread of this process's pools that works now: what it runs, for how long. Any thread."""
     now_s = monotonic()
     working = [(each.name, each.work) for each in threading.enumerate() if isinstance(each, WorkThread)]
     return [f"{name} in {work.name} for {now_s - work.since_s:.1f} s" for name, work in working if work is not None]
 
 
 class Threads:
-    """Up to `size` threads for blocking work; they start with the first of it. Reactor thread only."""
+    """Up to `size` threads for blocking work, each started when it is first needed. Reactor thread only."""
 
     def __init__(self, reactor: Any, name: str, size: int) -> None:
         self._reactor = reactor
@@ -63,37 +63,37 @@ class Threads:
         self._ended = False
 
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        """Run `function` on one of the threads, and give its result to whoever awaits it on the reactor's.
+        """Run `function` on one of the threads; await its result on the reactor thread.
 
-        It runs in the context of the caller: what it logs and how long it takes belongs to the caller's request. Who
-        stops waiting does not stop the thread.
+        It runs in a copy of the caller's context: its log lines and spans belong to the caller's request. Cancelling
+        the wait does not stop the thread.
         """
         in_context: Callable[..., R] = partial(_work, copy_context(), function)
         return deferToThreadPool(self._reactor, self._pool, in_context, *args, **kwargs)
 
     def channel(self) -> Channel[Any]:
-        """Return a channel for what one of the threads gives item by item."""
+        """Return a channel through which one of the threads sends items."""
         return Channel(self._reactor.callFromThread, _AHEAD)
 
     def held_for(self, longer_than_s: float) -> int:
-        """Return how many of the threads have been at one piece of work for longer than that."""
+        """Return how many threads have run one function for longer than that."""
         before_s = monotonic() - longer_than_s
         works = [each.work for each in self._pool.threads if isinstance(each, WorkThread)]
         return sum(work is not None and work.since_s < before_s for work in works)
 
     def stop(self) -> None:
-        """End the threads; blocks until what they do is done."""
+        """End the threads; block until their work is done."""
         self._ended = True
         self._pool.stop()
 
     def let_go(self) -> None:
-        """End each thread as soon as it has nothing left to do; returns at once."""
+        """End each thread when its work is done; return at once."""
         if not self._ended:  # the pool can be stopped but once
             self._ended = True
             Thread(target=self._pool.stop, daemon=True).start()
 
     async def wind_up(self) -> None:
-        """End the threads; return when what they do is done. Who stops waiting leaves them to end by themselves."""
+        """End the threads; return when their work is done. Cancelling this leaves them to end by themselves."""
         ended: Deferred[None] = Deferred()
 
         def stop() -> None:
@@ -105,9 +105,9 @@ class Threads:
 
 
 def _work(context: Context, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
-    """Run `function` in `context`, and let the thread say so meanwhile."""
+    """Run `function` in `context`; `WorkThread.work` names it meanwhile."""
     thread = threading.current_thread()
-    if not isinstance(thread, WorkThread):  # that of a test, which works at once
+    if not isinstance(thread, WorkThread):  # a test runs it on its own thread
         return context.run(function, *args, **kwargs)
     thread.work = Work(getattr(function, "__qualname__", type(function).__name__), monotonic())
     try:

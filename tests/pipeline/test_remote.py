@@ -115,8 +115,8 @@ def test_a_store_that_is_away_is_left_alone(harness: PipelineHarness) -> None:
     assert harness.remote.concurrency == 10
     told = [formatEvent(event) for event in logged]
     assert told == [
-        "the remote store is away, and uploads wait for it: no route",
-        "the remote store is back after 1 s; what waited is uploaded",
+        "the remote store is away, and uploads wait: no route",
+        "the remote store is back after 1 s; uploads continue",
     ]
 
 
