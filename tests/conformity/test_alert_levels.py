@@ -1,4 +1,4 @@
-"""What the status page and the rules for Prometheus both tell, they tell at the same bounds and as gravely."""
+"""Alerts of the status page and rules for Prometheus agree on bounds and severity."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SAME = {
     "Reactor held up": "ImagedStalls",
     "Plugin hangs": "ImagedPluginHangs",
 }
-"""Alerts of the page, and the rules that are about the same."""
+"""Alerts of the page and their rules."""
 
 PAGE_ALONE = {"Draining"}
-"""What is meant so: a daemon that stays away is another alert."""
+"""Alerts without a rule: a daemon that stays down has another alert."""
 
 WRONG = make_snapshot(
     message="no processor works",
@@ -53,8 +53,8 @@ WRONG = make_snapshot(
 )
 
 
-def test_both_are_as_grave() -> None:
-    """Each alert of the page has its rule, or is named here as one that has none."""
+def test_severities_agree() -> None:
+    """Each alert of the page has a rule of its severity, or is an exception above."""
     alerts = find_alerts(WRONG) + find_alerts(make_snapshot(message="draining"))
     assert {alert.title for alert in alerts} == set(SAME) | PAGE_ALONE
     for alert in alerts:
@@ -63,7 +63,7 @@ def test_both_are_as_grave() -> None:
 
 
 def test_the_bounds_of_disks_are_the_same() -> None:
-    """To the byte, in what the rule does and in what it says."""
+    """The expression has the bound to the byte, and the description has it for people."""
     for name, bound_bytes, shown in (
         ("ImagedDiskNearlyFull", LOW_DISK_BYTES, "2 GiB"),
         ("ImagedStateDiskNearlyFull", LOW_STATE_BYTES, "256 MiB"),
@@ -74,15 +74,15 @@ def test_the_bounds_of_disks_are_the_same() -> None:
         assert f"less than {shown} is free" in operations
 
 
-def test_the_page_of_operations_is_as_grave() -> None:
+def test_the_page_of_operations_agrees() -> None:
     """Its table has each alert with its level."""
     operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for alert in find_alerts(WRONG) + find_alerts(make_snapshot(message="draining")):
         assert f"| {alert.title} | {alert.level} |" in operations
 
 
-def test_rules_ask_for_edges_of_buckets() -> None:
-    """A share between two edges would be a guess: as bad as twice the time, either way."""
+def test_rules_use_edges_of_buckets() -> None:
+    """A value between two edges would be an interpolation, wrong by up to a factor of two."""
     edges = re.findall(r'le="([^"]+)"', RULES_FILE.read_text(encoding="utf-8"))
     assert edges
     assert set(edges) <= {str(edge_s) for edge_s in REQUEST_BUCKETS_S}
@@ -90,7 +90,7 @@ def test_rules_ask_for_edges_of_buckets() -> None:
 
 
 def slow_series(instance: str, slow_s: float) -> list[dict[str, str]]:
-    """Return the series of a daemon, one in ten of whose outputs takes `slow_s`, as it would count them."""
+    """Return the series of a daemon in which one output in ten takes `slow_s`."""
     counts = Counts()
     for number in range(100):
         elapsed_s = slow_s if number % 10 == 0 else 0.01
@@ -105,7 +105,7 @@ def slow_series(instance: str, slow_s: float) -> list[dict[str, str]]:
 
 
 def test_two_seconds_are_two_seconds() -> None:
-    """With what the daemon counts: outputs of 1.2 and of 1.9 seconds are not slow, those of 2.1 and of 2.4 are."""
+    """Outputs of 1.2 and 1.9 seconds raise no alert, those of 2.1 and 2.4 seconds do."""
     times_s = {"a": 1.2, "b": 1.9, "c": 2.1, "d": 2.4}
     series = [each for instance, slow_s in times_s.items() for each in slow_series(instance, slow_s)]
     slow = [{"labels": f'{{alertname="ImagedSlow", instance="{instance}"}}', "value": 1} for instance in "cd"]

@@ -1,4 +1,4 @@
-"""`docs/monitoring.md`, the alert rules and the dashboard speak of the metrics and the status fields that there are."""
+"""`docs/monitoring.md`, the alert rules and the dashboard match the metrics and the fields of `/status.json`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
 VARIABLES = {each["name"]: each for each in DASHBOARD["templating"]["list"]}
 PLACES = {"$instance": ".*", "$namespace": ".*", "$__rate_interval": "5m"}
-"""What stands for what Grafana puts in."""
+"""Values for Grafana's variables."""
 
 NAME = re.compile(r"\b(?:imaged|process|python)_[a-z_]+\b")
 
@@ -59,11 +59,11 @@ SNAPSHOT = make_snapshot(
     metrics=(SinkStatus("prometheus", 1, 1, 1, 1, 1, 1.0, "hangs"),),
     plugins=(Plugin("magick", "processor", "1", ""),),
 )
-"""What gives each metric that has labels a sample."""
+"""A snapshot that gives each metric with labels a sample."""
 
 
 def exposed() -> dict[str, tuple[str, set[str]]]:
-    """Return the type and the labels of every metric, by the name that queries call it by."""
+    """Return the type and the labels of every metric, by its name in queries."""
     sink = PrometheusSink(Counts(), ())
     for event in EVENTS:
         sink.record(event)
@@ -76,13 +76,13 @@ def exposed() -> dict[str, tuple[str, set[str]]]:
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
-    """Return what the tables of the page say of metrics: type and labels by name."""
+    """Return the type and the labels of every metric in the tables of the page."""
     rows = re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|([^|]*)\|", PAGE, re.MULTILINE)
     return {name: (type_, set(re.findall(r"`(\w+)`", labels))) for name, type_, labels in rows}
 
 
 def used(queries: list[str]) -> set[str]:
-    """Return the metrics in queries, histograms by their own names."""
+    """Return the metrics in queries; a histogram has its own name."""
     names = {name for query in queries for name in NAME.findall(query)}
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
 
@@ -95,12 +95,12 @@ def filled(query: str) -> str:
 
 
 def test_every_metric_is_on_the_page() -> None:
-    """And no other, each with its type and its labels."""
+    """The page has its type and its labels, and no other metric."""
     assert documented() == exposed()
 
 
-def test_the_rules_and_the_dashboard_use_metrics_that_there_are() -> None:
-    """By the names that the plugin gives them."""
+def test_the_rules_and_the_dashboard_use_known_metrics() -> None:
+    """The plugin exposes each of them."""
     rules = used([rule["expr"] for rule in RULES])
     panels = used([*QUERIES, *(each.get("definition", "") for each in VARIABLES.values())])
     assert len(rules) > 10
@@ -109,7 +109,7 @@ def test_the_rules_and_the_dashboard_use_metrics_that_there_are() -> None:
 
 
 def test_every_alert_says_what_to_do() -> None:
-    """And is on the page."""
+    """Each alert is on the page and has a test."""
     for rule in RULES:
         assert set(rule["annotations"]) == {"summary", "description", "action"}
         assert rule["labels"]["severity"] in {"critical", "warning"}
@@ -118,13 +118,13 @@ def test_every_alert_says_what_to_do() -> None:
 
 
 def test_prometheus_takes_the_rules() -> None:
-    """Each alert comes when it should, and none when all is well."""
+    """Each alert fires when it should, and none fires on a healthy daemon."""
     run_promtool("check", "rules", RULES_FILE)
     run_promtool("test", "rules", RULES_TEST)
 
 
 def test_prometheus_takes_the_queries_of_the_dashboard(tmp_path: Path) -> None:
-    """As recording rules, which are read as strictly as queries are."""
+    """Prometheus parses recording rules like queries."""
     rules = [{"record": f"query_{number}", "expr": filled(query)} for number, query in enumerate(QUERIES)]
     file = tmp_path / "queries.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
@@ -132,7 +132,7 @@ def test_prometheus_takes_the_queries_of_the_dashboard(tmp_path: Path) -> None:
 
 
 def test_the_dashboard_is_whole() -> None:
-    """Panels have ids, places and queries of their own, and take the data source and the instances that are chosen."""
+    """Panels have unique ids and places, and use the chosen data source and instances."""
     everything = DASHBOARD["panels"]
     assert len({panel["id"] for panel in everything}) == len(everything)
     taken = [
@@ -152,7 +152,7 @@ def test_the_dashboard_is_whole() -> None:
 
 
 def fields(value: Any, path: str = "") -> Iterator[str]:
-    """Yield the path of every field; those of a list's elements follow `[]`."""
+    """Yield the path of every field; the fields of a list's elements follow `[]`."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from fields(inner, f"{path}.{key}" if path else key)
@@ -163,10 +163,10 @@ def fields(value: Any, path: str = "") -> Iterator[str]:
 
 
 class TestStatusFields(ServiceTestCase):
-    """`/status.json` of a daemon that has something to show everywhere."""
+    """`/status.json` of a daemon with a value everywhere."""
 
     async def test_every_field_is_on_the_page(self) -> None:
-        """And every one on the page is there."""
+        """Every field on the page exists."""
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/nonsense")
@@ -187,8 +187,8 @@ class TestStatusFields(ServiceTestCase):
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", PAGE))
-def test_what_the_page_links_to_is_there(link: str) -> None:
-    """Files of ours, by their places beside the page."""
+def test_links_of_the_page_have_targets(link: str) -> None:
+    """The targets are files of the tree."""
     if link in {"statsd.md", "profiling.md"} and not (ROOT / "docs" / link).is_file():
         pytest.skip(f"{link} comes with its plugin")
     assert (ROOT / "docs" / link).exists()

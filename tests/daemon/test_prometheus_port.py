@@ -1,4 +1,4 @@
-"""`/metrics` of a whole daemon: what happened is counted, and goes on being counted when settings change."""
+"""`/metrics` of a whole daemon: counts continue when settings change."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ OUTPUTS = {"route": "output", "namespace": "p", "format": "jpg"}
 
 
 class TestPrometheusPort(ServiceTestCase):
-    """What a scraper sees."""
+    """A scraper reads the metrics."""
 
     settings = "metrics: [prometheus]"
 
     async def scrape(self, method: str = "GET", **headers: str) -> Answer:
-        """Ask as a Prometheus server does."""
+        """Send a request like a Prometheus server's."""
         return await (await begin(self.status_url, method, "/metrics", headers)).answer()
 
     async def value(self, name: str, **labels: str) -> float | None:
-        """Return one sample of a scrape, or None where it is not shown."""
+        """Return one sample of a scrape, or None where there is none."""
         families = text_string_to_metric_families((await self.scrape()).body.decode())
         samples = [sample for family in families for sample in family.samples]
         found = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
         return found[0] if found else None
 
     async def test_requests_are_counted_at_once(self) -> None:
-        """A scrape shows all that was answered before it: a render, a hit, a refusal."""
+        """A scrape has every earlier answer: a render, a hit, a refusal."""
         await self.serve()
         await self.post()
         for name in ("x30.jpg", "x30.jpg", "x5000.jpg"):
@@ -39,8 +39,8 @@ class TestPrometheusPort(ServiceTestCase):
         assert await self.value("imaged_healthy") == 1
         assert await self.value("imaged_render_threads") == 2
 
-    async def test_counters_go_on_over_reloads(self) -> None:
-        """A good file and a bad one: neither loses a count, and the second is told."""
+    async def test_counters_survive_reloads(self) -> None:
+        """Neither a good nor a refused reload loses a count, and a metric shows the refusal."""
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/x30.jpg")
@@ -61,7 +61,7 @@ class TestPrometheusPort(ServiceTestCase):
         assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="hit") == 2
 
     async def test_a_scrape_that_meets_a_reload_is_answered(self) -> None:
-        """Whichever configuration it began in, with all figures, and at once."""
+        """It has all figures, whichever generation it began in."""
         await self.serve()
         for _ in range(10):
             reloading = self.service.reload()
@@ -70,8 +70,8 @@ class TestPrometheusPort(ServiceTestCase):
             assert [(await each).status for each in scrapes] == [200] * 4
         assert await self.value("imaged_metrics_scrapes_failed_total", sink="prometheus") == 0
 
-    async def test_namespaces_of_strangers(self) -> None:
-        """Asking for what is not there makes no series; posting a picture does, and so do the settings."""
+    async def test_unknown_namespaces(self) -> None:
+        """A request for an unknown image makes no series; a post does, and so do the settings."""
         await self.serve(namespaces={"avatars": {"maximum_width": 100}})
         await self.post("/shop", other_picture())
         for number in range(50):
@@ -84,8 +84,8 @@ class TestPrometheusPort(ServiceTestCase):
         posted = {"route": "post", "format": "none", "status": "200", "outcome": "none"}
         assert await self.value("imaged_requests_total", **posted, namespace="shop") == 1
 
-    async def test_the_format_is_the_one_that_is_asked_for(self) -> None:
-        """OpenMetrics for who wants it, plain text for a browser; HEAD says the same without a body."""
+    async def test_the_format_follows_accept(self) -> None:
+        """The answer is OpenMetrics on request, else plain text; HEAD has the same headers without a body."""
         await self.serve()
         plain = await self.scrape()
         assert plain.headers["content-type"].startswith("text/plain")

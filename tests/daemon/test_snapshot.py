@@ -66,15 +66,15 @@ def shape(value: Any) -> Any:
 
 
 class TestSnapshot(ServiceTestCase):
-    """What programs read."""
+    """Programs read the snapshot as JSON."""
 
     async def test_the_shape_is_the_promised_one(self) -> None:
-        """Every key, and no other, with a value of its kind."""
+        """It has every field, with a value of its type, and no other."""
         await self.serve()
         assert shape(await self.status()) == SHAPE
 
-    async def test_nothing_is_not_said_to_be_owed_while_nobody_knows(self) -> None:
-        """Until the comparison with the remote store has ended, its state, its start and its counts are there."""
+    async def test_an_unfinished_comparison_is_visible(self) -> None:
+        """Until it ends, the snapshot has its state, its start and its counts, and the status line names it."""
         await self.serve()
         while (await self.status())["remote"]["comparison"]["unfinished"]:
             pass  # each look gives the daemon time
@@ -92,7 +92,7 @@ class TestSnapshot(ServiceTestCase):
         assert (await self.status())["remote"]["comparison"]["state"] == "waiting"
 
     async def test_an_idle_daemon(self) -> None:
-        """Who it is, since when, and with what."""
+        """It has a version, a start time, its plugins and its store."""
         await self.serve()
         status = await self.status()
         assert (status["version"], status["message"]) == (VERSION, "OK")
@@ -111,7 +111,7 @@ class TestSnapshot(ServiceTestCase):
         assert status["processing"]["threads"] == 2
 
     async def test_renders_in_flight(self) -> None:
-        """Each with what it is and for how long, and how many wait for a thread."""
+        """Each has its image, its output and its time, and waiting renders are counted."""
         await self.serve(render={"concurrency": 1})
         await self.post()
         self.service_harness.processor.hold()
@@ -127,7 +127,7 @@ class TestSnapshot(ServiceTestCase):
         assert (await self.status())["processing"]["total"] == 3
 
     async def test_downloads_and_postings_in_flight(self) -> None:
-        """A fetch shows its URL and the bytes so far."""
+        """A download has its URL and the bytes so far."""
         await self.serve()
         async with origin(None) as source:
             connection = await self.begin("POST", f"/p?source={source.url}")
@@ -145,8 +145,8 @@ class TestSnapshot(ServiceTestCase):
         assert status["downloads"] == {"current": 0, "total": 1, "failed": 0, "items": []}
         assert status["posting"] == {"current": 0, "total": 2, "failed": 1}
 
-    async def test_uploads_that_are_owed(self) -> None:
-        """A remote store that is down shows as what waits, and for how long."""
+    async def test_pending_uploads(self) -> None:
+        """While the remote store is down, uploads are queued, with the age of the oldest."""
         await self.serve()
         await self.post()
         assert (await self.status())["uploads"]["total"] == 2
@@ -162,7 +162,7 @@ class TestSnapshot(ServiceTestCase):
         await until(lambda: f"{HOME[1:]}/x30.jpg" in self.service_harness.files)
 
     async def test_renders_that_failed_for_good(self) -> None:
-        """They are parked, for an operator to look at."""
+        """They are counted as `parked`."""
         await self.serve()
         await self.post()
         self.service_harness.processor.failure = ValueError("no paint")
@@ -173,7 +173,7 @@ class TestSnapshot(ServiceTestCase):
         assert self.flushLoggedErrors(ValueError), "a plugin that fails is logged with its traceback"
 
     async def test_the_store_is_measured(self) -> None:
-        """Files and bytes, as they are now."""
+        """The snapshot has its current files and bytes."""
         await self.serve()
         await self.post()
         size_bytes = sum(self.store.path(IMAGE, parse_file(name)).stat().st_size for name in ("original", "info.json"))
@@ -183,10 +183,10 @@ class TestSnapshot(ServiceTestCase):
 
 
 class TestLeaving(ServiceTestCase):
-    """A daemon that is told to stop."""
+    """A daemon that stops."""
 
     async def test_health_is_503_while_draining(self) -> None:
-        """So that a load balancer sends nobody."""
+        """A load balancer then sends no client."""
         await self.serve()
         held = await self.hold_open("/status_check")
         self.service._health.draining = True
@@ -197,7 +197,7 @@ class TestLeaving(ServiceTestCase):
         assert (await self.status())["message"] == "draining"
 
     async def hold_open(self, target: str) -> Any:
-        """Begin a request whose head lacks its last line."""
+        """Begin a request without the last line of its head."""
         connection = await connect(self.url)
         connection.send(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % target.encode())
         return connection

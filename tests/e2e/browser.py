@@ -1,4 +1,4 @@
-"""Chromium, driven by selenium: it loads nothing from anywhere but the pages of a test, and ends with it."""
+"""Drives Chromium with selenium: it loads only the pages of a test, and ends with it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ FLAGS = (
 )
 
 LONGEST_S = 30.0
-"""How long a page on a busy machine may take to show what it should."""
+"""How long a condition may take to hold on a busy machine."""
 
 
 class Browser:
-    """One window of a Chromium with an empty profile in `folder`. Without `scripts`, no page may run any."""
+    """One window of Chromium with an empty profile in `folder`. With `scripts=False`, JavaScript is off."""
 
     def __init__(self, folder: Path, *, scripts: bool = True) -> None:
         programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
@@ -49,23 +49,23 @@ class Browser:
         self.driver = webdriver.Chrome(options, Service(str(programs["chromedriver"])))
 
     def close(self) -> None:
-        """End it."""
+        """End Chromium."""
         self.driver.quit()
 
     def open(self, url: str) -> None:
-        """Show a page."""
+        """Load a page."""
         self.driver.get(url)
 
     def text(self, selector: str) -> str:
-        """Return what one sees of an element, the first that a CSS selector finds."""
+        """Return the visible text of the first element that a CSS selector finds."""
         return self.driver.find_element(By.CSS_SELECTOR, selector).text
 
     def texts(self, selector: str) -> list[str]:
-        """Return what one sees of each element."""
+        """Return the visible text of each element that a CSS selector finds."""
         return [each.text for each in self.driver.find_elements(By.CSS_SELECTOR, selector)]
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """Run a script in the page, and return what it returns."""
+        """Run a script in the page, and return its result."""
         return self.driver.execute_script(script, *arguments)
 
     def tell(self, command: str, **parameters: Any) -> Mapping[str, Any]:
@@ -75,11 +75,11 @@ class Browser:
 
     @property
     def complaints(self) -> list[str]:
-        """What the page has put on the console since this was last asked: errors, and breaches of its policy."""
+        """The new messages on the page's console: errors, and violations of its policy."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def until(self, condition: Callable[[], Any], within_s: float = LONGEST_S) -> Any:
-        """Wait until it holds, and return what it gave. What goes stale while the page changes is looked at again."""
+        """Wait until the condition holds, and return its result. Elements that go stale are looked up again."""
         end_s = time.monotonic() + within_s
         while True:
             try:

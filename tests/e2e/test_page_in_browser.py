@@ -35,7 +35,7 @@ def shows_uptime(browser: Browser, uptime: str) -> bool:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., SnapshotServer]]:
-    """Return what starts a server on two snapshots: that of the page, and that which it then fetches."""
+    """Return a function that starts a server with two snapshots: that of the first page, and that of later ones."""
     servers = []
 
     def start(first: Snapshot, now: Snapshot) -> SnapshotServer:
@@ -76,7 +76,7 @@ return [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWid
 
 
 def test_a_phone_shows_every_column(make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]) -> None:
-    """No table is wider than its place, whatever stands in it, and the page is as wide as the screen."""
+    """No table is wider than its region, even with long texts, and the page is as wide as the screen."""
     browser = make_browser()
     plugin = Plugin("prometheus", "processor", "2.0.0.dev0", "ImageMagick " * 9)
     sink = SinkStatus("prometheus", 123_456, 12_345, 12_345, 0, 0, 1.0, "no answer from 127.0.0.1 " * 3)
@@ -91,7 +91,7 @@ def test_a_phone_shows_every_column(make_browser: Callable[..., Browser], serve:
 def test_ok_is_not_green_above_an_alert(
     make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
 ) -> None:
-    """It has the colour of the gravest, sends the reader there, and the tab names it."""
+    """OK has the colour of the gravest alert and points to the alerts, and the title names the first."""
     browser = make_browser()
     colour = "return getComputedStyle(document.querySelector(arguments[0])).color"
     browser.open(serve(QUIET, QUIET).url)
@@ -106,10 +106,8 @@ def test_ok_is_not_green_above_an_alert(
         browser.until(lambda: browser.driver.title == "Low disk – imaged")
 
 
-def test_what_failed_is_called_no_success(
-    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
-) -> None:
-    """Totals are of what has ended, well or not; how much of it failed stands beside."""
+def test_totals_include_failures(make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]) -> None:
+    """Totals are labelled as ended, and the failures stand beside them."""
     browser = make_browser()
     failed = {"current": 0, "total": 3, "failed": 3}
     snapshot = make_snapshot(downloads=failed, processing=failed, uploads=failed)
@@ -119,10 +117,10 @@ def test_what_failed_is_called_no_success(
     assert not {"rendered3", "downloaded3", "done3"} & said
 
 
-def test_without_scripts_it_says_the_same(
+def test_the_page_works_without_scripts(
     make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
 ) -> None:
-    """What one sees is the same text, and it is brought up to date all the same."""
+    """It has the same text, and reloads itself to stay up to date."""
     server = serve(QUIET, make_busy(5, HOSTILE))
     with_scripts, without = make_browser(), make_browser(scripts=False)
     with_scripts.open(server.url)
@@ -134,10 +132,10 @@ def test_without_scripts_it_says_the_same(
     without.until(lambda: without.text("#processing-current") == "2")
 
 
-def test_what_has_not_changed_is_not_touched(
+def test_unchanged_rows_are_not_touched(
     make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
 ) -> None:
-    """A row that is still there is the same element, with what is selected in it; focus and what one looks at stay."""
+    """A row that stays keeps its element and its selection; focus and scroll positions stay, too."""
     browser = make_browser()
     rows = tuple(DownloadInFlight(f"http://a/{each}", 5, 1.0) for each in range(90))
     server = serve(make_snapshot(), make_snapshot(downloads={"current": 90, "items": rows}))
@@ -168,10 +166,10 @@ def test_what_has_not_changed_is_not_touched(
     assert told == ["Downloads in flight", 40, True, "http://a/20", True, 0]
 
 
-def test_it_asks_once_at_a_time_and_not_while_nobody_looks(
+def test_the_page_fetches_once_at_a_time_and_only_while_visible(
     make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
 ) -> None:
-    """A slow answer is waited for; in a hidden tab nothing is asked, and at once when it is shown again."""
+    """It waits for a slow answer, stops in a hidden tab, and fetches at once when the tab is shown again."""
     browser = make_browser()
     server = serve(QUIET, QUIET)
     server.slow = True
@@ -190,7 +188,7 @@ def test_it_asks_once_at_a_time_and_not_while_nobody_looks(
 
 
 def stands_still(figure: Callable[[], int], for_s: float = 2.5) -> bool:
-    """Say whether a figure stays as it is for so long; what is not to happen can only be waited for."""
+    """Say whether a figure stays the same for so long."""
     before, end_s = figure(), time.monotonic() + for_s
     while time.monotonic() < end_s:
         if figure() != before:
@@ -202,7 +200,7 @@ def stands_still(figure: Callable[[], int], for_s: float = 2.5) -> bool:
 def test_it_fits_on_a_phone_and_on_a_desk(
     make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
 ) -> None:
-    """Nothing sticks out, however long what it shows is; in-flight rows come and go without the page jumping."""
+    """Long texts stay within the page, and sections keep their places as rows come and go."""
     browser = make_browser()
     busy, long = make_busy(12, "x" * 300), make_snapshot(try_page=True)
     server = serve(busy, busy)

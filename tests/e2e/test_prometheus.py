@@ -1,4 +1,4 @@
-"""The real daemon, scraped by a real Prometheus server: what it counts is what was asked for, over reloads too."""
+"""A real Prometheus server scrapes the real daemon: it has every request, across reloads too."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ plugins: {folder: {path: remote}}
 """
 FOLDER = ROOT / "docs" / "monitoring"
 QUIET = {"imaged_render_failures_total", "imaged_jobs_oldest_seconds"}
-"""Metrics that a daemon has nothing to say of when all renders go well and no job waits."""
+"""Metrics without a sample while all renders succeed and no job waits."""
 
 
 @pytest.fixture
 def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> Daemon:
-    """Return a daemon that shows metrics, fetches from loopback, and uploads to a folder."""
+    """Return a daemon that exposes metrics, fetches from loopback, and uploads to a folder."""
     return make_daemon(SETTINGS, environ=plugins)
 
 
 @pytest.fixture
 def prometheus(tmp_path: Path, daemon: Daemon) -> Iterator[PrometheusServer]:
-    """Return a server that scrapes it, with the shipped alert rules."""
+    """Return a Prometheus server that scrapes the daemon, with the shipped alert rules."""
     server = PrometheusServer(tmp_path / "prometheus", daemon.private, FOLDER / "imaged.rules.yml")
     server.start()
     yield server
@@ -43,19 +43,19 @@ def prometheus(tmp_path: Path, daemon: Daemon) -> Iterator[PrometheusServer]:
 
 
 def post(daemon: Daemon, target: str, body: bytes = b"") -> str:
-    """Post a picture; return where its files are."""
+    """Post a picture; return the path of its files."""
     answer = daemon.post(target, body)
     assert answer.status == 200, daemon.tail
     return f"{target.partition('?')[0]}/{answer.json()['partitionedHash']}"
 
 
 def statuses(daemon: Daemon, *targets: str) -> list[int]:
-    """Ask for one target after the other."""
+    """Request one target after the other."""
     return [daemon.get(target).status for target in targets]
 
 
-def test_requests_are_what_prometheus_knows(daemon: Daemon, prometheus: PrometheusServer) -> None:
-    """Each one: renders, hits, refusals and posts, by namespace, to the byte."""
+def test_prometheus_has_every_request(daemon: Daemon, prometheus: PrometheusServer) -> None:
+    """Renders, hits, refusals and posts are counted by namespace, to the byte."""
     home, shop = post(daemon, "/p", make_jpeg()), post(daemon, "/shop", make_png())
     asked = [daemon.get(f"{home}/{name}") for name in ("x30.jpg", "x30.jpg", "x30.jpg", "x9000.jpg")]
     assert [answer.status for answer in asked] == [200, 200, 200, 406]
@@ -76,8 +76,8 @@ def test_requests_are_what_prometheus_knows(daemon: Daemon, prometheus: Promethe
     assert sent == sum(len(answer.body) for answer in asked)
 
 
-def test_transfers_are_what_prometheus_knows(daemon: Daemon, prometheus: PrometheusServer, origin: Origin) -> None:
-    """Each original that was fetched, each that could not be, and each file that reached the remote store."""
+def test_prometheus_has_every_transfer(daemon: Daemon, prometheus: PrometheusServer, origin: Origin) -> None:
+    """Downloads of originals, failed downloads, and uploads to the remote store are counted."""
     origin.pictures["a.png"] = make_png()
     home = post(daemon, f"/p?source={origin.url}/a.png")
     assert daemon.post(f"/p?source={origin.url}/404").status == 404
@@ -94,8 +94,8 @@ def test_transfers_are_what_prometheus_knows(daemon: Daemon, prometheus: Prometh
     assert prometheus.value("imaged_build_info * on (instance) group_left imaged_config_generation") == 1
 
 
-def test_counters_go_on_over_reloads(daemon: Daemon, prometheus: PrometheusServer) -> None:
-    """A good file sets nothing back; a bad one neither, and the shipped alert for it begins to wait."""
+def test_counters_survive_reloads(daemon: Daemon, prometheus: PrometheusServer) -> None:
+    """Neither a good nor a refused reload resets a counter, and a refused one makes the shipped alert pending."""
     home = post(daemon, "/p", make_jpeg())
     hits = 'imaged_requests_total{route="output", namespace="p", outcome="hit", status="200"}'
     statuses(daemon, *[f"{home}/x30.jpg"] * 3)
@@ -122,7 +122,7 @@ def test_counters_go_on_over_reloads(daemon: Daemon, prometheus: PrometheusServe
 
 
 def test_rules_and_dashboard(daemon: Daemon, prometheus: PrometheusServer, origin: Origin) -> None:
-    """On a daemon that works every rule can be evaluated, no alert waits, and every panel shows something."""
+    """On a healthy daemon, every rule can be evaluated, no alert is pending, and every panel has data."""
     origin.pictures["a.png"] = make_png()
     home = post(daemon, f"/p?source={origin.url}/a.png")
     assert daemon.post(f"/p?source={origin.url}/404").status == 404
@@ -142,7 +142,7 @@ def test_rules_and_dashboard(daemon: Daemon, prometheus: PrometheusServer, origi
 
 
 def test_promtool_finds_no_fault_with_the_exposition(daemon: Daemon) -> None:
-    """Names, units, suffixes and help texts are as Prometheus wants them, after requests of all kinds."""
+    """Names, units, suffixes and help texts follow Prometheus's rules, after requests of all kinds."""
     home = post(daemon, "/p", make_jpeg())
     statuses(daemon, f"{home}/x30.jpg", f"{home}/x30.gif", f"{home}/info.json", f"{home}/nonsense", "/status_check")
     answer = request(daemon.private, "GET", "/metrics")

@@ -30,13 +30,13 @@ BASE: dict[str, Any] = {
 
 @pytest.fixture
 def begin() -> Iterator[Begin]:
-    """Return what begins a request in the background."""
+    """Return a function that begins a request in the background."""
     with ThreadPoolExecutor(20) as pool:
         yield pool.submit
 
 
 def figures(browser: Browser) -> dict[str, Any]:
-    """Return what the page shows as in flight."""
+    """Return the work in flight on the page."""
     return {
         "processing": [browser.text("#processing-current"), browser.texts("#processing-items tr td:nth-child(-n+3)")],
         "downloads": [browser.text("#downloads-current"), browser.texts("#downloads-items tr td:first-child")],
@@ -45,7 +45,7 @@ def figures(browser: Browser) -> dict[str, Any]:
 
 
 def expected(status: Any) -> dict[str, Any]:
-    """Return the same as `/status.json` has it."""
+    """Return the same work from `/status.json`."""
     processing, downloads = status["processing"], status["downloads"]
     cells = [row[key] for row in processing["items"] for key in ("namespace", "hash", "output")]
     return {
@@ -56,12 +56,12 @@ def expected(status: Any) -> dict[str, Any]:
 
 
 def agree(browser: Browser, daemon: Daemon) -> None:
-    """See the page show what the daemon tells."""
+    """Wait until the page shows the daemon's figures."""
     browser.until(lambda: figures(browser) == expected(daemon.status()))
 
 
 def occupy(daemon: Daemon, begin: Begin, origin: Origin) -> list[Future[Answer]]:
-    """Have four renders wait at the gate, for three threads, and two downloads for their origin."""
+    """Begin four renders, for three threads, and two downloads, and hold them all."""
     homes = [f"/p/{daemon.post('/p', make_png(40 + each, 30)).json()['hash']}" for each in range(4)]
     begun = [begin(daemon.get, f"{home}/full_size.webp") for home in homes]
     for name in ("a.png", "b.png"):
@@ -79,7 +79,7 @@ def test_it_shows_what_is_in_flight(
     begin: Begin,
     origin: Origin,
 ) -> None:
-    """As `/status.json` has it, with scripts and without, from the first request to the last, without a complaint."""
+    """The page agrees with `/status.json`, with and without scripts, and the console stays empty."""
     daemon = make_daemon(yaml.safe_dump(BASE), environ=plugins)
     live, plain = make_browser(), make_browser(scripts=False)
     for browser in (live, plain):
@@ -106,7 +106,7 @@ def test_it_shows_what_is_in_flight(
 def test_reloads(
     make_daemon: Callable[..., Daemon], plugins: dict[str, str], make_browser: Callable[..., Browser]
 ) -> None:
-    """A refused one is an alert, with every fault below, until a good one is taken; a hostile fault is text."""
+    """A refused reload is an alert with all its faults until a good one follows; a hostile fault is text."""
     daemon = make_daemon(yaml.safe_dump(BASE), environ=plugins)
     browser = make_browser()
     browser.open(daemon.private)
@@ -124,14 +124,14 @@ def test_reloads(
     assert browser.complaints == []
 
 
-def test_a_daemon_that_leaves_and_one_that_comes(
+def test_a_daemon_that_stops_and_its_successor(
     make_daemon: Callable[..., Daemon],
     plugins: dict[str, str],
     make_browser: Callable[..., Browser],
     begin: Begin,
     origin: Origin,
 ) -> None:
-    """The page says that it drains, then since when nobody answers; and it is loaded anew when another process does."""
+    """The page shows draining, then the time of the last answer, and reloads itself when another process answers."""
     settings = {**BASE, "listen": endpoint(0), "status": {"listen": endpoint(free_port())}}
     daemon = make_daemon(yaml.safe_dump(settings), environ=plugins, ports=())
     browser = make_browser()
@@ -160,7 +160,7 @@ def test_a_daemon_that_leaves_and_one_that_comes(
 
 
 def test_an_upgrade(make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser]) -> None:
-    """When the daemon hands over, the page is loaded anew from the process that follows, by itself."""
+    """After a handover, the page reloads itself from the new process."""
     daemon = make_daemon()
     browser = make_browser()
     browser.open(daemon.private)

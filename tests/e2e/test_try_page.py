@@ -19,7 +19,7 @@ NAME = """it's "a" $(picture) ünd `more` <b>.jpg"""
 
 
 def paint(path: Path, width_px: int, height_px: int) -> None:
-    """Write a JPEG that is not one colour."""
+    """Write a JPEG with a gradient."""
     Image.linear_gradient("L").resize((width_px, height_px)).convert("RGB").save(path, "JPEG")
 
 
@@ -40,7 +40,7 @@ def set_outputs(browser: Browser, outputs: str) -> None:
 def test_a_picture_is_dropped(
     host: str, make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser], tmp_path: Path
 ) -> None:
-    """Its outputs stand side by side with what is true of them, and one that cannot be made says why."""
+    """The page shows its outputs with their facts; an output that fails shows the error."""
     daemon = make_daemon(SETTINGS)
     path = tmp_path / NAME
     paint(path, 640, 400)
@@ -73,7 +73,7 @@ def test_a_picture_is_dropped(
 def test_lists_and_pastes(
     make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser], tmp_path: Path
 ) -> None:
-    """A picture is chosen, pasted, made again with other outputs; without the header its time is measured here."""
+    """A picture can be chosen, pasted, and made again with other outputs; without Server-Timing, the page measures."""
     daemon = make_daemon("status: {try_page: true}\nimages: {outputs: [x20.jpg]}\n")
     browser = make_browser()
     browser.open(f"{daemon.private}/try")
@@ -97,7 +97,7 @@ def test_lists_and_pastes(
 
 
 def test_other_pages_may_not_read(make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser]) -> None:
-    """The page of another port of this machine is kept by the browser from what the public port answers."""
+    """The browser keeps answers of the public port from a page of another port of this machine."""
     daemon, other = make_daemon(SETTINGS), make_daemon(SETTINGS)
     browser = make_browser()
     browser.open(f"{other.private}/try")

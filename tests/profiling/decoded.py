@@ -1,4 +1,4 @@
-"""Reads profiles back, written from the documents of the format alone: nothing of the encoder is used."""
+"""Decodes profiles. It is written from the documents of the format, and uses no part of the encoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def numbers(raw: bytes) -> Iterator[int]:
-    """Yield the varints that `raw` consists of, as integers with a sign."""
+    """Yield the varints in `raw` as signed integers."""
     value = shift = 0
     for byte in raw:
         value |= (byte & 127) << shift
@@ -21,7 +21,7 @@ def numbers(raw: bytes) -> Iterator[int]:
 
 
 def fields(raw: bytes) -> dict[int, list[Any]]:
-    """Return the values of each field of a message, in their order: integers and bytes."""
+    """Return the values of each field of a message, in order: integers and bytes."""
     found: dict[int, list[Any]] = {}
     at = 0
 
@@ -62,14 +62,14 @@ class Decoded:
     locations: int
 
     def weight_of(self, function: str, place: int = 0) -> int:
-        """Return the sum of one value over the stacks that a function is on, by the end of its name."""
+        """Return the sum of one value over the stacks with a function, given the end of its name."""
         return sum(
             values[place] for _, calls, values in self.samples if any(call[0].endswith(function) for call in calls)
         )
 
 
 def decode(body: bytes) -> Decoded:
-    """Return what a gzipped profile says; every reference has to lead somewhere."""
+    """Return the contents of a gzipped profile; every reference must have a target."""
     message = fields(gzip.decompress(body))
     strings = [each.decode() for each in message[6]]
     assert strings[0] == ""

@@ -1,4 +1,4 @@
-"""What is allocated is told by the functions that allocated it."""
+"""The memory profile has allocations by the functions that made them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imaged.profiling.pprof import encode
 
 
 class HeapHarness:
-    """Holds what was allocated."""
+    """Allocates memory in a method."""
 
     def fill(self) -> list[bytearray]:
         """Allocate a million bytes in ten blocks."""
@@ -23,21 +23,21 @@ class HeapHarness:
 
 
 def deep(calls: int) -> bytearray:
-    """Allocate below so many calls."""
+    """Allocate at the bottom of so many calls."""
     return bytearray(200_000) if calls == 0 else deep(calls - 1)
 
 
 @pytest.fixture
 def tracing() -> Iterator[Tracing]:
-    """Return a switch that is off again after the test."""
+    """Return a switch, and turn it off after the test."""
     tracing = Tracing()
     yield tracing
     tracing.switch(on=False)
     assert not tracemalloc.is_tracing()
 
 
-def test_what_is_held_is_told_with_its_function(tracing: Tracing) -> None:
-    """Bytes and blocks, with the class and the module; what is freed is not there."""
+def test_held_memory_has_its_function(tracing: Tracing) -> None:
+    """The profile has bytes and blocks with the class and the module, and no freed memory."""
     tracing.switch(on=True)
     held = HeapHarness().fill()
     HeapHarness().fill()
@@ -50,13 +50,13 @@ def test_what_is_held_is_told_with_its_function(tracing: Tracing) -> None:
     fill = HeapHarness.fill.__code__.co_firstlineno
     called = [call[0].rpartition("test_heap.")[2] for call in calls if call[1] == __file__]
     # the innermost first; a comprehension is a function of its own until Python 3.12
-    assert called[-2:] == ["HeapHarness.fill", "test_what_is_held_is_told_with_its_function"]
+    assert called[-2:] == ["HeapHarness.fill", "test_held_memory_has_its_function"]
     assert [call[2:] for call in calls if call[0].endswith("HeapHarness.fill")][-1] == (fill + 2, fill)
     assert "ImageMagick" in profile.comments[1]
 
 
 def test_stacks_are_cut_at_their_outer_end(tracing: Tracing) -> None:
-    """Those that led there are the ones to lose."""
+    """The outermost calls are left out."""
     tracing.switch(on=True)
     held = deep(2 * FRAMES)
     profile = decode(encode(heap(0)))
@@ -65,8 +65,8 @@ def test_stacks_are_cut_at_their_outer_end(tracing: Tracing) -> None:
     assert len(calls) == FRAMES
 
 
-def test_tracing_of_somebody_else_is_left_alone() -> None:
-    """`python -X tracemalloc` has begun it, and it goes on."""
+def test_tracing_of_others_stays_on() -> None:
+    """`python -X tracemalloc` began it, and its settings stay."""
     tracemalloc.start(1)
     try:
         tracing = Tracing()
@@ -78,14 +78,14 @@ def test_tracing_of_somebody_else_is_left_alone() -> None:
         tracemalloc.stop()
 
 
-def test_what_is_not_traced_is_not_there() -> None:
-    """The answer says what to set."""
+def test_without_tracing_there_is_no_profile() -> None:
+    """The error names the setting."""
     with pytest.raises(NotFoundError, match=r"set status\.profile to true"):
         heap(0)
 
 
 def test_the_functions_of_lines_are_found() -> None:
-    """A line of a comprehension belongs to the function around it; one of no function, to the module."""
+    """A line of a comprehension belongs to the function around it, a line outside functions to the module."""
     line = HeapHarness.fill.__code__.co_firstlineno
     found = find_functions({__file__: {line + 2, 1}})
     assert found == {(__file__, line + 2): Function(f"{__name__}.HeapHarness.fill", line)}

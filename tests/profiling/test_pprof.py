@@ -1,4 +1,4 @@
-"""A profile says what it was given, each name and place once."""
+"""An encoded profile has every sample, and each name and location once."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def profile(samples: list[Sample]) -> Profile:
     [(0, "00"), (1, "01"), (127, "7f"), (300, "ac02"), (-1, "ff" * 9 + "01"), (2**63 - 1, "ff" * 8 + "7f")],
 )
 def test_integers_are_as_the_format_has_them(value: int, encoded: str) -> None:
-    """The example of its documents is 300; a negative number takes ten bytes."""
+    """The example in the format's documents is 300; a negative number takes ten bytes."""
     assert varint(value).hex() == encoded
     assert list(numbers(bytes.fromhex(encoded))) == [value]
 
 
 @given(SAMPLES)
-def test_what_is_written_can_be_read(samples: list[Sample]) -> None:
-    """Every sample with its stack, values and thread, in their order."""
+def test_samples_survive_encoding(samples: list[Sample]) -> None:
+    """Every sample keeps its stack, values and thread, in order."""
     read = decode(encode(profile(samples)))
     assert read.samples == [(each.thread, list(map(tuple, each.stack)), list(each.values)) for each in samples]
 
 
-def test_what_the_samples_are_of_is_said() -> None:
-    """Units, the default, the period, times and comments."""
+def test_the_head_survives_encoding() -> None:
+    """Units, the default, the period, times and comments are kept."""
     read = decode(encode(profile([])))
     assert read.units == [("inuse_objects", "count"), ("inuse_space", "bytes")]
     assert (read.default, read.period) == ("inuse_space", ("inuse_space", "bytes", 512))
@@ -51,7 +51,7 @@ def test_what_the_samples_are_of_is_said() -> None:
 
 
 def test_nothing_is_written_twice() -> None:
-    """Two stacks that share their calls share their locations, and two lines of a function its name."""
+    """Stacks share the locations of common calls, and lines of a function share its name."""
     outer, inner, later = Frame("a.f", "a.py", 1, 1), Frame("a.g", "a.py", 9, 8), Frame("a.g", "a.py", 10, 8)
     read = decode(encode(profile([Sample((inner, outer), (1, 2)), Sample((later, outer), (3, 4))])))
     assert read.locations == 3
@@ -59,12 +59,12 @@ def test_nothing_is_written_twice() -> None:
 
 
 def test_the_same_profile_is_the_same_bytes() -> None:
-    """So that a cache, or a person, can compare two."""
+    """Two profiles can be compared by their bytes."""
     samples = [Sample((Frame("a.f", "a.py", 1),), (1, 2), "main")]
     assert encode(profile(samples)) == encode(profile(samples))
 
 
 def test_a_name_that_is_no_text_is_no_fault() -> None:
-    """A file's name may hold bytes that are not UTF-8, which Python has as lone surrogates."""
+    """A file name may hold bytes that are not UTF-8, which are lone surrogates in Python."""
     read = decode(encode(profile([Sample((Frame("a.f", "caf\udce9.py", 1),), (1, 2))])))
     assert read.samples[0][1][0][1] == "caf?.py"

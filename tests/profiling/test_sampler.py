@@ -1,4 +1,4 @@
-"""Threads are weighed by what they do: time, CPU time, and how often they were seen."""
+"""The sampler sums up samples, CPU time and wall time by thread and stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MS = 1_000_000
 
 @contextmanager
 def running(work: Callable[[Event], object], name: str) -> Iterator[Thread]:
-    """Run `work` in a thread until the event that it is given is set, at the end of the block."""
+    """Run `work` in a thread, and set its event at the end of the block."""
     end = Event()
     thread = Thread(target=work, args=(end,), name=name)
     thread.start()
@@ -32,23 +32,23 @@ def running(work: Callable[[Event], object], name: str) -> Iterator[Thread]:
 
 
 def spin(end: Event) -> None:
-    """Take all the CPU time that there is."""
+    """Use CPU time without a pause."""
     while not end.is_set():
         sum(range(1000))
 
 
 def rest(end: Event) -> None:
-    """Take none."""
+    """Use no CPU time."""
     end.wait()
 
 
 def real(duration_ns: int, stop: Event | None = None) -> Decoded:
-    """Return a profile by the clocks of this machine."""
+    """Return a profile taken with the clocks of this machine."""
     return decode(encode(sample(duration_ns, stop or Event(), time.monotonic_ns, time.time_ns, cpu_time_ns)))
 
 
-def test_who_works_weighs_and_who_rests_does_not() -> None:
-    """Both are seen all the time; the CPU time is that of the one that works."""
+def test_cpu_time_is_charged_to_the_working_thread() -> None:
+    """Both threads have all samples and the wall time; only the busy one has CPU time."""
     with running(spin, "busy") as busy, running(rest, "idle"):
         before_ns = cpu_time_ns(busy.native_id) or 0
         while (cpu_time_ns(busy.native_id) or 0) <= before_ns:
@@ -66,7 +66,7 @@ def test_who_works_weighs_and_who_rests_does_not() -> None:
 
 
 def test_names_files_and_lines_are_those_of_the_code() -> None:
-    """From the innermost call to the thread's first."""
+    """Stacks run from the innermost call to the first call of the thread."""
     with running(rest, "idle"):
         profile = real(30 * MS)
     (calls,) = [calls for thread, calls, _ in profile.samples if thread == "idle"]
@@ -78,28 +78,28 @@ def test_names_files_and_lines_are_those_of_the_code() -> None:
 
 
 def test_the_profile_says_how_it_was_taken() -> None:
-    """A hundred times a second, and CPU time is what it shows first."""
+    """Its period is a hundredth of a second, and its default unit is CPU time."""
     profile = real(20 * MS)
     assert tuple(profile.units) == tuple(map(tuple, UNITS))
     assert (profile.default, profile.period) == ("cpu", ("cpu", "nanoseconds", PERIOD_NS))
 
 
 def test_the_sampler_is_left_out() -> None:
-    """Its own thread, which would be at work whenever it looks."""
+    """Its own thread would be busy in every sample."""
     profile = real(30 * MS)
     assert threading.current_thread().name not in {thread for thread, _, _ in profile.samples}
     assert profile.weight_of("Sampler.look") == 0
 
 
-def test_it_ends_when_it_is_told() -> None:
-    """However long it was to take, with what it has by then."""
+def test_stop_ends_the_profile() -> None:
+    """The profile has the samples so far."""
     stop = Event()
     stop.set()
     assert real(3600 * 10**9, stop).duration_ns == 0
 
 
-def test_a_late_look_weighs_what_passed() -> None:
-    """No look is made up for: the wall time since the last one is counted whole."""
+def test_a_late_look_charges_the_whole_time() -> None:
+    """Missed looks are not repeated: the stack gets all wall time since the last look."""
     moments = iter([0, 0, 10 * MS, 500 * MS, 1000 * MS])
     with running(rest, "idle"):
         profile = decode(
@@ -110,7 +110,7 @@ def test_a_late_look_weighs_what_passed() -> None:
 
 
 def test_cpu_time_that_cannot_be_known_is_none() -> None:
-    """Where the system has no clocks of threads, wall time is still there."""
+    """A system without thread clocks still has wall time."""
     sampler = Sampler(lambda _: None)
     with running(rest, "idle"):
         sampler.look(0)
@@ -120,7 +120,7 @@ def test_cpu_time_that_cannot_be_known_is_none() -> None:
 
 
 def test_a_thread_that_begins_meanwhile_counts_from_its_beginning() -> None:
-    """What it has had until it is first seen is all its CPU time, for it was not there before."""
+    """All its CPU time belongs to the profile, since it did not exist before."""
     sampler = Sampler(lambda _: 3 * MS)
     sampler.look(0)
     with running(rest, "late"):
@@ -130,7 +130,7 @@ def test_a_thread_that_begins_meanwhile_counts_from_its_beginning() -> None:
 
 
 def test_a_thread_that_has_ended_has_no_clock() -> None:
-    """Asking for it is no fault; nor for one that is not of this process, or not known."""
+    """The clock of a thread that is unknown or of another process is None, too."""
     assert cpu_time_ns(1 << 22) is None  # Linux has no higher ids
     assert cpu_time_ns(os.getppid()) is None
     assert cpu_time_ns(None) is None

@@ -87,8 +87,8 @@ def test_the_log_names_the_blocking_call(world: World) -> None:
     assert world.blocked(for_s=0) == []
 
 
-def test_a_plugin_that_holds_it_is_named_as_the_settings_name_it(world: World) -> None:
-    """Though what it called is further in."""
+def test_a_blocking_plugin_has_its_name_in_the_settings(world: World) -> None:
+    """The innermost function follows the name."""
     with under_way("uploader slow: upload of p/original", due_s=0):
         world.blocked(for_s=2)
     last = world.watch.status.last
@@ -97,8 +97,8 @@ def test_a_plugin_that_holds_it_is_named_as_the_settings_name_it(world: World) -
     assert world.watch.status.hanging == ()
 
 
-def test_a_process_that_stood_still_is_not_told_of(world: World) -> None:
-    """As a machine that slept, or a debugger's prey: nobody held anything, and the watch was as late as the reactor."""
+def test_a_stopped_process_is_no_stall(world: World) -> None:
+    """After a suspension or a debugger, the watch is as late as the reactor, and the process used no CPU time."""
     with capturedLogs() as logged:
         world.look(after_s=3600)
         world.answer()
@@ -106,8 +106,8 @@ def test_a_process_that_stood_still_is_not_told_of(world: World) -> None:
     assert (list(logged), world.watch.status.total) == ([], 0)
 
 
-def test_code_that_keeps_the_lock_of_python_is_told_of(world: World) -> None:
-    """No thread can look at its stack meanwhile, so the calls that are under way are named."""
+def test_code_that_keeps_pythons_lock_is_a_stall(world: World) -> None:
+    """No thread can read its stack, so the log names the plugin calls in progress."""
     with under_way("uploader slow: list of p/", due_s=0):
         world.look(after_s=3, cpu_s=2.9)
     last = world.watch.status.last
@@ -119,7 +119,7 @@ def test_code_that_keeps_the_lock_of_python_is_told_of(world: World) -> None:
 
 @contextmanager
 def stuck_in_a_plugin(due_s: float) -> Iterator[None]:
-    """Have a thread hang in a call that was due at that time, until the block ends."""
+    """Run a thread that hangs in a call due at `due_s`, until the block ends."""
     begun, released = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -137,8 +137,8 @@ def stuck_in_a_plugin(due_s: float) -> Iterator[None]:
         thread.join()
 
 
-def test_a_call_that_does_not_come_back_is_named_once(world: World) -> None:
-    """With the place where it hangs, from the end of its time on, and until it comes back."""
+def test_an_overdue_call_is_logged_once(world: World) -> None:
+    """The line has the place where the call hangs; the status has it until the call returns."""
     world.now_s = time.monotonic()
     with stuck_in_a_plugin(due_s=world.now_s + 3600), capturedLogs() as logged:
         world.look()
@@ -157,7 +157,7 @@ def test_a_call_that_does_not_come_back_is_named_once(world: World) -> None:
 
 
 def test_it_watches_from_a_thread_of_its_own() -> None:
-    """The reactor is asked again and again, and the thread ends when it is told to."""
+    """The thread asks the reactor repeatedly, and `stop` ends the thread."""
     asked = threading.Event()
 
     class Reactor:

@@ -1,4 +1,4 @@
-"""Threads are told by what they do, never by what they hold."""
+"""The list of threads has their code, and no value of a variable."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from imaged.profiling.threads import describe
 
 
 def wait_with_secret(secret: str, ready: Event, end: Event) -> str:
-    """Hold a secret until the end."""
+    """Hold a secret until the event is set."""
     ready.set()
     end.wait()
     return secret
 
 
 def test_every_other_thread_is_there_with_its_stack() -> None:
-    """The innermost call first, with file and line; the value of no variable."""
+    """A stack has the innermost call first, with file and line, and no values."""
     ready, end = Event(), Event()
     thread = Thread(target=wait_with_secret, args=("hunter2", ready, end), name="keeper", daemon=True)
     thread.start()
@@ -41,7 +41,7 @@ def test_every_other_thread_is_there_with_its_stack() -> None:
 
 
 def test_cpu_time_that_cannot_be_known_is_said() -> None:
-    """As on systems without clocks of threads."""
+    """A system without thread clocks has `unknown` there."""
     end = Event()
     thread = Thread(target=end.wait, name="sleeper")
     thread.start()
@@ -75,7 +75,7 @@ while looking.is_alive():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no clocks of threads but on Linux")
 def test_the_main_thread_is_itself_after_a_fork() -> None:
-    """Its id and its CPU time are those of the child, where Python's own id for it is the parent's."""
+    """Its id and its CPU time are those of the child; Python's own id for it is still the parent's."""
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=True)
     head, cpu_ns = done.stdout.splitlines()
     pid, _, told = head.partition(" ")

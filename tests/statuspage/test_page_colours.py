@@ -1,4 +1,4 @@
-"""The colours of the pages can be told apart by people who do not see well."""
+"""Text on the pages has enough contrast for people with weak eyes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from imaged.statuspage.page import read_file
 
 ENOUGH = 4.5
-"""The contrast that text has to have at least (WCAG 2.2, 1.4.3)."""
+"""The least contrast of text (WCAG 2.2, 1.4.3)."""
 
 PAIRS = [
     ("text", "page"),
@@ -37,7 +37,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize(("front", "back"), PAIRS)
 def test_text_stands_out(scheme: int, front: str, back: str) -> None:
-    """In both schemes, for each colour that text has and what it stands on."""
+    """Each colour of text has enough contrast on each of its backgrounds, in both schemes."""
     sheet = read_file("base.css").split("prefers-color-scheme: dark")[scheme]
     colours = dict(re.findall(r"--([\w-]+): #([0-9a-f]{6})", sheet))
     darker, lighter = sorted((luminance(colours[front]), luminance(colours[back])))

@@ -1,4 +1,4 @@
-"""What went wrong of late."""
+"""The recent errors of the status page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def error(second: int, status: int) -> RecentError:
-    """Return an error of a moment."""
+    """Return an error at a second and with a status."""
     return RecentError(NOON + timedelta(seconds=second), "GET /p", "a", status, f"number {second}")
 
 
 def test_the_newest_come_first() -> None:
-    """Ours and the clients' together."""
+    """Failures and refusals are in one list."""
     errors = RecentErrors()
     for second, status in enumerate((404, 502, 415)):
         errors.add(error(second, status))
@@ -24,7 +24,7 @@ def test_the_newest_come_first() -> None:
 
 
 def test_refusals_push_out_no_failure() -> None:
-    """A scanner that asks for a thousand files that are not there hides nothing."""
+    """A thousand requests for missing files hide no failure."""
     errors = RecentErrors()
     errors.add(error(0, 500))
     for second in range(1, 1000):

@@ -1,4 +1,4 @@
-"""Which pages of the web may read what the public port answers: one, and only while /try is on."""
+"""Only the page at /try may read answers of the public port, and only while it is on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ URLS = ("http://localhost:7000", "http://localhost:7002")
 
 
 def cors(urls: tuple[str | None, str | None] = URLS, *, on: bool = True) -> CorsPolicy:
-    """Return those of a daemon with /try on or off."""
+    """Return the policy of a daemon with /try on or off."""
     return CorsPolicy(lambda: urls, lambda: Settings(status=Status(try_page=on)))
 
 
@@ -25,7 +25,7 @@ def allowed(origin: str | None, host: str | None, urls: tuple[str | None, str | 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "pictures.example"])
 def test_the_status_page_may(host: str) -> None:
-    """Under whatever name both ports are reached."""
+    """It may under any host name that reaches both ports."""
     origin = f"http://{host}:7002"
     assert allowed(origin, f"{host}:7000") == origin
     assert allowed(origin, host.upper()) == origin
@@ -55,30 +55,30 @@ def test_the_status_page_may(host: str) -> None:
     ],
 )
 def test_no_other_may(origin: str | None, host: str | None) -> None:
-    """Neither another host, port or scheme, nor one that only looks like it."""
+    """Another host, port or scheme is refused, and so is a similar one."""
     assert allowed(origin, host) is None
 
 
-def test_nothing_is_said_while_the_page_is_off() -> None:
-    """Not even that answers depend on who asks, which they do not."""
+def test_no_headers_while_the_page_is_off() -> None:
+    """Not even Vary is sent, since answers then depend on no origin."""
     assert cors(on=False).headers("http://localhost:7002", "localhost:7000") == {}
 
 
 def test_sockets_and_closed_ports_have_no_page() -> None:
-    """A status port that no browser reaches lets none read."""
+    """No origin is allowed where no browser reaches the status port."""
     for url in (None, "unix:/run/status.sock"):
         assert allowed("http://localhost:7002", "localhost:7000", (URLS[0], url)) is None
 
 
 def test_usual_ports_are_not_written() -> None:
-    """An origin leaves them out (RFC 6454, 6.1)."""
+    """An origin leaves out default ports (RFC 6454, 6.1)."""
     urls = ("https://localhost:443", "http://localhost:80")
     assert allowed("http://a.example", "a.example", urls) == "http://a.example"
     assert cors(urls).public_origin("a.example:80") == "https://a.example"
 
 
 def test_where_the_page_finds_the_public_port() -> None:
-    """At the host that it was asked for itself; not at all on a socket, and with no host there is no page."""
+    """It is at the page's own host; a UNIX socket has no origin, and a bad Host header is an error."""
     assert cors().public_origin("Pictures.example:7002") == "http://pictures.example:7000"
     assert cors().public_origin("[::1]:7002") == "http://[::1]:7000"
     assert cors(("unix:/run/public.sock", URLS[1])).public_origin("localhost:7002") is None

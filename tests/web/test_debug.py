@@ -1,4 +1,4 @@
-"""`/debug` of the status port: there while the settings want it, one profile of a kind at a time."""
+"""`/debug` of the status port: the settings turn it on, and it takes one profile of a kind at a time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ PROFILE = "/debug/pprof/profile"
 
 
 class TestDebug(ServiceTestCase):
-    """What it answers."""
+    """Requests below `/debug`."""
 
     async def ask_status(self, target: str, method: str = "GET") -> Answer:
-        """Ask the status port."""
+        """Send a request to the status port."""
         return await (await self.begin_status(target, method)).answer()
 
     async def begin_status(self, target: str, method: str = "GET") -> ClientConnection:
-        """Ask the status port, and do not wait for the answer."""
+        """Send a request to the status port, and return at once."""
         return await begin(self.status_url, method, target)
 
     async def reload(self, **changes: Any) -> None:
-        """Take new settings up."""
+        """Reload with other settings."""
         self.configure(**changes)
         assert (await self.service.reload()).ok
 
@@ -37,7 +37,7 @@ class TestDebug(ServiceTestCase):
         return self.service._profiles._cpu.locked()
 
     async def test_it_is_off_by_default(self) -> None:
-        """Its paths say which setting turns them on, and memory is not traced."""
+        """Its answers name the setting, and memory is not traced."""
         await self.serve()
         for target in ("/debug", "/debug/threads", "/debug/pprof/heap", f"{PROFILE}?seconds=1"):
             answer = await self.ask_status(target)
@@ -45,7 +45,7 @@ class TestDebug(ServiceTestCase):
         assert not tracemalloc.is_tracing()
 
     async def test_a_reload_switches_it(self) -> None:
-        """On and off, tracing with it; the images' port has none of it."""
+        """It turns `/debug` and tracing on and off; the public port never has it."""
         await self.serve()
         await self.reload(**WANTED)
         assert tracemalloc.is_tracing()
@@ -55,8 +55,8 @@ class TestDebug(ServiceTestCase):
         assert not tracemalloc.is_tracing()
         assert (await self.ask_status("/debug/threads")).status == 404
 
-    async def test_memory_is_traced_where_it_is_wanted_alone(self) -> None:
-        """`cpu` offers the rest, which costs nothing until it is asked for."""
+    async def test_cpu_profiles_trace_no_memory(self) -> None:
+        """With `cpu`, the other profiles work, which cost nothing while none is taken."""
         await self.serve(status={"profile": "cpu"})
         assert not tracemalloc.is_tracing()
         assert (await self.ask_status(f"{PROFILE}?seconds=1")).status == 200
@@ -65,14 +65,14 @@ class TestDebug(ServiceTestCase):
         assert (await self.ask_status("/debug/pprof/heap")).status == 200
 
     async def test_a_refused_reload_changes_nothing(self) -> None:
-        """Tracing belongs to the generation that is current."""
+        """Tracing follows the settings in effect."""
         await self.serve()
-        self.configure(processors=["nobody"], **WANTED)
+        self.configure(processors=["missing"], **WANTED)
         assert not (await self.service.reload()).ok
         assert not tracemalloc.is_tracing()
 
-    async def test_people_find_what_there_is(self) -> None:
-        """A list, with and without the slash."""
+    async def test_the_index_lists_profiles(self) -> None:
+        """It is there with and without the slash."""
         await self.serve(**WANTED)
         for target in ("/debug", "/debug/", "/debug/pprof", "/debug/pprof/"):
             answer = await self.ask_status(target)
@@ -82,7 +82,7 @@ class TestDebug(ServiceTestCase):
         assert (await self.ask_status("/debug/pprof/goroutine")).status == 404
 
     async def test_profiles_come_as_go_serves_them(self) -> None:
-        """Gzipped bytes to be saved, never to be cached."""
+        """They are gzipped attachments that no cache keeps."""
         await self.serve(**WANTED)
         for name, query in (("heap", ""), ("profile", "?seconds=1")):
             answer = await self.ask_status(f"/debug/pprof/{name}{query}")
@@ -91,15 +91,15 @@ class TestDebug(ServiceTestCase):
             assert answer.headers["cache-control"] == "no-store"
             assert b"nanoseconds" in gzip.decompress(answer.body) or name == "heap"
 
-    async def test_threads_are_told(self) -> None:
-        """The reactor's comes first."""
+    async def test_threads_are_listed(self) -> None:
+        """The reactor's thread comes first."""
         await self.serve(**WANTED)
         text = (await self.ask_status("/debug/threads")).body.decode()
         assert "(the reactor)" in text.split("\n\n")[1]
         assert "PoolThread-queue" in text
 
     async def test_nonsense_is_refused(self) -> None:
-        """At once, and nothing is begun."""
+        """The refusal comes at once, and no profile begins."""
         await self.serve(**WANTED)
         for seconds in ("0", "-1", str(LONGEST_S + 1), "1e9", "nan", "inf", "", "1.5", "+1", "%d9%a1", "1&seconds=2"):
             answer = await self.ask_status(f"{PROFILE}?seconds={seconds}")
@@ -109,7 +109,7 @@ class TestDebug(ServiceTestCase):
         assert not self.taking
 
     async def test_other_methods_are_refused(self) -> None:
-        """HEAD of a profile would have to take it first."""
+        """HEAD would have to take the profile first."""
         await self.serve(**WANTED)
         for target in (PROFILE, "/debug/pprof/heap"):
             for method in ("HEAD", "POST"):
@@ -118,7 +118,7 @@ class TestDebug(ServiceTestCase):
         assert (await self.ask_status("/debug/threads", "POST")).status == 405
 
     async def test_one_at_a_time(self) -> None:
-        """The second is told when to come back, and a client that leaves makes room."""
+        """A second client gets a Retry-After, and a client that leaves makes room."""
         await self.serve(**WANTED)
         connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
         await until(lambda: self.taking)
@@ -131,8 +131,8 @@ class TestDebug(ServiceTestCase):
         await until(lambda: not self.taking)
         assert (await self.ask_status(f"{PROFILE}?seconds=1")).status == 200
 
-    async def test_a_reload_that_switches_it_off_ends_what_is_taken(self) -> None:
-        """Who waits gets what there is until then."""
+    async def test_a_reload_that_turns_it_off_ends_the_profile(self) -> None:
+        """The client gets the samples so far."""
         await self.serve(**WANTED)
         connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
         await until(lambda: self.taking)
@@ -140,7 +140,7 @@ class TestDebug(ServiceTestCase):
         assert gzip.decompress((await connection.answer()).body)
 
     async def test_the_daemon_does_not_wait_for_a_profile(self) -> None:
-        """It ends with the daemon, and memory is no longer traced."""
+        """The profile ends with the daemon, and tracing stops."""
         await self.serve(**WANTED)
         connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
         await until(lambda: self.taking)

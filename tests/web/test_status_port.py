@@ -1,4 +1,4 @@
-"""The status port: for people, for programs, for load balancers."""
+"""The status port, for people, programs and load balancers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from imaged.web.status import is_local
 
 
 class TestStatusPort(ServiceTestCase):
-    """What it answers."""
+    """Requests on the status port."""
 
     async def private(self, target: str, method: str = "GET", body: bytes = b"") -> Answer:
         """Ask the status port."""
         return await (await begin(self.status_url, method, target, body=body)).answer()
 
     async def test_programs_get_json(self) -> None:
-        """HEAD as well."""
+        """HEAD works, too."""
         await self.serve()
         assert (await self.private("/status.json")).json()["message"] == "OK"
         assert (await self.private("/status.json", "HEAD")).body == b""
         assert (await self.private("/status_check")).body == b"OK\n"
 
-    async def test_a_reload_can_be_asked_for(self) -> None:
-        """It does what SIGHUP does, and the answer is how it ended."""
+    async def test_post_reload_reloads(self) -> None:
+        """It does what SIGHUP does, and the answer has the outcome."""
         await self.serve()
         outcome = await self.private("/reload", "POST")
         assert (outcome.status, outcome.json()["ok"], outcome.json()["generation"]) == (200, True, 2)
@@ -38,7 +38,7 @@ class TestStatusPort(ServiceTestCase):
         assert (await self.status())["generation"]["last_reload"]["errors"] == outcome.json()["errors"]
 
     async def test_a_reload_is_for_this_machine_alone(self) -> None:
-        """Not for whom a proxy asks, nor for a page that somebody's browser shows; and GET changes nothing."""
+        """A request of a proxy or of a web page is refused, and GET changes nothing."""
         await self.serve()
         for header in ("X-Forwarded-For", "Forwarded", "Origin"):
             answer = await (await begin(self.status_url, "POST", "/reload", {header: "http://localhost"})).answer()
@@ -47,8 +47,8 @@ class TestStatusPort(ServiceTestCase):
         assert (refused.status, refused.headers["allow"]) == (405, "POST")
         assert self.service._lineage.current.number == 1
 
-    async def test_nothing_else_is_there(self) -> None:
-        """Images are not, and neither are other methods."""
+    async def test_other_paths_are_refused(self) -> None:
+        """Images are not on this port, and other methods are refused."""
         await self.serve()
         await self.post()
         assert (await self.private(f"{HOME}/original")).status == 404
@@ -70,6 +70,6 @@ class TestStatusPort(ServiceTestCase):
         (UNIXAddress(b""), True),
     ],
 )
-def test_who_is_on_this_machine(address: IAddress, *, local: bool) -> None:
-    """By address; whoever can open a UNIX socket is."""
+def test_clients_on_this_machine(address: IAddress, *, local: bool) -> None:
+    """A loopback address or a UNIX socket is local."""
     assert is_local(address) is local

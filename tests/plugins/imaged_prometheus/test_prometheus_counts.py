@@ -1,4 +1,4 @@
-"""What is counted of events, and under which labels."""
+"""Counts of events and their labels."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ Show = Callable[..., Any]
 def answered(
     namespace: str | None = "p", status: int = 200, extension: str | None = "jpg", outcome: str | None = "hit"
 ) -> RequestAnswered:
-    """Return a request for an output that was answered with a hundred bytes in three milliseconds."""
+    """Return the event of a request for an output: a hundred bytes in three milliseconds."""
     return RequestAnswered("output", namespace, extension, status, outcome, 100, 0.003)
 
 
-def test_requests_are_counted_by_what_they_were(sink: PrometheusSink, show: Show) -> None:
-    """By route, namespace, format, status and where the output came from; with bytes and time."""
+def test_requests_are_counted_by_their_labels(sink: PrometheusSink, show: Show) -> None:
+    """The labels are route, namespace, format, status and outcome; bytes and time are counted too."""
     for event in (answered(), answered(), answered(status=304), answered(status=503, outcome=None)):
         sink.record(event)
     shown = show(sink)
@@ -56,14 +56,14 @@ def test_requests_are_counted_by_what_they_were(sink: PrometheusSink, show: Show
 
 
 def test_a_request_of_no_namespace_has_labels_too(sink: PrometheusSink, show: Show) -> None:
-    """The health check is one: `none` stands where there is nothing to tell."""
+    """The health check is one: a missing value has the label `none`."""
     sink.record(RequestAnswered("status_check", None, None, 200, None, 3, 0.001))
     labels = {"namespace": "none", "format": "none", "outcome": "none"}
     assert show(sink).value("imaged_requests_total", route="status_check", status="200", **labels) == 1
 
 
 def test_an_error_is_counted_once(sink: PrometheusSink, show: Show) -> None:
-    """Both events of a request that failed are one request."""
+    """The two events of a failed request count as one request."""
     sink.record(answered("p"))
     sink.record(RequestFailed("p", "jpg", 404, "output"))
     sink.record(answered("p", 404, outcome=None))
@@ -72,7 +72,7 @@ def test_an_error_is_counted_once(sink: PrometheusSink, show: Show) -> None:
 
 
 def test_renders_downloads_and_uploads(sink: PrometheusSink, show: Show) -> None:
-    """Each with how many, how much and how long."""
+    """Each has a number, an amount and a time."""
     sink.record(OutputRendered("p", "x300.webp", "webp", 0.2))
     sink.record(OutputRendered("p", "x310.webp", "webp", 0.3))
     sink.record(OutputFailed("p", "x320.webp", "webp", "BusyError"))
@@ -103,7 +103,7 @@ def test_renders_downloads_and_uploads(sink: PrometheusSink, show: Show) -> None
     ],
 )
 def test_a_flood_of_namespaces_makes_no_series(make: Callable[[str], Event], sink: PrometheusSink, show: Show) -> None:
-    """Ten thousand that nobody has had anything from are one, `other`, and the exposition stays as long as it was."""
+    """Ten thousand namespaces without a success share the label `other`, and the exposition grows no further."""
     sink.record(make("first"))
     before = len(show(sink).samples)
     for number in range(10_000):
@@ -112,7 +112,7 @@ def test_a_flood_of_namespaces_makes_no_series(make: Callable[[str], Event], sin
 
 
 def test_a_flood_of_namespaces_that_went_well_is_bounded(sink: PrometheusSink, show: Show) -> None:
-    """Whoever may post can make namespaces: the first ones have names, the settings' always, the others share one."""
+    """Clients can post to any namespace: the first ones and those of the settings have labels, the rest share one."""
     for number in range(10_000):
         sink.record(answered(f"ns_{number}"))
     named = PrometheusSink(sink._counts, ("avatars",))
@@ -129,7 +129,7 @@ def test_a_flood_of_namespaces_that_went_well_is_bounded(sink: PrometheusSink, s
     [answered("p"), OutputRendered("p", "x3.jpg", "jpg", 0.1), OriginalDownloaded("p", 1, 0.1), Uploaded("p", 1, 0.1)],
 )
 def test_a_namespace_that_had_a_success_has_its_name(event: Event, sink: PrometheusSink, show: Show) -> None:
-    """From then on; what failed before stays with the others."""
+    """Its earlier failures stay under `other`."""
     sink.record(answered("p", 404, outcome=None))
     sink.record(event)
     sink.record(answered("p", 404, outcome=None))
@@ -140,7 +140,7 @@ def test_a_namespace_that_had_a_success_has_its_name(event: Event, sink: Prometh
 
 
 def test_other_labels_are_bounded_too(sink: PrometheusSink, show: Show) -> None:
-    """Statuses and routes that there are not, formats that we do not render, and classes of errors without end."""
+    """Unknown statuses, routes and formats, and any number of error classes, make few series."""
     for number in range(1000):
         sink.record(RequestAnswered(f"route_{number}", "p", f"ext{number}", 1000 + number, f"how_{number}", 1, 0.1))
         sink.record(OutputFailed("p", "x300.jpg", f"ext{number}", f"Error{number}"))
@@ -156,8 +156,8 @@ def test_other_labels_are_bounded_too(sink: PrometheusSink, show: Show) -> None:
     assert (status_label(499), status_label(504)) == ("499", "504")
 
 
-def test_a_reload_goes_on_counting(show: Show) -> None:
-    """Plugin objects of two generations count in the same place, at once if need be, and lose nothing."""
+def test_a_reload_keeps_counts(show: Show) -> None:
+    """The sinks of two generations share their counts, may count at the same time, and lose nothing."""
     plugin_state = PluginState()
 
     def made() -> Any:
@@ -183,8 +183,8 @@ def test_a_reload_goes_on_counting(show: Show) -> None:
     assert [show(sink).value("imaged_requests_total", **labels) for sink in generations] == [10_000, 10_000]
 
 
-def test_few_labels_keep_what_they_gave() -> None:
-    """One that has a label keeps it, whatever comes; without a value there is `none`."""
+def test_a_label_is_for_good() -> None:
+    """A value keeps its label; a missing value has `none`."""
     few = FewLabels(1)
     assert [few.label(each) for each in ("a", "b", "a", None)] == ["a", "other", "a", "none"]
     assert few.label("b", always=("b",)) == "b"
@@ -193,7 +193,7 @@ def test_few_labels_keep_what_they_gave() -> None:
 
 
 def test_a_namespace_that_the_settings_no_longer_name_keeps_its_name(counts: Counts, show: Show) -> None:
-    """In every metric, or they would not agree."""
+    """All metrics agree on its label."""
     before, after = PrometheusSink(counts, ("avatars",)), PrometheusSink(counts, ())
     for number in range(MAXIMUM_NAMESPACES):
         before.record(answered(f"ns_{number}"))
@@ -207,15 +207,15 @@ def test_a_namespace_that_the_settings_no_longer_name_keeps_its_name(counts: Cou
     assert "other" not in shown.labels("imaged_requests_total", "namespace")
 
 
-def test_there_is_nothing_to_set() -> None:
-    """A misspelt option is told."""
+def test_there_are_no_options() -> None:
+    """A misspelt option is an error."""
     with pytest.raises(OptionsError) as raised:
         imaged_prometheus.imaged_metrics(make_host("prometheus", {"port": 9090}))
     assert isinstance(raised.value.error, ValidationError)
 
 
-def test_the_global_registry_stays_out_of_it(sink: PrometheusSink) -> None:
-    """Two sets of counts in one process do not meet, and no series says when it began."""
+def test_the_global_registry_is_not_used(sink: PrometheusSink) -> None:
+    """Two sets of counts in one process are separate, and no series has a creation time."""
     sink.record(answered())
     other = PrometheusSink(Counts(), ())
     assert b"imaged_requests_total{" not in other.expose(QUIET, "")[1]

@@ -66,13 +66,13 @@ UNKNOWN = Jobs(None, None, None)
         ("config_last_reload_success_timestamp_seconds", 1767323045.5),
     ],
 )
-def test_each_figure_is_that_of_the_status(name: str, value: float, sink: PrometheusSink, show: Show) -> None:
+def test_each_figure_is_that_of_the_snapshot(name: str, value: float, sink: PrometheusSink, show: Show) -> None:
     """At the moment of the scrape; before any reload, the start counts as a successful one."""
     assert show(sink, SNAPSHOT).value(f"imaged_{name}") == value
 
 
 def test_the_queue(sink: PrometheusSink, show: Show) -> None:
-    """By kind of job; where nothing waits, nothing is the oldest."""
+    """Jobs are counted by kind; an empty queue has no oldest job."""
     shown = show(sink, SNAPSHOT)
     assert shown.value("imaged_jobs_queued", kind="upload") == 8
     assert shown.value("imaged_jobs_parked", kind="render") == 13
@@ -81,7 +81,7 @@ def test_the_queue(sink: PrometheusSink, show: Show) -> None:
 
 
 def test_a_queue_that_cannot_be_read(sink: PrometheusSink, show: Show) -> None:
-    """What it holds is not known: there is no sample, and no zero that looks as if all were well."""
+    """Its figures have no samples: a zero would look healthy."""
     changes = {"pending_renders": {"current": None, "jobs": UNKNOWN}, "uploads": {"jobs": UNKNOWN}}
     shown = show(sink, change(SNAPSHOT, changes))
     for name in ("jobs_queued", "jobs_parked", "jobs_oldest_seconds"):
@@ -89,7 +89,7 @@ def test_a_queue_that_cannot_be_read(sink: PrometheusSink, show: Show) -> None:
 
 
 def test_the_sinks(sink: PrometheusSink, show: Show) -> None:
-    """What each was told, failed at and lost, as counters, and whether it works."""
+    """Each has counters of its events, failures and losses, and a gauge of its fault."""
     shown = show(sink, SNAPSHOT)
     told = [shown.value(f"imaged_metrics_events_{name}_total", sink="prometheus") for name in ("recorded", "failed")]
     assert told == [100, 2]
@@ -99,8 +99,8 @@ def test_the_sinks(sink: PrometheusSink, show: Show) -> None:
     assert shown.value("imaged_metrics_sink_fault", sink="prometheus") == 1
 
 
-def test_what_runs(sink: PrometheusSink, show: Show) -> None:
-    """The program and its plugins, each once; not what plugins say of themselves, which may be addresses."""
+def test_the_program_and_its_plugins(sink: PrometheusSink, show: Show) -> None:
+    """Each appears once, without the detail of a plugin, which may be an address."""
     shown = show(sink, SNAPSHOT)
     assert shown.labels("imaged_build_info", "version") == {"2.0"}
     assert shown.value("imaged_plugin_info", plugin="magick", kind="processor", version="1") == 1
@@ -152,7 +152,7 @@ def test_a_scrape_keeps_nothing(sink: PrometheusSink, show: Show) -> None:
     ],
 )
 def test_a_plain_client_gets_plain_text(accept: str, sink: PrometheusSink) -> None:
-    """In Prometheus's own format, which its parser reads."""
+    """It is in Prometheus's own format, which its parser reads."""
     content_type, body = sink.expose(SNAPSHOT, accept)
     assert content_type.startswith("text/plain; version=")
     families = {family.name: family for family in text_string_to_metric_families(body.decode())}
