@@ -1,4 +1,4 @@
-"""The command line of a batch, as far as it goes before anything is begun."""
+"""The command line of a batch, before its first item."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def invoke(*arguments: str) -> Result:
 
 @pytest.mark.parametrize("option", ["--remote_base_path", "--outputs", "--namespace"])
 def test_options_before_another_command_are_refused(option: str) -> None:
-    """They would say nothing to it."""
+    """Options of a batch before another command are an error."""
     result = invoke(option, "x", "check")
     assert result.exit_code == 2
     assert f"{option.replace('_', '-')} goes with the command process alone" in result.output
@@ -34,7 +34,7 @@ def test_options_before_another_command_are_refused(option: str) -> None:
 
 
 def test_inputs_are_required() -> None:
-    """Nobody waits for a terminal by mistake."""
+    """A batch without inputs is an error and does not wait for the terminal."""
     result = invoke("process", "--outputs", "x1.jpg")
     assert result.exit_code == 2
     assert "INPUT" in result.output

@@ -1,4 +1,4 @@
-"""Inputs: pictures and lists, told apart by what is in them."""
+"""Inputs are pictures or lists, by their content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def items(*paths: Path) -> list[object]:
 
 @pytest.mark.parametrize("body", [make_jpeg(), make_png(), make_gif(), make_webp()])
 def test_a_picture_is_an_item(tmp_path: Path, body: bytes) -> None:
-    """Whatever its name is."""
+    """A picture is one item, whatever its name is."""
     (tmp_path / "list.txt").write_bytes(body)
     path = str(tmp_path / "list.txt")
     assert find_fault(path, FORMATS) is None
@@ -33,7 +33,7 @@ def test_a_picture_is_an_item(tmp_path: Path, body: bytes) -> None:
 
 
 def test_a_list_is_many_items(tmp_path: Path) -> None:
-    """Empty lines are none, and a bad one is told without an end to the others."""
+    """Empty lines are ignored, and a bad line does not end the list."""
     (tmp_path / "list").write_bytes(f"{DIGITS}\n\n  \n{DIGITS} {DIGITS}\nä\xff.png".encode("latin-1"))
     first, (text, error), last = items(tmp_path / "list")  # type: ignore[misc]
     assert first == read_line(DIGITS, "p")
@@ -42,7 +42,7 @@ def test_a_list_is_many_items(tmp_path: Path) -> None:
 
 
 def test_a_list_is_read_lazily(tmp_path: Path) -> None:
-    """No more than is taken, so that it may have any length."""
+    """No more lines are read than are used, so that a list may have any length."""
     path = tmp_path / "list"
     path.write_text(f"{DIGITS}\n" * 100_000)
     entries = read([str(path)], "p", FORMATS)
@@ -52,7 +52,7 @@ def test_a_list_is_read_lazily(tmp_path: Path) -> None:
 
 
 def test_faults_are_found_beforehand(tmp_path: Path) -> None:
-    """A file that is not there, a folder, and what is neither a picture nor text."""
+    """A missing file, a folder, and a file that is neither picture nor text are faults."""
     (tmp_path / "data").write_bytes(b"\x7fELF\x00\x01")
     (tmp_path / "latin").write_bytes(b"\xe4\xff")
     assert find_fault("-", FORMATS) is None
@@ -63,14 +63,14 @@ def test_faults_are_found_beforehand(tmp_path: Path) -> None:
 
 
 def test_a_character_may_be_cut_at_the_end_of_the_look(tmp_path: Path) -> None:
-    """It is UTF-8 nevertheless."""
+    """A list is UTF-8 although the first bytes end inside a character."""
     for spare in range(4):
         (tmp_path / "list").write_bytes(b"x" * spare + "🍷".encode() * 3000)
         assert find_fault(str(tmp_path / "list"), FORMATS) is None
 
 
 def test_an_original_is_a_picture_by_its_path(tmp_path: Path) -> None:
-    """It is no list even if its bytes are text."""
+    """A file at the path of an original is a picture, also if its bytes are text."""
     path = tmp_path / "p" / DIGITS / "original"
     path.parent.mkdir(parents=True)
     path.write_text("text")
@@ -80,13 +80,13 @@ def test_an_original_is_a_picture_by_its_path(tmp_path: Path) -> None:
 
 
 def test_an_input_that_goes_away(tmp_path: Path) -> None:
-    """It ends the batch with a reason."""
+    """An input that can no longer be read ends the batch with a reason."""
     with pytest.raises(StoreError, match="cannot be read: No such file"):
         items(tmp_path / "missing")
 
 
 def test_a_line_without_end_is_one_bad_line(tmp_path: Path) -> None:
-    """What stands behind its first 64 KiB is no item of its own."""
+    """The rest of a line behind its first 64 KiB is not an item."""
     padding = " " * 70_000
     (tmp_path / "list").write_text(f"{DIGITS}\t{padding}\thttp://10.0.0.1/secret\n{DIGITS}\n")
     (_, error), last = items(tmp_path / "list")  # type: ignore[misc]
@@ -95,13 +95,13 @@ def test_a_line_without_end_is_one_bad_line(tmp_path: Path) -> None:
 
 
 def test_the_mark_before_a_list_is_no_part_of_it(tmp_path: Path) -> None:
-    """Some editors write one (Unicode 16.0, 23.8)."""
+    """The byte order mark that some editors write (Unicode 16.0, 23.8) is skipped."""
     (tmp_path / "list").write_bytes(b"\xef\xbb\xbf" + DIGITS.encode() + b"\n")
     assert items(tmp_path / "list") == [read_line(DIGITS, "p")]
 
 
 def test_a_pipe_is_a_list(tmp_path: Path) -> None:
-    """It can be read once, so nobody looks into it beforehand."""
+    """A pipe can be read once, so it is not examined beforehand."""
     os.mkfifo(tmp_path / "pipe")
     assert find_fault(str(tmp_path / "pipe"), FORMATS) is None
     writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(f"{DIGITS}\n",))

@@ -34,20 +34,20 @@ URL = "https://example.com/a.jpg"
     ],
 )
 def test_a_line_is_read(line: str, item: Item) -> None:
-    """In either order, with tabs or spaces; what has been written by a batch is read again without what it added."""
+    """Hash and URL in either order, with tabs or spaces; the columns that a batch adds are ignored."""
     assert read_line(line, "p") == item
 
 
 @pytest.mark.parametrize("line", [f"{DIGITS} {DIGITS}", f"{URL}\t{URL}", f"{DIGITS} {URL} {URL}", "\t", "\tx"])
 def test_a_line_is_refused(line: str) -> None:
-    """One that names two pictures, or none."""
+    """A line that names two pictures or none is refused."""
     with pytest.raises(MalformedRequestError):
         read_line(line, "p")
 
 
 @given(st.lists(st.integers(1, 31), unique=True), st.sampled_from(["original", "original.jpg"]))
 def test_a_path_tells_namespace_and_hash(cuts: list[int], name: str) -> None:
-    """However the hash is cut."""
+    """The path of an original gives namespace and hash, however the hash is cut."""
     places = [0, *sorted(cuts), 32]
     folders = "/".join(DIGITS[start:end] for start, end in pairwise(places))
     path = f"/public/images/wine/{folders}/{name}"
@@ -58,18 +58,18 @@ def test_a_path_tells_namespace_and_hash(cuts: list[int], name: str) -> None:
     "path", ["a.jpg", f"p/{DIGITS}/x300.jpg", f"p/{DIGITS[1:]}/original", f"p/0{DIGITS}/original", "original"]
 )
 def test_a_path_may_tell_nothing(path: str) -> None:
-    """One that is no original's, or whose folders are no hash."""
+    """The path of another file, or without a hash in its folders, is only a path."""
     assert read_path(path, "q") == Item(path, "q", path=path)
 
 
 def test_a_path_without_a_namespace() -> None:
-    """The given one counts."""
+    """A path without a namespace belongs to the given one."""
     assert read_path(f"{DIGITS}/original", "q").image == read_line(DIGITS, "q").image
     assert read_path(f"My Pictures/{DIGITS}/original", "q").namespace == "q"
 
 
 def test_identities() -> None:
-    """The image where it is known, whatever else a line says; else where it comes from."""
+    """The identity is the image where the line gives its hash, else its source."""
     assert {read_line(line, "p").identity for line in (DIGITS, f"{DIGITS} {URL}", f"/p/{DIGITS}/original")} == {
         f"p/{DIGITS}"
     }
@@ -78,7 +78,7 @@ def test_identities() -> None:
 
 @given(st.text())
 def test_any_line_is_read_or_refused(line: str) -> None:
-    """And what was read is read again from the item's own text."""
+    """Any line is read or refused, and an item's text gives the same item."""
     try:
         item = read_line(line, "p")
     except MalformedRequestError:

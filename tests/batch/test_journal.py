@@ -1,4 +1,4 @@
-"""What a batch notes, and what it makes of it when it comes back."""
+"""The journals of a batch, as the next run reads them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ X1 = {"outputs": ["x1.jpg"]}
 
 
 def note(path: Path, *identities: str) -> None:
-    """Note items as done in one run."""
+    """Record items as done in one run."""
     checkpoint = Checkpoint(path, X1)
     for each in identities:
         checkpoint.add(each)
@@ -21,7 +21,7 @@ def note(path: Path, *identities: str) -> None:
 
 
 def holds(path: Path, *identities: str) -> list[bool]:
-    """Say of each item whether the file knows it as done."""
+    """Return for each item whether the file records it as done."""
     checkpoint = Checkpoint(path, X1)
     try:
         return [checkpoint.holds(each) for each in identities]
@@ -29,15 +29,15 @@ def holds(path: Path, *identities: str) -> list[bool]:
         checkpoint.close()
 
 
-def test_what_is_done_is_known_later(tmp_path: Path) -> None:
-    """Over as many runs as there are, bytes that are no text included."""
+def test_done_items_are_known_to_the_next_run(tmp_path: Path) -> None:
+    """Done items are known to all later runs, also those with bytes that are not text."""
     note(tmp_path / "state", "p/1", "p \udcff.png")
     note(tmp_path / "state", "p/2")
     assert holds(tmp_path / "state", "p/1", "p/2", "p \udcff.png", "p/3") == [True, True, True, False]
 
 
 def test_a_torn_line_is_not_done(tmp_path: Path) -> None:
-    """Nor does it spoil the next one."""
+    """An unfinished last line is not done, and does not damage the next line."""
     path = tmp_path / "state"
     note(path, "p/1", "p/12")
     path.write_bytes(path.read_bytes()[:-2])
@@ -47,7 +47,7 @@ def test_a_torn_line_is_not_done(tmp_path: Path) -> None:
 
 
 def test_a_long_torn_line_is_cut_off(tmp_path: Path) -> None:
-    """Nothing of it stays behind what is shorter."""
+    """A long unfinished line is cut off completely."""
     path = tmp_path / "state"
     note(path, "p/1")
     before = path.read_bytes()
@@ -58,7 +58,7 @@ def test_a_long_torn_line_is_cut_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 20])
 def test_a_torn_beginning(tmp_path: Path, size_bytes: int) -> None:
-    """A kill may come before the first line is whole."""
+    """A file with an unfinished header is started again."""
     path = tmp_path / "state"
     note(path)
     path.write_bytes(path.read_bytes()[:size_bytes])
@@ -67,7 +67,7 @@ def test_a_torn_beginning(tmp_path: Path, size_bytes: int) -> None:
 
 
 def test_another_batch_has_its_own(tmp_path: Path) -> None:
-    """What is done for these outputs is not done for others."""
+    """The checkpoint of other outputs is refused."""
     Checkpoint(tmp_path / "state", {"a": 1, "b": [2]}).close()
     Checkpoint(tmp_path / "state", {"b": [2], "a": 1}).close()
     for other in (X1, {"a": 1}, {"a": 1, "b": [2], "c": 3}):
@@ -76,8 +76,8 @@ def test_another_batch_has_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a", "# imaged\n"])
-def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, text: str) -> None:
-    """Such as a list that was named by mistake."""
+def test_a_foreign_file_is_left_alone(tmp_path: Path, text: str) -> None:
+    """A file that is no checkpoint, such as a list, is refused and unchanged."""
     (tmp_path / "list").write_text(text)
     with pytest.raises(CheckpointError, match="begins with"):
         Checkpoint(tmp_path / "list", X1)
@@ -85,7 +85,7 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, text: str) -> Non
 
 
 def test_one_batch_at_a_time(tmp_path: Path) -> None:
-    """Two shards with one file would lose each other's lines."""
+    """A second process with the same file is refused: it would lose lines."""
     first = Checkpoint(tmp_path / "state", X1)
     with pytest.raises(CheckpointError, match="another running batch"):
         Checkpoint(tmp_path / "state", X1)
@@ -94,7 +94,7 @@ def test_one_batch_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_journal_is_begun_afresh(tmp_path: Path) -> None:
-    """Failures are those of the latest run."""
+    """The file of failures holds only those of the last run."""
     for line in ("a", "b"):
         journal = Journal(tmp_path / "failed", afresh=True)
         journal.add(line)

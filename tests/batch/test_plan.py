@@ -1,4 +1,4 @@
-"""What is refused before anything is begun."""
+"""A command line is refused before the first item."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
 
 
 def test_a_plan() -> None:
-    """All of it is checked, and the journals are open."""
+    """A plan is checked, and its journals are open."""
     made = plan("list", "-", outputs="x4.jpg,x5.png", resume="state", failed="failed", shard="2/3")
     assert (made.inputs, made.outputs, made.shard) == (("list", "-"), [parse("x4.jpg"), parse("x5.png")], Shard(2, 3))
     assert Path("state").exists()
@@ -50,7 +50,7 @@ def test_a_plan() -> None:
 
 @pytest.mark.parametrize("yaml", [YAML, "namespaces: {q: {outputs: [x9.jpg]}}\n"])
 def test_the_settings_may_name_the_outputs(yaml: str) -> None:
-    """Those of any namespace, for a path may name it."""
+    """Outputs of any namespace in the settings suffice: a path may name that namespace."""
     assert plan(yaml=yaml, outputs=None).outputs == []
 
 
@@ -71,14 +71,14 @@ def test_the_settings_may_name_the_outputs(yaml: str) -> None:
     ],
 )
 def test_misuse(given: dict[str, str], reason: str) -> None:
-    """The message says what; nothing that was there is touched."""
+    """The message says what is wrong, and existing files are unchanged."""
     with pytest.raises(UsageError, match=reason):
         plan(**given)
     assert Path("list").read_text() == "a.png\n"
 
 
 def test_an_input_that_is_not_there() -> None:
-    """Nothing is begun, and no file of failures emptied."""
+    """A missing input is refused, and the file of failures is not emptied."""
     Path("failed").write_text("of yesterday")
     with pytest.raises(UsageError, match="missing: No such file"):
         plan("list", "missing", failed="failed")
@@ -90,7 +90,7 @@ def test_an_input_that_is_not_there() -> None:
     [("", "x5.jpg"), (YAML, "x4.jpg"), ("remote: {base_path: b}\n", "x4.jpg"), ("uploader: s3\n", "x4.jpg")],
 )
 def test_a_checkpoint_is_of_one_batch(yaml: str, outputs: str) -> None:
-    """What is done for one list of outputs, or in one remote store, is not done for another."""
+    """The checkpoint of other outputs or of another remote store is refused."""
     plan(resume="state").close()
     plan(resume="state", shard="1/9").close()
     with pytest.raises(UsageError, match="of another batch"):
@@ -98,7 +98,7 @@ def test_a_checkpoint_is_of_one_batch(yaml: str, outputs: str) -> None:
 
 
 def test_a_checkpoint_is_of_one_store() -> None:
-    """Without a remote one that is the local folder, with one its bucket; its keys may change."""
+    """A store is identified by its folder or bucket; its keys may change."""
     plan(resume="state", yaml="store: {path: a}").close()
     with pytest.raises(UsageError, match="state"):
         plan(resume="state", yaml="store: {path: b}")
@@ -108,8 +108,8 @@ def test_a_checkpoint_is_of_one_store() -> None:
         plan(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: two, secret_access_key: new}}")
 
 
-def test_failures_are_not_written_over_what_is_read() -> None:
-    """By whatever name; and two batches do not write to one file."""
+def test_failures_are_not_written_over_an_input() -> None:
+    """A file under any name is not both written and read, and two batches do not write one file."""
     Path("same").hardlink_to("list")
     with pytest.raises(UsageError, match="same"):
         plan("list", failed="same")

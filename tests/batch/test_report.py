@@ -1,4 +1,4 @@
-"""What a batch tells."""
+"""The output of a batch."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from imaged.batch.report import Screen, Tally
 
 
 class Terminal(io.StringIO):
-    """A stream that people look at."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
 
 def test_text_goes_above_the_drawn_line() -> None:
-    """It is erased first, once."""
+    """The drawn line is erased once, before the text."""
     stream = Terminal()
     screen = Screen(stream)
     screen.draw("1 done")
@@ -26,14 +26,14 @@ def test_text_goes_above_the_drawn_line() -> None:
 
 
 def test_nothing_is_drawn_for_programs() -> None:
-    """A log has no place for it."""
+    """Without a terminal, no line is drawn."""
     stream = io.StringIO()
     Screen(stream).draw("1 done")
     assert stream.getvalue() == ""
 
 
 def test_the_summary() -> None:
-    """Unfinished items are told only when there are some."""
+    """Unfinished items are in the summary only when there are some."""
     tally = Tally(done=3, failed=1, skipped=2, elsewhere=4, made=6, there=5)
     told = "3 done, 1 failed, 2 done before, 4 of other shards; 6 outputs made, 5 already there; 1.2 s"
     assert tally.summary(1.23) == told

@@ -1,4 +1,4 @@
-"""Many items at once, on a clock that stands still and work that ends when the test says so."""
+"""A batch does many items at once; the test moves the clock and ends the work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imaged.testing.fakes import run_at_once
 
 
 class ScriptedWork:
-    """Does items without pictures: `failures` are raised in turn; while `held`, each waits for its gate in `open`."""
+    """Does items without pictures: raises `failures` in turn; while `held`, each item waits for its gate in `open`."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -33,7 +33,7 @@ class ScriptedWork:
         self.failures: dict[str, list[Exception]] = {}
 
     async def do(self, item: Item) -> Done:
-        """Wait if held, then fail or be done."""
+        """Wait if held, then fail or end."""
         self.begun.append(item.text)
         if self.held:
             gate: Deferred[None] = Deferred()
@@ -46,7 +46,7 @@ class ScriptedWork:
 
 
 class BatchHarness:
-    """A batch and all that it touches."""
+    """A batch and everything that it uses."""
 
     def __init__(self, entries: Iterable[Entry], *, width: int = 3, stdout: Any = None, **more: Any) -> None:
         self.clock = Clock()
@@ -75,18 +75,18 @@ class BatchHarness:
             yield entry
 
     def start(self) -> BatchHarness:
-        """Begin; how it ends is in `ended`."""
+        """Start the batch; its result is in `ended`."""
         Deferred.fromCoroutine(self.batch.run()).addBoth(self.ended.append)
         return self
 
 
 def item(number: int) -> Item:
-    """Return an item of its own."""
+    """Return a new item."""
     return Item(f"{number}", "p", ImageHash(f"{number:032x}"))
 
 
 def test_each_is_a_line() -> None:
-    """Hash, URL, width and height; the sums are right."""
+    """Each done item is a line with hash, URL, width and height, and the sums are right."""
     harness = BatchHarness([Item("a", "p", ImageHash("0" * 32), "http://a/"), item(1)]).start()
     assert harness.stdout.getvalue().decode() == f"{'0' * 32}\thttp://a/\t8\t6\n{1:032x}\t\t8\t6\n"
     assert harness.ended == [None]
@@ -95,7 +95,7 @@ def test_each_is_a_line() -> None:
 
 
 def test_no_more_is_read_than_runs() -> None:
-    """However long the list is."""
+    """No more entries are read than run at once."""
     harness = BatchHarness(map(item, range(10**9)), width=3)
     harness.work.held = True
     harness.start()
@@ -106,7 +106,7 @@ def test_no_more_is_read_than_runs() -> None:
 
 
 def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
-    """Nor does a line that is none, nor a defect; each is told once."""
+    """A failed item, a bad line and a defect do not stop other items, and each is logged once."""
     failures = Journal(tmp_path / "failed")
     harness = BatchHarness([item(0), ("x y", MalformedRequestError("no\nline")), item(1), item(2)], failures=failures)
     harness.work.failures = {"0": [NotFoundError("gone")], "1": [ImagedError("odd")]}
@@ -116,8 +116,8 @@ def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
     assert (tmp_path / "failed").read_text().splitlines() == ["0\tgone", "x y\tno line", "1\todd"]
 
 
-def test_what_is_transient_is_tried_again() -> None:
-    """Five times within a minute, and not at once."""
+def test_transient_errors_are_tried_again() -> None:
+    """Transient errors are tried again five times within a minute."""
     harness = BatchHarness([item(0), item(1)])
     harness.work.failures = {"0": [StoreError("away")] * 4, "1": [StoreError("away")] * 9}
     harness.start()
@@ -131,8 +131,8 @@ def test_what_is_transient_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("error", [NotFoundError("gone"), BusyError("a render took too long")])
-def test_what_is_final_is_not(error: ImagedError) -> None:
-    """A render that ran out of time would again."""
+def test_final_errors_are_not(error: ImagedError) -> None:
+    """A render that ran out of time is not tried again."""
     harness = BatchHarness([item(0)])
     harness.work.failures = {"0": [error]}
     harness.start()
@@ -140,8 +140,8 @@ def test_what_is_final_is_not(error: ImagedError) -> None:
     assert harness.batch.tally.failed == 1
 
 
-def test_what_is_done_is_noted_and_skipped(tmp_path: Path) -> None:
-    """What has failed is not."""
+def test_done_items_are_recorded_and_skipped(tmp_path: Path) -> None:
+    """Done items are recorded and skipped later; failed ones are not."""
     for expected in (["0", "1"], ["1"]):
         checkpoint = Checkpoint(tmp_path / "state", {})
         harness = BatchHarness([item(0), item(1)], checkpoint=checkpoint)
@@ -153,14 +153,14 @@ def test_what_is_done_is_noted_and_skipped(tmp_path: Path) -> None:
 
 
 def test_items_of_other_shards_are_left() -> None:
-    """Each is done by one of them."""
+    """Each item is done by one shard."""
     harnesses = [BatchHarness(map(item, range(30)), shard=Shard(part, 2)).start() for part in (1, 2)]
     assert sorted(int(text) for harness in harnesses for text in harness.work.begun) == list(range(30))
     assert [harness.batch.tally.elsewhere + harness.batch.tally.done for harness in harnesses] == [30, 30]
 
 
 def leave_with(work: Callable[[BatchHarness], None]) -> BatchHarness:
-    """Have a batch leave while three items are under way."""
+    """Let a batch leave while three items run."""
     harness = BatchHarness(map(item, range(100)))
     harness.work.held = True
     work(harness.start())
@@ -169,8 +169,8 @@ def leave_with(work: Callable[[BatchHarness], None]) -> BatchHarness:
     return harness
 
 
-def test_who_leaves_finishes() -> None:
-    """And begins no more."""
+def test_leaving_lets_running_items_finish() -> None:
+    """Running items finish, and no new one starts."""
     harness = leave_with(lambda _: None)
     assert harness.ended == []
     for gate in harness.work.open:
@@ -179,8 +179,8 @@ def test_who_leaves_finishes() -> None:
     assert (harness.batch.tally.done, harness.batch.tally.unfinished, len(harness.work.begun)) == (3, 0, 3)
 
 
-def test_who_leaves_does_not_wait_for_ever() -> None:
-    """What is not done in time is told as unfinished."""
+def test_leaving_does_not_wait_for_ever() -> None:
+    """Items that do not end in time are reported as unfinished."""
     harness = leave_with(lambda harness: harness.work.open[0].callback(None))
     harness.clock.advance(29.0)
     assert harness.ended == []
@@ -189,8 +189,8 @@ def test_who_leaves_does_not_wait_for_ever() -> None:
     assert (harness.batch.tally.done, harness.batch.tally.unfinished) == (1, 3)
 
 
-def test_who_leaves_tries_nothing_again() -> None:
-    """An item that waits for another attempt has failed."""
+def test_leaving_tries_nothing_again() -> None:
+    """An item that waits for another attempt fails."""
     harness = BatchHarness([item(0)], width=1)
     harness.work.failures = {"0": [StoreError("away")] * 9}
     harness.start()
@@ -200,15 +200,15 @@ def test_who_leaves_tries_nothing_again() -> None:
 
 
 class Closed(io.BytesIO):
-    """A pipe that nobody reads."""
+    """A pipe without a reader."""
 
     def write(self, _: Any) -> int:
-        """Fail."""
+        """Raise BrokenPipeError."""
         raise BrokenPipeError
 
 
-def test_nobody_reads_the_results(tmp_path: Path) -> None:
-    """It ends, and what nobody has seen is not noted as done."""
+def test_a_closed_pipe_ends_the_batch(tmp_path: Path) -> None:
+    """A closed pipe ends the batch, and an item whose line was not read is not recorded as done."""
     checkpoint = Checkpoint(tmp_path / "state", {})
     harness = BatchHarness(map(item, range(100)), checkpoint=checkpoint, stdout=Closed()).start()
     checkpoint.close()
@@ -219,7 +219,7 @@ def test_nobody_reads_the_results(tmp_path: Path) -> None:
 
 
 def test_an_input_that_breaks_ends_it() -> None:
-    """With the reason, for nobody knows what else there was."""
+    """An input that cannot be read ends the batch with the reason: further items are unknown."""
 
     def entries() -> Iterator[Entry]:
         yield item(0)

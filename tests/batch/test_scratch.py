@@ -1,4 +1,4 @@
-"""Where a batch works."""
+"""The temporary store of a batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 
 
 def test_keys_are_those_of_the_store(tmp_path: Path) -> None:
-    """Files lie elsewhere, out of the sight of whoever walks the store."""
+    """Keys are those of the configured store; files lie where a walk of that store does not find them."""
     local, scratch = LocalStore(tmp_path, (2, 4)), open_scratch(tmp_path, (2, 4))
     assert scratch.key(IMAGE, ORIGINAL) == local.key(IMAGE, ORIGINAL)
     scratch.variants.save(IMAGE, parse("x1.jpg"), b"x")
@@ -32,7 +32,7 @@ def test_keys_are_those_of_the_store(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
-    """Of an image when it is done, of the whole at the end."""
+    """No file is left of a done image, and no folder after the batch."""
     scratch = open_scratch(tmp_path / "store", ())
     scratch.variants.save(IMAGE, parse("x1.jpg"), b"x")
     clear(scratch, IMAGE)
@@ -43,8 +43,8 @@ def test_nothing_is_left(tmp_path: Path) -> None:
     assert list((tmp_path / "store").iterdir()) == []
 
 
-def test_what_a_kill_has_left_is_removed(tmp_path: Path) -> None:
-    """By the next batch; one that runs is left alone, and so is a folder that is just being made."""
+def test_the_store_of_a_killed_batch_is_removed(tmp_path: Path) -> None:
+    """The next batch removes the store of a killed one, but not that of a running one or a new folder."""
     running = open_scratch(tmp_path, ())
     killed = open_scratch(tmp_path, ())
     killed.variants.save(IMAGE, parse("x1.jpg"), b"x")
@@ -60,8 +60,8 @@ def test_what_a_kill_has_left_is_removed(tmp_path: Path) -> None:
     next_one.close()
 
 
-def test_what_nobody_can_be_asked_about_is_removed_when_it_is_old(tmp_path: Path) -> None:
-    """The owner on another machine may not see our locks, nor we its: a batch that runs has files come in."""
+def test_a_store_with_an_unknown_owner_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    """Where locks of another machine are not visible, a running batch is known by its recent temporary files."""
     (tmp_path / ".batch-old" / ".incoming").mkdir(parents=True)
     (tmp_path / ".batch-used" / ".incoming").mkdir(parents=True)
     for root in tmp_path.iterdir():

@@ -1,4 +1,4 @@
-"""Which part of a batch is whose."""
+"""Each process of a batch has one share of the items."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIGURES = [[5, 6, 7, 8, 9], [3, 4], [0, 1, 2]]
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_each_item_is_in_one_shard(count: int) -> None:
-    """And the shards are about equal."""
+    """Each item is in one shard, and the shards are about equal."""
     shards = [Shard(number, count) for number in range(1, count + 1)]
     held = [[f"p/{item}" for item in range(1000) if shard.holds(f"p/{item}")] for shard in shards]
     assert sorted(chain.from_iterable(held)) == sorted(f"p/{item}" for item in range(1000))
@@ -24,7 +24,7 @@ def test_each_item_is_in_one_shard(count: int) -> None:
 
 
 def test_a_shard_is_the_same_everywhere() -> None:
-    """Today and on any machine: these figures never change."""
+    """The shard of an item is the same on any machine, in every version."""
     assert [[n for n in range(10) if Shard(part, 3).holds(f"p/{n}")] for part in (1, 2, 3)] == FIGURES
 
 
@@ -42,7 +42,7 @@ def test_a_shard_is_the_same_everywhere() -> None:
     ],
 )
 def test_a_shard_is_given_or_scheduled(given: str | None, environ: Mapping[str, str], shard: Shard) -> None:
-    """The option counts from 1, schedulers from 0 or as they like."""
+    """The option counts from 1, schedulers from 0 or another number."""
     assert choose(given, environ) == shard
 
 
@@ -63,6 +63,6 @@ def test_a_shard_is_given_or_scheduled(given: str | None, environ: Mapping[str, 
     ],
 )
 def test_a_shard_that_cannot_be(given: str | None, environ: Mapping[str, str], reason: str) -> None:
-    """The message says what to give."""
+    """The message says which option to give."""
     with pytest.raises(ShardError, match=reason):
         choose(given, environ)

@@ -37,7 +37,7 @@ HASH = str(IMAGE.hash)
 
 
 class WorkHarness:
-    """A harness with a batch's work in it; `local` is a daemon's store beside its scratch."""
+    """A pipeline with a batch's work; `local` is the store of a daemon beside the scratch store."""
 
     def __init__(self, folder: Path, names: list[str], yaml: str = "", *, remote: bool = True) -> None:
         self.local = LocalStore(folder / "public", (3, 3))
@@ -47,7 +47,7 @@ class WorkHarness:
         self.work = Work(self.harness.pipeline, self.local, [parse(name) for name in names], run_at_once)
 
     def do(self, item: Item) -> tuple[str, int, int, int, int]:
-        """Do an item; nothing of it may be left in the scratch, however it ends."""
+        """Do an item, and check that no file of it is left in the scratch store."""
         try:
             done = wait(self.work.do(item))
         finally:
@@ -57,18 +57,18 @@ class WorkHarness:
 
     @property
     def renders(self) -> list[str]:
-        """What has been rendered."""
+        """The rendered outputs."""
         return [str(variant.output) for job in self.harness.processor.jobs for variant in job.variants]
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What is in the remote store."""
+        """The files in the remote store."""
         return self.harness.uploader.files
 
 
 @pytest.fixture
 def make_work_harness(tmp_path: Path) -> Iterator[Callable[..., WorkHarness]]:
-    """Return what makes a bench, to be used once in a test."""
+    """Return a function that makes a harness, once in a test."""
     made: list[WorkHarness] = []
 
     def make(*names: str, yaml: str = "", remote: bool = True) -> WorkHarness:
@@ -82,14 +82,14 @@ def make_work_harness(tmp_path: Path) -> Iterator[Callable[..., WorkHarness]]:
 
 
 def picture(folder: Path, body: bytes = PICTURE) -> Item:
-    """Write a picture and return the item that it is."""
+    """Write a picture and return its item."""
     path = folder / "picture"
     path.write_bytes(body)
     return read_path(str(path), "p")
 
 
 def test_a_picture_is_made_and_uploaded(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """Outputs, original and record, under the keys that a daemon would use; a second time nothing is."""
+    """Outputs, original and record are uploaded under the keys of a daemon; a second run uploads nothing."""
     work_harness = make_work_harness("x4.png", "x5.jpg")
     assert work_harness.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 2, 0)
     assert set(work_harness.files) == {f"{FOLDER}/{name}" for name in ("original", "info.json", "x4.png", "x5.jpg")}
@@ -102,8 +102,8 @@ def test_a_picture_is_made_and_uploaded(tmp_path: Path, make_work_harness: Calla
     assert not list(work_harness.local.walk())
 
 
-def test_what_is_there_is_not_made(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """Neither the output nor the original is sent again."""
+def test_existing_outputs_are_not_made(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
+    """Existing outputs are not rendered, and neither they nor the original are uploaded again."""
     work_harness = make_work_harness("x4.png", "x5.png")
     work_harness.do(picture(tmp_path))
     work_harness.files[f"{FOLDER}/x4.png"] = work_harness.files[f"{FOLDER}/info.json"] = b"as it was"
@@ -114,10 +114,10 @@ def test_what_is_there_is_not_made(tmp_path: Path, make_work_harness: Callable[.
 
 
 @pytest.mark.parametrize("name", ["original", "info.json"])
-def test_what_makes_an_original_is_made_up_for(
+def test_a_missing_original_or_record_is_added(
     tmp_path: Path, make_work_harness: Callable[..., WorkHarness], name: str
 ) -> None:
-    """Though all outputs are there."""
+    """A missing original or record is uploaded, also where all outputs exist."""
     work_harness = make_work_harness("x4.png")
     work_harness.do(picture(tmp_path))
     before = dict(work_harness.files)
@@ -128,7 +128,7 @@ def test_what_makes_an_original_is_made_up_for(
 
 
 def test_a_record_that_cannot_be_read(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """It is made anew from the original."""
+    """An unsound record is written again from the original."""
     work_harness = make_work_harness("x4.png")
     work_harness.do(picture(tmp_path))
     work_harness.files[f"{FOLDER}/info.json"] = b"{}"
@@ -137,7 +137,7 @@ def test_a_record_that_cannot_be_read(tmp_path: Path, make_work_harness: Callabl
 
 
 def test_size_without_the_original(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """Where nothing is missing, the record tells it."""
+    """Where no file is missing, the record gives the size."""
     work_harness = make_work_harness("x4.png")
     work_harness.do(picture(tmp_path))
     work_harness.files[f"{FOLDER}/original"] = b"not to be read"
@@ -145,7 +145,7 @@ def test_size_without_the_original(tmp_path: Path, make_work_harness: Callable[.
 
 
 def test_a_local_original_is_used(make_work_harness: Callable[..., WorkHarness], tmp_path: Path) -> None:
-    """That of a daemon, which stays as it is."""
+    """The original of a daemon's store is used and stays unchanged."""
     work_harness = make_work_harness("x4.png")
     path = work_harness.local.path(IMAGE, ORIGINAL)
     path.parent.mkdir(parents=True)
@@ -161,13 +161,13 @@ def test_a_local_original_is_used(make_work_harness: Callable[..., WorkHarness],
 
 
 def test_an_unknown_hash(make_work_harness: Callable[..., WorkHarness]) -> None:
-    """It fails, and says which."""
+    """An unknown hash fails, and the error names it."""
     with pytest.raises(NotFoundError, match=HASH):
         make_work_harness("x4.png").do(read_line(HASH, "p"))
 
 
 def test_a_url_is_fetched(make_work_harness: Callable[..., WorkHarness]) -> None:
-    """Alone each time; with a hash when no store has the original."""
+    """A URL is fetched, with a hash only when no store has the original."""
     work_harness = make_work_harness("x4.png")
     assert work_harness.do(read_line(f"{HASH} {URL}", "p"))[3:] == (1, 0)
     assert work_harness.do(read_line(f"{HASH} {URL}", "p"))[3:] == (0, 1)
@@ -179,7 +179,7 @@ def test_a_url_is_fetched(make_work_harness: Callable[..., WorkHarness]) -> None
 
 
 def test_bytes_that_are_not_those(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """Of a URL or of a file whose path claims a hash: nothing is kept."""
+    """A URL or file whose bytes have another hash fails, and nothing is kept."""
     work_harness = make_work_harness("x4.png")
     other = hashlib.md5(b"other").hexdigest()
     with pytest.raises(NotAPictureError, match="other bytes"):
@@ -193,7 +193,7 @@ def test_bytes_that_are_not_those(tmp_path: Path, make_work_harness: Callable[..
 
 
 def test_no_picture(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """Nothing is uploaded of it."""
+    """A file that is no picture fails, and nothing is uploaded."""
     work_harness = make_work_harness("x4.png")
     with pytest.raises(NotAPictureError):
         work_harness.do(picture(tmp_path, b"text"))
@@ -203,7 +203,7 @@ def test_no_picture(tmp_path: Path, make_work_harness: Callable[..., WorkHarness
 
 
 def test_a_store_that_is_away(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """The item fails and can be done later."""
+    """While the store is away, the item fails and can be done later."""
     work_harness = make_work_harness("x4.png")
     work_harness.harness.uploader.failure = StoreUnavailableError("away")
     with pytest.raises(StoreUnavailableError):
@@ -214,7 +214,7 @@ def test_a_store_that_is_away(tmp_path: Path, make_work_harness: Callable[..., W
 
 
 def test_a_render_that_fails(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """Its error is the item's; the original is safe nevertheless."""
+    """The error of a render is that of the item; the original is uploaded."""
     work_harness = make_work_harness("x4.png")
     work_harness.harness.processor.failure = NotAPictureError("broken")
     with pytest.raises(NotAPictureError, match="broken"):
@@ -223,7 +223,7 @@ def test_a_render_that_fails(tmp_path: Path, make_work_harness: Callable[..., Wo
 
 
 def test_the_policy_holds(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """Outputs of the settings are made too, those that are not allowed are refused."""
+    """Outputs of the settings are made too; disallowed ones are refused."""
     work_harness = make_work_harness("x4.png", yaml="namespaces: {p: {outputs: [x7.jpg]}, q: {maximum_width: 3}}\n")
     assert work_harness.do(picture(tmp_path))[3] == 2
     with pytest.raises(PolicyError):
@@ -237,7 +237,7 @@ def test_nothing_to_make(make_work_harness: Callable[..., WorkHarness]) -> None:
 
 
 def test_without_a_remote_store(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """The local store is the store: what it lacks is made and stays."""
+    """Without a remote store, missing outputs are made in the local one and stay."""
     work_harness = make_work_harness("x4.png", remote=False)
     assert work_harness.do(picture(tmp_path)) == (str(IMAGE), 48, 32, 1, 0)
     assert work_harness.do(read_line(HASH, "p")) == (str(IMAGE), 48, 32, 0, 1)
@@ -247,7 +247,7 @@ def test_without_a_remote_store(tmp_path: Path, make_work_harness: Callable[...,
 
 
 def test_an_image_that_is_listed_twice(tmp_path: Path, make_work_harness: Callable[..., WorkHarness]) -> None:
-    """One waits for the other: its files are not taken away while it works, and nothing is made twice."""
+    """The second waits for the first, and no output is made twice."""
     work_harness = make_work_harness("x4.png")
     work_harness.harness.threads.held = True
     item = picture(tmp_path)
@@ -260,5 +260,5 @@ def test_an_image_that_is_listed_twice(tmp_path: Path, make_work_harness: Callab
 
 
 async def finished(done: Deferred[Done]) -> Done:
-    """Wait for an item that has been begun."""
+    """Wait for a started item."""
     return await done

@@ -31,7 +31,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[JobQueue]:
-    """Return the queue of a daemon that runs, with two parked renders and an upload that waits."""
+    """Return the queue of a running daemon, with two failed renders and a queued upload."""
     queue = JobQueue(tmp_path / "state", time.time)
     queue.add("upload", CAT, [ORIGINAL])
     queue.add("render", CAT, [A, B])
@@ -48,7 +48,7 @@ def invoke(*arguments: str) -> Result:
 
 @pytest.mark.usefixtures("queue")
 def test_a_program_gets_columns_parted_by_tabs() -> None:
-    """A line for each job, whatever an error says."""
+    """Each job is one line with tabs between columns, whatever its error contains."""
     result = invoke("list")
     rows = [line.split("\t") for line in result.stdout.splitlines()]
     image, error = f"p/{CAT.hash}", "no picture: ?[31mred"
@@ -62,8 +62,8 @@ def test_a_program_gets_columns_parted_by_tabs() -> None:
     assert [line[0] for line in invoke("list", "--kind", "upload").stdout.splitlines()] == ["1"]
 
 
-def test_a_comparison_that_has_not_ended_is_told(queue: JobQueue) -> None:
-    """On standard error, so that a program reads jobs alone; nothing of it once it is known what is owed."""
+def test_a_comparison_that_has_not_ended_is_reported(queue: JobQueue) -> None:
+    """A comparison that has not ended is reported on standard error, so that programs read only jobs."""
     assert invoke("list").stderr == ""
     queue.comparisons.begin("s3")
     queue.comparisons.note("s3", 200, 3)
@@ -78,8 +78,8 @@ def test_a_comparison_that_has_not_ended_is_told(queue: JobQueue) -> None:
     assert invoke("list").stderr == ""
 
 
-def test_ages_are_told_to_people_in_short() -> None:
-    """In the two largest units."""
+def test_ages_are_short() -> None:
+    """Ages show their two largest units."""
     assert [command._age(seconds) for seconds in (-1, 59.4, 3_599, 3_600, 90_000)] == [
         "0m00s",
         "0m59s",
@@ -89,8 +89,8 @@ def test_ages_are_told_to_people_in_short() -> None:
     ]
 
 
-def test_parked_jobs_are_queued_again(queue: JobQueue) -> None:
-    """Those that are named, or all; the number is told."""
+def test_failed_jobs_are_queued_again(queue: JobQueue) -> None:
+    """Failed jobs are queued again by id or all at once, and the command prints their number."""
     assert invoke("retry", "3").stdout == "queued again: 1\n"
     assert queue.states(CAT) == {A: "failed", B: "pending"}
     assert invoke("retry", "--all").stdout == "queued again: 1\n"
@@ -98,8 +98,8 @@ def test_parked_jobs_are_queued_again(queue: JobQueue) -> None:
     assert queue.depth("render").failed == 0
 
 
-def test_parked_jobs_are_dropped(queue: JobQueue) -> None:
-    """What is not parked is not, and the refusal is a line and an exit status."""
+def test_failed_jobs_are_dropped(queue: JobQueue) -> None:
+    """Only failed jobs are dropped; a refusal is one line and an exit status."""
     assert invoke("drop", "2").stdout == "dropped: 1\n"
     refused = invoke("drop", "1", "3")
     assert (refused.exit_code, refused.output) == (1, "job 1 is queued, not parked\n")
@@ -110,15 +110,15 @@ def test_parked_jobs_are_dropped(queue: JobQueue) -> None:
 @pytest.mark.parametrize("arguments", [(), ("--all", "3"), ("0",), ("x",), ("9" * 20,)])
 @pytest.mark.parametrize("verb", ["retry", "drop"])
 def test_jobs_have_to_be_named(queue: JobQueue, verb: str, arguments: tuple[str, ...]) -> None:
-    """None, and some besides all, are no command line."""
+    """Neither no job nor ids together with --all are accepted."""
     result = invoke(verb, *arguments)
     assert (result.exit_code, "Error:" in result.stderr) == (2, True)
     assert queue.depth("render").failed == 2
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("retry", "--all"), ("drop", "1")])
-def test_no_queue_is_told_and_none_is_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """A wrong folder is not taken for an empty queue."""
+def test_a_missing_queue_is_an_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A wrong folder is an error and not an empty queue."""
     result = invoke(*arguments)
     assert (result.exit_code, result.output) == (1, "no job queue in state\n")
     assert not (tmp_path / "state").exists()
@@ -126,7 +126,7 @@ def test_no_queue_is_told_and_none_is_made(tmp_path: Path, arguments: tuple[str,
 
 @pytest.mark.usefixtures("queue")
 def test_secrets_that_are_the_daemons_alone_are_not_missed(tmp_path: Path) -> None:
-    """Options of plugins may name what this user has not; what may be about the folder is a fault."""
+    """Faults in the options of plugins do not stop the command; other faults do."""
     (tmp_path / "a.yaml").write_text("state_dir: state\nplugins: {noop: {key: {env: NOT_HERE}}}\n")
     assert len(invoke("list", "-c", "a.yaml").stdout.splitlines()) == 3
     (tmp_path / "a.yaml").write_text("state_dri: elsewhere\n")

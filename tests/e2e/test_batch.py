@@ -253,7 +253,7 @@ def test_a_signal_ends_it_in_order(batches: BatchFolder) -> None:
     assert batches.scratches() == []
 
 
-def test_nobody_reads_the_results(batches: BatchFolder) -> None:
+def test_a_closed_pipe_ends_the_batch(batches: BatchFolder) -> None:
     """It ends as a program does that SIGPIPE ends, without a traceback."""
     batches.pictures(300)
     command = (

@@ -1,4 +1,4 @@
-"""The queue from outside: it is seen whole, what is parked is mended, and nothing else is touched."""
+"""The operator's commands list the whole queue and change failed jobs only."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def park(queue: JobQueue, image: ImageId, *outputs: Output) -> list[Job]:
     return jobs
 
 
-def test_what_is_parked_is_listed_first(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
-    """With all that is known of each job; the rest follows by id."""
+def test_failed_jobs_are_listed_first(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
+    """Failed jobs come first, with every detail; the others follow by id."""
     queue.add("upload", DOG, [ORIGINAL])
     queue.claim("upload")
     queue.add("upload", CAT, [RECORD])
@@ -70,7 +70,7 @@ def test_what_is_parked_is_listed_first(tmp_path: Path, clock: Clock, queue: Job
 
 
 def test_a_long_queue_is_listed_once_and_whole(tmp_path: Path, queue: JobQueue, clock: Clock) -> None:
-    """Page after page, while the daemon goes on adding and forgetting."""
+    """Each job is listed once, page by page, while the daemon adds and removes jobs."""
     queue.add("upload", CAT, [parse(f"w{width}.jpg") for width in range(1, 2 * admin.PAGE + 2)])
     with administer(tmp_path, clock.seconds) as seen:
         entries = seen.jobs(None, failed_only=False)
@@ -80,8 +80,8 @@ def test_a_long_queue_is_listed_once_and_whole(tmp_path: Path, queue: JobQueue, 
     assert ids == list(range(1, 2 * admin.PAGE + 3))
 
 
-def test_what_is_tried_again_begins_anew(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
-    """Due now, with no failed attempts; the daemon claims it without being told."""
+def test_a_retried_job_starts_again(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
+    """A retried job is due now with no failed attempts, and the daemon claims it."""
     jobs = park(queue, CAT, A, B)
     clock.advance(1)
     with administer(tmp_path, clock.seconds) as seen:
@@ -90,8 +90,8 @@ def test_what_is_tried_again_begins_anew(tmp_path: Path, clock: Clock, queue: Jo
     assert queue.states(CAT) == {A: "pending", B: "failed"}
 
 
-def test_all_that_is_parked_can_be_tried_again(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
-    """Of either kind, and nothing that is not parked is touched."""
+def test_all_failed_jobs_can_be_retried(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
+    """Failed jobs of both kinds are retried, and no others."""
     park(queue, CAT, A, B)
     queue.add("upload", CAT, [ORIGINAL])
     queue.fail(queue.claim("upload")[0], "gone", None)
@@ -105,8 +105,8 @@ def test_all_that_is_parked_can_be_tried_again(tmp_path: Path, clock: Clock, que
     assert [job.file for job in queue.claim("upload")] == [ORIGINAL]
 
 
-def test_what_is_dropped_is_forgotten(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
-    """By id, or all; the rest stays owed."""
+def test_dropped_jobs_are_gone(tmp_path: Path, clock: Clock, queue: JobQueue) -> None:
+    """Failed jobs are dropped by id or all at once; the others stay queued."""
     jobs = park(queue, CAT, A, B, C)
     queue.add("render", DOG, [D])
     with administer(tmp_path, clock.seconds) as seen:
@@ -118,8 +118,8 @@ def test_what_is_dropped_is_forgotten(tmp_path: Path, clock: Clock, queue: JobQu
 
 
 @pytest.mark.parametrize("verb", ["retry", "drop"])
-def test_only_what_is_parked_can_be_mended(tmp_path: Path, clock: Clock, queue: JobQueue, verb: str) -> None:
-    """One job that is not refuses them all, each is named, and nothing has changed."""
+def test_only_failed_jobs_can_be_changed(tmp_path: Path, clock: Clock, queue: JobQueue, verb: str) -> None:
+    """A job that has not failed stops the whole command, the message names each, and nothing changes."""
     (bad,) = park(queue, CAT, A)
     queue.add("render", DOG, [B])
     queue.claim("render")
@@ -133,7 +133,7 @@ def test_only_what_is_parked_can_be_mended(tmp_path: Path, clock: Clock, queue: 
 
 
 def test_a_queue_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    """Neither its folder nor its file."""
+    """A missing queue is an error, and neither folder nor file is created."""
     for folder in (tmp_path, tmp_path / "a" / "b"):
         with pytest.raises(NotFoundError, match="no job queue in"), administer(folder, float):
             pytest.fail("there is none")
@@ -151,7 +151,7 @@ def test_a_queue_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_a_queue_of_another_version_is_refused(
     tmp_path: Path, version: int, error: type[Exception], advice: str
 ) -> None:
-    """It says so, and stays as it is; one that is only being made is none yet."""
+    """A queue of another version, or without one yet, is an error and stays unchanged."""
     db = sqlite3.connect(tmp_path / "jobs.sqlite")
     db.execute("CREATE TABLE jobs (id)")
     db.execute(f"PRAGMA user_version = {version}")
@@ -161,8 +161,8 @@ def test_a_queue_of_another_version_is_refused(
     db.close()
 
 
-def test_what_is_no_queue_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of something else, and a queue that another process keeps locked."""
+def test_a_file_that_is_no_queue_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is no queue and a locked queue raise StoreError."""
     (tmp_path / "jobs.sqlite").write_bytes(b"something else" * 100)
     with pytest.raises(StoreError, match="cannot be used: file is not a database"), administer(tmp_path, float):
         pytest.fail("not to be read")
@@ -176,8 +176,8 @@ def test_what_is_no_queue_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     busy.close()
 
 
-def test_what_the_caller_breaks_is_its_own(tmp_path: Path) -> None:
-    """A pipe that nobody reads is no fault of the queue's."""
+def test_errors_of_the_caller_pass_through(tmp_path: Path) -> None:
+    """An error inside the block that is not SQLite's passes through."""
     JobQueue(tmp_path, float).close()
     with pytest.raises(BrokenPipeError), administer(tmp_path, float):
         raise BrokenPipeError
@@ -201,14 +201,14 @@ except Exception as error:
 
 
 def changes(folder: Path, uid: int) -> str:
-    """Run a process of a user (0: as we are) that changes the queue; return what it says."""
+    """Run a process of another user (0: this one) that changes the queue; return its output."""
     command = [sys.executable, "-c", CHANGES, str(folder), str(uid)]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_root_leaves_no_file_that_the_daemon_cannot_write(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite gives the log beside the queue to the queue's owner."""
+    """The log file that root creates beside the queue belongs to the queue's owner."""
     folder = tmp_path_factory.mktemp("state")
     JobQueue(folder, float).close()
     os.chown(folder, NOBODY, NOBODY)
@@ -217,8 +217,8 @@ def test_root_leaves_no_file_that_the_daemon_cannot_write(tmp_path_factory: pyte
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_the_queue_of_another_user_is_told(tmp_path: Path) -> None:
-    """In a line, whether its folder cannot be entered or its file cannot be written."""
+def test_the_queue_of_another_user_is_an_error(tmp_path: Path) -> None:
+    """A user who may not enter the folder or write the file gets one line of advice."""
     JobQueue(tmp_path, float).close()
     for path in (tmp_path, *list(tmp_path.parents)[:3]):
         if path.stat().st_uid == os.geteuid() and path != Path("/tmp"):

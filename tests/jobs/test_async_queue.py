@@ -1,4 +1,4 @@
-"""A promise is kept in the queue before it is given, or it is not given."""
+"""A job is in the queue when `enqueue` returns, or `enqueue` raises."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def queue(tmp_path: Path) -> Iterator[JobQueue]:
 
 
 def result(coroutine: Any) -> Any:
-    """Run what ends at once, and return or raise what it ends with."""
+    """Run a coroutine that ends at once; return or raise its result."""
     ended: list[Any] = []
     Deferred.fromCoroutine(coroutine).addBoth(ended.append)
     (outcome,) = ended
@@ -39,8 +39,8 @@ def result(coroutine: Any) -> Any:
     return outcome
 
 
-def test_a_promise_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
-    """The worker of that kind, after the queue has it, and no other."""
+def test_a_new_job_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
+    """The worker of that kind is woken after the job is in the queue, and no other."""
     jobs, woken = AsyncJobQueue(queue, execute), []
     jobs.on_new_work("upload", lambda: woken.append(queue.depth("upload").queued))
     result(jobs.enqueue("upload", CAT, [A, B]))
@@ -50,16 +50,16 @@ def test_a_promise_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
     assert result(jobs.depth("upload")) == Depth(queued=2, running=0, failed=0, oldest_s=0.0)
 
 
-def test_an_empty_promise_costs_nothing(queue: JobQueue) -> None:
-    """No disk is touched and nobody is woken for no outputs."""
+def test_no_outputs_cost_nothing(queue: JobQueue) -> None:
+    """For no outputs, the disk is not touched and no worker is woken."""
     jobs, woken = AsyncJobQueue(queue, lambda *_: pytest.fail("touched the queue")), []
     jobs.on_new_work("render", lambda: woken.append(1))
     result(jobs.enqueue("render", CAT, []))
     assert woken == []
 
 
-def test_a_promise_that_cannot_be_kept_is_not_given(queue: JobQueue) -> None:
-    """Whatever sqlite3 says is told as the store's error, and nobody is woken."""
+def test_a_queue_that_cannot_be_written_is_an_error(queue: JobQueue) -> None:
+    """Any error of sqlite3 raises StoreError, and no worker is woken."""
     jobs, woken = AsyncJobQueue(queue, lambda *_: fail(sqlite3.OperationalError("database or disk is full"))), []
     jobs.on_new_work("render", lambda: woken.append(1))
     with pytest.raises(StoreError, match=f"cannot keep outputs of {CAT}: database or disk is full"):

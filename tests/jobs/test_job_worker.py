@@ -1,4 +1,4 @@
-"""Workers do what is owed, try again what may yet succeed, and survive whatever breaks."""
+"""Workers run queued jobs, try again those that may still succeed, and survive every error."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ class WorkerHarness:
         return execute(function, *args, **kwargs)
 
     async def run_jobs(self, image: ImageId, files: Sequence[ImageFile]) -> dict[ImageFile, ImagedError | None]:
-        """Take note, wait at the gate, and end as the test says."""
+        """Record the call, wait at the gate, and return the results that the test sets."""
         self.performed.append((image, list(files)))
         if image in self.gates:
             await self.gates[image]
         return {file: self.ends.get(file) for file in files}
 
     def enqueue(self, image: ImageId, *outputs: Output) -> None:
-        """Promise outputs without waking anybody."""
+        """Queue renders without waking the worker."""
         self.queue.add("render", image, outputs)
 
     @property
     def depth(self) -> Depth:
-        """How much is owed."""
+        """The numbers of queued renders."""
         return self.queue.depth("render")
 
     def times_performed(self, output: Output) -> int:
@@ -84,317 +84,317 @@ class WorkerHarness:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[WorkerHarness]:
-    """Return a workshop whose worker has not started."""
-    shop = WorkerHarness(tmp_path)
-    yield shop
-    shop.queue.close()
+def harness(tmp_path: Path) -> Iterator[WorkerHarness]:
+    """Return a harness whose worker has not started."""
+    harness = WorkerHarness(tmp_path)
+    yield harness
+    harness.queue.close()
 
 
-def stopping(shop: WorkerHarness) -> Deferred[None]:
+def stopping(harness: WorkerHarness) -> Deferred[None]:
     """Ask the worker to stop."""
-    return Deferred.fromCoroutine(shop.worker.stop())
+    return Deferred.fromCoroutine(harness.worker.stop())
 
 
-def test_what_is_owed_is_done_and_forgotten(shop: WorkerHarness) -> None:
-    """All outputs of an image in one go, image after image."""
-    shop.enqueue(CAT, A, B)
-    shop.enqueue(DOG, C)
-    shop.worker.start()
-    assert shop.performed == [(CAT, [A, B]), (DOG, [C])]
-    assert shop.depth == NOTHING
+def test_queued_jobs_run_and_are_removed(harness: WorkerHarness) -> None:
+    """All outputs of an image run together, image after image."""
+    harness.enqueue(CAT, A, B)
+    harness.enqueue(DOG, C)
+    harness.worker.start()
+    assert harness.performed == [(CAT, [A, B]), (DOG, [C])]
+    assert harness.depth == NOTHING
 
 
-def test_what_may_yet_succeed_is_tried_again_later(shop: WorkerHarness) -> None:
-    """A transient error waits out its backoff; nothing else of the image is done twice."""
-    shop.enqueue(CAT, A, B)
-    shop.ends[A] = BUSY
-    shop.worker.start()
-    shop.clock.advance(0.49)
-    assert len(shop.performed) == 1
-    shop.ends[A] = None
-    shop.clock.advance(0.01)
-    assert shop.performed == [(CAT, [A, B]), (CAT, [A])]
-    assert shop.depth == NOTHING
+def test_transient_errors_are_tried_again_later(harness: WorkerHarness) -> None:
+    """A job with a transient error waits for its backoff; the other jobs of the image do not run again."""
+    harness.enqueue(CAT, A, B)
+    harness.ends[A] = BUSY
+    harness.worker.start()
+    harness.clock.advance(0.49)
+    assert len(harness.performed) == 1
+    harness.ends[A] = None
+    harness.clock.advance(0.01)
+    assert harness.performed == [(CAT, [A, B]), (CAT, [A])]
+    assert harness.depth == NOTHING
 
 
-def test_what_runs_out_of_time_is_not_tried_often(shop: WorkerHarness) -> None:
-    """Each attempt may cost a thread for good: it is parked after three, minutes apart."""
-    shop.enqueue(CAT, A)
-    shop.ends[A] = OutOfTimeError("rendering took longer than 30 s")
-    shop.worker.start()
-    shop.clock.advance(29)
-    assert len(shop.performed) == 1
-    shop.clock.pump([60.0] * 60)
-    assert len(shop.performed) == 3
-    assert (shop.depth.failed, shop.depth.queued) == (1, 0)
+def test_jobs_that_run_out_of_time_are_tried_three_times(harness: WorkerHarness) -> None:
+    """A render that runs out of time fails for good after three attempts, minutes apart: each may block a thread."""
+    harness.enqueue(CAT, A)
+    harness.ends[A] = OutOfTimeError("rendering took longer than 30 s")
+    harness.worker.start()
+    harness.clock.advance(29)
+    assert len(harness.performed) == 1
+    harness.clock.pump([60.0] * 60)
+    assert len(harness.performed) == 3
+    assert (harness.depth.failed, harness.depth.queued) == (1, 0)
 
 
-def test_an_outage_of_half_an_hour_parks_nothing(shop: WorkerHarness) -> None:
-    """The remote store is back after thirty minutes: what was owed is done without anybody's help."""
-    shop.enqueue(CAT, A)
-    shop.ends[A] = BUSY
-    shop.worker.start()
-    shop.clock.pump([LONGEST_PAUSE_S] * 360)
-    assert shop.depth.failed == 0
-    shop.ends[A] = None
-    shop.clock.pump([LONGEST_PAUSE_S] * 60)
-    assert shop.depth == NOTHING
+def test_an_outage_of_half_an_hour_parks_nothing(harness: WorkerHarness) -> None:
+    """When the remote store returns after thirty minutes, the queued jobs run by themselves."""
+    harness.enqueue(CAT, A)
+    harness.ends[A] = BUSY
+    harness.worker.start()
+    harness.clock.pump([LONGEST_PAUSE_S] * 360)
+    assert harness.depth.failed == 0
+    harness.ends[A] = None
+    harness.clock.pump([LONGEST_PAUSE_S] * 60)
+    assert harness.depth == NOTHING
 
 
-def test_attempts_come_to_an_end(shop: WorkerHarness) -> None:
-    """What never succeeds is parked after the last attempt of the backoff."""
-    shop.enqueue(CAT, A)
-    shop.ends[A] = BUSY
-    shop.worker.start()
-    shop.clock.pump([60.0] * 200)
-    assert len(shop.performed) == BACKOFF.attempts
-    assert (shop.depth.failed, shop.depth.queued) == (1, 0)
+def test_attempts_come_to_an_end(harness: WorkerHarness) -> None:
+    """A job fails for good after the last attempt of its backoff."""
+    harness.enqueue(CAT, A)
+    harness.ends[A] = BUSY
+    harness.worker.start()
+    harness.clock.pump([60.0] * 200)
+    assert len(harness.performed) == BACKOFF.attempts
+    assert (harness.depth.failed, harness.depth.queued) == (1, 0)
 
 
-def test_a_store_that_is_away_costs_no_attempts(shop: WorkerHarness) -> None:
-    """However long it is away, nothing is parked; what then fails for its own sake has every attempt left."""
-    shop.enqueue(CAT, A)
-    shop.ends[A] = StoreUnavailableError("out of reach")
-    shop.worker.start()
+def test_a_store_that_is_away_costs_no_attempts(harness: WorkerHarness) -> None:
+    """While the store is away, no job fails for good; a job that then fails by itself has all its attempts left."""
+    harness.enqueue(CAT, A)
+    harness.ends[A] = StoreUnavailableError("out of reach")
+    harness.worker.start()
     with capturedLogs() as events:
-        shop.clock.pump([60.0] * 200)
-    assert len(shop.performed) > BACKOFF.attempts
-    assert (shop.depth.failed, shop.depth.queued) == (0, 1)
+        harness.clock.pump([60.0] * 200)
+    assert len(harness.performed) > BACKOFF.attempts
+    assert (harness.depth.failed, harness.depth.queued) == (0, 1)
     assert events == []  # who knows of the store tells of it once
-    before = len(shop.performed)
-    shop.ends[A] = StoreError("this key is refused")
-    shop.clock.pump([60.0] * 200)
-    assert len(shop.performed) - before == BACKOFF.attempts
-    assert (shop.depth.failed, shop.depth.queued) == (1, 0)
+    before = len(harness.performed)
+    harness.ends[A] = StoreError("this key is refused")
+    harness.clock.pump([60.0] * 200)
+    assert len(harness.performed) - before == BACKOFF.attempts
+    assert (harness.depth.failed, harness.depth.queued) == (1, 0)
 
 
-def test_a_store_that_is_back_gets_what_waited(shop: WorkerHarness) -> None:
-    """Within seconds, and each output by itself."""
-    shop.enqueue(CAT, A, B)
-    shop.ends[A] = StoreUnavailableError("out of reach")
-    shop.worker.start()
-    shop.clock.pump([1.0] * 100)
-    assert shop.times_performed(B) == 1
-    shop.ends[A] = None
-    shop.clock.pump([1.0] * 3)
-    assert shop.depth == NOTHING
+def test_a_store_that_is_back_gets_the_queued_uploads(harness: WorkerHarness) -> None:
+    """Jobs run again within seconds of the store's return, each by itself."""
+    harness.enqueue(CAT, A, B)
+    harness.ends[A] = StoreUnavailableError("out of reach")
+    harness.worker.start()
+    harness.clock.pump([1.0] * 100)
+    assert harness.times_performed(B) == 1
+    harness.ends[A] = None
+    harness.clock.pump([1.0] * 3)
+    assert harness.depth == NOTHING
 
 
-def test_what_cannot_succeed_is_parked_at_once(shop: WorkerHarness) -> None:
-    """A broken picture is tried once, and told as failed."""
-    shop.enqueue(CAT, A, B)
-    shop.ends[A] = BROKEN
-    shop.worker.start()
-    shop.clock.pump([LONGEST_PAUSE_S] * 10)
-    assert shop.performed == [(CAT, [A, B])]
-    assert shop.queue.states(CAT) == {A: "failed"}
+def test_a_broken_picture_fails_at_once(harness: WorkerHarness) -> None:
+    """A broken picture is tried once, and its state is failed."""
+    harness.enqueue(CAT, A, B)
+    harness.ends[A] = BROKEN
+    harness.worker.start()
+    harness.clock.pump([LONGEST_PAUSE_S] * 10)
+    assert harness.performed == [(CAT, [A, B])]
+    assert harness.queue.states(CAT) == {A: "failed"}
 
 
-def test_what_an_operator_queues_again_is_done_within_seconds(shop: WorkerHarness) -> None:
-    """The worker looks for itself: the operator's process rings no bell."""
-    shop.enqueue(CAT, A)
-    shop.ends[A] = BROKEN
-    shop.worker.start()
-    shop.clock.pump([LONGEST_PAUSE_S] * 3)
-    assert shop.depth.failed == 1
-    shop.ends[A] = None
-    with administer(shop.folder, shop.clock.seconds) as seen:
+def test_a_retried_job_runs_within_seconds(harness: WorkerHarness) -> None:
+    """The worker finds jobs that an operator's process has queued again."""
+    harness.enqueue(CAT, A)
+    harness.ends[A] = BROKEN
+    harness.worker.start()
+    harness.clock.pump([LONGEST_PAUSE_S] * 3)
+    assert harness.depth.failed == 1
+    harness.ends[A] = None
+    with administer(harness.folder, harness.clock.seconds) as seen:
         assert seen.retry(None) == 1
-    shop.clock.advance(LONGEST_PAUSE_S)
-    assert shop.depth == NOTHING
+    harness.clock.advance(LONGEST_PAUSE_S)
+    assert harness.depth == NOTHING
 
 
-def test_no_more_images_than_lanes_are_worked_on(shop: WorkerHarness) -> None:
-    """The next begins as soon as one has ended."""
-    shop.concurrency = 2
+def test_no_more_images_run_than_concurrency_allows(harness: WorkerHarness) -> None:
+    """The next image begins as soon as one has ended."""
+    harness.concurrency = 2
     for image in (CAT, DOG, FOX):
-        shop.gates[image] = Deferred()
-        shop.enqueue(image, A)
-    shop.worker.start()
-    shop.clock.advance(60)
-    assert [image for image, _ in shop.performed] == [CAT, DOG]
-    shop.gates[DOG].callback(None)
-    assert [image for image, _ in shop.performed] == [CAT, DOG, FOX]
+        harness.gates[image] = Deferred()
+        harness.enqueue(image, A)
+    harness.worker.start()
+    harness.clock.advance(60)
+    assert [image for image, _ in harness.performed] == [CAT, DOG]
+    harness.gates[DOG].callback(None)
+    assert [image for image, _ in harness.performed] == [CAT, DOG, FOX]
     for image in (CAT, FOX):
-        shop.gates[image].callback(None)
-    assert shop.depth == NOTHING
+        harness.gates[image].callback(None)
+    assert harness.depth == NOTHING
 
 
-def test_closed_lanes_rest(shop: WorkerHarness) -> None:
-    """While clients wait for the render threads, promised work does not even look, however much of it is due."""
-    shop.gates[CAT] = Deferred()
-    shop.enqueue(CAT, A)
-    shop.enqueue(DOG, A)
-    shop.worker.start()
-    shop.concurrency = 0
-    shop.gates[CAT].callback(None)
-    (look,) = shop.clock.getDelayedCalls()
+def test_no_concurrency_claims_no_jobs(harness: WorkerHarness) -> None:
+    """While clients wait for the render threads, the worker claims no queued job."""
+    harness.gates[CAT] = Deferred()
+    harness.enqueue(CAT, A)
+    harness.enqueue(DOG, A)
+    harness.worker.start()
+    harness.concurrency = 0
+    harness.gates[CAT].callback(None)
+    (look,) = harness.clock.getDelayedCalls()
     assert look.getTime() == LONGEST_PAUSE_S
-    shop.concurrency = 1
-    shop.clock.advance(LONGEST_PAUSE_S)
-    assert [image for image, _ in shop.performed] == [CAT, DOG]
+    harness.concurrency = 1
+    harness.clock.advance(LONGEST_PAUSE_S)
+    assert [image for image, _ in harness.performed] == [CAT, DOG]
 
 
-def test_a_free_lane_keeps_time_for_retries(shop: WorkerHarness) -> None:
-    """Long work in one lane does not delay what comes due for another."""
-    shop.concurrency = 2
-    shop.gates[CAT] = Deferred()
-    shop.ends[B] = BUSY
-    shop.enqueue(CAT, A)
-    shop.enqueue(DOG, B)
-    shop.worker.start()
-    shop.clock.advance(0.5)
-    assert shop.times_performed(B) == 2
+def test_a_free_place_runs_due_retries(harness: WorkerHarness) -> None:
+    """A long job does not delay another that becomes due."""
+    harness.concurrency = 2
+    harness.gates[CAT] = Deferred()
+    harness.ends[B] = BUSY
+    harness.enqueue(CAT, A)
+    harness.enqueue(DOG, B)
+    harness.worker.start()
+    harness.clock.advance(0.5)
+    assert harness.times_performed(B) == 2
 
 
-def test_new_work_is_seen_when_the_bell_rings(shop: WorkerHarness) -> None:
-    """Whoever adds work wakes the worker; work of other processes is found without."""
-    shop.worker.start()
-    shop.enqueue(CAT, A)
-    assert shop.performed == []
-    shop.worker.wake()
-    assert shop.times_performed(A) == 1
-    shop.enqueue(CAT, B)
-    shop.clock.advance(LONGEST_PAUSE_S)
-    assert shop.times_performed(B) == 1
+def test_new_work_is_seen_when_the_bell_rings(harness: WorkerHarness) -> None:
+    """Adding a job wakes the worker; jobs of other processes are found without that."""
+    harness.worker.start()
+    harness.enqueue(CAT, A)
+    assert harness.performed == []
+    harness.worker.wake()
+    assert harness.times_performed(A) == 1
+    harness.enqueue(CAT, B)
+    harness.clock.advance(LONGEST_PAUSE_S)
+    assert harness.times_performed(B) == 1
 
 
-def test_a_bell_that_rings_during_a_look_is_heard(shop: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work that is added while the queue thread is looking does not wait for the next regular look."""
+def test_a_bell_that_rings_during_a_look_is_heard(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that is added during a claim does not wait for the next regular look."""
     answers: list[Deferred[Any]] = []
 
     def run_later(_: Callable[..., Any], *__: Any) -> Deferred[Any]:
         answers.append(Deferred())
         return answers[-1]
 
-    monkeypatch.setattr(shop.worker, "_run", run_later)
-    shop.worker.start()
-    monkeypatch.setattr(shop.worker, "_run", shop.run)
-    shop.enqueue(CAT, A)
-    shop.worker.wake()
+    monkeypatch.setattr(harness.worker, "_run", run_later)
+    harness.worker.start()
+    monkeypatch.setattr(harness.worker, "_run", harness.run)
+    harness.enqueue(CAT, A)
+    harness.worker.wake()
     answers[0].callback([])
-    assert shop.times_performed(A) == 1
+    assert harness.times_performed(A) == 1
 
 
-def test_what_a_dead_process_left_is_done(shop: WorkerHarness) -> None:
-    """A worker with nothing to do looks after the jobs of those who are gone."""
-    other = JobQueue(shop.folder, shop.clock.seconds)
-    shop.enqueue(CAT, A)
+def test_the_jobs_of_an_ended_process_run(harness: WorkerHarness) -> None:
+    """An idle worker takes over the jobs of ended processes."""
+    other = JobQueue(harness.folder, harness.clock.seconds)
+    harness.enqueue(CAT, A)
     assert other.claim("render")
-    shop.worker.start()
-    shop.clock.advance(LONGEST_PAUSE_S)
-    assert shop.performed == []
+    harness.worker.start()
+    harness.clock.advance(LONGEST_PAUSE_S)
+    assert harness.performed == []
     other.close()
-    shop.clock.advance(LONGEST_PAUSE_S)
-    assert shop.times_performed(A) == 1
+    harness.clock.advance(LONGEST_PAUSE_S)
+    assert harness.times_performed(A) == 1
 
 
-def test_stopping_waits_for_what_runs(shop: WorkerHarness) -> None:
-    """What has begun is ended and written down, and nothing new begins."""
-    shop.gates[CAT] = Deferred()
-    shop.enqueue(CAT, A)
-    shop.worker.start()
-    stopped = stopping(shop)
-    shop.enqueue(DOG, A)
-    shop.worker.wake()
-    shop.clock.advance(60)
+def test_stopping_waits_for_running_jobs(harness: WorkerHarness) -> None:
+    """Running jobs end and are recorded, and no new one begins."""
+    harness.gates[CAT] = Deferred()
+    harness.enqueue(CAT, A)
+    harness.worker.start()
+    stopped = stopping(harness)
+    harness.enqueue(DOG, A)
+    harness.worker.wake()
+    harness.clock.advance(60)
     assert not stopped.called
-    shop.gates[CAT].callback(None)
+    harness.gates[CAT].callback(None)
     assert stopped.called
-    assert [image for image, _ in shop.performed] == [CAT]
-    assert shop.depth.queued == 1
-    assert shop.clock.getDelayedCalls() == []
+    assert [image for image, _ in harness.performed] == [CAT]
+    assert harness.depth.queued == 1
+    assert harness.clock.getDelayedCalls() == []
 
 
-def test_an_idle_worker_stops_at_once(shop: WorkerHarness) -> None:
-    """With no timer left behind."""
-    shop.worker.start()
-    assert stopping(shop).called
-    assert shop.clock.getDelayedCalls() == []
+def test_an_idle_worker_stops_at_once(harness: WorkerHarness) -> None:
+    """An idle worker stops and leaves no timer."""
+    harness.worker.start()
+    assert stopping(harness).called
+    assert harness.clock.getDelayedCalls() == []
 
 
-def test_a_worker_that_was_never_started_stops_too(shop: WorkerHarness) -> None:
-    """A daemon that could not open its ports stops like any other."""
-    assert stopping(shop).called
+def test_a_worker_that_was_never_started_stops_too(harness: WorkerHarness) -> None:
+    """A worker that was never started can be stopped."""
+    assert stopping(harness).called
 
 
-def test_a_queue_that_cannot_be_read_is_tried_again(shop: WorkerHarness) -> None:
-    """A full disk delays the work and says so in the log; when it is back, the work goes on."""
-    shop.enqueue(CAT, A)
-    shop.breaks = lambda *_: True
+def test_a_queue_that_cannot_be_read_is_tried_again(harness: WorkerHarness) -> None:
+    """A full disk delays jobs, with a line in the log; when there is room again, they run."""
+    harness.enqueue(CAT, A)
+    harness.breaks = lambda *_: True
     with capturedLogs() as logged:
-        shop.worker.start()
-        shop.clock.advance(LONGEST_PAUSE_S)
+        harness.worker.start()
+        harness.clock.advance(LONGEST_PAUSE_S)
     assert [event["log_level"] for event in logged] == [LogLevel.critical] * 2
-    assert shop.performed == []
-    shop.breaks = lambda *_: False
-    shop.clock.advance(LONGEST_PAUSE_S)
-    assert shop.times_performed(A) == 1
+    assert harness.performed == []
+    harness.breaks = lambda *_: False
+    harness.clock.advance(LONGEST_PAUSE_S)
+    assert harness.times_performed(A) == 1
 
 
-def test_an_end_that_cannot_be_written_is_written_later(shop: WorkerHarness) -> None:
-    """The work is not done again for it, and its lane stays taken: a broken disk needs no more work."""
-    shop.enqueue(CAT, A)
-    shop.enqueue(DOG, B)
-    shop.breaks = lambda name, *_: name == "done"
+def test_an_end_that_cannot_be_written_is_written_later(harness: WorkerHarness) -> None:
+    """A job whose end cannot be written does not run again, and its place stays taken meanwhile."""
+    harness.enqueue(CAT, A)
+    harness.enqueue(DOG, B)
+    harness.breaks = lambda name, *_: name == "done"
     with capturedLogs():
-        shop.worker.start()
-        shop.clock.pump([LONGEST_PAUSE_S] * 3)
-    assert shop.performed == [(CAT, [A])]
-    shop.breaks = lambda *_: False
-    shop.clock.advance(LONGEST_PAUSE_S)
-    assert shop.performed == [(CAT, [A]), (DOG, [B])]
-    assert shop.depth == NOTHING
+        harness.worker.start()
+        harness.clock.pump([LONGEST_PAUSE_S] * 3)
+    assert harness.performed == [(CAT, [A])]
+    harness.breaks = lambda *_: False
+    harness.clock.advance(LONGEST_PAUSE_S)
+    assert harness.performed == [(CAT, [A]), (DOG, [B])]
+    assert harness.depth == NOTHING
 
 
-def test_an_end_that_was_half_written_is_not_written_twice(shop: WorkerHarness) -> None:
-    """What was told to the queue before the disk broke may have begun anew: a second word would end that."""
-    shop.concurrency = 2
-    shop.enqueue(CAT, A, B, C)
-    shop.ends.update({A: BUSY, B: BUSY})
-    shop.breaks = lambda name, *args: name == "fail" and args[0].file == B
+def test_an_end_that_was_half_written_is_not_written_twice(harness: WorkerHarness) -> None:
+    """An end that was recorded before the disk broke is not recorded twice: the job may have been queued again."""
+    harness.concurrency = 2
+    harness.enqueue(CAT, A, B, C)
+    harness.ends.update({A: BUSY, B: BUSY})
+    harness.breaks = lambda name, *args: name == "fail" and args[0].file == B
     with capturedLogs():
-        shop.worker.start()
-        shop.gates[CAT] = Deferred()
-        shop.clock.advance(0.5)
-        assert shop.performed == [(CAT, [A, B, C]), (CAT, [A])]
-        shop.breaks = lambda *_: False
-        shop.clock.advance(LONGEST_PAUSE_S)
-    assert shop.depth.running == 1
-    shop.ends.clear()
-    shop.gates.pop(CAT).callback(None)
-    shop.clock.advance(LONGEST_PAUSE_S)
-    assert (shop.times_performed(A), shop.depth) == (2, NOTHING)
+        harness.worker.start()
+        harness.gates[CAT] = Deferred()
+        harness.clock.advance(0.5)
+        assert harness.performed == [(CAT, [A, B, C]), (CAT, [A])]
+        harness.breaks = lambda *_: False
+        harness.clock.advance(LONGEST_PAUSE_S)
+    assert harness.depth.running == 1
+    harness.ends.clear()
+    harness.gates.pop(CAT).callback(None)
+    harness.clock.advance(LONGEST_PAUSE_S)
+    assert (harness.times_performed(A), harness.depth) == (2, NOTHING)
 
 
 @pytest.mark.parametrize("breakdown", ["raises", "answers nothing"])
 def test_work_that_breaks_down_is_tried_again(
-    shop: WorkerHarness, monkeypatch: pytest.MonkeyPatch, breakdown: str
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch, breakdown: str
 ) -> None:
-    """An unexpected error, or an output without an answer, frees the lane and counts as an attempt."""
+    """An unexpected error, or a file without a result, frees the place and counts as an attempt."""
 
     async def run_jobs(_: ImageId, __: Sequence[str]) -> dict[str, ImagedError | None]:
         if breakdown == "raises":
             raise RuntimeError("a bug")
         return {}
 
-    monkeypatch.setattr(shop.worker, "_run_jobs", run_jobs)
-    shop.enqueue(CAT, A)
+    monkeypatch.setattr(harness.worker, "_run_jobs", run_jobs)
+    harness.enqueue(CAT, A)
     with capturedLogs():
-        shop.worker.start()
-    assert (shop.depth.queued, shop.depth.running) == (1, 0)
-    monkeypatch.setattr(shop.worker, "_run_jobs", shop.run_jobs)
-    shop.clock.advance(0.5)
-    assert (shop.times_performed(A), shop.depth) == (1, NOTHING)
+        harness.worker.start()
+    assert (harness.depth.queued, harness.depth.running) == (1, 0)
+    monkeypatch.setattr(harness.worker, "_run_jobs", harness.run_jobs)
+    harness.clock.advance(0.5)
+    assert (harness.times_performed(A), harness.depth) == (1, NOTHING)
 
 
-def test_a_failure_is_logged_in_one_line(shop: WorkerHarness) -> None:
-    """Which, why and what comes next."""
-    shop.enqueue(CAT, A, B)
-    shop.ends.update({A: BUSY, B: BROKEN})
+def test_a_failure_is_logged_in_one_line(harness: WorkerHarness) -> None:
+    """The log line says which job failed, why, and what is next."""
+    harness.enqueue(CAT, A, B)
+    harness.ends.update({A: BUSY, B: BROKEN})
     with capturedLogs() as logged:
-        shop.worker.start()
+        harness.worker.start()
     lines = [event["log_format"].format(**event) for event in logged]
     assert lines == [
         f"render of {CAT} x1.jpg failed: the remote store is down; again in 0.5 s",

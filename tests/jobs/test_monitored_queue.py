@@ -1,4 +1,4 @@
-"""What is wrong with the queue is known for as long as it is wrong."""
+"""A fault of the queue is reported for as long as it lasts."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ A = parse("x1.jpg")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return where the queue is."""
+    """Return the folder of the queue."""
     return tmp_path / "state"
 
 
 @pytest.fixture
 def jobs(folder: Path) -> Iterator[AsyncJobQueue]:
-    """Return what is owed: nothing yet."""
+    """Return an empty queue."""
     queue = JobQueue(folder, Clock().seconds)
     yield AsyncJobQueue(queue, execute)
     queue.close()
 
 
 def refused(jobs: AsyncJobQueue) -> str:
-    """Return why an output cannot be promised."""
+    """Return why a render cannot be queued."""
     with pytest.raises(StoreError) as raised:
         wait(jobs.enqueue("render", CAT, [A]))
     return str(raised.value)
 
 
 def test_a_full_disk_is_a_fault_until_there_is_room(jobs: AsyncJobQueue) -> None:
-    """What can be read is read meanwhile, and does not pass for a queue that works."""
+    """Reads succeed on a full disk, and do not clear the fault."""
     db = jobs.monitored.queue._db
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     db.execute(f"PRAGMA max_page_count = {pages}")
@@ -62,7 +62,7 @@ def test_a_full_disk_is_a_fault_until_there_is_room(jobs: AsyncJobQueue) -> None
 
 
 def test_a_disk_without_room_is_found_out(jobs: AsyncJobQueue, folder: Path) -> None:
-    """SQLite may find a little in its own file: the trial writes more, and leaves nothing behind."""
+    """The trial writes more than SQLite may have room for in its file, and leaves no file."""
     jobs.monitored.fault = "database or disk is full"
     wait(jobs.monitored.try_again())
     assert jobs.fault is None
@@ -75,8 +75,8 @@ def test_a_disk_without_room_is_found_out(jobs: AsyncJobQueue, folder: Path) -> 
     (folder / "trial").rmdir()
 
 
-def test_a_queue_that_is_gone_promises_nothing(jobs: AsyncJobQueue, folder: Path, tmp_path: Path) -> None:
-    """SQLite would go on with the file that nobody finds any more; moved back, it is there again."""
+def test_a_removed_queue_takes_no_jobs(jobs: AsyncJobQueue, folder: Path, tmp_path: Path) -> None:
+    """A removed file is a fault, although SQLite can still write to it; moved back, it works again."""
     wait(jobs.enqueue("render", CAT, [A]))
     folder.rename(tmp_path / "away")
     assert "is gone, or another: restart imaged" in refused(jobs)
@@ -91,7 +91,7 @@ def test_a_queue_that_is_gone_promises_nothing(jobs: AsyncJobQueue, folder: Path
 
 
 def test_another_file_in_its_place_is_not_the_queue(jobs: AsyncJobQueue, folder: Path) -> None:
-    """Nor is a copy of it."""
+    """A copy in its place is a fault too."""
     copy = folder / "copy"
     shutil.copy(folder / "jobs.sqlite", copy)
     copy.rename(folder / "jobs.sqlite")
@@ -99,7 +99,7 @@ def test_another_file_in_its_place_is_not_the_queue(jobs: AsyncJobQueue, folder:
 
 
 def test_a_queue_that_is_full_of_jobs_is_well(jobs: AsyncJobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It answers, only that it wants no more."""
+    """A full queue refuses renders and is no fault."""
     monkeypatch.setattr("imaged.jobs.shares.MAXIMUM_RENDERS", 0)
     with pytest.raises(BusyError):
         wait(jobs.enqueue("render", CAT, [A]))
@@ -107,7 +107,7 @@ def test_a_queue_that_is_full_of_jobs_is_well(jobs: AsyncJobQueue, monkeypatch: 
 
 
 def test_a_fault_is_short_and_in_one_line(jobs: AsyncJobQueue) -> None:
-    """It stands on a page, and in a line of the log."""
+    """A fault is one short line of printable text."""
 
     def fail() -> Any:
         raise sqlite3.OperationalError("disk\nI/O \udcff" * 1000)

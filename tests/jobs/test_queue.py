@@ -1,4 +1,4 @@
-"""The durable queue: nothing is lost, nothing is done by two at once, whatever dies."""
+"""No job is lost and no job runs twice at once, whichever process ends."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def open_queue(tmp_path: Path, clock: Clock) -> Iterator[Open]:
-    """Return what opens a queue on the same file, as each process does."""
+    """Return a function that opens the queue as each process does."""
     queues: list[JobQueue] = []
 
     def open_one() -> JobQueue:
@@ -92,7 +92,7 @@ def files_of(jobs: list[Job]) -> list[ImageFile]:
 
 
 def test_a_claim_searches_by_turn_and_image(open_queue: Open, tmp_path: Path) -> None:
-    """So that a long queue makes no claim slow: what is due is never sorted as a whole."""
+    """A claim uses indexes and never sorts all due jobs."""
     open_queue()
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as db:
         given = {"owner": "", "kind": "render", "now": 0.0, "most": 1}
@@ -114,8 +114,8 @@ def test_all_of_an_image_is_claimed_together(queue: JobQueue, clock: Clock) -> N
     assert files_of(queue.claim("upload")) == [A]
 
 
-def test_what_failed_comes_back_after_its_delay(queue: JobQueue, clock: Clock) -> None:
-    """With one attempt more to its name, and not before."""
+def test_a_failed_job_is_due_after_its_delay(queue: JobQueue, clock: Clock) -> None:
+    """A failed job is due again after its delay, with one more attempt."""
     queue.add("render", CAT, [A])
     (job,) = queue.claim("render")
     queue.fail(job, "the disk was full", 10.0)
@@ -127,8 +127,8 @@ def test_what_failed_comes_back_after_its_delay(queue: JobQueue, clock: Clock) -
     assert (again.file, again.attempts) == (A, 1)
 
 
-def test_what_is_parked_stays_until_it_is_asked_for(queue: JobQueue, clock: Clock) -> None:
-    """It is told as failed; asking anew gives it a fresh start."""
+def test_a_job_that_failed_for_good_stays_until_it_is_added_again(queue: JobQueue, clock: Clock) -> None:
+    """Its state is failed; adding it again queues it with no attempts."""
     queue.add("render", CAT, [A])
     queue.fail(queue.claim("render")[0], "not a picture", None)
     clock.advance(10**6)
@@ -140,8 +140,8 @@ def test_what_is_parked_stays_until_it_is_asked_for(queue: JobQueue, clock: Cloc
     assert [job.attempts for job in queue.claim("render")] == [0]
 
 
-def test_what_is_asked_for_while_it_runs_runs_once_more(queue: JobQueue) -> None:
-    """Its file may have changed since the run began; success and failure of that run are both no answer."""
+def test_a_job_that_is_added_while_it_runs_runs_once_more(queue: JobQueue) -> None:
+    """A job that is added again while it runs is queued again, whether the run succeeds or fails."""
     queue.add("upload", CAT, [A, B, C])
     a, b, c = queue.claim("upload")
     queue.add("upload", CAT, [A, B, C])
@@ -156,7 +156,7 @@ def test_what_is_asked_for_while_it_runs_runs_once_more(queue: JobQueue) -> None
 
 
 def test_success_forgives_earlier_failures(queue: JobQueue) -> None:
-    """What succeeded and was asked for once more begins without attempts to its name."""
+    """A job that succeeded and was added again starts with no attempts."""
     queue.add("upload", CAT, [A])
     queue.fail(queue.claim("upload")[0], "down", 0.0)
     again = queue.claim("upload")
@@ -165,8 +165,8 @@ def test_success_forgives_earlier_failures(queue: JobQueue) -> None:
     assert [job.attempts for job in again + queue.claim("upload")] == [1, 0]
 
 
-def test_a_late_word_ends_no_other_job(queue: JobQueue) -> None:
-    """A job that is owed anew is another one, even where nothing else was owed in between."""
+def test_a_late_end_ends_no_other_job(queue: JobQueue) -> None:
+    """A job that is added after its end has a new id, so that a late end of the first one does not touch it."""
     queue.add("render", CAT, [A])
     first = queue.claim("render")
     queue.done(first)
@@ -179,8 +179,8 @@ def test_a_late_word_ends_no_other_job(queue: JobQueue) -> None:
     assert queue.depth("render") == Depth(0, 0, 0, None)
 
 
-def test_the_word_of_a_stranger_counts_nothing(queue: JobQueue, open_queue: Open) -> None:
-    """Only who runs a job can end it."""
+def test_another_process_cannot_end_a_job(queue: JobQueue, open_queue: Open) -> None:
+    """Only the process that runs a job can end it."""
     queue.add("render", CAT, [A])
     jobs = queue.claim("render")
     other = open_queue()
@@ -190,7 +190,7 @@ def test_the_word_of_a_stranger_counts_nothing(queue: JobQueue, open_queue: Open
 
 
 def test_a_closed_queue_leaves_its_jobs_to_others(queue: JobQueue, open_queue: Open) -> None:
-    """What a process had not done when it left is done by the next, or by one that is there already."""
+    """The running jobs of a process that closes the queue go to another process."""
     other = open_queue()
     queue.add("render", CAT, [A])
     queue.claim("render")
@@ -200,8 +200,8 @@ def test_a_closed_queue_leaves_its_jobs_to_others(queue: JobQueue, open_queue: O
     assert files_of(other.claim("render")) == [A]
 
 
-def test_the_oldest_is_told_by_its_age(queue: JobQueue, clock: Clock) -> None:
-    """From when it was promised, however often it was tried, and for each kind by itself."""
+def test_depth_has_the_age_of_the_oldest_job(queue: JobQueue, clock: Clock) -> None:
+    """The age of a job counts from when it was queued, however often it was tried, for each kind separately."""
     queue.add("upload", CAT, [A])
     clock.advance(30)
     queue.fail(queue.claim("upload")[0], "down", 60.0)
@@ -213,7 +213,7 @@ def test_the_oldest_is_told_by_its_age(queue: JobQueue, clock: Clock) -> None:
 
 
 def test_a_killed_process_loses_nothing(tmp_path: Path, queue: JobQueue) -> None:
-    """`kill -9` in the middle of a job: while the process lives nobody takes it, then the next one does."""
+    """While a process runs, no other takes its jobs; after `kill -9` another does."""
     queue.add("render", CAT, [A, B])
     with start(CLAIMS_ONCE, tmp_path) as process:
         assert read_line(process) == "x1.jpg x2.jpg"
@@ -224,7 +224,7 @@ def test_a_killed_process_loses_nothing(tmp_path: Path, queue: JobQueue) -> None
 
 
 def test_the_next_process_recovers_when_it_opens(tmp_path: Path, open_queue: Open) -> None:
-    """After a crash of everything, what was running is due as soon as the queue is open."""
+    """After a crash of every process, running jobs are due as soon as the queue is opened."""
     open_queue().add("render", CAT, [A])
     with start(CLAIMS_ONCE, tmp_path) as process:
         assert read_line(process) == str(A)
@@ -233,7 +233,7 @@ def test_the_next_process_recovers_when_it_opens(tmp_path: Path, open_queue: Ope
 
 
 def test_processes_never_claim_the_same_job(tmp_path: Path, queue: JobQueue) -> None:
-    """Three processes work off one file: each job is claimed once and none is left."""
+    """Three processes share one file: each job is claimed once and none is left."""
     for number in range(60):
         queue.add("render", ImageId("p", ImageHash(f"{number:032x}")), [A, B])
     processes = [start(WORKS_OFF, tmp_path) for _ in range(3)]
@@ -249,7 +249,7 @@ def test_processes_never_claim_the_same_job(tmp_path: Path, queue: JobQueue) -> 
 
 
 def test_processes_may_open_a_new_queue_at_once(tmp_path: Path) -> None:
-    """Who comes first makes the file, the others find it: none fails on the way."""
+    """Processes that open a new queue at once all succeed."""
     processes = [start(WORKS_OFF, tmp_path) for _ in range(6)]
     ended = [process.communicate("go\n") for process in processes]
     assert [process.returncode for process in processes] == [0] * 6
@@ -272,7 +272,7 @@ def test_a_file_that_is_no_queue_is_refused(tmp_path: Path, clock: Clock) -> Non
 
 
 def test_a_row_with_an_unknown_file_fails_alone(queue: JobQueue) -> None:
-    """As after a downgrade to a program that does not know the form of its name: the other jobs of the image run."""
+    """A row whose file the program cannot name, as after a downgrade, fails; the other jobs of the image run."""
     queue.add("render", CAT, [A, B])
     queue._db.execute("UPDATE jobs SET output = 'x2-new.jpg' WHERE output = ?", (str(B),))
     assert files_of(queue.claim("render")) == [A]
@@ -293,8 +293,8 @@ def test_either_all_jobs_of_a_call_are_queued_or_none(queue: JobQueue) -> None:
     assert queue.states(CAT) == {A: "pending"}
 
 
-def test_what_kills_its_process_waits_longer_each_time(open_queue: Open, clock: Clock) -> None:
-    """A job that takes its process along is due at once, then later and later, and is parked in the end."""
+def test_a_job_that_kills_its_process_waits_longer_each_time(open_queue: Open, clock: Clock) -> None:
+    """A job that kills its process is due at once, then later and later, and fails in the end."""
     open_queue().add("render", CAT, [A])
     waited = []
     for _ in range(11):
@@ -313,7 +313,7 @@ def test_what_kills_its_process_waits_longer_each_time(open_queue: Open, clock: 
 
 
 def test_too_many_renders_are_refused(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the bound a render is not promised; an upload, of something that exists already, always is."""
+    """A full queue refuses renders and takes uploads."""
     monkeypatch.setattr("imaged.jobs.shares.MAXIMUM_RENDERS", 2)
     queue.add("render", CAT, [A, B])
     with pytest.raises(BusyError):
@@ -323,7 +323,7 @@ def test_too_many_renders_are_refused(queue: JobQueue, monkeypatch: pytest.Monke
 
 
 def test_a_clock_that_was_wrong_puts_nothing_off(queue: JobQueue, clock: Clock, open_queue: Open) -> None:
-    """What was queued while the clock was a day ahead is due when it is right again, in this process and the next."""
+    """A job that was queued while the clock was a day ahead is due when it is right, also in the next process."""
     clock.advance(86_400)
     queue.add("render", CAT, [A])
     queue.add("render", DOG, [B])
@@ -336,7 +336,7 @@ def test_a_clock_that_was_wrong_puts_nothing_off(queue: JobQueue, clock: Clock, 
 
 
 def test_waiting_for_a_retry_is_no_wrong_clock(queue: JobQueue) -> None:
-    """The longest delay stays as it is."""
+    """The longest regular delay is kept."""
     queue.add("render", CAT, [A])
     queue.fail(queue.claim("render")[0], "the disk was full", 300.0)
     assert queue.recover() == 0

@@ -28,7 +28,7 @@ delays = st.none() | st.integers(0, 20)
 
 
 @dataclass
-class Owed:
+class ExpectedJob:
     """One job of the model; `by` is the process that runs it."""
 
     due_s: float
@@ -41,7 +41,7 @@ class Owed:
 
 
 class TwoProcesses(RuleBasedStateMachine):
-    """What the model says is owed, the queue owes; what it says is due, the queue hands out, once."""
+    """The queue holds the jobs of the model and gives each due job to one process."""
 
     @initialize()
     def begin(self) -> None:
@@ -49,7 +49,7 @@ class TwoProcesses(RuleBasedStateMachine):
         self.now_s = 0.0
         self.folder = Path(tempfile.mkdtemp())
         self.queues = [self.open(), self.open()]
-        self.owed: dict[tuple[Kind, ImageId, ImageFile], Owed] = {}
+        self.expected: dict[tuple[Kind, ImageId, ImageFile], ExpectedJob] = {}
         self.running: list[tuple[int, Job]] = []
         self.stale: list[Job] = []
 
@@ -58,105 +58,107 @@ class TwoProcesses(RuleBasedStateMachine):
         return JobQueue(self.folder, lambda: self.now_s)
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
+        """Close the queues and remove the folder."""
         for queue in self.queues:
             queue.close()
         shutil.rmtree(self.folder)
 
-    def requeue(self, owed: Owed) -> None:
-        """Let a job be nobody's."""
-        owed.state, owed.by = "queued", None
+    def requeue(self, expected: ExpectedJob) -> None:
+        """Queue a job that no process runs."""
+        expected.state, expected.by = "queued", None
 
-    def orphan(self, owed: Owed) -> None:
-        """Let a job whose process is gone be nobody's: at once, then 2, 4, 8 … 300 s later, and parked at last."""
-        self.requeue(owed)
-        owed.orphaned += 1
-        if owed.orphaned > 10:
-            owed.state = "parked"
-        elif owed.orphaned > 1:
-            owed.due_s = max(owed.due_s, self.now_s + min(300, 2 ** (owed.orphaned - 1)))
+    def orphan(self, expected: ExpectedJob) -> None:
+        """Queue a job whose process has ended: due at once, then 2, 4, 8 … 300 s later; in the end it fails."""
+        self.requeue(expected)
+        expected.orphaned += 1
+        if expected.orphaned > 10:
+            expected.state = "parked"
+        elif expected.orphaned > 1:
+            expected.due_s = max(expected.due_s, self.now_s + min(300, 2 ** (expected.orphaned - 1)))
 
     @rule(who=processes, kind=kinds, image=st.sampled_from(IMAGES), outputs=st.lists(st.sampled_from(OUTPUTS)))
     def add(self, who: int, kind: Kind, image: ImageId, outputs: Sequence[Output]) -> None:
-        """Make what is owed already due now; have what runs run once more, and what was parked begin anew."""
+        """Queue jobs: a queued one is due now, a running one runs once more, a failed one starts again."""
         self.queues[who].add(kind, image, outputs)
         for output in outputs:
-            owed = self.owed.setdefault((kind, image, output), Owed(self.now_s, self.now_s))
-            owed.due_s = self.now_s
-            owed.again = owed.state == "running"
-            if owed.state == "parked":
-                owed.state, owed.attempts, owed.orphaned = "queued", 0, 0
+            expected = self.expected.setdefault((kind, image, output), ExpectedJob(self.now_s, self.now_s))
+            expected.due_s = self.now_s
+            expected.again = expected.state == "running"
+            if expected.state == "parked":
+                expected.state, expected.attempts, expected.orphaned = "queued", 0, 0
 
     @rule(who=processes, kind=kinds)
     def claim(self, who: int, kind: Kind) -> None:
-        """Every due job of one image, and of no other: of uploads, that whose job was due first."""
+        """Claim every due job of one image and no other; of uploads, the image whose job was due first."""
         due = {
-            key: owed
-            for key, owed in self.owed.items()
-            if key[0] == kind and owed.state == "queued" and owed.due_s <= self.now_s
+            key: expected
+            for key, expected in self.expected.items()
+            if key[0] == kind and expected.state == "queued" and expected.due_s <= self.now_s
         }
         jobs = self.queues[who].claim(kind)
         first = min(due, key=lambda key: due[key].due_s, default=None)  # of two that are due alike, the older one
         if kind == "render" and jobs:
             first = (kind, jobs[0].image, jobs[0].file)  # whose turn it is has tests of its own
-        expected = {key: owed.attempts for key, owed in due.items() if first is not None and key[1] == first[1]}
-        assert {(job.kind, job.image, job.file): job.attempts for job in jobs} == expected
-        assert len(jobs) == len(expected)
+        claimable = {
+            key: expected.attempts for key, expected in due.items() if first is not None and key[1] == first[1]
+        }
+        assert {(job.kind, job.image, job.file): job.attempts for job in jobs} == claimable
+        assert len(jobs) == len(claimable)
         assert bool(jobs) == bool(due)
-        for key in expected:
-            self.owed[key].state, self.owed[key].by, self.owed[key].again = "running", who, False
+        for key in claimable:
+            self.expected[key].state, self.expected[key].by, self.expected[key].again = "running", who, False
         self.running.extend((who, job) for job in jobs)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def done(self, data: st.DataObject) -> None:
-        """Forget what is done, but for what was asked for once more."""
+        """Remove a done job, unless it was added again."""
         who, job = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         self.queues[who].done([job])
         key = (job.kind, job.image, job.file)
-        if self.owed[key].again:
-            self.requeue(self.owed[key])
-            self.owed[key].attempts = 0
+        if self.expected[key].again:
+            self.requeue(self.expected[key])
+            self.expected[key].attempts = 0
         else:
-            del self.owed[key]
+            del self.expected[key]
         self.stale.append(job)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), delay_s=delays, counts=st.booleans())
     def failed(self, data: st.DataObject, delay_s: float | None, *, counts: bool) -> None:
-        """Let what failed wait, or park it, but for what was asked for once more; not every failure is an attempt."""
+        """Delay a failed job or let it fail for good, unless it was added again; not every failure counts."""
         who, job = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         self.queues[who].fail(job, "because", delay_s, counts=counts)
-        owed = self.owed[job.kind, job.image, job.file]
-        self.requeue(owed)
-        if owed.again:
-            owed.attempts = 0
+        expected = self.expected[job.kind, job.image, job.file]
+        self.requeue(expected)
+        if expected.again:
+            expected.attempts = 0
             return
-        owed.attempts += counts
-        owed.due_s = self.now_s + (delay_s or 0)
+        expected.attempts += counts
+        expected.due_s = self.now_s + (delay_s or 0)
         if delay_s is None:
-            owed.state = "parked"
+            expected.state = "parked"
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
-    def strangers_word(self, data: st.DataObject) -> None:
-        """Give a process no say in what the other one runs."""
+    def end_a_job_of_the_other(self, data: st.DataObject) -> None:
+        """Ignore a process that ends a job of the other one."""
         who, job = data.draw(st.sampled_from(self.running))
         self.queues[1 - who].done([job])
         self.queues[1 - who].fail(job, "not mine", None)
 
     @precondition(lambda self: self.stale)
     @rule(who=processes, data=st.data())
-    def late_word(self, who: int, data: st.DataObject) -> None:
-        """End nothing by ending once more what has been done, even where the same output is owed anew."""
+    def end_again(self, who: int, data: st.DataObject) -> None:
+        """Ignore a second end of a done job, also where the same output is queued again."""
         job = data.draw(st.sampled_from(self.stale))
-        owed = self.owed.get((job.kind, job.image, job.file))
-        if owed is None or all(running.id != job.id for _, running in self.running):
+        expected = self.expected.get((job.kind, job.image, job.file))
+        if expected is None or all(running.id != job.id for _, running in self.running):
             self.queues[who].done([job])
 
     @rule(who=processes, politely=st.booleans())
     def leave_and_return(self, who: int, *, politely: bool) -> None:
-        """End a process, by itself or by `kill -9`, and start it anew: what it ran is due, or later and later."""
+        """Close a process or kill it, and start it again: its running jobs are due, later each time."""
         if politely:
             self.queues[who].close()
         else:
@@ -165,51 +167,51 @@ class TwoProcesses(RuleBasedStateMachine):
                 who
             ]._owner._owner._file.close()  # all that the kernel does for a killed process: the lock is free
         self.queues[who] = self.open()
-        for owed in self.owed.values():
-            if owed.by == who:
-                self.orphan(owed)
+        for expected in self.expected.values():
+            if expected.by == who:
+                self.orphan(expected)
         self.running = [(by, job) for by, job in self.running if by != who]
 
     @rule(retry=st.booleans())
     def mend(self, *, retry: bool) -> None:
-        """Let an operator queue again, or forget, all that is parked; nothing else is touched."""
-        parked = [key for key, owed in self.owed.items() if owed.state == "parked"]
+        """Let an operator retry or drop all failed jobs; no others change."""
+        parked = [key for key, expected in self.expected.items() if expected.state == "parked"]
         with administer(self.folder, lambda: self.now_s) as seen:
             assert len(list(seen.jobs(None, failed_only=True))) == len(parked)
             assert (seen.retry(None) if retry else seen.drop(None)) == len(parked)
         for key in parked:
             if retry:
-                owed = self.owed[key]
-                owed.state, owed.attempts, owed.orphaned, owed.due_s = "queued", 0, 0, self.now_s
+                expected = self.expected[key]
+                expected.state, expected.attempts, expected.orphaned, expected.due_s = "queued", 0, 0, self.now_s
             else:
-                del self.owed[key]
+                del self.expected[key]
 
     @rule(who=processes)
     def recover(self, who: int) -> None:
-        """While every process lives, nothing is taken from any."""
+        """Recover nothing while every process runs."""
         assert self.queues[who].recover() == 0
 
     @rule(seconds=st.integers(1, 10))
     def wait(self, seconds: int) -> None:
-        """Time passes."""
+        """Let time pass."""
         self.now_s += seconds
 
     @invariant()
     def figures_agree(self) -> None:
-        """Both processes see the same figures, those of the model."""
+        """Both processes see the numbers of the model."""
         for queue in getattr(self, "queues", ()):
             for kind in KINDS:
-                mine = [owed for key, owed in self.owed.items() if key[0] == kind]
-                states = [owed.state for owed in mine]
-                due = [owed.due_s - self.now_s for owed in mine if owed.state == "queued"]
-                ages = [self.now_s - owed.created_s for owed in mine if owed.state != "parked"]
+                mine = [expected for key, expected in self.expected.items() if key[0] == kind]
+                states = [expected.state for expected in mine]
+                due = [expected.due_s - self.now_s for expected in mine if expected.state == "queued"]
+                ages = [self.now_s - expected.created_s for expected in mine if expected.state != "parked"]
                 counts = (states.count(state) for state in ("queued", "running", "parked"))
                 assert queue.depth(kind) == Depth(*counts, max(ages, default=None))
                 assert queue.next_due_s(kind) == min(due, default=None)
             for image in IMAGES:
                 assert queue.states(image) == {
-                    key[2]: "failed" if owed.state == "parked" else "pending"
-                    for key, owed in self.owed.items()
+                    key[2]: "failed" if expected.state == "parked" else "pending"
+                    for key, expected in self.expected.items()
                     if key[:2] == ("render", image)
                 }
 

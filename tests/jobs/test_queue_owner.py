@@ -1,4 +1,4 @@
-"""A file lock tells who lives: the kernel drops it with its process, however that ends."""
+"""A file lock shows which owners run: the kernel releases it when its process ends in any way."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def owner(tmp_path: Path) -> Iterator[QueueOwner]:
 
 
 def test_an_owner_is_gone_when_it_has_closed(owner: QueueOwner, tmp_path: Path) -> None:
-    """Two owners see each other for as long as both are open, even within one process."""
+    """Two open owners see each other, also within one process."""
     other = QueueOwner(tmp_path / "owners")
     assert owner.others() == [other.name]
     assert not owner.is_gone(other.name)
@@ -42,7 +42,7 @@ def test_an_owner_is_gone_when_it_has_closed(owner: QueueOwner, tmp_path: Path) 
 
 
 def test_a_killed_process_is_gone(owner: QueueOwner, tmp_path: Path) -> None:
-    """`kill -9` leaves the file, but not the lock; the file goes when somebody has looked."""
+    """`kill -9` leaves the file without its lock; the next check removes the file."""
     arguments = [sys.executable, "-c", LIVES, str(tmp_path / "owners")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -54,21 +54,21 @@ def test_a_killed_process_is_gone(owner: QueueOwner, tmp_path: Path) -> None:
     assert owner.others() == []
 
 
-def test_nobody_is_gone_to_itself(owner: QueueOwner) -> None:
-    """An owner never takes its own jobs for those of the dead."""
+def test_an_owner_is_not_gone_to_itself(owner: QueueOwner) -> None:
+    """An owner never counts itself as ended."""
     assert not owner.is_gone(owner.name)
     assert owner.others() == []
 
 
-def test_who_left_no_file_is_gone(owner: QueueOwner) -> None:
-    """A name that only the queue remembers belongs to nobody."""
+def test_an_owner_without_a_file_is_gone(owner: QueueOwner) -> None:
+    """An owner without a file has ended."""
     assert owner.is_gone("4242-00000000")
 
 
 def test_an_owner_taken_for_dead_at_its_birth_is_born_again(
     owner: QueueOwner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between making its file and locking it, another process may find the file unlocked and remove it."""
+    """Where another process removes an owner's file before it is locked, the owner creates another."""
     real, victims = fcntl.flock, []
 
     def look_first(file: object, operation: int) -> None:

@@ -1,4 +1,4 @@
-"""The queue's file through the versions: an older one is migrated with its rows, a newer one is refused."""
+"""An older queue is migrated with its rows, and a newer one is refused."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SHAPES = [
         ("", "AUTOINCREMENT"), ("", "orphaned INTEGER NOT NULL DEFAULT 0,"), ("", REMOTES)
     )
 ]
-"""What programs with version 1 left: four of these they made, the others when a later one opened an earlier one's."""
+"""The shapes of version 1: programs created four of them, and the others arose when later ones opened earlier files."""
 
 OPENS = """
 import sys, time
@@ -75,7 +75,7 @@ queue.close()
 
 
 def make(folder: Path, script: str) -> Path:
-    """Make the queue's file with a script, as an earlier program did."""
+    """Create the queue's file with a script, as an earlier program did."""
     file = folder / "jobs.sqlite"
     with closing(sqlite3.connect(file, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
@@ -84,7 +84,7 @@ def make(folder: Path, script: str) -> Path:
 
 
 def change(folder: Path, statement: str, *values: object) -> None:
-    """Change the queue's file from outside."""
+    """Change the queue's file directly."""
     with closing(sqlite3.connect(folder / "jobs.sqlite", isolation_level=None)) as db:
         db.execute(statement, values)
 
@@ -100,7 +100,7 @@ def insert(folder: Path, id: int, kind: str, output: str, state: str, owner: str
 
 
 def shape_of(folder: Path) -> list[tuple[str, str]]:
-    """Return each table and index, with what made it but for comments and blanks."""
+    """Return each table and index with its SQL, without comments and blanks."""
     with closing(sqlite3.connect(folder / "jobs.sqlite")) as db:
         rows = db.execute("SELECT name, ifnull(sql, '') FROM sqlite_schema ORDER BY name").fetchall()
     return [(name, re.sub(r"--.*|[\s\"]", "", sql)) for name, sql in rows]
@@ -108,7 +108,7 @@ def shape_of(folder: Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("script", SHAPES)
 def test_every_shape_of_version_1_is_migrated_with_its_rows(tmp_path: Path, script: str) -> None:
-    """What was queued, running and parked is there afterwards, as it was, and everything can be done with it."""
+    """Queued, running and failed jobs are kept, and every operation works on them."""
     (tmp_path / "newest").mkdir()
     JobQueue(tmp_path / "newest", float).close()
     make(tmp_path, script)
@@ -136,7 +136,7 @@ def test_every_shape_of_version_1_is_migrated_with_its_rows(tmp_path: Path, scri
 
 
 def test_an_id_is_not_given_again_after_a_migration(tmp_path: Path) -> None:
-    """Not even that of a job that was done before: a late word would end another one."""
+    """The id of a job that was done before a migration is not reused: a late end would hit another job."""
     make(tmp_path, SHAPES[-1])
     insert(tmp_path, 99, "render", "x1.jpg", "queued")
     change(tmp_path, "DELETE FROM jobs")
@@ -146,7 +146,7 @@ def test_an_id_is_not_given_again_after_a_migration(tmp_path: Path) -> None:
 
 
 def test_a_program_that_drains_goes_on_with_a_migrated_queue(tmp_path: Path) -> None:
-    """Its open connection adds, ends and claims jobs in its own words; its owner lives, so nobody takes its jobs."""
+    """The statements of the old program still work, and no process takes its jobs while its owner runs."""
     make(tmp_path, SHAPES[-1])
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)) as old:
         add = "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at) VALUES ('render', ?, ?, ?, 1, 1)"
@@ -164,7 +164,7 @@ def test_a_program_that_drains_goes_on_with_a_migrated_queue(tmp_path: Path) -> 
 
 
 def test_a_program_that_drains_does_not_turn_the_version_back(tmp_path: Path) -> None:
-    """When its disk was full for a while it tries the queue, and leaves the version that a newer program gave it."""
+    """The trial after a full disk keeps the version that a newer program wrote."""
     with closing(JobQueue(tmp_path, float)) as queue:
         change(tmp_path, f"PRAGMA user_version = {VERSION + 1}")
         queue.try_out()
@@ -172,7 +172,7 @@ def test_a_program_that_drains_does_not_turn_the_version_back(tmp_path: Path) ->
 
 
 def test_a_queue_of_a_newer_program_is_refused(tmp_path: Path) -> None:
-    """It is not touched, no owner is left behind, and the message says what to do."""
+    """It is unchanged, no owner file is left, and the message says what to do."""
     JobQueue(tmp_path, float).close()
     change(tmp_path, f"PRAGMA user_version = {VERSION + 1}")
     before = (tmp_path / "jobs.sqlite").read_bytes()
@@ -185,7 +185,7 @@ def test_a_queue_of_a_newer_program_is_refused(tmp_path: Path) -> None:
 
 
 def test_processes_may_migrate_a_queue_at_once(tmp_path: Path) -> None:
-    """One does it, the others find it done."""
+    """One process migrates, and the others wait."""
     make(tmp_path, SHAPES[0])
     insert(tmp_path, 3, "render", "x1.jpg", "queued")
     processes = [
@@ -200,7 +200,7 @@ def test_processes_may_migrate_a_queue_at_once(tmp_path: Path) -> None:
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of its steps are one transaction, so that the program before it can go on."""
+    """All steps are one transaction, so that the older program can continue."""
     file = make(tmp_path, SHAPES[0])
     insert(tmp_path, 3, "render", "x1.jpg", "queued")
     before = shape_of(tmp_path)
@@ -217,7 +217,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
-    """The number of a file is the version that it makes."""
+    """The number of a file is the version that it leads to."""
     files = resources.files("imaged.jobs.migrations").iterdir()
     numbers = sorted(int(file.name.partition("_")[0]) for file in files if file.name.endswith(".sql"))
     assert numbers == list(range(1, VERSION + 1))

@@ -53,28 +53,28 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_small")
 def test_a_client_alone_gets_half(queue: JobQueue) -> None:
-    """The next one gets half of the rest, and so on: somebody new always finds room."""
+    """The next client gets half of the rest, and so on: a new client always finds room."""
     assert [fill(queue, f"192.0.2.{number}", f"n{number}") for number in range(1, 5)] == [40, 20, 10, 5]
 
 
 @pytest.mark.usefixtures("_small")
 def test_a_namespace_gets_three_quarters(queue: JobQueue) -> None:
-    """However many clients post to it, another namespace finds room."""
+    """One namespace leaves room for another, however many clients post to it."""
     assert sum(fill(queue, f"192.0.2.{number}") for number in range(1, 9)) == 60
     assert fill(queue, "192.0.2.99", "q") == 10
 
 
 @pytest.mark.usefixtures("_small")
-def test_what_is_done_makes_room(queue: JobQueue) -> None:
-    """A share is of what waits now."""
+def test_done_renders_make_room(queue: JobQueue) -> None:
+    """A share counts queued renders only."""
     fill(queue, GREEDY)
     queue.done(queue.claim("render"))
     queue.add("render", image(999), [parse("w1.jpg")], GREEDY)
 
 
 @pytest.mark.usefixtures("_small")
-def test_the_refusal_says_who_has_too_many(queue: JobQueue) -> None:
-    """And when to come back."""
+def test_the_refusal_names_the_client_or_namespace(queue: JobQueue) -> None:
+    """The refusal says when to try again."""
     fill(queue, GREEDY)
     with pytest.raises(BusyError, match="40 outputs are queued for this client") as refused:
         queue.add("render", image(999), [parse("w1.jpg")], GREEDY)
@@ -82,7 +82,7 @@ def test_the_refusal_says_who_has_too_many(queue: JobQueue) -> None:
 
 
 def test_clients_take_turns(queue: JobQueue) -> None:
-    """A client with one image does not wait for another's hundred."""
+    """A client with one image does not wait for the hundred of another client."""
     for number in range(100):
         queue.add("render", image(number), widths(3), GREEDY)
     for number in range(10):
@@ -93,7 +93,7 @@ def test_clients_take_turns(queue: JobQueue) -> None:
 
 
 def test_images_take_turns(queue: JobQueue) -> None:
-    """One with hundreds of outputs lets the client's others in between each few of them, and keeps them together."""
+    """An image with hundreds of outputs alternates with the client's other images, some outputs at a time."""
     queue.add("render", image(1), widths(5 * TURN_OUTPUTS), GREEDY)
     queue.add("render", image(2), widths(3), GREEDY)
     queue.add("render", image(3), widths(3), GREEDY)
@@ -111,7 +111,7 @@ def test_images_take_turns(queue: JobQueue) -> None:
 
 
 def test_many_posts_of_one_image_are_one_image(queue: JobQueue) -> None:
-    """Asking for more of it again and again moves it no further to the front."""
+    """Adding outputs of one image again and again does not move it to the front."""
     for number in range(10):
         queue.add("render", image(1), [parse(f"w{number + 1}00{width}.jpg") for width in range(TURN_OUTPUTS)], GREEDY)
     queue.add("render", image(2), widths(1), MODEST)
@@ -119,7 +119,7 @@ def test_many_posts_of_one_image_are_one_image(queue: JobQueue) -> None:
 
 
 def test_turns_outlive_the_process(tmp_path: Path) -> None:
-    """After a restart somebody new is not put behind all that was there."""
+    """After a restart, a new client is not put behind all queued jobs."""
     with closing(JobQueue(tmp_path, Clock().seconds)) as queue:
         for number in range(50):
             queue.add("render", image(number), widths(1), GREEDY)

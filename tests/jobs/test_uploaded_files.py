@@ -1,4 +1,4 @@
-"""What a remote store is known to hold is not sent again, and what is owed is not owed twice."""
+"""Files that a remote store is known to hold are not uploaded again, and no upload is queued twice."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def queue(tmp_path: Path) -> Iterator[JobQueue]:
 
 
 def test_a_new_store_lacks_everything(queue: JobQueue) -> None:
-    """Of each image the files that it has, sorted; an image without files is none."""
+    """A new store lacks every file of each image, by name; an image without files is left out."""
     asked: list[tuple[ImageId, list[ImageFile]]] = [(CAT, [W1, ORIGINAL]), (DOG, [ORIGINAL]), (OTHER_CAT, [])]
     assert queue.uploaded.missing(HERE, asked) == [(CAT, [ORIGINAL, W1]), (DOG, [ORIGINAL])]
 
 
-def test_what_is_known_to_be_there_is_not_missing(queue: JobQueue) -> None:
-    """Of that image, in that namespace, in that store alone; to learn it twice is fine."""
+def test_recorded_files_are_not_missing(queue: JobQueue) -> None:
+    """A record holds for one image of one namespace in one store; a second record changes nothing."""
     queue.uploaded.add(HERE, CAT, [ORIGINAL])
     queue.uploaded.add(HERE, CAT, [ORIGINAL, RECORD])
     assert queue.uploaded.missing(HERE, [(CAT, FILES)]) == [(CAT, [W1])]
@@ -50,8 +50,8 @@ def test_what_is_known_to_be_there_is_not_missing(queue: JobQueue) -> None:
         assert queue.uploaded.missing(remote, [(image, FILES)]) == [(image, FILES)]
 
 
-def test_what_is_owed_is_not_missing(queue: JobQueue) -> None:
-    """An upload that waits, runs or is parked will be seen to; a render is no upload."""
+def test_queued_uploads_are_not_missing(queue: JobQueue) -> None:
+    """A file whose upload is queued or has failed is not missing; a queued render is not an upload."""
     queue.add("upload", CAT, [ORIGINAL])
     queue.fail(queue.claim("upload")[0], "no", None)
     queue.add("upload", CAT, [RECORD])
@@ -59,8 +59,8 @@ def test_what_is_owed_is_not_missing(queue: JobQueue) -> None:
     assert queue.uploaded.missing(HERE, [(CAT, FILES)]) == [(CAT, [W1])]
 
 
-def test_what_is_known_outlives_the_process(tmp_path: Path) -> None:
-    """It is in the file."""
+def test_records_outlive_the_process(tmp_path: Path) -> None:
+    """The records are in the queue's file."""
     queue = JobQueue(tmp_path, float)
     queue.uploaded.add(HERE, CAT, FILES)
     queue.close()
@@ -76,14 +76,14 @@ def test_what_is_known_outlives_the_process(tmp_path: Path) -> None:
     asked=st.lists(st.tuples(images, files), max_size=4),
     remote=remotes,
 )
-def test_missing_is_what_is_neither_known_nor_owed(
+def test_missing_files_are_neither_recorded_nor_queued(
     tmp_path_factory: pytest.TempPathFactory,
     added: list[tuple[str, ImageId, list[ImageFile]]],
     owed: list[tuple[ImageId, list[ImageFile]]],
     asked: list[tuple[ImageId, list[ImageFile]]],
     remote: str,
 ) -> None:
-    """Set for set, whatever was learnt in whatever order."""
+    """Missing files are those without record and without queued upload, in any order of events."""
     queue = JobQueue(tmp_path_factory.mktemp("state"), float)
     for store, image, some in added:
         queue.uploaded.add(store, image, some)
@@ -98,8 +98,8 @@ def test_missing_is_what_is_neither_known_nor_owed(
     queue.close()
 
 
-def test_a_store_that_has_another_name_now_keeps_what_is_noted(queue: JobQueue) -> None:
-    """What was noted under either name counts, once; what is noted of others stays with them."""
+def test_a_renamed_store_keeps_its_records(queue: JobQueue) -> None:
+    """The records of both names count once; those of other stores stay with them."""
     queue.uploaded.add(HERE, CAT, [ORIGINAL, RECORD])
     queue.uploaded.add("s3 bucket-a", CAT, [ORIGINAL, W1])
     queue.uploaded.add(THERE, DOG, [ORIGINAL])

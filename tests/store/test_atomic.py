@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and stay."""
+"""Files appear complete or not at all, and survive."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def file_size_limit(size_bytes: int) -> Iterator[None]:
 
 @pytest.fixture
 def incoming(tmp_path: Path) -> Incoming:
-    """Return the folder where files grow."""
+    """Return the folder of temporary files."""
     return Incoming(tmp_path / "incoming")
 
 
 def new(incoming: Incoming, body: bytes) -> Path:
-    """Write a file that is to get its name."""
+    """Write a temporary file."""
     temporary = incoming.new()
     atomic.write(temporary, body)
     return temporary
 
 
 def test_replacing_takes_the_place_of_the_old_file(incoming: Incoming, tmp_path: Path) -> None:
-    """Folders are made, the name has the new bytes, and the temporary one is gone."""
+    """Missing folders are created, the final name has the new bytes, and the temporary file is gone."""
     final = tmp_path / "a" / "b" / "final"
     for body in (b"old", b"new"):
         atomic.replace(new(incoming, body), final)
@@ -70,7 +70,7 @@ def test_replacing_takes_the_place_of_the_old_file(incoming: Incoming, tmp_path:
 
 
 def test_readers_see_whole_files_only(incoming: Incoming, tmp_path: Path) -> None:
-    """While a file is replaced again and again, whoever opens it reads all of one version."""
+    """A reader that opens a file while it is replaced again and again reads one complete version."""
     final = tmp_path / "final"
     atomic.replace(new(incoming, b"0" * MEGABYTE), final)
     ended = Event()
@@ -91,7 +91,7 @@ def test_readers_see_whole_files_only(incoming: Incoming, tmp_path: Path) -> Non
 
 
 def test_a_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
-    """After `kill -9` in the middle of writing, the name has whole bytes, and what is left over can be swept."""
+    """After `kill -9` during a write, the final name has complete bytes, and temporary files can be swept."""
     with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         writer.stdout.readline()
@@ -104,7 +104,7 @@ def test_a_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_takes_no_more_leaves_nothing_behind(incoming: Incoming) -> None:
-    """A write that fails half way raises, and its half is removed."""
+    """A write that fails half way raises, and the incomplete file is removed."""
     path = incoming.new()
     with file_size_limit(MEGABYTE), pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         atomic.write(path, b"0" * 2 * MEGABYTE)
@@ -112,7 +112,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(incoming: Incoming) -> 
 
 
 def test_a_name_that_cannot_be_given_leaves_nothing_behind(incoming: Incoming, tmp_path: Path) -> None:
-    """Where a file stands in the way of a folder, both ways raise and tidy up."""
+    """Where a file has the name of a needed folder, both functions raise and remove the temporary file."""
     (tmp_path / "a").write_bytes(b"in the way")
     with pytest.raises(NotADirectoryError):
         atomic.replace(new(incoming, b"body"), tmp_path / "a" / "final")
@@ -122,7 +122,7 @@ def test_a_name_that_cannot_be_given_leaves_nothing_behind(incoming: Incoming, t
 
 
 def test_the_first_is_kept(incoming: Incoming, tmp_path: Path) -> None:
-    """A second file of the same name is refused and removed, the first stays as it was."""
+    """A second file of the same name is refused and removed, and the first is unchanged."""
     final = tmp_path / "a" / "final"
     assert atomic.keep_first(new(incoming, b"first"), final)
     assert not atomic.keep_first(new(incoming, b"second"), final)
@@ -131,7 +131,7 @@ def test_the_first_is_kept(incoming: Incoming, tmp_path: Path) -> None:
 
 
 def test_of_many_at_once_exactly_one_is_kept(incoming: Incoming, tmp_path: Path) -> None:
-    """However many threads race for a name, one gets it, and the bytes are its own."""
+    """Of many threads that race for a name, one gets it, and the file has that thread's bytes."""
     threads = 8
 
     def race(turn: int, number: int, start: Barrier) -> bool:
@@ -152,7 +152,7 @@ def test_of_many_at_once_exactly_one_is_kept(incoming: Incoming, tmp_path: Path)
 def test_bytes_names_and_folders_are_synced(
     incoming: Incoming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, give: object
 ) -> None:
-    """The bytes reach the disk before they get their name; the name and each new folder reach it afterwards."""
+    """The bytes are fsynced before the name is given; the name and each new folder are fsynced afterwards."""
     real, final, synced = os.fsync, tmp_path / "a" / "b" / "final", []
 
     def record(descriptor: int) -> None:
@@ -183,7 +183,7 @@ def _no_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("_no_links")
 def test_the_first_is_kept_without_hard_links(incoming: Incoming, tmp_path: Path) -> None:
-    """Of many at once exactly one, whole, and the others are removed."""
+    """Of many files at once exactly one is kept, complete, and the others are removed."""
     threads = 8
 
     def race(number: int, start: Barrier) -> bool:
@@ -217,7 +217,7 @@ for turn in range(50):
 
 
 def test_processes_keep_one_first_without_hard_links(tmp_path: Path) -> None:
-    """They race for fifty names: each is given once, to the one whose bytes it has."""
+    """Processes race for fifty names: each is given once, and the file has the winner's bytes."""
     command = [sys.executable, "-c", KEEPS, str(tmp_path)]
     racers = [
         subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "abc"
@@ -237,7 +237,7 @@ def test_processes_keep_one_first_without_hard_links(tmp_path: Path) -> None:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """Return a namespace's folder that is on another file system."""
+    """Return the folder of a namespace on another file system."""
     memory = Path("/dev/shm")
     if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("no second file system: /dev/shm is none")
@@ -247,7 +247,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_name_on_another_file_system_is_given_in_one_step(incoming: Incoming, elsewhere: Path) -> None:
-    """The bytes are copied there under another name first, which is gone afterwards."""
+    """The file is first copied there under a temporary name, which is gone afterwards."""
     final = elsewhere / "a" / "final"
     assert atomic.keep_first(new(incoming, b"first"), final)
     assert not atomic.keep_first(new(incoming, b"second"), final)
@@ -265,7 +265,7 @@ def test_a_name_on_another_file_system_is_given_in_one_step(incoming: Incoming, 
 def test_folders_that_cannot_be_synced_are_no_obstacle(
     incoming: Incoming, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SMB and some of FUSE refuse it for a folder; what they refuse for a file is told."""
+    """A refused fsync of a folder is ignored, as on SMB and some FUSE; a refused fsync of a file raises."""
     real, kinds = os.fsync, {"folder": errno.EINVAL}
 
     def refuse(descriptor: int) -> None:

@@ -23,7 +23,7 @@ SIZE_BYTES = 16 << 20
 
 
 def run(*command: str | Path) -> str:
-    """Run a command; return what it prints. The test is skipped where the machine does not let it."""
+    """Run a command and return its output. Skip the test where the machine refuses it."""
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         pytest.skip(f"no exFAT: {command[0]}: {ended.stderr.strip()}")
@@ -60,14 +60,14 @@ def keep(store: LocalStore, body: bytes) -> bool:
 
 
 def fill(path: Path) -> None:
-    """Write until that fails, little by little: what is refused as a whole may leave room."""
+    """Write smaller and smaller files until none fits."""
     with path.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
 
 
 def test_originals_and_outputs_are_kept(exfat: Path) -> None:
-    """The first original of a hash stays, other bytes are refused, outputs are replaced, and nothing is left over."""
+    """The first original of a hash stays, other bytes are refused, outputs are replaced, no temporary file is left."""
     store = LocalStore(exfat / "public", (3, 3))
     store.try_out()
     assert keep(store, b"first")
@@ -84,7 +84,7 @@ def test_originals_and_outputs_are_kept(exfat: Path) -> None:
 
 
 def test_a_store_that_takes_nothing_any_more_says_why(exfat: Path) -> None:
-    """A full file system is told as one."""
+    """A full file system raises an error that says so."""
     with closing(LocalStore(exfat / "public", (3, 3))) as store:
         with pytest.raises(OSError, match="No space left"):
             fill(exfat / "fill")

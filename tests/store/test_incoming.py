@@ -1,4 +1,4 @@
-"""What comes in belongs to somebody: what is left of one that is gone is removed, and nothing else."""
+"""Each temporary file has an owner. The files of an owner that has ended are removed, and no others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imaged.owners import realm
 from imaged.store.incoming import LONGEST_S, OWNERS, Incoming
 
 ELSEWHERE = f"r{'0' * 12}-1-{'0' * 8}"
-"""An owner on another machine: its process id is that of any container's first process."""
+"""An owner on another machine, with the process id of any container's first process."""
 
 RECEIVES = """
 import sys
@@ -32,14 +32,14 @@ input()
 
 @pytest.fixture
 def incoming(tmp_path: Path) -> Iterator[Incoming]:
-    """Return the folder where files grow."""
+    """Return a folder of temporary files."""
     incoming = Incoming(tmp_path / "incoming")
     yield incoming
     incoming.close()
 
 
 def receive(folder: Path) -> subprocess.Popen[str]:
-    """Start a process to which a file comes in, and wait until it does."""
+    """Start a process that writes a temporary file, and wait until the file exists."""
     process = subprocess.Popen(
         [sys.executable, "-c", RECEIVES, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -49,7 +49,7 @@ def receive(folder: Path) -> subprocess.Popen[str]:
 
 
 def leave(folder: Path, name: str, *, old: bool = False) -> Path:
-    """Leave a file, last written now or long ago."""
+    """Create a file that was last written now or long ago."""
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"half a picture")
     if old:
@@ -59,15 +59,15 @@ def leave(folder: Path, name: str, *, old: bool = False) -> Path:
 
 
 def test_new_files_have_names_of_their_own(incoming: Incoming) -> None:
-    """No two that come in share a name, and each tells its owner, which no earlier program takes for a process id."""
+    """No two files share a name. Each name begins with its owner, which older programs do not read as a process id."""
     names = {incoming.new().name for _ in range(100)}
     assert len(names) == 100
     assert {name.partition(".")[0] for name in names} == {incoming.owner_name()}
     assert not incoming.owner_name()[0].isdigit()
 
 
-def test_what_another_process_receives_is_left_alone(incoming: Incoming) -> None:
-    """Until it is killed: its lock is free then, whatever its number was, and both its files go."""
+def test_the_files_of_another_process_are_kept(incoming: Incoming) -> None:
+    """After it is killed, its lock is free, and its temporary file and its lock file are removed."""
     with receive(incoming.folder) as other:
         assert incoming.sweep() == 0
         assert len(list(incoming.folder.iterdir())) == 1
@@ -77,8 +77,8 @@ def test_what_another_process_receives_is_left_alone(incoming: Incoming) -> None
     assert [path.name for path in incoming.folder.with_name(OWNERS).iterdir()] == [incoming.owner_name()]
 
 
-def test_what_this_process_receives_is_left_alone(incoming: Incoming) -> None:
-    """By its own sweep, and by that of another generation of its settings."""
+def test_the_files_of_this_process_are_kept(incoming: Incoming) -> None:
+    """Neither its own sweep nor that of another generation removes its files."""
     incoming.new().write_bytes(b"half a picture")
     other = Incoming(incoming.folder)
     assert (incoming.sweep(), other.sweep()) == (0, 0)
@@ -88,7 +88,7 @@ def test_what_this_process_receives_is_left_alone(incoming: Incoming) -> None:
 
 
 def test_an_owner_whose_lock_proves_nothing_has_a_day(incoming: Incoming) -> None:
-    """A free lock of another machine may be one that it alone sees; so is a file without an owner's file left alone."""
+    """A free lock of another machine proves nothing, nor does a missing lock file: those files are kept for a day."""
     owners = incoming.folder.with_name(OWNERS)
     kept = [leave(owners, ELSEWHERE), leave(incoming.folder, f"{ELSEWHERE}.{1:016x}")]
     kept += [leave(incoming.folder, f"{realm(owners)}-1-{5:08x}.{2:016x}"), leave(incoming.folder, f"1-{3:016x}")]
@@ -100,7 +100,7 @@ def test_an_owner_whose_lock_proves_nothing_has_a_day(incoming: Incoming) -> Non
 
 
 def test_an_owner_elsewhere_whose_lock_is_seen_has_all_the_time(incoming: Incoming) -> None:
-    """Over NFS with locks, what has not grown for long may still be waited for."""
+    """Over NFS with locks, the file of a running owner is kept, however old it is."""
     lock = leave(incoming.folder.with_name(OWNERS), ELSEWHERE, old=True)
     file = leave(incoming.folder, f"{ELSEWHERE}.{1:016x}", old=True)
     with lock.open("rb") as held:
@@ -114,7 +114,7 @@ def test_an_owner_elsewhere_whose_lock_is_seen_has_all_the_time(incoming: Incomi
 
 @pytest.mark.parametrize("error", [errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS])
 def test_without_locks_age_alone_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
-    """On a file system that has none, files come in all the same, and only what is old is removed."""
+    """On a file system without locks, files can be written, and only old ones are removed."""
 
     def refuse(*_: object) -> None:
         raise OSError(error, os.strerror(error))
@@ -130,8 +130,8 @@ def test_without_locks_age_alone_tells(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(list(incoming.folder.iterdir())) == 1
 
 
-def test_what_this_program_never_named_is_not_its_own(incoming: Incoming) -> None:
-    """However old it is."""
+def test_files_with_other_names_are_kept(incoming: Incoming) -> None:
+    """A file with another kind of name is kept, however old it is."""
     names = ["notes.txt", ".keep", "-0d", "12-short", f"{'r' * 13}-1-2.3"]
     for name in names:
         leave(incoming.folder, name, old=True)
@@ -140,13 +140,13 @@ def test_what_this_program_never_named_is_not_its_own(incoming: Incoming) -> Non
 
 
 def test_a_folder_that_was_never_made_has_nothing_to_sweep(incoming: Incoming) -> None:
-    """The first start of all."""
+    """At the first start there is no folder, and the sweep creates none."""
     assert incoming.sweep() == 0
     assert not incoming.folder.exists()
 
 
-def test_who_has_left_is_known_no_more(incoming: Incoming) -> None:
-    """Closing removes the owner's file; so does the end of whoever forgot to close."""
+def test_a_closed_owner_is_unknown(incoming: Incoming) -> None:
+    """Closing removes the lock file, and so does the garbage collector."""
     forgetful = Incoming(incoming.folder)
     forgetful.new()
     name = forgetful.owner_name()

@@ -18,7 +18,7 @@ OUTPUT = parse("x300.jpg")
 
 
 def test_a_store_that_cannot_be_made_is_the_stores_error(tmp_path: Path) -> None:
-    """Where a file has the name of the store's folder, nothing is kept."""
+    """Where a file has the name of the store's folder, every write raises StoreError."""
     (tmp_path / "store").write_bytes(b"in the way")
     store = LocalStore(tmp_path / "store", [3, 3])
     with pytest.raises(StoreError):
@@ -27,8 +27,8 @@ def test_a_store_that_cannot_be_made_is_the_stores_error(tmp_path: Path) -> None
         store.variants.save(IMAGE, OUTPUT, b"picture")
 
 
-def test_a_store_that_takes_no_files_is_told_at_once(tmp_path: Path) -> None:
-    """Not with the first picture; a trial leaves nothing where it can write."""
+def test_a_store_that_takes_no_files_is_an_error(tmp_path: Path) -> None:
+    """The trial raises StoreError before the first picture; where it succeeds it leaves no file."""
     with pytest.raises(StoreError, match="nope"):
         LocalStore(Path("/proc/nope"), [3, 3]).try_out()
     LocalStore(tmp_path, [3, 3]).try_out()
@@ -36,7 +36,7 @@ def test_a_store_that_takes_no_files_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_store_is_tried_with_all_that_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system where a second file takes the name of the first is refused, and nothing is left of the trial."""
+    """A file system where a second file replaces the first is refused, and the trial leaves no file."""
     store = LocalStore(tmp_path, (3, 3))
     store.try_out()
     monkeypatch.setattr(os, "link", os.replace)
@@ -46,7 +46,7 @@ def test_a_store_is_tried_with_all_that_it_needs(tmp_path: Path, monkeypatch: py
 
 
 def test_a_namespace_on_another_file_system_is_tried_too(tmp_path: Path) -> None:
-    """It may be full or read-only where the store is not."""
+    """The trial covers a namespace on another file system, which may be full or read-only."""
     memory = Path("/dev/shm")
     if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("no second file system: /dev/shm is none")

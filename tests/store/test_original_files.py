@@ -32,7 +32,7 @@ def keep(store: LocalStore, body: bytes) -> bool:
 
 
 def test_the_first_original_is_kept(store: LocalStore) -> None:
-    """The same bytes once more are no news, and no error."""
+    """The same bytes once more are not kept again, and are no error."""
     assert keep(store, b"picture")
     assert not keep(store, b"picture")
     assert store.path(IMAGE, ORIGINAL).read_bytes() == b"picture"
@@ -47,21 +47,21 @@ def test_other_bytes_with_the_same_hash_are_a_conflict(store: LocalStore) -> Non
 
 
 def test_an_original_that_cannot_be_compared_is_the_stores_error(store: LocalStore) -> None:
-    """Where something unreadable has the name, nothing is acknowledged."""
+    """Where the original cannot be read for a comparison, keeping one raises StoreError."""
     store.path(IMAGE, ORIGINAL).mkdir(parents=True)
     with pytest.raises(StoreError, match="cannot be kept"):
         keep(store, b"picture")
 
 
-def test_what_cannot_be_read_is_the_stores_error(store: LocalStore) -> None:
-    """Not a missing picture: it may be back when somebody has mended the disk."""
+def test_an_unreadable_original_is_the_stores_error(store: LocalStore) -> None:
+    """An unreadable original is a StoreError and not a missing picture: the operator may repair the disk."""
     store.path(IMAGE, ORIGINAL).mkdir(parents=True)
     with pytest.raises(StoreError, match="original cannot be read: Is a directory"):
         store.originals.open(IMAGE)
 
 
-def test_what_is_not_there_is_a_value(store: LocalStore) -> None:
-    """A missing file is expected, even where another file stands in its way."""
+def test_a_missing_file_is_a_value(store: LocalStore) -> None:
+    """A missing file is a value, also where a file has the name of its folder."""
     assert store.originals.open(IMAGE) is None
     assert not store.originals.has(IMAGE)
     assert store.variants.outputs(IMAGE) == []

@@ -1,4 +1,4 @@
-"""The status page tells how much the store holds."""
+"""The status page shows the size of the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imaged.store.usage import free, measure
 
 
 def test_every_file_is_counted(tmp_path: Path) -> None:
-    """At whatever depth, by its own size; a link counts as itself and is not followed."""
+    """Files count at any depth; a link counts by its own size and is not followed."""
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "one").write_bytes(b"12345")
     (tmp_path / "a" / "b" / "two").write_bytes(b"123")
@@ -21,7 +21,7 @@ def test_every_file_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_store_that_was_never_made_is_empty(tmp_path: Path) -> None:
-    """Its file system has free bytes all the same."""
+    """A store without a folder has the free bytes of its file system."""
     root = tmp_path / "not" / "yet"
     usage = measure(root)
     assert (usage.files, usage.size_bytes) == (0, 0)

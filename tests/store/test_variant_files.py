@@ -43,7 +43,7 @@ def put(store: LocalStore, name: str, body: bytes = b"") -> None:
 
 
 def test_an_open_file_is_the_one_that_was_opened(store: LocalStore) -> None:
-    """What is replaced under a reader stays whole for it, and so does what was said of it."""
+    """A reader of a replaced file still reads the old one, with its size and time."""
     store.variants.save(IMAGE, OUTPUT, b"old")
     opened = store.variants.open(IMAGE, OUTPUT)
     store.variants.save(IMAGE, OUTPUT, b"newer")
@@ -53,8 +53,8 @@ def test_an_open_file_is_the_one_that_was_opened(store: LocalStore) -> None:
         assert opened.modified_ns == os.fstat(opened.file.fileno()).st_mtime_ns
 
 
-def test_strangers_are_not_listed(store: LocalStore) -> None:
-    """The original, the record and whatever else lies there are no outputs."""
+def test_other_files_are_not_listed(store: LocalStore) -> None:
+    """The original, the record and files with other names are not outputs."""
     outputs = ["full_size.webp", "w500-q50.jpg", "x300.jpg"]
     for name in [
         *outputs,
@@ -72,7 +72,7 @@ def test_strangers_are_not_listed(store: LocalStore) -> None:
 
 @pytest.mark.usefixtures("small_disk")
 def test_a_full_disk_is_the_stores_error(store: LocalStore) -> None:
-    """The older output stays, no half of the new one does, and the message tells what to do."""
+    """The older output stays, no part of the new one does, and the message says what to do."""
     store.variants.save(IMAGE, OUTPUT, b"old")
     with pytest.raises(StoreError, match=r"x300\.jpg cannot be kept: File too large; free some space"):
         store.variants.save(IMAGE, OUTPUT, b"0" * (2 << 20))
@@ -112,7 +112,7 @@ def test_a_variant_tells_its_cost(store: LocalStore) -> None:
 
 
 def test_files_and_new_outputs_are_counted_once(store: LocalStore) -> None:
-    """Without original and record; of a full folder no more is looked at than asked for."""
+    """Original and record do not count; in a full folder, no more files are looked at than necessary."""
     assert store.variants.count(IMAGE, [OUTPUT], 10) == 1
     for name in ("original", "info.json", "x300.jpg", "x301.jpg", "notes"):
         put(store, name)
