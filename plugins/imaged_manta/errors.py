@@ -21,6 +21,7 @@ REQUEST_ERRORS = (
     network.ConnectError,
     network.ConnectionClosed,
     network.ConnectingCancelledError,
+    network.DNSLookupError,  # an OSError, and no ConnectError
     *_TLS,
     RequestGenerationFailed,
     RequestTransmissionFailed,
