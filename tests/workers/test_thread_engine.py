@@ -25,6 +25,7 @@ from imaged.hooks.checked_processor import GRACE_S, CheckedProcessor
 from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import make_jpeg, make_png
+from imaged.testing.processors import make_variant
 from imaged.workers.engine import EngineJob, FailedVariant, ImageOutput, RenderedVariant
 from imaged.workers.processors import Ended, RenderedBody, RenderOrder
 from imaged.workers.tasks import Tasks
@@ -32,7 +33,7 @@ from imaged.workers.thread_engine import ThreadEngine
 from imaged.workers.threads import Threads
 
 IMAGE = ImageId("p", ImageHash("0" * 32))
-VARIANTS = tuple(Variant(parse(f"x{side}.jpg"), 75, "#ffffff") for side in (10, 20, 30))
+VARIANTS = tuple(make_variant(parse(f"x{side}.jpg")) for side in (10, 20, 30))
 
 
 class PumpedReactor(Clock):
@@ -218,7 +219,7 @@ def test_work_for_no_request_has_no_request_id(harness: EngineHarness, processor
 
 def test_a_bad_variant_fails_alone(harness: EngineHarness, processor: Gated) -> None:
     """The others of its job are rendered one by one."""
-    big = Variant(parse("x2000.jpg"), 75, "#ffffff")
+    big = make_variant(parse("x2000.jpg"))
     processor.go.release(100)
 
     async def outcomes() -> dict[str, type]:
