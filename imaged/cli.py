@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -65,8 +66,8 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     # Only now: Twisted's endpoints would have taken the sockets of systemd, and a fork goes before all threads.
     from twisted.internet import reactor  # noqa: PLC0415
 
-    from imaged.daemon.process import Process  # noqa: PLC0415
-    from imaged.daemon.service import Service  # noqa: PLC0415
+    from imaged.daemon.main import Daemon  # noqa: PLC0415
+    from imaged.daemon.start import start_service  # noqa: PLC0415
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415
 
     keep_monotonic(reactor)
@@ -77,9 +78,16 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     _raise_file_limit()
     path = configuration.find(config)
     notifier = make_notifier(os.environ, muted=inheritance.channel is not None)
-    name = str(path or configuration.BUILT_IN)
-    service = Service(reactor, lambda: configuration.read(path, overrides), name, logs, notifier, inheritance)
-    status = Process(reactor, service, signals, notifier, inheritance).run()
+    start = partial(
+        start_service,
+        reactor,
+        read=lambda: configuration.read(path, overrides),
+        config_name=str(path or configuration.BUILT_IN),
+        logs=logs,
+        notifier=notifier,
+        inheritance=inheritance,
+    )
+    status = Daemon(reactor, start, signals, notifier, inheritance).run()
     logs.drain()
     end(status)
 
@@ -96,7 +104,7 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
     from imaged.commands.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
-    from imaged.daemon.runtime import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
+    from imaged.daemon.faults import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
     from imaged.workers.threads import Threads  # noqa: PLC0415  # as above
 
@@ -154,8 +162,8 @@ def process(
     from imaged.batch.plan import UsageError, make_plan  # noqa: PLC0415  # as above
     from imaged.batch.process import Process  # noqa: PLC0415  # as above
     from imaged.batch.report import Screen  # noqa: PLC0415  # as above
-    from imaged.daemon.runtime import find_formats  # noqa: PLC0415  # as above
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
+    from imaged.pipeline.build import find_formats  # noqa: PLC0415  # as above
 
     use_own_threads(reactor)
     screen = Screen(sys.stderr)

@@ -16,9 +16,10 @@ from twisted.internet import reactor, tcp
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from imaged.config.load import load
+from imaged.config.load import Loaded, load
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.daemon.service import Service
+from imaged.daemon.start import start_service
 from imaged.logs.files import Logs
 from imaged.process.inheritance import Inheritance
 from imaged.process.notify import Notifier
@@ -38,6 +39,7 @@ class ServiceTestCase(TestCase):
 
     timeout = 30
     settings = ""
+    failure: Exception | None = None
 
     @pytest.fixture(autouse=True)
     def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,21 +64,26 @@ class ServiceTestCase(TestCase):
         }
         self.yaml = yaml.safe_dump(_merged(_merged(base, yaml.safe_load(self.settings) or {}), changes))
 
+    def read(self) -> Loaded:
+        """Read the settings that `configure` has written, or raise `failure`."""
+        if self.failure is not None:
+            raise self.failure
+        return load(self.yaml, "etc/imaged.yaml", environ={}, read_text=lambda path: Path(path).read_text())
+
     async def serve(self, **changes: Any) -> Service:
         """Start the daemon; it ends with the test."""
         self.configure(**changes)
-        self.service = Service(
-            reactor,
-            lambda: load(self.yaml, "etc/imaged.yaml", environ={}, read_text=lambda path: Path(path).read_text()),
-            "etc/imaged.yaml",
-            Logs(self.log, reactor),
-            Notifier(None, None),
-            self.inheritance,
-        )
         self.stopped = False
         self.addCleanup(lambda: Deferred.fromCoroutine(self.stop()))
-        await self.service.start()
-        self.url, self.status_url = (self.service._ports[path].url for path in (PUBLIC, STATUS))
+        self.service = await start_service(
+            reactor,
+            read=self.read,
+            config_name="etc/imaged.yaml",
+            logs=Logs(self.log, reactor),
+            notifier=Notifier(None, None),
+            inheritance=self.inheritance,
+        )
+        self.url, self.status_url = (self.service.ports[path].url for path in (PUBLIC, STATUS))
         if self.service_harness.processors:
             await until(lambda: self.service_harness.processor.ended)  # the health check tries it once at the start
             self.service_harness.processor.jobs.clear()

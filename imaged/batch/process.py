@@ -75,13 +75,13 @@ class Process:
     async def _live(self) -> None:
         reading, writing, working = (Threads(self._reactor, name, size) for name, size in _THREADS)
         try:
-            plugins = self._build_plugins(working)
+            environment = self._environment(working)
+            plugins = self._build_plugins(environment)
             try:
                 store, local = _make_stores(self._loaded.settings, remote=plugins.uploader is not None)
             except BaseException:
                 plugins.close()
                 raise
-            environment = self._environment(working)
             pipeline = build_pipeline(self._loaded.settings, plugins, store, environment)
             try:
                 await self._work(pipeline, local, reading, writing, working)
@@ -141,9 +141,9 @@ class Process:
         self._leaving_on = self._leaving_on or number
         batch.leave()
 
-    def _build_plugins(self, working: Threads) -> Plugins:
+    def _build_plugins(self, environment: Environment) -> Plugins:
         """Build the plugins. Raises ConfigurationError with every fault of the settings, those of the ports too."""
-        plugins, faults = build_plugins(self._loaded, self._reactor, working, PluginState())
+        plugins, faults = build_plugins(self._loaded, self._reactor, environment.threads, environment.plugin_state)
         faults = [*self._loaded.faults, *faults, *find_faults(self._loaded, self._reactor)]
         if faults:
             plugins.close()
@@ -157,6 +157,7 @@ class Process:
             threads=working,
             jobs=jobs,
             counters=Counters(self._reactor.seconds),
+            plugin_state=PluginState(),
             locks=KeyedLocks(),
         )
 

@@ -20,8 +20,8 @@ from imaged.config.faults import dotted
 from imaged.config.load import Loaded
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, StoreError
+from imaged.daemon.faults import build_checked
 from imaged.daemon.health import PIXEL, render_pixel
-from imaged.daemon.runtime import compose
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import PluginState
@@ -56,7 +56,7 @@ class DeepCheck:
 
     async def run(self) -> bool:
         """Try everything; return whether all is well. The plugins are closed at the end, however it comes."""
-        plugins, faults = compose(self._loaded, self._reactor, self._threads, PluginState())
+        plugins, faults = build_checked(self._loaded, self._reactor, self._threads, PluginState())
         try:
             for fault in faults:
                 self._say(str(fault))

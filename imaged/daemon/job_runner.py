@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -16,15 +15,16 @@ from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.snapshot import RecentError
-from imaged.hooks.host import RunInThread
-from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.daemon.generations import Generations
 from imaged.jobs.job_worker import JobWorker, RunJobs
 from imaged.jobs.queue import JobQueue, Kind
 from imaged.jobs.schema import VERSION
+from imaged.pipeline.build import Environment
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.reconcile import reconcile
 from imaged.pipeline.remote import Remote
 from imaged.process.clock import steady_clock
+from imaged.process.shutdown import Shutdown
 from imaged.statuspage.recent import RecentErrors
 from imaged.store.local import LocalStore
 from imaged.workers.threads import Threads
@@ -46,29 +46,21 @@ async def open_queue(threads: Threads, folder: Path) -> JobQueue:
 
 
 class JobRunner:
-    """Does what is owed, on the generation that `lease` gives; none is begun while `leaving`. Reactor thread only.
+    """Runs queued jobs on the current generation until the shutdown begins. Reactor thread only.
 
-    `current` gives the pipeline of today, whose settings say how much runs at once. `errors` are told what fails.
+    `errors` get the jobs that fail.
     """
 
     _log = Logger()
 
     def __init__(
-        self,
-        reactor: Any,
-        run: RunInThread,
-        jobs: AsyncJobQueue,
-        lease: Callable[[], AbstractContextManager[Pipeline]],
-        current: Callable[[], Pipeline],
-        leaving: Callable[[], bool],
-        errors: RecentErrors,
+        self, environment: Environment, generations: Generations, shutdown: Shutdown, errors: RecentErrors
     ) -> None:
-        self._reactor = reactor
-        self._run = run
-        self._jobs = jobs
-        self._lease = lease
-        self._current = current
-        self._leaving = leaving
+        self._reactor = environment.reactor
+        self._run = environment.threads.run
+        self._jobs = environment.jobs
+        self._generations = generations
+        self._shutdown = shutdown
         self._errors = errors
         self._reconciled: str | None = None
         self._workers = [
@@ -76,14 +68,14 @@ class JobRunner:
             self._worker("upload", self._upload_concurrency, lambda pipeline: pipeline.run_uploads),
         ]
 
-    async def share_queue(self, *, succeeds: bool) -> None:
+    async def share_queue(self, *, is_successor: bool) -> None:
         """Make sure that all who work on the queue have one store. Raises StoreError.
 
-        A process that `succeeds` the others may have other settings than they: what they leave is its own then.
+        A process that takes over from the others may have other settings than they: what they leave is its own then.
         """
-        store = self._current().store
+        store = self._generations.pipeline.store
         await self.tell_store(store)
-        if store.incoming.has_locks and not succeeds:
+        if store.incoming.has_locks and not is_successor:
             try:
                 await self._jobs.monitored.run(self._jobs.monitored.queue.check_store, store.incoming.has_owner)
             except StoreError as error:
@@ -118,7 +110,7 @@ class JobRunner:
         return Deferred.fromCoroutine(self._watch())
 
     async def _watch(self) -> None:
-        with self._lease() as pipeline:
+        with self._generations.lease() as pipeline:
             remote = pipeline.remote
             if not remote.exists:
                 self._reconciled = None  # what is kept meanwhile is looked for when there is a store again
@@ -138,7 +130,7 @@ class JobRunner:
             self._reconciled = remote.identity
 
             def may_continue() -> bool:
-                return not self._leaving() and self._current().remote.identity == remote.identity
+                return not self._shutdown.begun and self._generations.pipeline.remote.identity == remote.identity
 
             try:
                 await self._take_over(remote)
@@ -162,7 +154,7 @@ class JobRunner:
         choose: Callable[[Pipeline], RunJobs],
     ) -> JobWorker:
         async def run_jobs(image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
-            with self._lease() as pipeline:
+            with self._generations.lease() as pipeline:
                 results = await choose(pipeline)(image, files)
             for file, error in results.items():
                 if error is not None and not isinstance(error, StoreUnavailableError):  # the store's fault is told once
@@ -176,10 +168,10 @@ class JobRunner:
 
     def _render_concurrency(self) -> int:
         """Let promised renders use every thread, but one alone while clients wait for theirs."""
-        if self._leaving():
+        if self._shutdown.begun:
             return 0
-        engine = self._current().engine
+        engine = self._generations.pipeline.engine
         return 1 if engine.waiting else engine.size
 
     def _upload_concurrency(self) -> int:
-        return 0 if self._leaving() else self._current().remote.concurrency
+        return 0 if self._shutdown.begun else self._generations.pipeline.remote.concurrency

@@ -1,4 +1,4 @@
-"""Reloads, one after the other however many are asked for, and how the last one ended."""
+"""Reload requests: served one reload at a time, with the outcome of the last one."""
 
 from __future__ import annotations
 
@@ -10,82 +10,76 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from imaged.config.faults import ConfigurationError, Fault
-from imaged.config.load import Loaded
-from imaged.config.model import Settings
+from imaged.config.faults import ConfigurationError
 from imaged.core.snapshot import Reload
 from imaged.process.notify import Notifier
 
 
 class Reloads:
-    """Has `attempt` reload, which raises ConfigurationError for settings that cannot be used. Reactor thread only.
+    """Serves reload requests by `apply`, which raises ConfigurationError to refuse the settings. Reactor thread only.
 
-    Whoever asks while one is under way gets the next, which reads what they have written; it serves all who ask for it.
+    Requests that arrive during a reload are all served by the next one, which reads what has been written since. The
+    service manager gets a notice when a reload begins and when it ends.
     """
 
     _log = Logger()
 
     def __init__(
-        self, clock: Any, attempt: Callable[[], Coroutine[Deferred[Any], Any, None]], notifier: Notifier
+        self, clock: Any, apply: Callable[[], Coroutine[Deferred[Any], Any, None]], notifier: Notifier
     ) -> None:
         self._clock = clock
-        self._attempt = attempt
+        self._apply = apply
         self._notifier = notifier
-        self._asking: list[Deferred[Reload]] = []
-        self._under_way: Deferred[None] | None = None
-        self._held = False
+        self._waiting: list[Deferred[Reload]] = []
+        self._running: Deferred[None] | None = None
+        self._paused = False
         self.last: Reload | None = None
 
-    def ask(self) -> Deferred[Reload]:
-        """Reload, and tell the outcome; the Deferred never fails."""
-        asking: Deferred[Reload] = Deferred()
-        self._asking.append(asking)
-        self._begin()
-        return asking
+    def request(self) -> Deferred[Reload]:
+        """Reload, and return the outcome; the Deferred never fails."""
+        waiter: Deferred[Reload] = Deferred()
+        self._waiting.append(waiter)
+        self._start()
+        return waiter
 
-    async def hold(self) -> None:
-        """Return when none is under way; until `let_go` none is begun, and who asks waits."""
-        self._held = True
-        while self._under_way is not None:
+    async def pause(self) -> None:
+        """Wait for the running reload to end; requests then wait until `resume`."""
+        self._paused = True
+        while self._running is not None:
             await deferLater(self._clock, 0)
 
-    def let_go(self) -> None:
-        """Begin with what has been asked for meanwhile."""
-        self._held = False
-        self._begin()
+    def resume(self) -> None:
+        """Serve the requests that have arrived during the pause, and those that follow."""
+        self._paused = False
+        self._start()
 
-    def _begin(self) -> None:
-        if self._under_way is None and self._asking and not self._held:
-            self._under_way = Deferred.fromCoroutine(self._work_off())
+    def _start(self) -> None:
+        if self._running is None and self._waiting and not self._paused:
+            self._running = Deferred.fromCoroutine(self._run())
 
-    async def _work_off(self) -> None:
+    async def _run(self) -> None:
         try:
-            while self._asking and not self._held:
-                await deferLater(self._clock, 0)  # signals come in bursts: one reload serves all that came by now
-                asking, self._asking = self._asking, []
+            while self._waiting and not self._paused:
+                await deferLater(self._clock, 0)  # signals arrive in bursts: one reload serves all that are here by now
+                waiting, self._waiting = self._waiting, []
                 self._notifier.reloading()
-                errors = await self._try()
+                errors = await self._errors()
                 self.last = Reload(datetime.now(UTC), not errors, errors)
+                if self.last.ok:
+                    self._notifier.warning = ""
                 self._notifier.ready()
-                for each in asking:
+                for each in waiting:
                     each.callback(self.last)
         finally:
-            self._under_way = None
+            self._running = None
 
-    async def _try(self) -> tuple[str, ...]:
+    async def _errors(self) -> tuple[str, ...]:
         try:
-            await self._attempt()
+            await self._apply()
         except ConfigurationError as error:
             self._log.error("reload refused, the settings stay as they were:\n{error}", error=error)
             return tuple(map(str, error.faults))
-        except Exception as error:  # whatever goes wrong, the daemon goes on as it was
+        except Exception as error:  # the daemon keeps running with the old settings, whatever the error is
             self._log.failure("reload broke down, the settings stay as they were")
             return (f"an unexpected failure, which the log tells: {type(error).__name__}",)
         return ()
-
-
-def restart_faults(running: Settings, loaded: Loaded) -> list[Fault]:
-    """Return a fault when the job queue would have to move: it belongs to the process and not to a generation."""
-    if running.state_dir == loaded.settings.state_dir:
-        return []
-    return [loaded.fault(("state_dir",), "takes effect with a restart only; nothing was reloaded")]

@@ -1,23 +1,19 @@
-"""What stands behind each port, whatever generation it is in."""
+"""The sites behind the two ports: each asks the current generation for its settings, whenever they matter."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
-from imaged.config.faults import KeyPath
 from imaged.core.events import RequestAnswered, RequestFailed
-from imaged.core.snapshot import Reload, Snapshot
+from imaged.core.snapshot import Reload
+from imaged.daemon.generations import Generations
 from imaged.daemon.health import Health
+from imaged.daemon.reload import Reloads
+from imaged.daemon.status import Status
 from imaged.fetch.budget import Budget, GiveUp
-from imaged.logs.request_record import RequestRecord
-from imaged.pipeline.counters import Counters
-from imaged.pipeline.pipeline import Pipeline
-from imaged.process.ports import PUBLIC, STATUS
+from imaged.logs.files import Logs
+from imaged.pipeline.build import Environment
 from imaged.profiling.profiles import Profiles
 from imaged.statuspage.page import status_page, try_page
 from imaged.statuspage.recent import RecentErrors
@@ -29,7 +25,7 @@ from imaged.web.debug import DebugSite
 from imaged.web.hosts import check_allowed
 from imaged.web.public import PublicSite
 from imaged.web.request_log import PublicRequestLog, StatusRequestLog
-from imaged.web.requests import ImagedFactory, Site
+from imaged.web.requests import Site
 from imaged.web.status import StatusSite
 from imaged.web.try_page import TryPage
 
@@ -37,90 +33,91 @@ STATUS_BODY_BYTES = 65_536
 """The largest body that the status port reads."""
 
 
-@dataclass(frozen=True)
-class Sites:
-    """Makes the doors. `pipeline` returns the newest, `lease` holds it, `write` writes the line of a request.
+def public_site(
+    environment: Environment,
+    generations: Generations,
+    *,
+    health: Health,
+    errors: RecentErrors,
+    connections: Connections,
+    cors: CorsPolicy,
+    logs: Logs,
+) -> Site:
+    """Return the site that serves images."""
+    counters = environment.counters
 
-    `urls` returns those of the two ports, `seconds` is a clock that never goes back; the rest is what the status port
-    shows and does.
-    """
+    def record(event: RequestAnswered | RequestFailed) -> None:
+        generations.pipeline.metrics.record(event)
 
-    pipeline: Callable[[], Pipeline]
-    lease: Callable[[], AbstractContextManager[Pipeline]]
-    counters: Counters
-    errors: RecentErrors
-    health: Health
-    connections: Mapping[KeyPath, Connections]
-    write: Callable[[RequestRecord], None]
-    urls: Callable[[], tuple[str | None, str | None]]
-    seconds: Callable[[], float]
-    snapshot: Callable[[], Awaitable[Snapshot]]
-    reload: Callable[[], Awaitable[tuple[Reload, int]]]
-    profiles: Profiles
+    def maximum_bytes() -> int:
+        return generations.pipeline.settings.sources.maximum_bytes
 
-    def make(self, reactor: Any) -> dict[KeyPath, ImagedFactory]:
-        """Return what makes the connections of each port."""
-        cors = CorsPolicy(self.urls, lambda: self.pipeline().settings)
-        sites = {PUBLIC: self._public(cors), STATUS: self._status(cors)}
-        return {path: ImagedFactory(reactor, site) for path, site in sites.items()}
+    def new_body(announced_bytes: int, give_up: GiveUp) -> Body:
+        return _new_body(generations, counters.incoming, maximum_bytes(), announced_bytes, give_up)
 
-    def _public(self, cors: CorsPolicy) -> Site:
-        """Return what serves images."""
-        site = PublicSite(self.lease, self.counters.posting, self.health.send, self.health.admit)
-        request_log = PublicRequestLog(
-            self.counters.requests,
-            self.errors,
-            record=self._record,
-            write=self.write,
-            now=lambda: datetime.now(UTC),
-        )
-        return Site(
-            site.handle,
-            lambda: self.pipeline().settings.sources.maximum_bytes,
-            self.seconds,
-            self.connections[PUBLIC],
-            request_log,
-            lambda: self.pipeline().settings.status.timing_header,
-            lambda announced, give_up: self._new_body(
-                self.counters.incoming, self.pipeline().settings.sources.maximum_bytes, announced, give_up
-            ),
-            examine=site.examine,
-            sharing=cors.headers,
-        )
+    site = PublicSite(generations.lease, counters.posting, health.send, health.admit)
+    return Site(
+        site.handle,
+        maximum_bytes,
+        environment.reactor.seconds,
+        connections,
+        PublicRequestLog(counters.requests, errors, record, logs.write_request, lambda: datetime.now(UTC)),
+        lambda: generations.pipeline.settings.status.timing_header,
+        new_body,
+        examine=site.examine,
+        sharing=cors.headers,
+    )
 
-    def _status(self, cors: CorsPolicy) -> Site:
-        """Return what serves operators."""
-        site = StatusSite(
-            self.snapshot,
-            self.health.send,
-            self.reload,
-            lambda: self.pipeline().settings.status,
-            self._expose,
-            status_page(),
-            TryPage(try_page(), cors),
-            DebugSite(self.profiles),
-        )
-        return Site(
-            site.handle,
-            lambda: STATUS_BODY_BYTES,
-            self.seconds,
-            self.connections[STATUS],
-            StatusRequestLog(self.write),
-            lambda: False,
-            partial(self._new_body, Budget(self.seconds), STATUS_BODY_BYTES),
-            examine=lambda request, _: check_allowed(request, self.pipeline().settings.status.allow_hosts),
-            private=True,
-        )
 
-    def _new_body(self, budget: Budget, maximum_bytes: int, announced_bytes: int, give_up: GiveUp) -> Body:
-        """Return the place of a body that comes. Raises BusyError or StoreError when there is none."""
-        store = self.pipeline().store
-        reservation = budget.reserve(maximum_bytes, free(store.root), announced_bytes, give_up)
-        return Body(reservation, lambda: store.new_temporary().parent)
+def status_site(
+    environment: Environment,
+    generations: Generations,
+    *,
+    status: Status,
+    health: Health,
+    reloads: Reloads,
+    profiles: Profiles,
+    connections: Connections,
+    cors: CorsPolicy,
+    logs: Logs,
+) -> Site:
+    """Return the site that serves operators."""
 
-    def _record(self, event: RequestAnswered | RequestFailed) -> None:
-        self.pipeline().metrics.record(event)
+    async def reload() -> tuple[Reload, int]:
+        return await reloads.request(), generations.current.number
 
-    async def _expose(self, accept: str) -> tuple[str, bytes] | None:
-        snapshot = await self.snapshot()  # a reload may come meanwhile, and ends the sinks before it
-        return await self.pipeline().metrics.expose(snapshot, accept)
+    async def expose(accept: str) -> tuple[str, bytes] | None:
+        figures = await status.snapshot()  # before the sinks are looked up: a reload meanwhile replaces them
+        return await generations.pipeline.metrics.expose(figures, accept)
+
+    site = StatusSite(
+        status.snapshot,
+        health.send,
+        reload,
+        lambda: generations.pipeline.settings.status,
+        expose,
+        status_page(),
+        TryPage(try_page(), cors),
+        DebugSite(profiles),
+    )
+    seconds = environment.reactor.seconds
+    return Site(
+        site.handle,
+        lambda: STATUS_BODY_BYTES,
+        seconds,
+        connections,
+        StatusRequestLog(logs.write_request),
+        lambda: False,
+        partial(_new_body, generations, Budget(seconds), STATUS_BODY_BYTES),
+        examine=lambda request, _: check_allowed(request, generations.pipeline.settings.status.allow_hosts),
+        private=True,
+    )
+
+
+def _new_body(
+    generations: Generations, budget: Budget, maximum_bytes: int, announced_bytes: int, give_up: GiveUp
+) -> Body:
+    """Reserve room for a body that is about to arrive. Raises BusyError or StoreError when there is none."""
+    store = generations.pipeline.store
+    reservation = budget.reserve(maximum_bytes, free(store.root), announced_bytes, give_up)
+    return Body(reservation, lambda: store.new_temporary().parent)

@@ -46,13 +46,13 @@ class Upgrade:
 
     def upgrade(self) -> None:
         """Start the program anew and hand over to it, unless that is under way or cannot be."""
-        if self._under_way or self._service.leaving:
+        if self._under_way or self._service.shutdown.begun:
             self._log.warn("no new process is started: one has been, or this one leaves")
         elif os.getpid() == _INIT:
             self._log.error("no new process is started: with its first process a container ends; start a new container")
         else:
             self._under_way = True
-            self._service.warning = ""
+            self._notifier.warning = ""
             Deferred.fromCoroutine(self._hand_over()).addErrback(
                 lambda failure: self._log.failure("the handover broke down", failure)
             )
@@ -60,7 +60,7 @@ class Upgrade:
     def abandon(self) -> None:
         """Leave nobody behind: this process was told to end, not to hand over."""
         self._abandoned = True
-        if self._successor is not None and not self._service.paused:
+        if self._successor is not None and not self._service.shutdown.handed_over:
             self._successor.kill()
 
     async def _hand_over(self) -> None:
@@ -71,8 +71,8 @@ class Upgrade:
                 self._log.failure("the handover broke down")
             if not self._abandoned:
                 self._log.error("the new process did not start: {error}; this one goes on", error=error)
-            self._service.warning = f"upgrade failed: {error}"
-            self._service.keep()
+            self._notifier.warning = f"upgrade failed: {error}"
+            self._service.cancel_handover()
             self._stay()
             return
         self._log.info("process {pid} serves from now on; this one ends what it has begun", pid=ready.pid)
@@ -82,7 +82,7 @@ class Upgrade:
         self._notifier.muted = False
         self._notifier.main_process(os.getpid())
         self._log.error("process {pid} is gone; this one serves again", pid=ready.pid)
-        self._service.warning = f"upgrade failed: process {ready.pid} is gone"
+        self._notifier.warning = f"upgrade failed: process {ready.pid} is gone"
         try:
             await self._service.resume()
         except PortError as error:
@@ -92,8 +92,10 @@ class Upgrade:
 
     async def _start(self) -> Ready:
         self._log.info("starting the program anew: {program}", program=command()[0])
-        passed, ports = await self._service.handover()
-        self._successor = await start_successor(self._reactor, self._service.run, passed, ports, os.environ)
+        passed, ports = await self._service.prepare_handover()
+        self._successor = await start_successor(
+            self._reactor, self._service.environment.threads.run, passed, ports, os.environ
+        )
         if self._abandoned:
             self._successor.kill()
         return await self._successor.ready()

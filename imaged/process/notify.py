@@ -32,6 +32,8 @@ class Notifier:
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) if address else None
         self.watchdog_s = watchdog_s
         self.muted = muted
+        self.warning = ""
+        """What each status line ends with, for the operator to see; a reload that succeeds clears it."""
         self._status = ""
 
     def ready(self) -> None:
@@ -48,7 +50,7 @@ class Notifier:
 
     def status(self, line: str) -> None:
         """Tell in a line how things are, if that has changed."""
-        line = line.partition("\n")[0]
+        line = "; ".join(part.partition("\n")[0] for part in (line, self.warning) if part)
         if line != self._status:
             self._status = line
             self._tell(f"STATUS={line}")

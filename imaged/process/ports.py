@@ -73,16 +73,15 @@ class OpenPort:
 class Ports:
     """The ports of this process, by the setting that names them. Reactor thread only.
 
-    `factories` make the connections of each. What systemd passed stays open as long as the process: a setting may come
-    back to it.
+    Sockets of systemd stay open as long as the process: a later setting may name them again.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, inheritance: Inheritance, factories: Mapping[KeyPath, ServerFactory[Any]]) -> None:
+    def __init__(self, reactor: Any, inheritance: Inheritance) -> None:
         self._reactor = reactor
         self._inheritance = inheritance
-        self._factories = factories
+        self._factories: Mapping[KeyPath, ServerFactory[Any]] = {}
         self._open: dict[KeyPath, OpenPort] = {}
         self._handed_over = False
 
@@ -95,6 +94,10 @@ class Ports:
         """The URL of the public port and that of the status port, as OpenPort has it, or None for one not open."""
         public, status = (self._open[path].url if path in self._open else None for path in (PUBLIC, STATUS))
         return public, status
+
+    def serve(self, factories: Mapping[KeyPath, ServerFactory[Any]]) -> None:
+        """Set the factory of each port's connections; call it before `open`."""
+        self._factories = factories
 
     def outlives_us(self, path: KeyPath) -> bool:
         """Say whether a port is listened on when this process is gone: by systemd, or by the process that follows."""

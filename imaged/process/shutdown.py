@@ -1,4 +1,4 @@
-"""Leaving: no more work is begun, and what was begun may end until a deadline."""
+"""Shutdown: start no new work, and give running work until a deadline."""
 
 from __future__ import annotations
 
@@ -15,44 +15,47 @@ from imaged.workers.engine import ImageOutput
 from imaged.workers.threads import unfinished
 
 AT_LEAST_S = 0.2
-"""What has nothing left to do may still end within this when the time is up."""
+"""How long each step gets after the deadline: enough for a step that has nothing left to wait for."""
 
 
 class Shutdown:
-    """Whether this process leaves, and the moment by which it will have left. Reactor thread only."""
+    """Whether this process shuts down, and its deadline. Reactor thread only."""
 
     _log = Logger()
 
     def __init__(self, clock: Any) -> None:
         self._clock = clock
-        self._by_s = math.inf
-        self._gave_up = False
+        self._deadline_s = math.inf
+        self._timed_out = False
+        self.handed_over = False
+        """Whether the reason is that another process serves on the same ports."""
 
     @property
     def begun(self) -> bool:
-        """Whether the process leaves."""
-        return self._by_s < math.inf
+        """Whether the process shuts down."""
+        return self._deadline_s < math.inf
 
     def begin(self, within_s: float) -> None:
-        """Leave within so many seconds, or sooner where that is set already."""
-        self._by_s = min(self._by_s, self._clock.seconds() + within_s)
+        """Shut down within `within_s` seconds; an earlier deadline stays."""
+        self._deadline_s = min(self._deadline_s, self._clock.seconds() + within_s)
 
-    def undo(self) -> None:
-        """Stay after all."""
-        self._by_s = math.inf
+    def cancel(self) -> None:
+        """Keep running after all."""
+        self._deadline_s = math.inf
+        self.handed_over = False
 
-    async def in_time(self, ending: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
-        """Wait for `ending` until the time is up, and AT_LEAST_S in any case."""
-        left_s = max(AT_LEAST_S, self._by_s - self._clock.seconds())
+    async def in_time(self, step: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
+        """Wait for `step` until the deadline, and for at least AT_LEAST_S."""
+        left_s = max(AT_LEAST_S, self._deadline_s - self._clock.seconds())
         try:
-            await Deferred.fromCoroutine(ending()).addTimeout(left_s, self._clock)
-        except defer.TimeoutError:  # Twisted's own, which is not the built-in one
-            if not self._gave_up:
+            await Deferred.fromCoroutine(step()).addTimeout(left_s, self._clock)
+        except defer.TimeoutError:  # Twisted's own class, which is not the built-in one
+            if not self._timed_out:
                 self._log.warn("gave up on what is in flight; what was promised stays queued")
-            self._gave_up = True
+            self._timed_out = True
 
-    def tell_left_behind(self, renders: Sequence[Running[ImageOutput]]) -> None:
-        """Tell the log what still works: it ends with the process, which waits for it no longer."""
+    def log_unfinished(self, renders: Sequence[Running[ImageOutput]]) -> None:
+        """Log the renders and the threads that still run; they end with the process."""
         for each in renders:
             self._log.warn(
                 "left behind: {output} of {image}, rendered for {elapsed_s} s by now",

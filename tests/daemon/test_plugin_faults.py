@@ -132,7 +132,7 @@ class TestUploaders(ServiceTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, Blocking.observe)
         await self.serve()
         assert (await self.post()).status == 200
-        await until(lambda: self.service._stalls.total)
+        await until(lambda: self.service.stalls.total)
         status = await self.status()
         assert status["stalls"]["last"]["held_s"] > 0.7
         assert status["stalls"]["last"]["by"].startswith("uploader stage: upload of p/")

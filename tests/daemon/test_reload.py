@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs
 from imaged.api import Rendered, RenderJob
 from imaged.config.load import Loaded, load
 from imaged.core.files import parse_file
-from imaged.daemon.reload import restart_faults
+from imaged.daemon.reconfiguration import restart_faults
 from imaged.testing.fakes import StillProcessor
 
 
@@ -72,7 +72,7 @@ class TestGoodFile(ServiceTestCase):
         old = self.service_harness.processor
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         connection.leave()
-        await until(lambda: self.service._lineage.current.leases == 0)
+        await until(lambda: self.service.generations.current.leases == 0)
         await self.service.reload()
         await self.get("/status_check")
         assert old.closed == 0
@@ -98,7 +98,7 @@ class TestAsking(ServiceTestCase):
         """A burst of signals is one reload; each who asked is told its outcome."""
         await self.serve()
         outcomes = await gatherResults([self.service.reload() for _ in range(5)])
-        assert self.service._lineage.current.number == 2
+        assert self.service.generations.current.number == 2
         assert {outcome.ok for outcome in outcomes} == {True}
 
     async def test_who_asks_while_one_is_under_way_gets_the_next(self) -> None:
@@ -109,32 +109,32 @@ class TestAsking(ServiceTestCase):
         self.yaml = "nonsense: 1\n"
         second = self.service.reload()
         assert ((await first).ok, (await second).ok) == (True, False)
-        assert self.service._lineage.current.number == 2
+        assert self.service.generations.current.number == 2
 
     async def test_none_is_begun_while_another_process_is_started(self) -> None:
         """Its ports are those that it was given; what is asked for meanwhile comes afterwards."""
         await self.serve()
-        await self.service.handover()
+        await self.service.prepare_handover()
         asked = self.service.reload()
         await pause()
         assert not asked.called
-        self.service.keep()
+        self.service.cancel_handover()
         assert (await asked).ok
 
     async def test_a_process_that_leaves_reloads_no_more(self) -> None:
         """And says so."""
         await self.serve()
-        await self.service.handover()
+        await self.service.prepare_handover()
         asked = self.service.reload()
         paused = Deferred.fromCoroutine(self.service.pause({"listen", "status.listen"}))
         (fault,) = (await asked).errors
-        assert "this process leaves" in fault
+        assert "this process is shutting down" in fault
         await paused
 
     async def test_an_unexpected_failure_is_an_outcome_too(self) -> None:
         """Whatever goes wrong, the daemon goes on and the next reload may work."""
         await self.serve()
-        self.patch(self.service, "_read", lambda: 1 / 0)
+        self.failure = ZeroDivisionError()
         with capturedLogs() as logged:
             (fault,) = (await self.service.reload()).errors
         assert "ZeroDivisionError" in fault
@@ -187,9 +187,9 @@ class TestBadFile(ServiceTestCase):
 
     async def refused(self) -> list[str]:
         """Reload, and return the faults that the status page shows."""
-        before = self.service._lineage.current
+        before = self.service.generations.current
         await self.service.reload()
-        assert self.service._lineage.current is before
+        assert self.service.generations.current is before
         last = (await self.status())["generation"]["last_reload"]
         assert last["ok"] is False
         assert (await self.get("/status_check")).status == 200

@@ -78,16 +78,16 @@ class TestSnapshot(ServiceTestCase):
         await self.serve()
         while (await self.status())["remote"]["comparison"]["unfinished"]:
             pass  # each look gives the daemon time
-        identity, jobs = self.service._lineage.pipeline.remote.identity, self.service._jobs
+        identity, jobs = self.service.generations.pipeline.remote.identity, self.service.environment.jobs
         await jobs.begin_comparison(identity)
         await jobs.note_comparison(identity, images=200, missing=3)
         told = (await self.status())["remote"]["comparison"]
         assert told.pop("since")
         assert told == {"state": "running", "unfinished": True, "images": 200, "missing": 3}
-        assert "comparison with the remote store (running)" in await self.service.status_line()
+        assert "comparison with the remote store (running)" in await self.service.status.line()
         await jobs.note_comparison(identity, images=201, missing=3, state="ended")
         assert not (await self.status())["remote"]["comparison"]["unfinished"]
-        assert "comparison" not in await self.service.status_line()
+        assert "comparison" not in await self.service.status.line()
         await jobs.begin_comparison("another store")
         assert (await self.status())["remote"]["comparison"]["state"] == "waiting"
 
@@ -116,7 +116,9 @@ class TestSnapshot(ServiceTestCase):
         await self.post()
         self.service_harness.processor.hold()
         connections = [await self.begin("GET", f"{HOME}/{name}") for name in ("x30.jpg", "x31.jpg", "x32.jpg")]
-        await until(lambda: self.service._lineage.pipeline.engine.waiting == 2 and self.service_harness.processor.jobs)
+        await until(
+            lambda: self.service.generations.pipeline.engine.waiting == 2 and self.service_harness.processor.jobs
+        )
         processing = (await self.status())["processing"]
         (item,) = processing.pop("items")
         assert processing == {"current": 1, "waiting": 2, "threads": 1, "busy": 1, "total": 0, "failed": 0}
@@ -152,7 +154,7 @@ class TestSnapshot(ServiceTestCase):
         assert (await self.status())["uploads"]["total"] == 2
         self.service_harness.uploader.failure = StoreError("down")
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
-        await until(lambda: self.service._counters.uploads.failed)
+        await until(lambda: self.service.environment.counters.uploads.failed)
         uploads = (await self.status())["uploads"]
         while uploads["queued"] != 1:
             uploads = (await self.status())["uploads"]
@@ -189,7 +191,7 @@ class TestLeaving(ServiceTestCase):
         """A load balancer then sends no client."""
         await self.serve()
         held = await self.hold_open("/status_check")
-        self.service._health.draining = True
+        self.service.health.draining = True
         held.send(b"\r\n")
         answer: Answer = await held.answer()
         assert (answer.status, answer.error) == (503, "draining")

@@ -110,7 +110,7 @@ class TestStop(ServiceTestCase):
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         self.stopped = True
         stopping = Deferred.fromCoroutine(self.service.stop())
-        await self.service._jobs.enqueue("render", IMAGE, [parse_file("x31.jpg")])
+        await self.service.environment.jobs.enqueue("render", IMAGE, [parse_file("x31.jpg")])
         self.service_harness.processor.release()
         await connection.ended
         await stopping
@@ -179,7 +179,7 @@ class TestStop(ServiceTestCase):
         await self.post()
         self.service_harness.uploader.failure = StoreError("down")
         await self.get(f"{HOME}/x30.jpg")
-        await until(lambda: self.service._counters.uploads.failed)
+        await until(lambda: self.service.environment.counters.uploads.failed)
         self.stopped = True
         await self.service.stop()
         await self.serve()
@@ -205,7 +205,7 @@ class TestStepAside(ServiceTestCase):
 
     async def paused(self) -> Deferred[None]:
         """Begin to step aside."""
-        await self.service.handover()
+        await self.service.prepare_handover()
         return Deferred.fromCoroutine(self.service.pause({"listen", "status.listen"}))
 
     async def test_what_comes_is_left_to_the_other(self) -> None:
@@ -236,14 +236,14 @@ class TestStepAside(ServiceTestCase):
     async def test_a_port_that_the_other_did_not_take(self) -> None:
         """It is closed, and what waited there is served; who comes back opens it again."""
         await self.serve()
-        await self.service.handover()
+        await self.service.prepare_handover()
         paused = Deferred.fromCoroutine(self.service.pause({"status.listen"}))
         await pause()
         with pytest.raises(ConnectError):
             await connect(self.url)
         await paused
         await self.service.resume()
-        self.url = self.service._ports[PUBLIC].url
+        self.url = self.service.ports[PUBLIC].url
         assert (await self.get("/status_check")).status == 200
 
     async def test_promised_work_is_left_to_the_other(self) -> None:
@@ -251,7 +251,7 @@ class TestStepAside(ServiceTestCase):
         await self.serve()
         await self.post()
         await (await self.paused())
-        await self.service._jobs.enqueue("render", IMAGE, [parse_file("x30.jpg")])
+        await self.service.environment.jobs.enqueue("render", IMAGE, [parse_file("x30.jpg")])
         await pause(0.1)
         assert not self.store.has(IMAGE, parse_file("x30.jpg"))
         await self.service.resume()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaged.daemon.service import WORK_THREADS
+from imaged.daemon.start import WORK_THREADS
 
 PR_SET_CHILD_SUBREAPER = 36
 """See prctl(2)."""

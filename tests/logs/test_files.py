@@ -265,10 +265,10 @@ class TestFiles(ServiceTestCase):
     async def test_a_reload_takes_another_file(self) -> None:
         """It closes the first; the second gets later lines."""
         await self.serve(log={"path": str(self.folder / "one")})
-        logger(self.service._logs).info("first")
+        logger(self.service.logs).info("first")
         self.configure(log={"path": str(self.folder / "two")})
         assert (await self.service.reload()).ok
-        logger(self.service._logs).info("second")
+        logger(self.service.logs).info("second")
         assert [line["message"] for line in lines(self.folder / "one")] == ["first"]
         assert [line["message"] for line in lines(self.folder / "two")] == ["second"]
 
@@ -280,7 +280,7 @@ class TestFiles(ServiceTestCase):
         outcome = await self.service.reload()
         (fault,) = outcome.errors
         assert "log.path: cannot write" in fault
-        logger(self.service._logs).info("goes on")
+        logger(self.service.logs).info("goes on")
         assert [line["message"] for line in lines(self.folder / "log")] == ["goes on"]
 
     async def test_a_daemon_that_cannot_log_does_not_start(self) -> None:

@@ -18,6 +18,7 @@ from imaged.fetch.received_file import digest
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import Metadata
+from imaged.hooks.host import PluginState
 from imaged.hooks.registry import HookResult, Plugins
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue
@@ -137,7 +138,7 @@ class PipelineHarness:
             loaded.settings,
             self._plugins(remote=remote),
             self.store,
-            Environment(self.reactor, work, self.jobs, counters, KeyedLocks()),
+            Environment(self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks()),
             make_threads=self._threads,
             make_sources=make_sources,
             jitter=lambda: 0.0,

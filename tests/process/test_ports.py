@@ -58,7 +58,7 @@ class TestMoving(ServiceTestCase):
         """Have the public port listen elsewhere, and return how the reload ended."""
         self.configure(listen=endpoint)
         outcome = await self.service.reload()
-        self.url = self.service._ports[PUBLIC].url
+        self.url = self.service.ports[PUBLIC].url
         return outcome
 
     async def test_new_connections_go_to_the_new_port(self) -> None:
@@ -125,13 +125,13 @@ class TestMoving(ServiceTestCase):
         self.addCleanup(taken.stopListening)
         public = free_port()
         self.configure(listen=on(public), status={"listen": on(taken.getHost().port)})
-        before = self.service._lineage.current
+        before = self.service.generations.current
         (fault,) = (await self.service.reload()).errors
         file, line, key, *_ = fault.split(":")
         assert (file, key) == ("etc/imaged.yaml", " status.listen")
         assert str(taken.getHost().port) in self.yaml.splitlines()[int(line) - 1]
         assert "Address already in use" in fault
-        assert self.service._lineage.current is before
+        assert self.service.generations.current is before
         assert (await self.get("/status_check")).status == 200
         with pytest.raises(ConnectError):
             await connect(f"http://127.0.0.1:{public}")
@@ -164,18 +164,18 @@ class TestMoving(ServiceTestCase):
         key, certificate = self.folder / "key.pem", self.folder / "certificate.pem"
         write_certificate(key, certificate)
         await self.serve(listen=f"ssl:0:privateKey={key}:certKey={certificate}:interface=127.0.0.1")
-        before, url = self.service._ports[PUBLIC], self.url
+        before, url = self.service.ports[PUBLIC], self.url
         assert url.startswith("https://localhost:")
         write_certificate(key, certificate)
         assert (await self.service.reload()).ok
-        after = self.service._ports[PUBLIC]
+        after = self.service.ports[PUBLIC]
         assert after.listening is not before.listening
         assert after.url == url
         (await connect(url)).leave()
         certificate.write_text("nonsense")
         (fault,) = (await self.service.reload()).errors
         assert ": listen: not a Twisted endpoint" in fault
-        assert self.service._ports[PUBLIC] is after
+        assert self.service.ports[PUBLIC] is after
 
 
 class TestInherited(ServiceTestCase):

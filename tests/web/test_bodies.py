@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.client import HTTPConnectionPool
 
 from imaged.core.events import OriginalDownloaded, OriginalUnavailable, RequestAnswered
-from imaged.daemon.service import VERSION
+from imaged.hooks.installation import VERSION
 
 FORM = "multipart/form-data; boundary=cut"
 

@@ -191,6 +191,6 @@ class TestLeaving(ServiceTestCase):
         await pause()
         connection.leave()
         await pause()
-        assert self.service._lineage.current.leases == 0
+        assert self.service.generations.current.leases == 0
         self.service_harness.processor.release()
         assert (await self.get(f"/p/{HASH}/x32.jpg")).status == 200

@@ -34,7 +34,7 @@ class TestDebug(ServiceTestCase):
     @property
     def taking(self) -> bool:
         """Whether a CPU profile is being taken."""
-        return self.service._profiles._cpu.locked()
+        return self.service.profiles._cpu.locked()
 
     async def test_it_is_off_by_default(self) -> None:
         """Its answers name the setting, and memory is not traced."""

@@ -57,7 +57,7 @@ class TestLines(RequestLogTestCase):
         await self.serve()
         await self.post()
         connections = [await self.begin_held_render(f"{HOME}/x30.jpg"), await self.begin("GET", f"{HOME}/x30.jpg")]
-        await until(lambda: self.service._counters.requests.current == 2)
+        await until(lambda: self.service.environment.counters.requests.current == 2)
         self.service_harness.processor.release()
         assert [(await connection.answer()).status for connection in connections] == [200, 200]
         joined = await self.line(outcome="joined")
@@ -102,7 +102,7 @@ class TestLines(RequestLogTestCase):
         """Is a client that left."""
         await self.serve()
         connection = await self.begin("POST", "/p", b"abc", Content_Length="1000")
-        await until(lambda: self.service._counters.requests.current == 1)
+        await until(lambda: self.service.environment.counters.requests.current == 1)
         connection.leave()
         assert (await self.line(status=499))["path"] == "/p"
         requests = (await self.status())["requests"]

@@ -45,7 +45,7 @@ class TestStatusPort(ServiceTestCase):
             assert (answer.status, "on this machine" in answer.error) == (403, True)
         refused = await self.private("/reload")
         assert (refused.status, refused.headers["allow"]) == (405, "POST")
-        assert self.service._lineage.current.number == 1
+        assert self.service.generations.current.number == 1
 
     async def test_other_paths_are_refused(self) -> None:
         """Images are not on this port, and other methods are refused."""

@@ -36,13 +36,13 @@ class TestBodies(ServiceTestCase):
             patch.setattr(tempfile, "tempdir", "/nowhere")
             connection = await self.begin("POST", "/p", LARGE[:-1], Content_Length=str(len(LARGE)))
             small = await self.begin("POST", "/p", PICTURE[:9], Content_Length=str(len(LARGE)))
-            await until(lambda: self.service._counters.incoming.used_bytes == len(LARGE) - 1 + 9)
+            await until(lambda: self.service.environment.counters.incoming.used_bytes == len(LARGE) - 1 + 9)
             assert nameless(self.folder / "public") == 1
             assert not any((self.folder / "public" / ".incoming").rglob("*-*"))
             connection.send(LARGE[-1:])
             assert (await connection.answer()).json()["size"] == len(LARGE)
             small.leave()
-        await until(lambda: self.service._counters.incoming.used_bytes == 0)
+        await until(lambda: self.service.environment.counters.incoming.used_bytes == 0)
         assert nameless(self.folder / "public") == 0
 
     async def test_what_is_refused_in_its_midst_holds_nothing(self) -> None:
@@ -50,14 +50,14 @@ class TestBodies(ServiceTestCase):
         await self.serve(sources={"maximum_bytes": MOST})
         connection = await self.begin("POST", "/p", b"186a1\r\n" + bytes(MOST + 1), Transfer_Encoding="chunked")
         await until(lambda: b" 413 " in connection.received)
-        assert self.service._counters.incoming.used_bytes == 0
+        assert self.service.environment.counters.incoming.used_bytes == 0
         connection.leave()
 
     async def test_fetches_and_bodies_share_their_bound(self) -> None:
         """Who finds no room is told so before its body comes, or its source is asked for more; reading goes on."""
         await self.serve(sources={"maximum_bytes": MOST})
         await self.post()
-        budget = self.service._counters.incoming
+        budget = self.service.environment.counters.incoming
         halves = [
             await self.begin("POST", "/p", bytes(MOST - 1), Content_Length=str(MOST)) for _ in range(FULL_ORIGINALS)
         ]

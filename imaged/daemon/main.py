@@ -1,10 +1,10 @@
-"""One process of the daemon, from its first signal to its exit status."""
+"""The main program of the daemon: from its first signal to its exit status."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -28,20 +28,25 @@ LATE_S = 8.0
 """How long past `shutdown_timeout_s` the end may take; systemd waits ten seconds as the unit file stands."""
 
 
-class Process:
-    """Runs `service` until a signal or a successor ends it. Reactor thread only."""
+class Daemon:
+    """Runs the service that `start` gives, until a signal or a handover ends it. Reactor thread only."""
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, service: Service, signals: Signals, notifier: Notifier, inheritance: Inheritance
+        self,
+        reactor: Any,
+        start: Callable[[], Coroutine[Deferred[Any], Any, Service]],
+        signals: Signals,
+        notifier: Notifier,
+        inheritance: Inheritance,
     ) -> None:
         self._reactor = reactor
-        self._service = service
+        self._start = start
         self._signals = signals
         self._notifier = notifier
         self._inheritance = inheritance
-        self._leave: Deferred[None] = Deferred()
+        self._stop: Deferred[None] = Deferred()
         self._exit_status = 0
 
     def run(self) -> int:
@@ -56,26 +61,26 @@ class Process:
         return self._exit_status
 
     async def _live(self) -> None:
-        predecessor = await self._begin()
-        succession = Upgrade(self._reactor, self._service, self._notifier, self._end)
+        predecessor = Predecessor(self._reactor, self._inheritance)
+        service = await self._begin(predecessor)
+        upgrade = Upgrade(self._reactor, service, self._notifier, self._end)
         self._signals.connect(
-            self._reactor, dict.fromkeys(LEAVE, self._end) | {RELOAD: succession.reload, UPGRADE: succession.upgrade}
+            self._reactor, dict.fromkeys(LEAVE, self._end) | {RELOAD: upgrade.reload, UPGRADE: upgrade.upgrade}
         )
-        reports = self._report()
-        await self._leave
-        end_within(self._service.shutdown_timeout_s + LATE_S, 1, self._tell_late)
+        reports = self._report(service)
+        await self._stop
+        end_within(service.shutdown_timeout_s + LATE_S, 1, self._tell_late)
         predecessor.left()
         self._notifier.stopping()
-        succession.abandon()
-        await self._service.stop()
+        upgrade.abandon()
+        await service.stop()
         for each in reports:
             each.stop()
 
-    async def _begin(self) -> Predecessor:
-        """Start the service, and return when it is ours: the process before may have to let go of it."""
-        predecessor = Predecessor(self._reactor, self._inheritance)
+    async def _begin(self, predecessor: Predecessor) -> Service:
+        """Start the service; return when the old process, if there is one, has handed over."""
         try:
-            await self._service.start()
+            service = await self._start()
         except Exception as error:
             await predecessor.failed(str(error))
             raise
@@ -86,11 +91,11 @@ class Process:
             self._log.warn("the process before this one is gone without a word; this one serves in its place")
             self._notifier.main_process(os.getpid())
         self._notifier.ready()
-        return predecessor
+        return service
 
     def _end(self) -> None:
-        if not self._leave.called:
-            self._leave.callback(None)
+        if not self._stop.called:
+            self._stop.callback(None)
 
     def _tell_late(self) -> None:
         self._log.error("this process does not end, so it is ended: its main thread is in {place}", place=place())
@@ -102,9 +107,16 @@ class Process:
             self._log.failure("imaged broke down", failure)
         self._exit_status = 1
 
-    def _report(self) -> list[LoopingCall]:
-        """Begin to tell the service manager how things are, and that we live: the reactor itself is what lives."""
-        calls: list[tuple[Callable[[], object], float]] = [(self._tell_status, REPORT_EVERY_S)]
+    def _report(self, service: Service) -> list[LoopingCall]:
+        """Start the reports to the service manager: the status line, and the keep-alive of its watchdog."""
+
+        async def report() -> None:
+            try:
+                self._notifier.status(await service.status.line())
+            except Exception:  # the disk of the queue may be gone; a later report may find it back
+                self._log.failure("the service manager cannot be told how things are")
+
+        calls: list[tuple[Callable[[], object], float]] = [(lambda: Deferred.fromCoroutine(report()), REPORT_EVERY_S)]
         if self._notifier.watchdog_s is not None:
             calls.append((self._notifier.alive, self._notifier.watchdog_s / 2))
         looping = [(LoopingCall(call), interval_s) for call, interval_s in calls]
@@ -112,12 +124,3 @@ class Process:
             each.clock = self._reactor
             each.start(interval_s)
         return [each for each, _ in looping]
-
-    def _tell_status(self) -> Deferred[None]:
-        async def tell() -> None:
-            try:
-                self._notifier.status(await self._service.status_line())
-            except Exception:  # the disk of the queue may be gone; the next look may find it back
-                self._log.failure("the service manager cannot be told how things are")
-
-        return Deferred.fromCoroutine(tell())

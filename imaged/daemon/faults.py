@@ -1,0 +1,40 @@
+"""The faults of a configuration, found without opening or writing any file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imaged.config.faults import Fault, in_order
+from imaged.config.load import Loaded
+from imaged.hooks.host import PluginState
+from imaged.hooks.registry import Plugins
+from imaged.logs import paths as log_paths
+from imaged.pipeline.build import build_plugins
+from imaged.process import ports
+from imaged.workers.threads import Threads
+
+
+def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
+    """Return every fault: those of the syntax, the values, the plugins' options, the endpoints and the log paths.
+
+    Build the plugins to find theirs, and close them again.
+    """
+    plugins, faults = build_checked(loaded, reactor, threads, PluginState())
+    plugins.close()
+    return in_order([*faults, *_log_faults(loaded)])
+
+
+def build_checked(
+    loaded: Loaded, reactor: Any, threads: Threads, plugin_state: PluginState
+) -> tuple[Plugins, tuple[Fault, ...]]:
+    """Build the plugins; return them with every fault but those of log paths. The caller closes the plugins."""
+    plugins, faults = build_plugins(loaded, reactor, threads, plugin_state)
+    return plugins, in_order([*loaded.faults, *faults, *ports.find_faults(loaded, reactor)])
+
+
+def _log_faults(loaded: Loaded) -> list[Fault]:
+    return [
+        loaded.foreign_fault(key, fault)
+        for key, path in log_paths.paths(loaded.settings.log).items()
+        if (fault := log_paths.find_fault(path)) is not None
+    ]

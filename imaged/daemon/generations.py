@@ -1,0 +1,134 @@
+"""Generations: the plugins and the pipeline of each configuration, open until their last request has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from imaged.config.faults import ConfigurationError
+from imaged.config.load import Loaded
+from imaged.daemon.faults import build_checked
+from imaged.daemon.superseded import reinstate, supersede
+from imaged.hooks.registry import Plugins
+from imaged.pipeline.build import Environment, build_pipeline
+from imaged.pipeline.pipeline import Pipeline
+from imaged.store.local import LocalStore
+from imaged.workers.tasks import Tasks
+
+
+class Generation:
+    """The plugins and the pipeline of one configuration; `number` counts from 1. Reactor thread only."""
+
+    def __init__(self, number: int, loaded_at: datetime, plugins: Plugins, pipeline: Pipeline) -> None:
+        self.number = number
+        self.loaded_at = loaded_at
+        self.plugins = plugins
+        self.pipeline = pipeline
+        self.leases = 0
+        self._unleased: list[Deferred[None]] = []
+
+    @contextmanager
+    def lease(self) -> Iterator[Pipeline]:
+        """Keep the generation open while the block runs."""
+        self.leases += 1
+        try:
+            yield self.pipeline
+        finally:
+            self.leases -= 1
+            if not self.leases:
+                waiting, self._unleased = self._unleased, []
+                for each in waiting:
+                    each.callback(None)
+
+    async def drain(self) -> None:
+        """Wait for the last lease to end, then for the tasks that the requests have left running."""
+        if self.leases:
+            unleased: Deferred[None] = Deferred()
+            self._unleased.append(unleased)
+            await unleased
+        await self.pipeline.tasks.drained()
+
+    async def close(self) -> None:
+        """Send the last events to the sinks, then close the plugins, the render threads and the store."""
+        await self.pipeline.metrics.close()
+        self._close()
+
+    async def abandon(self) -> None:
+        """Send the last events to the sinks and close them; leave open the other plugins, where a thread may hang."""
+        await self.pipeline.metrics.close()
+        self.plugins.close_sinks(self.pipeline.metrics.hanging)
+
+    def discard(self) -> None:
+        """Close a generation that has never been current."""
+        self.pipeline.metrics.discard()
+        self._close()
+
+    def _close(self) -> None:
+        self.plugins.close(self.pipeline.metrics.hanging)
+        self.pipeline.render_threads.stop()
+        reinstate(self.pipeline.store)
+        self.pipeline.store.close()
+
+
+class Generations:
+    """The current generation, and older ones that still have leases. Reactor thread only."""
+
+    _log = Logger()
+
+    def __init__(self, first: Generation) -> None:
+        self.current = first
+        self._open = [first]
+        self._closings = Tasks()
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline of the current generation, for reads that do not wait; anything longer takes a lease."""
+        return self.current.pipeline
+
+    def lease(self) -> AbstractContextManager[Pipeline]:
+        """Keep the current generation open while the block runs, and return its pipeline."""
+        return self.current.lease()
+
+    def replace(self, new: Generation) -> None:
+        """Make `new` the current generation, and close the previous one when it has drained."""
+        old, self.current = self.current, new
+        self._open.append(new)
+        supersede(old.pipeline.store)
+        self._closings.own(self._close(old))
+
+    async def close(self) -> None:
+        """Close every generation; return when all have drained and are closed."""
+        self._closings.own(self._close(self.current))
+        await self._closings.drained()
+
+    async def abandon(self) -> None:
+        """Close the sinks of each generation that is still open; leave open whatever a thread may hang in."""
+        abandoned, self._open = self._open, []
+        for closing in [Deferred.fromCoroutine(each.abandon()) for each in abandoned]:
+            await closing
+
+    async def _close(self, generation: Generation) -> None:
+        await generation.drain()
+        if generation not in self._open:
+            return  # it was abandoned meanwhile
+        self._open.remove(generation)
+        try:
+            await generation.close()
+        except Exception:  # the close of a plugin may raise anything
+            self._log.failure("generation {number} could not be closed", number=generation.number)
+
+
+def build_generation(number: int, loaded: Loaded, environment: Environment, now: datetime) -> Generation:
+    """Build a generation. Raises ConfigurationError with every fault, after closing what was built."""
+    settings = loaded.settings
+    plugins, faults = build_checked(loaded, environment.reactor, environment.threads, environment.plugin_state)
+    if faults:
+        plugins.close()
+        raise ConfigurationError(faults)
+    store = LocalStore(Path(settings.store.path), settings.store.partitions)
+    return Generation(number, now, plugins, build_pipeline(settings, plugins, store, environment))

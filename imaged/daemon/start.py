@@ -1,0 +1,240 @@
+"""Start the daemon: open its parts in order, each from parts that are open already."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from imaged.config.faults import KeyPath
+from imaged.config.load import Loaded
+from imaged.core.errors import StoreError
+from imaged.daemon.generations import Generations, build_generation
+from imaged.daemon.health import PROBE_EVERY_S, Health
+from imaged.daemon.job_runner import JobRunner, open_queue
+from imaged.daemon.reconfiguration import Reconfiguration, log_urls, open_logs
+from imaged.daemon.reload import Reloads
+from imaged.daemon.service import Service
+from imaged.daemon.sites import public_site, status_site
+from imaged.daemon.status import Status
+from imaged.hooks.host import PluginState
+from imaged.hooks.installation import VERSION
+from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.logs.files import Logs
+from imaged.pipeline.build import Environment
+from imaged.pipeline.counters import Counters
+from imaged.process.inheritance import Inheritance
+from imaged.process.notify import Notifier
+from imaged.process.ports import PUBLIC, STATUS, Ports, endpoints
+from imaged.process.shutdown import Shutdown
+from imaged.profiling import profiles
+from imaged.profiling.stalls import StallWatch
+from imaged.statuspage.collector import Collector
+from imaged.statuspage.history import INTERVAL_S, History
+from imaged.statuspage.recent import RecentErrors
+from imaged.statuspage.store_usage import StoreUsage
+from imaged.store.local import LocalStore
+from imaged.web.connections import Connections, most_connections
+from imaged.web.cors import CorsPolicy
+from imaged.web.requests import ImagedFactory
+from imaged.workers.keyed_locks import KeyedLocks
+from imaged.workers.threads import Threads
+
+WORK_THREADS = 16
+"""Threads for identifying, hashing, saving and reading folders; renders have their own."""
+
+FAILED_START_S = 5.0
+"""How long the parts of a failed start may take to close."""
+
+WATCH_EVERY_S = 60.0
+"""How often the remote store is tried."""
+
+SYSTEMD_QUIET_S = 1.0
+"""How long a connection is idle before it is closed, while sockets of systemd wait for the next process."""
+
+_log = Logger()
+
+
+async def start_service(
+    reactor: Any,
+    *,
+    read: Callable[[], Loaded],
+    config_name: str,
+    logs: Logs,
+    notifier: Notifier,
+    inheritance: Inheritance,
+) -> Service:
+    """Start the daemon with the settings that `read` returns; each reload calls it again.
+
+    Raises ConfigurationError for bad settings, and StoreError or PortError for what the machine refuses. Whatever was
+    open by then is closed.
+    """
+    shutdown = Shutdown(reactor)
+    async with _closed_on_failure(shutdown) as opened:
+
+        def close_in_time(close: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
+            opened.push_async_callback(shutdown.in_time, close)
+
+        work, queue_thread = Threads(reactor, "work", WORK_THREADS), Threads(reactor, "queue", 1)
+        profile_threads = Threads(reactor, "profile", profiles.THREADS)
+        for threads in (work, queue_thread, profile_threads):
+            close_in_time(threads.wind_up)
+        stalls = StallWatch(reactor, time.monotonic, time.process_time)
+        stalls.start()
+        opened.callback(stalls.stop)
+
+        loaded = read()
+        logs.use(await open_logs(loaded, work.run))
+        queue = await open_queue(queue_thread, Path(loaded.settings.state_dir))
+        jobs = AsyncJobQueue(queue, queue_thread.run)
+        close_in_time(jobs.close)
+        counters, errors = Counters(reactor.seconds), RecentErrors()
+        environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks())
+        generations = Generations(build_generation(1, loaded, environment, datetime.now(UTC)))
+        opened.push_async_callback(generations.abandon)
+        close_in_time(generations.close)
+        await work.run(_prepare_store, generations.pipeline.store)
+
+        ports = Ports(reactor, inheritance)
+        connections = {path: Connections(reactor, most_connections()) for path in (PUBLIC, STATUS)}
+        close_port = partial(_close_port, ports, connections, shutdown)
+        opened.push_async_callback(close_port, STATUS)  # after the jobs have ended: it shows what they wait for
+        job_runner = JobRunner(environment, generations, shutdown, errors)
+        close_in_time(job_runner.stop)
+        await job_runner.share_queue(is_successor=inheritance.channel is not None)
+        job_runner.start()
+        usage = StoreUsage(work.run, reactor.seconds)
+        await usage.now(generations.pipeline.store.root)
+        health = Health(work.run, lambda: generations.pipeline, reactor.seconds)
+        history = History(counters.totals())
+        for interval_s, call, now in (
+            (PROBE_EVERY_S, health.probe, True),
+            (WATCH_EVERY_S, job_runner.watch, True),
+            (INTERVAL_S, lambda: history.sample(counters.totals()), False),
+        ):
+            opened.callback(_repeat(reactor, interval_s, call, now=now).stop)
+
+        profiler = profiles.Profiles(profile_threads.run, lambda: shutdown.begun)
+        reconfiguration = Reconfiguration(
+            read=read,
+            environment=environment,
+            generations=generations,
+            job_runner=job_runner,
+            health=health,
+            ports=ports,
+            profiles=profiler,
+            logs=logs,
+            shutdown=shutdown,
+        )
+        reloads = Reloads(reactor, reconfiguration.apply, notifier)
+        collector = Collector(
+            version=VERSION,
+            pid=os.getpid(),
+            seconds=reactor.seconds,
+            started_s=reactor.seconds(),
+            counters=counters,
+            history=history,
+            errors=errors,
+            log=lambda: logs.state,
+            message=lambda: health.message,
+            usage=usage,
+            stalls=stalls,
+        )
+        status = Status(
+            environment=environment,
+            generations=generations,
+            health=health,
+            reloads=reloads,
+            collector=collector,
+            config_name=config_name,
+        )
+        cors = CorsPolicy(lambda: ports.urls, lambda: generations.pipeline.settings)
+        public = public_site(
+            environment,
+            generations,
+            health=health,
+            errors=errors,
+            connections=connections[PUBLIC],
+            cors=cors,
+            logs=logs,
+        )
+        private = status_site(
+            environment,
+            generations,
+            status=status,
+            health=health,
+            reloads=reloads,
+            profiles=profiler,
+            connections=connections[STATUS],
+            cors=cors,
+            logs=logs,
+        )
+        ports.serve({PUBLIC: ImagedFactory(reactor, public), STATUS: ImagedFactory(reactor, private)})
+        open_ports = await ports.open(endpoints(loaded.settings))
+        opened.push_async_callback(close_port, PUBLIC)
+        await ports.use(open_ports)
+        profiler.follow(loaded.settings.status.profile)
+        opened.callback(profiler.close)  # first of all: the status port would wait for a client of a profile
+        log_urls(open_ports)
+        return Service(
+            opened=opened,
+            shutdown=shutdown,
+            environment=environment,
+            generations=generations,
+            ports=ports,
+            connections=connections,
+            job_runner=job_runner,
+            health=health,
+            profiles=profiler,
+            stalls=stalls,
+            reconfiguration=reconfiguration,
+            reloads=reloads,
+            status=status,
+            logs=logs,
+        )
+
+
+@asynccontextmanager
+async def _closed_on_failure(shutdown: Shutdown) -> AsyncIterator[AsyncExitStack]:
+    """Give a stack of what is open; after an error, close it within FAILED_START_S."""
+    opened = AsyncExitStack()
+    try:
+        yield opened
+    except BaseException:
+        shutdown.begin(FAILED_START_S)
+        await opened.aclose()
+        raise
+
+
+def _prepare_store(store: LocalStore) -> None:
+    try:
+        store.try_out()
+        swept = store.sweep()
+    except (StoreError, OSError) as error:
+        raise StoreError(f"store.path: {error}") from error
+    if swept:
+        _log.info("removed {count} unfinished files of an earlier run", count=swept)
+
+
+async def _close_port(ports: Ports, connections: dict[KeyPath, Connections], shutdown: Shutdown, path: KeyPath) -> None:
+    """Close a port, and each of its connections when its answer is complete."""
+    quiet_s = SYSTEMD_QUIET_S if path == PUBLIC and ports.outlives_us(PUBLIC) else 0.0
+    await ports.close(path)
+    connections[path].leave()
+    await shutdown.in_time(partial(connections[path].gone, quiet_s))
+
+
+def _repeat(reactor: Any, interval_s: float, call: Callable[[], Deferred[None] | None], *, now: bool) -> LoopingCall:
+    looping = LoopingCall(call)
+    looping.clock = reactor
+    looping.start(interval_s, now)
+    return looping
