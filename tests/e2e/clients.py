@@ -9,7 +9,7 @@ from daemon import Daemon
 
 
 def connected(daemon: Daemon, timeout_s: float = 30) -> http.client.HTTPConnection:
-    """Return an open connection to the public port, which is not opened anew when it is closed."""
+    """Return an open connection to the public port. The client does not reopen it."""
     url = urlsplit(daemon.public)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=timeout_s)
     connection.connect()
@@ -18,7 +18,7 @@ def connected(daemon: Daemon, timeout_s: float = 30) -> http.client.HTTPConnecti
 
 
 def health(connection: http.client.HTTPConnection) -> tuple[int, str | None]:
-    """Ask for the health check; return the status, and what is to become of the connection."""
+    """Ask for the health check. Return the status and the Connection header."""
     connection.request("GET", "/status_check")
     response = connection.getresponse()
     response.read()

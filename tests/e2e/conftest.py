@@ -1,4 +1,4 @@
-"""Daemons for the end-to-end tests, and the real pictures where they are at hand."""
+"""Daemons for the end-to-end tests, and the real pictures where they are installed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ PICTURES = HERE.parents[2] / "shared" / "images"
 
 @pytest.fixture
 def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
-    """Return what starts a daemon on the given settings.
+    """Return a function that starts a daemon with the given settings.
 
-    Each must leave by itself with status 0 in the end; or the test has killed it or sent it two signals.
+    Each daemon has to exit with status 0 at the end, unless the test killed it.
     """
     adopt_orphans()
     with ExitStack() as ends:
@@ -48,7 +48,7 @@ def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
 
 def end(daemon: Daemon) -> None:
-    """End a daemon, if the test has not, and see that it leaves well."""
+    """Stop a daemon, unless the test has stopped it, and check its exit status."""
     try:
         assert daemon.stop() in {0, -9}, daemon.tail
     finally:
@@ -57,7 +57,7 @@ def end(daemon: Daemon) -> None:
 
 @pytest.fixture
 def plugins(tmp_path: Path) -> dict[str, str]:
-    """Return the environment of a daemon that has plugins of others: gate, wreck, and those of tests/thirdparty."""
+    """Return an environment with the plugins of this folder and of tests/thirdparty installed."""
     site = tmp_path / "site"
     about = site / "foreign-1.dist-info"
     about.mkdir(parents=True)
@@ -81,7 +81,7 @@ def origin() -> Iterator[Origin]:
 
 @pytest.fixture
 def picture() -> Callable[[str], bytes]:
-    """Return what reads one of the real pictures; the test is skipped where they are not beside the repository."""
+    """Return a function that reads one of the real pictures. Skip the test where they are missing."""
 
     def read(name: str) -> bytes:
         path = PICTURES / name
@@ -94,7 +94,7 @@ def picture() -> Callable[[str], bytes]:
 
 @pytest.fixture
 def make_browser(tmp_path: Path) -> Iterator[Callable[..., Browser]]:
-    """Return what starts a Chromium; the test is skipped where there is none."""
+    """Return a function that starts Chromium. Skip the test where it is missing."""
     from browser import Browser  # noqa: PLC0415  # few tests need selenium, which is slow to import
 
     with ExitStack() as ends:

@@ -1,4 +1,4 @@
-"""Requests of every kind that is counted, and what they count."""
+"""Requests of every kind that metrics count, and the expected counts."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ TIMINGS = ("render_time", "download_time")
 
 
 def settings(name: str, **options: Any) -> str:
-    """Return the settings of a daemon that counts by way of a plugin, and fetches from loopback."""
+    """Return settings with a metrics plugin and with sources on loopback."""
     return yaml.safe_dump(
         {"metrics": [name], "plugins": {name: options}, "sources": {"allow_networks": ["127.0.0.0/8"]}}
     )
 
 
 def hand_over(daemon: Daemon) -> None:
-    """Have a new process serve in the place of this one."""
+    """Upgrade the daemon."""
     before = daemon.pid
     os.kill(before, signal.SIGUSR2)
     until(lambda: daemon.pid != before, daemon)
 
 
 def ask(daemon: Daemon, origin: Origin, midway: Callable[[], Any], pictures: int = 6) -> Counter[str]:
-    """Ask for everything that is counted, and do something while requests are under way; return what was counted.
+    """Send requests of every counted kind, call a function while they are in flight, and return the expected counts.
 
-    Each picture is asked for in twelve outputs, by several clients at once, and then once more, which counts nothing.
+    Several clients request twelve outputs of each picture at once. A last round requests them again as hits.
     """
     counts: Counter[str] = Counter()
     homes = []

@@ -64,31 +64,31 @@ print(json.dumps(shown))
 
 
 class Counting(ServerProcess):
-    """A server that is ended as its service manager would end it, and that can be stalled."""
+    """A server that stops as under its service manager, and that a test can stall."""
 
     hidden = ("PYTHON", "GRAPHITE")
 
     def stop(self) -> None:
-        """End it as its service manager would, if it runs; return when it has."""
+        """Send SIGTERM, if it runs, and wait for its exit."""
         if self._process is not None:
             self._process.terminate()
-            self.go_on()
+            self.resume()
             try:
                 self._process.wait(LONGEST_S)
             finally:
                 super().stop()
 
     def stall(self) -> None:
-        """Have it do nothing, as a machine does that is out of breath; what comes in waits."""
+        """Suspend the process. The kernel keeps what clients send."""
         self.process.send_signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
-        """End that."""
+    def resume(self) -> None:
+        """Continue a suspended process."""
         self.process.send_signal(signal.SIGCONT)
 
 
 class Carbon(Counting):
-    """Keeps what its settings say, as text of their files; the test is skipped where there is no carbon."""
+    """Carbon with the given settings files. Skip the test where carbon is missing."""
 
     def __init__(self, folder: Path, schemas: str, aggregation: str = "") -> None:
         if not (CARBON / "carbon-cache.py").is_file():
@@ -109,16 +109,16 @@ class Carbon(Counting):
 
     @property
     def listening(self) -> bool:
-        """Both ports: it opens this one first, and does not end well before it has opened the other."""
+        """Whether both ports are open. Carbon opens the other last, and stops cleanly only after that."""
         return listens(self.port) and listens(self._query_port)
 
     def values(self) -> dict[str, dict[int, float]]:
-        """Return what is on its disk: by metric, the values of the intervals that have one."""
+        """Return the stored values: by metric, then by start of the interval."""
         shown: dict[str, dict[str, float]] = self._ask(READ)
         return {name: {int(at_s): value for at_s, value in each.items()} for name, each in shown.items()}
 
     def described(self) -> dict[str, list[Any]]:
-        """Return how each metric is kept: how it is aggregated, from which share of values on, and its archives."""
+        """Return the storage of each metric: aggregation, xFilesFactor and archives."""
         shown: dict[str, list[Any]] = self._ask(DESCRIBE)
         return shown
 
@@ -137,7 +137,7 @@ class Carbon(Counting):
 
 
 class Statsd(Counting):
-    """Flushes each second to a carbon; the test is skipped where there is no StatsD. `port` takes datagrams."""
+    """StatsD, which flushes to carbon each second. `port` takes datagrams. Skip the test where StatsD is missing."""
 
     def __init__(self, folder: Path, carbon: Carbon) -> None:
         if shutil.which("node") is None:
@@ -166,5 +166,5 @@ class Statsd(Counting):
 
     @property
     def listening(self) -> bool:
-        """It opens the port of its control after the one for datagrams."""
+        """Whether the control port is open. StatsD opens it last."""
         return listens(self._control_port)

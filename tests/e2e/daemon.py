@@ -1,4 +1,4 @@
-"""The real daemon as a process of its own, and a plain HTTP client to talk to it."""
+"""The real daemon in its own process, and a plain HTTP client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from processes import LONGEST_S, hold
 PORTS = ("listen=tcp:0:interface=127.0.0.1", "status.listen=tcp:0:interface=127.0.0.1")
 
 START_S = 30.0
-"""How long a start may take on a busy machine."""
+"""The longest time that a start may take on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Answer:
 def request(
     base: str, method: str, target: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Send one request exactly as given: nothing in `target` is tidied up on the way."""
+    """Send one request. `target` goes out unchanged."""
     url = urlsplit(base)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
     try:
@@ -57,7 +57,7 @@ def request(
 
 
 def until(condition: Callable[[], Any], daemon: Daemon, within_s: float = LONGEST_S) -> Any:
-    """Wait until it holds, and return what it gave."""
+    """Wait until `condition()` is true, and return its value."""
     end_s = time.monotonic() + within_s
     while not (result := condition()):
         assert time.monotonic() < end_s, daemon.tail
@@ -92,7 +92,7 @@ class Daemon:
         self.process: subprocess.Popen[bytes]
 
     def start(self, *overrides: str) -> None:
-        """Start it, after the one before has ended, and wait until it says where it listens."""
+        """Start the daemon, after the previous process has exited, and wait until it logs its addresses."""
         if self._starts:
             self.process.wait(LONGEST_S)
         self._starts += 1
@@ -113,12 +113,12 @@ class Daemon:
         self.private = self._find(log, r"status page is on (http://[^\s\"]+)")
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the process with SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
-        """End it and its heirs politely; return the exit status of the process that was started, or of a worse one."""
+        """Send SIGTERM to every process of the daemon. Return the status of the first, or any other that is not 0."""
         left = hold(self.folder)
         try:
             for each in left:
@@ -131,19 +131,19 @@ class Daemon:
         return self.process.wait(LONGEST_S) or next(iter(statuses), 0)
 
     def configure(self, settings: str) -> None:
-        """Write the settings; the daemon will see them when it reads them again."""
+        """Write the settings file. The daemon reads it at the next reload or start."""
         (self.folder / "imaged.yaml").write_text(settings)
 
     def reload(self) -> Answer:
-        """Have the settings read again; return how that ended."""
+        """Reload by POST, and return the answer."""
         return request(self.private, "POST", "/reload", b"")
 
     def hup(self) -> Any:
-        """Send SIGHUP and return how it ended, as the status tells it."""
+        """Reload by SIGHUP, and return the outcome from the status."""
         status = self.status()
         os.kill(status["pid"], signal.SIGHUP)
         before = status["generation"]["last_reload"]
-        return until(lambda: (told := self.status()["generation"]["last_reload"]) != before and told, self)
+        return until(lambda: (outcome := self.status()["generation"]["last_reload"]) != before and outcome, self)
 
     def get(self, target: str, **headers: str) -> Answer:
         """GET from the public port."""
@@ -160,17 +160,17 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """The process that answers now."""
+        """The id of the process that answers."""
         return int(self.status()["pid"])
 
     @property
     def tail(self) -> str:
-        """The end of the log without the requests that went well, for failures."""
+        """The end of the log without successful requests, for the messages of failed tests."""
         lines = self.log.read_text().splitlines()
         return "\n".join(line for line in lines if '"status": 200' not in line)[-5000:]
 
     def wait_for_files(self, image: Mapping[str, Any], names: Sequence[str], within_s: float = 30.0) -> None:
-        """Return when all these files of an image lie in the store; nobody asks the daemon for them."""
+        """Wait until the store has these files of an image, without requesting them."""
         folder = self.store / "p" / image["partitionedHash"]
         end_s = time.monotonic() + within_s
         while missing := [name for name in names if not (folder / name).is_file()]:
@@ -183,4 +183,4 @@ class Daemon:
             assert self.process.poll() is None, log.read_text()
             assert time.monotonic() < end_s, log.read_text()
             time.sleep(0.02)
-        return match[1].replace("localhost", "127.0.0.1")  # so that nobody tries ::1 first
+        return match[1].replace("localhost", "127.0.0.1")  # else clients try ::1 first

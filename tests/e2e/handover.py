@@ -1,4 +1,4 @@
-"""SIGUSR2 and what comes of it."""
+"""Upgrades by SIGUSR2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from processes import Process, living_in
 
 
 def upgrade(daemon: Daemon) -> Process:
-    """Have a new process take over; return the old one when the new one answers."""
+    """Upgrade the daemon. Return the old process when the new one answers."""
     old = Process(daemon.pid)
     old.send(signal.SIGUSR2)
     until(lambda: daemon.pid != old.pid, daemon)
@@ -19,7 +19,7 @@ def upgrade(daemon: Daemon) -> Process:
 
 
 def complete(daemon: Daemon) -> int | None:
-    """Wait until one process serves and no other is left, or none is left; return the id of the one that serves."""
+    """Wait until one healthy process is left, or none. Return its id or None."""
     return until(lambda: _settled(daemon), daemon)[0]  # type: ignore[no-any-return]  # an id or None
 
 

@@ -1,6 +1,6 @@
-"""A plugin for tests: its renders wait at a gate, each output tells who made it, and a journal tells the rest.
+"""A test plugin whose renders wait at a gate. Its outputs name the instance that made them, and it keeps a journal.
 
-An output is a plain picture with the text `TAG qQUALITY` behind its end: decoders ignore that, and tests look for it.
+An output is a plain picture with the text `TAG qQUALITY` appended: decoders ignore it, and tests read it.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class Gate:
         return self._still.identify(source)
 
     def accepts(self, job: RenderJob) -> bool:
-        """Take any job."""
+        """Accept every job."""
         return self._still.accepts(job)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
-        """Wait at the gate, then say what was asked for."""
+        """Wait at the gate, then yield each output."""
         end_s = time.monotonic() + job.timeout_s
         for variant in job.variants:
             self._note(f"begin {variant.output}")
             while isinstance(variant.output.sizing, FullSize) and not Path(self._options.gate).exists():
                 if time.monotonic() > end_s:
-                    raise BusyError("nobody opened the gate")
+                    raise BusyError("the gate stayed closed")
                 time.sleep(0.01)
             size = plan(job.facts.size, variant.output.sizing).size
             picture = make_plain(variant.format.extension, size.width_px, size.height_px)
@@ -58,7 +58,7 @@ class Gate:
             self._note(f"end {variant.output}")
 
     def close(self) -> None:
-        """Note it."""
+        """Write `close` to the journal."""
         self._note("close")
 
     def _note(self, what: str) -> None:

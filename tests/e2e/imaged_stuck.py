@@ -1,7 +1,7 @@
-"""A plugin for tests, a processor, an uploader or a sink, that does not end one of its calls.
+"""A test plugin (processor, uploader and sink) of which one call does not return.
 
-The file `unloaded` tells that the interpreter took apart at its end what the plugin may be using, `closed-processor`
-and so on that one of its objects was closed before.
+The file `unloaded` says that the interpreter destroyed the module while it was in use; `closed-processor` and so on say
+that an object was closed before.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from imaged.api import Event, Host, ImageFacts, MetricsSink, Processor, Rendered
 from imaged.testing.fakes import StillProcessor
 
 TRIAL_BYTES = 100
-"""What the daemon tries processors with is smaller."""
+"""The picture of the health check is smaller."""
 
 
 class Options(BaseModel):
-    """The section `plugins.stuck`: in which of its calls it is stuck, once the file `stick` is there."""
+    """The section `plugins.stuck`: the call that hangs once the file `stick` exists."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -29,7 +29,7 @@ class Options(BaseModel):
 
 
 class Stuck:
-    """All three in one, for pictures of which nobody looks at the pixels."""
+    """A processor, an uploader and a sink in one. Its pictures are placeholders."""
 
     detail = identity = "stuck"
 
@@ -47,7 +47,7 @@ class Stuck:
         return self._still.identify(source)
 
     def accepts(self, job: RenderJob) -> bool:
-        """Take any job."""
+        """Accept every job."""
         return self._still.accepts(job)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
@@ -56,26 +56,26 @@ class Stuck:
         yield from self._still.render(job)
 
     def record(self, event: Event) -> None:  # noqa: ARG002  # any event will do
-        """Take no note."""
+        """Ignore the event."""
         self._may_stick("record")
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:  # noqa: ARG002  # nothing is kept
-        """Keep nothing."""
+        """Store nothing."""
         await self._threads.run(self._may_stick, "upload")
 
     async def download(self, key: str, path: Path) -> bool:  # noqa: ARG002  # as above
-        """Have nothing."""
+        """Find nothing."""
         return False
 
     async def list(self, prefix: str) -> Sequence[str]:  # noqa: ARG002  # as above
-        """Have nothing."""
+        """Find nothing."""
         return []
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Have nothing."""
+        """Find nothing."""
 
     def close(self) -> None:
-        """Note it."""
+        """Write that it was closed."""
         Path(f"closed-{self._role}").touch()
         self._threads.let_go()
 

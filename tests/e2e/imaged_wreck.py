@@ -1,4 +1,4 @@
-"""A plugin for tests: a metrics sink that raises, hangs or works."""
+"""A test plugin: a metrics sink that raises, hangs or works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imaged.api import Event, Host, MetricsSink, RequestAnswered, hookimpl
 
 
 class Options(BaseModel):
-    """The section `plugins.wreck`: how it fails (`raise`, `hang`, or not), and where it notes what it was told."""
+    """The section `plugins.wreck`: how it fails (`raise`, `hang`, or not), and the file that it writes events to."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -20,14 +20,14 @@ class Options(BaseModel):
 
 
 class Wreck:
-    """Fails at everything, or notes each request's status."""
+    """Fail at each event, or write the status of each request."""
 
     def __init__(self, options: Options) -> None:
         self.detail = options.how or "works"
         self._options = options
 
     def record(self, event: Event) -> None:
-        """Fail, or take a note."""
+        """Fail, or write the status."""
         if self._options.how == "raise":
             raise OSError("no route to the host that counts")
         while self._options.how == "hang":

@@ -1,4 +1,4 @@
-"""A steady load of clients that miss nothing: each answer is read whole and compared, each failure is counted."""
+"""A steady load of clients that read and compare each answer and count each failure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tally import Tally
 from imaged.testing.pictures import make_jpeg, make_png
 
 PROMISED = ("x10.png", "w20.webp")
-"""What is asked for of each new picture."""
+"""The outputs of each new picture."""
 
 SELDOM = 40
-"""One request in so many posts a new picture, and as many ask for an output that nobody asked for before."""
+"""One request in so many posts a new picture, and one requests a new output."""
 
 PATIENCE_S = 60.0
 KEPT = ("original", "x10.png", "w40.jpg", "full_size.webp")
@@ -33,7 +33,7 @@ KEPT = ("original", "x10.png", "w40.jpg", "full_size.webp")
 
 @dataclass(frozen=True)
 class Ask:
-    """One request, and whether the body of an answer of success is what it must give."""
+    """One request, and the check of the body of a successful answer."""
 
     method: str
     target: str
@@ -42,7 +42,7 @@ class Ask:
 
 
 def stock(daemon: Daemon) -> list[Ask]:
-    """Post a few pictures, have outputs made, and return requests for all that is stored."""
+    """Post a few pictures, request outputs, and return requests for all stored files."""
     asks = []
     for body in (make_jpeg(), make_png(), make_png(200, 300, comment="stock")):
         home = f"/p/{daemon.post('/p', body).json()['hash']}"
@@ -54,10 +54,10 @@ def stock(daemon: Daemon) -> list[Ask]:
 
 
 class Load:
-    """Keeps `kept` clients asking on connections that they keep and `fresh` ones on a new connection each time.
+    """Clients that send requests all the time: `kept` on persistent connections, `fresh` on a new connection each time.
 
-    `asks` are what they choose from. If there is `news`, they post new pictures in between, whose answers `posted`
-    keeps: outputs were promised in them. A client never asks again: whatever goes wrong once is counted.
+    They choose among `asks`. With `news`, they also post new pictures with outputs; `posted` has the answers. A client
+    never retries: each failure counts.
     """
 
     def __init__(
@@ -83,31 +83,31 @@ class Load:
         ]
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the clients."""
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """End, each client with an answer, and print the counts: `pytest -rP` shows them."""
+        """Stop each client after an answer, and print the counts: `pytest -rP` shows them."""
         self._ending.set()
         for thread in self._threads:
             thread.join()
         sys.stdout.write(f"{self.tally}\n")
 
-    def go_on(self, answers: int = 100) -> None:
-        """Return when so many more requests have ended, well or not."""
+    def wait_for(self, answers: int = 100) -> None:
+        """Wait until so many more requests have ended, successfully or not."""
         enough = self.tally.done + answers
         while self.tally.done < enough:
             assert any(thread.is_alive() for thread in self._threads)
             self._ending.wait(0.01)
 
     def moving(self, public: str) -> None:
-        """Tell that the address will change: whoever is refused at the old one may try the new one, once."""
+        """Announce a new address: a client whose connection is refused tries the new one, once."""
         self._next = public
 
     def moved(self, public: str) -> None:
-        """Tell that it has changed."""
+        """Switch to the new address."""
         self._address = public
         self._next = ""
 
@@ -159,7 +159,7 @@ class Load:
         return connection
 
     def _exchange(self, connection: http.client.HTTPConnection, ask: Ask, headers: Mapping[str, str]) -> bool:
-        """Send one request and read its answer; return whether the connection is good for another."""
+        """Send one request and read its answer. Return whether the connection can be used again."""
         what = f"{ask.method} {ask.target} at {connection.port}"
         answered = False
         try:
@@ -167,7 +167,7 @@ class Load:
             response = connection.getresponse()
             answered = True
             body = response.read()
-        except Exception as error:  # whatever it is, it is counted
+        except Exception as error:  # each kind of failure counts
             self.tally.fail("cut" if answered else _kind(error), f"{what}: {error!r}")
             return False
         self.tally.answer(response.status, f"{what}: {body[:200]!r}")
@@ -185,7 +185,7 @@ def _opened(public: str) -> http.client.HTTPConnection:
     url = urlsplit(public)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=PATIENCE_S)
     connection.connect()
-    connection.auto_open = 0  # else it would connect anew behind our back
+    connection.auto_open = 0  # else it reconnects silently
     return connection
 
 
@@ -198,7 +198,7 @@ def _kind(error: Exception) -> str:
 
 
 def _same(info: Mapping[str, Any], body: bytes) -> bool:
-    """Compare what two records say of the original; the list of outputs grows."""
+    """Compare two records, except for their lists of outputs, which grow."""
     return {**json.loads(body), "outputs": None} == {**info, "outputs": None}
 
 

@@ -1,4 +1,4 @@
-"""A source of originals on loopback that behaves well or badly, by path."""
+"""A source of originals on loopback, with faults by path."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Origin:
                 try:
                     origin.answer(self, path, query)
                 except OSError:
-                    self.close_connection = True  # the daemon hung up, as it should on what is too much
+                    self.close_connection = True  # the daemon closed the connection: the source is too large
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -38,11 +38,11 @@ class Origin:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start the server."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop the server."""
         self.release.set()
         self._server.shutdown()
         self._server.server_close()

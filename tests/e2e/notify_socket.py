@@ -1,4 +1,4 @@
-"""The other end of sd_notify(3): a service manager's socket."""
+"""The service manager's end of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_S = 30.0
 
 @dataclass(frozen=True)
 class Message:
-    """One datagram: who sent it, and its assignments."""
+    """One datagram: the id of its sender and its assignments."""
 
     pid: int
     text: str
@@ -30,7 +30,7 @@ class Message:
 
 
 class NotifySocket:
-    """Receives what daemons tell, at once, since the kernel keeps but a few datagrams; `seen` are those looked at."""
+    """Receives the daemons' messages on a thread: the kernel queues few datagrams. `seen` has those already read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class NotifySocket:
         self._thread.start()
 
     def wait_for(self, *texts: str) -> Message:
-        """Look at messages until each of the texts was in one of them; return the last."""
+        """Read messages until each text has occurred. Return the last message."""
         end_s = time.monotonic() + LONGEST_S
         missing = set(texts)
         while True:
@@ -57,7 +57,7 @@ class NotifySocket:
                 return message
 
     def close(self) -> None:
-        """Receive no more."""
+        """Close the socket."""
         self._socket.shutdown(socket.SHUT_RD)
         self._thread.join()
         self._socket.close()

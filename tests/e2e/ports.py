@@ -8,10 +8,10 @@ import socket
 from contextlib import suppress
 
 LOW, HIGH = 20_000, 32_000
-"""Below the ports that Linux gives to clients, so that no connection of the test's own takes one in between."""
+"""Below the ports that Linux gives to clients, so that no client of the test takes one meanwhile."""
 
 FREE_FILE = 100
-"""Descriptors from here on are in nobody's way."""
+"""Descriptors from here on are free."""
 
 GIVE = """
 import os, sys
@@ -22,11 +22,11 @@ for place, each in enumerate(files):
 os.environ.update(LISTEN_FDS=str(len(files)), LISTEN_PID=str(os.getpid()))
 os.execvp(sys.argv[2], sys.argv[2:])
 """
-"""The program that becomes another one with sockets at descriptor 3 and up, as a service manager passes them."""
+"""A program that moves sockets to descriptors 3 and up, as a service manager does, and executes another program."""
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
+    """Return a free port of loopback."""
     while True:
         port = random.randrange(LOW, HIGH)
         try:
@@ -42,19 +42,19 @@ def endpoint(port: int) -> str:
 
 
 def url(port: int) -> str:
-    """Return where it serves."""
+    """Return the URL of a port of loopback."""
     return f"http://127.0.0.1:{port}"
 
 
 def listens(port: int) -> bool:
-    """Say whether anybody listens on a port of loopback."""
+    """Say whether a server listens on a port of loopback."""
     with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
 
 
 class HeldSocket:
-    """A listening socket that the test holds, whatever becomes of the daemons that it is passed to."""
+    """A listening socket that the test keeps open while daemons that inherit it start and stop."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1000)
@@ -62,6 +62,6 @@ class HeldSocket:
         self.file = fcntl.fcntl(self._listener, fcntl.F_DUPFD_CLOEXEC, FREE_FILE)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the socket."""
         socket.close(self.file)
         self._listener.close()

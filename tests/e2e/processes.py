@@ -1,4 +1,4 @@
-"""Processes that are nobody's children: found by the folder that they live in, awaited, and weighed."""
+"""Processes that are no children of the test: found by their working directory, awaited and measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_S = 60.0
 
 
 def adopt_orphans() -> None:
-    """Become to this process's descendants what init is, so that their exit status can be had."""
+    """Adopt orphaned descendants, so that the test gets their exit status."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -28,31 +28,31 @@ def living_in(folder: Path) -> set[int]:
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with suppress(OSError):  # it has ended, or is somebody else's
+            with suppress(OSError):  # it has exited, or belongs to another user
                 if (entry / "cwd").readlink() == folder:
                     found.add(int(entry.name))
     return found
 
 
 class Process:
-    """One process, held so that its id cannot come to mean another."""
+    """One process, held by a pidfd, so that its id is not reused."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._handle = os.pidfd_open(pid)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, to nobody if it has ended."""
+        """Send a signal, unless the process has exited."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle, number)
 
     def wait(self, within_s: float = LONGEST_S) -> int | None:
-        """Return its exit status when it has ended, negative for a signal; None if it was another's child."""
+        """Wait for the exit and return its status, negative for a signal, or None for a child of another process."""
         ready = select.poll()
         ready.register(self._handle, select.POLLIN)
         assert ready.poll(1000 * within_s), f"process {self.pid} did not end"
         try:
-            # WNOWAIT: whoever started it may ask, too
+            # WNOWAIT: its parent may wait for it, too
             result = os.waitid(os.P_PIDFD, self._handle, os.WEXITED | os.WNOWAIT)
         except ChildProcessError:
             return None
@@ -60,7 +60,7 @@ class Process:
         return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the pidfd."""
         os.close(self._handle)
 
 
@@ -74,23 +74,23 @@ def hold(folder: Path) -> list[Process]:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the seconds of CPU time that a process has used: those say what work costs, also on a busy machine."""
+    """Return the CPU time of a process in seconds: the cost of its work, also on a busy machine."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, see proc(5)
 
 
 @dataclass(frozen=True)
 class Weight:
-    """What a process holds."""
+    """The resources of a process."""
 
     threads: int
     files: int
     memory_kib: int
 
     def within(self, factor: float, other: Weight) -> bool:
-        """Say whether it holds no more than so many times what another one does.
+        """Say whether each resource is at most `factor` times that of the other.
 
-        Threads of work start as they are first needed at one time, which a busy machine decides, and stay.
+        Worker threads start when several jobs run at once, which depends on the machine, and stay.
         """
         return (
             self.threads <= factor * other.threads + WORK_THREADS

@@ -34,7 +34,7 @@ class PrometheusServer(ServerProcess):
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
 
     def command(self) -> list[str]:
-        """Return the words that start it."""
+        """Return the command line."""
         return [
             self._program,
             f"--config.file={self.folder / 'prometheus.yml'}",
@@ -48,31 +48,31 @@ class PrometheusServer(ServerProcess):
         return super().listening and request(self.url, "GET", "/-/ready").status == 200
 
     def ask(self, path: str) -> Any:
-        """Return the data of an answer of the API, which has to be a good one."""
+        """Return the data of a successful answer of the API."""
         answer = request(self.url, "GET", f"/api/v1/{path}")
         assert answer.status == 200, answer.body
         return answer.json()["data"]
 
     def query(self, query: str) -> list[tuple[dict[str, str], float]]:
-        """Return the labels and the value of each series that a query gives at this moment."""
+        """Return the labels and the value of each series of a query."""
         result = self.ask(f"query?query={quote(query, safe='')}")["result"]
         return [(each["metric"], float(each["value"][1])) for each in result]
 
     def value(self, query: str) -> float:
-        """Return the value of a query that gives one series; not a number where it gives none."""
+        """Return the value of a query with one series, or NaN for none."""
         found = self.query(query)
         assert len(found) <= 1, found
         return found[0][1] if found else math.nan
 
     def wait_for(self, query: str, value: float) -> None:
-        """Return when a query gives just this value; what was scraped a moment ago may be older."""
+        """Wait until a query has this value: the last scrape may be older than the last request."""
         try:
             self.until(lambda: self.value(query) == value)
         except AssertionError as error:
             raise AssertionError(f"{query} is {self.query(query)} and not {value}") from error
 
     def until(self, condition: Callable[[], Any]) -> None:
-        """Wait until it holds."""
+        """Wait until a condition is true."""
         end_s = time.monotonic() + LONGEST_S
         while not condition():
             assert self.process.poll() is None, self.tail

@@ -1,4 +1,4 @@
-"""A status port that shows a snapshot of the test, and counts the requests of the page's script."""
+"""A status port that serves the test's snapshot and counts the requests of the page's script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imaged.core.snapshot import Snapshot
 from imaged.statuspage.page import status_page
 
 SLOW_S = 1.5
-"""How long a slow answer takes: longer than the pause between two requests of the page."""
+"""The duration of a slow answer: longer than the interval of the page's requests."""
 
 
 class SnapshotServer:
@@ -29,7 +29,7 @@ class SnapshotServer:
                 server.answer(self)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -38,7 +38,7 @@ class SnapshotServer:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

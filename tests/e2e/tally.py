@@ -1,4 +1,4 @@
-"""What a load counts."""
+"""The counts of a load."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ SAMPLES = 10
 
 @dataclass
 class Tally:
-    """What came of all requests: how many, of which status, and every way in which they failed. For many threads."""
+    """Requests by status, and failures by kind. Threads share it."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     turns: Counter[str] = field(default_factory=Counter)
-    """What is no failure.
+    """Events that are no failures.
 
-    `moved`: refused at an address that was being given up, and connected at the next one.
-    `closed`: an answer that said `Connection: close` without being asked to.
-    `dropped`: a kept connection that was found closed before a request was sent on it.
+    `moved`: the old address refused the connection, and the new one accepted it.
+    `closed`: an answer had `Connection: close`, though the request had not.
+    `dropped`: the server closed a persistent connection between requests.
     """
     samples: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, status: int, sample: str) -> None:
-        """Count an answer; remember the first that tell of an error."""
+        """Count an answer, and remember the first errors."""
         with self._lock:
             self.statuses[status] += 1
             if status >= 400:
@@ -39,18 +39,18 @@ class Tally:
             self._remember(f"{kind}: {sample}")
 
     def turn(self, kind: str) -> None:
-        """Count what is no failure."""
+        """Count an event that is no failure."""
         with self._lock:
             self.turns[kind] += 1
 
     @property
     def done(self) -> int:
-        """How many requests have ended, well or not."""
+        """The number of ended requests, successful or not."""
         return self.statuses.total() + self.failures.total()
 
     @property
     def spotless(self) -> bool:
-        """Whether each request was answered rightly, and no connection closed without a word."""
+        """Whether each answer was right, and no connection closed between requests."""
         return not self.failures and not self.turns["dropped"] and all(status < 400 for status in self.statuses)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Sockets that somebody else opened, as systemd does: no connection is refused while the daemon is away."""
+"""Socket activation: while the daemon restarts, no connection is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BY_NUMBER = ("listen=systemd:domain=INET:index=0", "status.listen=systemd:domain
 
 @pytest.fixture
 def held() -> Iterator[list[HeldSocket]]:
-    """Return two listening sockets that outlive daemons."""
+    """Return two listening sockets that stay open between daemons."""
     sockets = [HeldSocket(), HeldSocket()]
     yield sockets
     for each in sockets:
@@ -32,14 +32,14 @@ def held() -> Iterator[list[HeldSocket]]:
 
 
 def giving(held: Sequence[HeldSocket], *program: str) -> dict[str, Any]:
-    """Return how a daemon is run that is given these sockets, by way of a program that takes them first."""
+    """Return the command prefix that passes these sockets to a daemon."""
     files = [each.file for each in held]
     return {"files": files, "around": (sys.executable, "-c", GIVE, ",".join(map(str, files)), *program)}
 
 
 @pytest.fixture
 def activate() -> str:
-    """Return the program that stands in for systemd; it starts the daemon with the first connection."""
+    """Return `systemd-socket-activate`, which starts the daemon at the first connection."""
     found = shutil.which("systemd-socket-activate")
     if found is None:
         pytest.skip("no systemd-socket-activate, which is in Debian's package systemd")
@@ -48,7 +48,7 @@ def activate() -> str:
 
 @contextmanager
 def knocking(port: int) -> Iterator[None]:
-    """Connect to a port as soon as somebody listens there."""
+    """Connect to a port as soon as it is open."""
     with ThreadPoolExecutor(1) as pool:
         knock = pool.submit(connect, port)
         yield
@@ -56,7 +56,7 @@ def knocking(port: int) -> Iterator[None]:
 
 
 def connect(port: int) -> socket.socket:
-    """Return a connection to a port that will be opened."""
+    """Return a connection to a port that another thread opens."""
     end_s = time.monotonic() + START_S
     while True:
         try:
@@ -67,36 +67,36 @@ def connect(port: int) -> socket.socket:
 
 
 def restart_under_load(daemon: Daemon, times: int) -> None:
-    """Stop and start the daemon so many times; no connect may fail, and no answer be wrong.
+    """Restart the daemon so many times. No connect may fail, and each answer has to be right.
 
-    What else befalls a client whose daemon leaves, such as the end of a kept connection, is printed and not judged.
+    Other events at a restart, such as the end of a persistent connection, are printed only.
     """
     with Load(daemon.public, stock(daemon)) as load:
         for _ in range(times):
             assert daemon.stop() == 0, daemon.tail
             daemon.start()
-            load.go_on(40)
+            load.wait_for(40)
     assert set(load.tally.failures) <= {"eof", "reset"}, f"{load.tally}\n{daemon.tail}"
     for info in load.posted:
         daemon.wait_for_files(info, PROMISED)
 
 
 def test_restarts_with_sockets(make_daemon: Callable[..., Daemon], held: list[HeldSocket]) -> None:
-    """Sockets that are passed by number serve on, over three restarts under load."""
+    """Inherited sockets lose no connection over three restarts under load."""
     daemon = make_daemon(ports=BY_NUMBER, **giving(held))
     assert (daemon.public, daemon.private) == tuple(url(each.port) for each in held)
     restart_under_load(daemon, 3)
 
 
 def test_restarts_by_systemd(make_daemon: Callable[..., Daemon], held: list[HeldSocket], activate: str) -> None:
-    """The same over eight restarts by `systemd-socket-activate`, which hands on the sockets that it is given."""
+    """Eight restarts by `systemd-socket-activate` lose no connection."""
     with knocking(held[0].port):
         daemon = make_daemon(ports=BY_NUMBER, **giving(held, activate))
     restart_under_load(daemon, 8)
 
 
 def test_started_by_systemd(make_daemon: Callable[..., Daemon], activate: str) -> None:
-    """Sockets that `systemd-socket-activate` opened are known by the addresses that the settings have."""
+    """The daemon matches inherited sockets with its settings by address."""
     ports = [free_port(), free_port()]
     around = [activate, *(argument for port in ports for argument in ("-l", f"127.0.0.1:{port}"))]
     settings = [f"listen={endpoint(ports[0])}", f"status.listen={endpoint(ports[1])}"]
@@ -107,7 +107,7 @@ def test_started_by_systemd(make_daemon: Callable[..., Daemon], activate: str) -
 
 
 def test_upgrade_of_passed_sockets(make_daemon: Callable[..., Daemon], held: list[HeldSocket]) -> None:
-    """Sockets that were passed are handed on at an upgrade, too."""
+    """An upgrade passes inherited sockets to the new process."""
     daemon = make_daemon(ports=BY_NUMBER, **giving(held))
     assert upgrade(daemon).wait() == 0
     assert upgrade(daemon).wait() == 0

@@ -1,4 +1,4 @@
-"""`imaged process` as its users run it: killed and resumed, shared out, failing, and in the form of 1.x."""
+"""`imaged process` as operators run it: resumed after a kill, sharded, with failures, and with the options of 1.x."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ plugins: {folder: {path: remote}, lines: {path: events}}
 """
 LONGEST_S = 120
 IN_FLIGHT = len(os.sched_getaffinity(0)) + 10
-"""How many items a batch has under way at most: a render thread for each core, and `upload.concurrency`."""
+"""The most items that a batch works on at once: a render thread for each core, and `upload.concurrency`."""
 
 UNTOLD = 200
-"""More pictures than are done in the moment that events are gathered for, on the fastest machine."""
+"""More pictures than a fast machine finishes during the delay of the metrics sinks."""
 
 
 def png(number: int) -> bytes:
-    """Return a small picture that no other number has."""
+    """Return a small picture that is unique to the number."""
     body = io.BytesIO()
     Image.new("RGB", (8, 6), (number % 256, number // 256, 7)).save(body, "PNG")
     return body.getvalue()
 
 
 def md5(body: bytes) -> str:
-    """Return what an original is known by."""
+    """Return the hash of an original."""
     return hashlib.md5(body).hexdigest()
 
 
 class BatchFolder:
-    """A folder with settings, where batches run."""
+    """A folder with settings, in which batches run."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.folder = folder
@@ -83,12 +83,12 @@ class BatchFolder:
 
     @property
     def rows(self) -> list[list[str]]:
-        """What the last batch has printed, line by line."""
+        """The lines of standard output of the last batch."""
         return [line.split("\t") for line in (self.folder / "out").read_text().splitlines()]
 
     @property
     def err(self) -> str:
-        """What the last batch has said besides."""
+        """The standard error of the last batch."""
         return (self.folder / "err").read_text()
 
     def remote(self, name: str = "*") -> dict[str, int]:
@@ -97,30 +97,30 @@ class BatchFolder:
         return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in root.rglob(name) if path.is_file()}
 
     def count(self, event: str) -> int:
-        """Return how often something happened."""
+        """Return the number of events of a kind."""
         lines = (self.folder / "events").read_text().splitlines()
         return sum(json.loads(line)["event"] == event for line in lines if line.endswith("}"))
 
     def scratches(self) -> list[Path]:
-        """Return the folders that batches work in."""
+        """Return the scratch folders of batches."""
         return list((self.folder / "var" / "public").glob(".batch-*"))
 
 
 @pytest.fixture
 def batches(tmp_path: Path, plugins: dict[str, str]) -> BatchFolder:
-    """Return a place without pictures."""
+    """Return a folder without pictures."""
     folder = tmp_path / "place"
     folder.mkdir()
     return BatchFolder(folder, plugins)
 
 
 def key(digits: str, name: str, before: str = "p") -> str:
-    """Return where the remote store has a file."""
+    """Return the path of a file in the remote store."""
     return f"{before}/{digits[:3]}/{digits[3:6]}/{digits[6:]}/{name}"
 
 
 def test_a_killed_batch_is_resumed(batches: BatchFolder) -> None:
-    """Of a thousand pictures each output is there in the end, and those that were there at the kill are left alone."""
+    """A resumed batch makes each output of a thousand pictures, and none that existed at the kill again."""
     hashes = batches.pictures(1000)
     arguments = ("--outputs", "x4.png", "--resume", "state", "list")
     batch = batches.begin(*arguments)
@@ -142,7 +142,7 @@ def test_a_killed_batch_is_resumed(batches: BatchFolder) -> None:
     after = batches.remote("x4.png")
     assert set(after) == {key(digits, "x4.png") for digits in hashes}
     assert {name: after[name] for name in before} == before
-    # Sinks are told a moment later: what happened in the last one before the kill, they never heard of.
+    # Sinks receive events after a delay: they miss the last events before the kill.
     assert 1000 - UNTOLD <= batches.count("OutputRendered") <= 1000 + IN_FLIGHT
     assert 3 * (1000 - UNTOLD) <= batches.count("Uploaded") <= 3 * (1000 + IN_FLIGHT)
     assert batches.scratches() == []
@@ -151,7 +151,7 @@ def test_a_killed_batch_is_resumed(batches: BatchFolder) -> None:
 
 
 def test_shards_share_the_work(batches: BatchFolder) -> None:
-    """Two shards have no picture in common and together all of them, numbered by hand or by a scheduler."""
+    """Two shards divide all pictures, whether options or a scheduler number them."""
     hashes = batches.pictures(40)
     parts = [
         batches.run("--outputs", "x4.png", "--shard", "1/2", "list"),
@@ -169,10 +169,10 @@ def test_shards_share_the_work(batches: BatchFolder) -> None:
     assert {row[0] for row in again} == two
 
 
-def test_what_fails_is_told_and_stops_nothing(batches: BatchFolder) -> None:
-    """Status 1, a line that can be given again, and everything else is done."""
+def test_a_failure_is_reported_and_stops_nothing(batches: BatchFolder) -> None:
+    """A failed item gives status 1 and a line for a later batch. The other items are done."""
     hashes = batches.pictures(5)
-    unknown = md5(b"nobody has this")
+    unknown = md5(b"no such original")
     (batches.folder / "in" / "2.png").write_bytes(b"no picture")
     (batches.folder / "more").write_text(f"{unknown}\n{unknown} {unknown}\n")
     rows = batches.run("--outputs", "x4.png", "--failed", "failed", "list", "more", status=1)
@@ -188,7 +188,7 @@ def test_what_fails_is_told_and_stops_nothing(batches: BatchFolder) -> None:
 
 
 def test_the_form_of_image_server_1(batches: BatchFolder) -> None:
-    """Options before the command, the hash from the path, keys below the prefix, four columns."""
+    """Options of 1.x work: before the command, hash from the path, keys below the prefix, four columns."""
     body = png(1)
     digits = md5(body)
     path = batches.folder / "jobs" / "public" / "images" / key(digits, "original", "wine")
@@ -205,7 +205,7 @@ def test_the_form_of_image_server_1(batches: BatchFolder) -> None:
 
 
 def test_hashes_and_urls(batches: BatchFolder, origin: Origin) -> None:
-    """An original comes from the stores or from its URL, whose bytes have to have the hash that is given."""
+    """An original comes from the stores, or from its URL if its bytes have the given hash."""
     bodies = [png(number) for number in range(3)]
     for number, body in enumerate(bodies):
         origin.pictures[f"{number}.png"] = body
@@ -223,7 +223,7 @@ def test_hashes_and_urls(batches: BatchFolder, origin: Origin) -> None:
 
 
 def test_without_a_remote_store_outputs_stay(batches: BatchFolder) -> None:
-    """In the local store, where a daemon finds them."""
+    """Without a remote store, the files are in the local store."""
     hashes = batches.pictures(3)
     batches.run("--set", "uploader=noop", "--set", "plugins={lines: {path: events}}", "--outputs", "x4.png", "list")
     for digits in hashes:
@@ -235,7 +235,7 @@ def test_without_a_remote_store_outputs_stay(batches: BatchFolder) -> None:
 
 
 def test_a_signal_ends_it_in_order(batches: BatchFolder) -> None:
-    """What is under way is finished, the summary is told, and the status is that of a shell."""
+    """A signal: the batch finishes its items, prints the summary, and exits with the status of the signal."""
     batches.pictures(600)
     batch = batches.begin("--outputs", "x4.png,w5.jpg", "--resume", "state", "list")
     end_s = time.monotonic() + LONGEST_S
@@ -254,7 +254,7 @@ def test_a_signal_ends_it_in_order(batches: BatchFolder) -> None:
 
 
 def test_a_closed_pipe_ends_the_batch(batches: BatchFolder) -> None:
-    """It ends as a program does that SIGPIPE ends, without a traceback."""
+    """A closed output ends the batch with the status of SIGPIPE, without a traceback."""
     batches.pictures(300)
     command = (
         f"{sys.executable} -m imaged process -c imaged.yaml --outputs x4.png list | head -1; exit ${{PIPESTATUS[0]}}"
@@ -269,7 +269,7 @@ def test_a_closed_pipe_ends_the_batch(batches: BatchFolder) -> None:
 
 
 def test_lines_come_one_by_one(batches: BatchFolder) -> None:
-    """Each is done as it comes on the standard input, and a signal ends the waiting for the next."""
+    """The batch does each line of standard input as it comes. A signal ends the wait for the next."""
     (digits, _) = batches.pictures(2)
     batch = subprocess.Popen(
         [sys.executable, "-m", "imaged", "process", "-c", "imaged.yaml", "--outputs", "x4.png", "-"],
@@ -293,7 +293,7 @@ def test_lines_come_one_by_one(batches: BatchFolder) -> None:
 
 
 def test_a_wrong_command_line_begins_nothing(batches: BatchFolder) -> None:
-    """Status 2 and a reason; faults of the settings are status 1, as for every command."""
+    """Wrong use gives status 2 and a reason. Faults of the settings give status 1."""
     batches.pictures(1)
     batches.run("list", status=2)
     assert "--outputs" in batches.err

@@ -1,4 +1,4 @@
-"""Signals that come while an upgrade is not over: there is never a second daemon, nor one that nobody asked for."""
+"""Signals during an upgrade: at most one daemon is left, and none after SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BODY = b"no picture"
 
 @contextmanager
 def half_posted(daemon: Daemon) -> Iterator[http.client.HTTPConnection]:
-    """Give a connection with a request that has begun and whose body is asked for: whoever has it stays for it."""
+    """Give a connection with an unfinished request, which keeps its process alive."""
     with closing(connected(daemon)) as connection:
         connection.putrequest("POST", "/p")
         connection.putheader("Content-Length", str(len(BODY)))
@@ -29,13 +29,13 @@ def half_posted(daemon: Daemon) -> Iterator[http.client.HTTPConnection]:
 
 
 def finish(connection: http.client.HTTPConnection) -> int:
-    """Send the body, which is no picture; return the status of the answer."""
+    """Send a body that is no picture, and return the status of the answer."""
     connection.send(BODY)
     return connection.getresponse().status
 
 
-def test_the_new_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> None:
-    """Who ends the daemon while its old process still answers somebody has ended both."""
+def test_sigterm_to_the_new_process(make_daemon: Callable[..., Daemon]) -> None:
+    """SIGTERM to the old process during the drain ends both processes."""
     daemon = make_daemon()
     with half_posted(daemon) as connection:
         old = upgrade(daemon)
@@ -47,8 +47,8 @@ def test_the_new_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> Non
     assert complete(daemon) is None
 
 
-def test_the_old_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> None:
-    """It answers what it has begun, and the new one stays."""
+def test_sigterm_to_the_old_process(make_daemon: Callable[..., Daemon]) -> None:
+    """The old process answers its requests, and the new one stays."""
     daemon = make_daemon()
     with half_posted(daemon) as connection:
         old = upgrade(daemon)
@@ -60,7 +60,7 @@ def test_the_old_one_is_told_to_leave(make_daemon: Callable[..., Daemon]) -> Non
 
 
 def test_upgrades_in_a_row(make_daemon: Callable[..., Daemon]) -> None:
-    """Each of three processes answers what it has begun; only the last one takes what is new."""
+    """Each of three processes answers its requests. Only the last one accepts new ones."""
     daemon = make_daemon()
     with half_posted(daemon) as early:
         first = upgrade(daemon)
@@ -77,7 +77,7 @@ def test_upgrades_in_a_row(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_an_upgrade_of_one_that_leaves(make_daemon: Callable[..., Daemon]) -> None:
-    """It is refused: who was told to leave leaves nobody behind."""
+    """A process that was sent SIGTERM refuses to upgrade."""
     daemon = make_daemon()
     old = Process(daemon.pid)
     with half_posted(daemon) as connection:
@@ -92,7 +92,7 @@ def test_an_upgrade_of_one_that_leaves(make_daemon: Callable[..., Daemon]) -> No
 
 
 def test_a_port_that_moved_before_the_new_one_died(make_daemon: Callable[..., Daemon]) -> None:
-    """The old process, back in service, can be reached where it listens."""
+    """After a failed upgrade, the old process serves again."""
     port, other, private = (free_port() for _ in range(3))
     fixed = f"status: {{listen: '{endpoint(private)}'}}\n"
     daemon = make_daemon(f"{fixed}listen: '{endpoint(port)}'\n", ports=())

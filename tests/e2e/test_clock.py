@@ -1,4 +1,4 @@
-"""A wall clock that is set back while the daemon runs."""
+"""A wall clock that goes back while the daemon runs."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pathlib import Path
 set_back, real = Path(os.environ["CLOCK_IS_SET_BACK"]), time.time
 time.time = lambda: real() - 3600 * set_back.exists()
 """
-"""What Python runs before the program: a wall clock that is an hour behind as soon as a file is there."""
+"""A `sitecustomize` whose wall clock goes back an hour when a file exists."""
 
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[NotifySocket]:
-    """Return the socket of a service manager."""
+    """Return the service manager's socket."""
     manager = NotifySocket(tmp_path / "notify")
     yield manager
     manager.close()
 
 
 def test_set_back(make_daemon: Callable[..., Daemon], manager: NotifySocket, tmp_path: Path) -> None:
-    """Watchdog pings and the lines of requests go on when the clock is set back an hour."""
+    """The daemon sends watchdog pings and logs requests when the clock goes back an hour."""
     (tmp_path / "sitecustomize.py").write_text(MOVABLE)
     set_back = tmp_path / "set-back"
     daemon = make_daemon(
@@ -43,5 +43,5 @@ def test_set_back(make_daemon: Callable[..., Daemon], manager: NotifySocket, tmp
     set_back.touch()
     assert daemon.get("/status_check").status == 200
     until(lambda: "/status_check" in daemon.log.read_text(), daemon)
-    for _ in range(5):  # some may have been sent before
+    for _ in range(5):  # some are from before the change
         manager.wait_for("WATCHDOG=1")

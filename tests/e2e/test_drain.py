@@ -1,4 +1,4 @@
-"""What an old process has begun before an upgrade, it ends; what it was promised, the new one keeps."""
+"""At an upgrade, the old process finishes its requests, and the new one takes over its queued jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imaged.testing.pictures import make_jpeg, make_png
 
 
 def test_a_body_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
-    """A picture that is half posted is taken by the old process, and the outputs promised for it appear."""
+    """The old process accepts a half-posted picture, and its queued outputs appear."""
     daemon = make_daemon()
     body = make_png(300, 200, comment="x" * 100_000)
     connection = connected(daemon)
@@ -36,7 +36,7 @@ def test_a_body_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_an_answer_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
-    """A client that takes its time has all of a large file from the old process."""
+    """A slow client receives all of a large file from the old process."""
     daemon = make_daemon()
     body = make_png(comment="x" * 20_000_000)
     target = f"/p/{daemon.post('/p', body).json()['hash']}/original"
@@ -50,7 +50,7 @@ def test_an_answer_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_a_source_that_is_slow(make_daemon: Callable[..., Daemon], origin: Origin) -> None:
-    """An original that the old process fetches is not swept away by the new one, and is kept."""
+    """The new process does not delete the incoming file of a download of the old one."""
     daemon = make_daemon("sources: {allow_networks: [127.0.0.0/8]}\n")
     origin.pictures["a.png"] = make_png(200, 200, comment="x" * 5000)
     with ThreadPoolExecutor(1) as pool:
@@ -64,7 +64,7 @@ def test_a_source_that_is_slow(make_daemon: Callable[..., Daemon], origin: Origi
 
 
 def test_a_render_on_its_way(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """It is ended by the old process, whose plugins are closed after it; other renders go to the new one meanwhile."""
+    """The old process finishes its render, then closes its plugins. The new one does other renders meanwhile."""
 
     def gate(tag: str, file: str) -> str:
         return yaml.safe_dump({"processors": ["gate"], "plugins": {"gate": {"tag": tag, "gate": file}}})
@@ -87,7 +87,7 @@ def test_a_render_on_its_way(make_daemon: Callable[..., Daemon], plugins: dict[s
 
 
 def test_idle_connections(make_daemon: Callable[..., Daemon]) -> None:
-    """They are answered once more if they ask, and else closed: the old process does not stay for them."""
+    """The old process answers one more request on an idle connection, or closes it, and exits."""
     daemon = make_daemon()
     connections = [connected(daemon) for _ in range(10)]
     for each in connections:
@@ -101,8 +101,8 @@ def test_idle_connections(make_daemon: Callable[..., Daemon]) -> None:
         each.close()
 
 
-def test_promises_under_way(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """Renders that nobody waits for do not outlive the old process twice: each output is made, and none is left."""
+def test_jobs_in_progress(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
+    """Each queued output is rendered, by the old process or the new one, and no job is left."""
     daemon = make_daemon(
         yaml.safe_dump({"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}}), environ=plugins
     )

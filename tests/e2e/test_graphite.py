@@ -1,4 +1,4 @@
-"""Counts come out of a real carbon exactly, through the real daemon, also over a reload and after carbon was away."""
+"""A real carbon has the exact counts of the real daemon, over a reload and an outage of carbon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIXES = ("count", "mean", "upper")
 
 @pytest.fixture
 def carbon(tmp_path: Path) -> Iterator[Carbon]:
-    """Return a carbon."""
+    """Return a running carbon."""
     carbon = Carbon(tmp_path / "carbon", keep_each(INTERVAL_S))
     carbon.start()
     yield carbon
@@ -30,14 +30,14 @@ def carbon(tmp_path: Path) -> Iterator[Carbon]:
 
 
 def counts(carbon: Carbon) -> dict[str, float]:
-    """Return what has been counted by now."""
+    """Return the counts so far."""
     return {
         name: each for name, each in carbon.sums("stats.image_server.").items() if name.partition(".")[0] not in TIMINGS
     }
 
 
 def test_counts_are_exact_over_a_reload(make_daemon: Callable[..., Daemon], origin: Origin, carbon: Carbon) -> None:
-    """Under the names that dashboards of image-server 1.x read, with the timings beside them."""
+    """Counts and timings have the names that dashboards of image-server 1.x read."""
     daemon = make_daemon(settings("graphite", port=carbon.port, interval_s=INTERVAL_S))
     expected = ask(daemon, origin, daemon.hup)
     until(lambda: counts(carbon) == expected, daemon)
@@ -59,7 +59,7 @@ def test_counts_are_exact_over_a_reload(make_daemon: Callable[..., Daemon], orig
 def test_a_carbon_that_is_away_loses_nothing(
     make_daemon: Callable[..., Daemon], origin: Origin, carbon: Carbon
 ) -> None:
-    """Neither what happened while it was away, nor what was sent as it ended; meanwhile requests are answered."""
+    """An outage of carbon loses no count and delays no request."""
     daemon = make_daemon(settings("graphite", port=carbon.port, interval_s=INTERVAL_S))
     expected = ask(daemon, origin, carbon.stop, pictures=3)
     until(lambda: "Connection refused" in (daemon.status()["metrics"][0]["fault"] or ""), daemon)
@@ -69,19 +69,19 @@ def test_a_carbon_that_is_away_loses_nothing(
 
 
 def test_a_carbon_that_stalls_loses_nothing(make_daemon: Callable[..., Daemon], origin: Origin, carbon: Carbon) -> None:
-    """What it takes up later counts once, although the settings have been read again meanwhile."""
+    """After a stall and a reload, each event counts once."""
     daemon = make_daemon(settings("graphite", port=carbon.port, interval_s=INTERVAL_S))
     carbon.stall()
     expected = ask(daemon, origin, daemon.hup)
-    carbon.go_on()
+    carbon.resume()
     until(lambda: counts(carbon) == expected, daemon)
     assert daemon.status()["metrics"][0]["fault"] is None
 
 
 def test_what_a_daemon_counted_last_is_not_lost(make_daemon: Callable[..., Daemon], carbon: Carbon) -> None:
-    """It is sent before the daemon ends, and one that starts at once does not begin the interval anew.
+    """The daemon sends its last counts before it exits, and a new daemon does not overwrite them.
 
-    Only one that starts in the same interval as the one before would.
+    That could happen only in the same interval.
     """
     expected = {"image_request": 0}
     for name in ("one", "two"):
@@ -98,7 +98,7 @@ def test_what_a_daemon_counted_last_is_not_lost(make_daemon: Callable[..., Daemo
 
 
 def test_the_page_s_settings_of_carbon(make_daemon: Callable[..., Daemon], origin: Origin, tmp_path: Path) -> None:
-    """Each name is kept for as long as the page says, and what is old is summed, averaged, or the largest."""
+    """Carbon keeps each metric as the page says: retention, and aggregation by sum, average or maximum."""
     page = (ROOT / "docs" / "statsd.md").read_text(encoding="utf-8")
     schemas, aggregation = re.findall(r"^```ini\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     carbon = Carbon(tmp_path / "carbon", schemas, aggregation)

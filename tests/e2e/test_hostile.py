@@ -1,4 +1,4 @@
-"""Whoever means harm: each attack costs its own request, and the daemon lives on as if nothing had been."""
+"""Attacks: each fails its own request only, and the daemon serves on."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def first_line(daemon: Daemon, target: bytes) -> bytes:
 
 
 def test_texts_in_a_png(make_daemon: Callable[..., Daemon]) -> None:
-    """A gigabyte of packed text is not unpacked, and a text that ImageMagick dies of never reaches it."""
+    """The daemon unpacks no gigabyte of compressed text, and keeps a text that crashes ImageMagick away from it."""
     daemon = make_daemon()
     bombs = [chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**20), 9))] * 1000
     began_s = cpu_s(daemon.pid)
@@ -77,7 +77,7 @@ def test_texts_in_a_png(make_daemon: Callable[..., Daemon]) -> None:
     ids=["jpeg", "jpeg without any", "png", "gif"],
 )
 def test_millions_of_empty_parts(make_daemon: Callable[..., Daemon], body: bytes, status: int) -> None:
-    """A file that is all structure is refused before all of it is walked, and one without any at once."""
+    """The daemon refuses a file of empty parts, and one without parts, after bounded work."""
     daemon = make_daemon()
     began_s = cpu_s(daemon.pid)
     assert daemon.post("/p", body).status == status
@@ -85,7 +85,7 @@ def test_millions_of_empty_parts(make_daemon: Callable[..., Daemon], body: bytes
 
 
 def test_outputs_that_take_too_long(make_daemon: Callable[..., Daemon]) -> None:
-    """Many outputs of one picture, each out of time, do not hold a thread for as many timeouts."""
+    """Thirty outputs that exceed the render timeout cost far less than thirty timeouts."""
     daemon = make_daemon("", "render.timeout_s=1", "render.concurrency=1")
     digits = daemon.post("/p", noise(3000, 2000)).json()["hash"]
     began_s = cpu_s(daemon.pid)
@@ -96,7 +96,7 @@ def test_outputs_that_take_too_long(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_processing_is_refused_when_too_much_waits(make_daemon: Callable[..., Daemon]) -> None:
-    """Whoever asks for many renders at once through `process` meets the same bound as everybody."""
+    """`process` requests count against `render.queue`, too."""
     daemon = make_daemon("", "render.queue=1", "render.concurrency=1")
     body = noise(1000, 800)
     digits = [daemon.post("/p", body + bytes([number])).json()["hash"] for number in range(8)]
@@ -108,7 +108,7 @@ def test_processing_is_refused_when_too_much_waits(make_daemon: Callable[..., Da
 
 
 def test_clients_that_do_not_wait(make_daemon: Callable[..., Daemon]) -> None:
-    """Who leaves while the picture is read leaves no file, no descriptor and no traceback behind."""
+    """A client that disconnects during its post leaves no file, no descriptor and no traceback."""
     daemon = make_daemon()
     body = make_jpeg() + bytes(5_000_000)
     for number in range(30):
@@ -122,7 +122,7 @@ def test_clients_that_do_not_wait(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_signatures_stay_out_of_the_log(make_daemon: Callable[..., Daemon]) -> None:
-    """Of a source the log tells where it lies, not the query that lets anybody fetch it, nor a password."""
+    """The log has the address of a source without its query and its password."""
     daemon = make_daemon()
     for source in ("http://127.0.0.1:1/a.jpg?Signature=SECRET", "http://a:SECRET@127.0.0.1/a.jpg"):
         assert daemon.post(f"/p?outputs=x1.jpg&source={quote(source, safe='')}").status in (400, 403)
@@ -132,7 +132,7 @@ def test_signatures_stay_out_of_the_log(make_daemon: Callable[..., Daemon]) -> N
 
 
 def test_targets_in_other_forms(make_daemon: Callable[..., Daemon]) -> None:
-    """A whole URL as the target is understood, and what does not begin with a slash is not."""
+    """The target of a request may be an absolute URL; other targets without a leading slash are 404."""
     daemon = make_daemon()
     assert first_line(daemon, b"http://x/status_check") == b"HTTP/1.1 200 OK"
     for target in (b"x/status_check", b"*", b"ftp://x/status_check", b"x:80"):

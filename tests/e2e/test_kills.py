@@ -1,4 +1,4 @@
-"""kill -9 in the middle of an upgrade: whoever is left serves, and what was promised is kept."""
+"""SIGKILL during an upgrade: the other process serves, and no queued job is lost."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from imaged.testing.pictures import make_jpeg, make_png
 
 READY = -1.0
 MOMENTS_S = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, READY)
-"""When somebody is killed: so long after the signal, or when the new process is ready, which takes it some 0.5 s."""
+"""When the test kills a process: so long after SIGUSR2, or when the new process is ready (some 0.5 s after it)."""
 
 GATED = {"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}}
 NAMES = ["x10.jpg", "full_size.webp", "full_size-q9.jpg"]
-"""Of these the gate holds those of full size."""
+"""The gate holds the outputs of full size."""
 
 
 @pytest.fixture
 def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> Daemon:
-    """Return one whose renders of full size wait until the file `open` exists."""
+    """Return a daemon whose renders of full size wait until the file `open` exists."""
     return make_daemon(yaml.safe_dump(GATED), environ=plugins)
 
 
 @pytest.mark.parametrize("moment_s", MOMENTS_S)
 @pytest.mark.parametrize("victim", ["old", "new"])
 def test_killed(daemon: Daemon, victim: str, moment_s: float) -> None:
-    """One process serves afterwards or none is left; outputs that were promised before appear all the same.
+    """At most one process serves afterwards, and outputs that were queued before appear.
 
-    A process that was killed when it was new leaves the old one to go on, and to answer what it had begun to.
+    If the new process is killed, the old one serves again and answers its requests.
     """
-    promised = [daemon.post(f"/p?outputs={','.join(NAMES)}", make_png(comment=f"{each}")).json() for each in range(4)]
+    queued = [daemon.post(f"/p?outputs={','.join(NAMES)}", make_png(comment=f"{each}")).json() for each in range(4)]
     target = f"/p/{daemon.post('/p', make_jpeg()).json()['hash']}/full_size.gif"
     old = Process(daemon.pid)
     with ThreadPoolExecutor(1) as pool:
@@ -64,13 +64,13 @@ def test_killed(daemon: Daemon, victim: str, moment_s: float) -> None:
     if complete(daemon) is None:
         daemon.start()
     assert daemon.get(target).body.endswith(b"gate q75")
-    for info in promised:
+    for info in queued:
         daemon.wait_for_files(info, NAMES)
     assert complete(daemon) is not None
 
 
 def wait(daemon: Daemon, old: Process, moment_s: float) -> None:
-    """Return at a moment of the handover, give or take a little."""
+    """Wait until a moment of the handover, give or take 0.1 s."""
     if moment_s == READY:
         until(lambda: daemon.pid != old.pid, daemon)
         return

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: an end that costs nobody an answer, and does not wait for those who ask for none."""
+"""SIGTERM and SIGINT: the daemon answers each request in flight, and does not wait for idle connections."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kept(daemon: Daemon) -> http.client.HTTPConnection:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_idle_connections(make_daemon: Callable[..., Daemon], number: signal.Signals) -> None:
-    """Nobody waits for clients that keep a connection open and ask for nothing."""
+    """The daemon does not wait for idle connections."""
     daemon = make_daemon("shutdown_timeout_s: 50\n")
     connections = [kept(daemon) for _ in range(20)]
     daemon.process.send_signal(number)
@@ -45,7 +45,7 @@ def test_idle_connections(make_daemon: Callable[..., Daemon], number: signal.Sig
 
 
 def test_a_request_in_flight(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """It is answered; the health check on a connection from before says 503, and new connections are refused."""
+    """The daemon answers it. Its health check answers 503 on older connections, and new connections are refused."""
     daemon = make_daemon(GATED, environ=plugins)
     target = f"/p/{daemon.post('/p', make_jpeg()).json()['hash']}/full_size.webp"
     connection = kept(daemon)
@@ -62,7 +62,7 @@ def test_a_request_in_flight(make_daemon: Callable[..., Daemon], plugins: dict[s
 
 
 def test_a_second_signal(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """It ends the daemon at once, whatever is in flight; what was promised is there after the next start."""
+    """A second signal ends the daemon at once. The next start does the queued jobs."""
     daemon = make_daemon(GATED, environ=plugins)
     info = daemon.post("/p?outputs=full_size.webp", make_jpeg()).json()
     until(lambda: daemon.status()["processing"]["current"], daemon)
@@ -76,7 +76,7 @@ def test_a_second_signal(make_daemon: Callable[..., Daemon], plugins: dict[str, 
 
 
 def refuses(daemon: Daemon) -> bool:
-    """Say whether the public port takes no more connections."""
+    """Say whether the public port refuses connections."""
     try:
         kept(daemon).close()
     except (OSError, http.client.HTTPException, AssertionError):

@@ -1,4 +1,4 @@
-"""SIGTERM while a plugin does not end: what is stuck is left behind, and nothing that it uses is taken from it."""
+"""SIGTERM while a plugin hangs: the daemon abandons the call, and destroys nothing that the call uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURE = make_jpeg()
 
 
 def settings(at: str, role: dict[str, Any]) -> str:
-    """Return settings with which the plugin is stuck at one of its calls."""
+    """Return settings with which one call of the plugin hangs."""
     lines = {"metrics": ["lines"], "plugins": {"stuck": {"at": at}, "lines": {"path": "lines"}}}
     return yaml.safe_dump({"shutdown_timeout_s": 0.3, "render": {"timeout_s": 0.2}} | lines | role)
 
@@ -43,7 +43,7 @@ def test_nothing_else_is_skipped(
     number: signal.Signals,
     thread: str,
 ) -> None:
-    """It ends with status 0; queue, sinks and log are in order; the log names what was left."""
+    """The daemon exits with status 0 and a sound queue, and logs the abandoned call."""
     daemon = make_daemon(settings(at, role), environ=plugins)
     (daemon.folder / "stick").touch()
     connection = ask(daemon, "/p?outputs=x30.webp")
@@ -65,7 +65,7 @@ def test_nothing_else_is_skipped(
 
 
 def test_an_older_generation(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """A render that a reload has left behind is named too, and its generation's sinks are closed."""
+    """The log names a hanging render of an earlier generation, too, and that generation's sinks are closed."""
     stuck = {"processors": ["stuck"], "metrics": ["stuck"]}
     daemon = make_daemon(settings("render", stuck), environ=plugins)
     (daemon.folder / "stick").touch()
@@ -82,7 +82,7 @@ def test_an_older_generation(make_daemon: Callable[..., Daemon], plugins: dict[s
 
 
 def test_a_handover(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """The process that leaves ends well, and the new one serves."""
+    """The old process exits with status 0, and the new one serves."""
     daemon = make_daemon(settings("render", {"processors": ["stuck"]}), environ=plugins)
     (daemon.folder / "stick").touch()
     daemon.post("/p?outputs=x30.webp", PICTURE)
@@ -97,7 +97,7 @@ def test_a_handover(make_daemon: Callable[..., Daemon], plugins: dict[str, str])
 
 
 def test_a_batch(tmp_path: Path, plugins: dict[str, str]) -> None:
-    """It ends as SIGTERM asks; the pictures that were done before are told."""
+    """A batch exits by SIGTERM and prints the pictures that it had done."""
     (tmp_path / "imaged.yaml").write_text(settings("render", {"processors": ["stuck"], "metrics": []}))
     (tmp_path / "picture").write_bytes(PICTURE)
     (tmp_path / "stick").touch()
@@ -113,7 +113,7 @@ def test_a_batch(tmp_path: Path, plugins: dict[str, str]) -> None:
 
 
 def test_a_deep_check(tmp_path: Path, plugins: dict[str, str]) -> None:
-    """Who gives up on it with SIGINT gets a status of failure."""
+    """A second signal, SIGINT, gives a status of failure."""
     (tmp_path / "imaged.yaml").write_text(settings("trial", {"processors": ["stuck"], "metrics": []}))
     (tmp_path / "stick").touch()
     command = [sys.executable, "-m", "imaged", "check", "--deep", "-c", "imaged.yaml"]
@@ -126,7 +126,7 @@ def test_a_deep_check(tmp_path: Path, plugins: dict[str, str]) -> None:
 
 
 def test_what_is_not_stuck_is_unloaded(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """Plugins are closed, and what they have registered for the end of the interpreter is called."""
+    """Without a hanging call, the daemon closes plugins, and the interpreter calls their exit handlers."""
     daemon = make_daemon(settings("render", {"processors": ["stuck"]}), environ=plugins)
     assert daemon.stop() == 0
     assert (daemon.folder / "closed-processor").exists()
@@ -134,7 +134,7 @@ def test_what_is_not_stuck_is_unloaded(make_daemon: Callable[..., Daemon], plugi
 
 
 def ask(daemon: Daemon, target: str) -> subprocess.Popen[bytes]:
-    """Post the picture from a process of its own, which may wait for an answer that does not come."""
+    """Post the picture from another process: the answer may never come."""
     program = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], sys.stdin.buffer.read())"
     command = [sys.executable, "-c", program, f"{daemon.public}{target}"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -145,7 +145,7 @@ def ask(daemon: Daemon, target: str) -> subprocess.Popen[bytes]:
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Return when the file is there."""
+    """Wait until the file exists."""
     while not path.exists():
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.02)

@@ -1,4 +1,4 @@
-"""The load that other tests measure with: it finds nothing wrong with a daemon at rest, and sees what is wrong."""
+"""The load of the other tests: it finds no fault in an undisturbed daemon, and detects each kind of failure."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def peer(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def test_undisturbed(make_daemon: Callable[..., Daemon]) -> None:
-    """A daemon that is left alone answers every request rightly, and keeps every connection."""
+    """An undisturbed daemon answers every request correctly, and keeps every connection."""
     daemon = make_daemon()
     with Load(daemon.public, stock(daemon)) as load:
-        load.go_on(1000)
+        load.wait_for(1000)
     assert load.tally.spotless, load.tally
     assert not load.tally.turns, load.tally
     for info in load.posted:
@@ -64,27 +64,27 @@ def test_undisturbed(make_daemon: Callable[..., Daemon]) -> None:
     ids=["eof", "reset", "cut", "wrong", "garbled"],
 )
 def test_what_is_wrong_is_seen(answer: Callable[[socket.socket], None], kind: str) -> None:
-    """An answer that does not come, not whole or not as it should be, is a failure of its own kind."""
+    """A missing, a truncated and a wrong answer are failures of different kinds."""
     with (
         peer(answer) as url,
         Load(url, [Ask("GET", "/", b"ok".__eq__)], kept=0, fresh=1, pause_s=0.001, news=False) as load,
     ):
-        load.go_on(3)
+        load.wait_for(3)
     assert set(load.tally.failures) == {kind}, load.tally
 
 
 def test_refusals() -> None:
-    """A closed port is a failure, except that one which is being given up may send its clients to the next."""
+    """A refused connection is a failure, unless the load expects a new address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
     asks = [Ask("GET", "/", b"ok".__eq__)]
-    with Load(nobody, asks, kept=1, fresh=1, pause_s=0.001, news=False) as load:
-        load.go_on(3)
+    with Load(closed, asks, kept=1, fresh=1, pause_s=0.001, news=False) as load:
+        load.wait_for(3)
     assert set(load.tally.failures) == {"refused"}, load.tally
     with peer(lambda connection: connection.sendall(GOOD)) as url:
-        load = Load(nobody, asks, kept=0, fresh=1, pause_s=0.001, news=False)
+        load = Load(closed, asks, kept=0, fresh=1, pause_s=0.001, news=False)
         load.moving(url)
         with load:
-            load.go_on(3)
+            load.wait_for(3)
     assert not load.tally.failures, load.tally
     assert load.tally.turns["moved"] >= 3

@@ -1,4 +1,4 @@
-"""A log that cannot be written costs lines, and nothing else."""
+"""A log that cannot be written loses lines, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FULL = Path("/dev/full")
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full, which is always full")
 def test_standard_error_on_a_full_disk(tmp_path: Path) -> None:
-    """Requests are answered, a reload is taken, and the end is a good one; the status counts what was lost."""
+    """The daemon answers requests, reloads and exits with status 0; its status counts the lost lines."""
     public, private = free_port(), free_port()
     ports = (f"listen=tcp:{public}:interface=127.0.0.1", f"status.listen=tcp:{private}:interface=127.0.0.1")
     sets = [argument for each in ports for argument in ("--set", each)]
@@ -33,7 +33,7 @@ def test_standard_error_on_a_full_disk(tmp_path: Path) -> None:
             assert time.monotonic() < end_s
             time.sleep(0.05)
         connection = http.client.HTTPConnection("127.0.0.1", public, timeout=30)
-        for _ in range(5000):  # more than are gathered for one write, and more than wait
+        for _ in range(5000):  # more than one write and the queue hold
             connection.request("GET", "/status_check")
             answer = connection.getresponse()
             assert (answer.status, answer.read()) == (200, b"OK\n")
@@ -50,7 +50,7 @@ def test_standard_error_on_a_full_disk(tmp_path: Path) -> None:
 
 
 def answers(base: str) -> bool:
-    """Say whether a daemon is there."""
+    """Say whether a daemon answers."""
     try:
         return request(base, "GET", "/status_check").status == 200
     except OSError:

@@ -26,7 +26,7 @@ TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "png": "image/png", "gif": "
 
 @dataclass(frozen=True)
 class Manta:
-    """A double of Manta, and the home folder of whoever has its key."""
+    """A double of Manta, and a home folder with its key."""
 
     double: MantaDouble
     home: Path
@@ -46,7 +46,7 @@ class Manta:
 
 @pytest.fixture
 def manta(tmp_path: Path) -> Iterator[Manta]:
-    """Return one whose account has a key."""
+    """Return a double whose account has a key."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     home = tmp_path / "home"
     (home / ".ssh").mkdir(mode=0o700, parents=True)
@@ -59,7 +59,7 @@ def manta(tmp_path: Path) -> Iterator[Manta]:
 
 @pytest.fixture
 def posted(make_daemon: Callable[..., Daemon], manta: Manta) -> Path:
-    """Post a picture with five outputs; return the local folder of the image when all is uploaded."""
+    """Post a picture with five outputs, wait for the uploads, and return the image's folder in the local store."""
     daemon = make_daemon(manta.settings())
     info = daemon.post(f"/p?outputs={','.join(FIVE)}", make_jpeg()).json()
     objects = {path for path, entry in manta.double.tree.entries.items() if not entry.is_directory}
@@ -70,7 +70,7 @@ def posted(make_daemon: Callable[..., Daemon], manta: Manta) -> Path:
 
 
 def test_a_post_with_five_outputs(posted: Path, manta: Manta) -> None:
-    """Original and record are there with the answer, the outputs soon after, each with its type."""
+    """Original and record are in Manta before the answer, the outputs soon after, each with its type."""
     base = f"/{manta.double.account}/public/images/p/{'/'.join(posted.parts[-3:])}"
     kept = {path: entry for path, entry in manta.double.tree.entries.items() if not entry.is_directory}
     assert sorted(kept) == sorted(f"{base}/{name}" for name in ["original", "info.json", *FIVE])
@@ -84,7 +84,7 @@ def test_a_post_with_five_outputs(posted: Path, manta: Manta) -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node: install nodejs")
 @pytest.mark.skipif(not CLIENT.is_dir(), reason="no client: npm install --prefix build/node manta")
 def test_the_reference_client_reads_them(posted: Path, manta: Manta) -> None:
-    """By mget, as an operator would."""
+    """The reference client's mget reads each file."""
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(manta.home),
@@ -100,15 +100,15 @@ def test_the_reference_client_reads_them(posted: Path, manta: Manta) -> None:
 
 
 def test_another_node_has_the_picture(make_daemon: Callable[..., Daemon], posted: Path, manta: Manta) -> None:
-    """With an empty local store."""
+    """A node with an empty local store reads originals back from Manta."""
     second = make_daemon(manta.settings())
     digits = "".join(posted.parts[-3:])
     assert second.get(f"/p/{digits}/original").body == make_jpeg()
     assert second.get(f"/p/{digits}/x40.png").status == 200
 
 
-def test_wrong_keys_are_told_at_the_start(make_daemon: Callable[..., Daemon], manta: Manta) -> None:
-    """In a line of the log and on the status page; the daemon serves all the same."""
+def test_wrong_keys_are_reported_at_the_start(make_daemon: Callable[..., Daemon], manta: Manta) -> None:
+    """The log and the status page name the fault, and the daemon serves."""
     manta.double.users[f"/{manta.double.account}"].keys.clear()
     daemon = make_daemon(manta.settings())
     until(lambda: "the remote store does not work" in daemon.log.read_text(), daemon)

@@ -1,4 +1,4 @@
-"""Ports that a reload changes: the new one is open before the old one is given up, whatever they have in common."""
+"""Reloads that change ports: the daemon opens the new port before it closes the old one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(public: str, private: str) -> str:
 
 
 def test_connections_stay(make_daemon: Callable[..., Daemon]) -> None:
-    """A connection to a port that is given up goes on for as long as its client likes."""
+    """Connections to the old port stay open."""
     old, new, private = (free_port() for _ in range(3))
     daemon = make_daemon(written(endpoint(old), endpoint(private)), ports=())
     with closing(connected(daemon)) as connection:
@@ -37,7 +37,7 @@ def test_connections_stay(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_the_status_port_moves(make_daemon: Callable[..., Daemon]) -> None:
-    """Whoever asked for the reload that moves it has an answer on the connection to the old one."""
+    """POST /reload is answered on its connection to the old status port."""
     public, old, new = (free_port() for _ in range(3))
     daemon = make_daemon(written(endpoint(public), endpoint(old)), ports=())
     daemon.configure(written(endpoint(public), endpoint(new)))
@@ -49,7 +49,7 @@ def test_the_status_port_moves(make_daemon: Callable[..., Daemon]) -> None:
 
 @pytest.mark.parametrize("other", ["tcp:{}", "tcp:{}:interface=0.0.0.0", "tcp:{}:interface=127.0.0.1:backlog=9"])
 def test_the_same_port_otherwise(make_daemon: Callable[..., Daemon], other: str) -> None:
-    """From loopback to every interface and back, say, with the same number."""
+    """A port moves between interfaces with the same number."""
     public, private = free_port(), free_port()
     daemon = make_daemon(written(endpoint(public), endpoint(private)), ports=())
     for each in (other.format(public), endpoint(public)):
@@ -60,7 +60,7 @@ def test_the_same_port_otherwise(make_daemon: Callable[..., Daemon], other: str)
 
 
 def test_ports_change_places(make_daemon: Callable[..., Daemon]) -> None:
-    """Each of two ports takes the place of the other, or nothing changes."""
+    """Two ports are exchanged, or nothing changes."""
     public, private = free_port(), free_port()
     daemon = make_daemon(written(endpoint(public), endpoint(private)), ports=())
     daemon.configure(written(endpoint(private), endpoint(public)))
@@ -71,7 +71,7 @@ def test_ports_change_places(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_one_of_two_cannot_move(make_daemon: Callable[..., Daemon]) -> None:
-    """Then neither does, and the port that could have been opened is not."""
+    """If one port cannot be opened, the other is not opened either."""
     public, private, free = (free_port() for _ in range(3))
     daemon = make_daemon(written(endpoint(public), endpoint(private)), ports=())
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -82,7 +82,7 @@ def test_one_of_two_cannot_move(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_many_signals(make_daemon: Callable[..., Daemon]) -> None:
-    """However many come at once, the last settings are the ones in effect, and the number grows by what was done."""
+    """After many reloads at once, the last settings are in effect."""
     daemon = make_daemon()
     for threads in range(1, 31):
         daemon.configure(f"render: {{concurrency: {threads}}}\n")
@@ -116,7 +116,7 @@ def short(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_socket_in_the_file_system(make_daemon: Callable[..., Daemon], short: Path) -> None:
-    """It is handed over, moved, and gone when the daemon is."""
+    """A UNIX socket is handed over, moved, and removed at the end."""
     first, second = short / "first", short / "second"
     private = endpoint(free_port())
     daemon = make_daemon(written(f"unix:{first}", private), ports=())

@@ -1,4 +1,4 @@
-"""What a service manager is told, by the protocol of sd_notify(3)."""
+"""Messages to the service manager, by the protocol of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[NotifySocket]:
-    """Return the socket of a service manager."""
+    """Return the service manager's socket."""
     manager = NotifySocket(tmp_path / "notify")
     yield manager
     manager.close()
@@ -31,13 +31,13 @@ def manager(tmp_path: Path) -> Iterator[NotifySocket]:
 
 @pytest.fixture
 def daemon(make_daemon: Callable[..., Daemon], manager: NotifySocket) -> Daemon:
-    """Return a daemon that has a service manager, which watches it and no other process."""
+    """Return a daemon with a service manager that watches its main process."""
     environ = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "2000000"}
     return make_daemon(environ=environ, around=(sys.executable, "-c", WATCH))
 
 
 def test_ready_and_stopping(daemon: Daemon, manager: NotifySocket) -> None:
-    """The manager hears of the start, of life, and of the end, each time from the daemon itself."""
+    """The daemon itself sends READY, watchdog pings, and STOPPING."""
     messages = [manager.wait_for(text) for text in ("READY=1", "WATCHDOG=1", "WATCHDOG=1")]
     assert daemon.stop() == 0
     messages.append(manager.wait_for("STOPPING=1"))
@@ -46,7 +46,7 @@ def test_ready_and_stopping(daemon: Daemon, manager: NotifySocket) -> None:
 
 
 def test_reloads(daemon: Daemon, manager: NotifySocket) -> None:
-    """A reload is announced with the time, and its end is told, with the faults if it was refused."""
+    """The daemon announces a reload with the time, then its end, with the faults of a refused one."""
     manager.wait_for("READY=1")
     began_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     daemon.hup()
@@ -60,7 +60,7 @@ def test_reloads(daemon: Daemon, manager: NotifySocket) -> None:
 
 
 def test_upgrade(daemon: Daemon, manager: NotifySocket) -> None:
-    """The old process names the new one as the main one, and the new one takes over the telling."""
+    """The old process names the new one as the main process, which sends the messages from then on."""
     old = manager.wait_for("READY=1").pid
     os.kill(old, signal.SIGUSR2)
     named = manager.wait_for("MAINPID=")
@@ -76,7 +76,7 @@ def test_upgrade(daemon: Daemon, manager: NotifySocket) -> None:
 
 
 def test_failed_upgrade(daemon: Daemon, manager: NotifySocket) -> None:
-    """The manager is told why it failed, and of no other process."""
+    """After a failed upgrade, the status has the reason, and the main process stays."""
     old = manager.wait_for("READY=1").pid
     daemon.configure("uploader: nothing\n")
     os.kill(old, signal.SIGUSR2)

@@ -1,4 +1,4 @@
-"""Real pictures through the real daemon, judged by other programs."""
+"""Real pictures through the real daemon, checked by other programs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def opened(body: bytes) -> Image.Image:
 
 
 def durations_ms(image: Image.Image) -> int:
-    """Return how long all frames of an animation take."""
+    """Return the total duration of an animation in ms."""
     total_ms = 0
     for frame in range(getattr(image, "n_frames", 1)):
         image.seek(frame)
@@ -39,7 +39,7 @@ def mean_difference(one: Image.Image, other: Image.Image) -> float:
 
 
 def test_promised_outputs_appear(make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes]) -> None:
-    """A POST answers with what the picture is, and the outputs it asked for appear without being asked for again."""
+    """A POST answers with the facts of the picture, and its outputs appear without further requests."""
     daemon = make_daemon()
     answer = daemon.post("/p?outputs=x300.jpg,x300.webp", picture("wine.jpg"))
     assert answer.status == 200
@@ -69,7 +69,7 @@ def test_every_size_quality_and_format(make_daemon: Callable[..., Daemon], pictu
 def test_orientations_come_out_alike(
     make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes], turned: int
 ) -> None:
-    """A picture stored turned comes out as the one that was stored upright."""
+    """A picture with an EXIF rotation comes out as the upright one."""
     daemon = make_daemon()
     outputs = []
     for number in (1, turned):
@@ -81,7 +81,7 @@ def test_orientations_come_out_alike(
 
 @pytest.mark.parametrize("name", ["Channel_digital_image_CMYK_color.jpg", "p3.png", "prophoto.png"])
 def test_colours_are_true(make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes], name: str) -> None:
-    """A picture with a profile of its own comes out in the sRGB colours that littleCMS gives."""
+    """A picture with an ICC profile comes out in the sRGB colours of littleCMS."""
     daemon = make_daemon()
     body = picture(name)
     info = daemon.post("/p", body).json()
@@ -106,7 +106,7 @@ def test_colours_are_true(make_daemon: Callable[..., Daemon], picture: Callable[
 def test_animation_still_moves(
     make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes], extension: str
 ) -> None:
-    """An animation takes as long as before in the formats that hold it, and gives its first frame to the others."""
+    """An animation keeps its duration in animated formats, and gives its first frame to the others."""
     daemon = make_daemon()
     body = picture("rotating-squares.gif")
     info = daemon.post("/p", body).json()
@@ -118,7 +118,7 @@ def test_animation_still_moves(
 
 
 def test_what_is_no_picture(make_daemon: Callable[..., Daemon], picture: Callable[[str], bytes]) -> None:
-    """A drawing, a text and a broken header are refused with 415, nothing at all with 400, and the daemon lives."""
+    """A drawing, a text and a broken header get 415, an empty body gets 400, and the daemon serves on."""
     daemon = make_daemon()
     for body in (picture("check.svg"), b"only text\n", b"", picture("corrupt-header.jpg")):
         answer = daemon.post("/p", body)

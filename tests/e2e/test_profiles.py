@@ -1,4 +1,4 @@
-"""Profiles of the real daemon under load, opened by the program that they are made for."""
+"""Profiles of the real daemon under load, read by `go tool pprof`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from imaged.testing.pictures import make_png
 GO = shutil.which("go") or "/usr/local/go/bin/go"
 WANTED = "status: {profile: true}\n"
 PATIENCE_S = 240.0
-"""Newer Go makes pprof from its sources when it is first asked for it; `build/go` keeps it."""
+"""Newer versions of Go build pprof at its first use; `build/go` keeps it."""
 
 
 @pytest.fixture
 def pprof(tmp_path: Path) -> Callable[..., str]:
-    """Return what runs `go tool pprof` with these arguments and returns what it says."""
+    """Return a function that runs `go tool pprof` and returns its output."""
     if not Path(GO).is_file():
         pytest.skip("no go: it has the tool that reads profiles")
     home = str(tmp_path)
@@ -55,7 +55,7 @@ def pprof(tmp_path: Path) -> Callable[..., str]:
 
 @contextmanager
 def rendering(daemon: Daemon) -> Iterator[None]:
-    """Have outputs rendered all the time, none of them twice."""
+    """Request new outputs all the time."""
     homes = [f"/p/{daemon.post('/p', make_png(900, 700 + each)).json()['hash']}" for each in range(10)]
     end, numbers = Event(), count()
 
@@ -76,12 +76,12 @@ def rendering(daemon: Daemon) -> Iterator[None]:
 
 
 def take(daemon: Daemon, path: str) -> Answer:
-    """Ask the status port."""
+    """GET from the status port."""
     return request(daemon.private, "GET", path)
 
 
 def test_pprof_shows_where_time_goes(make_daemon: Callable[..., Daemon], pprof: Callable[..., str]) -> None:
-    """It fetches the profile itself: renders and the reactor are in it, by thread, and idle threads are not."""
+    """The tool fetches a profile that has renders and the reactor, by thread, without idle threads."""
     daemon = make_daemon("status: {profile: cpu}\n")
     url = f"{daemon.private}/debug/pprof/profile?seconds=2"
     with rendering(daemon):
@@ -104,7 +104,7 @@ def test_pprof_shows_where_time_goes(make_daemon: Callable[..., Daemon], pprof: 
 
 
 def test_pprof_shows_where_memory_is(make_daemon: Callable[..., Daemon], pprof: Callable[..., str]) -> None:
-    """Bytes and blocks, by functions of ours and of libraries."""
+    """The heap profile has bytes and blocks by function, of imaged and of libraries."""
     daemon = make_daemon(WANTED)
     url = f"{daemon.private}/debug/pprof/heap"
     with rendering(daemon):
@@ -117,7 +117,7 @@ def test_pprof_shows_where_memory_is(make_daemon: Callable[..., Daemon], pprof: 
 
 
 def test_a_reload_has_profiles_and_takes_them_back(make_daemon: Callable[..., Daemon]) -> None:
-    """Off they are as unknown as any path; SIGHUP takes the setting up both ways."""
+    """Without the setting, the paths are 404. SIGHUP applies the setting both ways."""
     daemon = make_daemon("")
     paths = ("/debug/threads", "/debug/pprof/heap", "/debug/pprof/profile?seconds=1")
     assert [take(daemon, path).status for path in paths] == [404] * 3
@@ -134,7 +134,7 @@ def test_a_reload_has_profiles_and_takes_them_back(make_daemon: Callable[..., Da
 
 
 def test_profiles_after_a_handover(make_daemon: Callable[..., Daemon], pprof: Callable[..., str]) -> None:
-    """The new process has left the one that was started; its reactor is seen all the same, with its CPU time."""
+    """After an upgrade, the profile has the reactor of the new process, with its CPU time."""
     daemon = make_daemon("status: {profile: cpu}\n")
     assert upgrade(daemon).wait() == 0, daemon.tail
     reactor = take(daemon, "/debug/threads").body.decode().split("\n\n")[1]
@@ -148,7 +148,7 @@ def test_profiles_after_a_handover(make_daemon: Callable[..., Daemon], pprof: Ca
 
 
 def test_the_daemon_leaves_during_a_profile(make_daemon: Callable[..., Daemon]) -> None:
-    """At once, and who asked has what was seen until then."""
+    """The daemon exits at once, and the client receives the profile so far."""
     daemon = make_daemon("status: {profile: cpu}\n")
     answers: list[Answer] = []
     asking = Thread(target=lambda: answers.append(take(daemon, "/debug/pprof/profile?seconds=300")))

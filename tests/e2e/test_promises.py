@@ -1,4 +1,4 @@
-"""What the daemon has promised, it keeps: under load, after a crash, and against hostile paths."""
+"""Durable jobs after a crash, one render for many clients, hostile paths, and reloads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def large_jpeg() -> bytes:
 
 
 def test_kill_after_a_post(make_daemon: Callable[..., Daemon]) -> None:
-    """Outputs promised by an answer appear after kill -9 and a new start, though nobody asks for them."""
+    """Queued outputs appear after SIGKILL and a new start, without requests for them."""
     daemon = make_daemon()
     answer = daemon.post(f"/p?outputs={','.join(FIVE)}", large_jpeg())
     daemon.kill()
@@ -40,7 +40,7 @@ def test_kill_after_a_post(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_fifty_clients_one_render(make_daemon: Callable[..., Daemon]) -> None:
-    """Fifty clients who ask at once for one new output cost one render, and get equal bytes."""
+    """Fifty simultaneous requests for one new output cost one render, and get equal bytes."""
     daemon = make_daemon()
     digits = daemon.post("/p", large_jpeg()).json()["hash"]
     before = daemon.status()["processing"]["total"]
@@ -52,7 +52,7 @@ def test_fifty_clients_one_render(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_work_is_seen(make_daemon: Callable[..., Daemon], origin: Origin) -> None:
-    """While a slow source downloads and a large picture renders, the status names both."""
+    """The status names a slow download and a long render while they run."""
     daemon = make_daemon("sources: {allow_networks: [127.0.0.0/8], timeout_s: 60}\n")
     origin.pictures["a.jpg"] = large_jpeg()
     digits = daemon.post("/p", origin.pictures["a.jpg"]).json()["hash"]
@@ -103,7 +103,7 @@ def test_hostile_paths(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_reload_and_leave(make_daemon: Callable[..., Daemon]) -> None:
-    """SIGHUP takes a good file, refuses a bad one whole, and SIGTERM ends the daemon with status 0."""
+    """SIGHUP applies a good file and nothing of a bad one, and SIGTERM ends the daemon with status 0."""
     daemon = make_daemon("images: {maximum_width: 100}\n")
     digits = daemon.post("/p", make_jpeg()).json()["hash"]
     assert daemon.get(f"/p/{digits}/w200.jpg").status == 406

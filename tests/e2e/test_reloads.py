@@ -1,4 +1,4 @@
-"""SIGHUP and `POST /reload`: all or nothing, unseen by clients, and as often as anybody likes."""
+"""SIGHUP and `POST /reload`: all or nothing, unnoticed by clients, and without leaks."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ROUNDS = 8
 
 
 def written(port: int, changes: Changes | None = None) -> str:
-    """Return the text of a file whose first line says where to listen."""
+    """Return the text of a file whose first line is `listen`."""
     return yaml.safe_dump(
         {"listen": endpoint(port), "status": {"listen": endpoint(0)}, **(changes or {})}, sort_keys=False
     )
 
 
 def bad_files(port: int, taken: int) -> list[tuple[str, str]]:
-    """Return files that cannot be used, each with the beginning of the fault that it has to be told by."""
+    """Return faulty files, each with the beginning of its error message."""
     good = written(port)
     last = len(good.splitlines()) + 1
     return [
@@ -50,18 +50,18 @@ def bad_files(port: int, taken: int) -> list[tuple[str, str]]:
 
 
 def test_reloads_under_load(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """Of twenty SIGHUPs, five with bad files and five with another port, no client notices any."""
+    """No client notices twenty SIGHUPs, of which five have bad files and five another port."""
     port, other = free_port(), free_port()
     daemon = make_daemon(written(port), environ=plugins, ports=())
     with socket.create_server(("127.0.0.1", 0)) as taken, Load(daemon.public, stock(daemon)) as load:
         for number, bad in enumerate(bad_files(port, taken.getsockname()[1])):
             for changes in (GOOD[2 * number % 4], GOOD[(2 * number + 1) % 4]):
                 change(daemon, written(port, changes))
-                load.go_on(40)
+                load.wait_for(40)
             move(daemon, load, other)
-            load.go_on(40)
+            load.wait_for(40)
             refuse(daemon, *bad)
-            load.go_on(40)
+            load.wait_for(40)
             port, other = other, port
     assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
     for info in load.posted:
@@ -69,7 +69,7 @@ def test_reloads_under_load(make_daemon: Callable[..., Daemon], plugins: dict[st
 
 
 def test_bad_files(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """Each kind of fault is told with its file and line, to whoever asked and in the status, and changes nothing."""
+    """The answer and the status name each fault with its file and line, and nothing changes."""
     port = free_port()
     daemon = make_daemon(written(port), environ=plugins, ports=())
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -89,7 +89,7 @@ def test_bad_files(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) 
 
 
 def test_a_request_keeps_its_generation(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
-    """A render that began before a reload ends with the old quality and plugin, which is closed once, after it."""
+    """A render that began before a reload keeps its quality and plugin, which is closed once, after it."""
 
     def gate(tag: str, quality: int, file: str) -> str:
         gate = {"tag": tag, "gate": file}
@@ -120,8 +120,7 @@ def test_a_request_keeps_its_generation(make_daemon: Callable[..., Daemon], plug
 def test_a_hundred_reloads(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
     """Fifty more leave the daemon with the threads, the open files and the memory that it had.
 
-    Buffers and threads that start once, when a busy machine happens to need them, end up in some round; a leak is in
-    every one.
+    A buffer or thread that is made once, whenever the machine needs it, adds to one round; a leak adds to every round.
     """
     daemon = make_daemon(environ=plugins)
     target = f"/p/{daemon.post('/p', make_jpeg()).json()['hash']}"
@@ -140,7 +139,7 @@ def test_a_hundred_reloads(make_daemon: Callable[..., Daemon], plugins: dict[str
 
 
 def move(daemon: Daemon, load: Load, port: int) -> None:
-    """Have the daemon listen on another port, and its clients follow."""
+    """Move the daemon and its clients to another port."""
     old = urlsplit(daemon.public).port or 0
     load.moving(url(port))
     change(daemon, written(port))
@@ -150,7 +149,7 @@ def move(daemon: Daemon, load: Load, port: int) -> None:
 
 
 def change(daemon: Daemon, text: str) -> None:
-    """Have a good file taken, and see it in effect."""
+    """Reload a good file, and check that it is in effect."""
     before = daemon.status()["generation"]["number"]
     daemon.configure(text)
     outcome = daemon.hup()
@@ -166,7 +165,7 @@ def change(daemon: Daemon, text: str) -> None:
 
 
 def refuse(daemon: Daemon, text: str, fault: str) -> None:
-    """Have a bad file refused, and see that nothing changed."""
+    """Reload a bad file, and check that nothing changed."""
     before = daemon.status()
     daemon.configure(text)
     outcome = daemon.hup()

@@ -1,4 +1,4 @@
-"""Pictures go to a real S3 server and come back from it, byte for byte, through the real daemon."""
+"""The real daemon stores pictures in a real S3 server and reads them back, byte for byte."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "png": "image/png", "gif": "
 
 
 def settings(store: Any, url: str | None = None, **more: Any) -> str:
-    """Return the settings of a daemon that uploads to a store, perhaps by way of another address."""
+    """Return the settings of a daemon that uploads to a store, perhaps at another address."""
     options = {**store.options(store.bucket), **more}
     if url:
         options["endpoint_url"] = url
@@ -65,7 +65,7 @@ def moto(moto_s3: MotoS3) -> MotoS3:
 
 @pytest.fixture
 def client(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Return a client of the store that the test uses."""
+    """Return a client of the test's store."""
     store = request.getfixturevalue("moto" if "moto" in request.fixturenames else "rclone")
     client = store.client()
     yield client
@@ -73,7 +73,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 def check(daemon: Daemon, info: dict[str, Any], objects: dict[str, Any]) -> dict[str, bytes]:
-    """Hold the bucket to what the daemon has: original, record and five outputs, with their types."""
+    """Compare the bucket with the local store: original, record and five outputs, with their types."""
     folder = f"public/images/p/{info['partitionedHash']}"
     assert sorted(objects) == sorted(f"{folder}/{name}" for name in ["original", "info.json", *FIVE])
     bodies = {}
@@ -88,7 +88,7 @@ def check(daemon: Daemon, info: dict[str, Any], objects: dict[str, Any]) -> dict
 
 
 def test_a_post_with_five_outputs(make_daemon: Callable[..., Daemon], rclone: RcloneS3, client: Any) -> None:
-    """Original and record are there with the answer, the outputs soon after."""
+    """Original and record are in the bucket before the answer, the outputs soon after."""
     daemon = make_daemon(settings(rclone))
     info = daemon.post(f"/p?outputs={','.join(FIVE)}", make_jpeg()).json()
     there = {path.name for path in (rclone.buckets / rclone.bucket).rglob("*") if path.is_file()}
@@ -99,7 +99,7 @@ def test_a_post_with_five_outputs(make_daemon: Callable[..., Daemon], rclone: Rc
 
 
 def test_acl_and_storage_class(make_daemon: Callable[..., Daemon], moto: MotoS3, client: Any) -> None:
-    """What the operator wants of every object is said of each."""
+    """Each object has the ACL, the storage class and the caching header of the settings."""
     daemon = make_daemon(settings(moto, acl="public-read", storage_class="STANDARD_IA"))
     info = daemon.post(f"/p?outputs={','.join(FIVE)}", make_jpeg()).json()
     until(lambda: settled(daemon), daemon)
@@ -115,7 +115,7 @@ def test_acl_and_storage_class(make_daemon: Callable[..., Daemon], moto: MotoS3,
 
 
 def test_another_node_has_every_picture(make_daemon: Callable[..., Daemon], rclone: RcloneS3, client: Any) -> None:
-    """With an empty local store; many askers cost one download, and what was changed in the bucket is refused."""
+    """A node with an empty store downloads an original once for many clients, and refuses one that was changed."""
     first = make_daemon(settings(rclone))
     pictures = [make_png(comment=str(each)) for each in range(5)]
     infos = [first.post("/p?outputs=x30.jpg", each).json() for each in pictures]
@@ -163,7 +163,7 @@ def test_uploads_never_block_the_reactor(make_daemon: Callable[..., Daemon], rcl
 
 
 def health_checks(daemon: Daemon, took_s: list[float], done: threading.Event) -> None:
-    """Ask on one connection until told to stop."""
+    """Request the health check on one connection until `done` is set."""
     address = daemon.public.removeprefix("http://").rstrip("/")
     connection = http.client.HTTPConnection(address, timeout=30)
     while not done.is_set():

@@ -38,7 +38,7 @@ def s3() -> dict[str, Any]:
 
 
 def test_a_daemon_whose_servers_are_away_shows_no_secret(make_daemon: Callable[..., Daemon]) -> None:
-    """It logs and shows that uploads fail, and nothing of what it signs with."""
+    """The daemon logs and shows that uploads fail, without its credentials."""
     section = {"s3": s3(), "sentry": {"dsn": {"env": "SENTRY_DSN"}}}
     settings = {"uploader": "s3", "metrics": ["prometheus", "sentry"], "plugins": section}
     daemon = make_daemon(yaml.safe_dump(settings), environ=SECRETS)
@@ -67,7 +67,7 @@ def test_a_daemon_whose_servers_are_away_shows_no_secret(make_daemon: Callable[.
     ],
 )
 def test_a_command_shows_no_secret(tmp_path: Path, named: str, command: list[str], told: str) -> None:
-    """It names the option at fault, or shows the reference as it is written."""
+    """Commands name the faulty option, or show the reference as written."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     write_key(private, tmp_path / "key", passphrase="another passphrase")
     manta: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Several daemons on one volume, as containers are upgraded: none touches what another receives."""
+"""Several daemons on one volume, as in container upgrades: none deletes the incoming files of another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POSTS = 3
 
 @pytest.fixture
 def volume(tmp_path: Path) -> str:
-    """Return the settings of daemons that share a store, after a look whether this machine lets them be process 1."""
+    """Return settings of daemons that share a store. Skip the test without PID namespaces."""
     found = subprocess.run([*FIRST_PROCESS, "true"], capture_output=True, text=True, check=False)
     if found.returncode:
         pytest.skip(
@@ -40,7 +40,7 @@ def settings(store: Path) -> str:
 
 
 def begin(daemon: Daemon, origin: Origin, pool: ThreadPoolExecutor, turn: str) -> dict[str, Future[Answer]]:
-    """Post originals that arrive half, and return when their files grow: answers by the hash of what was sent."""
+    """Begin posts, and return when half of each has arrived: answers by hash."""
     posts = {}
     for number in range(POSTS):
         body = make_png(200, 200, comment=f"{turn} {number} {'x' * 5000}")
@@ -56,7 +56,7 @@ def begin(daemon: Daemon, origin: Origin, pool: ThreadPoolExecutor, turn: str) -
 def test_the_second_start_loses_nothing_of_the_first(
     make_daemon: Callable[..., Daemon], volume: str, origin: Origin
 ) -> None:
-    """Both are process 1, each in a namespace of its own: no number tells them apart."""
+    """Both are process 1, each in its PID namespace."""
     first = make_daemon(volume, around=FIRST_PROCESS)
     second = make_daemon(volume, around=FIRST_PROCESS)
     assert (first.pid, second.pid) == (1, 1)
@@ -66,7 +66,7 @@ def test_the_second_start_loses_nothing_of_the_first(
             posts = begin(first, origin, pool, f"first-{turn}")
             if turn:
                 begin(second, origin, pool, f"second-{turn}")
-                second.kill()  # and so leaves three files, which its next start may remove, and those alone
+                second.kill()  # leaves three files, which its next start removes, and no others
             else:
                 assert second.stop() == 0
             second.start()
@@ -79,7 +79,7 @@ def test_the_second_start_loses_nothing_of_the_first(
 
 
 def test_a_queue_is_shared_for_one_store_alone(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
-    """Two daemons of one store may work on one queue; jobs of another store would fail, so its daemon is refused."""
+    """Two daemons of one store share a queue. The daemon of another store does not start on it."""
     state = f"state_dir={tmp_path / 'state'}"
     first = make_daemon(settings(tmp_path / "volume"), state)
     make_daemon(settings(tmp_path / "volume"), state)

@@ -19,20 +19,20 @@ ASKED = 300
 
 
 def settings(how: str) -> str:
-    """Return settings with a sink that fails so, and one that works."""
+    """Return settings with a failing sink and a working one."""
     options = {"wreck": {"how": how}, "lines": {"path": "lines.jsonl"}}
     return yaml.safe_dump({"metrics": ["wreck", "lines"], "plugins": options})
 
 
 def events(daemon: Daemon) -> Counter[str]:
-    """Return how often the sink that works was told of each kind of event."""
+    """Return the events of the working sink, by kind."""
     text = (daemon.folder / "lines.jsonl").read_text()
     return Counter(json.loads(line)["event"] for line in text.splitlines())
 
 
 @pytest.mark.parametrize("how", ["", "raise", "hang"])
 def test_requests_notice_nothing(make_daemon: Callable[..., Daemon], plugins: dict[str, str], how: str) -> None:
-    """All are answered, and the other sink is told of each. `bench/broken_sinks.py` measures what they take."""
+    """The daemon answers all requests, and the other sink gets each event. `bench/broken_sinks.py` measures speed."""
     daemon = make_daemon(settings(how), environ=plugins)
     home = f"/p/{daemon.post('/p', make_jpeg()).json()['partitionedHash']}"
     connection = connected(daemon)
@@ -57,7 +57,7 @@ def test_requests_notice_nothing(make_daemon: Callable[..., Daemon], plugins: di
 def test_a_sink_that_hangs_keeps_neither_a_reload_nor_the_end(
     make_daemon: Callable[..., Daemon], plugins: dict[str, str]
 ) -> None:
-    """The new settings have a sink of their own, and the process leaves long before `shutdown_timeout_s`."""
+    """A reload starts a new sink, and the process exits long before `shutdown_timeout_s`."""
     daemon = make_daemon(settings("hang"), "shutdown_timeout_s=600", environ=plugins)
     daemon.post("/p", make_jpeg())
     daemon.configure(settings(""))

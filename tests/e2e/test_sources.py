@@ -23,7 +23,7 @@ def fetch(daemon: Daemon, url: str) -> int:
 
 
 def test_private_networks_are_refused(make_daemon: Callable[..., Daemon], origin: Origin) -> None:
-    """Loopback is no source unless the settings name it."""
+    """The daemon fetches from loopback only if the settings allow it."""
     daemon = make_daemon()
     origin.pictures["a.jpg"] = make_jpeg()
     assert fetch(daemon, f"{origin.url}/a.jpg") == 403
@@ -31,7 +31,7 @@ def test_private_networks_are_refused(make_daemon: Callable[..., Daemon], origin
 
 
 def test_good_and_bad_sources(make_daemon: Callable[..., Daemon], origin: Origin) -> None:
-    """A named network is fetched from; a redirect out of it, a missing page and an endless one are told apart."""
+    """Sources in allowed networks work; a forbidden redirect, a missing page and an endless one differ in status."""
     daemon = make_daemon(ALLOWED)
     origin.pictures["a.jpg"] = make_jpeg()
     assert fetch(daemon, f"{origin.url}/a.jpg") == 200
@@ -52,7 +52,7 @@ def test_a_source_that_drips(make_daemon: Callable[..., Daemon], origin: Origin)
 
 
 def test_one_fetch_for_many(make_daemon: Callable[..., Daemon], origin: Origin) -> None:
-    """Many who post the same slow source at once cost one fetch, which the status shows while it runs."""
+    """Simultaneous posts of one slow source cost one download, which the status shows."""
     daemon = make_daemon("sources: {allow_networks: [127.0.0.0/8], timeout_s: 30}\n")
     origin.pictures["a.png"] = make_png(200, 200, comment="x" * 5000)
     with ThreadPoolExecutor(10) as pool:

@@ -1,4 +1,4 @@
-"""Counts come out of a real StatsD's carbon exactly, through the real daemon, also over a reload and at the end."""
+"""StatsD and carbon have the exact counts of the real daemon, over a reload and at its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def statsd(tmp_path: Path, carbon: Carbon) -> Iterator[Statsd]:
 
 
 def counts(carbon: Carbon, folder: str = "stats.image_server.") -> dict[str, float]:
-    """Return what has been counted by now."""
+    """Return the counts so far."""
     return carbon.sums(folder)
 
 
@@ -43,7 +43,7 @@ def counts(carbon: Carbon, folder: str = "stats.image_server.") -> dict[str, flo
 def test_counts_are_exact_over_a_reload_and_an_upgrade(
     make_daemon: Callable[..., Daemon], origin: Origin, carbon: Carbon, statsd: Statsd, midway: Callable[[Daemon], Any]
 ) -> None:
-    """Under the names of image-server 1.x, with the timings beside them."""
+    """Counts and timings have the names of image-server 1.x."""
     daemon = make_daemon(settings("statsd", port=statsd.port))
     expected = ask(daemon, origin, partial(midway, daemon))
     until(lambda: counts(carbon) == expected, daemon)
@@ -62,7 +62,7 @@ def test_counts_are_exact_over_a_reload_and_an_upgrade(
 def test_what_a_daemon_counted_last_is_not_lost(
     make_daemon: Callable[..., Daemon], carbon: Carbon, statsd: Statsd
 ) -> None:
-    """It is sent before the daemon ends."""
+    """The daemon sends its last counts before it exits."""
     daemon = make_daemon(settings("statsd", port=statsd.port, prefix="node-1.images"))
     info = daemon.post("/p", make_png()).json()
     for width in range(10, 15):
@@ -72,7 +72,7 @@ def test_what_a_daemon_counted_last_is_not_lost(
 
 
 def test_a_statsd_that_is_away_costs_no_request(make_daemon: Callable[..., Daemon], statsd: Statsd) -> None:
-    """The status page says what is wrong, the log too, and a SIGHUP to another address mends it."""
+    """The status page and the log name the fault, and a reload with another address ends it."""
     statsd.stop()
     daemon = make_daemon(settings("statsd", port=statsd.port))
     info = daemon.post("/p", make_png()).json()

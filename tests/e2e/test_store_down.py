@@ -1,4 +1,4 @@
-"""A remote store that is away delays work and loses none, whatever becomes of the daemon meanwhile."""
+"""An outage of the remote store delays uploads and loses none, also when the daemon is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rclone import RcloneS3
 
 from imaged.testing.pictures import make_png
 
-PROMISED = ("x10.png", "w20.webp")
+OUTPUTS = ("x10.png", "w20.webp")
 
 KILLS = 10
 REFUSED = 5
@@ -32,9 +32,9 @@ LONGEST_S = 150.0
 
 
 class Clients:
-    """Post new pictures and get outputs, old and new, until told to stop; remember what was answered.
+    """Clients that post new pictures and get outputs, old and new, until `stop`, and keep the answers.
 
-    While the daemon is being killed nobody answers, which is no answer and counts as such.
+    A request without an answer, because the daemon was killed, does not count.
     """
 
     def __init__(self, daemon: Daemon) -> None:
@@ -42,7 +42,7 @@ class Clients:
         self._done = threading.Event()
         self._lock = threading.Lock()
         self.fault: str | None = None
-        self.acknowledged: dict[str, bytes] = {}
+        self.stored: dict[str, bytes] = {}
         self.rendered: set[tuple[str, str]] = set()
         self.posts: Counter[tuple[str | None, int]] = Counter()
         self.gets: Counter[int] = Counter()
@@ -52,7 +52,7 @@ class Clients:
             thread.start()
 
     def stop(self) -> None:
-        """Return when the last answer has come."""
+        """Stop the clients after their last answers."""
         self._done.set()
         for thread in self._threads:
             thread.join()
@@ -68,15 +68,15 @@ class Clients:
 
     def has_stored(self, count: int) -> bool:
         """Say whether so many posts have been answered with 200."""
-        return len(self.acknowledged) >= count
+        return len(self.stored) >= count
 
     def _post(self) -> None:
         while not self._done.is_set():
             body, fault = make_png(comment=str(random.random())), self.fault
-            answer = self._ask("POST", f"/p?outputs={','.join(PROMISED)}", body)
+            answer = self._ask("POST", f"/p?outputs={','.join(OUTPUTS)}", body)
             with self._lock:
                 if answer and answer.status == 200:
-                    self.acknowledged[answer.json()["partitionedHash"]] = body
+                    self.stored[answer.json()["partitionedHash"]] = body
                 if answer:
                     self.posts[fault if fault == self.fault else "changing", answer.status] += 1
             self._done.wait(0.1)
@@ -84,7 +84,7 @@ class Clients:
     def _get(self) -> None:
         while not self._done.is_set():
             with self._lock:
-                home = random.choice(list(self.acknowledged) or [""])
+                home = random.choice(list(self.stored) or [""])
             name = f"w{random.randrange(1, 40)}.png"
             if home and (answer := self._ask("GET", f"/p/{home}/{name}")):
                 with self._lock:
@@ -111,14 +111,14 @@ def store(tmp_path: Path) -> Iterator[RcloneS3]:
 
 @pytest.fixture
 def proxy(store: RcloneS3) -> Iterator[FaultyProxy]:
-    """Return what stands before it."""
+    """Return a proxy for it."""
     proxy = FaultyProxy(store.url, slow_s=0.5)
     yield proxy
     proxy.close()
 
 
 def settled(daemon: Daemon) -> bool:
-    """Say whether nothing is owed any more, and that is known: both stores have been compared."""
+    """Say whether the comparison of both stores has ended and no job is left."""
     status: Any = daemon.status()
     if status["remote"]["comparison"]["state"] != "ended":
         return False
@@ -126,16 +126,16 @@ def settled(daemon: Daemon) -> bool:
 
 
 def test_nothing_is_lost(make_daemon: Callable[..., Daemon], store: RcloneS3, proxy: FaultyProxy) -> None:
-    """Posts are refused and gets go on, and when the store is back everything promised arrives; counts are printed.
+    """During each fault, posts get 503 and gets work; afterwards every queued upload arrives.
 
-    Ten times meanwhile the daemon is killed. Nothing is uploaded twice at the same time.
+    The test kills the daemon ten times meanwhile, and prints the counts. No two uploads of a file overlap.
     """
     options = {**store.options(store.bucket), "endpoint_url": proxy.url}
     settings = {"uploader": "s3", "plugins": {"s3": options}, "upload": {"timeout_s": 3}}
     daemon = make_daemon(yaml.safe_dump(settings))
     clients = Clients(daemon)
     try:
-        until(lambda: len(clients.acknowledged) > 10, daemon)
+        until(lambda: len(clients.stored) > 10, daemon)
         for place, fault in enumerate(FAULTS):
             proxy.fault = clients.fault = fault
             for _ in range(KILLS * (place + 1) // len(FAULTS) - KILLS * place // len(FAULTS)):
@@ -145,16 +145,16 @@ def test_nothing_is_lost(make_daemon: Callable[..., Daemon], store: RcloneS3, pr
             until(partial(clients.has_answers, fault, REFUSED + clients.answers(fault)), daemon)
             clients.fault = "changing"
             proxy.fault = None
-            before = len(clients.acknowledged)
+            before = len(clients.stored)
             until(partial(clients.has_stored, before + 3), daemon)
     finally:
         clients.stop()
     until(lambda: settled(daemon), daemon, LONGEST_S)
     print(f"posts {dict(clients.posts)}; gets {dict(clients.gets)}; twice {proxy.twice}")  # noqa: T201
     missing = []
-    for home, body in clients.acknowledged.items():
+    for home, body in clients.stored.items():
         kept = store.buckets / store.bucket / "p" / home
-        names = ["info.json", *PROMISED, *(name for where, name in clients.rendered if where == home)]
+        names = ["info.json", *OUTPUTS, *(name for where, name in clients.rendered if where == home)]
         local = daemon.store / "p" / home
         if (kept / "original").read_bytes() != body:
             missing.append(f"{home}/original")

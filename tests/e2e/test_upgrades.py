@@ -1,4 +1,4 @@
-"""SIGUSR2: a new process takes over from the old one, and nobody but the log can tell."""
+"""SIGUSR2: a new process takes over, and no client notices."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from imaged.testing.pictures import make_jpeg
 
 
 def test_upgrades_under_load(make_daemon: Callable[..., Daemon]) -> None:
-    """Eight upgrades, each followed by a reload, cost no client a request; every old process leaves with status 0.
+    """Eight upgrades, each followed by a reload, lose no request, and every old process exits with status 0.
 
-    The status port is one that nobody serves from: a connection kept there may end without a word.
+    Persistent connections to the status port may be closed without an answer.
     """
     daemon = make_daemon()
     looks = [Ask("GET", "/status_check", b"OK\n".__eq__), Ask("GET", "/status.json", is_json)]
@@ -30,13 +30,13 @@ def test_upgrades_under_load(make_daemon: Callable[..., Daemon]) -> None:
     ):
         for number in range(8):
             old = upgrade(daemon)
-            load.go_on(40)
+            load.wait_for(40)
             daemon.configure(f"images: {{default_quality: {50 + number}}}\n")
             assert daemon.hup()["ok"] is True
             assert daemon.status()["generation"]["number"] == 2
             assert old.wait() == 0, daemon.tail
             assert living_in(daemon.folder) == {daemon.pid}
-            load.go_on(40)
+            load.wait_for(40)
     assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
     assert set(watch.tally.failures) <= {"eof"}, f"{watch.tally}\n{daemon.tail}"
     assert load.tally.turns["closed"] >= 8, load.tally
@@ -45,7 +45,7 @@ def test_upgrades_under_load(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_an_upgrade_to_another_port(make_daemon: Callable[..., Daemon]) -> None:
-    """A new process that finds another port in the settings opens it before the old one is given up."""
+    """A new process with another port in its settings opens it before the old process closes its own."""
     private, *ports = (free_port() for _ in range(4))
     fixed = f"status: {{listen: '{endpoint(private)}'}}\n"
     daemon = make_daemon(f"{fixed}listen: '{endpoint(ports[0])}'\n", ports=())
@@ -55,7 +55,7 @@ def test_an_upgrade_to_another_port(make_daemon: Callable[..., Daemon]) -> None:
             load.moving(url(port))
             old = upgrade(daemon)
             load.moved(url(port))
-            load.go_on(40)
+            load.wait_for(40)
             assert old.wait() == 0, daemon.tail
     assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
     daemon.public = url(ports[-1])
@@ -63,19 +63,19 @@ def test_an_upgrade_to_another_port(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_nothing_piles_up(make_daemon: Callable[..., Daemon]) -> None:
-    """The fifth heir has no more open files, and no larger an environment, than the first."""
+    """The process after five upgrades has no more open files, and no larger environment, than after one."""
     daemon = make_daemon()
     files, environments = [], []
     for _ in range(5):
         assert upgrade(daemon).wait() == 0
         files.append(weigh(daemon.pid).files)
         environments.append(sorted(Path(f"/proc/{daemon.pid}/environ").read_bytes().split(b"\0")))
-    assert files[-1] - files[0] < len(files) - 2, files  # one more or less is open at any moment
+    assert files[-1] - files[0] < len(files) - 2, files  # one connection may be open
     assert [len(each) for each in environments] == [len(environments[0])] * 5
 
 
-def test_a_heir_that_cannot_start(make_daemon: Callable[..., Daemon]) -> None:
-    """With settings that have become bad, the old process goes on and tells the fault; with good ones it goes."""
+def test_a_new_process_that_cannot_start(make_daemon: Callable[..., Daemon]) -> None:
+    """With bad settings, the old process logs the fault and serves on; with good ones the upgrade succeeds."""
     daemon = make_daemon()
     old = daemon.pid
     daemon.configure("uploader: nothing\n")
@@ -88,8 +88,8 @@ def test_a_heir_that_cannot_start(make_daemon: Callable[..., Daemon]) -> None:
     assert complete(daemon) not in {old, None}
 
 
-def test_a_heir_keeps_the_ports(make_daemon: Callable[..., Daemon]) -> None:
-    """Also those that the system chose, and those that a reload brought."""
+def test_a_new_process_keeps_the_ports(make_daemon: Callable[..., Daemon]) -> None:
+    """The new process keeps ports that the system chose, and ports from a reload."""
     daemon = make_daemon()
     assert upgrade(daemon).wait() == 0
     assert daemon.get("/status_check").status == 200
@@ -104,7 +104,7 @@ def test_a_heir_keeps_the_ports(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def test_upgrades_and_reloads_at_once(make_daemon: Callable[..., Daemon]) -> None:
-    """Signals that come in a heap end with one process, which has the last settings."""
+    """After many signals at once, one process is left, with the last settings."""
     daemon = make_daemon()
     old = Process(daemon.pid)
     for number in range(1, 6):
@@ -118,7 +118,7 @@ def test_upgrades_and_reloads_at_once(make_daemon: Callable[..., Daemon]) -> Non
 
 
 def test_to_leave_during_an_upgrade(make_daemon: Callable[..., Daemon]) -> None:
-    """The new process, at whatever point it is, does not stay behind."""
+    """SIGTERM during an upgrade ends the new process, too."""
     daemon = make_daemon()
     os.kill(daemon.pid, signal.SIGUSR2)
     until(lambda: len(living_in(daemon.folder)) > 1, daemon)
@@ -128,5 +128,5 @@ def test_to_leave_during_an_upgrade(make_daemon: Callable[..., Daemon]) -> None:
 
 
 def is_json(body: bytes) -> bool:
-    """Say whether it is."""
+    """Say whether the body is a JSON object."""
     return isinstance(json.loads(body), dict)
