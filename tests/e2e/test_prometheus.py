@@ -59,7 +59,7 @@ def test_prometheus_has_every_request(daemon: Daemon, prometheus: PrometheusServ
     home, shop = post(daemon, "/p", make_jpeg()), post(daemon, "/shop", make_png())
     asked = [daemon.get(f"{home}/{name}") for name in ("x30.jpg", "x30.jpg", "x30.jpg", "x9000.jpg")]
     assert [answer.status for answer in asked] == [200, 200, 200, 406]
-    others = [f"{home}/x31.webp", f"{shop}/x30.png", f"{shop}/original", f"/nobody{shop[5:]}/x30.png"]
+    others = [f"{home}/x31.webp", f"{shop}/x30.png", f"{shop}/original", f"/missing{shop[5:]}/x30.png"]
     assert statuses(daemon, *others) == [200, 200, 200, 404]
     outputs = 'imaged_requests_total{route="output", namespace="p", format="jpg", outcome="%s", status="%d"}'
     prometheus.wait_for('sum(imaged_requests_total{route!="status_check"})', 10)
@@ -69,7 +69,7 @@ def test_prometheus_has_every_request(daemon: Daemon, prometheus: PrometheusServ
     assert prometheus.value('imaged_requests_total{route="post", namespace="shop", status="200"}') == 1
     assert prometheus.value('imaged_requests_total{route="original", namespace="shop", status="200"}') == 1
     assert prometheus.value('imaged_requests_total{namespace="other", status="404"}') == 1
-    assert prometheus.query('imaged_requests_total{namespace="nobody"}') == []
+    assert prometheus.query('imaged_requests_total{namespace="missing"}') == []
     assert prometheus.value("sum(imaged_renders_total)") == 3
     assert prometheus.value("sum(imaged_render_duration_seconds_count)") == 3
     sent = prometheus.value('imaged_response_bytes_total{namespace="p", format="jpg"}')
@@ -128,7 +128,7 @@ def test_rules_and_dashboard(daemon: Daemon, prometheus: PrometheusServer, origi
     assert daemon.post(f"/p?source={origin.url}/404").status == 404
     assert statuses(daemon, f"{home}/x30.jpg", f"{home}/x30.jpg", f"{home}/x9000.jpg") == [200, 200, 406]
     prometheus.wait_for("sum(imaged_uploads_total)", 3)
-    prometheus.wait_for("min(count_over_time(imaged_requests_total[1m])) >= bool 3", 1)  # a rate takes some scrapes
+    prometheus.wait_for("min(count_over_time(imaged_requests_total[1m])) >= bool 3", 1)  # a rate needs some scrapes
     prometheus.wait_for("min(count_over_time(imaged_uploads_total[1m])) >= bool 3", 1)
     (group,) = prometheus.ask("rules")["groups"]
     assert {rule["health"] for rule in group["rules"]} <= {"ok", "unknown"}

@@ -1,4 +1,4 @@
-"""The status page of the real daemon in Chromium, while it works, is reloaded, drained and replaced."""
+"""The status page of the real daemon in Chromium: at work, over reloads, drains and upgrades."""
 
 from __future__ import annotations
 
