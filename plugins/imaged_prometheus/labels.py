@@ -36,7 +36,7 @@ def status_label(status: int) -> str:
 
 
 def format_label(extension: str | None) -> str:
-    """Return the label of a format, which is its extension."""
+    """Return the label of a format: its extension. Events have extensions of known formats only."""
     return extension or NONE
 
 

@@ -140,10 +140,10 @@ def test_a_namespace_that_had_a_success_has_its_name(event: Event, sink: Prometh
 
 
 def test_other_labels_are_bounded_too(sink: PrometheusSink, show: Show) -> None:
-    """Unknown statuses, routes and formats, and any number of error classes, make few series."""
+    """Unknown statuses, routes and outcomes, and any number of error classes, make few series."""
     for number in range(1000):
-        sink.record(RequestAnswered(f"route_{number}", "p", f"ext{number}", 1000 + number, f"how_{number}", 1, 0.1))
-        sink.record(OutputFailed("p", "x300.jpg", f"ext{number}", f"Error{number}"))
+        sink.record(RequestAnswered(f"route_{number}", "p", None, 1000 + number, f"how_{number}", 1, 0.1))
+        sink.record(OutputFailed("p", "x300.jpg", "jpg", f"Error{number}"))
     shown = show(sink)
     for label, values in {
         "route": {"other"},
