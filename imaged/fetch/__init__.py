@@ -1,1 +1,1 @@
-"""What comes in: originals from source URLs, past the guard of networks, and the bodies of uploads, bounded."""
+"""Downloads of originals from source URLs, behind the network guard, and the bounds on everything that comes in."""

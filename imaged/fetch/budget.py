@@ -1,6 +1,6 @@
-"""The bytes of all originals that are coming in, uploaded or fetched: bounded together, whatever each may have.
+"""A common bound on the bytes of all originals that are coming in, uploaded or downloaded.
 
-Each is bounded by `sources.maximum_bytes`, but clients that send slowly and never end could hold any number of them.
+`sources.maximum_bytes` bounds each one, but clients that send slowly and never end could hold any number of them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from imaged.core.errors import BusyError, ImagedError, StoreError
 
 FULL_ORIGINALS = 20
-"""How many originals of the largest size may come in at once; of smaller ones, more."""
+"""How many originals of the largest size may come in at once, or more of smaller ones."""
 
 GRACE_S = 10.0
-"""How long a body may take to come before it has to make room for others."""
+"""How old a body may get before the budget may cancel it to make room for others."""
 
 RETRY_AFTER_S = 10
 
@@ -21,7 +21,7 @@ GiveUp = Callable[[BusyError], None]
 
 
 class Budget:
-    """Counts what is coming in. `seconds` is a clock that never goes back. Reactor thread only."""
+    """Counts the bytes that are coming in. `seconds` is a monotonic clock. Reactor thread only."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self.seconds = seconds
@@ -31,10 +31,10 @@ class Budget:
     def reserve(
         self, maximum_bytes: int, free_bytes: int, announced_bytes: int = 0, give_up: GiveUp | None = None
     ) -> Reservation:
-        """Begin to count one of at most `maximum_bytes`, for a disk that has `free_bytes` left.
+        """Begin to count an original of at most `maximum_bytes`, for a disk that has `free_bytes` left.
 
-        One that can be given up makes room for others when it takes long: `give_up` is called then. Raises BusyError
-        or StoreError when there is no room for what is announced, which is not counted before it comes.
+        The budget calls `give_up` when the original is slow and others need its room; without it, it keeps its room.
+        Raises BusyError or StoreError if the announced bytes have no room; only bytes that have come are counted.
         """
         made = Reservation(self, maximum_bytes, free_bytes, give_up)
         self.make_room(announced_bytes, made)
@@ -42,7 +42,7 @@ class Budget:
         return made
 
     def make_room(self, size_bytes: int, wanted: Reservation) -> None:
-        """Give up others, the oldest first, until there is room for so much more of `wanted`, or raise its error."""
+        """Cancel other bodies, the oldest first, until `wanted` has room for `size_bytes` more, or raise its error."""
         while self.used_bytes + size_bytes > wanted.most_bytes:
             oldest = next((each for each in self._open if each is not wanted and each.may_be_given_up), None)
             if oldest is None:
@@ -50,7 +50,7 @@ class Budget:
             oldest.end_early()
 
     def forget(self, reservation: Reservation) -> None:
-        """Count one no more."""
+        """Stop counting a reservation."""
         if reservation in self._open:
             del self._open[reservation]
             self.used_bytes -= reservation.size_bytes
@@ -59,8 +59,7 @@ class Budget:
 class Reservation:
     """One original that is coming in.
 
-    Of what the disk has left all take half at most: an upload lies there twice for a moment, as it came and as it is
-    kept.
+    All together may take half of the free disk: for a moment an upload is there twice, as it came and as it is stored.
     """
 
     def __init__(self, budget: Budget, maximum_bytes: int, free_bytes: int, give_up: GiveUp | None) -> None:
@@ -75,11 +74,11 @@ class Reservation:
 
     @property
     def may_be_given_up(self) -> bool:
-        """Whether it has been coming for so long that others need the room more."""
+        """Whether the budget may cancel it for others."""
         return self._give_up is not None and self._budget.seconds() - self._began_s >= GRACE_S
 
     def take(self, size_bytes: int) -> None:
-        """Count bytes that have come. Raises BusyError or StoreError when there is no room, or it has been given up."""
+        """Count bytes that have come. Raises BusyError or StoreError if there is no room, or if it was cancelled."""
         if self._given_up is not None:
             raise self._given_up
         self._budget.make_room(size_bytes, self)
@@ -87,17 +86,17 @@ class Reservation:
         self._budget.used_bytes += size_bytes
 
     def refusal(self) -> ImagedError:
-        """Return the error for who finds no room."""
+        """Return the error of an original without room."""
         if self._is_scarce:
             return StoreError("the disk of the store has too little room left for what comes in: free some space")
         return BusyError("too many originals are coming in: try again later", RETRY_AFTER_S)
 
     def complete(self) -> None:
-        """Note that all has come: it is worked on now, and not given up."""
+        """Note that every byte has come: it keeps its room."""
         self._give_up = None
 
     def end_early(self) -> None:
-        """Give it up."""
+        """Cancel it."""
         give_up, self._give_up = self._give_up, None
         self.close()
         self._given_up = BusyError("this body came too slowly while others waited: send it again", RETRY_AFTER_S)
@@ -105,5 +104,5 @@ class Reservation:
             give_up(self._given_up)
 
     def close(self) -> None:
-        """Count it no more."""
+        """Stop counting it."""
         self._budget.forget(self)

@@ -1,7 +1,7 @@
-"""What a source's Content-Encoding means: its bytes are unpacked when they are packed, whatever the header says.
+"""Content codings of sources: packed bytes are unpacked, and plain ones stay, whatever the header says.
 
-Some stores keep as Content-Encoding whatever an uploader called it (`base64`, `aws-chunked`, `utf-8`, `none`), and give
-the plain bytes; some call gzip what they have unpacked. A picture's first bytes tell it from anything packed.
+Some stores keep any Content-Encoding that an uploader sent (`base64`, `aws-chunked`, `utf-8`, `none`), and send plain
+bytes; some say gzip after they have unpacked. A picture's first bytes differ from those of any packed file.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from imaged.core.hashes import shorten
 from imaged.fetch.hashing_writer import Gunzip
 
 _CODINGS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
-"""The codings that a web server may apply (IANA's registry); any other word says nothing of the bytes."""
+"""The codings that a web server may apply (IANA's registry); any other word says nothing about the bytes."""
 
 _DEFLATE_CM = 8  # RFC 1950, 2.2
 
 
 class Unpacking:
-    """Takes the bytes of one body, and gives those of the original. `codings` are the values of Content-Encoding."""
+    """Turns the bytes of one body into those of the original. `codings` are the values of Content-Encoding."""
 
     def __init__(self, codings: Sequence[bytes], formats: Formats = FORMATS) -> None:
         self._formats = formats
@@ -32,7 +32,7 @@ class Unpacking:
         self._inflate: Gunzip | None = None
 
     def unpack(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield what the next bytes hold. Raises SourceFailedError."""
+        """Yield the original's bytes in the next chunk. Raises SourceFailedError."""
         if not self._is_known:
             self._head += chunk
             if len(self._head) < SNIFF_BYTES:
@@ -41,14 +41,14 @@ class Unpacking:
         yield from self._unpacked(chunk)
 
     def finish(self) -> Iterator[bytes]:
-        """Yield the last bytes. Raises SourceFailedError when some are missing."""
+        """Yield the last bytes. Raises SourceFailedError if some are missing."""
         if not self._is_known and self._head:
             yield from self._unpacked(self._begin())
         if self._inflate is not None:
             yield self._inflate.finish()
 
     def _begin(self) -> bytes:
-        """Choose how to unpack what has come so far, and return it."""
+        """Choose how to unpack the bytes so far, and return them."""
         head, self._head, self._is_known = self._head, b"", True
         if self._formats.sniff(head) is None:
             if len(self._codings) > 1 or self._codings[0] not in {"gzip", "x-gzip", "deflate"}:
@@ -65,6 +65,6 @@ class Unpacking:
 
 
 def _window_bits(head: bytes) -> int:
-    """Return zlib's word for what calls itself deflate: with a header (RFC 9110, 8.4.1.2) or, as of old, without."""
+    """Return zlib's window bits for `deflate`: with a header (RFC 9110, 8.4.1.2), or raw, as some servers send it."""
     has_header = head[0] & 0x0F == _DEFLATE_CM and int.from_bytes(head[:2]) % 31 == 0
     return zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS

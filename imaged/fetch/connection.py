@@ -1,4 +1,4 @@
-"""One HTTP connection: bounded before the answer, judged by how it ends, its failures told in our own words."""
+"""One HTTP connection to a source: bounds on its head, how it ended, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twisted.web.http import PotentialDataLoss
 from imaged.core.errors import ImagedError, SourceFailedError, SourceTimeoutError
 
 MAXIMUM_HEAD_BYTES = 1 << 17
-"""Twice what one read from a socket gives: Twisted bounds a header's length, but not how many there are."""
+"""Twice what one read from a socket gives. Twisted bounds the length of a header, but not their number."""
 
 _TLS = (TLSError, VerificationError)
 _WRAPPED = (RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived)
@@ -30,7 +30,7 @@ CONNECTION_FAILURES = (
     *_TLS,
     *_WRAPPED,
 )
-"""All that a connection and the reading of its answer may end with."""
+"""Every error of a connection and of reading its answer."""
 
 _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[SourceFailedError], str], ...] = (
     ((network.TimeoutError, network.TCPTimedOutError), SourceTimeoutError, "does not answer: try again later"),
@@ -43,10 +43,10 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[SourceFailedError], str
 
 
 class Connection(HTTP11ClientProtocol):
-    """Twisted's client, which bounds what comes before the answer and remembers how the connection ended.
+    """Twisted's client protocol with a bound on the head of an answer, and a note of how the connection ended.
 
-    Whoever has the answer sets `answered`: then the body's reader does the bounding. `broken` is False once the other
-    side has closed the connection in good order.
+    The caller sets `answered` when it has the answer; then the reader of the body has its own bound. `broken` is False
+    once the source has closed the connection properly.
     """
 
     answered = False
@@ -54,7 +54,7 @@ class Connection(HTTP11ClientProtocol):
     _head_bytes = 0
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take bytes from the network."""
+        """Receive bytes."""
         self._head_bytes += len(data)
         if self.answered or self._head_bytes <= MAXIMUM_HEAD_BYTES:
             super().dataReceived(data)  # type: ignore[no-untyped-call]  # Twisted has no type for it
@@ -67,17 +67,17 @@ class Connection(HTTP11ClientProtocol):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted has no type for it
 
     def drop(self) -> None:
-        """End the connection without waiting for the other side."""
+        """Abort the connection without waiting for the source."""
         transport: Any = self.transport
         if transport is not None:
             transport.abortConnection()
 
 
 class Body(Protocol):
-    """Hands each chunk of a body to `take`.
+    """Passes each chunk of a body to `take`.
 
-    `ended` fires after the last one, with whether the answer itself said that it was the last; it fails with the
-    first error of `take` or of the connection.
+    `ended` fires after the last chunk: True if the answer's framing said that it was the last, False if only the end
+    of the connection did. It fails with the first error of `take` or of the connection.
     """
 
     def __init__(self, take: Callable[[bytes], None]) -> None:
@@ -85,7 +85,7 @@ class Body(Protocol):
         self.ended: Deferred[bool] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take bytes of the body."""
+        """Receive bytes of the body."""
         if not self.ended.called:
             try:
                 self._take(data)
@@ -93,7 +93,7 @@ class Body(Protocol):
                 self.ended.errback()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
-        """Tell how the body ended."""
+        """Fire `ended`."""
         if self.ended.called:
             return
         if isinstance(reason.value, ResponseFailed):
@@ -103,7 +103,7 @@ class Body(Protocol):
 
 
 def translate(host: str, failure: Exception) -> Exception:
-    """Return what one of CONNECTION_FAILURES means: an ImagedError, or CancelledError when it is our own doing."""
+    """Return the ImagedError that one of CONNECTION_FAILURES means, or CancelledError if the caller cancelled."""
     causes = list(_causes(failure))
     if any(isinstance(cause, CancelledError | network.ConnectingCancelledError) for cause in causes):
         return CancelledError()

@@ -1,4 +1,4 @@
-"""One GET over a connection of its own, and what its answer means."""
+"""One GET on its own connection, and the meaning of its answer."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from imaged.fetch.hashing_writer import HashingWriter
 from imaged.fetch.networks import Network
 from imaged.fetch.resolver import Resolves
 
-_SUCCESS = (200, 203)  # RFC 9110, 15.3.4: a proxy on the way has changed something, and says so
+_SUCCESS = (200, 203)  # RFC 9110, 15.3.4: 203 says that a proxy changed something
 _PARTIAL = 206
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHOICE = 300  # RFC 9110, 15.4.1: with a Location it is a redirect
 _GONE = (404, 410)
 _WHOLE = re.compile(rb"bytes 0-(\d{1,18})/(\d{1,18})")
 _ACCEPT = "image/*, */*;q=0.8"
-"""As browsers say it: some answer 406 to who takes pictures alone. No format is named, so that none is made for us."""
+"""As browsers send it: some sources answer 406 without `*/*`. It names no format, so that no source converts for us."""
 
 
 class Exchange:
-    """GETs URLs, with no cookie, no proxy and no connection kept. `connect_timeout_s` is that of one attempt."""
+    """GETs URLs without cookies, proxies and kept connections. `connect_timeout_s` is for one attempt."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class Exchange:
         self._tls = BrowserLikePolicyForHTTPS()
 
     async def get(self, url: SourceUrl, intake: HashingWriter) -> SourceUrl | None:
-        """Write the body of a success to `intake` and return None; for a redirect return where it leads.
+        """Write the body of a success to `intake` and return None, or return the URL of a redirect.
 
-        The connection is dropped at the end, whatever that was. Raises NotFoundError for 404 and 410,
-        SourceFailedError for any other answer and for none, and what the guard and `intake` raise.
+        Drops the connection at the end. Raises NotFoundError for 404 and 410, SourceFailedError for any other answer or
+        none, and what the guard and `intake` raise.
         """
         connection: Connection | None = None
         try:
@@ -90,9 +90,9 @@ class Exchange:
         return connection
 
     def _request(self, url: SourceUrl) -> Request:
-        """Make the request that Twisted's Agent would, but with the target as it is given.
+        """Return the request that Twisted's Agent would make, with the target unchanged.
 
-        Agent takes a URL apart and joins it again, which on Python 3.13 makes `////a.jpg` of `//a.jpg`.
+        Agent splits a URL and joins it again: on Python 3.13 that turns `//a.jpg` into `////a.jpg`.
         """
         headers = Headers({**self._headers, "Host": [url.netloc]})
         return Request(b"GET", url.target.encode("ascii"), headers, bodyProducer=None, persistent=False)
@@ -113,7 +113,7 @@ def _check(url: SourceUrl, response: Any) -> None:
 
 
 def _is_whole(response: Any) -> bool:
-    """Say whether an answer that calls itself a part is all there is: some caches answer so to whoever asks for all."""
+    """Say whether a 206 answer is the whole file: some caches answer every request so."""
     ranges = response.headers.getRawHeaders(b"Content-Range", [])
     match = _WHOLE.fullmatch(ranges[0]) if response.code == _PARTIAL and len(ranges) == 1 else None
     return match is not None and int(match[1]) + 1 == int(match[2])
@@ -130,5 +130,5 @@ async def _read(url: SourceUrl, connection: Connection, response: Any, intake: H
 async def _deliver(url: SourceUrl, connection: Connection, response: Any, body: Body) -> None:
     response.deliverBody(body)
     complete = await body.ended
-    if not complete and connection.broken:  # a body that only the end of the connection ends, and it ended badly
+    if not complete and connection.broken:  # the connection's end marks the body's end, and it broke
         raise SourceFailedError(f"{url.host} broke off in the middle of the original")

@@ -1,7 +1,7 @@
-"""The guard of promise: this server connects to no private network that its configuration does not name.
+"""The network guard: this server connects to no private network that its configuration does not name.
 
-A host is resolved once, each address is judged, and what passed is all that there is to connect to: the name is not
-asked for again, so that it cannot answer differently (DNS rebinding). The last look is at the moment of connecting.
+The guard resolves a host once, checks each address, and connects to the allowed ones alone. It does not resolve the
+name again, so a second answer cannot differ (DNS rebinding). It checks each address once more when it connects.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from imaged.fetch.resolver import Address, Resolves
 
 @implementer(IStreamClientEndpoint)
 class GuardedEndpoint:
-    """Connects to `host` (a name, or an address in any notation) by those of its addresses that may be connected to.
+    """Connects to the allowed addresses of `host`, which is a name or an address in any notation.
 
-    `connect` fails with SourceForbiddenError when there is none among them, with SourceFailedError when the host has
-    no address at all, and else as HostnameEndpoint does. `timeout_s` is that of one attempt.
+    `connect` fails with SourceForbiddenError if no address is allowed, with SourceFailedError if the host has none, and
+    otherwise as HostnameEndpoint does. `timeout_s` is for one attempt.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class GuardedEndpoint:
         self._allow_networks = allow_networks
 
     def connect(self, protocol_factory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Return a Deferred of the connected protocol; cancelling it ends every attempt."""
+        """Return a Deferred of the connected protocol; cancelling it cancels every attempt."""
         return Deferred.fromCoroutine(self._connect(protocol_factory))
 
     async def _connect(self, protocol_factory: IProtocolFactory) -> IProtocol:
@@ -61,7 +61,7 @@ class GuardedEndpoint:
         passed = [address for address in addresses if self._refusal(address.host) is None]
         if not passed:
             self._check(addresses[0].host)
-        # The literal keeps HostnameEndpoint from judging the name: some that are in use (a_b.example) it refuses.
+        # HostnameEndpoint gets an address, not the name: it refuses some names that are in use (a_b.example).
         passage = _Passage(self._reactor, passed, self._check)
         return await HostnameEndpoint(passage, passed[0].host, self._port, self._timeout_s).connect(protocol_factory)
 
@@ -81,7 +81,7 @@ class GuardedEndpoint:
 
 @implementer(IHostnameResolver, IReactorPluggableNameResolver, IReactorTime)
 class _Passage:
-    """As much of the reactor as HostnameEndpoint uses, with no way to another address than those that `passed`."""
+    """The part of the reactor that HostnameEndpoint uses, which connects to the `passed` addresses alone."""
 
     def __init__(self, reactor: Any, passed: Sequence[Address], check: Callable[[str], None]) -> None:
         self._reactor = reactor

@@ -1,4 +1,4 @@
-"""Bytes on their way in from the network: counted, bounded, unpacked, hashed and written while they come."""
+"""Writes originals to disk while they come in: counted, bounded, unpacked and hashed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from imaged.core.errors import SourceFailedError, StoreError, TooLargeError
 from imaged.fetch.received_file import ReceivedFile
 
 _PIECE_BYTES = 1 << 16
-_GZIP = 16 + zlib.MAX_WBITS  # zlib's own way to say: a gzip header, and none else
+_GZIP = 16 + zlib.MAX_WBITS  # zlib: expect a gzip header
 _MEMBER = b"\x1f\x8b"
 
 MAXIMUM_MEMBERS = 1000
-"""How many members a gzip body may have: each costs more than its bytes do."""
+"""How many members a gzip body may have: each costs more time than its bytes."""
 
 
 class HashingWriter:
-    """The new file at `path`, open while the block runs. Left there after an error: the caller removes it.
+    """A new file at `path`, open inside the block. After an error it stays there: the caller removes it.
 
-    Chunks go to the page cache, so that a write does not wait for the disk. Raises StoreError when the disk does not
-    take the bytes, TooLargeError as soon as there are more than `maximum_bytes`, and what `counted` raises for some.
+    Chunks go to the page cache, so a write does not wait for the disk. Raises StoreError if the disk refuses the bytes,
+    TooLargeError for more than `maximum_bytes`, and what `counted` raises, which gets the size of each chunk.
     """
 
     def __init__(self, path: Path, maximum_bytes: int, counted: Callable[[int], None] = lambda _: None) -> None:
@@ -46,14 +46,14 @@ class HashingWriter:
         self._file.close()
 
     def expect(self, size_bytes: int) -> None:
-        """Raise TooLargeError at once when the sender announces too much."""
+        """Raise TooLargeError if the sender announces too much."""
         if size_bytes > self._maximum_bytes:
             raise TooLargeError(
                 f"the original has more than the {self._maximum_bytes} bytes that this server takes: send a smaller one"
             )
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes."""
+        """Write the next bytes."""
         self.size_bytes += len(chunk)
         self.expect(self.size_bytes)
         self._counted(len(chunk))
@@ -67,33 +67,33 @@ class HashingWriter:
             raise _not_kept(error) from error
 
     def write_all(self, chunks: Iterable[bytes]) -> None:
-        """Take them one by one."""
+        """Write chunks."""
         for chunk in chunks:
             self.write(chunk)
 
     def received(self) -> ReceivedFile:
-        """Return what has come so far."""
+        """Return the file, with the size and digests so far."""
         return ReceivedFile(self._path, self.size_bytes, self._md5.hexdigest(), self._sha256.hexdigest())
 
 
 @dataclass(frozen=True)
 class Download:
-    """One original on its way in from a source, for the status page."""
+    """A download in progress, for the status page."""
 
     url: str
     intake: HashingWriter
 
     @property
     def bytes(self) -> int:
-        """How many have come so far."""
+        """How many bytes have come so far."""
         return self.intake.size_bytes
 
 
 class Gunzip:
-    """Unpacks a gzip body in small pieces, so that a decompression bomb costs no more memory than its packed bytes.
+    """Unpacks a gzip body in small pieces, so a decompression bomb takes no more memory than its packed bytes.
 
-    A body may have several members, one after the other (RFC 1952, 2.2); what follows and is none is passed over.
-    `window_bits` are zlib's, for what is deflated without the wrapping of gzip.
+    A body may have several members in sequence (RFC 1952, 2.2); bytes after the last member are ignored.
+    `window_bits` are zlib's, for a deflated body without the gzip format.
     """
 
     def __init__(self, window_bits: int = _GZIP) -> None:
@@ -104,7 +104,7 @@ class Gunzip:
         self._is_over = False
 
     def unpack(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield what the next packed bytes hold. Raises SourceFailedError."""
+        """Yield the unpacked bytes of the next chunk. Raises SourceFailedError."""
         try:
             while chunk and not self._is_over:
                 if self._inflate.eof:
@@ -120,7 +120,7 @@ class Gunzip:
             raise SourceFailedError("the source sent a broken gzip body") from error
 
     def finish(self) -> bytes:
-        """Return the last bytes, a few at most. Raises SourceFailedError when some are missing."""
+        """Return the last few bytes. Raises SourceFailedError if some are missing."""
         rest = self._inflate.flush()
         if not self._inflate.eof:
             raise SourceFailedError("the source sent half of a gzip body")

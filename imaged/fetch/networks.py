@@ -1,8 +1,8 @@
-"""Which addresses a source may never lie at, unless the operator names their network.
+"""The networks that sources may not be in, unless the operator allows them.
 
-The list is our own: what `ipaddress` calls private or global differs among Python versions. Its ranges are those of
-the IANA special-purpose address registries (RFC 6890), each with the document that sets it aside, and the one public
-address behind which a cloud keeps its machines' secrets.
+The list is ours, because what `ipaddress` calls private differs between Python versions. It has the ranges of the IANA
+special-purpose address registries (RFC 6890), each with its document, and the one public address where a cloud keeps
+secrets of its machines.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FORBIDDEN_IPV6: dict[IPv6Network, str] = {
     IPv6Network("ff00::/8"): "multicast",  # RFC 4291, 2.7
 }
 
-GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291, 2.4: all else is reserved, until IANA gives it out
+GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291, 2.4: IANA has assigned nothing else
 MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291, 2.5.5.2
 TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765, 2.1
 COMPATIBLE = IPv6Network("::/96")  # RFC 4291, 2.5.5.1
@@ -63,11 +63,11 @@ ISATAP_IDS = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214, 6.1: the upper half of the 
 
 
 def forbidden_network(address: str, allow: Sequence[Network]) -> str | None:
-    """Return the range that keeps this server from connecting to `address`, or None when it may.
+    """Return the range that forbids a connection to `address`, None if it is allowed.
 
-    A scope (`fe80::1%eth0`) is ignored. An IPv6 address that carries IPv4 addresses is judged by those as well as by
-    itself, and each has to pass: by belonging to no range of the lists, or to a network in `allow`. An IPv4-mapped
-    address is nothing but its IPv4 address. What is no address at all is refused.
+    An address is allowed if it is in no range of the lists, or in a network of `allow`. An IPv6 address that embeds
+    IPv4 addresses is allowed only if these are, too; an IPv4-mapped address counts as its IPv4 address alone. A scope
+    (`fe80::1%eth0`) is ignored. A text that is no address is forbidden.
 
     >>> forbidden_network("::ffff:127.0.0.1", [])
     'loopback 127.0.0.0/8'
@@ -95,7 +95,7 @@ def _find(face: IPv4Address | IPv6Address) -> str | None:
 
 
 def _faces(address: IPv4Address | IPv6Address) -> Iterator[tuple[IPv4Address | IPv6Address, str]]:
-    """Yield every address that `address` leads to, each with the name of what it is wrapped in."""
+    """Yield `address` and each address that it embeds, with the name of the embedding."""
     if isinstance(address, IPv4Address):
         yield address, ""
         return

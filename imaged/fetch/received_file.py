@@ -1,4 +1,4 @@
-"""Bytes that came in: a complete file that waits for its name."""
+"""A received file, complete and not stored yet."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """Where the file lies, how long it is, and its digests in hex.
+    """A file's path, size and digests in hex.
 
-    MD5 names originals, as in image-server 1.x; it protects nothing, SHA-256 does.
+    MD5 names originals, as in image-server 1.x; SHA-256 detects changes.
     """
 
     path: Path
@@ -21,7 +21,7 @@ class ReceivedFile:
 
 
 def digest(path: Path) -> ReceivedFile:
-    """Hash a file that is there already. Blocking: worker threads only."""
+    """Hash an existing file. Blocking: worker threads only."""
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

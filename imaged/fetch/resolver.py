@@ -1,9 +1,9 @@
-"""Which addresses a host has: asked of the system's resolver on threads of our own, which nothing else waits for.
+"""Resolves hosts with the system's resolver, on daemon threads.
 
-`getaddrinfo` knows /etc/hosts, search domains and whatever else nsswitch.conf names, but cannot be cancelled: glibc
-asks each name server for 5 seconds, twice. In Twisted's pool of ten threads, ten names that nobody answers for are the
-end of all resolution, and a process that leaves waits for them. So each lookup has a daemon thread, one name is looked
-up once however many ask, and lookups are bounded in total and for each zone: a dead zone cannot take all threads.
+`getaddrinfo` knows /etc/hosts, search domains and the other sources of nsswitch.conf, but it cannot be cancelled: glibc
+waits 5 seconds for each name server, twice. Ten dead names would fill Twisted's pool of ten threads, stop all
+resolution, and delay the end of the process. So each lookup has a daemon thread, concurrent lookups of a name are
+coalesced, and the number of lookups is bounded in total and for each zone: a dead zone cannot take all threads.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from zope.interface import implementer  # type: ignore[import-untyped]  # zope s
 from imaged.core.errors import SourceFailedError, SourceTimeoutError
 
 LOOKUP_S = 8.0
-"""How long whoever asks waits for one name: after 5 seconds glibc has asked the second name server."""
+"""How long a caller waits for a name: after 5 seconds glibc asks the second name server."""
 
 MAXIMUM_LOOKUPS = 128
-"""How many names are looked up at once. More wait, each as long as LOOKUP_S."""
+"""How many lookups run at once. Others wait, for at most LOOKUP_S."""
 
 ZONE_LOOKUPS = 32
-"""How many of those may be in one zone, which is what the last two labels of a name say."""
+"""How many of them may be in one zone, the last two labels of a name."""
 
 Address = IPv4Address | IPv6Address
 _KINDS = {socket.AF_INET: IPv4Address, socket.AF_INET6: IPv6Address}
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
-"""Hosts whose last label is a number: an IPv4 address or nothing (WHATWG URL, 3.5), since no such domain exists."""
+"""Hosts whose last label is a number: an IPv4 address or invalid (WHATWG URL, 3.5)."""
 
 
 class Resolves(Protocol):
-    """Gives the addresses of a host."""
+    """Returns the addresses of a host."""
 
     async def resolve(self, host: str, port: int) -> list[Address]:
-        """Return its addresses with this port, none when it has none."""
+        """Return the host's addresses with this port; the list may be empty."""
         ...
 
 
@@ -57,9 +57,9 @@ class Resolver:
         self._running: Counter[str] = Counter()
 
     async def resolve(self, host: str, port: int) -> list[Address]:
-        """Return the addresses of `host`, in the system's order; none when it has none.
+        """Return the addresses of `host` in the system's order; the list may be empty.
 
-        An address, in any notation, is its own answer: nobody is asked. Raises SourceTimeoutError after LOOKUP_S.
+        An address, in any notation, needs no lookup. Raises SourceTimeoutError after LOOKUP_S.
         """
         found = _numeric(host)
         if found is None:
@@ -83,7 +83,7 @@ class Resolver:
         return waiter.addTimeout(LOOKUP_S, self._reactor, onTimeoutCancel=too_late)
 
     def _forget(self, host: str, waiter: Deferred[Sequence[Any]]) -> None:
-        """Let go of one who waits no more; a lookup that has not begun and that nobody waits for never begins."""
+        """Remove a cancelled waiter, and the lookup if it is queued and has no other waiter."""
         waiters = self._waiting.get(host, [])
         if waiter in waiters:
             waiters.remove(waiter)
@@ -92,7 +92,7 @@ class Resolver:
             del self._waiting[host]
 
     def _start(self) -> None:
-        """Begin every lookup that there is room for, the oldest first."""
+        """Start queued lookups within the bounds, the oldest first."""
         for host in list(self._queued):
             if self._running.total() >= MAXIMUM_LOOKUPS:
                 return
@@ -101,16 +101,16 @@ class Resolver:
                 self._running[_zone(host)] += 1
                 try:
                     Thread(target=self._ask, args=(host,), name="lookup", daemon=True).start()
-                except RuntimeError:  # the system gives no more threads
+                except RuntimeError:  # no more threads
                     error = SourceFailedError(f"{host} cannot be looked up: this machine gives no more threads")
                     self._reactor.callLater(0, self._answer, host, error)
 
     def _ask(self, host: str) -> None:
-        """Ask the system. Lookup thread."""
+        """Call the system's resolver. Lookup thread."""
         answer: Sequence[Any] | SourceFailedError
         try:
             answer = self._getaddrinfo(host, None, 0, socket.SOCK_STREAM)
-        except (OSError, UnicodeError):  # no such name, no answer, or what IDNA cannot spell
+        except (OSError, UnicodeError):  # no such name, no answer, or invalid in IDNA
             answer = ()
         self._reactor.callFromThread(self._answer, host, answer)
 
@@ -128,7 +128,7 @@ class Resolver:
 
 @implementer(IHostnameResolver)
 class ReactorResolver:
-    """A Resolver as Twisted's reactor wants one, for what connects by name besides sources: plugins."""
+    """A Resolver for Twisted's reactor, which plugins use when they connect by name."""
 
     def __init__(self, resolver: Resolves) -> None:
         self._resolver = resolver
@@ -139,9 +139,9 @@ class ReactorResolver:
         host: str,
         portNumber: int = 0,  # noqa: N803
         addressTypes: Sequence[type[Any]] | None = None,  # noqa: N803
-        transportSemantics: str = "TCP",  # noqa: N803, ARG002  # an address of ours does for UDP as well
+        transportSemantics: str = "TCP",  # noqa: N803, ARG002  # the address is good for UDP as well
     ) -> Any:
-        """Tell `receiver` the addresses of `host`; none where it does not resolve in time."""
+        """Pass the addresses of `host` to `receiver`, none if it does not resolve in time."""
         receiver.resolutionBegan(self)
 
         async def resolve() -> None:
@@ -159,12 +159,12 @@ class ReactorResolver:
 
 
 def use_own_threads(reactor: Any) -> None:
-    """Have all that connects by name through this reactor resolve with a Resolver, whose threads no exit waits for."""
+    """Make the reactor resolve names with a Resolver, whose threads do not delay the end of the process."""
     reactor.installNameResolver(ReactorResolver(Resolver(reactor)))
 
 
 def _numeric(host: str) -> Sequence[Any] | None:
-    """Return what an address in any notation stands for, nothing for what can be no host, or None for a name."""
+    """Return the address that `host` writes in any notation, () if it is invalid, None if it is a name."""
     ask = partial(socket.getaddrinfo, port=None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     numeric = ":" in host or _NUMERIC.fullmatch(host) is not None
     try:

@@ -1,4 +1,4 @@
-"""The guarded fetch of originals by URL."""
+"""Downloads originals by URL, behind the network guard."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from imaged.fetch.resolver import Resolves
 
 
 class Sources:
-    """Fetches originals within the operator's bounds. Reactor thread only.
+    """Downloads originals within the operator's bounds. Reactor thread only.
 
-    `free_bytes` returns what the disk of a folder has left.
+    `free_bytes` returns the free space on the disk of a folder.
     """
 
     def __init__(
@@ -52,14 +52,13 @@ class Sources:
         self._free_bytes = free_bytes
 
     async def fetch(self, url: str, path: Path) -> ReceivedFile:
-        """Write the original at `url` to the file `path`, all within the timeout, and return what it is.
+        """Write the original at `url` to the file `path` within the timeout, and return the file.
 
-        After an error a part of it may be left at `path`: the caller removes it. Cancelling drops the connection.
+        After an error a part of it may remain at `path`: the caller removes it. Cancelling drops the connection.
 
-        Raises MalformedRequestError for what is no source URL, SourceForbiddenError for one that this server does
-        not fetch from, BusyError when too much comes in already, NotFoundError when the source says 404 or 410,
-        TooLargeError as soon as there are too many bytes, SourceTimeoutError, SourceFailedError for all else that the
-        source does wrong, and StoreError when the disk does not take the bytes.
+        Raises MalformedRequestError for an invalid URL, SourceForbiddenError for a forbidden network, BusyError if too
+        much is coming in, NotFoundError if the source answers 404 or 410, TooLargeError for too many bytes,
+        SourceTimeoutError, SourceFailedError for other errors of the source, and StoreError for errors of the disk.
         """
         source = SourceUrl.parse(url)
         with (
