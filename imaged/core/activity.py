@@ -1,4 +1,4 @@
-"""What is in flight, since when, and what has been done: the figures of the status page."""
+"""Counts of work in flight and done, for the status page."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Running(Generic[Item]):
-    """One item in flight and for how long it has been."""
+    """One item in flight, and how long it has run."""
 
     item: Item
     elapsed_s: float
 
 
 class Activity(Generic[Item]):
-    """Counts one kind of work. `clock` returns seconds and never goes back. Not thread-safe: reactor thread only."""
+    """Counts one kind of work. `clock` returns monotonic seconds. Reactor thread only."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -29,7 +29,7 @@ class Activity(Generic[Item]):
 
     @property
     def current(self) -> int:
-        """How many are in flight."""
+        """The number of items in flight."""
         return len(self._running)
 
     def begin(self, item: Item) -> object:
@@ -39,7 +39,7 @@ class Activity(Generic[Item]):
         return token
 
     def end(self, token: object, *, failed: bool = False) -> float:
-        """Count what `begin` began as done, or as failed; return how many seconds it took."""
+        """Count the item of a token as done, or as failed; return how many seconds it took."""
         _, since_s = self._running.pop(token)
         self.total += 1
         self.failed += failed
@@ -47,7 +47,7 @@ class Activity(Generic[Item]):
 
     @contextmanager
     def track(self, item: Item) -> Iterator[None]:
-        """Count `item` as in flight while the block runs, then as done, and as failed when the block raises."""
+        """Count `item` as in flight while the block runs, then as done, or as failed when the block raises."""
         token = self.begin(item)
         try:
             yield
@@ -57,6 +57,6 @@ class Activity(Generic[Item]):
         self.end(token)
 
     def running(self) -> list[Running[Item]]:
-        """Return what is in flight, the oldest first."""
+        """Return the items in flight, the oldest first."""
         now_s = self._clock()
         return [Running(item, now_s - since_s) for item, since_s in self._running.values()]

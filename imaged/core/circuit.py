@@ -1,24 +1,24 @@
-"""When to leave a service alone that is away, and when to try it again."""
+"""A circuit breaker: stops calls to a service that is unavailable, and tries it again later."""
 
 from __future__ import annotations
 
 from imaged.core.backoff import Backoff
 
 OPENS_AFTER = 3
-"""How many failures in a row mean that it is away: a single one may be a connection that broke."""
+"""How many failures in a row open the circuit: a single one may be a broken connection."""
 
 PAUSE = Backoff(first_s=1, longest_s=5, attempts=1_000_000)
-"""How long it is left alone between trials: short, for clients wait to be told that it is back."""
+"""The pause between trials. It is short, since clients wait for the service to return."""
 
 LONGEST_TRIAL_S = 10.0
-"""How long the others wait for a trial: what it is lost in may be gone long before it knows."""
+"""How long a trial excludes others: a trial may hang after the service has returned."""
 
 
 class Circuit:
-    """A circuit breaker (Michael Nygard, "Release It!", 2007): closed while the service answers, open while it is away.
+    """A circuit breaker (Michael Nygard, "Release It!", 2007): closed while the service answers, else open.
 
-    Open, it admits one trial at a time, and another when that one hangs. Times are seconds of any clock that never goes
-    back; `jitter` is a random number in [0, 1), which the caller draws.
+    While open, it admits one trial at a time, and another one when that hangs. Times are seconds of a monotonic clock;
+    `jitter` is a random number in [0, 1) from the caller.
     """
 
     def __init__(self) -> None:
@@ -30,18 +30,18 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """Whether the service is taken to be away."""
+        """Whether the service counts as unavailable."""
         return self._opened_s is not None
 
     def would_admit(self, now_s: float) -> bool:
-        """Say whether a call would be let through now."""
+        """Return whether a call would be admitted now."""
         waits = self._trial_under_way and now_s < self._trial_began_s + LONGEST_TRIAL_S
         return not self.is_open or (now_s >= self._next_trial_s and not waits)
 
     def admit(self, now_s: float) -> bool:
-        """Let a call through, or not; one that is let through has to end in `succeeded` or `failed`.
+        """Admit a call, or return False. The caller ends an admitted call with `succeeded`, `failed` or `undecided`.
 
-        One that is let through while it is open is the trial.
+        A call that is admitted while the circuit is open is the trial.
         """
         if not self.would_admit(now_s):
             return False
@@ -49,18 +49,18 @@ class Circuit:
         return True
 
     def succeeded(self, now_s: float) -> float | None:
-        """Close it; return for how many seconds it had been open, or None when it was not."""
+        """Close the circuit; return for how many seconds it was open, or None when it was closed."""
         away_s = None if self._opened_s is None else now_s - self._opened_s
         self._failures, self._opened_s, self._trial_under_way = 0, None, False
         return away_s
 
     def undecided(self, *, trial: bool) -> None:
-        """Take note of a call that ended without telling whether the service is there."""
+        """End a call that does not show whether the service is available."""
         if trial:
             self._trial_under_way = False
 
     def failed(self, now_s: float, jitter: float, *, trial: bool) -> bool:
-        """Take note of a failure, of the trial or of a call from before; return whether this one has opened it."""
+        """Count a failure, of the trial or of an earlier call; return whether it opened the circuit."""
         self._failures += 1
         if trial:
             self._trial_under_way = False

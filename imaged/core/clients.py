@@ -1,15 +1,15 @@
-"""Which requests count as one client's."""
+"""Which requests count as those of one client."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
 IPV6_SUBNET_BITS = 64
-"""What one customer gets at least (RFC 6177): an address of it for each request is no news."""
+"""The smallest subnet of one customer (RFC 6177), who may use another address for each request."""
 
 
 def client_key(address: str) -> str:
-    """Return what a client is counted by: its IPv4 address, or the /64 of its IPv6 address; else `address` itself."""
+    """Return the key of a client: its IPv4 address, or the /64 of its IPv6 address; else `address` itself."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:  # a UNIX socket

@@ -1,8 +1,8 @@
-"""The one error tree: each error knows its HTTP status and carries a text fit for the client.
+"""The error tree. Each error has an HTTP status and a message for the client.
 
-A foreign exception is translated into one of these where it was called; `imaged.web.errors` alone turns them
-into HTTP. A message says what is wrong, which thing it is about, and what to do. That of an error which is the server's
-own affair is for its operators, who find it in the log; clients get what is `told` in its place.
+Code that calls a library translates the library's exceptions into these errors. Only `imaged.web.errors` turns them
+into HTTP. A message says what is wrong, with what, and what to do. Where `told` is set, the message is for the operator
+and goes to the log; the client gets `told`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import ClassVar
 
 
 class ImagedError(Exception):
-    """Anything that imaged reports to a client or an operator.
+    """An error that imaged reports to a client or an operator.
 
-    `status` is the HTTP status of the answer. `transient` says whether the same work may succeed later without
-    anybody changing anything: the job queue tries such work again and parks the rest.
+    `status` is the HTTP status of the answer. `transient` says whether the same work may succeed later by itself: the
+    job queue retries such work, and marks other work as failed.
     """
 
     status: ClassVar[int] = 500
     transient: ClassVar[bool] = False
     told: ClassVar[str | None] = None
-    """What clients are told in the place of a message that may name paths, hosts or parts of the server."""
+    """The text for clients, where the message may name paths, hosts or parts of the server."""
 
 
 class MalformedRequestError(ImagedError):
@@ -30,25 +30,25 @@ class MalformedRequestError(ImagedError):
 
 
 class SourceForbiddenError(ImagedError):
-    """The source lies where this server may not fetch from."""
+    """The source is in a network that this server does not fetch from."""
 
     status = 403
 
 
 class ForbiddenError(ImagedError):
-    """Whoever asks may not do this."""
+    """The client may not do this."""
 
     status = 403
 
 
 class NotFoundError(ImagedError):
-    """No such image, output name or source."""
+    """The image, output name or source does not exist."""
 
     status = 404
 
 
 class MethodNotAllowedError(ImagedError):
-    """The path exists, but not for this method; `allowed` names those that it has."""
+    """The path exists, but not for this method; `allowed` lists its methods."""
 
     status = 405
 
@@ -64,7 +64,7 @@ class PolicyError(ImagedError):
 
 
 class TooSlowError(ImagedError):
-    """A client sent or took too little for too long, and its connection was ended without an answer."""
+    """A client sent or read too slowly, and the server closed its connection without an answer."""
 
     status = 408
 
@@ -76,37 +76,37 @@ class HashConflictError(ImagedError):
 
 
 class PreconditionFailedError(ImagedError):
-    """The file is not, or no longer, the one that the request is meant for."""
+    """The file is not the version that the request names."""
 
     status = 412
 
 
 class TooLargeError(ImagedError):
-    """Too many bytes or pixels."""
+    """The picture has too many bytes or pixels."""
 
     status = 413
 
 
 class NotAPictureError(ImagedError):
-    """The bytes are no picture that this server reads, or a broken one."""
+    """The bytes are not a picture in a format that this server reads, or the picture is broken."""
 
     status = 415
 
 
 class RangeNotSatisfiableError(ImagedError):
-    """The file has no byte of the range that was asked for."""
+    """The file has no byte of the requested range."""
 
     status = 416
 
 
 class MisdirectedError(ImagedError):
-    """The request is for a host that this port does not answer for."""
+    """The request names a host that this port does not serve."""
 
     status = 421
 
 
 class SourceFailedError(ImagedError):
-    """The source of an original answered with a failure, or not at all."""
+    """The source of an original answered with an error, or did not answer."""
 
     status = 502
     transient = True
@@ -119,7 +119,7 @@ class SourceTimeoutError(SourceFailedError):
 
 
 class BusyError(ImagedError):
-    """Too much is waiting, or the daemon is leaving: come back after `retry_after_s` seconds."""
+    """The queue is full, or the daemon is shutting down: retry after `retry_after_s` seconds."""
 
     status = 503
     transient = True
@@ -130,14 +130,14 @@ class BusyError(ImagedError):
 
 
 class OutOfTimeError(BusyError):
-    """The work had all the time that it may have, and did not end: it may again, so it is not tried often."""
+    """The work used all its time and did not end. It probably would again, so the job queue retries it rarely."""
 
     def __init__(self, message: str, retry_after_s: int = 60) -> None:
         super().__init__(message, retry_after_s)
 
 
 class StoreError(ImagedError):
-    """The local or the remote store could not read or keep something."""
+    """The local or the remote store could not read or write a file."""
 
     status = 503
     transient = True
@@ -145,13 +145,13 @@ class StoreError(ImagedError):
 
 
 class StoreUnavailableError(StoreError):
-    """The remote store as a whole is out of reach, overloaded or refuses us: no other key would fare better."""
+    """The whole remote store is unreachable, overloaded or refuses access: other keys would fail too."""
 
     told = "the remote store is away: try again later"
 
 
 class CorruptOriginalError(StoreError):
-    """The remote store holds other bytes than those that were put there."""
+    """The remote store holds other bytes than imaged uploaded."""
 
     status = 502
     transient = False
@@ -159,7 +159,7 @@ class CorruptOriginalError(StoreError):
 
 
 class ReadbackFailedError(SourceFailedError):
-    """The public address of the remote store, which the settings name, does not give an original."""
+    """`remote.base_url` did not return an original."""
 
     told = "the original cannot be read back from the remote store: try again later"
 

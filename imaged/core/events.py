@@ -1,4 +1,4 @@
-"""What happened, as values: each metrics sink names its own metrics after them."""
+"""Events: values that say what happened. Each metrics sink derives its metrics from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OutputRendered:
-    """A local copy was not found and the output was rendered in `elapsed_s` seconds."""
+    """An output that the store lacked was rendered in `elapsed_s` seconds."""
 
     namespace: str
     output: str
@@ -27,12 +27,12 @@ class OutputFailed:
 
 @dataclass(frozen=True)
 class RequestAnswered:
-    """A request on the public port ended, well or not, `elapsed_s` after it began; `size_bytes` of its body were sent.
+    """A request on the public port ended `elapsed_s` after it began; the answer's body had `size_bytes`.
 
-    `route` is what its path asked for: `output`, `original`, `info`, `post`, `process`, `status_check` or `other`.
-    `outcome` says where an output came from: `hit`, `rendered` or `joined`. `namespace`, `extension` and `outcome` are
-    None where there is none. `status` is 499 for a client that left before its answer had ended,
-    or was too slow to be waited for.
+    `route` is the kind of its path: `output`, `original`, `info`, `post`, `process`, `status_check` or `other`.
+    `outcome` says where an output came from: `hit`, `rendered`, or `joined` for a render that another request began.
+    `namespace`, `extension` and `outcome` are None where the request has none. `status` is 499 for a client that closed
+    its connection before the answer ended, or that was too slow.
     """
 
     route: str
@@ -46,9 +46,9 @@ class RequestAnswered:
 
 @dataclass(frozen=True)
 class RequestFailed:
-    """A request ended with an error; `namespace` and `extension` are None where the path holds none.
+    """A request ended with an error; `namespace` and `extension` are None where the path has none.
 
-    `route` is as in RequestAnswered, which comes as well, when the answer has been sent.
+    `route` is as in RequestAnswered, which is recorded too.
     """
 
     namespace: str | None
@@ -68,7 +68,7 @@ class OriginalDownloaded:
 
 @dataclass(frozen=True)
 class OriginalUnavailable:
-    """An original could not be had from its source or the remote store; `reason` is the error's class."""
+    """An original could not be fetched from its source or the remote store; `reason` is the error's class."""
 
     namespace: str
     reason: str

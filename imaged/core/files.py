@@ -17,7 +17,7 @@ class Original:
 
 @dataclass(frozen=True)
 class Record:
-    """What imaged knows of an original, in JSON."""
+    """What imaged knows about an original, in JSON."""
 
     def __str__(self) -> str:
         return "info.json"
@@ -33,5 +33,5 @@ _FIXED: dict[str, Original | Record] = {str(file): file for file in (ORIGINAL, R
 
 
 def parse_file(name: str) -> ImageFile:
-    """Read a file's name; `parse_file` and `str` round-trip. Raises as `outputs.parse` does."""
+    """Read a file's name; `parse_file` and `str` round-trip. Raises NotFoundError."""
     return _FIXED.get(name) or parse(name)

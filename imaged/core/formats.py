@@ -1,6 +1,6 @@
 """Picture formats: what each is called, how its first bytes announce it, and which of them a server knows.
 
-JPEG, PNG, GIF and WebP are named here and nowhere else: the rest of the house asks a `Formats`.
+This is the only file that names JPEG, PNG, GIF and WebP: all other code asks a `Formats`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the pixels go: the scale and the crop that turn an original's size into an output's."""
+"""Geometry: the scale and the crop that turn an original into an output."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from imaged.core.outputs import Fill, Fit, Sizing
 
 _LOBES = 3
-"""How many pixels to each side a Lanczos filter looks at, counted in the larger of the two pictures' pixels."""
+"""How many pixels to each side a Lanczos filter reads, in pixels of the picture that has the larger ones."""
 
 _CANDIDATES = 32
-"""How many pixels of the scaled picture a cut may lie further out, so that it falls between pixels of both pictures."""
+"""How many scaled pixels a cut may move outwards to fall between pixels of both pictures."""
 
 _LARGE_CUT = 4
-"""From this part of the decoded picture on, a fourth, a cut costs more memory than it spares."""
+"""A cut of more than one part in this many of the decoded picture costs more memory than it saves."""
 
 _ENLARGED_AT_ONCE = 16
-"""How much a step enlarges at most: what the filter looks at beyond the cut is enlarged with it."""
+"""How much a step enlarges at most: it also enlarges the pixels that the filter reads beyond the cut."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Width and height in pixels, neither ever zero."""
+    """Width and height in pixels, both at least 1."""
 
     width_px: int
     height_px: int
@@ -32,11 +32,11 @@ class Size:
 
     @property
     def pixels(self) -> int:
-        """How many pixels one frame of this size has."""
+        """The number of pixels of one frame."""
         return self.width_px * self.height_px
 
     def within(self, other: Size, times: int) -> bool:
-        """Say whether each side is at most so many times that of another size."""
+        """Return whether each side is at most `times` that of another size."""
         return self.width_px <= times * other.width_px and self.height_px <= times * other.height_px
 
 
@@ -66,9 +66,9 @@ class Step:
 
 
 def plan(original: Size, sizing: Sizing) -> Plan:
-    """Return how an upright original of that size becomes an output of that sizing.
+    """Return how an upright original becomes an output.
 
-    Integer arithmetic throughout, halves rounded up, so that every machine gives the same size.
+    All arithmetic is in integers and rounds halves up, so that every machine gives the same size.
     """
     match sizing:
         case Fit(width_px):
@@ -82,12 +82,12 @@ def plan(original: Size, sizing: Sizing) -> Plan:
 
 
 def steps(plan: Plan, decoded: Size) -> tuple[Step, ...]:
-    """Return how a picture that was decoded at a size of its own becomes what `plan` keeps of it.
+    """Return the steps from a picture, decoded at the size `decoded`, to the box that `plan` keeps.
 
-    No picture on the way is much larger than what is decoded or kept, however much larger `plan.scaled` is: what will
-    not be seen is cut off first, but for what a filter looks at. The cuts are where pixels of both pictures end, or as
-    near to that as can be found: so the pixels lie where they would if the whole picture were scaled and then cropped.
-    That is what is done where little is cut off and the whole gets smaller: a cut is a copy, which costs more then.
+    No intermediate picture is much larger than the decoded or the kept one, even where `plan.scaled` is: a step first
+    cuts off all pixels but those that the filter reads. Cuts are at, or as near as possible to, places where pixels of
+    both pictures end, so that the kept pixels are where scaling the whole picture and cropping it would put them. Where
+    little is cut off and the picture shrinks, the whole picture is scaled, since a cut is a copy and costs more.
     """
     if not plan.crops:
         return (Step(0, 0, decoded, plan.scaled),)
@@ -106,10 +106,10 @@ def steps(plan: Plan, decoded: Size) -> tuple[Step, ...]:
 
 
 def _side(length_px: int, scaled_px: int, at_px: int, kept_px: int, enlargements: int) -> list[tuple[int, int, int]]:
-    """Return for each step where it cuts a side, to which length, and to what that is scaled.
+    """Return for each step where it cuts a side, the length of the cut, and the length that it is scaled to.
 
-    `kept_px` from `at_px` on are kept when all of `length_px` are scaled to `scaled_px`. An enlargement by a whole
-    number keeps every cut between pixels.
+    The plan scales `length_px` to `scaled_px` and keeps `kept_px` from `at_px` on. Enlarging by a whole number keeps
+    each cut between pixels.
     """
     found, gone_px = [], 0
     for _ in range(enlargements):
@@ -125,11 +125,11 @@ def _side(length_px: int, scaled_px: int, at_px: int, kept_px: int, enlargements
 
 
 def _cut(length_px: int, scaled_px: int, at_px: int, kept_px: int) -> tuple[int, int]:
-    """Return where to begin and to end a cut of a side, with all around it that a filter looks at."""
+    """Return the start and the end of a cut of a side, with the pixels around it that a filter reads."""
     reach_px = _LOBES * max(1, -(-scaled_px // length_px))
 
     def off(place_px: int) -> int:
-        """How far a place is from the next end of a scaled pixel, in parts of `length_px`."""
+        """Return the distance from a place to the nearest end of a scaled pixel, in parts of `length_px`."""
         return min(place_px * scaled_px % length_px, -place_px * scaled_px % length_px)
 
     first_px, last_px = at_px - reach_px, at_px + kept_px + reach_px
@@ -141,7 +141,7 @@ def _cut(length_px: int, scaled_px: int, at_px: int, kept_px: int) -> tuple[int,
 
 
 def _fill(original: Size, size: Size) -> Plan:
-    """Cover the box: the side that is short of it matches exactly, the other is cropped evenly."""
+    """Cover the box: one side matches it exactly, and the other is cropped evenly."""
     if original.width_px * size.height_px > original.height_px * size.width_px:
         width_px = _divide(original.width_px * size.height_px, original.height_px)
         scaled = Size(max(width_px, size.width_px), size.height_px)

@@ -1,4 +1,4 @@
-"""Names of originals: the MD5 of the bytes, and the path segments it is cut into."""
+"""Names of originals: the MD5 of the bytes, and the path segments that it is cut into."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ImageHash:
 
     @classmethod
     def from_segments(cls, segments: Sequence[str]) -> ImageHash:
-        """Read a hash from path segments, in whatever way its digits were cut.
+        """Read a hash from path segments, however its digits are cut.
 
         Raises NotFoundError when a segment is empty or the digits are not a hash.
         """
@@ -50,7 +50,7 @@ class ImageHash:
 
 
 def is_hash(digits: str) -> bool:
-    """Whether these are the digits of an ImageHash."""
+    """Return whether these are the digits of an ImageHash."""
     return _HASH.fullmatch(digits) is not None
 
 
@@ -76,5 +76,5 @@ class ImageId:
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """Return `text`, cut to `limit` characters: what a client sent is never echoed at length."""
+    """Return `text`, cut to `limit` characters, so that messages do not repeat a client's long text."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

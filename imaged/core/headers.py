@@ -27,7 +27,7 @@ def read_gif(body: bytes) -> tuple[int, int]:
 
 
 def read_jpeg(body: bytes) -> tuple[int, int]:
-    """Walk the markers to the frame header (ITU-T T.81 B.2.2); bytes of 0xFF may fill the room before one (B.1.1.2)."""
+    """Walk the markers to the frame header (ITU-T T.81 B.2.2); bytes of 0xFF may precede a marker (B.1.1.2)."""
     at = 2
     while True:
         mark, marker = struct.unpack_from(">BB", body, at)

@@ -1,7 +1,7 @@
 """The grammar of output names: `x300.jpg`, `w500-q50.webp`, `300x400.png`, `full_size.gif`.
 
 `parse` and `str` round-trip: every output has exactly one name, and so one URL and one file. The grammar takes any
-extension; which formats a server writes is the business of `core/formats.py`.
+extension; `core/formats.py` says which formats a server writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FORM = "w500.jpg, x600.jpg, 300x400.jpg or full_size.jpg, each with -q1 to -q10
 
 @dataclass(frozen=True)
 class Fit:
-    """At most `width_px` wide, the height follows; a smaller original is not enlarged."""
+    """At most `width_px` wide; the height follows. A smaller original is not enlarged."""
 
     width_px: int
 
@@ -57,7 +57,7 @@ Sizing = Fit | Fill | FullSize
 
 @dataclass(frozen=True)
 class Output:
-    """One file that can be made from an original: what its name says.
+    """One file that can be made from an original. Its name says all of it.
 
     `extension` names its format. `quality` is 1 to 100, or None for the namespace's default. `str(output)` is its name,
     in URLs and on disk.

@@ -1,4 +1,4 @@
-"""What is known of an original: the facts that its header tells, and those that its bytes tell."""
+"""What imaged knows about an original: the facts in its header, and those about its bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imaged.core.hashes import ImageHash
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a picture's header says of it.
+    """What a picture's header says.
 
     `size` is that of the upright picture: EXIF orientation is applied. `frames` counts the frames of an animation, 1
     for a still picture.
@@ -23,13 +23,13 @@ class ImageFacts:
 
     @property
     def pixels(self) -> int:
-        """Width x height x frames: what decoding all of it costs."""
+        """Width x height x frames: the cost of decoding all of it."""
         return self.size.pixels * self.frames
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the store keeps of an original beside its bytes."""
+    """The record of an original, which the store keeps beside its bytes."""
 
     hash: ImageHash
     width_px: int

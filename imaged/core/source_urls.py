@@ -1,4 +1,4 @@
-"""The address of an original: which URLs are taken, and where a redirect leads."""
+"""The URL of an original: which URLs imaged accepts, and how it follows a redirect."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import idna
 from imaged.core.errors import MalformedRequestError, SourceFailedError, SourceForbiddenError
 from imaged.core.hashes import shorten
 
-MAXIMUM_URL_CHARACTERS = 8_000  # RFC 9110, 4.1 asks everybody to take as many
+MAXIMUM_URL_CHARACTERS = 8_000  # RFC 9110, 4.1 recommends to support as many
 MAXIMUM_HOST_CHARACTERS = 253  # RFC 1035, 2.3.4, as text
 MAXIMUM_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
-_AROUND = " \t\r\n"  # a copied URL has them at its ends; WHATWG URL, 4.4 strips them
-_LINE_ENDS = str.maketrans("", "", "\t\r\n")  # from everywhere, as it does
+_AROUND = " \t\r\n"  # stripped from both ends, as in WHATWG URL, 4.4
+_LINE_ENDS = str.maketrans("", "", "\t\r\n")  # removed everywhere, as there
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PARTS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?://(?P<netloc>[^/?#]*)(?P<target>[^#]*))?.*", re.DOTALL)
 _NETLOC = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^][:@]+)(?P<port>:[0-9]{0,5})?")
-_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")  # the underscore is no host's by law, but in use
+_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")  # the underscore is not standard, but in use
 _AS_THEY_ARE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 @dataclass(frozen=True)
 class SourceUrl:
-    """A checked URL, all of it ASCII and fit for the wire.
+    """A checked URL in ASCII, ready to send.
 
-    `host` is a name in lower case and punycode, or an address, IPv6 without its brackets. `target` is the path and
-    the query exactly as they were given, but for blanks and characters outside ASCII, which are percent-encoded as
-    UTF-8. Browsers, Go and curl agree on those; what else RFC 3986 does not allow, curl sends as it is, as we do.
+    `host` is a name in lower case and punycode, or an address; IPv6 has no brackets. `target` is the path and the query
+    as given, except that blanks and characters outside ASCII are percent-encoded as UTF-8, as browsers, Go and curl do.
+    Other characters that RFC 3986 excludes stay as they are, as in curl.
     """
 
     scheme: str
@@ -44,19 +44,19 @@ class SourceUrl:
 
     @property
     def shown(self) -> str:
-        """The URL without its query, fit for a log and the status page: whoever reads a signature there can use it."""
+        """The URL without its query, for logs and the status page: the query may hold a signature."""
         path, query, _ = self.target.partition("?")
         return f"{self.scheme}://{self.netloc}{path}{query and '?...'}"
 
     @property
     def netloc(self) -> str:
-        """The host, in brackets where it needs them, and the port where it is not the scheme's own."""
+        """The host, in brackets where needed, and the port where it is not the default of the scheme."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @classmethod
     def parse(cls, text: str) -> SourceUrl:
-        """Read the URL that a client gave. Raises MalformedRequestError; its message shows no more than the host."""
+        """Read the URL that a client gave. Raises MalformedRequestError, whose message shows the host at most."""
         if len(text) > MAXIMUM_URL_CHARACTERS:
             raise MalformedRequestError(f"the source URL is longer than {MAXIMUM_URL_CHARACTERS} characters")
         text = text.strip(_AROUND).translate(_LINE_ENDS)
@@ -77,13 +77,13 @@ class SourceUrl:
         return cls(scheme, _host(netloc["host"]), port, _target(parts["target"]))
 
     def follow(self, location: bytes) -> SourceUrl:
-        """Return where the `Location` header of this URL's answer leads.
+        """Return the URL that a `Location` header names, relative to this one.
 
-        Raises SourceForbiddenError for another scheme than http and https, and SourceFailedError for what is no URL.
+        Raises SourceForbiddenError for a scheme other than http and https, and SourceFailedError for a broken URL.
         """
         try:
             text = location.decode()
-        except UnicodeDecodeError:  # in Latin-1, perhaps: its bytes are what the origin knows them by
+        except UnicodeDecodeError:  # perhaps Latin-1: the origin expects the same bytes back
             text = quote(location, safe=_AS_THEY_ARE + " ")
         text = text.strip(_AROUND).translate(_LINE_ENDS)
         scheme = parts["scheme"].lower() if (parts := _PARTS.fullmatch(text)) else self.scheme
@@ -97,7 +97,7 @@ class SourceUrl:
             raise SourceFailedError(f"{self.host} redirects to what is no URL of an original: {error}") from error
 
     def _join(self, reference: str) -> str:
-        """Return the URL that a relative reference leads to from here (RFC 3986, 5.2.2)."""
+        """Return the URL of a relative reference (RFC 3986, 5.2.2)."""
         if reference.startswith("//"):
             return f"{self.scheme}:{reference}"
         base, _, _ = self.target.partition("?")
@@ -126,7 +126,7 @@ def _without_dots(path: str) -> str:
 def _host(name: str) -> str:
     try:
         if name.startswith("["):
-            IPv6Address(name[1:-1])  # only asked whether it is one: Python 3.13 writes some of them in another way
+            IPv6Address(name[1:-1])  # only a check: Python 3.13 writes some addresses differently
             return name[1:-1].lower()
         host = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
     except (AddressValueError, UnicodeError):

@@ -1,4 +1,4 @@
-"""Counts and timings of what happened, by the names that dashboards of image-server 1.x read."""
+"""Counts and timings of events, by the names that dashboards of image-server 1.x read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COUNTED = (OutputRendered, OriginalDownloaded, OriginalUnavailable, Uploaded)
 
 @dataclass(frozen=True)
 class Timing:
-    """How long `count` things of one kind took, in milliseconds; `kept_ms` are some of them, drawn evenly."""
+    """How long `count` events of one kind took, in milliseconds; `kept_ms` is a uniform sample."""
 
     count: int
     total_ms: float
@@ -28,27 +28,27 @@ class Timing:
 
     @property
     def mean_ms(self) -> float:
-        """The mean of all of them."""
+        """The mean of all `count`."""
         return self.total_ms / self.count
 
     @property
     def rate(self) -> float:
-        """The share of them that was kept, 0 to 1."""
+        """The share of them in the sample, 0 to 1."""
         return len(self.kept_ms) / self.count
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What a tally held at one moment, by the names of metrics."""
+    """The content of a tally at one moment, by metric name."""
 
     counts: Mapping[str, int]
     timings: Mapping[str, Timing]
 
 
 class Tally:
-    """Counts events. Of each kind of timing it keeps `maximum_kept` at most, however much happens.
+    """Counts events, and samples at most `maximum_kept` timings of each kind.
 
-    `choose(n)` is a random whole number of at least 0 and less than `n`. One thread at a time.
+    `choose(n)` returns a random whole number from 0 to `n` - 1. One thread at a time.
     """
 
     def __init__(self, maximum_kept: int, choose: Callable[[int], int]) -> None:
@@ -58,7 +58,7 @@ class Tally:
         self._timings: dict[str, _Durations] = {}
 
     def record(self, event: Event) -> None:
-        """Count `event`, if it is of a kind that has a metric."""
+        """Count `event` if its kind has a metric."""
         match event:
             case OutputRendered():
                 self._count("image_request", event.extension)
@@ -78,22 +78,22 @@ class Tally:
 
     @staticmethod
     def counts(event: Event) -> bool:
-        """Say whether `event` is of a kind that has a metric. Most are not: a stored output has none."""
+        """Return whether the kind of `event` has a metric. Most events have none, such as those of stored outputs."""
         return isinstance(event, _COUNTED) or (isinstance(event, RequestFailed) and event.route == "output")
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has been counted."""
+        """Whether the tally is empty."""
         return not self._counts
 
     @property
     def counted(self) -> Counted:
-        """What has been counted until now, by name."""
+        """The counts and timings so far, by name."""
         timings = {name: each.timing for name, each in sorted(self._timings.items())}
         return Counted(dict(sorted(self._counts.items())), timings)
 
     def take(self) -> Counted:
-        """Return what has been counted, and begin anew."""
+        """Return the counts and timings, and reset them."""
         counted = self.counted
         self._counts, self._timings = {}, {}
         return counted
@@ -117,7 +117,7 @@ class _Durations:
         self._total_ms = self._upper_ms = 0.0
 
     def add(self, elapsed_ms: float) -> None:
-        """Keep it or not: algorithm R of J. Vitter, "Random Sampling with a Reservoir", 1985."""
+        """Sample a duration by algorithm R (J. Vitter, "Random Sampling with a Reservoir", 1985)."""
         self._count += 1
         self._total_ms += elapsed_ms
         self._upper_ms = max(self._upper_ms, elapsed_ms)

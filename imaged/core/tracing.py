@@ -1,7 +1,7 @@
-"""What one request is about and what its time is spent on, wherever its work goes on.
+"""Traces: what a request asks for, and how its time is spent, across coroutines and threads.
 
-A trace travels in a context variable: coroutines keep the context that they were begun in, and a thread gets the one of
-whoever sent work to it.
+A trace is in a context variable. A coroutine keeps the context in which it began, and a thread gets that of the caller
+that submitted the work.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ WAIT, DOWNLOAD, DECODE, RESIZE, ENCODE, SAVE, UPLOAD = SPANS = (
     "save",
     "upload",
 )
-"""What time may be spent on, in the order in which it comes."""
+"""The names of spans, in the order of the work."""
 
 HIT, RENDERED, COALESCED = "hit", "rendered", "joined"
-"""Where an output came from: it was there, it was rendered for this request, or for another that had asked already."""
+"""Where an output came from: the store, its own render, or a render that another request began.
+
+The third keeps its text in logs and metrics.
+"""
 
 
 class Trace:
-    """One request: what is known of it when it is answered. `seconds` is a clock that never goes back, on any thread.
+    """What is known about one request. `seconds` is a monotonic clock that any thread may call.
 
-    `route` is what kind of path it asks for, as in RequestAnswered; `outcome` is HIT, RENDERED or JOINED. What a path
-    does not hold is None.
+    `route` is the kind of its path, as in RequestAnswered; `outcome` is HIT, RENDERED or COALESCED. What the path
+    does not have is None.
     """
 
     def __init__(self, request_id: str, seconds: Callable[[], float]) -> None:
@@ -44,13 +47,13 @@ class Trace:
 
     @property
     def spans_ms(self) -> Mapping[str, float]:
-        """The milliseconds of each span that there was, in the order of SPANS."""
-        spans_s = self._spans_s  # nothing for a stored output, which most requests are about
+        """The milliseconds of each span of this request, in the order of SPANS."""
+        spans_s = self._spans_s  # empty for a stored output, the most common request
         return {name: round(1000 * spans_s[name], 3) for name in SPANS if name in spans_s} if spans_s else {}
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
-        """Count the time of the block as time spent on `name`, one of SPANS, with what was spent on it before."""
+        """Add the time of the block to the span `name`, one of SPANS."""
         began_s = self._seconds()
         try:
             yield
@@ -58,7 +61,7 @@ class Trace:
             self._spans_s[name] = self._spans_s.get(name, 0.0) + self._seconds() - began_s
 
     def add_spans(self, spans_s: Mapping[str, float]) -> None:
-        """Count seconds that another process or thread has measured, by the name of their span."""
+        """Add seconds that another process or thread measured, by the name of their span."""
         for name, seconds in spans_s.items():
             self._spans_s[name] = self._spans_s.get(name, 0.0) + seconds
 
@@ -69,7 +72,7 @@ class Trace:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make it the trace of what the block does and begins."""
+        """Make this the trace of the block and of all work that it begins."""
         token = _current.set(self)
         try:
             yield
@@ -81,13 +84,13 @@ _current: ContextVar[Trace | None] = ContextVar("imaged.trace", default=None)
 
 
 def current_trace() -> Trace | None:
-    """Return the request that the caller works for, on this thread and in this context, or None."""
+    """Return the trace of the request that the caller works for, or None."""
     return _current.get()
 
 
 @contextmanager
 def span(name: str) -> Iterator[None]:
-    """Count the time of the block for the request that it works for, if there is one. `name` is one of SPANS."""
+    """Add the time of the block to a span of the current trace, if there is one. `name` is one of SPANS."""
     trace = _current.get()
     if trace is None:
         yield
@@ -97,6 +100,6 @@ def span(name: str) -> Iterator[None]:
 
 
 def add_spans(spans_s: Mapping[str, float]) -> None:
-    """Count seconds that a worker has measured for the request that it worked for, if there is one."""
+    """Add seconds that a worker measured to the current trace, if there is one."""
     if (trace := _current.get()) is not None:
         trace.add_spans(spans_s)

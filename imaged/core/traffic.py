@@ -1,17 +1,17 @@
-"""The requests of the public port, counted by how they ended."""
+"""Counts of the public port's requests, by how they ended."""
 
 from __future__ import annotations
 
 from imaged.core.tracing import COALESCED, HIT, RENDERED
 
 CLIENT_LEFT = 499
-"""What stands for the status of a client that left before its answer had ended; nginx made it the custom."""
+"""The status of a request whose client closed its connection before the answer ended, as in nginx."""
 
 _REFUSED, _FAILED = 400, 500  # RFC 9110, 15.5 and 15.6
 
 
 class Traffic:
-    """Counts from the start of the process; `bytes` are those of bodies. Reactor thread only."""
+    """Counts since the start of the process; `bytes` counts bodies. Reactor thread only."""
 
     def __init__(self) -> None:
         self.current = 0
@@ -24,7 +24,7 @@ class Traffic:
 
     @property
     def hits(self) -> int:
-        """How many outputs were there already."""
+        """How many outputs were in the store."""
         return self._outcomes[HIT]
 
     @property
@@ -34,15 +34,15 @@ class Traffic:
 
     @property
     def coalesced(self) -> int:
-        """How many outputs came from the render of another request."""
+        """How many outputs came from a render that another request began."""
         return self._outcomes[COALESCED]
 
     def begin(self) -> None:
-        """Count a request whose head has come."""
+        """Count a request whose head has arrived."""
         self.current += 1
 
     def end(self, status: int, outcome: str | None, size_bytes: int) -> None:
-        """Count what `begin` began as answered with `status` and `size_bytes`."""
+        """Count a request as answered with `status` and `size_bytes`."""
         self.current -= 1
         self.total += 1
         self.bytes += size_bytes

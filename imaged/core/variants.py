@@ -1,4 +1,4 @@
-"""The job of a processor: an output with everything that its namespace's policy decides."""
+"""What a processor renders: an output with everything that its namespace's policy decides."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from imaged.core.outputs import Output, Sizing
 class Variant:
     """An output with everything that changes a pixel, so that a processor looks nothing up.
 
-    `format` is the one to encode in, and `quality` is 1 to 100. Transparent pictures are laid on `background`,
-    `#rrggbb`, where the format has no transparency.
+    `format` is the one to encode in, and `quality` is 1 to 100. Where the format has no transparency, a
+    transparent picture is drawn on `background`, `#rrggbb`.
     """
 
     output: Output

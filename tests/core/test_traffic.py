@@ -22,7 +22,7 @@ def ended(status: int, outcome: str | None = None) -> Traffic:
         (200, "hit", "hits"),
         (304, "hit", "hits"),
         (200, "rendered", "rendered"),
-        (206, "joined", "joined"),
+        (206, "joined", "coalesced"),
         (404, None, "refused"),
         (412, "hit", "refused"),
         (499, "rendered", "left"),
@@ -34,6 +34,6 @@ def ended(status: int, outcome: str | None = None) -> Traffic:
 def test_each_request_counts_once(status: int, outcome: str | None, counted: str | None) -> None:
     """As what it came to, besides its share of the totals."""
     traffic = ended(status, outcome)
-    names = ("hits", "rendered", "joined", "refused", "left", "failed")
+    names = ("hits", "rendered", "coalesced", "refused", "left", "failed")
     assert [name for name in names if getattr(traffic, name)] == ([counted] if counted else [])
     assert (traffic.current, traffic.total, traffic.bytes) == (0, 1, 10)
