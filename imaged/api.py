@@ -1,6 +1,6 @@
-"""The one import of a plugin author: the hook marker, the contracts, the values they carry and the errors to raise.
+"""The public API for plugins: the hook marker, the contracts, their values, and the errors to raise.
 
-HostName, PortNumber and MetricPath are for the fields of options: kinds of text and number, each with its check.
+HostName, PortNumber and MetricPath are validated types for the fields of options.
 """
 
 from imaged.config.unfit import UnfitError

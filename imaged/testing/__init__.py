@@ -1,6 +1,6 @@
-"""For plugin authors: generated pictures, fakes, and the contract suites that a plugin of each kind must pass."""
+"""Test helpers for plugin authors: generated pictures, fakes, and a contract suite for each kind of plugin."""
 
 import sys
 
-if "pytest" in sys.modules:  # a contract that is not kept is told with its values, also outside of this repository
+if "pytest" in sys.modules:  # so that failed assertions show their values, also outside of this repository
     sys.modules["pytest"].register_assert_rewrite("imaged.testing.processors", "imaged.testing.uploaders")

@@ -1,6 +1,6 @@
-"""Stand-ins for the outside world: what a plugin is given, and the plugins that a test is not about.
+"""Fakes: a host for the plugin under test, and plugins that a test needs but does not test.
 
-All of them keep what they were told, so that a test can look; none needs a network or an imaging library.
+They record their calls for assertions. None needs a network or an imaging library.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ E = TypeVar("E", bound=Event)
 
 
 class MemoryUploader:
-    """A remote store that is a dictionary: `files` holds bytes by key, `content_types` what they were said to be.
+    """A remote store in memory: `files` has the bytes and `content_types` the content type of each key.
 
     While `failure` is set, every call raises it.
     """
@@ -53,16 +53,16 @@ class MemoryUploader:
         self.closed = 0
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
-        """Keep the file."""
+        """Store the file."""
         self._check()
         try:
-            self.files[key] = path.read_bytes()  # noqa: ASYNC240  # a test waits for nobody
+            self.files[key] = path.read_bytes()  # noqa: ASYNC240  # a test may block
         except OSError as error:
             raise StoreError(f"{key} cannot be read: {error.strerror}") from error
         self.content_types[key] = content_type
 
     async def download(self, key: str, path: Path) -> bool:
-        """Write the file, if there is one."""
+        """Write the file. Return False if the key does not exist."""
         self._check()
         if key not in self.files:
             return False
@@ -78,7 +78,7 @@ class MemoryUploader:
         return sorted(key for key in self.files if key.startswith(prefix))
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Forget these keys."""
+        """Delete these keys."""
         self._check()
         for key in keys:
             self.files.pop(key, None)
@@ -94,11 +94,11 @@ class MemoryUploader:
 
 
 class StillProcessor:
-    """A processor without an imaging library: it reads headers, and what it renders are the generated pictures.
+    """A processor without an imaging library: it reads headers, and renders generated pictures of the right size.
 
-    They have the size that was asked for; but a PNG, each is of one colour. `jobs` are all that
-    were begun, `ended` says how many have ended. While `failure` is set, renders raise it; after `hold`, they wait for
-    `release`, or for their timeout. It counts one frame in every file and does not know of EXIF.
+    PNGs have four colours, other formats one. `jobs` lists the renders that started, `ended` counts those that ended.
+    While `failure` is set, renders raise it. After `hold`, they wait for `release` or their timeout. It reports one
+    frame for every file and ignores EXIF.
     """
 
     detail = "still pictures"
@@ -112,28 +112,28 @@ class StillProcessor:
         self._released.set()
 
     def hold(self) -> None:
-        """Let renders begin and not end."""
+        """Make renders wait after they start."""
         self._released.clear()
 
     def release(self) -> None:
-        """Let them end."""
+        """Let the waiting renders continue."""
         self._released.set()
 
     def identify(self, source: Path) -> ImageFacts:
-        """Read format and size from the header."""
+        """Return the format and the size in the header."""
         body = source.read_bytes()
         format = FORMATS.sniff(body)
         size = format.read_size(body) if format else None
         if format is None or size is None:
-            raise NotAPictureError("these bytes are no picture with a header that can be read")
+            raise NotAPictureError("the format or the header of this file is unknown")
         return ImageFacts(format, size, 1)
 
     def accepts(self, job: RenderJob) -> bool:
-        """Take any job."""
+        """Accept any job with variants."""
         return bool(job.variants)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
-        """Make a small picture for each output."""
+        """Yield a generated picture for each output."""
         self.jobs.append(job)
         try:
             yield from self._rendered(job)
@@ -158,7 +158,7 @@ class StillProcessor:
 
 
 class RecordingSink:
-    """A metrics sink that remembers every event in `events`. While `failure` is set, it raises that."""
+    """A metrics sink that records every event in `events`. While `failure` is set, it raises that."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -166,13 +166,13 @@ class RecordingSink:
         self.closed = 0
 
     def record(self, event: Event) -> None:
-        """Remember the event."""
+        """Record the event."""
         self.events.append(event)
         if self.failure is not None:
             raise self.failure
 
     def of(self, kind: type[E]) -> list[E]:
-        """Return the events of one kind, in their order."""
+        """Return the events of one class, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 
     def close(self) -> None:
@@ -182,35 +182,35 @@ class RecordingSink:
 
 @implementer(IAgent)
 class NoNetwork:
-    """An HTTP agent that refuses to go anywhere."""
+    """An HTTP agent that refuses every request."""
 
     def request(self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None) -> Deferred[Any]:  # noqa: ARG002, N803  # Twisted's names
-        """Fail, and say how to do better."""
+        """Fail with advice."""
         return fail(ConnectionError(f"no network in this test for {uri!r}: give make_host an agent"))
 
 
 def run_at_once(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-    """Stand in for worker threads: run `function` now, on the thread of the caller."""
+    """Run `function` now, on the caller's thread, in place of a worker thread."""
     try:
         return succeed(function(*args, **kwargs))
-    except Exception:  # whatever the function raises is for whoever awaits it
+    except Exception:  # for the caller that awaits the result
         return fail()
 
 
 class NoThreads:
-    """Stands in for a plugin's own threads: work is done at once, on the thread of the caller."""
+    """A fake for a plugin's own threads: functions run at once, on the caller's thread."""
 
     def __init__(self, size: int = 1) -> None:
         self.size = size
-        self.let_go_of = False
+        self.released = False
 
     def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        """Do it now."""
+        """Run the function now."""
         return run_at_once(function, *args, **kwargs)
 
     def let_go(self) -> None:
-        """Remember that it was called."""
-        self.let_go_of = True
+        """Record the call."""
+        self.released = True
 
 
 def make_host(
@@ -225,9 +225,10 @@ def make_host(
     upload_concurrency: int = 10,
     namespaces: Collection[str] = (),
 ) -> Host:
-    """Return the host of a plugin `name` whose options are `section`.
+    """Return the host of a plugin `name` whose YAML section is `section`.
 
-    Unless told otherwise, time stands still until the test advances it, there is no network, and threads are none.
+    By default the clock moves only when the test advances it, HTTP requests fail, and functions run on the caller's
+    thread.
     """
     still: Any = Clock()
     nowhere: Any = NoNetwork()

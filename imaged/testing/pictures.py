@@ -1,6 +1,6 @@
-"""Small valid pictures made without any imaging library: four quadrants of red, green, blue and white.
+"""Generate small valid pictures without an imaging library: four quadrants of red, green, blue and white.
 
-Red is at the top left, green beside it, blue below it. An animation turns the quadrants by one place each frame.
+Red is at the top left, green at its right, blue below it. Each frame of an animation moves the colours one quadrant on.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import zlib
 from collections.abc import Sequence
 
 WIDTH_PX, HEIGHT_PX = 48, 32
-"""The size of every picture here, unless another is asked for."""
+"""The default size of all pictures."""
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 QUADRANTS = (RED, GREEN, BLUE, WHITE)
-"""Their colours: top left, top right, bottom left, bottom right."""
+"""The colours of the quadrants: top left, top right, bottom left, bottom right."""
 
 _JPEG = (
     "|JeWF01!$>Nk#wx0RR9200961|JwjV00RO70|EjA0|NsD0|NvF2n7WM1O*BQ2L=cX3JeSj3JVJj4iXRz4iOFu3lJ6%5fc;@6%`B*7Z?^47!ni}"
@@ -41,7 +41,7 @@ def make_jpeg(orientation: int | None = None) -> bytes:
 
 
 def make_exif(orientation: int) -> bytes:
-    """Return an EXIF block (CIPA DC-008) that holds an orientation and nothing else."""
+    """Return an EXIF block (CIPA DC-008) with an orientation only."""
     return b"MM\x00*\x00\x00\x00\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
@@ -71,7 +71,7 @@ def make_png(
 
 
 def make_gif(frames: int = 1, *, duration_ms: int = 100, repeats: int | None = 0) -> bytes:
-    """Return a GIF whose frames show for `duration_ms`, repeated so many times, 0 for ever, None for no repetition."""
+    """Return a GIF whose frames last `duration_ms`. `repeats` is its loop count, 0 for ever, None for no loop block."""
     colours = b"".join(bytes(colour) for colour in QUADRANTS) + bytes(3 * 124)
     loop = b"" if repeats is None else b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", repeats) + b"\x00"
     parts = [b"GIF89a", struct.pack("<HHBBB", WIDTH_PX, HEIGHT_PX, 0xF6, 0, 0), colours, loop]
@@ -83,7 +83,7 @@ def make_gif(frames: int = 1, *, duration_ms: int = 100, repeats: int | None = 0
 
 
 def make_webp(frames: int = 1, *, durations_ms: Sequence[int] = (100,), plays: int = 0) -> bytes:
-    """Return a lossless WebP; frames beyond one make an animation that plays so many times, 0 for ever."""
+    """Return a lossless WebP; with several frames, an animation that plays `plays` times, 0 for ever."""
     if frames == 1:
         return _riff([(b"VP8L", bytes.fromhex(_VP8L[0]))])
     size = struct.pack("<I", WIDTH_PX - 1)[:3] + struct.pack("<I", HEIGHT_PX - 1)[:3]
@@ -100,7 +100,7 @@ def _colour(x: int, y: int, width_px: int, height_px: int) -> tuple[int, int, in
 
 
 def _gif_pixels(turn: int) -> bytes:
-    """Encode one frame without compression: codes of 8 bits, cleared before they would grow to 9."""
+    """Encode one frame without compression: LZW codes of 8 bits, with a clear code before they would grow to 9."""
     indices = [
         (2 * (2 * y >= HEIGHT_PX) + (2 * x >= WIDTH_PX) + turn) % 4 for y in range(HEIGHT_PX) for x in range(WIDTH_PX)
     ]
@@ -122,12 +122,12 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def make_plain(extension: str, width_px: int, height_px: int) -> bytes:
-    """Return a picture of one colour in the format of that extension, of any size: small, and made at once."""
+    """Return a picture of any size in the format of that extension, made quickly and small; PNG has quadrants."""
     return _PLAIN[extension](width_px, height_px)
 
 
 def _plain_jpeg(width_px: int, height_px: int) -> bytes:
-    """Write a grey JPEG (ITU-T T.81, annex B) whose blocks are two bits each: no difference, and no more to come."""
+    """Write a grey JPEG (ITU-T T.81, annex B) with two bits for each block: a DC difference of 0, and end of block."""
     table = b"\x01" + bytes(15) + b"\x00"  # one code, of one bit, for the symbol 0
     blocks = -(-width_px // 8) * -(-height_px // 8)
     segments = [
@@ -142,13 +142,13 @@ def _plain_jpeg(width_px: int, height_px: int) -> bytes:
 
 
 def _plain_gif(width_px: int, height_px: int) -> bytes:
-    """Write a GIF whose canvas is that large, and whose one frame is a single pixel of it."""
+    """Write a GIF with a canvas of this size and one frame of one pixel."""
     screen = struct.pack("<HHBBB", width_px, height_px, 0x80, 0, 0) + bytes(3) + b"\xff\xff\xff"
     return b"GIF89a" + screen + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00\x3b"
 
 
 def _plain_webp(width_px: int, height_px: int) -> bytes:
-    """Write a VP8L picture (RFC 9649, 3) each of whose five prefix codes has one symbol, which takes no bits."""
+    """Write a VP8L picture (RFC 9649, 3) with five prefix codes of one symbol each, which takes no bits."""
     bits, at = 0, 0
     fields = [(width_px - 1, 14), (height_px - 1, 14), (0, 4), (0, 3)]  # no alpha, version 0; no transform, no cache
     fields += 4 * [(0b101, 3), (0x80, 8)] + [(0b001, 3), (0, 1)]  # simple codes: of 8 bits, and of one

@@ -1,11 +1,13 @@
-"""What every processor must do, as a suite: subclass `ProcessorContract` in your tests and give it your processor.
+"""The contract of processors as a test suite.
+
+Subclass `ProcessorContract`, with a fixture for your processor:
 
     class TestMine(ProcessorContract):
         @pytest.fixture
         def processor(self) -> Processor:
             return MyProcessor()
 
-It needs pytest and no imaging library. A processor that reads or writes fewer formats names them in `reads`, `writes`.
+It needs pytest and no imaging library. For a processor of fewer formats, override `reads` and `writes`.
 """
 
 # ruff: noqa: S101 -- a suite is made of assertions
@@ -51,7 +53,7 @@ THREADS = 4
 
 
 def make_variant(output: Output, *, quality: int = 75, background: str = "#ffffff") -> Variant:
-    """Return a variant of a core format with a policy's usual choices."""
+    """Return a variant of a core format, with a policy's defaults."""
     return Variant(output, FORMATS.of(output), quality, background)
 
 
@@ -63,12 +65,12 @@ def render_job(
     timeout_s: float = 30,
     maximum_pixels: int = 50_000_000,
 ) -> RenderJob:
-    """Return a job for these outputs, with the limits of the default settings."""
+    """Return a job for these outputs, with the default limits."""
     return RenderJob(source, facts, tuple(make_variant(output) for output in outputs), timeout_s, maximum_pixels)
 
 
 class ProcessorContract:
-    """The suite. Override `processor`, and `reads` and `writes` where fewer formats are known."""
+    """The suite. Override `processor`, and for fewer formats `reads` and `writes`."""
 
     reads: tuple[Format, ...] = FORMATS.known
     writes: tuple[Format, ...] = FORMATS.known
@@ -79,25 +81,25 @@ class ProcessorContract:
         raise NotImplementedError("override the fixture `processor`")
 
     def originals(self) -> Iterable[tuple[Format, bytes]]:
-        """Return a picture of each format that is read."""
+        """Return a picture of each format in `reads`."""
         return [(format, make()) for format, make in ORIGINALS.items() if format in self.reads]
 
     def outputs(self) -> list[Output]:
-        """Return every sizing in every format that is written."""
+        """Return outputs of every sizing in every format in `writes`."""
         return [Output(sizing, format.extension) for sizing in SIZINGS for format in self.writes]
 
     def test_names_its_engine(self, processor: Processor) -> None:
-        """`detail` tells an operator which engine it is."""
+        """`detail` names the engine for the operator."""
         assert isinstance(processor, Processor)
         assert processor.detail
 
     def test_identifies_format_size_and_frames(self, processor: Processor, tmp_path: Path) -> None:
-        """The header alone tells all facts, whatever the file is called."""
+        """Facts come from the header alone; the file name does not matter."""
         for format, body in self.originals():
             assert processor.identify(save(tmp_path, body)) == ImageFacts(format, STORED, 1)
 
     def test_counts_the_frames_of_animations(self, processor: Processor, tmp_path: Path) -> None:
-        """An animation has as many frames as its container says, and its size is that of the canvas."""
+        """An animation has the frames of its container, and the size of its canvas."""
         for format, body in ((GIF, make_gif(7)), (WEBP, make_webp(5))):
             if format in self.reads:
                 facts = processor.identify(save(tmp_path, body))
@@ -113,7 +115,7 @@ class ProcessorContract:
         assert processor.identify(save(tmp_path, make_jpeg(orientation))).size == size
 
     def test_refuses_what_is_no_picture(self, processor: Processor, tmp_path: Path) -> None:
-        """Other files, empty ones and bare signatures are no pictures, and the message does not tell where they lie."""
+        """Other files, empty ones and bare signatures raise NotAPictureError, without a path in the message."""
         signatures = [body[:SNIFF_BYTES] for _, body in self.originals()]
         for body in (b"", b"\x00", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", *signatures):
             with pytest.raises(NotAPictureError) as caught:
@@ -121,7 +123,7 @@ class ProcessorContract:
             assert str(tmp_path) not in str(caught.value)
 
     def test_survives_truncated_pictures(self, processor: Processor, tmp_path: Path) -> None:
-        """A file cut off anywhere is rendered or refused as no picture; nothing else is raised."""
+        """A file truncated anywhere is rendered, or raises NotAPictureError and no other error."""
         for format, body in self.originals():
             for length in range(SNIFF_BYTES, len(body), max(1, len(body) // 20)):
                 source = save(tmp_path, body[:length])
@@ -133,7 +135,7 @@ class ProcessorContract:
                     continue
 
     def test_renders_every_size_in_every_format(self, processor: Processor, tmp_path: Path) -> None:
-        """Each output of a job comes once, in its own format, of exactly the size that the plan says."""
+        """Each output of a job is yielded once, in its format and in exactly the size of its plan."""
         for _, body in self.originals():
             job = self._job(processor, tmp_path, body)
             assert processor.accepts(job)
@@ -144,7 +146,7 @@ class ProcessorContract:
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_renders_upright(self, processor: Processor, tmp_path: Path, orientation: int) -> None:
-        """Outputs are turned upright, so that nothing is left to turn."""
+        """Outputs are upright and need no EXIF orientation."""
         if JPEG not in self.reads:
             pytest.skip("does not read JPEG")
         job = self._job(processor, tmp_path, make_jpeg(orientation))
@@ -160,12 +162,12 @@ class ProcessorContract:
                     assert not found, each.output
 
     def test_renders_the_same_bytes_again(self, processor: Processor, tmp_path: Path) -> None:
-        """The same job gives the same bytes: what was rendered twice needs no second upload."""
+        """The same job gives the same bytes, so that a second render needs no upload."""
         job = self._job(processor, tmp_path, make_png(opacity=128))
         assert list(processor.render(job)) == list(processor.render(job))
 
     def test_bounds_the_pixels_of_the_original(self, processor: Processor, tmp_path: Path) -> None:
-        """More pixels than allowed are refused before anything is rendered."""
+        """An original of too many pixels is refused before any output is rendered."""
         for _, body in self.originals():
             source = save(tmp_path, body)
             outputs = [Output(Fit(4), format.extension) for format in self.writes]
@@ -174,7 +176,7 @@ class ProcessorContract:
                 next(iter(processor.render(job)))
 
     def test_bounds_the_pixels_of_outputs(self, processor: Processor, tmp_path: Path) -> None:
-        """More pixels than allowed are not made out of a small original either."""
+        """An output of too many pixels is refused, also from a small original."""
         source = save(tmp_path, self._any())
         outputs = [Output(Fill(200, 200), self.writes[0].extension)]
         job = render_job(source, processor.identify(source), outputs, maximum_pixels=39_999)
@@ -182,7 +184,7 @@ class ProcessorContract:
             next(iter(processor.render(job)))
 
     def test_refuses_sides_that_a_format_cannot_hold(self, processor: Processor, tmp_path: Path) -> None:
-        """A format's own limit on width and height is told as such."""
+        """An output above a format's maximum width or height raises PolicyError or TooLargeError."""
         source = save(tmp_path, self._any())
         for format in self.writes:
             side_px = format.maximum_side_px + 1
@@ -191,14 +193,14 @@ class ProcessorContract:
                 list(processor.render(job))
 
     def test_gives_up_after_the_timeout(self, processor: Processor, tmp_path: Path) -> None:
-        """A render that has no time left ends as busy."""
+        """A render raises BusyError when its time is over."""
         source = save(tmp_path, make_png(600, 600))
         job = render_job(source, processor.identify(source), self.outputs(), timeout_s=0.000_001)
         with pytest.raises(BusyError):
             list(processor.render(job))
 
     def test_works_on_several_threads_at_once(self, processor: Processor, tmp_path: Path) -> None:
-        """Renders that run side by side give what they give alone."""
+        """Concurrent renders give the same bytes as single ones."""
         jobs = [self._job(processor, tmp_path, body) for _, body in self.originals()]
         alone = [list(processor.render(job)) for job in jobs]
         with ThreadPoolExecutor(THREADS) as pool:
@@ -219,7 +221,7 @@ class ProcessorContract:
 
 
 def save(folder: Path, body: bytes) -> Path:
-    """Write `body` to a new file of `folder`, whose name says nothing."""
+    """Write `body` to a new file in `folder`, whose name has no extension."""
     path = folder / f"original-{len(list(folder.iterdir()))}"
     path.write_bytes(body)
     return path

@@ -1,13 +1,14 @@
-"""What every uploader must do, as a suite: subclass `UploaderContract` in your tests and give it your uploader.
+"""The contract of uploaders as a test suite.
+
+Subclass `UploaderContract`, with a fixture for your uploader:
 
     class TestMine(UploaderContract):
         @pytest.fixture
         def uploader(self) -> Uploader:
             return MyUploader(make_host("mine", {"bucket": "test"}))
 
-It needs pytest. All its keys begin with a prefix of its own, so that a bucket in use will do; they are deleted in the
-end. `wait` is how it waits for your coroutines: what is done at once is taken at once, and else the reactor runs until
-it is done. Override `wait` if your tests run a reactor of another kind.
+It needs pytest. Its keys begin with a random prefix and are deleted after each test, so a bucket in use is safe. The
+fixture `wait` runs your coroutines, with Twisted's reactor if they wait. Override it if your tests run another loop.
 """
 
 # ruff: noqa: S101 -- a suite is made of assertions
@@ -28,16 +29,16 @@ from imaged.testing.waiting import wait
 
 JPEG_TYPE = "image/jpeg"
 LARGE_BYTES = 6_000_000
-"""More than what object stores take in one part."""
+"""Larger than one part of a multipart upload."""
 
 Wait = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class UploaderContract:
-    """The suite. Override `uploader`, and `wait` where coroutines need another reactor than Twisted's own."""
+    """The suite. Override `uploader`, and `wait` if coroutines need a loop other than Twisted's reactor."""
 
     many = 30
-    """How many keys are listed and deleted at once; a store that lists by pages wants more than one page."""
+    """How many keys are listed and deleted at once; for a store that lists in pages, more than a page."""
 
     @pytest.fixture
     def uploader(self) -> Uploader:
@@ -46,12 +47,12 @@ class UploaderContract:
 
     @pytest.fixture
     def wait(self) -> Wait:
-        """Return what runs a coroutine to its end and gives its result, or raises its error."""
+        """Return a function that runs a coroutine to its end and returns its result or raises its error."""
         return wait
 
     @pytest.fixture
     def prefix(self, uploader: Uploader, wait: Wait) -> Iterator[str]:
-        """Return the beginning of all keys of one test."""
+        """Return the prefix of all keys of one test, and delete them afterwards."""
         prefix = f"contract/{secrets.token_hex(8)}/p/f84/0ee/339d264d4bab1b169a653b1a91"
         yield prefix
         wait(uploader.delete(wait(uploader.list(prefix))))
@@ -61,7 +62,7 @@ class UploaderContract:
         assert isinstance(uploader, Uploader)
 
     def test_says_which_store_it_is(self, uploader: Uploader) -> None:
-        """`identity` is a text that does not change by itself: what has been uploaded is remembered by it."""
+        """`identity` is a constant text: imaged stores it with each upload."""
         assert isinstance(uploader.identity, str)
         assert uploader.identity.strip()
         assert uploader.identity.isprintable()
@@ -71,7 +72,7 @@ class UploaderContract:
     def test_gives_back_what_it_was_given(
         self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path, body: bytes
     ) -> None:
-        """Byte for byte, whatever the size; the file that was uploaded stays as it is."""
+        """A download has the bytes of the upload, whatever the size; the uploaded file does not change."""
         source = _file(tmp_path, "source", body)
         wait(uploader.upload(f"{prefix}/original", source, JPEG_TYPE))
         assert wait(uploader.download(f"{prefix}/original", tmp_path / "back")) is True
@@ -79,7 +80,7 @@ class UploaderContract:
         assert source.read_bytes() == body
 
     def test_replaces_what_was_there(self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path) -> None:
-        """A key holds what came last, also when that is shorter."""
+        """A second upload replaces the first, also if it is shorter."""
         for body in (b"the first, which is longer", b"the second"):
             wait(uploader.upload(f"{prefix}/x300.jpg", _file(tmp_path, "source", body), JPEG_TYPE))
         wait(uploader.download(f"{prefix}/x300.jpg", tmp_path / "back"))
@@ -89,21 +90,21 @@ class UploaderContract:
     def test_downloads_over_a_file_that_is_there(
         self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path
     ) -> None:
-        """Whatever lay at the path is gone."""
+        """A download replaces the file at the path."""
         wait(uploader.upload(f"{prefix}/original", _file(tmp_path, "source", b"new"), JPEG_TYPE))
         back = _file(tmp_path, "back", b"something old and long")
         assert wait(uploader.download(f"{prefix}/original", back)) is True
         assert back.read_bytes() == b"new"
 
     def test_says_when_there_is_no_such_key(self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path) -> None:
-        """An unknown key is an answer, not an error, and leaves no file; neither is a part of a key a key."""
+        """A download of a missing key returns False and writes no file; a part of a key is a missing key."""
         wait(uploader.upload(f"{prefix}/original", _file(tmp_path, "source", b"a"), JPEG_TYPE))
         for key in (f"{prefix}/info.json", f"{prefix}/origina", f"{prefix}/original/more", f"{prefix}/no/such"):
             assert wait(uploader.download(key, tmp_path / "back")) is False
             assert not (tmp_path / "back").exists()
 
     def test_lists_keys_by_any_beginning(self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path) -> None:
-        """Every key that begins so, sorted; the beginning need not end with a part of the key."""
+        """A list returns every key with the prefix, sorted; the prefix may end inside a path segment."""
         source = _file(tmp_path, "source", b"a")
         for name in ("x600.jpg", "original", "x300.jpg"):
             wait(uploader.upload(f"{prefix}/{name}", source, JPEG_TYPE))
@@ -115,7 +116,7 @@ class UploaderContract:
         assert list(wait(uploader.list(f"{prefix}/nothing"))) == []
 
     def test_lists_and_deletes_many(self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path) -> None:
-        """None is left out when a store answers by pages."""
+        """A list and a delete handle all keys, also if a store works in pages."""
         source = _file(tmp_path, "source", b"a")
         keys = [f"{prefix}/w{width_px}.jpg" for width_px in range(100, 100 + self.many)]
         wait(_all([uploader.upload(key, source, JPEG_TYPE) for key in keys]))
@@ -124,7 +125,7 @@ class UploaderContract:
         assert list(wait(uploader.list(prefix))) == []
 
     def test_deletes_nothing_else(self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path) -> None:
-        """A key is no prefix; one that is not there is no error, and neither are none at all."""
+        """A delete removes exact keys only. Missing keys, and no keys, are no errors."""
         source = _file(tmp_path, "source", b"a")
         for name in ("w50.jpg", "w50.jpg.webp", "w500.jpg"):
             wait(uploader.upload(f"{prefix}/{name}", source, JPEG_TYPE))
@@ -135,7 +136,7 @@ class UploaderContract:
         assert wait(uploader.download(f"{prefix}/w50.jpg", tmp_path / "back")) is False
 
     def test_a_failure_is_a_store_error(self, uploader: Uploader, wait: Wait, prefix: str, tmp_path: Path) -> None:
-        """What goes wrong is told as StoreError, so that the queue tries again, and leaves nothing behind."""
+        """A failure raises StoreError, so that the queue retries, and leaves no file."""
         with pytest.raises(StoreError):
             wait(uploader.upload(f"{prefix}/original", tmp_path / "missing", JPEG_TYPE))
         assert list(wait(uploader.list(prefix))) == []

@@ -1,4 +1,4 @@
-"""Coroutines in plain tests."""
+"""Run coroutines in plain test functions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from twisted.python.failure import Failure
 T = TypeVar("T")
 
 LONGEST_S = 60.0
-"""How long `wait` lets the reactor run."""
+"""The default timeout of `wait`."""
 
 
 def wait(coroutine: Coroutine[Deferred[Any], Any, T], timeout_s: float = LONGEST_S) -> T:
     """Run a coroutine to its end; return its result or raise its error.
 
-    If it has to wait, the reactor runs until it is done, and is left ready to run again, without threads, as Twisted's
-    own test runner does it: an idle thread would keep the program from ending, and one that hangs must not. Not to be
-    called while the reactor runs. Raises TimeoutError after `timeout_s` seconds.
+    If the coroutine waits, this runs the reactor until it ends, and leaves the reactor ready to run again, without
+    threads, as Twisted's own test runner does: an idle or hanging thread would keep the program alive. Do not call this
+    while the reactor runs. Raises TimeoutError after `timeout_s` seconds.
     """
     from twisted.internet import reactor as global_reactor  # noqa: PLC0415  # importing it installs it
 
@@ -30,14 +30,14 @@ def wait(coroutine: Coroutine[Deferred[Any], Any, T], timeout_s: float = LONGEST
     done = Deferred.fromCoroutine(coroutine)
     done.addBoth(results.append)
     if not results:
-        bell = reactor.callLater(timeout_s, reactor.crash)
+        timeout = reactor.callLater(timeout_s, reactor.crash)
         done.addBoth(lambda _: reactor.crash())
         reactor.getThreadPool().threadFactory = partial(Thread, daemon=True)
         reactor.run(installSignalHandlers=False)
         if not results:
             done.cancel()
             raise TimeoutError(f"not done after {timeout_s:g} s")
-        bell.cancel()
+        timeout.cancel()
         reactor._stopThreadPool()  # noqa: SLF001  # as in `twisted.trial.util`: the next run makes another
     (result,) = results
     if isinstance(result, Failure):

@@ -59,7 +59,6 @@ NOT_YET = (
     "imaged/profiling",
     "imaged/statuspage",
     "imaged/store",
-    "imaged/testing",
     "imaged/web",
     "newsfragments",
     "plugins",
@@ -84,7 +83,6 @@ NOT_YET = (
     "tests/profiling",
     "tests/statuspage",
     "tests/store",
-    "tests/testing",
     "tests/web",
     "tests/workers",
 )

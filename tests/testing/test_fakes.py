@@ -1,4 +1,4 @@
-"""What plugin authors are given to test with does what it says."""
+"""The helpers of `imaged.testing` work as documented."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Options(BaseModel):
 
 
 def test_fakes_keep_the_contracts() -> None:
-    """Each is what it stands for."""
+    """Each fake is an instance of its contract."""
     assert isinstance(StillProcessor(), Processor)
     assert isinstance(MemoryUploader(), Uploader)
     assert isinstance(RecordingSink(), MetricsSink)
@@ -51,7 +51,7 @@ def test_fakes_keep_the_contracts() -> None:
 
 @pytest.mark.parametrize("body", PICTURES, ids=len)
 def test_headers_are_read(tmp_path: Path, body: bytes) -> None:
-    """Of every generated picture; what is cut off within its header is none."""
+    """The size of every generated picture is read; a file cut inside its header raises NotAPictureError."""
     processor = StillProcessor()
     assert processor.identify(save(tmp_path, body)).size == Size(WIDTH_PX, HEIGHT_PX)
     for length in range(20):
@@ -59,8 +59,8 @@ def test_headers_are_read(tmp_path: Path, body: bytes) -> None:
             processor.identify(save(tmp_path, body[: min(length, 9)]))
 
 
-def test_a_png_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
-    """Whatever the sizing."""
+def test_a_png_has_the_requested_size(tmp_path: Path) -> None:
+    """Rendered PNGs have the size of their plan, for every sizing."""
     processor = StillProcessor()
     source = save(tmp_path, make_png(60, 20))
     outputs = [parse(name) for name in ("x15.png", "w30.png", "7x9.png", "full_size.png")]
@@ -69,8 +69,8 @@ def test_a_png_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
     assert sizes == [plan(Size(60, 20), output.sizing).size for output in outputs]
 
 
-def test_a_processor_is_held_and_fails_as_told(tmp_path: Path) -> None:
-    """By the test's own hand."""
+def test_a_processor_can_be_held_and_can_fail(tmp_path: Path) -> None:
+    """`hold`, `release` and `failure` control renders."""
     processor = StillProcessor()
     source = save(tmp_path, make_jpeg())
 
@@ -88,14 +88,14 @@ def test_a_processor_is_held_and_fails_as_told(tmp_path: Path) -> None:
         render(X20, timeout_s=0.001)
     threading.Timer(0.01, processor.release).start()
     assert render(X20) == ["x20.jpg"]
-    processor.failure = ValueError("told")
-    with pytest.raises(ValueError, match="told"):
+    processor.failure = ValueError("on purpose")
+    with pytest.raises(ValueError, match="on purpose"):
         render(X20)
     assert len(processor.jobs) == processor.ended == 5
 
 
-def test_a_sink_remembers_by_kind() -> None:
-    """In the order of the events."""
+def test_a_sink_records_events() -> None:
+    """Events are recorded in order, and selected by class."""
     sink = RecordingSink()
     events = [Uploaded("p", 1, 0.1), OutputRendered("p", "x1.jpg", "jpg", 0.1), Uploaded("q", 1, 0.1)]
     for event in events:
@@ -105,7 +105,7 @@ def test_a_sink_remembers_by_kind() -> None:
 
 
 def test_a_host_gives_options_and_no_network() -> None:
-    """A fault in the options is raised as the daemon has it."""
+    """Invalid options raise OptionsError, as in the daemon, and HTTP requests fail."""
     assert make_host("s3", {"bucket": "a"}).options(Options) == Options(bucket="a")
     with pytest.raises(OptionsError):
         make_host("s3", {"buckt": "a"}).options(Options)
@@ -113,15 +113,15 @@ def test_a_host_gives_options_and_no_network() -> None:
         wait(_awaited(make_host().agent.request(b"GET", b"http://example.com/")))
 
 
-def test_threads_are_none() -> None:
-    """What is to run on one runs at once, and its error is for whoever awaits it."""
+def test_functions_run_on_the_calling_thread() -> None:
+    """A function for a thread runs at once, and its error is raised by the await."""
     assert wait(_awaited(make_host().run_in_thread(divmod, 7, 2))) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         wait(_awaited(run_at_once(divmod, 7, 0)))
 
 
-def test_waiting_runs_the_reactor_where_it_has_to() -> None:
-    """Again and again, and not without end."""
+def test_waiting_runs_the_reactor_if_needed() -> None:
+    """`wait` can run the reactor several times, and stops after its timeout."""
     for _ in range(2):
         assert wait(_awaited(task.deferLater(reactor, 0.01, lambda: "done"))) == "done"
     with pytest.raises(KeyError):

@@ -104,7 +104,7 @@ def test_there_is_a_thread_for_each_upload_until_close() -> None:
     uploader = imaged_s3.imaged_uploader(host)
     assert isinstance(uploader, S3Uploader)
     uploader.close()
-    assert [(each.size, each.let_go_of) for each in made] == [(6, True)]
+    assert [(each.size, each.released) for each in made] == [(6, True)]
 
 
 def test_the_status_page_shows_where_files_go(store: CannedStore) -> None:
