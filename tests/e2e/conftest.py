@@ -1,4 +1,4 @@
-"""Daemons for the end-to-end tests, and the real pictures where they are installed."""
+"""Daemons, sources and browsers for the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 FOREIGN = [*HERE.glob("imaged_*.py"), *(HERE.parent / "thirdparty" / "imaged-folder").glob("imaged_*.py")]
-PICTURES = HERE.parents[2] / "shared" / "images"
 
 
 @pytest.fixture
@@ -77,19 +76,6 @@ def origin() -> Iterator[Origin]:
     server.start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def picture() -> Callable[[str], bytes]:
-    """Return a function that reads one of the real pictures. Skip the test where they are missing."""
-
-    def read(name: str) -> bytes:
-        path = PICTURES / name
-        if not path.is_file():
-            pytest.skip(f"no real pictures: {name} is not in ../shared/images")
-        return path.read_bytes()
-
-    return read
 
 
 @pytest.fixture
