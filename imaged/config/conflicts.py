@@ -1,4 +1,4 @@
-"""What no single key gets wrong: outputs that are to be made for every image although the policy refuses them."""
+"""Faults between keys: `outputs` that their own policy refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A YAML document as plain values, the line of each key, and what is wrong with it."""
+"""Reads a YAML document: plain values, the line of each key, and the faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DROPPED = object()
 
 @dataclass(frozen=True, repr=False)
 class Document:
-    """A document's values without the faulty ones, the line of every key and list item, and the faults."""
+    """The sound values of a document, the line of every key and list item, and the faults."""
 
     data: Any
     lines: Mapping[KeyPath, int]
@@ -24,7 +24,7 @@ class Document:
 
 
 def read_document(text: str | bytes, file: str) -> Document:
-    """Read a YAML document whose top is a mapping; an empty one is an empty mapping."""
+    """Read a YAML document whose top level is a mapping. An empty document is an empty mapping."""
     document = read_value(text, file)
     if document.data is None:
         return Document({}, document.lines, document.faults)

@@ -1,4 +1,4 @@
-"""The formats that policies list, compared with those that the processors bring."""
+"""Faults of listed formats: a policy may list a format only if a processor brings it."""
 
 from __future__ import annotations
 

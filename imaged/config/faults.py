@@ -1,4 +1,4 @@
-"""What is wrong with the settings, where, in words for an operator."""
+"""Faults of the settings: the place and a message for the operator."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from imaged.core.errors import ImagedError
 from imaged.core.hashes import shorten
 
 KeyPath = tuple[str | int, ...]
-"""Where a value lies: keys of mappings and indexes of lists, from the top of the document."""
+"""The place of a value: keys of mappings and indexes of lists, from the top of the document."""
 
 _PLAIN_KEY = re.compile(r"[\w-]+")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong. `line` counts from 1 and is None where no line says it, as in `--set`."""
+    """One fault. `line` counts from 1; it is None where the value has no line, as in `--set`."""
 
     file: str
     line: int | None
@@ -31,7 +31,7 @@ class Fault:
 
 
 class ConfigurationError(ImagedError):
-    """The settings cannot be used; its text is one fault a line."""
+    """The settings cannot be used. Its text has one fault a line."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
@@ -39,7 +39,7 @@ class ConfigurationError(ImagedError):
 
 
 def in_order(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    """Return the faults as they stand in the file, those without a line last, none twice."""
+    """Return each fault once, in the order of the file; faults without a line come last."""
     return tuple(sorted(dict.fromkeys(faults), key=_place))
 
 
@@ -48,12 +48,12 @@ def _place(fault: Fault) -> tuple[bool, int, str, str]:
 
 
 def begins(path: KeyPath, beginning: KeyPath) -> bool:
-    """Say whether `path` is `beginning` or lies below it."""
+    """Return whether `path` is `beginning` or below it."""
     return path[: len(beginning)] == beginning
 
 
 def dotted(path: KeyPath) -> str:
-    """Return `path` as an operator writes it: `images.outputs.0`. A key that is no plain word stands in quotes."""
+    """Return `path` as an operator writes it: `images.outputs.0`. A key that is not a plain word is quoted."""
     return ".".join(_key(part) for part in path)
 
 
@@ -68,4 +68,4 @@ def quote(text: str) -> str:
 
 
 def _escape(char: str) -> str:
-    return char.encode("ascii", "backslashreplace").decode("ascii") if ord(char) > 127 else f"\\x{ord(char):02x}"  # noqa: PLR2004 - ASCII ends there
+    return char.encode("ascii", "backslashreplace").decode("ascii") if ord(char) > 127 else f"\\x{ord(char):02x}"  # noqa: PLR2004 -- the end of ASCII

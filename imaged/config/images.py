@@ -1,4 +1,4 @@
-"""The policy of a namespace: what may be made of its images, and how."""
+"""The policy of a namespace: which outputs clients may ask for, and how they are rendered."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from imaged.core.formats import CORE, Format, Formats
 from imaged.core.outputs import Fill, FullSize, Output
 from imaged.core.variants import Variant
 
-_EXTENSIONS = "The formats that may be asked for, by extension."
-_MAXIMUM_WIDTH = "The widest output that may be asked for, in pixels; full_size is not subject to it."
-_MAXIMUM_HEIGHT = "The highest output that may be asked for, in pixels; a height that follows from the width is free."
-_MAXIMUM_OUTPUTS = "The most outputs of one image, kept and queued together."
-_DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name gives none."
-_OUTPUTS = "The outputs made for every new image, besides those that its request asks for."
-_BACKGROUND = "The colour, #rrggbb, that transparent pictures are laid on where the format has no transparency."
+_EXTENSIONS = "The extensions of the formats that clients may ask for."
+_MAXIMUM_WIDTH = "The largest width of an output, in pixels; full_size is exempt."
+_MAXIMUM_HEIGHT = "The largest height of an output, in pixels; heights that follow from the width are exempt."
+_MAXIMUM_OUTPUTS = "The most outputs of one image, stored and queued together."
+_DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name has none."
+_OUTPUTS = "The outputs that every new image gets, besides those in its request."
+_BACKGROUND = "The colour, #rrggbb, behind transparent pictures where the format has no transparency."
 
 
 class ImagePolicy(Section):
-    """The section `images`: what holds for every namespace that does not say otherwise."""
+    """The section `images`: the policy of namespaces that set nothing else."""
 
     extensions: Extensions = Field(tuple(format.extension for format in CORE), description=_EXTENSIONS)
     maximum_width: Side = Field(1000, description=_MAXIMUM_WIDTH)
@@ -42,7 +42,7 @@ class ImagePolicy(Section):
             raise PolicyError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
 
     def check_count(self, outputs: int) -> None:
-        """Raise PolicyError when one image may not have so many outputs."""
+        """Raise PolicyError when one image may not have that many outputs."""
         if outputs > self.maximum_outputs:
             raise PolicyError(
                 f"this image would have more than {self.maximum_outputs} outputs, the most allowed here: "
@@ -67,7 +67,7 @@ class ImagePolicy(Section):
 
 
 class NamespacePolicy(Section):
-    """One entry of `namespaces`: what it sets replaces that key of `images`, what is null or absent is inherited."""
+    """One entry of `namespaces`. A key that is null or absent is inherited from `images`."""
 
     extensions: Extensions | None = Field(None, description=_EXTENSIONS)
     maximum_width: Side | None = Field(None, description=_MAXIMUM_WIDTH)
@@ -78,6 +78,6 @@ class NamespacePolicy(Section):
     background: Color | None = Field(None, description=_BACKGROUND)
 
     def over(self, images: ImagePolicy) -> ImagePolicy:
-        """Return `images` with what this namespace sets in its place."""
+        """Return `images` with the keys that this namespace sets."""
         own = {key: value for key, value in self if value is not None}
         return images.model_copy(update=own)

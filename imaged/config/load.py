@@ -1,4 +1,4 @@
-"""From the text of a file, `--set` and the environment to Settings, with every fault at once."""
+"""Loads settings from the text of a file, `--set` and the environment, and finds every fault at once."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from imaged.config.validation import existing_path, fault_of, holds, replace_at,
 
 @dataclass(frozen=True, repr=False)
 class Loaded:
-    """Settings and every fault found on the way to them.
+    """Settings and all their faults.
 
-    Where there are faults, the faulty parts of `settings` are at their defaults, so that later checks may go on and
-    find more; such settings are never to be served.
+    Faulty parts of `settings` have their defaults, so that later checks can find more faults. The daemon never uses
+    settings with faults.
     """
 
     settings: Settings
     faults: tuple[Fault, ...]
     origins: Origins
     unresolved: frozenset[KeyPath] = frozenset()
-    """Where references stand that lead nowhere; each has its fault."""
+    """The paths of references that cannot be resolved; each has a fault."""
 
     def fault(self, path: KeyPath, message: str) -> Fault:
-        """Return a fault at `path` with its file and line. The message is in our words and tells no value."""
+        """Return a fault at `path` with its file and line. The message must not quote the value."""
         return self.origins.fault(path, message)
 
     def foreign_fault(self, path: KeyPath, message: str) -> Fault:
-        """Return the same for a message that may quote the value at `path`: it is kept back where that is a secret."""
+        """Return the same for a message that may quote the value at `path`. It hides a value that may be secret."""
         return self.origins.foreign_fault(path, message)
 
-    def told(self, path: KeyPath, text: str) -> str:
-        """Return `text`, the value at `path`, for a message: the reference, where it came from one."""
+    def describe_value(self, path: KeyPath, text: str) -> str:
+        """Return the value at `path`, given as `text`, for a message; if a reference gave it, name the reference."""
         reference = self.origins.reference(path)
         return text if reference is None else f"what {reference} holds"
 
     def shown(self) -> dict[str, Any]:
-        """Return the effective settings as plain values; references stand as they are written, unresolved."""
+        """Return the effective settings as plain values, with references unresolved."""
         data = self.settings.model_dump(mode="json")
         plugins, policies = data.pop("plugins"), data.pop("namespaces")
         own = {
@@ -69,10 +69,10 @@ def load(
     environ: Mapping[str, str],
     read_text: Callable[[str], str],
 ) -> Loaded:
-    """Read settings; never raises for what is in them.
+    """Read settings. Faulty settings raise nothing.
 
-    `overrides` are the arguments of `--set`, of which the later ones win. `read_text` reads the file of a reference,
-    whose relative path begins at the folder of `file_name`; it raises OSError or UnicodeDecodeError.
+    `overrides` are the arguments of `--set`; later ones win. `read_text` reads the file of a reference, and raises
+    OSError or UnicodeDecodeError. A relative path starts at the folder of `file_name`.
     """
     document = read_document(text, file_name)
     data, lines = document.data, document.lines
@@ -99,10 +99,10 @@ def load(
 def plugin_faults(
     loaded: Loaded, name: str, error: ValidationError, model: type[BaseModel] | None = None
 ) -> list[Fault]:
-    """Return the faults of a plugin's section at their lines. No value is told: any may be a secret.
+    """Return the faults of a plugin's section with their lines. The messages hide values, since any may be a secret.
 
-    With the plugin's `model`, an unknown key is met with the one that was probably meant. What is only amiss because a
-    reference led nowhere is left out: a key that is missing for it, or a section that makes no sense without it.
+    With the plugin's `model`, the fault of an unknown key suggests a similar one. Faults that follow from an unresolved
+    reference are left out: its missing key, or a section that is invalid without it.
     """
     section = loaded.settings.plugins.get(name, {})
     faults = []
@@ -116,7 +116,7 @@ def plugin_faults(
 
 
 def _without_cut(origins: Origins, data: Any) -> Origins:
-    """Return the origins without references in branches that were faulty and are now at their defaults."""
+    """Return the origins without references in faulty branches, which have their defaults now."""
     kept = {path: reference for path, reference in origins.references.items() if _has(data, path)}
     return replace(origins, references=kept)
 
@@ -130,7 +130,7 @@ def _has(data: Any, path: KeyPath) -> bool:
 
 
 def _whole(value: Any) -> Any:
-    """Return `value` with whole seconds written as whole numbers."""
+    """Return `value` with whole floats, such as seconds, as integers."""
     if isinstance(value, dict):
         return {key: _whole(inner) for key, inner in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value

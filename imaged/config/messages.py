@@ -1,4 +1,4 @@
-"""Pydantic's errors in plain words, with the key that was probably meant."""
+"""Explains pydantic's errors in plain words, and suggests similar keys."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _LARGEST_SHOWN = 10**18
 
 
 def explain(error: ErrorDetails, known: Iterable[str], tell: Callable[[Any], str], *, hidden: bool = False) -> str:
-    """Return what is wrong, in words.
+    """Return the message of an error.
 
-    `known` are the keys beside an unknown one. `tell` puts the value found into words: `found`, or `kind_of` where it
-    may be a secret. Of one that is `hidden` nothing else is told either.
+    `known` are the keys that may stand beside an unknown one. `tell` describes the value: `found`, or `kind_of` where
+    it may be a secret. With `hidden`, the message has no hint, which could quote the value.
     """
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "missing":
@@ -58,16 +58,16 @@ def explain(error: ErrorDetails, known: Iterable[str], tell: Callable[[Any], str
         message = str(context.get("error", error["msg"]))
     else:
         message = _BY_TYPE.get(kind) or _BY_BOUND.get(kind, error["msg"]).format_map(_Kept(context))
-    told = tell(value)
-    if not message.startswith("expected") or kind in _COUNTED or (kind in _BY_BOUND and told == kind_of(value)):
-        return message + hint  # of a bound, to tell what kind of value is beyond it would tell nothing
-    return f"{message}, got {told}{hint}"
+    described = tell(value)
+    if not message.startswith("expected") or kind in _COUNTED or (kind in _BY_BOUND and described == kind_of(value)):
+        return message + hint  # the kind of a value says nothing about its bound
+    return f"{message}, got {described}{hint}"
 
 
 def is_ours(error: ErrorDetails) -> bool:
-    """Say whether what `explain` makes of an error holds our words alone, and no piece of the value.
+    """Return whether the message of `explain` quotes no part of the value.
 
-    What a validator says may hold any. UnfitError is for those that do not.
+    A validator may quote it, unless it raises UnfitError.
     """
     kind, raised = error["type"], error.get("ctx", {}).get("error")
     if kind in {"value_error", "assertion_error"}:
@@ -87,13 +87,13 @@ def _hint(error: ErrorDetails) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the word of `known` that is most like `word`, or nothing when none is."""
+    """Return `; did you mean …?` with the word of `known` that is most similar to `word`, or an empty text."""
     near = difflib.get_close_matches(word.casefold(), list(known), n=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
-    """Say that `key` is unknown, and which of the `known` keys it was probably meant to be."""
+    """Return the message for an unknown `key`, with a similar key of `known` or the list of them."""
     keys = list(known)
     if near := did_you_mean(key.replace("-", "_"), keys):
         return f"unknown key{near}"
@@ -104,7 +104,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 def found(value: Any) -> str:
-    """Return a value as it reads in YAML, shortened."""
+    """Return a value as YAML writes it, shortened."""
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, bool):
@@ -115,7 +115,7 @@ def found(value: Any) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """Return what kind of value it is, and nothing of the value itself."""
+    """Return the kind of a value, and no part of the value."""
     if isinstance(value, str):
         return "text"
     kinds = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number"}
@@ -123,7 +123,7 @@ def kind_of(value: Any) -> str:
 
 
 def keys_at(annotation: Any, path: KeyPath) -> list[str]:
-    """Return the keys that a model or type knows at `path`, or none where any key may stand."""
+    """Return the keys that a model or type has at `path`, or none where it takes any key."""
     for part in path:
         annotation = _inside(annotation, part)
     return [key for model in _models(annotation) for key in _fields(model)]
@@ -135,7 +135,7 @@ def _inside(annotation: Any, part: str | int) -> Any:
             return _fields(model)[str(part)]
     for alternative in _alternatives(annotation):
         arguments = get_args(alternative)
-        if arguments:  # a mapping's values or a sequence's items
+        if arguments:  # the values of a mapping or the items of a sequence
             return arguments[0] if isinstance(part, int) else arguments[-1]
     return None
 
@@ -159,7 +159,7 @@ def _alternatives(annotation: Any) -> list[Any]:
 
 
 class _Kept(dict[str, Any]):
-    """Fills a template and keeps the fields that it does not know, in whatever braces a foreign message has."""
+    """Fills a template, and keeps unknown fields: a message of pydantic may contain braces."""
 
     def __missing__(self, key: str) -> str:
         return f"{{{key}}}"

@@ -1,4 +1,4 @@
-"""Every setting: its key, its default, its bounds and what it is for. `etc/imaged.yaml` says the same at length."""
+"""Every setting: its key, default, bounds and description. `etc/imaged.yaml` describes them at length."""
 
 from __future__ import annotations
 
@@ -36,25 +36,23 @@ class Status(Section):
         "tcp:7002:interface=127.0.0.1", description="The Twisted endpoint of the status page; keep it private."
     )
     allow_hosts: HostNames = Field(
-        (), description="The names, besides localhost and this machine's own, that the status port answers for."
+        (), description="The host names that the status port serves, besides localhost and this machine's own."
     )
     try_page: bool = Field(False, description="Whether /try offers a page that posts pictures to the public port.")
     timing_header: bool = Field(
-        False, description="Whether answers say in a Server-Timing header what their time was spent on."
+        False, description="Whether answers have a Server-Timing header with the time of each step."
     )
     profile: Profiling = Field(
-        False, description="Whether /debug offers profiles: true, which has memory traced, or cpu, which has not."
+        False, description="Whether /debug offers profiles: true, which also traces memory, or cpu, which does not."
     )
 
 
 class Log(Section):
-    """Where log lines go."""
+    """The destinations of log lines."""
 
-    path: FilePath = Field("", description="The file that lines go to, opened anew on SIGHUP; empty: standard error.")
-    access: bool = Field(True, description="Whether each request is a line.")
-    access_path: FilePath = Field(
-        "", description="The file that the lines of requests go to; empty: where the others go."
-    )
+    path: FilePath = Field("", description="The log file, reopened on SIGHUP; empty: standard error.")
+    access: bool = Field(True, description="Whether each request has a log line.")
+    access_path: FilePath = Field("", description="The log file of requests; empty: that of the other lines.")
 
 
 class Store(Section):
@@ -64,56 +62,54 @@ class Store(Section):
         "var/public", description="The folder of the store: every file lies at the path of its URL."
     )
     partitions: Partitions = Field(
-        (3, 3), description="How many digits of a hash each folder takes; never change it once the store holds images."
+        (3, 3), description="How many digits of a hash name each folder; never change it once the store holds images."
     )
 
 
 class Remote(Section):
-    """Where the remote store keeps things."""
+    """The remote store, whichever the uploader."""
 
     base_path: KeyPrefix = Field("", description="The prefix of every key in the remote store.")
-    base_url: BaseUrl = Field(
-        "", description="Where originals are read back from over HTTP; empty: through the uploader."
-    )
-    reuse_outputs: bool = Field(False, description="Whether the remote store is asked for an output before it is made.")
+    base_url: BaseUrl = Field("", description="The URL that originals are read back from; empty: through the uploader.")
+    reuse_outputs: bool = Field(False, description="Whether an output is first looked up in the remote store.")
 
 
 class Sources(Section):
-    """What may be fetched for `POST /{ns}?source=URL`."""
+    """The bounds of fetches for `POST /{ns}?source=URL`."""
 
-    timeout_s: Seconds = Field(10.0, description="The seconds that a source may take to give an original.")
+    timeout_s: Seconds = Field(10.0, description="The seconds that a source may take to send an original.")
     maximum_bytes: int = Field(
         52_428_800, ge=1, le=2**40, description="The largest original, in bytes, fetched or uploaded."
     )
-    maximum_redirects: int = Field(5, ge=0, le=20, description="How many redirects of a source are followed.")
+    maximum_redirects: int = Field(5, ge=0, le=20, description="How many redirects imaged follows.")
     user_agent: HeaderText = Field(
-        "", description="What sources are told of who asks, with a contact perhaps; empty: imaged/VERSION."
+        "", description="The User-Agent header for sources, perhaps with a contact; empty: imaged/VERSION."
     )
     allow_networks: Networks = Field(
-        (), description="The private networks, such as 10.1.0.0/16, that sources may be fetched from."
+        (), description="The private networks, such as 10.1.0.0/16, that sources may be in."
     )
 
 
 class Render(Section):
-    """How much is rendered at once, and how large."""
+    """The bounds of renders."""
 
     concurrency: int = Field(0, ge=0, le=1024, description="The threads that render; 0: one for each core.")
     queue: int = Field(
-        100, ge=0, le=1_000_000, description="The requests that may wait before others are answered 503."
+        100, ge=0, le=1_000_000, description="How many requests may wait; further ones are answered 503."
     )
     timeout_s: Seconds = Field(
-        30.0, description="The seconds that a render may take, and that a client waits for it altogether."
+        30.0, description="The seconds that a render may take; a client waits as long, queueing included."
     )
     maximum_pixels: int = Field(
         50_000_000,
         ge=1,
         le=2**40,
-        description="The most pixels of any picture that a render makes, width x height x frames.",
+        description="The most pixels of a picture in a render, width x height x frames.",
     )
 
 
 class Upload(Section):
-    """How the remote store is fed."""
+    """Uploads to the remote store."""
 
     concurrency: int = Field(10, ge=1, le=1024, description="How many uploads run at once.")
     timeout_s: Seconds = Field(20.0, description="The seconds that a client waits for the remote store before a 503.")
@@ -129,29 +125,29 @@ class Settings(Section):
     listen: Endpoint = Field("tcp:7000:interface=127.0.0.1", description="The Twisted endpoint that serves images.")
     status: Status = Field(default_factory=Status, description="The status page.")
     log: Log = Field(default_factory=Log, description="The log.")
-    state_dir: FolderPath = Field("var/state", description="The folder of the job queue; it outlives restarts.")
+    state_dir: FolderPath = Field("var/state", description="The folder of the job queue, which survives restarts.")
     shutdown_timeout_s: float = Field(
-        30.0, ge=0, le=86_400, description="The seconds that requests in flight are given to end at shutdown."
+        30.0, ge=0, le=86_400, description="The seconds that requests in flight have to end at shutdown."
     )
     store: Store = Field(default_factory=Store, description="The local store, which holds originals and outputs.")
     remote: Remote = Field(default_factory=Remote, description="The remote store, whatever the uploader.")
     images: ImagePolicy = Field(default_factory=ImagePolicy, description="The policy of every namespace.")
     namespaces: Policies = Field(
-        default_factory=dict, description="What namespaces do differently: any key of images, by namespace."
+        default_factory=dict, description="The policies of namespaces: any key of images, by namespace."
     )
-    sources: Sources = Field(default_factory=Sources, description="The originals that are fetched by URL.")
+    sources: Sources = Field(default_factory=Sources, description="The fetches of originals by URL.")
     render: Render = Field(default_factory=Render, description="The rendering of outputs.")
     processors: FilledPluginNames = Field(
         ("magick",), description="The plugins that render; the first that accepts a job gets it."
     )
     uploader: PluginName = Field("noop", description="The plugin that keeps finished files in a remote store.")
     upload: Upload = Field(default_factory=Upload, description="The uploads to the remote store.")
-    metrics: PluginNames = Field((), description="The plugins that are told what happens.")
+    metrics: PluginNames = Field((), description="The plugins that record events.")
     plugins: Sections = Field(
         default_factory=dict, repr=False, description="The options of plugins: a section for each, by its name."
     )
 
     def policy(self, namespace: str) -> ImagePolicy:
-        """Return the policy of `namespace`; one that is not listed has that of `images`."""
+        """Return the policy of `namespace`, which is `images` unless the namespace is listed."""
         own = self.namespaces.get(namespace)
         return self.images if own is None else own.over(self.images)

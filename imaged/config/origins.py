@@ -1,4 +1,4 @@
-"""Where each value comes from: the line of its key, `--set`, or a reference."""
+"""The origin of each value: the line of its key, `--set`, or a reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imaged.config.references import Reference
 
 @dataclass(frozen=True, repr=False)
 class Origins:
-    """Knows the place of every path. A path that nothing sets has that of what is around it.
+    """Knows the place of every path. A path that nothing sets has the place of the section around it.
 
     `lines` are those of the file, `overridden` the paths that `--set` set, `references` those that give a value.
     """
@@ -23,18 +23,18 @@ class Origins:
     references: Mapping[KeyPath, Reference]
 
     def fault(self, path: KeyPath, message: str) -> Fault:
-        """Return a fault at `path` whose message is in our words, and tells no value that a reference stands for."""
+        """Return a fault at `path`. The message must not quote a value that a reference gives."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.overridden:
                 return Fault(OPTION, None, path, message)
             if path[:length] in self.lines:
                 return Fault(self.file, self.lines[path[:length]], path, message)
             if length == len(path) and any(begins(set_path, path) for set_path in self.overridden):
-                return Fault(OPTION, None, path, message)  # a section that was made on the way
+                return Fault(OPTION, None, path, message)  # a section that `--set` created
         return Fault(self.file, None, path, message)
 
     def foreign_fault(self, path: KeyPath, message: str, quoted: KeyPath | None = None) -> Fault:
-        """Return a fault at `path` in words that are not ours, which may quote the value at `quoted`, or at `path`.
+        """Return a fault at `path` whose message may quote the value at `quoted`, or at `path`.
 
         If a reference stands there, above or below, the fault names the reference instead.
         """
@@ -45,5 +45,5 @@ class Origins:
         return self.fault(path, message)
 
     def reference(self, path: KeyPath) -> Reference | None:
-        """Return the reference that stands exactly at `path`, if any."""
+        """Return the reference exactly at `path`, or None."""
         return self.references.get(path)

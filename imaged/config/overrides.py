@@ -1,4 +1,4 @@
-"""`--set key.path=VALUE`: settings from the command line, laid over those of the file."""
+"""`--set key.path=VALUE`: settings of the command line, which override the file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ OPTION = "--set"
 
 @dataclass(frozen=True, repr=False)
 class Override:
-    """One `--set`: the value that is to stand at `path`."""
+    """One `--set`: a path and its value."""
 
     path: tuple[str, ...]
     value: Any
 
 
 def read_overrides(arguments: Sequence[str]) -> tuple[list[Override], list[Fault]]:
-    """Read the arguments of `--set`; a malformed one is a fault. A fault never shows the VALUE: it may be a secret."""
+    """Read the arguments of `--set`; a malformed one is a fault. Faults hide the VALUE, which may be a secret."""
     overrides, faults = [], []
     for argument in arguments:
         key, equals, text = argument.partition("=")
@@ -32,7 +32,7 @@ def read_overrides(arguments: Sequence[str]) -> tuple[list[Override], list[Fault
         elif not all(path) or not key.isprintable():
             faults.append(Fault(OPTION, None, (), f"{quote(key)} is no key path: give keys joined by single dots"))
         else:
-            # To YAML nothing is null and #ffffff a comment; whoever types them at a shell means text.
+            # YAML reads an empty text as null and #ffffff as a comment; on a command line both are text.
             text_itself = not text.strip() or text.lstrip().startswith("#")
             document = read_value("" if text_itself else text, OPTION)
             faults += [_without_value(fault, path) for fault in document.faults]
@@ -42,7 +42,7 @@ def read_overrides(arguments: Sequence[str]) -> tuple[list[Override], list[Fault
 
 
 def lay_over(data: dict[str, Any], override: Override) -> Fault | None:
-    """Put the override's value into `data`, making sections on its way; return a fault where that cannot be."""
+    """Put the override's value into `data`, and create missing sections; return a fault if that is impossible."""
     section = data
     for depth, key in enumerate(override.path[:-1], start=1):
         inner = section.get(key)
@@ -58,7 +58,7 @@ def lay_over(data: dict[str, Any], override: Override) -> Fault | None:
 
 
 def _without_value(fault: Fault, path: KeyPath) -> Fault:
-    """Return a fault of a VALUE at its path; a syntax error quotes pieces of the text."""
+    """Return the fault of a VALUE at its path, without pieces of the text, which a syntax error quotes."""
     quotes = fault.message.startswith(NOT_YAML)
     message = "the value is not YAML: put it in double quotes, and those in the single ones of the shell"
     return replace(fault, line=None, path=path + fault.path, message=message if quotes else fault.message)

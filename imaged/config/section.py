@@ -1,4 +1,4 @@
-"""What every section of the settings has in common: strict, frozen, silent about its values, and a schema."""
+"""The base of all sections: strict, frozen, with a schema, and hiding its values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REFERENCE = {
     "type": "object",
     "properties": {
         "env": {"type": "string", "description": "The environment variable that holds the value."},
-        "file": {"type": "string", "description": "The file that holds the value, seen from the settings' folder."},
+        "file": {"type": "string", "description": "The file that holds the value, relative to the settings' folder."},
     },
     "minProperties": 1,
     "maxProperties": 1,
@@ -22,7 +22,7 @@ _BESIDE = ("title", "description", "default")
 
 
 def allow_references(schema: dict[str, Any]) -> None:
-    """Let a reference stand wherever the schema of a section wants a scalar."""
+    """Allow a reference wherever the schema of a section has a scalar."""
     for key, value in schema.get("properties", {}).items():
         if "items" in value:
             value["items"] = _scalar_or_reference(value["items"])
@@ -40,8 +40,8 @@ def _scalar_or_reference(schema: dict[str, Any]) -> dict[str, Any]:
 class Section(BaseModel):
     """A part of the settings.
 
-    A section whose keys are all commented out is null in YAML: it stands for the defaults. Any value may have come
-    from a reference and so be a secret: the repr of a section tells none, and neither do pydantic's own errors.
+    A section whose keys are all commented out is null in YAML and has the defaults. Any value may be a secret from a
+    reference, so the repr of a section and pydantic's errors hide all values.
     """
 
     model_config = ConfigDict(
@@ -59,5 +59,5 @@ class Section(BaseModel):
         return {} if data is None else data
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        """Return nothing, so that repr and str show the section's name alone."""
+        """Return nothing, so that repr and str show only the section's name."""
         return []

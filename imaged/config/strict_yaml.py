@@ -1,7 +1,7 @@
-"""PyYAML's safe loader made strict: nothing is read otherwise than it looks.
+"""A strict form of PyYAML's safe loader: it refuses values that YAML reads differently from how they look.
 
-No aliases or merge keys, no tags of foreign types, no numbers in the octal or sexagesimal forms of YAML 1.1; dates
-stay text, since no setting is one.
+It refuses aliases, merge keys, tags of other types, and numbers in the octal and sexagesimal forms of YAML 1.1. Dates
+stay text, since no setting is a date.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 DEEPEST = 50
-"""How deep a document may nest: the loader recurses."""
+"""The deepest nesting of a document: the loader recurses."""
 
 NOT_YAML = "not YAML"
 
@@ -21,11 +21,11 @@ _TEXTS = {f"{_TAG}{name}" for name in ("str", "value", "timestamp", "merge")}
 _NUMBERS = {f"{_TAG}{name}" for name in ("int", "float")}
 _OTHERS = {f"{_TAG}{name}" for name in ("null", "bool")}
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
-_BROKEN = (ValueError, KeyError, IndexError, OverflowError)  # what PyYAML lets through
+_BROKEN = (ValueError, KeyError, IndexError, OverflowError)  # exceptions that PyYAML does not translate
 
 
 class NotReadError(Exception):
-    """What cannot be read. `line` counts from 1 and is None where a node's own line is meant."""
+    """A text or node cannot be read. `line` counts from 1; None stands for the node's own line."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -33,14 +33,14 @@ class NotReadError(Exception):
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Composes nodes; an alias becomes a node of its own kind, so that it is refused where it stands."""
+    """Composes nodes. An alias becomes a node of its own kind, so that its fault has its line."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose one node, as PyYAML's Composer does, within bounds."""
+        """Compose one node as PyYAML's Composer does, with a bound on the depth."""
         if self.check_event(yaml.AliasEvent):
             event = self.get_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
             return AliasNode("", "", event.start_mark, event.end_mark)
@@ -55,11 +55,11 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 class AliasNode(yaml.ScalarNode):
-    """A place where `*name` stands for another value."""
+    """An alias, `*name`."""
 
 
 def compose(text: str) -> yaml.Node | None:
-    """Return the one document in `text` as nodes, None when it is empty; raise NotReadError with the line."""
+    """Return the document in `text` as nodes, or None when it is empty. Raises NotReadError with the line."""
     try:
         loader = _StrictLoader(text)
     except yaml.reader.ReaderError as error:
@@ -73,7 +73,7 @@ def compose(text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotReadError(_explain(error), mark.line + 1 if mark else None) from error
-    except _BROKEN as error:  # such as "\UFFFFFFFF", which the scanner hands to chr()
+    except _BROKEN as error:  # such as "\UFFFFFFFF", which the scanner passes to chr()
         raise NotReadError(f"{NOT_YAML}: a broken escape or directive", loader.line + 1) from error
     else:
         return node
@@ -82,27 +82,27 @@ def compose(text: str) -> yaml.Node | None:
 
 
 def is_mapping(node: yaml.Node) -> bool:
-    """Say whether `node` is a plain mapping."""
+    """Return whether `node` is a plain mapping."""
     return isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map"
 
 
 def is_sequence(node: yaml.Node) -> bool:
-    """Say whether `node` is a plain list."""
+    """Return whether `node` is a plain list."""
     return isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq"
 
 
 def is_text(node: yaml.Node) -> bool:
-    """Say whether `node` is text."""
+    """Return whether `node` is text."""
     return isinstance(node, yaml.ScalarNode) and node.tag in _TEXTS
 
 
 def is_merge_key(node: yaml.Node) -> bool:
-    """Say whether `node`, as a key, is `<<`."""
+    """Return whether `node`, as a key, is `<<`."""
     return node.tag == f"{_TAG}merge"
 
 
 def scalar(node: yaml.Node) -> str | int | float | bool | None:
-    """Return the value of a scalar node; raise NotReadError when it has none or looks like another one."""
+    """Return the value of a scalar node. Raises NotReadError when it has none, or looks like another value."""
     if isinstance(node, AliasNode):
         raise NotReadError("aliases (*name) are not read: write the value out")
     if not isinstance(node, yaml.ScalarNode) or node.tag not in _TEXTS | _NUMBERS | _OTHERS:
@@ -121,7 +121,7 @@ def scalar(node: yaml.Node) -> str | int | float | bool | None:
 
 
 def read_scalar(text: str) -> str | int | float | bool | None:
-    """Return what a plain scalar with this text means to YAML, or the text itself where it means nothing else."""
+    """Return the value of a plain YAML scalar with this text, or the text itself when it cannot be read."""
     tag = _StrictLoader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]  # as above
     try:
         return scalar(yaml.ScalarNode(tag, text))

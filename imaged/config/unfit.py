@@ -1,13 +1,13 @@
-"""What a validator raises when its words are fit for everybody's eyes."""
+"""The error of a validator whose message quotes no value."""
 
 from __future__ import annotations
 
 
 class UnfitError(ValueError):
-    """A value does not fit, told in words that hold no piece of it: so they are shown of a secret as well.
+    """A value is invalid. The text quotes no part of the value, so it may be shown even for a secret.
 
-    `hint` is added where the value is none, and may quote it. Text that begins with "expected" is followed by what was
-    found. The text of any other ValueError is kept back where the value came from a reference.
+    `hint` may quote the value, and is shown only when the value is not from a reference. Text that begins with
+    "expected" is completed by the value found. The text of any other ValueError is hidden for a value from a reference.
     """
 
     def __init__(self, text: str, hint: str = "") -> None:

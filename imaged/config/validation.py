@@ -1,4 +1,4 @@
-"""Plain values into a model, again and again without their faulty branches, until one comes out."""
+"""Validates plain values against a model, and drops faulty branches until the rest is valid."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
 
 
 def validate(data: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fault]]:
-    """Return settings and the faults of `data`, which loses every branch that is faulty.
+    """Return settings and the faults of `data`, and remove every faulty branch from `data`.
 
-    Text that a reference stands for becomes a number or a truth value where the model wants one.
+    Text from a reference becomes a number or a truth value where the model needs one.
     """
     faults: list[Fault] = []
     while True:
@@ -33,19 +33,19 @@ def validate(data: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fau
         for path, details in errors:
             if wants_number(details) and retype(data, path):
                 continue
-            faults.append(fault_of(origins, path, details, keys_at(Settings, path[:-1]), _told(path, origins)))
+            faults.append(fault_of(origins, path, details, keys_at(Settings, path[:-1]), _describer(path, origins)))
             faulty.append(path)
         for path in faulty:
             _cut(data, path)
 
 
 def wants_number(error: ErrorDetails) -> bool:
-    """Say whether an error is that a number or a truth value is wanted."""
+    """Return whether the error is that the model needs a number or a truth value."""
     return error["type"] in _NUMBER_WANTED
 
 
 def retype(data: Any, path: KeyPath) -> bool:
-    """Read the value at `path` as YAML reads a plain one, if it is text that a reference stands for; say whether."""
+    """Read the value at `path` as a plain YAML scalar, if it is text from a reference; return whether it is."""
     value = data
     for part in path:
         value = value[part] if holds(value, part) else None
@@ -63,14 +63,14 @@ def fault_of(
     return origins.fault(path, message) if is_ours(error) else origins.foreign_fault(path, message)
 
 
-def _told(path: KeyPath, origins: Origins) -> Callable[[Any], str]:
-    """Return how a value at `path` may be told: one from a reference by its kind alone."""
+def _describer(path: KeyPath, origins: Origins) -> Callable[[Any], str]:
+    """Return a function that describes a value at `path`; one from a reference only by its kind."""
     reference = origins.reference(path)
     return found if reference is None else lambda value: f"{kind_of(value)} from {reference}"
 
 
 def existing_path(data: Any, error: ErrorDetails) -> KeyPath:
-    """Return the error's path as far as the data has it: pydantic adds the names of its own validators."""
+    """Return the part of an error's path that exists in the data: pydantic appends names of its validators."""
     path: list[str | int] = []
     for part in error["loc"]:
         if holds(data, part):
@@ -82,21 +82,21 @@ def existing_path(data: Any, error: ErrorDetails) -> KeyPath:
 
 
 def holds(data: Any, part: str | int) -> bool:
-    """Say whether a mapping has that key, or a list that index."""
+    """Return whether a mapping has this key, or a list this index."""
     if isinstance(data, Mapping):
         return part in data
     return isinstance(data, list) and isinstance(part, int) and part < len(data)
 
 
 def replace_at(data: Any, path: KeyPath, value: Any) -> None:
-    """Put `value` where `data` holds another at `path`."""
+    """Replace the value at `path` in `data`."""
     for part in path[:-1]:
         data = data[part]
     data[path[-1]] = value
 
 
 def _cut(data: Any, path: KeyPath) -> None:
-    """Take out the branch at `path`; an item takes its whole list along, so that the other indexes go on fitting."""
+    """Remove the branch at `path`; for an item, its whole list, so that no other index changes."""
     *outer, last = path
     for part in outer:
         inner = data.get(part)

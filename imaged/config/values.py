@@ -1,7 +1,6 @@
-"""The kinds of value that settings are made of, each with its check.
+"""The types of values in settings, each with its check.
 
-A message that begins with "expected" tells nothing of the value itself; what was found is added to it where it is
-no secret.
+A message that begins with "expected" quotes no value; the value found is appended where it is not a secret.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
     """Return `items` when no two are equal, else raise ValueError."""
     for index, item in enumerate(items):
         if item in items[:index]:
-            raise UnfitError("an entry is listed twice: each may stand there once")
+            raise UnfitError("an entry is listed twice: list each entry once")
     return items
 
 
@@ -53,7 +52,7 @@ def _endpoint(value: Any) -> Any:
 
 
 def _endpoint_meant(value: Any) -> str:
-    """Return what to write for an address and a port, in the forms that other servers take."""
+    """Return the endpoint for an address and a port in a form that other servers take, as advice."""
     meant = _HOST_AND_PORT.fullmatch(str(value))
     if meant is None or not 0 < int(meant["port"]) <= MAXIMUM_PORT:
         return ""
@@ -121,7 +120,7 @@ def _file_path(value: str) -> str:
 
 
 def _partitions(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    if sum(sizes) >= 32:  # noqa: PLR2004 - an MD5 has 32 hex digits and the last segment needs one
+    if sum(sizes) >= 32:  # noqa: PLR2004 -- an MD5 has 32 hex digits, and the last segment needs one
         raise ValueError(f"the sizes add up to {sum(sizes)}: a hash has 32 digits, so keep them below that")
     return sizes
 
@@ -146,9 +145,9 @@ def _namespace(value: str) -> str:
 
 
 def _host_name(value: str) -> str:
-    label = r"[A-Za-z0-9_-]{1,63}"  # of an underscore some resolvers think nothing
+    label = r"[A-Za-z0-9_-]{1,63}"  # some resolvers reject underscores
     try:
-        numeric = value.rstrip(".").rpartition(".")[2].isdecimal()  # no name of a host ends so: RFC 3696, 2
+        numeric = value.rstrip(".").rpartition(".")[2].isdecimal()  # no host name ends in a number (RFC 3696, 2)
         address = ip_address(value) if numeric or ":" in value else None
         sound = address or re.fullmatch(rf"{label}(\.{label})*\.?", value)
     except ValueError:
@@ -181,10 +180,10 @@ def _null_is_empty(value: Any) -> Any:
 
 
 NULL_IS_EMPTY = BeforeValidator(_null_is_empty)
-"""A mapping whose keys are all commented out is null in YAML: it stands for an empty one."""
+"""A mapping whose keys are all commented out is null in YAML and becomes an empty mapping."""
 
 
-# One Field and one AfterValidator for each: of two, pydantic 2.10 keeps the last. A list of YAML makes a tuple.
+# Each type has one Field and one AfterValidator, since pydantic 2.10 keeps the last of two. YAML lists become tuples.
 _LIST = Field(strict=False)
 _FILLED = Field(strict=False, json_schema_extra={"minItems": 1})
 

@@ -1,8 +1,8 @@
 """The error tree. Each error has an HTTP status and a message for the client.
 
 Code that calls a library translates the library's exceptions into these errors. Only `imaged.web.errors` turns them
-into HTTP. A message says what is wrong, with what, and what to do. Where `told` is set, the message is for the operator
-and goes to the log; the client gets `told`.
+into HTTP. A message says what is wrong, with what, and what to do. An error with a `public_message` keeps its own one
+for the operator, in the log; the client gets the public one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ImagedError(Exception):
 
     status: ClassVar[int] = 500
     transient: ClassVar[bool] = False
-    told: ClassVar[str | None] = None
+    public_message: ClassVar[str | None] = None
     """The text for clients, where the message may name paths, hosts or parts of the server."""
 
 
@@ -141,13 +141,13 @@ class StoreError(ImagedError):
 
     status = 503
     transient = True
-    told = "this server cannot read or keep the picture now: try again later"
+    public_message = "this server cannot read or keep the picture now: try again later"
 
 
 class StoreUnavailableError(StoreError):
     """The whole remote store is unreachable, overloaded or refuses access: other keys would fail too."""
 
-    told = "the remote store is away: try again later"
+    public_message = "the remote store is away: try again later"
 
 
 class CorruptOriginalError(StoreError):
@@ -155,17 +155,17 @@ class CorruptOriginalError(StoreError):
 
     status = 502
     transient = False
-    told = "the kept original of this picture is damaged: post it again"
+    public_message = "the kept original of this picture is damaged: post it again"
 
 
 class ReadbackFailedError(SourceFailedError):
     """`remote.base_url` did not return an original."""
 
-    told = "the original cannot be read back from the remote store: try again later"
+    public_message = "the original cannot be read back from the remote store: try again later"
 
 
 class PluginFailedError(ImagedError):
     """A plugin broke its contract."""
 
     status = 500
-    told = "a part of this server failed: its log tells how"
+    public_message = "a part of this server failed: its log tells how"

@@ -90,7 +90,7 @@ class Reconfiguration:
             try:
                 opened = await self.ports.open(endpoints(loaded.settings))
             except PortError as error:
-                sentence = error.sentence(loaded.told(error.path, error.endpoint))
+                sentence = error.sentence(loaded.describe_value(error.path, error.endpoint))
                 raise ConfigurationError([loaded.fault(error.path, sentence)]) from error
             undo.pop_all()
             return files, opened

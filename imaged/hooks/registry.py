@@ -185,7 +185,7 @@ class _Build:
         if self._manager.has_plugin(name):
             return True
         if name not in self.entry_points:
-            told = self._loaded.told(path, repr(name))
+            told = self._loaded.describe_value(path, repr(name))
             near = did_you_mean(name, self.entry_points) if told == repr(name) else ""
             self.fault(path, f"no plugin is called {told}{near}; {self.all_installed}")
             return False
@@ -206,7 +206,7 @@ class _Build:
         return True
 
     def _failed(self, path: tuple[str | int, ...], name: str, how: str, error: BaseException) -> None:
-        self.fault(path, f"plugin {self._loaded.told(path, repr(name))} {how}: {describe(error)}")
+        self.fault(path, f"plugin {self._loaded.describe_value(path, repr(name))} {how}: {describe(error)}")
 
     def formats(self, processors: Sequence[HookResult]) -> Formats:
         """Return the formats that the processors bring, and note a fault for each that conflicts with another."""

@@ -37,7 +37,7 @@ def public_text(error: ImagedError) -> str:
 
     Those are in the log, which has the message as it is.
     """
-    if error.told is not None:
-        return error.told
+    if error.public_message is not None:
+        return error.public_message
     foreign = isinstance(error, _OF_PLUGINS) or type(error) is ImagedError
     return _PLACE.sub("…", str(error)) if foreign else str(error)

@@ -53,7 +53,7 @@ etc/imaged.yaml:17: sources.allow_networks.0: expected a network, by its first a
 such as 10.0.0.0/8 or fd00::/8, got "10.0.0.1/8"
 etc/imaged.yaml:17: sources.timeout_s: expected a number, got nothing
 etc/imaged.yaml:18: shutdown_timeout: unknown key; did you mean "shutdown_timeout_s"?
-etc/imaged.yaml:19: metrics: an entry is listed twice: each may stand there once
+etc/imaged.yaml:19: metrics: an entry is listed twice: list each entry once
 --set: upload.concurrency: expected a whole number, got "abc"
 """
 

@@ -115,7 +115,7 @@ def test_the_words_of_others_are_kept_back_where_a_reference_stands() -> None:
     said = loaded.foreign_fault(("listen",), message).message
     assert said == "is not accepted; why is not shown, for it may tell what {env: LISTEN} holds"
     assert loaded.foreign_fault(("uploader",), "not the tcp:7001 of listen").message == "not the tcp:7001 of listen"
-    assert loaded.told(("listen",), "tcp:7001") == "what {env: LISTEN} holds"
+    assert loaded.describe_value(("listen",), "tcp:7001") == "what {env: LISTEN} holds"
 
 
 def test_a_conflict_elsewhere_names_the_reference() -> None:
