@@ -1,8 +1,8 @@
-"""Errors of the log to Sentry, or to any server that speaks its protocol, with traceback, logger and request id.
+"""Sends errors of the log to Sentry, or to a server with its protocol, with traceback, logger and request id.
 
-It is named under `metrics`, though it counts nothing: a sink has a thread of its own, which may wait for a server. What
-is sent is what the log says, and no more: no variables, no headers, no exception that another one came from. The SDK is
-told to touch nothing of the process, and is imported on that thread: it takes too long for the reactor.
+Operators name it under `metrics`, although it counts nothing, because a sink has its own thread, which may wait for a
+server. It sends what is in the log alone: no variables, no headers, no cause of an exception. The SDK is configured to
+patch nothing in the process. It is imported on the sink's thread, because the import would hold up the reactor.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from imaged.api import VERSION, Event, Host, MetricsSink, UnfitError, current_tr
 if find_spec("sentry_sdk") is None:
     raise ImportError(f"sentry_sdk is missing: {how_to_install('sentry', 'python3-sentry-sdk')}")
 
-LEVELS = {LogLevel.error: "error", LogLevel.critical: "fatal"}  # what is sent, by the names that Sentry has for it
+LEVELS = {LogLevel.error: "error", LogLevel.critical: "fatal"}  # Sentry's names of the levels that are sent
 
-MAXIMUM_WAITING = 100  # errors that wait to be sent: where more come within a second, those before them are lost
-PATIENCE_S = 1.0  # how long the sink's thread waits for the server
+MAXIMUM_WAITING = 100  # how many errors wait; if more come within a second, the oldest are lost
+FLUSH_TIMEOUT_S = 1.0  # how long the sink's thread waits for the server
 
 
 class Options(BaseModel):
@@ -59,7 +59,7 @@ class Options(BaseModel):
 
 
 class Reporter:
-    """Sends what it sees in the log, if it is the last of `active`, those of all generations that are alive."""
+    """Sends errors of the log, if it is the last of `active`, the reporters of all living generations."""
 
     flush_every_s = 1.0
 
@@ -73,40 +73,40 @@ class Reporter:
         globalLogPublisher.addObserver(self)  # type: ignore[arg-type]  # anything that can be called will do
 
     def __call__(self, event: LogEvent) -> None:
-        """Take note of a line of the log, on whatever thread it is written; lines about ourselves would have no end."""
+        """Queue an error of the log, on the thread that logs it; not one about this plugin, which would never end."""
         ours = event.get("sink") == self._name or event.get("log_namespace") == f"imaged.plugin.{self._name}"
         if event.get("log_level") in LEVELS and not ours and self._active[-1:] == [self]:
             self.waiting.append(described(event))
 
     def record(self, event: Event) -> None:
-        """Do nothing: what fails is in the log."""
+        """Do nothing: errors come through the log."""
 
     def flush(self) -> None:
-        """Send what waits, and wait for that for a moment."""
+        """Send the queued errors, and wait for the server."""
         if not self.waiting:
             return
         self._client = self._client or make_client(self._options)
         for event in self._take():
             self._client.capture_event(event)
-        self._client.flush(timeout=PATIENCE_S)
+        self._client.flush(timeout=FLUSH_TIMEOUT_S)
 
     def close(self) -> None:
-        """Observe no more; what waits is sent by the one that reports now, as when a reload has been refused."""
+        """Stop observing the log; the reporter that is active now sends the queued errors."""
         globalLogPublisher.removeObserver(self)  # type: ignore[arg-type]  # as above
         self._active.remove(self)
         for heir in self._active[-1:]:
             heir.waiting.extend(self._take())
-        if self._client is not None:  # which may have to wait for a lock
+        if self._client is not None:  # closing may wait for a lock
             Thread(target=self._client.close, kwargs={"timeout": 0.0}, daemon=True).start()
 
     def _take(self) -> Iterator[dict[str, Any]]:
-        with suppress(IndexError):  # none is left: `flush` and `close` may take at the same time
+        with suppress(IndexError):  # empty: `flush` and `close` may run at the same time
             while True:
                 yield self.waiting.popleft()
 
 
 def make_client(options: Options) -> Any:
-    """Return a client of the SDK that patches nothing, finds nothing out by itself and belongs to nobody else."""
+    """Return a client of the SDK that patches nothing, collects nothing by itself and is not global."""
     from sentry_sdk import Client  # noqa: PLC0415  # see above
 
     return Client(
@@ -120,13 +120,13 @@ def make_client(options: Options) -> Any:
         enable_backpressure_handling=False,
         send_client_reports=False,
         include_local_variables=False,
-        spotlight=False,  # what is personal is left out by default, and newer versions warn of the option to say so
+        spotlight=False,  # personal data is off by default, and newer versions warn about the option
         debug=False,
     )
 
 
 def described(event: LogEvent) -> dict[str, Any]:
-    """Return what Sentry is told of a line of the log: https://develop.sentry.dev/sdk/data-model/event-payloads/."""
+    """Return the payload of Sentry for a log event: https://develop.sentry.dev/sdk/data-model/event-payloads/."""
     told: dict[str, Any] = {"level": LEVELS[event["log_level"]], "logger": event.get("log_namespace", "")}
     told |= {"timestamp": datetime.fromtimestamp(event["log_time"], UTC), "logentry": {"formatted": formatEvent(event)}}
     if (trace := current_trace()) is not None and trace.request_id:
@@ -148,5 +148,5 @@ def _frames(failure: Failure) -> Iterator[dict[str, Any]]:
 
 @hookimpl
 def imaged_metrics(host: Host) -> MetricsSink | None:
-    """Report errors to the DSN of the options."""
+    """Return a sink that reports errors to the DSN of the options."""
     return Reporter(host.name, host.options(Options), host.keep(list))

@@ -1,8 +1,8 @@
-"""Metrics to Graphite's carbon, over TCP, without a StatsD between: the same names, and a value for each interval.
+"""Sends counts and timings to Graphite's carbon over TCP, one value for each interval, without StatsD.
 
-`options` are what the operator says, `slots` are the totals of each interval, which outlive a reload, `lines` writes
-them as carbon reads them, `link` is the connection, and `sink` gathers and sends. All of it runs on the sink's own
-thread, but for the slots, which the sinks of two generations share for a while.
+`options` is the YAML section, `slots` holds the totals of each interval and outlives reloads, `lines` formats them,
+`link` is the connection, and `sink` counts and sends. All of it runs on the sink's thread; the sinks of two generations
+may share the slots for a while.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .slots import Slots
 
 @hookimpl
 def imaged_metrics(host: Host) -> MetricsSink | None:
-    """Count for the carbon that the options name."""
+    """Return a sink for the carbon that the options name."""
     options = host.options(Options)
     kept: dict[int, Slots] = host.keep(dict)
     slots = kept.setdefault(options.interval_s, Slots(options.interval_s, time.time))

@@ -1,4 +1,4 @@
-"""What was counted in an interval, in carbon's plain text: https://graphite.readthedocs.io/en/latest/feeding-carbon.html."""
+"""Totals of an interval in carbon's plain-text format: https://graphite.readthedocs.io/en/latest/feeding-carbon.html."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .slots import Slot
 
 
 def lines(prefix: str, slot: Slot) -> Iterator[str]:
-    """Yield a line for each count and three for each timing, with the interval's beginning as their time."""
+    """Yield a line for each count and three for each timing, with the start of the interval as time."""
     for name, count in slot.counted.counts.items():
         yield f"{prefix}.{name} {count} {slot.began_s}\n"
     for name, timing in slot.counted.timings.items():

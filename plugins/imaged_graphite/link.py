@@ -1,4 +1,4 @@
-"""A TCP connection that is made anew after a failure, with pauses that grow, and that notices when its peer is gone."""
+"""A TCP connection that reconnects after a failure, with growing pauses, and notices that its peer has closed it."""
 
 from __future__ import annotations
 
@@ -8,81 +8,81 @@ import struct
 import threading
 from collections.abc import Callable
 
-PATIENCE_S = 3.0
-"""How long an address may take to answer, and how long carbon may take for what is sent at once."""
+TIMEOUT_S = 3.0
+"""How long connecting to an address may take, and how long one send."""
 
-FIRST_REST_S = 1.0
-LONGEST_REST_S = 30.0
-"""How long nothing is tried after a failure; each further one doubles it."""
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+"""The pause after a failure; each further failure doubles it."""
 
 ABORT = struct.pack("ii", 1, 0)
-"""SO_LINGER as in socket(7): close and forget what was not sent, so that it cannot arrive after what is sent next."""
+"""SO_LINGER (socket(7)): close, and drop unsent bytes, which must not arrive after those of the next connection."""
 
 
 class Link:
     """Sends bytes to one host. `monotonic` is a clock. One thread at a time, but for `close`."""
 
-    def __init__(self, host: str, port: int, monotonic: Callable[[], float], patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, host: str, port: int, monotonic: Callable[[], float], timeout_s: float = TIMEOUT_S) -> None:
         self._host = host
         self._port = port
         self._monotonic = monotonic
-        self._lock = threading.Lock()  # around what `close` ends
+        self._lock = threading.Lock()  # around the socket, which `close` closes on another thread
         self._socket: socket.socket | None = None
         self._closed = self._ended = False
-        self._patience_s = patience_s
-        self._rest_s = FIRST_REST_S
-        self._rests_until_s = -math.inf
+        self._timeout_s = timeout_s
+        self._pause_s = FIRST_PAUSE_S
+        self._paused_until_s = -math.inf
 
     @property
     def place(self) -> str:
-        """Return where the bytes go, as operators write it."""
+        """The host and port, as operators write them."""
         return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
 
     @property
-    def resting(self) -> bool:
-        """Whether it failed so shortly ago that it is not tried yet."""
-        return self._monotonic() < self._rests_until_s
+    def paused(self) -> bool:
+        """Whether the pause after a failure is not over."""
+        return self._monotonic() < self._paused_until_s
 
     def lost(self) -> bool:
-        """Return whether a connection has ended since the last time that this was asked."""
+        """Return whether a connection has ended since the last call."""
         if self._socket is not None and not _alive(self._socket):
             self._drop()
         ended, self._ended = self._ended, False
         return ended
 
     def send(self, lines: bytes) -> None:
-        """Send all of it, over a new connection where there is none. Raises OSError, and then rests.
+        """Send the lines, over a new connection if there is none. After an OSError a pause begins.
 
-        After a failure nobody knows how much has arrived, and the connection has ended.
+        After a failure the connection is closed, and how much has arrived is unknown.
         """
         connection = self._socket or self._connect()
         try:
-            connection.settimeout(self._patience_s)
+            connection.settimeout(self._timeout_s)
             connection.sendall(lines)
         except OSError as error:
             self._drop()
-            self._rest()
+            self._pause()
             stalled = isinstance(error, TimeoutError)
-            told = f"took too long, over {self._patience_s:g} s" if stalled else f"is gone: {error.strerror or error}"
+            told = f"took too long, over {self._timeout_s:g} s" if stalled else f"is gone: {error.strerror or error}"
             raise OSError(f"{self.place} {told}") from error
-        self._rest_s = FIRST_REST_S
+        self._pause_s = FIRST_PAUSE_S
 
     def close(self) -> None:
-        """Send no more; returns at once, on any thread. What was sent still arrives."""
+        """Close the connection; sent bytes still arrive. Returns at once. Any thread."""
         with self._lock:
             self._closed = True
             if self._socket is not None:
                 self._socket.close()
 
-    def _rest(self) -> None:
-        self._rests_until_s = self._monotonic() + self._rest_s
-        self._rest_s = min(2 * self._rest_s, LONGEST_REST_S)
+    def _pause(self) -> None:
+        self._paused_until_s = self._monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def _connect(self) -> socket.socket:
         try:
-            made = socket.create_connection((self._host, self._port), timeout=self._patience_s)
+            made = socket.create_connection((self._host, self._port), timeout=self._timeout_s)
         except OSError as error:
-            self._rest()
+            self._pause()
             raise OSError(f"no connection to {self.place}: {error.strerror or error}") from error
         with self._lock:
             self._socket = made
@@ -100,7 +100,7 @@ class Link:
 
 
 def _alive(connection: socket.socket) -> bool:
-    """Say whether the other end is still open. Carbon says nothing; what another says is not listened to."""
+    """Say whether the peer has not closed the connection. Carbon sends nothing; other bytes are ignored."""
     try:
         connection.setblocking(False)
         return connection.recv(4096) != b""

@@ -1,4 +1,4 @@
-"""What an operator may say of carbon."""
+"""The options of the plugin `graphite`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathers what happens, and tells carbon every two seconds the totals of the intervals that have changed."""
+"""Counts events, and sends carbon every two seconds the totals of the intervals that changed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .link import Link
 from .slots import Slots
 
 MAXIMUM_AT_ONCE = 60
-"""How many intervals are sent with one flush, so that none takes long after carbon was away; about 50 KB."""
+"""How many intervals one flush sends, about 50 KB: a flush stays short after carbon was away."""
 
 
 class GraphiteSink:
-    """Counts for carbon, by names that begin with `prefix`. `slots` may be those of another sink too.
+    """Counts for carbon under names that begin with `prefix`. Another sink may share `slots`.
 
-    What carbon has not been told waits until it can be.
+    Totals that carbon does not have wait.
     """
 
     flush_every_s = 2.0
@@ -31,14 +31,14 @@ class GraphiteSink:
         self._slots.record(event)
 
     def flush(self) -> bool:
-        """Send the totals that have changed; return whether any were.
+        """Send the totals that changed; return whether it sent any. Sends nothing during the pause after a failure.
 
-        Raises OSError when that fails, and does not try again while that is too soon.
+        Raises OSError.
         """
         if self._link.lost():
-            self._slots.doubt()  # what was sent last may have arrived after the other end was closed
+            self._slots.resend_all()  # the last totals may have arrived after carbon closed the connection
         waiting = self._slots.changed()[:MAXIMUM_AT_ONCE]
-        if not waiting or self._link.resting:
+        if not waiting or self._link.paused:
             return False
         try:
             self._link.send("".join(line for slot in waiting for line in lines(self._prefix, slot)).encode("ascii"))
@@ -51,6 +51,6 @@ class GraphiteSink:
         return True
 
     def close(self) -> None:
-        """Let go of the connection, and have a sink that goes on send again what the two may have sent at once."""
-        self._slots.doubt()
+        """Close the connection. A sink that shares the slots sends the totals again that both may have sent at once."""
+        self._slots.resend_all()
         self._link.close()

@@ -1,7 +1,7 @@
-"""Metrics to StatsD, over UDP: counts and timings by the names that dashboards of image-server 1.x read.
+"""Sends counts and timings to StatsD over UDP, under the metric names of image-server 1.x.
 
-`options` are what the operator says, `lines` writes what was counted as StatsD reads it, `wire` is the socket, and
-`sink` gathers and sends. All of it runs on the sink's own thread.
+`options` is the YAML section, `lines` formats the figures, `wire` is the socket, and `sink` counts and sends. All of it
+runs on the sink's thread.
 """
 
 from __future__ import annotations
@@ -18,6 +18,6 @@ from .wire import Wire
 
 @hookimpl
 def imaged_metrics(host: Host) -> MetricsSink | None:
-    """Count for the StatsD that the options name."""
+    """Return a sink for the StatsD that the options name."""
     options = host.options(Options)
     return StatsdSink(options.prefix, Wire(options.host, options.port, time.monotonic), random.randrange)

@@ -1,4 +1,4 @@
-"""What was counted, as StatsD reads it: https://github.com/statsd/statsd/blob/master/docs/metric_types.md."""
+"""Figures in StatsD's format: https://github.com/statsd/statsd/blob/master/docs/metric_types.md."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from imaged.api import Counted
 
 MAXIMUM_DATAGRAM_BYTES = 1432
-"""What StatsD's own page advises: with the headers of IP and UDP, it fits the frames of any Ethernet."""
+"""StatsD's documentation recommends it: with the headers of IP and UDP, it fits an Ethernet frame."""
 
 
 def lines(prefix: str, counted: Counted) -> Iterator[str]:
-    """Yield one line for each count, and one for each timing that was kept, with the share that was."""
+    """Yield a line for each count, and one for each kept timing, with the sample rate."""
     for name, count in counted.counts.items():
         yield f"{prefix}.{name}:{count}|c"
     for name, timing in counted.timings.items():
@@ -21,7 +21,7 @@ def lines(prefix: str, counted: Counted) -> Iterator[str]:
 
 
 def datagrams(lines: Iterable[str]) -> Iterator[bytes]:
-    """Yield the lines joined, as many as fit a datagram."""
+    """Join the lines to datagrams."""
     joined = b""
     for line in lines:
         encoded = line.encode("ascii")

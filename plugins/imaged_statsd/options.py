@@ -1,4 +1,4 @@
-"""What an operator may say of StatsD."""
+"""The options of the plugin `statsd`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathers what happens and sends it every two seconds: a busy server sends a handful of datagrams, an idle one none."""
+"""Counts events, and sends the figures every two seconds: a few datagrams from a busy server, none from an idle one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .lines import datagrams, lines
 from .wire import Wire
 
 MAXIMUM_TIMINGS = 1000
-"""How many timings of a kind are sent with each flush; of more, this many and their share."""
+"""How many timings of a kind one flush sends; of more it sends a sample, with its rate."""
 
 
 class StatsdSink:
-    """Counts for StatsD, by names that begin with `prefix`. `choose` draws whole numbers, as in Tally.
+    """Counts for StatsD under names that begin with `prefix`. `choose` draws random numbers, as in Tally.
 
-    What cannot be sent waits for the next flush, and what happens meanwhile is counted with it, so it stays small.
+    Datagrams that cannot be sent wait for the next flush; events until then are added to one tally, which stays small.
     """
 
     flush_every_s = 2.0
@@ -35,9 +35,9 @@ class StatsdSink:
             self._tally.record(event)
 
     def flush(self) -> bool:
-        """Send what was counted; return whether there was any.
+        """Send the figures; return whether there were any.
 
-        Raises OSError when that cannot be sent, or when nobody listens.
+        Raises OSError if they cannot be sent, or if nothing listens at the address.
         """
         sent = refused = False
         while self._unsent or not self._tally.empty:
@@ -47,9 +47,9 @@ class StatsdSink:
             self._unsent.popleft()
             sent = True
         if refused:
-            raise ConnectionRefusedError(f"nobody listens on udp {self._wire.place}: what was sent is lost")
+            raise ConnectionRefusedError(f"nothing listens on udp {self._wire.place}: what was sent is lost")
         return sent
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._wire.close()

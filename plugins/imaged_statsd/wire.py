@@ -1,4 +1,4 @@
-"""A UDP socket that follows a name: looked up again now and then, and when nobody listens."""
+"""A UDP socket to a name, which it looks up again periodically and after failures."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 LOOK_UP_EVERY_S = 60.0
-"""How long what a name stood for is taken to be so: StatsD may move to another machine."""
+"""How long an address of the name is used: StatsD may move to another machine."""
 
-DOUBT_S = 1.0
-"""How long it is, after a failure."""
+RETRY_LOOKUP_S = 1.0
+"""The same after a failure."""
 
 
 class Wire:
@@ -22,38 +22,38 @@ class Wire:
         self._host = host
         self._port = port
         self._monotonic = monotonic
-        self._lock = threading.Lock()  # around what `close` ends
+        self._lock = threading.Lock()  # around the socket, which `close` closes on another thread
         self._socket: socket.socket | None = None
         self._closed = False
         self._peer: Any = None
         self._refused: Any = None
-        self._in_doubt = False
+        self._failed = False
         self._looked_up_at_s = -math.inf
 
     @property
     def place(self) -> str:
-        """Return where datagrams go, as operators write it."""
+        """The host and port, as operators write them."""
         return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
 
     def send(self, datagram: bytes) -> bool:
-        """Send it; return False when an earlier one found that nobody listens. Raises OSError: it was not sent.
+        """Send a datagram; return False if an earlier one was refused. Raises OSError if it was not sent.
 
-        What a machine says that nobody listens on comes with the next call, which itself has then sent nothing.
+        The ICMP answer of a port where nothing listens arrives as the error of the next call, which sends nothing.
         """
         connected = self._connected()
         try:
             connected.send(datagram)
         except ConnectionRefusedError:
-            self._refused, self._in_doubt = self._peer, True
+            self._refused, self._failed = self._peer, True
             self._connected().send(datagram)
             return False
         except OSError:
-            self._in_doubt = True
+            self._failed = True
             raise
         return True
 
     def close(self) -> None:
-        """Send no more; returns at once, on any thread."""
+        """Close the socket. Returns at once. Any thread."""
         with self._lock:
             self._closed = True
             if self._socket is not None:
@@ -61,22 +61,22 @@ class Wire:
 
     def _connected(self) -> socket.socket:
         known_for_s = self._monotonic() - self._looked_up_at_s
-        if self._socket is None or known_for_s >= (DOUBT_S if self._in_doubt else LOOK_UP_EVERY_S):
+        if self._socket is None or known_for_s >= (RETRY_LOOKUP_S if self._failed else LOOK_UP_EVERY_S):
             return self._look_up()
         return self._socket
 
     def _look_up(self) -> socket.socket:
-        """Return a socket to what the name stands for now, which may be the one that there was."""
+        """Look the name up, and return a socket to one of its addresses, perhaps the present one."""
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
         except OSError as error:
             raise OSError(f"{self._host} cannot be looked up: {error.strerror}") from error
-        # A name may stand for several, and `localhost` for ::1 first, where StatsD does not listen unless told to.
+        # A name may have several addresses: `localhost` has ::1 first, where StatsD does not listen by default.
         found.sort(key=lambda each: each[4] == self._refused)
         current = self._socket
         if current is None or self._peer == self._refused or self._peer not in [each[4] for each in found]:
             current = self._connect(found)
-        self._refused, self._in_doubt = None, False
+        self._refused, self._failed = None, False
         self._looked_up_at_s = self._monotonic()
         return current
 

@@ -80,7 +80,7 @@ def test_a_statsd_that_is_away_costs_no_request(make_daemon: Callable[..., Daemo
 
     def told() -> bool:
         assert daemon.get(f"/p/{info['hash']}/w{next(widths)}.png").status == 200
-        return "nobody listens on udp" in (daemon.status()["metrics"][0]["fault"] or "")
+        return "nothing listens on udp" in (daemon.status()["metrics"][0]["fault"] or "")
 
     until(told, daemon)
     assert "metrics sink statsd fails" in daemon.log.read_text()

@@ -1,4 +1,4 @@
-"""What an operator may say of carbon, and what is told of what they may not."""
+"""Options of the plugin `graphite`, and the faults of wrong ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imaged_graphite.options import Options
 
 
 def test_the_defaults_are_those_of_carbon() -> None:
-    """Nothing has to be set for a carbon on this machine, if it keeps a value for each 10 seconds."""
+    """A carbon on this machine that keeps a value for each 10 seconds needs no options."""
     options = make_host("graphite").options(Options)
     told = (options.host, options.port, options.prefix, options.interval_s)
     assert told == ("127.0.0.1", 2003, "stats.image_server", 10)
@@ -39,19 +39,19 @@ def test_the_defaults_are_those_of_carbon() -> None:
     ],
 )
 def test_faults(section: dict[str, Any]) -> None:
-    """Each is told to the operator, before anything is sent."""
+    """Each is a fault before anything is sent."""
     with pytest.raises(OptionsError):
         imaged_metrics(make_host("graphite", section))
 
 
 def test_the_status_page_says_where_it_goes() -> None:
-    """Host, port and what the names begin with."""
+    """It has host, port and prefix."""
     sink: Any = imaged_metrics(make_host("graphite", {"host": "::1", "prefix": "a.b"}))
     assert sink.detail == "tcp [::1]:2003 a.b."
 
 
 def test_totals_outlive_a_reload() -> None:
-    """Two generations with the same interval add to the same totals, whatever else has changed."""
+    """Two generations with the same interval share their totals, even if other options changed."""
     kept = PluginState()
 
     def generation(**section: Any) -> Any:

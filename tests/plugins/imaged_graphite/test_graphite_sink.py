@@ -1,4 +1,4 @@
-"""Totals reach carbon, also after it was away, stalled or restarted, and whatever is sent twice counts once."""
+"""Totals reach carbon, also after it was away, stalled or restarted; a total that is sent twice counts once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from imaged.api import OutputRendered, Uploaded
-from imaged_graphite.link import FIRST_REST_S, LONGEST_REST_S, Link
+from imaged_graphite.link import FIRST_PAUSE_S, LONGEST_PAUSE_S, Link
 from imaged_graphite.sink import MAXIMUM_AT_ONCE, GraphiteSink
 from imaged_graphite.slots import Slots
 
@@ -20,7 +20,7 @@ MakeSink = Callable[[int], GraphiteSink]
 
 
 class Carbon:
-    """Takes one connection after the other; of each metric and time it keeps the last value, as carbon does."""
+    """Accepts one connection at a time, and keeps the last value of each metric and time, as carbon does."""
 
     def __init__(self, port: int = 0) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -31,7 +31,7 @@ class Carbon:
         self.taken = 0
 
     def take(self, last: str) -> None:
-        """Take lines, from the next connection if there is none, until that is among them."""
+        """Read lines, from the next connection if there is none, until one is `that`."""
         if self._connection is None:
             self._connection, _ = self._listener.accept()
             self._connection.settimeout(10)
@@ -46,13 +46,13 @@ class Carbon:
             self.taken += 1
 
     def hang_up(self) -> None:
-        """Close the connection and go on listening."""
+        """Close the connection, and keep listening."""
         assert self._connection is not None
         self._connection.close()
         self._connection = None
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._listener.close()
         if self._connection is not None:
             self.hang_up()
@@ -60,7 +60,7 @@ class Carbon:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return the clock of all."""
+    """Return the common clock."""
     clock = Clock()
     clock.rightNow = 1_000_000.0
     return clock
@@ -68,7 +68,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def slots(clock: Clock) -> Slots:
-    """Return totals, at the beginning of an interval that is theirs."""
+    """Return slots at the start of an interval that they may send."""
     slots = Slots(10, clock.seconds)
     clock.rightNow += 10
     return slots
@@ -84,11 +84,11 @@ def carbon() -> Iterator[Carbon]:
 
 @pytest.fixture
 def make_sink(clock: Clock, slots: Slots) -> Iterator[MakeSink]:
-    """Return what makes a sink on a port, closed after the test."""
+    """Return a function that makes a sink for a port and closes it after the test."""
     with ExitStack() as ends:
 
         def make(port: int) -> GraphiteSink:
-            sink = GraphiteSink("s.i", Link("127.0.0.1", port, clock.seconds, patience_s=0.5), slots)
+            sink = GraphiteSink("s.i", Link("127.0.0.1", port, clock.seconds, timeout_s=0.5), slots)
             ends.callback(sink.close)
             return sink
 
@@ -96,7 +96,7 @@ def make_sink(clock: Clock, slots: Slots) -> Iterator[MakeSink]:
 
 
 def test_totals_of_an_interval_are_sent(make_sink: MakeSink, carbon: Carbon) -> None:
-    """Counts, and of timings the number, the mean and the largest; nothing is sent of nothing."""
+    """It sends counts, and the number, mean and largest of timings; without events it sends nothing."""
     sink = make_sink(carbon.port)
     sink.flush()
     sink.record(RENDERED)
@@ -114,7 +114,7 @@ def test_totals_of_an_interval_are_sent(make_sink: MakeSink, carbon: Carbon) -> 
 
 
 def test_a_total_that_has_grown_is_sent_again(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
-    """On the same connection; the value of an interval is what happened in it, in the end."""
+    """It uses the same connection; the last value of an interval is its whole total."""
     sink = make_sink(carbon.port)
     for began_s in (1_000_010, 1_000_020):
         clock.rightNow = began_s
@@ -128,7 +128,7 @@ def test_a_total_that_has_grown_is_sent_again(make_sink: MakeSink, carbon: Carbo
 
 
 def test_a_carbon_that_is_away_is_told_later(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
-    """All of it; until then it is tried now and then, and only what was tried is a failure."""
+    """Carbon gets every total; until then only the attempts raise, not the flushes during a pause."""
     sink = make_sink(carbon.port)
     carbon.close()
     failures = []
@@ -142,7 +142,7 @@ def test_a_carbon_that_is_away_is_told_later(make_sink: MakeSink, carbon: Carbon
     # After 1, 2, 4, 8 and 16 seconds, and then every 30.
     assert failures == [f"no connection to 127.0.0.1:{carbon.port}: Connection refused"] * 11
     again = Carbon(carbon.port)
-    clock.rightNow += LONGEST_REST_S
+    clock.rightNow += LONGEST_PAUSE_S
     sink.flush()
     again.take("s.i.render_time.upper 12.500 1000200")
     assert sum(value for (name, _), value in again.values.items() if name == "s.i.image_request") == 100
@@ -150,7 +150,7 @@ def test_a_carbon_that_is_away_is_told_later(make_sink: MakeSink, carbon: Carbon
 
 
 def test_after_long_the_rest_comes_bit_by_bit(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
-    """So that no flush takes long."""
+    """No flush takes long."""
     sink = make_sink(carbon.port)
     for _ in range(MAXIMUM_AT_ONCE + 1):
         sink.record(RENDERED)
@@ -164,7 +164,7 @@ def test_after_long_the_rest_comes_bit_by_bit(make_sink: MakeSink, carbon: Carbo
 
 
 def test_a_carbon_that_restarts_gets_what_it_may_have_lost(make_sink: MakeSink, carbon: Carbon) -> None:
-    """A closed connection is noticed before anything is sent into it, and what is remembered is sent again."""
+    """The sink notices before it sends, and sends the kept totals again."""
     sink = make_sink(carbon.port)
     sink.record(RENDERED)
     sink.flush()
@@ -182,20 +182,20 @@ def test_a_carbon_that_restarts_gets_what_it_may_have_lost(make_sink: MakeSink, 
 
 
 def test_a_carbon_that_stalls_holds_nothing_up_for_long(clock: Clock, carbon: Carbon) -> None:
-    """What it does not take is given up within the patience, the connection is dropped, and there is a rest."""
-    link = Link("127.0.0.1", carbon.port, clock.seconds, patience_s=0.2)
+    """The send ends with the timeout, the connection is dropped, and a pause begins."""
+    link = Link("127.0.0.1", carbon.port, clock.seconds, timeout_s=0.2)
     with pytest.raises(OSError, match=r"127\.0\.0\.1:\d+ took too long, over 0\.2 s"):
         link.send(b"x" * 50_000_000)
-    assert link.resting
+    assert link.paused
     assert link.lost()
     assert not link.lost()
-    clock.rightNow += FIRST_REST_S
-    assert not link.resting
+    clock.rightNow += FIRST_PAUSE_S
+    assert not link.paused
     link.close()
 
 
 def test_a_send_that_failed_is_sent_again_whole(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
-    """Over a new connection; what was half sent and what is sent twice count once."""
+    """It uses a new connection; totals that were sent by half or twice count once."""
     sink = make_sink(carbon.port)
     sink.record(RENDERED)
     sink.flush()
@@ -207,7 +207,7 @@ def test_a_send_that_failed_is_sent_again_whole(make_sink: MakeSink, carbon: Car
         sink.flush()
     assert not sink.flush()  # too soon
     carbon.hang_up()
-    clock.rightNow += FIRST_REST_S
+    clock.rightNow += FIRST_PAUSE_S
     sink.record(RENDERED)
     sink.flush()
     carbon.take("s.i.render_time.upper")
@@ -215,7 +215,7 @@ def test_a_send_that_failed_is_sent_again_whole(make_sink: MakeSink, carbon: Car
 
 
 def test_the_last_flush_of_a_generation_is_not_lost(make_sink: MakeSink, carbon: Carbon) -> None:
-    """What was sent before the close arrives, and the next generation sends it once more, added up."""
+    """Totals that were sent before the close arrive, and the next generation sends them again, added up."""
     old, new = make_sink(carbon.port), make_sink(carbon.port)
     old.record(RENDERED)
     new.record(RENDERED)
@@ -229,7 +229,7 @@ def test_the_last_flush_of_a_generation_is_not_lost(make_sink: MakeSink, carbon:
 
 
 def test_after_close_nothing_is_sent(make_sink: MakeSink, carbon: Carbon) -> None:
-    """A flush that comes too late fails, and leaves no socket behind."""
+    """A late flush fails, and leaves no socket open."""
     sink = make_sink(carbon.port)
     sink.record(RENDERED)
     sink.close()

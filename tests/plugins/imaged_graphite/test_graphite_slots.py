@@ -1,4 +1,4 @@
-"""The totals of intervals: what is counted where, what is sent again, and what is forgotten."""
+"""Totals of intervals: where events count, which totals are sent again, and which are dropped."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def clock() -> Clock:
 
 @pytest.fixture
 def slots(clock: Clock) -> Slots:
-    """Return the totals of intervals of 10 seconds."""
+    """Return slots of 10 seconds."""
     return Slots(10, clock.seconds)
 
 
 def requests(slots: Slots) -> dict[int, int]:
-    """Return how many requests each interval has that is to be sent."""
+    """Return the number of requests in each interval that carbon does not have."""
     return {each.began_s: each.counted.counts["image_request"] for each in slots.changed()}
 
 
 def test_the_first_interval_is_another_process_s(slots: Slots, clock: Clock) -> None:
-    """What happens in it is counted in the next, with what happens there."""
+    """Its events count in the next."""
     slots.record(RENDERED)
     clock.rightNow = 1_000_010
     slots.record(RENDERED)
@@ -46,7 +46,7 @@ def test_the_first_interval_is_another_process_s(slots: Slots, clock: Clock) -> 
 
 
 def test_what_was_sent_is_sent_again_when_it_has_grown(slots: Slots, clock: Clock) -> None:
-    """As a total, also when it grew while it was being sent."""
+    """The total is sent, also if it grew during the send."""
     clock.rightNow = 1_000_010
     slots.record(RENDERED)
     (before,) = slots.changed()
@@ -60,26 +60,26 @@ def test_what_was_sent_is_sent_again_when_it_has_grown(slots: Slots, clock: Cloc
 
 
 def test_what_has_no_metric_changes_nothing(slots: Slots) -> None:
-    """Most requests have none; they cause nothing to be sent."""
+    """Most requests have none, and cause no send."""
     slots.record(UNCOUNTED)
     assert slots.changed() == []
 
 
 def test_doubt_sends_again_what_carbon_may_have_lost(slots: Slots, clock: Clock) -> None:
-    """As far back as is remembered."""
+    """Every kept interval is sent again."""
     for number in range(1, 2 * REMEMBERED):
         clock.rightNow = 1_000_000 + 10 * number
         slots.record(RENDERED)
         for each in slots.changed():
             slots.sent(each)
-    slots.doubt()
+    slots.resend_all()
     assert len(slots.changed()) == REMEMBERED + 1
     assert max(requests(slots)) == 1_000_000 + 10 * (2 * REMEMBERED - 1)
     assert slots.dropped == 0
 
 
 def test_a_carbon_that_is_away_for_long_costs_the_oldest(slots: Slots, clock: Clock) -> None:
-    """And the operator is told how many."""
+    """Their number is known."""
     for number in range(1, MAXIMUM_SLOTS + 4):
         clock.rightNow = 1_000_000 + 10 * number
         slots.record(RENDERED)
@@ -89,7 +89,7 @@ def test_a_carbon_that_is_away_for_long_costs_the_oldest(slots: Slots, clock: Cl
 
 
 def test_a_clock_that_is_set_back(slots: Slots, clock: Clock) -> None:
-    """Adds to what is remembered of that time, or begins it anew, however many intervals there are."""
+    """Events add to the kept interval of that time, or begin a new one."""
     for number in range(1, MAXIMUM_SLOTS + 4):
         clock.rightNow = 1_000_000 + 10 * number
         slots.record(RENDERED)
@@ -102,7 +102,7 @@ def test_a_clock_that_is_set_back(slots: Slots, clock: Clock) -> None:
 
 
 def test_two_sinks_at_once_lose_nothing(slots: Slots, clock: Clock) -> None:
-    """Those of two generations, each on its thread, while one of them sends."""
+    """Two generations record, each on its thread, while one of them sends."""
     clock.rightNow = 1_000_010
 
     def work() -> None:
@@ -116,5 +116,5 @@ def test_two_sinks_at_once_lose_nothing(slots: Slots, clock: Clock) -> None:
         each.start()
     for each in threads:
         each.join()
-    slots.doubt()
+    slots.resend_all()
     assert requests(slots) == {1_000_010: 4000}

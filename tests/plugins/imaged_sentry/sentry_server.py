@@ -1,4 +1,4 @@
-"""A server on loopback that takes envelopes as Sentry does, and keeps what was in them."""
+"""A server on loopback that accepts envelopes as Sentry does, and keeps their events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_S = 30.0
 
 
 class SentryServer:
-    """Takes events for project 1; `heard` are the events, `requests` the headers and bodies that brought them."""
+    """Accepts events for project 1; `heard` are the events, `requests` their headers and bodies."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -42,17 +42,17 @@ class SentryServer:
 
     @property
     def dsn(self) -> str:
-        """What the options name."""
+        """The DSN for the options."""
         return f"http://{KEY}@127.0.0.1:{self._server.server_port}/1"
 
     def wait(self, count: int) -> list[dict[str, Any]]:
-        """Return the events when there are so many."""
+        """Wait for so many events, and return them."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.events) >= count, LONGEST_S), self.events
             return list(self.events)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

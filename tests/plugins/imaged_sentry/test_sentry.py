@@ -1,4 +1,4 @@
-"""Errors of the log reach Sentry, with what the log says of them and nothing else."""
+"""Errors of the log reach Sentry, with the content of the log and nothing else."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _log = Logger(namespace="imaged.pictures")
 
 @pytest.fixture
 def server() -> Iterator[SentryServer]:
-    """Return a server that takes all."""
+    """Return a server that accepts every event."""
     with closing(SentryServer()) as server:
         yield server
 
 
 @pytest.fixture
 def make_reporter() -> Iterator[MakeReporter]:
-    """Return what makes the reporter of a generation; those that are left are closed after the test."""
+    """Return a function that makes the reporter of a generation and closes it after the test."""
     kept: list[Any] = []
 
     def make(dsn: str, **options: Any) -> Reporter:
@@ -61,7 +61,7 @@ def break_down() -> None:
 
 
 def test_a_failure_is_sent_with_its_traceback(server: SentryServer, make_reporter: MakeReporter) -> None:
-    """And the logger, the request, the release and the environment."""
+    """It has the logger, the request, the release and the environment."""
     reporter = make_reporter(server.dsn, environment="test")
     with Trace("request-17", lambda: 0.0).current():
         try:
@@ -89,7 +89,7 @@ def test_a_failure_is_sent_with_its_traceback(server: SentryServer, make_reporte
 
 
 def test_nothing_is_sent_that_the_log_does_not_say(server: SentryServer, make_reporter: MakeReporter) -> None:
-    """No variable, no line of source, no field, and not the error that the error came from."""
+    """The event has no variable, no source line, no field, and no cause of the error."""
     reporter = make_reporter(server.dsn)
     try:
         break_down()
@@ -106,7 +106,7 @@ def test_nothing_is_sent_that_the_log_does_not_say(server: SentryServer, make_re
 def test_a_failure_that_has_been_cleaned_has_its_traceback_still(
     server: SentryServer, make_reporter: MakeReporter
 ) -> None:
-    """Deferreds take the variables out of a failure, and leave names and lines."""
+    """Deferreds remove the variables of a failure, and keep names and lines."""
     reporter = make_reporter(server.dsn)
     try:
         break_down()
@@ -121,7 +121,7 @@ def test_a_failure_that_has_been_cleaned_has_its_traceback_still(
 
 
 def test_errors_are_sent_and_lesser_lines_are_not(server: SentryServer, make_reporter: MakeReporter) -> None:
-    """An error needs no failure to be one."""
+    """A line of level error is sent without a failure, too."""
     reporter = make_reporter(server.dsn)
     _log.info("all is well")
     _log.warn("{path} is odd", path="/p")
@@ -134,7 +134,7 @@ def test_errors_are_sent_and_lesser_lines_are_not(server: SentryServer, make_rep
 
 
 def test_its_own_troubles_are_not_sent(server: SentryServer, make_reporter: MakeReporter) -> None:
-    """A sink that fails is a line of the log: sent, it would be another."""
+    """The log has a line about a failing sink; sending it would fail and make another."""
     reporter = make_reporter(server.dsn)
     Logger(namespace="imaged.hooks.sink_runner").error("metrics sink {sink} fails", sink="sentry")
     Logger(namespace="imaged.plugin.sentry").error("no")
@@ -144,7 +144,7 @@ def test_its_own_troubles_are_not_sent(server: SentryServer, make_reporter: Make
 
 
 def test_two_generations_send_an_error_once(server: SentryServer, make_reporter: MakeReporter) -> None:
-    """The newer one does, and the older again where the newer is given up."""
+    """The newer one reports, and the older one again if the newer is discarded."""
     old, new = make_reporter(server.dsn, environment="old"), make_reporter(server.dsn, environment="new")
     _log.error("first")
     new.flush()
@@ -160,7 +160,7 @@ def test_two_generations_send_an_error_once(server: SentryServer, make_reporter:
 
 
 def test_a_reload_that_is_refused_loses_no_error(server: SentryServer, make_reporter: MakeReporter) -> None:
-    """What the generation that is given up has seen and not sent is sent by the one that stays, after its own."""
+    """The generation that stays sends the queued errors of the discarded one after its own."""
     old = make_reporter(server.dsn, environment="old")
     _log.error("before")
     new = make_reporter(server.dsn, environment="new")
@@ -184,7 +184,7 @@ def test_an_older_generation_leaves_its_errors_to_the_newer(server: SentryServer
 
 
 def test_too_many_errors_are_lost_from_the_oldest(server: SentryServer, make_reporter: MakeReporter) -> None:
-    """A storm costs neither memory nor time."""
+    """Many errors cost neither memory nor time."""
     reporter = make_reporter(server.dsn)
     for number in range(MAXIMUM_WAITING + 5):
         _log.error("number {number}", number=number)
@@ -196,7 +196,7 @@ def test_too_many_errors_are_lost_from_the_oldest(server: SentryServer, make_rep
 def test_a_server_that_is_not_there_costs_nothing(
     make_reporter: MakeReporter, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The error is lost, nothing is raised and nothing is said."""
+    """The error is lost; nothing is raised or logged."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     reporter = make_reporter(f"http://{KEY}@127.0.0.1:{port}/1")
@@ -238,7 +238,7 @@ def test_it_is_a_sink_that_is_flushed(make_reporter: MakeReporter) -> None:
     ],
 )
 def test_what_is_no_dsn_is_a_fault(dsn: str) -> None:
-    """It says what one looks like, and not what was given."""
+    """The message shows the form of a DSN, and not the value."""
     with pytest.raises(OptionsError) as caught:
         imaged_metrics(make_host("sentry", {"dsn": dsn}))
     (error,) = caught.value.error.errors(include_input=False)
@@ -247,12 +247,12 @@ def test_what_is_no_dsn_is_a_fault(dsn: str) -> None:
 
 
 def test_the_dsn_is_in_no_repr(make_reporter: MakeReporter) -> None:
-    """Nor in what the options show of themselves."""
+    """The repr of the options hides it."""
     reporter = make_reporter(f"https://{KEY}@sentry.example/1")
     assert KEY not in repr(reporter._options) + str(vars(reporter))
 
 
 def test_the_sdk_is_not_imported_before_it_is_needed() -> None:
-    """A start and a reload do not wait for it."""
+    """Starts and reloads do not wait for the import."""
     code = "import sys, imaged_sentry; sys.exit('sentry_sdk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""What an operator may say of StatsD, and what is told of what they may not."""
+"""Options of the plugin `statsd`, and the faults of wrong ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imaged_statsd.options import Options
 
 
 def test_the_defaults_are_those_of_statsd() -> None:
-    """Nothing has to be set for a StatsD on this machine."""
+    """A StatsD on this machine needs no options."""
     options = make_host("statsd").options(Options)
     assert (options.host, options.port, options.prefix) == ("127.0.0.1", 8125, "image_server")
 
@@ -45,7 +45,7 @@ def test_prefixes(prefix: str) -> None:
     ],
 )
 def test_faults(section: dict[str, Any]) -> None:
-    """Each is told to the operator, before anything is sent."""
+    """Each is a fault before anything is sent."""
     with pytest.raises(OptionsError):
         imaged_metrics(make_host("statsd", section))
 
@@ -58,7 +58,7 @@ def test_faults(section: dict[str, Any]) -> None:
     ],
 )
 def test_the_status_page_says_where_it_goes(section: dict[str, Any], detail: str) -> None:
-    """Host, port and what the names begin with."""
+    """It has host, port and prefix."""
     sink: Any = imaged_metrics(make_host("statsd", section))
     assert sink.detail == detail
     sink.close()

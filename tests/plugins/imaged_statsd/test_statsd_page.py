@@ -15,7 +15,7 @@ import imaged_statsd.options
 from imaged.api import Event, OriginalDownloaded, OriginalUnavailable, OutputRendered, RequestFailed, Tally
 from imaged.api import Uploaded as FileUploaded
 from imaged.config.load import load
-from imaged_graphite.link import LONGEST_REST_S, PATIENCE_S
+from imaged_graphite.link import LONGEST_PAUSE_S, TIMEOUT_S
 from imaged_statsd.lines import MAXIMUM_DATAGRAM_BYTES
 from imaged_statsd.sink import MAXIMUM_TIMINGS
 
@@ -32,12 +32,12 @@ EVENTS: list[Event] = [
 
 
 def section(title: str) -> str:
-    """Return what is below a title."""
+    """Return the section of a title."""
     return re.split(r"^## ", PAGE.split(f"\n## {title}\n")[1], flags=re.MULTILINE)[0]
 
 
 def test_every_name_is_on_the_page_and_no_other() -> None:
-    """As the tables of what is counted have them."""
+    """The tables list them."""
     tally = Tally(1, random.randrange)
     for event in EVENTS:
         tally.record(event)
@@ -54,13 +54,13 @@ def test_every_name_is_on_the_page_and_no_other() -> None:
     [("StatsD", imaged_statsd.options.Options), ("Graphite", imaged_graphite.options.Options)],
 )
 def test_every_option_is_on_the_page(title: str, model: type[BaseModel]) -> None:
-    """With its default, in their order."""
+    """The tables have its default, in the order of the model."""
     rows = re.findall(r"^\| `(\w+)` \| `(\S+)` \|", section(title), re.MULTILINE)
     assert rows == [(name, str(field.default)) for name, field in model.model_fields.items()]
 
 
 def test_the_examples_are_good() -> None:
-    """Each is settings that are taken."""
+    """Each is valid."""
     for example, model in zip(
         re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL),
         (imaged_statsd.options.Options, imaged_graphite.options.Options),
@@ -73,10 +73,10 @@ def test_the_examples_are_good() -> None:
 
 
 def test_the_bounds_are_on_the_page() -> None:
-    """As they are."""
+    """The page has the constants of the code."""
     statsd, graphite = section("StatsD"), section("Graphite")
     assert f"{MAXIMUM_DATAGRAM_BYTES} bytes" in statsd
-    assert f"{MAXIMUM_TIMINGS} are sent at most" in statsd
+    assert f"at most {MAXIMUM_TIMINGS} timings" in statsd
     assert f"{imaged_graphite.slots.MAXIMUM_SLOTS} intervals" in graphite
-    assert f"every {LONGEST_REST_S:g} seconds" in graphite
-    assert f"after {PATIENCE_S:g} seconds" in graphite
+    assert f"every {LONGEST_PAUSE_S:g} seconds" in graphite
+    assert f"after {TIMEOUT_S:g} seconds" in graphite

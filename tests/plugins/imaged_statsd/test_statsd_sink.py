@@ -1,4 +1,4 @@
-"""What is counted arrives over UDP, in few datagrams, and is not lost to a StatsD that cannot be found."""
+"""Figures arrive over UDP in few datagrams, and wait while the name of StatsD does not resolve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from imaged.api import Counted, OutputRendered, RequestFailed, Timing, Uploaded
 from imaged_statsd.lines import MAXIMUM_DATAGRAM_BYTES, datagrams, lines
 from imaged_statsd.sink import StatsdSink
-from imaged_statsd.wire import DOUBT_S, LOOK_UP_EVERY_S, Wire
+from imaged_statsd.wire import LOOK_UP_EVERY_S, RETRY_LOOKUP_S, Wire
 
 RENDERED = OutputRendered("p", "x300.jpg", "jpg", 0.0125)
 EACH_JPEG = {"i.image_request:1|c", "i.image_request.jpg:1|c", "i.render_time:12.500|ms"}
@@ -36,7 +36,7 @@ class Receiver:
         return self._socket.recv(65_536).decode().split("\n")
 
     def silent(self) -> bool:
-        """Say whether nothing has come; on loopback, what was sent is there at once."""
+        """Say whether nothing has come; loopback delivers at once."""
         self._socket.setblocking(False)
         try:
             return not self._socket.recv(65_536, socket.MSG_PEEK)
@@ -46,7 +46,7 @@ class Receiver:
             self._socket.settimeout(10)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._socket.close()
 
 
@@ -61,7 +61,7 @@ class Hours:
 
 
 class Names:
-    """What names stand for: as the system says, but for those in `known`; `asked` counts the look-ups."""
+    """Resolves names as the system does, except those in `known`; `asked` counts the lookups."""
 
     def __init__(self) -> None:
         self.known: dict[str, list[str]] = {}
@@ -69,7 +69,7 @@ class Names:
         self._look_up = socket.getaddrinfo
 
     def __call__(self, host: str, port: int, **how: Any) -> list[Any]:
-        """Look one up."""
+        """Resolve a name."""
         self.asked += 1
         addresses = self.known.get(host, [host])
         if not addresses:
@@ -79,7 +79,7 @@ class Names:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Return what decides what names stand for."""
+    """Return the names that a test can change."""
     names = Names()
     monkeypatch.setattr(socket, "getaddrinfo", names)
     return names
@@ -101,7 +101,7 @@ def statsd() -> Iterator[Receiver]:
 
 @pytest.fixture
 def make_sink(hours: Hours) -> Iterator[MakeSink]:
-    """Return what makes a sink, closed after the test."""
+    """Return a function that makes a sink and closes it after the test."""
     with ExitStack() as ends:
 
         def make(port: int, host: str = "127.0.0.1") -> StatsdSink:
@@ -113,7 +113,7 @@ def make_sink(hours: Hours) -> Iterator[MakeSink]:
 
 
 def test_counts_arrive_once(make_sink: MakeSink, statsd: Receiver) -> None:
-    """Several events are one datagram; what was sent is not sent again, and nothing is sent of nothing."""
+    """Several events make one datagram, which is sent once; no event makes none."""
     sink = make_sink(statsd.port)
     for event in (RENDERED, RENDERED, RequestFailed("p", "png", 404, "output"), RequestFailed("p", None, 415, "post")):
         sink.record(event)
@@ -132,7 +132,7 @@ def test_counts_arrive_once(make_sink: MakeSink, statsd: Receiver) -> None:
 
 
 def test_many_timings_are_several_datagrams(make_sink: MakeSink, statsd: Receiver) -> None:
-    """None larger than an Ethernet frame holds; beyond a bound, timings are sampled, and counts never."""
+    """No datagram exceeds an Ethernet frame; many timings are sampled, counts never."""
     sink = make_sink(statsd.port)
     for _ in range(4000):
         sink.record(Uploaded("p", 1, 0.5))
@@ -146,7 +146,7 @@ def test_many_timings_are_several_datagrams(make_sink: MakeSink, statsd: Receive
 
 
 def test_datagrams_fit_a_frame() -> None:
-    """Each is as full as it may be, and every line is whole in one of them."""
+    """Each is as full as possible, and holds whole lines."""
     counted = Counted({"a" * length: length for length in range(1, 200)}, {"t": Timing(2, 3.0, 2.0, (1.0, 2.0))})
     written = list(lines("p", counted))
     joined = list(datagrams(written))
@@ -156,7 +156,7 @@ def test_datagrams_fit_a_frame() -> None:
 
 
 def test_ipv6(make_sink: MakeSink) -> None:
-    """An address of the other kind works as well."""
+    """An IPv6 address works as well."""
     try:
         statsd = Receiver("::1")
     except OSError:
@@ -169,7 +169,7 @@ def test_ipv6(make_sink: MakeSink) -> None:
 
 
 def test_a_name_that_is_unknown_loses_nothing(make_sink: MakeSink, statsd: Receiver, names: Names) -> None:
-    """What happens until it is known is sent then, added up."""
+    """Events until the name resolves are sent then, added up."""
     names.known["statsd.example"] = []
     sink = make_sink(statsd.port, "statsd.example")
     for _ in range(3):
@@ -186,16 +186,16 @@ def test_a_name_that_is_unknown_loses_nothing(make_sink: MakeSink, statsd: Recei
 
 
 def test_nobody_listens(make_sink: MakeSink, statsd: Receiver, hours: Hours) -> None:
-    """The first datagram is lost, as UDP has it, the operator is told, and one that starts then is sent to."""
+    """The first datagram is lost, the flush raises, and a StatsD that starts then gets the next."""
     sink = make_sink(statsd.port)
     statsd.close()
     sink.record(RENDERED)
     sink.flush()
     sink.record(RENDERED)
-    with pytest.raises(ConnectionRefusedError, match=rf"nobody listens on udp 127\.0\.0\.1:{statsd.port}"):
+    with pytest.raises(ConnectionRefusedError, match=rf"nothing listens on udp 127\.0\.0\.1:{statsd.port}"):
         sink.flush()
     again = Receiver(port=statsd.port)
-    hours.now_s += DOUBT_S
+    hours.now_s += RETRY_LOOKUP_S
     sink.record(RENDERED)
     sink.flush()
     assert set(again.datagram()) == EACH_JPEG
@@ -204,12 +204,12 @@ def test_nobody_listens(make_sink: MakeSink, statsd: Receiver, hours: Hours) -> 
 
 
 def test_a_name_of_two_machines(make_sink: MakeSink, statsd: Receiver, names: Names, hours: Hours) -> None:
-    """Where nobody listens on the first, the second is used, and stays in use."""
+    """If nothing listens on the first, the sink uses the second, and stays with it."""
     names.known["statsd.example"] = ["127.0.0.2", "127.0.0.1"]
     sink = make_sink(statsd.port, "statsd.example")
     sink.record(RENDERED)
     sink.flush()
-    hours.now_s += DOUBT_S
+    hours.now_s += RETRY_LOOKUP_S
     sink.record(RENDERED)
     with pytest.raises(ConnectionRefusedError):
         sink.flush()
@@ -221,7 +221,7 @@ def test_a_name_of_two_machines(make_sink: MakeSink, statsd: Receiver, names: Na
 
 
 def test_a_name_that_moves_is_followed(make_sink: MakeSink, statsd: Receiver, names: Names, hours: Hours) -> None:
-    """It is looked up once a minute, and not with each flush."""
+    """The sink looks it up once a minute, not with each flush."""
     other = Receiver("127.0.0.2", statsd.port)
     names.known["statsd.example"] = ["127.0.0.1"]
     sink = make_sink(statsd.port, "statsd.example")
@@ -240,7 +240,7 @@ def test_a_name_that_moves_is_followed(make_sink: MakeSink, statsd: Receiver, na
 
 
 def test_after_close_nothing_is_sent(make_sink: MakeSink, statsd: Receiver) -> None:
-    """A flush that comes too late fails, and leaves no socket behind."""
+    """A late flush fails, and leaves no socket open."""
     sink = make_sink(statsd.port)
     sink.close()
     sink.record(RENDERED)
