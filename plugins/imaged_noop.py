@@ -20,6 +20,6 @@ class Options(BaseModel):
 
 @hookimpl
 def imaged_uploader(host: Host) -> Uploader | None:
-    """Read the options, so that an unknown one is a fault, and return no remote store."""
+    """Validate the options and return None: there is no remote store."""
     host.options(Options)
     return None
