@@ -107,7 +107,7 @@ class Process:
             plan.checkpoint,
             plan.failures,
             Results(self._stdout),
-            width=pipeline.render_threads.size + settings.upload.concurrency,
+            width=pipeline.engine.size + settings.upload.concurrency,
             grace_s=settings.shutdown_timeout_s,
             read=reading.run,
             write=writing.run,
@@ -185,7 +185,7 @@ def _discard(pipeline: Pipeline, plugins: Plugins) -> None:
         plugins.close_sinks(pipeline.metrics.hanging)
     else:
         plugins.close(pipeline.metrics.hanging)
-    pipeline.render_threads.let_go()
+    pipeline.engine.let_go()
     pipeline.store.close()
 
 

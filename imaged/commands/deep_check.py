@@ -22,13 +22,13 @@ from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, StoreError
 from imaged.daemon.faults import build_checked
 from imaged.daemon.health import PIXEL, render_pixel
-from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import PluginState
+from imaged.hooks.registry import Plugins
 from imaged.jobs.queue import JobQueue
 from imaged.logs import paths as log_paths
 from imaged.store.local import LocalStore
-from imaged.workers.engine import Engine, ImageOutput
+from imaged.workers.engine import Engine
 from imaged.workers.tasks import Tasks
 from imaged.workers.thread_engine import ThreadEngine
 from imaged.workers.threads import Threads, unfinished
@@ -60,16 +60,23 @@ class DeepCheck:
         try:
             for fault in faults:
                 self._say(str(fault))
-            return not faults and await self._all(plugins.processors, plugins.uploader)
+            return not faults and await self._all(plugins)
         finally:
             if not unfinished():  # what a thread is stuck in must not be closed under it
                 plugins.close()
 
-    async def _all(self, processors: tuple[CheckedProcessor, ...], uploader: CheckedUploader | None) -> bool:
+    async def _all(self, plugins: Plugins) -> bool:
         settings = self._settings
         store, state = LocalStore(Path(settings.store.path), settings.store.partitions), Path(settings.state_dir)
-        threads, activity = self._threads, Activity[ImageOutput](self._reactor.seconds)
-        engine = ThreadEngine(self._reactor, settings.render, processors, threads, threads.run, Tasks(), activity)
+        engine = ThreadEngine(
+            self._reactor,
+            settings.render,
+            plugins.processors,
+            self._threads,
+            self._threads.run,
+            Tasks(),
+            Activity(self._reactor.seconds),
+        )
         fine = [
             await self._step(f"store.path {store.root} takes a file", self._on_thread(store.try_out)),
             await self._step(f"state_dir {state} keeps a queue", self._on_thread(_try_state, state)),
@@ -77,7 +84,7 @@ class DeepCheck:
         ]
         for key, path in log_paths.paths(settings.log).items():
             fine.append(await self._step(f"{dotted(key)} {path} takes lines", self._on_thread(log_paths.try_out, path)))
-        if uploader is None:
+        if (uploader := plugins.uploader) is None:
             self._say("no remote store is set")
         else:
             with tempfile.TemporaryDirectory(prefix="imaged-check-") as folder:

@@ -70,7 +70,7 @@ class Generation:
 
     def _close(self) -> None:
         self.plugins.close(self.pipeline.metrics.hanging)
-        self.pipeline.render_threads.stop()
+        self.pipeline.engine.stop()
         reinstate(self.pipeline.store)
         self.pipeline.store.close()
 

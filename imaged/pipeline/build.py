@@ -30,6 +30,7 @@ from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
+from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
@@ -155,21 +156,9 @@ def build_pipeline(
     ingest = Ingest(
         store, originals, client_sources, settings.sources.maximum_bytes, run, tasks, metrics, reactor.seconds
     )
-    renders = Renders(
-        clock=reactor,
-        settings=settings,
-        store=store,
-        originals=originals,
-        remote=remote,
-        engine=engine,
-        jobs=jobs,
-        run=run,
-        tasks=tasks,
-        calls=SingleFlight(tasks),
-        metrics=metrics,
-        formats=formats,
-    )
-    return Pipeline(settings, store, originals, ingest, renders, remote, engine, jobs, metrics, tasks, threads, formats)
+    writer = OutputWriter(reactor, store, remote, engine, jobs, run, tasks, metrics)
+    renders = Renders(reactor, settings, store, originals, engine, writer, SingleFlight(tasks), formats)
+    return Pipeline(settings, store, originals, ingest, renders, remote, engine, jobs, metrics, tasks, formats)
 
 
 def _identity(settings: Settings, uploader: CheckedUploader | None) -> str:

@@ -23,7 +23,6 @@ from imaged.store.disk import OpenFile
 from imaged.store.local import LocalStore
 from imaged.workers.engine import Engine
 from imaged.workers.tasks import Tasks
-from imaged.workers.threads import Threads
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +39,6 @@ class Pipeline:
     jobs: AsyncJobQueue
     metrics: Metrics
     tasks: Tasks
-    render_threads: Threads
     formats: Formats
 
     def outputs(self, namespace: str, named: Iterable[Output]) -> list[Output]:

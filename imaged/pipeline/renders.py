@@ -14,43 +14,31 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imaged.config.model import Settings
-from imaged.core.errors import BusyError, ImagedError, PolicyError, StoreError
-from imaged.core.events import OutputFailed, OutputRendered
+from imaged.core.errors import BusyError, ImagedError, PolicyError
 from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
-from imaged.core.tracing import COALESCED, RENDERED, SAVE, WAIT, add_spans, span
-from imaged.hooks.host import RunInThread
-from imaged.hooks.metrics import Metrics
-from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.core.tracing import COALESCED, RENDERED, WAIT, add_spans, span
 from imaged.pipeline.originals import Originals
-from imaged.pipeline.remote import Remote
+from imaged.pipeline.output_writer import OutputWriter
 from imaged.store.local import LocalStore
-from imaged.workers.engine import Engine, EngineJob, ImageOutput, RenderedVariant
+from imaged.workers.engine import Engine, EngineJob, FailedVariant, ImageOutput, RenderResult
 from imaged.workers.single_flight import SingleFlight, wait
-from imaged.workers.tasks import Tasks
 
 Made = AsyncGenerator[tuple[ImageOutput, ImagedError | None], None]
 
 
 @dataclass(frozen=True)
 class Renders:
-    """Makes outputs and writes them to the store. Reactor thread only.
-
-    `run` saves files on a worker thread; `calls` and `tasks` are those of the generation.
-    """
+    """Makes outputs, each once for all who ask at the same time. Reactor thread only; `clock` is the reactor's."""
 
     clock: Any
     settings: Settings
     store: LocalStore
     originals: Originals
-    remote: Remote
     engine: Engine
-    jobs: AsyncJobQueue
-    run: RunInThread
-    tasks: Tasks
+    writer: OutputWriter
     calls: SingleFlight[ImageOutput, None]
-    metrics: Metrics
     formats: Formats
     log = Logger()
 
@@ -118,19 +106,25 @@ class Renders:
         for output in missing:
             try:
                 variants.append(policy.resolve(output, self.formats))
-            except PolicyError as error:  # the processor that wrote this format is gone
+            except PolicyError as error:  # no processor writes this format any more
                 yield ImageOutput(image, output), error
         if not variants:
             return
         with closing(self.engine.render(EngineJob(image, source, tuple(variants), client_waits))) as results:
             async for result in results:
-                add_spans(result.spans_s)
-                if isinstance(result, RenderedVariant):
-                    await self._keep(image, result)
-                    yield ImageOutput(image, result.output), None
-                else:
-                    self._count_failure(image, result.output, result.error)
-                    yield ImageOutput(image, result.output), result.error
+                yield ImageOutput(image, result.output), await self._finish(image, result)
+
+    async def _finish(self, image: ImageId, result: RenderResult) -> ImagedError | None:
+        """Write a variant, or report the error that it ended with and return that.
+
+        Raises StoreError, which ends the job: the store would not keep the variants that follow.
+        """
+        add_spans(result.spans_s)
+        if isinstance(result, FailedVariant):
+            self.writer.report_failure(image, result.output, result.error)
+            return result.error
+        await self.writer.write(image, result)
+        return None
 
     async def _reuse(self, wanted: ImageOutput) -> bool:
         """Take an output from the remote store if the settings ask for that; return whether it is here now."""
@@ -143,35 +137,3 @@ class Renders:
                 "cannot reuse the remote {output}, rendering it: {error}", output=str(wanted.output), error=str(error)
             )
             return False
-
-    async def _keep(self, image: ImageId, rendered: RenderedVariant) -> None:
-        """Store a variant and enqueue its upload. Raises StoreError, also when the store takes longer than a render.
-
-        A queue that fails costs no picture: the output stays local, and the next comparison finds it.
-        """
-        output = rendered.output
-        try:
-            with span(SAVE):
-                saving = self.tasks.own(self._save(image, rendered))
-                await saving.addTimeout(self.engine.longest_s, self.clock, onTimeoutCancel=_too_slow)
-        except StoreError as error:
-            self._count_failure(image, output, error)
-            raise
-        self.metrics.record(OutputRendered(image.namespace, str(output), output.extension, rendered.elapsed_s))
-        if self.remote.exists:
-            try:
-                await self.jobs.enqueue("upload", image, [output])
-            except ImagedError as error:
-                self.log.error("the upload of {output} is not queued: {error}", error=error, output=str(output))
-
-    async def _save(self, image: ImageId, rendered: RenderedVariant) -> None:
-        with self.engine.count_as_waiting():  # bodies that a slow disk holds up are bounded, too
-            await self.run(self.store.variants.save, image, rendered.output, rendered.body)
-
-    def _count_failure(self, image: ImageId, output: Output, error: ImagedError) -> None:
-        reason, extension = type(error).__name__, output.extension
-        self.metrics.record(OutputFailed(image.namespace, str(output), extension, reason))
-
-
-def _too_slow(_: object, timeout_s: float) -> None:
-    raise StoreError(f"the local store took longer than {timeout_s:g} s to keep an output: look at its disk")

@@ -112,5 +112,11 @@ class Engine(Protocol):
     async def verify(self, source: Path) -> None:
         """Decode a new original if a processor wants that. Raises what a render would raise, or BusyError."""
 
+    def stop(self) -> None:
+        """End the workers; block until their work is done."""
+
+    def let_go(self) -> None:
+        """End each worker when its work is done; return at once."""
+
     async def try_out(self, source: Path, variant: Variant) -> None:
         """Render a small picture beside the queue. Raises whatever goes wrong."""

@@ -113,6 +113,14 @@ class ThreadEngine:
         """Render a small picture beside the queue, on another thread."""
         await self._run(run_trial, self._processors, source, variant)
 
+    def stop(self) -> None:
+        """End the threads; block until their work is done."""
+        self._threads.stop()
+
+    def let_go(self) -> None:
+        """End each thread when its work is done; return at once."""
+        self._threads.let_go()
+
     def render(self, job: EngineJob) -> Channel[RenderResult]:
         """Return an iterator over a result for each variant of a job, each as soon as it is ready.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from graphlib import TopologicalSorter
 
 import pytest
@@ -60,6 +61,12 @@ def test_imaged_names_no_plugin(name: str) -> None:
     """Built-in plugins are found by their entry points, as third-party ones are."""
     packages = {plugin.split(".")[0] for plugin in PLUGINS}
     assert [each for each in imports(name) if each.split(".")[0] in packages] == []
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if room(name) not in {"hooks", "workers"}])
+def test_the_engine_is_the_only_way_to_a_processor(name: str) -> None:
+    """Other rooms hand processors on, and call none."""
+    assert not {"CheckedProcessor", "Processors"}.intersection(re.findall(r"\w+", modules()[name].read_text()))
 
 
 @pytest.mark.parametrize("name", PLUGINS)

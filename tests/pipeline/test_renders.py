@@ -328,7 +328,8 @@ def test_a_store_that_hangs_is_not_waited_for(make_harness: Callable[..., Pipeli
     harness = make_harness("render: {timeout_s: 7, queue: 0}")
     harness.keep()
     disk: Deferred[None] = Deferred()
-    hanging = replace(harness.renders, run=lambda *_: disk)  # type: ignore[arg-type]
+    writer = replace(harness.renders.writer, run=lambda *_: disk)  # type: ignore[arg-type]
+    hanging = replace(harness.renders, writer=writer)
     waiting = start(hanging.one(IMAGE, X30))
     harness.reactor.advance(7 + GRACE_S)
     assert isinstance(error_of(waiting), StoreError)
