@@ -159,11 +159,10 @@ def process(
     signals = Signals()
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
-    from imaged.batch.plan import UsageError, make_plan  # noqa: PLC0415  # as above
+    from imaged.batch.plan import UsageError, draft_plan  # noqa: PLC0415  # as above
     from imaged.batch.process import Process  # noqa: PLC0415  # as above
     from imaged.batch.report import Screen  # noqa: PLC0415  # as above
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
-    from imaged.pipeline.build import find_formats  # noqa: PLC0415  # as above
 
     use_own_threads(reactor)
     screen = Screen(sys.stderr)
@@ -174,14 +173,12 @@ def process(
     if loaded.faults:
         raise SystemExit(str(ConfigurationError(loaded.faults)))
     namespace, outputs = namespace or given.get("namespace", "p"), outputs or given.get("outputs", "")
-    formats = find_formats(loaded, reactor)
     try:
-        plan = make_plan(loaded.settings, formats, inputs, namespace, outputs, resume, failed, shard, os.environ)
+        draft = draft_plan(loaded.settings, inputs, namespace, outputs, resume, failed, shard, os.environ)
+        _raise_file_limit()
+        status = Process(keep_monotonic(reactor), signals, loaded, draft, screen, sys.stdout.buffer).run()
     except UsageError as error:
         raise click.UsageError(str(error)) from error
-    _raise_file_limit()
-    status = Process(keep_monotonic(reactor), signals, loaded, plan, screen, sys.stdout.buffer).run()
-    plan.close()
     end(status)
 
 

@@ -22,8 +22,11 @@ Entry = Item | tuple[str, MalformedRequestError]
 """An item, or a line that is not an item and its error."""
 
 
-def find_fault(name: str, formats: Formats) -> str | None:
-    """Return what is wrong with an input, before the first item is done, or None."""
+def find_fault(name: str, formats: Formats | None = None) -> str | None:
+    """Return what is wrong with an input, before the first item is done, or None.
+
+    Without `formats`, which only the plugins know, say no more than whether it can be read.
+    """
     if name == STDIN:
         return None
     try:
@@ -33,7 +36,7 @@ def find_fault(name: str, formats: Formats) -> str | None:
             head = file.read(_LOOK_BYTES)
     except OSError as error:
         return f"{name}: {error.strerror}"
-    if _is_picture(name, head, formats) or _is_text(head):
+    if formats is None or _is_picture(name, head, formats) or _is_text(head):
         return None
     kinds = ", ".join(format.extension for format in formats.reads)
     return f"{name}: neither a picture ({kinds}) nor a list in UTF-8"

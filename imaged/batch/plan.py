@@ -17,7 +17,7 @@ from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.core.formats import Formats
 from imaged.core.hashes import check_namespace
-from imaged.core.outputs import Output
+from imaged.core.outputs import Output, parse
 
 
 class UsageError(ValueError):
@@ -42,9 +42,29 @@ class Plan:
                 journal.close()
 
 
-def make_plan(
+@dataclass(frozen=True)
+class PlanDraft:
+    """A command line that was checked as far as that goes without plugins. No file was written."""
+
+    settings: Settings
+    inputs: Sequence[str]
+    namespace: str
+    outputs: Sequence[Output]
+    shard: Shard
+    resume: str | None
+    failed: str | None
+
+    def open(self, formats: Formats) -> Plan:
+        """Check the inputs with the formats of the plugins, then open the journals. Raises UsageError."""
+        for name in self.inputs:
+            if (fault := inputs.find_fault(name, formats)) is not None:
+                raise UsageError(fault)
+        journals = _journals(self.resume, self.failed, _about(self.settings, self.outputs))
+        return Plan(self.inputs, self.namespace, self.outputs, self.shard, *journals)
+
+
+def draft_plan(
     settings: Settings,
-    formats: Formats,
     names: Sequence[str],
     namespace: str,
     outputs: str,
@@ -52,11 +72,11 @@ def make_plan(
     failed: str | None,
     shard: str | None,
     environ: Mapping[str, str],
-) -> Plan:
-    """Check the whole command line, then open the journals. Raises UsageError."""
+) -> PlanDraft:
+    """Check a command line. Raises UsageError."""
     try:
         policy = settings.policy(check_namespace(namespace))
-        wanted = [formats.parse(name) for name in outputs.split(",") if name]
+        wanted = [parse(name) for name in outputs.split(",") if name]
         for output in wanted:
             policy.check(output)
         part = choose(shard, environ)
@@ -65,10 +85,10 @@ def make_plan(
     if not wanted and not any(each.outputs for each in [policy, *map(settings.policy, settings.namespaces)]):
         raise UsageError("there is nothing to make: name outputs with --outputs, or in images.outputs of the settings")
     for name in names:
-        if (fault := inputs.find_fault(name, formats)) is not None:
+        if (fault := inputs.find_fault(name)) is not None:
             raise UsageError(fault)
     _keep_apart(names, list(filter(None, [resume, failed])))
-    return Plan(names, namespace, wanted, part, *_journals(resume, failed, _about(settings, wanted)))
+    return PlanDraft(settings, names, namespace, wanted, part, resume, failed)
 
 
 def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from imaged.batch import inputs
 from imaged.batch.no_queue import NoQueue
-from imaged.batch.plan import Plan
+from imaged.batch.plan import Plan, PlanDraft, UsageError
 from imaged.batch.report import Results, Screen
 from imaged.batch.run import Batch
 from imaged.batch.scratch import open_scratch, remove
@@ -46,30 +46,39 @@ _SIGNALLED = 128  # as a shell reports a process that a signal has ended
 
 
 class Process:
-    """Runs one batch on `reactor`. Reactor thread only."""
+    """Runs one batch on `reactor`; the plan is opened with the formats of its plugins."""
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, signals: Signals, loaded: Loaded, plan: Plan, screen: Screen, stdout: BinaryIO
+        self,
+        reactor: Any,
+        signals: Signals,
+        loaded: Loaded,
+        draft: PlanDraft,
+        screen: Screen,
+        stdout: BinaryIO,
     ) -> None:
         self._reactor = reactor
         self._signals = signals
         self._loaded = loaded
-        self._plan = plan
+        self._draft = draft
+        self._usage_error: UsageError | None = None
         self._screen = screen
         self._stdout = stdout
         self._status = 0
         self._leaving_on: int | None = None
 
     def run(self) -> int:
-        """Run the reactor until the batch has ended; return the exit status."""
+        """Run the reactor until the batch has ended; return the exit status. UsageError comes before any item."""
         self._reactor.callWhenRunning(self._signals.install)
         self._reactor.callWhenRunning(
             lambda: Deferred.fromCoroutine(self._live()).addErrback(self._fail).addBoth(lambda _: self._reactor.stop())
         )
         self._reactor.run()
         self._signals.end()
+        if self._usage_error is not None:
+            raise self._usage_error
         return self._status
 
     async def _live(self) -> None:
@@ -78,15 +87,17 @@ class Process:
             environment = self._environment(working)
             plugins = self._build_plugins(environment)
             try:
+                plan = self._draft.open(plugins.formats)
                 store, local = _make_stores(self._loaded.settings, remote=plugins.uploader is not None)
             except BaseException:
                 plugins.close()
                 raise
             pipeline = build_pipeline(self._loaded.settings, plugins, store, environment)
             try:
-                await self._work(pipeline, local, reading, writing, working)
+                await self._work(plan, pipeline, local, reading, writing, working)
             finally:
                 _discard(pipeline, plugins)
+                plan.close()
                 if store is not local:
                     remove(store)
         finally:
@@ -94,9 +105,9 @@ class Process:
                 each.let_go()
 
     async def _work(
-        self, pipeline: Pipeline, local: LocalStore, reading: Threads, writing: Threads, working: Threads
+        self, plan: Plan, pipeline: Pipeline, local: LocalStore, reading: Threads, writing: Threads, working: Threads
     ) -> None:
-        settings, plan = pipeline.settings, self._plan
+        settings = pipeline.settings
         await working.run(pipeline.store.try_out)
         batch = Batch(
             self._reactor,
@@ -162,7 +173,9 @@ class Process:
         )
 
     def _fail(self, failure: Failure) -> None:
-        if failure.check(ImagedError):
+        if isinstance(failure.value, UsageError):
+            self._usage_error = failure.value
+        elif failure.check(ImagedError):
             self._screen.write(f"{failure.value}\n")
         else:
             self._log.failure("imaged broke down", failure)

@@ -15,7 +15,6 @@ from twisted.web.client import Agent
 from imaged.config.faults import Fault
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
-from imaged.core.formats import Formats
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Sources
 from imaged.hooks import registry
@@ -66,17 +65,6 @@ def build_plugins(
 ) -> tuple[Plugins, list[Fault]]:
     """Build the plugins that the settings name; return them with every fault found. The caller closes them."""
     return registry.build(loaded, partial(_host, loaded.settings, reactor, threads, plugin_state))
-
-
-def find_formats(loaded: Loaded, reactor: Any) -> Formats:
-    """Return the formats that the processors of a configuration bring. Build its plugins for that, and close them."""
-    threads = Threads(reactor, "work", 1)
-    try:
-        plugins, _ = build_plugins(loaded, reactor, threads, PluginState())
-        plugins.close()
-    finally:
-        threads.let_go()
-    return plugins.formats
 
 
 def build_pipeline(

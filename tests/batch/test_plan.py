@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imaged.batch.plan import Plan, UsageError, make_plan
+from imaged.batch.plan import Plan, UsageError, draft_plan
 from imaged.batch.shards import Shard
 from imaged.config.load import load
 from imaged.core.formats import FORMATS
@@ -26,9 +26,8 @@ def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
     """Make a plan."""
     settings = load(yaml, "imaged.yaml", environ={}, read_text=str).settings
     wanted = {"namespace": "p", "outputs": "x4.jpg", **given}
-    return make_plan(
+    draft = draft_plan(
         settings,
-        FORMATS,
         names or ("list",),
         wanted["namespace"] or "",
         wanted["outputs"] or "",
@@ -37,6 +36,7 @@ def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
         wanted.get("shard"),
         {},
     )
+    return draft.open(FORMATS)
 
 
 def test_a_plan() -> None:
