@@ -1,4 +1,4 @@
-"""A port in memory, whose clock and whose clients are the test's."""
+"""A port in memory, whose clock and clients the test controls."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def answer_shortly(request: ImagedRequest) -> None:
-    """Answer with a word."""
+    """Answer with a short body."""
     send_text(request, "here")
 
 
 class Transport(StringTransport):
-    """Takes what the server says."""
+    """Receives what the server writes."""
 
     def loseWriteConnection(self) -> None:  # noqa: N802  # Twisted's name
-        """End one half of it, which a server notices of nothing."""
+        """Close the writing half, which the server does not notice."""
 
 
 class Port:
-    """A port whose requests are answered when the test says so."""
+    """A port whose requests the test answers."""
 
     def __init__(
         self,
@@ -96,22 +96,22 @@ class Client:
         self._protocol.dataReceived(data)  # type: ignore[attr-defined]
 
     def leave(self) -> None:
-        """Have the connection end, or be told that it has."""
+        """Close the connection, and report that to the server."""
         self._protocol.connectionLost(Failure(ConnectionLost()))  # type: ignore[attr-defined]
 
     @property
     def received(self) -> bytes:
-        """All that the server has said."""
+        """All bytes from the server."""
         return self._transport.value()
 
     @property
     def aborted(self) -> bool:
-        """Whether the server has hung up."""
+        """Whether the server aborted the connection."""
         return bool(self._transport.disconnected)
 
     @property
     def closed(self) -> bool:
-        """Whether the server has ended the connection; then it is told that the client has, too."""
+        """Whether the server closed the connection. If so, the client closes its end, too."""
         if self._transport.disconnecting and not self._transport.disconnected:
             self._transport.disconnected = True
             self.leave()

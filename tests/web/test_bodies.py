@@ -1,4 +1,4 @@
-"""How originals come in: as the body, in a form, in chunks, by URL, too large, or not at all."""
+"""Originals arrive as a body, in a form, in chunks or by URL; some are too large, or missing."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def chunked(*chunks: bytes) -> bytes:
 
 
 class TestPictures(ServiceTestCase):
-    """The bytes of a picture, however they are wrapped."""
+    """Pictures in each kind of body."""
 
     async def test_the_type_of_a_raw_body_does_not_matter(self) -> None:
-        """Any body is a form, says curl; the picture's first bytes tell what it is."""
+        """The first bytes decide the format: curl sends any body as a form."""
         await self.serve()
         for kind in ("application/x-www-form-urlencoded", "image/png", "text/plain", "nonsense", ""):
             answer = await self.post(Content_Type=kind)
             assert (answer.json()["hash"], answer.json()["content_type"]) == (HASH, "image/jpeg")
 
     async def test_a_body_in_chunks(self) -> None:
-        """Without a length that is known before."""
+        """A body may have no announced length."""
         await self.serve()
         answer = await self.post(body=chunked(PICTURE[:100], PICTURE[100:]), Transfer_Encoding="chunked")
         assert answer.json()["hash"] == HASH
@@ -55,7 +55,7 @@ class TestPictures(ServiceTestCase):
         assert (await connection.answer()).json()["hash"] == HASH
 
     async def test_several_requests_on_one_connection(self) -> None:
-        """A connection is kept, and requests may come before the answers, which keep their order (RFC 9112, 9.3.2)."""
+        """Pipelined requests on a persistent connection are answered in order (RFC 9112, 9.3.2)."""
         await self.serve()
         connection = await self.begin("POST", "/p", b"no picture", Connection="keep-alive")
         connection.send(
@@ -67,7 +67,7 @@ class TestPictures(ServiceTestCase):
         assert connection.received.endswith(PICTURE)
 
     async def test_a_form_of_an_http_client(self) -> None:
-        """Whatever the field is called, and whatever else the form holds."""
+        """The name of the field does not matter, nor do other fields."""
         await self.serve()
         pool = HTTPConnectionPool(reactor, persistent=False)
         files = {"anything": ("a picture.jpg", io.BytesIO(PICTURE))}
@@ -76,14 +76,14 @@ class TestPictures(ServiceTestCase):
         assert json.loads(await response.content())["hash"] == HASH
 
     async def test_a_large_form(self) -> None:
-        """One that Twisted keeps in a file while it comes, with the boundary's beginning in the picture."""
+        """A large form is kept in a file, also with the start of a boundary inside the picture."""
         await self.serve()
         picture = other_picture() + b"\r\n--cu" + os.urandom(1_000_000)
         body = part('name="a"; filename="a.png"', picture) + b"--cut--\r\n"
         assert (await self.post(body=body, Content_Type=FORM)).json()["size"] == len(picture)
 
     async def test_the_first_file_counts(self) -> None:
-        """Fields that are no file are passed over, and so are further files."""
+        """The daemon ignores fields without a file, and further files."""
         await self.serve()
         fields = part('name="caption"', b"a cat"), part('name="a"; filename=""', PICTURE)
         body = b"".join(fields) + part('name="b"; filename="b.png"', other_picture()) + b"--cut--\r\n"
@@ -91,10 +91,10 @@ class TestPictures(ServiceTestCase):
 
 
 class TestRefusedBodies(ServiceTestCase):
-    """What is no picture, or comes in no form that we read."""
+    """Bodies that are no picture, or of an unsupported kind."""
 
     async def test_what_is_no_picture_is_415(self) -> None:
-        """Text, and half a header."""
+        """Text and half a header are refused."""
         await self.serve()
         for body in (b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", PICTURE[:10]):
             answer = await self.post(body=body)
@@ -104,7 +104,7 @@ class TestRefusedBodies(ServiceTestCase):
         assert self.service_harness.files == {}
 
     async def test_nothing_at_all_is_400(self) -> None:
-        """No body, an empty one, an empty file in a form, or an empty source: the answer says how it is done."""
+        """Without a body, a file or a source, the answer explains how to post."""
         await self.serve()
         empty = part('name="a"; filename="a.png"', b"") + b"--cut--\r\n"
         for answer in (
@@ -119,7 +119,7 @@ class TestRefusedBodies(ServiceTestCase):
             assert "--data-binary @picture.jpg" in answer.error
 
     async def test_what_curl_makes_of_d_is_explained(self) -> None:
-        """Fields are no picture; and a file that -d has taken line ends and zeros out of is none any more."""
+        """The answer explains curl's -d: it sends fields, and removes line ends and zeros from a file."""
         await self.serve()
         kind = "application/x-www-form-urlencoded; charset=utf-8"
         for fields in (b"source=http://a.example/a.jpg", b"url=x&outputs=x30.jpg", b"image%5B%5D=%40a.jpg"):
@@ -130,15 +130,15 @@ class TestRefusedBodies(ServiceTestCase):
             assert (answer.status, "--data-binary @FILE" in answer.error) == (415, True)
         assert (await self.post(Content_Type=kind)).status == 200
 
-    async def test_whoever_used_data_binary_is_not_told_to(self) -> None:
-        """That is sent as a form too, with every byte of it; -d would have dropped some of these."""
+    async def test_data_binary_is_not_recommended_to_its_users(self) -> None:
+        """The answer does not recommend --data-binary to a client that used it: the body has bytes that -d removes."""
         await self.serve()
         for body in (b"no picture\n", b"MM\x00*", b"GIF89a\r"):
             answer = await self.post(body=body, Content_Type="application/x-www-form-urlencoded")
             assert (answer.status, "curl" in answer.error) == (415, False), answer.error
 
     async def test_parameters_are_no_fields(self) -> None:
-        """They stand in the URL: in a form, before or after the picture, they would do nothing, and say nothing."""
+        """Parameters in a form are refused, before or after the picture: they belong into the URL."""
         await self.serve()
         file, end = part('name="a"; filename="a.jpg"', PICTURE), b"--cut--\r\n"
         for field in ("outputs", "source"):
@@ -151,7 +151,7 @@ class TestRefusedBodies(ServiceTestCase):
         assert (await self.post(body=named_so, Content_Type=FORM)).status == 200
 
     async def test_forms_without_a_picture_are_400(self) -> None:
-        """No file, no boundary, no end, no form at all."""
+        """A form without file, boundary or end is refused."""
         await self.serve()
         for body, kind in (
             (part('name="caption"', b"a cat") + b"--cut--\r\n", FORM),
@@ -169,14 +169,14 @@ class TestRefusedBodies(ServiceTestCase):
         assert list((self.folder / "public" / ".incoming").iterdir()) == []
 
     async def test_a_source_and_a_body_is_400(self) -> None:
-        """And so are two sources."""
+        """Two sources are refused, too."""
         await self.serve()
         assert "one or the other" in (await self.post("/p?source=http://127.0.0.1:1/a.jpg")).error
         assert "more than one" in (await self.post("/p?source=http://a/&source=http://b/", b"")).error
         assert (await self.post("/p?source=%FF", b"")).status == 400
 
     async def test_a_broken_body_gets_no_answer_of_success(self) -> None:
-        """Chunks that are none are Twisted's to refuse."""
+        """Twisted refuses malformed chunks."""
         await self.serve()
         connection = await self.begin("POST", "/p", b"zz\r\nabc", Transfer_Encoding="chunked")
         await connection.ended
@@ -185,12 +185,12 @@ class TestRefusedBodies(ServiceTestCase):
 
 
 class TestTooLarge(ServiceTestCase):
-    """More bytes than are taken."""
+    """Bodies above the limit."""
 
     settings = "sources: {maximum_bytes: 100000}"
 
     async def test_an_announced_size_is_413_before_the_body_comes(self) -> None:
-        """A client that asks first sends nothing."""
+        """A client that sends Expect gets the answer before it sends the body."""
         await self.serve()
         connection = await self.begin("POST", "/p", Expect="100-continue", Content_Length="100001")
         await until(lambda: b"\r\n\r\n" in connection.received)
@@ -200,7 +200,7 @@ class TestTooLarge(ServiceTestCase):
         connection.leave()
 
     async def test_a_client_that_sends_on_can_read_the_answer(self) -> None:
-        """It is not cut off while it sends, by length or in chunks."""
+        """The connection stays open while the client sends, by length or in chunks."""
         await self.serve()
         body = os.urandom(3_000_000)
         for sent, coding in ((body, {}), (chunked(body[:60_000], body[60_000:]), {"Transfer_Encoding": "chunked"})):
@@ -211,7 +211,7 @@ class TestTooLarge(ServiceTestCase):
         assert (await self.get("/status_check")).status == 200
 
     async def test_exactly_the_maximum_is_taken(self) -> None:
-        """The bound belongs to what is allowed."""
+        """The limit itself is allowed."""
         await self.serve()
         picture = PICTURE + bytes(100_000 - len(PICTURE))
         assert (await self.post(body=picture)).json()["size"] == 100_000
@@ -222,7 +222,7 @@ class TestSources(ServiceTestCase):
     """Originals by URL."""
 
     async def test_an_original_is_fetched(self) -> None:
-        """It is described as if it had been sent, and the sink is told."""
+        """The answer is that of a posted picture, and the sink receives the event."""
         await self.serve()
         async with origin(PICTURE) as source:
             answer = await self.post(f"/p?source={source.url}&outputs=x30.jpg", b"")
@@ -233,7 +233,7 @@ class TestSources(ServiceTestCase):
         assert (event.namespace, event.size_bytes) == ("p", len(PICTURE))
 
     async def test_who_asks_is_what_the_settings_say(self) -> None:
-        """A contact, where sites demand one; else the program and its version."""
+        """The User-Agent has the contact of the settings, or the program and its version."""
         await self.serve()
         async with origin(PICTURE) as source:
             await self.post(f"/p?source={source.url}", b"")
@@ -244,7 +244,7 @@ class TestSources(ServiceTestCase):
         assert agents == [f"imaged/{VERSION}".encode(), b"shop (https://shop.example; ops@shop.example)"]
 
     async def test_what_a_source_answers_decides(self) -> None:
-        """Gone is 404, failing is 502, no picture is 415, too much is 413. One that came was available."""
+        """A missing source is 404, a failing one 502, no picture 415, too many bytes 413."""
         await self.serve(sources={"maximum_bytes": 1000})
         for code, status in ((404, 404), (410, 404), (500, 502), (403, 502), (200, 415)):
             async with origin(b"x", code) as source:
@@ -256,13 +256,13 @@ class TestSources(ServiceTestCase):
         assert len(self.service_harness.sink.of(OriginalDownloaded)) == 1
 
     async def test_a_slow_source_is_504(self) -> None:
-        """It has as long as the settings say."""
+        """The timeout of the settings limits a download."""
         await self.serve(sources={"timeout_s": 0.1})
         async with origin(None) as source:
             assert (await self.post(f"/p?source={source.url}", b"")).status == 504
 
     async def test_urls_that_are_not_fetched(self) -> None:
-        """What is no URL is 400, what lies in a private network 403, what nobody answers 502."""
+        """A malformed URL is 400, a private network 403, an unreachable server 502."""
         await self.serve(sources={"allow_networks": []})
         for url in ("", "nonsense", "ftp://example.com/a", "file:///etc/passwd", "http://", "http://u:p@a/"):
             assert (await self.post(f"/p?source={url}", b"")).status == 400, url
@@ -274,8 +274,8 @@ class TestSources(ServiceTestCase):
         await self.service.reload()
         assert (await self.post(f"/p?source={source.url}", b"")).status == 502
 
-    async def test_many_who_ask_for_one_source_cost_one_fetch(self) -> None:
-        """All of them get the same answer."""
+    async def test_many_posts_of_one_source_cost_one_download(self) -> None:
+        """Simultaneous posts of one source get the same answer from one download."""
         await self.serve()
         async with origin(None) as source:
             connections = [await self.begin("POST", f"/p?source={source.url}") for _ in range(20)]

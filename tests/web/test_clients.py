@@ -1,4 +1,4 @@
-"""Clients that are slow, that leave, and that break off."""
+"""Slow clients, and clients that disconnect."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ LARGE_PATH = f"/p/{hashlib.md5(LARGE).hexdigest()}/original"
 
 
 def refuse_body(announced_bytes: int, give_up: object) -> Body:
-    """Take no body."""
+    """Refuse every body."""
     raise BusyError(f"{announced_bytes} bytes are too many for {give_up}")
 
 
 def open_files(folder: Path) -> list[str]:
-    """Return the images below `folder` that this process has open."""
+    """Return the files of images below `folder` that this process has open."""
     found = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
     return [path for path in found if path.startswith(str(folder / "public" / "p"))]
 
 
 class TestSlowReaders(ServiceTestCase):
-    """A client takes its time."""
+    """Clients that read slowly."""
 
     async def test_a_file_is_read_at_the_pace_of_its_reader(self) -> None:
-        """One that does not read holds a chunk and an open file, not the whole."""
+        """A client that does not read costs one chunk of memory and an open file."""
         await self.serve()
         await self.post(body=LARGE)
         tracemalloc.start()
@@ -61,7 +61,7 @@ class TestSlowReaders(ServiceTestCase):
         await until(lambda: not open_files(self.folder))
 
     async def test_a_reader_who_leaves_closes_its_file(self) -> None:
-        """No descriptor is lost, wherever it breaks off."""
+        """A disconnect at any point closes the file."""
         await self.serve()
         await self.post(body=LARGE)
         for _ in range(3):
@@ -71,7 +71,7 @@ class TestSlowReaders(ServiceTestCase):
         await until(lambda: not open_files(self.folder))
 
     async def test_conditions_and_refusals_close_the_file(self) -> None:
-        """What answers without the file's bytes holds none."""
+        """Answers without the file's bytes close it."""
         await self.serve()
         await self.post()
         for headers in ({"if_none_match": "*"}, {"if_match": '"a"'}, {"range": "bytes=999-"}, {"range": "bytes=0-1"}):
@@ -81,10 +81,10 @@ class TestSlowReaders(ServiceTestCase):
 
 
 class TestBrokenFiles(ServiceTestCase):
-    """A file of the store that cannot be read to its end."""
+    """Stored files that cannot be read to the end."""
 
     async def test_a_file_that_has_become_shorter_breaks_its_answer_off(self) -> None:
-        """The client is not left waiting, and the failure is ours: it did not leave."""
+        """The daemon aborts the answer and counts it as its own failure."""
         await self.serve()
         await self.post(body=LARGE)
         connection = await self.begin("GET", LARGE_PATH, connection="keep-alive")
@@ -104,7 +104,7 @@ class TestBrokenFiles(ServiceTestCase):
         assert "shorter" in error["error"]
 
     async def test_a_file_of_which_nothing_can_be_read_is_an_error(self) -> None:
-        """Nothing has been said before, and nothing of the file is said now; the connection goes on."""
+        """The client gets an error, and the connection stays usable."""
 
         async def handle(request: ImagedRequest) -> None:
             send_file(request, OpenFile(unreadable, 10, 1), "image/jpeg")
@@ -126,10 +126,10 @@ class TestBrokenFiles(ServiceTestCase):
 
 
 class TestLeaving(ServiceTestCase):
-    """A client that leaves cancels its own wait, and nothing else."""
+    """A client that disconnects cancels its own wait only."""
 
     async def test_others_get_what_one_did_not_wait_for(self) -> None:
-        """The render goes on."""
+        """The render continues for the other clients."""
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()
@@ -143,8 +143,8 @@ class TestLeaving(ServiceTestCase):
         assert (await second.answer()).status == 200
         assert len(self.service_harness.processor.jobs) == 1
 
-    async def test_what_nobody_waits_for_is_kept(self) -> None:
-        """The next asker finds it in the store."""
+    async def test_an_abandoned_render_is_kept(self) -> None:
+        """The next client gets the output from the store."""
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()
@@ -157,8 +157,8 @@ class TestLeaving(ServiceTestCase):
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
         assert len(self.service_harness.processor.jobs) == 1
 
-    async def test_a_fetch_goes_on_without_its_client(self) -> None:
-        """The source was asked already: the original is kept."""
+    async def test_a_download_continues_without_its_client(self) -> None:
+        """The daemon finishes the download and keeps the original."""
         await self.serve()
         async with origin(None) as source:
             connection = await self.begin("POST", f"/p?source={source.url}")
@@ -169,7 +169,7 @@ class TestLeaving(ServiceTestCase):
             await until(lambda: self.store.has(IMAGE, RECORD))
 
     async def test_half_a_body_is_nothing(self) -> None:
-        """A client that breaks off while it sends leaves no trace."""
+        """A client that disconnects during its post leaves nothing in the store."""
         await self.serve()
         connection = await self.begin("POST", "/p", PICTURE[:100], Content_Length=str(len(PICTURE)))
         await pause()
@@ -179,7 +179,7 @@ class TestLeaving(ServiceTestCase):
         assert not (self.folder / "public" / "p").exists()
 
     async def test_leaving_is_no_error(self) -> None:
-        """Trial fails a test that logs one; the request is forgotten."""
+        """A disconnect logs no error (which would fail the test), and the request is forgotten."""
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()

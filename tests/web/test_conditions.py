@@ -1,4 +1,4 @@
-"""Conditional requests and ranges, as RFC 9110 has them."""
+"""Conditional requests and ranges, by RFC 9110."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SIZE = len(PICTURE)
 
 
 class Kept(ServiceTestCase):
-    """A store with an original whose time is known."""
+    """A store with an original of known time."""
 
     async def ready(self) -> Answer:
-        """Serve, keep the picture, and return a plain answer of it."""
+        """Start, store the picture, and return an unconditional answer."""
         await self.serve()
         await self.post()
         os.utime(self.store.path(IMAGE, ORIGINAL), (MODIFIED_S, MODIFIED_S))
         return await self.original()
 
     async def original(self, method: str = "GET", **headers: str) -> Answer:
-        """Ask for the original."""
+        """GET the original."""
         return await self.ask(method, f"{HOME}/original", **headers)
 
     async def statuses(self, header: str, *values: str) -> list[int]:
@@ -35,24 +35,24 @@ class Kept(ServiceTestCase):
 
 
 class TestConditions(Kept):
-    """Who has it need not have it again."""
+    """Clients that have the file get 304."""
 
     async def test_every_file_has_validators(self) -> None:
-        """A strong tag and a date."""
+        """Files have a strong ETag and Last-Modified."""
         plain = await self.ready()
         assert plain.headers["last-modified"] == formatdate(MODIFIED_S, usegmt=True)
         assert plain.headers["etag"].startswith('"')
         assert plain.headers["accept-ranges"] == "bytes"
 
     async def test_if_none_match(self) -> None:
-        """The tag, a list that holds it, its weak form and `*` give 304; others the file (RFC 9110, 13.1.2)."""
+        """The tag, a list with it, its weak form and `*` give 304, other tags the file (RFC 9110, 13.1.2)."""
         etag = (await self.ready()).headers["etag"]
         known = (etag, f'"a", {etag}', f'W/"a",W/{etag} , "b"', f"W/{etag}", "*")
         assert await self.statuses("if_none_match", *known) == [304] * len(known)
         assert await self.statuses("if_none_match", '"a"', 'W/"b"', "", etag.strip('"')) == [200] * 4
 
     async def test_not_modified_is_short(self) -> None:
-        """The headers that a cache updates itself by, and no body."""
+        """304 has the headers for caches, and no body."""
         plain = await self.ready()
         answer = await self.original(if_none_match="*")
         assert answer.body == b""
@@ -61,7 +61,7 @@ class TestConditions(Kept):
         assert "content-length" not in answer.headers or answer.headers["content-length"] == str(SIZE)
 
     async def test_if_modified_since(self) -> None:
-        """Dates in all three forms of RFC 9110, 5.6.7; what is no date is ignored."""
+        """Dates in all three forms of RFC 9110, 5.6.7 work; others are ignored."""
         await self.ready()
         at, before, after = (formatdate(MODIFIED_S + shift, usegmt=True) for shift in (0, -1, 1))
         old_forms = ("Tuesday, 14-Nov-23 22:13:20 GMT", "Tue Nov 14 22:13:20 2023")
@@ -75,7 +75,7 @@ class TestConditions(Kept):
         assert (await self.original(if_none_match='"a"', if_modified_since=at)).status == 200
 
     async def test_if_match_and_if_unmodified_since(self) -> None:
-        """Preconditions that fail give 412, which nobody keeps; a weak tag never matches here (13.1.1)."""
+        """Failed preconditions give 412, which is not cacheable; a weak tag never matches (13.1.1)."""
         etag = (await self.ready()).headers["etag"]
         assert await self.statuses("if_match", etag, "*", f'"a", {etag}') == [200] * 3
         assert await self.statuses("if_match", '"a"', f"W/{etag}") == [412] * 2
@@ -84,17 +84,17 @@ class TestConditions(Kept):
         assert "changed" in (await self.original(if_match='"a"')).error
 
     async def test_outputs_have_conditions_too(self) -> None:
-        """An output that has to be made first is no exception."""
+        """Conditions work on an output that is rendered first, too."""
         await self.ready()
         assert (await self.get(f"{HOME}/x30.jpg", if_none_match="*")).status == 304
         assert (await self.ask("HEAD", f"{HOME}/x30.jpg", if_none_match="*")).status == 304
 
 
 class TestRanges(Kept):
-    """A part of a file."""
+    """Parts of a file."""
 
     async def test_a_part(self) -> None:
-        """First and last byte count, an open end and a suffix are what they say, and the end is the file's."""
+        """First and last byte, an open end and a suffix give that part."""
         await self.ready()
         for asked, first, last in (
             ("bytes=0-0", 0, 0),
@@ -111,7 +111,7 @@ class TestRanges(Kept):
             assert answer.body == PICTURE[first : last + 1]
 
     async def test_beyond_the_end(self) -> None:
-        """What holds no byte of the file is 416, which tells the size and is not to be kept (RFC 9110, 15.5.17)."""
+        """A range outside of the file is 416, has the size, and is not cacheable (RFC 9110, 15.5.17)."""
         await self.ready()
         for asked in (f"bytes={SIZE}-", f"bytes={SIZE + 5}-{SIZE + 9}", "bytes=-0"):
             answer = await self.original(range=asked)
@@ -120,14 +120,14 @@ class TestRanges(Kept):
             assert str(SIZE) in answer.error
 
     async def test_ranges_that_are_none_are_ignored(self) -> None:
-        """Several, backward ones, other units and nonsense give the whole file."""
+        """Several ranges, backward ones, other units and nonsense give the whole file."""
         await self.ready()
         for asked in ("bytes=0-1,5-6", "bytes=9-5", "lines=1-2", "bytes=", "bytes=-", "bytes=a-b", "0-5", "bytes=0-1-"):
             answer = await self.original(range=asked)
             assert (answer.status, answer.body) == (200, PICTURE)
 
     async def test_if_range(self) -> None:
-        """A part only of the very same file, else all of it; a weak tag is not enough (RFC 9110, 13.1.5)."""
+        """A part needs the same strong tag or date, else the whole file comes (RFC 9110, 13.1.5)."""
         etag = (await self.ready()).headers["etag"]
         at, other = formatdate(MODIFIED_S, usegmt=True), formatdate(MODIFIED_S + 1, usegmt=True)
         for condition, status in ((etag, 206), (at, 206), ('"a"', 200), (f"W/{etag}", 200), (other, 200), ("x", 200)):
@@ -140,20 +140,20 @@ class TestRanges(Kept):
         assert (answer.status, answer.headers["content-length"]) == (200, str(SIZE))
 
     async def test_conditions_come_before_ranges(self) -> None:
-        """Who has the file is told so, whatever part was asked for."""
+        """304 wins over any range."""
         await self.ready()
         assert (await self.original(range="bytes=0-3", if_none_match="*")).status == 304
 
 
 class TestElsewhere(Kept):
-    """A server whose clock is not on Greenwich time."""
+    """A server in another time zone."""
 
     @pytest.fixture(autouse=True)
     def _zone(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.zone = monkeypatch
 
     async def test_dates_without_a_zone_are_gmt(self) -> None:
-        """The form of asctime names no zone (RFC 9110, 5.6.7)."""
+        """Dates in the form of asctime, which has no zone, are GMT (RFC 9110, 5.6.7)."""
         import time  # noqa: PLC0415
 
         await self.ready()

@@ -1,4 +1,4 @@
-"""Connections end without cutting a client off: each answer says when it is the last."""
+"""Connections close without cutting off an answer: the last answer says so."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def port() -> Port:
 
 
 def test_an_answer_says_when_it_is_the_last(port: Port) -> None:
-    """Also that to a request which came before; and no more when the daemon stays after all."""
+    """Also for an earlier request; and no longer when the daemon stays."""
     one, other, third = port.connect(), port.connect(), port.connect()
     one.send()
     port.connections.leave()
@@ -42,7 +42,7 @@ def test_an_answer_says_when_it_is_the_last(port: Port) -> None:
 
 
 def test_quiet_connections_stay_while_any_is_busy(port: Port) -> None:
-    """They may still ask something, and have an answer: a load balancer that the daemon leaves, say."""
+    """Idle connections stay usable while any is busy: a load balancer may send requests."""
     busy, quiet = port.connect(), port.connect()
     quiet.send()
     port.asked[0].callback(None)
@@ -60,7 +60,7 @@ def test_quiet_connections_stay_while_any_is_busy(port: Port) -> None:
 
 
 def test_half_a_request_is_busy(port: Port) -> None:
-    """Its client gets an answer when the rest has come."""
+    """A client that sent half a request gets its answer after the rest."""
     half = port.connect()
     half.send(ASK[:-2])
     port.ending(quiet_s=0)
@@ -73,7 +73,7 @@ def test_half_a_request_is_busy(port: Port) -> None:
 
 
 def test_each_is_closed_when_it_has_been_quiet_long_enough(port: Port) -> None:
-    """Counted from its last word or the end of its last answer."""
+    """The time counts from the last byte, or the end of the last answer."""
     client = port.connect()
     client.send()
     port.clock.advance(50)
@@ -88,7 +88,7 @@ def test_each_is_closed_when_it_has_been_quiet_long_enough(port: Port) -> None:
 
 
 def test_a_new_connection_is_given_time_for_its_first_word(port: Port) -> None:
-    """Its request is on the way, most likely."""
+    """A new connection stays for a second: its request is probably on the way."""
     client = port.connect()
     port.ending(quiet_s=0)
     port.clock.advance(FIRST_WORD_S - 0.1)
@@ -98,7 +98,7 @@ def test_a_new_connection_is_given_time_for_its_first_word(port: Port) -> None:
 
 
 def test_who_trickles_the_head_of_a_request_is_hung_up_on(port: Port) -> None:
-    """However little it is each time; a keep-alive connection has its time anew for each request."""
+    """The head of each request has one limit of time, however often bytes come."""
     client = port.connect()
     for _ in range(3):
         client.send()
@@ -112,12 +112,12 @@ def test_who_trickles_the_head_of_a_request_is_hung_up_on(port: Port) -> None:
 
 
 def test_without_connections_there_is_nothing_to_wait_for(port: Port) -> None:
-    """Not even for a moment."""
+    """The end is immediate."""
     assert port.ending(quiet_s=5).called
 
 
 def test_a_full_port_ends_what_is_idle() -> None:
-    """The longest first, a tenth of all; who asks something stays, and who is left finds room."""
+    """A full port closes the tenth that is idle longest; busy connections stay, and new ones find room."""
     port = Port()
     port.connections.most = 20
     idle = [port.connect() for _ in range(18)]
@@ -138,7 +138,7 @@ def test_a_full_port_ends_what_is_idle() -> None:
 
 
 def test_a_full_port_of_busy_connections_says_so() -> None:
-    """503 with a date, and the end; the others go on, and so does who comes when one has left."""
+    """A new connection gets 503 and is closed; the next finds room when one has ended."""
     port = Port()
     port.connections.most = 2
     busy = [port.connect() for _ in range(2)]
@@ -158,7 +158,7 @@ def test_a_full_port_of_busy_connections_says_so() -> None:
 
 
 def test_a_full_port_ends_who_trickles_a_head() -> None:
-    """A first line is no request yet that one has to wait for."""
+    """A partial head does not keep a connection open on a full port."""
     port = Port()
     port.connections.most = 3
     trickling = [port.connect() for _ in range(3)]
@@ -179,6 +179,6 @@ def test_a_full_port_ends_who_trickles_a_head() -> None:
     ("files", "most"), [(1024, 256), (1 << 20, MAXIMUM_CONNECTIONS), (resource.RLIM_INFINITY, MAXIMUM_CONNECTIONS)]
 )
 def test_how_many_follows_from_the_limit_of_files(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quarter of them, and no more than is good where the system sets no limit, which is -1 to it."""
+    """Connections may use a quarter of the file limit, with an upper bound where there is none (-1)."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
     assert most_connections() == most

@@ -13,13 +13,13 @@ class TestDates(ServiceTestCase):
     """The date of answers."""
 
     def check(self, answer: Answer, began_s: float) -> None:
-        """Expect the moment at which it was made, in the one form that senders write (RFC 9110, 5.6.7)."""
+        """Check that the Date is the present, in the preferred form (RFC 9110, 5.6.7)."""
         text = answer.headers["date"]
         assert int(began_s) <= parsedate_to_datetime(text).timestamp() <= time.time()
         assert time.strftime("%a, %d %b %Y %H:%M:%S GMT", parsedate_to_datetime(text).utctimetuple()) == text
 
     async def test_answers_of_the_public_port(self) -> None:
-        """Files, parts of them, those that the client has, JSON, and refusals before and after a body."""
+        """Files, parts, 304, JSON, and refusals before and after a body have a Date."""
         began_s = time.time()
         await self.serve()
         answers = [
@@ -42,14 +42,14 @@ class TestDates(ServiceTestCase):
             self.check(answer, began_s)
 
     async def test_answers_of_the_status_port(self) -> None:
-        """Those for people, for programs, and refusals."""
+        """Pages, JSON and refusals have a Date."""
         began_s = time.time()
         await self.serve()
         for target in ("/", "/status.json", "/status_check", "/metrics", "/nothing"):
             self.check(await (await begin(self.status_url, "GET", target)).answer(), began_s)
 
     async def test_what_is_no_http_has_one_too(self) -> None:
-        """And says so in JSON, once, before the connection ends."""
+        """Malformed HTTP gets one JSON error with a Date, and the connection closes."""
         began_s = time.time()
         await self.serve()
         for head in (

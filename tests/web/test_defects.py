@@ -1,4 +1,4 @@
-"""Defects of imaged itself: each is told to the operator, and costs the one request that met it."""
+"""Defects of imaged: each is logged, and fails one request only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ POST = b"POST /p?source=http://h/a.jpg?sig=s3cr3t HTTP/1.1\r\nHost: a\r\nContent
 
 
 def failing(_: RequestRecord) -> None:
-    """Write no line."""
+    """Raise instead of writing a line."""
     raise ZeroDivisionError("a defect")
 
 
 @pytest.fixture
 def told() -> Iterator[list[LogEvent]]:
-    """Return the failures that are logged."""
+    """Return the logged failures."""
     events: list[LogEvent] = []
     globalLogPublisher.addObserver(events.append)
     yield events
@@ -31,7 +31,7 @@ def told() -> Iterator[list[LogEvent]]:
 
 
 def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEvent]) -> None:
-    """And so are those after it on its connection."""
+    """The client gets its answer, and so do later requests on the connection."""
     port = Port(StatusRequestLog(failing))
     client = port.connect()
     client.send(POST + POST + ASK)
@@ -43,7 +43,7 @@ def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEve
 
 
 def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None:
-    """As text, and without what may be a signature."""
+    """The log names the request as text, without possible signatures."""
     request_log: list[RequestRecord] = []
     port = Port(StatusRequestLog(request_log.append))
     client = port.connect()
@@ -58,10 +58,10 @@ def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None
 
 
 class TestLines(ServiceTestCase):
-    """What the operator reads."""
+    """Lines for operators."""
 
     async def test_a_method_is_shortened(self) -> None:
-        """Any word is one, up to thousands of letters."""
+        """A method may be any word, of any length."""
         await self.serve()
         assert (await self.ask("A" * 15_000, f"{HOME}/x30.jpg")).status == 405
         (error,) = (await self.status())["errors"]

@@ -1,4 +1,4 @@
-"""One line and one count for each request whose head has come, however it ends."""
+"""Each request whose head was read gets one line and one count, however it ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNKED = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Notes:
-    """All that is noted of the requests of one port."""
+    """All records of the requests of one port."""
 
     def __init__(self, answer: Callable[[ImagedRequest], None] = answer_shortly) -> None:
         self.traffic = Traffic()
@@ -37,7 +37,7 @@ class Notes:
 
     @property
     def statuses(self) -> list[int]:
-        """Those of all requests, which every reader of the notes agrees on."""
+        """The statuses of all requests, on which log, counters and sink agree."""
         statuses = [record.status for record in self.request_log]
         assert [event.status for event in self.events if isinstance(event, RequestAnswered)] == statuses
         assert self.traffic.total == len(statuses)
@@ -52,12 +52,12 @@ class Notes:
 
 @pytest.fixture
 def notes() -> Notes:
-    """Return notes that are empty."""
+    """Return empty records."""
     return Notes()
 
 
 def test_an_upload_that_breaks_off_is_a_client_that_left(notes: Notes) -> None:
-    """It is in flight from the end of its head on."""
+    """A post is in flight from the end of its head on."""
     client = notes.port.connect()
     client.send(POST[:-2] % 1000)
     assert notes.traffic.current == 0
@@ -69,7 +69,7 @@ def test_an_upload_that_breaks_off_is_a_client_that_left(notes: Notes) -> None:
 
 
 def test_a_sender_that_trickles_is_hung_up_on(notes: Notes) -> None:
-    """The note says so."""
+    """The record says why."""
     client = notes.port.connect()
     client.send(POST % 1000)
     for _ in range(3):
@@ -84,7 +84,7 @@ def test_a_sender_that_trickles_is_hung_up_on(notes: Notes) -> None:
 
 
 def test_a_sender_that_says_nothing_more_is_hung_up_on(notes: Notes) -> None:
-    """And who says nothing between two requests is none."""
+    """A client that is silent between two requests has no record."""
     client, idle = notes.port.connect(), notes.port.connect()
     client.send(POST % 1000)
     idle.send(ASK)
@@ -97,7 +97,7 @@ def test_a_sender_that_says_nothing_more_is_hung_up_on(notes: Notes) -> None:
 
 
 def test_chunks_that_are_none_are_400(notes: Notes) -> None:
-    """Twisted answers so, and the note agrees."""
+    """Twisted answers malformed chunks, and the record has the same status."""
     client = notes.port.connect()
     client.send(CHUNKED + b"zz\r\nabc")
     assert client.received.startswith(b"HTTP/1.1 400 ")
@@ -109,7 +109,7 @@ def test_chunks_that_are_none_are_400(notes: Notes) -> None:
 
 @pytest.mark.parametrize("said", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"GET /", b""])
 def test_what_is_no_request_is_not_counted(notes: Notes, said: bytes) -> None:
-    """It has neither method nor target."""
+    """Bytes without method and target are no request."""
     client = notes.port.connect()
     client.send(said)
     client.leave()
@@ -119,7 +119,7 @@ def test_what_is_no_request_is_not_counted(notes: Notes, said: bytes) -> None:
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST"])
 def test_one_count_for_each(notes: Notes, method: bytes, version: bytes) -> None:
-    """Answered, or left in the midst of it."""
+    """Each request counts once, whether it was answered or abandoned."""
     ask = b"%s / HTTP/%s\r\nHost: a\r\nContent-Length: 1\r\n\r\na" % (method, version)
     answered, left = notes.port.connect(), notes.port.connect()
     answered.send(ask)
@@ -133,7 +133,7 @@ def test_one_count_for_each(notes: Notes, method: bytes, version: bytes) -> None
 
 
 def test_pipelined_requests_count_when_their_turn_has_come(notes: Notes) -> None:
-    """What the daemon never came to is no request that it knows of."""
+    """A request that the daemon never started does not count."""
     client = notes.port.connect()
     client.send(ASK * 3)
     assert notes.traffic.current == 1
@@ -143,8 +143,8 @@ def test_pipelined_requests_count_when_their_turn_has_come(notes: Notes) -> None
     assert (notes.statuses, notes.traffic.current) == ([200, CLIENT_LEFT], 0)
 
 
-def test_a_head_that_asks_for_too_much_is_told_no_body(notes: Notes) -> None:
-    """HEAD has none, whatever it says (RFC 9110, 9.3.2)."""
+def test_a_refused_head_has_no_body(notes: Notes) -> None:
+    """The answer to HEAD has no body (RFC 9110, 9.3.2)."""
     client = notes.port.connect()
     client.send(b"HEAD /p HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
     assert client.received.startswith(b"HTTP/1.1 413 ")
@@ -160,7 +160,7 @@ def failed(events: list[Any]) -> list[RequestFailed]:
 
 @pytest.mark.parametrize("start", [POST % 100_001, CHUNKED + b"186a1\r\n" + bytes(100_001) + b"\r\n"])
 def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> None:
-    """With its method, its path and what that is about, the bytes of the answer, and one failure."""
+    """The record has method, path, namespace, bytes, and one failure."""
     client = notes.port.connect()
     client.send(start)
     assert client.received.startswith(b"HTTP/1.1 413 ")
@@ -177,7 +177,7 @@ def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> N
 
 
 def test_a_refused_body_for_no_path_of_ours(notes: Notes) -> None:
-    """It is refused for its body all the same."""
+    """A body for an unknown path is refused by its size, too."""
     client = notes.port.connect()
     client.send(b"PUT /NO?sig=a HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
     client.leave()
@@ -190,7 +190,7 @@ def test_a_refused_body_for_no_path_of_ours(notes: Notes) -> None:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Let files grow a little past what bodies have in memory, pytest's own included: so not for long."""
+    """Limit the size of files to a little more than bodies use in memory. It affects pytest's files, too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MEMORY_BYTES + 1000, hard))
     try:
@@ -201,7 +201,7 @@ def full_disk() -> Iterator[None]:
 
 @pytest.mark.parametrize("size_bytes", [2000, 9000])
 def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
-    """It is refused when the disk says so: at its end, if it fits into a buffer that is written late."""
+    """The daemon refuses it when the disk fails: at the latest at its end."""
     client = notes.port.connect()
     with full_disk():
         client.send(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
@@ -215,7 +215,7 @@ def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
 
 
 def test_a_body_that_breaks_off_while_the_disk_is_full(notes: Notes) -> None:
-    """What is left in a buffer is no reason for a defect."""
+    """Unwritten buffers cause no error."""
     client = notes.port.connect()
     with full_disk():
         client.send(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
@@ -225,7 +225,7 @@ def test_a_body_that_breaks_off_while_the_disk_is_full(notes: Notes) -> None:
 
 
 class Stuck:
-    """A producer whose consumer never asks for more."""
+    """A producer that is never resumed."""
 
     def pauseProducing(self) -> None:  # noqa: N802  # Twisted's name
         """Do nothing."""
@@ -238,13 +238,13 @@ class Stuck:
 
 
 def stream(request: ImagedRequest) -> None:
-    """Begin an answer without an end."""
+    """Begin an endless answer."""
     request.write(b"begun")
     request.registerProducer(Stuck(), streaming=True)
 
 
 def test_a_reader_that_takes_nothing_is_hung_up_on() -> None:
-    """The note says so, and what it took."""
+    """The record has the reason and the bytes sent."""
     notes = Notes(stream)
     client = notes.port.connect()
     client.send()
@@ -263,7 +263,7 @@ def break_off(request: ImagedRequest) -> None:
 
 
 def test_an_answer_that_we_break_off_is_our_failure() -> None:
-    """Whatever status had been sent before."""
+    """It is a failure whatever status was sent."""
     notes = Notes(break_off)
     client = notes.port.connect()
     client.send()

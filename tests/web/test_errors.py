@@ -1,4 +1,4 @@
-"""What a client is told of a failure: never where things lie, nor what this server is made of."""
+"""Error messages to clients: without paths, hosts and names of plugins."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ OWN = (
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_what_is_our_own_affair_is_told_in_words_for_clients(kind: type[ImagedError]) -> None:
-    """The message, which names paths, hosts and plugins, is for the log."""
+def test_internal_errors_have_a_public_message(kind: type[ImagedError]) -> None:
+    """Clients get a general message; the detailed one is for the log."""
     text = public_text(kind(SPOKEN))
     assert not any(place in text for place in PLACES)
     assert text == public_text(kind("another message"))
@@ -31,23 +31,23 @@ def test_what_is_our_own_affair_is_told_in_words_for_clients(kind: type[ImagedEr
 
 @pytest.mark.parametrize("kind", [BusyError, NotAPictureError, errors.TooLargeError, ImagedError])
 def test_words_of_plugins_lose_their_paths_and_addresses(kind: type[ImagedError]) -> None:
-    """A library that a plugin uses may put them into its messages."""
+    """Paths and addresses are removed from messages of a plugin's libraries."""
     said = "unable to open `/var/tmp/magick-a/b.cache' on 10.1.2.3:6379: No space left (1/2 of 0.5), see http://a/b/c"
     told = "unable to open `…' on …: No space left (1/2 of 0.5), see http://a/b/c"
     assert public_text(kind(said)) == told
 
 
 def test_what_a_client_asked_is_said_as_it_is() -> None:
-    """Those messages are our own, and their paths the client's."""
+    """Messages about the request repeat the client's own path."""
     text = "nothing is at '/a/b': post pictures to /NAMESPACE, and get /NAMESPACE/HASH/OUTPUT"
     assert public_text(NotFoundError(text)) == text
 
 
 class TestStrangers(ServiceTestCase):
-    """The public port of a server that is out of order."""
+    """The public port with a broken store."""
 
     async def test_a_broken_store_is_no_map_of_the_machine(self) -> None:
-        """Neither a post nor a picture tells where the store lies; the status page does."""
+        """No answer of the public port shows the path of the store; the status page does."""
         await self.serve()
         await self.post()
         home = self.store.path(IMAGE, ORIGINAL).parent

@@ -1,4 +1,4 @@
-"""A header may hold any bytes: what is no text is no value that we know, and breaks nothing."""
+"""Header values that are no text count as unknown values, and break nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ OTHERS = (b"X-Request-Id", b"Origin", b"Accept", b"Cookie", b"User-Agent", b"Con
 
 
 class TestBytes(ServiceTestCase):
-    """Bytes that are no UTF-8, in each header that is read."""
+    """Bytes that are no UTF-8, in each header that imaged reads."""
 
     settings = "status: {try_page: true}"
 
     async def send(self, url: str, start: bytes, name: bytes, body: bytes = b"", more: bytes = b"") -> Answer:
-        """Return the answer to a request with bytes that are no text in one header."""
+        """Return the answer to a request with such bytes in one header."""
         host = b"" if name == b"Host" else b"Host: localhost\r\n"
         length = b"Content-Length: %d\r\n" % len(body) if body else b""
         lines = b"%s: %s\r\n%s%s%sConnection: close\r\n" % (name, NO_TEXT, host, length, more)
@@ -30,7 +30,7 @@ class TestBytes(ServiceTestCase):
         return read_answer(connection.received)
 
     async def test_the_public_port(self) -> None:
-        """A condition that is not understood is none, but for a list of tags, in which no tag is ours."""
+        """An undecodable condition is ignored; an undecodable list of tags matches nothing."""
         await self.serve()
         await self.post()
         original = b"GET %s/original" % HOME.encode()
@@ -41,7 +41,7 @@ class TestBytes(ServiceTestCase):
         assert condition.body == PICTURE
 
     async def test_posts(self) -> None:
-        """Those that are kept, those that are no form, and those that are too large."""
+        """Accepted posts, malformed forms, and bodies that are too large."""
         await self.serve(sources={"maximum_bytes": 100_000})
         for name in (*OTHERS, b"Content-Disposition"):
             assert (await self.send(self.url, b"POST /p", name, PICTURE)).status == 200, name
@@ -50,7 +50,7 @@ class TestBytes(ServiceTestCase):
         assert (await self.send(self.url, b"POST /p", b"Accept", PICTURE, form)).status == 400
 
     async def test_the_status_port(self) -> None:
-        """Who asks for somebody else is refused, in whatever bytes it says so."""
+        """An undecodable Host is refused."""
         await self.serve(metrics=["prometheus"])
         for path, name, status in (
             (b"GET /metrics", b"Accept", 200),
@@ -66,7 +66,7 @@ class TestBytes(ServiceTestCase):
             assert (await self.send(self.status_url, path, name)).status == status, (path, name)
 
     async def test_who_comes_after_on_the_same_connection_is_answered(self) -> None:
-        """Each request has one line and one count."""
+        """Later requests on the connection are answered, and each has one line and one count."""
         await self.serve()
         connection = await connect(self.url)
         odd = b"GET /status_check HTTP/1.1\r\nHost: a\r\nX-Request-Id: \xff\r\n%s\r\n"
@@ -77,7 +77,7 @@ class TestBytes(ServiceTestCase):
         assert (requests["total"], requests["current"]) == (3, 0)
 
     async def test_a_length_of_thousands_of_digits_is_400(self) -> None:
-        """Python refuses to read such a number; it is no reason to hang up without a word."""
+        """Python does not parse such a number; the client gets an answer."""
         await self.serve()
         connection = await connect(self.url)
         connection.send(b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %s\r\n\r\n" % (b"9" * 5000))
@@ -86,7 +86,7 @@ class TestBytes(ServiceTestCase):
 
 
 def test_headers_are_read_in_one_way() -> None:
-    """Twisted decodes as UTF-8 what it is asked for by a name of text."""
+    """Twisted decodes a header as UTF-8 if it is requested by a str."""
     files = [path for path in (ROOT / "imaged" / "web").glob("*.py") if path.name != "headers.py"]
     texts = {path.name: path.read_text(encoding="utf-8") for path in files}
     assert [name for name, text in texts.items() if 'getHeader("' in text or 'getRawHeaders("' in text] == []

@@ -1,4 +1,4 @@
-"""Hosts: a request says for which it is, once, and the status port answers for its own alone."""
+"""Each request has one Host, and the status port accepts only its own names."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class TestHosts(ServiceTestCase):
     """Both ports of a daemon."""
 
     async def send(self, url: str, head: str) -> Answer:
-        """Return the answer to a request whose head is this."""
+        """Return the answer to a request with this head."""
         connection = await connect(url)
         connection.send(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
         await connection.ended
         return read_answer(connection.received)
 
     async def private(self, host: str, path: str = "/status.json") -> Answer:
-        """Ask the status port under a name."""
+        """Send a request to the status port under a name."""
         return await (await begin(self.status_url, "GET", path, {"Host": host})).answer()
 
     async def test_one_host_is_demanded(self) -> None:
-        """None, two, or one that is none are 400 on either port (RFC 9112, 3.2); HTTP/1.0 may have none."""
+        """None, two, or a malformed Host are 400 on either port (RFC 9112, 3.2), except HTTP/1.0 without one."""
         await self.serve()
         for url in (self.url, self.status_url):
             for lines in (
@@ -62,7 +62,7 @@ class TestHosts(ServiceTestCase):
             assert (await self.send(url, "GET /status_check HTTP/1.0")).status == 200
 
     async def test_a_body_without_a_host_is_not_waited_for(self) -> None:
-        """The answer comes before it."""
+        """The answer comes before the body."""
         await self.serve()
         connection = await connect(self.url)
         connection.send(b"POST /p HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
@@ -70,7 +70,7 @@ class TestHosts(ServiceTestCase):
         assert read_answer(connection.received).status == 400
 
     async def test_the_status_port_answers_for_its_own(self) -> None:
-        """Addresses, this machine's names, and those that the settings name, at once after a reload."""
+        """Addresses, the machine's names, and names of the settings are accepted, also after a reload."""
         await self.serve()
         for host in (*OWN, f"{socket.gethostname()}:7002"):
             assert (await self.private(host)).status == 200, host
@@ -80,7 +80,7 @@ class TestHosts(ServiceTestCase):
         assert (await self.private("Status.example.:7002")).status == 200
 
     async def test_a_name_of_a_stranger_reads_nothing(self) -> None:
-        """A page whose name leads here (DNS rebinding) gets 421, whatever it asks; the public port is for any name."""
+        """Another name (DNS rebinding) gets 421 on the status port; the public port accepts any name."""
         await self.serve()
         for host in FOREIGN:
             for path in ("/status.json", "/", "/status_check", "/metrics", "/nothing"):
@@ -92,10 +92,10 @@ class TestHosts(ServiceTestCase):
 
 
 class TestSocket(ServiceTestCase):
-    """A status port that no browser reaches."""
+    """A status port on a UNIX socket."""
 
     async def test_a_unix_socket_answers_for_any_name(self) -> None:
-        """As a proxy in front of it may pass the name that it was asked by."""
+        """A proxy in front of the socket may pass any name."""
         await self.serve(status={"listen": f"unix:{self.folder}/s"})
         connection = await connectProtocol(UNIXClientEndpoint(reactor, f"{self.folder}/s"), ClientConnection())
         connection.send(request("GET", "/status_check", {"Host": "status.example"}))

@@ -1,4 +1,4 @@
-"""Query parameters of a POST do something or are refused; those of a GET are nobody's business."""
+"""Unknown query parameters of a POST are refused; those of a GET are ignored."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ UNKNOWN = {
 
 
 class TestPosts(ServiceTestCase):
-    """What a POST may say."""
+    """Parameters of a POST."""
 
     async def test_what_does_nothing_is_refused(self) -> None:
-        """With what was probably meant, before the picture has come, and so nothing is kept."""
+        """The answer suggests the parameter, comes before the body, and nothing is kept."""
         await self.serve()
         for query, message in UNKNOWN.items():
             answer = await self.post(f"/p?{query}")
@@ -37,7 +37,7 @@ class TestPosts(ServiceTestCase):
         assert not any(path.name == "original" for path in self.folder.rglob("*"))
 
     async def test_process_takes_outputs_alone(self) -> None:
-        """What is not there yet is made of what is."""
+        """It renders the missing outputs."""
         await self.serve()
         await self.post()
         answer = await self.ask("POST", f"{HOME}/process?source=http://a/b")
@@ -45,7 +45,7 @@ class TestPosts(ServiceTestCase):
         assert (await self.ask("POST", f"{HOME}/process?outputs=x30.jpg")).status == 200
 
     async def test_what_may_be_said(self) -> None:
-        """Percent-encoded or not, with empty values, and with what separates nothing."""
+        """Percent-encoding, empty values and empty separators are allowed."""
         await self.serve()
         for query in (
             "",
@@ -59,7 +59,7 @@ class TestPosts(ServiceTestCase):
             assert (await self.post(f"/p?{query}")).status == 200, query
 
     async def test_files_ignore_what_pages_and_networks_append(self) -> None:
-        """A version, a campaign, a size for another server: the picture is the same."""
+        """Versions, campaigns and foreign parameters do not change the picture."""
         await self.serve()
         await self.post()
         for query in ("v=1", "utm_source=a&utm_source=b", "w=100", "%FF", "outputs=1", "?"):
@@ -68,12 +68,12 @@ class TestPosts(ServiceTestCase):
 
 
 class TestEarly(ServiceTestCase):
-    """A body whose request is refused for its head."""
+    """Refusals before the body."""
 
     settings = "images: {maximum_width: 100}"
 
     async def test_a_body_that_is_of_no_use_is_not_taken(self) -> None:
-        """The answer is there before a byte of it, also for who waits to be told to send it (RFC 9110, 10.1.1)."""
+        """The refusal comes before the body, also with Expect (RFC 9110, 10.1.1)."""
         await self.serve()
         for method, target, status in (
             ("POST", "/p?output=x30.jpg", 400),

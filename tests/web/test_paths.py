@@ -1,4 +1,4 @@
-"""What a log and the status page say of a request: enough to know it again, and no signature of a source."""
+"""The log and the status page show enough of a request to recognise it, without the signature of a source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIGNED = [
 
 @pytest.mark.parametrize("target", SIGNED)
 def test_no_signature_is_shown(target: str) -> None:
-    """However the source was written, or the request broken."""
+    """However the source is written, or the request malformed."""
     assert SECRET not in shown(target.encode())
 
 
@@ -60,15 +60,15 @@ def test_what_is_shown(target: str, expected: str) -> None:
 
 
 def test_there_is_a_bound() -> None:
-    """A line of the log is no place for all that a client can send."""
+    """The length of what a line shows is limited."""
     assert len(shown(b"/" + b"a" * 10_000)) == 400
 
 
 class TestSigned(ServiceTestCase):
-    """The same through the daemon."""
+    """Signed sources through the daemon."""
 
     async def test_neither_the_log_nor_the_status_has_it(self) -> None:
-        """Nor the answer: the lines, the list of errors and their messages."""
+        """Nor do the answer and the list of errors."""
         await self.serve(sources={"allow_networks": []})
         for target in SIGNED:
             for method in ("POST", "GET"):

@@ -1,4 +1,4 @@
-"""Every row of the table of the public port, asked over a socket."""
+"""Every row in the table of the public port, over a socket."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def row(name: str, state: str) -> dict[str, str]:
 
 
 class TestPost(ServiceTestCase):
-    """A new original."""
+    """Posts of new originals."""
 
     settings = "remote: {base_path: public/images}"
 
     async def test_a_posted_picture_is_described(self) -> None:
-        """The answer tells all that is known of it and of its outputs, and nobody keeps the answer."""
+        """The answer has the facts of the picture and its outputs, and is not cacheable."""
         await self.serve(render={"concurrency": 1})
         self.service_harness.processor.hold()
         answer = await self.post("/p?outputs=x30.jpg,w20.webp")
@@ -45,7 +45,7 @@ class TestPost(ServiceTestCase):
         assert answer.headers["cache-control"] == "no-store"
 
     async def test_what_is_acknowledged_is_in_both_stores(self) -> None:
-        """Original and record are there when the answer comes; outputs follow."""
+        """Original and record are in both stores before the answer; outputs follow."""
         await self.serve()
         await self.post()
         assert self.store.path(IMAGE, ORIGINAL).read_bytes() == PICTURE
@@ -57,7 +57,7 @@ class TestPost(ServiceTestCase):
         assert self.service_harness.uploader.content_types[f"public/images{HOME}/original"] == "image/jpeg"
 
     async def test_outputs_follow_the_answer_into_both_stores(self) -> None:
-        """Those of the request and those that the namespace has made for every image."""
+        """Outputs of the request and of the namespace are rendered and uploaded."""
         await self.serve(images={"outputs": ["x10.png"]})
         await self.post("/p?outputs=x30.jpg")
         keys = {f"public/images{HOME}/{name}" for name in ("x10.png", "x30.jpg")}
@@ -67,7 +67,7 @@ class TestPost(ServiceTestCase):
         assert states == {"x10.png": "ready", "x30.jpg": "ready"}
 
     async def test_posting_again_is_no_error(self) -> None:
-        """The same bytes are the same image, and outputs that are there are not made again."""
+        """The same bytes are the same image; stored outputs are not rendered again."""
         await self.serve()
         await self.post("/p?outputs=x30.jpg")
         await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
@@ -84,7 +84,7 @@ class TestPost(ServiceTestCase):
         assert (await self.post("/q_2")).status == 200
 
     async def test_nothing_is_acknowledged_that_the_remote_store_does_not_take(self) -> None:
-        """The client is told to come back, and the operator why."""
+        """The client gets 503 with Retry-After, the log has the reason."""
         await self.serve()
         self.service_harness.uploader.failure = StoreError("the bucket is on fire")
         answer = await self.post()
@@ -94,7 +94,7 @@ class TestPost(ServiceTestCase):
         assert int(answer.headers["retry-after"]) > 0
 
     async def test_no_temporary_file_stays(self) -> None:
-        """Neither after a success nor after a failure."""
+        """Neither a success nor a failure leaves a temporary file."""
         await self.serve()
         await self.post()
         await self.post(body=b"no picture")
@@ -102,10 +102,10 @@ class TestPost(ServiceTestCase):
 
 
 class TestReading(ServiceTestCase):
-    """What is there, and what is made of it."""
+    """Stored files and outputs."""
 
     async def test_an_output_is_rendered_kept_and_served(self) -> None:
-        """The second asker has it from the store."""
+        """The second request gets it from the store."""
         await self.serve()
         await self.post()
         first = await self.get(f"{HOME}/x30.png")
@@ -121,7 +121,7 @@ class TestReading(ServiceTestCase):
         assert len(self.service_harness.sink.of(OutputRendered)) == 1
 
     async def test_the_policy_decides_quality_and_background(self) -> None:
-        """A name's own quality comes before the namespace's."""
+        """The quality of the name wins over the namespace's."""
         await self.serve(images={"default_quality": 33, "background": "#102030"})
         await self.post()
         await self.get(f"{HOME}/x30.jpg")
@@ -130,7 +130,7 @@ class TestReading(ServiceTestCase):
         assert [(variant.quality, variant.background) for variant in variants] == [(33, "#102030"), (91, "#102030")]
 
     async def test_the_original_comes_byte_for_byte(self) -> None:
-        """With the type of what it is."""
+        """The original has its content type."""
         await self.serve()
         await self.post(body=make_webp())
         digits = hashlib.md5(make_webp()).hexdigest()
@@ -138,7 +138,7 @@ class TestReading(ServiceTestCase):
         assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/webp", make_webp())
 
     async def test_any_way_to_cut_the_hash_names_the_same_picture(self) -> None:
-        """What the server writes is the canonical way."""
+        """The server writes the canonical form."""
         await self.serve()
         await self.post()
         for cut in (HASH, f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:9]}/{HASH[9:]}", "/".join(HASH), f"{HASH[:31]}/{HASH[31]}"):
@@ -148,7 +148,7 @@ class TestReading(ServiceTestCase):
         assert self.store.has(IMAGE, parse_file("x30.jpg"))
 
     async def test_info_tells_every_output(self) -> None:
-        """Ready ones and those that failed for good."""
+        """info.json has ready and failed outputs."""
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/x30.jpg")
@@ -159,8 +159,8 @@ class TestReading(ServiceTestCase):
             pass
         self.flushLoggedErrors()
 
-    async def test_a_missing_record_is_made_anew(self) -> None:
-        """Older stores have none."""
+    async def test_a_missing_record_is_made_again(self) -> None:
+        """Older stores have no records."""
         await self.serve()
         await self.post()
         self.store.path(IMAGE, RECORD).unlink()
@@ -168,7 +168,7 @@ class TestReading(ServiceTestCase):
         assert self.store.has(IMAGE, RECORD)
 
     async def test_an_original_comes_back_from_the_remote_store(self) -> None:
-        """One that is gone locally is fetched once, and rendered from."""
+        """A locally missing original is downloaded once, and rendered."""
         await self.serve()
         await self.post()
         for name in ("original", "info.json"):
@@ -177,7 +177,7 @@ class TestReading(ServiceTestCase):
         assert (await self.get(f"{HOME}/original")).body == PICTURE
 
     async def test_files_that_were_put_there_are_served(self) -> None:
-        """Also without their original: the store is what its files are."""
+        """Files in the store are served, also without their original."""
         await self.serve()
         path = self.store.path(IMAGE, parse_file("x30.jpg"))
         path.parent.mkdir(parents=True)
@@ -186,7 +186,7 @@ class TestReading(ServiceTestCase):
         assert (await self.get(f"{HOME}/x31.jpg")).status == 404
 
     async def test_head_tells_the_truth(self) -> None:
-        """Status and every header of a HEAD are those of the GET, and no body comes."""
+        """HEAD has the status and the headers of GET, and no body."""
         await self.serve()
         await self.post()
         for variant in (f"{HOME}/x30.png", f"{HOME}/original", f"{HOME}/info.json", "/status_check", f"{HOME}/x1.bmp"):
@@ -199,7 +199,7 @@ class TestReading(ServiceTestCase):
         assert (await self.ask("HEAD", f"/p/{'0' * 32}/x30.jpg")).status == 404
 
     async def test_fifty_askers_cost_one_render(self) -> None:
-        """All of them get the same bytes."""
+        """Fifty requests get the same bytes."""
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()
@@ -212,10 +212,10 @@ class TestReading(ServiceTestCase):
 
 
 class TestProcess(ServiceTestCase):
-    """Making what the store misses, now."""
+    """Renders of missing outputs, at once."""
 
     async def test_each_output_has_a_row(self) -> None:
-        """One render makes all that are missing."""
+        """One render makes all missing outputs."""
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/x30.jpg")
@@ -234,16 +234,16 @@ class TestProcess(ServiceTestCase):
         assert failed == row("w20.png", "failed") | {"error": "no paint", "status": 503}
 
     async def test_an_unknown_image_is_not_found(self) -> None:
-        """It has to be posted first."""
+        """An image has to be posted first."""
         await self.serve()
         assert (await self.ask("POST", f"{HOME}/process?outputs=w20.png")).status == 404
 
 
 class TestHealth(ServiceTestCase):
-    """What a load balancer asks."""
+    """Health checks of load balancers."""
 
     async def test_ok(self) -> None:
-        """On both ports."""
+        """Both ports answer the health check."""
         await self.serve()
         for url in (self.url, self.status_url):
             answer = await (await begin(url, "GET", "/status_check")).answer()
@@ -252,10 +252,10 @@ class TestHealth(ServiceTestCase):
 
 
 class TestMetrics(ServiceTestCase):
-    """What sinks are told of requests."""
+    """Events for metrics sinks."""
 
-    async def test_failures_are_told_with_what_they_are_about(self) -> None:
-        """Namespace, extension and status."""
+    async def test_events_of_failures_have_their_subject(self) -> None:
+        """Events of failures have namespace, extension and status."""
         await self.serve()
         await self.get(f"{HOME}/x30.jpg")
         await self.get("/NO/path")
@@ -270,7 +270,7 @@ class TestMetrics(ServiceTestCase):
         ]
 
     async def test_a_sink_that_fails_costs_no_request(self) -> None:
-        """The status page tells, and it hears of what comes after."""
+        """The status page shows the fault, and the sink receives later events."""
         await self.serve()
         await self.post()
         self.service_harness.sink.failure = ValueError("the sink is full")
@@ -287,7 +287,7 @@ class TestOlderStores(ServiceTestCase):
     settings = "store: {partitions: [3, 3, 3]}"
 
     async def test_the_partitions_are_the_operators(self) -> None:
-        """Files, URLs and records agree on them."""
+        """Files, URLs and records use the partitions of the settings."""
         await self.serve()
         answer = (await self.post("/p?outputs=x30.jpg")).json()
         parts = f"{HASH[:3]}/{HASH[3:6]}/{HASH[6:9]}/{HASH[9:]}"

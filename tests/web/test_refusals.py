@@ -1,4 +1,4 @@
-"""Every way to be refused on the public port: the status, one sentence of JSON, and nothing that a cache keeps."""
+"""Refusals on the public port: the status, one sentence of JSON, and nothing cacheable."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ STRANGE_OUTPUTS = [
 
 
 class TestPaths(ServiceTestCase):
-    """Paths that are none of ours."""
+    """Unknown paths."""
 
     async def test_strange_paths_are_not_found(self) -> None:
-        """Each is 404 and touches nothing; what was asked is not repeated at length."""
+        """Each is 404 and reads nothing; the message repeats a long path only in part."""
         await self.serve()
         await self.post()
         files = sorted(path for path in self.folder.rglob("*") if "state" not in path.parts)
@@ -89,13 +89,13 @@ class TestPaths(ServiceTestCase):
         assert sorted(path for path in self.folder.rglob("*") if "state" not in path.parts) == files
 
     async def test_bytes_that_are_no_text_are_not_found(self) -> None:
-        """Raw bytes on the request line too."""
+        """Raw bytes in the request line are 404, too."""
         await self.serve()
         assert (await self.get(b"/p/\xff\xfe/original")).status in (400, 404)
         assert (await self.get(b"/p/\x00/original")).status in (400, 404)
 
     async def test_strange_outputs_are_not_found(self) -> None:
-        """An output has one name and no other; the answer says how names look."""
+        """An output has exactly one name; the answer explains the form of names."""
         await self.serve()
         await self.post()
         for name in STRANGE_OUTPUTS:
@@ -105,13 +105,13 @@ class TestPaths(ServiceTestCase):
         assert self.service_harness.processor.jobs == []
 
     async def test_unknown_images_are_not_found(self) -> None:
-        """Whatever is asked of them."""
+        """Every request about them is 404."""
         await self.serve()
         for name in ("original", "info.json", "x30.jpg"):
             assert "post it first" in (await self.get(f"{HOME}/{name}")).error
 
-    async def test_a_path_that_ends_wrongly_is_told_how(self) -> None:
-        """A hash, however it is cut, wants an output; no path ends with a slash; the root is shown both forms."""
+    async def test_a_path_that_ends_wrongly_is_explained(self) -> None:
+        """The answer shows the right form: for a hash alone, a final slash, and the root."""
         await self.serve()
         for path in (HOME, f"/p/{HASH}", f"{HOME}/", f"/p/{HASH}/"):
             answer = await self.get(path)
@@ -122,7 +122,7 @@ class TestPaths(ServiceTestCase):
         assert "the slash at its end" in (await self.get(f"{HOME}/x30.jpg/")).error
 
     async def test_strange_namespaces_are_not_posted_to(self) -> None:
-        """Upper case, dashes, dots and length."""
+        """Upper case, dashes, dots and long names are 404."""
         await self.serve()
         for namespace in ("P", "p-q", "p.q", "..", "%2e%2e", "p%2Fq", "p%00", "a" * 65, LONG, "é".encode().hex("%")):
             assert (await self.post(f"/{namespace}")).status in (404, 405), namespace[:80]
@@ -132,8 +132,8 @@ class TestPaths(ServiceTestCase):
 class TestMethods(ServiceTestCase):
     """Methods that a path does not have."""
 
-    async def test_other_methods_are_told_those_that_work(self) -> None:
-        """405 with Allow (RFC 9110, 15.5.6)."""
+    async def test_other_methods_are_405(self) -> None:
+        """The answer is 405 with Allow (RFC 9110, 15.5.6)."""
         await self.serve()
         for method, path, allowed in (
             ("GET", "/p", "POST"),
@@ -149,7 +149,7 @@ class TestMethods(ServiceTestCase):
 
 
 class TestPolicy(ServiceTestCase):
-    """What the namespace does not allow."""
+    """Requests that the policy forbids."""
 
     settings = """
         images: {maximum_width: 100, maximum_height: 300, extensions: [jpg, png]}
@@ -157,7 +157,7 @@ class TestPolicy(ServiceTestCase):
     """
 
     async def test_what_is_not_allowed_is_406(self) -> None:
-        """Width, height and extension, also when the file lies there; full_size is free."""
+        """Width, height and extension are checked, also for stored files; full_size is free."""
         await self.serve()
         await self.post()
         self.store.path(IMAGE, parse_file("x101.jpg")).write_bytes(b"made before")
@@ -170,7 +170,7 @@ class TestPolicy(ServiceTestCase):
             assert (await self.get(f"{HOME}/{name}")).status == 200, name
 
     async def test_each_namespace_has_its_own(self) -> None:
-        """What one allows another need not."""
+        """Each namespace has its own policy."""
         await self.serve()
         await self.post("/small")
         assert (await self.get(f"/small/{HASH}/x20.jpg")).status == 200
@@ -178,7 +178,7 @@ class TestPolicy(ServiceTestCase):
         assert (await self.get(f"/small/{HASH}/10x31.jpg")).status == 406
 
     async def test_outputs_are_checked_before_anything_is_kept(self) -> None:
-        """A request with one bad output does nothing."""
+        """One forbidden output refuses the whole request."""
         await self.serve()
         for outputs, status in (("x10.jpg,nonsense", 404), ("x10.jpg,x999.jpg", 406), ("x10.jpg,%FF", 400)):
             assert (await self.post(f"/p?outputs={outputs}")).status == status
@@ -188,12 +188,12 @@ class TestPolicy(ServiceTestCase):
 
 
 class TestOutputCount(ServiceTestCase):
-    """A bound on the outputs of one image."""
+    """The limit of outputs of one image."""
 
     settings = "{images: {maximum_outputs: 3, outputs: [x1.jpg]}}"
 
     async def test_no_image_has_more_outputs(self) -> None:
-        """What is kept and what is queued count together; one more is 406, in whichever way it is asked for."""
+        """Stored and queued outputs count together; one more is 406, by any route."""
         await self.serve()
         assert (await self.post("/p?outputs=x1.jpg,x2.jpg,x3.jpg,x4.jpg")).status == 406
         assert (await self.post("/p?outputs=x2.jpg")).status == 200
@@ -206,7 +206,7 @@ class TestOutputCount(ServiceTestCase):
         assert (await self.post("/p?outputs=x4.jpg")).status == 406
 
     async def test_those_that_are_there_are_served(self) -> None:
-        """A store with more, as of before the bound, goes on as it is."""
+        """A store with more outputs than the limit serves them."""
         await self.serve()
         await self.post()
         for number in range(1, 6):
@@ -215,7 +215,7 @@ class TestOutputCount(ServiceTestCase):
         assert (await self.post(f"{HOME}/process?outputs=x1.jpg,x2.jpg,x3.jpg,x4.jpg,x5.jpg")).status == 200
 
     async def test_an_unknown_image_is_still_unknown(self) -> None:
-        """404 comes first."""
+        """404 wins over the limit."""
         await self.serve()
         assert (await self.get(f"{HOME}/x4.jpg")).status == 404
 
@@ -224,7 +224,7 @@ class TestConflict(ServiceTestCase):
     """Other bytes with the same MD5."""
 
     async def test_other_bytes_under_the_same_hash_are_409(self) -> None:
-        """The first stay, and nothing of the second does."""
+        """The first original stays, and nothing of the second is kept."""
         await self.serve()
         await self.post()
         self.store.path(IMAGE, ORIGINAL).write_bytes(other_picture())
@@ -234,7 +234,7 @@ class TestConflict(ServiceTestCase):
         assert self.store.path(IMAGE, ORIGINAL).read_bytes() == other_picture()
 
     async def test_a_remote_original_with_other_bytes_is_not_taken(self) -> None:
-        """What comes back has to be what its name says."""
+        """Downloaded bytes have to match the hash."""
         await self.serve()
         self.service_harness.files[f"{HOME.strip('/')}/original"] = other_picture()
         assert (await self.get(f"{HOME}/original")).status == 502
@@ -243,12 +243,12 @@ class TestConflict(ServiceTestCase):
 
 
 class TestPixels(ServiceTestCase):
-    """Pictures that are too large to decode."""
+    """Pictures with too many pixels."""
 
     settings = "render: {maximum_pixels: 1536}"  # those of the picture
 
     async def test_too_many_pixels_are_413(self) -> None:
-        """At the door, before anything is kept; an output is bounded in the same way."""
+        """The post is refused before anything is kept; outputs have the same limit."""
         await self.serve()
         answer = await self.post(body=make_png(49, 32))
         assert answer.status == 413
@@ -257,7 +257,7 @@ class TestPixels(ServiceTestCase):
         assert (await self.get(f"{HOME}/x400.png")).status == 413
 
     async def test_an_original_that_was_allowed_once_costs_one_refusal(self) -> None:
-        """The limit may have been another when it came."""
+        """The limit may have been higher when the original was posted."""
         await self.serve()
         body = make_png(60, 60)
         image = ImageId("p", ImageHash(hashlib.md5(body).hexdigest()))
@@ -267,12 +267,12 @@ class TestPixels(ServiceTestCase):
 
 
 class TestBusy(ServiceTestCase):
-    """Too much at once."""
+    """More work than the queue takes."""
 
     settings = "render: {concurrency: 1, queue: 2}"
 
     async def test_a_full_queue_is_503_at_once(self) -> None:
-        """Those who wait get their picture, one more is told when to come back; a flight under way takes anybody."""
+        """Waiting requests get their picture, one more gets Retry-After; a render in flight accepts any client."""
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()
@@ -288,8 +288,8 @@ class TestBusy(ServiceTestCase):
         assert [answer.status for answer in answers] == [200] * 4
         assert (await self.get(f"{HOME}/x13.png")).status == 200
 
-    async def test_what_is_in_the_store_is_served_all_the_same(self) -> None:
-        """A full queue is no reason to refuse a file."""
+    async def test_a_full_queue_serves_stored_files(self) -> None:
+        """A full queue does not affect stored files."""
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/x30.png")
@@ -309,13 +309,13 @@ class TestPlugins(ServiceTestCase):
         self.secret = "/home/operator/.secret"
 
     async def test_what_it_raises_is_500_and_stays_inside(self) -> None:
-        """The client learns nothing of it, and the daemon goes on."""
+        """The answer has no details, and the daemon serves on."""
         await self.serve()
         await self.post()
         self.service_harness.processor.failure = ValueError(self.secret)
         answer = await self.get(f"{HOME}/x30.jpg")
         assert answer.status == 500
         assert self.secret not in answer.error
-        assert self.flushLoggedErrors(ValueError), "the operator is told what the client is not"
+        assert self.flushLoggedErrors(ValueError), "the log has what the client does not get"
         self.service_harness.processor.failure = None
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200

@@ -1,4 +1,4 @@
-"""Each request is taken note of as it ends: a line, its id, what its time was spent on, and what went wrong."""
+"""The record of each ended request: a line, its id, its times, and its error."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class RequestLogTestCase(ServiceTestCase):
 
 
 class TestLines(RequestLogTestCase):
-    """What operators read."""
+    """Lines for operators."""
 
     async def test_a_render_and_a_hit(self) -> None:
-        """With what they are about, where the output came from and what took how long."""
+        """Lines have the image, the outcome and the times."""
         await self.serve()
         await self.post()
         sizes = [len((await self.get(f"{HOME}/x30.jpg")).body) for _ in range(2)]
@@ -53,7 +53,7 @@ class TestLines(RequestLogTestCase):
         assert [key for key in hit if key.endswith("_ms")] == ["elapsed_ms"]
 
     async def test_who_joins_a_render_waits_for_it(self) -> None:
-        """And did nothing else."""
+        """A coalesced request has the time of its wait only."""
         await self.serve()
         await self.post()
         connections = [await self.begin_held_render(f"{HOME}/x30.jpg"), await self.begin("GET", f"{HOME}/x30.jpg")]
@@ -66,7 +66,7 @@ class TestLines(RequestLogTestCase):
         assert (requests["total"], requests["rendered"], requests["joined"]) == (3, 1, 1)
 
     async def test_an_original_that_comes_back_is_downloaded(self) -> None:
-        """From the remote store; the line says what that took."""
+        """The line has the time of the download from the remote store."""
         await self.serve()
         await self.post()
         self.store.path(IMAGE, ORIGINAL).unlink()
@@ -74,7 +74,7 @@ class TestLines(RequestLogTestCase):
         assert "download_ms" in await self.line(outcome="rendered")
 
     async def test_a_client_that_leaves(self) -> None:
-        """Counts as such, once, and not as an error of anybody."""
+        """A disconnect counts once, and is no error."""
         await self.serve()
         await self.post()
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
@@ -86,7 +86,7 @@ class TestLines(RequestLogTestCase):
         await until(lambda: [e.status for e in self.service_harness.sink.of(RequestAnswered)] == [200, 499])
 
     async def test_a_body_that_is_refused(self) -> None:
-        """Has a line like any refusal, though it was answered before it had come."""
+        """A refusal before the body has a line as any other."""
         await self.serve(sources={"maximum_bytes": 10})
         answer = await self.post("/p?source=http://h/?sig=s3cr3t")
         line = await self.line(status=413)
@@ -99,7 +99,7 @@ class TestLines(RequestLogTestCase):
         )
 
     async def test_an_upload_that_breaks_off(self) -> None:
-        """Is a client that left."""
+        """A broken-off post counts as a disconnect."""
         await self.serve()
         connection = await self.begin("POST", "/p", b"abc", Content_Length="1000")
         await until(lambda: self.service.environment.counters.requests.current == 1)
@@ -109,7 +109,7 @@ class TestLines(RequestLogTestCase):
         assert (requests["total"], requests["left"], requests["current"]) == (1, 1, 0)
 
     async def test_monitoring_is_no_line(self) -> None:
-        """But who reloads, or asks for what is not there, is."""
+        """Health checks have no line; reloads and unknown paths have one."""
         await self.serve()
         await self.status()
         assert (await (await begin(self.status_url, "GET", "/nothing")).answer()).status == 404
@@ -124,7 +124,7 @@ class TestIds(RequestLogTestCase):
     """Each request has an id."""
 
     async def test_a_sane_one_is_taken(self) -> None:
-        """And is in the answer and the line."""
+        """The client's id is in the answer and the line."""
         await self.serve()
         for number, sane in enumerate(("abc", "0af7651916cd43dd8448eb211c80319c", "a.B_c:1/2+3=4@5-6", "x" * 128)):
             answer = await self.get(f"{HOME}/x{number + 10}.jpg", x_request_id=sane)
@@ -132,14 +132,14 @@ class TestIds(RequestLogTestCase):
             await self.line(request_id=sane)
 
     async def test_any_other_is_replaced(self) -> None:
-        """What could pass for more in a log, or is endless."""
+        """An id with other characters, or a long one, is replaced."""
         await self.serve()
         for mad in ("", "two words", 'quo"te', "x" * 129, "é", "{brace}", "a,b"):
             answer = await self.get(f"{HOME}/x30.jpg", x_request_id=mad)
             assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
 
     async def test_each_has_its_own(self) -> None:
-        """Also those that are refused before they are read, and those of the status port."""
+        """Early refusals and requests to the status port have an id, too."""
         await self.serve(sources={"maximum_bytes": 10})
         answers = [await self.get("/NO"), await self.post(body=PICTURE), await self.post(body=PICTURE)]
         answers.append(await (await begin(self.status_url, "GET", "/status.json")).answer())
@@ -148,7 +148,7 @@ class TestIds(RequestLogTestCase):
         assert [answer.status for answer in answers] == [404, 413, 413, 200]
 
     async def test_a_defect_is_logged_with_it(self) -> None:
-        """On whatever thread it shows."""
+        """Tracebacks have the id, from any thread."""
         await self.serve()
         await self.post()
         self.service_harness.processor.failure = ZeroDivisionError("a defect")
@@ -158,10 +158,10 @@ class TestIds(RequestLogTestCase):
 
 
 class TestTiming(RequestLogTestCase):
-    """The header that browsers show."""
+    """The Server-Timing header."""
 
     async def test_it_says_what_took_how_long(self) -> None:
-        """When it is on, from the next reload on."""
+        """A reload turns the header on."""
         await self.serve()
         await self.post()
         assert "server-timing" not in (await self.get(f"{HOME}/x30.jpg")).headers
@@ -173,17 +173,17 @@ class TestTiming(RequestLogTestCase):
         assert "server-timing" in (await self.get(f"{HOME}/nothing")).headers
 
     async def test_a_post_says_it_too(self) -> None:
-        """With what the remote store took."""
+        """The header of a post has the time of the remote store."""
         await self.serve(status={"timing_header": True})
         spans = re.findall(r"(\w+);dur=", (await self.post()).headers["server-timing"])
         assert spans == ["save", "upload", "total"]
 
 
 class TestErrors(RequestLogTestCase):
-    """What went wrong of late."""
+    """Recent errors."""
 
     async def test_errors_are_on_the_status_page(self) -> None:
-        """The newest first, each with its request."""
+        """The newest errors come first, with their requests."""
         await self.serve()
         await self.get(f"{HOME}/x30.jpg", x_request_id="first")
         await self.post()
@@ -196,8 +196,8 @@ class TestErrors(RequestLogTestCase):
         assert (second["status"], second["request_id"]) == (500, "second")
         assert first["at"] < second["at"]
 
-    async def test_promised_work_that_fails_is_there_too(self) -> None:
-        """It has no request."""
+    async def test_failed_jobs_are_there_too(self) -> None:
+        """Failed jobs have no request."""
         await self.serve()
         self.service_harness.processor.failure = StoreError("the disk is full")
         await self.post("/p?outputs=x30.jpg")

@@ -1,4 +1,4 @@
-"""Bodies that never end: what they hold is bounded, lies on the disk of the store, and makes room for others."""
+"""Unfinished bodies: their memory is bounded, their bytes are on the disk of the store, and the oldest is evicted."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ MOST = 100_000
 
 
 def nameless(folder: Path) -> int:
-    """Return how many files without a name this process has open below `folder`."""
+    """Return the number of unnamed files that this process has open below `folder`."""
     open_files = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
     return sum(name.startswith(str(folder)) and name.endswith(" (deleted)") for name in open_files)
 
 
 class TestBodies(ServiceTestCase):
-    """A daemon that is sent halves."""
+    """A daemon with many unfinished posts."""
 
     async def test_a_large_body_needs_no_temporary_folder(self) -> None:
-        """It lies on the disk of the store, under no name, and is gone with its request; a small one is in memory."""
+        """It is an unnamed file on the disk of the store until its request ends; a small one is in memory."""
         await self.serve()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tempfile, "tempdir", "/nowhere")
@@ -46,7 +46,7 @@ class TestBodies(ServiceTestCase):
         assert nameless(self.folder / "public") == 0
 
     async def test_what_is_refused_in_its_midst_holds_nothing(self) -> None:
-        """Though its sender sends on."""
+        """A refused body holds nothing, though its client still sends."""
         await self.serve(sources={"maximum_bytes": MOST})
         connection = await self.begin("POST", "/p", b"186a1\r\n" + bytes(MOST + 1), Transfer_Encoding="chunked")
         await until(lambda: b" 413 " in connection.received)
@@ -54,7 +54,7 @@ class TestBodies(ServiceTestCase):
         connection.leave()
 
     async def test_fetches_and_bodies_share_their_bound(self) -> None:
-        """Who finds no room is told so before its body comes, or its source is asked for more; reading goes on."""
+        """Posts and downloads without room are refused before their bytes; reading files still works."""
         await self.serve(sources={"maximum_bytes": MOST})
         await self.post()
         budget = self.service.environment.counters.incoming
@@ -75,7 +75,7 @@ class TestBodies(ServiceTestCase):
 
 
 def test_an_old_half_makes_room_for_a_new_body() -> None:
-    """It is answered 503, and what it sends on is thrown away."""
+    """The oldest gets 503, and its further bytes are discarded."""
     port = Port(maximum_bytes=MOST)
     halves = [port.connect() for _ in range(FULL_ORIGINALS)]
     for each in halves:
@@ -97,7 +97,7 @@ def test_an_old_half_makes_room_for_a_new_body() -> None:
 
 
 def test_a_body_that_came_quickly_and_then_trickles_is_hung_up_on() -> None:
-    """What has come so far buys no time: each minute counts by itself."""
+    """Each minute counts by itself."""
     port = Port(maximum_bytes=MOST * 1000)
     client, steady = port.connect(), port.connect()
     client.send(POST % (MOST * 100) + bytes(MOST * 90))
@@ -115,7 +115,7 @@ def test_a_body_that_came_quickly_and_then_trickles_is_hung_up_on() -> None:
 
 @pytest.mark.parametrize("size_bytes", [1, MEMORY_BYTES, MEMORY_BYTES + 1, MOST])
 def test_a_body_is_what_was_sent(size_bytes: int) -> None:
-    """Whether it stays in memory or does not, and however it comes."""
+    """Small and large bodies arrive intact, in any chunks."""
     sent = os.urandom(size_bytes)
     got: list[bytes] = []
     port = Port(maximum_bytes=MOST, answer=lambda request: got.append(request.content.read()))

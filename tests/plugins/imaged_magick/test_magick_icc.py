@@ -273,6 +273,8 @@ import resource, sys
 from pathlib import Path
 import imaged_magick
 from imaged.api import *
+from imaged.core.outputs import parse
+from imaged.testing.processors import make_variant
 class Host:
     def options(self, model): return model()
 processor = imaged_magick.imaged_processor(Host())

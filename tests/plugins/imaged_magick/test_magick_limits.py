@@ -130,6 +130,8 @@ import sys
 from pathlib import Path
 import imaged_magick
 from imaged.api import *
+from imaged.core.outputs import parse
+from imaged.testing.processors import make_variant
 class Host:
     def options(self, model): return model(memory_bytes=64 * 2**20)
 processor = imaged_magick.imaged_processor(Host())
