@@ -25,7 +25,7 @@ from imaged.logs.lines import observer
 from imaged.logs.streams import LogStream
 from imaged.process.clock import keep_monotonic
 from imaged.process.ending import end
-from imaged.process.inheritance import detach, inherit
+from imaged.process.inherited_sockets import detach, inherit_sockets
 from imaged.process.notify import make_notifier
 from imaged.process.signals import Signals
 
@@ -61,8 +61,8 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     SIGTERM ends it at once.
     """
     signals = Signals()
-    inheritance = inherit(os.environ)
-    detach(inheritance)
+    inherited = inherit_sockets(os.environ)
+    detach(inherited)
     # Only now: Twisted's endpoints would have taken the sockets of systemd, and a fork goes before all threads.
     from twisted.internet import reactor  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     globalLogBeginner.beginLoggingTo([write], redirectStandardIO=False)
     _raise_file_limit()
     path = configuration.find(config)
-    notifier = make_notifier(os.environ, muted=inheritance.channel is not None)
+    notifier = make_notifier(os.environ, muted=inherited.channel is not None)
     start = partial(
         start_service,
         reactor,
@@ -85,9 +85,9 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
         config_name=str(path or configuration.BUILT_IN),
         logs=logs,
         notifier=notifier,
-        inheritance=inheritance,
+        inherited=inherited,
     )
-    status = Daemon(reactor, start, signals, notifier, inheritance).run()
+    status = Daemon(reactor, start, signals, notifier, inherited).run()
     logs.drain()
     end(status)
 

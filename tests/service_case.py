@@ -21,9 +21,9 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.daemon.service import Service
 from imaged.daemon.start import start_service
 from imaged.logs.files import Logs
-from imaged.process.inheritance import Inheritance
+from imaged.process.endpoints import PUBLIC, STATUS
+from imaged.process.inherited_sockets import InheritedSockets
 from imaged.process.notify import Notifier
-from imaged.process.ports import PUBLIC, STATUS
 from imaged.store.local import LocalStore
 from imaged.testing.pictures import make_jpeg, make_png
 
@@ -45,7 +45,7 @@ class ServiceTestCase(TestCase):
     def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = tmp_path
         self.service_harness: ServiceHarness = install(tmp_path / "site", monkeypatch)
-        self.inheritance = Inheritance()
+        self.inherited = InheritedSockets()
         self.log = io.StringIO()
 
     def configure(self, **changes: Any) -> None:
@@ -81,7 +81,7 @@ class ServiceTestCase(TestCase):
             config_name="etc/imaged.yaml",
             logs=Logs(self.log, reactor),
             notifier=Notifier(None, None),
-            inheritance=self.inheritance,
+            inherited=self.inherited,
         )
         self.url, self.status_url = (self.service.ports[path].url for path in (PUBLIC, STATUS))
         if self.service_harness.processors:

@@ -31,7 +31,7 @@ from imaged.hooks.registry import Plugins
 from imaged.pipeline.build import Environment, build_pipeline, build_plugins
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
-from imaged.process.ports import find_faults
+from imaged.process.endpoints import find_faults
 from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks

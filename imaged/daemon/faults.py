@@ -10,7 +10,7 @@ from imaged.hooks.host import PluginState
 from imaged.hooks.registry import Plugins
 from imaged.logs import paths as log_paths
 from imaged.pipeline.build import build_plugins
-from imaged.process import ports
+from imaged.process import endpoints
 from imaged.workers.threads import Threads
 
 
@@ -29,7 +29,7 @@ def build_checked(
 ) -> tuple[Plugins, tuple[Fault, ...]]:
     """Build the plugins; return them with every fault but those of log paths. The caller closes the plugins."""
     plugins, faults = build_plugins(loaded, reactor, threads, plugin_state)
-    return plugins, in_order([*loaded.faults, *faults, *ports.find_faults(loaded, reactor)])
+    return plugins, in_order([*loaded.faults, *faults, *endpoints.find_faults(loaded, reactor)])
 
 
 def _log_faults(loaded: Loaded) -> list[Fault]:

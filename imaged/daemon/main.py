@@ -16,16 +16,16 @@ from imaged.core.errors import ImagedError
 from imaged.daemon.service import Service
 from imaged.daemon.upgrade import Upgrade
 from imaged.process.ending import end_within, place
-from imaged.process.handover import Predecessor
-from imaged.process.inheritance import Inheritance
+from imaged.process.handover import OldProcess
+from imaged.process.inherited_sockets import InheritedSockets
 from imaged.process.notify import Notifier
 from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
 
 REPORT_EVERY_S = 5.0
-"""How often the service manager is told how things are."""
+"""How often the status line is reported to the service manager."""
 
 LATE_S = 8.0
-"""How long past `shutdown_timeout_s` the end may take; systemd waits ten seconds as the unit file stands."""
+"""How long after `shutdown_timeout_s` the process may still take to end; the unit file gives it ten seconds."""
 
 
 class Daemon:
@@ -39,13 +39,13 @@ class Daemon:
         start: Callable[[], Coroutine[Deferred[Any], Any, Service]],
         signals: Signals,
         notifier: Notifier,
-        inheritance: Inheritance,
+        inherited: InheritedSockets,
     ) -> None:
         self._reactor = reactor
         self._start = start
         self._signals = signals
         self._notifier = notifier
-        self._inheritance = inheritance
+        self._inherited = inherited
         self._stop: Deferred[None] = Deferred()
         self._exit_status = 0
 
@@ -53,42 +53,42 @@ class Daemon:
         """Run the reactor until the daemon has ended; return the exit status."""
         self._reactor.callWhenRunning(self._signals.install)
         self._reactor.callWhenRunning(
-            lambda: Deferred.fromCoroutine(self._live()).addErrback(self._fail).addBoth(lambda _: self._reactor.stop())
+            lambda: Deferred.fromCoroutine(self._run()).addErrback(self._fail).addBoth(lambda _: self._reactor.stop())
         )
         self._reactor.run()
         self._signals.end()
         self._notifier.close()
         return self._exit_status
 
-    async def _live(self) -> None:
-        predecessor = Predecessor(self._reactor, self._inheritance)
-        service = await self._begin(predecessor)
+    async def _run(self) -> None:
+        old_process = OldProcess(self._reactor, self._inherited)
+        service = await self._begin(old_process)
         upgrade = Upgrade(self._reactor, service, self._notifier, self._end)
         self._signals.connect(
             self._reactor, dict.fromkeys(LEAVE, self._end) | {RELOAD: upgrade.reload, UPGRADE: upgrade.upgrade}
         )
         reports = self._report(service)
         await self._stop
-        end_within(service.shutdown_timeout_s + LATE_S, 1, self._tell_late)
-        predecessor.left()
+        end_within(service.shutdown_timeout_s + LATE_S, 1, self._log_late)
+        old_process.send_left()
         self._notifier.stopping()
-        upgrade.abandon()
+        upgrade.cancel()
         await service.stop()
         for each in reports:
             each.stop()
 
-    async def _begin(self, predecessor: Predecessor) -> Service:
+    async def _begin(self, old_process: OldProcess) -> Service:
         """Start the service; return when the old process, if there is one, has handed over."""
         try:
             service = await self._start()
         except Exception as error:
-            await predecessor.failed(str(error))
+            await old_process.send_failed(str(error))
             raise
-        predecessor.ready(self._inheritance.taken)
-        given = await predecessor.released()
+        old_process.send_ready(self._inherited.claimed)
+        is_released = await old_process.released()
         self._notifier.muted = False
-        if not given:
-            self._log.warn("the process before this one is gone without a word; this one serves in its place")
+        if not is_released:
+            self._log.warn("the old process ended before it released the service; this one serves in its place")
             self._notifier.main_process(os.getpid())
         self._notifier.ready()
         return service
@@ -97,8 +97,8 @@ class Daemon:
         if not self._stop.called:
             self._stop.callback(None)
 
-    def _tell_late(self) -> None:
-        self._log.error("this process does not end, so it is ended: its main thread is in {place}", place=place())
+    def _log_late(self) -> None:
+        self._log.error("ending this process, which is late: its main thread is in {place}", place=place())
 
     def _fail(self, failure: Failure) -> None:
         if failure.check(ImagedError):
@@ -114,7 +114,7 @@ class Daemon:
             try:
                 self._notifier.status(await service.status.line())
             except Exception:  # the disk of the queue may be gone; a later report may find it back
-                self._log.failure("the service manager cannot be told how things are")
+                self._log.failure("cannot report the status to the service manager")
 
         calls: list[tuple[Callable[[], object], float]] = [(lambda: Deferred.fromCoroutine(report()), REPORT_EVERY_S)]
         if self._notifier.watchdog_s is not None:

@@ -21,7 +21,8 @@ from imaged.hooks.installation import VERSION
 from imaged.logs.files import LogFiles, Logs, open_files
 from imaged.logs.streams import LogFileError
 from imaged.pipeline.build import Environment
-from imaged.process.ports import STATUS, OpenPort, PortError, Ports, endpoints
+from imaged.process.endpoints import STATUS, endpoints
+from imaged.process.ports import OpenPort, PortError, Ports
 from imaged.process.shutdown import Shutdown
 from imaged.profiling.profiles import Profiles
 

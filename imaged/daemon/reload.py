@@ -81,5 +81,5 @@ class Reloads:
             return tuple(map(str, error.faults))
         except Exception as error:  # the daemon keeps running with the old settings, whatever the error is
             self._log.failure("reload broke down, the settings stay as they were")
-            return (f"an unexpected failure, which the log tells: {type(error).__name__}",)
+            return (f"an unexpected failure, see the log: {type(error).__name__}",)
         return ()

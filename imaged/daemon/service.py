@@ -21,8 +21,9 @@ from imaged.daemon.status import Status
 from imaged.daemon.superseded import reinstate, supersede
 from imaged.logs.files import Logs
 from imaged.pipeline.build import Environment
-from imaged.process.inheritance import Passed, Port
-from imaged.process.ports import PUBLIC, Ports, endpoints
+from imaged.process.endpoints import PUBLIC, endpoints
+from imaged.process.inherited_sockets import ActivationSocket, InheritedPort
+from imaged.process.ports import Ports
 from imaged.process.shutdown import Shutdown
 from imaged.profiling.profiles import Profiles
 from imaged.profiling.stalls import StallWatch
@@ -63,23 +64,23 @@ class Service:
 
         Queued jobs stay in the queue.
         """
-        self._log.info("leaving: what is in flight is finished, no more is taken")
+        self._log.info("shutting down: finishing the requests in flight, accepting no more")
         self.shutdown.begin(self.shutdown_timeout_s)
         self.health.draining = True
-        if not self.ports.outlives_us(PUBLIC):
+        if not self.ports.outlives_process(PUBLIC):
             self.health.refuses_from_s = self.environment.reactor.seconds()
         await self.shutdown.in_time(self.reloads.pause)
         self.reloads.resume()  # waiting reloads end with the error that the process shuts down
         await self.opened.aclose()
         self.shutdown.log_unfinished(self.environment.counters.processing.running())
         self.logs.end()
-        self._log.info("left")
+        self._log.info("shut down")
 
     def reload(self) -> Deferred[Reload]:
         """Put new settings into effect, and return the outcome; after any fault everything stays as it was."""
         return self.reloads.request()
 
-    async def prepare_handover(self) -> tuple[Sequence[Passed], list[Port]]:
+    async def prepare_handover(self) -> tuple[Sequence[ActivationSocket], list[InheritedPort]]:
         """Pause reloads, and return the sockets to pass to a new process: those of systemd, and our own."""
         await self.reloads.pause()
         return self.ports.handover()

@@ -32,9 +32,10 @@ from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.logs.files import Logs
 from imaged.pipeline.build import Environment
 from imaged.pipeline.counters import Counters
-from imaged.process.inheritance import Inheritance
+from imaged.process.endpoints import PUBLIC, STATUS, endpoints
+from imaged.process.inherited_sockets import InheritedSockets
 from imaged.process.notify import Notifier
-from imaged.process.ports import PUBLIC, STATUS, Ports, endpoints
+from imaged.process.ports import Ports
 from imaged.process.shutdown import Shutdown
 from imaged.profiling import profiles
 from imaged.profiling.stalls import StallWatch
@@ -71,7 +72,7 @@ async def start_service(
     config_name: str,
     logs: Logs,
     notifier: Notifier,
-    inheritance: Inheritance,
+    inherited: InheritedSockets,
 ) -> Service:
     """Start the daemon with the settings that `read` returns; each reload calls it again.
 
@@ -104,13 +105,13 @@ async def start_service(
         close_in_time(generations.close)
         await work.run(_prepare_store, generations.pipeline.store)
 
-        ports = Ports(reactor, inheritance)
+        ports = Ports(reactor, inherited)
         connections = {path: Connections(reactor, most_connections()) for path in (PUBLIC, STATUS)}
         close_port = partial(_close_port, ports, connections, shutdown)
         opened.push_async_callback(close_port, STATUS)  # after the jobs have ended: it shows what they wait for
         job_runner = JobRunner(environment, generations, shutdown, errors)
         close_in_time(job_runner.stop)
-        await job_runner.share_queue(is_successor=inheritance.channel is not None)
+        await job_runner.share_queue(is_successor=inherited.channel is not None)
         job_runner.start()
         usage = StoreUsage(work.run, reactor.seconds)
         await usage.now(generations.pipeline.store.root)
@@ -227,7 +228,7 @@ def _prepare_store(store: LocalStore) -> None:
 
 async def _close_port(ports: Ports, connections: dict[KeyPath, Connections], shutdown: Shutdown, path: KeyPath) -> None:
     """Close a port, and each of its connections when its answer is complete."""
-    quiet_s = SYSTEMD_QUIET_S if path == PUBLIC and ports.outlives_us(PUBLIC) else 0.0
+    quiet_s = SYSTEMD_QUIET_S if path == PUBLIC and ports.outlives_process(PUBLIC) else 0.0
     await ports.close(path)
     connections[path].leave()
     await shutdown.in_time(partial(connections[path].gone, quiet_s))

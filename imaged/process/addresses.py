@@ -1,4 +1,4 @@
-"""The addresses that endpoints would listen on, found out without listening."""
+"""The addresses that endpoints would listen on, found without listening."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from twisted.internet.protocol import Factory
 from imaged.core.source_urls import MAXIMUM_PORT
 
 _LONGEST_UNIX_PATH = 107  # sun_path of unix(7), without its NUL
-_OURS = {"tcp", "tcp6", "ssl", "unix"}  # endpoints that do nothing but ask the reactor to listen
+_OURS = {"tcp", "tcp6", "ssl", "unix"}  # endpoints that only ask the reactor to listen
 _WRAPPERS = {"haproxy"}
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where one endpoint listens: on a port of an interface, or on a path."""
+    """The address of one endpoint: a port of an interface, or a path."""
 
     interface: str = ""
     port: int = 0
     path: str = ""
 
     def fault(self) -> str | None:
-        """Return why nothing can listen here, on any machine or on this one; a name of an interface is resolved."""
+        """Return why no process can listen here, or None. Resolves the interface when it is a name."""
         if self.path:
             if len(os.fsencode(self.path)) > _LONGEST_UNIX_PATH:
                 return f"the path of a socket has at most {_LONGEST_UNIX_PATH} bytes: take a shorter one"
@@ -45,7 +45,7 @@ class Address:
         return None
 
     def overlaps(self, other: Address) -> bool:
-        """Say whether what connects to one of the two might have meant the other. Neither has a fault."""
+        """Return whether both addresses have a place to connect to in common. Neither has a fault."""
         if self.path or other.path:
             return bool(self.path) and os.path.realpath(self.path) == os.path.realpath(other.path)
         if self.port != other.port or not self.port:  # port 0 is any that is free
@@ -60,20 +60,20 @@ class Address:
 
 
 def address(reactor: Any, endpoint: str) -> Address | None:
-    """Return where an endpoint would listen, or None for a kind that may do more than ask the reactor for it.
+    """Return where an endpoint would listen, or None for a kind that may do more than ask the reactor to listen.
 
-    Raises what Twisted's parsers raise for one that is malformed.
+    Raises whatever Twisted's parsers raise for a malformed endpoint.
     """
-    asked = _Asked(reactor)
-    parsed = serverFromString(asked, endpoint)
+    recorder = _Recorder(reactor)
+    parsed = serverFromString(recorder, endpoint)
     kinds = [kind for kind in endpoint.split(":")[:2] if kind not in _WRAPPERS]
     if kinds and kinds[0] in _OURS:
         parsed.listen(Factory()).addErrback(lambda _: None)
-    return asked.address
+    return recorder.address
 
 
-class _Asked:
-    """The reactor, but for listening: that it only takes note of."""
+class _Recorder:
+    """Stands in for the reactor: records the address of a call to listen, and passes every other call on."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor

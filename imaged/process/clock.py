@@ -1,4 +1,4 @@
-"""Clocks that go on evenly while the system's time is set."""
+"""Clocks that do not jump when the system's time is set."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 
 def keep_monotonic(reactor: Any) -> Any:
-    """Have the timers of `reactor` follow the monotonic clock, and return it. Call it before the first timer is set.
+    """Let the timers of `reactor` follow the monotonic clock, and return the reactor. Call this before the first timer.
 
-    Twisted's reactors follow the wall clock: when that is set back an hour, each timer is an hour late.
+    Twisted's reactors follow the wall clock: when it is set back an hour, each timer is an hour late.
     """
     reactor.seconds = monotonic
     return reactor
 
 
 def steady_clock(wall: Callable[[], float] = time, even: Callable[[], float] = monotonic) -> Callable[[], float]:
-    """Return a clock of seconds since the epoch that shows what `wall` shows now, and then goes on as `even` does."""
+    """Return a clock of seconds since the epoch that starts at the time of `wall`, and then advances as `even` does."""
     epoch_s = wall() - even()
     return lambda: epoch_s + even()

@@ -1,4 +1,4 @@
-"""The end of this process, which comes in time and unloads nothing that a thread still uses."""
+"""End this process in time, without unloading what a thread still uses."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from imaged.profiling.calls import place_of
 from imaged.workers.threads import unfinished
 
 LAST_S = 3.0
-"""How long the interpreter may take to end: it waits for threads of plugins, and calls what they have registered."""
+"""How long the interpreter may take to end: it joins the threads of plugins, and calls their `atexit` functions."""
 
 
 def end(status: int) -> NoReturn:
-    """End this process with `status`, as soon as the standard streams have taken what was written to them.
+    """Flush the standard streams, and end this process with `status`.
 
-    Where a thread still works, nothing that it uses is taken away from it: the interpreter at its end would have
-    ImageMagick freed under a render, which ends the process by SIGSEGV. What is registered with `atexit` is not called
-    then. Nothing of ours is: all that has to be kept or told has been by now.
+    While a thread still works, skip the end of the interpreter, and with it the `atexit` functions of plugins: it would
+    free ImageMagick under a running render, and SIGSEGV would end the process. imaged registers no such function.
     """
     end_within(LAST_S, status, lambda: None)
     for stream in (sys.stdout, sys.stderr):
@@ -34,9 +33,9 @@ def end(status: int) -> NoReturn:
 
 
 def end_within(within_s: float, status: int, tell: Callable[[], object]) -> None:
-    """End this process with `status` at once when it still runs after `within_s` seconds, and `tell` just before.
+    """Call `tell` after `within_s` seconds, if the process still runs, and end it with `status` half a second later.
 
-    The reactor's thread may be held up by a plugin then, and `tell` be held up in turn: so each has a thread.
+    Each has a thread of its own: a plugin may block the reactor thread, and a full pipe may block `tell`.
     """
     for after_s, act, arguments in ((within_s, tell, ()), (within_s + 0.5, os._exit, (status,))):
         timer = Timer(after_s, act, arguments)
@@ -45,6 +44,6 @@ def end_within(within_s: float, status: int, tell: Callable[[], object]) -> None
 
 
 def place() -> str:
-    """Say where the main thread is: its innermost function, with file and line. Any thread."""
-    frames = sys._current_frames()  # noqa: SLF001  # documented all the same
+    """Return the innermost function of the main thread, with file and line. Any thread."""
+    frames = sys._current_frames()  # noqa: SLF001  # documented, in spite of its name
     return place_of(frames.get(threading.main_thread().ident or 0))

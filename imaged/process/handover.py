@@ -1,8 +1,8 @@
-"""Handing over: a new process of the program is started with our sockets, and takes their connections when it is ready.
+"""The handover from an old process to a new one, which inherits the sockets and serves them when it is ready.
 
-The two talk over a channel, a line of JSON each time. The new one says its process number, then that it is ready or why
-it cannot be; the old one says when the service is the new one's. Each learns of the other's end by the channel's; a new
-one that leaves in good order, while the old one still drains, says so first.
+They exchange messages over a channel, each a line of JSON. The new process sends its process number, then that it is
+ready, or why it cannot start. The old process sends that it has released the service. When either one ends, the channel
+closes; a new process that shuts down in order, while the old one still drains, sends that first.
 """
 
 from __future__ import annotations
@@ -26,169 +26,173 @@ from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
 from imaged.hooks.host import RunInThread
-from imaged.process.inheritance import Inheritance, Passed, Port, pass_on
+from imaged.process.inherited_sockets import ActivationSocket, InheritedPort, InheritedSockets, handover_environment
 from imaged.process.signals import LEAVE, RELOAD, UPGRADE
 
 START_WITHIN_S = 60.0
-"""How long a new process may take to be ready; systemd's own patience (TimeoutStartSec) is 90 s."""
+"""How long a new process may take to be ready; systemd waits 90 s for a start (TimeoutStartSec)."""
 
 
-class SuccessorError(ImagedError):
-    """A new process did not come so far as to take over."""
+class UpgradeError(ImagedError):
+    """A new process could not be started, or did not become ready."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What a new process says when it serves: its number, and the settings whose ports it took over."""
+    """The message of a new process that is ready: its process number, and the keys of the ports that it claimed."""
 
     pid: int
-    took: frozenset[str]
+    claimed: frozenset[str]
 
 
 class Channel(LineReceiver):
-    """One end of the channel: hands each message to `hear`; `lost` fires when the other end is gone."""
+    """One end of the channel. Passes each message to `receive`; `lost` fires when the other end has closed."""
 
     delimiter = b"\n"
     MAX_LENGTH = 1 << 20
 
-    def __init__(self, hear: Callable[[dict[str, Any]], None]) -> None:
-        self._hear = hear
+    def __init__(self, receive: Callable[[dict[str, Any]], None]) -> None:
+        self._receive = receive
         self.lost: Deferred[None] = Deferred()
 
-    def say(self, **message: Any) -> None:
-        """Send a message; nothing happens when nobody is there to hear it."""
+    def send(self, **message: Any) -> None:
+        """Send a message; do nothing when the other end has closed."""
         self.sendLine(json.dumps(message).encode())  # type: ignore[no-untyped-call]  # Twisted has no type for it
 
-    def end(self) -> None:
-        """End the channel, when all has been said."""
+    def close(self) -> None:
+        """Close the channel when every message has been sent."""
         transport: Any = self.transport
         transport.loseConnection()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take a message."""
-        self._hear(json.loads(line))
+        """Pass a message on."""
+        self._receive(json.loads(line))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802  # Twisted's
-        """Tell of the end."""
+        """Fire `lost`."""
         self.lost.callback(None)
 
 
-class Successor:
-    """The process that is to take over, as the old one sees it. Reactor thread only.
+class NewProcess:
+    """The new process, as the old one sees it. Reactor thread only.
 
-    `started` is the process that was started, which only brings forth the one that is to stay.
+    `started` is the program that was started; it forks the new process and ends.
     """
 
     def __init__(self, reactor: Any, end: socket.socket, started: subprocess.Popen[bytes]) -> None:
         self._reactor = reactor
         self._started = started
         self._pid = 0
-        self._left = self._killed = False
+        self._has_left = self._killed = False
         self._ready: Deferred[Ready] = Deferred()
-        self._channel = _open(reactor, end, self._hear)
-        self._channel.lost.addCallback(self._end)
+        self._channel = _open(reactor, end, self._receive)
+        self._channel.lost.addCallback(self._lost)
         self.failed: Deferred[None] = Deferred()
-        """Fires when it is gone and has not said that it leaves."""
+        """Fires when the process has ended without a message that it shuts down."""
 
     async def ready(self) -> Ready:
-        """Return when it serves. Raises SuccessorError when it does not, and then it is gone."""
+        """Wait until it is ready to serve. Kill it and raise UpgradeError when it fails, or takes too long."""
         try:
             return await self._ready.addTimeout(START_WITHIN_S, self._reactor, _too_slow)
-        except SuccessorError:
+        except UpgradeError:
             self.kill()
             raise
 
     def release(self) -> None:
-        """Tell it that the service is its own from now on."""
-        self._channel.say(released=True)
+        """Tell it that it is the service from now on."""
+        self._channel.send(released=True)
 
     def kill(self) -> None:
-        """End it, if it lives, or as soon as its number is known: while the channel is open that is nobody else's."""
+        """Kill it, now or as soon as its process number is known. While the channel is open, the number is its own."""
         self._killed = True
         self._started.kill()
         if self._pid and not self._channel.lost.called:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _receive(self, message: dict[str, Any]) -> None:
         self._pid = message.get("pid", self._pid)
-        self._left = message.get("left", self._left)
+        self._has_left = message.get("left", self._has_left)
         if self._killed:
             self.kill()
         if self._ready.called:
             return
         if "error" in message:
-            self._ready.errback(SuccessorError(message["error"]))
+            self._ready.errback(UpgradeError(message["error"]))
         elif "took" in message:
             self._ready.callback(Ready(self._pid, frozenset(message["took"])))
 
-    def _end(self, _: None) -> None:
+    def _lost(self, _: None) -> None:
         if not self._ready.called:
-            self._ready.errback(SuccessorError("it ended before it was ready; its own lines say why"))
-        if not self._left:
+            self._ready.errback(UpgradeError("it ended before it was ready; its own log lines say why"))
+        if not self._has_left:
             self.failed.callback(None)
 
 
-class Predecessor:
-    """The process that we take over from, as the new one sees it; there may be none. Reactor thread only."""
+class OldProcess:
+    """The old process, as the new one sees it, or none after an ordinary start. Reactor thread only."""
 
-    def __init__(self, reactor: Any, inheritance: Inheritance) -> None:
-        end = inheritance.channel
-        self._channel = None if end is None else _open(reactor, end, self._hear)
+    def __init__(self, reactor: Any, inherited: InheritedSockets) -> None:
+        end = inherited.channel
+        self._channel = None if end is None else _open(reactor, end, self._receive)
         self._released: Deferred[bool] = Deferred()
         if self._channel is None:
             self._released.callback(True)
         else:
-            self._channel.lost.addCallback(lambda _: self._hear({"released": False}))
+            self._channel.lost.addCallback(lambda _: self._receive({"released": False}))
 
-    def ready(self, took: Iterable[str]) -> None:
-        """Tell it that we serve, and from which of its ports, by the settings that name them."""
+    def send_ready(self, claimed: Iterable[str]) -> None:
+        """Tell it that this process is ready, and the keys of the ports that it has claimed."""
         if self._channel is not None:
-            self._channel.say(took=list(took))
+            self._channel.send(took=list(claimed))
 
-    def left(self) -> None:
-        """Tell it that we leave in our turn, if it is still there: that is no reason for it to come back."""
+    def send_left(self) -> None:
+        """Tell it that this process shuts down in order, so that it does not serve again."""
         if self._channel is not None:
-            self._channel.say(left=True)
+            self._channel.send(left=True)
 
-    async def failed(self, reason: str) -> None:
-        """Tell it why we cannot; return when that is said."""
+    async def send_failed(self, reason: str) -> None:
+        """Tell it why this process cannot start; return when it has the message."""
         if self._channel is not None:
-            self._channel.say(error=reason)
-            self._channel.end()
+            self._channel.send(error=reason)
+            self._channel.close()
             await self._channel.lost
 
     async def released(self) -> bool:
-        """Return when the service is ours: True when it was given to us, False when its owner is gone."""
+        """Wait until this process is the service: True if the old one released it, False if the old one has ended."""
         return await self._released
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _receive(self, message: dict[str, Any]) -> None:
         if not self._released.called:
             self._released.callback(message["released"])
 
 
-async def start_successor(
-    reactor: Any, run: RunInThread, passed: Sequence[Passed], ports: Sequence[Port], environ: Mapping[str, str]
-) -> Successor:
-    """Start the program anew, with these sockets. Raises SuccessorError when there is no program to start."""
+async def start_new_process(
+    reactor: Any,
+    run: RunInThread,
+    passed: Sequence[ActivationSocket],
+    ports: Sequence[InheritedPort],
+    environ: Mapping[str, str],
+) -> NewProcess:
+    """Start the program again, with these sockets. Raises UpgradeError when it cannot be run."""
     try:
         ours, theirs = socket.socketpair()
     except OSError as error:
-        raise SuccessorError(f"there can be no channel to it: {error.strerror}") from error
+        raise UpgradeError(f"the channel to it cannot be opened: {error.strerror}") from error
     with theirs:
-        environment, descriptors = pass_on(environ, passed, ports, theirs)
+        environment, descriptors = handover_environment(environ, passed, ports, theirs)
         try:
             started = await run(_spawn, command(), environment, descriptors)
         except OSError as error:
             ours.close()
-            raise SuccessorError(f"{command()[0]} cannot be run: {error.strerror}") from error
-    return Successor(reactor, ours, started)
+            raise UpgradeError(f"{command()[0]} cannot be run: {error.strerror}") from error
+    return NewProcess(reactor, ours, started)
 
 
 def command() -> list[str]:
-    """Return what starts this program anew as it was started.
+    """Return the command line that started this program.
 
-    A script that was called by its path is called so again: what lies there now may name another interpreter.
+    A script that was run by its path is run by its path again: its first line may now name another interpreter.
     """
     script = sys.argv[0]
     if sys.orig_argv[1:2] == [script] and os.access(script, os.X_OK):
@@ -197,24 +201,24 @@ def command() -> list[str]:
 
 
 def _too_slow(_: object, timeout_s: float) -> Ready:
-    raise SuccessorError(f"it was not ready after {timeout_s:.0f} s")
+    raise UpgradeError(f"it was not ready after {timeout_s:.0f} s")
 
 
 def _spawn(
     command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]
 ) -> subprocess.Popen[bytes]:
-    # What is blocked here stays blocked in the new process until it has handlers: until then they would end it.
+    # The new process inherits the blocked signals. They would end it before it has installed its handlers.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*LEAVE, RELOAD, UPGRADE})
     try:
-        started = subprocess.Popen(command, env=environment, pass_fds=descriptors)  # noqa: S603  # our own command line
+        started = subprocess.Popen(command, env=environment, pass_fds=descriptors)  # noqa: S603  # the command line of this process
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    Thread(target=started.wait, daemon=True).start()  # else it stays a zombie
+    Thread(target=started.wait, daemon=True).start()  # it would stay a zombie
     return started
 
 
-def _open(reactor: Any, end: socket.socket, hear: Callable[[dict[str, Any]], None]) -> Channel:
-    channel = Channel(hear)
+def _open(reactor: Any, end: socket.socket, receive: Callable[[dict[str, Any]], None]) -> Channel:
+    channel = Channel(receive)
     end.setblocking(False)
     with end:
         reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: channel))

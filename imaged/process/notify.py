@@ -1,4 +1,4 @@
-"""What the service manager is told, by the protocol of sd_notify(3): datagrams to the socket that it names."""
+"""Notifications to the service manager, as datagrams to the socket that it names (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from collections.abc import Mapping
 from twisted.logger import Logger
 
 SHORTEST_WATCHDOG_S = 0.1
-"""A watchdog that wants a sign of life more often would have the daemon do nothing else."""
+"""The shortest watchdog interval that is used: a shorter one would keep the daemon busy with notifications."""
 
 _WATCHDOG = re.compile("0*[1-9][0-9]{0,14}")
 
 
 class Notifier:
-    """Tells the service manager how this process is, where there is one; never blocks, never raises.
+    """Notifies the service manager, if there is one; never blocks, never raises.
 
-    `address` is a path, or a name in the abstract namespace with `@` before it; None: nobody listens. `watchdog_s` is
-    how often it wants a sign of life at the latest, or None. While another process is the service, one is `muted`: the
-    manager takes its word alone.
+    `address` is a path, or `@` and a name in the abstract namespace, or None without a manager. `watchdog_s` is the
+    longest interval that the watchdog allows between two keep-alives, or None. A `muted` notifier sends nothing: the
+    manager accepts notifications of the main process alone, which is another one then.
     """
 
     _log = Logger()
 
     def __init__(self, address: str | None, watchdog_s: float | None, *, muted: bool = False) -> None:
         self._address = f"\0{address[1:]}" if address and address.startswith("@") else address
-        # Made once: a process that is out of files must still be able to say that it lives.
+        # Opened once: a process that has run out of file descriptors must still send its keep-alives.
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) if address else None
         self.watchdog_s = watchdog_s
         self.muted = muted
@@ -37,46 +37,46 @@ class Notifier:
         self._status = ""
 
     def ready(self) -> None:
-        """Tell that the start, or a reload, is done."""
-        self._tell("READY=1")
+        """Report the end of the start, or of a reload."""
+        self._send("READY=1")
 
     def reloading(self) -> None:
-        """Tell that a reload begins, and when by CLOCK_MONOTONIC, so that no READY of before is taken for its end."""
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """Report the start of a reload, and its time by CLOCK_MONOTONIC: an earlier READY is not its end."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Tell that the process leaves."""
-        self._tell("STOPPING=1")
+        """Report the start of the shutdown."""
+        self._send("STOPPING=1")
 
     def status(self, line: str) -> None:
-        """Tell in a line how things are, if that has changed."""
+        """Report the state in a line, when it has changed."""
         line = "; ".join(part.partition("\n")[0] for part in (line, self.warning) if part)
         if line != self._status:
             self._status = line
-            self._tell(f"STATUS={line}")
+            self._send(f"STATUS={line}")
 
     def main_process(self, pid: int) -> None:
-        """Tell which process the service is from now on; the manager listens to that one only."""
-        self._tell(f"MAINPID={pid}")
+        """Report which process is the main one; the manager then accepts notifications of that process alone."""
+        self._send(f"MAINPID={pid}")
 
     def alive(self) -> None:
-        """Give the watchdog its sign of life."""
+        """Send the keep-alive of the watchdog."""
         if self.watchdog_s is not None:
-            self._tell("WATCHDOG=1")
+            self._send("WATCHDOG=1")
 
     def close(self) -> None:
-        """Tell nothing more."""
+        """Close the socket."""
         if self._sender is not None:
             self._sender.close()
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         if self._sender is None or self._address is None or self.muted:
             return
         try:
             self._sender.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             self._log.warn(
-                "the service manager at {address} cannot be told {what}: {error}",
+                "cannot notify the service manager at {address} of {what}: {error}",
                 address=self._address,
                 what=lines[0],
                 error=error.strerror,
@@ -84,7 +84,7 @@ class Notifier:
 
 
 def make_notifier(environ: Mapping[str, str], *, muted: bool) -> Notifier:
-    """Return the notifier that the environment asks for (sd_notify(3), sd_watchdog_enabled(3))."""
+    """Return the notifier that the environment describes (sd_notify(3), sd_watchdog_enabled(3))."""
     microseconds, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(os.getpid()))
     watched = _WATCHDOG.fullmatch(microseconds) and pid == str(os.getpid())
     watchdog_s = max(int(microseconds) / 1e6, SHORTEST_WATCHDOG_S) if watched else None

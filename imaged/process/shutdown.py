@@ -51,17 +51,19 @@ class Shutdown:
             await Deferred.fromCoroutine(step()).addTimeout(left_s, self._clock)
         except defer.TimeoutError:  # Twisted's own class, which is not the built-in one
             if not self._timed_out:
-                self._log.warn("gave up on what is in flight; what was promised stays queued")
+                self._log.warn(
+                    "shutdown_timeout_s is over: no longer waiting for requests in flight; queued jobs are kept"
+                )
             self._timed_out = True
 
     def log_unfinished(self, renders: Sequence[Running[ImageOutput]]) -> None:
         """Log the renders and the threads that still run; they end with the process."""
         for each in renders:
             self._log.warn(
-                "left behind: {output} of {image}, rendered for {elapsed_s} s by now",
+                "unfinished: {output} of {image}, rendering for {elapsed_s} s",
                 output=str(each.item.output),
                 image=str(each.item.image),
                 elapsed_s=round(each.elapsed_s, 1),
             )
         for thread in unfinished():
-            self._log.warn("left behind: thread {thread}", thread=thread)
+            self._log.warn("unfinished: thread {thread}", thread=thread)

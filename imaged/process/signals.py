@@ -1,4 +1,4 @@
-"""Signals, from the first moment on: one that comes before the daemon can act on it is kept until it can."""
+"""Signals, caught from the first moment on; one that arrives before the daemon is ready is kept until then."""
 
 from __future__ import annotations
 
@@ -11,42 +11,44 @@ LEAVE = (signal.SIGTERM, signal.SIGINT)
 RELOAD = signal.SIGHUP
 UPGRADE = signal.SIGUSR2
 
-_SIGNALLED = 128  # an exit status above this is that of a shell for a process that a signal has ended
+_SIGNALLED = 128  # a shell reports a process that a signal ended with this plus the signal's number
 
 
 class Signals:
-    """Takes the signals of this process. A second one that asks it to leave ends it at once, whatever it does."""
+    """Catches the signals of this process. The second SIGTERM or SIGINT ends the process at once."""
 
     def __init__(self) -> None:
-        self._act: Callable[[int], None] | None = None
+        self._dispatch: Callable[[int], None] | None = None
         self._kept: list[int] = []
-        self._leaving = False
+        self._stopping = False
         self.install()
 
     def install(self) -> None:
-        """Take the signals, once more where somebody else has since: the reactor does when it starts."""
+        """Install the handlers; again after the reactor has started, which installs its own."""
         for number in (*LEAVE, RELOAD, UPGRADE):
-            signal.signal(number, self._take)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*LEAVE, RELOAD, UPGRADE})  # who started us may have blocked them
+            signal.signal(number, self._handle)
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, {*LEAVE, RELOAD, UPGRADE}
+        )  # the old process blocks them during a handover
 
     def end(self) -> None:
-        """Take no more: the process is about to end by itself, with the exit status that it has."""
+        """Ignore signals from now on: the process is about to end with the exit status that it has."""
         for number in (*LEAVE, RELOAD, UPGRADE):
             signal.signal(number, signal.SIG_IGN)
 
     def connect(self, reactor: Any, actions: Mapping[signal.Signals, Callable[[], object]]) -> None:
-        """Call the action of each signal on the reactor thread, those that were kept included."""
-        self._act = lambda number: reactor.callFromThread(actions[signal.Signals(number)])
+        """Call the action of each signal on the reactor thread, from the kept signals on."""
+        self._dispatch = lambda number: reactor.callFromThread(actions[signal.Signals(number)])
         kept, self._kept = self._kept, []
         for number in dict.fromkeys(kept):
-            self._act(number)
+            self._dispatch(number)
 
-    def _take(self, number: int, _: object) -> None:
+    def _handle(self, number: int, _: object) -> None:
         if number in LEAVE:
-            if self._leaving:
+            if self._stopping:
                 os._exit(_SIGNALLED + number)
-            self._leaving = True
-        if self._act is None:
+            self._stopping = True
+        if self._dispatch is None:
             self._kept.append(number)
         else:
-            self._act(number)
+            self._dispatch(number)

@@ -1,8 +1,8 @@
-"""Listening sockets: how an endpoint comes by one that is there already, makes one, and gives one up.
+"""Listening sockets: adopt an inherited one, bind a new one, remove a stale one.
 
-An endpoint listens by asking the reactor. `Listening` stands before the reactor and answers with a socket that was
-inherited for the address, where there is one. So every endpoint of Twisted (tcp, tcp6, ssl, unix, and those that wrap
-them) can be handed over to another process without knowing of it, which only Twisted's `systemd:` can by itself.
+An endpoint listens by asking the reactor. `Listening` stands in for the reactor, and gives the endpoint an inherited
+socket of its address, if there is one. So every endpoint of Twisted (tcp, tcp6, ssl, unix, and those that wrap them)
+can be handed over to another process, which only Twisted's own `systemd:` supports.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from twisted.internet.error import CannotListenError
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 BACKLOG = 1024
-"""How many connections may wait to be accepted, where an endpoint does not say so, or says 50: these overflow while the
-reactor reads a configuration. The kernel's net.core.somaxconn bounds it."""
+"""How many connections may wait to be accepted, unless the endpoint sets another number than 50, Twisted's default. A
+queue of 50 overflows while the reactor reads a configuration. The kernel's net.core.somaxconn is the upper limit."""
 
 _TWISTED_BACKLOG = 50
 
 
 class Listening:
-    """The reactor, but for listening.
+    """Stands in for the reactor: listens on an inherited socket, and passes every other call on.
 
-    `inherited` is the socket to listen on, whatever the endpoint's address; `passed` may hold one for that address;
-    `own` are sockets of this process which are to be closed soon, and whose port a new one may share until then.
+    `inherited` is the socket to listen on, whatever the endpoint's address. `passed` are sockets of systemd, one of
+    which may have that address. `own` are sockets of this process that will be closed soon: a new socket may share
+    their port.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Listening:
         mode: int = 0o666,
         wantPID: int = 0,  # noqa: ARG002, N803
     ) -> Any:
-        """Listen on a path, which whoever listened there and is gone may have left. No lock file is needed for that."""
+        """Bind a UNIX socket, replacing a stale one. Needs no lock file."""
         try:
             found = (
                 self._inherited or self._passed_for(path) or self._own_at(path, mode) or _bind_path(path, backlog, mode)
@@ -96,7 +97,7 @@ class Listening:
         return port
 
     def _own_at(self, path: str, mode: int) -> socket.socket | None:
-        """Return a copy of our own socket at `path`, whose mode may have changed: there can be no second one."""
+        """Return a copy of our own socket at `path`, with the new mode: a path can have one socket only."""
         own = next((each for each in self._own if each.family == socket.AF_UNIX and serves(each, path)), None)
         if own is None:
             return None
@@ -107,10 +108,11 @@ class Listening:
         return next((each for each in self._passed if serves(each, address)), None)
 
     def _bind(self, family: int, address: Any, backlog: int) -> socket.socket:
-        """Bind a new socket, beside one of our own where that has the port.
+        """Bind a new socket, sharing the port with one of our own if need be.
 
-        To go from 127.0.0.1 to every interface, say, takes both for a moment. SO_REUSEPORT allows that among sockets of
-        one user which all ask for it: a second daemon, whose first attempt does not, is still told of the conflict.
+        A move from 127.0.0.1 to every interface, for example, needs both sockets for a moment. SO_REUSEPORT allows that
+        among sockets of one user that all set it. The first attempt does not set it, so that a second daemon still gets
+        the error that the port is in use.
         """
         try:
             return _bound(family, address, backlog)
@@ -124,7 +126,7 @@ class Listening:
 
 
 def adopt(reactor: Any, found: socket.socket, factory: Any) -> Any:
-    """Return the port that listens on a copy of `found`. To close it does no more than that: others may share it."""
+    """Return a port that listens on a copy of `found`. Closing it closes the copy alone."""
     if found.family != socket.AF_UNIX:
         return reactor.adoptStreamPort(found.fileno(), found.family, factory)
     port = _UnixPort(found.getsockname(), factory, reactor=reactor)
@@ -136,13 +138,13 @@ def adopt(reactor: Any, found: socket.socket, factory: Any) -> Any:
 def copy(found: socket.socket) -> socket.socket:
     """Return another descriptor of a socket.
 
-    socket.dup() would make it blocking, and with it every other: that is a property of the socket, not of a descriptor.
+    socket.dup() would make every descriptor of the socket blocking.
     """
     return socket.socket(fileno=os.dup(found.fileno()))
 
 
 class _UnixPort(unix.Port):
-    """Twisted's own would change the mode of an adopted socket's path when it begins, and remove it when it ends."""
+    """A UNIX port that keeps its path: Twisted's changes the mode at the start, and removes the path at the end."""
 
     def startListening(self) -> None:  # noqa: N802  # Twisted's name
         tcp.Port.startListening(self)
@@ -152,7 +154,7 @@ class _UnixPort(unix.Port):
 
 
 def serves(found: socket.socket, address: Any) -> bool:
-    """Say whether a listening socket is the one of an address. One for all of IPv6 may take all of IPv4 too."""
+    """Return whether a listening socket has an address. A socket of `::` may serve all of IPv4 too."""
     bound = found.getsockname()
     if found.family == socket.AF_UNIX or isinstance(address, str):
         return bool(bound == address)
@@ -162,12 +164,12 @@ def serves(found: socket.socket, address: Any) -> bool:
 
 
 def is_same(one: socket.socket, other: socket.socket) -> bool:
-    """Say whether two descriptors, of this process or of others, are of one and the same socket."""
+    """Return whether two descriptors refer to the same socket."""
     return os.fstat(one.fileno()).st_ino == os.fstat(other.fileno()).st_ino
 
 
 def remove_path(listening: socket.socket) -> None:
-    """Remove the path of a UNIX socket that nobody is to listen on any more."""
+    """Remove the path of a UNIX socket that no process will listen on any more."""
     path = listening.getsockname()
     if listening.family == socket.AF_UNIX and isinstance(path, str) and path:
         with suppress(OSError):
@@ -197,7 +199,7 @@ def _bind_path(path: str, backlog: int, mode: int) -> socket.socket:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket at `path` if nobody listens there."""
+    """Remove the socket at `path` if no process listens on it."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116  # as above
             return

@@ -55,7 +55,6 @@ NOT_YET = (
     "imaged/hooks",
     "imaged/jobs",
     "imaged/logs",
-    "imaged/process",
     "imaged/store",
     "imaged/web",
     "newsfragments",

@@ -19,7 +19,8 @@ from imaged.config.faults import ConfigurationError
 from imaged.core.errors import BusyError, StoreError
 from imaged.core.files import parse_file
 from imaged.owners import realm
-from imaged.process.ports import PUBLIC, PortError
+from imaged.process.endpoints import PUBLIC
+from imaged.process.ports import PortError
 
 
 class TestStop(ServiceTestCase):

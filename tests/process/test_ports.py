@@ -23,8 +23,9 @@ from twisted.internet.protocol import Factory
 
 from imaged.config.model import Settings
 from imaged.core.snapshot import Reload
-from imaged.process.inheritance import Inheritance, Passed, Port
-from imaged.process.ports import PUBLIC, PortError, find_clash, find_fault
+from imaged.process.endpoints import PUBLIC, find_clash, find_fault
+from imaged.process.inherited_sockets import ActivationSocket, InheritedPort, InheritedSockets
+from imaged.process.ports import PortError
 from imaged.process.sockets import serves
 
 WEEK = timedelta(days=7)
@@ -191,21 +192,21 @@ class TestInherited(ServiceTestCase):
     async def test_sockets_of_systemd_by_their_place(self) -> None:
         """They stay open when the daemon has left, and what connects meanwhile waits for the next."""
         public, private = self.passed(), self.passed()
-        self.inheritance = Inheritance([Passed("a", public), Passed("b", private)])
+        self.inherited = InheritedSockets([ActivationSocket("a", public), ActivationSocket("b", private)])
         await self.serve(listen="systemd:domain=INET:index=0", status={"listen": "systemd:domain=INET:name=b"})
         assert self.url == f"http://localhost:{public.getsockname()[1]}"
         assert (await self.get("/status_check")).status == 200
         assert (await self.status())["message"] == "OK"
         await self.stop()
         later = await begin(self.url, "GET", "/status_check")
-        self.inheritance = Inheritance([Passed("a", public), Passed("b", private)])
+        self.inherited = InheritedSockets([ActivationSocket("a", public), ActivationSocket("b", private)])
         await self.serve(listen="systemd:domain=INET:index=0", status={"listen": "systemd:domain=INET:index=1"})
         assert (await later.answer()).status == 200
 
     async def test_a_socket_of_systemd_by_its_address(self) -> None:
         """The settings need not know of systemd: they name the address that it listens on."""
         public = self.passed()
-        self.inheritance = Inheritance([Passed("", public)])
+        self.inherited = InheritedSockets([ActivationSocket("", public)])
         await self.serve(listen=on(public.getsockname()[1]))
         assert (await self.get("/status_check")).status == 200
         await self.stop()
@@ -213,7 +214,7 @@ class TestInherited(ServiceTestCase):
 
     async def test_a_setting_comes_back_to_a_socket_of_systemd(self) -> None:
         """Such a descriptor is not given twice, so it is kept."""
-        self.inheritance = Inheritance([Passed("", self.passed())])
+        self.inherited = InheritedSockets([ActivationSocket("", self.passed())])
         await self.serve(listen="systemd:domain=INET:index=0")
         first = self.url
         for endpoint in ("tcp:0:interface=127.0.0.1", "systemd:domain=INET:index=0"):
@@ -231,11 +232,14 @@ class TestInherited(ServiceTestCase):
     async def test_ports_of_the_process_before(self) -> None:
         """One is found by its setting and endpoint, whatever number the system chose; others are closed."""
         public, unwanted = self.passed(), self.passed()
-        self.inheritance = Inheritance(
-            ports=[Port("listen", "tcp:0:interface=127.0.0.1", public), Port("status.listen", "tcp:1", unwanted)]
+        self.inherited = InheritedSockets(
+            ports=[
+                InheritedPort("listen", "tcp:0:interface=127.0.0.1", public),
+                InheritedPort("status.listen", "tcp:1", unwanted),
+            ]
         )
         await self.serve()
-        assert self.inheritance.taken == ["listen"]
+        assert self.inherited.claimed == ["listen"]
         assert unwanted.fileno() == -1
         assert (await self.get("/status_check")).status == 200
 

@@ -1,0 +1,70 @@
+"""The endpoints that the settings name, and their faults, found without listening."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imaged.config.faults import Fault, KeyPath
+from imaged.config.load import Loaded
+from imaged.config.model import Settings
+from imaged.process.addresses import address
+
+PUBLIC: KeyPath = ("listen",)
+STATUS: KeyPath = ("status", "listen")
+
+_DOMAINS = ("INET", "INET6", "UNIX")
+
+
+def endpoints(settings: Settings) -> dict[KeyPath, str]:
+    """Return the endpoint of each port, by the key of its setting."""
+    return {PUBLIC: settings.listen, STATUS: settings.status.listen}
+
+
+def find_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
+    """Return every fault of the endpoints that the settings name."""
+    faults = [
+        loaded.foreign_fault(path, fault)
+        for path, endpoint in endpoints(loaded.settings).items()
+        if (fault := find_fault(reactor, endpoint)) is not None
+    ]
+    if not faults and (clash := find_clash(reactor, loaded.settings)) is not None:
+        faults.append(loaded.fault(STATUS, clash))
+    return faults
+
+
+def find_fault(reactor: Any, endpoint: str) -> str | None:
+    """Return what is wrong with a description of an endpoint, or None."""
+    try:
+        found = None if systemd_socket(endpoint) else address(reactor, endpoint)
+    except Exception as error:  # Twisted's parsers raise ValueError, TypeError, KeyError and others
+        return f"not a Twisted endpoint such as tcp:7000:interface=127.0.0.1: {error}"
+    return None if found is None else found.fault()
+
+
+def find_clash(reactor: Any, settings: Settings) -> str | None:
+    """Return why the status port cannot listen beside the public one, or None. Neither endpoint has a fault."""
+    public, status = settings.listen, settings.status.listen
+    if systemd_socket(public) or systemd_socket(status):
+        same = systemd_socket(public) == systemd_socket(status)
+    else:
+        one, other = address(reactor, public), address(reactor, status)
+        same = one is not None and other is not None and one.overlaps(other)
+    return "this is where the images are served (listen): take another port" if same else None
+
+
+def systemd_socket(endpoint: str) -> tuple[str, str] | None:
+    """Return `index` or `name`, and its value, from an endpoint `systemd:domain=INET:index=0`; None for another kind.
+
+    Raises ValueError for a malformed one. Twisted's own parser needs LISTEN_FDNAMES, which some programs that pass
+    sockets do not set, and an open socket, which `imaged check` does not have.
+    """
+    kind, _, rest = endpoint.partition(":")
+    if kind != "systemd":
+        return None
+    fields = dict(part.split("=", 1) for part in rest.split(":") if "=" in part)
+    if fields.pop("domain", None) not in _DOMAINS or len(fields) != 1 or len(rest.split(":")) != 2:  # noqa: PLR2004
+        raise ValueError(f"write systemd:domain={'|'.join(_DOMAINS)}:index=0, or name=NAME in place of the index")
+    ((key, value),) = fields.items()
+    if key not in ("index", "name") or (key == "index" and not value.isdecimal()):
+        raise ValueError("index takes a number, counted from 0, and name that of FileDescriptorName=")
+    return key, value
