@@ -149,4 +149,4 @@ def _frames(failure: Failure) -> Iterator[dict[str, Any]]:
 @hookimpl
 def imaged_metrics(host: Host) -> MetricsSink | None:
     """Return a sink that reports errors to the DSN of the options."""
-    return Reporter(host.name, host.options(Options), host.keep(list))
+    return Reporter(host.name, host.options(Options), host.state(list))

@@ -1,1 +1,1 @@
-"""Where plugins meet the daemon: pluggy composes a generation, Protocols do the work."""
+"""The plugins: their hooks, called once for each generation, their contracts, and the checks around each call."""

@@ -1,4 +1,4 @@
-"""What a plugin is given: its options, and the clock, logger, agent and threads that it may use."""
+"""What the daemon gives a plugin: its options, and the clock, logger, agent and threads that it may use."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ class RunInThread(Protocol):
 
 
 class OwnThreads(Protocol):
-    """Threads that one plugin has for itself, so that what hangs in them holds up nobody else."""
+    """Threads of one plugin: a call that hangs there blocks no other plugin."""
 
     @property
     def run(self) -> RunInThread:
         """Run a blocking function on one of them."""
 
     def let_go(self) -> None:
-        """End each thread as soon as it has nothing left to do; returns at once."""
+        """End each thread after its queued work. Returns at once."""
 
 
 class OptionsError(Exception):
-    """A plugin's section does not fit `model`; the registry turns `error` into faults with their lines."""
+    """A plugin's section does not fit `model`; the registry turns `error` into faults with lines."""
 
     def __init__(self, error: ValidationError, model: type[BaseModel]) -> None:
-        super().__init__(f"{error.error_count()} fault(s)")  # its own text would hold values, which may be secrets
+        super().__init__(f"{error.error_count()} fault(s)")  # pydantic's text would hold values, which may be secret
         self.error = error
         self.model = model
 
 
 def read_options(section: Mapping[str, Any], model: type[Options]) -> Options:
-    """Return a section as `model`; raise OptionsError where it does not fit.
+    """Return a section as `model`. Raises OptionsError if it does not fit.
 
-    It is read as JSON is: as strictly as the model says, but a list may be a tuple and text a path, which YAML has no
-    other form for. Text that a reference stands for becomes a number or a truth value where one is wanted.
+    The section is validated like JSON: as strictly as the model says, but a list may become a tuple and text a path,
+    because YAML has no such types. Text from a reference becomes a number or a truth value if the model wants one.
     """
     data = deepcopy(dict(section))
     while True:
@@ -64,33 +64,33 @@ def read_options(section: Mapping[str, Any], model: type[Options]) -> Options:
 
 
 class PluginState:
-    """What plugins keep from one generation to the next, by their names. Reactor thread only."""
+    """One object for each plugin that outlives generations. Reactor thread only."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Any] = {}
+        self._objects: dict[str, Any] = {}
 
-    def keep(self, name: str, make: Callable[[], R]) -> R:
-        """Return what plugin `name` keeps; `make` makes it where there is none yet."""
-        if name not in self._kept:
-            self._kept[name] = make()
-        kept: R = self._kept[name]
-        return kept
+    def get(self, name: str, make: Callable[[], R]) -> R:
+        """Return the object of plugin `name`; `make` creates it the first time."""
+        if name not in self._objects:
+            self._objects[name] = make()
+        found: R = self._objects[name]
+        return found
 
 
-class Keep(Protocol):
-    """Keeps one object of a plugin for as long as the process lives."""
+class GetState(Protocol):
+    """Returns the object of a plugin that outlives reloads."""
 
     def __call__(self, make: Callable[[], R], /) -> R:
-        """Return what an earlier generation of this plugin has kept, else what `make` makes, which is then kept."""
+        """Return the object that an earlier generation of the plugin created, or create it with `make`."""
 
 
 @dataclass(frozen=True, repr=False)
 class Host:
-    """The daemon, as one plugin sees it. Never keep it in a module: each generation gives a new one.
+    """The daemon, as one plugin sees it. Each generation passes a new host: do not store it in a module.
 
-    `agent` is an HTTP client agent of the reactor, without the guard of sources. `run_in_thread` uses threads that all
-    share, for what takes moments; `make_threads(size)` gives a plugin its own, which its `close` has to let go.
-    `keep` carries one object over reloads: counters go on counting. `upload_concurrency` is the operator's
+    `agent` is an HTTP client agent of the reactor, without the network guard. `run_in_thread` uses threads that all
+    plugins share, for short work; `make_threads(size)` creates threads of the plugin, which its `close` must let go.
+    `state` returns one object that outlives reloads, such as counters. `upload_concurrency` is the operator's
     `upload.concurrency`, how many uploads may run at once; `namespaces` are those that the settings name.
     """
 
@@ -101,7 +101,7 @@ class Host:
     agent: IAgent
     run_in_thread: RunInThread
     make_threads: Callable[[int], OwnThreads]
-    keep: Keep
+    state: GetState
     upload_concurrency: int
     namespaces: Collection[str]
 
@@ -111,6 +111,6 @@ class Host:
     def options(self, model: type[Options]) -> Options:
         """Return the plugin's section of the YAML file as `model`.
 
-        Raises OptionsError, which the plugin lets pass: it is told to the operator with file, line and key.
+        Raises OptionsError. The plugin lets it pass; the operator gets every fault with file, line and key.
         """
         return read_options(self.section, model)

@@ -1,7 +1,7 @@
-"""What the machine, and the control group that a container or a unit is, let this process use: cores and memory.
+"""The cores and the memory that this process may use, by the machine and its control groups.
 
-Both versions of control groups are read (cgroups(7)). A limit of any group on the path to ours holds; in a container
-that sees its own group as the root, that is the only one.
+Reads both versions of control groups (cgroups(7)). The limits of every group on the path to ours hold; a container that
+sees its own group as the root has only that one.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-_NO_LIMIT_BYTES = 2**60  # version 1 writes one near 2**63 where there is none
+_NO_LIMIT_BYTES = 2**60  # version 1 writes a number near 2**63 for no limit
 
 
 def cores(root: Path = Path("/")) -> int:
-    """Return how many cores this process may keep busy: those that it may run on, or its quota of time if less.
+    """Return how many cores this process may use: those of its affinity, or its CPU quota if that is less.
 
-    A part of a core counts as one: a thread that waits for its share beats a share that nobody uses.
+    A quota is rounded up: a thread that waits for its share is better than an unused share.
     """
     quotas = [quota for folder in _groups(root, "cpu") if (quota := _quota(folder)) is not None]
-    # illumos does not tell which cores a process may run on
+    # illumos has no affinity
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min([own, *quotas])))
 
 
 def memory_bytes(root: Path = Path("/")) -> int:
-    """Return the memory that this process may use: that of the machine, or the lowest limit of its groups."""
+    """Return the memory that this process may use: the machine's, or the lowest limit of its groups."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for folder in _groups(root, "memory"):
         for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
@@ -37,20 +37,20 @@ def memory_bytes(root: Path = Path("/")) -> int:
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of our groups that have a controller, and of those around them, as far as they can be seen."""
+    """Yield the folders of our groups with a controller, and of their visible parents."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
         mount = root / "sys/fs/cgroup" / controllers
         inner = PurePosixPath(path.lstrip("/"))
-        if ".." in inner.parts:  # a group beside the one that this container sees as the root
+        if ".." in inner.parts:  # a group outside the one that this container sees as the root
             inner = PurePosixPath()
         yield from (mount / each for each in (inner, *inner.parents))
 
 
 def _quota(folder: Path) -> float | None:
-    """Return the cores' worth of time that a group may use, or None for no limit."""
+    """Return a group's CPU quota in cores, None for no limit."""
     numbers = _numbers(folder / "cpu.max", 2)
     if numbers is None and (quota := _numbers(folder / "cpu.cfs_quota_us", 1)):
         period = _numbers(folder / "cpu.cfs_period_us", 1)
@@ -61,7 +61,7 @@ def _quota(folder: Path) -> float | None:
 
 
 def _numbers(path: Path, count: int) -> tuple[float, ...] | None:
-    """Return the numbers that a file holds; None where it is not there or says that there is no limit."""
+    """Return the numbers in a file, None if it is missing or sets no limit."""
     words = _read(path).split()
     try:
         return tuple(float(word) for word in words) if len(words) == count else None

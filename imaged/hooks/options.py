@@ -1,4 +1,4 @@
-"""What the options of plugins are, told from their models: for `imaged plugins NAME` and for editors."""
+"""Describes the options of plugins by their models, for `imaged plugins NAME` and for editors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BOUNDS = (
 
 @dataclass(frozen=True)
 class Option:
-    """One option: what may stand there, what stands there without it, and what it is for, in words."""
+    """One option, in words: its type, its default, and what it is for."""
 
     name: str
     type: str
@@ -38,7 +38,7 @@ class Option:
 
 
 def options_of(model: type[BaseModel]) -> list[Option]:
-    """Return the options that a model has, in its order."""
+    """Return the options of a model, in its order."""
     schema = model.model_json_schema()
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     return [
@@ -48,7 +48,7 @@ def options_of(model: type[BaseModel]) -> list[Option]:
 
 
 def with_plugins(schema: dict[str, Any], models: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
-    """Return the schema of the settings with that of each plugin's section, by the plugin's name."""
+    """Return the schema of the settings, with the schema of each plugin's section."""
     sections = {}
     for name, model in models.items():
         place = f"#/properties/plugins/properties/{name}/$defs/{{model}}"

@@ -1,8 +1,8 @@
-"""The plugins of one generation: found by entry point, called alone, and told as faults when they fail.
+"""Builds the plugins of one generation from their entry points, and turns their errors into faults.
 
-pluggy facts that shape this: one broken entry point would stop the loading of its whole group, so each is loaded by
-its own name; a misspelt hook passes unless it is asked for; an exception in one implementation stops the others, so
-each plugin is called by itself.
+Facts about pluggy: one broken entry point stops the loading of its whole group, so each is loaded by name; a misspelt
+hook passes unless `check_pending` is called; an exception in one implementation stops the others, so each plugin is
+called alone.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from imaged.hooks.host import Host, OptionsError, read_options
 from imaged.hooks.running_calls import under_way
 
 MakeHost = Callable[[str], Host]
-"""Makes the host of a plugin, by the plugin's name."""
+"""Makes the host of a plugin by name."""
 
 CONTRACTS = {"processor": "Processor", "uploader": "Uploader", "metrics": "MetricsSink"}
-"""What the hook of each kind returns, by its contract's name."""
+"""The contract of each kind of plugin."""
 
 START_S = 1.0
-"""How long an import and a hook may hold the reactor before the operator is told."""
+"""How long an import or a hook may hold the reactor before the log names the plugin."""
 
 CLOSE_S = 1.0
-"""How long `close` may hold the reactor before the operator is told."""
+"""The same for `close`."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class HookResult:
 
 @dataclass(frozen=True)
 class Plugins:
-    """What the hooks returned, by what it is for and held to its contract, and a description of each.
+    """The plugins of a generation by kind, behind checks.
 
-    A sink is held to its contract on its own thread, by its feed.
+    A sink's runner checks the sink, on the sink's thread.
     """
 
     processors: tuple[CheckedProcessor, ...]
@@ -73,23 +73,23 @@ class Plugins:
 
     @property
     def described(self) -> tuple[Plugin, ...]:
-        """Each of the plugins, as the status page shows it."""
+        """Each plugin, as the status page shows it."""
         return tuple(result.plugin for result in self.results)
 
     @property
     def sink_names(self) -> list[str]:
-        """The plugin that each of the sinks came from."""
+        """The plugin of each sink."""
         return [plugin.name for plugin in self.described if plugin.kind == "metrics"]
 
     def close(self, hanging: Collection[object] = ()) -> None:
-        """Close every object that has a `close`, each once; one that fails does not keep the others open.
+        """Call every object's `close`, if it has one, once each. An error goes to the log.
 
-        Those that are `hanging` stay open: what a thread is in must not be closed under it.
+        Objects that are `hanging` stay open: a thread is still in them.
         """
         _close(self.results, hanging)
 
     def close_sinks(self, hanging: Collection[object] = ()) -> None:
-        """Close the sinks alone, but for those that are `hanging`: something else may hang in the rest."""
+        """Close the sinks alone, except `hanging` ones, when other plugins may hang."""
         others = {id(result.thing) for result in self.results if result.plugin.kind != "metrics"}
         _close([result for result in self.results if id(result.thing) not in others], hanging)
 
@@ -98,10 +98,10 @@ def _close(results: Iterable[HookResult], hanging: Collection[object]) -> None:
     left = {id(each) for each in hanging}
     for result in {id(result.thing): result for result in results if id(result.thing) not in left}.values():
         called = f"{result.plugin.kind} {result.plugin.name}: close"
-        with suppress(ImagedError), plugin_boundary(called, CLOSE_S):  # the log is told
+        with suppress(ImagedError), plugin_boundary(called, CLOSE_S):  # it is logged
             close = getattr(result.thing, "close", None)
             if callable(close) and isawaitable(returned := close()):
-                refuse(called, f"it returned a {kind_of(returned)}, which nobody awaits: declare it with def")
+                refuse(called, f"it returned a {kind_of(returned)}: declare it with def, not async def")
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -110,15 +110,15 @@ def installed() -> dict[str, EntryPoint]:
 
 
 def load_options(entry_point: EntryPoint) -> type[BaseModel] | None:
-    """Return what a plugin calls `Options`, the model of its section, if any. Raises whatever its import does."""
+    """Return a plugin's `Options`, the model of its section, or None. Raises the errors of its import."""
     model = getattr(entry_point.load(), "Options", None)
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
-    """Load every plugin that the settings name into a fresh plugin manager, and call its hooks.
+    """Load every plugin that the settings name into a new plugin manager, and call its hooks.
 
-    Returns what came out and every fault; with faults the plugins are incomplete, to be closed and not used.
+    Returns the plugins and every fault. With faults the plugins are incomplete: the caller closes them.
     """
     build = _Build(loaded, make_host)
     settings = loaded.settings
@@ -163,7 +163,7 @@ class _Build:
         self.faults: list[Fault] = []
         self._broken: set[str] = set()
         self.unfit = False
-        """Whether the options of one do not fit: for a reference that led nowhere, which has its fault already."""
+        """Whether the options of a plugin do not fit; a reference without a value has its fault already."""
 
     @property
     def all_installed(self) -> str:
@@ -173,7 +173,7 @@ class _Build:
         self.faults.append(self._loaded.fault(path, message))
 
     def results(self, kind: str, named: Sequence[tuple[str, tuple[str | int, ...]]]) -> Iterator[HookResult]:
-        """Yield what the hook of this kind gives for each named plugin; `named` has the setting that names it."""
+        """Yield the result of the hook of each named plugin; `named` has the settings that name them."""
         for name, path in named:
             if not self._registered(name, path):
                 continue
@@ -195,7 +195,7 @@ class _Build:
             with under_way(f"plugin {name}: its import", monotonic() + START_S):
                 self._manager.register(self.entry_points[name].load(), name)
             self._manager.check_pending()
-        except BaseException as error:  # an import may raise anything, and the daemon must survive it
+        except BaseException as error:  # an import may raise anything
             if is_interrupt(error):
                 raise
             self._broken.add(name)
@@ -219,9 +219,9 @@ class _Build:
         return combine([result.metadata.formats for result in processors], conflict)
 
     def check_sections(self, used: Collection[str]) -> None:
-        """Check the sections that no hook has read: of plugins that are not in use, and of those that there are not.
+        """Check the sections of plugins that are not in use or not installed.
 
-        One whose plugin cannot be loaded, as where its library is missing, is let be: nothing asks for it.
+        A plugin that cannot be imported, because its library is missing, is skipped: no setting names it.
         """
         for name, section in self._loaded.settings.plugins.items():
             if name not in self.entry_points:

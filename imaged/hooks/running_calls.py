@@ -1,6 +1,6 @@
-"""Calls into plugins that are under way: whom they are to, on which thread, and since when.
+"""The running calls into plugins: which plugin, on which thread, and since when.
 
-Threads belong to the process, and so does this list: a watchdog that finds a thread stuck reads here whose call it is.
+The list belongs to the process, like threads do. The watch reads it to name the plugin that holds up a thread.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from time import monotonic
 
 @dataclass(frozen=True)
 class Call:
-    """One call, by the plugin's name and the method, on the thread of that ident.
+    """One call. `name` has the plugin and the method, `thread` is the thread's ident.
 
-    `began_s` and `due_s` are on the monotonic clock: after the latter, the call takes longer than its contract allows.
+    `began_s` and `due_s` are on the monotonic clock; after `due_s` the call takes longer than its contract allows.
     """
 
     name: str
@@ -30,7 +30,7 @@ _calls: dict[object, Call] = {}
 
 @contextmanager
 def under_way(name: str, due_s: float) -> Iterator[None]:
-    """List a call while the block runs on this thread."""
+    """List a call while the block runs. Any thread."""
     token = object()
     _calls[token] = Call(name, threading.get_ident(), monotonic(), due_s)
     try:
@@ -40,5 +40,5 @@ def under_way(name: str, due_s: float) -> Iterator[None]:
 
 
 def calls() -> list[Call]:
-    """Return all that are under way now, the oldest first. Any thread."""
-    return list(_calls.copy().values())  # a copy is atomic, and walking a dictionary that others change is not
+    """Return the running calls, the oldest first. Any thread."""
+    return list(_calls.copy().values())  # copying is atomic; iterating while other threads write is not

@@ -173,7 +173,7 @@ def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: Plug
         agent=agent,
         run_in_thread=threads.run,
         make_threads=partial(Threads, reactor, name),
-        keep=partial(plugin_state.keep, name),
+        state=partial(plugin_state.get, name),
         upload_concurrency=settings.upload.concurrency,
         namespaces=tuple(settings.namespaces),
     )

@@ -221,7 +221,7 @@ def make_host(
     agent: Any = None,
     run_in_thread: Any = run_at_once,
     make_threads: Any = NoThreads,
-    keep: Any = None,
+    state: Any = None,
     upload_concurrency: int = 10,
     namespaces: Collection[str] = (),
 ) -> Host:
@@ -240,7 +240,7 @@ def make_host(
         agent=agent or nowhere,
         run_in_thread=run_in_thread,
         make_threads=make_threads,
-        keep=keep or (lambda make: make()),
+        state=state or (lambda make: make()),
         upload_concurrency=upload_concurrency,
         namespaces=namespaces,
     )

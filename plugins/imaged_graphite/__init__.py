@@ -21,6 +21,6 @@ from .slots import Slots
 def imaged_metrics(host: Host) -> MetricsSink | None:
     """Return a sink for the carbon that the options name."""
     options = host.options(Options)
-    kept: dict[int, Slots] = host.keep(dict)
+    kept: dict[int, Slots] = host.state(dict)
     slots = kept.setdefault(options.interval_s, Slots(options.interval_s, time.time))
     return GraphiteSink(options.prefix, Link(options.host, options.port, time.monotonic), slots)

@@ -29,4 +29,4 @@ class Options(BaseModel):
 def imaged_metrics(host: Host) -> MetricsSink | None:
     """Return a sink that continues the counts of the generation before."""
     host.options(Options)
-    return PrometheusSink(host.keep(Counts), frozenset(host.namespaces))
+    return PrometheusSink(host.state(Counts), frozenset(host.namespaces))

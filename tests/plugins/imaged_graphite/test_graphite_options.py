@@ -55,7 +55,7 @@ def test_totals_outlive_a_reload() -> None:
     kept = PluginState()
 
     def generation(**section: Any) -> Any:
-        return imaged_metrics(make_host("graphite", section, keep=lambda make: kept.keep("graphite", make)))
+        return imaged_metrics(make_host("graphite", section, state=lambda make: kept.get("graphite", make)))
 
     sinks = [generation(), generation(host="carbon.example"), generation(interval_s=60)]
     for sink in sinks:

@@ -162,7 +162,7 @@ def test_a_reload_keeps_counts(show: Show) -> None:
 
     def made() -> Any:
         return imaged_prometheus.imaged_metrics(
-            make_host("prometheus", keep=lambda make: plugin_state.keep("prometheus", make))
+            make_host("prometheus", state=lambda make: plugin_state.get("prometheus", make))
         )
 
     generations = [made(), made()]

@@ -41,7 +41,7 @@ def make_reporter() -> Iterator[MakeReporter]:
     kept: list[Any] = []
 
     def make(dsn: str, **options: Any) -> Reporter:
-        host = make_host("sentry", {"dsn": dsn, **options}, keep=lambda _: kept)
+        host = make_host("sentry", {"dsn": dsn, **options}, state=lambda _: kept)
         reporter = imaged_metrics(host)
         assert isinstance(reporter, Reporter)
         return reporter
