@@ -23,12 +23,12 @@ class CheckpointError(ValueError):
 class Journal:
     """A file to which lines are appended. Raises OSError when it cannot be opened."""
 
-    def __init__(self, path: Path, *, afresh: bool = False) -> None:
+    def __init__(self, path: Path, *, empty: bool = False) -> None:
         self.path = path
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if afresh:
+            if empty:
                 self._file.truncate()
         except BaseException:
             self._file.close()

@@ -133,7 +133,7 @@ def _journals(
     checkpoint = None
     try:
         checkpoint = Checkpoint(Path(resume), about) if resume else None
-        return checkpoint, Journal(Path(failed), afresh=True) if failed else None
+        return checkpoint, Journal(Path(failed), empty=True) if failed else None
     except (CheckpointError, OSError) as error:
         if checkpoint is not None:
             checkpoint.close()

@@ -1,4 +1,4 @@
-"""`imaged queue`: look at the queue of promised work, and mend it, while the daemon runs or not."""
+"""`imaged queue`: show and change the job queue, whether the daemon runs or not."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ LARGEST_ID = 2**63 - 1
 
 @click.group("queue")
 def queue_group() -> None:
-    """Show and mend the queue of promised renders and uploads."""
+    """Show and change the queue of renders and uploads."""
 
 
 @queue_group.command("list")
 @settings_options
-@click.option("--parked", "failed_only", is_flag=True, help="Only the jobs that were given up.")
+@click.option("--parked", "failed_only", is_flag=True, help="Only the jobs that failed for good.")
 @click.option("--kind", type=click.Choice(["render", "upload"]), help="Only the jobs of this kind.")
 def list_jobs(config: str | None, overrides: tuple[str, ...], kind: Kind | None, *, failed_only: bool) -> None:
-    """List what is owed, a job a line, what is parked first.
+    """List the jobs, one on each line, failed ones first.
 
     Until the local store has been compared with the remote one, more uploads may be pending: standard error says so.
-    Where the output is no terminal, columns are parted by tabs, the age is in seconds, and there is no heading.
+    Where the output is no terminal, tabs separate the columns, the age is in seconds, and there is no heading.
     """
-    people = sys.stdout.isatty()
+    is_terminal = sys.stdout.isatty()
     with _queue(config, overrides) as queue:
         if kind != "render" and not failed_only:
-            _tell_comparison(queue.comparison())
-        if people:
+            _report_comparison(queue.comparison())
+        if is_terminal:
             click.echo(_aligned(HEAD))
         for entry in queue.jobs(kind, failed_only=failed_only):
-            columns = _columns(entry, _age(entry.age_s) if people else f"{entry.age_s:.0f}")
-            click.echo(_aligned(columns) if people else "\t".join(columns))
+            columns = _columns(entry, _age(entry.age_s) if is_terminal else f"{entry.age_s:.0f}")
+            click.echo(_aligned(columns) if is_terminal else "\t".join(columns))
 
 
 def which_jobs(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the jobs that it is about: some, by their ids, or all."""
-    command = click.option("--all", "every", is_flag=True, help="Every parked job.")(command)
+    """Give a command the parameters that choose jobs: some by their ids, or all."""
+    command = click.option("--all", "every", is_flag=True, help="Every failed job.")(command)
     return click.argument("ids", metavar="[ID...]", nargs=-1, type=click.IntRange(1, LARGEST_ID))(command)
 
 
@@ -60,9 +60,9 @@ def which_jobs(command: Callable[..., Any]) -> Callable[..., Any]:
 @settings_options
 @which_jobs
 def retry(config: str | None, overrides: tuple[str, ...], ids: tuple[int, ...], *, every: bool) -> None:
-    """Queue parked jobs again, as if they had never failed.
+    """Queue failed jobs again, with no failed attempts.
 
-    A daemon that runs takes them up within seconds. When one of the jobs is not parked, nothing is changed.
+    A running daemon takes them up within seconds. When one of the jobs has not failed, nothing changes.
     """
     chosen = _chosen(ids, every=every)
     with _queue(config, overrides) as queue:
@@ -73,9 +73,9 @@ def retry(config: str | None, overrides: tuple[str, ...], ids: tuple[int, ...], 
 @settings_options
 @which_jobs
 def drop(config: str | None, overrides: tuple[str, ...], ids: tuple[int, ...], *, every: bool) -> None:
-    """Forget parked jobs.
+    """Remove failed jobs.
 
-    When one of the jobs is not parked, nothing is changed.
+    When one of the jobs has not failed, nothing changes.
     """
     chosen = _chosen(ids, every=every)
     with _queue(config, overrides) as queue:
@@ -85,7 +85,7 @@ def drop(config: str | None, overrides: tuple[str, ...], ids: tuple[int, ...], *
 @contextmanager
 def _queue(config: str | None, overrides: tuple[str, ...]) -> Iterator[QueueAdmin]:
     loaded = read_settings(config, overrides)
-    # The options of plugins are none of the queue's: their secrets may be in an environment that the daemon alone has.
+    # The queue needs no options of plugins: their secrets may be in an environment that only the daemon has.
     faults = [fault for fault in loaded.faults if fault.path[:1] != ("plugins",)]
     if faults:
         raise SystemExit(str(ConfigurationError(faults)))
@@ -96,7 +96,7 @@ def _queue(config: str | None, overrides: tuple[str, ...]) -> Iterator[QueueAdmi
         raise SystemExit(str(error)) from error
 
 
-def _tell_comparison(last: RecordedComparison | None) -> None:
+def _report_comparison(last: RecordedComparison | None) -> None:
     if last is not None and last.state != "ended":
         since = datetime.fromtimestamp(last.began_at_s, UTC).isoformat(" ", "seconds")
         click.echo(
@@ -118,7 +118,7 @@ def _columns(entry: ListedJob, age: str) -> tuple[str, ...]:
 
 
 def _plain(text: str) -> str:
-    """Return `text` on one line, without tabs and without what a terminal might obey."""
+    """Return `text` on one line, without tabs and control characters."""
     return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
 
 

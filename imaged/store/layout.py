@@ -18,7 +18,7 @@ from imaged.core.hashes import ImageHash, ImageId
 class Layout:
     """Files below `root`; `partitions` says how a hash is cut into folders.
 
-    A `flat` layout keeps all files of an image in one folder below its namespace. Its keys are cut all the same.
+    A `flat` layout keeps all files of an image in one folder below its namespace. Its keys are cut as usual.
     """
 
     root: Path

@@ -93,10 +93,10 @@ def test_one_batch_at_a_time(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "state", X1).close()
 
 
-def test_a_journal_is_begun_afresh(tmp_path: Path) -> None:
+def test_a_journal_can_begin_empty(tmp_path: Path) -> None:
     """The file of failures holds only those of the last run."""
     for line in ("a", "b"):
-        journal = Journal(tmp_path / "failed", afresh=True)
+        journal = Journal(tmp_path / "failed", empty=True)
         journal.add(line)
         journal.flush()
         journal.flush()

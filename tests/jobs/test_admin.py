@@ -24,7 +24,7 @@ from imaged.jobs.schema import VERSION
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 DOG = ImageId("p", ImageHash("0" * 32))
 A, B, C, D = map(parse, ("x1.jpg", "x2.jpg", "x3.jpg", "x4.jpg"))
-NOBODY = 65534
+OTHER_USER = 65534
 
 
 @pytest.fixture
@@ -211,9 +211,9 @@ def test_root_leaves_no_file_that_the_daemon_cannot_write(tmp_path_factory: pyte
     """The log file that root creates beside the queue belongs to the queue's owner."""
     folder = tmp_path_factory.mktemp("state")
     JobQueue(folder, float).close()
-    os.chown(folder, NOBODY, NOBODY)
-    os.chown(folder / "jobs.sqlite", NOBODY, NOBODY)
-    assert changes(folder, 0) == f"{NOBODY}\n"
+    os.chown(folder, OTHER_USER, OTHER_USER)
+    os.chown(folder / "jobs.sqlite", OTHER_USER, OTHER_USER)
+    assert changes(folder, 0) == f"{OTHER_USER}\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
@@ -226,7 +226,7 @@ def test_the_queue_of_another_user_is_an_error(tmp_path: Path) -> None:
     begin, end = f"StoreError the job queue in {tmp_path} cannot be used: ", "; be the user of the daemon, or root\n"
     for mode in (0o755, 0o700):
         tmp_path.chmod(mode)
-        said = changes(tmp_path, NOBODY)
+        said = changes(tmp_path, OTHER_USER)
         assert said.startswith(begin)
         assert said.endswith(end)
     assert said == f"{begin}Permission denied{end}"

@@ -145,7 +145,7 @@ def test_an_id_is_not_given_again_after_a_migration(tmp_path: Path) -> None:
         assert [job.id for job in queue.claim("render")] == [100]
 
 
-def test_a_program_that_drains_goes_on_with_a_migrated_queue(tmp_path: Path) -> None:
+def test_a_program_that_drains_continues_with_a_migrated_queue(tmp_path: Path) -> None:
     """The statements of the old program still work, and no process takes its jobs while its owner runs."""
     make(tmp_path, SHAPES[-1])
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)) as old:

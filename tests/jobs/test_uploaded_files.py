@@ -72,14 +72,14 @@ def test_records_outlive_the_process(tmp_path: Path) -> None:
 @settings(deadline=None)
 @given(
     added=st.lists(st.tuples(remotes, images, files), max_size=8),
-    owed=st.lists(st.tuples(images, files), max_size=4),
+    queued=st.lists(st.tuples(images, files), max_size=4),
     asked=st.lists(st.tuples(images, files), max_size=4),
     remote=remotes,
 )
 def test_missing_files_are_neither_recorded_nor_queued(
     tmp_path_factory: pytest.TempPathFactory,
     added: list[tuple[str, ImageId, list[ImageFile]]],
-    owed: list[tuple[ImageId, list[ImageFile]]],
+    queued: list[tuple[ImageId, list[ImageFile]]],
     asked: list[tuple[ImageId, list[ImageFile]]],
     remote: str,
 ) -> None:
@@ -87,10 +87,10 @@ def test_missing_files_are_neither_recorded_nor_queued(
     queue = JobQueue(tmp_path_factory.mktemp("state"), float)
     for store, image, some in added:
         queue.uploaded.add(store, image, some)
-    for image, some in owed:
+    for image, some in queued:
         queue.add("upload", image, some)
     known = {(image, file) for store, image, some in added if store == remote for file in some}
-    known |= {(image, file) for image, some in owed for file in some}
+    known |= {(image, file) for image, some in queued for file in some}
     expected = [
         (image, sorted((file for file in set(some) if (image, file) not in known), key=str)) for image, some in asked
     ]
