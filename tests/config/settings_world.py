@@ -1,4 +1,4 @@
-"""A world without disk and environment to load settings in."""
+"""Loads settings without a disk and an environment."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class World:
         return load(text, "etc/imaged.yaml", overrides, environ=self.environ, read_text=self.read_text)
 
     def faults(self, text: str | bytes, *overrides: str) -> list[str]:
-        """Return the faults of `text` as the operator reads them."""
+        """Return the messages of the faults of `text`."""
         return [str(fault) for fault in self.load(text, *overrides).faults]
 
     def read_text(self, path: str) -> str:
-        """Read a file of this world."""
+        """Read one of the files."""
         if path not in self.files:
             raise FileNotFoundError(2, "No such file or directory", path)
         return self.files[path]

@@ -1,4 +1,4 @@
-"""YAML made strict."""
+"""YAML is read strictly: a value that YAML reads unexpectedly is a fault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ YAMLISH = st.text(alphabet=st.sampled_from(list("ab: -[]{}#&*!|>'\"%@`\n\t,?<=~0
 
 
 def faults(text: str | bytes) -> list[str]:
-    """Return the faults of a document as the operator reads them."""
+    """Return the messages of a document's faults."""
     return [str(fault) for fault in read_document(text, "f.yaml").faults]
 
 
@@ -26,7 +26,7 @@ def test_every_key_and_item_knows_its_line() -> None:
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", "---\n", "null", b"\xef\xbb\xbf", "{}"])
 def test_an_empty_document_is_an_empty_mapping(text: str | bytes) -> None:
-    """A file without settings stands for the defaults."""
+    """A file without settings gives the defaults."""
     document = read_document(text, "f.yaml")
     assert (document.data, document.faults) == ({}, ())
 
@@ -63,29 +63,29 @@ def test_an_empty_document_is_an_empty_mapping(text: str | bytes) -> None:
     ],
 )
 def test_what_reads_otherwise_than_it_looks_is_a_fault(text: str | bytes, fault: str) -> None:
-    """Each trap of YAML is met with its line and a way out."""
+    """The message for each trap of YAML has the line and advice."""
     (found,) = faults(text)
     assert fault in found
 
 
 def test_aliases_cannot_multiply() -> None:
-    """Nested aliases, which grow without bound elsewhere, are a fault each."""
+    """Each nested alias is a fault, so that a document cannot grow without bound."""
     laughs = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
     assert len(faults(laughs)) == 8 * 9
 
 
 def test_a_list_with_a_faulty_item_is_left_out_whole() -> None:
-    """The indexes of the other items would no longer fit."""
+    """Dropping one item would change the indexes of the others."""
     assert read_document("a: [1, !!set {}, 3]\nb: 1", "f.yaml").data == {"b": 1}
 
 
 def test_dates_stay_text() -> None:
-    """No setting is a date, and 2024-13-45 is none anyway."""
+    """No setting is a date, so dates stay text."""
     assert read_document("a: 2024-01-01\nb: 2024-13-45", "f.yaml").data == {"a": "2024-01-01", "b": "2024-13-45"}
 
 
 def test_a_key_never_breaks_its_line() -> None:
-    """A key of unprintable characters is told in quotes, escaped."""
+    """The message about a key quotes and escapes unprintable characters."""
     (fault,) = faults('"a\\nb\\e[31m": 1\n"a\\nb\\e[31m": 2')
     assert fault.startswith('f.yaml:2: "a\\nb\\u001b[31m": the key is given twice')
 
@@ -95,13 +95,13 @@ def test_a_key_never_breaks_its_line() -> None:
     [("8080", 8080), ("1.5", 1.5), ("true", True), ("ten", "ten"), ("0100", "0100"), ("1:30", "1:30"), ("0b_", "0b_")],
 )
 def test_a_scalar_means_what_yaml_makes_of_it(text: str, value: object) -> None:
-    """The text of a reference is read like a plain scalar; what is misleading stays text."""
+    """The text of a reference is read as a plain scalar; text that cannot be read stays text."""
     assert read_scalar(text) == value
 
 
 @given(YAMLISH | st.text(max_size=40) | st.binary(max_size=40))
 def test_no_text_raises(text: str | bytes) -> None:
-    """Whatever the text, there is a document, perhaps with faults, each of one line."""
+    """Any text gives a document, and each fault has one line."""
     document = read_document(text, "f.yaml")
     assert isinstance(document.data, dict)
     assert all(str(fault).isprintable() for fault in document.faults)
@@ -109,6 +109,6 @@ def test_no_text_raises(text: str | bytes) -> None:
 
 @given(st.text(max_size=20))
 def test_no_scalar_raises(text: str) -> None:
-    """Any text is read, as itself if nothing else."""
+    """Any text has a value."""
     read_scalar(text)
     read_value(text, "--set")

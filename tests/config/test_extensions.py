@@ -14,7 +14,7 @@ BMP = replace(PNG, extension="bmp", content_type="image/bmp")
 
 
 def faults(text: str, formats: Formats = FORMATS, world: World | None = None) -> list[str]:
-    """Return the faults of `text` as the operator reads them, on a server with these formats."""
+    """Return the messages of the faults of `text` on a server with these formats."""
     loaded = (world or World()).load(text)
     assert loaded.faults == ()
     return [str(fault) for fault in extension_faults(loaded, formats)]
@@ -35,7 +35,7 @@ def faults(text: str, formats: Formats = FORMATS, world: World | None = None) ->
     ],
 )
 def test_an_unknown_extension_is_a_fault(text: str, fault: str) -> None:
-    """The message names file, line and key, and the extension that was probably meant."""
+    """The message names file, line and key, and suggests a similar extension."""
     assert faults(text) == [f"etc/imaged.yaml:{fault}"]
 
 

@@ -1,4 +1,4 @@
-"""A whole file, `--set` and the environment into Settings, or every fault."""
+"""A file, `--set` and the environment give Settings, or every fault."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ etc/imaged.yaml:19: metrics: an entry is listed twice: list each entry once
 """
 
 
-def test_all_faults_are_told_at_once_by_line() -> None:
-    """Syntax, types, bounds, references, conflicts and the command line in one go, each where it stands."""
+def test_all_faults_are_found_at_once_with_lines() -> None:
+    """One load finds faults of syntax, types, bounds, references, conflicts and `--set`, each with its place."""
     loaded = World().load(BROKEN, "upload.concurrency=abc")
     assert str(ConfigurationError(loaded.faults)) == FAULTS.rstrip()
 
 
 def test_what_is_not_faulty_stays_in_the_settings() -> None:
-    """Later checks go on with usable settings: faulty branches are at their defaults, others as they are written."""
+    """Later checks get usable settings: faulty branches have their defaults, the others their values."""
     loaded = World().load(BROKEN)
     assert loaded.settings.listen == Settings().listen
     assert loaded.settings.store.partitions == (3, 3)
@@ -74,7 +74,7 @@ def test_what_is_not_faulty_stays_in_the_settings() -> None:
 
 
 def test_an_empty_file_gives_the_defaults() -> None:
-    """No file is the same as an empty one."""
+    """A missing file is the same as an empty one."""
     loaded = World().load("")
     assert (loaded.settings, loaded.faults) == (Settings(), ())
 
@@ -95,15 +95,15 @@ def test_an_empty_file_gives_the_defaults() -> None:
         ("upload.concurrency=", '--set: upload.concurrency: expected a whole number, got ""'),
     ],
 )
-def test_a_faulty_override_is_told_without_its_value(override: str, fault: str) -> None:
-    """It shows the key and what is wrong."""
+def test_the_fault_of_an_override_hides_its_value(override: str, fault: str) -> None:
+    """The message has the key and the reason, and hides the value."""
     (found,) = World().faults("listen: 'tcp:1'\nimages:\n  outputs: [x300.jpg]", override)
     assert found.startswith(fault)
     assert "hunter2" not in found
 
 
 def test_overrides_win_over_the_file_and_later_ones_over_earlier() -> None:
-    """Sections on the way are made as needed; values are YAML, and empty or #-values text."""
+    """`--set` creates missing sections; its values are YAML, but empty values and those with # are text."""
     loaded = World().load(
         "upload: {concurrency: 3}\nremote: {base_path: a}\nimages: {background: '#000000'}\nstore:\n",
         "upload.concurrency=4",
@@ -120,12 +120,12 @@ def test_overrides_win_over_the_file_and_later_ones_over_earlier() -> None:
 
 
 def test_an_override_can_mend_a_faulty_value() -> None:
-    """A wrong value of the file that is overridden is no fault."""
+    """A wrong value in the file is no fault when `--set` overrides it."""
     assert World().faults("upload: {concurrency: ten}", "upload.concurrency=2") == []
 
 
 def test_a_later_check_finds_the_nearest_line() -> None:
-    """A path that the file does not set has the line of what is around it, or none; `--set` has none either."""
+    """A path that the file does not set has the line of the section around it; `--set` has no line."""
     loaded = World().load("plugins:\n  s3: {}\nupload: {concurrency: 2}", "metrics=[statsd]")
     assert loaded.fault(("plugins", "s3", "bucket"), "m").line == 2
     assert str(loaded.fault(("uploader",), "m")) == "etc/imaged.yaml: uploader: m"
@@ -134,7 +134,7 @@ def test_a_later_check_finds_the_nearest_line() -> None:
 
 
 def test_what_is_shown_can_be_loaded_again() -> None:
-    """`config show` gives a file of the same settings."""
+    """The output of `config show` is a file with the same settings."""
     loaded = World().load(
         "sources: {allow_networks: [127.0.0.0/8], timeout_s: 0.5}\nnamespaces: {p: {outputs: [x300-q5.jpg]}}\n"
         "plugins: {s3: {a: {b: [1, null, x]}}}"
@@ -161,7 +161,7 @@ TREES = st.dictionaries(
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=TREES, overrides=st.lists(st.text(max_size=10) | st.builds("{}={}".format, KEYS, SCALARS), max_size=2))
 def test_nothing_in_a_file_raises(data: dict[str, Any], overrides: list[str]) -> None:
-    """Whatever the settings, there are Settings and faults of one line, and the settings can be shown."""
+    """Any data gives Settings that can be shown, and faults of one line."""
     loaded = World({"x": "1"}).load(yaml.safe_dump(data), *overrides)
     assert isinstance(loaded.settings, Settings)
     assert all(str(fault).isprintable() for fault in loaded.faults)
@@ -170,7 +170,7 @@ def test_nothing_in_a_file_raises(data: dict[str, Any], overrides: list[str]) ->
 
 @given(text=st.text(max_size=60))
 def test_no_text_raises_either(text: str) -> None:
-    """Any text gives Settings, be it the defaults."""
+    """Any text gives Settings."""
     assert isinstance(World().load(text).settings, Settings)
 
 
@@ -186,7 +186,7 @@ def test_no_text_raises_either(text: str) -> None:
         ("images: {extensions: [.png]}", '; did you mean "png"?'),
     ],
 )
-def test_a_value_that_is_nearly_right_is_told_with_the_right_one(text: str, hint: str) -> None:
-    """What other servers take, or a slip of the pen."""
+def test_a_similar_value_is_suggested(text: str, hint: str) -> None:
+    """The message suggests the value that the operator probably meant."""
     (fault,) = World().faults(text)
     assert fault.endswith(hint)

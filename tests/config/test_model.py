@@ -1,4 +1,4 @@
-"""The settings themselves: policies, bounds and silence."""
+"""The settings: policies, bounds, and hidden values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from imaged.core.outputs import parse
 
 
 def test_a_listed_namespace_inherits_what_it_does_not_set() -> None:
-    """What an entry of `namespaces` sets replaces that key of `images`, and nothing else."""
+    """A key of an entry in `namespaces` replaces that key of `images`, and no other."""
     settings = Settings.model_validate(
         {"images": {"default_quality": 60}, "namespaces": {"avatars": {"maximum_width": 400, "outputs": ["x64.jpg"]}}}
     )
@@ -30,7 +30,7 @@ def test_a_listed_namespace_inherits_what_it_does_not_set() -> None:
 
 
 def test_any_other_namespace_has_the_policy_of_images() -> None:
-    """A namespace without an entry is as good as any."""
+    """A namespace without an entry has the policy of `images`."""
     settings = Settings.model_validate({"namespaces": {"avatars": {"maximum_width": 400}}})
     assert settings.policy("p") is settings.images
 
@@ -61,12 +61,12 @@ def test_a_policy_refuses_exactly_what_is_higher(height_px: int, maximum_height:
 
 
 def test_full_size_is_never_too_large() -> None:
-    """An output of the original's size is subject to neither `maximum_width` nor `maximum_height`."""
+    """An output of the original's size is exempt from `maximum_width` and `maximum_height`."""
     ImagePolicy(maximum_width=1, maximum_height=1).check(parse("full_size.png"))
 
 
 def test_a_policy_refuses_other_extensions_and_names_its_own() -> None:
-    """An extension that the namespace does not allow is refused with those that it does."""
+    """The message about another extension lists the allowed ones."""
     with pytest.raises(PolicyError, match="gif is not allowed here: use one of jpg, png"):
         ImagePolicy(extensions=("jpg", "png")).check(parse("w10.gif"))
 
@@ -79,7 +79,7 @@ def test_quality_is_that_of_the_name_or_the_default() -> None:
 
 
 def test_a_stricter_policy_still_resolves_a_queued_output() -> None:
-    """`check` says what a client may ask for, and `resolve` what is rendered."""
+    """`check` refuses a client's request; `resolve` still gives the variant of a queued output."""
     strict = ImagePolicy(extensions=("jpg",), maximum_width=10)
     with pytest.raises(PolicyError):
         strict.check(parse("w20.png"))
@@ -87,7 +87,7 @@ def test_a_stricter_policy_still_resolves_a_queued_output() -> None:
 
 
 def test_a_format_that_no_processor_writes_cannot_be_resolved() -> None:
-    """The policy may list it: the processor that brought it is gone."""
+    """A policy may list a format although the processor that brought it was removed."""
     with pytest.raises(PolicyError, match="extension 'bmp' is not one of jpg, png, gif, webp"):
         ImagePolicy(extensions=("bmp",)).resolve(parse("w20.bmp"), FORMATS)
 
@@ -107,7 +107,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_settings_tell_nothing_of_their_values() -> None:
-    """Any value may be a secret: repr, str and pydantic's own error show none."""
+    """Any value may be a secret: repr, str and pydantic's error hide all values."""
     settings = Settings.model_validate({"plugins": {"s3": {"key": "hunter2"}}, "uploader": "hunter2"})
     assert "hunter2" not in f"{settings!r} {settings} {settings.remote!r}"
     with pytest.raises(ValidationError) as caught:
@@ -116,7 +116,7 @@ def test_settings_tell_nothing_of_their_values() -> None:
 
 
 def test_sequences_are_tuples_and_networks_are_networks() -> None:
-    """What YAML gives as lists and text arrives as values that need no further reading."""
+    """Lists and text of YAML become parsed values."""
     settings = Settings.model_validate({"sources": {"allow_networks": ["10.0.0.0/8", "::1"]}, "metrics": ["statsd"]})
     assert settings.sources.allow_networks == (ip_network("10.0.0.0/8"), ip_network("::1"))
     assert settings.metrics == ("statsd",)
@@ -130,7 +130,7 @@ def test_prefixes_and_urls_lose_the_slash_at_their_end() -> None:
 
 @pytest.mark.parametrize("section", ["status", "store", "remote", "images", "namespaces", "sources", "plugins"])
 def test_an_emptied_section_stands_for_its_defaults(section: str) -> None:
-    """A section whose keys are all commented out is null in YAML and means the defaults."""
+    """A section whose keys are all commented out is null in YAML and has the defaults."""
     assert Settings.model_validate({section: None}) == Settings()
 
 

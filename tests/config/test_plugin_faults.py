@@ -1,4 +1,4 @@
-"""Faults of a plugin's options, at their place in the file."""
+"""Faults of a plugin's options have their place in the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT_BACK = "why is not shown, for it may tell what {env: SECRET} holds"
 
 
 def refuse(value: str) -> str:
-    """Refuse any value and tell it, as a careless validator does."""
+    """Refuse any value and quote it, as a careless validator does."""
     raise ValueError(f"{value!r} is bad")
 
 
@@ -48,7 +48,7 @@ def faults(text: str, model: type[BaseModel] | None = Options) -> list[str]:
 
 
 def test_faults_are_rooted_at_the_section() -> None:
-    """Each has the line of its key, or of the section when the key is missing."""
+    """Each fault has the line of its key, or of the section when the key is missing."""
     text = "plugins:\n  s3:\n    mode: slow\n    retries:\n      attempts: many\n      delay: 3\n    hosts: [a, [b]]\n"
     assert faults(text) == [
         "etc/imaged.yaml:2: plugins.s3.bucket: is required: give it a value",
@@ -60,14 +60,14 @@ def test_faults_are_rooted_at_the_section() -> None:
     ]
 
 
-def test_an_unknown_key_without_the_model_is_still_told() -> None:
+def test_an_unknown_key_is_a_fault_without_the_model() -> None:
     """The suggestion needs the plugin's model; the fault does not."""
     assert faults("plugins: {s3: {bucket: a, buckets: b}}", None) == [
         "etc/imaged.yaml:1: plugins.s3.buckets: unknown key"
     ]
 
 
-def test_a_section_that_is_missing_is_told_without_a_line() -> None:
+def test_a_missing_section_has_no_line() -> None:
     """The file has no line for it."""
     loaded = World().load("")
     with pytest.raises(ValidationError) as caught:
@@ -76,8 +76,8 @@ def test_a_section_that_is_missing_is_told_without_a_line() -> None:
     assert str(fault) == "etc/imaged.yaml: plugins.s3.bucket: is required: give it a value"
 
 
-def test_no_value_of_a_plugin_is_told() -> None:
-    """Not even one that the file holds in plain: it may be a secret that should be a reference."""
+def test_faults_of_plugins_hide_values() -> None:
+    """A fault hides even a value that is in the file: it may be a secret."""
     assert faults("plugins: {s3: {bucket: [hunter2], secret: {env: SECRET}}}") == [
         "etc/imaged.yaml:1: plugins.s3.bucket: expected text, got a list",
         f"etc/imaged.yaml:1: plugins.s3.secret: is not accepted; {KEPT_BACK}",
@@ -88,8 +88,8 @@ def test_no_value_of_a_plugin_is_told() -> None:
 @pytest.mark.parametrize(
     "text", ["{bucket: {env: NOPE}}", "{bucket: {env: NOPE}, mode: fast}", "{env: NOPE}", "{bucket: {file: nope}}"]
 )
-def test_what_is_missing_for_a_reference_is_told_once(text: str, model: type[BaseModel] | None) -> None:
-    """The reference has its own fault, at its line; that the value is missing is the same fault again."""
+def test_an_unresolved_reference_is_one_fault(text: str, model: type[BaseModel] | None) -> None:
+    """The reference has its own fault with its line; the missing value is no second fault."""
     loaded = World().load(f"plugins:\n  s3: {text}\n")
     with pytest.raises(ValidationError) as caught:
         Options.model_validate(loaded.settings.plugins.get("s3", {}))
@@ -97,8 +97,8 @@ def test_what_is_missing_for_a_reference_is_told_once(text: str, model: type[Bas
     assert len(loaded.faults) == 1
 
 
-def test_what_else_is_wrong_is_told_beside_a_reference() -> None:
-    """Another key that is missing, and one below the same section."""
+def test_other_faults_are_found_beside_an_unresolved_reference() -> None:
+    """A missing key elsewhere, and a wrong value in the same section, are faults."""
     assert faults("plugins:\n  s3:\n    retries: {attempts: {env: NOPE}, delay_s: soon}\n    mode: {env: NOPE}\n") == [
         "etc/imaged.yaml:2: plugins.s3.bucket: is required: give it a value",
         "etc/imaged.yaml:3: plugins.s3.retries.delay_s: expected a number, got text",
@@ -119,8 +119,8 @@ class Pair(BaseModel):
         return self
 
 
-def test_a_section_that_lacks_a_reference_is_not_blamed() -> None:
-    """Its keys would make sense together."""
+def test_an_unresolved_reference_hides_faults_of_the_whole_section() -> None:
+    """The section may be valid once the reference is resolved."""
     loaded = World().load("plugins: {s3: {key: a, secret: {env: NOPE}}}")
     with pytest.raises(ValidationError) as caught:
         Pair.model_validate(loaded.settings.plugins["s3"])

@@ -1,4 +1,4 @@
-"""Hypothesis without a clock: a busy machine is no fault of the code."""
+"""Hypothesis without deadlines, so that a busy machine fails no test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of the status page add up."""
+"""Counts of work in flight and done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def activity(clock: Clock) -> Activity[str]:
-    """Return an activity that has counted nothing."""
+    """Return a new activity."""
     return Activity(clock.seconds)
 
 
@@ -31,7 +31,7 @@ def test_what_is_in_flight_is_shown_with_its_age(activity: Activity[str], clock:
 
 
 def test_what_ended_is_counted(activity: Activity[str], clock: Clock) -> None:
-    """Ending tells how long it took; failures are counted among all."""
+    """`end` returns how long the work took; the total includes failures."""
     good, bad = activity.begin("a"), activity.begin("a")
     clock.advance(1.5)
     assert activity.end(good) == 1.5
@@ -40,7 +40,7 @@ def test_what_ended_is_counted(activity: Activity[str], clock: Clock) -> None:
 
 
 def test_nothing_ends_twice(activity: Activity[str]) -> None:
-    """A token is good for one end, or the figures would drift."""
+    """A token ends once, so that the counts stay right."""
     token = activity.begin("a")
     activity.end(token)
     with pytest.raises(KeyError):
@@ -49,7 +49,7 @@ def test_nothing_ends_twice(activity: Activity[str]) -> None:
 
 
 def test_a_block_is_tracked_to_its_end(activity: Activity[str]) -> None:
-    """It is in flight inside, and done after."""
+    """The item is in flight inside the block, and done after it."""
     with activity.track("a"):
         assert activity.current == 1
     assert (activity.current, activity.total, activity.failed) == (0, 1, 0)
@@ -57,7 +57,7 @@ def test_a_block_is_tracked_to_its_end(activity: Activity[str]) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError, GeneratorExit, KeyboardInterrupt])
 def test_a_block_that_raises_has_failed(activity: Activity[str], error: type[BaseException]) -> None:
-    """Whatever it raises passes through, even the end of a coroutine that was cancelled."""
+    """`track` counts a failure and raises the error again, even for a cancelled coroutine."""
     with pytest.raises(error), activity.track("a"):
         raise error
     assert (activity.current, activity.total, activity.failed) == (0, 1, 1)

@@ -1,4 +1,4 @@
-"""Delays grow, stay within their bounds and come to an end."""
+"""Delays grow within their bounds, and end after the last attempt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ backoffs = st.builds(
 def test_a_delay_lies_between_half_its_bound_and_the_bound(
     backoff: Backoff, data: st.DataObject, jitter: float
 ) -> None:
-    """The bound doubles with each attempt up to the longest, and a retry never comes at once."""
+    """The bound doubles with each attempt up to the longest, and no retry is immediate."""
     attempt = data.draw(st.integers(1, backoff.attempts))
     delay_s = backoff.delay_s(attempt, jitter)
     if attempt == backoff.attempts:
@@ -33,11 +33,11 @@ def test_a_delay_lies_between_half_its_bound_and_the_bound(
 
 @given(backoffs, st.integers(0, 10**9), jitters)
 def test_attempts_come_to_an_end(backoff: Backoff, more: int, jitter: float) -> None:
-    """After the last attempt there is no delay, however many have been made."""
+    """After the last attempt there is no delay."""
     assert backoff.delay_s(backoff.attempts + more, jitter) is None
 
 
 def test_known_delays() -> None:
-    """Without jitter: half of 1, 2, 4, 8, then of the longest."""
+    """Without jitter, delays are half of 1, 2, 4, 8, then half of the longest."""
     backoff = Backoff(first_s=1, longest_s=5, attempts=6)
     assert [backoff.delay_s(attempt, 0.0) for attempt in range(1, 7)] == [0.5, 1.0, 2.0, 2.5, 2.5, None]

@@ -1,4 +1,4 @@
-"""A circuit opens when a service is away, tries it now and then, one call at a time, and closes when it answers."""
+"""A circuit opens when a service fails, admits one trial at a time, and closes when the service answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ jitters = st.floats(0, 1, exclude_max=True)
 
 @pytest.fixture
 def circuit() -> Circuit:
-    """Return a circuit that nothing has gone through."""
+    """Return a new circuit."""
     return Circuit()
 
 
@@ -26,7 +26,7 @@ def open_at(circuit: Circuit, now_s: float, jitter: float = 0.0) -> None:
 
 
 def test_three_failures_in_a_row_open_it(circuit: Circuit) -> None:
-    """Until then every call goes through; the one that opens it is told, and later ones are not."""
+    """Until the third failure every call is admitted; only the failure that opens the circuit returns True."""
     open_at(circuit, 10.0)
     assert circuit.is_open
     assert not circuit.admit(10.0)
@@ -34,7 +34,7 @@ def test_three_failures_in_a_row_open_it(circuit: Circuit) -> None:
 
 
 def test_a_success_between_failures_keeps_it_closed(circuit: Circuit) -> None:
-    """A connection that breaks now and then is no service that is away."""
+    """Single failures among successes do not open the circuit."""
     for _ in range(10):
         assert not circuit.failed(0.0, 0.0, trial=False)
         assert not circuit.failed(0.0, 0.0, trial=False)
@@ -43,7 +43,7 @@ def test_a_success_between_failures_keeps_it_closed(circuit: Circuit) -> None:
 
 
 def test_one_trial_is_let_through_after_the_pause(circuit: Circuit) -> None:
-    """No sooner, and no other beside it."""
+    """A trial waits for the pause, and is the only one."""
     open_at(circuit, 10.0)
     assert not circuit.admit(10.49)
     assert circuit.would_admit(10.5)
@@ -54,7 +54,7 @@ def test_one_trial_is_let_through_after_the_pause(circuit: Circuit) -> None:
 
 
 def test_a_trial_that_fails_makes_way_for_the_next(circuit: Circuit) -> None:
-    """After a pause that grows."""
+    """The pause before the next trial grows."""
     open_at(circuit, 0.0)
     assert circuit.admit(1.0)
     assert not circuit.failed(1.0, 0.0, trial=True)
@@ -63,7 +63,7 @@ def test_a_trial_that_fails_makes_way_for_the_next(circuit: Circuit) -> None:
 
 
 def test_a_call_from_before_that_fails_late_makes_no_way(circuit: Circuit) -> None:
-    """The trial goes on, so there is no second one."""
+    """The first trial still runs, so there is no second one."""
     open_at(circuit, 0.0)
     assert circuit.admit(1.0)
     assert not circuit.failed(1.5, 0.0, trial=False)
@@ -71,7 +71,7 @@ def test_a_call_from_before_that_fails_late_makes_no_way(circuit: Circuit) -> No
 
 
 def test_a_success_closes_it(circuit: Circuit) -> None:
-    """It tells for how long the service was away, once; it then takes three failures again to open it."""
+    """Closing returns how long the circuit was open, once; three more failures open it again."""
     open_at(circuit, 10.0)
     assert circuit.admit(12.0)
     assert circuit.succeeded(15.5) == 5.5
@@ -82,7 +82,7 @@ def test_a_success_closes_it(circuit: Circuit) -> None:
 
 @given(st.lists(jitters, min_size=1, max_size=100))
 def test_the_service_is_never_left_alone_for_long(draws: list[float]) -> None:
-    """Each trial comes within five seconds of the last one's failure, however many have failed, and never at once."""
+    """Each trial begins within five seconds of the last failure, and never immediately."""
     circuit, now_s = Circuit(), 0.0
     open_at(circuit, now_s, draws[0])
     for jitter in draws:
@@ -96,7 +96,7 @@ def test_the_service_is_never_left_alone_for_long(draws: list[float]) -> None:
     st.lists(st.tuples(st.sampled_from(["call", "answer", "fail"]), st.integers(0, 20), st.floats(0, 3)), max_size=60)
 )
 def test_there_is_one_trial_at_a_time(steps: list[tuple[str, int, float]]) -> None:
-    """Whatever calls end in whatever order, as long as none has answered since it opened."""
+    """Calls may end in any order, as long as none has succeeded since the circuit opened."""
     circuit, now_s, failures = Circuit(), 0.0, 0
     before: list[bool] = []  # calls that run, each with whether it is a trial
     for step, which, later_s in steps:
@@ -117,7 +117,7 @@ def test_there_is_one_trial_at_a_time(steps: list[tuple[str, int, float]]) -> No
 
 
 def test_a_trial_that_hangs_does_not_hold_up_the_next(circuit: Circuit) -> None:
-    """The store may be back long before the trial knows that it is lost."""
+    """A hanging trial does not keep out another: the store may have recovered."""
     open_at(circuit, 0.0)
     assert circuit.admit(5.0)
     assert not circuit.would_admit(5.0 + LONGEST_TRIAL_S - 0.1)

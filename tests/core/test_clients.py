@@ -1,4 +1,4 @@
-"""Which requests count as one client's."""
+"""Which requests count as those of one client."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ from imaged.core.clients import client_key
     ],
 )
 def test_what_a_client_is_counted_by(address: str, key: str) -> None:
-    """An IPv4 address is a client, also where it comes mapped; of IPv6, a /64 is."""
+    """A client is an IPv4 address, also when mapped to IPv6, or a /64 of IPv6."""
     assert client_key(address) == key

@@ -1,4 +1,4 @@
-"""Every error knows its consequence."""
+"""Every error has its HTTP status and says whether a retry may succeed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TRANSIENT = {
 
 
 def tree(root: type[ImagedError]) -> Iterator[type[ImagedError]]:
-    """Yield every error below `root` that the module of errors defines."""
+    """Yield every subclass of `root` in the module of errors."""
     for each in root.__subclasses__():
         if each.__module__ == errors.__name__:
             yield each
@@ -56,31 +56,31 @@ def tree(root: type[ImagedError]) -> Iterator[type[ImagedError]]:
 ALL = list(tree(ImagedError))
 
 
-def test_the_tree_holds_what_the_plan_promises() -> None:
-    """Each status of the plan has its error, and no error is without a line here."""
+def test_each_error_has_its_status() -> None:
+    """Each error has its status, and the table here lists every error."""
     assert {each.__name__: each.status for each in ALL} == STATUSES
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: error.__name__)
 def test_every_status_is_one_of_an_error(error: type[ImagedError]) -> None:
-    """A client is told of its own fault with 4xx and of ours with 5xx, by a status that exists."""
+    """A client's fault is 4xx and a server's fault 5xx, and each status exists."""
     assert HTTPStatus(error.status) >= HTTPStatus.BAD_REQUEST
     assert error.__name__.endswith("Error")
 
 
 def test_what_may_succeed_later_is_transient() -> None:
-    """The queue tries those again that need nobody to change anything; a fault of the client is never among them."""
+    """The queue retries errors that may pass by themselves; a client's fault is none of them."""
     assert {each.__name__ for each in ALL if each.transient} == TRANSIENT
     assert all(each.status >= HTTPStatus.INTERNAL_SERVER_ERROR for each in ALL if each.transient)
 
 
 def test_a_slow_source_is_a_failed_source() -> None:
-    """Whoever handles sources that failed handles slow ones too."""
+    """Code that handles failed sources handles slow ones too."""
     assert issubclass(SourceTimeoutError, SourceFailedError)
 
 
 def test_the_text_of_an_error_is_its_message() -> None:
-    """What else an error carries does not leak into what the client reads."""
+    """The client reads the message alone."""
     assert str(BusyError("all threads are busy", retry_after_s=30)) == "all threads are busy"
     assert BusyError("busy").retry_after_s == 1
     refusal = MethodNotAllowedError("only GET here", ("GET", "HEAD"))

@@ -20,6 +20,6 @@ def test_a_name_means_its_file(name: str, file: ImageFile) -> None:
 
 @pytest.mark.parametrize("name", ["", "Original", "original.jpg", "info.json/", "../original", "x300"])
 def test_any_other_name_is_refused(name: str) -> None:
-    """A name of another form is not found."""
+    """Other names raise NotFoundError."""
     with pytest.raises(NotFoundError):
         parse_file(name)

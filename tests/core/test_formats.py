@@ -1,4 +1,4 @@
-"""First bytes tell the format, names and extensions tell nothing."""
+"""The first bytes of a file give its format; its name says nothing."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("format", CORE, ids=MADE)
-def test_real_pictures_are_told_by_their_first_bytes(format: Format) -> None:
-    """The first few bytes of a picture of each format are enough."""
+def test_first_bytes_give_the_format_of_real_pictures(format: Format) -> None:
+    """`SNIFF_BYTES` of a picture are enough."""
     assert FORMATS.sniff(MADE[format.extension]()[:SNIFF_BYTES]) is format
 
 
 @given(st.sampled_from(list(SIGNATURES)), st.binary(max_size=32))
 def test_only_the_signature_counts(signature: bytes, rest: bytes) -> None:
-    """Whatever follows a signature changes nothing."""
+    """The bytes after a signature change nothing."""
     assert FORMATS.sniff(signature + rest) is SIGNATURES[signature]
 
 
 @pytest.mark.parametrize("head", STRANGERS)
-def test_strangers_are_no_pictures(head: bytes) -> None:
-    """Half a signature, another format or a script is none of ours."""
+def test_other_files_have_no_format(head: bytes) -> None:
+    """Half a signature, another format and a script have no known format."""
     assert FORMATS.sniff(head) is None
 
 
 @given(st.binary(max_size=2 * SNIFF_BYTES))
 def test_no_more_bytes_are_needed_than_said(head: bytes) -> None:
-    """The verdict on the first bytes is the verdict on all of them."""
+    """The first bytes and the whole file give the same format."""
     assert FORMATS.sniff(head) is FORMATS.sniff(head[:SNIFF_BYTES])
 
 
@@ -54,7 +54,7 @@ def test_extensions_are_in_the_order_of_the_default_settings() -> None:
 
 @pytest.mark.parametrize("format", CORE, ids=MADE)
 def test_formats_hold_what_their_specifications_say(format: Format) -> None:
-    """JPEG has neither transparency nor animation, PNG no animation that we read, and no side is unbounded."""
+    """JPEG has neither transparency nor animation, imaged reads no animated PNG, and every side is bounded."""
     assert format.alpha == (format is not JPEG)
     assert format.animation == (format in {GIF, WEBP})
     assert 10_000 < format.maximum_side_px < 2**31
@@ -62,11 +62,11 @@ def test_formats_hold_what_their_specifications_say(format: Format) -> None:
 
 
 PPM = Format("ppm", "image/x-portable-pixmap", False, False, 99, (((0, b"P6"),),), lambda body: (body[3], body[4]))
-"""A made-up header: two bytes of the third and fourth place are its width and height."""
+"""A made-up format whose header has its width in the fourth byte, and its height in the fifth."""
 
 
 def test_a_name_in_a_format_that_is_not_written_is_refused() -> None:
-    """The message lists the formats that are written; a text that is no name at all is not found."""
+    """The message lists the formats that are written. A text that is no name raises NotFoundError."""
     formats = Formats(reads=(JPEG, PPM), writes=(JPEG, PNG))
     assert formats.parse("w500.png") == Output(Fit(500), "png")
     for name in ("w500.ppm", "w500.gif"):
@@ -78,7 +78,7 @@ def test_a_name_in_a_format_that_is_not_written_is_refused() -> None:
 
 @pytest.mark.parametrize("extension", ["bmp", "jpeg", "svg", "mvg", "php", "gz", "webp2", "tiff"])
 def test_unknown_extensions_are_refused(extension: str) -> None:
-    """A well-formed name in a format that no processor writes is refused with those that are written."""
+    """A name in a format that no processor writes is refused, and the message lists those that are written."""
     with pytest.raises(PolicyError, match=f"extension '{extension}' is not one of jpg, png, gif, webp"):
         FORMATS.parse(f"w500.{extension}")
 
@@ -100,7 +100,7 @@ def test_a_file_has_the_content_type_of_its_format() -> None:
 
 @pytest.mark.parametrize("format", CORE, ids=MADE)
 def test_a_header_states_the_size(format: Format) -> None:
-    """Where the header is broken, no size is known."""
+    """A broken header has no size."""
     body = MADE[format.extension]()
     assert str(format.read_size(body)) == "Size(width_px=48, height_px=32)"
     assert format.read_size(body[:8]) is None

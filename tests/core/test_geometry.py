@@ -1,4 +1,4 @@
-"""No output is empty, enlarged against its will, or squeezed by more than rounding."""
+"""No output is empty, needlessly enlarged, or distorted by more than rounding."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_known_plans(
     size: tuple[int, int],
     corner: tuple[int, int],
 ) -> None:
-    """Halves are rounded up, and what is cropped is cropped evenly, the odd pixel on the right or below."""
+    """Halves are rounded up, and a crop is even, with the odd pixel cut on the right or below."""
     assert plan(Size(*original), sizing) == Plan(Size(*scaled), Size(*size), *corner)
 
 
 @given(sizes, fits)
 def test_fit_never_enlarges(original: Size, fit: Fit) -> None:
-    """Neither side grows, and the width is the wanted one wherever the original has it."""
+    """Neither side grows, and the width is the requested one if the original is wide enough."""
     made = plan(original, fit)
     assert made.size.width_px == min(fit.width_px, original.width_px)
     assert made.size.height_px <= original.height_px
@@ -61,13 +61,13 @@ def test_fit_keeps_the_aspect(original: Size, fit: Fit) -> None:
 
 @given(sizes, fills)
 def test_fill_is_exact(original: Size, fill: Fill) -> None:
-    """The output has the very size that its name says, whatever the original's."""
+    """The output has the size in its name, whatever the size of the original."""
     assert plan(original, fill).size == Size(fill.width_px, fill.height_px)
 
 
 @given(sizes, fills)
 def test_the_scaled_picture_covers_the_box(original: Size, fill: Fill) -> None:
-    """One side matches exactly and no side is short, so that nothing is left empty."""
+    """One side matches exactly and no side is too short, so that the box is full."""
     made = plan(original, fill)
     assert made.scaled.width_px >= fill.width_px
     assert made.scaled.height_px >= fill.height_px
@@ -76,7 +76,7 @@ def test_the_scaled_picture_covers_the_box(original: Size, fill: Fill) -> None:
 
 @given(sizes, fills)
 def test_the_box_is_in_the_middle_of_the_scaled_picture(original: Size, fill: Fill) -> None:
-    """The box lies inside, and what is cut off on two opposite sides differs by one pixel at most."""
+    """The box lies inside, and the cuts at opposite sides differ by one pixel at most."""
     made = plan(original, fill)
     right_px = made.scaled.width_px - made.left_px - made.size.width_px
     bottom_px = made.scaled.height_px - made.top_px - made.size.height_px
@@ -95,12 +95,12 @@ def test_fill_keeps_the_aspect(original: Size, fill: Fill) -> None:
 
 
 seen_sides = st.integers(1, 70_000) | st.integers(1, 12)
-"""Sides of pictures that are really made."""
+"""Sides of real pictures."""
 
 
 @st.composite
 def crops(draw: st.DrawFn) -> tuple[Plan, Size]:
-    """Return a plan that keeps any box of the scaled picture, and the size that its picture is decoded at."""
+    """Return a plan that keeps any box of the scaled picture, and the size of the decoded picture."""
     original = Size(draw(seen_sides), draw(seen_sides))
     scaled = plan(original, Fill(draw(seen_sides), draw(seen_sides))).scaled
     left_px, top_px = (draw(st.integers(0, side_px - 1)) for side_px in (scaled.width_px, scaled.height_px))
@@ -118,7 +118,7 @@ def crops(draw: st.DrawFn) -> tuple[Plan, Size]:
 
 @given(crops())
 def test_each_step_cuts_what_is_there(crop: tuple[Plan, Size]) -> None:
-    """Every box lies in the picture that the step before has made, and the last picture is what the plan keeps."""
+    """Every box lies in the picture of the step before, and the last picture is the box of the plan."""
     wanted, current = crop
     for step in steps(*crop):
         assert min(step.left_px, step.top_px) >= 0
@@ -130,7 +130,7 @@ def test_each_step_cuts_what_is_there(crop: tuple[Plan, Size]) -> None:
 
 @given(crops())
 def test_no_picture_on_the_way_is_much_larger_than_what_is_kept(crop: tuple[Plan, Size]) -> None:
-    """A filter needs a few pixels around; else the whole is scaled, if it is no larger then than it was."""
+    """A step keeps the pixels that the filter reads; the whole picture is scaled only if it does not grow."""
     wanted, decoded = crop
     kept = wanted.size
     for step in steps(*crop):
@@ -142,7 +142,7 @@ def test_no_picture_on_the_way_is_much_larger_than_what_is_kept(crop: tuple[Plan
 
 @given(crops())
 def test_what_is_kept_lies_where_it_would_without_the_cuts(crop: tuple[Plan, Size]) -> None:
-    """Every pixel shows the place of the original that it would if the whole were scaled, within half a pixel."""
+    """Every pixel shows the same place as in the scaled whole picture, within half a pixel."""
     wanted, decoded = crop
     made = steps(*crop)
     for at_px, kept_px, whole_px, given_px, cuts in (
@@ -178,7 +178,7 @@ def _down(step: Step) -> tuple[int, int, int]:
 
 
 def test_the_middle_of_a_photograph() -> None:
-    """Nine tenths of what would be scaled are cut off first, and the cut is where pixels of both pictures end."""
+    """Nine tenths of the picture are cut off before scaling, and the cut is where pixels of both pictures end."""
     made = plan(Size(4000, 3000), Fill(1000, 10_000))
     assert made.scaled == Size(13_333, 10_000)
     assert steps(made, Size(4000, 3000)) == (
@@ -189,7 +189,7 @@ def test_the_middle_of_a_photograph() -> None:
 
 @given(sizes)
 def test_the_own_size_changes_nothing(original: Size) -> None:
-    """`full_size`, a fit of the own width and a fill of the own size all leave every pixel where it is."""
+    """`full_size`, a fit to the same width and a fill of the same size move no pixel."""
     whole = Plan(original, original)
     for sizing in (FullSize(), Fit(original.width_px), Fill(original.width_px, original.height_px)):
         assert plan(original, sizing) == whole
@@ -197,12 +197,12 @@ def test_the_own_size_changes_nothing(original: Size) -> None:
 
 @given(st.integers(max_value=0), sides)
 def test_no_size_is_empty(none_px: int, some_px: int) -> None:
-    """A picture without pixels cannot even be described."""
+    """A Size without pixels raises ValueError."""
     for sides_px in ((none_px, some_px), (some_px, none_px), (none_px, none_px)):
         with pytest.raises(ValueError, match="has no pixels"):
             Size(*sides_px)
 
 
 def test_pixels_are_width_times_height() -> None:
-    """One frame's worth."""
+    """They are those of one frame."""
     assert Size(400, 520).pixels == 208_000

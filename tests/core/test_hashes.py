@@ -1,4 +1,4 @@
-"""Hashes are read in any slicing and written in one; namespaces are plain words."""
+"""Hashes are read from any path segments and written in one way; namespaces are plain words."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def cut(text: str, at: list[int]) -> list[str]:
 
 @given(digits, cuts)
 def test_any_slicing_is_read(text: str, at: list[int]) -> None:
-    """However its digits are cut into segments, a hash is the same one."""
+    """A hash is the same however its digits are cut into segments."""
     assert ImageHash.from_segments(cut(text, at)) == ImageHash(text)
 
 
 @given(digits, partitions)
 def test_any_partition_is_read_back(text: str, sizes: list[int]) -> None:
-    """What is written is read, has segments of the wanted sizes, and loses no digit."""
+    """A written hash is read again; its segments have the given sizes and all digits."""
     segments = ImageHash(text).partition(sizes).split("/")
     assert ImageHash.from_segments(segments) == ImageHash(text)
     assert [len(segment) for segment in segments] == [*sizes, HASH_DIGITS - sum(sizes)]
 
 
 def test_the_canonical_forms_are_written() -> None:
-    """Today's layout, that of image-server 1.x, and none at all."""
+    """The default layout, that of image-server 1.x, and one without folders."""
     hash = ImageHash(DIGITS)
     assert hash.partition([3, 3]) == "f84/0ee/339d264d4bab1b169a653b1a91"
     assert hash.partition([3, 3, 3]) == "f84/0ee/339/d264d4bab1b169a653b1a91"
@@ -49,7 +49,7 @@ def test_the_canonical_forms_are_written() -> None:
     ids=["first", "last", "middle", "only", "none"],
 )
 def test_empty_segments_are_refused(segments: list[str]) -> None:
-    """Two slashes in a row name nothing."""
+    """Two slashes in a row raise NotFoundError."""
     with pytest.raises(NotFoundError):
         ImageHash.from_segments(segments)
 
@@ -59,13 +59,13 @@ def test_empty_segments_are_refused(segments: list[str]) -> None:
     [DIGITS.upper(), DIGITS[:-1], DIGITS + "0", DIGITS[:-1] + "g", DIGITS + "\n", DIGITS[:-1] + "٣", "", "../" * 11],
 )
 def test_other_digits_are_refused(text: str) -> None:
-    """A hash is 32 digits in lower case: upper case would be a second name for the same picture."""
+    """A hash has 32 lower-case digits: upper case would be a second name for the same picture."""
     with pytest.raises(NotFoundError, match="give 32 lower-case hex digits"):
         ImageHash(text)
 
 
 def test_a_refused_hash_is_not_echoed_at_length() -> None:
-    """Ten thousand digits make a short message."""
+    """The message about ten thousand digits is short."""
     with pytest.raises(NotFoundError) as caught:
         ImageHash("a" * 10_000)
     assert len(str(caught.value)) < 200
@@ -87,7 +87,7 @@ def test_other_words_are_no_namespaces(name: str) -> None:
 
 @given(st.text(), st.integers(1, 100))
 def test_shortened_text_keeps_its_limit(text: str, limit: int) -> None:
-    """Text within the limit is left alone, longer text is cut to it and says so."""
+    """Longer text is cut to the limit and ends with an ellipsis."""
     short = shorten(text, limit)
     assert len(short) <= limit
     assert short == text or (short.endswith("…") and text.startswith(short[:-1]))

@@ -35,25 +35,25 @@ MALFORMED = [
 
 @pytest.mark.parametrize("name", MEANINGS)
 def test_a_name_means_its_output(name: str) -> None:
-    """Each form of the grammar is read as it is documented."""
+    """Each form of the grammar is read as documented."""
     assert parse(name) == MEANINGS[name]
 
 
 @given(outputs)
 def test_parse_and_format_round_trip(output: Output) -> None:
-    """What is written is read back as the same output."""
+    """A written name is read as the same output."""
     assert parse(str(output)) == output
 
 
 @given(outputs, outputs)
 def test_names_are_unique(one: Output, other: Output) -> None:
-    """Two outputs have two names, and so two URLs and two files."""
+    """Different outputs have different names, and so different URLs and files."""
     assert (str(one) == str(other)) == (one == other)
 
 
 @given(outputs)
 def test_names_are_safe_on_disk(output: Output) -> None:
-    """A name is one short file name without any character that means something elsewhere."""
+    """A name is a short file name without special characters."""
     name = str(output)
     assert name.isascii()
     assert len(name) <= NAME_CHARACTERS
@@ -63,7 +63,7 @@ def test_names_are_safe_on_disk(output: Output) -> None:
 
 @given(name_like | st.text(max_size=40))
 def test_whatever_is_accepted_is_written_the_same(name: str) -> None:
-    """No text has a second meaning: it is the very name of its output, or it is refused."""
+    """A text is exactly the name of its output, or it is refused."""
     try:
         output = parse(name)
     except NotFoundError:
@@ -73,7 +73,7 @@ def test_whatever_is_accepted_is_written_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_names_are_not_found(name: str) -> None:
-    """What is no output name is told so, with the forms that there are."""
+    """The message of another text lists the forms of names."""
     with pytest.raises(NotFoundError, match=r"is not an output: use w500\.jpg, x600\.jpg"):
         parse(name)
 
@@ -88,14 +88,14 @@ def test_a_square_has_one_name_only() -> None:
 
 @given(st.integers(10**18, 10**80), st.sampled_from(["w{}.jpg", "x{}.jpg", "{}x4.jpg", "4x{}.jpg"]))
 def test_numbers_beyond_any_picture_are_not_found(number: int, form: str) -> None:
-    """Numbers that no picture reaches are refused while they are still text."""
+    """Numbers beyond the size of any picture are refused before they are converted."""
     with pytest.raises(NotFoundError):
         parse(form.format(number))
 
 
 @pytest.mark.parametrize("name", ["w" + "9" * 10_000 + ".jpg", "a" * 10_000, "full_size." + "x" * 10_000])
 def test_long_names_are_not_found_nor_echoed(name: str) -> None:
-    """Ten thousand characters cost neither time nor a long answer."""
+    """Ten thousand characters are refused quickly and with a short message."""
     with pytest.raises(NotFoundError) as caught:
         parse(name)
     assert len(str(caught.value)) < 300
@@ -103,5 +103,5 @@ def test_long_names_are_not_found_nor_echoed(name: str) -> None:
 
 @pytest.mark.parametrize("extension", ["bmp", "jpeg", "svg", "php", "webp2", "x"])
 def test_the_grammar_takes_any_extension(extension: str) -> None:
-    """Which formats a server writes is not a question of grammar."""
+    """Which formats a server writes does not matter to the grammar."""
     assert parse(f"w500.{extension}") == Output(Fit(500), extension)

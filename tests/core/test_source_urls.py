@@ -1,4 +1,4 @@
-"""Source URLs are taken as they are, or refused with a reason; a redirect leads to another one or nowhere."""
+"""Source URLs are sent as given, or refused with a reason; so are the URLs of redirects."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_urls_are_taken_as_they_are(text: str) -> None:
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_other_texts_are_malformed_requests(text: str) -> None:
-    """What is no URL of an original is the client's fault."""
+    """A URL that imaged does not fetch is the client's fault."""
     with pytest.raises(MalformedRequestError):
         SourceUrl.parse(text)
 
 
 def test_a_password_is_not_repeated() -> None:
-    """An error message ends in logs."""
+    """An error message shows no query, since messages go to logs."""
     with pytest.raises(MalformedRequestError) as caught:
         SourceUrl.parse("http://user:secret@example.com/")
     assert "secret" not in str(caught.value)
@@ -72,7 +72,7 @@ def test_a_password_is_not_repeated() -> None:
 
 @given(st.text() | st.text("htps:/@[]%.?#\\0a \t\u2028\ud800").map("http://".__add__))
 def test_any_text_is_taken_or_malformed(text: str) -> None:
-    """No text ends in another error, and what is taken reads the same again and is safe on the wire."""
+    """No text raises another error, and an accepted URL is read as the same again and is safe to send."""
     try:
         url = SourceUrl.parse(text)
     except MalformedRequestError:
@@ -108,7 +108,7 @@ def test_any_text_is_taken_or_malformed(text: str) -> None:
     ],
 )
 def test_a_redirect_leads_on(location: bytes, leads: str) -> None:
-    """A relative reference counts from the URL that gave it (RFC 9110, 10.2.2)."""
+    """A relative reference is relative to the URL that answered (RFC 9110, 10.2.2)."""
     assert str(SourceUrl.parse("http://example.com:8080/a/x?y").follow(location)) == leads
 
 
@@ -128,6 +128,6 @@ def test_a_redirect_leads_on(location: bytes, leads: str) -> None:
     ],
 )
 def test_a_redirect_to_elsewhere_is_refused(location: bytes, error: type[ImagedError]) -> None:
-    """Another scheme is forbidden; what is no URL is the source's failure, not the client's."""
+    """Another scheme is forbidden; a broken URL is the source's fault, not the client's."""
     with pytest.raises(error):
         SourceUrl.parse("http://example.com/").follow(location)

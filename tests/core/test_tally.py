@@ -37,13 +37,13 @@ NAMES: list[tuple[Event, dict[str, int], dict[str, float]]] = [
 
 
 def tally(maximum_kept: int = 1000) -> Tally:
-    """Return a tally that has counted nothing."""
+    """Return an empty tally."""
     return Tally(maximum_kept, random.Random(1).randrange)
 
 
 @pytest.mark.parametrize(("event", "counts", "timings_ms"), NAMES)
 def test_each_event_has_its_names(event: Event, counts: dict[str, int], timings_ms: dict[str, float]) -> None:
-    """In all, by format where it has one, and with the time that it took; or none at all."""
+    """An event counts in all, by format, and with its time, as its kind has them."""
     counting = tally()
     assert Tally.counts(event) is bool(counts)
     counting.record(event)
@@ -55,7 +55,7 @@ def test_each_event_has_its_names(event: Event, counts: dict[str, int], timings_
 
 
 def test_counts_add_up_and_begin_anew() -> None:
-    """What was taken is not taken again."""
+    """`take` resets the tally."""
     counting = tally()
     assert counting.empty
     for extension in ("jpg", "jpg", "png"):
@@ -66,7 +66,7 @@ def test_counts_add_up_and_begin_anew() -> None:
 
 
 def test_timings_are_summed() -> None:
-    """Mean, largest and number are those of all, kept or not."""
+    """Mean, largest and count are those of all timings, not of the sample."""
     counting = tally(maximum_kept=0)
     for elapsed_s in (0.1, 0.6, 0.2):
         counting.record(Uploaded("p", 1, elapsed_s))
@@ -76,7 +76,7 @@ def test_timings_are_summed() -> None:
 
 
 def test_a_busy_interval_costs_bounded_memory() -> None:
-    """Of many timings some are kept, drawn evenly, with their share."""
+    """The sample is uniform, and has its rate."""
     counting = tally(maximum_kept=100)
     for number in range(10_000):
         counting.record(Uploaded("p", 1, number / 1000))

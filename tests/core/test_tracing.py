@@ -1,4 +1,4 @@
-"""A trace adds up what a request's time is spent on, wherever its work goes on."""
+"""A trace adds up the spans of a request, across coroutines and threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imaged.core.tracing import DECODE, SPANS, WAIT, Trace, current_trace, span
 
 
 def test_spans_add_up_in_their_order() -> None:
-    """What is done twice counts twice, and the order is that of an output's making."""
+    """The times of one span add up, and spans come in the order of the work."""
     clock = Clock()
     trace = Trace("a", clock.seconds)
     for name, takes_s in ((DECODE, 0.25), (WAIT, 1.0), (DECODE, 0.5)):
@@ -23,7 +23,7 @@ def test_spans_add_up_in_their_order() -> None:
 
 
 def test_what_fails_took_time_too() -> None:
-    """A span ends with its block, however that ends."""
+    """A span ends with its block, also when the block raises."""
     clock = Clock()
     trace = Trace("a", clock.seconds)
 
@@ -36,15 +36,15 @@ def test_what_fails_took_time_too() -> None:
     assert trace.spans_ms == {WAIT: 2000.0}
 
 
-def test_work_for_nobody_is_counted_for_nobody() -> None:
-    """Promised work has no request."""
+def test_work_without_a_request_has_no_trace() -> None:
+    """Queued jobs have no request."""
     assert current_trace() is None
     with span(WAIT):
         assert current_trace() is None
 
 
 def test_the_current_trace_is_that_of_the_block() -> None:
-    """Blocks nest, and the outer trace comes back."""
+    """Blocks nest; after the inner one the outer trace is current again."""
     outer, inner = Trace("outer", Clock().seconds), Trace("inner", Clock().seconds)
     with outer.current():
         with inner.current():
@@ -54,7 +54,7 @@ def test_the_current_trace_is_that_of_the_block() -> None:
 
 
 def test_a_thread_that_is_given_the_context_counts_for_its_request() -> None:
-    """One that is not, does not."""
+    """A thread without the context has no trace."""
     clock, seen = Clock(), []
     trace = Trace("a", clock.seconds)
 

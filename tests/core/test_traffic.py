@@ -32,7 +32,7 @@ def ended(status: int, outcome: str | None = None) -> Traffic:
     ],
 )
 def test_each_request_counts_once(status: int, outcome: str | None, counted: str | None) -> None:
-    """As what it came to, besides its share of the totals."""
+    """It counts by how it ended, and in the totals."""
     traffic = ended(status, outcome)
     names = ("hits", "rendered", "coalesced", "refused", "left", "failed")
     assert [name for name in names if getattr(traffic, name)] == ([counted] if counted else [])

@@ -43,14 +43,14 @@ def changed(**fields: Any) -> tuple[Format]:
         (changed(read_header=None), "read_header is not a function"),
     ],
 )
-def test_what_is_no_format_is_told(formats: object, wrong: str) -> None:
-    """With the field that is wrong."""
+def test_a_wrong_field_is_found(formats: object, wrong: str) -> None:
+    """The message names the field."""
     assert wrong in str(find_wrong(formats))
 
 
 @pytest.mark.parametrize("formats", [(), CORE, (BMP, JPEG), changed(signatures=(((14, b"BM"),),))])
 def test_sound_formats_have_nothing_wrong(formats: object) -> None:
-    """None at all is sound, too: a processor may only read."""
+    """An empty tuple is sound: a processor may only read."""
     assert find_wrong(formats) is None
 
 
@@ -61,7 +61,7 @@ def registry(*brought: Formats) -> tuple[Formats, list[tuple[int, str]]]:
 
 
 def test_core_formats_come_first() -> None:
-    """A signature of a plugin that also matches them takes nothing from them."""
+    """A plugin's signature that matches their files takes no file from them."""
     greedy = replace(BMP, signatures=(((0, b"\xff"),),))
     formats, conflicts = registry(Formats((greedy,), ()), FORMATS)
     assert (formats.reads, formats.writes, conflicts) == ((*CORE, greedy), CORE, [])
@@ -70,13 +70,13 @@ def test_core_formats_come_first() -> None:
 
 
 def test_only_what_processors_bring_is_there() -> None:
-    """What one reads another may write."""
+    """One processor may read a format that another writes."""
     formats, _ = registry(Formats((BMP,), (JPEG,)), Formats((JPEG, PPM), (BMP,)))
     assert formats == Formats((JPEG, BMP, PPM), (JPEG, BMP))
 
 
 def test_the_same_format_may_come_twice() -> None:
-    """From the same library, such as a module of common formats."""
+    """Two plugins may import it from the same library."""
     formats, conflicts = registry(Formats((BMP,), (BMP,)), Formats((replace(BMP),), ()))
     assert (formats, conflicts) == (Formats((BMP,), (BMP,)), [])
 
@@ -86,7 +86,7 @@ def test_the_same_format_may_come_twice() -> None:
     [replace(BMP, maximum_side_px=9), replace(BMP, extension="dib"), replace(WEBP, alpha=False)],
     ids=["the same name", "the same content type", "a core format"],
 )
-def test_formats_that_cannot_be_told_apart_conflict(rival: Format) -> None:
+def test_formats_of_the_same_name_conflict(rival: Format) -> None:
     """The plugin that comes second is at fault, and its format is left out."""
     formats, conflicts = registry(Formats((BMP,), CORE), Formats((rival,), ()))
     assert formats.reads == (BMP,)
