@@ -36,8 +36,9 @@ def make_ppm(width_px: int, height_px: int) -> bytes:
 def environ(plugins: dict[str, str]) -> dict[str, str]:
     """Return the environment of a daemon that has the documented plugin as well."""
     site = Path(plugins["PYTHONPATH"])
-    (source,) = re.findall(r"^```python\n# imaged_ppm\.py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    (site / "imaged_ppm.py").write_text(source)
+    for module in ("imaged_ppm", "imaged_pillow"):
+        (source,) = re.findall(rf"^```python\n# {module}\.py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+        (site / f"{module}.py").write_text(source)
     with (site / "foreign-1.dist-info" / "entry_points.txt").open("a") as entry_points:
         entry_points.write("ppm = imaged_ppm\n")
     return plugins
