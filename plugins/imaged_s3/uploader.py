@@ -35,37 +35,25 @@ class S3Uploader:
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
         """Upload the file."""
-        await self._threads.run(self._upload, key, path, content_type)
+        await self._threads.run(lambda: self._bucket().upload(key, path, content_type))
 
     async def download(self, key: str, path: Path) -> bool:
         """Download the file. Return False if the key does not exist."""
-        return await self._threads.run(self._download, key, path)
+        return await self._threads.run(lambda: self._bucket().download(key, path))
 
     async def list(self, prefix: str) -> Sequence[str]:
         """Return all keys with a prefix, sorted."""
-        return await self._threads.run(self._list, prefix)
+        return await self._threads.run(lambda: self._bucket().list(prefix))
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete keys, a thousand in each request."""
-        await self._threads.run(self._delete, tuple(keys))
+        await self._threads.run(lambda: self._bucket().delete(keys))
 
     def close(self) -> None:
         """Release the threads and close the connections."""
         self._threads.let_go()
         if self._opened is not None:
             self._opened.close()
-
-    def _upload(self, key: str, path: Path, content_type: str) -> None:
-        self._bucket().upload(key, path, content_type)
-
-    def _download(self, key: str, path: Path) -> bool:
-        return self._bucket().download(key, path)
-
-    def _list(self, prefix: str) -> Sequence[str]:
-        return self._bucket().list(prefix)
-
-    def _delete(self, keys: Sequence[str]) -> None:
-        self._bucket().delete(keys)
 
     def _bucket(self) -> Bucket:
         # To import boto3, make a client and find credentials takes half a second to several.
