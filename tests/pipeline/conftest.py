@@ -1,4 +1,4 @@
-"""A harness for each test, closed after it."""
+"""Harnesses, closed after each test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline_harness import PipelineHarness
 
 @pytest.fixture
 def make_harness(tmp_path: Path) -> Iterator[Callable[..., PipelineHarness]]:
-    """Return what makes a harness of these settings."""
+    """Return a function that makes a harness of settings."""
     made: list[PipelineHarness] = []
 
     def make(yaml: str = "", **options: Any) -> PipelineHarness:
@@ -28,5 +28,5 @@ def make_harness(tmp_path: Path) -> Iterator[Callable[..., PipelineHarness]]:
 
 @pytest.fixture
 def harness(make_harness: Callable[..., PipelineHarness]) -> PipelineHarness:
-    """Return one with the default settings."""
+    """Return a harness with the default settings."""
     return make_harness()

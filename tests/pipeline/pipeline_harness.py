@@ -1,4 +1,4 @@
-"""A pipeline whose threads are steps that a test takes, on a clock that stands still."""
+"""A pipeline whose render threads are steps that a test takes, on a clock that the test advances."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IMAGE = ImageId("p", ImageHash(hashlib.md5(PICTURE).hexdigest()))
 
 
 class InstantReactor(Clock):
-    """As much of a reactor as rendering uses; what comes from a thread comes at once."""
+    """The part of a reactor that rendering uses; calls from threads are made at once."""
 
     def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:  # noqa: N802  # Twisted's name
         """Call it now."""
@@ -44,7 +44,7 @@ class InstantReactor(Clock):
 
 
 class Steps:
-    """Threads without threads: while `held`, work waits until `step` does the next piece of it."""
+    """Stands in for threads: runs work at once, or at each `step` while `held`."""
 
     size = 1
 
@@ -53,7 +53,7 @@ class Steps:
         self._work: list[Callable[[], None]] = []
 
     def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-        """Do it now, or later."""
+        """Run it now, or at a later step."""
         if not self.held:
             return run_at_once(function, *args, **kwargs)
         done: Deferred[Any] = Deferred()
@@ -61,21 +61,21 @@ class Steps:
         return done
 
     def channel(self) -> Channel[Any]:
-        """Return a channel with room for everything: the thread that sends is the one that would make room."""
+        """Return a channel that never blocks: sender and consumer are on one thread."""
         return Channel(lambda function, *args: function(*args), 1000)
 
     def step(self) -> None:
-        """Do the next piece."""
+        """Run the next piece."""
         self._work.pop(0)()
 
     @property
     def waiting(self) -> int:
-        """How many pieces wait for a step."""
+        """How many pieces of work wait."""
         return len(self._work)
 
 
 class Sources:
-    """Gives `body` to whoever fetches, or raises `error`; what is asked is in `urls`."""
+    """Gives `body` to each fetch, or raises `error`; `urls` lists the fetches."""
 
     def __init__(self) -> None:
         self.body = PICTURE
@@ -86,7 +86,7 @@ class Sources:
     async def fetch(self, url: str, path: Path) -> Any:
         """Write the body."""
         self.urls.append(url)
-        path.write_bytes(b"half")  # noqa: ASYNC240  # a test waits for nobody
+        path.write_bytes(b"half")  # noqa: ASYNC240  # a test may block
         if self.gate is not None:
             await self.gate
         if self.error is not None:
@@ -172,11 +172,11 @@ class PipelineHarness:
 
     @property
     def temporaries(self) -> list[Path]:
-        """What has come in and has no name yet."""
+        """The incoming files."""
         folder = self.store.incoming.folder
         return list(folder.iterdir()) if folder.is_dir() else []
 
-    def owed(self, kind: Any) -> list[str]:
-        """Return what the queue owes, by name."""
+    def queued(self, kind: Any) -> list[str]:
+        """Return the names of the queued files of a kind."""
         rows = self.queue._db.execute("SELECT output FROM jobs WHERE kind = ? ORDER BY id", (kind,))
         return [name for (name,) in rows]

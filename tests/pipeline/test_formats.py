@@ -47,7 +47,7 @@ def test_a_queued_upload_fails_alone(harness: PipelineHarness) -> None:
     assert results[X30] is None
 
 
-def test_the_record_of_an_unknown_format_is_written_anew(harness: PipelineHarness) -> None:
+def test_the_record_of_an_unknown_format_is_written_again(harness: PipelineHarness) -> None:
     """The original is identified again, so no client gets a content type that no processor brings."""
     harness.keep()
     info = wait(harness.originals.info(IMAGE))

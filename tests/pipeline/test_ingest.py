@@ -1,4 +1,4 @@
-"""New originals, by URL and by body: one fetch for many, and nothing half-done left behind."""
+"""New originals, by URL and by body: concurrent requests share a fetch, and failures leave no file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ URL = "http://example.com/a.jpg"
 
 
 def test_a_source_is_fetched_and_kept(harness: PipelineHarness) -> None:
-    """The sink is told how much came and how long it took."""
+    """The metrics sink receives its size and duration."""
     image, info = wait(harness.ingest.from_source("p", URL))
     assert (image, info.size_bytes) == (IMAGE, len(PICTURE))
     assert harness.store.path(IMAGE, ORIGINAL).read_bytes() == PICTURE
@@ -26,8 +26,8 @@ def test_a_source_is_fetched_and_kept(harness: PipelineHarness) -> None:
     assert harness.temporaries == []
 
 
-def test_many_who_name_one_source_cost_one_fetch(harness: PipelineHarness) -> None:
-    """Within a namespace; another one keeps its own."""
+def test_concurrent_requests_for_one_source_cost_one_fetch(harness: PipelineHarness) -> None:
+    """Within a namespace; another namespace keeps its own copy."""
     harness.sources.gate = Deferred()
     waits = [Deferred.fromCoroutine(harness.ingest.from_source(namespace, URL)) for namespace in "ppq"]
     harness.sources.gate.callback(None)
@@ -37,7 +37,7 @@ def test_many_who_name_one_source_cost_one_fetch(harness: PipelineHarness) -> No
 
 
 def test_too_many_fetches_are_refused(harness: PipelineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the bound another source is refused at once; one that is being fetched may still be waited for."""
+    """Beyond the bound another source is refused at once; requests may still wait for one that is fetched."""
     monkeypatch.setattr("imaged.pipeline.ingest.MAXIMUM_FETCHES", 1)
     harness.sources.gate = Deferred()
     waits = [Deferred.fromCoroutine(harness.ingest.from_source("p", URL)) for _ in range(2)]
@@ -52,8 +52,8 @@ async def _awaited(waiting: Deferred[Any]) -> Any:
     return await waiting
 
 
-def test_the_fetch_goes_on_without_its_client(harness: PipelineHarness) -> None:
-    """What has begun is finished."""
+def test_a_fetch_continues_without_its_client(harness: PipelineHarness) -> None:
+    """It runs to its end."""
     harness.sources.gate = Deferred()
     leaving = Deferred.fromCoroutine(harness.ingest.from_source("p", URL))
     leaving.cancel()
@@ -64,7 +64,7 @@ def test_the_fetch_goes_on_without_its_client(harness: PipelineHarness) -> None:
 
 @pytest.mark.parametrize("error", [SourceFailedError("no"), TooLargeError("big"), MalformedRequestError("what?")])
 def test_a_source_that_fails_leaves_nothing(harness: PipelineHarness, error: Exception) -> None:
-    """The error is told to the client and counted; the next attempt fetches anew."""
+    """The client gets the error, a metric counts it, and the next attempt fetches again."""
     harness.sources.error = error
     with pytest.raises(type(error)):
         wait(harness.ingest.from_source("p", URL))
@@ -74,8 +74,8 @@ def test_a_source_that_fails_leaves_nothing(harness: PipelineHarness, error: Exc
     wait(harness.ingest.from_source("p", URL))
 
 
-def test_a_source_that_is_no_picture_leaves_nothing(harness: PipelineHarness) -> None:
-    """It came, and was refused."""
+def test_a_source_without_a_picture_leaves_nothing(harness: PipelineHarness) -> None:
+    """It is downloaded and refused."""
     harness.sources.body = b"<html>"
     with pytest.raises(NotAPictureError):
         wait(harness.ingest.from_source("p", URL))
@@ -84,14 +84,14 @@ def test_a_source_that_is_no_picture_leaves_nothing(harness: PipelineHarness) ->
 
 
 def test_a_body_comes_in_chunks(harness: PipelineHarness) -> None:
-    """However it is cut."""
+    """Their lengths do not matter."""
     image, info = wait(harness.ingest.from_body("p", (PICTURE[at : at + 7] for at in range(0, len(PICTURE), 7))))
     assert (image, info.size_bytes) == (IMAGE, len(PICTURE))
     assert harness.temporaries == []
 
 
 def test_a_body_that_is_too_large_leaves_nothing(make_harness: Callable[..., PipelineHarness]) -> None:
-    """No more of it is read than is needed to know."""
+    """Reading ends as soon as it is."""
     harness = make_harness("sources: {maximum_bytes: 100}")
     taken = []
 
@@ -107,7 +107,7 @@ def test_a_body_that_is_too_large_leaves_nothing(make_harness: Callable[..., Pip
 
 
 def test_a_body_that_breaks_off_leaves_nothing(harness: PipelineHarness) -> None:
-    """The reader of a form may find in the middle that it is broken."""
+    """The reader of a form may find an error in the middle."""
 
     def chunks() -> Iterator[bytes]:
         yield PICTURE

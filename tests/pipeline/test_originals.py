@@ -1,4 +1,4 @@
-"""Originals are kept once, under their hash, in both stores, and come back from either."""
+"""Originals are kept once, under their hash, in both stores, and are restored from either."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KEY = f"p/{IMAGE.hash.partition([3, 3])}"
 
 
 def test_an_original_is_kept_with_its_record(harness: PipelineHarness) -> None:
-    """The record is what is found again, locally and remotely."""
+    """Both stores have the record."""
     harness.keep()
     assert wait(harness.originals.info(IMAGE)) == INFO
     assert wait(harness.originals.find(IMAGE)).read_bytes() == PICTURE
@@ -45,13 +45,13 @@ def test_an_original_is_kept_with_its_record(harness: PipelineHarness) -> None:
 
 
 def test_the_original_is_uploaded_before_its_record(harness: PipelineHarness) -> None:
-    """A record in the remote store says that the original is there."""
+    """A record in the remote store means that the original is there."""
     harness.keep()
     assert list(harness.uploader.files) == [f"{KEY}/original", f"{KEY}/info.json"]
 
 
 def test_the_extension_of_a_record_is_that_of_the_bytes(harness: PipelineHarness) -> None:
-    """Whatever the picture was called."""
+    """The name of the file does not matter."""
     image = harness.keep(make_gif())
     assert wait(harness.originals.info(image)).content_type == "image/gif"
 
@@ -59,10 +59,10 @@ def test_the_extension_of_a_record_is_that_of_the_bytes(harness: PipelineHarness
 @pytest.mark.parametrize(
     ("body", "error"), [(b"", NotAPictureError), (b"text", NotAPictureError), (make_png(9000, 1), TooLargeError)]
 )
-def test_what_is_refused_leaves_nothing(
+def test_a_refused_original_leaves_nothing(
     make_harness: Callable[..., PipelineHarness], body: bytes, error: type[Exception]
 ) -> None:
-    """Neither in the stores nor on its way there."""
+    """Neither store has it, and no temporary file remains."""
     harness = make_harness("render: {maximum_pixels: 8999}")
     with pytest.raises(error):
         harness.keep(body)
@@ -72,7 +72,7 @@ def test_what_is_refused_leaves_nothing(
 
 
 def test_other_bytes_under_the_same_hash_are_a_conflict(harness: PipelineHarness) -> None:
-    """The first stay."""
+    """The first original stays."""
     harness.keep()
     harness.store.path(IMAGE, ORIGINAL).write_bytes(b"others")
     with pytest.raises(HashConflictError):
@@ -82,7 +82,7 @@ def test_other_bytes_under_the_same_hash_are_a_conflict(harness: PipelineHarness
 
 
 def test_other_bytes_that_another_node_has_kept_are_a_conflict_too(harness: PipelineHarness) -> None:
-    """The remote store keeps the first."""
+    """The remote store keeps the first original."""
     harness.keep()
     for name in ("original", "info.json"):
         harness.store.path(IMAGE, parse_file(name)).unlink()
@@ -94,8 +94,8 @@ def test_other_bytes_that_another_node_has_kept_are_a_conflict_too(harness: Pipe
     assert not harness.store.has(IMAGE, ORIGINAL)
 
 
-def test_a_cache_that_gives_other_bytes_is_passed_by(make_harness: Callable[..., PipelineHarness]) -> None:
-    """The uploader has the right ones."""
+def test_a_cache_with_other_bytes_is_bypassed(make_harness: Callable[..., PipelineHarness]) -> None:
+    """The original is read through the uploader."""
     harness = make_harness("remote: {base_url: 'https://cdn.example'}")
     harness.keep()
     harness.store.path(IMAGE, ORIGINAL).unlink()
@@ -104,10 +104,10 @@ def test_a_cache_that_gives_other_bytes_is_passed_by(make_harness: Callable[...,
 
 
 @pytest.mark.parametrize(("raised", "told"), [(StoreError("down"), StoreError), (KeyError("x"), PluginFailedError)])
-def test_nothing_is_acknowledged_without_the_remote_store(
+def test_a_post_fails_without_the_remote_store(
     harness: PipelineHarness, raised: Exception, told: type[Exception]
 ) -> None:
-    """Nor kept: who asks for it is told that it is not there, and the next attempt finds nothing in its way."""
+    """Nothing is kept: a GET answers 404, and the next attempt succeeds."""
     harness.uploader.failure = raised
     with pytest.raises(told):
         harness.keep()
@@ -120,7 +120,7 @@ def test_nothing_is_acknowledged_without_the_remote_store(
 
 
 def test_without_a_remote_store_the_local_one_is_enough(make_harness: Callable[..., PipelineHarness]) -> None:
-    """And what it lacks is nowhere."""
+    """An original that it misses is not found."""
     harness = make_harness(remote=False)
     harness.keep()
     assert wait(harness.originals.info(IMAGE)) == INFO
@@ -128,8 +128,8 @@ def test_without_a_remote_store_the_local_one_is_enough(make_harness: Callable[.
         wait(harness.originals.find(ImageId("q", IMAGE.hash)))
 
 
-def test_a_missing_original_is_brought_back(harness: PipelineHarness) -> None:
-    """And kept as if it had never been away; its record is made anew where that is missing too."""
+def test_a_missing_original_is_restored(harness: PipelineHarness) -> None:
+    """The local store keeps it again; a missing record is written again."""
     harness.keep()
     harness.store.path(IMAGE, ORIGINAL).unlink()
     assert wait(harness.originals.find(IMAGE)).read_bytes() == PICTURE
@@ -140,8 +140,8 @@ def test_a_missing_original_is_brought_back(harness: PipelineHarness) -> None:
     assert harness.temporaries == []
 
 
-def test_a_download_is_told_of_who_asked_first(make_harness: Callable[..., PipelineHarness]) -> None:
-    """Who comes meanwhile waits for it, and who finds the original where it belongs does neither."""
+def test_a_download_counts_for_the_first_request(make_harness: Callable[..., PipelineHarness]) -> None:
+    """Concurrent requests wait for it; later ones find the original in the local store."""
     harness = make_harness("remote: {base_url: 'https://cdn.example'}")
     harness.keep()
     harness.store.path(IMAGE, ORIGINAL).unlink()
@@ -159,16 +159,16 @@ def test_a_download_is_told_of_who_asked_first(make_harness: Callable[..., Pipel
     assert [list(trace.spans_ms) for trace in traces] == [["download"], ["wait"], []]
 
 
-def test_what_is_in_neither_store_is_not_found(harness: PipelineHarness) -> None:
-    """The sink is told."""
+def test_an_original_in_neither_store_is_not_found(harness: PipelineHarness) -> None:
+    """The metrics sink receives an event."""
     with pytest.raises(NotFoundError):
         wait(harness.originals.find(IMAGE))
     assert harness.sink.events == [OriginalUnavailable("p", "NotFoundError")]
     assert harness.temporaries == []
 
 
-def test_a_remote_original_has_to_be_what_its_name_says(harness: PipelineHarness) -> None:
-    """Other bytes are not kept, and the log raises the alarm."""
+def test_a_remote_original_must_match_its_hash(harness: PipelineHarness) -> None:
+    """Other bytes are not kept, and the log reports them."""
     harness.uploader.files[f"{KEY}/original"] = PICTURE[:-1]
     with capturedLogs() as logged, pytest.raises(CorruptOriginalError, match="other bytes"):
         wait(harness.originals.find(IMAGE))
@@ -178,8 +178,8 @@ def test_a_remote_original_has_to_be_what_its_name_says(harness: PipelineHarness
 
 
 @pytest.mark.parametrize("name", ["original", None], ids=["local record", "remote record"])
-def test_a_remote_original_has_to_be_what_its_record_says(harness: PipelineHarness, name: str | None) -> None:
-    """MD5 can be forged: where the SHA-256 is known, here or there, it decides."""
+def test_a_remote_original_must_match_its_record(harness: PipelineHarness, name: str | None) -> None:
+    """MD5 can be forged: where a record has the SHA-256, locally or remotely, it decides."""
     harness.keep()
     wrong = harness.uploader.files[f"{KEY}/info.json"].replace(INFO.sha256.encode(), b"0" * 64)
     harness.store.path(IMAGE, ORIGINAL).unlink()
@@ -193,18 +193,18 @@ def test_a_remote_original_has_to_be_what_its_record_says(harness: PipelineHarne
     assert not harness.store.has(IMAGE, ORIGINAL)
 
 
-def test_an_original_comes_back_from_the_public_address(make_harness: Callable[..., PipelineHarness]) -> None:
-    """At the key that it has in the remote store, without the uploader."""
+def test_an_original_is_restored_from_the_public_address(make_harness: Callable[..., PipelineHarness]) -> None:
+    """The URL ends in the key of the remote store; the uploader is not called."""
     harness = make_harness("remote: {base_url: 'https://cdn.example/a', base_path: public}", remote=False)
     assert wait(harness.originals.find(IMAGE)).read_bytes() == PICTURE
     assert harness.sources.urls[0] == f"https://cdn.example/a/public/{KEY}/original"
 
 
 @pytest.mark.parametrize("error", [NotFoundError("404"), SourceFailedError("500")])
-def test_what_the_public_address_lacks_the_uploader_may_have(
+def test_the_uploader_is_tried_when_the_public_address_has_no_file(
     make_harness: Callable[..., PipelineHarness], error: Exception
 ) -> None:
-    """A CDN may have forgotten, or never known."""
+    """A CDN may have dropped the file."""
     harness = make_harness("remote: {base_url: 'https://cdn.example'}")
     harness.keep()
     harness.store.path(IMAGE, ORIGINAL).unlink()
@@ -214,8 +214,8 @@ def test_what_the_public_address_lacks_the_uploader_may_have(
     assert harness.temporaries == []
 
 
-def test_a_public_address_that_fails_is_told_as_such(make_harness: Callable[..., PipelineHarness]) -> None:
-    """Where there is no uploader to ask instead."""
+def test_a_public_address_that_fails_is_an_error_of_its_own(make_harness: Callable[..., PipelineHarness]) -> None:
+    """There is no uploader to try instead."""
     harness = make_harness("remote: {base_url: 'https://cdn.example'}", remote=False)
     harness.sources.error = SourceFailedError("cdn.example answers 500")
     with pytest.raises(SourceFailedError):
@@ -225,8 +225,8 @@ def test_a_public_address_that_fails_is_told_as_such(make_harness: Callable[...,
         wait(harness.originals.find(IMAGE))
 
 
-def test_what_is_kept_is_noted_as_uploaded(harness: PipelineHarness) -> None:
-    """So that a start does not look for it."""
+def test_a_kept_original_is_marked_as_stored(harness: PipelineHarness) -> None:
+    """The comparison at the next start does not upload it again."""
     harness.keep()
     x300 = parse_file("x300.jpg")
     known = [(IMAGE, [ORIGINAL, RECORD, x300])]
@@ -234,16 +234,16 @@ def test_what_is_kept_is_noted_as_uploaded(harness: PipelineHarness) -> None:
     assert wait(harness.jobs.not_stored("another", known)) == [(IMAGE, [RECORD, ORIGINAL, x300])]
 
 
-def test_a_remote_store_that_fails_is_told_as_such(harness: PipelineHarness) -> None:
-    """It is not the same as an image that does not exist."""
+def test_a_remote_store_that_fails_is_an_error_of_its_own(harness: PipelineHarness) -> None:
+    """It differs from an image that does not exist."""
     harness.uploader.failure = StoreError("down")
     with pytest.raises(StoreError, match="down"):
         wait(harness.originals.info(IMAGE))
     assert harness.sink.events == [OriginalUnavailable("p", "StoreError")]
 
 
-def test_a_record_that_lies_is_not_believed(harness: PipelineHarness) -> None:
-    """A broken one is made anew."""
+def test_a_broken_record_is_replaced(harness: PipelineHarness) -> None:
+    """It is written again from the original."""
     harness.keep()
     for text in ("", "{}", "[]", '{"hash": "x"}', "\x00", '{"hash": "%s"}' % ("0" * 32)):
         harness.store.path(IMAGE, RECORD).write_text(text)
@@ -251,8 +251,8 @@ def test_a_record_that_lies_is_not_believed(harness: PipelineHarness) -> None:
         assert harness.store.originals.info(IMAGE) == INFO
 
 
-def test_a_record_alone_is_no_image(harness: PipelineHarness) -> None:
-    """What cannot be given back is not there."""
+def test_a_record_without_an_original_is_no_image(harness: PipelineHarness) -> None:
+    """An image whose original is gone is not found."""
     other = ImageId("p", ImageHash("0" * 32))
     harness.store.originals.save_info(other, ImageInfo(other.hash, 1, 1, "image/png", 1, "0"))
     with pytest.raises(NotFoundError):

@@ -21,14 +21,14 @@ PARTS = IMAGE.hash.partition([3, 3])
 
 
 def local(harness: PipelineHarness, body: bytes = PICTURE) -> None:
-    """Put an original into the local store alone."""
+    """Keep an original in the local store alone."""
     path = harness.store.path(IMAGE, ORIGINAL)
     path.parent.mkdir(parents=True)
     path.write_bytes(body)
 
 
 async def outcome(waiting: Deferred[None]) -> None:
-    """Wait for what has begun already."""
+    """Wait for a call that has begun."""
     await waiting
 
 
@@ -42,15 +42,15 @@ async def outcome(waiting: Deferred[None]) -> None:
 def test_keys_are_paths_below_the_operators_prefix(
     make_harness: Callable[..., PipelineHarness], base_path: str, key: str
 ) -> None:
-    """The same as in the URL and on the disk."""
+    """The key equals the path in the URL and on the disk."""
     harness = make_harness(f"remote: {{base_path: '{base_path}'}}")
     local(harness)
     wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
     assert harness.uploader.files == {key: PICTURE}
 
 
-def test_an_upload_is_counted_and_told(harness: PipelineHarness) -> None:
-    """With its size."""
+def test_an_upload_is_counted_and_reported(harness: PipelineHarness) -> None:
+    """The event has the size."""
     local(harness)
     wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
     assert harness.sink.events == [Uploaded("p", len(PICTURE), 0.0)]
@@ -66,8 +66,8 @@ def test_an_upload_is_counted_and_told(harness: PipelineHarness) -> None:
         (KeyError("secret"), PluginFailedError),
     ],
 )
-def test_failures_are_of_the_one_tree(harness: PipelineHarness, raised: Exception, told: type[Exception]) -> None:
-    """What an uploader may not raise is told as a broken contract, without its text."""
+def test_failures_are_imaged_errors(harness: PipelineHarness, raised: Exception, told: type[Exception]) -> None:
+    """An error against the contract becomes PluginFailedError, without its text."""
     local(harness)
     harness.uploader.failure = raised
     for work in (
@@ -90,8 +90,8 @@ def test_a_download_says_whether_there_is_one(harness: PipelineHarness, tmp_path
     assert (tmp_path / "a").read_bytes() == PICTURE
 
 
-def test_a_store_that_is_away_is_left_alone(harness: PipelineHarness) -> None:
-    """It is told once, nobody else waits for it, and the first who gets through ends that."""
+def test_a_store_that_is_away_gets_no_calls(harness: PipelineHarness) -> None:
+    """The log reports it once, calls fail at once, and the first that succeeds ends the outage."""
     local(harness)
 
     def upload() -> str:
@@ -120,8 +120,8 @@ def test_a_store_that_is_away_is_left_alone(harness: PipelineHarness) -> None:
     ]
 
 
-def test_a_failure_about_one_key_says_nothing_of_the_store(harness: PipelineHarness) -> None:
-    """However often it comes."""
+def test_a_failure_about_one_key_is_no_outage(harness: PipelineHarness) -> None:
+    """Repeated failures do not change that."""
     local(harness)
     harness.uploader.failure = StoreError("this key is too long")
     for _ in range(10):
@@ -131,8 +131,8 @@ def test_a_failure_about_one_key_says_nothing_of_the_store(harness: PipelineHarn
     assert harness.uploads.total == 10
 
 
-def test_a_file_of_ours_tells_nothing_of_the_store(harness: PipelineHarness) -> None:
-    """One that cannot be read does not end an outage."""
+def test_an_unreadable_local_file_does_not_end_an_outage(harness: PipelineHarness) -> None:
+    """It says nothing about the store."""
     local(harness)
     harness.uploader.failure = StoreUnavailableError("no route")
     for _ in range(3):
@@ -146,7 +146,7 @@ def test_a_file_of_ours_tells_nothing_of_the_store(harness: PipelineHarness) -> 
 
 
 class SlowUploader(MemoryUploader):
-    """Keeps nothing until it is let; what it was asked to is in `asked`."""
+    """Keeps nothing until the test opens a gate; `asked` lists its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class SlowUploader(MemoryUploader):
 
 
 def test_no_client_waits_for_ever(make_harness: Callable[..., PipelineHarness]) -> None:
-    """It is sent away in time; the upload goes on, and no other of the same key begins before it has ended."""
+    """It gets an error in time; the upload continues, and another of the same key begins after it."""
     harness = make_harness("upload: {timeout_s: 3}", uploader=(slow := SlowUploader()))
     local(harness)
     path = harness.store.path(IMAGE, ORIGINAL)
@@ -178,8 +178,8 @@ def test_no_client_waits_for_ever(make_harness: Callable[..., PipelineHarness]) 
     wait(outcome(again))
 
 
-def test_who_never_had_a_turn_blames_nobody(make_harness: Callable[..., PipelineHarness]) -> None:
-    """A store that is slow with large files is not away; and however many wait, all turns come back."""
+def test_a_call_that_never_began_is_no_outage(make_harness: Callable[..., PipelineHarness]) -> None:
+    """A store that is slow with large files is not away; all turns are released."""
     harness = make_harness("upload: {concurrency: 1, timeout_s: 3}", uploader=(slow := SlowUploader()))
     local(harness)
     path = harness.store.path(IMAGE, ORIGINAL)
@@ -204,7 +204,7 @@ def test_who_never_had_a_turn_blames_nobody(make_harness: Callable[..., Pipeline
 
 
 def test_no_more_run_at_once_than_allowed(make_harness: Callable[..., PipelineHarness]) -> None:
-    """And while a client waits for its turn, promised uploads get one lane."""
+    """While a client waits for its turn, queued uploads run one at a time."""
     harness = make_harness("upload: {concurrency: 2}", uploader=(slow := SlowUploader()))
     local(harness)
     path = harness.store.path(IMAGE, ORIGINAL)
@@ -232,16 +232,14 @@ def test_the_files_of_an_image_are_those_below_its_key(make_harness: Callable[..
     assert wait(harness.remote.files(IMAGE)) == {ORIGINAL}
 
 
-def test_a_file_that_is_gone_is_not_tried_again(harness: PipelineHarness) -> None:
-    """Nobody can bring it back by waiting."""
+def test_an_upload_of_a_missing_file_is_not_transient(harness: PipelineHarness) -> None:
+    """A retry would fail as well."""
     with pytest.raises(NotFoundError, match="no longer has it"):
         wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))
 
 
-def test_no_remote_store_takes_nothing_and_has_nothing(
-    make_harness: Callable[..., PipelineHarness], tmp_path: Path
-) -> None:
-    """It is no error to have none."""
+def test_without_a_remote_store_calls_do_nothing(make_harness: Callable[..., PipelineHarness], tmp_path: Path) -> None:
+    """They are no error."""
     harness = make_harness(remote=False)
     assert not harness.remote.exists
     wait(harness.remote.upload(IMAGE, ORIGINAL, "image/jpeg"))

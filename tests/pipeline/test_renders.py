@@ -1,4 +1,4 @@
-"""Outputs are made once, kept, promised to the remote store, and given to all who wait."""
+"""Outputs are made once, stored, queued for upload, and given to all waiting clients."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ X30, X40, BIG = parse("x30.jpg"), parse("x40.jpg"), parse("x9000.png")
 
 
 def start(work: Any) -> Deferred[Any]:
-    """Begin to wait for something."""
+    """Begin a coroutine."""
     return Deferred.fromCoroutine(work)
 
 
 def result_of(waiting: Deferred[Any]) -> Any:
-    """Return what a wait brought."""
+    """Return the result of a Deferred."""
     results: list[Any] = []
     waiting.addCallback(results.append)
     return results[0]
 
 
 def error_of(waiting: Deferred[Any]) -> Any:
-    """Return what a wait ended with."""
+    """Return the error of a Deferred."""
     errors: list[Any] = []
     waiting.addErrback(errors.append)
     return errors[0].value
 
 
-def test_an_output_is_kept_and_its_upload_promised(harness: PipelineHarness) -> None:
-    """Both before the one who waits is told."""
+def test_an_output_is_stored_and_its_upload_queued(harness: PipelineHarness) -> None:
+    """Both happen before its waiter gets the result."""
     harness.keep()
     wait(harness.renders.one(IMAGE, X30))
     assert harness.store.path(IMAGE, parse_file("x30.jpg")).read_bytes() == make_plain("jpg", 30, 30)
-    assert harness.owed("upload") == ["x30.jpg"]
+    assert harness.queued("upload") == ["x30.jpg"]
     assert harness.sink.of(OutputRendered) == [OutputRendered("p", "x30.jpg", "jpg", 0.0)]
     assert (harness.processing.current, harness.processing.total, harness.processing.failed) == (0, 1, 0)
 
 
-def test_without_a_remote_store_nothing_is_promised(make_harness: Callable[..., PipelineHarness]) -> None:
-    """There is nowhere to upload to."""
+def test_without_a_remote_store_nothing_is_queued(make_harness: Callable[..., PipelineHarness]) -> None:
+    """There is no place to upload to."""
     harness = make_harness(remote=False)
     harness.keep()
     wait(harness.renders.one(IMAGE, X30))
-    assert harness.owed("upload") == []
+    assert harness.queued("upload") == []
 
 
-def test_many_askers_cost_one_render(harness: PipelineHarness) -> None:
-    """Also those who want several outputs of which one is on its way."""
+def test_concurrent_requests_cost_one_render(harness: PipelineHarness) -> None:
+    """Also a request for several outputs of which one is in flight."""
     harness.keep()
     harness.threads.held = True
     waits = [start(harness.renders.one(IMAGE, X30)) for _ in range(10)]
@@ -79,7 +79,7 @@ async def _awaited(waiting: Deferred[Any]) -> Any:
 
 
 def test_several_are_one_decode(harness: PipelineHarness) -> None:
-    """What is in the store already is not made again."""
+    """Outputs in the store are not made again."""
     harness.keep()
     wait(harness.renders.one(IMAGE, X30))
     others = [parse(name) for name in ("w10.png", "x30.jpg", "full_size.gif")]
@@ -87,21 +87,21 @@ def test_several_are_one_decode(harness: PipelineHarness) -> None:
     assert [len(job.variants) for job in harness.processor.jobs] == [1, 2]
 
 
-def test_one_that_fails_does_not_cost_the_others(harness: PipelineHarness) -> None:
-    """What a common render did not give is tried by itself, and only then has it failed."""
+def test_one_that_fails_leaves_the_others(harness: PipelineHarness) -> None:
+    """An output that a common render did not give is rendered alone before it fails."""
     harness.keep()
     results = wait(harness.renders.several(IMAGE, [BIG, X30]))
     assert results[X30] is None
     assert isinstance(results[BIG], TooLargeError)
     assert harness.store.has(IMAGE, parse_file("x30.jpg"))
-    assert harness.owed("upload") == ["x30.jpg"]
+    assert harness.queued("upload") == ["x30.jpg"]
 
 
 @pytest.mark.parametrize(
     ("raised", "told"), [(TooLargeError("big"), TooLargeError), (ValueError("secret"), PluginFailedError)]
 )
 def test_the_error_is_the_processors_own(harness: PipelineHarness, raised: Exception, told: type[Exception]) -> None:
-    """One that breaks the contract is told as that, without its text; nothing is kept."""
+    """A broken contract is reported as such, without its text; nothing is stored."""
     harness.keep()
     harness.processor.failure = raised
     with pytest.raises(told) as caught:
@@ -123,23 +123,23 @@ def test_an_unknown_original_fails_each_waiter(harness: PipelineHarness) -> None
 
 
 def test_more_than_may_wait_are_refused_at_once(make_harness: Callable[..., PipelineHarness]) -> None:
-    """But for promised work, and for those who join a flight that is under way."""
+    """Except queued jobs, and requests for an output that is in flight."""
     harness = make_harness("render: {queue: 1}")
     harness.keep()
     harness.threads.held = True
     first, second = (start(harness.renders.one(IMAGE, output)) for output in (X30, X40))
     third = start(harness.renders.one(IMAGE, BIG))
     assert isinstance(error_of(third), BusyError)
-    joined = start(harness.renders.one(IMAGE, X40))
-    promised = start(harness.renders.several(IMAGE, [parse("w7.png")]))
+    coalesced = start(harness.renders.one(IMAGE, X40))
+    queued = start(harness.renders.several(IMAGE, [parse("w7.png")]))
     for _ in range(3):
         harness.threads.step()
-    assert all(each.called for each in (first, second, joined, promised))
+    assert all(each.called for each in (first, second, coalesced, queued))
     assert harness.engine.waiting == 0
 
 
-def test_those_who_wait_for_an_original_are_bounded_too(make_harness: Callable[..., PipelineHarness]) -> None:
-    """A remote store that is slow is no way around the queue's end."""
+def test_requests_that_wait_for_an_original_are_bounded(make_harness: Callable[..., PipelineHarness]) -> None:
+    """A slow remote store does not let in more requests than the queue holds."""
     harness = make_harness("render: {queue: 1}")
     slow: Deferred[bool] = Deferred()
 
@@ -155,8 +155,8 @@ def test_those_who_wait_for_an_original_are_bounded_too(make_harness: Callable[.
     assert len(refused) == 3
 
 
-def test_one_who_leaves_leaves_alone(harness: PipelineHarness) -> None:
-    """The flight lands for the others and for the store."""
+def test_a_client_that_leaves_cancels_its_own_wait(harness: PipelineHarness) -> None:
+    """The render continues for the others and for the store."""
     harness.keep()
     harness.threads.held = True
     leaving, staying = (start(harness.renders.one(IMAGE, X30)) for _ in range(2))
@@ -167,8 +167,8 @@ def test_one_who_leaves_leaves_alone(harness: PipelineHarness) -> None:
     assert harness.store.has(IMAGE, parse_file("x30.jpg"))
 
 
-def test_one_who_leaves_the_queue_leaves_no_hole(harness: PipelineHarness) -> None:
-    """The place of a render that nobody waits for is still used, and given back."""
+def test_a_client_that_leaves_the_queue_costs_no_place(harness: PipelineHarness) -> None:
+    """Its render still runs, and releases its place."""
     harness.keep()
     harness.threads.held = True
     first, leaving = (start(harness.renders.one(IMAGE, output)) for output in (X30, X40))
@@ -183,8 +183,8 @@ def test_one_who_leaves_the_queue_leaves_no_hole(harness: PipelineHarness) -> No
     assert again.called
 
 
-def test_those_who_wait_on_a_stuck_processor_are_sent_away(make_harness: Callable[..., PipelineHarness]) -> None:
-    """Its thread counts as busy until it gives up; what it made in the end is kept."""
+def test_clients_of_a_stuck_processor_are_answered(make_harness: Callable[..., PipelineHarness]) -> None:
+    """Its thread counts as busy until it returns; a late output is stored."""
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.threads.held = True
@@ -202,7 +202,7 @@ def test_those_who_wait_on_a_stuck_processor_are_sent_away(make_harness: Callabl
 
 
 def test_the_clock_of_a_client_covers_waiting_and_rendering(make_harness: Callable[..., PipelineHarness]) -> None:
-    """Who waited five of seven seconds for a thread has two left, and is told to come back, not that it is at fault."""
+    """After five of seven seconds of waiting for a thread it has two left, and ends with BusyError and Retry-After."""
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.threads.held = True
@@ -217,27 +217,27 @@ def test_the_clock_of_a_client_covers_waiting_and_rendering(make_harness: Callab
     assert [job.timeout_s for job in harness.processor.jobs] == [7, 2]
 
 
-def test_promised_work_waits_for_a_thread_without_end(make_harness: Callable[..., PipelineHarness]) -> None:
-    """Nobody is told to come back; but who joins it has a clock, and leaves it alone."""
+def test_queued_jobs_wait_for_a_thread_without_limit(make_harness: Callable[..., PipelineHarness]) -> None:
+    """A client that waits for the output of one has a limit, which does not end the job."""
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.threads.held = True
     start(harness.renders.several(IMAGE, [X30]))
-    promised = start(harness.renders.several(IMAGE, [X40]))
-    joined = start(harness.renders.one(IMAGE, X40))
+    queued = start(harness.renders.several(IMAGE, [X40]))
+    coalesced = start(harness.renders.one(IMAGE, X40))
     processing = start(harness.renders.several(IMAGE, [X40], client_waits=True))
     harness.reactor.advance(7 + GRACE_S)
-    assert isinstance(error_of(joined), BusyError)
+    assert isinstance(error_of(coalesced), BusyError)
     assert isinstance(result_of(processing)[X40], BusyError)
-    assert not promised.called
+    assert not queued.called
     harness.threads.step()
     harness.threads.step()
-    assert result_of(promised) == {X40: None}
+    assert result_of(queued) == {X40: None}
     assert harness.processor.jobs[-1].timeout_s == 7
 
 
 def test_a_render_that_had_all_its_time_is_at_fault(make_harness: Callable[..., PipelineHarness]) -> None:
-    """Whether the processor says so or has to be left: the queue tries such work a few times only."""
+    """It ends with OutOfTimeError, also when the processor does not return: the queue tries such work a few times."""
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.threads.held = True
@@ -253,7 +253,7 @@ def test_a_render_that_had_all_its_time_is_at_fault(make_harness: Callable[..., 
 
 
 def test_a_processor_may_know_beforehand_that_time_is_not_enough(make_harness: Callable[..., PipelineHarness]) -> None:
-    """It is at fault then, though little time was used; but not where waiting for a thread took the rest."""
+    """That is OutOfTimeError though little time was used, but BusyError if the wait for a thread took the rest."""
     harness = make_harness("render: {timeout_s: 7}")
     harness.keep()
     harness.processor.failure = OutOfTimeError("this takes minutes")
@@ -270,15 +270,15 @@ def test_a_processor_may_know_beforehand_that_time_is_not_enough(make_harness: C
     assert type(error_of(second)) is BusyError
 
 
-def test_a_render_without_memory_is_not(harness: PipelineHarness) -> None:
-    """It had time enough, and may succeed when others have ended."""
+def test_a_render_without_memory_is_not_at_fault(harness: PipelineHarness) -> None:
+    """It had time, and may succeed when others have ended."""
     harness.keep()
     harness.processor.failure = BusyError("no memory")
     assert type(wait(harness.renders.several(IMAGE, [X30]))[X30]) is BusyError
 
 
-def test_a_queue_that_cannot_promise_costs_no_picture(harness: PipelineHarness) -> None:
-    """The output is served and stays local; the log says so."""
+def test_a_queue_that_fails_costs_no_picture(harness: PipelineHarness) -> None:
+    """The output is served and stays local, and the log reports it."""
     harness.keep()
 
     async def enqueue(*_: object) -> None:
@@ -289,8 +289,8 @@ def test_a_queue_that_cannot_promise_costs_no_picture(harness: PipelineHarness) 
     assert harness.store.has(IMAGE, parse_file("x30.jpg"))
 
 
-def test_each_output_is_made_as_its_policy_says(make_harness: Callable[..., PipelineHarness]) -> None:
-    """The namespace's quality and background, unless the name has its own; the operator's bounds."""
+def test_each_output_follows_its_policy(make_harness: Callable[..., PipelineHarness]) -> None:
+    """It has the quality and background of the namespace, unless its name has a quality; the settings bound it."""
     harness = make_harness(
         "{render: {timeout_s: 4, maximum_pixels: 5000}, images: {default_quality: 60},"
         " namespaces: {p: {default_quality: 50, background: '#000000'}}}"
@@ -312,7 +312,7 @@ def test_a_restored_original_is_rendered_from(harness: PipelineHarness) -> None:
 
 
 def test_a_store_that_fails_ends_the_job(harness: PipelineHarness) -> None:
-    """What follows would fail as well: the processor's generator is closed, and each waiter gets the store's error."""
+    """The other outputs would fail too: the processor's generator is closed, and each waiter gets the error."""
     harness.keep()
     harness.store.path(IMAGE, X30).mkdir()
     results = wait(harness.renders.several(IMAGE, [X30, X40]))
@@ -323,8 +323,8 @@ def test_a_store_that_fails_ends_the_job(harness: PipelineHarness) -> None:
     assert wait(harness.renders.several(IMAGE, [X30, X40])) == {X30: None, X40: None}
 
 
-def test_a_store_that_hangs_is_not_waited_for(make_harness: Callable[..., PipelineHarness]) -> None:
-    """Clients are answered in time, and what the disk holds up counts as waiting, so that it is bounded."""
+def test_clients_do_not_wait_for_a_store_that_hangs(make_harness: Callable[..., PipelineHarness]) -> None:
+    """They are answered in time; the save counts as a waiting render until it ends."""
     harness = make_harness("render: {timeout_s: 7, queue: 0}")
     harness.keep()
     disk: Deferred[None] = Deferred()

@@ -29,7 +29,7 @@ class Verifier(StillProcessor):
         return bool(job.facts)
 
     def verify(self, job: RenderJob) -> None:
-        """Refuse, or not."""
+        """Raise `refusal` if it is set."""
         self.verified.append(job)
         if self.refusal is not None:
             raise self.refusal
@@ -43,7 +43,7 @@ def verifier() -> Verifier:
 
 @pytest.fixture
 def harness(make_harness: Callable[..., PipelineHarness], verifier: Verifier) -> PipelineHarness:
-    """Return a pipeline with that processor, whose queue has no places."""
+    """Return a pipeline with that processor and a render queue of zero."""
     return make_harness("render: {queue: 0}", processor=verifier)
 
 
@@ -53,14 +53,14 @@ def post(harness: PipelineHarness) -> Any:
 
 
 def test_an_original_is_verified_once(harness: PipelineHarness, verifier: Verifier) -> None:
-    """The job has no targets; what is there already is not decoded again."""
+    """The job has no variants; an original that the store has is not decoded again."""
     post(harness)
     post(harness)
     assert [job.variants for job in verifier.verified] == [()]
 
 
-def test_what_cannot_be_rendered_is_not_kept(harness: PipelineHarness, verifier: Verifier) -> None:
-    """Neither here nor in the remote store is anything left of it."""
+def test_an_original_that_cannot_be_rendered_is_not_kept(harness: PipelineHarness, verifier: Verifier) -> None:
+    """Neither store has anything of it."""
     verifier.refusal = NotAPictureError("pixels are missing")
     with pytest.raises(NotAPictureError, match="pixels are missing"):
         post(harness)
@@ -70,7 +70,7 @@ def test_what_cannot_be_rendered_is_not_kept(harness: PipelineHarness, verifier:
 
 
 def test_verifying_takes_a_render_thread(harness: PipelineHarness, verifier: Verifier) -> None:
-    """While all are busy and nobody may wait the original is refused as any render would be."""
+    """While all threads are busy and the queue is full, the original is refused as a render is."""
     harness.threads.held = True
     Deferred.fromCoroutine(harness.ingest.from_body("p", [PICTURE]))
     assert (harness.engine.busy, harness.threads.waiting) == (1, 1)
@@ -83,7 +83,7 @@ def test_verifying_takes_a_render_thread(harness: PipelineHarness, verifier: Ver
 
 
 def test_others_need_no_thread(make_harness: Callable[..., PipelineHarness]) -> None:
-    """A processor that does not verify is asked for its header alone, while all render threads are busy."""
+    """A processor that does not verify only reads the header, also while all render threads are busy."""
     harness = make_harness()
     harness.threads.held = True
     post(harness)

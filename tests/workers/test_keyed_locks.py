@@ -1,4 +1,4 @@
-"""Locks: never two on the same thing, in order, and nothing is left behind."""
+"""Each name has one holder at a time, first come, first served, and unused locks are removed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imaged.workers.keyed_locks import KeyedLocks
 
 
 class Row:
-    """Those who want a lock; each holds it until its gate fires."""
+    """Calls that want a lock; each holds it until its gate fires."""
 
     def __init__(self) -> None:
         self.locks = KeyedLocks()
@@ -27,35 +27,35 @@ class Row:
                 self.holding.remove(who)
 
     def begin(self, who: str, name: str = "key") -> Deferred[None]:
-        """Let somebody want the lock of `name`."""
+        """Begin a call that wants the lock of `name`."""
         self.gates[who] = Deferred()
         return Deferred.fromCoroutine(self._hold(name, who))
 
     def end(self, who: str) -> None:
-        """Let somebody end."""
+        """End a call."""
         self.gates[who].callback(None)
 
     def assert_nothing_is_left(self) -> None:
-        """See that nobody holds or waits, and that no lock is kept."""
+        """Assert that no call holds or waits, and that no lock remains."""
         assert self.holding == []
         assert self.locks._locks == {}
 
 
 @pytest.fixture
 def row() -> Row:
-    """Return a row in which nobody stands."""
+    """Return an empty row."""
     return Row()
 
 
 def cancel(waiting: Deferred[None]) -> None:
-    """Cancel somebody."""
+    """Cancel a call."""
     waiting.cancel()
     waiting.addErrback(lambda failure: failure.trap(CancelledError) and None)
     assert waiting.result is None
 
 
-def test_who_waits_longest_is_next(row: Row) -> None:
-    """One at a time, in the order in which they came."""
+def test_the_longest_wait_ends_first(row: Row) -> None:
+    """One call at a time, in the order of arrival."""
     for who in ("a", "b", "c"):
         row.begin(who)
     for number, who in enumerate(("a", "b", "c"), start=1):
@@ -75,8 +75,8 @@ def test_other_names_do_not_wait(row: Row) -> None:
     row.assert_nothing_is_left()
 
 
-def test_who_is_cancelled_leaves_the_row(row: Row) -> None:
-    """The next one comes in its place, and who holds goes on."""
+def test_a_cancelled_wait_leaves_the_queue(row: Row) -> None:
+    """The next call takes its place, and the holder continues."""
     row.begin("a")
     leaving = row.begin("b")
     row.begin("c")
@@ -88,7 +88,7 @@ def test_who_is_cancelled_leaves_the_row(row: Row) -> None:
     row.assert_nothing_is_left()
 
 
-def test_who_is_cancelled_while_it_holds_gives_the_lock_up(row: Row) -> None:
+def test_a_holder_that_is_cancelled_releases_the_lock(row: Row) -> None:
     """As does one that fails."""
     holding = row.begin("a")
     failing = row.begin("b")
@@ -99,16 +99,16 @@ def test_who_is_cancelled_while_it_holds_gives_the_lock_up(row: Row) -> None:
     row.assert_nothing_is_left()
 
 
-def test_the_last_one_that_is_cancelled_leaves_nothing(row: Row) -> None:
-    """Even if it never had its turn."""
+def test_the_last_wait_that_is_cancelled_leaves_no_lock(row: Row) -> None:
+    """Even if it never held it."""
     row.begin("a")
     cancel(row.begin("b"))
     row.end("a")
     row.assert_nothing_is_left()
 
 
-def test_a_lock_taken_while_another_is_given_up_is_a_lock(row: Row) -> None:
-    """Who waited ends at once, and somebody comes before the one before it has left: the next has to wait for that."""
+def test_a_lock_taken_during_a_release_is_held(row: Row) -> None:
+    """The next holder ends at once, and a new call comes before the release returns: the one after has to wait."""
     row.begin("a")
     quick = row.begin("b")
     row.end("b")  # as soon as it has its turn

@@ -1,4 +1,4 @@
-"""Many callers cost one piece of work, and each gets the result of the flight that it waits for."""
+"""Many callers cost one piece of work, and each gets the result of the call that it waits for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imaged.workers.tasks import Tasks
 END = object()
 
 
-class Flight:
+class Call:
     """One piece of work, which yields what the test gives it."""
 
     def __init__(self, keys: list[str]) -> None:
@@ -43,22 +43,22 @@ class Flight:
             yield step
 
 
-class FlightHarness:
-    """Flights whose work the test does; `begun` lists them."""
+class CallHarness:
+    """Calls whose work the test does; `begun` lists them."""
 
     def __init__(self) -> None:
         self.tasks = Tasks()
-        self.flights: SingleFlight[str, Any] = SingleFlight(self.tasks)
-        self.begun: list[Flight] = []
+        self.single: SingleFlight[str, Any] = SingleFlight(self.tasks)
+        self.begun: list[Call] = []
 
     def work(self, keys: list[str]) -> AsyncGenerator[tuple[str, Any], None]:
-        """Begin a flight."""
-        self.begun.append(Flight(keys))
+        """Begin a call."""
+        self.begun.append(Call(keys))
         return self.begun[-1].results()
 
     def ask(self, *keys: str) -> list[list[Any]]:
         """Ask for keys; return, for each, the list that will hold its result."""
-        return [outcome(waiter) for waiter in self.flights.do(keys, self.work).values()]
+        return [outcome(waiter) for waiter in self.single.do(keys, self.work).values()]
 
 
 def outcome(waiter: Deferred[Any]) -> list[Any]:
@@ -69,35 +69,35 @@ def outcome(waiter: Deferred[Any]) -> list[Any]:
 
 
 @pytest.fixture
-def harness() -> FlightHarness:
-    """Return a harness without flights."""
-    return FlightHarness()
+def harness() -> CallHarness:
+    """Return a harness without calls."""
+    return CallHarness()
 
 
-def test_many_callers_cost_one_flight(harness: FlightHarness) -> None:
+def test_many_callers_cost_one_call(harness: CallHarness) -> None:
     """All that ask while it runs get its result; a later caller begins another."""
     callers = [harness.ask("a")[0] for _ in range(3)]
-    assert harness.flights.in_flight("a")
+    assert harness.single.in_flight("a")
     harness.begun[0].give("a", 1)
     assert callers == [[1], [1], [1]]
-    assert [flight.keys for flight in harness.begun] == [["a"]]
-    assert not harness.flights.in_flight("a")
+    assert [call.keys for call in harness.begun] == [["a"]]
+    assert not harness.single.in_flight("a")
     harness.ask("a")
     assert len(harness.begun) == 2
 
 
-def test_a_flight_has_new_keys_only(harness: FlightHarness) -> None:
-    """Of several keys, those in flight are waited for, and the rest are one flight, each key once."""
+def test_a_call_has_new_keys_only(harness: CallHarness) -> None:
+    """Of several keys, those in flight are waited for, and the rest are one call, each key once."""
     harness.ask("b")
     results = harness.ask("a", "b", "c", "a")
-    assert [flight.keys for flight in harness.begun] == [["b"], ["a", "c"]]
-    for flight in harness.begun:
-        for key in flight.keys:
-            flight.give(key, key.upper())
+    assert [call.keys for call in harness.begun] == [["b"], ["a", "c"]]
+    for call in harness.begun:
+        for key in call.keys:
+            call.give(key, key.upper())
     assert results == [["A"], ["B"], ["C"]]
 
 
-def test_keys_resolve_one_by_one(harness: FlightHarness) -> None:
+def test_keys_resolve_one_by_one(harness: CallHarness) -> None:
     """A caller of the first key does not wait for the last; a second result of a key changes nothing."""
     a, b = harness.ask("a", "b")
     harness.begun[0].give("a", 1)
@@ -105,12 +105,12 @@ def test_keys_resolve_one_by_one(harness: FlightHarness) -> None:
     assert (a, b) == ([1], [])
 
 
-def test_a_cancelled_waiter_leaves_alone(harness: FlightHarness) -> None:
-    """It changes nothing for the others nor for the flight, even when it was the only one."""
-    waiters = [harness.flights.do(["a"], harness.work)["a"] for _ in range(2)]
+def test_a_cancelled_waiter_leaves_alone(harness: CallHarness) -> None:
+    """It changes nothing for the others nor for the call, even when it was the only one."""
+    waiters = [harness.single.do(["a"], harness.work)["a"] for _ in range(2)]
     got = [outcome(waiter) for waiter in waiters]
     waiters[0].cancel()
-    assert harness.flights.in_flight("a")
+    assert harness.single.in_flight("a")
     waiters[1].cancel()
     late = harness.ask("a")[0]
     harness.begun[0].give("a", 1)
@@ -119,7 +119,7 @@ def test_a_cancelled_waiter_leaves_alone(harness: FlightHarness) -> None:
     assert len(harness.begun) == 1
 
 
-def test_an_expected_error_resolves_what_is_left(harness: FlightHarness) -> None:
+def test_an_expected_error_resolves_what_is_left(harness: CallHarness) -> None:
     """It is a value; keys that were resolved before keep their result."""
     a, b, c = harness.ask("a", "b", "c")
     harness.begun[0].give("a", 1)
@@ -127,7 +127,7 @@ def test_an_expected_error_resolves_what_is_left(harness: FlightHarness) -> None
     assert (a, b, c) == ([1], [error], [error])
 
 
-def test_a_bug_resolves_all_and_is_logged(harness: FlightHarness) -> None:
+def test_a_bug_resolves_all_and_is_logged(harness: CallHarness) -> None:
     """No caller waits for ever or sees the bug, and the log has it."""
     (a,) = harness.ask("a")
     with capturedLogs() as logged:
@@ -136,8 +136,8 @@ def test_a_bug_resolves_all_and_is_logged(harness: FlightHarness) -> None:
     assert [event["keys"] for event in logged] == [["a"]]
 
 
-def test_a_key_without_a_result_gets_an_error(harness: FlightHarness) -> None:
-    """A flight that ends has resolved all its keys, one way or another."""
+def test_a_key_without_a_result_gets_an_error(harness: CallHarness) -> None:
+    """A call that ends has resolved all its keys, one way or another."""
     a, b = harness.ask("a", "b")
     harness.begun[0].give("a", 1)
     harness.begun[0].end()
@@ -145,8 +145,8 @@ def test_a_key_without_a_result_gets_an_error(harness: FlightHarness) -> None:
     assert [str(error) for error in b] == ["the work ended without a result"]
 
 
-def test_a_flight_does_not_resolve_a_later_one(harness: FlightHarness) -> None:
-    """A key that failed early may be in flight anew while its first flight still works."""
+def test_a_call_does_not_resolve_a_later_one(harness: CallHarness) -> None:
+    """A key that failed early may be in flight again while its first call still works."""
     harness.ask("a", "b")
     harness.begun[0].give("a", BusyError("took too long"))
     (later,) = harness.ask("a")
@@ -157,25 +157,25 @@ def test_a_flight_does_not_resolve_a_later_one(harness: FlightHarness) -> None:
     assert later == [2]
 
 
-def test_work_may_end_at_once(harness: FlightHarness) -> None:
+def test_work_may_end_at_once(harness: CallHarness) -> None:
     """Work that needs no waiting resolves its keys while they are being asked for."""
 
     async def at_once(keys: list[str]) -> AsyncGenerator[tuple[str, Any], None]:
         for key in keys:
             yield key, key.upper()
 
-    waiters = harness.flights.do(["a", "b"], at_once)
+    waiters = harness.single.do(["a", "b"], at_once)
     assert [outcome(waiter) for waiter in waiters.values()] == [["A"], ["B"]]
 
 
-def test_no_keys_are_no_flight(harness: FlightHarness) -> None:
+def test_no_keys_are_no_call(harness: CallHarness) -> None:
     """No work begins."""
-    assert harness.flights.do([], harness.work) == {}
+    assert harness.single.do([], harness.work) == {}
     assert harness.begun == []
 
 
-def test_flights_are_tasks(harness: FlightHarness) -> None:
-    """A generation is not drained before its flights have ended."""
+def test_calls_are_tasks(harness: CallHarness) -> None:
+    """A generation is not drained before its calls have ended."""
     harness.ask("a")
     drained = outcome(Deferred.fromCoroutine(harness.tasks.drained()))
     harness.begun[0].give("a", 1)
@@ -184,11 +184,11 @@ def test_flights_are_tasks(harness: FlightHarness) -> None:
     assert drained == [None]
 
 
-def test_wait_returns_the_value_or_raises_the_error(harness: FlightHarness) -> None:
+def test_wait_returns_the_value_or_raises_the_error(harness: CallHarness) -> None:
     """Several waiters raise the same error, each without the traceback of the others."""
 
     def arrive(key: str) -> Coroutine[Deferred[Any], Any, Any]:
-        return wait(harness.flights.do([key], harness.work)[key])
+        return wait(harness.single.do([key], harness.work)[key])
 
     good = outcome(Deferred.fromCoroutine(arrive("a")))
     failures: list[Any] = []
@@ -205,25 +205,25 @@ def test_wait_returns_the_value_or_raises_the_error(harness: FlightHarness) -> N
     st.lists(st.tuples(st.sampled_from(["ask", "give", "end", "fail"]), st.sets(st.sampled_from("abc"), min_size=1)))
 )
 def test_each_caller_gets_one_result_and_no_work_is_doubled(steps: list[tuple[str, set[str]]]) -> None:
-    """In whatever order keys are asked for and resolved: each key is in one flight at most, and all callers get one."""
-    harness = FlightHarness()
+    """In whatever order keys are asked for and resolved: each key is in one call at most, and all callers get one."""
+    harness = CallHarness()
     callers: list[list[Any]] = []
     for step, keys in steps:
-        in_flight = {key for key in "abc" if harness.flights.in_flight(key)}
+        in_flight = {key for key in "abc" if harness.single.in_flight(key)}
         begun = len(harness.begun)
-        running = [flight for flight in harness.begun if not flight.ended]
+        running = [call for call in harness.begun if not call.ended]
         if step == "ask":
             callers.extend(harness.ask(*sorted(keys)))
             new = keys - in_flight
-            assert [set(flight.keys) for flight in harness.begun[begun:]] == ([new] if new else [])
+            assert [set(call.keys) for call in harness.begun[begun:]] == ([new] if new else [])
         elif step == "give":
-            for flight in running:
-                for key in keys.intersection(flight.keys):
-                    flight.give(key, key)
+            for call in running:
+                for key in keys.intersection(call.keys):
+                    call.give(key, key)
         elif running:
             running[-1].end(None if step == "end" else BusyError("no thread"))
-    for flight in harness.begun:
-        if not flight.ended:
-            flight.end()
+    for call in harness.begun:
+        if not call.ended:
+            call.end()
     assert [len(got) for got in callers] == [1] * len(callers)
-    assert not any(harness.flights.in_flight(key) for key in "abc")
+    assert not any(harness.single.in_flight(key) for key in "abc")

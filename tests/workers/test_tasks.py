@@ -1,4 +1,4 @@
-"""Work goes on when the one who asked for it has left, and somebody always knows of it."""
+"""Work runs to its end when its caller has left, and its errors are never lost."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from imaged.workers.tasks import Tasks
 
 
 async def wait_for(gate: Deferred[Any]) -> Any:
-    """Work until the gate fires."""
+    """Run until the gate fires."""
     return await gate
 
 
 def outcome(deferred: Deferred[Any]) -> list[Any]:
-    """Return the list that will hold what a Deferred ends with."""
+    """Return the list that will hold the result of a Deferred."""
     ended: list[Any] = []
     deferred.addCallbacks(ended.append, lambda failure: ended.append(failure.value))
     return ended
 
 
-def test_who_waits_gets_the_result() -> None:
-    """The value, or the error, of the work."""
+def test_a_caller_that_waits_gets_the_result() -> None:
+    """It is the value or the error of the work."""
     tasks, good, bad = Tasks(), Deferred(), Deferred()
     results = outcome(tasks.own(wait_for(good))), outcome(tasks.own(wait_for(bad)))
     assert results == ([], [])
@@ -34,8 +34,8 @@ def test_who_waits_gets_the_result() -> None:
     assert results == (["picture"], [error])
 
 
-def test_work_goes_on_without_its_waiter() -> None:
-    """Cancelling stops the waiting at once and the work not at all."""
+def test_work_continues_without_its_caller() -> None:
+    """Cancelling ends the wait at once, and not the work."""
     tasks, gate = Tasks(), Deferred()
     done: list[str] = []
 
@@ -52,8 +52,8 @@ def test_work_goes_on_without_its_waiter() -> None:
 
 
 @pytest.mark.parametrize(("error", "logged"), [(RuntimeError("a bug"), 1), (BusyError("expected"), 0)])
-def test_a_bug_that_nobody_waits_for_is_logged(error: Exception, logged: int) -> None:
-    """It would be lost otherwise; an expected error needs no line of its own."""
+def test_a_bug_without_a_caller_is_logged(error: Exception, logged: int) -> None:
+    """Else it would be lost; an expected error needs no line."""
     tasks, gate = Tasks(), Deferred()
     waiter = tasks.own(wait_for(gate))
     outcome(waiter)
@@ -64,7 +64,7 @@ def test_a_bug_that_nobody_waits_for_is_logged(error: Exception, logged: int) ->
 
 
 def test_drained_means_nothing_runs() -> None:
-    """At once for nothing; else after the last of all work, whoever waits for it and however it ends."""
+    """It returns at once without work; else after the last of it, however that ends."""
     tasks, first, second = Tasks(), Deferred(), Deferred()
     assert outcome(Deferred.fromCoroutine(tasks.drained())) == [None]
     outcome(tasks.own(wait_for(first)))
@@ -76,8 +76,8 @@ def test_drained_means_nothing_runs() -> None:
     assert drained == [[None], [None]]
 
 
-def test_work_that_begets_work_is_waited_for() -> None:
-    """What a result sets going belongs to what has to end first."""
+def test_drained_waits_for_work_that_work_begins() -> None:
+    """A callback may begin more work."""
     tasks, first, second = Tasks(), Deferred(), Deferred()
     tasks.own(wait_for(first)).addCallback(lambda _: outcome(tasks.own(wait_for(second))))
     drained = outcome(Deferred.fromCoroutine(tasks.drained()))
