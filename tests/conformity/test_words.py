@@ -44,7 +44,6 @@ BANNED = {
 NOT_YET = (
     "debian",
     "docs",
-    "etc",
     "imaged",
     "imaged/commands",
     "imaged/config",

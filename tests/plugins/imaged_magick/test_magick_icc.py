@@ -22,7 +22,7 @@ Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]
 
 COLOUR = (200, 100, 50)
-SECRET = b"nobody's business"
+SECRET = b"private words"
 
 
 def tags_of(profile: bytes) -> dict[bytes, bytes]:
@@ -115,7 +115,7 @@ def top_left(image: Image.Image) -> tuple[int, ...]:
 
 def compressed(profile: bytes) -> bytes:
     """Return an iCCP chunk."""
-    return chunk(b"iCCP", b"anybody's\x00\x00" + zlib.compress(profile))
+    return chunk(b"iCCP", b"a profile\x00\x00" + zlib.compress(profile))
 
 
 CARRIERS = {
@@ -204,7 +204,7 @@ def test_inflating_ends_at_the_bound() -> None:
 
 
 def test_parts_of_a_profile_have_an_order() -> None:
-    """Parts are joined by their numbers; a missing one gives an empty profile."""
+    """Parts are put in the order of their numbers; a missing one gives an empty profile."""
     parts = [bytes([number, 3]) + bytes([number]) for number in (2, 3, 1)]
     assert join_profile(parts) == b"\x01\x02\x03"
     assert join_profile(parts[:2]) == join_profile([b"\x01"]) == join_profile([]) == b""

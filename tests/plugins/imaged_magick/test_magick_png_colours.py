@@ -112,7 +112,7 @@ def cicp(*points: int) -> Chunk:
 
 def iccp(profile: bytes) -> Chunk:
     """Return an iCCP chunk (11.3.2.3)."""
-    return b"iCCP", b"anybody's\x00\x00" + zlib.compress(profile)
+    return b"iCCP", b"a profile\x00\x00" + zlib.compress(profile)
 
 
 SRGB: Chunk = (b"sRGB", b"\x00")

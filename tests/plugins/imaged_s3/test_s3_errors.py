@@ -182,7 +182,7 @@ def test_a_missing_profile_is_reported_and_retried(
 ) -> None:
     """A later call makes the client that an earlier one failed to make."""
     uploader = make_uploader(store.options())
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_PROFILE", "missing")
     with pytest.raises(StoreUnavailableError, match="credentials"):
         wait(uploader.list("a"))
     monkeypatch.delenv("AWS_PROFILE")
