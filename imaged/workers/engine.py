@@ -110,7 +110,10 @@ class Engine(Protocol):
         """
 
     async def verify(self, source: Path) -> None:
-        """Decode a new original if a processor wants that. Raises what a render would raise, or BusyError."""
+        """Decode a new original if a processor wants that, for a client that waits.
+
+        Raises what a render would raise; BusyError when the queue is full, or a processor does not return in time.
+        """
 
     def stop(self) -> None:
         """End the workers; block until their work is done."""

@@ -103,6 +103,10 @@ class ThreadEngine:
         if not self._processors.verifies:
             return
         self.admit()
+        verifying = self._tasks.own(self._verify(source))
+        await verifying.addTimeout(self._timeout_s + self.longest_s, self._reactor, onTimeoutCancel=_hangs)
+
+    async def _verify(self, source: Path) -> None:
         async with self._admission.place(self._timeout_s):
             ended = await self._threads.run(run_verify, self._processors, source, self._timeout_s, _request_id())
         add_spans(ended.spans_s)
@@ -184,6 +188,10 @@ class ThreadEngine:
         if isinstance(error, OutOfTimeError):
             return BusyError(str(error), self.retry_after_s)
         return BusyError(str(error), max(error.retry_after_s, self.retry_after_s))
+
+
+def _hangs(_: object, timeout_s: float) -> None:
+    raise OutOfTimeError(f"this picture could not be checked within {timeout_s:g} s: try again later")
 
 
 def _request_id() -> str | None:

@@ -9,8 +9,9 @@ import pytest
 from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 
-from imaged.core.errors import BusyError, NotAPictureError
+from imaged.core.errors import BusyError, NotAPictureError, OutOfTimeError
 from imaged.core.files import ORIGINAL
+from imaged.hooks.checked_processor import GRACE_S
 from imaged.hooks.contracts import RenderJob
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.waiting import wait
@@ -88,3 +89,19 @@ def test_others_need_no_thread(make_harness: Callable[..., PipelineHarness]) -> 
     harness.threads.held = True
     post(harness)
     assert harness.store.has(IMAGE, ORIGINAL)
+
+
+def test_a_processor_that_hangs_costs_a_client_no_more_than_time(make_harness: Callable[..., PipelineHarness]) -> None:
+    """The client is answered in the end; the thread counts as busy until the processor returns."""
+    harness = make_harness("render: {timeout_s: 7}", processor=Verifier())
+    harness.threads.held = True
+    errors: list[Any] = []
+    Deferred.fromCoroutine(harness.ingest.from_body("p", [PICTURE])).addErrback(
+        lambda failure: errors.append(failure.value)
+    )
+    harness.reactor.advance(7 + 7 + GRACE_S)
+    assert [type(error) for error in errors] == [OutOfTimeError]
+    assert harness.engine.busy == 1
+    assert harness.temporaries == []
+    harness.threads.step()
+    assert harness.engine.busy == 0
