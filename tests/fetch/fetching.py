@@ -1,4 +1,4 @@
-"""A test case that fetches from origins on loopback, with bounds that each test changes as it likes."""
+"""A test case that downloads from origins on loopback, with bounds that a test can change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imaged.store.usage import free
 
 
 class Fetching(TestCase):
-    """Fetches from an origin on loopback. Trial fails any test that leaves a socket, a call or a logged error."""
+    """Downloads from an origin on loopback. Trial fails a test that leaves a socket, a call or a logged error."""
 
     timeout = 30
 
@@ -42,7 +42,7 @@ class Fetching(TestCase):
         return origin
 
     def sources(self, **changes: Any) -> Sources:
-        """Make what is tested; each bound can be changed."""
+        """Return sources with these bounds."""
         settings: dict[str, Any] = {
             "resolver": Resolver(reactor),
             "timeout_s": 10.0,
@@ -57,7 +57,7 @@ class Fetching(TestCase):
         return Sources(reactor, **{**settings, **changes})
 
     def fetch(self, url: str, **changes: Any) -> Deferred[ReceivedFile]:
-        """Fetch `url` with the bounds changed."""
+        """Download `url` with these bounds."""
         return Deferred.fromCoroutine(self.sources(**changes).fetch(url, self.path))
 
     async def refused(self, error: type[ImagedError], source: Answer | str, **changes: Any) -> str:
@@ -70,12 +70,12 @@ class Fetching(TestCase):
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Wait until it holds; the test's own timeout ends a wait without end."""
+    """Wait for a condition; the test's timeout ends an endless wait."""
     while not condition():
         await task.deferLater(reactor, 0.005, lambda: None)
 
 
 async def expect_cancelled(fetching: Deferred[ReceivedFile]) -> None:
-    """Fail unless it was cancelled, and says nothing else."""
+    """Fail unless it was cancelled."""
     with pytest.raises(CancelledError):
         await fetching

@@ -1,4 +1,4 @@
-"""Names that lead where a test says, asked without a network."""
+"""Names that resolve as a test says, without a network."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from imaged.fetch.resolver import Address
 
 
 class Names:
-    """Gives `answers` to one question after the other, the last one again and again; None never answers."""
+    """Returns one of `answers` for each lookup, then the last one again; None never answers."""
 
     def __init__(self, *answers: Sequence[str] | None) -> None:
         self.answers = answers
         self.asked: list[str] = []
 
     async def resolve(self, host: str, port: int) -> list[Address]:
-        """Answer at once, if at all."""
+        """Answer at once, or never."""
         self.asked.append(host)
         answer = self.answers[min(len(self.asked), len(self.answers)) - 1]
         if answer is None:

@@ -1,4 +1,4 @@
-"""An origin that says exactly what a test tells it to, on a real loopback port of the real reactor."""
+"""An origin that sends the bytes of a test, on a loopback port of the real reactor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = Callable[["Asked"], None]
 
 
 def reply(data: bytes) -> Answer:
-    """Say `data` and close."""
+    """Send `data` and close."""
 
     def answer(asked: Asked) -> None:
         asked.transport.write(data)
@@ -24,22 +24,22 @@ def reply(data: bytes) -> Answer:
 
 
 def ok(body: bytes, *headers: bytes) -> Answer:
-    """Give a complete 200."""
+    """Send a complete 200."""
     return reply(b"\r\n".join([b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body), *headers, b"", body]))
 
 
 def redirect(location: str, code: int = 302) -> Answer:
-    """Lead on to `location`."""
+    """Redirect to `location`."""
     return reply(b"HTTP/1.1 %d Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (code, location.encode()))
 
 
 def hold(data: bytes) -> Answer:
-    """Say `data`, and nothing more."""
+    """Send `data`, and keep the connection open."""
     return lambda asked: asked.transport.write(data)
 
 
 def endless(head: bytes, again: bytes) -> Answer:
-    """Say `head`, then `again` for as long as somebody listens."""
+    """Send `head`, then `again` until the client closes."""
 
     def answer(asked: Asked) -> None:
         class Source:
@@ -62,22 +62,22 @@ class Asked(Protocol):
     head = b""
 
     def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
-        """Have something to tell the end by."""
+        """Prepare to note the end."""
         self.ended: Deferred[None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Answer as soon as the request's head is complete, or turns out to be none but a TLS handshake."""
+        """Answer when the head of a request is complete, or when a TLS handshake begins."""
         self.head += data
         if self.head.endswith(b"\r\n\r\n") or self.head.startswith(b"\x16"):
             self.factory.origin.answer(self)
 
     def connectionLost(self, _: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
-        """Tell whoever waits for it."""
+        """Note the end."""
         self.ended.callback(None)
 
 
 class Origin:
-    """Gives `answers` to one request after the other, the last one again and again.
+    """Sends one of `answers` for each request, then the last one again.
 
     `heads` are the requests as they came, `asked` the connections they came by, `url` is where a picture would be.
     """
@@ -95,7 +95,7 @@ class Origin:
         self.url = f"{'http' if tls is None else 'https'}://{interface}:{self.number}/a.jpg"
 
     def answer(self, asked: Asked) -> None:
-        """Give the next answer."""
+        """Return the next answer."""
         self.heads.append(asked.head)
         self.asked.append(asked)
         self._answers[min(len(self.heads), len(self._answers)) - 1](asked)

@@ -1,4 +1,4 @@
-"""All that comes in is bounded together, and who takes long makes room for who comes."""
+"""A common bound holds for everything that comes in; slow bodies make room for new ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLENTY = 1 << 40
 
 
 class Coming:
-    """Originals of at most 100 bytes on a clock that stands still; `given_up` are those that had to make room."""
+    """Originals of at most 100 bytes on a manual clock; `given_up` are the cancelled ones."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -22,14 +22,14 @@ class Coming:
         self.given_up: list[str] = []
 
     def begin(self, name: str = "", announced_bytes: int = 0, free_bytes: int = PLENTY) -> Reservation:
-        """Begin to receive one, which can be given up when it has a name."""
+        """Begin to receive an original; one with a name can be cancelled."""
         return self.budget.reserve(
             100, free_bytes, announced_bytes, (lambda _: self.given_up.append(name)) if name else None
         )
 
 
 def test_so_many_full_originals_come_in_at_once() -> None:
-    """One byte more is refused, and what ends makes room."""
+    """One byte more is refused; a body that ends makes room."""
     coming = Coming()
     full = [coming.begin(str(number)) for number in range(FULL_ORIGINALS)]
     for each in full:
@@ -45,7 +45,7 @@ def test_so_many_full_originals_come_in_at_once() -> None:
 
 
 def test_what_is_announced_is_not_counted() -> None:
-    """Else a few bytes of heads would be enough to keep everybody out."""
+    """Otherwise a few bytes of heads could take all the room."""
     coming = Coming()
     for number in range(10 * FULL_ORIGINALS):
         coming.begin(str(number), 100)
@@ -53,7 +53,7 @@ def test_what_is_announced_is_not_counted() -> None:
 
 
 def test_the_oldest_makes_room() -> None:
-    """As soon as it has had its time, and as many as are needed."""
+    """It is cancelled when it is old enough, and as many as needed."""
     coming = Coming()
     for number in range(FULL_ORIGINALS):
         coming.begin(str(number)).take(100)
@@ -69,7 +69,7 @@ def test_the_oldest_makes_room() -> None:
 
 
 def test_what_has_come_and_what_is_fetched_makes_no_room() -> None:
-    """A complete body is worked on; a fetch has a deadline of its own."""
+    """A complete body is in use; a download has its own deadline."""
     coming = Coming()
     for number in range(FULL_ORIGINALS):
         each = coming.begin("" if number % 2 else str(number))
@@ -82,7 +82,7 @@ def test_what_has_come_and_what_is_fetched_makes_no_room() -> None:
 
 
 def test_none_makes_room_for_itself() -> None:
-    """It is refused, however long it has been coming."""
+    """It is refused at any age."""
     coming = Coming()
     alone = coming.begin("alone", free_bytes=20)
     alone.take(10)
@@ -93,7 +93,7 @@ def test_none_makes_room_for_itself() -> None:
 
 
 def test_half_of_the_disk_is_all_there_is() -> None:
-    """An upload lies there twice for a moment; that the disk is full is the operator's to know."""
+    """An upload is there twice for a moment; the error tells the operator that the disk is full."""
     coming = Coming()
     coming.begin("a", 50, free_bytes=100).take(50)
     with pytest.raises(StoreError, match="free some space"):
@@ -104,7 +104,7 @@ def test_half_of_the_disk_is_all_there_is() -> None:
 
 
 def test_what_was_given_up_takes_nothing_more() -> None:
-    """Its bytes would be counted for ever, for nothing ends it once more."""
+    """Otherwise its bytes would count forever."""
     coming = Coming()
     old = coming.begin("old")
     old.take(100)
@@ -118,7 +118,7 @@ def test_what_was_given_up_takes_nothing_more() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 300), st.integers(0, 20))))
 def test_the_count_is_that_of_what_is_open(steps: list[tuple[int, int, int]]) -> None:
-    """Whatever comes, ends, and is given up."""
+    """In any order of arrivals, ends and cancellations."""
     coming = Coming()
     live: list[Reservation] = []
     for kind, size_bytes, seconds in steps:

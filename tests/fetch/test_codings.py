@@ -1,4 +1,4 @@
-"""Content-Encoding: what is packed is unpacked, what is plain stays as it is, whatever the header calls it."""
+"""Content-Encoding: packed bodies are unpacked, and plain ones stay, whatever the header says."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAIN = [
     b"8bit", b"\xff",
     b",", b"gzip", b"GZIP", b"x-gzip", b"deflate", b"br", b"zstd", b"aws-chunked, gzip", b"gzip, gzip",
 ]  # fmt: skip
-"""What stands before bytes that are a picture: words that are no coding, and codings that somebody has undone."""
+"""Headers before plain pictures: words that are no coding, and codings that a proxy has undone."""
 
 PACKED = [
     (b"gzip", gzip.compress(PICTURE)),
@@ -44,7 +44,7 @@ PACKED = [
 
 
 def unpacked(codings: Sequence[bytes], packed: bytes, step: int) -> bytes:
-    """Return what comes of a body that comes in pieces of so many bytes."""
+    """Return the unpacked body, which comes in pieces of so many bytes."""
     unpacking = Unpacking(codings)
     pieces = [packed[at : at + step] for at in range(0, len(packed), step)]
     return b"".join([b"".join(unpacking.unpack(piece)) for piece in pieces] + list(unpacking.finish()))
@@ -53,7 +53,7 @@ def unpacked(codings: Sequence[bytes], packed: bytes, step: int) -> bytes:
 @pytest.mark.parametrize("step", [1, 7, 1 << 20])
 @pytest.mark.parametrize("coding", PLAIN)
 def test_a_plain_picture_stays_as_it_is(coding: bytes, step: int) -> None:
-    """Its own first bytes say that it is packed in nothing."""
+    """Its first bytes show that it is not packed."""
     for picture in PICTURES:
         assert unpacked([coding], picture, step) == picture
     assert unpacked([coding, b"none"], PICTURE, step) == PICTURE
@@ -62,7 +62,7 @@ def test_a_plain_picture_stays_as_it_is(coding: bytes, step: int) -> None:
 @pytest.mark.parametrize("step", [1, 7, 1 << 20])
 @pytest.mark.parametrize(("coding", "packed"), PACKED)
 def test_what_is_packed_is_unpacked(coding: bytes, packed: bytes, step: int) -> None:
-    """In each form that clients of the web unpack, with what comes after the end passed over."""
+    """In every form that web clients unpack; bytes after the end are ignored."""
     assert unpacked([coding], packed, step) == PICTURE
 
 
@@ -83,19 +83,19 @@ def test_what_is_packed_is_unpacked(coding: bytes, packed: bytes, step: int) -> 
     ],
 )
 def test_what_cannot_be_unpacked_is_the_sources_failure(coding: bytes, packed: bytes, step: int) -> None:
-    """A coding that was not asked for, a half, and what only says that it is packed."""
+    """A coding that was not accepted, half a body, and a header without packed data."""
     with pytest.raises(SourceFailedError):
         unpacked([coding], packed, step)
 
 
 def test_nothing_is_nothing() -> None:
-    """An empty body in any coding; that it is no picture is found elsewhere."""
+    """An empty body stays empty in any coding."""
     assert unpacked([b"gzip"], b"", 1) == b""
 
 
 @given(st.lists(st.sampled_from([b"gzip", b"deflate", b"br", b"none", b""])), st.binary(max_size=60), st.integers(1, 9))
 def test_any_bytes_are_given_or_refused(codings: list[bytes], body: bytes, step: int) -> None:
-    """Nothing else comes of them, and without a coding they stay as they are."""
+    """They raise no other error; without a coding they are unchanged."""
     try:
         assert unpacked(codings, body, step) == body or set(codings) & {b"gzip", b"deflate", b"br"}
     except SourceFailedError:

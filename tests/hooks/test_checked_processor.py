@@ -1,4 +1,4 @@
-"""What a processor returns and raises is looked at before anybody keeps or serves it."""
+"""CheckedProcessor checks what a processor returns and raises, before it is stored or served."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ GOOD = {X30: make_plain("jpg", 30, 30), W20: make_plain("png", 20, 13)}
 
 
 class Odd:
-    """A processor whose methods are what a test makes of them."""
+    """A processor with the methods of a test."""
 
     def __init__(self, **methods: Any) -> None:
         vars(self).update(methods)
 
 
 def checked(**methods: Any) -> Any:
-    """Return one called `odd` in the settings, held to its contract."""
+    """Return a checked processor `odd`."""
     odd: Any = Odd(**methods)
     return CheckedProcessor("odd", odd)
 
 
 def facts(width_px: Any = 48, height_px: Any = 32, frames: Any = 1, format: Any = JPEG) -> ImageFacts:
-    """Return facts, of nonsense too."""
+    """Return facts, which may be invalid."""
     size = object.__new__(Size)
     vars(size).update(width_px=width_px, height_px=height_px)
     return ImageFacts(format, size, frames)
@@ -58,7 +58,7 @@ def facts(width_px: Any = 48, height_px: Any = 32, frames: Any = 1, format: Any 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Return the file of a good picture."""
+    """Return the path of a picture."""
     path = tmp_path / "original"
     path.write_bytes(make_jpeg())
     return path
@@ -70,7 +70,7 @@ def job(source: Path, *outputs: Output) -> RenderJob:
 
 
 def interrupted_on_a_thread(function: Callable[[], Any]) -> BaseException | None:
-    """Return what a function raises on a worker thread, where its caller would run it."""
+    """Return what a function raises on a worker thread."""
     raised: list[BaseException] = []
 
     def run() -> None:
@@ -104,15 +104,15 @@ def interrupted_on_a_thread(function: Callable[[], Any]) -> BaseException | None
         ],
     ],
 )
-def test_facts_that_are_none_are_refused(source: Path, returned: Any, wrong: str) -> None:
-    """With the plugin's name, which the settings have, and what is wrong."""
+def test_invalid_facts_are_refused(source: Path, returned: Any, wrong: str) -> None:
+    """The error names the plugin as the settings do, and says what is wrong."""
     with pytest.raises(PluginFailedError) as caught:
         checked(identify=lambda _: returned).identify(source)
     assert str(caught.value) == f"processor odd: identify broke its contract: {wrong}"
 
 
-def test_a_coroutine_is_no_answer(source: Path) -> None:
-    """Nor does Python complain of one that nobody has awaited."""
+def test_a_coroutine_is_refused(source: Path) -> None:
+    """Python does not warn that it was never awaited."""
 
     async def identify(_: Path) -> ImageFacts:
         return facts()
@@ -122,21 +122,21 @@ def test_a_coroutine_is_no_answer(source: Path) -> None:
 
 
 def test_good_facts_pass(source: Path) -> None:
-    """As they are."""
+    """They are unchanged."""
     assert checked(identify=lambda _: facts()).identify(source) == facts()
 
 
 @pytest.mark.parametrize("returned", [None, 1, "yes", [X30]])
-def test_accepts_says_yes_or_no(source: Path, returned: Any) -> None:
-    """Whatever else looks true or false is a mistake that would render with the wrong processor."""
+def test_accepts_returns_a_bool(source: Path, returned: Any) -> None:
+    """Another truthy or falsy value might render with the wrong processor."""
     with pytest.raises(PluginFailedError, match="processor odd: accepts broke its contract: it returned"):
         checked(accepts=lambda _: returned).accepts(job(source, X30))
 
 
 @pytest.mark.parametrize("error", FATAL)
 @pytest.mark.parametrize("method", ["identify", "accepts", "render", "yields"])
-def test_whatever_it_raises_is_a_failure_of_the_plugin(source: Path, method: str, error: type[BaseException]) -> None:
-    """Also what is no Exception: it would end the thread, and leave all without an answer who wait for it."""
+def test_any_other_error_is_a_failure_of_the_plugin(source: Path, method: str, error: type[BaseException]) -> None:
+    """A BaseException, too, which would end the thread and leave clients without an answer."""
 
     def fail(_: object) -> Any:
         raise error
@@ -161,7 +161,7 @@ def test_whatever_it_raises_is_a_failure_of_the_plugin(source: Path, method: str
 
 @pytest.mark.parametrize("error", [NotAPictureError("broken"), BusyError("no memory")])
 def test_the_errors_of_the_contract_pass(source: Path, error: Exception) -> None:
-    """They are what it is to raise."""
+    """The caller gets them unchanged."""
 
     def fail(_: object) -> Any:
         raise error
@@ -189,8 +189,8 @@ def test_the_errors_of_the_contract_pass(source: Path, error: Exception) -> None
         (Rendered(X30, make_jpeg()), "x30.jpg has 48x32 pixels, not the 30x30 of its plan"),
     ],
 )
-def test_what_is_no_output_of_the_job_is_refused(source: Path, yielded: Any, wrong: str) -> None:
-    """It goes no further, and what came before it has."""
+def test_an_invalid_output_is_refused(source: Path, yielded: Any, wrong: str) -> None:
+    """The outputs before it are good."""
     rendering = checked(render=lambda _: iter([Rendered(W20, GOOD[W20]), yielded])).render(job(source, W20, X30))
     assert next(rendering).output == W20
     with pytest.raises(PluginFailedError) as caught:
@@ -198,8 +198,8 @@ def test_what_is_no_output_of_the_job_is_refused(source: Path, yielded: Any, wro
     assert str(caught.value).startswith(f"processor odd: render of w20.png and 1 more broke its contract: {wrong}")
 
 
-def test_each_output_comes_once_and_none_is_left_out(source: Path) -> None:
-    """A second time is a fault, and so is an end before all are there."""
+def test_each_output_comes_exactly_once(source: Path) -> None:
+    """A second one is a fault, and so is a missing one."""
     twice = [Rendered(X30, GOOD[X30])] * 2
     with pytest.raises(PluginFailedError, match=r"it yielded x30\.jpg, which is not one of the job's, or came before"):
         list(checked(render=lambda _: twice).render(job(source, X30)))
@@ -215,7 +215,7 @@ def test_a_render_that_is_no_iterable_is_refused(source: Path, returned: Any) ->
 
 
 def test_good_outputs_of_every_format_pass(source: Path) -> None:
-    """In the order in which they come, from a list as well as from a generator."""
+    """They keep their order, from a list as from a generator."""
     made = {
         parse("48x32.jpg"): make_jpeg(),
         parse("w1000.png"): make_png(opacity=1),
@@ -226,8 +226,8 @@ def test_good_outputs_of_every_format_pass(source: Path) -> None:
     assert list(checked(render=lambda _: rendered).render(job(source, *made))) == rendered
 
 
-def test_a_generator_is_ended_on_its_own_thread(source: Path) -> None:
-    """When whoever takes its outputs leaves, and though it raises at that, which is told to the log."""
+def test_a_generator_is_closed_on_its_own_thread(source: Path) -> None:
+    """It is closed when the caller stops, and an error that it raises then is logged."""
     ended: list[int] = []
 
     def render(_: RenderJob) -> Iterator[Rendered]:
@@ -246,15 +246,15 @@ def test_a_generator_is_ended_on_its_own_thread(source: Path) -> None:
 
 
 @pytest.mark.parametrize("returned", [True, False, "fine"])
-def test_a_look_at_pixels_returns_nothing(source: Path, returned: Any) -> None:
-    """Who returns False has something against the original, and it is not to be kept."""
+def test_verify_returns_none(source: Path, returned: Any) -> None:
+    """False would mean a bad original, which must not be stored."""
     with pytest.raises(PluginFailedError, match="processor odd: verify broke its contract"):
         checked(verify=lambda _: returned).verify(job(source, X30))
     checked(verify=lambda _: None).verify(job(source, X30))
 
 
-def test_a_call_can_be_seen_while_it_lasts(source: Path) -> None:
-    """By its plugin's name, on its thread, with the time that it has."""
+def test_a_call_is_listed_while_it_runs(source: Path) -> None:
+    """The list has the plugin's name, the thread and the deadline."""
     seen: list[Any] = []
 
     def identify(_: Path) -> ImageFacts:

@@ -1,4 +1,4 @@
-"""What an uploader returns and raises is looked at, and no call of it lasts for ever or ends by itself as cancelled."""
+"""CheckedUploader checks what an uploader returns and raises, and bounds the time of each call."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ KEY = "public/p/original"
 
 
 class Odd:
-    """An uploader whose methods are what a test makes of them."""
+    """An uploader with the methods of a test."""
 
     def __init__(self, **methods: Any) -> None:
         vars(self).update(methods)
 
 
 def checked(clock: Clock | None = None, **methods: Any) -> CheckedUploader:
-    """Return one called `odd` in the settings, held to its contract."""
+    """Return a checked uploader `odd`."""
     odd: Any = Odd(**methods)
     return CheckedUploader("odd", Metadata("", "here"), odd, clock or Clock())
 
@@ -45,7 +45,7 @@ def ended(coroutine: Any) -> Any:
 
 
 def returning(value: Any) -> Any:
-    """Return a method that gives a value when it is awaited."""
+    """Return an async method that returns a value."""
 
     async def method(*_: object) -> Any:
         return value
@@ -55,10 +55,10 @@ def returning(value: Any) -> Any:
 
 @pytest.mark.parametrize("error", FATAL)
 @pytest.mark.parametrize("when", ["at once", "after a wait"])
-def test_whatever_it_raises_is_a_failure_of_the_plugin(
+def test_any_other_error_is_a_failure_of_the_plugin(
     tmp_path: Path, error: type[BaseException], when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also what would end the program, and a cancellation that nobody has asked for."""
+    """A SystemExit, too, and a cancellation that is not the caller's."""
     monkeypatch.setattr(
         "imaged.hooks.boundary.is_interrupt", lambda _: False
     )  # as in a daemon, which handles the signal
@@ -75,7 +75,7 @@ def test_whatever_it_raises_is_a_failure_of_the_plugin(
 
 @pytest.mark.parametrize("error", [StoreError("full"), StoreUnavailableError("away")])
 def test_the_errors_of_the_contract_pass(error: Exception) -> None:
-    """They are what it is to raise."""
+    """The caller gets them unchanged."""
 
     async def list_keys(_: str) -> list[str]:
         raise error
@@ -85,8 +85,8 @@ def test_the_errors_of_the_contract_pass(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("value", [False, True, 0, "done"])
-def test_an_upload_and_a_removal_return_nothing(tmp_path: Path, value: Any) -> None:
-    """Who says False has not kept the file, and a file that is taken for kept would be lost."""
+def test_upload_and_delete_return_none(tmp_path: Path, value: Any) -> None:
+    """False may mean that the file is not stored; a file that counts as stored would be lost."""
     with pytest.raises(PluginFailedError, match=r"it returned .*, not None: say what went wrong by an error"):
         ended(checked(upload=returning(value)).upload(KEY, tmp_path, "image/jpeg"))
     with pytest.raises(PluginFailedError, match="uploader odd: delete of public/p/original broke its contract"):
@@ -94,8 +94,8 @@ def test_an_upload_and_a_removal_return_nothing(tmp_path: Path, value: Any) -> N
     ended(checked(upload=returning(None)).upload(KEY, tmp_path, "image/jpeg"))
 
 
-def test_what_cannot_be_awaited_is_refused(tmp_path: Path) -> None:
-    """A method declared with def that does its work at once blocks the reactor, and looks like a good one."""
+def test_a_method_that_is_not_async_is_refused(tmp_path: Path) -> None:
+    """A method that is declared with def blocks the reactor while it works."""
     for value in (None, True, "done"):
         with pytest.raises(PluginFailedError, match="uploader odd: upload of public/p/original failed: TypeError"):
             ended(checked(upload=lambda *_, value=value: value).upload(KEY, tmp_path, "image/jpeg"))
@@ -103,14 +103,14 @@ def test_what_cannot_be_awaited_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1, "yes"])
-def test_a_download_says_whether_there_is_such_a_key(tmp_path: Path, value: Any) -> None:
-    """By True or False."""
+def test_a_download_returns_a_bool(tmp_path: Path, value: Any) -> None:
+    """Another value does not say whether the key exists."""
     with pytest.raises(PluginFailedError, match="not True or False"):
         ended(checked(download=returning(value)).download(KEY, tmp_path / "back"))
 
 
 def test_a_download_that_claims_a_file_has_written_one(tmp_path: Path) -> None:
-    """A file, not a directory, at the path that it was given."""
+    """There is a file at the path, not a directory."""
     uploader = checked(download=returning(True))
     for path in (tmp_path / "nothing", tmp_path):
         with pytest.raises(PluginFailedError, match="it returned True, but there is no file"):
@@ -132,16 +132,16 @@ def test_a_download_that_claims_a_file_has_written_one(tmp_path: Path) -> None:
         (["p/a"], "one of its keys, 'p/a', does not begin with the prefix"),
     ],
 )
-def test_a_list_is_one_of_keys_below_the_prefix(value: Any, wrong: str) -> None:
-    """What is not would be taken for files that the store holds, or be deleted from another's folder."""
+def test_a_list_holds_keys_with_the_prefix(value: Any, wrong: str) -> None:
+    """Other keys would count as stored, or be deleted from another folder."""
     with pytest.raises(PluginFailedError) as caught:
         ended(checked(list=returning(value)).list("public/p/"))
     assert str(caught.value) == f"uploader odd: list of public/p/ broke its contract: {wrong}"
     assert list(ended(checked(list=returning(("public/p/a",))).list("public/p/"))) == ["public/p/a"]
 
 
-def test_a_call_that_never_ends_is_given_up(tmp_path: Path) -> None:
-    """It is cancelled, the store counts as away, and others have their turn, whatever it does about that."""
+def test_a_call_that_never_ends_is_cancelled(tmp_path: Path) -> None:
+    """The store counts as unavailable, and other calls continue, even if the plugin ignores the cancellation."""
     clock, cancelled = Clock(), []
 
     async def upload(*_: object) -> None:
@@ -162,8 +162,8 @@ def test_a_call_that_never_ends_is_given_up(tmp_path: Path) -> None:
     assert cancelled == [True]
 
 
-def test_who_waits_may_leave(tmp_path: Path) -> None:
-    """What is cancelled from outside ends as cancelled, for the plugin too, and leaves no timer."""
+def test_a_caller_may_cancel(tmp_path: Path) -> None:
+    """The plugin gets the cancellation, and no timer stays."""
     clock, told = Clock(), []
 
     async def upload(*_: object) -> None:
@@ -181,8 +181,8 @@ def test_who_waits_may_leave(tmp_path: Path) -> None:
     assert (told, clock.getDelayedCalls()) == ([True], [])
 
 
-def test_it_can_be_seen_only_while_it_runs(tmp_path: Path) -> None:
-    """From one await to the next it holds the reactor, and is listed; while it waits it holds nothing."""
+def test_a_call_is_listed_only_while_it_runs(tmp_path: Path) -> None:
+    """It is listed from one await to the next, while it holds the reactor."""
     gate: Deferred[None] = Deferred()
     seen: list[list[str]] = []
 

@@ -1,4 +1,4 @@
-"""Limits of control groups count, of either version and anywhere on the path."""
+"""The limits of control groups hold, in both versions and anywhere on the path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BESIDE = "0::/../other\n"
 
 
 def tree(root: Path, group: str, files: dict[str, str]) -> Path:
-    """Write what a kernel shows: the group of this process, and files of control groups by their path."""
+    """Write the files of a kernel: the group of this process, and files of control groups by path."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/cgroup").write_text(group)
     for name, text in files.items():
@@ -51,8 +51,8 @@ def _cores(monkeypatch: pytest.MonkeyPatch) -> None:
         (V2, {"pod/box/cpu.max": "nonsense"}, 8),
     ],
 )
-def test_a_quota_of_time_is_fewer_cores(tmp_path: Path, group: str, files: dict[str, str], expected: int) -> None:
-    """A part of one counts as one; no quota gives more cores than there are."""
+def test_a_cpu_quota_means_fewer_cores(tmp_path: Path, group: str, files: dict[str, str], expected: int) -> None:
+    """A quota is rounded up, and adds no cores."""
     assert cores(tree(tmp_path, group, files)) == expected
 
 
@@ -72,13 +72,13 @@ def test_a_quota_of_time_is_fewer_cores(tmp_path: Path, group: str, files: dict[
 def test_the_lowest_limit_of_memory_holds(
     tmp_path: Path, group: str, files: dict[str, str], expected: int | None
 ) -> None:
-    """Else the memory of the machine."""
+    """Without a limit, the machine's memory holds."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert memory_bytes(tree(tmp_path, group, files)) == (expected or machine)
 
 
-def test_a_system_that_does_not_tell_its_cores_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a process may run is not to be known on illumos: all that there are count."""
+def test_a_system_without_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On illumos, all cores count."""
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert cores(tmp_path) == 5

@@ -1,4 +1,4 @@
-"""Plugins are found by entry point, called alone, and told as faults when they fail."""
+"""The registry finds plugins by entry point, calls each alone, and turns errors into faults."""
 
 from __future__ import annotations
 
@@ -128,14 +128,14 @@ SINK = """
 
 
 class Site:
-    """A folder of installed distributions, as pip makes it: modules, and entry points in a `.dist-info`."""
+    """A folder of installed distributions: modules, and entry points in a `.dist-info`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.modules: dict[str, str] = {}
 
     def install(self, **plugins: str) -> None:
-        """Install one distribution with a plugin of each name."""
+        """Install a distribution with these plugins."""
         for name, source in plugins.items():
             self.modules[name] = module = f"crew_{name}"
             (self.folder / f"{module}.py").write_text(dedent(source))
@@ -149,7 +149,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Return a site folder on the path, with a processor called `painter`; nothing of it stays imported."""
+    """Return a site folder on the path with a processor `painter`; no module stays imported."""
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     site = Site(tmp_path)
@@ -166,7 +166,7 @@ def read(text: str) -> Loaded:
 
 
 def compose(text: str) -> tuple[Plugins, list[str]]:
-    """Build the plugins that the settings name; return them and the faults as an operator reads them."""
+    """Build the plugins that the settings name; return them and the faults as text."""
     loaded = read(text)
     assert loaded.faults == ()
 
@@ -179,7 +179,7 @@ def compose(text: str) -> tuple[Plugins, list[str]]:
 
 @pytest.mark.usefixtures("site")
 def test_installed_plugins_are_listed_by_name() -> None:
-    """Those of every distribution, ours like anybody's, without importing any."""
+    """The list has the plugins of every distribution, and imports none."""
     assert {"magick", "noop", "painter"} <= set(installed())
     assert list(installed()) == sorted(installed())
     assert "crew_painter" not in sys.modules
@@ -187,7 +187,7 @@ def test_installed_plugins_are_listed_by_name() -> None:
 
 @pytest.mark.usefixtures("site")
 def test_a_plugin_is_described_as_the_status_page_shows_it() -> None:
-    """By the name of its entry point, the version of its distribution and its own detail."""
+    """It has the name of its entry point, the version of its distribution and its detail."""
     plugins, faults = compose("uploader: noop")
     assert faults == []
     assert plugins.described == (Plugin("painter", "processor", "3.1", "Painter 1.0"),)
@@ -195,7 +195,7 @@ def test_a_plugin_is_described_as_the_status_page_shows_it() -> None:
 
 
 def test_each_hook_gets_the_host_of_its_own_plugin(site: Site) -> None:
-    """Once for each setting that names the plugin, with its own section and no other's."""
+    """The registry calls it once for each setting that names the plugin, with the plugin's section."""
     site.install(all=OF_EVERY_KIND, other=UPLOADER_OF_NOTHING)
     text = "processors: [all]\nuploader: all\nmetrics: [all]\nplugins: {all: {colour: red}, other: {colour: blue}}"
     plugins, faults = compose(text)
@@ -205,8 +205,8 @@ def test_each_hook_gets_the_host_of_its_own_plugin(site: Site) -> None:
     assert [plugin.kind for plugin in plugins.described] == ["processor", "uploader", "metrics"]
 
 
-def test_only_the_hooks_that_are_asked_for_are_called(site: Site) -> None:
-    """A plugin that could do everything does what the settings want of it."""
+def test_only_the_named_hooks_are_called(site: Site) -> None:
+    """A plugin of every kind is used as the settings say."""
     site.install(all=OF_EVERY_KIND)
     plugins, faults = compose("metrics: [all]")
     assert faults == []
@@ -214,8 +214,8 @@ def test_only_the_hooks_that_are_asked_for_are_called(site: Site) -> None:
     assert (len(plugins.processors), plugins.uploader, len(plugins.sinks)) == (1, None, 1)
 
 
-def test_each_generation_calls_the_hooks_anew(site: Site) -> None:
-    """A reload composes its plugins from nothing."""
+def test_each_generation_calls_the_hooks_again(site: Site) -> None:
+    """A reload builds new plugins."""
     site.install(all=OF_EVERY_KIND)
     for _ in range(2):
         compose("metrics: [all]")
@@ -225,8 +225,8 @@ def test_each_generation_calls_the_hooks_anew(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("site")
-def test_an_unknown_plugin_is_told_with_those_that_there_are() -> None:
-    """Wherever it is named, at its line."""
+def test_the_fault_of_an_unknown_plugin_lists_the_installed_ones() -> None:
+    """It is at the line that names the plugin."""
     _, faults = compose("processors: [nope]\nuploader: none\nmetrics:\n  - nowhere\nplugins:\n  never: {a: 1}")
     there_are = f"installed: {', '.join(installed())}"
     assert faults == [
@@ -248,7 +248,7 @@ def test_an_unknown_plugin_is_told_with_those_that_there_are() -> None:
     ],
 )
 def test_a_plugin_that_cannot_be_imported_is_a_fault(site: Site, source: str, reason: str) -> None:
-    """Whatever its import raises, the daemon lives on and the operator reads why."""
+    """The daemon survives every error of an import, and the fault has its text."""
     site.install(broken=source)
     plugins, (fault,) = compose("uploader: broken\nmetrics: [broken]")
     assert fault.startswith(f"etc/imaged.yaml:1: uploader: plugin 'broken' cannot be loaded: {reason}")
@@ -256,7 +256,7 @@ def test_a_plugin_that_cannot_be_imported_is_a_fault(site: Site, source: str, re
 
 
 def test_an_entry_point_to_nothing_is_a_fault(site: Site) -> None:
-    """The module is there, but not the object that it should hold."""
+    """The module exists, but not the object."""
     site.modules["painting"] = "crew_painter:missing"
     site.install()
     _, faults = compose("uploader: painting")
@@ -264,8 +264,8 @@ def test_an_entry_point_to_nothing_is_a_fault(site: Site) -> None:
     assert faults == [f"etc/imaged.yaml:1: uploader: plugin 'painting' cannot be loaded: {reason}"]
 
 
-def test_wrong_options_are_told_at_their_lines(site: Site) -> None:
-    """All of them, with the key that was probably meant, as those of any other setting."""
+def test_wrong_options_are_faults_at_their_lines(site: Site) -> None:
+    """Each is a fault, which suggests a similar key."""
     site.install(s4=WITH_OPTIONS)
     _, faults = compose("uploader: s4\nplugins:\n  s4:\n    regoin: there\n")
     assert faults == [
@@ -274,8 +274,8 @@ def test_wrong_options_are_told_at_their_lines(site: Site) -> None:
     ]
 
 
-def test_a_reference_that_leads_nowhere_is_one_fault(site: Site) -> None:
-    """Not another that the option is missing, nor a third that nobody renders."""
+def test_a_reference_without_a_value_is_one_fault(site: Site) -> None:
+    """There is no second fault about a missing option, and no third about a missing processor."""
     site.install(s4=WITH_OPTIONS, artist=WITH_OPTIONS.replace("imaged_uploader", "imaged_processor"))
     plugins = "plugins: {s4: {bucket: {env: NOPE}}, artist: {bucket: {env: NOPE}}}"
     loaded = read(f"processors: [artist]\nuploader: s4\n{plugins}")
@@ -289,7 +289,7 @@ def test_a_reference_that_leads_nowhere_is_one_fault(site: Site) -> None:
 
 @pytest.mark.usefixtures("site")
 def test_a_plugin_without_the_hook_is_a_fault() -> None:
-    """A processor is no uploader, and the message says which hook that takes."""
+    """The message names the missing hook."""
     _, faults = compose("uploader: painter")
     assert faults == [
         "etc/imaged.yaml:1: uploader: plugin 'painter' offers no uploader: it does not implement imaged_uploader"
@@ -310,7 +310,7 @@ def test_a_plugin_without_the_hook_is_a_fault() -> None:
     ],
 )
 def test_a_hook_that_returns_the_wrong_uploader_is_a_fault(site: Site, thing: str, wrong: str) -> None:
-    """Found when the generation is built and not at the first request, with what is wrong with it."""
+    """The fault comes when the generation is built, and says what is wrong."""
     site.install(wrong=STORES.replace("THING", thing))
     plugins, faults = compose("uploader: wrong")
     assert faults == [f"etc/imaged.yaml:1: uploader: plugin 'wrong': what imaged_uploader returned {wrong}"]
@@ -359,8 +359,8 @@ def test_a_hook_that_returns_the_wrong_sink_is_a_fault(site: Site, body: str, wr
     assert wrong in faults[0]
 
 
-def test_a_hook_may_have_nothing_to_offer(site: Site) -> None:
-    """None for an uploader is no fault; a server without any processor is one."""
+def test_a_hook_may_return_none(site: Site) -> None:
+    """No uploader is no fault; no processor is one."""
     site.install(shy=UPLOADER_OF_NOTHING + PROCESSOR.replace("return Painter()", "return None"))
     plugins, faults = compose("uploader: shy")
     assert (plugins.uploader, faults) == (None, [])
@@ -368,8 +368,8 @@ def test_a_hook_may_have_nothing_to_offer(site: Site) -> None:
     assert faults == ["etc/imaged.yaml:1: processors: none of these offers a processor with these options"]
 
 
-def test_a_hook_can_be_seen_while_it_runs(site: Site) -> None:
-    """Hooks and imports hold the reactor: one that takes long is named by its plugin."""
+def test_a_hook_is_listed_while_it_runs(site: Site) -> None:
+    """Hooks and imports hold the reactor; the log names the plugin of a slow one."""
     seeing = "from imaged.hooks.running_calls import calls\nseen = [calls()]\n"
     site.install(slow=seeing + dedent(UPLOADER_OF_NOTHING).replace("return None", "seen.append(calls())"))
     compose("uploader: slow")
@@ -379,14 +379,14 @@ def test_a_hook_can_be_seen_while_it_runs(site: Site) -> None:
 
 
 def test_a_hook_that_raises_is_a_fault(site: Site) -> None:
-    """With the kind of error and its text."""
+    """The fault has the error's class and text."""
     site.install(bad=UPLOADER_OF_NOTHING.replace("return None", "raise OSError('no route to host')"))
     _, faults = compose("uploader: bad")
     assert faults == ["etc/imaged.yaml:1: uploader: plugin 'bad' failed to start: OSError: no route to host"]
 
 
 def test_a_misspelt_hook_is_a_fault(site: Site) -> None:
-    """Pluggy would take it for a hook that somebody else may call."""
+    """Pluggy alone would accept it."""
     site.install(typo=PROCESSOR + UPLOADER_OF_NOTHING.replace("imaged_uploader", "imaged_upload"))
     plugins, (fault,) = compose("processors: [typo, painter]")
     assert "plugin 'typo' cannot be loaded: PluginValidationError: unknown hook 'imaged_upload'" in fault
@@ -394,7 +394,7 @@ def test_a_misspelt_hook_is_a_fault(site: Site) -> None:
 
 
 def test_a_hook_with_wrong_arguments_is_a_fault(site: Site) -> None:
-    """Pluggy knows the signature of each hook, and names the difference."""
+    """The fault names the wrong argument."""
     site.install(args=UPLOADER_OF_NOTHING.replace("(host)", "(guest)"))
     _, (fault,) = compose("uploader: args")
     assert fault.startswith("etc/imaged.yaml:1: uploader: plugin 'args' cannot be loaded: PluginValidationError")
@@ -402,7 +402,7 @@ def test_a_hook_with_wrong_arguments_is_a_fault(site: Site) -> None:
 
 
 def test_one_broken_plugin_does_not_hide_the_faults_of_others(site: Site) -> None:
-    """All is told at once, each at its line, and what is sound is built all the same."""
+    """Every fault is reported at once, and the good plugins are built."""
     site.install(
         typo=UPLOADER_OF_NOTHING.replace("imaged_uploader", "imaged_upload"),
         broken="import no_such_module_at_all",
@@ -480,8 +480,8 @@ def test_an_object_is_closed_once(site: Site) -> None:
     assert importlib.import_module("crew_all").everything.closed == 1
 
 
-def test_what_hangs_stays_open(site: Site) -> None:
-    """A thread may be in it."""
+def test_a_hanging_object_stays_open(site: Site) -> None:
+    """A thread may still use it."""
     site.install(all=OF_EVERY_KIND)
     plugins, _ = compose("processors: [all]\nuploader: all\nmetrics: [all]")
     everything = importlib.import_module("crew_all").everything
@@ -489,8 +489,8 @@ def test_what_hangs_stays_open(site: Site) -> None:
     assert everything.closed == 0
 
 
-def test_one_that_cannot_be_closed_keeps_no_other_open(site: Site) -> None:
-    """The failure goes to the log, and the generation is closed to its end."""
+def test_an_error_of_close_does_not_stop_the_others(site: Site) -> None:
+    """The error is logged, and the other objects are closed."""
     rude = OF_EVERY_KIND.replace("self.closed += 1", "raise OSError('busy')")
     site.install(rude=rude, all=OF_EVERY_KIND)
     plugins, _ = compose("processors: [rude, painter]\nuploader: all")
@@ -501,7 +501,7 @@ def test_one_that_cannot_be_closed_keeps_no_other_open(site: Site) -> None:
 
 
 def test_sections_of_plugins_that_are_not_in_use_are_checked(site: Site) -> None:
-    """Before a setting names them; the hooks are not called for it."""
+    """They are checked before a setting names the plugin; no hook is called."""
     site.install(bucket=WITH_OPTIONS)
     _, faults = compose("plugins: {bucket: {bukket: a, region: 5}}")
     assert sorted(faults) == [
@@ -512,7 +512,7 @@ def test_sections_of_plugins_that_are_not_in_use_are_checked(site: Site) -> None
     assert compose("plugins: {bucket: {bucket: a}}")[1] == []
 
 
-def test_a_section_of_a_plugin_that_cannot_be_loaded_is_let_be(site: Site) -> None:
-    """As where its library is missing: nothing asks for it, so the daemon starts without it."""
+def test_a_section_of_a_plugin_that_cannot_be_imported_is_ignored(site: Site) -> None:
+    """Its library may be missing: no setting names it, so the daemon starts without it."""
     site.install(lame="raise ImportError('no')")
     assert compose("plugins: {lame: {a: 1}}")[1] == []
