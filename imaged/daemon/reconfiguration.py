@@ -15,7 +15,8 @@ from imaged.config.model import Settings
 from imaged.core.errors import StoreError
 from imaged.daemon.generations import Generation, Generations, build_generation
 from imaged.daemon.health import Health
-from imaged.daemon.job_runner import JobRunner
+from imaged.daemon.job_queue import note_store
+from imaged.daemon.remote_watch import RemoteWatch
 from imaged.hooks.host import RunInThread
 from imaged.hooks.installation import VERSION
 from imaged.logs.files import LogFiles, Logs, open_files
@@ -36,7 +37,7 @@ class Reconfiguration:
     read: Callable[[], Loaded]
     environment: Environment
     generations: Generations
-    job_runner: JobRunner
+    remote_watch: RemoteWatch
     health: Health
     ports: Ports
     profiles: Profiles
@@ -61,7 +62,7 @@ class Reconfiguration:
         new = build_generation(self.generations.current.number + 1, loaded, self.environment, datetime.now(UTC))
         files, opened = await self._open(loaded, new)
         self.logs.use(files)
-        await self.job_runner.tell_store(new.pipeline.store)
+        await note_store(self.environment.jobs, new.pipeline.store)
         self.generations.replace(new)
         self.profiles.follow(loaded.settings.status.profile)
         await self.ports.use(opened)
@@ -72,7 +73,7 @@ class Reconfiguration:
         )
         log_urls(opened)
         self.health.probe()
-        self.job_runner.watch()
+        self.remote_watch.check()
 
     async def _open(self, loaded: Loaded, new: Generation) -> tuple[LogFiles, Sequence[OpenPort]]:
         """Try the store of a new generation, and open its log files and ports.

@@ -17,6 +17,7 @@ from imaged.daemon.health import Health
 from imaged.daemon.job_runner import JobRunner
 from imaged.daemon.reconfiguration import Reconfiguration
 from imaged.daemon.reload import Reloads
+from imaged.daemon.remote_watch import RemoteWatch
 from imaged.daemon.status import Status
 from imaged.daemon.superseded import reinstate, supersede
 from imaged.logs.files import Logs
@@ -44,6 +45,7 @@ class Service:
     ports: Ports
     connections: Mapping[KeyPath, Connections]
     job_runner: JobRunner
+    remote_watch: RemoteWatch
     health: Health
     profiles: Profiles
     stalls: StallWatch

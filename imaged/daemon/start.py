@@ -20,15 +20,16 @@ from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
 from imaged.daemon.generations import Generations, build_generation
 from imaged.daemon.health import PROBE_EVERY_S, Health
-from imaged.daemon.job_runner import JobRunner, open_queue
+from imaged.daemon.job_queue import open_queue, share_queue
+from imaged.daemon.job_runner import JobRunner
 from imaged.daemon.reconfiguration import Reconfiguration, log_urls, open_logs
 from imaged.daemon.reload import Reloads
+from imaged.daemon.remote_watch import RemoteWatch
 from imaged.daemon.service import Service
 from imaged.daemon.sites import public_site, status_site
 from imaged.daemon.status import Status
 from imaged.hooks.host import PluginState
 from imaged.hooks.installation import VERSION
-from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.logs.files import Logs
 from imaged.pipeline.build import Environment
 from imaged.pipeline.counters import Counters
@@ -95,8 +96,7 @@ async def start_service(
 
         loaded = read()
         logs.use(await open_logs(loaded, work.run))
-        queue = await open_queue(queue_thread, Path(loaded.settings.state_dir))
-        jobs = AsyncJobQueue(queue, queue_thread.run)
+        jobs = await open_queue(queue_thread, Path(loaded.settings.state_dir))
         close_in_time(jobs.close)
         counters, errors = Counters(reactor.seconds), RecentErrors()
         environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks())
@@ -111,15 +111,16 @@ async def start_service(
         opened.push_async_callback(close_port, STATUS)  # after the jobs have ended: it shows what they wait for
         job_runner = JobRunner(environment, generations, shutdown, errors)
         close_in_time(job_runner.stop)
-        await job_runner.share_queue(is_successor=inherited.channel is not None)
+        await share_queue(jobs, generations.pipeline.store, is_upgrade=inherited.channel is not None)
         job_runner.start()
         usage = StoreUsage(work.run, reactor.seconds)
         await usage.now(generations.pipeline.store.root)
+        remote_watch = RemoteWatch(environment, generations, shutdown)
         health = Health(work.run, lambda: generations.pipeline, reactor.seconds)
         history = History(counters.totals())
         for interval_s, call, now in (
             (PROBE_EVERY_S, health.probe, True),
-            (WATCH_EVERY_S, job_runner.watch, True),
+            (WATCH_EVERY_S, remote_watch.check, True),
             (INTERVAL_S, lambda: history.sample(counters.totals()), False),
         ):
             opened.callback(_repeat(reactor, interval_s, call, now=now).stop)
@@ -129,7 +130,7 @@ async def start_service(
             read=read,
             environment=environment,
             generations=generations,
-            job_runner=job_runner,
+            remote_watch=remote_watch,
             health=health,
             ports=ports,
             profiles=profiler,
@@ -194,6 +195,7 @@ async def start_service(
             ports=ports,
             connections=connections,
             job_runner=job_runner,
+            remote_watch=remote_watch,
             health=health,
             profiles=profiler,
             stalls=stalls,

@@ -73,7 +73,7 @@ class TestIdentity(ServiceTestCase):
         names = "SELECT remotes.name, acknowledged.name FROM acknowledged JOIN remotes ON id = remote"
         taken = [("stage store.example/first pub", key.rpartition("/")[2]) for key in KEYS]
         await until(lambda: sorted(queue.execute(names).fetchall()) == taken)
-        await until(lambda: self.service.job_runner._reconciled is not None)
+        await until(lambda: self.service.remote_watch.compared is not None)
         await self.stop()
         queue.close()
         assert [prefix for prefix in Quiet.asked if "imaged" not in prefix] == []
