@@ -13,11 +13,11 @@ import click
 import yaml
 from twisted.logger import globalLogBeginner
 
+from imaged.commands import configuration
 from imaged.commands.plugins import options_text, settings_schema
 from imaged.commands.queue import queue_group
 from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
-from imaged.daemon import configuration
 from imaged.hooks.installation import VERSION
 from imaged.hooks.registry import installed
 from imaged.logs.files import Logs
@@ -29,7 +29,7 @@ from imaged.process.inherited_sockets import detach, inherit_sockets
 from imaged.process.notify import make_notifier
 from imaged.process.signals import Signals
 
-_STANDARD_ERROR = 2  # not sys.stderr, whose buffer keeps what a full disk did not take, and raises for it ever after
+_STANDARD_ERROR = 2  # not sys.stderr: after a write fails on a full disk, its buffer raises at every later write
 
 
 @click.group(
@@ -57,13 +57,13 @@ def main(context: click.Context, /, **given: str | None) -> None:
 def run(config: str | None, overrides: tuple[str, ...]) -> None:
     """Run the daemon in the foreground.
 
-    SIGHUP has it read its settings anew, SIGUSR2 hand over to a new process of the program, SIGTERM leave; a second
+    SIGHUP reloads the settings, SIGUSR2 hands over to a new process of the program, SIGTERM stops the daemon; a second
     SIGTERM ends it at once.
     """
     signals = Signals()
     inherited = inherit_sockets(os.environ)
     detach(inherited)
-    # Only now: Twisted's endpoints would have taken the sockets of systemd, and a fork goes before all threads.
+    # Imported here: Twisted's endpoints would take the sockets of systemd, and no thread may run before the fork.
     from twisted.internet import reactor  # noqa: PLC0415
 
     from imaged.daemon.main import Daemon  # noqa: PLC0415
@@ -98,8 +98,8 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None:
     """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own.
 
-    With --deep, and when there is no fault, each step of the trial is a line. Run it as the user of the daemon, for
-    folders that are missing are made.
+    With --deep and without a fault, each step of the trial is a line. Run it as the user of the daemon: it makes
+    missing folders.
     """
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
@@ -120,7 +120,7 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
         if fine and deep:
             fine = run_to_end(reactor, DeepCheck(loaded, reactor, threads, click.echo).run())
     finally:
-        threads.let_go()  # what hangs in one of them must not keep us here
+        threads.let_go()  # do not wait for a thread that hangs
     if fine:
         click.echo(f"{path or configuration.BUILT_IN}: OK")
     if deep:
@@ -134,7 +134,7 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
 @click.option("--namespace", metavar="NS", help="The namespace of what does not name its own. Default: p.")
 @click.option("--outputs", metavar="A,B", help="The outputs to be made, besides those that the settings name.")
 @click.option("--resume", metavar="FILE", help="Note in this file what is done, and skip what it notes already.")
-@click.option("--failed", metavar="FILE", help="Write what fails to this file, anew; it can be given as INPUT.")
+@click.option("--failed", metavar="FILE", help="Write what fails to this file, replacing it; it can be given as INPUT.")
 @click.option(
     "--shard", metavar="I/N", help="Do the Ith of N parts. Default: what Slurm or AWS Batch say; /N: with an I."
 )
@@ -187,7 +187,7 @@ def process(
 def plugins(name: str | None) -> None:
     """List the plugins that are installed, or the options of the plugin NAME.
 
-    Options are told with type, default and what they are for; they stand below plugins.NAME in the YAML file.
+    Each option is listed with type, default and description. Options stand below plugins.NAME in the YAML file.
     """
     if name is not None:
         click.echo(options_text(name))
@@ -223,6 +223,6 @@ def schema() -> None:
 
 
 def _raise_file_limit() -> None:
-    """Take all the open files that the system allows: each client needs one, and each file that is served."""
+    """Raise the limit of open files to the maximum: each client needs one, and each file that is served."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from imaged.cli import main
-from imaged.daemon import configuration
+from imaged.commands import configuration
 from imaged.hooks.installation import VERSION
 
 FIVE_FAULTS = """\

@@ -1,1 +1,1 @@
-"""The commands of an operator, which a process of their own carries out."""
+"""The operator's commands besides run and process: check, plugins, queue and config."""

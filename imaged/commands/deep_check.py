@@ -1,4 +1,4 @@
-"""A trial of all that the settings name, for real: stores, the folder of the queue, a processor, and log files."""
+"""Try everything that the settings name: the stores, the folder of the queue, a processor, and the log files."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ Say = Callable[[str], None]
 
 
 class DeepCheck:
-    """Tries one configuration, and has `say` tell how each step went. Reactor thread only.
+    """Tries one configuration, and reports each step by `say`. Reactor thread only.
 
-    A step of the remote store may take `upload.timeout_s`, as when a client waits for it.
+    A step with the remote store may take `upload.timeout_s`, as for a client.
     """
 
     _log = Logger()
@@ -55,14 +55,14 @@ class DeepCheck:
         self._say = say
 
     async def run(self) -> bool:
-        """Try everything; return whether all is well. The plugins are closed at the end, however it comes."""
+        """Try everything, close the plugins, and return whether every step succeeded."""
         plugins, faults = build_checked(self._loaded, self._reactor, self._threads, PluginState())
         try:
             for fault in faults:
                 self._say(str(fault))
             return not faults and await self._all(plugins)
         finally:
-            if not unfinished():  # what a thread is stuck in must not be closed under it
+            if not unfinished():  # closing a plugin that a thread still runs may crash the process
                 plugins.close()
 
     async def _all(self, plugins: Plugins) -> bool:
@@ -103,7 +103,7 @@ class DeepCheck:
             if back.read_bytes() != PIXEL:
                 raise StoreError("it has come back with other bytes")
 
-        async def look() -> None:
+        async def check_list() -> None:
             if list(keys := await uploader.list(prefix)) != [key]:
                 raise StoreError(f"below {prefix} it lists {', '.join(keys) or 'nothing'}, not {key}")
 
@@ -116,8 +116,8 @@ class DeepCheck:
         try:
             fine = await self._remote_step("takes a file", uploader.upload(key, source, "image/png"))
             fine = fine and await self._remote_step("gives it back", download())
-            fine = fine and await self._remote_step("lists it", look())
-        finally:  # an upload that has failed may still have left something
+            fine = fine and await self._remote_step("lists it", check_list())
+        finally:  # a failed upload may have written a part
             removed = await self._remote_step(f"removes {key}", remove())
         return fine and removed
 
@@ -134,7 +134,7 @@ class DeepCheck:
             raise
         except ImagedError as error:
             self._say(f"{what}: {error}")
-        except Exception as error:  # whatever a plugin raises against its contract
+        except Exception as error:  # a plugin may raise anything
             self._log.failure("{what} broke its contract", what=what)
             self._say(f"{what}: failed with {type(error).__name__}")
         else:
@@ -143,7 +143,7 @@ class DeepCheck:
         return False
 
     def _in_time(self, work: Coroutine[Any, Any, None], within_s: float) -> Deferred[None]:
-        """Wait for `work` until the time is up, and then cancel it; no longer, even if it does not end of that."""
+        """Wait for `work` until the timeout, then cancel it; do not wait for what it does then."""
 
         def end(result: Failure | None) -> None:
             if not waiter.called:
@@ -152,14 +152,14 @@ class DeepCheck:
         def too_late(_: object, timeout_s: float) -> None:
             raise StoreError(f"it took longer than {timeout_s:g} s")
 
-        doing = Deferred.fromCoroutine(work)
-        waiter: Deferred[None] = Deferred(lambda _: doing.cancel())
-        doing.addBoth(end)
+        running = Deferred.fromCoroutine(work)
+        waiter: Deferred[None] = Deferred(lambda _: running.cancel())
+        running.addBoth(end)
         return waiter.addTimeout(within_s, self._reactor, onTimeoutCancel=too_late)
 
 
 def _try_state(folder: Path) -> None:
-    """Make a queue in a folder of its own there: SQLite and the owners need more than that a file can be written."""
+    """Open a queue in a new folder below `folder`: SQLite and the file locks need more than a writable folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".imaged-check-") as trial:
@@ -180,21 +180,21 @@ async def _try_processor(engine: Engine) -> None:
 
 
 def run_to_end(reactor: Any, work: Coroutine[Any, Any, bool]) -> bool:
-    """Run the reactor until `work` has ended; return its result. A signal cancels it, and lets it tidy up: False."""
+    """Run the reactor until `work` has ended, and return its result; False if a signal has cancelled it."""
     results: list[bool | Failure] = []
 
     def begin() -> None:
-        doing = Deferred.fromCoroutine(work)
-        reactor.addSystemEventTrigger("before", "shutdown", leave, doing)
-        doing.addBoth(results.append)
-        doing.addBoth(stop)
+        running = Deferred.fromCoroutine(work)
+        reactor.addSystemEventTrigger("before", "shutdown", cancel, running)
+        running.addBoth(results.append)
+        running.addBoth(stop)
 
-    def leave(doing: Deferred[None]) -> Deferred[None]:
-        doing.cancel()
-        return doing
+    def cancel(running: Deferred[None]) -> Deferred[None]:
+        running.cancel()
+        return running
 
     def stop(_: object) -> None:
-        with suppress(ReactorNotRunning):  # a signal stops it already
+        with suppress(ReactorNotRunning):  # a signal has stopped it already
             reactor.stop()
 
     reactor.callWhenRunning(begin)

@@ -1,4 +1,4 @@
-"""What is told of plugins: the options of one, and the schema of all settings with those of every plugin."""
+"""The options of one plugin as text, and of every installed plugin in the schema of the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imaged.hooks.registry import installed, load_options
 
 
 def options_text(name: str) -> str:
-    """Return the options of a plugin, to be read; end the program where there is none, or where it cannot be loaded."""
+    """Return the options of a plugin as text; exit when it is not installed, or cannot be loaded."""
     plugins = installed()
     if name not in plugins:
         raise SystemExit(f"no plugin is called {name!r}{did_you_mean(name, plugins)}; installed: {', '.join(plugins)}")
@@ -21,7 +21,7 @@ def options_text(name: str) -> str:
     except (Exception, SystemExit) as error:  # an import may raise anything
         raise SystemExit(f"plugin {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
     if model is None:
-        return f"plugins.{name}: the plugin does not tell its options; its own documentation may."
+        return f"plugins.{name}: the plugin declares no options; see its own documentation."
     options = options_of(model)
     if not options:
         return f"plugins.{name}: there is nothing to set."
@@ -34,12 +34,12 @@ def options_text(name: str) -> str:
 
 
 def settings_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the settings; the sections of plugins that tell no model may hold anything."""
+    """Return the JSON Schema of the settings. The section of a plugin that declares no options may hold anything."""
     models = {}
     for name, entry_point in installed().items():
         try:
             model = load_options(entry_point)
-        except (Exception, SystemExit):  # noqa: S112  # as where its library is missing: it tells no model
+        except (Exception, SystemExit):  # noqa: S112  # a plugin whose library is missing, say: its section may hold anything
             continue
         if model is not None:
             models[name] = model

@@ -1,4 +1,4 @@
-"""What commands have in common: the options that say which settings they work with."""
+"""The options of every command that reads the settings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from imaged.commands import configuration
 from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
-from imaged.daemon import configuration
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which settings it works with."""
+    """Add the options that select the settings to a command."""
     command = click.option(
         "--set",
         "overrides",
@@ -32,7 +32,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_settings(config: str | None, overrides: tuple[str, ...]) -> Loaded:
-    """Read the settings; end the program with a line when their file cannot be read."""
+    """Read the settings; exit with a message when their file cannot be read."""
     try:
         return configuration.read(configuration.find(config), overrides)
     except ConfigurationError as error:

@@ -1,1 +1,1 @@
-"""The two places that construct things: a generation from its settings, and the service that outlives generations."""
+"""The daemon: starts and stops the service, replaces generations on a reload, hands over to a new process."""

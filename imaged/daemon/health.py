@@ -1,4 +1,4 @@
-"""Whether this daemon should be sent requests: what a client who posts, or asks for a new output, would meet."""
+"""The health check for load balancers: whether a client could post an original, or get a new output."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from imaged.web.errors import send_error
 from imaged.workers.engine import Engine
 
 PROBE_EVERY_S = 10.0
-"""How often the store and a processor are tried, which takes a few milliseconds."""
+"""How often the store and a processor are tried; a trial takes a few milliseconds."""
 
 PROBE_TIMEOUT_S = 10.0
 
 HANGS_S = 2 * PROBE_TIMEOUT_S
-"""A trial that takes longer than this hangs: so would the work of clients."""
+"""A trial that takes longer than this hangs, and so would requests of clients."""
 
 _HANG = "the store or the worker threads hang"
 
@@ -41,7 +41,7 @@ PIXEL = bytes.fromhex(
 
 
 class Rendering(Protocol):
-    """What renders in one generation."""
+    """The parts of a generation that a trial uses."""
 
     @property
     def engine(self) -> Engine:
@@ -49,24 +49,24 @@ class Rendering(Protocol):
 
     @property
     def store(self) -> LocalStore:
-        """The local store, in which originals lie."""
+        """The local store."""
 
 
 @dataclass
 class _Trial:
-    """One look at a generation: when it began, by a clock that never goes back, and its end, which never fails."""
+    """One trial of a generation: its start, by a monotonic clock, and its end, a Deferred that never fails."""
 
     rendering: Rendering
     began_s: float
     end: Deferred[None] | None = None
-    told: bool = False
-    """Whether the log has been told that it hangs."""
+    is_logged: bool = False
+    """Whether the log says that it hangs."""
 
 
 class Health:
-    """What `/status_check` answers. Reactor thread only.
+    """Answers `/status_check`. Reactor thread only.
 
-    `rendering` gives that of the current generation, `seconds` is a clock that never goes back.
+    `rendering` returns the parts of the current generation, `seconds` is a monotonic clock.
     """
 
     _log = Logger()
@@ -87,7 +87,7 @@ class Health:
 
     @property
     def message(self) -> str:
-        """`OK`, or why not."""
+        """`OK`, or what is wrong."""
         if self.draining:
             return "draining"
         if self._hangs:
@@ -108,15 +108,15 @@ class Health:
             send_error(request, BusyError(self.message, retry_after_s=30))
 
     def admit(self, began_s: float) -> None:
-        """Raise BusyError for a request that began after `refuses_from_s`: this process leaves, and nobody follows."""
+        """Raise BusyError for a request that began after `refuses_from_s`, when the shutdown began."""
         if began_s >= self.refuses_from_s:
-            raise BusyError("this server is leaving: ask again", retry_after_s=5)
+            raise BusyError("this server is shutting down: try again", retry_after_s=5)
 
     def probe(self) -> None:
-        """Try the store and the processors of this generation, unless that is under way."""
+        """Start a trial of the store and a processor, unless one of this generation is running."""
         rendering = self._rendering()
-        if self._trial is not None and self._hangs and not self._trial.told:
-            self._trial.told = True
+        if self._trial is not None and self._hangs and not self._trial.is_logged:
+            self._trial.is_logged = True
             self._log.error(
                 "{fault}, so the health check answers 503: a trial of the store and of a processor has not ended for "
                 "{elapsed_s:.0f} s; look at the file system of {store}",
@@ -134,19 +134,19 @@ class Health:
         if fault is None:
             fault = await self._try("no processor works", self._render_in_store(engine, store))
         if trial is not self._trial:
-            return  # a newer generation is tried
-        over = _HANG if trial.told else self._fault
-        if over and not fault:
-            self._log.info("{fault}: this is over, and the health check answers 200 again", fault=over)
+            return  # a trial of a newer generation has begun
+        past = _HANG if trial.is_logged else self._fault
+        if past and not fault:
+            self._log.info("the health check answers 200 again; the fault was: {fault}", fault=past)
         self._fault, self._trial = fault, None
 
     async def _try(self, fault: str, work: Awaitable[None]) -> str | None:
-        """Return None when it works, else `fault`, after the log was told why."""
+        """Return None when `work` succeeds; else log the reason, and return `fault`."""
         try:
             await work
         except BusyError:
-            return None  # it works, only not now: one hostile picture must not take the daemon out of its balancer
-        except Exception as error:  # whatever a processor raises on a picture that is good
+            return None  # not a fault: one hostile picture must not take the daemon out of its load balancer
+        except Exception as error:  # a broken processor may raise anything
             if self._fault != fault and isinstance(error, ImagedError):
                 self._log.error("{fault}, so the health check answers 503: {error}", fault=fault, error=error)
             elif self._fault != fault:
@@ -155,7 +155,7 @@ class Health:
         return None
 
     async def _render_in_store(self, engine: Engine, store: LocalStore) -> None:
-        """Render a picture that lies where originals lie, so that the trial needs what renders for clients need."""
+        """Render a picture in a folder of the store, so that the trial needs the same access as renders for clients."""
         source = store.new_temporary()
         try:
             await self._run(source.write_bytes, PIXEL)
@@ -165,5 +165,5 @@ class Health:
 
 
 async def render_pixel(engine: Engine, source: Path) -> None:
-    """Render `source`, a file of PIXEL. Raises whatever goes wrong."""
+    """Render `source`, a file of PIXEL. Raises any error."""
     await engine.try_out(source, ImagePolicy().resolve(parse("x1.jpg"), FORMATS))

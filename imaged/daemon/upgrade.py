@@ -61,7 +61,7 @@ class Upgrade:
             )
 
     def cancel(self) -> None:
-        """Cancel the upgrade: this process was told to end. Kill a new process that does not serve yet."""
+        """Cancel the upgrade: this process shuts down. Kill a new process that does not serve yet."""
         self._cancelled = True
         if self._new_process is not None and not self._service.shutdown.handed_over:
             self._new_process.kill()

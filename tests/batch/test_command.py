@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from imaged.cli import main
-from imaged.daemon import configuration
+from imaged.commands import configuration
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from imaged.cli import main
+from imaged.commands import configuration
 from imaged.commands import queue as command
 from imaged.core.files import ORIGINAL
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
-from imaged.daemon import configuration
 from imaged.jobs.queue import JobQueue
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))

@@ -13,8 +13,8 @@ import pytest
 from source_tree import ROOT
 
 from imaged.cli import main
+from imaged.commands import configuration
 from imaged.config.model import Settings
-from imaged.daemon import configuration
 
 FOLDER = ROOT / "smf"
 TEXT = (FOLDER / "imaged.xml").read_text(encoding="utf-8")

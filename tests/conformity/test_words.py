@@ -48,7 +48,6 @@ NOT_YET = (
     "imaged/commands",
     "imaged/config",
     "imaged/core",
-    "imaged/daemon",
     "imaged/fetch",
     "imaged/hooks",
     "imaged/logs",

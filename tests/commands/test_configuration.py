@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from imaged.commands.configuration import MAXIMUM_BYTES, read
 from imaged.config.faults import ConfigurationError
-from imaged.daemon.configuration import MAXIMUM_BYTES, read
 
 
 def test_what_may_block_or_is_huge_is_not_read(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the settings come from: which file, the environment, and `--set`."""
+"""Find and read the settings: the file, the environment, and `--set`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ SYSTEM = Path("/etc/imaged/imaged.yaml")
 BUILT_IN = "built-in defaults"
 
 MAXIMUM_BYTES = 1 << 20
-"""The largest file of settings, or of one value: a megabyte of YAML takes seconds to read."""
+"""The maximum size of the settings, and of a file with one value: a megabyte of YAML takes seconds to parse."""
 
 
 def find(given: str | None) -> Path | None:
-    """Return the file to read: the one given, else $IMAGED_CONFIG, `etc/imaged.yaml` here, the system's, or none."""
+    """Return the file to read: `given`, else $IMAGED_CONFIG, `etc/imaged.yaml`, or the system's, or None."""
     if named := given or os.environ.get("IMAGED_CONFIG"):
         return Path(named)
     return next((path for path in (HERE, SYSTEM) if path.is_file()), None)
 
 
 def read(path: Path | None, overrides: Sequence[str]) -> Loaded:
-    """Read the settings anew. Raises ConfigurationError when the file itself cannot be read."""
+    """Read the settings. Raises ConfigurationError when the file itself cannot be read."""
     try:
         text = b"" if path is None else _read(path)
     except OSError as error:
@@ -37,7 +37,7 @@ def read(path: Path | None, overrides: Sequence[str]) -> Loaded:
 
 
 def _read(path: Path) -> bytes:
-    """Read a file whole. The daemon does nothing else meanwhile, so what may block is not read, nor what is huge."""
+    """Read a file on the reactor thread. Refuses what may block it: a pipe or a device, or a huge file."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
