@@ -35,7 +35,10 @@ def test_a_picture_is_an_item(tmp_path: Path, body: bytes) -> None:
 def test_a_list_is_many_items(tmp_path: Path) -> None:
     """Empty lines are ignored, and a bad line does not end the list."""
     (tmp_path / "list").write_bytes(f"{DIGITS}\n\n  \n{DIGITS} {DIGITS}\nä\xff.png".encode("latin-1"))
-    first, (text, error), last = items(tmp_path / "list")  # type: ignore[misc]
+    first, bad, last = items(tmp_path / "list")
+    assert isinstance(bad, tuple)
+    assert isinstance(last, Item)
+    text, error = bad
     assert first == read_line(DIGITS, "p")
     assert (text, type(error)) == (f"{DIGITS} {DIGITS}", MalformedRequestError)
     assert last.path == "\udce4\udcff.png"
@@ -89,8 +92,9 @@ def test_a_line_without_end_is_one_bad_line(tmp_path: Path) -> None:
     """The rest of a line behind its first 64 KiB is not an item."""
     padding = " " * 70_000
     (tmp_path / "list").write_text(f"{DIGITS}\t{padding}\thttp://10.0.0.1/secret\n{DIGITS}\n")
-    (_, error), last = items(tmp_path / "list")  # type: ignore[misc]
-    assert isinstance(error, MalformedRequestError)
+    bad, last = items(tmp_path / "list")
+    assert isinstance(bad, tuple)
+    assert isinstance(bad[1], MalformedRequestError)
     assert last == read_line(DIGITS, "p")
 
 

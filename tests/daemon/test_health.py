@@ -125,7 +125,7 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
         return run_at_once(function, *args)
 
     rendering = make_rendering(tmp_path, StillProcessor())
-    health = Health(run, lambda: rendering, clock.seconds)
+    health = Health(run, lambda: rendering, clock.seconds)  # type: ignore[arg-type]
     with capturedLogs() as logged:
         for _ in range(10):
             health.probe()

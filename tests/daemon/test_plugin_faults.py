@@ -128,8 +128,9 @@ class TestUploaders(ServiceTestCase):
     async def test_one_that_blocks_the_reactor_is_named(self) -> None:
         """On the status page, with the function that holds it, as soon as anybody can ask again."""
         self.patch(service_harness, "MemoryUploader", Blocking)
-        globalLogPublisher.addObserver(Blocking.observe)
-        self.addCleanup(globalLogPublisher.removeObserver, Blocking.observe)
+        observer: Any = Blocking.observe  # Twisted types observers by a zope interface
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         await self.serve()
         assert (await self.post()).status == 200
         await until(lambda: self.service.stalls.total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import service_harness
 from raw_client import pause
@@ -87,7 +88,7 @@ class TestGoodFile(ServiceTestCase):
         await self.service.reload()
         assert (await self.status())["posting"]["total"] == 1
 
-    def _plugins(self) -> tuple[list, list, list]:
+    def _plugins(self) -> tuple[list[Any], list[Any], list[Any]]:
         return self.service_harness.processors, self.service_harness.uploaders, self.service_harness.sinks
 
 

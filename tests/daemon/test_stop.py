@@ -9,8 +9,8 @@ import threading
 
 import pytest
 from raw_client import connect, pause, request
+from real_reactor import reactor
 from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, until
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from names import Names
 from OpenSSL import SSL
 from origin import Asked, Origin, hold, ok, reply
-from twisted.internet import reactor
+from real_reactor import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import implementer  # type: ignore[import-untyped]
 
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, NotFoundError, SourceFailedError, SourceTimeoutError, StoreError

@@ -31,7 +31,7 @@ class Net:
 
     def connect(self) -> Deferred[Any]:
         """Begin to connect."""
-        return self.endpoint.connect(Factory.forProtocol(Protocol))
+        return self.endpoint.connect(Factory.forProtocol(Protocol))  # type: ignore[arg-type]
 
     def tried(self) -> list[str]:
         """Return the addresses that a connection was begun to, within the next minute."""

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fetching import Fetching, expect_cancelled, until
 from origin import Asked, endless, hold, ok, redirect, reply
-from twisted.internet import reactor, task
+from real_reactor import reactor
+from twisted.internet import task
 
 from imaged.core.errors import (
     MalformedRequestError,

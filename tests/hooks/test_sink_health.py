@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
@@ -19,9 +20,10 @@ def lines() -> Iterator[list[str]]:
     def keep(event: LogEvent) -> None:
         lines.append(formatEvent(event))
 
-    globalLogPublisher.addObserver(keep)
+    observer: Any = keep  # Twisted types observers by a zope interface
+    globalLogPublisher.addObserver(observer)
     yield lines
-    globalLogPublisher.removeObserver(keep)
+    globalLogPublisher.removeObserver(observer)
 
 
 def test_a_fault_lasts_until_the_same_task_succeeds(lines: list[str]) -> None:

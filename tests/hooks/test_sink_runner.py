@@ -194,7 +194,7 @@ class TestSinkRunner(TestCase):
         for number, failure in enumerate(failures, 1):
             sink.failure = failure
             runner.record(FIRST)
-            await until(lambda number=number: runner.status.failed == number)
+            await until(lambda: runner.status.failed == number)  # noqa: B023  # awaited in this turn of the loop
             fault = str(runner.status.fault)
             assert fault.startswith(type(failure).__name__)
             assert len(fault) <= FAULT_CHARACTERS

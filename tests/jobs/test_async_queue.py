@@ -20,6 +20,19 @@ from imaged.jobs.queue import Depth, JobQueue
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 A, B = map(parse, ("x1.jpg", "x2.jpg"))
 
+at_once: Any = execute
+"""Calls at once what the daemon calls on a thread."""
+
+
+def untouched(*_: Any) -> Any:
+    """Fail a test that touches the queue."""
+    pytest.fail("touched the queue")
+
+
+def full(*_: Any) -> Any:
+    """Fail as SQLite does on a full disk."""
+    return fail(sqlite3.OperationalError("database or disk is full"))
+
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[JobQueue]:
@@ -41,7 +54,7 @@ def result(coroutine: Any) -> Any:
 
 def test_a_new_job_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
     """The worker of that kind is woken after the job is in the queue, and no other."""
-    jobs, woken = AsyncJobQueue(queue, execute), []
+    jobs, woken = AsyncJobQueue(queue, at_once), []
     jobs.on_new_work("upload", lambda: woken.append(queue.depth("upload").queued))
     result(jobs.enqueue("upload", CAT, [A, B]))
     result(jobs.enqueue("render", CAT, [A]))
@@ -52,7 +65,7 @@ def test_a_new_job_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
 
 def test_no_outputs_cost_nothing(queue: JobQueue) -> None:
     """For no outputs, the disk is not touched and no worker is woken."""
-    jobs, woken = AsyncJobQueue(queue, lambda *_: pytest.fail("touched the queue")), []
+    jobs, woken = AsyncJobQueue(queue, untouched), []  # type: ignore[arg-type]
     jobs.on_new_work("render", lambda: woken.append(1))
     result(jobs.enqueue("render", CAT, []))
     assert woken == []
@@ -60,7 +73,7 @@ def test_no_outputs_cost_nothing(queue: JobQueue) -> None:
 
 def test_a_queue_that_cannot_be_written_is_an_error(queue: JobQueue) -> None:
     """Any error of sqlite3 raises StoreError, and no worker is woken."""
-    jobs, woken = AsyncJobQueue(queue, lambda *_: fail(sqlite3.OperationalError("database or disk is full"))), []
+    jobs, woken = AsyncJobQueue(queue, full), []  # type: ignore[arg-type]
     jobs.on_new_work("render", lambda: woken.append(1))
     with pytest.raises(StoreError, match=f"cannot keep outputs of {CAT}: database or disk is full"):
         result(jobs.enqueue("render", CAT, [A]))

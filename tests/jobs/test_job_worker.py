@@ -53,7 +53,7 @@ class WorkerHarness:
         self.gates: dict[ImageId, Deferred[None]] = {}
         self.breaks: Callable[..., bool] = lambda *_: False
         self.performed: list[tuple[ImageId, list[ImageFile]]] = []
-        monitored = MonitoredQueue(self.queue, self.run)
+        monitored = MonitoredQueue(self.queue, self.run)  # type: ignore[arg-type]
         self.worker = JobWorker("render", monitored, self.clock, lambda: 0.0, lambda: self.concurrency, self.run_jobs)
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
@@ -229,6 +229,7 @@ def test_no_concurrency_claims_no_jobs(harness: WorkerHarness) -> None:
     harness.worker.start()
     harness.concurrency = 0
     harness.gates[CAT].callback(None)
+    look: Any
     (look,) = harness.clock.getDelayedCalls()
     assert look.getTime() == LONGEST_PAUSE_S
     harness.concurrency = 1

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 def jobs(folder: Path) -> Iterator[AsyncJobQueue]:
     """Return an empty queue."""
     queue = JobQueue(folder, Clock().seconds)
-    yield AsyncJobQueue(queue, execute)
+    yield AsyncJobQueue(queue, execute)  # type: ignore[arg-type]
     queue.close()
 
 

@@ -205,8 +205,8 @@ class TwoProcesses(RuleBasedStateMachine):
                 states = [expected.state for expected in mine]
                 due = [expected.due_s - self.now_s for expected in mine if expected.state == "queued"]
                 ages = [self.now_s - expected.created_s for expected in mine if expected.state != "parked"]
-                counts = (states.count(state) for state in ("queued", "running", "parked"))
-                assert queue.depth(kind) == Depth(*counts, max(ages, default=None))
+                queued, running, parked = (states.count(state) for state in ("queued", "running", "parked"))
+                assert queue.depth(kind) == Depth(queued, running, parked, max(ages, default=None))
                 assert queue.next_due_s(kind) == min(due, default=None)
             for image in IMAGES:
                 assert queue.states(image) == {

@@ -69,7 +69,8 @@ def test_an_owner_taken_for_dead_at_its_birth_is_born_again(
     owner: QueueOwner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where another process removes an owner's file before it is locked, the owner creates another."""
-    real, victims = fcntl.flock, []
+    real = fcntl.flock
+    victims: list[str] = []
 
     def look_first(file: object, operation: int) -> None:
         if operation == fcntl.LOCK_EX and not victims:

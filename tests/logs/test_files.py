@@ -32,7 +32,8 @@ def lines(path: Path) -> list[Any]:
 def logger(logs: Logs) -> Logger:
     """Return a logger that only `logs` observes."""
     write: Any = logs.write
-    return Logger(namespace="imaged.test", observer=LogPublisher(write))
+    publisher: Any = LogPublisher(write)
+    return Logger(namespace="imaged.test", observer=publisher)
 
 
 def record(target: str) -> RequestRecord:
@@ -103,7 +104,7 @@ def test_a_file_that_cannot_be_reopened_stays_open(tmp_path: Path, logs: Logs) -
 @pytest.mark.parametrize("key", ["path", "access_path"])
 def test_the_error_of_a_file_that_cannot_be_opened_has_its_key(tmp_path: Path, key: str) -> None:
     """No other file stays open."""
-    good = {"path": str(tmp_path / "log")} if key == "access_path" else {}
+    good: dict[str, Any] = {"path": str(tmp_path / "log")} if key == "access_path" else {}
     with pytest.raises(LogFileError, match="No such file") as raised:
         open_files(Log(**{**good, key: str(tmp_path / "missing" / "log")}))
     assert raised.value.key == ("log", key)

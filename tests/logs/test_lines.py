@@ -24,7 +24,8 @@ class Terminal(io.StringIO):
 
 def logger(stream: io.StringIO, namespace: str = "imaged.test") -> Logger:
     """Return a logger that writes only to `stream`."""
-    return Logger(namespace=namespace, observer=LogPublisher(observer(stream)))
+    publisher: Any = LogPublisher(observer(stream))
+    return Logger(namespace=namespace, observer=publisher)
 
 
 def lines(stream: io.StringIO) -> list[Any]:

@@ -156,7 +156,8 @@ class SlowUploader(MemoryUploader):
     async def upload(self, key: str, path: Path, content_type: str) -> None:
         """Wait for the next gate."""
         self.asked.append(key)
-        self.gates.append(gate := Deferred())
+        gate: Deferred[None] = Deferred()
+        self.gates.append(gate)
         await gate
         await super().upload(key, path, content_type)
 

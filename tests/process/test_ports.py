@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from raw_client import begin, connect, request
+from real_reactor import reactor
 from service_case import HOME, ServiceTestCase, until
-from twisted.internet import reactor
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 

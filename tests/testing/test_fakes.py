@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from imaged.api import (
     BusyError,
+    Event,
     MetricsSink,
     NotAPictureError,
     OptionsError,
@@ -97,7 +98,7 @@ def test_a_processor_can_be_held_and_can_fail(tmp_path: Path) -> None:
 def test_a_sink_records_events() -> None:
     """Events are recorded in order, and selected by class."""
     sink = RecordingSink()
-    events = [Uploaded("p", 1, 0.1), OutputRendered("p", "x1.jpg", "jpg", 0.1), Uploaded("q", 1, 0.1)]
+    events: list[Event] = [Uploaded("p", 1, 0.1), OutputRendered("p", "x1.jpg", "jpg", 0.1), Uploaded("q", 1, 0.1)]
     for event in events:
         sink.record(event)
     assert sink.events == events
@@ -110,7 +111,7 @@ def test_a_host_gives_options_and_no_network() -> None:
     with pytest.raises(OptionsError):
         make_host("s3", {"buckt": "a"}).options(Options)
     with pytest.raises(ConnectionError, match="give make_host an agent"):
-        wait(_awaited(make_host().agent.request(b"GET", b"http://example.com/")))
+        wait(_awaited(make_host().agent.request(b"GET", b"http://example.com/")))  # type: ignore[arg-type]
 
 
 def test_functions_run_on_the_calling_thread() -> None:
@@ -125,7 +126,7 @@ def test_waiting_runs_the_reactor_if_needed() -> None:
     for _ in range(2):
         assert wait(_awaited(task.deferLater(reactor, 0.01, lambda: "done"))) == "done"
     with pytest.raises(KeyError):
-        wait(_awaited(task.deferLater(reactor, 0.01, lambda: {}["missing"])))
+        wait(_awaited(task.deferLater(reactor, 0.01, lambda: dict[str, str]()["missing"])))
     with pytest.raises(TimeoutError, match="not done after"):
         wait(_awaited(Deferred()), timeout_s=0.01)
     assert wait(_awaited(maybeDeferred(len, "abc"))) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from typing import Any
 
 import treq
 from origin_server import origin
@@ -70,7 +71,7 @@ class TestPictures(ServiceTestCase):
         """The name of the field does not matter, nor do other fields."""
         await self.serve()
         pool = HTTPConnectionPool(reactor, persistent=False)
-        files = {"anything": ("a picture.jpg", io.BytesIO(PICTURE))}
+        files: Any = {"anything": ("a picture.jpg", io.BytesIO(PICTURE))}
         response = await treq.post(f"{self.url}/p", data={"caption": "a cat"}, files=files, pool=pool)
         assert response.code == 200
         assert json.loads(await response.content())["hash"] == HASH
@@ -99,7 +100,7 @@ class TestRefusedBodies(ServiceTestCase):
         for body in (b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", PICTURE[:10]):
             answer = await self.post(body=body)
             assert answer.status == 415
-            assert "picture" in answer.error
+            assert "format" in answer.error
             assert str(self.folder) not in answer.error
         assert self.service_harness.files == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 from raw_client import Answer
@@ -25,7 +26,7 @@ class Kept(ServiceTestCase):
         os.utime(self.store.path(IMAGE, ORIGINAL), (MODIFIED_S, MODIFIED_S))
         return await self.original()
 
-    async def original(self, method: str = "GET", **headers: str) -> Answer:
+    async def original(self, method: str = "GET", **headers: Any) -> Answer:
         """GET the original."""
         return await self.ask(method, f"{HOME}/original", **headers)
 

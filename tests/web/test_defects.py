@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from memory_port import ASK, Port
@@ -25,9 +26,10 @@ def failing(_: RequestRecord) -> None:
 def told() -> Iterator[list[LogEvent]]:
     """Return the logged failures."""
     events: list[LogEvent] = []
-    globalLogPublisher.addObserver(events.append)
+    observer: Any = events.append  # Twisted types observers by a zope interface
+    globalLogPublisher.addObserver(observer)
     yield events
-    globalLogPublisher.removeObserver(events.append)
+    globalLogPublisher.removeObserver(observer)
 
 
 def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEvent]) -> None:

@@ -84,5 +84,5 @@ class TestEarly(ServiceTestCase):
             ("POST", f"{HOME}/x30.jpg", 405),
         ):
             for more in ({}, {"Expect": "100-continue"}):
-                answer = await self.ask(method, target, Content_Length="100000", **more)
+                answer = await self.ask(method, target, b"", Content_Length="100000", **more)
                 assert (answer.status, answer.headers["connection"]) == (status, "close"), target

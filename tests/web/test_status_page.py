@@ -83,7 +83,7 @@ class TestPages(ServiceTestCase):
                     "Server-Timing, X-Request-Id" if allowed else None
                 )
                 assert "access-control-allow-credentials" not in answer.headers
-        preflight = await self.ask("OPTIONS", "/p", **own)
+        preflight = await self.ask("OPTIONS", "/p", b"", **own)
         assert preflight.status == 405
         assert not {"access-control-allow-methods", "access-control-allow-headers"} & preflight.headers.keys()
         status = await self.private("/status.json", Origin=self.status_url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memory_port import Port
@@ -118,7 +119,11 @@ def test_a_body_is_what_was_sent(size_bytes: int) -> None:
     """Small and large bodies arrive intact, in any chunks."""
     sent = os.urandom(size_bytes)
     got: list[bytes] = []
-    port = Port(maximum_bytes=MOST, answer=lambda request: got.append(request.content.read()))
+
+    def keep(request: Any) -> None:
+        got.append(request.content.read())
+
+    port = Port(maximum_bytes=MOST, answer=keep)
     for step in (size_bytes, 10_000):
         client = port.connect()
         client.send(POST % size_bytes)

@@ -112,7 +112,11 @@ def test_a_lock_taken_during_a_release_is_held(row: Row) -> None:
     row.begin("a")
     quick = row.begin("b")
     row.end("b")  # as soon as it has its turn
-    quick.addCallback(lambda _: row.begin("c") and None)
+
+    def begin_next(_: None) -> None:
+        row.begin("c")
+
+    quick.addCallback(begin_next)
     row.end("a")
     assert row.holding == ["c"]
     row.begin("d")

@@ -26,7 +26,9 @@ def outcome(deferred: Deferred[Any]) -> list[Any]:
 
 def test_a_caller_that_waits_gets_the_result() -> None:
     """It is the value or the error of the work."""
-    tasks, good, bad = Tasks(), Deferred(), Deferred()
+    tasks = Tasks()
+    good: Deferred[str] = Deferred()
+    bad: Deferred[str] = Deferred()
     results = outcome(tasks.own(wait_for(good))), outcome(tasks.own(wait_for(bad)))
     assert results == ([], [])
     good.callback("picture")
@@ -36,7 +38,8 @@ def test_a_caller_that_waits_gets_the_result() -> None:
 
 def test_work_continues_without_its_caller() -> None:
     """Cancelling ends the wait at once, and not the work."""
-    tasks, gate = Tasks(), Deferred()
+    tasks = Tasks()
+    gate: Deferred[str] = Deferred()
     done: list[str] = []
 
     async def work() -> None:
@@ -54,7 +57,8 @@ def test_work_continues_without_its_caller() -> None:
 @pytest.mark.parametrize(("error", "logged"), [(RuntimeError("a bug"), 1), (BusyError("expected"), 0)])
 def test_a_bug_without_a_caller_is_logged(error: Exception, logged: int) -> None:
     """Else it would be lost; an expected error needs no line."""
-    tasks, gate = Tasks(), Deferred()
+    tasks = Tasks()
+    gate: Deferred[None] = Deferred()
     waiter = tasks.own(wait_for(gate))
     outcome(waiter)
     waiter.cancel()
@@ -65,7 +69,9 @@ def test_a_bug_without_a_caller_is_logged(error: Exception, logged: int) -> None
 
 def test_drained_means_nothing_runs() -> None:
     """It returns at once without work; else after the last of it, however that ends."""
-    tasks, first, second = Tasks(), Deferred(), Deferred()
+    tasks = Tasks()
+    first: Deferred[None] = Deferred()
+    second: Deferred[None] = Deferred()
     assert outcome(Deferred.fromCoroutine(tasks.drained())) == [None]
     outcome(tasks.own(wait_for(first)))
     outcome(tasks.own(wait_for(second)))
@@ -78,7 +84,9 @@ def test_drained_means_nothing_runs() -> None:
 
 def test_drained_waits_for_work_that_work_begins() -> None:
     """A callback may begin more work."""
-    tasks, first, second = Tasks(), Deferred(), Deferred()
+    tasks = Tasks()
+    first: Deferred[None] = Deferred()
+    second: Deferred[None] = Deferred()
     tasks.own(wait_for(first)).addCallback(lambda _: outcome(tasks.own(wait_for(second))))
     drained = outcome(Deferred.fromCoroutine(tasks.drained()))
     first.callback(None)

@@ -47,7 +47,7 @@ class PumpedReactor(Clock):
         """Keep it for `pump`."""
         self._calls.put(lambda: function(*args))
 
-    def pump(self, done: Callable[[], object]) -> None:
+    def pump(self, done: Callable[[], object]) -> None:  # type: ignore[override]
         """Do what threads send until `done`."""
         while not done():
             self._calls.get(timeout=10)()
@@ -66,7 +66,7 @@ class Gated(StillProcessor):
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Render, one variant at a time."""
         trace = current_trace()
-        self.request_ids.append(trace and trace.request_id)
+        self.request_ids.append(trace.request_id if trace else None)
         self.began_on.append(threading.get_ident())
         rendered = super().render(job)
         try:

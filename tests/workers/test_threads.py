@@ -13,10 +13,15 @@ from imaged.workers.threads import Threads
 def test_threads_that_are_held_are_counted() -> None:
     """Each counts while one piece of work has held it for longer than asked."""
     pool, go = Threads(Clock(), "render", 2), threading.Event()
+
+    def wait_after(begun: threading.Event) -> None:
+        begun.set()
+        go.wait()
+
     try:
         begun = [threading.Event(), threading.Event()]
         for number in (0, 1):
-            pool.run(lambda each: (each.set(), go.wait()), begun[number])
+            pool.run(wait_after, begun[number])
             begun[number].wait()
             assert (pool.held_for(0), pool.held_for(60)) == (number + 1, 0)
         go.set()

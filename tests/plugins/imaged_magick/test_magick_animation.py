@@ -159,7 +159,7 @@ def test_a_long_animation_has_stills(processor: Processor, tmp_path: Path) -> No
     """Stills of the first frame are rendered before animations of the same job are refused."""
     source = tmp_path / "original"
     source.write_bytes(make_gif(5))
-    processors = Processors([processor], maximum_pixels=48 * 32)
+    processors = Processors([processor], maximum_pixels=48 * 32)  # type: ignore[list-item]
     assert processors.identify(source).frames == 5  # which is enough for a POST
     outputs = [parse("w24.gif"), parse("w24.jpg")]
     job = render_job(source, processor.identify(source), outputs, maximum_pixels=5 * 48 * 32 - 1)

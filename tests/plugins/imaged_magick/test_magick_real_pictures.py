@@ -57,7 +57,7 @@ def test_animation_keeps_its_look(shared: Shared, render: Render) -> None:
     small = Image.open(io.BytesIO(render(shared("rotating-squares.gif"), "w40.webp", quality=95)[0]))
     elapsed_ms = {}
     at_ms = 0
-    for number in range(small.n_frames):
+    for number in range(getattr(small, "n_frames", 1)):
         small.seek(number)
         small.load()
         elapsed_ms[at_ms] = small.convert("RGBA")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
@@ -24,7 +25,7 @@ UPRIGHT = {1: "RGBW", 2: "GRWB", 3: "WBGR", 4: "BWRG", 5: "RBGW", 6: "BRWG", 7: 
 def corners(image: Image.Image) -> str:
     """Return the letters of the four corners, in reading order."""
     rgb = image.convert("RGB")
-    pixels = (rgb.getpixel((int(x * image.width), int(y * image.height))) for x, y in CORNERS)
+    pixels: list[Any] = [rgb.getpixel((int(x * image.width), int(y * image.height))) for x, y in CORNERS]
     return "".join(LETTERS.get(tuple(255 * (part > 127) for part in pixel), "?") for pixel in pixels)
 
 

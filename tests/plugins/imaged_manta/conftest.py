@@ -15,8 +15,10 @@ from twisted.internet.task import deferLater
 
 from imaged.testing.fakes import make_host
 from imaged.testing.waiting import wait
-from imaged_manta import MantaUploader, Timeouts, make_uploader
+from imaged_manta import make_uploader
+from imaged_manta.client import Timeouts
 from imaged_manta.options import Options
+from imaged_manta.uploader import MantaUploader
 
 USUAL = Timeouts()
 

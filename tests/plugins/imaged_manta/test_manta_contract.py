@@ -8,7 +8,7 @@ import pytest
 
 from imaged.api import Uploader
 from imaged.testing.uploaders import UploaderContract
-from imaged_manta import MantaUploader
+from imaged_manta.uploader import MantaUploader
 
 
 class TestManta(UploaderContract):

@@ -16,9 +16,10 @@ from manta_identity import md5_id, write_key
 from imaged.api import StoreError, StoreUnavailableError
 from imaged.testing.fakes import run_at_once
 from imaged.testing.waiting import wait
-from imaged_manta import MantaUploader, Timeouts
+from imaged_manta.client import Timeouts
 from imaged_manta.keys import FileKey
 from imaged_manta.signing import KeySigner
+from imaged_manta.uploader import MantaUploader
 
 LARGE = bytes(5_000_000)
 

@@ -12,8 +12,9 @@ from manta_identity import md5_id, sha256_id, write_key
 
 from imaged.api import OptionsError
 from imaged.testing.fakes import make_host
-from imaged_manta import MantaUploader, imaged_uploader
+from imaged_manta import imaged_uploader
 from imaged_manta.options import Options
+from imaged_manta.uploader import MantaUploader
 
 PEM, OPENSSH = PrivateFormat.TraditionalOpenSSL, PrivateFormat.OpenSSH
 

@@ -9,7 +9,7 @@ import sys
 from source_tree import ROOT
 
 from imaged.config.load import load
-from imaged_manta import Timeouts
+from imaged_manta.client import Timeouts
 from imaged_manta.options import Options
 
 PAGE = (ROOT / "docs" / "manta.md").read_text(encoding="utf-8")

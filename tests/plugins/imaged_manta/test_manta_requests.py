@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.api import StoreError, StoreUnavailableError
 from imaged.testing.waiting import wait
-from imaged_manta import MantaUploader
+from imaged_manta.uploader import MantaUploader
 
 BODY = b"a picture, perhaps"
 
@@ -189,7 +189,9 @@ def test_a_closed_idle_connection_is_no_failure(
 def test_files_are_read_on_other_threads(section: dict[str, Any], file: Path, tmp_path: Path) -> None:
     """Reading files does not block the reactor."""
     from imaged.testing.fakes import make_host  # noqa: PLC0415
-    from imaged_manta import Options, Timeouts, make_uploader  # noqa: PLC0415  # this test alone makes its own
+    from imaged_manta import make_uploader  # noqa: PLC0415  # this test alone makes its own
+    from imaged_manta.client import Timeouts  # noqa: PLC0415
+    from imaged_manta.options import Options  # noqa: PLC0415
 
     ran: list[str] = []
 

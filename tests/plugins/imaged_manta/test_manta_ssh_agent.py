@@ -19,9 +19,9 @@ from manta_identity import md5_id, sha256_id, write_key
 from imaged.api import StoreUnavailableError, Uploader
 from imaged.testing.uploaders import UploaderContract
 from imaged.testing.waiting import wait
-from imaged_manta import MantaUploader
 from imaged_manta.keys import KeyId
 from imaged_manta.ssh_agent import AgentKey
+from imaged_manta.uploader import MantaUploader
 
 needs_openssh = pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="no ssh-agent: install OpenSSH")
 
