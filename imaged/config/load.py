@@ -38,9 +38,9 @@ class Loaded:
         """Return a fault at `path` with its file and line. The message must not quote the value."""
         return self.origins.fault(path, message)
 
-    def foreign_fault(self, path: KeyPath, message: str) -> Fault:
+    def quoting_fault(self, path: KeyPath, message: str) -> Fault:
         """Return the same for a message that may quote the value at `path`. It hides a value that may be secret."""
-        return self.origins.foreign_fault(path, message)
+        return self.origins.quoting_fault(path, message)
 
     def describe_value(self, path: KeyPath, text: str) -> str:
         """Return the value at `path`, given as `text`, for a message; if a reference gave it, name the reference."""
@@ -92,7 +92,7 @@ def load(
     faults += [origins.fault(path, message) for path, message in resolver.unresolved.items()]
     settings, model_faults = validate(data, origins)
     faults += model_faults
-    faults += [origins.foreign_fault(path, reason, output) for path, output, reason in conflicts(settings)]
+    faults += [origins.quoting_fault(path, reason, output) for path, output, reason in conflicts(settings)]
     return Loaded(settings, in_order(faults), _without_cut(origins, data), frozenset(resolver.unresolved))
 
 

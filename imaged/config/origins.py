@@ -33,7 +33,7 @@ class Origins:
                 return Fault(OPTION, None, path, message)  # a section that `--set` created
         return Fault(self.file, None, path, message)
 
-    def foreign_fault(self, path: KeyPath, message: str, quoted: KeyPath | None = None) -> Fault:
+    def quoting_fault(self, path: KeyPath, message: str, quoted: KeyPath | None = None) -> Fault:
         """Return a fault at `path` whose message may quote the value at `quoted`, or at `path`.
 
         If a reference stands there, above or below, the fault names the reference instead.

@@ -60,7 +60,7 @@ def fault_of(
 ) -> Fault:
     """Return the fault of an error at `path`; `known` and `tell` as `explain` has them."""
     message = explain(error, known, tell, hidden=origins.reference(path) is not None)
-    return origins.fault(path, message) if is_ours(error) else origins.foreign_fault(path, message)
+    return origins.fault(path, message) if is_ours(error) else origins.quoting_fault(path, message)
 
 
 def _describer(path: KeyPath, origins: Origins) -> Callable[[Any], str]:

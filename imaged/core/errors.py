@@ -147,7 +147,7 @@ class StoreError(ImagedError):
 class StoreUnavailableError(StoreError):
     """The whole remote store is unreachable, overloaded or refuses access: other keys would fail too."""
 
-    public_message = "the remote store is away: try again later"
+    public_message = "the remote store is unavailable: try again later"
 
 
 class CorruptOriginalError(StoreError):
@@ -168,4 +168,4 @@ class PluginFailedError(ImagedError):
     """A plugin broke its contract."""
 
     status = 500
-    public_message = "a part of this server failed: its log tells how"
+    public_message = "a part of this server failed: its operator finds the reason in the log"

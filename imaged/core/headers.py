@@ -54,4 +54,4 @@ def read_webp(body: bytes) -> tuple[int, int]:
     if kind == b"VP8 " and body[23:26] == _VP8_START_CODE:
         width_px, height_px = struct.unpack_from("<HH", body, 26)
         return width_px & 0x3FFF, height_px & 0x3FFF
-    raise ValueError("no chunk that tells a size")
+    raise ValueError("no chunk that states a size")

@@ -94,7 +94,7 @@ class SourceUrl:
         try:
             return SourceUrl.parse(text if parts else self._join(text))
         except MalformedRequestError as error:
-            raise SourceFailedError(f"{self.host} redirects to what is no URL of an original: {error}") from error
+            raise SourceFailedError(f"{self.host} redirects to a URL that imaged does not fetch: {error}") from error
 
     def _join(self, reference: str) -> str:
         """Return the URL of a relative reference (RFC 3986, 5.2.2)."""

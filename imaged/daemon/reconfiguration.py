@@ -86,7 +86,7 @@ class Reconfiguration:
             try:
                 await run(new.pipeline.store.try_out)
             except StoreError as error:
-                raise ConfigurationError([loaded.foreign_fault(("store", "path"), str(error))]) from error
+                raise ConfigurationError([loaded.quoting_fault(("store", "path"), str(error))]) from error
             files = await open_logs(loaded, run)
             undo.callback(files.close)
             try:
@@ -103,7 +103,7 @@ async def open_logs(loaded: Loaded, run: RunInThread) -> LogFiles:
     try:
         return await run(open_files, loaded.settings.log)
     except LogFileError as error:
-        raise ConfigurationError([loaded.foreign_fault(error.key, str(error))]) from error
+        raise ConfigurationError([loaded.quoting_fault(error.key, str(error))]) from error
 
 
 def restart_faults(running: Settings, loaded: Loaded) -> list[Fault]:

@@ -23,7 +23,7 @@ def endpoints(settings: Settings) -> dict[KeyPath, str]:
 def find_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
     """Return every fault of the endpoints that the settings name."""
     faults = [
-        loaded.foreign_fault(path, fault)
+        loaded.quoting_fault(path, fault)
         for path, endpoint in endpoints(loaded.settings).items()
         if (fault := find_fault(reactor, endpoint)) is not None
     ]

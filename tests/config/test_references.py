@@ -112,9 +112,9 @@ def test_the_words_of_others_are_kept_back_where_a_reference_stands() -> None:
     """They may quote any piece of it, so the fault names the reference; elsewhere they stay whole."""
     loaded = World({"LISTEN": "tcp:7001:interface=10.9.8.7"}).load("listen: {env: LISTEN}")
     message = "cannot listen on 'TCP:7001:interface=10.9…': address already in use"
-    said = loaded.foreign_fault(("listen",), message).message
+    said = loaded.quoting_fault(("listen",), message).message
     assert said == "is not accepted; why is not shown, for it may tell what {env: LISTEN} holds"
-    assert loaded.foreign_fault(("uploader",), "not the tcp:7001 of listen").message == "not the tcp:7001 of listen"
+    assert loaded.quoting_fault(("uploader",), "not the tcp:7001 of listen").message == "not the tcp:7001 of listen"
     assert loaded.describe_value(("listen",), "tcp:7001") == "what {env: LISTEN} holds"
 
 
