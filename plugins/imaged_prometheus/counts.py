@@ -133,7 +133,7 @@ class Counts(Collector):
                 pass  # RequestAnswered counts the same request
 
     def _answered(self, event: RequestAnswered, settings_namespaces: Collection[str]) -> None:
-        """Count a request. There may be thousands a second: its series are looked up by what they were found for."""
+        """Count a request. Thousands may come each second, so the series of each set of labels are kept."""
         key = (event.route, event.namespace, event.extension, event.status, event.outcome)
         series = self._series.get(key)
         if series is None:
