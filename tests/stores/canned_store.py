@@ -1,4 +1,4 @@
-"""A store that gives one answer to everything, or none at all."""
+"""An HTTP server that sends one canned response to every request, or none."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ LONGEST_S = 60.0
 
 @dataclass
 class CannedStore:
-    """`url` is where it answers, `asked` each method and path that came. Change the answer whenever you like.
+    """The response, and `received`: the method and path of each request. The test may change the response at any time.
 
-    A method that is `refused` gets 400 and an error of S3 instead. Where there is a `gate`, each answer waits at it.
+    Requests of the method `refused` get 400 and an error of S3 instead. With a `gate`, each response waits for it.
     """
 
     status: int = 200
@@ -26,33 +26,33 @@ class CannedStore:
     refused: str = ""
     gate: Barrier | None = None
     url: str = ""
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    received: list[tuple[str, str]] = field(default_factory=list)
 
     def reset(self) -> None:
-        """Forget what came, and what is to be answered."""
-        self.status, self.body, self.headers, self.refused, self.asked = 200, b"", {}, "", []
+        """Reset the response and the records."""
+        self.status, self.body, self.headers, self.refused, self.received = 200, b"", {}, "", []
         self.gate = None
 
     def options(self) -> dict[str, str]:
-        """Return the section `plugins.s3` that uses it."""
+        """Return the section `plugins.s3` for this server."""
         return options_at(self.url)
 
     def refuse(self, status: int, code: str, message: str = "words") -> None:
-        """Answer everything with an error of S3."""
+        """Make every response an error of S3."""
         self.status = status
         self.body = error_of(code, message)
 
 
 @contextmanager
 def canned_store() -> Iterator[CannedStore]:
-    """Serve one, on threads of its own."""
+    """Run a server, on threads of its own."""
     store = CannedStore()
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # who says 100 Continue: without it, botocore waits a second for it
+        protocol_version = "HTTP/1.1"  # which sends 100 Continue; botocore would wait a second for it
 
         def answer(self) -> None:
-            store.asked.append((self.command, self.path))
+            store.received.append((self.command, self.path))
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if store.gate:
                 store.gate.wait(LONGEST_S)
@@ -68,7 +68,7 @@ def canned_store() -> Iterator[CannedStore]:
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815  # the library's names
 
         def log_message(self, *_words: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         store.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -83,16 +83,16 @@ def canned_store() -> Iterator[CannedStore]:
 
 @contextmanager
 def silent_store() -> Iterator[str]:
-    """Take connections and never say a word; the value is its address."""
+    """Run a server that accepts connections and sends nothing; the value is its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def options_at(url: str) -> dict[str, str]:
-    """Return the section `plugins.s3` for a bucket at an address."""
+    """Return the section `plugins.s3` for a bucket at an endpoint."""
     return {"bucket": "pictures", "endpoint_url": url, "access_key_id": "AKIAX", "secret_access_key": "hush-hush"}
 
 
 def error_of(code: str, message: str) -> bytes:
-    """Return the body of an error."""
+    """Return the body of an error of S3."""
     return f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()

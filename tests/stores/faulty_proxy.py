@@ -1,4 +1,4 @@
-"""A proxy before an HTTP store that fails as stores do, and remembers what went through it."""
+"""A proxy for an HTTP store that simulates failures and records uploads."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ FAULTS = ("stopped", "hung", "500", "503", "reset", "slow")
 
 
 class FaultyProxy:
-    """Passes requests on to `upstream`, or does what `fault` says, for requests that begin and for those that wait.
+    """Forwards requests to `upstream`, or simulates `fault`, for new and for waiting requests.
 
-    `kept` counts the answers 200 to PUTs by path; `twice` names paths of which two PUTs of living clients overlapped.
+    `kept` counts the responses 200 to PUTs by path. `twice` lists paths with overlapping PUTs of two running clients.
     """
 
     def __init__(self, upstream: str, slow_s: float = 2.0) -> None:
@@ -44,13 +44,13 @@ class FaultyProxy:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Stop accepting connections."""
         self.fault = "stopped"
         self._server.shutdown()
         self._server.server_close()
 
     def begin(self, path: str, client: socket.socket) -> None:
-        """Take note of a PUT."""
+        """Record the start of a PUT."""
         with self._lock:
             other = self._putting.get(path)
             if other is not None and _lives(other):
@@ -59,7 +59,7 @@ class FaultyProxy:
             self.most_at_once = max(self.most_at_once, len(self._putting))
 
     def end(self, path: str, client: socket.socket) -> None:
-        """Take note that it has ended."""
+        """Record the end of a PUT."""
         with self._lock:
             if self._putting.get(path) is client:
                 del self._putting[path]
@@ -71,7 +71,7 @@ class _Server(ThreadingHTTPServer):
     proxy: FaultyProxy
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients are killed in the middle of their requests."""
+        """Log nothing: tests kill clients in the middle of their requests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _serve(self) -> None:
         proxy = self.server.proxy
@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _lives(client: socket.socket) -> bool:
-    """Say whether the other end is still there: its process may have been killed."""
+    """Return whether the other end is open; its process may have been killed."""
     try:
         return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
     except BlockingIOError:

@@ -1,6 +1,6 @@
-"""A Manta to test with: a real HTTP server on the loopback address, which checks signatures as Manta does.
+"""A simulated Manta: an HTTP server on the loopback address that verifies signatures as Manta does.
 
-Its answers follow Manta's own front end, and the reference client is run against it. It can misbehave when asked to.
+Its responses follow Manta's front end, and the reference client runs against it. It simulates faults on demand.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from manta_tree import Entry, Tree
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request that came."""
+class ReceivedRequest:
+    """One received request."""
 
     method: str
     path: str
@@ -33,65 +33,65 @@ class Asked:
 
 
 class MantaDouble:
-    """The store. `tree` is what it holds, `asked` what it was asked; `unsigned_as` is whose an unsigned request is."""
+    """The store. `tree` has its content, `received` the requests; `unsigned_as` is the account of unsigned requests."""
 
     def __init__(self, account: str = "poseidon", unsigned_as: str | None = None) -> None:
         self.account = account
         self.unsigned_as = unsigned_as
         self.tree = Tree()
         self.users: dict[str, User] = {f"/{account}": User()}
-        self.asked: list[Asked] = []
+        self.received: list[ReceivedRequest] = []
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
-        self._sins: list[tuple[str, Callable[[Handler], bool]]] = []
+        self._faults: list[tuple[str, Callable[[Handler], bool]]] = []
         self.ended = threading.Event()
         self._connections: set[socket.socket] = set()
         self._server: ThreadingHTTPServer | None = None
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def add_key(self, private: PRIVATE, user: str = "", roles: tuple[str, ...] = ()) -> str:
-        """Let a key sign for the account, or for a user of it who has roles; return its fingerprint."""
+        """Add a key of the account, or of a user with roles. Return its fingerprint."""
         who = f"/{self.account}/{user}" if user else f"/{self.account}"
         self.users.setdefault(who, User(roles=frozenset(roles))).keys[md5_id(private)] = private.public_key()
         return md5_id(private)
 
-    def misbehave(self, sin: str, method: str = "", times: int = 1) -> None:
-        """Commit a fault at the next `times` requests of a method; Handler lists the faults."""
+    def misbehave(self, fault: str, method: str = "", times: int = 1) -> None:
+        """Simulate a fault for the next `times` requests of a method; Handler lists the faults."""
 
         def is_meant(handler: Handler) -> bool:
             return not method or handler.command == method
 
-        self._sins += [(sin, is_meant)] * times
+        self._faults += [(fault, is_meant)] * times
 
     def next_sin(self, handler: Handler) -> str:
-        """Return what to do wrong now, "" for nothing."""
+        """Return the fault to simulate now, "" for none."""
         with self._lock:
-            for place, (sin, is_meant) in enumerate(self._sins):
+            for place, (fault, is_meant) in enumerate(self._faults):
                 if is_meant(handler):
-                    del self._sins[place]
-                    return sin
+                    del self._faults[place]
+                    return fault
         return ""
 
-    def note(self, asked: Asked, change: int) -> None:
+    def note(self, asked: ReceivedRequest, change: int) -> None:
         """Count requests."""
         with self._lock:
             if change > 0:
-                self.asked.append(asked)
+                self.received.append(asked)
             self._at_once += change
             self.most_at_once = max(self.most_at_once, self._at_once)
 
     def methods(self) -> list[str]:
-        """Return the methods of all requests, in their order."""
-        return [each.method for each in self.asked]
+        """Return the methods of all requests, in order."""
+        return [each.method for each in self.received]
 
     def start(self) -> MantaDouble:
-        """Listen, in threads."""
+        """Start the server, with a thread for each connection."""
 
         class Server(ThreadingHTTPServer):
             daemon_threads = False
@@ -115,13 +115,13 @@ class MantaDouble:
         self._thread.join()
 
     def drop_connections(self) -> None:
-        """Close what is open, as a store does that has been idle for long."""
+        """Close all connections, as a server does with idle ones."""
         with self._lock:
             for connection in self._connections:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def connected(self, connection: socket.socket, *, is_open: bool) -> None:
-        """Keep account of connections."""
+        """Record an opened or closed connection."""
         with self._lock:
             (self._connections.add if is_open else self._connections.discard)(connection)
 
@@ -129,9 +129,9 @@ class MantaDouble:
 class Handler(BaseHTTPRequestHandler):
     """One connection.
 
-    Sins: `slow` (a tenth of a second), `hang`, `half` (half an answer, then hang), `reset`, `close`, `short` (less than
-    it says), `garble` (other bytes than the MD5 says), `forbid`, `early` (an answer before the body is read), `page` (a
-    404 that is not Manta's), and a status such as `503`.
+    Faults: `slow` (a tenth of a second), `hang`, `half` (half a response, then hang), `reset`, `close`, `short` (less
+    than Content-Length), `garble` (bytes that do not match the MD5), `forbid`, `early` (a response before the body is
+    read), `page` (a 404 of another server), and a status such as `503`.
     """
 
     protocol_version = "HTTP/1.1"
@@ -142,38 +142,38 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)
 
     def setup(self) -> None:
-        """Begin."""
+        """Record the connection."""
         super().setup()
         self._double.connected(self.connection, is_open=True)
 
     def finish(self) -> None:
-        """End."""
+        """Remove the connection."""
         self._double.connected(self.connection, is_open=False)
         super().finish()
 
     def handle(self) -> None:
-        """Answer until the other side leaves."""
+        """Handle requests until the client disconnects."""
         try:
             super().handle()
         except ConnectionError:
             self.close_connection = True
 
     def do_any(self) -> None:
-        """Answer one request."""
+        """Handle one request."""
         parts = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(self.command, unquote(parts.path).rstrip("/"), query, headers)
+        asked = ReceivedRequest(self.command, unquote(parts.path).rstrip("/"), query, headers)
         self._double.note(asked, 1)
-        sin = self._double.next_sin(self)
+        fault = self._double.next_sin(self)
         try:
-            if sin == "early":
+            if fault == "early":
                 self.close_connection = True  # the body is not read
                 raise Refused(503, "ServiceUnavailable", "manta is unable to serve this request")
             body = self._body()
-            self._sin(sin)
+            self._sin(fault)
             self._allowed(asked)
-            self._answer(asked, body, sin)
+            self._answer(asked, body, fault)
         except Refused as refused:
             self._refuse(refused)
         finally:
@@ -182,7 +182,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_DELETE = do_any  # noqa: N815  # the library's names
 
     def log_message(self, *arguments: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
@@ -194,25 +194,25 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def _sin(self, sin: str) -> None:
-        if sin == "hang":
+    def _sin(self, fault: str) -> None:
+        if fault == "hang":
             self._double.ended.wait()
-        if sin == "slow":
+        if fault == "slow":
             time.sleep(0.1)
-        if sin == "reset":
+        if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if sin in {"hang", "reset", "close"}:
-            self.connection.close() if sin == "reset" else self.connection.shutdown(socket.SHUT_RDWR)
+        if fault in {"hang", "reset", "close"}:
+            self.connection.close() if fault == "reset" else self.connection.shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError
-        if sin == "forbid":
+        if fault == "forbid":
             raise Refused(403, "AuthorizationFailed", f"{self._double.account} is not allowed to access {self.path}")
-        if sin == "page":
+        if fault == "page":
             self._send(404, {"Content-Type": "text/html"}, b"<h1>Not here</h1>")
             raise ConnectionAbortedError
-        if sin.isdigit():
-            raise Refused(int(sin), "InternalError", "an unexpected error occurred")
+        if fault.isdigit():
+            raise Refused(int(fault), "InternalError", "an unexpected error occurred")
 
-    def _allowed(self, asked: Asked) -> None:
+    def _allowed(self, asked: ReceivedRequest) -> None:
         owner = f"/{asked.path.split('/')[1]}"
         if "authorization" not in asked.headers:
             is_public = asked.method in {"GET", "HEAD"} and re.match(r"/[^/]+/public(/|$)", asked.path)
@@ -229,7 +229,7 @@ class Handler(BaseHTTPRequestHandler):
         if owner != f"/{who.split('/')[1]}":
             raise Refused(403, "AuthorizationFailed", f"{who[1:]} is not allowed to access {asked.path}")
 
-    def _answer(self, asked: Asked, body: bytes, sin: str) -> None:
+    def _answer(self, asked: ReceivedRequest, body: bytes, fault: str) -> None:
         tree = self._double.tree
         if asked.method == "PUT":
             if "type=directory" in asked.headers.get("content-type", "").replace(" ", ""):
@@ -245,9 +245,9 @@ class Handler(BaseHTTPRequestHandler):
             page = tree.page(asked.path, asked.query.get("limit", "256"), asked.query.get("marker", ""))
             lines = "".join(f"{json.dumps(line)}\n" for line in page).encode()
             headers = {"Content-Type": entry.content_type, "Result-Set-Size": str(len(tree.names(asked.path)))}
-            self._send(200, headers, lines, sin)
+            self._send(200, headers, lines, fault)
         else:
-            self._send(200, self._headers_of(entry), entry.body, sin)
+            self._send(200, self._headers_of(entry), entry.body, fault)
 
     def _headers_of(self, entry: Entry) -> dict[str, str]:
         modified = format_datetime(entry.mtime, usegmt=True)
@@ -258,7 +258,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.dumps({"code": refused.code, "message": str(refused)}).encode()
         self._send(refused.status, {"Content-Type": "application/json"}, body)
 
-    def _send(self, status: int, headers: dict[str, str], body: bytes = b"", sin: str = "") -> None:
+    def _send(self, status: int, headers: dict[str, str], body: bytes = b"", fault: str = "") -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -267,11 +267,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if sin in {"half", "short"}:
+        if fault in {"half", "short"}:
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
-            if sin == "half":
+            if fault == "half":
                 self._double.ended.wait()
             self.close_connection = True
         else:
-            self.wfile.write(bytes(len(body)) if sin == "garble" else body)
+            self.wfile.write(bytes(len(body)) if fault == "garble" else body)

@@ -1,4 +1,4 @@
-"""Who asks the Manta double: accounts, their users and roles, and signatures checked with real public keys."""
+"""Authentication of the simulated Manta: accounts, users, roles, and signatures verified with real public keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PRIVATE = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 class Refused(Exception):  # noqa: N818  # an answer, not a fault of the double
-    """An answer with a code of Manta's."""
+    """An error response with a code of Manta."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -36,20 +36,20 @@ class Refused(Exception):  # noqa: N818  # an answer, not a fault of the double
 
 @dataclass
 class User:
-    """An account, or a user of one: keys by MD5 fingerprint, and the roles that may be taken up."""
+    """An account, or a user of one: its keys by MD5 fingerprint, and the roles that it may assume."""
 
     keys: dict[str, object] = field(default_factory=dict)
     roles: frozenset[str] = frozenset()
 
 
 def public_of(private: PRIVATE) -> bytes:
-    """Return a key's public half in the binary form of SSH."""
+    """Return the public key in SSH's binary form."""
     line = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     return base64.b64decode(line.split()[1])
 
 
 def md5_id(private: PRIVATE) -> str:
-    """Return a key's fingerprint as Manta has it."""
+    """Return the fingerprint of a key as Manta has it."""
     return hashlib.md5(public_of(private)).digest().hex(":")
 
 
@@ -61,7 +61,7 @@ def sha256_id(private: PRIVATE) -> str:
 def write_key(
     private: PRIVATE, path: Path, form: PrivateFormat = PrivateFormat.TraditionalOpenSSL, passphrase: str = ""
 ) -> Path:
-    """Write a private key, and its public half beside it, as ssh-keygen does."""
+    """Write a private key and its public key, as ssh-keygen does."""
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     path.write_bytes(private.private_bytes(Encoding.PEM, form, encryption))
     path.chmod(0o600)
@@ -71,7 +71,7 @@ def write_key(
 
 
 def verify(users: dict[str, User], method: str, target: str, headers: dict[str, str]) -> str:
-    """Return who signed a request, `/account` or `/account/user`; raises Refused."""
+    """Return the identity that signed a request, `/account` or `/account/user`. Raises Refused."""
     scheme, _, rest = headers["authorization"].partition(" ")
     if scheme.lower() != "signature":
         raise Refused(403, "AuthorizationSchemeNotAllowed", f"{scheme} is not allowed (use 'signature')")

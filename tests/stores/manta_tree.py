@@ -1,4 +1,4 @@
-"""What the Manta double holds: objects in directories, by the rules of Manta's front end."""
+"""The content of the simulated Manta: objects in directories, by the rules of Manta's front end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT = ("cache-control", "surrogate-key")
 
 @dataclass
 class Entry:
-    """One thing: a directory, or an object with its bytes and headers."""
+    """A directory, or an object with its bytes and headers."""
 
     is_directory: bool
     body: bytes = b""
@@ -36,7 +36,7 @@ class Entry:
         return base64.b64encode(hashlib.md5(self.body).digest()).decode()
 
     def described(self, name: str) -> dict[str, Any]:
-        """Return its line in a list."""
+        """Return its line in a listing."""
         mtime = self.mtime.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if self.is_directory:
             return {"name": name, "type": "directory", "mtime": mtime}
@@ -52,7 +52,7 @@ class Tree:
         self._lock = threading.RLock()
 
     def get(self, path: str) -> Entry:
-        """Return what is there; raises Refused."""
+        """Return the entry at a path. Raises Refused."""
         if _ROOT.fullmatch(path):
             return Entry(is_directory=True)
         with self._lock:
@@ -61,7 +61,7 @@ class Tree:
             return self.entries[path]
 
     def put_directory(self, path: str) -> None:
-        """Make a directory, which may be there."""
+        """Make a directory, which may exist."""
         with self._lock:
             if _ROOT.fullmatch(path):
                 raise Refused(400, "OperationNotAllowedOnRootDirectory", f"PUT is not allowed on {path}")
@@ -70,7 +70,7 @@ class Tree:
                 self.entries[path] = Entry(is_directory=True)
 
     def put_object(self, path: str, body: bytes, headers: dict[str, str]) -> Entry:
-        """Keep an object."""
+        """Store an object."""
         with self._lock:
             self.check_object(path)
             entry = Entry(is_directory=False, body=body)
@@ -83,7 +83,7 @@ class Tree:
             return entry
 
     def delete(self, path: str) -> None:
-        """Remove what is there; a directory has to be empty."""
+        """Remove an entry; a directory must be empty."""
         with self._lock:
             if _ROOT.fullmatch(path):
                 raise Refused(400, "OperationNotAllowedOnRootDirectory", f"DELETE is not allowed on {path}")
@@ -92,7 +92,7 @@ class Tree:
             del self.entries[path]
 
     def remove_tree(self, path: str) -> None:
-        """Remove a directory and all in it, behind everybody's back."""
+        """Remove a directory with its content, as another client might."""
         with self._lock:
             self.entries = {
                 name: entry for name, entry in self.entries.items() if name != path and not name.startswith(f"{path}/")
@@ -105,7 +105,7 @@ class Tree:
             return sorted([*roots, *(basename(name) for name in self.entries if dirname(name) == path)])
 
     def page(self, path: str, limit: str, marker: str) -> list[dict[str, Any]]:
-        """Return a part of a list: it begins with the name `marker` itself."""
+        """Return a page of a listing, which begins with the name `marker`."""
         if not limit.isdigit() or not 1 <= int(limit) <= 1024:
             message = f"limit={limit} is invalid: must be between [1, 1024]"
             raise Refused(400, "InvalidArgumentError", message)
@@ -113,14 +113,14 @@ class Tree:
         return [self.get(f"{path}/{name}").described(name) for name in names]
 
     def check_object(self, path: str) -> None:
-        """Refuse an object where none can be."""
+        """Refuse an object at an invalid path."""
         self.check_parent(path)
         if _ROOT.fullmatch(path) or (path in self.entries and self.entries[path].is_directory):
             message = f"{path} is a directory: PUT is not allowed"
             raise Refused(400, "OperationNotAllowedOnDirectory", message)
 
     def check_parent(self, path: str) -> None:
-        """Refuse what is in no directory."""
+        """Refuse a path whose directory does not exist."""
         parent = dirname(path)
         if _ROOT.fullmatch(parent):
             return

@@ -1,4 +1,4 @@
-"""`moto_server`: a store in memory that keeps ACLs, storage classes and headers. It checks no signatures."""
+"""`moto_server`: an S3 store in memory with ACLs, storage classes and headers. It does not verify signatures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from store_processes import StoreProcess
 
 
 class MotoS3(StoreProcess):
-    """A server that begins without buckets."""
+    """A server, at first without buckets."""
 
     def __init__(self, folder: Path) -> None:
         if find_spec("moto") is None or find_spec("flask") is None:
@@ -20,11 +20,11 @@ class MotoS3(StoreProcess):
         super().__init__(folder)
 
     def command(self) -> list[str]:
-        """Return the words that start it."""
+        """Return the command that starts it."""
         return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
 
     def make_bucket(self) -> str:
-        """Return the name of a new bucket, whose objects may have ACLs."""
+        """Make a bucket whose objects may have ACLs, and return its name."""
         name = self.bucket = f"pictures-{secrets.token_hex(4)}"
         client = self.client()
         client.create_bucket(Bucket=name, ObjectOwnership="ObjectWriter")

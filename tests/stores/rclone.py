@@ -1,4 +1,4 @@
-"""`rclone serve s3`: a store that is a folder. It checks signatures; it knows neither ACLs nor storage classes."""
+"""`rclone serve s3`: an S3 store in a folder. It verifies signatures, and has no ACLs or storage classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from store_processes import ACCESS_KEY_ID, SECRET_ACCESS_KEY, StoreProcess
 
 
 class RcloneS3(StoreProcess):
-    """A server whose buckets are the folders in `buckets`, and whose objects are the files in those."""
+    """A server whose buckets are the folders in `buckets`, and whose objects are their files."""
 
     def __init__(self, folder: Path) -> None:
         found = program()
@@ -25,7 +25,7 @@ class RcloneS3(StoreProcess):
         self.buckets.mkdir(parents=True)
 
     def command(self) -> list[str]:
-        """Return the words that start it, without a configuration or a cache."""
+        """Return the command that starts it, without a configuration or a cache."""
         return [
             self._program, "serve", "s3", f":local:{self.buckets}",
             "--auth-key", f"{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}",
@@ -37,7 +37,7 @@ class RcloneS3(StoreProcess):
         ]  # fmt: skip
 
     def make_bucket(self) -> str:
-        """Return the name of a new bucket."""
+        """Make a bucket, and return its name."""
         name = self.bucket = f"pictures-{secrets.token_hex(4)}"
         client = self.client()
         client.create_bucket(Bucket=name)
@@ -46,5 +46,5 @@ class RcloneS3(StoreProcess):
 
 
 def program() -> str | None:
-    """Return where rclone is: beside this Python, or on the path."""
+    """Return the path of rclone: beside this Python, or on PATH."""
     return shutil.which("rclone", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))

@@ -1,4 +1,4 @@
-"""Programs that are stores of S3, and how to talk to them."""
+"""Run S3 stores as processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECRET_ACCESS_KEY = "SECRETEXAMPLE123"
 
 
 class StoreProcess(ServerProcess):
-    """One store in a process of its own."""
+    """An S3 store in a process of its own."""
 
     hidden = ("AWS_", "RCLONE_", "MOTO_")
 
@@ -23,7 +23,7 @@ class StoreProcess(ServerProcess):
         self.bucket = ""  # the one that was made last
 
     def client(self) -> Any:
-        """Return a client of the test's own, which the caller closes."""
+        """Return a boto3 client, which the caller closes."""
         return boto3.session.Session().client(
             "s3",
             endpoint_url=self.url,
@@ -34,7 +34,7 @@ class StoreProcess(ServerProcess):
         )
 
     def options(self, bucket: str) -> dict[str, str]:
-        """Return the section `plugins.s3` that uses a bucket of this store."""
+        """Return the section `plugins.s3` for a bucket of this store."""
         return {
             "bucket": bucket,
             "region": "us-east-1",

@@ -1,4 +1,4 @@
-"""The Manta double is honest: the reference client works with it, and finds what it does not find with Manta."""
+"""The simulated Manta works with the reference client, and refuses what Manta refuses."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 @pytest.fixture(scope="module")
 def private() -> rsa.RSAPrivateKey:
-    """Return a key."""
+    """Return a private key."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.fixture
 def manta(private: rsa.RSAPrivateKey) -> Iterator[MantaDouble]:
-    """Return a double that knows the key, for its account and for a user."""
+    """Return a simulated Manta with the key for its account and for a user."""
     double = MantaDouble().start()
     double.add_key(private)
     double.add_key(private, user="fred", roles=("writer",))
@@ -42,7 +42,7 @@ def manta(private: rsa.RSAPrivateKey) -> Iterator[MantaDouble]:
 
 @pytest.fixture
 def run(manta: MantaDouble, private: rsa.RSAPrivateKey, tmp_path: Path) -> Run:
-    """Return what runs a program of the client; it finds the key in its home folder."""
+    """Return a function that runs a program of the client, with the key in its home folder."""
     (tmp_path / ".ssh").mkdir(mode=0o700)
     write_key(private, tmp_path / ".ssh" / "id_rsa")
     environ = {
@@ -83,24 +83,24 @@ def test_it_puts_lists_gets_and_removes(run: Run, manta: MantaDouble, tmp_path: 
 
 
 def test_it_lists_over_pages(run: Run, manta: MantaDouble) -> None:
-    """The name that a page is asked to begin with is on it once more."""
+    """Each page after the first begins with the last name of the page before."""
     manta.tree.put_directory("/poseidon/stor/many")
     for number in range(2100):
         manta.tree.put_object(f"/poseidon/stor/many/{number:04}", b"", {})
     listed = run("mls", "/poseidon/stor/many").stdout.decode().split()
     assert listed == [f"{number:04}" for number in range(2100)]
-    assert len([asked for asked in manta.asked if asked.method == "GET"]) > 2
+    assert len([asked for asked in manta.received if asked.method == "GET"]) > 2
 
 
 def test_it_acts_as_a_user_in_a_role(run: Run, manta: MantaDouble) -> None:
-    """And without a role it may not."""
+    """A user may write with a role, and not without."""
     assert run("mmkdir", "/poseidon/stor/a", MANTA_SUBUSER="fred", MANTA_ROLE="writer").returncode == 0
-    assert "/poseidon/fred/keys/" in manta.asked[-1].headers["authorization"]
+    assert "/poseidon/fred/keys/" in manta.received[-1].headers["authorization"]
     assert b"NoMatchingRoleTag" in run("mmkdir", "/poseidon/stor/b", MANTA_SUBUSER="fred").stderr
 
 
-def test_it_is_refused(run: Run, tmp_path: Path, manta: MantaDouble) -> None:
-    """With the words that Manta has for it."""
+def test_errors_have_codes(run: Run, tmp_path: Path, manta: MantaDouble) -> None:
+    """Refused requests have the error codes of Manta."""
     (tmp_path / "file").write_bytes(b"x")
     no_parent = run("mput", "-q", "-f", "file", "/poseidon/stor/no/such")
     assert b"DirectoryDoesNotExist" in no_parent.stderr

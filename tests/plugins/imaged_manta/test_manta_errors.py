@@ -44,7 +44,7 @@ def stocked(manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: 
     """Return an uploader to a store with one key, p/1."""
     uploader = make_manta(timeouts=SHORT)
     wait(uploader.upload("p/1", file, "image/jpeg"))
-    manta.asked.clear()
+    manta.received.clear()
     return uploader
 
 
@@ -58,7 +58,7 @@ def message_of(error: type[Exception], call: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("sin", "meaning"),
+    ("fault", "meaning"),
     [
         ("hang", "is too slow: no progress for 1.5 s"),
         ("reset", "closes the connection, or does not speak HTTP (ConnectionLost)"),
@@ -69,7 +69,7 @@ def message_of(error: type[Exception], call: object) -> str:
     ],
 )
 def test_an_unavailable_store(
-    stocked: MantaUploader, manta: MantaDouble, file: Path, tmp_path: Path, sin: str, meaning: str
+    stocked: MantaUploader, manta: MantaDouble, file: Path, tmp_path: Path, fault: str, meaning: str
 ) -> None:
     """Uploads, downloads and lists raise StoreUnavailableError soon, and the next call succeeds."""
     calls: tuple[tuple[str, Callable[[], object]], ...] = (
@@ -78,7 +78,7 @@ def test_an_unavailable_store(
         ("the listing of /poseidon/stor/images/p", lambda: stocked.list("p/")),
     )
     for key, call in calls:
-        manta.misbehave(sin, times=2 if sin in {"reset", "close"} else 1)
+        manta.misbehave(fault, times=2 if fault in {"reset", "close"} else 1)
         began_s = time.monotonic()
         assert message_of(StoreUnavailableError, call()).startswith(
             f"Manta at {manta.url.removeprefix('http://')} {meaning.format(key=key)}"
@@ -92,11 +92,11 @@ def test_deleting_ends_with_the_first_failure(stocked: MantaUploader, manta: Man
     """Deleting many keys stops at the first failure."""
     manta.misbehave("503", "HEAD", times=20)
     message_of(StoreUnavailableError, stocked.delete([f"p/{number}" for number in range(1000)]))
-    assert len(manta.asked) <= 20
+    assert len(manta.received) <= 20
 
 
 @pytest.mark.parametrize(
-    ("sin", "error", "meaning"),
+    ("fault", "error", "meaning"),
     [
         ("half", StoreUnavailableError, "is too slow: no progress for 1.5 s"),
         ("short", StoreUnavailableError, "closes the connection, or does not speak HTTP"),
@@ -104,10 +104,10 @@ def test_deleting_ends_with_the_first_failure(stocked: MantaUploader, manta: Man
     ],
 )
 def test_a_failed_download_writes_nothing(
-    stocked: MantaUploader, manta: MantaDouble, tmp_path: Path, sin: str, error: type[Exception], meaning: str
+    stocked: MantaUploader, manta: MantaDouble, tmp_path: Path, fault: str, error: type[Exception], meaning: str
 ) -> None:
     """A failed download leaves neither a partial file nor wrong bytes."""
-    manta.misbehave(sin, "GET")
+    manta.misbehave(fault, "GET")
     before = set(tmp_path.iterdir())
     assert meaning in message_of(error, stocked.download("p/1", tmp_path / "back"))
     assert set(tmp_path.iterdir()) == before

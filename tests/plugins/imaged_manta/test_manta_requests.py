@@ -49,7 +49,7 @@ def test_an_object_has_headers(manta: MantaDouble, make_manta: Callable[..., Man
     entry = manta.tree.entries["/poseidon/stor/images/p/a b/ü~.jpg"]
     assert (entry.body, entry.content_type) == (BODY, "image/jpeg")
     assert entry.headers == {"cache-control": "public, max-age=31536000, immutable"}
-    sent = manta.asked[-1].headers
+    sent = manta.received[-1].headers
     assert sent["content-md5"] == base64.b64encode(hashlib.md5(BODY).digest()).decode()
     assert sent["content-length"] == str(len(BODY))
 
@@ -71,7 +71,7 @@ def test_directories_are_made_once(manta: MantaDouble, make_manta: Callable[...,
     uploader = make_manta()
     wait(together(*(uploader.upload(f"p/f84/w{each}.jpg", file, "image/jpeg") for each in range(20))))
     wait(uploader.upload("p/f85/x.jpg", file, "image/jpeg"))
-    made = [each.path for each in manta.asked if "directory" in each.headers.get("content-type", "")]
+    made = [each.path for each in manta.received if "directory" in each.headers.get("content-type", "")]
     assert made == [f"/poseidon/stor/images{below}" for below in ("", "/p", "/p/f84", "/p/f85")]
 
 
@@ -123,7 +123,7 @@ def test_lists_go_over_pages_and_down(manta: MantaDouble, make_manta: Callable[.
     assert wait(uploader.list("p")) == sorted(names)
     assert wait(uploader.list("p/d1")) == sorted(f"p/{name}/x" for name in ("d1", *(f"d{n}" for n in range(10, 20))))
     assert wait(uploader.list("p/00001")) == ["p/00001"]
-    assert {each.query["limit"] for each in manta.asked} == {"1000"}
+    assert {each.query["limit"] for each in manta.received} == {"1000"}
     assert manta.most_at_once <= 3
 
 
@@ -143,7 +143,7 @@ def test_a_user_signs_with_roles(
     """The keyId is `/account/user/keys/…`, and the roles are in a header."""
     manta.add_key(private, user="fred", roles=("writer", "reader"))
     wait(make_manta(user="fred", roles=["writer", "reader"]).upload("p/1", file, "image/jpeg"))
-    sent = manta.asked[-1].headers
+    sent = manta.received[-1].headers
     assert sent["role"] == "writer,reader"
     assert f'keyId="/poseidon/fred/keys/{md5_id(private)}",algorithm="rsa-sha256"' in sent["authorization"]
 
@@ -155,7 +155,7 @@ def test_a_zone_signs_nothing(file: Path, make_manta: Callable[..., MantaUploade
         uploader = make_manta(url=zone.url, key_id=None, key_file=None)
         wait(uploader.upload("p/1", file, "image/jpeg"))
         assert wait(uploader.list("p")) == ["p/1"]
-        assert not any("authorization" in each.headers for each in zone.asked)
+        assert not any("authorization" in each.headers for each in zone.received)
         uploader.close()
     finally:
         zone.stop()

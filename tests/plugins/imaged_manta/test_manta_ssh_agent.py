@@ -74,7 +74,7 @@ def test_an_agent_signs_with_ecdsa(
     agent(write_key(key, tmp_path / "curve"))
     uploader = make_manta(key_id=md5_id(key), key_file=None)
     assert wait(uploader.list("p")) == []
-    assert all('algorithm="ecdsa-sha' in asked.headers["authorization"] for asked in manta.asked)
+    assert all('algorithm="ecdsa-sha' in asked.headers["authorization"] for asked in manta.received)
 
 
 @needs_openssh

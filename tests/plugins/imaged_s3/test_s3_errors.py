@@ -174,7 +174,7 @@ def test_missing_credentials_are_reported(store: CannedStore, make_uploader: Mak
     with pytest.raises(StoreUnavailableError) as error:
         wait(uploader.list("a"))
     assert "no credentials were found: set access_key_id" in message_of(error)
-    assert store.asked == []
+    assert store.received == []
 
 
 def test_a_missing_profile_is_reported_and_retried(
@@ -236,11 +236,11 @@ def test_temporary_errors_are_retried(store: CannedStore, make_uploader: MakeUpl
     store.refuse(503, "SlowDown")
     with pytest.raises(StoreUnavailableError):
         wait(make_uploader(store.options(), Timeouts(attempts=3)).list("a"))
-    assert len(store.asked) == 3
+    assert len(store.received) == 3
     store.refuse(403, "AccessDenied")
     with pytest.raises(StoreUnavailableError):
         wait(make_uploader(store.options(), Timeouts(attempts=3)).list("a"))
-    assert len(store.asked) == 4
+    assert len(store.received) == 4
 
 
 def test_calls_fill_the_threads_and_leave_the_reactor_free(store: CannedStore, make_uploader: MakeUploader) -> None:
@@ -257,7 +257,7 @@ def test_calls_fill_the_threads_and_leave_the_reactor_free(store: CannedStore, m
         await ended
 
     wait(both())
-    assert len(store.asked) == 2
+    assert len(store.received) == 2
 
 
 async def _refused(uploader: S3Uploader) -> None:

@@ -88,8 +88,8 @@ def test_a_failed_multipart_upload_is_aborted(store: CannedStore, uploader: S3Up
     store.refused = "PUT"
     with pytest.raises(StoreError, match="EntityTooLarge"):
         wait(uploader.upload("a/key", file(tmp_path, LARGE), "image/jpeg"))
-    assert store.asked[0] == ("POST", "/pictures/a/key?uploads")
-    assert store.asked[-1] == ("DELETE", "/pictures/a/key?uploadId=7")
+    assert store.received[0] == ("POST", "/pictures/a/key?uploads")
+    assert store.received[-1] == ("DELETE", "/pictures/a/key?uploadId=7")
 
 
 def test_an_incomplete_response_is_reported(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_unreadable_file_is_an_error_of_one_key(store: CannedStore, uploader:
     with pytest.raises(StoreError, match="s3://pictures/a/key: the local file cannot be read") as error:
         wait(uploader.upload("a/key", tmp_path, "image/jpeg"))
     assert not isinstance(error.value, StoreUnavailableError)
-    assert store.asked == []
+    assert store.received == []
 
 
 def test_a_truncated_download_changes_nothing(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
