@@ -94,8 +94,8 @@ class Reporter:
         """Stop observing the log; the reporter that is active now sends the queued errors."""
         globalLogPublisher.removeObserver(self)  # type: ignore[arg-type]  # as above
         self._active.remove(self)
-        for heir in self._active[-1:]:
-            heir.waiting.extend(self._take())
+        for successor in self._active[-1:]:
+            successor.waiting.extend(self._take())
         if self._client is not None:  # closing may wait for a lock
             Thread(target=self._client.close, kwargs={"timeout": 0.0}, daemon=True).start()
 

@@ -22,7 +22,7 @@ def find_wrong(formats: object) -> str | None:
 def combine(brought: Iterable[Formats], conflict: Callable[[int, str], None]) -> Formats:
     """Return the registry of a generation: the core formats that were brought, then the others in order.
 
-    Calls `conflict` with the index of a processor and the reason where two formats cannot be told apart.
+    Calls `conflict` with the index of a processor and the reason if two formats cannot be distinguished.
     """
     brought = list(brought)
     known: list[Format] = list(CORE)

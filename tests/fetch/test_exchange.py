@@ -1,4 +1,4 @@
-"""Every way an origin can fail has its own error, and none repeats what the origin said."""
+"""Each failure of an origin has its own error, and no message repeats the origin's text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 class TestFailures(Fetching):
-    """What an origin does wrong has a name of its own."""
+    """Failures of an origin."""
 
     async def test_a_missing_original_is_not_found(self) -> None:
         """404 and 410 are the client's 404."""
@@ -49,21 +49,21 @@ class TestFailures(Fetching):
         await self.refused(NotFoundError, reply(b"HTTP/1.1 410 Gone\r\n\r\n"))
 
     async def test_other_answers_are_failures(self) -> None:
-        """The message names the status, and not what the origin said."""
+        """The message has the status, and not the origin's text."""
         for code in (100, 204, 206, 300, 304, 401, 403, 429, 500, 503):
             said = b"HTTP/1.1 %d Whatever\r\nContent-Length: 6\r\n\r\nsecret" % code
             message = await self.refused(SourceFailedError, reply(said))
             assert "secret" not in message
             assert code == 100 or str(code) in message
 
-    async def test_nobody_listening(self) -> None:
-        """A refused connection is the source's failure."""
+    async def test_a_refused_connection(self) -> None:
+        """It is the source's failure."""
         origin = Origin(ok(b""))
         await origin.port.stopListening()
         assert "refuses" in await self.refused(SourceFailedError, origin.url)
 
-    async def test_what_is_no_http(self) -> None:
-        """A broken answer is no answer."""
+    async def test_an_answer_that_is_not_http(self) -> None:
+        """It is the source's failure."""
         for said in (
             b"",
             b"\x89PNG\r\n\r\n",
@@ -78,15 +78,15 @@ class TestFailures(Fetching):
         ):
             await self.refused(SourceFailedError, reply(said))
 
-    async def test_half_an_original_is_none(self) -> None:
-        """A body shorter than announced is not taken, in any framing."""
+    async def test_half_an_original_is_refused(self) -> None:
+        """A body that is shorter than announced fails in any framing."""
         await self.refused(SourceFailedError, reply(HEAD + b"Content-Length: 9\r\n\r\nabc"))
         await self.refused(SourceFailedError, reply(HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\nabc"))
         await self.refused(SourceFailedError, ok(gzip.compress(bytes(9999))[:-9], b"Content-Encoding: gzip"))
         await self.refused(SourceFailedError, ok(b"no gzip", b"Content-Encoding: gzip"))
 
     async def test_a_reset_is_a_failure(self) -> None:
-        """Also where only the end of the connection ends the body."""
+        """It is one also if only the end of the connection ends the body."""
 
         def reset(asked: Asked) -> None:
             asked.transport.write(b"HTTP/1.0 200 OK\r\n\r\nabc")
@@ -96,7 +96,7 @@ class TestFailures(Fetching):
         await self.refused(SourceFailedError, lambda asked: asked.transport.abortConnection())
 
     async def test_an_unknown_coding_is_a_failure(self) -> None:
-        """Bytes that cannot be unpacked are not kept."""
+        """Bytes that cannot be unpacked are not stored."""
         assert "coding" in await self.refused(SourceFailedError, ok(b"abc", b"Content-Encoding: br"))
         await self.refused(SourceFailedError, ok(b"abc", b"Content-Encoding: gzip, \xff"))
 
@@ -109,28 +109,28 @@ class TestFailures(Fetching):
 
 
 class TestTLS(Fetching):
-    """https is only as good as the check of the certificate."""
+    """Certificates are checked."""
 
     @pytest.fixture(autouse=True)
     def _certificates(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Trust one certificate, for 127.0.0.1, as an operator's own authority would be trusted."""
+        """Trust one certificate for 127.0.0.1, like that of an operator's own authority."""
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
         self.trusted, self.unknown = Pem(tmp_path / "trusted.pem"), Pem(tmp_path / "unknown.pem")
 
     async def test_a_trusted_origin_is_fetched_from(self) -> None:
-        """The bytes come through TLS as they are, in one record or many."""
+        """The bytes are the same through TLS, in one record or many."""
         body = bytes(range(256)) * 2000
         await self.fetch(self.origin(ok(body), tls=self.trusted).url)
         assert self.path.read_bytes() == body
 
     async def test_a_self_signed_certificate_is_refused(self) -> None:
-        """Nobody vouches for it, so that nothing is asked."""
+        """No authority has signed it, so no request is sent."""
         origin = self.origin(ok(b"abc"), tls=self.unknown)
         assert "certificate" in await self.refused(SourceFailedError, origin.url)
         assert origin.heads == []
 
     async def test_another_hosts_certificate_is_refused(self) -> None:
-        """A certificate is good for the host it names."""
+        """A certificate is valid for the host that it names alone."""
         origin = self.origin(ok(b"abc"), tls=self.trusted)
         url = origin.url.replace("127.0.0.1", "localhost")
         everywhere = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
@@ -138,18 +138,18 @@ class TestTLS(Fetching):
         assert origin.heads == []
 
     async def test_no_tls_is_a_failure(self) -> None:
-        """An origin that speaks plain HTTP on that port has no answer for us."""
+        """An origin that speaks plain HTTP on that port fails."""
         origin = self.origin(ok(b"abc"))
         await self.refused(SourceFailedError, origin.url.replace("http:", "https:"))
 
     async def test_silence_within_tls_is_a_timeout(self) -> None:
-        """The connection is dropped without waiting for the other side to agree."""
+        """The connection is dropped without waiting for the origin."""
         origin = self.origin(hold(HEAD), tls=self.trusted)
         await self.refused(SourceTimeoutError, origin.url, timeout_s=0.3)
         await origin.asked[0].ended
 
     async def test_cancelling_drops_the_connection(self) -> None:
-        """As it does without TLS."""
+        """It is dropped with TLS, too."""
         origin = self.origin(hold(HEAD), tls=self.trusted)
         fetching = self.fetch(origin.url)
         await until(lambda: origin.heads)
@@ -166,8 +166,8 @@ said_bytes = st.sampled_from([*WORDS.split(b"|"), gzip.compress(b"abc")]) | st.b
 
 
 @given(st.lists(said_bytes), st.sampled_from([ConnectionDone, ConnectionLost]))
-def test_whatever_an_origin_says_is_an_original_or_an_error_of_ours(said: list[bytes], end: type[Exception]) -> None:
-    """No bytes, however they are cut and however they end, come through as anything else."""
+def test_any_answer_is_an_original_or_an_error_of_ours(said: list[bytes], end: type[Exception]) -> None:
+    """Any bytes, in any pieces and with any end, give one of the two."""
     net: Any = MemoryReactorClock()
     settings: dict[str, Any] = {
         "budget": Budget(net.seconds),
@@ -193,7 +193,7 @@ def test_whatever_an_origin_says_is_an_original_or_an_error_of_ours(said: list[b
 
 @implementer(IOpenSSLContextFactory)
 class Pem:
-    """Serves TLS with a new certificate for 127.0.0.1, signed by itself; it and its key are kept at `path`."""
+    """Serves TLS with a new self-signed certificate for 127.0.0.1; it and its key are in the file `path`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -210,7 +210,7 @@ class Pem:
         path.write_bytes(public + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
     def getContext(self) -> SSL.Context:  # noqa: N802  # Twisted's name
-        """Serve with what is at the path."""
+        """Serve with the certificate of the file."""
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.use_certificate_file(str(self._path))
         context.use_privatekey_file(str(self._path))

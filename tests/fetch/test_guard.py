@@ -1,4 +1,4 @@
-"""A connection goes to an address that was judged, or nowhere: shown without a network."""
+"""The guard connects to checked addresses alone. These tests use no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PUBLIC, OTHER, PUBLIC_IPV6 = "93.184.215.14", "1.1.1.1", "2606:4700:4700::1111"
 
 
 class Net:
-    """A reactor in memory, with names, and one endpoint that connects through it."""
+    """A reactor in memory with names, and one endpoint."""
 
     def __init__(self, *answers: Sequence[str] | None, allow: Sequence[str] = ()) -> None:
         self.reactor: Any = MemoryReactorClock()
@@ -30,24 +30,24 @@ class Net:
         self.endpoint = GuardedEndpoint(self.reactor, self.names, "a_b.example", 80, 5.0, networks)
 
     def connect(self) -> Deferred[Any]:
-        """Begin to connect."""
+        """Start to connect."""
         return self.endpoint.connect(Factory.forProtocol(Protocol))  # type: ignore[arg-type]
 
     def tried(self) -> list[str]:
-        """Return the addresses that a connection was begun to, within the next minute."""
+        """Return the addresses of all attempts within the next minute."""
         self.reactor.pump([0.3] * 200)
         return [client[0] for client in self.reactor.tcpClients]
 
 
 def failure(connecting: Deferred[Any]) -> BaseException:
-    """Return what it has failed with."""
+    """Return its error."""
     failures: list[Failure] = []
     connecting.addErrback(failures.append)
     return failures[0].value
 
 
-def test_a_public_address_is_connected_to() -> None:
-    """The name is asked for as it is given, once."""
+def test_a_public_address_is_allowed() -> None:
+    """The name is resolved once, unchanged."""
     net = Net([PUBLIC])
     net.connect()
     assert net.tried() == [PUBLIC]
@@ -55,14 +55,14 @@ def test_a_public_address_is_connected_to() -> None:
 
 
 def test_all_public_addresses_are_tried_one_after_the_other() -> None:
-    """A host that is half down is still reached (RFC 8305)."""
+    """A host with one dead address is reached (RFC 8305)."""
     net = Net([PUBLIC_IPV6, PUBLIC, OTHER])
     net.connect()
     assert net.tried() == [PUBLIC_IPV6, PUBLIC, OTHER]
 
 
 def test_private_addresses_are_left_out() -> None:
-    """A name with both kinds leads to the public ones alone."""
+    """Of a name with both kinds, the public addresses are used."""
     net = Net(["10.0.0.1", PUBLIC, "::1", OTHER, "fe80::1"])
     net.connect()
     assert net.tried() == [PUBLIC, OTHER]
@@ -78,15 +78,15 @@ def test_private_addresses_alone_are_forbidden() -> None:
     assert net.tried() == []
 
 
-def test_a_network_of_the_operator_is_connected_to() -> None:
-    """And no other."""
+def test_a_network_of_the_operator_is_allowed() -> None:
+    """No other private network is."""
     net = Net(["10.1.2.3", "10.2.0.1"], allow=["10.1.0.0/16"])
     net.connect()
     assert net.tried() == ["10.1.2.3"]
 
 
-def test_a_name_that_changes_its_mind_leads_nowhere_else() -> None:
-    """The answer that was judged is the one that is connected to (DNS rebinding)."""
+def test_a_name_is_resolved_once() -> None:
+    """The guard connects to the addresses that it checked (DNS rebinding)."""
     net = Net([PUBLIC], ["127.0.0.1"])
     net.connect()
     assert net.tried() == [PUBLIC]
@@ -95,8 +95,8 @@ def test_a_name_that_changes_its_mind_leads_nowhere_else() -> None:
     assert net.tried() == [PUBLIC]
 
 
-def test_the_last_look_is_at_the_moment_of_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even an address that slipped through the first judgement is not connected to."""
+def test_addresses_are_checked_again_when_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that passed the first check wrongly is refused."""
     net = Net(["127.0.0.1"])
     judgements = iter([None, SourceForbiddenError("late")])
     monkeypatch.setattr(net.endpoint, "_refusal", lambda _: next(judgements))
@@ -106,12 +106,12 @@ def test_the_last_look_is_at_the_moment_of_connecting(monkeypatch: pytest.Monkey
 
 
 def test_a_name_without_an_address_fails() -> None:
-    """That is the source's failure."""
+    """It is the source's failure."""
     assert isinstance(failure(Net([]).connect()), SourceFailedError)
 
 
-def test_the_last_failure_is_told() -> None:
-    """When no address takes the connection, the endpoint says why."""
+def test_the_last_failure_is_raised() -> None:
+    """If every address fails, the error has the reason."""
     net = Net([PUBLIC])
     connecting = net.connect()
     factory = net.reactor.tcpClients[0][2]
@@ -122,7 +122,7 @@ def test_the_last_failure_is_told() -> None:
 
 @pytest.mark.parametrize("answer", [None, [PUBLIC]])
 def test_cancelling_leaves_nothing(answer: Sequence[str] | None) -> None:
-    """Neither while the name is asked for nor while a connection is begun."""
+    """It cancels a lookup, and an attempt to connect."""
     net = Net(answer)
     connecting = net.connect()
     connecting.cancel()

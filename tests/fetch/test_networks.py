@@ -1,4 +1,4 @@
-"""No address leads to a network that the operator did not name, however it is written."""
+"""No notation of an address reaches a network that the operator did not allow."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ wrappings = st.sampled_from(list(WRAPPINGS))
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_pass(address: str) -> None:
-    """What anybody may reach, this server may reach."""
+    """This server may connect to public addresses."""
     assert forbidden_network(address, []) is None
 
 
 @pytest.mark.parametrize("address", REFUSED)
 def test_the_range_is_named(address: str) -> None:
-    """The operator reads which range an address is in."""
+    """The message names the range of an address."""
     assert forbidden_network(address, []) == REFUSED[address]
 
 
@@ -84,26 +84,26 @@ def test_ranges_are_refused_to_their_ends(network: IPv4Network | IPv6Network) ->
 
 @given(forbidden_ipv4, wrappings)
 def test_ipv6_hides_no_ipv4_address(address: IPv4Address, wrapping: str) -> None:
-    """A forbidden IPv4 address is refused in every form that IPv6 has for it."""
+    """A forbidden IPv4 address is refused in every IPv6 form."""
     assert forbidden_network(str(IPv6Address(WRAPPINGS[wrapping](int(address)))), []) is not None
 
 
 @given(st.ip_addresses(v=6))
 def test_ipv6_is_refused_unless_it_is_known_to_be_public(address: IPv6Address) -> None:
-    """A range that nobody has given out yet is no place for a picture."""
+    """Ranges that IANA has not assigned are refused."""
     if forbidden_network(str(address), []) is None:
         assert address in GLOBAL_UNICAST or address in MAPPED or address in NAT64
 
 
 @given(forbidden_ipv4 | forbidden_ipv6, st.text("abcdefghij0123456789.", min_size=1))
 def test_a_scope_changes_nothing(address: IPv4Address | IPv6Address, scope: str) -> None:
-    """An interface after the address does not let it through."""
+    """A scope does not make a forbidden address allowed."""
     assert forbidden_network(f"{address}%{scope}", []) is not None
 
 
 @given(forbidden_ipv4)
 def test_an_allowed_network_passes_mapped_too(address: IPv4Address) -> None:
-    """An operator's network counts for its addresses and for their mapped form, which means the same host."""
+    """An allowed network includes the IPv4-mapped form of its addresses."""
     allow = [ip_network(f"{address}/24", strict=False)]
     assert forbidden_network(str(address), allow) is None
     assert forbidden_network(f"::ffff:{address}", allow) is None
@@ -111,13 +111,13 @@ def test_an_allowed_network_passes_mapped_too(address: IPv4Address) -> None:
 
 @given(forbidden_ipv6)
 def test_an_allowed_ipv6_network_passes(address: IPv6Address) -> None:
-    """Naming the very address lets it pass, unless it carries a forbidden IPv4 address."""
+    """It passes unless it embeds a forbidden IPv4 address."""
     refusal = forbidden_network(str(address), [IPv6Network(address)])
     assert refusal is None or "inside" in refusal
 
 
 def test_allowing_all_of_ipv6_allows_no_ipv4() -> None:
-    """The inner address of a wrapping has to be allowed by itself."""
+    """An embedded address must be allowed by itself."""
     everything = [IPv6Network("::/0")]
     assert forbidden_network("fd00::1", everything) is None
     assert forbidden_network("::ffff:127.0.0.1", everything) == "loopback 127.0.0.0/8"

@@ -1,4 +1,4 @@
-"""Names are looked up on threads of their own, within bounds, and an address is never looked up."""
+"""Names are resolved on daemon threads within bounds; addresses need no lookup."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ANSWER = [
 
 
 class System:
-    """A system's resolver that answers nothing about names in `dead` until the test ends it."""
+    """A system resolver that does not answer for names in `dead` until the test ends."""
 
     def __init__(self, dead: str = "dead.example") -> None:
         self.dead = dead
@@ -54,7 +54,7 @@ class System:
 
 
 class Asking:
-    """A resolver on a clock that stands still; what its threads say is heard when the test listens."""
+    """A resolver on a manual clock; the test receives the answers of its threads."""
 
     def __init__(self, system: System) -> None:
         self.reactor: Any = MemoryReactorClock()
@@ -63,7 +63,7 @@ class Asking:
         self.resolver = Resolver(self.reactor, system.getaddrinfo)
 
     def ask(self, host: str) -> Deferred[list[Address]]:
-        """Begin to resolve."""
+        """Start to resolve."""
         return Deferred.fromCoroutine(self.resolver.resolve(host, 80))
 
     def hear(self, count: int) -> None:
@@ -75,14 +75,14 @@ class Asking:
 
 @pytest.fixture
 def system() -> Iterator[System]:
-    """Return one whose threads end with the test."""
+    """Return a system whose threads end with the test."""
     made = System()
     yield made
     made.ended.set()
 
 
 def until(condition: Callable[[], Any]) -> None:
-    """Wait until threads have made it so."""
+    """Wait for a condition that threads fulfil."""
     for _ in range(6000):
         if condition():
             return
@@ -91,14 +91,14 @@ def until(condition: Callable[[], Any]) -> None:
 
 
 def result(deferred: Deferred[Any]) -> Any:
-    """Return what it has, without waiting."""
+    """Return the result of a coroutine that has ended."""
     results: list[Any] = []
     deferred.addBoth(results.append)
     return results[0] if results else None
 
 
 def test_a_name_has_the_addresses_of_the_system(system: System) -> None:
-    """In its order, with the port that was asked for, on a thread that keeps no process alive."""
+    """They are in its order, with the given port; the thread is a daemon."""
     asking = Asking(system)
     found = asking.ask("a_b.example")
     asking.hear(1)
@@ -107,7 +107,7 @@ def test_a_name_has_the_addresses_of_the_system(system: System) -> None:
 
 
 def test_a_name_without_addresses_has_none(system: System) -> None:
-    """That is no failure of the resolver."""
+    """It is no error of the resolver."""
     asking = Asking(system)
     found = asking.ask("nowhere.example")
     asking.hear(1)
@@ -127,22 +127,22 @@ def test_a_name_without_addresses_has_none(system: System) -> None:
         ("::ffff:10.0.0.1", "::ffff:10.0.0.1"),
     ],
 )
-def test_an_address_is_its_own_answer(system: System, host: str, address: str) -> None:
-    """In each notation that inet_aton(3) and RFC 4291 know, at once and without asking."""
+def test_an_address_needs_no_lookup(system: System, host: str, address: str) -> None:
+    """This holds for every notation of inet_aton(3) and RFC 4291."""
     (found,) = result(Asking(system).ask(host))
     assert found.host == address
     assert system.asked == []
 
 
 @pytest.mark.parametrize("host", ["1.2.3.4.5", "256.256.256.256", "a.08", "name.0x", "1::2::3"])
-def test_what_ends_in_a_number_and_is_no_address_is_nothing(system: System, host: str) -> None:
-    """No domain ends in a number (WHATWG URL, 3.5), so nobody is asked."""
+def test_a_host_that_ends_in_a_number_and_is_no_address_does_not_exist(system: System, host: str) -> None:
+    """No domain ends in a number (WHATWG URL, 3.5), so there is no lookup."""
     assert result(Asking(system).ask(host)) == []
     assert system.asked == []
 
 
-def test_names_that_nobody_answers_for_hold_up_no_other(system: System) -> None:
-    """However many names of a dead zone are asked for: another name, and every address, is resolved."""
+def test_dead_names_do_not_delay_others(system: System) -> None:
+    """With any number of names of a dead zone, another name and every address resolve."""
     asking = Asking(system)
     stuck = [asking.ask(f"{number}.dead.example") for number in range(3 * MAXIMUM_LOOKUPS)]
     found = asking.ask("alive.test")
@@ -153,8 +153,8 @@ def test_names_that_nobody_answers_for_hold_up_no_other(system: System) -> None:
     assert all(each.called is False for each in stuck)
 
 
-def test_whoever_waits_for_a_name_waits_so_long(system: System) -> None:
-    """Then it fails, as a source that is too slow; what had not begun never begins."""
+def test_a_lookup_has_a_timeout(system: System) -> None:
+    """Then it fails like a slow source; a queued lookup never starts."""
     asking = Asking(system)
     stuck = [asking.ask(f"{number}.dead.example") for number in range(ZONE_LOOKUPS + 1)]
     until(lambda: len(system.asked) == ZONE_LOOKUPS)
@@ -168,8 +168,8 @@ def test_whoever_waits_for_a_name_waits_so_long(system: System) -> None:
     assert asking.reactor.getDelayedCalls() == []
 
 
-def test_one_name_is_looked_up_once_however_many_ask(system: System) -> None:
-    """Those who come later join those who wait, also after the first has given up."""
+def test_concurrent_lookups_of_a_name_are_coalesced(system: System) -> None:
+    """Later callers get the same answer, also after the first was cancelled."""
     asking = Asking(system)
     first, second = asking.ask("x.dead.example"), asking.ask("x.dead.example")
     asking.reactor.pump([LOOKUP_S])
@@ -183,7 +183,7 @@ def test_one_name_is_looked_up_once_however_many_ask(system: System) -> None:
 
 
 def test_all_lookups_together_are_bounded(system: System) -> None:
-    """Beyond the bound they wait for room, the oldest first, and then have their turn."""
+    """Further lookups wait, and start in order."""
     system.dead = "test"
     asking = Asking(system)
     waiting = [asking.ask(f"{number}.{number % 8}.test") for number in range(MAXIMUM_LOOKUPS + 1)]
@@ -193,8 +193,8 @@ def test_all_lookups_together_are_bounded(system: System) -> None:
     assert [result(each) for each in waiting] == [[]] * (MAXIMUM_LOOKUPS + 1)
 
 
-def test_whoever_leaves_is_forgotten(system: System) -> None:
-    """The others still get their answer, and so does who asks again."""
+def test_a_caller_may_cancel(system: System) -> None:
+    """Other callers get their answer, and so does a later one."""
     asking = Asking(system)
     leaving, staying = asking.ask("a.test"), asking.ask("a.test")
     leaving.addErrback(lambda _: None)
@@ -203,8 +203,8 @@ def test_whoever_leaves_is_forgotten(system: System) -> None:
     assert len(result(staying)) == 2
 
 
-def test_a_reactor_connects_by_it(system: System) -> None:
-    """So that neither a plugin's names nor its threads are Twisted's: an endpoint tries what the system says."""
+def test_a_reactor_resolves_with_it(system: System) -> None:
+    """An endpoint of a plugin tries the addresses of the system, without Twisted's threads."""
     asking = Asking(system)
     asking.reactor.nameResolver = ReactorResolver(asking.resolver)
     HostnameEndpoint(asking.reactor, "a.test", 80).connect(Factory.forProtocol(Protocol)).addErrback(lambda _: None)
@@ -214,7 +214,7 @@ def test_a_reactor_connects_by_it(system: System) -> None:
 
 
 def test_the_pool_of_the_reactor_is_not_used() -> None:
-    """Twisted waits for its pool at the end, so nothing of ours may be in it."""
+    """Twisted waits for its pool at the end, so no lookup may be in it."""
     reactor: Any = MemoryReactorClock()
     use_own_threads(reactor)
     assert isinstance(reactor.nameResolver, ReactorResolver)

@@ -318,7 +318,7 @@ def test_a_hook_that_returns_the_wrong_uploader_is_a_fault(site: Site, thing: st
 
 
 def test_an_object_whose_properties_raise_is_a_fault(site: Site) -> None:
-    """The daemon goes on, even after a SystemExit."""
+    """The daemon survives even a SystemExit."""
     site.install(wrong=STORES.replace("THING", "Rude('identity')"))
     assert compose("uploader: wrong")[1] == [
         "etc/imaged.yaml:1: uploader: plugin 'wrong' failed to start: SystemExit: 3"
@@ -333,7 +333,7 @@ def test_an_object_whose_properties_raise_is_a_fault(site: Site) -> None:
     ],
 )
 def test_a_hook_that_returns_the_wrong_processor_is_a_fault(site: Site, old: str, wrong: str) -> None:
-    """The other processors are built all the same."""
+    """The other processors are built."""
     site.install(wrong=PROCESSOR.replace(old, ""))
     _, faults = compose("processors: [wrong, painter]")
     assert faults == [f"etc/imaged.yaml:1: processors.0: plugin 'wrong': what imaged_processor returned {wrong}"]

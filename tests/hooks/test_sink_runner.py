@@ -159,9 +159,9 @@ class TestSinkRunner(TestCase):
         await until(lambda: len(sink.sent) >= 2)
         runner.record(FIRST)
         await until(lambda: sink.sent[-1] == 1)
-        sink.failure = OSError("nobody there")
+        sink.failure = OSError("refused")
         await until(lambda: runner.status.flushes_failed)
-        assert (runner.status.fault, runner.status.failed) == ("OSError: nobody there", 0)
+        assert (runner.status.fault, runner.status.failed) == ("OSError: refused", 0)
         sink.failure = None
         await until(lambda: runner.status.fault is None)
 

@@ -281,8 +281,8 @@ class TestFiles(ServiceTestCase):
         outcome = await self.service.reload()
         (fault,) = outcome.errors
         assert "log.path: cannot write" in fault
-        logger(self.service.logs).info("goes on")
-        assert [line["message"] for line in lines(self.folder / "log")] == ["goes on"]
+        logger(self.service.logs).info("continues")
+        assert [line["message"] for line in lines(self.folder / "log")] == ["continues"]
 
     async def test_a_daemon_that_cannot_log_does_not_start(self) -> None:
         """The error names the setting."""

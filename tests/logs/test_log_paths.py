@@ -12,7 +12,7 @@ from imaged.cli import main
 from imaged.logs.paths import find_fault, try_out
 from imaged.logs.streams import LogFileError
 
-NOBODY = 65_534
+OTHER_USER = 65_534
 """A user without rights."""
 
 
@@ -68,7 +68,7 @@ def test_a_place_that_this_user_may_not_read_is_no_fault(tmp_path: Path) -> None
     closed.chmod(0)
     looker = os.geteuid()
     try:
-        os.seteuid(looker or NOBODY)
+        os.seteuid(looker or OTHER_USER)
         with pytest.raises(PermissionError):
             (closed / "inner").stat()
         assert find_fault(str(closed / "missing" / "log")) is None
