@@ -16,8 +16,8 @@ from imaged_s3.options import Options
 from imaged_s3.timeouts import Timeouts
 from imaged_s3.uploader import S3Uploader
 
-HASTY = Timeouts(connect_s=0.2, read_s=0.2, attempts=1, body_s=0.2)
-"""The timeouts of these tests, without retries: botocore waits up to a second before one."""
+PATIENT = Timeouts(connect_s=60, read_s=60, attempts=1, body_s=60)
+"""Long enough for a busy machine. One attempt: botocore waits up to a second before another."""
 
 MakeUploader = Callable[..., S3Uploader]
 
@@ -38,7 +38,7 @@ def make_uploader() -> Iterator[MakeUploader]:
     """Return a function that makes an uploader from a section and closes it after the test."""
     made = []
 
-    def make(section: Mapping[str, Any], timeouts: Timeouts = HASTY) -> S3Uploader:
+    def make(section: Mapping[str, Any], timeouts: Timeouts = PATIENT) -> S3Uploader:
         options = make_host("s3", section).options(Options)
         made.append(S3Uploader(options, Threads(reactor, "s3", 2), 2, timeouts))
         return made[-1]
@@ -66,6 +66,6 @@ def store(serving: CannedStore) -> CannedStore:
 def uploader(serving: CannedStore) -> Iterator[S3Uploader]:
     """Return the uploader to that server that all tests share, since making a client is slow."""
     options = make_host("s3", serving.options()).options(Options)
-    uploader = S3Uploader(options, Threads(reactor, "s3", 2), 2, HASTY)
+    uploader = S3Uploader(options, Threads(reactor, "s3", 2), 2, PATIENT)
     yield uploader
     uploader.close()

@@ -202,7 +202,7 @@ def test_a_refused_connection_is_reported(make_uploader: MakeUploader) -> None:
 def test_a_store_that_hangs_times_out(make_uploader: MakeUploader, source: Path, tmp_path: Path) -> None:
     """Every call times out, and the reactor is not blocked meanwhile."""
     with silent_store() as url:
-        uploader = make_uploader(options_at(url))
+        uploader = make_uploader(options_at(url), Timeouts(connect_s=0.2, read_s=0.2, attempts=1, body_s=0.2))
         for call in (
             uploader.upload("a", source, "image/jpeg"),
             uploader.download("a", tmp_path / "back"),
