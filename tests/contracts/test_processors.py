@@ -1,4 +1,4 @@
-"""Every processor of ours keeps the contract of processors."""
+"""The built-in processors pass the contract suite."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from imaged.testing.processors import ProcessorContract
 
 
 class TestMagick(ProcessorContract):
-    """ImageMagick, whichever version is installed."""
+    """ImageMagick, in the installed version."""
 
     @pytest.fixture
     def processor(self) -> Processor:
-        """Return the processor as the daemon would get it."""
+        """Return the processor that the daemon would get."""
         processor = imaged_magick.imaged_processor(cast("Host", _Host()))
         assert processor is not None
         return processor
 
 
 class _Host:
-    """As much of a host as the plugin asks for."""
+    """The part of a host that the plugin uses."""
 
     def options(self, model: type[imaged_magick.Options]) -> imaged_magick.Options:
         return model()

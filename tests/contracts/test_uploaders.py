@@ -1,4 +1,4 @@
-"""Every uploader of ours keeps the contract of uploaders."""
+"""The built-in uploaders pass the contract suite, and so do a fake and a third-party one."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ THIRD_PARTY = Path(__file__).parents[1] / "thirdparty" / "imaged-folder"
 
 
 class TestMemory(UploaderContract):
-    """The fake that plugin authors are given."""
+    """The fake for plugin authors."""
 
     @pytest.fixture
     def uploader(self) -> Uploader:
-        """Return an empty one."""
+        """Return an empty store."""
         return MemoryUploader()
 
 
 class TestThirdParty(UploaderContract):
-    """An uploader from a third-party distribution, which works on threads."""
+    """An uploader of a third-party distribution, which runs on threads."""
 
     @pytest.fixture
     def uploader(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploader]:
-        """Return one that keeps files in a folder."""
+        """Return an uploader to a folder."""
         monkeypatch.syspath_prepend(str(THIRD_PARTY))
         import imaged_folder  # noqa: PLC0415  # only now it can be found
 
@@ -46,7 +46,7 @@ class TestThirdParty(UploaderContract):
 
 
 def s3_uploader(section: dict[str, str]) -> S3Uploader:
-    """Return the one that the plugin offers for these options, on real threads."""
+    """Return the uploader of the plugin for these options, on real threads."""
     host = make_host("s3", section, make_threads=lambda size: Threads(reactor, "s3", size), upload_concurrency=4)
     uploader = imaged_s3.imaged_uploader(host)
     assert isinstance(uploader, S3Uploader)
@@ -54,24 +54,24 @@ def s3_uploader(section: dict[str, str]) -> S3Uploader:
 
 
 class TestS3Rclone(UploaderContract):
-    """S3 in a store that checks signatures, and lists by pages of a thousand."""
+    """S3 with a store that verifies signatures, and lists in pages of a thousand."""
 
     many = 1100
 
     @pytest.fixture
     def uploader(self, rclone_s3: RcloneS3) -> Iterator[Uploader]:
-        """Return one for a new bucket."""
+        """Return an uploader to a new bucket."""
         uploader = s3_uploader(rclone_s3.options(rclone_s3.make_bucket()))
         yield uploader
         uploader.close()
 
 
 class TestS3Moto(UploaderContract):
-    """S3 in a store that keeps ACLs."""
+    """S3 with a store that has ACLs."""
 
     @pytest.fixture
     def uploader(self, moto_s3: MotoS3) -> Iterator[Uploader]:
-        """Return one for a new bucket."""
+        """Return an uploader to a new bucket."""
         uploader = s3_uploader({**moto_s3.options(moto_s3.make_bucket()), "acl": "public-read"})
         yield uploader
         uploader.close()

@@ -1,4 +1,4 @@
-"""Pictures go to Manta through the real daemon, and the reference client reads them back byte for byte."""
+"""The daemon uploads pictures to a simulated Manta, and the reference client downloads them byte for byte."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "png": "image/png", "gif": "
 
 @dataclass(frozen=True)
 class Manta:
-    """A double of Manta, and a home folder with its key."""
+    """A simulated Manta, and a home folder with the key of its account."""
 
     double: MantaDouble
     home: Path
     key_id: str
 
     def settings(self, base_path: str = "public/images", **options: str) -> str:
-        """Return the settings of a daemon that uploads to it."""
+        """Return settings for a daemon that uploads to this Manta."""
         section = {
             "url": self.double.url,
             "account": self.double.account,
@@ -46,7 +46,7 @@ class Manta:
 
 @pytest.fixture
 def manta(tmp_path: Path) -> Iterator[Manta]:
-    """Return a double whose account has a key."""
+    """Return a simulated Manta whose account has a key."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     home = tmp_path / "home"
     (home / ".ssh").mkdir(mode=0o700, parents=True)
@@ -70,7 +70,7 @@ def posted(make_daemon: Callable[..., Daemon], manta: Manta) -> Path:
 
 
 def test_a_post_with_five_outputs(posted: Path, manta: Manta) -> None:
-    """Original and record are in Manta before the answer, the outputs soon after, each with its type."""
+    """Manta has original and record before the answer, and the outputs soon after, each with its type."""
     base = f"/{manta.double.account}/public/images/p/{'/'.join(posted.parts[-3:])}"
     kept = {path: entry for path, entry in manta.double.tree.entries.items() if not entry.is_directory}
     assert sorted(kept) == sorted(f"{base}/{name}" for name in ["original", "info.json", *FIVE])
@@ -100,7 +100,7 @@ def test_the_reference_client_reads_them(posted: Path, manta: Manta) -> None:
 
 
 def test_another_node_has_the_picture(make_daemon: Callable[..., Daemon], posted: Path, manta: Manta) -> None:
-    """A node with an empty local store reads originals back from Manta."""
+    """A node with an empty local store downloads originals from Manta."""
     second = make_daemon(manta.settings())
     digits = "".join(posted.parts[-3:])
     assert second.get(f"/p/{digits}/original").body == make_jpeg()
