@@ -160,7 +160,7 @@ def process(
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
     from imaged.batch.plan import UsageError, draft_plan  # noqa: PLC0415  # as above
-    from imaged.batch.process import Process  # noqa: PLC0415  # as above
+    from imaged.batch.process import BatchProcess  # noqa: PLC0415  # as above
     from imaged.batch.report import Screen  # noqa: PLC0415  # as above
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
 
@@ -176,7 +176,7 @@ def process(
     try:
         draft = draft_plan(loaded.settings, inputs, namespace, outputs, resume, failed, shard, os.environ)
         _raise_file_limit()
-        status = Process(keep_monotonic(reactor), signals, loaded, draft, screen, sys.stdout.buffer).run()
+        status = BatchProcess(keep_monotonic(reactor), signals, loaded, draft, screen, sys.stdout.buffer).run()
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     end(status)

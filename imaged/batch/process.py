@@ -17,11 +17,11 @@ from twisted.python.failure import Failure
 
 from imaged.batch import inputs
 from imaged.batch.no_queue import NoQueue
+from imaged.batch.output_maker import OutputMaker
 from imaged.batch.plan import Plan, PlanDraft, UsageError
 from imaged.batch.report import Results, Screen
 from imaged.batch.run import Batch
 from imaged.batch.scratch import open_scratch, remove
-from imaged.batch.work import Work
 from imaged.config.faults import ConfigurationError, in_order
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
@@ -45,7 +45,7 @@ _THREADS = (("read", 1), ("write", 1), ("work", 10))
 _SIGNALLED = 128  # as a shell reports a process that a signal has ended
 
 
-class Process:
+class BatchProcess:
     """Runs one batch on `reactor`; the plan is opened with the formats of its plugins."""
 
     _log = Logger()
@@ -113,7 +113,7 @@ class Process:
             self._reactor,
             random.random,
             inputs.read(plan.inputs, plan.namespace, pipeline.formats),
-            Work(pipeline, local, plan.outputs, working.run),
+            OutputMaker(pipeline, local, plan.outputs, working.run),
             plan.shard,
             plan.checkpoint,
             plan.failures,

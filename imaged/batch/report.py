@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, TextIO
 
 from imaged.batch.items import Item
-from imaged.batch.work import Done
+from imaged.batch.output_maker import ItemResult
 
 _CLEAR = "\r\x1b[K"  # to the first column, then erase the line (ECMA-48, EL)
 
@@ -74,7 +74,7 @@ class Results:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
-    def write(self, item: Item, done: Done) -> None:
+    def write(self, item: Item, done: ItemResult) -> None:
         """Write the line of an item. Raises BrokenPipeError when the reader has closed the pipe."""
         line = f"{done.image.hash}\t{item.url}\t{done.width_px}\t{done.height_px}\n"
         self._stream.write(line.encode(errors="surrogateescape"))

@@ -11,9 +11,9 @@ from twisted.logger import Logger
 from imaged.batch.inputs import Entry
 from imaged.batch.items import Item
 from imaged.batch.journal import Checkpoint, Journal
+from imaged.batch.output_maker import ItemResult, OutputMaker
 from imaged.batch.report import Results, Tally
 from imaged.batch.shards import Shard
-from imaged.batch.work import Done, Work
 from imaged.core.backoff import Backoff
 from imaged.core.errors import BusyError, ImagedError, StoreError
 from imaged.hooks.host import RunInThread
@@ -35,7 +35,7 @@ class Batch:
         clock: Any,
         jitter: Callable[[], float],
         entries: Iterator[Entry],
-        work: Work,
+        maker: OutputMaker,
         shard: Shard,
         checkpoint: Checkpoint | None,
         failures: Journal | None,
@@ -49,7 +49,7 @@ class Batch:
         self._clock = clock
         self._jitter = jitter
         self._entries = entries
-        self._work = work
+        self._maker = maker
         self._shard = shard
         self._checkpoint = checkpoint
         self._failures = failures
@@ -82,7 +82,7 @@ class Batch:
         for pause in list(self._pauses):
             pause.callback(None)
         self._clock.callLater(self._grace_s, self._end)
-        self._settle()
+        self._end_if_over()
 
     async def _work_off(self) -> None:
         while not self._leaving:
@@ -94,9 +94,9 @@ class Batch:
                 await self._take(entry)
             finally:
                 self._running -= 1
-                self._settle()
+                self._end_if_over()
         self._concurrency -= 1
-        self._settle()
+        self._end_if_over()
 
     async def _take(self, entry: Entry) -> None:
         if not isinstance(entry, Item):
@@ -116,12 +116,12 @@ class Batch:
             else:
                 await self._finish(entry, done)
 
-    async def _try(self, item: Item) -> Done:
+    async def _try(self, item: Item) -> ItemResult:
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._work.do(item)
+                return await self._maker.make(item)
             except ImagedError as error:
                 # A BusyError is a render that ran out of time. It would again, and block a thread.
                 again = error.transient and not isinstance(error, BusyError) and not self._leaving
@@ -142,7 +142,7 @@ class Batch:
                 call.cancel()
         return not self._leaving
 
-    async def _finish(self, item: Item, done: Done) -> None:
+    async def _finish(self, item: Item, done: ItemResult) -> None:
         """Print first, then record: a kill in between prints a line twice, and loses none."""
         try:
             await self._write(self._note, item, done)
@@ -156,7 +156,7 @@ class Batch:
         self.tally.made += done.made
         self.tally.there += done.there
 
-    def _note(self, item: Item, done: Done) -> None:
+    def _note(self, item: Item, done: ItemResult) -> None:
         self._results.write(item, done)
         if self._checkpoint is not None:
             self._results.sync()
@@ -177,7 +177,7 @@ class Batch:
             self._leaving = True
             self._over.errback(failure)
 
-    def _settle(self) -> None:
+    def _end_if_over(self) -> None:
         if not self._concurrency or (self._leaving and not self._running):
             self._end()
 

@@ -14,16 +14,16 @@ from twisted.internet.task import Clock
 from imaged.batch.inputs import Entry
 from imaged.batch.items import Item
 from imaged.batch.journal import Checkpoint, Journal
+from imaged.batch.output_maker import ItemResult
 from imaged.batch.report import Results
 from imaged.batch.run import Batch
 from imaged.batch.shards import Shard
-from imaged.batch.work import Done
 from imaged.core.errors import BusyError, ImagedError, MalformedRequestError, NotFoundError, StoreError
 from imaged.core.hashes import ImageHash
 from imaged.testing.fakes import run_at_once
 
 
-class ScriptedWork:
+class ScriptedMaker:
     """Does items without pictures: raises `failures` in turn; while `held`, each item waits for its gate in `open`."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class ScriptedWork:
         self.held = False
         self.failures: dict[str, list[Exception]] = {}
 
-    async def do(self, item: Item) -> Done:
+    async def make(self, item: Item) -> ItemResult:
         """Wait if held, then fail or end."""
         self.begun.append(item.text)
         if self.held:
@@ -42,7 +42,7 @@ class ScriptedWork:
         if failures := self.failures.get(item.text):
             raise failures.pop(0)
         assert item.image is not None
-        return Done(item.image, 8, 6, made=2, there=1)
+        return ItemResult(item.image, 8, 6, made=2, there=1)
 
 
 class BatchHarness:
@@ -52,13 +52,13 @@ class BatchHarness:
         self.clock = Clock()
         self.stdout = stdout or io.BytesIO()
         self.taken: list[Entry] = []
-        self.work: Any = ScriptedWork()
+        self.maker: Any = ScriptedMaker()
         self.ended: list[Any] = []
         self.batch = Batch(
             self.clock,
             lambda: 0.5,
             self._count(entries),
-            self.work,
+            self.maker,
             more.get("shard", Shard()),
             more.get("checkpoint"),
             more.get("failures"),
@@ -97,10 +97,10 @@ def test_each_is_a_line() -> None:
 def test_no_more_is_read_than_runs() -> None:
     """No more entries are read than run at once."""
     harness = BatchHarness(map(item, range(10**9)), width=3)
-    harness.work.held = True
+    harness.maker.held = True
     harness.start()
     assert len(harness.taken) == 3
-    harness.work.open[1].callback(None)
+    harness.maker.open[1].callback(None)
     assert len(harness.taken) == 4
     assert harness.ended == []
 
@@ -109,7 +109,7 @@ def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
     """A failed item, a bad line and a defect do not stop other items, and each is logged once."""
     failures = Journal(tmp_path / "failed")
     harness = BatchHarness([item(0), ("x y", MalformedRequestError("no\nline")), item(1), item(2)], failures=failures)
-    harness.work.failures = {"0": [NotFoundError("gone")], "1": [ImagedError("odd")]}
+    harness.maker.failures = {"0": [NotFoundError("gone")], "1": [ImagedError("odd")]}
     harness.start()
     failures.close()
     assert (harness.batch.tally.done, harness.batch.tally.failed) == (1, 3)
@@ -119,14 +119,14 @@ def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
 def test_transient_errors_are_tried_again() -> None:
     """Transient errors are tried again five times within a minute."""
     harness = BatchHarness([item(0), item(1)])
-    harness.work.failures = {"0": [StoreError("away")] * 4, "1": [StoreError("away")] * 9}
+    harness.maker.failures = {"0": [StoreError("away")] * 4, "1": [StoreError("away")] * 9}
     harness.start()
-    assert harness.work.begun == ["0", "1"]
+    assert harness.maker.begun == ["0", "1"]
     harness.clock.advance(1.9)
-    assert len(harness.work.begun) == 2
+    assert len(harness.maker.begun) == 2
     harness.clock.pump([1.0] * 60)
     assert harness.ended == [None]
-    assert harness.work.begun.count("0") == harness.work.begun.count("1") == 5
+    assert harness.maker.begun.count("0") == harness.maker.begun.count("1") == 5
     assert (harness.batch.tally.done, harness.batch.tally.failed) == (1, 1)
 
 
@@ -134,9 +134,9 @@ def test_transient_errors_are_tried_again() -> None:
 def test_final_errors_are_not(error: ImagedError) -> None:
     """A render that ran out of time is not tried again."""
     harness = BatchHarness([item(0)])
-    harness.work.failures = {"0": [error]}
+    harness.maker.failures = {"0": [error]}
     harness.start()
-    assert harness.work.begun == ["0"]
+    assert harness.maker.begun == ["0"]
     assert harness.batch.tally.failed == 1
 
 
@@ -145,25 +145,25 @@ def test_done_items_are_recorded_and_skipped(tmp_path: Path) -> None:
     for expected in (["0", "1"], ["1"]):
         checkpoint = Checkpoint(tmp_path / "state", {})
         harness = BatchHarness([item(0), item(1)], checkpoint=checkpoint)
-        harness.work.failures = {"1": [NotFoundError("gone")]}
+        harness.maker.failures = {"1": [NotFoundError("gone")]}
         harness.start()
         checkpoint.close()
-        assert harness.work.begun == expected
+        assert harness.maker.begun == expected
     assert harness.batch.tally.skipped == 1
 
 
 def test_items_of_other_shards_are_left() -> None:
     """Each item is done by one shard."""
     harnesses = [BatchHarness(map(item, range(30)), shard=Shard(part, 2)).start() for part in (1, 2)]
-    assert sorted(int(text) for harness in harnesses for text in harness.work.begun) == list(range(30))
+    assert sorted(int(text) for harness in harnesses for text in harness.maker.begun) == list(range(30))
     assert [harness.batch.tally.elsewhere + harness.batch.tally.done for harness in harnesses] == [30, 30]
 
 
-def leave_with(work: Callable[[BatchHarness], None]) -> BatchHarness:
+def leave_with(maker: Callable[[BatchHarness], None]) -> BatchHarness:
     """Let a batch leave while three items run."""
     harness = BatchHarness(map(item, range(100)))
-    harness.work.held = True
-    work(harness.start())
+    harness.maker.held = True
+    maker(harness.start())
     harness.batch.leave()
     harness.batch.leave()
     return harness
@@ -173,15 +173,15 @@ def test_leaving_lets_running_items_finish() -> None:
     """Running items finish, and no new one starts."""
     harness = leave_with(lambda _: None)
     assert harness.ended == []
-    for gate in harness.work.open:
+    for gate in harness.maker.open:
         gate.callback(None)
     assert harness.ended == [None]
-    assert (harness.batch.tally.done, harness.batch.tally.unfinished, len(harness.work.begun)) == (3, 0, 3)
+    assert (harness.batch.tally.done, harness.batch.tally.unfinished, len(harness.maker.begun)) == (3, 0, 3)
 
 
 def test_leaving_does_not_wait_for_ever() -> None:
     """Items that do not end in time are reported as unfinished."""
-    harness = leave_with(lambda harness: harness.work.open[0].callback(None))
+    harness = leave_with(lambda harness: harness.maker.open[0].callback(None))
     harness.clock.advance(29.0)
     assert harness.ended == []
     harness.clock.advance(1.0)
@@ -192,11 +192,11 @@ def test_leaving_does_not_wait_for_ever() -> None:
 def test_leaving_tries_nothing_again() -> None:
     """An item that waits for another attempt fails."""
     harness = BatchHarness([item(0)], width=1)
-    harness.work.failures = {"0": [StoreError("away")] * 9}
+    harness.maker.failures = {"0": [StoreError("away")] * 9}
     harness.start()
     harness.batch.leave()
     assert harness.ended == [None]
-    assert (harness.batch.tally.failed, harness.work.begun) == (1, ["0"])
+    assert (harness.batch.tally.failed, harness.maker.begun) == (1, ["0"])
 
 
 class Closed(io.BytesIO):
@@ -214,7 +214,7 @@ def test_a_closed_pipe_ends_the_batch(tmp_path: Path) -> None:
     checkpoint.close()
     assert harness.ended == [None]
     assert harness.batch.broken_pipe
-    assert len(harness.work.begun) == 1
+    assert len(harness.maker.begun) == 1
     assert len((tmp_path / "state").read_text().splitlines()) == 1
 
 

@@ -52,7 +52,7 @@ class WorkerHarness:
         self.ends: dict[ImageFile, ImagedError | None] = {}
         self.gates: dict[ImageId, Deferred[None]] = {}
         self.breaks: Callable[..., bool] = lambda *_: False
-        self.performed: list[tuple[ImageId, list[ImageFile]]] = []
+        self.runs: list[tuple[ImageId, list[ImageFile]]] = []
         monitored = MonitoredQueue(self.queue, self.run)  # type: ignore[arg-type]
         self.worker = JobWorker("render", monitored, self.clock, lambda: 0.0, lambda: self.concurrency, self.run_jobs)
 
@@ -64,7 +64,7 @@ class WorkerHarness:
 
     async def run_jobs(self, image: ImageId, files: Sequence[ImageFile]) -> dict[ImageFile, ImagedError | None]:
         """Record the call, wait at the gate, and return the results that the test sets."""
-        self.performed.append((image, list(files)))
+        self.runs.append((image, list(files)))
         if image in self.gates:
             await self.gates[image]
         return {file: self.ends.get(file) for file in files}
@@ -78,9 +78,9 @@ class WorkerHarness:
         """The numbers of queued renders."""
         return self.queue.depth("render")
 
-    def times_performed(self, output: Output) -> int:
+    def count_runs(self, output: Output) -> int:
         """Count how often an output was tried."""
-        return sum(output in outputs for _, outputs in self.performed)
+        return sum(output in outputs for _, outputs in self.runs)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_queued_jobs_run_and_are_removed(harness: WorkerHarness) -> None:
     harness.enqueue(CAT, A, B)
     harness.enqueue(DOG, C)
     harness.worker.start()
-    assert harness.performed == [(CAT, [A, B]), (DOG, [C])]
+    assert harness.runs == [(CAT, [A, B]), (DOG, [C])]
     assert harness.depth == NOTHING
 
 
@@ -111,10 +111,10 @@ def test_transient_errors_are_tried_again_later(harness: WorkerHarness) -> None:
     harness.ends[A] = BUSY
     harness.worker.start()
     harness.clock.advance(0.49)
-    assert len(harness.performed) == 1
+    assert len(harness.runs) == 1
     harness.ends[A] = None
     harness.clock.advance(0.01)
-    assert harness.performed == [(CAT, [A, B]), (CAT, [A])]
+    assert harness.runs == [(CAT, [A, B]), (CAT, [A])]
     assert harness.depth == NOTHING
 
 
@@ -124,9 +124,9 @@ def test_jobs_that_run_out_of_time_are_tried_three_times(harness: WorkerHarness)
     harness.ends[A] = OutOfTimeError("rendering took longer than 30 s")
     harness.worker.start()
     harness.clock.advance(29)
-    assert len(harness.performed) == 1
+    assert len(harness.runs) == 1
     harness.clock.pump([60.0] * 60)
-    assert len(harness.performed) == 3
+    assert len(harness.runs) == 3
     assert (harness.depth.failed, harness.depth.queued) == (1, 0)
 
 
@@ -148,7 +148,7 @@ def test_attempts_come_to_an_end(harness: WorkerHarness) -> None:
     harness.ends[A] = BUSY
     harness.worker.start()
     harness.clock.pump([60.0] * 200)
-    assert len(harness.performed) == BACKOFF.attempts
+    assert len(harness.runs) == BACKOFF.attempts
     assert (harness.depth.failed, harness.depth.queued) == (1, 0)
 
 
@@ -159,13 +159,13 @@ def test_a_store_that_is_away_costs_no_attempts(harness: WorkerHarness) -> None:
     harness.worker.start()
     with capturedLogs() as events:
         harness.clock.pump([60.0] * 200)
-    assert len(harness.performed) > BACKOFF.attempts
+    assert len(harness.runs) > BACKOFF.attempts
     assert (harness.depth.failed, harness.depth.queued) == (0, 1)
     assert events == []  # who knows of the store tells of it once
-    before = len(harness.performed)
+    before = len(harness.runs)
     harness.ends[A] = StoreError("this key is refused")
     harness.clock.pump([60.0] * 200)
-    assert len(harness.performed) - before == BACKOFF.attempts
+    assert len(harness.runs) - before == BACKOFF.attempts
     assert (harness.depth.failed, harness.depth.queued) == (1, 0)
 
 
@@ -175,7 +175,7 @@ def test_a_store_that_is_back_gets_the_queued_uploads(harness: WorkerHarness) ->
     harness.ends[A] = StoreUnavailableError("out of reach")
     harness.worker.start()
     harness.clock.pump([1.0] * 100)
-    assert harness.times_performed(B) == 1
+    assert harness.count_runs(B) == 1
     harness.ends[A] = None
     harness.clock.pump([1.0] * 3)
     assert harness.depth == NOTHING
@@ -187,7 +187,7 @@ def test_a_broken_picture_fails_at_once(harness: WorkerHarness) -> None:
     harness.ends[A] = BROKEN
     harness.worker.start()
     harness.clock.pump([LONGEST_PAUSE_S] * 10)
-    assert harness.performed == [(CAT, [A, B])]
+    assert harness.runs == [(CAT, [A, B])]
     assert harness.queue.states(CAT) == {A: "failed"}
 
 
@@ -213,9 +213,9 @@ def test_no_more_images_run_than_concurrency_allows(harness: WorkerHarness) -> N
         harness.enqueue(image, A)
     harness.worker.start()
     harness.clock.advance(60)
-    assert [image for image, _ in harness.performed] == [CAT, DOG]
+    assert [image for image, _ in harness.runs] == [CAT, DOG]
     harness.gates[DOG].callback(None)
-    assert [image for image, _ in harness.performed] == [CAT, DOG, FOX]
+    assert [image for image, _ in harness.runs] == [CAT, DOG, FOX]
     for image in (CAT, FOX):
         harness.gates[image].callback(None)
     assert harness.depth == NOTHING
@@ -234,7 +234,7 @@ def test_no_concurrency_claims_no_jobs(harness: WorkerHarness) -> None:
     assert look.getTime() == LONGEST_PAUSE_S
     harness.concurrency = 1
     harness.clock.advance(LONGEST_PAUSE_S)
-    assert [image for image, _ in harness.performed] == [CAT, DOG]
+    assert [image for image, _ in harness.runs] == [CAT, DOG]
 
 
 def test_a_free_place_runs_due_retries(harness: WorkerHarness) -> None:
@@ -246,19 +246,19 @@ def test_a_free_place_runs_due_retries(harness: WorkerHarness) -> None:
     harness.enqueue(DOG, B)
     harness.worker.start()
     harness.clock.advance(0.5)
-    assert harness.times_performed(B) == 2
+    assert harness.count_runs(B) == 2
 
 
 def test_new_work_is_seen_when_the_bell_rings(harness: WorkerHarness) -> None:
     """Adding a job wakes the worker; jobs of other processes are found without that."""
     harness.worker.start()
     harness.enqueue(CAT, A)
-    assert harness.performed == []
+    assert harness.runs == []
     harness.worker.wake()
-    assert harness.times_performed(A) == 1
+    assert harness.count_runs(A) == 1
     harness.enqueue(CAT, B)
     harness.clock.advance(LONGEST_PAUSE_S)
-    assert harness.times_performed(B) == 1
+    assert harness.count_runs(B) == 1
 
 
 def test_a_bell_that_rings_during_a_look_is_heard(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +275,7 @@ def test_a_bell_that_rings_during_a_look_is_heard(harness: WorkerHarness, monkey
     harness.enqueue(CAT, A)
     harness.worker.wake()
     answers[0].callback([])
-    assert harness.times_performed(A) == 1
+    assert harness.count_runs(A) == 1
 
 
 def test_the_jobs_of_an_ended_process_run(harness: WorkerHarness) -> None:
@@ -285,10 +285,10 @@ def test_the_jobs_of_an_ended_process_run(harness: WorkerHarness) -> None:
     assert other.claim("render")
     harness.worker.start()
     harness.clock.advance(LONGEST_PAUSE_S)
-    assert harness.performed == []
+    assert harness.runs == []
     other.close()
     harness.clock.advance(LONGEST_PAUSE_S)
-    assert harness.times_performed(A) == 1
+    assert harness.count_runs(A) == 1
 
 
 def test_stopping_waits_for_running_jobs(harness: WorkerHarness) -> None:
@@ -303,7 +303,7 @@ def test_stopping_waits_for_running_jobs(harness: WorkerHarness) -> None:
     assert not stopped.called
     harness.gates[CAT].callback(None)
     assert stopped.called
-    assert [image for image, _ in harness.performed] == [CAT]
+    assert [image for image, _ in harness.runs] == [CAT]
     assert harness.depth.queued == 1
     assert harness.clock.getDelayedCalls() == []
 
@@ -328,10 +328,10 @@ def test_a_queue_that_cannot_be_read_is_tried_again(harness: WorkerHarness) -> N
         harness.worker.start()
         harness.clock.advance(LONGEST_PAUSE_S)
     assert [event["log_level"] for event in logged] == [LogLevel.critical] * 2
-    assert harness.performed == []
+    assert harness.runs == []
     harness.breaks = lambda *_: False
     harness.clock.advance(LONGEST_PAUSE_S)
-    assert harness.times_performed(A) == 1
+    assert harness.count_runs(A) == 1
 
 
 def test_an_end_that_cannot_be_written_is_written_later(harness: WorkerHarness) -> None:
@@ -342,10 +342,10 @@ def test_an_end_that_cannot_be_written_is_written_later(harness: WorkerHarness) 
     with capturedLogs():
         harness.worker.start()
         harness.clock.pump([LONGEST_PAUSE_S] * 3)
-    assert harness.performed == [(CAT, [A])]
+    assert harness.runs == [(CAT, [A])]
     harness.breaks = lambda *_: False
     harness.clock.advance(LONGEST_PAUSE_S)
-    assert harness.performed == [(CAT, [A]), (DOG, [B])]
+    assert harness.runs == [(CAT, [A]), (DOG, [B])]
     assert harness.depth == NOTHING
 
 
@@ -359,14 +359,14 @@ def test_an_end_that_was_half_written_is_not_written_twice(harness: WorkerHarnes
         harness.worker.start()
         harness.gates[CAT] = Deferred()
         harness.clock.advance(0.5)
-        assert harness.performed == [(CAT, [A, B, C]), (CAT, [A])]
+        assert harness.runs == [(CAT, [A, B, C]), (CAT, [A])]
         harness.breaks = lambda *_: False
         harness.clock.advance(LONGEST_PAUSE_S)
     assert harness.depth.running == 1
     harness.ends.clear()
     harness.gates.pop(CAT).callback(None)
     harness.clock.advance(LONGEST_PAUSE_S)
-    assert (harness.times_performed(A), harness.depth) == (2, NOTHING)
+    assert (harness.count_runs(A), harness.depth) == (2, NOTHING)
 
 
 @pytest.mark.parametrize("breakdown", ["raises", "answers nothing"])
@@ -387,7 +387,7 @@ def test_work_that_breaks_down_is_tried_again(
     assert (harness.depth.queued, harness.depth.running) == (1, 0)
     monkeypatch.setattr(harness.worker, "_run_jobs", harness.run_jobs)
     harness.clock.advance(0.5)
-    assert (harness.times_performed(A), harness.depth) == (1, NOTHING)
+    assert (harness.count_runs(A), harness.depth) == (1, NOTHING)
 
 
 def test_a_failure_is_logged_in_one_line(harness: WorkerHarness) -> None:

@@ -27,7 +27,7 @@ from imaged.workers.keyed_locks import KeyedLocks
 
 
 @dataclass(frozen=True)
-class Done:
+class ItemResult:
     """The result of an item: the image, and how many of its outputs were made now or existed before."""
 
     image: ImageId
@@ -37,11 +37,11 @@ class Done:
     there: int
 
 
-class Work:
-    """Does items, several at once, but each image once at a time. `run` runs blocking work. Reactor thread only.
+class OutputMaker:
+    """Makes the outputs of items, several at once, each image once at a time. Reactor thread only.
 
     With a remote store, `pipeline` works in a scratch store. `local` is the configured store, perhaps that of a daemon:
-    originals are copied from it, and nothing is written to it.
+    originals are copied from it, and nothing is written to it. `run` runs blocking work.
     """
 
     def __init__(self, pipeline: Pipeline, local: LocalStore, outputs: Sequence[Output], run: RunInThread) -> None:
@@ -52,18 +52,20 @@ class Work:
         self._run = run
         self._locks = KeyedLocks()
 
-    async def do(self, item: Item) -> Done:
+    async def make(self, item: Item) -> ItemResult:
         """Make and store all outputs of an item. Raises the ImagedError that it ends with."""
         outputs = self._pipeline.outputs(item.namespace, self._outputs)
         if not outputs:
             raise PolicyError(f"the namespace {item.namespace} has no outputs of its own: name some with --outputs")
         if item.image is not None:
-            return await self._do(item, item.image, outputs, None)
+            return await self._make(item, item.image, outputs, None)
         async with self._received(item) as received:
             image = ImageId(item.namespace, ImageHash(received.md5))
-            return await self._do(item, image, outputs, received if item.url else None)
+            return await self._make(item, image, outputs, received if item.url else None)
 
-    async def _do(self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None) -> Done:
+    async def _make(
+        self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None
+    ) -> ItemResult:
         async with self._locks.held(str(image)):
             try:
                 return await self._complete(item, image, outputs, received)
@@ -73,7 +75,7 @@ class Work:
 
     async def _complete(
         self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None
-    ) -> Done:
+    ) -> ItemResult:
         there = await self._files_of(image)
         missing = [output for output in outputs if output not in there]
         lacking = [file for file in (ORIGINAL, RECORD) if file not in there]
@@ -87,7 +89,7 @@ class Work:
             await self._upload(image, info, [*lacking, *mended, *made])
             for error in filter(None, results.values()):
                 raise error
-        return Done(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))
+        return ItemResult(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))
 
     async def _files_of(self, image: ImageId) -> set[ImageFile]:
         """Return the files of an image in the remote store, or in the local one where there is no remote store."""
