@@ -41,16 +41,17 @@ class CheckedProcessor:
         self._own = own
         self._formats = formats
 
-    def identify(self, source: Path) -> ImageFacts:
-        """Return what the processor says about a picture."""
+    def identify(self, source: Path) -> ImageFacts | None:
+        """Return what the processor says about a picture; return None, uncalled, for a format that it does not list."""
         called = self._called("identify")
+        format = sniff_file(source, self._formats)
+        if format is not None and format not in self._own.reads:
+            return None
         with plugin_boundary(called, IDENTIFY_S):
             facts = self._processor.identify(source)
         if not isinstance(facts, ImageFacts):
             raise refuse(called, f"it returned {kind_of(facts)}, not ImageFacts")
-        if facts.format not in self._own.reads:
-            raise refuse(called, "the format that it returned is none that it reads")
-        if sniff_file(source, self._formats) != facts.format:  # the daemon will serve the original as that
+        if facts.format != format:  # the daemon will serve the original as that
             raise refuse(called, "the format that it returned is not that of the file")
         if not all(type(n) is int and n > 0 for n in (facts.size.width_px, facts.size.height_px, facts.frames)):
             raise refuse(called, "width, height and frames that it returned are not all whole numbers from 1")

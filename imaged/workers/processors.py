@@ -40,6 +40,8 @@ class Processors:
             except NotAPictureError as error:
                 refusal = error
                 continue
+            if facts is None:
+                continue
             if facts.size.pixels > self.maximum_pixels:
                 size = f"{facts.size.width_px}x{facts.size.height_px} pixels"
                 raise TooLargeError(f"this picture has {size}: this server takes {self.maximum_pixels} in all")

@@ -91,10 +91,10 @@ def interrupted_on_a_thread(function: Callable[[], Any]) -> BaseException | None
         (None, "it returned None, not ImageFacts"),
         ((48, 32), "it returned tuple, not ImageFacts"),
         (ImageFacts, "it returned the class ImageFacts, not ImageFacts"),
-        (facts(format="jpg"), "the format that it returned is none that it reads"),
+        (facts(format="jpg"), "the format that it returned is not that of the file"),
         (
             facts(format=replace(PNG, extension="bmp", content_type="image/bmp")),
-            "the format that it returned is none that it reads",
+            "the format that it returned is not that of the file",
         ),
         (facts(format=PNG), "the format that it returned is not that of the file"),
         *[
@@ -280,6 +280,13 @@ def test_a_processor_is_not_asked_about_formats_that_it_does_not_list(source: Pa
     assert not processor.accepts(job(source, X30))
     assert not processor.accepts(replace(job(source), variants=(in_bmp,)))
     assert not processor.accepts(replace(job(source, W20), facts=facts(format=BMP)))
+
+
+def test_a_processor_does_not_see_files_in_formats_that_it_does_not_list(source: Path) -> None:
+    """The file goes to the next processor, and no code of this one runs."""
+    unused: Any = Odd()
+    processor = CheckedProcessor("odd", unused, Formats((BMP,), ()), ALL)
+    assert processor.identify(source) is None
 
 
 def test_an_output_in_a_brought_format_is_checked(source: Path) -> None:

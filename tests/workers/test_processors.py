@@ -1,0 +1,68 @@
+"""Each file goes to the processors that list its format, in the order of the settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imaged.core.errors import NotAPictureError
+from imaged.core.formats import CORE, FORMATS, JPEG, PNG, Formats
+from imaged.core.geometry import Size
+from imaged.core.outputs import parse
+from imaged.core.pictures import ImageFacts
+from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.contracts import RenderJob
+from imaged.testing.fakes import StillProcessor
+from imaged.testing.pictures import make_jpeg
+from imaged.testing.processors import make_variant
+from imaged.workers.processors import Processors
+
+BMP = replace(PNG, extension="bmp", content_type="image/bmp", signatures=(((0, b"BM"),),))
+FORMATS_WITH_BMP = Formats((*CORE, BMP), (*CORE, BMP))
+
+
+class BmpProcessor(StillProcessor):
+    """Takes every file for a BMP of one pixel, and accepts every job."""
+
+    def identify(self, source: Path) -> ImageFacts:  # noqa: ARG002 -- Processor
+        """Look at nothing."""
+        return ImageFacts(BMP, Size(1, 1), 1)
+
+    def accepts(self, job: RenderJob) -> bool:  # noqa: ARG002 -- Processor
+        """Accept any job."""
+        return True
+
+
+@pytest.fixture
+def processors() -> Processors:
+    """Return a processor for BMP, and one for the core formats."""
+    bmp = CheckedProcessor("bmp", BmpProcessor(), Formats((BMP,), (BMP,)), FORMATS_WITH_BMP)
+    core = CheckedProcessor("core", StillProcessor(), FORMATS, FORMATS_WITH_BMP)
+    return Processors((bmp, core), 10**6)
+
+
+@pytest.mark.parametrize(("body", "format"), [(b"BM and so on", BMP), (make_jpeg(), JPEG)])
+def test_the_processor_of_its_format_identifies_a_file(
+    processors: Processors, tmp_path: Path, body: bytes, format: object
+) -> None:
+    """A processor that would take every file sees only those that it lists."""
+    (tmp_path / "original").write_bytes(body)
+    assert processors.identify(tmp_path / "original").format == format
+
+
+def test_a_broken_picture_is_refused_by_its_processor(processors: Processors, tmp_path: Path) -> None:
+    """The message is that of the processor that read the file."""
+    (tmp_path / "original").write_bytes(make_jpeg()[:20])
+    with pytest.raises(NotAPictureError, match="the header of this file is unknown"):
+        processors.identify(tmp_path / "original")
+
+
+def test_a_job_goes_to_the_processor_of_its_formats(processors: Processors, tmp_path: Path) -> None:
+    """A processor that would accept every job gets none in other formats."""
+    (tmp_path / "original").write_bytes(make_jpeg())
+    (rendered,) = processors.render(tmp_path / "original", [make_variant(parse("x4.jpg"))], 30)
+    assert JPEG.read_size(rendered.body) == Size(4, 4)
+    with pytest.raises(NotAPictureError, match=r"no processor renders x4\.bmp"):
+        processors.render(tmp_path / "original", [make_variant(parse("x4.bmp"), formats=FORMATS_WITH_BMP)], 30)
