@@ -61,28 +61,28 @@ def test_check_prints_every_fault_on_its_line(tmp_path: Path) -> None:
     assert 'did you mean "maximum_width"?' in lines[0]
 
 
-def test_check_says_that_a_file_is_good() -> None:
-    """The shipped one is."""
+def test_check_accepts_a_good_file() -> None:
+    """The shipped file is good."""
     result = invoke("check", "-c", str(SHIPPED))
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{SHIPPED}: OK\n", "")
 
 
 def test_check_without_a_file_checks_the_defaults() -> None:
-    """There need not be one."""
+    """A file is optional."""
     result = invoke("check")
     assert (result.exit_code, result.stdout) == (0, "built-in defaults: OK\n")
 
 
 def test_a_file_that_cannot_be_read_is_a_fault() -> None:
-    """Whichever command wants it."""
+    """For every command that reads it."""
     for command in (("check",), ("config", "show")):
         result = invoke(*command, "-c", "missing.yaml")
         assert result.exit_code == 1
         assert "missing.yaml: cannot be read: No such file or directory" in result.output
 
 
-def test_the_first_file_that_is_found_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """-c, $IMAGED_CONFIG, etc/imaged.yaml here, that of the system."""
+def test_the_first_file_found_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is -c, $IMAGED_CONFIG, etc/imaged.yaml, /etc/imaged/imaged.yaml."""
     paths = [tmp_path / "system.yaml", tmp_path / "etc" / "imaged.yaml", tmp_path / "env.yaml", tmp_path / "given.yaml"]
     (tmp_path / "etc").mkdir()
     for number, path in enumerate(paths):
@@ -94,7 +94,7 @@ def test_the_first_file_that_is_found_counts(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_setting_is_overridden() -> None:
-    """The later one wins, and a fault names the option."""
+    """The last option for a setting wins, and a fault names the option."""
     sets = ["--set", "render.queue=5", "--set", "render.queue=6", "--set", "images.outputs=[x1.jpg]"]
     shown = invoke("config", "show", *sets)
     settings = yaml.safe_load(shown.stdout)
@@ -104,8 +104,8 @@ def test_a_setting_is_overridden() -> None:
     assert result.stderr.startswith("--set: render.queue: ")
 
 
-def test_show_hides_what_references_stand_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are shown as they are written."""
+def test_show_hides_the_values_of_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """References are printed as they are written."""
     monkeypatch.setenv("STATE", "hunter2")
     (tmp_path / "secret").write_text("hunter3\n")
     (tmp_path / "a.yaml").write_text("state_dir: {env: STATE}\nplugins: {noop: {key: {file: secret}}}\n")
@@ -116,14 +116,14 @@ def test_show_hides_what_references_stand_for(tmp_path: Path, monkeypatch: pytes
     assert shown["plugins"] == {"noop": {"key": {"file": "secret"}}}
 
 
-def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
-    """`config show` prints settings."""
+def test_the_output_of_show_can_be_read_again(tmp_path: Path) -> None:
+    """`config show` prints valid settings."""
     shown = invoke("config", "show", "-c", str(SHIPPED)).stdout
     (tmp_path / "shown.yaml").write_text(shown)
     assert invoke("config", "show", "-c", "shown.yaml").stdout == shown
 
 
-def test_show_tells_the_faults_of_a_bad_file(tmp_path: Path) -> None:
+def test_show_prints_the_faults_of_a_bad_file(tmp_path: Path) -> None:
     """As `check` does."""
     (tmp_path / "a.yaml").write_text("nonsense: 1\n")
     result = invoke("config", "show", "-c", "a.yaml")
@@ -132,14 +132,14 @@ def test_show_tells_the_faults_of_a_bad_file(tmp_path: Path) -> None:
 
 
 def test_the_schema_is_json() -> None:
-    """With every setting in it."""
+    """It has every setting."""
     schema = json.loads(invoke("config", "schema").stdout)
     assert schema["type"] == "object"
     assert set(schema["properties"]) == set(yaml.safe_load(invoke("config", "show").stdout))
 
 
 def test_plugins_lists_what_is_installed() -> None:
-    """Name, module, and the distribution that it comes from."""
+    """With name, module and distribution."""
     result = invoke("plugins")
     assert result.exit_code == 0
     rows = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
@@ -148,8 +148,8 @@ def test_plugins_lists_what_is_installed() -> None:
     assert rows == sorted(rows)
 
 
-def test_plugins_tells_the_options_of_one() -> None:
-    """Each with its type, its bounds, its default and what it is for."""
+def test_plugins_lists_the_options_of_one() -> None:
+    """Each with its type, bounds, default and description."""
     result = invoke("plugins", "graphite")
     assert result.exit_code == 0
     assert "  interval_s (a whole number, at least 1, at most 3600; default: 10)\n      The seconds" in result.stdout
@@ -159,7 +159,7 @@ def test_plugins_tells_the_options_of_one() -> None:
 
 
 def test_an_unknown_plugin_is_reported_with_the_nearest_name() -> None:
-    """And with all that there are."""
+    """And with every installed plugin."""
     result = invoke("plugins", "magik")
     assert result.exit_code == 1
     assert str(result.exception).startswith(
@@ -168,7 +168,7 @@ def test_an_unknown_plugin_is_reported_with_the_nearest_name() -> None:
 
 
 def test_the_schema_has_the_options_of_plugins() -> None:
-    """A scalar or a reference, as everywhere."""
+    """Each may be a scalar or a reference, as every setting."""
     plugins = json.loads(invoke("config", "schema").stdout)["properties"]["plugins"]["properties"]
     interval, reference = plugins["graphite"]["properties"]["interval_s"]["anyOf"]
     assert (interval["maximum"], set(reference["properties"])) == (3600, {"env", "file"})
@@ -176,12 +176,12 @@ def test_the_schema_has_the_options_of_plugins() -> None:
 
 
 def test_version() -> None:
-    """That of the distribution."""
+    """It is the version of the distribution."""
     assert invoke("--version").stdout == f"imaged, version {VERSION}\n"
 
 
-def test_long_options_take_either_line() -> None:
-    """`-` and `_` are the same, as in image-server 1.x; values stay as they are."""
+def test_long_options_take_hyphens_and_underscores() -> None:
+    """As in image-server 1.x; values are not changed."""
 
     @click.command()
     @click.option("--base-path")
@@ -194,14 +194,14 @@ def test_long_options_take_either_line() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("nonsense",), ("check", "--nonsense"), ("check", "more"), ("run", "-c")])
-def test_a_command_line_that_is_none_is_2(arguments: tuple[str, ...]) -> None:
-    """With a word on what is wrong."""
+def test_a_wrong_command_line_exits_with_2(arguments: tuple[str, ...]) -> None:
+    """And a message."""
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert "Error:" in result.stderr
 
 
-def test_run_says_why_it_cannot_start(tmp_path: Path) -> None:
+def test_run_prints_why_it_cannot_start(tmp_path: Path) -> None:
     """Faults in the settings are lines on standard error, without a traceback, and the exit status is 1."""
     path = tmp_path / "bad.yaml"
     path.write_text(FIVE_FAULTS)

@@ -1,4 +1,4 @@
-"""A file of settings is read whole or refused at once: the daemon does nothing else meanwhile."""
+"""A settings file is read at once or refused: reading must not block the reactor."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from imaged.commands.configuration import MAXIMUM_BYTES, read
 from imaged.config.faults import ConfigurationError
 
 
-def test_what_may_block_or_is_huge_is_not_read(tmp_path: Path) -> None:
-    """A pipe that nobody writes to would stop the daemon for good."""
+def test_a_file_that_may_block_or_is_huge_is_refused(tmp_path: Path) -> None:
+    """A pipe without a writer would block the daemon for ever."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "huge").write_bytes(bytes(MAXIMUM_BYTES + 1))
     for name, reason in (
@@ -25,8 +25,8 @@ def test_what_may_block_or_is_huge_is_not_read(tmp_path: Path) -> None:
             read(tmp_path / name, [])
 
 
-def test_a_reference_to_what_may_block_is_a_fault(tmp_path: Path) -> None:
-    """At its line, as any reference that leads nowhere."""
+def test_a_reference_to_a_pipe_is_a_fault(tmp_path: Path) -> None:
+    """With its line, as for a reference to a missing file."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "imaged.yaml").write_text("images:\n  background: {file: pipe}\n")
     (fault,) = read(tmp_path / "imaged.yaml", []).faults

@@ -1,4 +1,4 @@
-"""A deep check: each step is a line, all that was tried out is tidied away, and nothing keeps it waiting for ever."""
+"""A deep check prints a line for each step, removes its traces, and never waits for ever."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ upload: {{timeout_s: 5}}
 
 
 class DeepCheckHarness(ServiceHarness):
-    """A stage whose uploader is the one of a test, and whose renders fail with `failure`."""
+    """A plugin that gives the uploader of a test, and whose renders fail with `failure`."""
 
     def __init__(self, uploader: MemoryUploader, failure: Exception | None = None) -> None:
         super().__init__()
@@ -38,19 +38,19 @@ class DeepCheckHarness(ServiceHarness):
 
     @hookimpl
     def imaged_processor(self, host: Host) -> Processor | None:
-        """Give one that fails so."""
+        """Give a processor that fails with `failure`."""
         super().imaged_processor(host)
         self.processor.failure = self._failure
         return self.processor
 
     @hookimpl
     def imaged_uploader(self, host: Host) -> Uploader | None:  # noqa: ARG002  # as the hook has it
-        """Give it."""
+        """Give the uploader of the test."""
         return self.uploader
 
 
 class Trial:
-    """A deep check of a stage, in memory; `lines` are what it says."""
+    """A deep check of the harness plugin, in memory; `lines` are its output."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class Trial:
         self.lines: list[str] = []
 
     def begin(self) -> Deferred[bool]:
-        """Begin; the Deferred has the outcome."""
+        """Start the check; the Deferred has its result."""
         paths = f"store: {{path: {self.folder}/public}}\nstate_dir: {self.folder}/state\n"
 
         def read_text(name: str) -> str:
@@ -70,28 +70,28 @@ class Trial:
         return Deferred.fromCoroutine(DeepCheck(loaded, self.reactor, threads, self.lines.append).run())
 
     def outcome(self) -> bool:
-        """Run to the end, which is reached without waiting."""
+        """Run the check, which ends without waiting."""
         results: list[Any] = []
         self.begin().addBoth(results.append)
         assert results in ([True], [False])
         return bool(results[0])
 
     def shortened(self) -> list[str]:
-        """Return the lines without the folder and without the random key."""
+        """Return the lines without the folder and the random key."""
         words = [line.replace(str(self.folder), "").split(" public/images/.imaged-check-") for line in self.lines]
         return [" KEY".join([first, *(each.partition(".png")[2] for each in rest)]) for first, *rest in words]
 
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
-    """Return a trial that has not begun."""
+    """Return a check that has not started."""
     return Trial(tmp_path)
 
 
 def shelve(
     uploader: MemoryUploader, folder: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception | None = None
 ) -> None:
-    """Let the stage have this uploader, and its renders fail with `failure`."""
+    """Install the harness plugin with this uploader, and with renders that fail with `failure`."""
     install(folder, monkeypatch)
     monkeypatch.setitem(sys.modules, "imaged_stage", DeepCheckHarness(uploader, failure))
 
@@ -107,7 +107,7 @@ FINE = [
 
 
 def test_all_is_well(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line for each step; nothing stays in any store, and the plugins are closed."""
+    """Each step is a line; nothing stays in any store, and the plugins are closed."""
     service_harness = install(tmp_path, monkeypatch)
     assert trial.outcome() is True
     assert trial.shortened() == FINE
@@ -117,7 +117,7 @@ def test_all_is_well(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not work keeps nothing else from being tried."""
+    """A step that fails does not prevent the others."""
     (tmp_path / "public").write_bytes(b"no folder")
     (tmp_path / "state").write_bytes(b"no folder")
     uploader = MemoryUploader()
@@ -135,7 +135,7 @@ def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_log_files_are_opened(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line for each that is named; one that has been made for it is gone again."""
+    """Each file of the settings is a line; a file that the check has made is removed."""
     install(tmp_path, monkeypatch)
     trial.yaml = f"processors: [{NAME}]\nlog: {{path: {tmp_path}/log, access_path: {tmp_path}/missing/log}}\n"
     assert trial.outcome() is False
@@ -149,31 +149,31 @@ def test_log_files_are_opened(trial: Trial, tmp_path: Path, monkeypatch: pytest.
 
 
 class Forgetful(MemoryUploader):
-    """Loses what it takes."""
+    """Loses every file."""
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
-        """Take it."""
+        """Accept the file, and drop it."""
 
 
 class Garbling(MemoryUploader):
-    """Gives back other bytes."""
+    """Returns other bytes."""
 
     async def download(self, key: str, path: Path) -> bool:
-        """Cut the last one off."""
+        """Write the file without its last byte."""
         path.write_bytes(self.files[key][:-1])  # noqa: ASYNC240  # a test waits for nobody
         return True
 
 
 class Blind(MemoryUploader):
-    """Lists something else."""
+    """Lists another key."""
 
     async def list(self, prefix: str) -> Sequence[str]:
-        """List what is not there."""
+        """Return a key that does not exist."""
         return [f"{key}.old" for key in await super().list(prefix)]
 
 
 class Clinging(MemoryUploader):
-    """Removes nothing."""
+    """Deletes nothing."""
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Do nothing."""
@@ -188,10 +188,10 @@ class Clinging(MemoryUploader):
         (Clinging(), "removes public/images/"),
     ],
 )
-def test_a_store_that_errs_is_found_out(
+def test_a_faulty_store_is_detected(
     trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uploader: MemoryUploader, fault: str
 ) -> None:
-    """By what it gives back, lists and keeps."""
+    """By the bytes that it returns, the keys that it lists, and the files that it keeps."""
     shelve(uploader, tmp_path, monkeypatch)
     assert trial.outcome() is False
     faults = [line for line in trial.lines if not line.endswith(": ok")]
@@ -200,10 +200,10 @@ def test_a_store_that_errs_is_found_out(
 
 
 class Hanging(MemoryUploader):
-    """Never ends, not even when it is cancelled; what it was given it has kept."""
+    """An upload stores the file, but never returns, not even when it is cancelled."""
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
-        """Keep the file, and hang."""
+        """Store the file, and hang."""
         await super().upload(key, path, content_type)
         await self._hang()
 
@@ -218,15 +218,15 @@ class Hanging(MemoryUploader):
 
 
 class HangingForEver(Hanging):
-    """Hangs in all that it does."""
+    """Hangs in every call."""
 
     async def delete(self, keys: Sequence[str]) -> None:  # noqa: ARG002  # as the contract has it
         """Hang."""
         await self._hang()
 
 
-def test_a_store_that_hangs_keeps_nobody(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is up after upload.timeout_s, and what it may have kept is removed."""
+def test_a_store_that_hangs_is_a_fault(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After upload.timeout_s the check fails, and removes what may have been stored."""
     uploader = Hanging()
     shelve(uploader, tmp_path, monkeypatch)
     outcome = trial.begin()
@@ -242,10 +242,8 @@ def test_a_store_that_hangs_keeps_nobody(trial: Trial, tmp_path: Path, monkeypat
     assert (uploader.files, uploader.closed) == ({}, 1)
 
 
-def test_a_store_that_hangs_for_ever_keeps_nobody(
-    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Removing has its time as well; what may be left is named."""
+def test_a_store_that_always_hangs_is_a_fault(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The removal times out too; the output names the key that may remain."""
     uploader = HangingForEver()
     shelve(uploader, tmp_path, monkeypatch)
     outcome = trial.begin()
@@ -255,8 +253,8 @@ def test_a_store_that_hangs_for_ever_keeps_nobody(
     assert uploader.closed == 1
 
 
-def test_who_is_interrupted_tidies_up(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check that is cancelled in the middle leaves nothing in the remote store."""
+def test_an_interrupted_check_cleans_up(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancelled check leaves nothing in the remote store."""
     uploader = Hanging()
     shelve(uploader, tmp_path, monkeypatch)
     outcome = trial.begin()
@@ -267,10 +265,10 @@ def test_who_is_interrupted_tidies_up(trial: Trial, tmp_path: Path, monkeypatch:
     assert outcome.result is None
 
 
-def test_a_broken_contract_is_told_without_its_text(
+def test_a_broken_contract_is_reported_without_its_text(
     trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It might hold a secret."""
+    """The text may hold a secret."""
     uploader = MemoryUploader()
     uploader.failure = KeyError("hunter2")
     shelve(uploader, tmp_path, monkeypatch)
@@ -282,8 +280,8 @@ def test_a_broken_contract_is_told_without_its_text(
     assert [event["called"].split(" of ")[0] for event in events][:1] == [f"uploader {NAME}: upload"]
 
 
-def test_none_is_tried_where_none_is_set(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No remote store is fine."""
+def test_without_a_remote_store_none_is_tried(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check succeeds."""
     install(tmp_path, monkeypatch)
     trial.yaml = f"processors: [{NAME}]\n"
     assert trial.outcome() is True
@@ -291,8 +289,8 @@ def test_none_is_tried_where_none_is_set(trial: Trial, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(("store", "status"), [("public", 0), ("/proc/none", 1)])
-def test_the_command_says_how_it_went(tmp_path: Path, store: str, status: int) -> None:
-    """The whole program, with its own reactor and the shipped processor."""
+def test_the_command_prints_the_outcome(tmp_path: Path, store: str, status: int) -> None:
+    """It runs as a program, with its own reactor and the shipped processor."""
     command = [sys.executable, "-m", "imaged", "check", "--deep", "--set", f"store.path={store}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     lines = done.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""The health check: it tells of a processor that does not work, and forgets it when one does again."""
+"""The health check answers 503 while no processor works or the store takes no files, and 200 afterwards."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from imaged.workers.thread_engine import ThreadEngine
 
 @dataclass
 class Rendering:
-    """One generation's engine and store."""
+    """The engine and the store of a generation."""
 
     engine: Any
     store: LocalStore
 
 
 class Stuck(NoThreads):
-    """Threads that are held for ever while `stuck`."""
+    """Threads that all count as busy while `stuck`."""
 
     stuck = False
 
     def held_for(self, _longer_than_s: float) -> int:
-        """Return how many are."""
+        """Return the number of busy threads."""
         return self.size * self.stuck
 
 
 def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_once) -> Rendering:
-    """Return what renders with these processors; `run` runs the trials."""
+    """Return an engine with these processors, and a store; `run` runs the trials."""
     threads: Any = Stuck()
     checked = [CheckedProcessor("still", processor) for processor in processors]
     render, clock = Render(timeout_s=1, maximum_pixels=100), Clock()
@@ -52,36 +52,36 @@ def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_
 
 @pytest.fixture
 def processor() -> StillProcessor:
-    """Return a processor that does as it is told."""
+    """Return a processor that a test controls."""
     return StillProcessor()
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return a clock that a test moves."""
+    """Return a clock that a test advances."""
     return Clock()
 
 
 @pytest.fixture
 def rendering(processor: StillProcessor, tmp_path: Path) -> Rendering:
-    """Return what renders with that processor."""
+    """Return an engine with that processor, and a store."""
     return make_rendering(tmp_path, processor)
 
 
 @pytest.fixture
 def health(rendering: Rendering, clock: Clock) -> Health:
-    """Return the health of a daemon that renders in this way."""
+    """Return a health check of them."""
     return Health(run_at_once, lambda: rendering, clock.seconds)
 
 
 def test_a_processor_that_works_is_ok(health: Health, processor: StillProcessor) -> None:
-    """One pixel is rendered for each look."""
+    """Each trial renders one pixel."""
     health.probe()
     assert (health.message, len(processor.jobs)) == ("OK", 1)
 
 
 def test_no_processor_works(health: Health, processor: StillProcessor) -> None:
-    """A processor that fails on a good picture is told of, until it works again."""
+    """A processor that fails on a good picture is reported until it works again."""
     processor.failure = ValueError("no paint")
     health.probe()
     assert health.message == "no processor works"
@@ -91,22 +91,22 @@ def test_no_processor_works(health: Health, processor: StillProcessor) -> None:
 
 
 def test_a_busy_processor_works(health: Health, processor: StillProcessor) -> None:
-    """Out of memory for a moment is no reason to be sent no requests."""
+    """A processor that is out of memory for a moment is not a fault."""
     processor.failure = BusyError("not now")
     health.probe()
     assert health.message == "OK"
 
 
 def test_temporary_folder(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What happens to the system's temporary folder is of no account: no render needs it."""
+    """A fault of the system's temporary folder is not one of imaged: no render uses it."""
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     health.probe()
     assert health.message == "OK"
 
 
 def test_the_store_takes_no_files(health: Health, tmp_path: Path) -> None:
-    """A store that takes no files is told of, until it does again: neither a post nor a new output would go well."""
-    (tmp_path / ".incoming").write_bytes(b"")  # where the folder should be that files grow in
+    """A store that takes no files is reported until it takes them again: posts and new outputs would fail."""
+    (tmp_path / ".incoming").write_bytes(b"")  # in place of the folder of incoming files
     health.probe()
     assert health.message == "the store takes no files"
     (tmp_path / ".incoming").unlink()
@@ -115,7 +115,7 @@ def test_the_store_takes_no_files(health: Health, tmp_path: Path) -> None:
 
 
 def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
-    """Worker threads that do not come back, as on a dead NFS, are told of until they do; meanwhile none are added."""
+    """Worker threads that hang, as on a dead NFS, are reported until they return; meanwhile no trial is added."""
     trials: list[Deferred[None]] = []
 
     def run(function: Any, *args: Any) -> Any:
@@ -141,7 +141,7 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
 
 
 def test_every_render_thread_is_stuck(health: Health, rendering: Rendering) -> None:
-    """Though a pixel can be rendered elsewhere, no client's output can; that counts at once, and ends at once."""
+    """No output can be rendered, though a trial succeeds. The fault appears and ends at once."""
     health.probe()
     rendering.engine._threads.stuck = True
     assert health.message == "every render thread is stuck"
@@ -150,7 +150,7 @@ def test_every_render_thread_is_stuck(health: Health, rendering: Rendering) -> N
 
 
 def test_a_new_generation_is_tried_at_once(tmp_path: Path, clock: Clock) -> None:
-    """After a reload the word of the new processors counts, even if those of before never answer."""
+    """After a reload the new processors are tried, even if a trial of the old ones hangs."""
     first: Deferred[None] = Deferred()
     old = make_rendering(tmp_path, StillProcessor(), run=lambda *_: first)
     current = [old]
@@ -164,7 +164,7 @@ def test_a_new_generation_is_tried_at_once(tmp_path: Path, clock: Clock) -> None
     assert health.message == "OK"
 
 
-def test_one_that_leaves_says_so(health: Health) -> None:
-    """Draining comes first."""
+def test_a_shutdown_is_reported(health: Health) -> None:
+    """`draining` takes precedence over other faults."""
     health.draining = True
     assert health.message == "draining"

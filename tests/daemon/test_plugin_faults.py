@@ -1,4 +1,4 @@
-"""A plugin that breaks its contract costs the requests that met it a 500, and nobody else anything."""
+"""A plugin that breaks its contract causes a 500 for the requests that use it, and for no others."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from imaged.testing.pictures import make_jpeg
 
 
 class Faulty(StillProcessor):
-    """Works until `fault` is set, which then makes what it yields, or raises."""
+    """Works until `fault` is set, which then yields its renders, or raises."""
 
     fault: Callable[[RenderJob], Iterator[Rendered]] | None = None
     dies: type[BaseException] | None = None
 
     def identify(self, source: Path) -> ImageFacts:
-        """Read the header, or die."""
+        """Read the header, or fail."""
         if self.dies is not None:
             raise self.dies
         return super().identify(source)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
-        """Make a picture, or what the fault makes."""
+        """Render a picture, or whatever the fault yields."""
         yield from (type(self).fault or super().render)(job)
 
 
 class Blocking(MemoryUploader):
-    """Holds up the reactor until the log has been told of it."""
+    """Blocks the reactor until the log reports that."""
 
     told = False
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
-        """Sleep where nobody may, for a minute at most."""
+        """Sleep on the reactor thread, for a minute at most."""
         for _ in range(3000):
             if not self.told:
                 time.sleep(0.02)  # noqa: ASYNC251  # the fault that is tried
@@ -48,7 +48,7 @@ class Blocking(MemoryUploader):
 
     @classmethod
     def observe(cls, event: Mapping[str, Any]) -> None:
-        """Let go when this is the line that tells of it."""
+        """End the sleep when this is the line that reports it."""
         if event.get("log_format", "").startswith("the reactor is blocked"):
             cls.told = True
 
@@ -68,25 +68,25 @@ def dying(error: type[BaseException]) -> Callable[[RenderJob], Iterator[Rendered
 
 
 class TestProcessors(ServiceTestCase):
-    """A processor that lies, and one that dies."""
+    """A processor that returns wrong bytes, and one that raises SystemExit."""
 
     async def serve_faulty(self) -> None:
-        """Serve with a processor that does what the test says, from a store that has the picture."""
+        """Serve a store that has the picture, with a processor whose faults the test sets."""
         self.patch(service_harness, "StillProcessor", Faulty)
         await self.serve()
         await self.post()
 
     async def newest_error(self) -> str:
-        """Return what operators are told of the last request that failed."""
+        """Return the error of the last failed request on the status page."""
         told: str = (await self.status())["errors"][0]["error"]
         return told
 
     def break_down(self, fault: Any) -> None:
-        """Have every render of it fail in this way; None: in no way."""
+        """Set the fault of every render, or None."""
         self.patch(Faulty, "fault", fault)
 
-    async def test_what_is_no_such_picture_is_not_kept(self) -> None:
-        """It would be served for a year; the next who asks gets the picture, if it is made by then."""
+    async def test_a_wrong_picture_is_not_stored(self) -> None:
+        """Caches would keep it for a year. The next request renders again."""
         await self.serve_faulty()
         for body in (b"", b"<html>", b"\x89PNG\r\n\x1a\n", make_jpeg()):
             self.break_down(junk(body))
@@ -99,8 +99,8 @@ class TestProcessors(ServiceTestCase):
         self.break_down(None)
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
 
-    async def test_what_ends_programs_ends_no_daemon(self) -> None:
-        """Nor does it keep those waiting who ask for the same output, now or later."""
+    async def test_system_exit_does_not_end_the_daemon(self) -> None:
+        """Every request for that output is answered, those that wait now and later ones."""
         await self.serve_faulty()
         panic = type("PanicException", (BaseException,), {})
         for error in (SystemExit, KeyboardInterrupt, GeneratorExit, panic):
@@ -112,8 +112,8 @@ class TestProcessors(ServiceTestCase):
         self.break_down(None)
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
 
-    async def test_an_original_is_not_taken_in_by_one_that_dies(self) -> None:
-        """It is answered 500, and taken when the processor works again."""
+    async def test_an_original_is_not_stored_when_identify_fails(self) -> None:
+        """The post is answered 500, and 200 when the processor works again."""
         await self.serve_faulty()
         self.patch(Faulty, "dies", SystemExit)
         assert (await self.post("/q")).status == 500
@@ -123,10 +123,10 @@ class TestProcessors(ServiceTestCase):
 
 
 class TestUploaders(ServiceTestCase):
-    """An uploader that blocks, and one that dies."""
+    """An uploader that blocks, and one that raises SystemExit."""
 
     async def test_one_that_blocks_the_reactor_is_named(self) -> None:
-        """On the status page, with the function that holds it, as soon as anybody can ask again."""
+        """On the status page, with the function that blocks, as soon as the reactor runs again."""
         self.patch(service_harness, "MemoryUploader", Blocking)
         observer: Any = Blocking.observe  # Twisted types observers by a zope interface
         globalLogPublisher.addObserver(observer)
@@ -140,8 +140,8 @@ class TestUploaders(ServiceTestCase):
         assert "test_plugin_faults.Blocking.upload" in status["stalls"]["last"]["by"]
         assert "Reactor held up" in [alert["title"] for alert in status["alerts"]]
 
-    async def test_one_that_dies_costs_its_post_alone(self) -> None:
-        """The daemon serves on, and takes the same picture when the uploader works."""
+    async def test_one_that_fails_affects_its_post_alone(self) -> None:
+        """The daemon keeps serving, and stores the same picture when the uploader works."""
         await self.serve()
         leave: Any = SystemExit(3)
         self.service_harness.uploader.failure = leave

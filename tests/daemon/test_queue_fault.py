@@ -1,4 +1,4 @@
-"""A job queue that is gone is told wherever somebody looks."""
+"""A job queue whose folder is gone is reported everywhere that an operator looks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from service_case import ServiceTestCase, until
 
 
 class TestQueueFault(ServiceTestCase):
-    """A daemon whose `state_dir` is taken away, and put back."""
+    """A daemon whose `state_dir` is moved away, and back."""
 
     settings = "metrics: [prometheus]"
 
@@ -22,8 +22,8 @@ class TestQueueFault(ServiceTestCase):
             for sample in family.samples
         }
 
-    async def test_it_is_told_everywhere(self) -> None:
-        """Status, alerts, page, metrics and the line of the service manager; nothing that is not known is a zero."""
+    async def test_it_is_reported_everywhere(self) -> None:
+        """In status, alerts, page, metrics and the status line. An unknown figure is not shown as zero."""
         await self.serve()
         assert (await self.values())["imaged_queue_fault", ""] == 0
         assert (await self.values())["imaged_jobs_queued", "upload"] == 0

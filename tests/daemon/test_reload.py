@@ -20,10 +20,10 @@ from imaged.testing.fakes import StillProcessor
 
 
 class TestGoodFile(ServiceTestCase):
-    """Settings that hold."""
+    """A reload with valid settings."""
 
     async def test_new_requests_use_the_new_settings(self) -> None:
-        """At once."""
+        """From the end of the reload on."""
         await self.serve()
         await self.post()
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
@@ -38,7 +38,7 @@ class TestGoodFile(ServiceTestCase):
         )
 
     async def test_the_old_plugins_are_closed_once(self) -> None:
-        """After nobody holds their generation any more; the new ones stay open."""
+        """They are closed after the last lease of their generation; the new ones stay open."""
         await self.serve()
         await self.service.reload()
         old, new = ([made[place] for made in self._plugins()] for place in (0, 1))
@@ -51,7 +51,7 @@ class TestGoodFile(ServiceTestCase):
         assert [each.closed for made in self._plugins() for each in made] == [1] * 9
 
     async def test_requests_in_flight_keep_their_generation(self) -> None:
-        """They end on the plugins that they began with, which are closed only then."""
+        """They end with the plugins that they began with, which are closed only then."""
         await self.serve()
         await self.post()
         old = self.service_harness.processor
@@ -67,7 +67,7 @@ class TestGoodFile(ServiceTestCase):
         assert old.closed == 1
 
     async def test_work_without_its_client_keeps_its_generation(self) -> None:
-        """A render that nobody waits for any more still has its plugins."""
+        """A render whose client has left keeps its plugins."""
         await self.serve()
         await self.post()
         old = self.service_harness.processor
@@ -81,8 +81,8 @@ class TestGoodFile(ServiceTestCase):
         await until(lambda: old.closed)
         assert self.store.has(IMAGE, parse_file("x30.jpg"))
 
-    async def test_counters_go_on(self) -> None:
-        """They are the process's, not the generation's."""
+    async def test_counters_survive(self) -> None:
+        """They belong to the process, not to the generation."""
         await self.serve()
         await self.post()
         await self.service.reload()
@@ -92,18 +92,18 @@ class TestGoodFile(ServiceTestCase):
         return self.service_harness.processors, self.service_harness.uploaders, self.service_harness.sinks
 
 
-class TestAsking(ServiceTestCase):
-    """One reload after the other, and no more of them than it takes."""
+class TestRequests(ServiceTestCase):
+    """Reload requests: one reload at a time, and one for all requests that wait."""
 
-    async def test_those_that_come_together_are_one(self) -> None:
-        """A burst of signals is one reload; each who asked is told its outcome."""
+    async def test_requests_at_once_are_coalesced(self) -> None:
+        """A burst of signals causes one reload; each request gets its outcome."""
         await self.serve()
         outcomes = await gatherResults([self.service.reload() for _ in range(5)])
         assert self.service.generations.current.number == 2
         assert {outcome.ok for outcome in outcomes} == {True}
 
-    async def test_who_asks_while_one_is_under_way_gets_the_next(self) -> None:
-        """It reads what has been written since."""
+    async def test_a_request_during_a_reload_is_served_by_the_next(self) -> None:
+        """That one reads what has been written meanwhile."""
         await self.serve()
         first = self.service.reload()
         await until(lambda: len(self.service_harness.processors) == 2)
@@ -112,8 +112,8 @@ class TestAsking(ServiceTestCase):
         assert ((await first).ok, (await second).ok) == (True, False)
         assert self.service.generations.current.number == 2
 
-    async def test_none_is_begun_while_another_process_is_started(self) -> None:
-        """Its ports are those that it was given; what is asked for meanwhile comes afterwards."""
+    async def test_none_begins_during_the_start_of_a_new_process(self) -> None:
+        """The new process has inherited the present ports; requests wait until the handover is cancelled."""
         await self.serve()
         await self.service.prepare_handover()
         asked = self.service.reload()
@@ -122,8 +122,8 @@ class TestAsking(ServiceTestCase):
         self.service.cancel_handover()
         assert (await asked).ok
 
-    async def test_a_process_that_leaves_reloads_no_more(self) -> None:
-        """And says so."""
+    async def test_a_process_that_shuts_down_refuses_reloads(self) -> None:
+        """With an error that says so."""
         await self.serve()
         await self.service.prepare_handover()
         asked = self.service.reload()
@@ -133,7 +133,7 @@ class TestAsking(ServiceTestCase):
         await paused
 
     async def test_an_unexpected_failure_is_an_outcome_too(self) -> None:
-        """Whatever goes wrong, the daemon goes on and the next reload may work."""
+        """The daemon keeps serving, and the next reload may succeed."""
         await self.serve()
         self.failure = ZeroDivisionError()
         with capturedLogs() as logged:
@@ -144,7 +144,7 @@ class TestAsking(ServiceTestCase):
         assert (await self.get("/status_check")).status == 200
 
     async def test_a_store_that_takes_no_files(self) -> None:
-        """Its setting and line are told."""
+        """The error has the setting and its line."""
         await self.serve()
         self.configure(store={"path": "/proc/nope"})
         (fault,) = (await self.service.reload()).errors
@@ -153,20 +153,20 @@ class TestAsking(ServiceTestCase):
 
 
 class Labelled(StillProcessor):
-    """Writes a line of text behind its pictures: the output, and the quality that it was made at."""
+    """Appends a line of text to its pictures: the output and its quality."""
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
-        """Say what was asked for."""
+        """Append output and quality."""
         qualities = {variant.output: variant.quality for variant in job.variants}
         for each in super().render(job):
             yield Rendered(each.output, each.body + f"{each.output} at {qualities[each.output]}".encode())
 
 
 class TestSameOutput(ServiceTestCase):
-    """One output, rendered before a reload and after it."""
+    """One output that two generations render."""
 
-    async def test_each_asker_gets_his_own_and_the_newer_stays(self) -> None:
-        """Whichever is ready first: what the older settings made does not replace what the newer ones did."""
+    async def test_each_client_gets_its_own_and_the_newer_stays(self) -> None:
+        """In whatever order they end, the render of the older settings never replaces that of the newer ones."""
         self.patch(service_harness, "StillProcessor", Labelled)
         await self.serve(images={"default_quality": 20})
         await self.post()
@@ -184,7 +184,7 @@ class TestSameOutput(ServiceTestCase):
 
 
 class TestBadFile(ServiceTestCase):
-    """Settings that do not hold."""
+    """A reload with invalid settings."""
 
     async def refused(self) -> list[str]:
         """Reload, and return the faults that the status page shows."""
@@ -196,8 +196,8 @@ class TestBadFile(ServiceTestCase):
         assert (await self.get("/status_check")).status == 200
         return last["errors"]
 
-    async def test_every_fault_is_told(self) -> None:
-        """With its line; the daemon goes on as it was."""
+    async def test_every_fault_is_reported(self) -> None:
+        """With its line; the daemon keeps serving with the old settings."""
         await self.serve()
         await self.post()
         self.configure(images={"maximum_width": -1, "outputs": ["nonsense"]}, plugins={NAME: {"wort": "a"}})
@@ -209,15 +209,15 @@ class TestBadFile(ServiceTestCase):
         assert "plugins.stage.wort: unknown key" in faults[2]
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
 
-    async def test_yaml_that_is_none(self) -> None:
-        """One fault, at its line."""
+    async def test_malformed_yaml(self) -> None:
+        """It is one fault, with its line."""
         await self.serve()
         self.yaml = "listen: [\n"
         (fault,) = await self.refused()
         assert fault.startswith("etc/imaged.yaml:")
 
-    async def test_nothing_that_was_built_on_the_way_stays(self) -> None:
-        """A plugin that was made before the fault was found is closed; the running ones are not."""
+    async def test_plugins_of_a_refused_reload_are_closed(self) -> None:
+        """Those that were built before the fault was found; the running ones stay open."""
         await self.serve()
         self.configure(metrics=["nowhere"])
         (fault,) = await self.refused()
@@ -226,7 +226,7 @@ class TestBadFile(ServiceTestCase):
         assert [each.closed for each in self.service_harness.uploaders] == [0, 1]
         assert self.service_harness.sink.closed == 0
 
-    async def test_what_takes_a_restart_is_told(self) -> None:
+    async def test_a_setting_that_needs_a_restart_is_refused(self) -> None:
         """The job queue belongs to the process."""
         await self.serve()
         self.configure(state_dir="elsewhere")
@@ -234,7 +234,7 @@ class TestBadFile(ServiceTestCase):
         assert "state_dir: takes effect with a restart only" in fault
 
     async def test_a_good_file_after_a_bad_one(self) -> None:
-        """The fault is forgotten."""
+        """It succeeds, and the fault is no longer shown."""
         await self.serve()
         self.yaml, good = "nonsense: 1\n", self.yaml
         await self.refused()
@@ -245,7 +245,7 @@ class TestBadFile(ServiceTestCase):
         assert generation["last_reload"]["ok"] is True
 
 
-def test_only_what_belongs_to_the_process_takes_a_restart() -> None:
+def test_only_state_dir_needs_a_restart() -> None:
     """Any other setting may change."""
 
     def read(text: str) -> Loaded:

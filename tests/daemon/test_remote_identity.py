@@ -1,4 +1,4 @@
-"""Which remote store is which is told by an uploader's identity, and by no word that it has for people."""
+"""The identity of an uploader tells remote stores apart; its text for the status page does not."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ KEYS = [f"pub{HOME}/{name}" for name in ("info.json", "original", "x30.jpg")]
 
 
 class Quiet(MemoryUploader):
-    """Has nothing to say for the status page; `asked` is what any of its kind has been asked to list."""
+    """Has no text for the status page; `asked` collects the prefixes that uploaders of this class have listed."""
 
     detail = ""
     identity = "store.example/one"
     asked: list[str] = []  # noqa: RUF012  # of all of them, and emptied by the tests
 
     async def list(self, prefix: str) -> Sequence[str]:
-        """Note it."""
+        """Collect the prefix."""
         self.asked.append(prefix)
         return await super().list(prefix)
 
 
 class Elsewhere(Quiet):
-    """The same plugin, with another bucket in its settings."""
+    """The same plugin with another bucket."""
 
     identity = "store.example/two"
 
 
 class Renamed(Quiet):
-    """The first of these as a newer version has it: with a new text, and the one by which it was remembered."""
+    """A newer version of the first one, with an identity, and the text that the older version was known by."""
 
     detail = "the store at store.example, version 2"
     identity = "store.example/first"
@@ -41,10 +41,10 @@ class Renamed(Quiet):
 
 
 class TestIdentity(ServiceTestCase):
-    """A store that is another, and one that only looks so."""
+    """A change of the store, and a change of its text alone."""
 
     async def fill(self) -> None:
-        """Keep a picture and an output, here and in the first store."""
+        """Store a picture and an output, locally and in the first store."""
         Quiet.asked.clear()
         self.patch(service_harness, "MemoryUploader", Quiet)
         await self.serve(remote={"base_path": "pub"})
@@ -52,22 +52,22 @@ class TestIdentity(ServiceTestCase):
         await until(lambda: sorted(self.service_harness.files) == KEYS)
 
     async def test_another_bucket_gets_everything(self) -> None:
-        """Though the plugin shows the same as before, which is nothing."""
+        """Though the plugin's text on the status page stays the same."""
         await self.fill()
         self.service_harness.files = {}
         self.patch(service_harness, "MemoryUploader", Elsewhere)
         await self.service.reload()
         await until(lambda: sorted(self.service_harness.files) == KEYS)
 
-    async def test_an_upgrade_that_changes_the_words_lists_nothing_again(self) -> None:
-        """What was noted under the old text is taken over, once."""
+    async def test_an_upgrade_that_changes_the_text_lists_nothing_again(self) -> None:
+        """The uploads recorded under the old text count for the identity."""
         await self.fill()
         await self.stop()
         queue = sqlite3.connect(self.folder / "state" / "jobs.sqlite")
         with queue:
             queue.execute("UPDATE remotes SET name = 'stage one bucket at store.example pub'")
         Quiet.asked.clear()
-        self.service_harness.files.clear()  # what would be uploaded again, would be here
+        self.service_harness.files.clear()  # a second upload would appear here
         self.patch(service_harness, "MemoryUploader", Renamed)
         await self.serve(remote={"base_path": "pub"})
         names = "SELECT remotes.name, acknowledged.name FROM acknowledged JOIN remotes ON id = remote"

@@ -1,4 +1,4 @@
-"""Starting and stopping: what is in flight is finished, what was promised is kept, and what cannot start says why."""
+"""Start and stop: requests in flight are finished, queued jobs are kept, and a failed start names the cause."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from imaged.process.ports import PortError
 
 
 class TestStop(ServiceTestCase):
-    """A daemon that is told to stop."""
+    """A daemon that shuts down."""
 
-    async def test_what_is_in_flight_is_finished(self) -> None:
-        """Nobody new is let in, and those inside get their answer."""
+    async def test_requests_in_flight_are_finished(self) -> None:
+        """New connections are refused, and running requests get their answer."""
         await self.serve()
         await self.post()
         processor = self.service_harness.processor
@@ -44,8 +44,8 @@ class TestStop(ServiceTestCase):
         await stopping
         assert processor.closed == 1
 
-    async def test_open_connections_bring_no_more_requests(self) -> None:
-        """What they ask for is answered 503 at once, `/status_check` too."""
+    async def test_new_requests_on_open_connections_are_refused(self) -> None:
+        """With 503 at once, `/status_check` too."""
         await self.serve()
         await self.post()
         inside = await self.begin_held_render(f"{HOME}/x30.jpg")
@@ -62,8 +62,8 @@ class TestStop(ServiceTestCase):
         assert (await inside.answer()).status == 200
         await stopping
 
-    async def test_a_body_on_its_way_is_waited_for(self) -> None:
-        """Its request began before, so it is in flight."""
+    async def test_an_unfinished_body_is_in_flight(self) -> None:
+        """The shutdown waits for its end, and the request is answered."""
         await self.serve()
         connection = await connect(self.url)
         asked = request("POST", "/p", body=PICTURE)
@@ -76,8 +76,8 @@ class TestStop(ServiceTestCase):
         assert (await connection.answer()).status == 200
         await stopping
 
-    async def test_idle_connections_do_not_hold_it_up(self) -> None:
-        """One that has asked and may ask more, and one that has not asked anything yet."""
+    async def test_idle_connections_do_not_delay_it(self) -> None:
+        """Neither one that is kept alive nor one without any request."""
         await self.serve()
         idle = await connect(self.url)
         idle.send(request("GET", "/status_check", {"Connection": "keep-alive"}))
@@ -88,8 +88,8 @@ class TestStop(ServiceTestCase):
         await idle.ended
         await silent.ended
 
-    async def test_the_status_port_is_open_to_the_end(self) -> None:
-        """Who looks on sees what is waited for, and that the daemon leaves."""
+    async def test_the_status_port_stays_open_to_the_end(self) -> None:
+        """It shows the requests in flight, and that the daemon drains."""
         await self.serve()
         await self.post()
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
@@ -104,8 +104,8 @@ class TestStop(ServiceTestCase):
         with pytest.raises(ConnectError):
             await self.status()
 
-    async def test_no_more_promised_work_is_begun(self) -> None:
-        """It is for the next daemon."""
+    async def test_no_queued_job_is_started(self) -> None:
+        """The next daemon runs it."""
         await self.serve()
         await self.post()
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
@@ -118,7 +118,7 @@ class TestStop(ServiceTestCase):
         assert not self.store.has(IMAGE, parse_file("x31.jpg"))
 
     async def test_requests_of_older_generations_are_finished_too(self) -> None:
-        """A reload shortly before the stop cuts nobody off."""
+        """Also when a reload came shortly before the stop."""
         await self.serve()
         await self.post()
         old = self.service_harness.processor
@@ -135,7 +135,7 @@ class TestStop(ServiceTestCase):
         assert waited
 
     async def test_a_download_in_flight_is_finished(self) -> None:
-        """A client that reads slowly has as long as everybody."""
+        """A client that reads slowly has the same time as others."""
         await self.serve()
         large = PICTURE + os.urandom(20_000_000)
         await self.post(body=large)
@@ -151,8 +151,8 @@ class TestStop(ServiceTestCase):
         await stopping
         assert waited
 
-    async def test_what_does_not_end_in_time_is_given_up(self) -> None:
-        """The daemon stops all the same, and its queue is closed in good order."""
+    async def test_a_request_that_never_ends_is_abandoned(self) -> None:
+        """The daemon stops after `shutdown_timeout_s`, and closes its queue."""
         await self.serve(shutdown_timeout_s=0.1)
         await self.post()
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
@@ -164,8 +164,8 @@ class TestStop(ServiceTestCase):
         connection.leave()
         await until(lambda: not any("give_up" in str(each) for each in reactor.getDelayedCalls()))
 
-    async def test_threads_that_are_given_up_do_not_keep_the_process(self) -> None:
-        """A processor that never ends is no reason to wait for a kill."""
+    async def test_threads_do_not_keep_the_process(self) -> None:
+        """They are daemon threads: a processor that never returns does not block the exit."""
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/x30.jpg")
@@ -174,8 +174,8 @@ class TestStop(ServiceTestCase):
         assert ours
         assert all(each.daemon for each in ours)
 
-    async def test_promised_work_outlives_the_daemon(self) -> None:
-        """The next one takes it up."""
+    async def test_queued_uploads_survive_the_daemon(self) -> None:
+        """The next daemon runs them."""
         await self.serve(shutdown_timeout_s=0.1)
         await self.post()
         self.service_harness.uploader.failure = StoreError("down")
@@ -186,8 +186,8 @@ class TestStop(ServiceTestCase):
         await self.serve()
         await until(lambda: f"{HOME[1:]}/x30.jpg" in self.service_harness.files)
 
-    async def test_promised_renders_outlive_the_daemon(self) -> None:
-        """What a stopped daemon did not get to is made by the next."""
+    async def test_queued_renders_survive_the_daemon(self) -> None:
+        """The next daemon runs them."""
         await self.serve()
         await self.post()
         with sqlite3.connect(self.folder / "state" / "jobs.sqlite") as db:
@@ -201,16 +201,16 @@ class TestStop(ServiceTestCase):
         await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
 
 
-class TestStepAside(ServiceTestCase):
-    """A daemon that leaves what comes to another process on the same ports."""
+class TestPause(ServiceTestCase):
+    """A daemon that leaves new connections to a new process on the same ports."""
 
     async def paused(self) -> Deferred[None]:
-        """Begin to step aside."""
+        """Begin the pause."""
         await self.service.prepare_handover()
         return Deferred.fromCoroutine(self.service.pause({"listen", "status.listen"}))
 
-    async def test_what_comes_is_left_to_the_other(self) -> None:
-        """It waits in the socket that both have, and is not refused."""
+    async def test_new_connections_are_left_to_the_new_process(self) -> None:
+        """They wait in the queue of the shared socket, and are not refused."""
         await self.serve()
         paused = await self.paused()
         connection = await self.begin("GET", "/status_check")
@@ -220,8 +220,8 @@ class TestStepAside(ServiceTestCase):
         await self.service.resume()
         assert (await connection.answer()).status == 200
 
-    async def test_open_connections_have_one_more_answer(self) -> None:
-        """A whole one, healthy too: the service goes on. The connection is over then."""
+    async def test_open_connections_get_one_more_answer(self) -> None:
+        """With status 200, also from `/status_check`, and with `Connection: close`."""
         await self.serve()
         await self.post()
         connections = [await connect(self.url), await connect(self.url)]
@@ -234,8 +234,8 @@ class TestStepAside(ServiceTestCase):
         await paused
         await self.stop()
 
-    async def test_a_port_that_the_other_did_not_take(self) -> None:
-        """It is closed, and what waited there is served; who comes back opens it again."""
+    async def test_a_port_that_the_new_process_did_not_claim(self) -> None:
+        """It is closed, and `resume` opens it again."""
         await self.serve()
         await self.service.prepare_handover()
         paused = Deferred.fromCoroutine(self.service.pause({"status.listen"}))
@@ -247,8 +247,8 @@ class TestStepAside(ServiceTestCase):
         self.url = self.service.ports[PUBLIC].url
         assert (await self.get("/status_check")).status == 200
 
-    async def test_promised_work_is_left_to_the_other(self) -> None:
-        """Until this one comes back."""
+    async def test_queued_jobs_are_left_to_the_new_process(self) -> None:
+        """Until `resume`."""
         await self.serve()
         await self.post()
         await (await self.paused())
@@ -260,22 +260,22 @@ class TestStepAside(ServiceTestCase):
 
 
 class TestStart(ServiceTestCase):
-    """A daemon that cannot start, and one that finds things left behind."""
+    """A start that fails, and one that cleans up after a crash."""
 
     async def failed(self, error: type[Exception]) -> str:
-        """Try to start, and return why it did not."""
+        """Try to start, and return the error."""
         with pytest.raises(error) as caught:
             await self.serve()
         self.stopped = True
         return str(caught.value)
 
     async def test_bad_settings(self) -> None:
-        """Every fault is in the error."""
+        """The error has every fault."""
         self.settings = "{images: {maximum_width: 0}, upload: {concurrency: 0}}"
         assert len((await self.failed(ConfigurationError)).splitlines()) == 2
 
     async def test_a_port_that_is_taken(self) -> None:
-        """The setting is named."""
+        """The error names the setting."""
         port = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         number = port.getHost().port
@@ -283,15 +283,15 @@ class TestStart(ServiceTestCase):
         message = await self.failed(PortError)
         assert message.startswith(f"status.listen: cannot listen on tcp:{number}:interface=127.0.0.1")
 
-    async def test_a_state_folder_that_cannot_be(self) -> None:
-        """The setting is named, and the path."""
+    async def test_a_state_folder_that_cannot_be_made(self) -> None:
+        """The error names the setting and the path."""
         (self.folder / "file").write_text("")
         self.settings = f"state_dir: {self.folder}/file/state"
         message = await self.failed(StoreError)
         assert message.startswith("state_dir: no job queue can be kept in ")
 
-    async def test_unfinished_files_are_swept(self) -> None:
-        """Those of a process that is gone, whose lock is free."""
+    async def test_unfinished_files_are_removed(self) -> None:
+        """Those of a process that has ended, whose lock is free."""
         incoming, owners = self.folder / "public" / ".incoming", self.folder / "public" / ".owners"
         incoming.mkdir(parents=True)
         owners.mkdir()

@@ -1,4 +1,4 @@
-"""The service manager is told by datagrams, in the words of sd_notify(3)."""
+"""Notifications to the service manager are datagrams of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Make = Callable[..., Notifier]
 
 @pytest.fixture
 def make() -> Iterator[Make]:
-    """Return what makes notifiers, which are closed in the end."""
+    """Return a function that makes notifiers, and close them after the test."""
     made: list[Notifier] = []
 
     def make(*args: Any, **options: Any) -> Notifier:
@@ -41,8 +41,8 @@ def make() -> Iterator[Make]:
         each.close()
 
 
-def heard(manager: socket.socket) -> list[str]:
-    """Return all that the manager has been told and not been asked for."""
+def received(manager: socket.socket) -> list[str]:
+    """Return the datagrams that the manager has received since the last call."""
     messages = []
     while True:
         try:
@@ -51,8 +51,8 @@ def heard(manager: socket.socket) -> list[str]:
             return messages
 
 
-def test_what_is_told(make: Make, manager: socket.socket) -> None:
-    """Each in a datagram of its own; a status line that says the same is not told again."""
+def test_each_notification_is_a_datagram(make: Make, manager: socket.socket) -> None:
+    """A status line that has not changed is not sent again."""
     notifier = make(manager.getsockname(), 10)
     notifier.ready()
     notifier.status("one\ntwo")
@@ -60,45 +60,45 @@ def test_what_is_told(make: Make, manager: socket.socket) -> None:
     notifier.main_process(7)
     notifier.alive()
     notifier.stopping()
-    assert heard(manager) == ["READY=1", "STATUS=one", "MAINPID=7", "WATCHDOG=1", "STOPPING=1"]
+    assert received(manager) == ["READY=1", "STATUS=one", "MAINPID=7", "WATCHDOG=1", "STOPPING=1"]
 
 
-def test_a_reload_is_told_with_its_moment(make: Make, manager: socket.socket) -> None:
-    """In microseconds of CLOCK_MONOTONIC, by which systemd tells its READY from one of before."""
+def test_a_reload_is_reported_with_its_time(make: Make, manager: socket.socket) -> None:
+    """In microseconds of CLOCK_MONOTONIC, by which systemd ignores an earlier READY."""
     before = time.monotonic_ns() // 1000
     make(manager.getsockname(), None).reloading()
-    (message,) = heard(manager)
+    (message,) = received(manager)
     word, moment = message.split("\n")
     assert word == "RELOADING=1"
     assert before <= int(moment.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
 
 
 def test_a_name_in_the_abstract_namespace(make: Make) -> None:
-    """It is written with @ in the environment."""
+    """NOTIFY_SOCKET has it with @ in front."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(f"\0imaged-{os.getpid()}")
         make(f"@imaged-{os.getpid()}", None).ready()
         assert listening.recv(100) == b"READY=1"
 
 
-def test_no_sign_of_life_unless_asked_for(make: Make, manager: socket.socket) -> None:
-    """Without a watchdog there is none to be fed."""
+def test_without_a_watchdog_no_keep_alive_is_sent(make: Make, manager: socket.socket) -> None:
+    """The manager would log an error."""
     make(manager.getsockname(), None).alive()
-    assert heard(manager) == []
+    assert received(manager) == []
 
 
-def test_a_muted_one_says_nothing(make: Make, manager: socket.socket) -> None:
-    """The manager takes the word of its main process alone, and complains of others."""
+def test_a_muted_notifier_sends_nothing(make: Make, manager: socket.socket) -> None:
+    """The manager accepts notifications of its main process alone, and logs others."""
     notifier = make(manager.getsockname(), None, muted=True)
     notifier.ready()
-    assert heard(manager) == []
+    assert received(manager) == []
     notifier.muted = False
     notifier.ready()
-    assert heard(manager) == ["READY=1"]
+    assert received(manager) == ["READY=1"]
 
 
-def test_nobody_to_tell(make: Make, tmp_path: Path) -> None:
-    """No address, no word; a manager that is gone, or that does not listen, is a line in the log and no more."""
+def test_a_manager_that_does_not_listen(make: Make, tmp_path: Path) -> None:
+    """Without an address nothing is sent; a manager that has gone, or that does not read, is a line in the log."""
     make(None, None).ready()
     with capturedLogs() as logged:
         make(str(tmp_path / "gone"), None).ready()
@@ -126,6 +126,6 @@ def test_nobody_to_tell(make: Make, tmp_path: Path) -> None:
         ({"WATCHDOG_USEC": "9" * 400}, None),
     ],
 )
-def test_the_watchdog_is_that_of_the_environment(environ: dict[str, str], watchdog_s: float | None) -> None:
-    """When it means this process, or any."""
+def test_the_environment_sets_the_watchdog(environ: dict[str, str], watchdog_s: float | None) -> None:
+    """If it names this process, or none."""
     assert make_notifier(environ, muted=False).watchdog_s == watchdog_s

@@ -1,4 +1,4 @@
-"""Ports move without a connection lost, and one that cannot be opened changes nothing."""
+"""A port that moves serves the connections in its queue; a port that cannot be opened changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WEEK = timedelta(days=7)
 
 
 def free_port() -> int:
-    """Return the number of a port that nobody has."""
+    """Return the number of a free port."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
 
@@ -43,7 +43,7 @@ def on(number: int, interface: str = ":interface=127.0.0.1") -> str:
 
 
 def write_certificate(key_file: Path, certificate_file: Path) -> None:
-    """Write a new key, and a certificate that it signs itself."""
+    """Write a new key and a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -56,14 +56,14 @@ class TestMoving(ServiceTestCase):
     """A reload that changes where the daemon listens."""
 
     async def move(self, endpoint: str) -> Reload:
-        """Have the public port listen elsewhere, and return how the reload ended."""
+        """Reload with another endpoint of the public port, and return the outcome."""
         self.configure(listen=endpoint)
         outcome = await self.service.reload()
         self.url = self.service.ports[PUBLIC].url
         return outcome
 
     async def test_new_connections_go_to_the_new_port(self) -> None:
-        """The old one is closed, and a connection that came by it goes on."""
+        """The old one is closed, and its open connections stay open."""
         await self.serve()
         await self.post()
         before = self.url
@@ -78,11 +78,11 @@ class TestMoving(ServiceTestCase):
         assert (await inside.answer()).status == 200
 
     async def test_connections_that_wait_to_be_accepted_are_served(self) -> None:
-        """The kernel has taken them: to close the socket would reset them."""
+        """The kernel has completed them; closing the socket would reset them."""
         await self.serve()
         host, port = "127.0.0.1", int(self.url.rpartition(":")[2])
         reloading = self.service.reload()
-        waiting = [socket.create_connection((host, port)) for _ in range(100)]  # the reactor has no chance in between
+        waiting = [socket.create_connection((host, port)) for _ in range(100)]  # the reactor does not run between these
         self.configure(listen=on(free_port()))
         assert (await reloading).ok
         for each in waiting:
@@ -94,7 +94,7 @@ class TestMoving(ServiceTestCase):
             each.close()
 
     async def test_from_one_interface_to_all_and_back(self) -> None:
-        """The same number both times: the two sockets share it for a moment, which no other program's may."""
+        """On the same port number: the two sockets share it for a moment, which no other program can."""
         number = free_port()
         await self.serve(listen=on(number))
         assert (await self.move(on(number, ""))).ok is True
@@ -106,8 +106,8 @@ class TestMoving(ServiceTestCase):
             with pytest.raises(OSError, match="in use"):
                 other.bind(("127.0.0.1", number))
 
-    async def test_two_settings_change_places(self) -> None:
-        """What was the public port is the status port then, but not for who is connected already."""
+    async def test_two_settings_are_swapped(self) -> None:
+        """The public port becomes the status port, but open connections stay public."""
         one, other = on(free_port()), on(free_port())
         await self.serve(listen=one, status={"listen": other})
         inside = await connect(self.url)
@@ -120,7 +120,7 @@ class TestMoving(ServiceTestCase):
         assert (await inside.answer()).status == 404
 
     async def test_a_port_that_is_taken(self) -> None:
-        """The fault has its line, and everything stays: the port that could be opened is closed again."""
+        """The fault has its line, and nothing changes: the other new port is closed again."""
         await self.serve()
         taken = reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         self.addCleanup(taken.stopListening)
@@ -139,7 +139,7 @@ class TestMoving(ServiceTestCase):
         assert [each.closed for each in self.service_harness.processors] == [0, 1]
 
     async def test_a_unix_socket(self) -> None:
-        """With the mode that is asked for; a path left by a crash is no obstacle, and none is left behind."""
+        """It has the mode of the setting, replaces a stale path, and leaves none at the end."""
         path = f"{self.folder}/s"
         with socket.socket(socket.AF_UNIX) as crashed:
             crashed.bind(path)
@@ -159,9 +159,9 @@ class TestMoving(ServiceTestCase):
         assert (await self.move("tcp:0:interface=127.0.0.1")).ok is True
         assert "s" not in {each.name for each in self.folder.iterdir()}
 
-    @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # Twisted's endpoint does so itself
-    async def test_a_renewed_certificate_is_taken_up(self) -> None:
-        """A reload that changes nothing else opens the endpoint anew, on its socket; a file that is bad refuses it."""
+    @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # in Twisted's endpoint
+    async def test_a_renewed_certificate_is_loaded(self) -> None:
+        """A reload without other changes reopens the endpoint on its socket; a bad file refuses the reload."""
         key, certificate = self.folder / "key.pem", self.folder / "certificate.pem"
         write_certificate(key, certificate)
         await self.serve(listen=f"ssl:0:privateKey={key}:certKey={certificate}:interface=127.0.0.1")
@@ -180,7 +180,7 @@ class TestMoving(ServiceTestCase):
 
 
 class TestInherited(ServiceTestCase):
-    """Sockets that are there when the daemon starts."""
+    """Sockets that the daemon inherits."""
 
     def passed(self) -> socket.socket:
         """Return a listening socket as systemd passes it."""
@@ -189,8 +189,8 @@ class TestInherited(ServiceTestCase):
         self.addCleanup(made.close)
         return made
 
-    async def test_sockets_of_systemd_by_their_place(self) -> None:
-        """They stay open when the daemon has left, and what connects meanwhile waits for the next."""
+    async def test_sockets_of_systemd_by_index(self) -> None:
+        """They stay open after the daemon has stopped, and new connections wait for the next one."""
         public, private = self.passed(), self.passed()
         self.inherited = InheritedSockets([ActivationSocket("a", public), ActivationSocket("b", private)])
         await self.serve(listen="systemd:domain=INET:index=0", status={"listen": "systemd:domain=INET:name=b"})
@@ -204,7 +204,7 @@ class TestInherited(ServiceTestCase):
         assert (await later.answer()).status == 200
 
     async def test_a_socket_of_systemd_by_its_address(self) -> None:
-        """The settings need not know of systemd: they name the address that it listens on."""
+        """Settings that name its address use it without mentioning systemd."""
         public = self.passed()
         self.inherited = InheritedSockets([ActivationSocket("", public)])
         await self.serve(listen=on(public.getsockname()[1]))
@@ -212,8 +212,8 @@ class TestInherited(ServiceTestCase):
         await self.stop()
         assert public.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
 
-    async def test_a_setting_comes_back_to_a_socket_of_systemd(self) -> None:
-        """Such a descriptor is not given twice, so it is kept."""
+    async def test_a_setting_returns_to_a_socket_of_systemd(self) -> None:
+        """The daemon keeps the descriptor open, since systemd passes it once."""
         self.inherited = InheritedSockets([ActivationSocket("", self.passed())])
         await self.serve(listen="systemd:domain=INET:index=0")
         first = self.url
@@ -224,13 +224,13 @@ class TestInherited(ServiceTestCase):
         assert (await self.get("/status_check")).status == 200
 
     async def test_a_socket_that_was_not_passed(self) -> None:
-        """The setting is named, and how many there are."""
+        """The error names the setting and the number of sockets."""
         with pytest.raises(PortError, match=r"listen: .*no such socket, but 0 in all"):
             await self.serve(listen="systemd:domain=INET:index=0")
         self.stopped = True
 
-    async def test_ports_of_the_process_before(self) -> None:
-        """One is found by its setting and endpoint, whatever number the system chose; others are closed."""
+    async def test_ports_of_the_old_process(self) -> None:
+        """One is claimed by its setting and endpoint, whatever number the system chose; others are closed."""
         public, unwanted = self.passed(), self.passed()
         self.inherited = InheritedSockets(
             ports=[
@@ -255,7 +255,7 @@ class TestInherited(ServiceTestCase):
     ],
 )
 def test_good_endpoints(endpoint: str) -> None:
-    """None is opened to find that out: `imaged check` has no sockets of systemd."""
+    """The check opens none: `imaged check` has no sockets of systemd."""
     assert find_fault(reactor, endpoint) is None
 
 
@@ -274,7 +274,7 @@ def test_good_endpoints(endpoint: str) -> None:
     ],
 )
 def test_bad_endpoints(endpoint: str) -> None:
-    """Each with what would be right."""
+    """The fault says what would be right."""
     fault = find_fault(reactor, endpoint)
     assert fault is not None
     assert fault.startswith("not a Twisted endpoint such as ")
@@ -294,7 +294,7 @@ def test_bad_endpoints(endpoint: str) -> None:
     ],
 )
 def test_an_endpoint_where_nothing_can_listen(endpoint: str, said: str) -> None:
-    """Twisted takes its text, and would listen elsewhere or fail later."""
+    """Twisted accepts its text, and would listen elsewhere or fail later."""
     assert str(find_fault(reactor, endpoint)).startswith(said)
 
 
@@ -317,14 +317,14 @@ def test_an_endpoint_where_nothing_can_listen(endpoint: str, said: str) -> None:
         ("systemd:domain=INET:index=0", "tcp:7002", False),
     ],
 )
-def test_the_two_ports_are_two(public: str, status: str, clash: bool) -> None:  # noqa: FBT001  # a case's answer
-    """Whatever both are called: what connects to one must not reach the other."""
+def test_the_two_ports_must_differ(public: str, status: str, clash: bool) -> None:  # noqa: FBT001  # a case's answer
+    """In whatever form they are written: a client of one must not reach the other."""
     settings = Settings.model_validate({"listen": public, "status": {"listen": status}})
     assert (find_clash(reactor, settings) is not None) is clash
 
 
 def test_a_socket_for_all_of_ipv6_may_take_ipv4_too() -> None:
-    """As the one of a systemd unit that names a port alone; not when it is told to keep to IPv6."""
+    """As for a systemd unit that names a port alone, but not with BindIPv6Only."""
     for only, expected in ((0, True), (1, False)):
         with socket.socket(socket.AF_INET6) as both:
             both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)

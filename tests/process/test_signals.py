@@ -1,4 +1,4 @@
-"""Signals are kept until the daemon can act on them, and a second one to leave ends it at once."""
+"""Signals are kept until the daemon is ready, and a second SIGTERM ends it at once."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
 
 
 class Reactor(Clock):
-    """One whose other threads are this one."""
+    """A reactor whose only thread is this one."""
 
     def callFromThread(self, call: object, *args: object) -> None:  # noqa: N802  # Twisted's name
-        """Call at once."""
+        """Call the function."""
         assert callable(call)
         call(*args)
 
 
 @pytest.fixture
 def signals() -> Iterator[Signals]:
-    """Return the signals of this process, which has its own again afterwards."""
+    """Return the signals of this process, and restore the handlers after the test."""
     before = {number: signal.getsignal(number) for number in (*LEAVE, RELOAD, UPGRADE)}
     yield Signals()
     for number, action in before.items():
         signal.signal(number, action)
 
 
-def test_what_comes_early_is_kept(signals: Signals) -> None:
-    """By default either of these would end a process that is about to serve. Several of a kind are one."""
+def test_early_signals_are_kept(signals: Signals) -> None:
+    """The default handlers would end a process that starts. Several signals of a kind count as one."""
     acted: list[str] = []
     for number in (RELOAD, UPGRADE, RELOAD):
         os.kill(os.getpid(), number)
@@ -45,8 +45,8 @@ def test_what_comes_early_is_kept(signals: Signals) -> None:
 
 
 @pytest.mark.parametrize("second", LEAVE)
-def test_a_second_signal_to_leave_ends_the_process(second: int) -> None:
-    """Whatever it does: here it does nothing but wait."""
+def test_a_second_stop_signal_ends_the_process(second: int) -> None:
+    """Even while its main thread waits."""
     program = (
         "import signal, time; from imaged.process.signals import Signals; signals = Signals(); "
         "print('ready', flush=True); signal.raise_signal(signal.SIGTERM); print('still here', flush=True); "
