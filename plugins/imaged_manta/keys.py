@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_ssh_private_key,
 )
+from pydantic import SecretStr
 
 CURVES: dict[str, tuple[str, HashAlgorithm]] = {
     "secp256r1": ("ecdsa-sha256", SHA256()),
@@ -89,7 +90,7 @@ class FileKey:
         return Signature(self.fingerprint, algorithm, private.sign(message, ec.ECDSA(hash)))
 
 
-def read_key(path: str, passphrase: str | None) -> FileKey:
+def read_key(path: str, passphrase: SecretStr | None) -> FileKey:
     """Read a private key in PEM or OpenSSH format. Raises ValueError with advice."""
     try:
         with Path(path).open("rb") as file:
@@ -98,7 +99,7 @@ def read_key(path: str, passphrase: str | None) -> FileKey:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     load = load_ssh_private_key if b"BEGIN OPENSSH PRIVATE KEY" in body else load_pem_private_key
     try:
-        private = load(body, passphrase.encode() if passphrase else None)
+        private = load(body, passphrase.get_secret_value().encode() if passphrase else None)
     except UnsupportedAlgorithm as error:
         raise ValueError(f"{path} has an unknown type or encryption: convert it with ssh-keygen -p -m PEM") from error
     except (TypeError, ValueError) as error:
@@ -110,7 +111,7 @@ def read_key(path: str, passphrase: str | None) -> FileKey:
     raise ValueError(f"{path} has a type of key that Manta does not accept: use an RSA or ECDSA key")
 
 
-def _meaning(reason: str, passphrase: str | None) -> str:
+def _meaning(reason: str, passphrase: SecretStr | None) -> str:
     """Return what an error of cryptography means. Its type depends on the version and on the key's format."""
     if passphrase:
         locked = "not encrypted" not in reason

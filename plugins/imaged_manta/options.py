@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from imaged.api import UnfitError
 
@@ -38,8 +38,8 @@ class Options(BaseModel):
     key_id: str | None = Field(
         default=None, description="The fingerprint of the SSH key to sign with, as ssh-keygen -l -f FILE prints it."
     )
-    key_passphrase: str | None = Field(
-        default=None, repr=False, description="The passphrase of the key file, best as a reference."
+    key_passphrase: SecretStr | None = Field(
+        default=None, description="The passphrase of the key file, best as a reference."
     )
     key_file: str | None = Field(
         default=None, description="The private key, in PEM or OpenSSH format; none: the SSH agent signs."
