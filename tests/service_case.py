@@ -1,4 +1,4 @@
-"""A test case with a whole daemon on loopback ports of the real reactor, and a stage where the world would be."""
+"""Tests of a whole daemon on loopback ports of the real reactor; one plugin fakes processor, store and sink."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class ServiceTestCase(TestCase):
             "store": {"path": str(self.folder / "public")},
             "sources": {"allow_networks": ["127.0.0.1/32"]},
             "render": {"concurrency": 2},
-            "processors": ["stage"],
-            "uploader": "stage",
-            "metrics": ["stage"],
+            "processors": ["harness"],
+            "uploader": "harness",
+            "metrics": ["harness"],
         }
         self.yaml = yaml.safe_dump(_merged(_merged(base, yaml.safe_load(self.settings) or {}), changes))
 

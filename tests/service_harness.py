@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from imaged.api import Host, MetricsSink, Processor, Uploader, hookimpl
 from imaged.testing.fakes import MemoryUploader, RecordingSink, StillProcessor
 
-NAME = "stage"
+NAME = "harness"
 
 
 class Options(BaseModel):
@@ -63,12 +63,12 @@ class ServiceHarness:
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ServiceHarness:
-    """Install a stage, as the plugin `service_harness`, for one test."""
+    """Install a harness, as the plugin `service_harness`, for one test."""
     service_harness = ServiceHarness()
-    info = folder / "stage-0.1.dist-info"
+    info = folder / "harness-0.1.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stage\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text(f"[imaged]\n{NAME} = imaged_stage\n")
-    monkeypatch.setitem(sys.modules, "imaged_stage", service_harness)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: harness\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(f"[imaged]\n{NAME} = imaged_harness\n")
+    monkeypatch.setitem(sys.modules, "imaged_harness", service_harness)
     monkeypatch.syspath_prepend(str(folder))
     return service_harness

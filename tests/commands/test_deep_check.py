@@ -93,7 +93,7 @@ def shelve(
 ) -> None:
     """Install the harness plugin with this uploader, and with renders that fail with `failure`."""
     install(folder, monkeypatch)
-    monkeypatch.setitem(sys.modules, "imaged_stage", DeepCheckHarness(uploader, failure))
+    monkeypatch.setitem(sys.modules, "imaged_harness", DeepCheckHarness(uploader, failure))
 
 
 HERE = ["store.path /public takes a file: ok", "state_dir /state keeps a queue: ok", "a processor renders a pixel: ok"]
@@ -160,7 +160,7 @@ class Garbling(MemoryUploader):
 
     async def download(self, key: str, path: Path) -> bool:
         """Write the file without its last byte."""
-        path.write_bytes(self.files[key][:-1])  # noqa: ASYNC240  # a test waits for nobody
+        path.write_bytes(self.files[key][:-1])  # noqa: ASYNC240  # a local file
         return True
 
 

@@ -54,7 +54,7 @@ def test_each_event_has_its_names(event: Event, counts: dict[str, int], timings_
     }
 
 
-def test_counts_add_up_and_begin_anew() -> None:
+def test_counts_add_up_and_restart() -> None:
     """`take` resets the tally."""
     counting = tally()
     assert counting.empty

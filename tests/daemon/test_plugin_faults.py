@@ -93,7 +93,7 @@ class TestProcessors(ServiceTestCase):
             answer = await self.get(f"{HOME}/x30.jpg")
             assert answer.status == 500
             assert (await self.newest_error()).startswith(
-                "processor stage: render of x30.jpg broke its contract: x30.jpg"
+                "processor harness: render of x30.jpg broke its contract: x30.jpg"
             )
             assert not self.store.has(IMAGE, parse_file("x30.jpg"))
         self.break_down(None)
@@ -107,7 +107,7 @@ class TestProcessors(ServiceTestCase):
             self.break_down(dying(error))
             answers = [await self.get(f"{HOME}/x30.jpg") for _ in range(2)]
             assert {answer.status for answer in answers} == {500}
-            assert await self.newest_error() == f"processor stage: render of x30.jpg failed: {error.__name__}"
+            assert await self.newest_error() == f"processor harness: render of x30.jpg failed: {error.__name__}"
         self.flushLoggedErrors()
         self.break_down(None)
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
@@ -136,7 +136,7 @@ class TestUploaders(ServiceTestCase):
         await until(lambda: self.service.stalls.total)
         status = await self.status()
         assert status["stalls"]["last"]["held_s"] > 0.7
-        assert status["stalls"]["last"]["by"].startswith("uploader stage: upload of p/")
+        assert status["stalls"]["last"]["by"].startswith("uploader harness: upload of p/")
         assert "test_plugin_faults.Blocking.upload" in status["stalls"]["last"]["by"]
         assert "Reactor held up" in [alert["title"] for alert in status["alerts"]]
 
@@ -147,7 +147,7 @@ class TestUploaders(ServiceTestCase):
         self.service_harness.uploader.failure = leave
         assert (await self.post()).status == 500
         told = (await self.status())["errors"][0]["error"]
-        assert told.startswith("uploader stage: ")
+        assert told.startswith("uploader harness: ")
         assert told.endswith(" failed: SystemExit")
         self.flushLoggedErrors()
         self.service_harness.uploader.failure = None

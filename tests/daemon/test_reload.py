@@ -206,7 +206,7 @@ class TestBadFile(ServiceTestCase):
         assert len(faults) == 3
         for fault, key in zip(faults, ("maximum_width", "nonsense", "wort"), strict=True):
             assert key in lines[int(fault.split(":")[1]) - 1]
-        assert "plugins.stage.wort: unknown key" in faults[2]
+        assert "plugins.harness.wort: unknown key" in faults[2]
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
 
     async def test_malformed_yaml(self) -> None:

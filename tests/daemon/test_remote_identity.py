@@ -65,13 +65,13 @@ class TestIdentity(ServiceTestCase):
         await self.stop()
         queue = sqlite3.connect(self.folder / "state" / "jobs.sqlite")
         with queue:
-            queue.execute("UPDATE remotes SET name = 'stage one bucket at store.example pub'")
+            queue.execute("UPDATE remotes SET name = 'harness one bucket at store.example pub'")
         Quiet.asked.clear()
         self.service_harness.files.clear()  # a second upload would appear here
         self.patch(service_harness, "MemoryUploader", Renamed)
         await self.serve(remote={"base_path": "pub"})
         names = "SELECT remotes.name, acknowledged.name FROM acknowledged JOIN remotes ON id = remote"
-        taken = [("stage store.example/first pub", key.rpartition("/")[2]) for key in KEYS]
+        taken = [("harness store.example/first pub", key.rpartition("/")[2]) for key in KEYS]
         await until(lambda: sorted(queue.execute(names).fetchall()) == taken)
         await until(lambda: self.service.remote_watch.compared is not None)
         await self.stop()

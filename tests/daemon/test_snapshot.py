@@ -102,9 +102,9 @@ class TestSnapshot(ServiceTestCase):
         loaded_at = datetime.fromisoformat(status["generation"]["loaded_at"])
         assert 0 <= (datetime.now(UTC) - loaded_at).total_seconds() < 30
         assert status["plugins"] == [
-            {"name": "stage", "kind": "processor", "version": "0.1", "detail": "still pictures"},
-            {"name": "stage", "kind": "uploader", "version": "0.1", "detail": "memory"},
-            {"name": "stage", "kind": "metrics", "version": "0.1", "detail": ""},
+            {"name": "harness", "kind": "processor", "version": "0.1", "detail": "still pictures"},
+            {"name": "harness", "kind": "uploader", "version": "0.1", "detail": "memory"},
+            {"name": "harness", "kind": "metrics", "version": "0.1", "detail": ""},
         ]
         assert status["store"]["path"] == str(self.folder / "public")
         assert status["store"]["free_bytes"] > 0

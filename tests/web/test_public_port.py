@@ -279,7 +279,7 @@ class TestMetrics(ServiceTestCase):
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
         await until(lambda: len(self.service_harness.sink.of(RequestAnswered)) == 2)
         (told,) = (await self.status())["metrics"]
-        assert (told["name"], told["lost"], told["fault"]) == ("stage", 0, "ValueError: the sink is full")
+        assert (told["name"], told["lost"], told["fault"]) == ("harness", 0, "ValueError: the sink is full")
         assert 0 < told["failed"] <= told["recorded"]
 
 

@@ -127,7 +127,7 @@ def test_a_total_that_has_grown_is_sent_again(make_sink: MakeSink, carbon: Carbo
     assert carbon.taken == 6 * 4
 
 
-def test_a_carbon_that_is_away_is_told_later(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
+def test_a_carbon_that_is_away_gets_the_counts_later(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
     """Carbon gets every total; until then only the attempts raise, not the flushes during a pause."""
     sink = make_sink(carbon.port)
     carbon.close()

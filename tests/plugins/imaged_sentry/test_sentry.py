@@ -113,7 +113,7 @@ def test_a_failure_that_has_been_cleaned_has_its_traceback_still(
     except ValueError:
         failure = Failure()
     failure.cleanFailure()
-    _log.failure("work that nobody waits for failed", failure=failure)
+    _log.failure("a background task failed", failure=failure)
     reporter.flush()
     (event,) = server.wait(1)
     (exception,) = event["exception"]["values"]
@@ -200,7 +200,7 @@ def test_a_server_that_is_not_there_costs_nothing(
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     reporter = make_reporter(f"http://{KEY}@127.0.0.1:{port}/1")
-    _log.error("nobody hears")
+    _log.error("after the end")
     reporter.flush()
     reporter.close()
     assert capfd.readouterr() == ("", "")

@@ -185,7 +185,7 @@ def test_a_name_that_is_unknown_loses_nothing(make_sink: MakeSink, statsd: Recei
     assert received.count("i.render_time:12.500|ms") == 3
 
 
-def test_nobody_listens(make_sink: MakeSink, statsd: Receiver, hours: Hours) -> None:
+def test_no_server_listens(make_sink: MakeSink, statsd: Receiver, hours: Hours) -> None:
     """The first datagram is lost, the flush raises, and a StatsD that starts then gets the next."""
     sink = make_sink(statsd.port)
     statsd.close()
