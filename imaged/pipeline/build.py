@@ -129,22 +129,24 @@ def build_pipeline(
     remote_originals = RemoteOriginals(remote, settings.remote.base_url, operator_sources)
     formats = plugins.formats
     originals = Originals(
-        store,
-        engine,
-        remote,
-        remote_originals,
-        jobs,
-        run,
-        tasks,
-        metrics,
-        locks,
-        formats,
-        lambda namespace, kind: settings.policy(namespace).takes(kind),
+        store=store,
+        engine=engine,
+        remote=remote,
+        remote_originals=remote_originals,
+        jobs=jobs,
+        run=run,
+        tasks=tasks,
+        metrics=metrics,
+        locks=locks,
+        formats=formats,
+        takes=lambda namespace, kind: settings.policy(namespace).takes(kind),
     )
     ingest = Ingest(
         store, originals, client_sources, settings.sources.maximum_bytes, run, tasks, metrics, reactor.seconds
     )
-    writer = OutputWriter(reactor, store, remote, engine, jobs, run, tasks, metrics)
+    writer = OutputWriter(
+        clock=reactor, store=store, remote=remote, engine=engine, jobs=jobs, run=run, tasks=tasks, metrics=metrics
+    )
     renders = Renders(reactor, settings, store, originals, engine, writer, SingleFlight(tasks), formats)
     return Pipeline(settings, store, originals, ingest, renders, remote, engine, jobs, metrics, tasks, formats)
 

@@ -42,6 +42,7 @@ class Originals:
 
     def __init__(
         self,
+        *,
         store: LocalStore,
         engine: Engine,
         remote: Remote,

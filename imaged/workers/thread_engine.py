@@ -73,7 +73,7 @@ class ThreadEngine:
 
     @property
     def stuck(self) -> bool:
-        """Whether every thread is in a render that should have ended: each was answered for already."""
+        """Whether every thread is in a render that should have ended, so that no client waits for it any more."""
         return self._threads.held_for(self.longest_s) >= self.size
 
     @property
