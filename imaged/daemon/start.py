@@ -89,7 +89,7 @@ async def start_service(
         work, queue_thread = Threads(reactor, "work", WORK_THREADS), Threads(reactor, "queue", 1)
         profile_threads = Threads(reactor, "profile", profiles.THREADS)
         for threads in (work, queue_thread, profile_threads):
-            close_in_time(threads.wind_up)
+            close_in_time(threads.join)
         stalls = StallWatch(reactor, time.monotonic, time.process_time)
         stalls.start()
         opened.callback(stalls.stop)

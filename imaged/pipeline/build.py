@@ -1,4 +1,4 @@
-"""The one composition: builds plugins and pipeline from settings, for the daemon, a batch and the tests."""
+"""Build the plugins and the pipeline of a generation: for the daemon, for a batch and for the tests."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ _EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Environment:
-    """What pipelines use and do not own: it is shared by all generations. Reactor thread only.
+    """The parts that outlive a generation: a pipeline uses them, and does not close them. Reactor thread only.
 
-    `threads` run blocking work other than renders.
+    `threads` run blocking work other than renders. `locks` are held on an image or a remote key, and `plugin_state` is
+    what plugins keep across reloads.
     """
 
     reactor: Any
@@ -142,17 +143,45 @@ def build_pipeline(
         takes=lambda namespace, kind: settings.policy(namespace).takes(kind),
     )
     ingest = Ingest(
-        store, originals, client_sources, settings.sources.maximum_bytes, run, tasks, metrics, reactor.seconds
+        store=store,
+        originals=originals,
+        sources=client_sources,
+        maximum_bytes=settings.sources.maximum_bytes,
+        run=run,
+        tasks=tasks,
+        metrics=metrics,
+        clock=reactor.seconds,
     )
     writer = OutputWriter(
         clock=reactor, store=store, remote=remote, engine=engine, jobs=jobs, run=run, tasks=tasks, metrics=metrics
     )
-    renders = Renders(reactor, settings, store, originals, engine, writer, SingleFlight(tasks), formats)
-    return Pipeline(settings, store, originals, ingest, renders, remote, engine, jobs, metrics, tasks, formats)
+    renders = Renders(
+        clock=reactor,
+        settings=settings,
+        store=store,
+        originals=originals,
+        engine=engine,
+        writer=writer,
+        calls=SingleFlight(tasks),
+        formats=formats,
+    )
+    return Pipeline(
+        settings=settings,
+        store=store,
+        originals=originals,
+        ingest=ingest,
+        renders=renders,
+        remote=remote,
+        engine=engine,
+        jobs=jobs,
+        metrics=metrics,
+        tasks=tasks,
+        formats=formats,
+    )
 
 
 def _identity(settings: Settings, uploader: CheckedUploader | None) -> str:
-    """Return a text that tells one remote store from another: the queue records uploads under it."""
+    """Return the text under which the queue records what this remote store has."""
     if uploader is None:
         return ""
     return f"{uploader.name} {uploader.identity} {settings.remote.base_path}"

@@ -41,6 +41,7 @@ class Ingest:
 
     def __init__(
         self,
+        *,
         store: LocalStore,
         originals: Originals,
         sources: Sources,

@@ -21,7 +21,7 @@ from imaged.workers.engine import Engine, RenderedVariant
 from imaged.workers.tasks import Tasks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputWriter:
     """Stores each variant, enqueues its upload, and reports it to the metrics. Reactor thread only.
 

@@ -25,7 +25,7 @@ from imaged.workers.engine import Engine
 from imaged.workers.tasks import Tasks
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Pipeline:
     """The parts of a generation, and the operations that take several of them. Reactor thread only."""
 

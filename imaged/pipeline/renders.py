@@ -28,7 +28,7 @@ from imaged.workers.single_flight import SingleFlight, wait
 Made = AsyncGenerator[tuple[ImageOutput, ImagedError | None], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Renders:
     """Makes outputs, each once for all who ask at the same time. Reactor thread only; `clock` is the reactor's."""
 

@@ -1,1 +1,1 @@
-"""This process among others: signals, the service manager, and sockets that outlive a program."""
+"""The process and its system: signals, the service manager, listening sockets, the handover, the shutdown."""

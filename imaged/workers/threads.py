@@ -92,7 +92,7 @@ class Threads:
             self._ended = True
             Thread(target=self._pool.stop, daemon=True).start()
 
-    async def wind_up(self) -> None:
+    async def join(self) -> None:
         """End the threads; return when their work is done. Cancelling this leaves them to end by themselves."""
         ended: Deferred[None] = Deferred()
 
