@@ -32,7 +32,7 @@ from imaged.pipeline.build import Environment, build_pipeline, build_plugins
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.process.endpoints import find_faults
-from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
+from imaged.process.signals import RELOAD, STOP, UPGRADE, Signals
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.threads import Threads, unfinished
@@ -125,7 +125,7 @@ class BatchProcess:
         )
         self._signals.connect(
             self._reactor,
-            {number: partial(self._leave, batch, number) for number in (*LEAVE, RELOAD)} | {UPGRADE: lambda: None},
+            {number: partial(self._leave, batch, number) for number in (*STOP, RELOAD)} | {UPGRADE: lambda: None},
         )
         began_s = self._reactor.seconds()
         drawing = LoopingCall(lambda: self._screen.draw(batch.tally.progress(self._reactor.seconds() - began_s)))

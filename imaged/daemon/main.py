@@ -19,7 +19,7 @@ from imaged.process.ending import end_within, place
 from imaged.process.handover import OldProcess
 from imaged.process.inherited_sockets import InheritedSockets
 from imaged.process.notify import Notifier
-from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
+from imaged.process.signals import RELOAD, STOP, UPGRADE, Signals
 
 REPORT_EVERY_S = 5.0
 """How often the status line is reported to the service manager."""
@@ -65,7 +65,7 @@ class Daemon:
         service = await self._begin(old_process)
         upgrade = Upgrade(self._reactor, service, self._notifier, self._end)
         self._signals.connect(
-            self._reactor, dict.fromkeys(LEAVE, self._end) | {RELOAD: upgrade.reload, UPGRADE: upgrade.upgrade}
+            self._reactor, dict.fromkeys(STOP, self._end) | {RELOAD: upgrade.reload, UPGRADE: upgrade.upgrade}
         )
         reports = self._report(service)
         await self._stop

@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from imaged.core.errors import ImagedError
 from imaged.hooks.host import RunInThread
 from imaged.process.inherited_sockets import ActivationSocket, InheritedPort, InheritedSockets, handover_environment
-from imaged.process.signals import LEAVE, RELOAD, UPGRADE
+from imaged.process.signals import RELOAD, STOP, UPGRADE
 
 START_WITHIN_S = 60.0
 """How long a new process may take to be ready; systemd waits 90 s for a start (TimeoutStartSec)."""
@@ -208,7 +208,7 @@ def _spawn(
     command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]
 ) -> subprocess.Popen[bytes]:
     # The new process inherits the blocked signals. They would end it before it has installed its handlers.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*LEAVE, RELOAD, UPGRADE})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*STOP, RELOAD, UPGRADE})
     try:
         started = subprocess.Popen(command, env=environment, pass_fds=descriptors)  # noqa: S603  # the command line of this process
     finally:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
-LEAVE = (signal.SIGTERM, signal.SIGINT)
+STOP = (signal.SIGTERM, signal.SIGINT)
 RELOAD = signal.SIGHUP
 UPGRADE = signal.SIGUSR2
 
@@ -25,15 +25,15 @@ class Signals:
 
     def install(self) -> None:
         """Install the handlers; again after the reactor has started, which installs its own."""
-        for number in (*LEAVE, RELOAD, UPGRADE):
+        for number in (*STOP, RELOAD, UPGRADE):
             signal.signal(number, self._handle)
         signal.pthread_sigmask(
-            signal.SIG_UNBLOCK, {*LEAVE, RELOAD, UPGRADE}
+            signal.SIG_UNBLOCK, {*STOP, RELOAD, UPGRADE}
         )  # the old process blocks them during a handover
 
     def end(self) -> None:
         """Ignore signals from now on: the process is about to end with the exit status that it has."""
-        for number in (*LEAVE, RELOAD, UPGRADE):
+        for number in (*STOP, RELOAD, UPGRADE):
             signal.signal(number, signal.SIG_IGN)
 
     def connect(self, reactor: Any, actions: Mapping[signal.Signals, Callable[[], object]]) -> None:
@@ -44,7 +44,7 @@ class Signals:
             self._dispatch(number)
 
     def _handle(self, number: int, _: object) -> None:
-        if number in LEAVE:
+        if number in STOP:
             if self._stopping:
                 os._exit(_SIGNALLED + number)
             self._stopping = True

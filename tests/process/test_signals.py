@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.task import Clock
 
-from imaged.process.signals import LEAVE, RELOAD, UPGRADE, Signals
+from imaged.process.signals import RELOAD, STOP, UPGRADE, Signals
 
 
 class Reactor(Clock):
@@ -26,7 +26,7 @@ class Reactor(Clock):
 @pytest.fixture
 def signals() -> Iterator[Signals]:
     """Return the signals of this process, and restore the handlers after the test."""
-    before = {number: signal.getsignal(number) for number in (*LEAVE, RELOAD, UPGRADE)}
+    before = {number: signal.getsignal(number) for number in (*STOP, RELOAD, UPGRADE)}
     yield Signals()
     for number, action in before.items():
         signal.signal(number, action)
@@ -44,7 +44,7 @@ def test_early_signals_are_kept(signals: Signals) -> None:
     assert acted == ["reload", "upgrade", "reload"]
 
 
-@pytest.mark.parametrize("second", LEAVE)
+@pytest.mark.parametrize("second", STOP)
 def test_a_second_stop_signal_ends_the_process(second: int) -> None:
     """Even while its main thread waits."""
     program = (
