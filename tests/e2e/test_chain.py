@@ -88,7 +88,7 @@ def test_an_upgrade_of_one_that_leaves(make_daemon: Callable[..., Daemon]) -> No
         assert finish(connection) in {415, 503}
         assert old.wait() == 0, daemon.tail
     assert complete(daemon) is None
-    assert "starting the program anew" not in daemon.log.read_text()
+    assert "starting a new process" not in daemon.log.read_text()
 
 
 def test_a_port_that_moved_before_the_new_one_died(make_daemon: Callable[..., Daemon]) -> None:
