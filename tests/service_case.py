@@ -46,6 +46,7 @@ class ServiceTestCase(TestCase):
         self.folder = tmp_path
         self.service_harness: ServiceHarness = install(tmp_path / "site", monkeypatch)
         self.inherited = InheritedSockets()
+        self.notifier = Notifier(None, None)
         self.log = io.StringIO()
 
     def configure(self, **changes: Any) -> None:
@@ -80,7 +81,7 @@ class ServiceTestCase(TestCase):
             read=self.read,
             config_name="etc/imaged.yaml",
             logs=Logs(self.log, reactor),
-            notifier=Notifier(None, None),
+            notifier=self.notifier,
             inherited=self.inherited,
         )
         self.url, self.status_url = (self.service.ports[path].url for path in (PUBLIC, STATUS))

@@ -143,6 +143,17 @@ class TestRequests(ServiceTestCase):
         assert any("reload broke down" in each.get("log_format", "") for each in logged)
         assert (await self.get("/status_check")).status == 200
 
+    async def test_only_a_success_clears_the_warning_of_a_failed_upgrade(self) -> None:
+        """A refused reload leaves it in the status line of the service manager."""
+        await self.serve()
+        self.notifier.warning = "upgrade failed"
+        self.yaml, good = "nonsense: 1\n", self.yaml
+        await self.service.reload()
+        assert self.notifier.warning == "upgrade failed"
+        self.yaml = good
+        await self.service.reload()
+        assert self.notifier.warning == ""
+
     async def test_a_store_that_takes_no_files(self) -> None:
         """The error has the setting and its line."""
         await self.serve()

@@ -63,6 +63,16 @@ def test_each_notification_is_a_datagram(make: Make, manager: socket.socket) -> 
     assert received(manager) == ["READY=1", "STATUS=one", "MAINPID=7", "WATCHDOG=1", "STOPPING=1"]
 
 
+def test_a_warning_ends_the_status_line(make: Make, manager: socket.socket) -> None:
+    """The first line of each counts, and the status is sent again when the warning changes."""
+    notifier = make(manager.getsockname(), None)
+    notifier.warning = "upgrade failed: no program\nat all"
+    notifier.status("OK\ntwo")
+    notifier.warning = ""
+    notifier.status("OK")
+    assert received(manager) == ["STATUS=OK; upgrade failed: no program", "STATUS=OK"]
+
+
 def test_a_reload_is_reported_with_its_time(make: Make, manager: socket.socket) -> None:
     """In microseconds of CLOCK_MONOTONIC, by which systemd ignores an earlier READY."""
     before = time.monotonic_ns() // 1000
