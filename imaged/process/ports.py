@@ -12,8 +12,10 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
+from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from imaged.config.faults import KeyPath, dotted
 from imaged.core.errors import ImagedError
@@ -173,17 +175,22 @@ class Ports:
     async def _shut(self, port: OpenPort) -> None:
         """Close a port, after accepting the connections that wait in its queue: closing the socket resets those.
 
-        A connection that completes its handshake between the two is reset. The queue of a socket that another process
-        or another of our ports listens on stays: the others accept from it.
+        The socket is closed at once after the last accept, not in the next turn of the reactor. Only a connection that
+        completes its handshake between the two is reset. The queue of a socket that another process or another of our
+        ports listens on stays: the others accept from it.
         """
         shared = any(
             each is not port and is_same(each.listening.socket, port.listening.socket) for each in self._open.values()
         )
         if not self._handed_over and not shared and not self._is_passed(port):
+            remove_path(port.listening.socket)
+            port.listening.stopReading()
+            port.listening.socket.listen(0)  # from now on the kernel drops a SYN while a connection waits
             port.listening.numberAccepts = 2 * BACKLOG
             port.listening.doRead()
-            remove_path(port.listening.socket)
-        await port.listening.stopListening()
+            port.listening.connectionLost(Failure(CONNECTION_DONE))
+        else:
+            await port.listening.stopListening()
 
     def _is_open(self, path: KeyPath, endpoint: str) -> bool:
         return path in self._open and self._open[path].endpoint == endpoint
