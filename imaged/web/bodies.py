@@ -1,6 +1,6 @@
 """Bodies of requests while they come: small ones in memory, others in a file without a name on the disk of the store.
 
-Not in TMPDIR, which may be memory, and whose free space nobody watches. A file without a name is gone with its process.
+TMPDIR may be memory, and the daemon does not watch its free space. An unnamed file disappears with its process.
 """
 
 from __future__ import annotations

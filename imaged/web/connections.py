@@ -24,7 +24,7 @@ FIRST_WORD_S = 1.0
 """How long a connection that has not asked anything yet is waited for: its first request is likely on the way."""
 
 MAXIMUM_CONNECTIONS = 4096
-"""How many connections a port has at most: each may cost an open file, and memory for what has come of its request."""
+"""The most connections of a port: each costs an open file, and memory for a partial request."""
 
 IDLE_WHEN_FULL_S = 1.0
 """How long a connection is quiet before it has to make room, when there is none."""
@@ -49,8 +49,8 @@ class Connections:
     """The open connections of one port, `most` of them. Reactor thread only.
 
     HTTP has one way to end a connection without a risk of cutting off a request: `Connection: close` on an answer
-    (RFC 9112, 9.6). Whoever closes a quiet one instead may cross a request on the way, the less likely the longer it
-    has been quiet.
+    (RFC 9112, 9.6). Closing an idle connection without that may cut off a request on the way; the longer it was
+    idle, the less likely.
     """
 
     def __init__(self, clock: Any, most: int = MAXIMUM_CONNECTIONS) -> None:

@@ -20,7 +20,7 @@ _OF_PLUGINS = (NotAPictureError, TooLargeError, BusyError)
 def send_error(request: Request, error: ImagedError, *, private: bool = False) -> None:
     """Answer with `{"error": …}` and the status that the error carries; no error is ever cacheable.
 
-    Whoever asks a `private` port is an operator, who is told all.
+    Clients of a `private` port are operators, who get the full message.
     """
     request.setResponseCode(error.status, HTTPStatus(error.status).phrase.encode())
     if isinstance(error, BusyError):
@@ -33,7 +33,7 @@ def send_error(request: Request, error: ImagedError, *, private: bool = False) -
 
 
 def public_text(error: ImagedError) -> str:
-    """Return what anybody may know of an error: no path of this machine, no address in its network.
+    """Return the message for clients: without paths of this machine and addresses of its network.
 
     Those are in the log, which has the message as it is.
     """

@@ -119,7 +119,7 @@ def _is_known(request: Request, etag: str, modified_s: int) -> bool:
         since_s = _date_s(request, b"if-unmodified-since")
         as_expected = since_s is None or modified_s <= since_s
     if not as_expected:
-        raise PreconditionFailedError("the file has changed: ask for it anew")
+        raise PreconditionFailedError("the file has changed: request it again")
     if (tags := header(request, b"if-none-match")) is not None:
         return _matches(tags, etag, weak=True)
     since_s = _date_s(request, b"if-modified-since")

@@ -36,8 +36,8 @@ class PublicRequestLog:
         self.traffic.begin()
 
     def describe(self, request: Request, trace: Trace) -> None:
-        """Note in `trace` what a request that is not handled is about, if that can be told."""
-        with suppress(ImagedError):  # it stays what it is for whatever asks for no path of ours
+        """Record in `trace` the subject of a request that is not handled, if its path has one."""
+        with suppress(ImagedError):  # an unknown path has no subject
             describe_request(trace, read_path(request))
 
     def end(self, record: RequestRecord) -> None:

@@ -189,7 +189,7 @@ class ImagedRequest(Request):
         self._hang_up_when_stalled(self.sentLength)
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802  # Twisted's name
-        """Stop waiting for an answer that nobody will read."""
+        """Cancel the wait for the answer: the client has disconnected."""
         self._discard_body()
         super().connectionLost(reason)
         if self._answering is not None:
@@ -299,7 +299,7 @@ class ImagedRequest(Request):
 
     def _discard_body(self) -> None:
         if self.content is not None:
-            with suppress(OSError):  # the rest of a body that a full disk does not take; nobody wants it any more
+            with suppress(OSError):  # a full disk refuses the rest of a body that is discarded anyway
                 self.content.close()
 
     def _linger(self) -> None:
