@@ -30,7 +30,7 @@ class RequestAnswered:
     """A request on the public port ended `elapsed_s` after it began; the answer's body had `size_bytes`.
 
     `route` is the kind of its path: `output`, `original`, `info`, `post`, `process`, `status_check` or `other`.
-    `outcome` says where an output came from: `hit`, `rendered`, or `joined` for a render that another request began.
+    `outcome` says where an output came from: `hit`, `rendered`, or `coalesced` for a render that another request began.
     `namespace`, `extension` and `outcome` are None where the request has none. `status` is 499 for a client that closed
     its connection before the answer ended, or that was too slow.
     """

@@ -21,11 +21,8 @@ WAIT, DOWNLOAD, DECODE, RESIZE, ENCODE, SAVE, UPLOAD = SPANS = (
 )
 """The names of spans, in the order of the work."""
 
-HIT, RENDERED, COALESCED = "hit", "rendered", "joined"
-"""Where an output came from: the store, its own render, or a render that another request began.
-
-The third keeps its text in logs and metrics.
-"""
+HIT, RENDERED, COALESCED = "hit", "rendered", "coalesced"
+"""Where an output came from: the store, its own render, or a render that another request began."""
 
 
 class Trace:

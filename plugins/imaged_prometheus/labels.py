@@ -16,7 +16,9 @@ CLIENT_LEFT = 499
 """The status of a request whose client left before the end of its answer."""
 
 ROUTES = frozenset({"output", "original", "info", "post", "process", "status_check"})
-OUTCOMES = frozenset({"hit", "rendered", "joined"})
+OUTCOMES = {"hit": "hit", "rendered": "rendered", "coalesced": "joined"}
+"""The label of each outcome. The third keeps the text that dashboards query."""
+
 STATUSES = frozenset({*map(int, HTTPStatus), CLIENT_LEFT})
 
 
@@ -27,7 +29,7 @@ def route_label(route: str) -> str:
 
 def outcome_label(outcome: str | None) -> str:
     """Return the label of an outcome: where an output came from."""
-    return outcome if outcome in OUTCOMES and outcome is not None else NONE
+    return OUTCOMES.get(outcome or "", NONE)
 
 
 def status_label(status: int) -> str:

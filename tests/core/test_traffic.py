@@ -22,7 +22,7 @@ def ended(status: int, outcome: str | None = None) -> Traffic:
         (200, "hit", "hits"),
         (304, "hit", "hits"),
         (200, "rendered", "rendered"),
-        (206, "joined", "coalesced"),
+        (206, "coalesced", "coalesced"),
         (404, None, "refused"),
         (412, "hit", "refused"),
         (499, "rendered", "left"),

@@ -69,7 +69,7 @@ def test_concurrent_requests_cost_one_render(harness: PipelineHarness) -> None:
     both = start(harness.renders.several(IMAGE, [X30, X40]))
     harness.threads.step()
     harness.threads.step()
-    assert [wait(each) for each in map(_awaited, waits)] == ["rendered", *["joined"] * 9]
+    assert [wait(each) for each in map(_awaited, waits)] == ["rendered", *["coalesced"] * 9]
     assert wait(_awaited(both)) == {X30: None, X40: None}
     assert [[variant.output for variant in job.variants] for job in harness.processor.jobs] == [[X30], [X40]]
 

@@ -60,8 +60,8 @@ class TestLines(RequestLogTestCase):
         await until(lambda: self.service.environment.counters.requests.current == 2)
         self.service_harness.processor.release()
         assert [(await connection.answer()).status for connection in connections] == [200, 200]
-        joined = await self.line(outcome="joined")
-        assert [key for key in joined if key.endswith("_ms")] == ["elapsed_ms", "wait_ms"]
+        coalesced = await self.line(outcome="coalesced")
+        assert [key for key in coalesced if key.endswith("_ms")] == ["elapsed_ms", "wait_ms"]
         requests = (await self.status())["requests"]
         assert (requests["total"], requests["rendered"], requests["joined"]) == (3, 1, 1)
 

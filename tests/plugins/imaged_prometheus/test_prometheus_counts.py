@@ -55,6 +55,12 @@ def test_requests_are_counted_by_their_labels(sink: PrometheusSink, show: Show) 
     assert shown.value("imaged_request_duration_seconds_sum", route="output", outcome="hit") == pytest.approx(0.009)
 
 
+def test_coalesced_requests_keep_their_published_label(sink: PrometheusSink, show: Show) -> None:
+    """Dashboards query `joined`."""
+    sink.record(answered(outcome="coalesced"))
+    assert show(sink).labels("imaged_requests_total", "outcome") == {"joined"}
+
+
 def test_a_request_of_no_namespace_has_labels_too(sink: PrometheusSink, show: Show) -> None:
     """The health check is one: a missing value has the label `none`."""
     sink.record(RequestAnswered("status_check", None, None, 200, None, 3, 0.001))
