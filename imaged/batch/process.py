@@ -178,7 +178,7 @@ class BatchProcess:
         elif failure.check(ImagedError):
             self._screen.write(f"{failure.value}\n")
         else:
-            self._log.failure("imaged broke down", failure)
+            self._log.failure("imaged failed unexpectedly", failure)
         self._status = 1
 
 

@@ -111,8 +111,8 @@ class Batch:
             except ImagedError as error:
                 await self._fail(entry.text, error)
             except Exception:  # a defect of imaged or of a plugin does not stop the other items
-                self._log.failure("{item} broke down", item=entry.text)
-                await self._fail(entry.text, ImagedError("an unexpected failure, which the log tells"))
+                self._log.failure("{item} failed unexpectedly", item=entry.text)
+                await self._fail(entry.text, ImagedError("an unexpected failure: the log has its traceback"))
             else:
                 await self._finish(entry, done)
 

@@ -104,7 +104,7 @@ class Daemon:
         if failure.check(ImagedError):
             sys.stderr.write(f"{failure.value}\n")
         else:
-            self._log.failure("imaged broke down", failure)
+            self._log.failure("imaged failed unexpectedly", failure)
         self._exit_status = 1
 
     def _report(self, service: Service) -> list[LoopingCall]:

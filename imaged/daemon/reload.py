@@ -80,6 +80,6 @@ class Reloads:
             self._log.error("reload refused, the settings stay as they were:\n{error}", error=error)
             return tuple(map(str, error.faults))
         except Exception as error:  # the daemon keeps running with the old settings, whatever the error is
-            self._log.failure("reload broke down, the settings stay as they were")
+            self._log.failure("reload failed unexpectedly, the settings stay as they were")
             return (f"an unexpected failure, see the log: {type(error).__name__}",)
         return ()

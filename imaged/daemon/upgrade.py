@@ -57,7 +57,7 @@ class Upgrade:
             self._running = True
             self._notifier.warning = ""
             Deferred.fromCoroutine(self._hand_over()).addErrback(
-                lambda failure: self._log.failure("the handover broke down", failure)
+                lambda failure: self._log.failure("the handover failed unexpectedly", failure)
             )
 
     def cancel(self) -> None:
@@ -71,7 +71,7 @@ class Upgrade:
             ready = await self._start()
         except Exception as error:  # this process keeps serving, whatever the error is: too many open files, say
             if not isinstance(error, UpgradeError):
-                self._log.failure("the handover broke down")
+                self._log.failure("the handover failed unexpectedly")
             if not self._cancelled:
                 self._log.error("the new process did not start: {error}; this one keeps serving", error=error)
             self._notifier.warning = f"upgrade failed: {error}"

@@ -59,7 +59,7 @@ class AsyncJobQueue:
         try:
             await self._run(self._queue.uploaded.add, remote, image, files)
         except Exception as error:  # as in `enqueue`
-            self._log.error("{image}: not noted as uploaded: {error}", image=str(image), error=str(error))
+            self._log.error("{image}: not recorded as uploaded: {error}", image=str(image), error=str(error))
 
     async def take_over(self, former: str, remote: str) -> int:
         """Move the records of a remote store from its former name to its name; return how many are new."""

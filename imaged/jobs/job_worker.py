@@ -28,7 +28,7 @@ LONGEST_PAUSE_S = 5.0
 AWAY = Backoff(first_s=2, longest_s=2, attempts=2)
 """How long a job waits while the remote store is away. The caller's `concurrency` decides when to try the store."""
 
-_BROKE_DOWN = StoreError("an unexpected failure, which the log tells")
+_BROKE_DOWN = StoreError("an unexpected failure: the log has its traceback")
 
 RunJobs = Callable[[ImageId, Sequence[ImageFile]], Awaitable[Mapping[ImageFile, ImagedError | None]]]
 
@@ -124,7 +124,7 @@ class JobWorker:
                 jobs[0].image, [job.file for job in jobs]
             )
         except Exception:
-            self._log.failure("{kind} of {image} broke down", kind=self._kind, image=str(jobs[0].image))
+            self._log.failure("{kind} of {image} failed unexpectedly", kind=self._kind, image=str(jobs[0].image))
             results = {job.file: _BROKE_DOWN for job in jobs}
         left = list(jobs)
         try:
@@ -163,7 +163,7 @@ class JobWorker:
                 image=str(job.image),
                 output=str(job.file),
                 error=str(error),
-                next="parked" if delay_s is None else f"again in {delay_s:.1f} s",
+                next="not tried again" if delay_s is None else f"again in {delay_s:.1f} s",
             )
             await self._run(self._queue.fail, job, str(error), delay_s)
             left.remove(job)

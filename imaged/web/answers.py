@@ -1,4 +1,4 @@
-"""Answers that are made in memory: JSON and a line of text."""
+"""Answers made in memory: JSON, pages, and single lines of text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from twisted.web.http import Request
 
 
 def send(request: Request, body: bytes, content_type: str) -> None:
-    """Answer with `body`, not to be cached. The status is what the request has been set to, else 200."""
+    """Answer with `body`, which no cache may keep. The status is the request's response code, 200 by default."""
     request.setHeader("Content-Type", content_type)
     request.setHeader("Content-Length", str(len(body)))
     request.setHeader("Cache-Control", "no-store")

@@ -1,6 +1,7 @@
-"""Bodies of requests while they come: small ones in memory, others in a file without a name on the disk of the store.
+"""Request bodies while they arrive: small ones in memory, large ones in an unnamed file on the disk of the store.
 
-TMPDIR may be memory, and the daemon does not watch its free space. An unnamed file disappears with its process.
+TMPDIR is not used: it may be in memory, and imaged does not watch its free space. The kernel deletes an unnamed file
+when its process ends.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import IO
 from imaged.fetch.budget import Reservation
 
 MEMORY_BYTES = 1 << 15
-"""How much of a body is kept in memory: every connection may have so much."""
+"""How much of a body is kept in memory. Every connection may hold this much."""
 
 
 class Body:
-    """As much of a file as Twisted and the readers of a body use. `folder` says where large ones go."""
+    """The file methods that Twisted and the readers of a body call. `folder` returns the folder of large bodies."""
 
     def __init__(self, reservation: Reservation, folder: Callable[[], Path]) -> None:
         self._reservation = reservation
@@ -27,7 +28,7 @@ class Body:
         self._size_bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes. Raises BusyError when too much comes in, StoreError or OSError for the disk's faults."""
+        """Append bytes. Raises BusyError when all bodies together are too large, StoreError or OSError for the disk."""
         self._reservation.take(len(data))
         if self._size_bytes <= MEMORY_BYTES < self._size_bytes + len(data):
             memory = self._file
@@ -38,12 +39,12 @@ class Body:
         self._file.write(data)
 
     def complete(self) -> None:
-        """Have all of it written. Raises OSError."""
+        """Flush the file, and mark the reservation as complete. Raises OSError."""
         self._file.flush()
         self._reservation.complete()
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to an offset."""
+        """Move to an offset, and return it."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -55,6 +56,6 @@ class Body:
         return self._file.read(size)
 
     def close(self) -> None:
-        """Forget it, also more than once."""
+        """Release the file and the reservation. May be called again."""
         self._reservation.close()
         self._file.close()

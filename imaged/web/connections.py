@@ -1,4 +1,4 @@
-"""The open connections of one port, and how they end without cutting a client off."""
+"""The open connections of one port: their limits, and a shutdown that cuts off no request."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from imaged.core.errors import MalformedRequestError, TooSlowError
 from imaged.web.headers import http_date
 
 LOOK_EVERY_S = 0.02
-"""How often connections are looked at while they are being ended."""
+"""How often a shutdown checks the connections."""
 
 HEAD_WITHIN_S = 60.0
-"""How long the head of a request may take, from its first byte: an idle timeout alone lets one trickle for days."""
+"""How long the head of a request may take, from its first byte. An idle timeout alone would let a client trickle."""
 
 FIRST_WORD_S = 1.0
-"""How long a connection that has not asked anything yet is waited for: its first request is likely on the way."""
+"""How long a shutdown waits for the first request of a new connection, which is probably on the way."""
 
 MAXIMUM_CONNECTIONS = 4096
-"""The most connections of a port: each costs an open file, and memory for a partial request."""
+"""How many connections a port has at most. Each may hold an open file, and the received part of a request in memory."""
 
 IDLE_WHEN_FULL_S = 1.0
-"""How long a connection is quiet before it has to make room, when there is none."""
+"""How long a connection must be quiet before a full port may close it."""
 
 HEAD_WHEN_FULL_S = 10.0
-"""The same of one that is in the midst of the head of a request."""
+"""How old an incomplete request head must be before a full port may close its connection."""
 
-_BODY = b'{"error": "the request is no HTTP that is understood here: look at its first line, headers and chunks"}\n'
+_BODY = b'{"error": "the request is not valid HTTP/1.1: check its first line, headers and chunks"}\n'
 _NO_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\nDate: %%s\r\nServer: imaged\r\nContent-Type: application/json; charset=utf-8\r\n"
     b"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s" % (len(_BODY), _BODY)
@@ -46,11 +46,11 @@ _FULL = (
 
 
 class Connections:
-    """The open connections of one port, `most` of them. Reactor thread only.
+    """The open connections of one port, at most `most`. Reactor thread only.
 
-    HTTP has one way to end a connection without a risk of cutting off a request: `Connection: close` on an answer
-    (RFC 9112, 9.6). Closing an idle connection without that may cut off a request on the way; the longer it was
-    idle, the less likely.
+    HTTP has one way to end a connection without cutting off a request: `Connection: close` on an answer (RFC 9112,
+    9.6). To close a quiet connection instead may cut off a request on the way. The longer the connection has been
+    quiet, the less likely that is.
     """
 
     def __init__(self, clock: Any, most: int = MAXIMUM_CONNECTIONS) -> None:
@@ -61,7 +61,7 @@ class Connections:
         self._open: set[Connection] = set()
 
     def add(self, connection: Connection) -> bool:
-        """Count a connection that has been made, or return False: there is no room for it."""
+        """Add a new connection and return True, or return False if the port is full."""
         if len(self._open) >= self.most:
             self._make_room()
         if len(self._open) >= self.most:
@@ -70,7 +70,7 @@ class Connections:
         return True
 
     def _make_room(self) -> None:
-        """End a tenth of the connections, those that are idle for the longest; look for them once a second at most."""
+        """Abort the connections that have been idle longest, a tenth of all at most. Search once a second at most."""
         now_s = self.clock.seconds()
         if now_s - self._made_room_s < IDLE_WHEN_FULL_S:
             return
@@ -81,22 +81,22 @@ class Connections:
             each.abort()
 
     def discard(self, connection: Connection) -> None:
-        """Count no more a connection that is lost."""
+        """Remove a lost connection."""
         self._open.discard(connection)
 
     def leave(self) -> None:
-        """Let every answer from now on be the last of its connection."""
+        """Make every answer from now on the last of its connection."""
         self.leaving = True
 
     def stay(self) -> None:
-        """Take `leave` back."""
+        """Undo `leave`."""
         self.leaving = False
 
     async def gone(self, quiet_s: float) -> None:
-        """Return when no connection is left.
+        """Close all connections, and return when none is left.
 
-        While any request is in flight all of them stay: what they still ask has an answer. Then each is closed when it
-        has been quiet for `quiet_s` seconds.
+        While a request is in flight, all connections stay open, and new requests on them are answered. Then each
+        connection is closed after `quiet_s` seconds of silence.
         """
         while self._open:
             if not any(each.busy for each in self._open):
@@ -106,7 +106,7 @@ class Connections:
 
 
 class Connection(HTTPChannel):
-    """One connection: it knows whether it is busy, and bounds how long the head of a request takes. HTTP/1.1 alone."""
+    """One HTTP/1.1 connection: knows whether it is busy, and limits the time for the head of a request."""
 
     def __init__(self, connections: Connections, make_request: Any) -> None:
         super().__init__()
@@ -119,34 +119,34 @@ class Connection(HTTPChannel):
 
     @property
     def busy(self) -> bool:
-        """Whether the first line of a request has come and its answer has not been given."""
+        """Whether a request has begun and its answer has not ended."""
         return bool(self.requests)
 
     @property
     def quiet_since_s(self) -> float:
-        """When it was heard of last, or its last answer ended."""
+        """When the client last sent bytes, or the last answer ended."""
         return float(self._quiet_since_s)
 
     def is_idle(self, now_s: float) -> bool:
-        """Whether nothing is asked on it, or not in the time that the head of a request takes."""
+        """Return whether a full port may close it: no request is in progress, or its head takes too long."""
         if self._in_head and self._head_since_s < math.inf:
             return now_s - self._head_since_s >= HEAD_WHEN_FULL_S
         return not self.busy and now_s - self._quiet_since_s >= IDLE_WHEN_FULL_S
 
     def abort(self) -> None:
-        """End it without a word."""
+        """Close the connection at once, without an answer."""
         transport: Any = self.transport
         transport.abortConnection()
 
     def close_when_quiet(self, quiet_s: float) -> None:
-        """Close it if nothing has been said for so long."""
+        """Close the connection if it has been quiet for `quiet_s` seconds."""
         quiet_for_s = self._connections.clock.seconds() - self._quiet_since_s
         if not self._closing and quiet_for_s >= (quiet_s if self._has_spoken else max(quiet_s, FIRST_WORD_S)):
             self._closing = True
             self.loseConnection()
 
     def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
-        """Begin."""
+        """Register the connection, or answer 503 if the port is full."""
         super().connectionMade()
         self._is_refused = not self._connections.add(self)
         if self._is_refused:
@@ -154,7 +154,7 @@ class Connection(HTTPChannel):
             self.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take bytes from the network; hang up on who trickles the head of a request."""
+        """Read bytes. Abort the connection of a client that trickles the head of a request."""
         if self._is_refused:
             return
         now_s = self._connections.clock.seconds()
@@ -167,7 +167,7 @@ class Connection(HTTPChannel):
         super().dataReceived(data)
 
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802  # Twisted's name
-        """Take a header; refuse a length with more digits than Python reads, which Twisted does not expect."""
+        """Read a header. Refuse a length with more digits than Python reads, which Twisted does not expect."""
         try:
             return bool(super().headerReceived(line))
         except ValueError:
@@ -175,44 +175,44 @@ class Connection(HTTPChannel):
             return False
 
     def allHeadersReceived(self) -> None:  # noqa: N802  # Twisted's name
-        """Begin to take a body."""
+        """Begin the request, whose head is complete."""
         self._in_head, self._head_since_s = False, math.inf
         self.requests[-1].begin(self._command, self._path, self._version)
         super().allHeadersReceived()
 
     def timeoutConnection(self) -> None:  # noqa: N802  # Twisted's name
-        """End a connection that has said nothing for too long: in the midst of a body, if a request is there."""
+        """Close an idle connection. If a request is in progress, its body has stalled."""
         for request in self.requests:
-            request.give_up(TooSlowError(f"nothing of the body came for {self.timeOut:.0f} seconds"))
+            request.give_up(TooSlowError(f"no byte of the body came for {self.timeOut:.0f} seconds"))
         super().timeoutConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802  # Twisted's name
-        """Answer 400 to what is no HTTP, and end the connection. A request is counted, if its head was well formed."""
+        """Answer 400 to invalid HTTP, and close the connection. A request with a valid head is counted."""
         if not any(request.startedWriting for request in self.requests):
             self.write(_NO_HTTP % http_date())
         self.loseConnection()
         for request in self.requests:
-            request.give_up(MalformedRequestError("the body is no HTTP: its chunks are broken"))
+            request.give_up(MalformedRequestError("the body is not valid HTTP: its chunks are broken"))
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802
-        """Begin an answer, which says so when it is the last one."""
+        """Begin an answer. During a shutdown it announces that it is the last one."""
         if self._connections.leaving:
             self.persistent = False
             headers.setRawHeaders(b"Connection", [b"close"])
         super().writeHeaders(version, code, reason, headers)
 
     def requestDone(self, request: Any) -> None:  # noqa: N802  # Twisted's name
-        """End an answer."""
+        """End a request, whose answer is complete."""
         self._quiet_since_s, self._in_head = self._connections.clock.seconds(), True
         super().requestDone(request)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
-        """End."""
+        """Unregister the connection."""
         self._connections.discard(self)
         super().connectionLost(reason)
 
 
 def most_connections() -> int:
-    """Return how many a port may have: each takes a file, and another or two while it sends or is sent something."""
+    """Return how many connections a port may have. Each uses one file, and one or two more during a transfer."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAXIMUM_CONNECTIONS if files == resource.RLIM_INFINITY else min(MAXIMUM_CONNECTIONS, files // 4)

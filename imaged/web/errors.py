@@ -1,4 +1,4 @@
-"""The only place that makes HTTP of an error."""
+"""Turns errors into HTTP answers; no other module does."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PLACE = re.compile(r"(?<![\w.:/])/[\w.@%+~-]+(?:/[\w.@%+~-]+)+/?|\b\d{1,3}(?:\.
 """A path of two parts or more, or an IPv4 address."""
 
 _OF_PLUGINS = (NotAPictureError, TooLargeError, BusyError)
-"""What plugins raise in words of their own, or of a library."""
+"""Errors whose messages plugins or their libraries write."""
 
 
 def send_error(request: Request, error: ImagedError, *, private: bool = False) -> None:
-    """Answer with `{"error": …}` and the status that the error carries; no error is ever cacheable.
+    """Answer with `{"error": …}` and the status of the error. No cache may keep it.
 
-    Clients of a `private` port are operators, who get the full message.
+    The clients of a `private` port are operators, who get the whole message.
     """
     request.setResponseCode(error.status, HTTPStatus(error.status).phrase.encode())
     if isinstance(error, BusyError):
@@ -33,9 +33,9 @@ def send_error(request: Request, error: ImagedError, *, private: bool = False) -
 
 
 def public_text(error: ImagedError) -> str:
-    """Return the message for clients: without paths of this machine and addresses of its network.
+    """Return the message of an error for any client: without paths of this machine and addresses of its network.
 
-    Those are in the log, which has the message as it is.
+    The log has the whole message.
     """
     if error.public_message is not None:
         return error.public_message

@@ -22,10 +22,10 @@ _RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<suffi
 
 
 def send_file(request: ImagedRequest, opened: OpenFile, content_type: str) -> None:
-    """Answer with a file, as RFC 9110 has it for conditions (13.2.2) and ranges (14.2), and close it in the end.
+    """Answer with a file, and close it at the end. RFC 9110 defines conditions (13.2.2) and ranges (14.2).
 
-    A chunk at a time is read, when the client has taken the one before. Of several ranges none is served, which the
-    RFC allows: the answer is the whole file. Raises PreconditionFailedError and RangeNotSatisfiableError.
+    The file is read a chunk at a time, when the client has taken the previous chunk. A request for several ranges gets
+    the whole file, as the RFC allows. Raises PreconditionFailedError and RangeNotSatisfiableError.
     """
     try:
         _send(request, opened, content_type)
@@ -67,20 +67,20 @@ def _send(request: ImagedRequest, opened: OpenFile, content_type: str) -> None:
 
 
 class FileProducer:
-    """Writes the next `left_bytes` of a file to a request, a chunk each time that it is asked (IPullProducer)."""
+    """Writes the next `left_bytes` of a file to a request, a chunk for each call (IPullProducer)."""
 
     def __init__(self, request: ImagedRequest, file: BinaryIO, left_bytes: int) -> None:
         self._request, self._file, self._left_bytes = request, file, left_bytes
 
     def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
-        """Write a chunk, and end the answer after the last. A file that cannot be read on ends it, too."""
+        """Write a chunk. End the answer after the last one, or when the file cannot be read."""
         try:
             chunk = self._file.read(min(CHUNK_BYTES, self._left_bytes))
         except OSError as error:
             self._break_off(error.strerror or str(error))
             return
         if not chunk and self._left_bytes:
-            self._break_off("it is shorter than it was")
+            self._break_off("it has become shorter")
             return
         self._left_bytes -= len(chunk)
         self._request.write(chunk)
@@ -90,13 +90,13 @@ class FileProducer:
             self._request.finish()
 
     def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
-        """Close the file: all has been written, or the client has left."""
+        """Close the file: it has been sent, or the client has left."""
         self._file.close()
 
     def _break_off(self, reason: str) -> None:
         self._request.unregisterProducer()
         self.stopProducing()
-        for name in (b"ETag", b"Last-Modified", b"Content-Range"):  # if nothing has been sent, these are not true
+        for name in (b"ETag", b"Last-Modified", b"Content-Range"):  # the error answer must not have them
             self._request.responseHeaders.removeHeader(name)
         self._request.break_off(StoreError(f"the file cannot be read to its end: {reason}"))
 
@@ -109,9 +109,9 @@ def _finish_empty(request: Request, opened: OpenFile, status: int) -> None:
 
 
 def _is_known(request: Request, etag: str, modified_s: int) -> bool:
-    """Say whether the client has the file already, by the precedence of RFC 9110, 13.2.2.
+    """Return whether the client has the file already. RFC 9110, 13.2.2, orders the conditions.
 
-    Raises PreconditionFailedError when the file is not the one that the request is meant for.
+    Raises PreconditionFailedError when the file does not meet the condition of the request.
     """
     if (tags := header(request, b"if-match")) is not None:
         as_expected = _matches(tags, etag, weak=False)
@@ -127,7 +127,7 @@ def _is_known(request: Request, etag: str, modified_s: int) -> bool:
 
 
 def _range(request: Request, etag: str, modified_s: int, size_bytes: int) -> tuple[int, int] | None:
-    """Return the first byte and the length asked for, or None for all; a length of 0 cannot be satisfied."""
+    """Return the first byte and the length of the range, or None for the whole file. A length of 0 is an error."""
     match = _RANGE.fullmatch(header(request, b"range") or "") if request.method == b"GET" else None
     if match is None:
         return None
@@ -140,7 +140,7 @@ def _range(request: Request, etag: str, modified_s: int, size_bytes: int) -> tup
     first = int(match["first"])
     last = min(int(match["last"]) if match["last"] else size_bytes - 1, size_bytes - 1)
     if match["last"] and int(match["last"]) < first:
-        return None  # no valid range at all, so it is ignored
+        return None  # an invalid range, which the RFC says to ignore
     return first, max(0, last - first + 1)
 
 
@@ -152,9 +152,9 @@ def _matches(tags: str, etag: str, *, weak: bool) -> bool:
 
 
 def _date_s(request: Request, name: bytes) -> int | None:
-    """Return an HTTP date in seconds since the epoch, or None when there is none or it is not understood.
+    """Return an HTTP date in seconds since the epoch, or None if the header is missing or invalid.
 
-    The form of asctime names no zone: it is GMT (RFC 9110, 5.6.7).
+    The asctime form has no zone and means GMT (RFC 9110, 5.6.7).
     """
     try:
         moment = parsedate_to_datetime(header(request, name) or "")

@@ -1,4 +1,4 @@
-"""Headers: of requests as text, whatever bytes they hold, and the date that every answer has."""
+"""Request headers as text, for any bytes, and the Date header of answers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from twisted.web.http import Request, datetimeToString
 
 
 def header(request: Request, name: bytes) -> str | None:
-    """Return a header of a request, its last line if it has several, or None.
+    """Return a header of a request, the last of several, or None.
 
-    Each byte is one character, as RFC 9110, 5.5 wants it: nothing that a client sends raises. Twisted would read it as
-    UTF-8 when asked by a name of text, and raise.
+    Each byte becomes one character (RFC 9110, 5.5), so no bytes of a client raise an error. Given a `str` name, Twisted
+    would decode UTF-8, and raise.
     """
     value = request.getHeader(name)
     return None if value is None else value.decode("latin-1")
 
 
 def http_date() -> bytes:
-    """Return this moment for a Date header (RFC 9110, 6.6.1), written once a second."""
+    """Return the current time for a Date header (RFC 9110, 6.6.1), formatted once a second."""
     return _written(int(time.time()))
 
 

@@ -1,4 +1,4 @@
-"""Which host a request is meant for (RFC 9112, 3.2), and the hosts that the status port answers for."""
+"""Checks of the Host header (RFC 9112, 3.2): its form on both ports, and the names that the status port answers for."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HOST = re.compile(rb"(?P<host>\[[0-9A-Za-z:.%_~-]+\]|[A-Za-z0-9._~!$&'()*+,;=%-
 
 
 def check_host(request: Request) -> None:
-    """Raise MalformedRequestError, as RFC 9112, 3.2 demands, unless a request has one well-formed Host header.
+    """Raise MalformedRequestError unless a request has exactly one well-formed Host header (RFC 9112, 3.2).
 
-    HTTP/1.0 may do without.
+    HTTP/1.0 may omit it.
     """
     hosts = request.requestHeaders.getRawHeaders(b"host", [])
     if not hosts and request.clientproto != b"HTTP/1.0":
-        raise MalformedRequestError("the request has no Host header, which HTTP/1.1 demands: send one")
+        raise MalformedRequestError("the request has no Host header, which HTTP/1.1 requires: send one")
     if len(hosts) > 1:
         raise MalformedRequestError("the request has more than one Host header: send one")
     if hosts and not _HOST.fullmatch(hosts[0]):
@@ -31,12 +31,11 @@ def check_host(request: Request) -> None:
 
 
 def check_allowed(request: Request, allowed: Sequence[str]) -> None:
-    """Raise MisdirectedError when a request that `check_host` has passed is for a name that is not ours.
+    """Raise MisdirectedError when a request that `check_host` has passed names a host that is not ours.
 
-    A page of the web can have its own name lead to an address of this network (DNS rebinding): to the browser, what we
-    answer is then that page's to read. Its name gives it away. An address does not need to be one of this machine, for
-    no page has its own name and an address at once; behind a forwarded port it is another's anyway. A UNIX socket
-    answers for any name: no browser reaches it.
+    A web page can point its own name at an address of this network (DNS rebinding), and its browser then lets it read
+    our answers. The Host header shows that name. Every address is accepted, since such a page is under a name; with a
+    forwarded port, the address is another machine's. A UNIX socket accepts every name, since no browser can reach it.
     """
     hosts = request.requestHeaders.getRawHeaders(b"host", [])
     match = _HOST.fullmatch(hosts[0]) if hosts else None
@@ -47,8 +46,8 @@ def check_allowed(request: Request, allowed: Sequence[str]) -> None:
     if getattr(request.getClientAddress(), "host", None) is None:
         return
     raise MisdirectedError(
-        f"the status port does not answer for {shorten(name)}: ask by address or as localhost, or have the "
-        "operator name this host in status.allow_hosts"
+        f"the status port does not answer for {shorten(name)}: use an address or localhost, or ask the operator to "
+        "add this name to status.allow_hosts"
     )
 
 

@@ -1,4 +1,4 @@
-"""The picture within a `multipart/form-data` body (RFC 7578)."""
+"""Finds the picture in a `multipart/form-data` body (RFC 7578)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 from imaged.core.errors import MalformedRequestError
 
 MAXIMUM_PARTS = 100
-"""How many fields a form may have: ours needs one."""
+"""How many fields a form may have; a picture needs one."""
 
 
 def boundary_of(content_type: bytes) -> str | None:
-    """Return the boundary of a form with files, or None when the body is none. Raises MalformedRequestError."""
+    """Return the boundary of a multipart form, or None for any other body. Raises MalformedRequestError."""
     kind, options = parse_options_header(content_type.decode("latin-1"))
     if kind.lower() != "multipart/form-data":
         return None
     boundary = str(options.get("boundary", ""))
     if not boundary:
-        raise MalformedRequestError("a multipart body without a boundary: let your HTTP client set the Content-Type")
+        raise MalformedRequestError("the multipart body has no boundary: let your HTTP client set the Content-Type")
     return boundary
 
 
 def first_file(chunks: Iterable[bytes], boundary: str, parameters: Container[str] = ()) -> Iterator[bytes]:
-    """Yield the bytes of the first part that has a file name, as they come.
+    """Yield the bytes of the first part that has a file name.
 
-    Raises MalformedRequestError when there is none, when the form is broken, and for a field that is called as
-    one of the `parameters` of the query: it would be ignored in silence.
+    Raises MalformedRequestError when no part has one, when the form is broken, and for a field with the name of a query
+    parameter, one of `parameters`, since it would have no effect.
     """
     found = False
     wanted = False

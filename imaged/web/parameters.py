@@ -1,4 +1,4 @@
-"""The query parameters of a POST: each does something, or the request is refused before it does anything."""
+"""Reads the query parameters of a POST, and refuses a request with an unknown or repeated one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from twisted.web.http import Request
 
 from imaged.core.errors import MalformedRequestError
 
-_SHOWN = re.compile(r"[A-Za-z0-9_.-]{1,40}")  # what is longer is no name of a parameter, but a part of something else
+_SHOWN = re.compile(r"[A-Za-z0-9_.-]{1,40}")  # a longer text is part of something else
 _MEANT = {"url": "source", "uri": "source", "href": "source", "sizes": "outputs"}
-"""What other servers call ours, where the letters do not tell."""
+"""Our parameters by the names of other servers that are spelt too differently to match."""
 
 
 def read_parameters(request: Request, known: Sequence[str]) -> Mapping[str, str]:
-    """Return the parameters of a request, each once, percent-decoded; `known` are those that it may have.
+    """Return the percent-decoded parameters of a request. `known` has the names that it may use, each once.
 
-    They are cut at `&` alone, as WHATWG URL has it: a `;` is a part of a value. Raises MalformedRequestError.
+    Only `&` separates them (WHATWG URL), so `;` is part of a value. Raises MalformedRequestError.
     """
     try:
         items = [item.partition("=") for item in request.uri.partition(b"?")[2].decode().split("&") if item]
@@ -42,14 +42,14 @@ def _decoded(text: str) -> str:
 
 
 def _unknown(key: str, known: Sequence[str], has_source: bool, has_value: bool) -> str:  # noqa: FBT001  # private
-    """Say what to do instead.
+    """Return the message for an unknown parameter.
 
-    What has no value, or follows a source, may be a part of a source, even of its signature, and is not repeated.
+    A key without a value, or after a source, may be part of a source or of its signature: the message leaves it out.
     """
     lowered = key.casefold()
     near = [_MEANT[lowered]] if _MEANT.get(lowered) in known else difflib.get_close_matches(lowered, known, 1)
     shown = f" {key!r}" if _SHOWN.fullmatch(key) and (near or (has_value and not has_source)) else ""
-    taken = f"{' and '.join(known)} {'are' if len(known) > 1 else 'is'} taken here" if known else "none is taken here"
+    taken = f"this path takes {' and '.join(known) or 'none'}"
     hint = f'did you mean "{near[0]}"?' if near else taken
     encode = "; if it is a part of the source, percent-encode the source" if has_source else ""
     return f"unknown parameter{shown}: {hint}{encode}"

@@ -1,4 +1,4 @@
-"""The table of paths: what a request is about."""
+"""The paths of the public port, parsed into values, and shown in logs without signatures."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ PublicPath = HealthPath | NamespacePath | ProcessPath | FilePath
 _FIXED = {str(ORIGINAL): "original", str(RECORD): "info"}
 READ = ("GET", "HEAD")
 _HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash, name
-_SEPARATORS = re.compile("([&;])")  # those at which Twisted cuts a query
+_SEPARATORS = re.compile("([&;])")  # Twisted splits a query at both
 _QUOTED_MARK = re.compile("%3f", re.IGNORECASE)
-_LONGEST_KEY = 40  # what is longer is no name of a parameter, but a part of something else
+_LONGEST_KEY = 40  # a longer text is part of something else
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 
 def shown(target: bytes) -> str:
-    """Return what a request asks for, fit for a log: without what may be a signature of a source.
+    """Return the target of a request for a log, without anything that may be a signature of a source.
 
-    That is the query of a source; and every value of ours but outputs, for a source that is not percent-encoded ends
-    at its first `&`, and what follows are parameters of the request.
+    A signature may stand in the query of a source. A source that is not percent-encoded ends at its first `&`, and the
+    rest become parameters of the request, so only the values of `source` and `outputs` are shown.
     """
     path, mark, query = target.decode("ascii", "backslashreplace").partition("?")
     path = _shown_path(path)
@@ -70,7 +70,7 @@ def _shown_path(path: str) -> str:
 
 
 def _shown_parameter(item: str) -> str:
-    """Return a parameter, or one of the separators between them, as it may be shown."""
+    """Return a parameter, or a separator between two, as a log may show it."""
     if item in {"", "&", ";"}:
         return item
     key, equals, value = item.partition("=")
@@ -92,10 +92,10 @@ def _shown_source(quoted: str) -> str:
 
 
 def segments(path: bytes) -> list[str]:
-    """Return the segments of a path, each percent-decoded once, after they have been cut.
+    """Split a path into segments, then percent-decode each once.
 
-    A target may be a whole URL (RFC 9112, 3.2.2). Raises NotFoundError for what is not ASCII, or does not begin with
-    a slash: no path of ours is like that.
+    A target may be a whole URL (RFC 9112, 3.2.2). Raises NotFoundError for a path that is not ASCII or does not begin
+    with a slash.
     """
     path = _ABSOLUTE.sub(b"", path, count=1) if not path.startswith(b"/") else path
     if not path.startswith(b"/"):
@@ -103,16 +103,16 @@ def segments(path: bytes) -> list[str]:
     try:
         return [unquote_to_bytes(segment).decode("ascii") for segment in path.split(b"/")[1:]]
     except UnicodeDecodeError as error:
-        raise NotFoundError("no such path: paths here are plain ASCII") from error
+        raise NotFoundError("no such path: all paths are plain ASCII") from error
 
 
 def read_path(request: Request) -> PublicPath:
-    """Return what a request on the public port is about.
+    """Parse the path of a request on the public port.
 
-    Raises NotFoundError for a path that is none of ours, MethodNotAllowedError for the wrong method.
+    Raises NotFoundError for an unknown path, MethodNotAllowedError for the wrong method.
     """
     parts = segments(request.path)
-    if any("?" in part for part in parts):  # not repeated, for it may hold a source
+    if any("?" in part for part in parts):  # the message leaves it out: it may hold a source
         raise NotFoundError("no such path: the ? before its parameters is percent-encoded")
     if parts == ["status_check"] and request.method != b"POST":
         allow(request, READ)
@@ -125,7 +125,7 @@ def read_path(request: Request) -> PublicPath:
         raise NotFoundError("the path ends with the hash: add an output, such as w500.jpg, or original or info.json")
     asked = shorten(request.path.decode("ascii", "backslashreplace"))
     if len(parts) > 1 and not parts[-1]:
-        raise NotFoundError(f"nothing is at {asked!r}: leave out the slash at its end")
+        raise NotFoundError(f"nothing is at {asked!r}: remove the slash at its end")
     if len(parts) < _HASH_AND_NAME:
         raise NotFoundError(f"nothing is at {asked!r}: post pictures to /NAMESPACE, and get /NAMESPACE/HASH/OUTPUT")
     image = ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:-1]))
@@ -137,7 +137,7 @@ def read_path(request: Request) -> PublicPath:
 
 
 def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS) -> None:
-    """Note in `trace` what the path is about. An extension that `formats` do not have is left out."""
+    """Record the route, namespace and output of a path in `trace`. An extension that `formats` lack is left out."""
     match path:
         case HealthPath():
             trace.route = "status_check"
@@ -156,7 +156,7 @@ def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS)
 
 
 def allow(request: Request, methods: tuple[str, ...]) -> None:
-    """Raise MethodNotAllowedError for a request with a method that is none of these."""
+    """Raise MethodNotAllowedError unless the request has one of these methods."""
     method = request.method.decode("ascii", "backslashreplace")
     if method not in methods:
         raise MethodNotAllowedError(f"{shorten(method, 20)} does not work here: use {' or '.join(methods)}", methods)

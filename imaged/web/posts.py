@@ -1,4 +1,4 @@
-"""POST: the source of an original and the outputs that the client wants."""
+"""Reads a POST: the original, in its body or by URL, and the names of the outputs that the client wants."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PROCESS_PARAMETERS = ("outputs",)
 _CHUNK_BYTES = 1 << 18
 _FORM = b"application/x-www-form-urlencoded"
 _FIELDS = re.compile(rb"[A-Za-z0-9_.%+\[\]-]{1,64}=")
-"""How a form begins; no picture that imaged reads begins so."""
+"""The first bytes of a form. No picture that imaged reads begins with them."""
 _DROPPED = re.compile(rb"[\r\n\0]")
-"""The bytes that `curl -d @FILE` drops; `--data-binary` sends a form too, and keeps them."""
+"""The bytes that `curl -d @FILE` drops. `--data-binary` keeps them, with the same Content-Type."""
 
 _HOW = (
     "send a picture as the body, as in curl --data-binary @picture.jpg URL, or as a file of a multipart form, or its "
@@ -35,7 +35,7 @@ _HOW = (
 
 
 def asked_outputs(parameters: Mapping[str, str]) -> list[str]:
-    """Return the names in `outputs=a,b` without empty ones. Raises MalformedRequestError for too many."""
+    """Return the names in `outputs=a,b`, without empty ones. Raises MalformedRequestError for too many."""
     names = [name.strip() for name in parameters.get("outputs", "").split(",") if name.strip()]
     if len(names) > MAXIMUM_OUTPUTS:
         raise MalformedRequestError(f"{len(names)} outputs are too many: ask for {MAXIMUM_OUTPUTS} at most")
@@ -43,7 +43,7 @@ def asked_outputs(parameters: Mapping[str, str]) -> list[str]:
 
 
 async def ingest(request: ImagedRequest, namespace: str, originals: Ingest) -> tuple[ImageId, ImageInfo]:
-    """Take in the original that a POST holds or names."""
+    """Ingest the original in the body of a POST, or at the URL in its parameter source."""
     source = read_parameters(request, POST_PARAMETERS).get("source")
     body = _body(request)
     if source is None:
@@ -56,29 +56,29 @@ async def ingest(request: ImagedRequest, namespace: str, originals: Ingest) -> t
                 f"{error}; if curl -d sent it, it dropped the line ends of the file: use --data-binary @FILE"
             ) from error
     if next(body, b""):
-        raise MalformedRequestError("a source and a body: give one or the other")
+        raise MalformedRequestError("the request has a source and a body: send one or the other")
     if not source.strip():
         raise MalformedRequestError(f"the parameter source is empty: {_HOW}")
     return await originals.from_source(namespace, source)
 
 
 def _looked_at(chunks: Iterator[bytes], content_type: bytes) -> Iterator[bytes]:
-    """Yield the chunks of a picture. Raises MalformedRequestError for an empty body and for the fields of a form."""
+    """Yield the chunks of a picture. Raises MalformedRequestError for an empty body and for form fields."""
     first = next(chunks, b"")
     if not first:
-        raise MalformedRequestError(f"no picture came: {_HOW}")
+        raise MalformedRequestError(f"the request has no picture: {_HOW}")
     if _is_form(content_type) and _FIELDS.match(first):
         raise MalformedRequestError(f"the body is a form with fields, not a picture: {_HOW}")
     yield from chain([first], chunks)
 
 
 def _came_through_curl_d(request: ImagedRequest) -> bool:
-    """Say whether `curl -d @FILE` may have sent the body: as a form, without the bytes that curl drops."""
+    """Return whether `curl -d @FILE` may have sent the body: as a form, without the bytes that curl drops."""
     file: Any = request.content
     try:
         file.seek(0)
         return _is_form(request.content_type) and not _DROPPED.search(file.read(_CHUNK_BYTES))
-    except ValueError:  # closed: the client has left
+    except ValueError:  # the file is closed: the client has left
         return False
 
 
@@ -87,7 +87,7 @@ def _is_form(content_type: bytes) -> bool:
 
 
 def _body(request: ImagedRequest) -> Iterator[bytes]:
-    """Return the picture's bytes as chunks: the whole body, or the file within a multipart form."""
+    """Return the bytes of the picture in chunks: the whole body, or the file in a multipart form."""
     boundary = boundary_of(request.content_type)
     file: Any = request.content  # Twisted sets it before a request is handled
     chunks = _chunks(file)
@@ -99,4 +99,4 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk
     except ValueError as error:  # Twisted closes the file of a client that has left
-        raise MalformedRequestError("the client left before its picture had been read") from error
+        raise MalformedRequestError("the client left before its picture was read") from error

@@ -1,4 +1,4 @@
-"""The public port: what each path does."""
+"""Answers requests on the public port: posts of originals, outputs, originals and their records."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from imaged.web.posts import POST_PARAMETERS, PROCESS_PARAMETERS, asked_outputs,
 from imaged.web.requests import ImagedRequest
 
 MAXIMUM_POSTS = 1000
-"""How many posts run at once, including those that wait for the same source."""
+"""How many posts may run at once, including posts that wait for the same source."""
 
 
 @dataclass(frozen=True)
 class PublicSite:
-    """Answers requests on the current generation, which each request leases until its answer begins.
+    """Answers requests with the current generation, which each request leases until its answer begins.
 
-    `send_health` answers `/status_check`. Any other request first calls `admit` with the moment that it began, which
-    may raise BusyError.
+    `send_health` answers `/status_check`. Every other request first calls `admit` with its start time, which may raise
+    BusyError.
     """
 
     lease: Callable[[], AbstractContextManager[Pipeline]]
@@ -42,7 +42,7 @@ class PublicSite:
     admit: Callable[[float], None]
 
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
-        """Raise, before the body is read, the ImagedError that the request ends with whatever its body is."""
+        """Raise, before the body is read, any ImagedError that the head of the request causes."""
         if has_body:
             path = read_path(request)
             if not isinstance(path, HealthPath):
@@ -56,7 +56,7 @@ class PublicSite:
                         _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
 
     async def handle(self, request: ImagedRequest) -> None:
-        """Answer one request, or raise the ImagedError that it ends with."""
+        """Answer one request, or raise the ImagedError to answer with."""
         with self.lease() as pipeline:
             path = read_path(request)
             describe_request(request.trace, path, pipeline.formats)
@@ -92,7 +92,7 @@ class PublicSite:
 
 
 def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:
-    """Return the outputs that a POST names, with the namespace's own. Raises for an unknown parameter."""
+    """Return the outputs that a POST names and those of its namespace. Raises for an unknown parameter."""
     names = asked_outputs(read_parameters(request, known))
     return pipeline.outputs(namespace, map(pipeline.formats.parse, names))
 

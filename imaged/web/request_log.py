@@ -1,4 +1,4 @@
-"""Requests, taken note of as they end: a line of the log, counts, metrics, and the list of what went wrong."""
+"""Records each request when it ends: a log line, counts, metrics, and the list of recent errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WELL = 400
 
 @dataclass(frozen=True)
 class PublicRequestLog:
-    """Takes note of the requests of the public port. `write` writes lines, `record` tells the sinks."""
+    """Records the requests of the public port. `write` writes log lines, `record` passes events to the sinks."""
 
     traffic: Traffic
     errors: RecentErrors
@@ -32,16 +32,16 @@ class PublicRequestLog:
     now: Callable[[], datetime]
 
     def begin(self) -> None:
-        """Count a request whose head has come."""
+        """Count a request whose head is complete."""
         self.traffic.begin()
 
     def describe(self, request: Request, trace: Trace) -> None:
-        """Record in `trace` the subject of a request that is not handled, if its path has one."""
-        with suppress(ImagedError):  # an unknown path has no subject
+        """Record the path of a refused request in `trace`."""
+        with suppress(ImagedError):  # an unknown path leaves the trace as it is
             describe_request(trace, read_path(request))
 
     def end(self, record: RequestRecord) -> None:
-        """Take note of a request that `begin` began."""
+        """Record the end of a request that `begin` has counted."""
         trace, error = record.trace, record.error
         self.traffic.end(record.status, trace.outcome, record.size_bytes)
         self.record(
@@ -65,18 +65,18 @@ class PublicRequestLog:
 
 @dataclass(frozen=True)
 class StatusRequestLog:
-    """Takes note of the requests of the status port: those that change something or fail. Monitoring asks all day."""
+    """Logs requests of the status port that fail or change something; requests of monitoring would hide them."""
 
     write: Callable[[RequestRecord], None]
 
     def begin(self) -> None:
-        """Do nothing: monitoring is not what the daemon is for."""
+        """Do nothing: the counts are those of the public port."""
 
     def describe(self, request: Request, trace: Trace) -> None:
         """Do nothing: no path of the status port is about an image."""
 
     def end(self, record: RequestRecord) -> None:
-        """Write a line where there is something to tell."""
+        """Write a log line for a request that failed or changed something."""
         if record.status >= _WELL or record.method not in {"GET", "HEAD"}:
             self.write(record)
 

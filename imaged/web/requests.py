@@ -1,4 +1,4 @@
-"""Requests as imaged takes them: bodies bounded while they come and never read as forms, each traced to its end."""
+"""HTTP requests with limits on the size and rate of their bodies, traced and recorded until they end."""
 
 from __future__ import annotations
 
@@ -30,34 +30,35 @@ from imaged.web.paths import shown
 from imaged.web.request_log import RequestLog
 
 IDLE_S = 60.0
-"""How long a connection may say nothing before it is closed."""
+"""How long a connection may be quiet before it is closed."""
 
 _log = Logger(namespace="imaged.requests")
 
 LINGER_S = 30.0
-"""How long a body that was refused is read and thrown away, so that its sender lives to read the answer."""
+"""How long a refused body is read and discarded, so that its sender gets to read the answer."""
 
 STALL_S = 300.0
-"""How often a client has to take some of its answer: the kernel's buffers alone may feed a slow one for minutes."""
+"""How long a client may read nothing of its answer. A slow client may read from the kernel's buffers for minutes."""
 
 SLOWEST_BYTES = 1000
-"""How many bytes a second of its body a client has to send, on average, in each IDLE_S."""
+"""How many bytes a second a client must send of its body, on average over each IDLE_S."""
 
 MAXIMUM_METHOD_CHARACTERS = 20
-"""What is shown of a method: those that there are have 17 at most, but any word will do."""
+"""How many characters of a method a log shows. Registered methods have up to 17; a client may send any word."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-"""What a request id of a client may be: a UUID, a ULID, a trace id; nothing that could pass for more in a log."""
+"""Request ids of clients that imaged accepts: UUIDs, ULIDs, trace ids. No other character could end a log field."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """What stands behind one port: who answers its requests and takes note of them.
+    """Everything that requests of one port need: their handler, their log and their limits.
 
-    Asked each time: how large bodies may be, whether answers say in a `Server-Timing` header what took how long, where
-    a body of an announced length goes, and by which headers pages may read answers, given the headers Origin and Host.
-    `examine` may raise an ImagedError for a request of which the head has come, given whether a body will: none is
-    taken then. Clients of a `private` port are operators.
+    `handle` answers a request. `examine` may raise an ImagedError when the head of a request is complete, given whether
+    a body follows, which is then not read. `maximum_bytes` limits each body, and `new_body` makes the file for a body
+    of an announced length. `has_timing` decides on the `Server-Timing` header. `sharing` returns the CORS headers of an
+    answer, given the headers Origin and Host. The functions are called for each request, so a reload takes effect.
+    Clients of a `private` port are operators.
     """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
@@ -73,7 +74,7 @@ class Site:
 
 
 class ImagedRequest(Request):
-    """A request on the way to its door."""
+    """One request, from its head to the end of its answer. Reactor thread only."""
 
     def __init__(self, channel: Any, site: Site) -> None:
         super().__init__(channel)
@@ -90,7 +91,7 @@ class ImagedRequest(Request):
         self.trace = Trace("", site.seconds)
 
     def begin(self, method: bytes, target: bytes, version: bytes) -> None:
-        """Take note, when the head has come, of what is asked; from now on the request is counted."""
+        """Store the request line and the request id, and count the request, when its head is complete."""
         self.method, self.uri, self.clientproto = method, target, version
         self.path = target.partition(b"?")[0]
         given = header(self, b"x-request-id") or ""
@@ -99,7 +100,7 @@ class ImagedRequest(Request):
         self._site.request_log.begin()
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802  # Twisted's name
-        """Look at the head, which has come; make room for the body, or refuse it."""
+        """Check the head, and reserve room for the body, or refuse the request."""
         super().gotLength(0)
         try:
             check_host(self)
@@ -115,7 +116,7 @@ class ImagedRequest(Request):
             self._refuse(error)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take a part of the body, or throw it away after a refusal; hang up on a sender that trickles."""
+        """Store a part of the body, or discard it after a refusal. Abort the connection of a client that trickles."""
         self._received_bytes += len(data)
         if self._is_trickling():
             return
@@ -130,7 +131,7 @@ class ImagedRequest(Request):
                 self._refuse(error)
 
     def _is_trickling(self) -> bool:
-        """Hang up, and return True, when too little came since the last look, IDLE_S ago or more."""
+        """Abort the connection, and return True, if too little came since the last check, IDLE_S ago or more."""
         elapsed_s = self._site.seconds() - self._marked_s
         if elapsed_s <= IDLE_S:
             return False
@@ -144,8 +145,8 @@ class ImagedRequest(Request):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802  # Twisted's name
         """Handle a complete request.
 
-        Twisted would read a body that calls itself a form as one, all of it on the reactor thread, and curl calls any
-        body a form: so the type is put aside first.
+        Twisted would parse a body of a form type on the reactor thread, and curl calls every body a form. So the header
+        with the type is removed first.
         """
         if not self._refused and self._body is not None:
             try:
@@ -161,11 +162,11 @@ class ImagedRequest(Request):
 
     @property
     def address(self) -> str:
-        """The address that the request came from, or `unix`."""
+        """The address of the client, or `unix`."""
         return getattr(self.getClientAddress(), "host", None) or "unix"
 
     def process(self) -> None:
-        """Have the door answer; when the client leaves, the handler is cancelled."""
+        """Start the handler of the site. It is cancelled when the client leaves."""
         with self.trace.current():
             self._answering = Deferred.fromCoroutine(self._answer())
             self._answering.addErrback(self._failed)
@@ -175,7 +176,7 @@ class ImagedRequest(Request):
         await self._site.handle(self)
 
     def write(self, data: bytes) -> None:
-        """Send bytes of the body, and the head before the first of them."""
+        """Send bytes of the answer's body, and its head before the first of them."""
         if not self.startedWriting and self._site.has_timing():
             timing = f"total;dur={1000 * (self._site.seconds() - self.began_s):.3f}"
             if spans_ms := self.trace.spans_ms:
@@ -189,7 +190,7 @@ class ImagedRequest(Request):
         self._hang_up_when_stalled(self.sentLength)
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802  # Twisted's name
-        """Cancel the wait for the answer: the client has disconnected."""
+        """Cancel the handler: the client has left."""
         self._discard_body()
         super().connectionLost(reason)
         if self._answering is not None:
@@ -198,22 +199,22 @@ class ImagedRequest(Request):
         self.end(CLIENT_LEFT if error is None or isinstance(error, TooSlowError) else error.status)
 
     def finish(self) -> None:
-        """End an answer. One that came before the body had is ended when the client had time to read it."""
+        """End the answer. After a refusal, give the client time to read it before the connection closes."""
         if self._refused:
             self._linger()
         else:
             super().finish()
 
     def break_off(self, error: ImagedError) -> None:
-        """End an answer that cannot be given as it was begun: with `error`, or in the midst of its body."""
+        """End an answer that cannot be completed: answer with `error`, or close the connection in the body."""
         self._failed(Failure(error))
 
     def give_up(self, error: ImagedError) -> None:
-        """Let `error` stand for why the request ends without an answer of ours, as its connection does now."""
+        """Record `error` as the reason why the request ends without an answer. Its connection is closing."""
         self._error = self._error or error
 
     def end(self, status: int | None = None) -> None:
-        """Take note, once, of how the request has ended: with `status`, or with that of its answer."""
+        """Record the end of the request, once, with `status` or the status of its answer."""
         if not self._is_counted:
             return
         self._is_counted = False
@@ -231,12 +232,12 @@ class ImagedRequest(Request):
                     error=self._error,
                 )
             )
-        except Exception:  # the end of a task: a defect of what takes note must not leave the connection hanging
-            _log.failure("{method} {path} was answered but not noted", method=method, path=target)
+        except Exception:  # the root of a task: a defect of the request log must not leave the connection open
+            _log.failure("{method} {path} was answered but not recorded", method=method, path=target)
 
     @property
     def _asked(self) -> tuple[str, str]:
-        """The method and the target, fit for a log."""
+        """The method and the target, shortened for a log."""
         return shorten(self.method.decode("ascii", "backslashreplace"), MAXIMUM_METHOD_CHARACTERS), shown(self.uri)
 
     def _begin_answer(self) -> None:
@@ -254,12 +255,12 @@ class ImagedRequest(Request):
         with self.trace.current():
             method, target = self._asked
             if not isinstance(error, ImagedError):
-                _log.failure("{method} {path} broke down", failure, method=method, path=target)
-                error = ImagedError("an unexpected failure, which the log tells")
+                _log.failure("{method} {path} failed unexpectedly", failure, method=method, path=target)
+                error = ImagedError("an unexpected failure: the log has its traceback")
             elif error.status >= ImagedError.status:
                 _log.warn("{method} {path}: {error}", method=method, path=target, error=error)
         if self.finished:
-            return  # a defect that showed when all had been said
+            return  # a defect after the answer
         self._error = error
         if self.startedWriting:
             self.loseConnection()
@@ -267,13 +268,13 @@ class ImagedRequest(Request):
             send_error(self, error, private=self._site.private)
 
     def _hang_up_when_stalled(self, sent_bytes: int) -> None:
-        """Drop the connection when in STALL_S nothing more than `sent_bytes` has been taken; else look again."""
+        """Abort the connection if the client reads nothing beyond `sent_bytes` in STALL_S, else check again."""
 
         def look() -> None:
             if self.sentLength > sent_bytes:
                 self._hang_up_when_stalled(self.sentLength)
             else:
-                self._hang_up(f"nothing of the answer was taken for {STALL_S:.0f} seconds")
+                self._hang_up(f"the client read nothing of the answer for {STALL_S:.0f} seconds")
 
         alarm = self.channel.callLater(STALL_S, look)
         self.notifyFinish().addBoth(lambda _: alarm.active() and alarm.cancel())
@@ -287,7 +288,7 @@ class ImagedRequest(Request):
         return TooLargeError(f"the body has more than {self._site.maximum_bytes()} bytes: send a smaller picture")
 
     def _refuse(self, refusal: ImagedError) -> None:
-        """Answer before the body has come."""
+        """Answer with an error before the body is complete."""
         self._refused = True
         if self._body is not None:
             self._discard_body()
@@ -299,11 +300,11 @@ class ImagedRequest(Request):
 
     def _discard_body(self) -> None:
         if self.content is not None:
-            with suppress(OSError):  # a full disk refuses the rest of a body that is discarded anyway
+            with suppress(OSError):  # a full disk cannot take the rest of a body that is discarded
                 self.content.close()
 
     def _linger(self) -> None:
-        """End our half of the connection, and read on for a while so that the sender is not cut off."""
+        """Close the sending half of the connection, and read for LINGER_S so that the client is not cut off."""
         transport: Any = self.channel.transport
         transport.loseWriteConnection()
         self.end()
@@ -312,7 +313,7 @@ class ImagedRequest(Request):
 
 
 def _not_kept(error: OSError) -> StoreError:
-    return StoreError(f"the body cannot be kept: {error.strerror}; try again later")
+    return StoreError(f"the body cannot be stored: {error.strerror}; try again later")
 
 
 class ImagedFactory(HTTPFactory):
@@ -320,7 +321,7 @@ class ImagedFactory(HTTPFactory):
 
     def __init__(self, reactor: Any, site: Site) -> None:
         super().__init__(timeout=IDLE_S, reactor=reactor)
-        self.noisy = False  # ports say themselves when they open
+        self.noisy = False  # the service logs that a port is open
         self._site = site
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802, ARG002  # Twisted's name
@@ -333,6 +334,6 @@ class ImagedFactory(HTTPFactory):
         return connection
 
     def log(self, request: Request) -> None:
-        """Take note of a request, when it has been answered."""
+        """Record the end of a request, when it has been answered."""
         if isinstance(request, ImagedRequest):
             request.end()

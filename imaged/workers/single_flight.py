@@ -65,8 +65,8 @@ class SingleFlight(Generic[K, V]):
         except GeneratorExit:  # the process ends
             raise
         except BaseException:  # all waiters get an answer, and the next caller starts the work again
-            self._log.failure("work on {keys} broke down", keys=list(call))
-            error = ImagedError("an unexpected failure, which the log tells")
+            self._log.failure("work on {keys} failed unexpectedly", keys=list(call))
+            error = ImagedError("an unexpected failure: the log has its traceback")
         for key, waiters in call.items():
             self._resolve(key, waiters, error)
 

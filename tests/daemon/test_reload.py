@@ -140,7 +140,7 @@ class TestRequests(ServiceTestCase):
             (fault,) = (await self.service.reload()).errors
         assert "ZeroDivisionError" in fault
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
-        assert any("reload broke down" in each.get("log_format", "") for each in logged)
+        assert any("reload failed unexpectedly" in each.get("log_format", "") for each in logged)
         assert (await self.get("/status_check")).status == 200
 
     async def test_only_a_success_clears_the_warning_of_a_failed_upgrade(self) -> None:

@@ -41,7 +41,7 @@ def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEve
         port.asked[number].callback(None)
     assert client.received.count(b"HTTP/1.1 200 OK") == 3
     lines = [formatEvent(event) for event in told if "log_failure" in event]
-    assert lines == ["POST /p?source=http://h/a.jpg?... was answered but not noted"] * 2
+    assert lines == ["POST /p?source=http://h/a.jpg?... was answered but not recorded"] * 2
 
 
 def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None:
@@ -53,7 +53,7 @@ def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None
     port.asked[0].errback(ZeroDivisionError("a defect"))
     assert client.received.startswith(b"HTTP/1.1 500 ")
     lines = [formatEvent(event) for event in told if "log_failure" in event]
-    assert lines == ["POST /p?source=http://h/a.jpg?... broke down"]
+    assert lines == ["POST /p?source=http://h/a.jpg?... failed unexpectedly"]
     assert [(record.method, record.target, record.status) for record in request_log] == [
         ("POST", "/p?source=http://h/a.jpg?...", 500)
     ]

@@ -93,7 +93,7 @@ def test_a_sender_that_says_nothing_more_is_hung_up_on(notes: Notes) -> None:
     assert client.closed
     assert idle.closed
     assert (sorted(notes.statuses), notes.traffic.current) == ([200, CLIENT_LEFT], 0)
-    assert notes.why[1] == "nothing of the body came for 60 seconds"
+    assert notes.why[1] == "no byte of the body came for 60 seconds"
 
 
 def test_chunks_that_are_none_are_400(notes: Notes) -> None:
@@ -253,7 +253,7 @@ def test_a_reader_that_takes_nothing_is_hung_up_on() -> None:
     assert client.aborted
     client.leave()
     assert (notes.statuses, notes.request_log[0].size_bytes) == ([CLIENT_LEFT], 5)
-    assert notes.why == ["nothing of the answer was taken for 300 seconds"]
+    assert notes.why == ["the client read nothing of the answer for 300 seconds"]
 
 
 def break_off(request: ImagedRequest) -> None:

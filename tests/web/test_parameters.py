@@ -11,11 +11,11 @@ UNKNOWN = {
     "url=http://a/b": "unknown parameter 'url': did you mean \"source\"?",
     "src=http://a/b": "unknown parameter 'src': did you mean \"source\"?",
     "sourse=http://a/b": "unknown parameter 'sourse': did you mean \"source\"?",
-    "dpr=2": "unknown parameter 'dpr': source and outputs are taken here",
-    "x30.jpg": "unknown parameter: source and outputs are taken here",
-    "%00=1": "unknown parameter: source and outputs are taken here",
-    f"{'a' * 50}=1": "unknown parameter: source and outputs are taken here",
-    "source=http://a/b?c=d&Expires=1": "unknown parameter: source and outputs are taken here; if it is a part of the "
+    "dpr=2": "unknown parameter 'dpr': this path takes source and outputs",
+    "x30.jpg": "unknown parameter: this path takes source and outputs",
+    "%00=1": "unknown parameter: this path takes source and outputs",
+    f"{'a' * 50}=1": "unknown parameter: this path takes source and outputs",
+    "source=http://a/b?c=d&Expires=1": "unknown parameter: this path takes source and outputs; if it is a part of the "
     "source, percent-encode the source",
     "outputs=x30.jpg&outputs=x40.jpg": "more than one outputs: put commas between its values",
     "source=http://a/b&source=http://a/c": "more than one source: give one",
@@ -41,7 +41,7 @@ class TestPosts(ServiceTestCase):
         await self.serve()
         await self.post()
         answer = await self.ask("POST", f"{HOME}/process?source=http://a/b")
-        assert (answer.status, answer.error) == (400, "unknown parameter 'source': outputs is taken here")
+        assert (answer.status, answer.error) == (400, "unknown parameter 'source': this path takes outputs")
         assert (await self.ask("POST", f"{HOME}/process?outputs=x30.jpg")).status == 200
 
     async def test_what_may_be_said(self) -> None:

@@ -132,7 +132,9 @@ def test_a_bug_resolves_all_and_is_logged(harness: CallHarness) -> None:
     (a,) = harness.ask("a")
     with capturedLogs() as logged:
         harness.begun[0].end(RuntimeError("secret"))
-    assert [(type(error), str(error)) for error in a] == [(ImagedError, "an unexpected failure, which the log tells")]
+    assert [(type(error), str(error)) for error in a] == [
+        (ImagedError, "an unexpected failure: the log has its traceback")
+    ]
     assert [event["keys"] for event in logged] == [["a"]]
 
 
