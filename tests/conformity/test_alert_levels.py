@@ -78,7 +78,7 @@ def test_the_page_of_operations_agrees() -> None:
     """Its table has each alert with its level."""
     operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for alert in find_alerts(WRONG) + find_alerts(make_snapshot(message="draining")):
-        assert f"| {alert.title} | {alert.level} |" in operations
+        assert f"| `{alert.title}` | {alert.level} |" in operations
 
 
 def test_rules_use_edges_of_buckets() -> None:
