@@ -58,7 +58,7 @@ class BatchHarness:
             self.clock,
             lambda: 0.5,
             self._count(entries),
-            self.maker,
+            self.maker,  # type: ignore[arg-type]
             more.get("shard", Shard()),
             more.get("checkpoint"),
             more.get("failures"),

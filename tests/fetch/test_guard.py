@@ -43,6 +43,7 @@ def failure(connecting: Deferred[Any]) -> BaseException:
     """Return its error."""
     failures: list[Failure] = []
     connecting.addErrback(failures.append)
+    assert failures[0].value is not None
     return failures[0].value
 
 

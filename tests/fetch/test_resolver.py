@@ -59,7 +59,7 @@ class Asking:
     def __init__(self, system: System) -> None:
         self.reactor: Any = MemoryReactorClock()
         self._said: list[Callable[[], None]] = []
-        self.reactor.callFromThread = lambda f, *args: self._said.append(lambda: f(*args))
+        self.reactor.callFromThread = lambda f, *args: self._said.append(lambda: f(*args))  # type: ignore[attr-defined]
         self.resolver = Resolver(self.reactor, system.getaddrinfo)
 
     def ask(self, host: str) -> Deferred[list[Address]]:
@@ -207,7 +207,8 @@ def test_a_reactor_resolves_with_it(system: System) -> None:
     """An endpoint of a plugin tries the addresses of the system, without Twisted's threads."""
     asking = Asking(system)
     asking.reactor.nameResolver = ReactorResolver(asking.resolver)
-    HostnameEndpoint(asking.reactor, "a.test", 80).connect(Factory.forProtocol(Protocol)).addErrback(lambda _: None)
+    factory: Any = Factory.forProtocol(Protocol)
+    HostnameEndpoint(asking.reactor, "a.test", 80).connect(factory).addErrback(lambda _: None)
     asking.hear(1)
     asking.reactor.pump([0.3] * 3)
     assert [client[:2] for client in asking.reactor.tcpClients] == [(PUBLIC, 80), ("2606:4700::1", 80)]

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 from fetching import Fetching, expect_cancelled, until
@@ -261,7 +262,7 @@ class TestBounds(Fetching):
         for said in (b"", b"HTTP/1.1 200", HEAD + b"Content-Length: 9\r\n\r\nabc"):
             origin = self.origin(hold(said))
             fetching = self.fetch(origin.url)
-            await until(lambda origin=origin: origin.heads)
+            await until(partial(getattr, origin, "heads"))
             fetching.cancel()
             await expect_cancelled(fetching)
             await origin.asked[0].ended

@@ -23,7 +23,7 @@ from imaged.core.errors import (
     TooLargeError,
 )
 from imaged.core.events import OriginalUnavailable
-from imaged.core.files import ORIGINAL, RECORD, parse_file
+from imaged.core.files import ORIGINAL, RECORD, ImageFile, parse_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import Trace
@@ -229,7 +229,7 @@ def test_a_kept_original_is_marked_as_stored(harness: PipelineHarness) -> None:
     """The comparison at the next start does not upload it again."""
     harness.keep()
     x300 = parse_file("x300.jpg")
-    known = [(IMAGE, [ORIGINAL, RECORD, x300])]
+    known: list[tuple[ImageId, list[ImageFile]]] = [(IMAGE, [ORIGINAL, RECORD, x300])]
     assert wait(harness.jobs.not_stored(harness.remote.identity, known)) == [(IMAGE, [x300])]
     assert wait(harness.jobs.not_stored("another", known)) == [(IMAGE, [RECORD, ORIGINAL, x300])]
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline_harness import IMAGE, PipelineHarness
 
 from imaged.core.errors import StoreUnavailableError
-from imaged.core.files import ORIGINAL, RECORD, parse_file
+from imaged.core.files import ORIGINAL, RECORD, ImageFile, parse_file
 from imaged.core.formats import FORMATS
 from imaged.core.outputs import parse
 from imaged.pipeline.pipeline import Pipeline
@@ -19,7 +19,7 @@ from imaged.testing.fakes import run_at_once
 from imaged.testing.waiting import wait
 
 X30 = parse_file("x30.jpg")
-FILES = [ORIGINAL, RECORD, X30]
+FILES: list[ImageFile] = [ORIGINAL, RECORD, X30]
 KEY = f"p/{IMAGE.hash.partition([3, 3])}"
 
 
@@ -68,7 +68,7 @@ def test_its_progress_is_recorded(harness: PipelineHarness) -> None:
 def test_a_running_upload_may_go_to_another_store(harness: PipelineHarness) -> None:
     """It began before the settings named another store, so the upload is queued again."""
     fill(harness)
-    harness.queue.add("upload", IMAGE, ["x30.jpg"])
+    harness.queue.add("upload", IMAGE, [X30])
     (job,) = harness.queue.claim("upload")
     look(harness)
     harness.queue.done([job])

@@ -146,7 +146,7 @@ def test_requests_that_wait_for_an_original_are_bounded(make_harness: Callable[.
     async def download(_key: str, _path: object) -> bool:
         return await slow
 
-    harness.uploader.download = download  # type: ignore[method-assign]
+    harness.uploader.download = download  # type: ignore[assignment, method-assign]
     waits = [start(harness.renders.one(IMAGE, parse(f"x{side}.jpg"))) for side in range(1, 6)]
     refused = [each for each in waits if each.called and isinstance(error_of(each), BusyError)]
     slow.callback(False)

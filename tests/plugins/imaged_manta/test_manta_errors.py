@@ -207,8 +207,10 @@ def test_a_wrong_clock(make_manta: Callable[..., MantaUploader], private: rsa.RS
     """A clock that is more than five minutes early or late is reported."""
     for off_s in (-400, 400):
         uploader = make_manta()
-        uploader._client._signer = KeySigner(
-            FileKey(private), "/poseidon", [], lambda off_s=off_s: time.time() + off_s, run_at_once
-        )
+
+        def wrong_s(off_s: float = off_s) -> float:
+            return time.time() + off_s
+
+        uploader._client._signer = KeySigner(FileKey(private), "/poseidon", [], wrong_s, run_at_once)
         meaning = message_of(StoreUnavailableError, uploader.upload("p/1", file, "image/jpeg"))
         assert meaning.endswith("(400 InvalidHeader): the clock of this machine or of Manta is wrong: synchronise it")

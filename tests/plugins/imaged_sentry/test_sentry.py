@@ -22,7 +22,7 @@ from imaged_sentry import MAXIMUM_WAITING, Reporter, imaged_metrics
 
 sys.path.insert(0, __file__.rpartition("/")[0])
 
-from sentry_server import KEY, SentryServer
+from sentry_server import KEY, SentryServer  # type: ignore[import-not-found]
 
 MakeReporter = Callable[..., Reporter]
 _log = Logger(namespace="imaged.pictures")
