@@ -1,1 +1,1 @@
-"""The batch: outputs for a long list of pictures, without a daemon."""
+"""The work of `imaged process`: outputs for long lists of pictures, without a daemon."""

@@ -1,1 +1,1 @@
-"""The operator's commands besides run and process: check, plugins, queue and config."""
+"""The operator's other commands: check, plugins, queue and config."""

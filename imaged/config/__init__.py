@@ -1,1 +1,1 @@
-"""From YAML text to frozen settings, or to every fault in it with its line. Files and environment are arguments."""
+"""The settings: YAML text becomes frozen values, or a list of every fault with its line. Policies resolve outputs."""

@@ -1,1 +1,1 @@
-"""What an image server knows without a network, a disk or a clock: values in, values out."""
+"""What an image server knows, as values and pure functions, without a network, a disk or a clock."""

@@ -1,1 +1,1 @@
-"""Downloads of originals from source URLs, behind the network guard, and the bounds on everything that comes in."""
+"""Downloads of originals from URLs, behind the network guard; limits and hashes for all incoming bytes."""

@@ -1,1 +1,1 @@
-"""From a source to an output: fetch, keep, render, upload; concurrent requests share each piece of work."""
+"""Ingests originals and gives outputs: each is rendered, stored and uploaded once, however many requests wait."""

@@ -1,1 +1,1 @@
-"""HTTP: bytes from the wire become values here, and errors become answers."""
+"""HTTP: parses requests into values, checks them, and answers with files, JSON, pages and errors."""

@@ -1,1 +1,1 @@
-"""What runs beside the reactor, and when: threads, locks by key, single flight, and the engine that renders."""
+"""Work off the reactor thread: threads, admission, locks, single flight, and the engine that calls processors."""
