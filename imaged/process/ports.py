@@ -21,7 +21,10 @@ from imaged.config.faults import KeyPath, dotted
 from imaged.core.errors import ImagedError
 from imaged.process.endpoints import PUBLIC, STATUS, systemd_socket
 from imaged.process.inherited_sockets import ActivationSocket, InheritedPort, InheritedSockets
-from imaged.process.sockets import BACKLOG, Listening, adopt, copy, is_same, remove_path
+from imaged.process.sockets import BACKLOG, Listening, adopt, copy, is_same, occupy_queue, remove_path
+
+_ATTEMPTS = 100
+"""How often clients may take the place in the queue before a port closes."""
 
 
 class PortError(ImagedError):
@@ -175,9 +178,9 @@ class Ports:
     async def _shut(self, port: OpenPort) -> None:
         """Close a port, after accepting the connections that wait in its queue: closing the socket resets those.
 
-        The socket is closed at once after the last accept, not in the next turn of the reactor. Only a connection that
-        completes its handshake between the two is reset. The queue of a socket that another process or another of our
-        ports listens on stays: the others accept from it.
+        A connection of our own keeps the queue full between the last accept and the close, so that the kernel drops
+        the SYN of a client, which repeats it. The queue of a socket that another process or another of our ports
+        listens on stays: the others accept from it.
         """
         shared = any(
             each is not port and is_same(each.listening.socket, port.listening.socket) for each in self._open.values()
@@ -187,8 +190,14 @@ class Ports:
             port.listening.stopReading()
             port.listening.socket.listen(0)  # from now on the kernel drops a SYN while a connection waits
             port.listening.numberAccepts = 2 * BACKLOG
-            port.listening.doRead()
+            own = None
+            for _ in range(_ATTEMPTS):
+                port.listening.doRead()
+                if port.listening.socket.family == socket.AF_UNIX or (own := occupy_queue(port.listening.socket)):
+                    break
             port.listening.connectionLost(Failure(CONNECTION_DONE))
+            if own is not None:
+                own.close()
         else:
             await port.listening.stopListening()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import stat
 from collections.abc import Sequence
@@ -161,6 +162,19 @@ def serves(found: socket.socket, address: Any) -> bool:
     if (bound[0], address[0]) == ("::", "0.0.0.0"):  # noqa: S104  # read, not bound
         return bound[1] == address[1] and not found.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
     return bool(bound[:2] == address[:2])
+
+
+def occupy_queue(listening: socket.socket) -> socket.socket | None:
+    """Take the only place in the queue of a TCP socket with backlog 0; return None if another connection has it.
+
+    While the returned connection waits there, the kernel drops every SYN: no client completes a handshake.
+    """
+    made = socket.socket(listening.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    made.connect_ex(listening.getsockname())
+    if select.select([], [made], [], 0)[1] and made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+        return made
+    made.close()
+    return None
 
 
 def is_same(one: socket.socket, other: socket.socket) -> bool:
