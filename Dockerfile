@@ -1,7 +1,7 @@
 # docker build -t imaged .
 # docker run -p 7000:7000 -p 127.0.0.1:7002:7002 -v imaged:/var/lib/imaged --stop-timeout 40 imaged
 #
-# Settings go in a file at /etc/imaged/imaged.yaml; those given below stand above it. `docker kill -s HUP` reloads it.
+# Put settings in a file at /etc/imaged/imaged.yaml; the options below override it. `docker kill -s HUP` reloads the file.
 FROM python:3.13-slim-trixie
 
 RUN apt-get update \

@@ -1,7 +1,7 @@
-# `make run` and `make test` do everything, from system libraries to the answer, on a fresh Debian 12 or 13 that has
-# only git, make, python3 and ca-certificates. docs/development.md says the rest.
+# `make run` and `make test` install what is missing, system libraries included, on a fresh Debian 12 or 13 that has
+# only git, make, python3 and ca-certificates. See docs/development.md.
 
-PYTHON ?= python3           # what .venv is made with: 3.11 or newer
+PYTHON ?= python3           # makes .venv: 3.11 or newer
 CONFIG = etc/imaged.yaml
 ARGS   =
 
@@ -14,8 +14,8 @@ IMAGED := $(BIN)/imaged
 .SHELLFLAGS := -ec
 export PATH := $(PATH):/usr/sbin:/sbin
 
-# .venv is ready when .venv/ready exists and `imaged`, run from it, is the one in this folder. Otherwise (half made, moved,
-# its Python uninstalled) it is made again.
+# .venv is ready when .venv/ready exists and its `imaged` is that of this folder. Otherwise (an interrupted installation, a
+# moved folder, an uninstalled Python) it is made again.
 HERE := $(shell $(BIN)/python -Ic 'import imaged; print(*imaged.__path__)' 2>/dev/null)
 ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
@@ -26,33 +26,33 @@ endif
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	echo
-	echo "  ARGS   goes to the program:  make run ARGS='--set render.concurrency=2'   make test ARGS='-k geometry'"
-	echo "  CONFIG is the daemon's file, PYTHON the interpreter that .venv is made with."
+	echo "  ARGS   are passed on:  make run ARGS='--set render.concurrency=2'   make test ARGS='-k geometry'"
+	echo "  CONFIG is the file of settings, PYTHON the interpreter that makes .venv."
 
 run: .venv/ready ## Run the daemon on etc/imaged.yaml, with the page /try
 	@exec $(IMAGED) run -c $(CONFIG) --set status.try_page=true $(ARGS)
 
-# For development: this machine alone may ask, sources on it may be fetched, and the status port has the page /try.
+# For development: only this machine may connect, sources may be on it, and the status port has the page /try.
 LOCALLY = --set 'listen=tcp:7000:interface=127.0.0.1' --set 'sources.allow_networks=[127.0.0.0/8, "::1/128"]' \
 	--set status.try_page=true --set status.timing_header=true
 
 dev-server: .venv/ready ## Run it with sources on this machine allowed
 	@exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) $(ARGS)
 
-dev-server-s3: .venv/s3 ## The same, with S3 as the environment says: AWS_BUCKET, ...
+dev-server-s3: .venv/s3 ## The same, with S3, by environment variables: AWS_BUCKET, ...
 	@$(call run_from_environment,s3,AWS_ACCESS_KEY_ID AWS_SECRET_KEY AWS_BUCKET,\
 		plugins.s3.access_key_id=AWS_ACCESS_KEY_ID plugins.s3.secret_access_key=AWS_SECRET_KEY \
 		plugins.s3.bucket=AWS_BUCKET plugins.s3.region=AWS_REGION plugins.s3.endpoint_url=AWS_ENDPOINT_URL \
 		remote.base_path=IMG_REMOTE_BASE_PATH remote.base_url=IMG_REMOTE_BASE_URL)
 
-dev-server-manta: .venv/manta ## The same, with Manta as the environment says: MANTA_URL, ...
+dev-server-manta: .venv/manta ## The same, with Manta, by environment variables: MANTA_URL, ...
 	@$(call run_from_environment,manta,MANTA_URL MANTA_USER MANTA_KEY_ID,\
 		plugins.manta.url=MANTA_URL plugins.manta.account=MANTA_USER plugins.manta.key_id=MANTA_KEY_ID \
 		plugins.manta.key_file=SDC_IDENTITY \
 		remote.base_path=IMG_MANTA_BASE_PATH remote.base_url=IMG_REMOTE_BASE_URL)
 
-# A whole recipe: $(1) is the uploader, $(2) the variables that have to be set, $(3) setting=VARIABLE for those that count
-# where they are set. Settings get references, so that no secret stands on a command line, where every user can read it.
+# A recipe: $(1) is the uploader, $(2) the required variables, $(3) a setting=VARIABLE for each variable that is used if it is
+# set. The settings refer to the variables, because every user can read the secrets on a command line.
 define run_from_environment
 lacks=
 for name in $(2); do [ -n "$$(printenv $$name)" ] || lacks="$$lacks $$name"; done
@@ -69,7 +69,7 @@ done
 exec $(IMAGED) run -c $(CONFIG) $(LOCALLY) --set uploader=$(1) "$$@" $(ARGS)
 endef
 
-# One worker for each core. worksteal keeps the tests of a file together, which share servers, while every worker has work.
+# One worker for each core. worksteal keeps the tests of a file together, since they share servers, while all workers are busy.
 test: .venv/tools ## Run the tests, on all cores
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
@@ -80,7 +80,7 @@ lint: .venv/tools ## Check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: .venv/tools ## Set the code in the house style
+format: .venv/tools ## Format the code
 	@$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
@@ -94,11 +94,11 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 	rm -rf --one-file-system .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# A stamp older than pyproject.toml updates the packages; without .venv/ready the environment is made from nothing. So
-# .venv/ready is deleted while pip works: an interrupted installation starts again.
+# If a stamp is older than pyproject.toml, the packages are updated. Without .venv/ready the environment is made again, so
+# .venv/ready is deleted while pip works: after an interruption the installation starts again.
 .venv/ready: pyproject.toml | system
 	@if [ -e $@ ]; then rm $@; else echo "Making .venv"; rm -rf .venv; $(PYTHON) -m venv .venv; fi
-	$(BIN)/python -m pip uninstall --quiet --quiet --yes imaged  # what imaged-server was called before, of the same files
+	$(BIN)/python -m pip uninstall --quiet --quiet --yes imaged  # the former name of imaged-server, with the same files
 	$(call pip_install,.)
 	touch $@
 
@@ -116,7 +116,6 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 	touch .venv/ready
 	touch $@
 
-# It says what it is at.
 define pip_install
 echo "Installing imaged into .venv with pip"
 	$(BIN)/python -m pip install --disable-pip-version-check --editable '$(1)'
@@ -124,21 +123,21 @@ echo "Installing imaged into .venv with pip"
 	$(BIN)/python -c 'import imaged.cli, wand.image'
 endef
 
-# The end of a recipe: installs what it has put in $lacks, if anything. While apt works, $(APT_MARK) is there: where it was
-# broken off, the next run finishes what dpkg has left half done, and reinstalls what cannot be finished.
+# The end of a recipe: installs the packages in $lacks. $(APT_MARK) exists while apt works. If it was interrupted, the
+# next run configures the packages that dpkg has left unfinished, and reinstalls the broken ones.
 APT_MARK := build/apt-was-broken-off
 define install_lacking
 [ ! -e $(APT_MARK) ] || lacks="$$lacks $$(cat $(APT_MARK))"
 if [ -z "$$lacks" ]; then exit; fi
 if ! command -v apt-get >/dev/null; then
-	echo "No apt-get here. If what follows fails, install$$lacks, or what your system calls them." >&2
+	echo "This system has no apt-get. If the next steps fail, install$$lacks, by the names of your system." >&2
 	exit
 fi
 by_hand="As root: dpkg --configure -a && apt-get update && apt-get install --no-install-recommends$$lacks"
 if [ "$$(id -u)" = 0 ]; then as_root=
 elif command -v sudo >/dev/null; then as_root=sudo
 else
-	echo "This system lacks$$lacks, and has no sudo to install it with. $$by_hand" >&2
+	echo "This system lacks$$lacks, and has no sudo to install that. $$by_hand" >&2
 	exit 1
 fi
 unfinished() { dpkg-query --show --showformat='$${db:Status-Abbrev} $${Package}\n' | awk "$$1" | tr '\n' ' '; }
@@ -148,8 +147,8 @@ echo "Installing with apt-get:$$lacks"
 mkdir -p $(dir $(APT_MARK))
 echo "$$lacks" >$(APT_MARK)
 if [ -n "$$(unfinished 'substr($$0, 2, 1) ~ /[HUFWt]/')$$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; then
-	echo "Finishing what dpkg has left half done"
-	for try in $$(seq 60); do # unlike apt, it does not wait for who holds its lock, as what was broken off may still do
+	echo "Configuring the packages that dpkg has left unfinished"
+	for try in $$(seq 60); do # unlike apt, dpkg does not wait for its lock, which the interrupted apt may still hold
 		said=$$(noninteractive dpkg --configure -a 2>&1) && break
 		case $$said in *lock*) sleep 2 ;; *) break ;; esac
 	done
@@ -162,8 +161,8 @@ apt install --yes --no-install-recommends --fix-broken $$lacks || { echo "$$by_h
 rm $(APT_MARK)
 endef
 
-# The package `imagemagick` has this name on every release, and brings the MagickWand library of that release.
-system: ## Install what the system lacks, with apt
+# The package `imagemagick` has this name on every release, and depends on the MagickWand library of that release.
+system: ## Install missing system packages with apt
 	@lacks=
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || lacks="$$lacks python3-venv"
 	ldconfig -p 2>/dev/null | grep -q libMagickWand || $(BIN)/python -c 'import wand.image' 2>/dev/null ||
