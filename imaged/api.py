@@ -3,7 +3,7 @@
 HostName, PortNumber and MetricPath are validated types for the fields of options.
 """
 
-from imaged.config.unfit import UnfitError
+from imaged.config.messages import UnfitError
 from imaged.config.values import HostName, MetricPath, PortNumber
 from imaged.core.errors import (
     BusyError,

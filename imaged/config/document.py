@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from imaged.config.faults import Fault, KeyPath, quote
-from imaged.config.strict_yaml import NotReadError, compose, is_mapping, is_merge_key, is_sequence, is_text, scalar
+from imaged.config.strict_yaml import MAP, MERGE, SEQUENCE, TEXTS, NotReadError, compose, scalar
 
 _DROPPED = object()
 
@@ -64,9 +64,9 @@ class _Reading:
         self.faults.append(Fault(self.file, line, path, message))
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
-        if is_mapping(node):
+        if isinstance(node, yaml.MappingNode) and node.tag == MAP:
             return self.mapping(node, path)
-        if is_sequence(node):
+        if isinstance(node, yaml.SequenceNode) and node.tag == SEQUENCE:
             return self.sequence(node, path)
         try:
             return scalar(node)
@@ -96,10 +96,10 @@ class _Reading:
         except NotReadError as error:
             self.fault(_line(node), path, f"a key here cannot be read: {error}")
             return None
-        if is_merge_key(node):
+        if node.tag == MERGE:
             self.fault(_line(node), path, "merge keys (<<) are not read: write the keys out")
             return None
-        if not is_text(node):
+        if node.tag not in TEXTS:
             self.fault(_line(node), path, f"the key {quote(node.value)} is no text to YAML: put it in double quotes")
             return None
         return str(key)

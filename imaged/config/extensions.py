@@ -19,10 +19,10 @@ def extension_faults(loaded: Loaded, formats: Formats) -> Iterator[Fault]:
         for index, extension in enumerate(policy.extensions or ()):
             if extension not in known:
                 where = (*path, "extensions", index)
-                yield loaded.fault(where, _explain(loaded, where, extension, known))
+                yield loaded.origins.fault(where, _explain(loaded, where, extension, known))
         for index, output in enumerate(policy.outputs or ()):
             if output.extension in known and not formats.writes_extension(output.extension):
-                yield loaded.fault((*path, "outputs", index), f"no processor writes {output.extension}")
+                yield loaded.origins.fault((*path, "outputs", index), f"no processor writes {output.extension}")
 
 
 def _policies(settings: Settings) -> Iterator[tuple[KeyPath, ImagePolicy | NamespacePolicy]]:
@@ -32,7 +32,7 @@ def _policies(settings: Settings) -> Iterator[tuple[KeyPath, ImagePolicy | Names
 
 
 def _explain(loaded: Loaded, path: KeyPath, extension: str, known: list[str]) -> str:
-    reference = loaded.origins.reference(path)
+    reference = loaded.origins.references.get(path)
     got = found(extension) if reference is None else f"text from {reference}"
     hint = did_you_mean(extension, known) if reference is None else ""
     return f"expected one of {', '.join(known)}, got {got}{hint}"

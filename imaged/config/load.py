@@ -17,7 +17,7 @@ from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.overrides import lay_over, read_overrides
 from imaged.config.references import Resolver
-from imaged.config.validation import existing_path, fault_of, holds, replace_at, validate
+from imaged.config.validation import ABSENT, existing_path, fault_of, replace_at, validate, value_at
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,17 +34,9 @@ class Loaded:
     unresolved: frozenset[KeyPath] = frozenset()
     """The paths of references that cannot be resolved; each has a fault."""
 
-    def fault(self, path: KeyPath, message: str) -> Fault:
-        """Return a fault at `path` with its file and line. The message must not quote the value."""
-        return self.origins.fault(path, message)
-
-    def quoting_fault(self, path: KeyPath, message: str) -> Fault:
-        """Return the same for a message that may quote the value at `path`. It hides a value that may be secret."""
-        return self.origins.quoting_fault(path, message)
-
     def describe_value(self, path: KeyPath, text: str) -> str:
         """Return the value at `path`, given as `text`, for a message; if a reference gave it, name the reference."""
-        reference = self.origins.reference(path)
+        reference = self.origins.references.get(path)
         return text if reference is None else f"what {reference} holds"
 
     def shown(self) -> dict[str, Any]:
@@ -83,7 +75,7 @@ def load(
         fault = lay_over(data, override)
         if fault is None:
             overridden.add(override.path)
-            lines = {path: line for path, line in lines.items() if path[: len(override.path)] != override.path}
+            lines = {path: line for path, line in lines.items() if not begins(path, override.path)}
         else:
             faults.append(fault)
     resolver = Resolver(environ, read_text, PurePath(file_name).parent)
@@ -93,7 +85,9 @@ def load(
     settings, model_faults = validate(data, origins)
     faults += model_faults
     faults += [origins.quoting_fault(path, reason, output) for path, output, reason in conflicts(settings)]
-    return Loaded(settings, in_order(faults), _without_cut(origins, data), frozenset(resolver.unresolved))
+    # A faulty branch has its defaults now, and no reference any more.
+    kept = {path: each for path, each in origins.references.items() if value_at(data, path) is not ABSENT}
+    return Loaded(settings, in_order(faults), replace(origins, references=kept), frozenset(resolver.unresolved))
 
 
 def plugin_faults(
@@ -113,20 +107,6 @@ def plugin_faults(
             known = keys_at(model, path[:-1])
             faults.append(fault_of(loaded.origins, whole, details, known, kind_of))
     return list(in_order(faults))
-
-
-def _without_cut(origins: Origins, data: Any) -> Origins:
-    """Return the origins without references in faulty branches, which have their defaults now."""
-    kept = {path: reference for path, reference in origins.references.items() if _has(data, path)}
-    return replace(origins, references=kept)
-
-
-def _has(data: Any, path: KeyPath) -> bool:
-    for part in path:
-        if not holds(data, part):
-            return False
-        data = data[part]
-    return True
 
 
 def _whole(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Explains pydantic's errors in plain words, and suggests similar keys."""
+"""Explains errors of validation in plain words, and suggests similar keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from imaged.config.faults import KeyPath, quote
-from imaged.config.unfit import UnfitError
 
 _EXPECTED = {
     "a whole number": ("int_type", "int_parsing", "int_from_float", "int_parsing_size"),
@@ -42,6 +41,18 @@ _KEYS_LISTED = 20
 _LARGEST_SHOWN = 10**18
 
 
+class UnfitError(ValueError):
+    """A value is invalid. The text quotes no part of the value, so it may be shown even for a secret.
+
+    `hint` may quote the value, and is shown only when the value is not from a reference. Text that begins with
+    "expected" is completed by the value found. The text of any other ValueError is hidden for a value from a reference.
+    """
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
 def explain(error: ErrorDetails, known: Iterable[str], tell: Callable[[Any], str], *, hidden: bool = False) -> str:
     """Return the message of an error.
 
@@ -57,7 +68,8 @@ def explain(error: ErrorDetails, known: Iterable[str], tell: Callable[[Any], str
     if kind in {"value_error", "assertion_error"}:
         message = str(context.get("error", error["msg"]))
     else:
-        message = _BY_TYPE.get(kind) or _BY_BOUND.get(kind, error["msg"]).format_map(_Kept(context))
+        bound = _BY_BOUND.get(kind)
+        message = bound.format_map(context) if bound else _BY_TYPE.get(kind, error["msg"])
     described = tell(value)
     if not message.startswith("expected") or kind in _COUNTED or (kind in _BY_BOUND and described == kind_of(value)):
         return message + hint  # the kind of a value says nothing about its bound
@@ -156,10 +168,3 @@ def _alternatives(annotation: Any) -> list[Any]:
     if origin in {Union, UnionType}:
         return [kind for argument in get_args(annotation) for kind in _alternatives(argument)]
     return [annotation]
-
-
-class _Kept(dict[str, Any]):
-    """Fills a template, and keeps unknown fields: a message of pydantic may contain braces."""
-
-    def __missing__(self, key: str) -> str:
-        return f"{{{key}}}"

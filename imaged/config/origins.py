@@ -43,7 +43,3 @@ class Origins:
             if begins(quoted, where) or begins(where, quoted):
                 return self.fault(path, f"is not accepted; why is not shown, for it may tell what {reference} holds")
         return self.fault(path, message)
-
-    def reference(self, path: KeyPath) -> Reference | None:
-        """Return the reference exactly at `path`, or None."""
-        return self.references.get(path)

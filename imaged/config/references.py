@@ -33,14 +33,10 @@ class Reference:
 class Secret(str):
     """The text that a reference stands for. It prints as `***`.
 
-    Models read the text itself, and turn it into a number where they want one. Other code calls `reveal`.
+    Models read the text itself, and turn it into a number where they want one.
     """
 
     __slots__ = ()
-
-    def reveal(self) -> str:
-        """Return the text as a plain `str`."""
-        return str.__str__(self)
 
     def __str__(self) -> str:
         return "***"
@@ -84,46 +80,30 @@ class Resolver:
         return {key: inner for key, inner in resolved.items() if inner is not _UNRESOLVED}
 
     def _text(self, reference: Reference, path: KeyPath) -> Any:
+        file = str(self.folder / reference.name)
         try:
-            text = self._environment(reference) if reference.kind == "env" else self._file(reference)
+            text = self.environ[reference.name] if reference.kind == "env" else self.read_text(file).rstrip("\r\n")
             text.encode()
-        except _UnresolvedError as error:
-            self.unresolved[path] = str(error)
+        except KeyError:
+            why = f"the environment has no variable {quote(reference.name)}"
         except UnicodeError:
-            self.unresolved[path] = f"what {reference} holds is not UTF-8"
+            why = f"what {reference} holds is not UTF-8"
+        except OSError as error:
+            why = f"cannot read {quote(file)}: {error.strerror or type(error).__name__}"
+        except ValueError:
+            why = f"cannot read {quote(file)}: it is no path"
         else:
             self.references[path] = reference
             return Secret(text)
+        self.unresolved[path] = why
         return _UNRESOLVED
-
-    def _environment(self, reference: Reference) -> str:
-        try:
-            return self.environ[reference.name]
-        except KeyError as error:
-            raise _UnresolvedError(f"the environment has no variable {quote(reference.name)}") from error
-
-    def _file(self, reference: Reference) -> str:
-        path = str(self.folder / reference.name)
-        try:
-            return self.read_text(path).rstrip("\r\n")
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise _UnresolvedError(f"cannot read {quote(path)}: {reason}") from error
-        except ValueError as error:
-            if isinstance(error, UnicodeError):
-                raise
-            raise _UnresolvedError(f"cannot read {quote(path)}: it is no path") from error
-
-
-class _UnresolvedError(Exception):
-    """A reference has no value; the text says why."""
 
 
 def read_reference(value: Mapping[str, Any]) -> Reference | None:
     """Return `value` as a reference, None if it is another mapping."""
-    if len(value) == 1:
-        for kind in ("env", "file"):
-            name = value.get(kind)
-            if isinstance(name, str):
-                return Reference("env" if kind == "env" else "file", name)
+    match value:
+        case {"env": str() as name} if len(value) == 1:
+            return Reference("env", name)
+        case {"file": str() as name} if len(value) == 1:
+            return Reference("file", name)
     return None

@@ -17,7 +17,9 @@ DEEPEST = 50
 NOT_YAML = "not YAML"
 
 _TAG = "tag:yaml.org,2002:"
-_TEXTS = {f"{_TAG}{name}" for name in ("str", "value", "timestamp", "merge")}
+MAP, SEQUENCE, MERGE = f"{_TAG}map", f"{_TAG}seq", f"{_TAG}merge"
+TEXTS = {MERGE, *(f"{_TAG}{name}" for name in ("str", "value", "timestamp"))}
+"""The tags of text; MERGE is that of `<<`."""
 _NUMBERS = {f"{_TAG}{name}" for name in ("int", "float")}
 _OTHERS = {f"{_TAG}{name}" for name in ("null", "bool")}
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
@@ -81,33 +83,13 @@ def compose(text: str) -> yaml.Node | None:
         loader.dispose()
 
 
-def is_mapping(node: yaml.Node) -> bool:
-    """Return whether `node` is a plain mapping."""
-    return isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map"
-
-
-def is_sequence(node: yaml.Node) -> bool:
-    """Return whether `node` is a plain list."""
-    return isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq"
-
-
-def is_text(node: yaml.Node) -> bool:
-    """Return whether `node` is text."""
-    return isinstance(node, yaml.ScalarNode) and node.tag in _TEXTS
-
-
-def is_merge_key(node: yaml.Node) -> bool:
-    """Return whether `node`, as a key, is `<<`."""
-    return node.tag == f"{_TAG}merge"
-
-
 def scalar(node: yaml.Node) -> str | int | float | bool | None:
     """Return the value of a scalar node. Raises NotReadError when it has none, or looks like another value."""
     if isinstance(node, AliasNode):
         raise NotReadError("aliases (*name) are not read: write the value out")
-    if not isinstance(node, yaml.ScalarNode) or node.tag not in _TEXTS | _NUMBERS | _OTHERS:
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in TEXTS | _NUMBERS | _OTHERS:
         raise NotReadError("tags of such types are not read: write plain YAML")
-    if node.tag in _TEXTS:
+    if node.tag in TEXTS:
         if any("\ud800" <= char <= "\udfff" for char in node.value):
             raise NotReadError("the text holds half a surrogate pair: write the character itself")
         return str(node.value)

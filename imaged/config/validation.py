@@ -15,6 +15,7 @@ from imaged.config.origins import Origins
 from imaged.config.references import Secret
 from imaged.config.strict_yaml import read_scalar
 
+ABSENT = object()
 _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
 
 
@@ -46,9 +47,7 @@ def wants_number(error: ErrorDetails) -> bool:
 
 def retype(data: Any, path: KeyPath) -> bool:
     """Read the value at `path` as a plain YAML scalar, if it is text from a reference; return whether it is."""
-    value = data
-    for part in path:
-        value = value[part] if holds(value, part) else None
+    value = value_at(data, path)
     if not isinstance(value, Secret):
         return False
     replace_at(data, path, read_scalar(value.strip()))
@@ -59,13 +58,13 @@ def fault_of(
     origins: Origins, path: KeyPath, error: ErrorDetails, known: list[str], tell: Callable[[Any], str]
 ) -> Fault:
     """Return the fault of an error at `path`; `known` and `tell` as `explain` has them."""
-    message = explain(error, known, tell, hidden=origins.reference(path) is not None)
+    message = explain(error, known, tell, hidden=path in origins.references)
     return origins.fault(path, message) if is_ours(error) else origins.quoting_fault(path, message)
 
 
 def _describer(path: KeyPath, origins: Origins) -> Callable[[Any], str]:
     """Return a function that describes a value at `path`; one from a reference only by its kind."""
-    reference = origins.reference(path)
+    reference = origins.references.get(path)
     return found if reference is None else lambda value: f"{kind_of(value)} from {reference}"
 
 
@@ -86,6 +85,15 @@ def holds(data: Any, part: str | int) -> bool:
     if isinstance(data, Mapping):
         return part in data
     return isinstance(data, list) and isinstance(part, int) and part < len(data)
+
+
+def value_at(data: Any, path: KeyPath) -> Any:
+    """Return the value at `path` in `data`, or ABSENT."""
+    for part in path:
+        if not holds(data, part):
+            return ABSENT
+        data = data[part]
+    return data
 
 
 def replace_at(data: Any, path: KeyPath, value: Any) -> None:

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
-from imaged.config.messages import did_you_mean
-from imaged.config.unfit import UnfitError
+from imaged.config.messages import UnfitError, did_you_mean
 from imaged.core.errors import ImagedError
 from imaged.core.formats import CORE
 from imaged.core.hashes import check_namespace
@@ -22,11 +21,11 @@ from imaged.core.outputs import EXTENSION, Output, parse
 from imaged.core.source_urls import MAXIMUM_HOST_CHARACTERS, MAXIMUM_PORT
 
 T = TypeVar("T", bound=Hashable)
+_WORD = "[A-Za-z0-9_-]+"
 _TEXT = {"type": "string"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = r"(?P<host>[\w.*-]*[.*][\w.*-]*|localhost|)|\[(?P<v6>[0-9a-fA-F:.]+)\]"
 _HOST_AND_PORT = re.compile(rf"(?:(?:{_HOST}):)?(?P<port>[0-9]{{1,6}})")
-_LONGEST_METRIC_PATH = 200
 _CORE = [format.extension for format in CORE]
 
 
@@ -61,6 +60,17 @@ def _endpoint_meant(value: Any) -> str:
     return f": write 'tcp:{meant['port']}{interface}'"
 
 
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    """Return a validator of text: all of it has to match `pattern`."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise UnfitError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
 def _extension(value: str) -> str:
     if not re.fullmatch(EXTENSION, value):
         raise UnfitError("expected the extension of a format, such as jpg", did_you_mean(value.lstrip("."), _CORE))
@@ -68,8 +78,6 @@ def _extension(value: str) -> str:
 
 
 def _output(value: Any) -> Output:
-    if isinstance(value, Output):
-        return value
     if not isinstance(value, str):
         raise UnfitError("expected an output such as w500.jpg")
     try:
@@ -79,8 +87,6 @@ def _output(value: Any) -> Output:
 
 
 def _network(value: Any) -> IPv4Network | IPv6Network:
-    if isinstance(value, IPv4Network | IPv6Network):
-        return value
     try:
         return ip_network(value if isinstance(value, str) else "")
     except ValueError as error:
@@ -107,18 +113,6 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _folder_path(value: str) -> str:
-    if not value or "\0" in value:
-        raise UnfitError("expected the path of a folder")
-    return value
-
-
-def _file_path(value: str) -> str:
-    if "\0" in value or value.endswith("/"):
-        raise UnfitError("expected the path of a file")
-    return value
-
-
 def _partitions(sizes: tuple[int, ...]) -> tuple[int, ...]:
     if sum(sizes) >= 32:  # noqa: PLR2004 -- an MD5 has 32 hex digits, and the last segment needs one
         raise ValueError(f"the sizes add up to {sum(sizes)}: a hash has 32 digits, so keep them below that")
@@ -129,12 +123,6 @@ def _color(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
         raise UnfitError('expected a colour such as "#ffffff", in quotes')
     return value.lower()
-
-
-def _plugin_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
-        raise UnfitError("expected the name of a plugin: letters, digits, _, - and .")
-    return value
 
 
 def _namespace(value: str) -> str:
@@ -157,18 +145,6 @@ def _host_name(value: str) -> str:
     return value
 
 
-def _header_text(value: str) -> str:
-    if value and not re.fullmatch(r"[!-~](?:[ -~]{0,498}[!-~])?", value):
-        raise UnfitError('expected up to 500 characters of ASCII, such as "imaged (ops@example.com)"')
-    return value
-
-
-def _metric_path(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", value) or len(value) > _LONGEST_METRIC_PATH:
-        raise UnfitError("expected letters, digits, _ and -, with single dots between them")
-    return value
-
-
 def _profiling(value: Any) -> Any:
     if not isinstance(value, bool) and value != "cpu":
         raise UnfitError("expected true, false or cpu")
@@ -188,9 +164,11 @@ _LIST = Field(strict=False)
 _FILLED = Field(strict=False, json_schema_extra={"minItems": 1})
 
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
-FolderPath = Annotated[str, AfterValidator(_folder_path)]
-FilePath = Annotated[str, AfterValidator(_file_path)]
-HeaderText = Annotated[str, AfterValidator(_header_text)]
+FolderPath = Annotated[str, _matching(r"[^\0]+", "the path of a folder")]
+FilePath = Annotated[str, _matching(r"([^\0]*[^\0/])?", "the path of a file")]
+HeaderText = Annotated[
+    str, _matching(r"([!-~]([ -~]{0,498}[!-~])?)?", 'up to 500 characters of ASCII, such as "imaged (ops@example.com)"')
+]
 Profiling = Annotated[bool | Literal["cpu"], BeforeValidator(_profiling)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 PartitionSize = Annotated[int, Field(ge=1, le=31)]
@@ -211,7 +189,11 @@ Networks = Annotated[tuple[Network, ...], _LIST]
 HostName = Annotated[str, AfterValidator(_host_name)]
 HostNames = Annotated[tuple[HostName, ...], AfterValidator(distinct), _LIST]
 PortNumber = Annotated[int, Field(ge=1, le=MAXIMUM_PORT)]
-MetricPath = Annotated[str, AfterValidator(_metric_path)]
-PluginName = Annotated[str, AfterValidator(_plugin_name)]
+MetricPath = Annotated[
+    str, _matching(rf"(?!.{{201}}){_WORD}(\.{_WORD})*", "letters, digits, _ and -, with single dots between them")
+]
+PluginName = Annotated[
+    str, _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "the name of a plugin: letters, digits, _, - and .")
+]
 PluginNames = Annotated[tuple[PluginName, ...], AfterValidator(distinct), _LIST]
 FilledPluginNames = Annotated[tuple[PluginName, ...], AfterValidator(filled), _FILLED]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from imaged.core.tracing import COALESCED, HIT, RENDERED
 
 CLIENT_LEFT = 499
@@ -10,32 +12,23 @@ CLIENT_LEFT = 499
 _REFUSED, _FAILED = 400, 500  # RFC 9110, 15.5 and 15.6
 
 
+@dataclass
 class Traffic:
-    """Counts since the start of the process; `bytes` counts bodies. Reactor thread only."""
+    """Counts since the start of the process; `bytes` counts bodies. Reactor thread only.
 
-    def __init__(self) -> None:
-        self.current = 0
-        self.total = 0
-        self.refused = 0
-        self.failed = 0
-        self.left = 0
-        self.bytes = 0
-        self._outcomes = dict.fromkeys((HIT, RENDERED, COALESCED), 0)
+    `hits` counts outputs that were in the store, `rendered` those rendered for their request, `coalesced` those from a
+    render that another request began.
+    """
 
-    @property
-    def hits(self) -> int:
-        """How many outputs were in the store."""
-        return self._outcomes[HIT]
-
-    @property
-    def rendered(self) -> int:
-        """How many outputs were rendered for the request."""
-        return self._outcomes[RENDERED]
-
-    @property
-    def coalesced(self) -> int:
-        """How many outputs came from a render that another request began."""
-        return self._outcomes[COALESCED]
+    current: int = 0
+    total: int = 0
+    hits: int = 0
+    rendered: int = 0
+    coalesced: int = 0
+    refused: int = 0
+    failed: int = 0
+    left: int = 0
+    bytes: int = 0
 
     def begin(self) -> None:
         """Count a request whose head has arrived."""
@@ -52,5 +45,7 @@ class Traffic:
             self.failed += 1
         elif status >= _REFUSED:
             self.refused += 1
-        if outcome is not None and status < _REFUSED:
-            self._outcomes[outcome] += 1
+        else:
+            self.hits += outcome == HIT
+            self.rendered += outcome == RENDERED
+            self.coalesced += outcome == COALESCED

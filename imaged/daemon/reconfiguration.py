@@ -86,14 +86,14 @@ class Reconfiguration:
             try:
                 await run(new.pipeline.store.try_out)
             except StoreError as error:
-                raise ConfigurationError([loaded.quoting_fault(("store", "path"), str(error))]) from error
+                raise ConfigurationError([loaded.origins.quoting_fault(("store", "path"), str(error))]) from error
             files = await open_logs(loaded, run)
             undo.callback(files.close)
             try:
                 opened = await self.ports.open(endpoints(loaded.settings))
             except PortError as error:
                 sentence = error.sentence(loaded.describe_value(error.path, error.endpoint))
-                raise ConfigurationError([loaded.fault(error.path, sentence)]) from error
+                raise ConfigurationError([loaded.origins.fault(error.path, sentence)]) from error
             undo.pop_all()
             return files, opened
 
@@ -103,14 +103,14 @@ async def open_logs(loaded: Loaded, run: RunInThread) -> LogFiles:
     try:
         return await run(open_files, loaded.settings.log)
     except LogFileError as error:
-        raise ConfigurationError([loaded.quoting_fault(error.key, str(error))]) from error
+        raise ConfigurationError([loaded.origins.quoting_fault(error.key, str(error))]) from error
 
 
 def restart_faults(running: Settings, loaded: Loaded) -> list[Fault]:
     """Return a fault when `state_dir` has changed: the job queue is opened once, when the process starts."""
     if running.state_dir == loaded.settings.state_dir:
         return []
-    return [loaded.fault(("state_dir",), "takes effect with a restart only; nothing was reloaded")]
+    return [loaded.origins.fault(("state_dir",), "takes effect with a restart only; nothing was reloaded")]
 
 
 def log_urls(opened: Sequence[OpenPort]) -> None:

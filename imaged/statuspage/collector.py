@@ -28,7 +28,6 @@ from imaged.core.snapshot import (
     StoreStatus,
     Uploads,
 )
-from imaged.core.traffic import Traffic
 from imaged.fetch.hashing_writer import Download
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.comparison import RecordedComparison
@@ -72,7 +71,7 @@ class Collector:
             pid=self.pid,
             uptime_s=round(self.seconds() - self.started_s, 3),
             generation=generation,
-            requests=_requests(counters.requests),
+            requests=Requests(**vars(counters.requests)),
             processing=Processing(
                 current=counters.processing.current,
                 waiting=engine.waiting,
@@ -121,20 +120,6 @@ def compare(remote: Remote, last: RecordedComparison | None) -> Comparison | Non
         return Comparison("waiting", unfinished=True, since=None, images=0, missing=0)
     since = datetime.fromtimestamp(last.began_at_s, UTC)
     return Comparison(last.state, last.state != "ended", since, last.images, last.missing)
-
-
-def _requests(traffic: Traffic) -> Requests:
-    return Requests(
-        current=traffic.current,
-        total=traffic.total,
-        hits=traffic.hits,
-        rendered=traffic.rendered,
-        coalesced=traffic.coalesced,
-        refused=traffic.refused,
-        failed=traffic.failed,
-        left=traffic.left,
-        bytes=traffic.bytes,
-    )
 
 
 def _downloads(activity: Activity[Download]) -> Downloads:
