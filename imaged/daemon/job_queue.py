@@ -35,7 +35,7 @@ async def note_store(jobs: AsyncJobQueue, store: LocalStore) -> None:
     """Note in the queue which store the jobs of this process are for, so that other processes can compare."""
     name = store.incoming.owner_name() if store.incoming.has_locks else ""
     with suppress(OSError):  # a process with another store is then not detected; this one can still work
-        await jobs.monitored.run(jobs.monitored.queue.works_for, name)
+        await jobs.run(jobs.queue.owner.works_for, name)
 
 
 async def share_queue(jobs: AsyncJobQueue, store: LocalStore, *, is_upgrade: bool) -> None:
@@ -46,6 +46,6 @@ async def share_queue(jobs: AsyncJobQueue, store: LocalStore, *, is_upgrade: boo
     await note_store(jobs, store)
     if store.incoming.has_locks and not is_upgrade:
         try:
-            await jobs.monitored.run(jobs.monitored.queue.check_store, store.incoming.has_owner)
+            await jobs.run(jobs.queue.owner.check_store, store.incoming.has_owner)
         except StoreError as error:
             raise StoreError(f"state_dir: {error}") from error

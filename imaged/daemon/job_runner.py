@@ -63,7 +63,7 @@ class JobRunner:
                     self._errors.add(RecentError(now, job, None, error.status, str(error)))
             return results
 
-        worker = JobWorker(kind, self._jobs.monitored, self._reactor, random.random, concurrency, run_jobs)
+        worker = JobWorker(kind, self._jobs, self._reactor, random.random, concurrency, run_jobs)
         self._jobs.on_new_work(kind, worker.wake)
         return worker
 

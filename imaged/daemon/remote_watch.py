@@ -67,7 +67,7 @@ class RemoteWatch:
                 self.compared = None
         except Exception:  # the disk or the queue may fail; the next start compares again
             self._log.failure("the local store could not be compared with the remote one")
-            await self._jobs.fail_comparison(remote.identity)
+            await self._jobs.note_comparison(remote.identity, "failed")
 
     async def _rename(self, remote: Remote) -> None:
         """Keep what an earlier version of imaged has recorded of this store under another identity."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,14 +91,12 @@ class QueueAdmin:
             self._db.execute("BEGIN IMMEDIATE")
             if ids is None:
                 return self._db.execute(statement, {"now": self._clock()}).rowcount
-            unfit = [fault for id in dict.fromkeys(ids) if (fault := self._unfit(id)) is not None]
-            if unfit:
+            chosen = list(dict.fromkeys(ids))
+            if unfit := [fault for id in chosen if (fault := self._unfit(id)) is not None]:
                 raise NotFailedError("; ".join(unfit))
-            changed = [
-                self._db.execute(f"{statement} AND id = :id", {"now": self._clock(), "id": id}).rowcount
-                for id in dict.fromkeys(ids)
-            ]
-        return sum(changed)
+            for id in chosen:
+                self._db.execute(f"{statement} AND id = :id", {"now": self._clock(), "id": id})
+            return len(chosen)
 
     def _unfit(self, id: int) -> str | None:
         row = self._db.execute("SELECT state FROM jobs WHERE id = ?", (id,)).fetchone()
@@ -114,26 +112,20 @@ def administer(folder: Path, clock: Callable[[], float]) -> Iterator[QueueAdmin]
     An error of SQLite inside the block is a StoreError too. For root, SQLite gives the log files beside the queue to
     the owner of the queue, so that the daemon can still write.
     """
+    file = (folder / "jobs.sqlite").absolute()
     try:
-        db = _connect(folder / "jobs.sqlite")
+        if not file.is_file():
+            raise NotFoundError(f"no job queue in {folder}")
+        uri = f"{file.as_uri()}?mode=rw"  # not rwc: a missing file is not created
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
     except (OSError, sqlite3.Error) as error:
         raise _unusable(folder, error) from error
-    if db is None:
-        raise NotFoundError(f"no job queue in {folder}")
     try:
-        _check_version(db, folder)
-        yield QueueAdmin(db, clock)
+        with closing(db):
+            _check_version(db, folder)
+            yield QueueAdmin(db, clock)
     except sqlite3.Error as error:
         raise _unusable(folder, error) from error
-    finally:
-        db.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection | None:
-    if not path.is_file():
-        return None
-    uri = f"{path.absolute().as_uri()}?mode=rw"  # not rwc: a missing file is not created
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
 
 
 def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:

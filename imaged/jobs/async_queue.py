@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import ParamSpec, TypeVar
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -14,24 +14,50 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.hooks.host import RunInThread
 from imaged.jobs.comparison import RecordedComparison, State
-from imaged.jobs.monitored_queue import MonitoredQueue
 from imaged.jobs.queue import Depth, JobQueue, Kind
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FAULT_CHARACTERS = 300
 
 
 class AsyncJobQueue:
-    """The job queue. `run` runs a function on the one thread that may touch `queue`. Reactor thread only."""
+    """The job queue. `run` runs a function on the one thread that may touch `queue`. Reactor thread only.
+
+    `fault` is the error of the last failed call, or None. It stays until `try_again` has tried everything that the
+    queue needs: one call that succeeds does not prove that others would.
+    """
 
     _log = Logger()
 
     def __init__(self, queue: JobQueue, run: RunInThread) -> None:
-        self._queue = queue
-        self.monitored = MonitoredQueue(queue, run)
-        self._run = self.monitored.run
+        self.queue = queue
+        self._run = run
+        self.fault: str | None = None
         self._wake: dict[Kind, Callable[[], None]] = {}
+
+    async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function on the queue's thread; return what it returns, or raise what it raises."""
+        try:
+            return await self._run(function, *args, **kwargs)
+        except (ImagedError, CancelledError):  # the queue's own refusal, or a caller that stopped waiting
+            raise
+        except Exception as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            self.fault = text[:FAULT_CHARACTERS].encode("utf-8", "backslashreplace").decode()
+            raise
+
+    async def try_again(self) -> None:
+        """While there is a fault, try the queue and clear the fault when it works. Raises the error that persists."""
+        if self.fault is not None:
+            await self.run(self.queue.try_out)
+            self.fault = None
+            self._log.info("the job queue works again")
 
     async def close(self) -> None:
         """Leave the queue to other processes."""
-        await self._run(self._queue.close)
+        await self.run(self.queue.close)
 
     def on_new_work(self, kind: Kind, wake: Callable[[], None]) -> None:
         """Call `wake` whenever a job of this kind has been queued."""
@@ -46,7 +72,7 @@ class AsyncJobQueue:
         if not files:
             return
         try:
-            await self._run(self._queue.add, kind, image, files, client)
+            await self.run(self.queue.add, kind, image, files, client)
         except ImagedError:
             raise
         except Exception as error:  # sqlite3 has many errors; after each of them nothing is queued
@@ -57,64 +83,54 @@ class AsyncJobQueue:
     async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Record that a remote store holds these files. Where that fails, they are uploaded once more."""
         try:
-            await self._run(self._queue.uploaded.add, remote, image, files)
+            await self.run(self.queue.uploaded.add, remote, image, files)
         except Exception as error:  # as in `enqueue`
             self._log.error("{image}: not recorded as uploaded: {error}", image=str(image), error=str(error))
 
     async def take_over(self, former: str, remote: str) -> int:
         """Move the records of a remote store from its former name to its name; return how many are new."""
-        return await self._run(self._queue.uploaded.take_over, former, remote)
+        return await self.run(self.queue.uploaded.take_over, former, remote)
 
     async def not_stored(
         self, remote: str, files: Sequence[tuple[ImageId, Sequence[ImageFile]]]
     ) -> list[tuple[ImageId, list[ImageFile]]]:
         """Return the files that the remote store is not known to hold and whose upload is not queued."""
-        return await self._run(self._queue.uploaded.missing, remote, files)
+        return await self.run(self.queue.uploaded.missing, remote, files)
 
     async def begin_comparison(self, remote: str | None) -> None:
         """Record that a comparison with this remote store begins, or with None that there is no remote store."""
-        begin = partial(self._queue.comparisons.begin, remote) if remote is not None else self._queue.comparisons.forget
-        await self._record(begin)
+        await self._record(self.queue.comparisons.begin, remote)
 
-    async def note_comparison(self, remote: str, images: int, missing: int, state: State = "running") -> None:
+    async def note_comparison(
+        self, remote: str, state: State, images: int | None = None, missing: int | None = None
+    ) -> None:
         """Record how far the comparison with this remote store is."""
-        await self._record(partial(self._queue.comparisons.note, remote, images, missing, state))
-
-    async def fail_comparison(self, remote: str) -> None:
-        """Record that the comparison with this remote store has failed."""
-        await self._record(partial(self._queue.comparisons.fail, remote))
+        await self._record(self.queue.comparisons.note, remote, state, images, missing)
 
     async def comparison(self) -> RecordedComparison | None:
         """Return the last comparison; None where there is none or the queue cannot be read."""
-        try:
-            return await self._run(self._queue.comparisons.last)
-        except CancelledError:
-            raise
-        except Exception:  # as in `enqueue`; the worker logs it
-            return None
+        return await self._read(self.queue.comparisons.last)
 
-    async def _record(self, record: Callable[[], None]) -> None:
+    async def states(self, image: ImageId) -> dict[Output, str]:
+        """Return the queued renders of an image: `pending` or `failed` for each output."""
+        return await self.run(self.queue.states, image)
+
+    async def depth(self, kind: Kind) -> Depth | None:
+        """Count the jobs of one kind; return None where the queue cannot be read: `fault` then gives the reason."""
+        return await self._read(self.queue.depth, kind)
+
+    async def _record(self, record: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            await self._run(record)
+            await self.run(record, *args, **kwargs)
         except CancelledError:
             raise
         except Exception as error:  # as in `enqueue`; the comparison itself continues
             self._log.error("the queue does not say how far the comparison is: {error}", error=str(error))
 
-    async def states(self, image: ImageId) -> dict[Output, str]:
-        """Return the queued renders of an image: `pending` or `failed` for each output."""
-        return await self._run(self._queue.states, image)
-
-    async def depth(self, kind: Kind) -> Depth | None:
-        """Count the jobs of one kind; return None where the queue cannot be read: `fault` then gives the reason."""
+    async def _read(self, read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
         try:
-            return await self._run(self._queue.depth, kind)
+            return await self.run(read, *args, **kwargs)
         except CancelledError:
             raise
         except Exception:  # as in `enqueue`; the worker logs it
             return None
-
-    @property
-    def fault(self) -> str | None:
-        """What is wrong with the queue, or None."""
-        return self.monitored.fault

@@ -31,26 +31,21 @@ class ComparisonTable:
         self._db = db
         self._clock = clock
 
-    def begin(self, remote: str) -> None:
-        """Record that a comparison with this remote store begins."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO comparison (one, remote, began_at) VALUES (1, ?, ?)", (remote, self._clock())
-        )
+    def begin(self, remote: str | None) -> None:
+        """Record that a comparison with this remote store begins, or with None that there is no remote store."""
+        if remote is None:
+            self._db.execute("DELETE FROM comparison")
+        else:
+            query = "INSERT OR REPLACE INTO comparison (one, remote, began_at) VALUES (1, ?, ?)"
+            self._db.execute(query, (remote, self._clock()))
 
-    def note(self, remote: str, images: int, missing: int, state: State = "running") -> None:
+    def note(self, remote: str, state: State, images: int | None = None, missing: int | None = None) -> None:
         """Record how far the comparison with this store is, unless one with another store has begun."""
         self._db.execute(
-            "UPDATE comparison SET images = ?, missing = ?, state = ? WHERE remote = ?",
+            "UPDATE comparison SET images = ifnull(?, images), missing = ifnull(?, missing), state = ? "
+            "WHERE remote = ?",
             (images, missing, state, remote),
         )
-
-    def fail(self, remote: str) -> None:
-        """Record that the comparison with this store has failed."""
-        self._db.execute("UPDATE comparison SET state = 'failed' WHERE remote = ?", (remote,))
-
-    def forget(self) -> None:
-        """Record that there is no remote store."""
-        self._db.execute("DELETE FROM comparison")
 
     def last(self) -> RecordedComparison | None:
         """Return the last comparison, or None when there is no remote store."""

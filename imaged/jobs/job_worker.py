@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,7 +14,7 @@ from imaged.core.backoff import Backoff
 from imaged.core.errors import ImagedError, OutOfTimeError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
-from imaged.jobs.monitored_queue import MonitoredQueue
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import Job, Kind
 
 BACKOFF = Backoff(first_s=1, longest_s=300, attempts=21)
@@ -33,37 +34,25 @@ _BROKE_DOWN = StoreError("an unexpected failure: the log has its traceback")
 RunJobs = Callable[[ImageId, Sequence[ImageFile]], Awaitable[Mapping[ImageFile, ImagedError | None]]]
 
 
+@dataclass(eq=False)
 class JobWorker:
     """Runs jobs of one kind, for up to `concurrency()` images at a time, between `start` and `stop`.
 
     `run_jobs` returns for each file None or the error of its job. `jitter` draws a number in [0, 1).
     """
 
+    kind: Kind
+    jobs: AsyncJobQueue
+    clock: Any
+    jitter: Callable[[], float]
+    concurrency: Callable[[], int]
+    run_jobs: RunJobs
     _log = Logger()
-
-    def __init__(
-        self,
-        kind: Kind,
-        monitored: MonitoredQueue,
-        clock: Any,
-        jitter: Callable[[], float],
-        concurrency: Callable[[], int],
-        run_jobs: RunJobs,
-    ) -> None:
-        self._kind: Kind = kind
-        self._monitored = monitored
-        self._queue = monitored.queue
-        self._run = monitored.run
-        self._clock = clock
-        self._jitter = jitter
-        self._concurrency = concurrency
-        self._run_jobs = run_jobs
-        self._waiting: Deferred[None] | None = None
-        self._woken = False
-        self._idle_s = LONGEST_PAUSE_S
-        self._running = 0
-        self._stopping = False
-        self._loop: Deferred[None] | None = None
+    _waiting: Deferred[None] | None = field(default=None, init=False)
+    _woken: bool = field(default=False, init=False)
+    _running: int = field(default=0, init=False)
+    _stopping: bool = field(default=False, init=False)
+    _loop: Deferred[None] | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Begin to claim jobs."""
@@ -86,84 +75,78 @@ class JobWorker:
     async def _claim_forever(self) -> None:
         while not self._stopping or self._running:
             self._woken = False
-            jobs, pause_s = [], LONGEST_PAUSE_S
-            if not self._stopping and self._running < self._concurrency():
-                jobs = await self._claim()
-                pause_s = self._idle_s
+            jobs: list[Job] = []
+            pause_s = LONGEST_PAUSE_S
+            if not self._stopping and self._running < self.concurrency():
+                jobs, pause_s = await self._claim()
             if jobs:
                 self._running += 1
                 Deferred.fromCoroutine(self._work(jobs))
             elif not self._woken:
                 await self._pause(pause_s)
 
-    async def _claim(self) -> list[Job]:
+    async def _claim(self) -> tuple[list[Job], float]:
+        """Return the jobs to run now, and for how many seconds to wait where there are none."""
+        queue = self.jobs.queue
         try:
-            await self._monitored.try_again()
-            jobs = await self._run(self._queue.claim, self._kind)
-            if not jobs and await self._run(self._queue.recover) > 0:
-                jobs = await self._run(self._queue.claim, self._kind)
-            due_s = await self._run(self._queue.next_due_s, self._kind)
+            await self.jobs.try_again()
+            jobs = await self.jobs.run(queue.claim, self.kind)
+            if not jobs and await self.jobs.run(queue.recover) > 0:
+                jobs = await self.jobs.run(queue.claim, self.kind)
+            due_s = await self.jobs.run(queue.next_due_s, self.kind)
         except Exception:  # the disk may be full or gone; jobs wait until it is back
             self._log.failure("the job queue cannot be used; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S)
-            self._idle_s = LONGEST_PAUSE_S
-            return []
-        self._idle_s = LONGEST_PAUSE_S if due_s is None else min(max(due_s, 0.0), LONGEST_PAUSE_S)
-        return jobs
+            return [], LONGEST_PAUSE_S
+        return jobs, LONGEST_PAUSE_S if due_s is None else min(max(due_s, 0.0), LONGEST_PAUSE_S)
 
     async def _pause(self, pause_s: float) -> None:
         waiting: Deferred[None] = Deferred()
         self._waiting = waiting
-        timer = self._clock.callLater(pause_s, self.wake)
+        timer = self.clock.callLater(pause_s, self.wake)
         await waiting
         if timer.active():
             timer.cancel()
 
     async def _work(self, jobs: list[Job]) -> None:
+        image, left = jobs[0].image, list(jobs)
         try:
-            results: Mapping[ImageFile, ImagedError | None] = await self._run_jobs(
-                jobs[0].image, [job.file for job in jobs]
-            )
+            results = await self.run_jobs(image, [job.file for job in jobs])
         except Exception:
-            self._log.failure("{kind} of {image} failed unexpectedly", kind=self._kind, image=str(jobs[0].image))
-            results = {job.file: _BROKE_DOWN for job in jobs}
-        left = list(jobs)
+            self._log.failure("{kind} of {image} failed unexpectedly", kind=self.kind, image=str(image))
+            results = {}
         try:
-            while not await self._completed(left, results):
-                await deferLater(self._clock, LONGEST_PAUSE_S)
+            while left:
+                try:
+                    await self._complete(left, results)
+                except Exception:
+                    self._log.failure(
+                        "the job queue cannot be written; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S
+                    )
+                    await deferLater(self.clock, LONGEST_PAUSE_S)
         finally:
             self._running -= 1
             self.wake()
 
-    async def _completed(self, left: list[Job], results: Mapping[ImageFile, ImagedError | None]) -> bool:
-        try:
-            await self._complete(left, results)
-        except Exception:
-            self._log.failure("the job queue cannot be written; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S)
-            return False
-        return True
-
     async def _complete(self, left: list[Job], results: Mapping[ImageFile, ImagedError | None]) -> None:
         """Record in the queue how each job ended, and remove it from `left`, so that none is recorded twice."""
-        failures = [(job, results.get(job.file, _BROKE_DOWN)) for job in left]
-        await self._run(self._queue.done, [job for job, error in failures if error is None])
-        left[:] = [job for job, error in failures if error is not None]
+        failures = [(job, error) for job in left if (error := results.get(job.file, _BROKE_DOWN)) is not None]
+        failed = [job for job, _ in failures]
+        await self.jobs.run(self.jobs.queue.done, [job for job in left if job not in failed])
+        left[:] = failed
         for job, error in failures:
-            if error is None:
-                continue
-            if isinstance(error, StoreUnavailableError):  # Remote logs it once, not for every job
-                delay_s = AWAY.delay_s(1, self._jitter())
-                await self._run(self._queue.fail, job, str(error), delay_s, counts=False)
-                left.remove(job)
-                continue
-            backoff = TOO_LONG if isinstance(error, OutOfTimeError) else BACKOFF
-            delay_s = backoff.delay_s(job.attempts + 1, self._jitter()) if error.transient else None
-            self._log.warn(
-                "{kind} of {image} {output} failed: {error}; {next}",
-                kind=self._kind,
-                image=str(job.image),
-                output=str(job.file),
-                error=str(error),
-                next="not tried again" if delay_s is None else f"again in {delay_s:.1f} s",
-            )
-            await self._run(self._queue.fail, job, str(error), delay_s)
+            is_away = isinstance(error, StoreUnavailableError)
+            if is_away:  # Remote logs it once, not for every job
+                delay_s = AWAY.delay_s(1, self.jitter())
+            else:
+                backoff = TOO_LONG if isinstance(error, OutOfTimeError) else BACKOFF
+                delay_s = backoff.delay_s(job.attempts + 1, self.jitter()) if error.transient else None
+                self._log.warn(
+                    "{kind} of {image} {output} failed: {error}; {next}",
+                    kind=self.kind,
+                    image=str(job.image),
+                    output=str(job.file),
+                    error=str(error),
+                    next="not tried again" if delay_s is None else f"again in {delay_s:.1f} s",
+                )
+            await self.jobs.run(self.jobs.queue.fail, job, str(error), delay_s, counts=not is_away)
             left.remove(job)

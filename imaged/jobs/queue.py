@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,39 +76,25 @@ class JobQueue:
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._owner = QueueOwner(folder / "owners")
         self._file = folder / "jobs.sqlite"
-        try:
-            self._owner.check_machine()
-            self._db = sqlite3.connect(self._file, isolation_level=None, timeout=10)
-        except BaseException:
-            self._owner.close()
-            raise
-        try:
+        with ExitStack() as opened:
+            self.owner = opened.enter_context(closing(QueueOwner(folder / "owners")))
+            self.owner.check_machine()
+            self._db = opened.enter_context(closing(sqlite3.connect(self._file, isolation_level=None, timeout=10)))
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self.migrated_from = migrate(self._db, folder)
             self._identity = self._file.stat().st_ino
             self.recover()
-            self._turn = self._first_turn()
+            query = "SELECT ifnull(min(turn), 0) FROM jobs WHERE state = 'queued' AND kind = 'render'"
+            (self._turn,) = self._db.execute(query).fetchone()
             self.uploaded = UploadedFiles(self._db)
             self.comparisons = ComparisonTable(self._db, self._clock)
-        except BaseException:
-            self.close()
-            raise
-
-    def check_store(self, is_here: Callable[[str], bool]) -> None:
-        """Raise StoreError when another process works on this queue for another store; see QueueOwner."""
-        self._owner.check_store(is_here)
-
-    def works_for(self, known_as: str) -> None:
-        """Let other processes read under which name this one is an owner in its store; empty without locks."""
-        self._owner.works_for(known_as)
+            self._opened = opened.pop_all()
 
     def close(self) -> None:
         """Leave the queue to other processes, which queue the running jobs of this one again."""
-        self._db.close()
-        self._owner.close()
+        self._opened.close()
 
     def add(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "") -> None:
         """Queue a job for each of these files, durably; one that is queued or has failed already becomes due now.
@@ -146,7 +132,7 @@ class JobQueue:
         """
         most = TURN_OUTPUTS if kind == "render" else -1
         rows = self._db.execute(
-            CLAIM, {"owner": self._owner.name, "kind": kind, "now": self._clock(), "most": most}
+            CLAIM, {"owner": self.owner.name, "kind": kind, "now": self._clock(), "most": most}
         ).fetchall()
         self._turn = max(self._turn, min((row[-1] for row in rows), default=0))
         jobs = []
@@ -156,7 +142,7 @@ class JobQueue:
             except NotFoundError as error:
                 self._db.execute(
                     "UPDATE jobs SET state = 'parked', owner = NULL, error = ? WHERE id = ? AND owner = ?",
-                    (str(error), id, self._owner.name),
+                    (str(error), id, self.owner.name),
                 )
         return jobs
 
@@ -164,7 +150,7 @@ class JobQueue:
         """Remove jobs that are done. Those that were added again while they ran are queued once more."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            mine = [(job.id, self._owner.name) for job in jobs]
+            mine = [(job.id, self.owner.name) for job in jobs]
             self._db.executemany("DELETE FROM jobs WHERE id = ? AND owner = ? AND NOT again", mine)
             self._db.executemany(
                 "UPDATE jobs SET state = 'queued', owner = NULL, attempts = 0 WHERE id = ? AND owner = ?", mine
@@ -179,7 +165,7 @@ class JobQueue:
         self._db.execute(
             "UPDATE jobs SET state = iif(again, 'queued', ?), owner = NULL, attempts = iif(again, 0, attempts + ?), "
             "due_at = iif(again, due_at, ?), error = ? WHERE id = ? AND owner = ?",
-            (state, counts, self._clock() + min(delay_s or 0, LONGEST_DELAY_S), error, job.id, self._owner.name),
+            (state, counts, self._clock() + min(delay_s or 0, LONGEST_DELAY_S), error, job.id, self.owner.name),
         )
 
     def recover(self) -> int:
@@ -190,8 +176,8 @@ class JobQueue:
             (now, now + LONGEST_DELAY_S),
         ).rowcount
         running = self._db.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()
-        for name in {name for (name,) in running} | set(self._owner.others()):
-            if self._owner.is_gone(name):
+        for name in {name for (name,) in running} | set(self.owner.others()):
+            if self.owner.is_gone(name):
                 recovered += self._adopt(name)
         return recovered
 
@@ -214,10 +200,6 @@ class JobQueue:
                     ),
                 )
         return len(rows)
-
-    def _first_turn(self) -> int:
-        (turn,) = self._db.execute("SELECT min(turn) FROM jobs WHERE state = 'queued' AND kind = 'render'").fetchone()
-        return turn or 0
 
     def next_due_s(self, kind: Kind) -> float | None:
         """Return in how many seconds the next job of a kind is due (0 or less: now), or None when none is queued."""
@@ -252,7 +234,7 @@ class JobQueue:
     def try_out(self) -> None:
         """Try all that the queue needs: list owners, write a file, write to SQLite. Raises OSError, sqlite3.Error."""
         self._check_there()
-        self._owner.others()
+        self.owner.others()
         trial = self._file.with_name("trial")  # any process may overwrite it
         try:
             with trial.open("wb") as file:

@@ -6,19 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from imaged import owners
 from imaged.core.errors import StoreError
-from imaged.owners import Liveness, realm
+from imaged.owners import Liveness, Owner, realm
 
 
-class QueueOwner:
-    """This process, as the queue knows it: a file in `folder` that the process keeps locked until it ends."""
+class QueueOwner(Owner):
+    """This process, as the queue knows it. Its note names it and its store."""
 
     def __init__(self, folder: Path) -> None:
         self._who = f"process {os.getpid()} of {os.uname().nodename}"
-        self._owner = owners.Owner(folder, self._who)
-        self._folder = folder
-        self.name = self._owner.name
+        super().__init__(folder, self._who)
 
     def is_gone(self, name: str) -> bool:
         """Say whether the owner `name` has ended; its file is then removed.
@@ -26,14 +23,10 @@ class QueueOwner:
         An owner of another machine that holds no lock here counts as ended, so that a queue whose disk moved to this
         machine continues at once.
         """
-        liveness = self._owner.liveness(name)
+        liveness = self.liveness(name)
         if liveness is Liveness.UNKNOWN:
             (self._folder / name).unlink(missing_ok=True)
         return liveness is not Liveness.ALIVE
-
-    def others(self) -> list[str]:
-        """Return the names of all other owners that have a file."""
-        return self._owner.others()
 
     def check_machine(self) -> None:
         """Raise StoreError when another machine works on this queue, as far as locks show it here."""
@@ -59,19 +52,15 @@ class QueueOwner:
                 )
 
     def works_for(self, known_as: str) -> None:
-        """Let other processes read under which name this process is an owner in its store."""
-        self._owner.note(f"{self._who}\n{known_as}")
-
-    def close(self) -> None:
-        """Give up the ownership."""
-        self._owner.close()
+        """Let other processes read under which name this one is an owner in its store; empty without locks."""
+        self.note(f"{self._who}\n{known_as}")
 
     def _living(self) -> Iterator[str]:
         for name in self.others():
             has_note = not name[:1].isdigit()  # older programs wrote no note, and their names begin with a digit
-            if has_note and self._owner.liveness(name) is Liveness.ALIVE:
+            if has_note and self.liveness(name) is Liveness.ALIVE:
                 yield name
 
     def _note_of(self, name: str) -> tuple[str, str]:
-        who, _, known_as = self._owner.read(name).partition("\n")
+        who, _, known_as = self.read(name).partition("\n")
         return who or name, known_as

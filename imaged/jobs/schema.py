@@ -15,14 +15,11 @@ from importlib import resources
 from pathlib import Path
 
 from imaged.core.errors import StoreError
+from imaged.jobs import migrations
 
+_SCRIPTS = {each.name: each.read_text() for each in resources.files(migrations).iterdir() if each.name.endswith(".sql")}
 
-def _migrations() -> tuple[str, ...]:
-    files = [file for file in resources.files("imaged.jobs.migrations").iterdir() if file.name.endswith(".sql")]
-    return tuple(file.read_text() for file in sorted(files, key=lambda file: file.name))
-
-
-MIGRATIONS = _migrations()
+MIGRATIONS = [_SCRIPTS[name] for name in sorted(_SCRIPTS)]
 """The script of each version from 1 on; 0 is an empty file."""
 
 VERSION = len(MIGRATIONS)

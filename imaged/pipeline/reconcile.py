@@ -52,8 +52,8 @@ async def reconcile(
             await jobs.enqueue("upload", image, missing)
             queued += len(missing)
         looked_at += len(batch)
-        await jobs.note_comparison(remote.identity, looked_at, queued)
-    await jobs.note_comparison(remote.identity, looked_at, queued, "ended")
+        await jobs.note_comparison(remote.identity, "running", looked_at, queued)
+    await jobs.note_comparison(remote.identity, "ended", looked_at, queued)
     if queued:
         _log.info("{count} files of the local store were not known to be in the remote one: queued", count=queued)
     return True

@@ -66,15 +66,15 @@ def test_a_comparison_that_has_not_ended_is_reported(queue: JobQueue) -> None:
     """A comparison that has not ended is reported on standard error, so that programs read only jobs."""
     assert invoke("list").stderr == ""
     queue.comparisons.begin("s3")
-    queue.comparisons.note("s3", 200, 3)
+    queue.comparisons.note("s3", "running", 200, 3)
     result = invoke("list")
     assert "more uploads may be pending: the comparison with the remote store, begun 20" in result.stderr
     assert "is running; 200 images looked at, 3 files missing" in result.stderr
     assert len(result.stdout.splitlines()) == 3
     assert invoke("list", "--kind", "render").stderr == ""
-    queue.comparisons.fail("s3")
+    queue.comparisons.note("s3", "failed")
     assert "is failed" in invoke("list").stderr
-    queue.comparisons.note("s3", 201, 3, "ended")
+    queue.comparisons.note("s3", "ended", 201, 3)
     assert invoke("list").stderr == ""
 
 

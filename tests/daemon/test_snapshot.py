@@ -80,12 +80,12 @@ class TestSnapshot(ServiceTestCase):
             pass  # each look gives the daemon time
         identity, jobs = self.service.generations.pipeline.remote.identity, self.service.environment.jobs
         await jobs.begin_comparison(identity)
-        await jobs.note_comparison(identity, images=200, missing=3)
+        await jobs.note_comparison(identity, "running", images=200, missing=3)
         told = (await self.status())["remote"]["comparison"]
         assert told.pop("since")
         assert told == {"state": "running", "unfinished": True, "images": 200, "missing": 3}
         assert "comparison with the remote store (running)" in await self.service.status.line()
-        await jobs.note_comparison(identity, images=201, missing=3, state="ended")
+        await jobs.note_comparison(identity, "ended", images=201, missing=3)
         assert not (await self.status())["remote"]["comparison"]["unfinished"]
         assert "comparison" not in await self.service.status.line()
         await jobs.begin_comparison("another store")

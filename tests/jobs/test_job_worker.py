@@ -24,8 +24,8 @@ from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
 from imaged.jobs.admin import administer
+from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.job_worker import BACKOFF, LONGEST_PAUSE_S, JobWorker
-from imaged.jobs.monitored_queue import MonitoredQueue
 from imaged.jobs.queue import Depth, JobQueue
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
@@ -53,8 +53,8 @@ class WorkerHarness:
         self.gates: dict[ImageId, Deferred[None]] = {}
         self.breaks: Callable[..., bool] = lambda *_: False
         self.runs: list[tuple[ImageId, list[ImageFile]]] = []
-        monitored = MonitoredQueue(self.queue, self.run)  # type: ignore[arg-type]
-        self.worker = JobWorker("render", monitored, self.clock, lambda: 0.0, lambda: self.concurrency, self.run_jobs)
+        jobs = AsyncJobQueue(self.queue, self.run)  # type: ignore[arg-type]
+        self.worker = JobWorker("render", jobs, self.clock, lambda: 0.0, lambda: self.concurrency, self.run_jobs)
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
         """Call the function now, or refuse as a broken disk does."""
@@ -269,9 +269,9 @@ def test_a_bell_that_rings_during_a_look_is_heard(harness: WorkerHarness, monkey
         answers.append(Deferred())
         return answers[-1]
 
-    monkeypatch.setattr(harness.worker, "_run", run_later)
+    monkeypatch.setattr(harness.worker.jobs, "run", run_later)
     harness.worker.start()
-    monkeypatch.setattr(harness.worker, "_run", harness.run)
+    monkeypatch.setattr(harness.worker.jobs, "run", harness.run)
     harness.enqueue(CAT, A)
     harness.worker.wake()
     answers[0].callback([])
@@ -380,12 +380,12 @@ def test_work_that_breaks_down_is_tried_again(
             raise RuntimeError("a bug")
         return {}
 
-    monkeypatch.setattr(harness.worker, "_run_jobs", run_jobs)
+    monkeypatch.setattr(harness.worker, "run_jobs", run_jobs)
     harness.enqueue(CAT, A)
     with capturedLogs():
         harness.worker.start()
     assert (harness.depth.queued, harness.depth.running) == (1, 0)
-    monkeypatch.setattr(harness.worker, "_run_jobs", harness.run_jobs)
+    monkeypatch.setattr(harness.worker, "run_jobs", harness.run_jobs)
     harness.clock.advance(0.5)
     assert (harness.count_runs(A), harness.depth) == (1, NOTHING)
 
@@ -399,5 +399,5 @@ def test_a_failure_is_logged_in_one_line(harness: WorkerHarness) -> None:
     lines = [event["log_format"].format(**event) for event in logged]
     assert lines == [
         f"render of {CAT} x1.jpg failed: the remote store is down; again in 0.5 s",
-        f"render of {CAT} x2.jpg failed: a broken picture; parked",
+        f"render of {CAT} x2.jpg failed: a broken picture; not tried again",
     ]

@@ -163,9 +163,7 @@ class TwoProcesses(RuleBasedStateMachine):
             self.queues[who].close()
         else:
             self.queues[who]._db.close()
-            self.queues[
-                who
-            ]._owner._owner._file.close()  # all that the kernel does for a killed process: the lock is free
+            self.queues[who].owner._file.close()  # all that the kernel does for a killed process: the lock is free
         self.queues[who] = self.open()
         for expected in self.expected.values():
             if expected.by == who:

@@ -59,7 +59,7 @@ def test_its_progress_is_recorded(harness: PipelineHarness) -> None:
     assert told is not None
     assert (told.state, told.images, told.missing) == ("ended", 1, 3)
     comparisons.begin("another store")
-    comparisons.note(harness.remote.identity, 5, 5, "ended")
+    comparisons.note(harness.remote.identity, "ended", 5, 5)
     told = comparisons.last()
     assert told is not None
     assert (told.state, told.images) == ("running", 0)

@@ -46,7 +46,7 @@ def refused(jobs: AsyncJobQueue) -> str:
 
 def test_a_full_disk_is_a_fault_until_there_is_room(jobs: AsyncJobQueue) -> None:
     """Reads succeed on a full disk, and do not clear the fault."""
-    db = jobs.monitored.queue._db
+    db = jobs.queue._db
     (pages,) = db.execute("PRAGMA page_count").fetchone()
     db.execute(f"PRAGMA max_page_count = {pages}")
     names = [parse(f"x{number}.jpg") for number in range(1, 2001)]
@@ -56,21 +56,21 @@ def test_a_full_disk_is_a_fault_until_there_is_room(jobs: AsyncJobQueue) -> None
     assert getattr(wait(jobs.depth("render")), "queued", None) == 0
     assert jobs.fault == "database or disk is full"
     db.execute(f"PRAGMA max_page_count = {pages + 1000}")
-    wait(jobs.monitored.try_again())
+    wait(jobs.try_again())
     assert jobs.fault is None
     wait(jobs.enqueue("render", CAT, names))
 
 
 def test_a_disk_without_room_is_found_out(jobs: AsyncJobQueue, folder: Path) -> None:
     """The trial writes more than SQLite may have room for in its file, and leaves no file."""
-    jobs.monitored.fault = "database or disk is full"
-    wait(jobs.monitored.try_again())
+    jobs.fault = "database or disk is full"
+    wait(jobs.try_again())
     assert jobs.fault is None
     assert not (folder / "trial").exists()
-    jobs.monitored.fault = "database or disk is full"
+    jobs.fault = "database or disk is full"
     (folder / "trial").mkdir()
     with pytest.raises(OSError, match="trial"):
-        wait(jobs.monitored.try_again())
+        wait(jobs.try_again())
     assert "trial" in str(jobs.fault)
     (folder / "trial").rmdir()
 
@@ -83,9 +83,9 @@ def test_a_removed_queue_takes_no_jobs(jobs: AsyncJobQueue, folder: Path, tmp_pa
     assert wait(jobs.depth("render")) is None
     assert "is gone" in str(jobs.fault)
     with pytest.raises(FileNotFoundError):
-        wait(jobs.monitored.try_again())
+        wait(jobs.try_again())
     (tmp_path / "away").rename(folder)
-    wait(jobs.monitored.try_again())
+    wait(jobs.try_again())
     assert jobs.fault is None
     assert getattr(wait(jobs.depth("render")), "queued", None) == 1
 
@@ -113,7 +113,7 @@ def test_a_fault_is_short_and_in_one_line(jobs: AsyncJobQueue) -> None:
         raise sqlite3.OperationalError("disk\nI/O \udcff" * 1000)
 
     with pytest.raises(sqlite3.OperationalError):
-        wait(jobs.monitored.run(fail))
+        wait(jobs.run(fail))
     assert str(jobs.fault).startswith("disk I/O")
     assert len(str(jobs.fault).encode()) < 1000
     assert "\n" not in str(jobs.fault)
