@@ -59,4 +59,4 @@ class Activity(Generic[Item]):
     def running(self) -> list[Running[Item]]:
         """Return the items in flight, the oldest first."""
         now_s = self._clock()
-        return [Running(item, now_s - since_s) for item, since_s in self._running.values()]
+        return [Running(item, round(now_s - since_s, 3)) for item, since_s in self._running.values()]

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from threading import Thread
 from types import CodeType, FrameType
 
@@ -48,6 +49,18 @@ def module_of(frame: FrameType) -> str:
 def function_name(module: str, code: CodeType) -> str:
     """Return the name of a function with its module and class."""
     return f"{module}.{code.co_qualname}"
+
+
+def stack_lines(frame: FrameType | None, deepest: int) -> Iterator[str]:
+    """Yield a line of text for each of the `deepest` innermost calls on a stack, and no value of a variable."""
+    if frame is None:
+        yield f"    {place_of(frame)}"
+    for _ in range(deepest):
+        if frame is None:
+            return
+        yield f"    {place_of(frame)}"
+        frame = frame.f_back
+    yield "    …"
 
 
 def place_of(frame: FrameType | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from threading import Event, Thread
 from types import FrameType
 from typing import Any
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from imaged.core.snapshot import Hang, Stall, Stalls
 from imaged.hooks.running_calls import Call, calls
-from imaged.profiling.calls import place_of
+from imaged.profiling.calls import place_of, stack_lines
 
 LOOK_EVERY_S = 0.25
 
@@ -27,15 +27,6 @@ HELD_S = 1.0
 
 DEEPEST = 30
 """How many calls of a stack the log gets."""
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """The last stall: `ended_s` is a time on the clock of the watch."""
-
-    by: str
-    held_s: float
-    ended_s: float
 
 
 class StallWatch:
@@ -53,14 +44,14 @@ class StallWatch:
         self._reactor_thread = 0
         self._end = Event()
         self._thread: Thread | None = None
-        self._asked_s: float | None = None
-        self._answered_s: float | None = None
+        self._asked_s = seconds()
+        self._answered_s: float | None = self._asked_s
         self._held_by: str | None = None
         self._looked_s, self._looked_cpu_s = seconds(), cpu_s()
         self._overdue: dict[Call, str] = {}
-        self.total = 0
-        """How often the reactor has been blocked."""
-        self._last: _Ended | None = None
+        self._total = 0
+        self._last: Stall | None = None
+        self._last_ended_s = 0.0
 
     def start(self) -> None:
         """Begin to watch. Reactor thread only."""
@@ -84,8 +75,8 @@ class StallWatch:
         """The stalls and the overdue calls, for the status page."""
         now_s, last = self._seconds(), self._last
         return Stalls(
-            self.total,
-            None if last is None else Stall(last.by, round(last.held_s, 3), round(max(0.0, now_s - last.ended_s), 3)),
+            self._total,
+            last and replace(last, ago_s=round(max(0.0, now_s - self._last_ended_s), 3)),
             tuple(Hang(call.name, at, round(now_s - call.began_s, 3)) for call, at in self._overdue.copy().items()),
         )
 
@@ -106,20 +97,19 @@ class StallWatch:
             self.look()
 
     def _look_at_reactor(self, now_s: float, frames: dict[int, FrameType]) -> None:
-        if self._asked_s is not None and self._answered_s is None:
+        if self._answered_s is None:
             if self._held_by is None and now_s - self._asked_s >= HELD_S - LOOK_EVERY_S:
                 frame = frames.get(self._reactor_thread)
                 self._held_by = self._name(frame)
                 self._log.warn(
                     "the reactor is blocked by {by}, so no request is answered:\n{stack}",
                     by=self._held_by,
-                    stack="\n".join(_stack(frame)),
+                    stack="\n".join(stack_lines(frame, DEEPEST)),
                 )
             return
-        if self._asked_s is not None and self._answered_s is not None:
-            held_s = self._answered_s - self._asked_s
-            if self._held_by is not None or held_s >= HELD_S:
-                self._ended(self._held_by or "a call that ended before its stack was read", held_s, self._answered_s)
+        held_s = self._answered_s - self._asked_s
+        if self._held_by is not None or held_s >= HELD_S:
+            self._ended(self._held_by or "a call that ended before its stack was read", held_s, self._answered_s)
         self._held_by = None
         self._ask(now_s)
 
@@ -143,8 +133,8 @@ class StallWatch:
             self._answered_s = self._seconds()
 
     def _ended(self, by: str, held_s: float, ended_s: float) -> None:
-        self.total += 1
-        self._last = _Ended(by, held_s, ended_s)
+        self._total += 1
+        self._last, self._last_ended_s = Stall(by, round(held_s, 3), ago_s=0.0), ended_s
         self._log.warn("the reactor was blocked for {held_s:.1f} s by {by}", held_s=held_s, by=by)
 
     def _name(self, frame: FrameType | None) -> str:
@@ -161,17 +151,9 @@ class StallWatch:
                     "{call} has not returned for {elapsed_s:.0f} s:\n{stack}",
                     call=call.name,
                     elapsed_s=now_s - call.began_s,
-                    stack="\n".join(_stack(frame)),
+                    stack="\n".join(stack_lines(frame, DEEPEST)),
                 )
         for call in self._overdue.keys() - set(here):
             del self._overdue[call]
             elapsed_s = now_s - call.began_s
             self._log.info("{call} returned after {elapsed_s:.0f} s", call=call.name, elapsed_s=elapsed_s)
-
-
-def _stack(frame: FrameType | None) -> list[str]:
-    lines: list[str] = []
-    while frame is not None and len(lines) < DEEPEST:
-        lines.append(f"    {place_of(frame)}")
-        frame = frame.f_back
-    return lines

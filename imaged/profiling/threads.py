@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Thread
-from types import FrameType
 
-from imaged.profiling.calls import function_name, module_of, native_id
+from imaged.profiling.calls import native_id, stack_lines
 from imaged.profiling.sampler import DEEPEST
 
 
@@ -24,9 +23,13 @@ def describe(reactor_ident: int, cpu_time_ns: Callable[[int | None], int | None]
     unknown = frames.keys() - {each.ident for each in threads} - {own}
     lines = [f"{len(threads) + len(unknown)} threads, besides the one that lists them"]
     for each in threads:
-        lines += ["", _head(each, reactor_ident, cpu_time_ns(native_id(each))), *_calls(frames.get(each.ident or 0))]
+        lines += [
+            "",
+            _head(each, reactor_ident, cpu_time_ns(native_id(each))),
+            *stack_lines(frames.get(each.ident or 0), DEEPEST),
+        ]
     for ident in unknown:
-        lines += ["", "a thread that Python did not start", *_calls(frames.get(ident))]
+        lines += ["", "a thread that Python did not start", *stack_lines(frames.get(ident), DEEPEST)]
     return "\n".join([*lines, ""])
 
 
@@ -35,15 +38,3 @@ def _head(thread: Thread, reactor_ident: int, cpu_ns: int | None) -> str:
     kind = "daemon" if thread.daemon else "no daemon"
     spent = "unknown" if cpu_ns is None else f"{cpu_ns / 1e9:.3f} s"
     return f'"{thread.name}"{reactor}, native id {native_id(thread)}, {kind}, CPU time {spent}'
-
-
-def _calls(frame: FrameType | None) -> Iterator[str]:
-    if frame is None:
-        yield "    no Python code"
-    for _ in range(DEEPEST):
-        if frame is None:
-            return
-        code = frame.f_code
-        yield f"    {function_name(module_of(frame), code)} ({code.co_filename}:{frame.f_lineno})"
-        frame = frame.f_back
-    yield "    …"

@@ -24,15 +24,8 @@ def find_alerts(snapshot: Snapshot) -> list[Alert]:
 
     The levels `error` and `warning` are `critical` and `warning` in the alert rules of Prometheus.
     """
-    return sorted(_alerts(snapshot), key=lambda alert: alert.level != "error")
-
-
-def _alerts(snapshot: Snapshot) -> Iterator[Alert]:
-    yield from _of_service(snapshot)
-    yield from _of_work(snapshot)
-    yield from _of_disks(snapshot)
-    yield from _of_log_and_metrics(snapshot)
-    yield from _of_stalls(snapshot)
+    kinds = (_of_service, _of_work, _of_disks, _of_log_and_metrics, _of_stalls)
+    return sorted((alert for find in kinds for alert in find(snapshot)), key=lambda alert: alert.level != "error")
 
 
 def _of_service(snapshot: Snapshot) -> Iterator[Alert]:

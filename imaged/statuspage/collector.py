@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imaged.core.activity import Activity
+from imaged.core.activity import Activity, Running
 from imaged.core.snapshot import (
     Charts,
     Comparison,
@@ -41,6 +41,7 @@ from imaged.statuspage.history import INTERVAL_S, History
 from imaged.statuspage.recent import RecentErrors
 from imaged.statuspage.store_usage import StoreUsage
 from imaged.store.usage import free
+from imaged.workers.engine import ImageOutput
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Collector:
         """Return the state of the process, with the generation, the plugins and the pipeline in effect."""
         renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
         counters, engine = self.counters, pipeline.engine
+        root = pipeline.store.root
+        usage = await self.usage.now(root)
         snapshot = Snapshot(
             version=self.version,
             message=self.message(),
@@ -79,15 +82,7 @@ class Collector:
                 busy=engine.busy,
                 total=counters.processing.total,
                 failed=counters.processing.failed,
-                items=tuple(
-                    RenderInFlight(
-                        namespace=each.item.image.namespace,
-                        hash=str(each.item.image.hash),
-                        output=str(each.item.output),
-                        elapsed_s=round(each.elapsed_s, 3),
-                    )
-                    for each in counters.processing.running()
-                ),
+                items=tuple(map(_render, counters.processing.running())),
             ),
             downloads=_downloads(counters.downloads),
             posting=Posting(counters.posting.current, counters.posting.total, counters.posting.failed),
@@ -102,14 +97,10 @@ class Collector:
             log=self.log(),
             stalls=self.stalls.status,
             plugins=tuple(plugins),
-            store=await self._store(pipeline.store.root),
+            store=StoreStatus(str(root), usage.size_bytes, usage.files, free(root)),
             try_page=pipeline.settings.status.try_page,
         )
         return replace(snapshot, alerts=tuple(find_alerts(snapshot)))
-
-    async def _store(self, root: Path) -> StoreStatus:
-        usage = await self.usage.now(root)
-        return StoreStatus(str(root), usage.size_bytes, usage.files, free(root))
 
 
 def compare(remote: Remote, last: RecordedComparison | None) -> Comparison | None:
@@ -122,8 +113,13 @@ def compare(remote: Remote, last: RecordedComparison | None) -> Comparison | Non
     return Comparison(last.state, last.state != "ended", since, last.images, last.missing)
 
 
+def _render(each: Running[ImageOutput]) -> RenderInFlight:
+    image, output = each.item.image, each.item.output
+    return RenderInFlight(image.namespace, str(image.hash), str(output), each.elapsed_s)
+
+
 def _downloads(activity: Activity[Download]) -> Downloads:
-    items = (DownloadInFlight(each.item.url, each.item.bytes, round(each.elapsed_s, 3)) for each in activity.running())
+    items = (DownloadInFlight(each.item.url, each.item.bytes, each.elapsed_s) for each in activity.running())
     return Downloads(activity.current, activity.total, activity.failed, tuple(items))
 
 
