@@ -12,14 +12,13 @@ from importlib.util import find_spec
 
 from imaged.api import Host, Uploader, hookimpl, how_to_install
 
-# treq is an extra: only this plugin needs it.
-if find_spec("treq") is None:
-    raise ImportError(f"treq is missing: {how_to_install('manta', 'python3-treq python3-bcrypt')}")
+if find_spec("urllib3") is None:
+    raise ImportError(f"urllib3 is missing: {how_to_install('manta', 'python3-urllib3 python3-bcrypt')}")
 
-from .client import Client, Timeouts, make_agent
+from .client import Client, Timeouts
 from .keys import Key, KeyId, read_key
 from .options import Options
-from .signing import KeySigner, NoSigner, Signer
+from .signing import Signer
 from .ssh_agent import AgentKey
 from .uploader import MantaUploader
 
@@ -32,17 +31,16 @@ def imaged_uploader(host: Host) -> Uploader | None:
 
 def make_uploader(host: Host, options: Options, timeouts: Timeouts) -> MantaUploader:
     """Return the uploader for these options. It sends nothing yet, and does not call the SSH agent."""
-    signer: Signer = NoSigner(options.roles)
-    if options.key_id is not None:
-        identity = f"/{options.account}/{options.user}" if options.user else f"/{options.account}"
-        key = _key(options, KeyId.parse(options.key_id))
-        signer = KeySigner(key, identity, options.roles, time.time, host.run_in_thread)
-    agent, close = make_agent(host.clock, host.agent, timeouts, host.upload_concurrency)
-    client = Client(options.url, agent, signer, host.clock, timeouts, host.upload_concurrency)
-    return MantaUploader(options, client, host.run_in_thread, host.upload_concurrency, close)
+    identity = f"/{options.account}/{options.user}" if options.user else f"/{options.account}"
+    threads = host.make_threads(host.upload_concurrency)
+    signer = Signer(_key(options), identity, options.roles, time.time)
+    client = Client(options.url, signer, threads, timeouts, host.upload_concurrency)
+    return MantaUploader(options, client, threads, host.upload_concurrency)
 
 
-def _key(options: Options, key_id: KeyId) -> Key:
+def _key(options: Options) -> Key | None:
+    if options.key_id is None:
+        return None
     if options.key_file is None:
-        return AgentKey(key_id, lambda: os.environ.get("SSH_AUTH_SOCK"))
+        return AgentKey(KeyId.parse(options.key_id), lambda: os.environ.get("SSH_AUTH_SOCK"))
     return read_key(options.key_file, options.key_passphrase)

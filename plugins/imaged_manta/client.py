@@ -1,143 +1,118 @@
-"""An HTTP client for Manta: signs requests, limits their number and their time, and translates their errors."""
+"""An HTTP client for Manta: signs requests, limits their time, and translates their errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from time import monotonic
+from typing import BinaryIO
 from urllib.parse import urlencode, urlsplit
 
-from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, DeferredSemaphore
-from twisted.internet.interfaces import IReactorTCP
-from twisted.web.client import Agent, HTTPConnectionPool
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import UNKNOWN_LENGTH, IAgent
+from urllib3 import BaseHTTPResponse, Timeout, connection_from_url
+from urllib3.exceptions import HTTPError, ProtocolError
 
-from imaged.api import StoreUnavailableError
+from imaged.api import OwnThreads, StoreUnavailableError
 
-from .errors import REQUEST_ERRORS, translate, was_cancelled, was_dropped
-from .request_timer import RequestTimer
-from .responses import Response, ResponseBody
+from .errors import cause_of, translate
+from .responses import Response
 from .signing import Signer
 
-Sink = Callable[[bytes], Any]
-SinkFor = Callable[[Response], Sink | None]
-"""Returns the sink for the body of a successful response, None to drop the body."""
+CHUNK_BYTES = 1 << 14
+MAXIMUM_KEPT_BYTES = 8_000_000
+"""How much of a body a response keeps. A page of a listing is smaller."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """The seconds for connecting, for the longest time without progress, and for a whole request."""
+    """The seconds for connecting or sending a chunk, for the next bytes of a response, and for a whole request."""
 
-    connect_s: float = 5.0
+    connect_s: float = 10.0
     idle_s: float = 20.0
     total_s: float = 600.0
 
 
-class RequestBody(Protocol):
-    """The body of a request, which may be sent more than once."""
-
-    def open(self, progress: Callable[[], None]) -> Any:
-        """Return an IBodyProducer that calls `progress` as it sends."""
-
-    def close(self) -> None:
-        """Release what `open` returned last, if none of it was sent."""
-
-
 @dataclass(frozen=True)
 class Request:
-    """An idempotent request. `path` is absolute and quoted."""
+    """An idempotent request. `path` is absolute and quoted; `file` has the body."""
 
     method: str
     path: str
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    body: RequestBody | None = None
+    file: Path | None = None
 
 
 class Client:
-    """A client for one Manta and one identity. `concurrency` requests run at a time; others wait."""
+    """A client for one Manta and one identity, with a connection for each of `concurrency` threads."""
 
-    def __init__(
-        self, url: str, agent: IAgent, signer: Signer, clock: Any, timeouts: Timeouts, concurrency: int
-    ) -> None:
+    def __init__(self, url: str, signer: Signer, threads: OwnThreads, timeouts: Timeouts, concurrency: int) -> None:
         self.host = urlsplit(url).netloc
-        self._url = url
-        self._http = HTTPClient(agent)
         self._signer = signer
-        self._clock = clock
+        self._threads = threads
         self._timeouts = timeouts
-        self._slots = DeferredSemaphore(concurrency)
+        timeout = Timeout(connect=timeouts.connect_s, read=timeouts.idle_s)
+        self._pool = connection_from_url(url, maxsize=concurrency, timeout=timeout, retries=False)
 
-    async def send(self, request: Request, sink_for: SinkFor | None = None) -> Response:
-        """Send a request and return its response, whatever the status.
+    async def send(self, request: Request) -> Response:
+        """Call `exchange` on a thread. Reactor thread only."""
+        return await self._threads.run(self.exchange, request)
 
-        The response keeps the body of an error. The body of a success goes to the sink of `sink_for`, or is dropped.
-        Raises StoreUnavailableError, and the errors of a sink.
+    def exchange(self, request: Request, target: BinaryIO | None = None) -> Response:
+        """Send a request and return its response, whatever the status. Blocks.
+
+        The body of an object goes to `target`; the response keeps any other. Raises StoreUnavailableError, and OSError
+        for a local file.
         """
-        await self._slots.acquire()
+        end_s = monotonic() + self._timeouts.total_s
         try:
             try:
-                return await self._attempt(request, sink_for)
-            except REQUEST_ERRORS as error:
-                if not was_dropped(error):
+                answer = self._open(request, end_s)
+            except ProtocolError as error:
+                if isinstance(cause_of(error), TimeoutError):
                     raise
-                return await self._attempt(request, sink_for)  # Manta had just closed the pooled connection
-        except REQUEST_ERRORS as error:
-            raise translate(self.host, error) from error
-        finally:
-            self._slots.release()
+                answer = self._open(request, end_s)  # Manta had just closed the pooled connection
+            with answer:
+                return self._read(answer, target, end_s)
+        except HTTPError as error:
+            raise translate(self.host, error, self._timeouts.idle_s) from error
 
-    async def _attempt(self, request: Request, sink_for: SinkFor | None) -> Response:
-        headers = await self._signer.headers()
-        timer = RequestTimer(self._clock, self._timeouts.idle_s, self._timeouts.total_s)
-        try:
-            return await self._exchange(request, {**request.headers, **headers}, sink_for, timer)
-        except REQUEST_ERRORS as error:
-            if timer.expired:
-                raise StoreUnavailableError(f"Manta at {self.host} is too slow: {timer.reason}") from error
-            if was_cancelled(error):
-                raise CancelledError from error
-            raise
-        finally:
-            timer.stop()
-            if request.body is not None:
-                request.body.close()
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pool.close()
 
-    async def _exchange(
-        self, request: Request, headers: dict[str, str], sink_for: SinkFor | None, timer: RequestTimer
-    ) -> Response:
-        sending = self._http.request(
-            request.method,
-            f"{self._url}{request.path}" + (f"?{urlencode(request.query)}" if request.query else ""),
-            headers=Headers({name: [value] for name, value in headers.items()}),
-            data=request.body.open(timer.progress) if request.body else None,
-            allow_redirects=False,
-            unbuffered=True,
-            reactor=self._clock,
-        )
-        timer.watch(sending.cancel)
-        head = await sending
-        response = Response(head.code, head.headers, None if head.length is UNKNOWN_LENGTH else head.length)
-        sink = response.collect_error if response.is_error else sink_for(response) if sink_for else None
-        body = ResponseBody(sink, timer.progress)
-        timer.watch(body.drop)
-        head.deliverBody(body)
-        await body.ended
+    def _open(self, request: Request, end_s: float) -> BaseHTTPResponse:
+        headers = {**request.headers, **self._signer.headers()}
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        with ExitStack() as stack:
+            body = None
+            if request.file is not None:
+                file = stack.enter_context(request.file.open("rb"))
+                headers["Content-Length"] = str(file.seek(0, 2))
+                file.seek(0)
+                body = self._chunks(file, end_s)
+            return self._pool.urlopen(
+                request.method, request.path + query, body, headers, redirect=False, preload_content=False
+            )
+
+    def _chunks(self, file: BinaryIO, end_s: float) -> Iterator[bytes]:
+        while chunk := file.read(CHUNK_BYTES):
+            self._check_time(end_s)
+            yield chunk
+
+    def _read(self, answer: BaseHTTPResponse, target: BinaryIO | None, end_s: float) -> Response:
+        kept = bytearray()
+        response = Response(answer.status, answer.headers, kept)
+        streams = target is not None and not response.is_error and not response.is_directory
+        write = target.write if target is not None and streams else kept.extend
+        while len(kept) < MAXIMUM_KEPT_BYTES and (chunk := answer.read1(CHUNK_BYTES, decode_content=False)):
+            self._check_time(end_s)
+            write(chunk)
         return response
 
-
-def make_agent(clock: Any, agent: IAgent, timeouts: Timeouts, concurrency: int) -> tuple[IAgent, Callable[[], Any]]:
-    """Return an agent with a connection pool, and the function that closes the pool.
-
-    The host's `agent` opens a connection, with a TLS handshake, for each request. It is returned where `clock` is not a
-    reactor with a network.
-    """
-    if not IReactorTCP.providedBy(clock):
-        return agent, lambda: None
-    pool = HTTPConnectionPool(clock, persistent=True)
-    pool.maxPersistentPerHost = concurrency
-    pool.retryAutomatically = False  # Client retries, PUTs too
-    pooled: Any = Agent(clock, connectTimeout=timeouts.connect_s, pool=pool)
-    return pooled, pool.closeCachedConnections
+    def _check_time(self, end_s: float) -> None:
+        if monotonic() > end_s:
+            raise StoreUnavailableError(
+                f"Manta at {self.host} is too slow: one request takes more than {self._timeouts.total_s:g} s"
+            )

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from OpenSSL.SSL import Error as TLSError
-from service_identity import VerificationError
-from twisted.internet import error as network
-from twisted.internet.defer import CancelledError
-from twisted.web.client import RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from imaged.api import StoreError, StoreUnavailableError
 
 from .responses import Response
 
-_TLS = (TLSError, VerificationError)
-
-REQUEST_ERRORS = (
-    CancelledError,
-    network.ConnectError,
-    network.ConnectionClosed,
-    network.ConnectingCancelledError,
-    network.DNSLookupError,  # an OSError, and no ConnectError
-    *_TLS,
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
-"""The exceptions that a request may end with instead of a response."""
-
-_MEANINGS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((network.TimeoutError, network.TCPTimedOutError), "does not answer"),
-    (_TLS, "fails the check of its TLS certificate"),
-    ((network.ConnectionRefusedError,), "refuses the connection: check url"),
-    ((network.DNSLookupError, network.UnknownHostError), "has no address: check url"),
-    ((network.ConnectError,), "cannot be reached"),
-    ((Exception,), "closes the connection, or does not speak HTTP"),
+_MEANINGS: tuple[tuple[type[Exception], str], ...] = (
+    (SSLError, "fails the check of its TLS certificate"),
+    (ConnectionRefusedError, "refuses the connection: check url"),
+    (NameResolutionError, "has no address: check url"),
+    (NewConnectionError, "cannot be reached"),
+    (ConnectTimeoutError, "does not answer"),  # its subclasses are above
+    (Exception, "closes the connection, or does not speak HTTP"),
 )
 
 _ADVICE = {
@@ -59,27 +45,19 @@ _UNAVAILABLE_STATUSES = {401, 403, 407, 408, 429}
 _SERVER_ERROR = 500
 
 
-def was_dropped(error: Exception) -> bool:
-    """Return whether the connection was closed before any byte of a response arrived."""
-    return isinstance(error, ResponseNeverReceived | RequestTransmissionFailed) and any(
-        isinstance(cause, network.ConnectionClosed) for cause in _causes(error)
-    )
+def cause_of(error: HTTPError) -> BaseException:
+    """Return the error that urllib3 has wrapped, or else the error itself."""
+    wrapped = error.__cause__ or next(reversed(error.args), None)
+    return wrapped if isinstance(wrapped, BaseException) else error
 
 
-def was_cancelled(error: Exception) -> bool:
-    """Return whether a request failed because its caller cancelled it."""
-    return any(isinstance(cause, CancelledError | network.ConnectingCancelledError) for cause in _causes(error))
-
-
-def translate(host: str, error: Exception) -> Exception:
-    """Return our error for one of REQUEST_ERRORS."""
-    if isinstance(error, CancelledError):
-        return error
-    causes = list(_causes(error))
-    if isinstance(error, RequestGenerationFailed):
-        return StoreError(f"the file changed while it was sent to Manta at {host}: try again")
-    meaning = next(meaning for kinds, meaning in _MEANINGS if any(isinstance(cause, kinds) for cause in causes))
-    return StoreUnavailableError(f"Manta at {host} {meaning} ({type(causes[-1]).__name__})")
+def translate(host: str, error: HTTPError, idle_s: float) -> StoreUnavailableError:
+    """Return our error for a request without a complete response, on a connection with this timeout."""
+    cause = cause_of(error)
+    if isinstance(error, ReadTimeoutError) or (isinstance(error, ProtocolError) and isinstance(cause, TimeoutError)):
+        return StoreUnavailableError(f"Manta at {host} is too slow: no progress for {idle_s:g} s")
+    meaning = next(meaning for kind, meaning in _MEANINGS if isinstance(error, kind) or isinstance(cause, kind))
+    return StoreUnavailableError(f"Manta at {host} {meaning} ({type(cause).__name__})")
 
 
 def response_error(host: str, key: str, response: Response) -> StoreError:
@@ -99,9 +77,3 @@ def response_error(host: str, key: str, response: Response) -> StoreError:
 
 def _one_line(text: str) -> str:
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:200]
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    yield error
-    for reason in getattr(error, "reasons", ()):
-        yield from _causes(reason.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,9 @@ from .client import Client, Request
 from .concurrency import map_concurrently
 from .errors import response_error
 from .paths import quoted
-from .responses import Response
 
 PAGE = 1000
 """Entries in a page; Manta allows 1024."""
-
-MAXIMUM_PAGE_BYTES = 8_000_000
 
 MAXIMUM_DEPTH = 64
 """The depth of nested directories; keys have fewer than ten parts."""
@@ -66,24 +62,14 @@ async def _entries(client: Client, directory: str, beginning: str) -> list[Entry
 
 
 async def _page(client: Client, directory: str, marker: str) -> list[Entry]:
-    body = bytearray()
-
-    def append(chunk: bytes) -> None:
-        body.extend(chunk)
-        if len(body) > MAXIMUM_PAGE_BYTES:
-            raise StoreUnavailableError(f"Manta at {client.host} sends a listing without end")
-
-    def sink_for(response: Response) -> Callable[[bytes], None] | None:
-        return append if response.is_directory else None
-
     query = {"limit": str(PAGE)} | ({"marker": marker} if marker else {})
-    response = await client.send(Request("GET", quoted(directory), query), sink_for)
-    if response.code in NOT_FOUND:
+    response = await client.send(Request("GET", quoted(directory), query))
+    if response.code in NOT_FOUND or not (response.is_error or response.is_directory):
         return []
     if response.is_error:
         raise response_error(client.host, f"the listing of {directory}", response)
     try:
-        return [_entry(directory, json.loads(line)) for line in body.splitlines() if line.strip()]
+        return [_entry(directory, json.loads(line)) for line in response.body.splitlines() if line.strip()]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(f"Manta at {client.host} sends a listing of {directory} that cannot be parsed") from error
 

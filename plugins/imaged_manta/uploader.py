@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import base64
+import hashlib
+import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from posixpath import dirname
-from typing import Any
 
-from imaged.api import StoreError
+from imaged.api import OwnThreads, StoreError
 
-from .client import Client, Request, Sink
+from .client import Client, Request
 from .concurrency import map_concurrently
 from .directories import Directories
 from .errors import response_error
@@ -17,7 +19,6 @@ from .listing import NOT_FOUND, walk
 from .options import Options
 from .paths import Paths, quoted
 from .responses import Response
-from .transfers import DownloadFile, FileBody, md5_of
 
 _DIRECTORY = {"Content-Type": "application/json; type=directory"}
 _CACHED = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -31,17 +32,14 @@ class _DirectoryGoneError(Exception):
 class MantaUploader:
     """Stores each key as an object at a path of its own. Reactor thread only."""
 
-    def __init__(
-        self, options: Options, client: Client, run_in_thread: Any, concurrency: int, close: Callable[[], Any]
-    ) -> None:
+    def __init__(self, options: Options, client: Client, threads: OwnThreads, concurrency: int) -> None:
         self.detail = f"{options.url} as {options.account}" + (f"/{options.user}" if options.user else "")
         self.detail += f" in {options.folder}" if options.folder else ""
         self.identity = "/".join(filter(None, [options.host, options.account, options.folder]))
         self.noted_as = self.detail  # the identity of this store in earlier versions of imaged
         self._client = client
-        self._run_in_thread = run_in_thread
+        self._threads = threads
         self._concurrency = concurrency
-        self._close = close
         self._paths = Paths(options.account, options.folder)
         self._directories = Directories(self._make_directory, self._paths.roots)
 
@@ -49,9 +47,9 @@ class MantaUploader:
         """PUT the file, after its directories."""
         remote = self._paths.path(key)
         try:
-            md5 = await self._run_in_thread(md5_of, path)
+            md5 = await self._threads.run(md5_of, path)
             headers = {"Content-MD5": md5, "Content-Type": content_type, **_CACHED}
-            request = Request("PUT", quoted(remote), headers=headers, body=FileBody(path))
+            request = Request("PUT", quoted(remote), headers=headers, file=path)
             try:
                 await self._put(key, remote, request)
             except _DirectoryGoneError:  # another client removed it: make it once more
@@ -64,25 +62,7 @@ class MantaUploader:
 
     async def download(self, key: str, path: Path) -> bool:
         """GET the object and write it to `path`. Return False if there is none, or a directory."""
-        remote = self._paths.path(key)
-        opened: DownloadFile | None = None
-        try:
-            opened = file = await self._run_in_thread(DownloadFile, key, path)
-
-            def sink_for(response: Response) -> Sink | None:
-                return None if response.is_directory else file.write
-
-            response = await self._client.send(Request("GET", quoted(remote)), sink_for)
-            if response.code in NOT_FOUND or (response.is_directory and not response.is_error):
-                return False
-            self._check(key, response)
-            await self._run_in_thread(file.finish, response)
-        except OSError as error:
-            raise StoreError(f"{key} cannot be written: {error.strerror}") from error
-        finally:
-            if opened is not None:
-                await self._run_in_thread(opened.discard)
-        return True
+        return await self._threads.run(self._download, key, path)
 
     async def list(self, prefix: str) -> Sequence[str]:
         """Walk the directories below the last one that the prefix names, and return their keys, sorted."""
@@ -95,8 +75,26 @@ class MantaUploader:
         await map_concurrently(self._delete, keys, self._concurrency)
 
     def close(self) -> None:
-        """Close the idle connections."""
-        self._close()
+        """Release the threads and close the idle connections."""
+        self._threads.let_go()
+        self._client.close()
+
+    def _download(self, key: str, path: Path) -> bool:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            with temporary.open("xb") as file:
+                response = self._client.exchange(Request("GET", quoted(self._paths.path(key))), file)
+            if response.code in NOT_FOUND or (response.is_directory and not response.is_error):
+                return False
+            self._check(key, response)
+            if response.headers.get("Content-MD5") not in {None, md5_of(temporary)}:
+                raise StoreError(f"the bytes of {key} from Manta do not match their Content-MD5: try again")
+            temporary.replace(path)
+        except OSError as error:
+            raise StoreError(f"{key} cannot be written: {error.strerror}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return True
 
     async def _put(self, key: str, remote: str, request: Request) -> None:
         await self._directories.ensure(dirname(remote))
@@ -120,3 +118,10 @@ class MantaUploader:
             raise _DirectoryGoneError
         if response.is_error:
             raise response_error(self._client.host, key, response)
+
+
+def md5_of(path: Path) -> str:
+    """Return the MD5 of a file as Content-MD5 has it. Blocks; raises OSError."""
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return base64.b64encode(md5.digest()).decode("ascii")

@@ -11,16 +11,20 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from manta import MantaDouble
 from manta_identity import md5_id, write_key
 from twisted.internet import reactor
-from twisted.internet.task import deferLater
 
 from imaged.testing.fakes import make_host
-from imaged.testing.waiting import wait
+from imaged.workers.threads import Threads
 from imaged_manta import make_uploader
 from imaged_manta.client import Timeouts
 from imaged_manta.options import Options
 from imaged_manta.uploader import MantaUploader
 
 USUAL = Timeouts()
+
+
+def threads(size: int) -> Threads:
+    """Return threads as the daemon makes them."""
+    return Threads(reactor, "manta", size)
 
 
 @pytest.fixture(scope="session")
@@ -58,15 +62,10 @@ def make_manta(section: dict[str, Any]) -> Iterator[Callable[..., MantaUploader]
 
     def make(*, timeouts: Timeouts = USUAL, concurrency: int = 10, **changes: Any) -> MantaUploader:
         chosen = {name: value for name, value in {**section, **changes}.items() if value is not None}
-        host = make_host("manta", chosen, clock=reactor, upload_concurrency=concurrency)
+        host = make_host("manta", chosen, make_threads=threads, upload_concurrency=concurrency)
         made.append(make_uploader(host, host.options(Options), timeouts))
         return made[-1]
 
     yield make
     for uploader in made:
         uploader.close()
-    wait(_a_moment())
-
-
-async def _a_moment() -> None:
-    await deferLater(reactor, 0.01, lambda: None)

@@ -14,11 +14,10 @@ from manta import MantaDouble
 from manta_identity import md5_id, write_key
 
 from imaged.api import StoreError, StoreUnavailableError
-from imaged.testing.fakes import run_at_once
 from imaged.testing.waiting import wait
 from imaged_manta.client import Timeouts
 from imaged_manta.keys import FileKey
-from imaged_manta.signing import KeySigner
+from imaged_manta.signing import Signer
 from imaged_manta.uploader import MantaUploader
 
 LARGE = bytes(5_000_000)
@@ -61,8 +60,8 @@ def message_of(error: type[Exception], call: object) -> str:
     ("fault", "meaning"),
     [
         ("hang", "is too slow: no progress for 1.5 s"),
-        ("reset", "closes the connection, or does not speak HTTP (ConnectionLost)"),
-        ("close", "closes the connection, or does not speak HTTP (ConnectionDone)"),
+        ("reset", "closes the connection, or does not speak HTTP (ConnectionResetError)"),
+        ("close", "closes the connection, or does not speak HTTP (RemoteDisconnected)"),
         ("500", "refuses {key} (500 InternalError): an unexpected error occurred"),
         ("503", "refuses {key} (503 InternalError): an unexpected error occurred"),
         ("forbid", "refuses {key} (403 AuthorizationFailed): the user may not do this: give the user a role that may"),
@@ -148,15 +147,14 @@ def test_a_refused_connection(make_manta: Callable[..., MantaUploader], file: Pa
     )
 
 
-@pytest.mark.parametrize("total_s", [0.3, 0.000_1])
 def test_a_request_takes_no_longer_than_allowed(
-    manta: MantaDouble, make_manta: Callable[..., MantaUploader], tmp_path: Path, total_s: float
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], tmp_path: Path
 ) -> None:
-    """A request ends after its total time, even if it makes progress, and also while it looks up the host."""
-    manta.misbehave("hang")
-    uploader = make_manta(timeouts=Timeouts(connect_s=1.0, idle_s=60.0, total_s=total_s))
+    """A request ends after its total time, even if it makes progress."""
+    uploader = make_manta(timeouts=Timeouts(connect_s=10.0, idle_s=60.0, total_s=0.05))
+    manta.misbehave("slow")
     meaning = message_of(StoreUnavailableError, uploader.download("p/1", tmp_path / "back"))
-    assert meaning.endswith(f"is too slow: one request takes more than {total_s:g} s")
+    assert meaning.endswith("is too slow: one request takes more than 0.05 s")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +209,6 @@ def test_a_wrong_clock(make_manta: Callable[..., MantaUploader], private: rsa.RS
         def wrong_s(off_s: float = off_s) -> float:
             return time.time() + off_s
 
-        uploader._client._signer = KeySigner(FileKey(private), "/poseidon", [], wrong_s, run_at_once)
+        uploader._client._signer = Signer(FileKey(private), "/poseidon", [], wrong_s)
         meaning = message_of(StoreUnavailableError, uploader.upload("p/1", file, "image/jpeg"))
         assert meaning.endswith("(400 InvalidHeader): the clock of this machine or of Manta is wrong: synchronise it")

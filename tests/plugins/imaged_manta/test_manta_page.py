@@ -35,8 +35,8 @@ def test_every_option_is_on_the_page() -> None:
 
 def test_a_missing_extra_is_reported() -> None:
     """Without the extra, loading the plugin fails with the command that installs it."""
-    program = "import sys; sys.modules['treq'] = None; import imaged_manta"
+    program = "import sys; sys.modules['urllib3'] = None; import imaged_manta"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     last = ended.stderr.splitlines()[-1]
-    command = f"{sys.executable} -m pip install 'bcrypt>=4.2' 'cryptography>=43' 'treq>=24.9'"
-    assert last == f"ImportError: treq is missing: {command}"
+    command = f"{sys.executable} -m pip install 'bcrypt>=4.2' 'cryptography>=43' 'urllib3>=2.3'"
+    assert last == f"ImportError: urllib3 is missing: {command}"

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from manta import MantaDouble
 from manta_identity import md5_id
 from manta_tree import Entry
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
 from imaged.api import StoreError, StoreUnavailableError
@@ -34,13 +33,6 @@ def file(tmp_path: Path) -> Path:
 async def together(*coroutines: Any) -> Any:
     """Run coroutines concurrently."""
     return await gatherResults([Deferred.fromCoroutine(each) for each in coroutines], consumeErrors=True)
-
-
-async def in_threads(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a function on another thread, as the daemon does."""
-    from twisted.internet.threads import deferToThread  # noqa: PLC0415  # the import installs a reactor
-
-    return await deferToThread(function, *arguments)
 
 
 def test_an_object_has_headers(manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path) -> None:
@@ -184,24 +176,3 @@ def test_a_closed_idle_connection_is_no_failure(
         wait(uploader.upload(f"p/{number}", file, "image/jpeg"))
         manta.drop_connections()
     assert len(wait(uploader.list("p"))) == 3
-
-
-def test_files_are_read_on_other_threads(section: dict[str, Any], file: Path, tmp_path: Path) -> None:
-    """Reading files does not block the reactor."""
-    from imaged.testing.fakes import make_host  # noqa: PLC0415
-    from imaged_manta import make_uploader  # noqa: PLC0415  # this test alone makes its own
-    from imaged_manta.client import Timeouts  # noqa: PLC0415
-    from imaged_manta.options import Options  # noqa: PLC0415
-
-    ran: list[str] = []
-
-    def run_in_thread(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
-        ran.append(getattr(function, "__name__", ""))
-        return Deferred.fromCoroutine(in_threads(function, *arguments))
-
-    host = make_host("manta", section, clock=reactor, run_in_thread=run_in_thread)
-    uploader = make_uploader(host, host.options(Options), Timeouts())
-    wait(uploader.upload("p/1", file, "image/jpeg"))
-    assert wait(uploader.download("p/1", tmp_path / "back"))
-    uploader.close()
-    assert {"md5_of", "sign", "finish", "discard"} <= set(ran)
