@@ -13,7 +13,6 @@ from twisted.logger import Logger
 from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
 from imaged.daemon.faults import build_checked
-from imaged.daemon.superseded import reinstate, supersede
 from imaged.hooks.registry import Plugins
 from imaged.pipeline.build import Environment, build_pipeline
 from imaged.pipeline.pipeline import Pipeline
@@ -71,7 +70,6 @@ class Generation:
     def _close(self) -> None:
         self.plugins.close(self.pipeline.metrics.hanging)
         self.pipeline.engine.stop()
-        reinstate(self.pipeline.store)
         self.pipeline.store.close()
 
 
@@ -98,7 +96,7 @@ class Generations:
         """Make `new` the current generation, and close the previous one when it has drained."""
         old, self.current = self.current, new
         self._open.append(new)
-        supersede(old.pipeline.store)
+        old.pipeline.store.variants.supersede()
         self._closings.own(self._close(old))
 
     async def close(self) -> None:

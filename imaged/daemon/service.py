@@ -19,7 +19,6 @@ from imaged.daemon.reconfiguration import Reconfiguration
 from imaged.daemon.reload import Reloads
 from imaged.daemon.remote_watch import RemoteWatch
 from imaged.daemon.status import Status
-from imaged.daemon.superseded import reinstate, supersede
 from imaged.logs.files import Logs
 from imaged.pipeline.build import Environment
 from imaged.process.endpoints import PUBLIC, endpoints
@@ -97,7 +96,7 @@ class Service:
         Requests on open connections are still answered. `resume` undoes it.
         """
         self.shutdown.handed_over = True
-        supersede(self.generations.pipeline.store)
+        self.generations.pipeline.store.variants.supersede()
         self.shutdown.begin(self.shutdown_timeout_s)
         self.profiles.end()
         await self.ports.pause(claimed)
@@ -109,7 +108,7 @@ class Service:
 
     async def resume(self) -> None:
         """Undo `pause`. Raises PortError when a port that was closed meanwhile cannot be opened again."""
-        reinstate(self.generations.pipeline.store)
+        self.generations.pipeline.store.variants.reinstate()
         self.shutdown.cancel()
         for connections in self.connections.values():
             connections.stay()

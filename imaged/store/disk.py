@@ -38,14 +38,13 @@ class Disk:
         """Say whether the file exists."""
         return self.layout.path(image, file).is_file()
 
-    def open(self, image: ImageId, file: ImageFile) -> OpenFile | None:
-        """Open a file for reading; return None when it does not exist. Raises StoreError when it cannot be read."""
-        return self.open_path(image, file, self.layout.path(image, file))
+    def open(self, image: ImageId, file: ImageFile, path: Path | None = None) -> OpenFile | None:
+        """Open a file for reading, at `path` if it is elsewhere; return None when it does not exist.
 
-    def open_path(self, image: ImageId, file: ImageFile, path: Path) -> OpenFile | None:
-        """Open a file that lies at `path`; else as `open`."""
+        Raises StoreError when it cannot be read.
+        """
         try:
-            opened = path.open("rb")
+            opened = (path or self.layout.path(image, file)).open("rb")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

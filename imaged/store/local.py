@@ -80,5 +80,6 @@ class LocalStore:
         return self.incoming.sweep()
 
     def close(self) -> None:
-        """Give up the ownership of unfinished files."""
+        """Remove the variants that are kept apart, and give up the ownership of unfinished files."""
+        self.variants.reinstate()
         self.incoming.close()

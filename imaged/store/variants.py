@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from imaged.core.errors import NotFoundError, StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
+from imaged.store.atomic import discard
 from imaged.store.disk import Disk, OpenFile
 
 _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
@@ -35,6 +37,20 @@ class VariantFiles:
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
+        self._apart: dict[tuple[ImageId, Output], Path] | None = None
+
+    def supersede(self) -> None:
+        """Replace no variant from now on: one that exists may have been rendered with newer settings.
+
+        A variant that cannot take its name is kept apart, for `open` of this store alone, until `reinstate`.
+        """
+        self._apart = self._apart or {}
+
+    def reinstate(self) -> None:
+        """Replace variants again, and remove those that are kept apart."""
+        apart, self._apart = self._apart or {}, None
+        for path in apart.values():
+            discard(path)
 
     def has(self, image: ImageId, output: Output) -> bool:
         """Say whether the variant exists."""
@@ -42,11 +58,14 @@ class VariantFiles:
 
     def open(self, image: ImageId, output: Output) -> OpenFile | None:
         """Open a variant for reading; return None when it does not exist. Raises StoreError."""
-        return self.disk.open(image, output)
+        return self.disk.open(image, output, self._apart.get((image, output)) if self._apart else None)
 
     def save(self, image: ImageId, output: Output, body: bytes) -> None:
-        """Write a variant durably, in place of an older one. Raises StoreError."""
-        self.disk.replace(image, output, body)
+        """Write a variant durably, in place of an older one unless this store is superseded. Raises StoreError."""
+        if (apart := self._apart) is None:  # read once: `reinstate` may come meanwhile
+            self.disk.replace(image, output, body)
+        elif not self.disk.keep_first(image, output, body):
+            apart[image, output] = self.disk.write_temporary(image, output, body)
 
     def forget(self, image: ImageId, output: Output) -> bool:
         """Remove a variant; return False when it did not exist. Raises StoreError.

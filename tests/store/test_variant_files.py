@@ -35,6 +35,14 @@ def small_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def read(store: LocalStore) -> bytes:
+    """Return what the store serves for `OUTPUT`."""
+    opened = store.variants.open(IMAGE, OUTPUT)
+    assert opened is not None
+    with opened.file:
+        return opened.file.read()
+
+
 def put(store: LocalStore, name: str, body: bytes = b"") -> None:
     """Write a file into the folder of `IMAGE` without the store."""
     path = store.path(IMAGE, ORIGINAL).with_name(name)
@@ -118,3 +126,20 @@ def test_files_and_new_outputs_are_counted_once(store: LocalStore) -> None:
         put(store, name)
     assert store.variants.count(IMAGE, [OUTPUT, parse("x302.jpg")], 10) == 4
     assert store.variants.count(IMAGE, [], 2) == 2
+
+
+def test_a_superseded_store_keeps_its_own_render_apart(store: LocalStore) -> None:
+    """Each store serves its own, and a variant that did not exist is kept for both; `reinstate` ends that."""
+    newer, new = LocalStore(store.root, [3, 3]), parse("x301.jpg")
+    newer.variants.save(IMAGE, OUTPUT, b"newer")
+    store.variants.supersede()
+    store.variants.save(IMAGE, OUTPUT, b"older")
+    store.variants.save(IMAGE, new, b"first")
+    store.variants.supersede()
+    assert (read(store), read(newer)) == (b"older", b"newer")
+    assert newer.variants.outputs(IMAGE) == [OUTPUT, new]
+    store.variants.reinstate()
+    assert read(store) == b"newer"
+    assert list(store.incoming.folder.iterdir()) == []
+    store.variants.save(IMAGE, OUTPUT, b"newest")
+    assert read(newer) == b"newest"
