@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.endpoints import wrapClientTLS
@@ -14,15 +13,13 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from imaged.core.errors import NotFoundError, SourceFailedError
-from imaged.core.formats import FORMATS, Formats
+from imaged.core.formats import Formats
 from imaged.core.hashes import shorten
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.codings import Unpacking
 from imaged.fetch.connection import CONNECTION_FAILURES, Body, Connection, translate
-from imaged.fetch.guard import GuardedEndpoint
+from imaged.fetch.guard import Guard
 from imaged.fetch.hashing_writer import HashingWriter
-from imaged.fetch.networks import Network
-from imaged.fetch.resolver import Resolves
 
 _SUCCESS = (200, 203)  # RFC 9110, 15.3.4: 203 says that a proxy changed something
 _PARTIAL = 206
@@ -35,21 +32,10 @@ _ACCEPT = "image/*, */*;q=0.8"
 
 
 class Exchange:
-    """GETs URLs without cookies, proxies and kept connections. `connect_timeout_s` is for one attempt."""
+    """GETs URLs without cookies, proxies and kept connections."""
 
-    def __init__(
-        self,
-        reactor: Any,
-        resolver: Resolves,
-        connect_timeout_s: float,
-        allow_networks: Sequence[Network],
-        user_agent: str,
-        formats: Formats = FORMATS,
-    ) -> None:
-        self._reactor = reactor
-        self._resolver = resolver
-        self._connect_timeout_s = connect_timeout_s
-        self._allow_networks = allow_networks
+    def __init__(self, guard: Guard, user_agent: str, formats: Formats) -> None:
+        self._guard = guard
         self._headers = {"User-Agent": [user_agent], "Accept": [_ACCEPT], "Accept-Encoding": ["identity"]}
         self._formats = formats
         self._tls = BrowserLikePolicyForHTTPS()
@@ -77,9 +63,7 @@ class Exchange:
         return None
 
     async def _connect(self, url: SourceUrl) -> Connection:
-        endpoint: Any = GuardedEndpoint(
-            self._reactor, self._resolver, url.host, url.port, self._connect_timeout_s, self._allow_networks
-        )
+        endpoint: Any = await self._guard.endpoint(url.host, url.port)
         if url.scheme == "https":
             try:
                 creator = self._tls.creatorForNetloc(url.host.encode("ascii"), url.port)
@@ -123,12 +107,9 @@ async def _read(url: SourceUrl, connection: Connection, response: Any, intake: H
     if response.length != UNKNOWN_LENGTH:
         intake.expect(response.length)
     unpacking = Unpacking(response.headers.getRawHeaders(b"Content-Encoding", []), formats)
-    await _deliver(url, connection, response, Body(lambda chunk: intake.write_all(unpacking.unpack(chunk))))
-    intake.write_all(unpacking.finish())
-
-
-async def _deliver(url: SourceUrl, connection: Connection, response: Any, body: Body) -> None:
+    body = Body(lambda chunk: intake.write_all(unpacking.unpack(chunk)))
     response.deliverBody(body)
     complete = await body.ended
     if not complete and connection.broken:  # the connection's end marks the body's end, and it broke
         raise SourceFailedError(f"{url.host} broke off in the middle of the original")
+    intake.write_all(unpacking.finish())

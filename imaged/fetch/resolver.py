@@ -17,8 +17,9 @@ from threading import Thread
 from typing import Any, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own class
 from twisted.internet.interfaces import IHostnameResolver
+from twisted.python.failure import Failure
 from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
 
 from imaged.core.errors import SourceFailedError, SourceTimeoutError
@@ -52,9 +53,8 @@ class Resolver:
     def __init__(self, reactor: Any, getaddrinfo: Callable[..., Sequence[Any]] = socket.getaddrinfo) -> None:
         self._reactor = reactor
         self._getaddrinfo = getaddrinfo
-        self._waiting: dict[str, list[Deferred[Sequence[Any]]]] = {}
-        self._queued: list[str] = []
-        self._running: Counter[str] = Counter()
+        self._waiting: dict[str, list[Deferred[Sequence[Any]]]] = {}  # by host, the oldest first
+        self._running: set[str] = set()
 
     async def resolve(self, host: str, port: int) -> list[Address]:
         """Return the addresses of `host` in the system's order; the list may be empty.
@@ -63,66 +63,55 @@ class Resolver:
         """
         found = _numeric(host)
         if found is None:
-            found = await self._lookup(host)
+            try:
+                found = await self._lookup(host).addTimeout(LOOKUP_S, self._reactor)
+            except TimeoutError as error:
+                raise SourceTimeoutError(
+                    f"{host} does not resolve: no name server answered within {LOOKUP_S:g} seconds; try again later"
+                ) from error
         kinds = [(_KINDS.get(family), sockaddr[0]) for family, _, _, _, sockaddr in found]
         return [kind("TCP", address, port) for kind, address in kinds if kind is not None]
 
     def _lookup(self, host: str) -> Deferred[Sequence[Any]]:
         waiter: Deferred[Sequence[Any]] = Deferred(lambda waiter: self._forget(host, waiter))
-        if host not in self._waiting:
-            self._waiting[host] = []
-            self._queued.append(host)
-        self._waiting[host].append(waiter)
+        self._waiting.setdefault(host, []).append(waiter)
         self._start()
-
-        def too_late(_: object, timeout_s: float) -> Sequence[Any]:
-            raise SourceTimeoutError(
-                f"{host} does not resolve: no name server answered within {timeout_s:g} seconds; try again later"
-            )
-
-        return waiter.addTimeout(LOOKUP_S, self._reactor, onTimeoutCancel=too_late)
+        return waiter
 
     def _forget(self, host: str, waiter: Deferred[Sequence[Any]]) -> None:
         """Remove a cancelled waiter, and the lookup if it is queued and has no other waiter."""
         waiters = self._waiting.get(host, [])
         if waiter in waiters:
             waiters.remove(waiter)
-        if not waiters and host in self._queued:
-            self._queued.remove(host)
-            del self._waiting[host]
+        if not waiters and host not in self._running:
+            self._waiting.pop(host, None)
 
     def _start(self) -> None:
         """Start queued lookups within the bounds, the oldest first."""
-        for host in list(self._queued):
-            if self._running.total() >= MAXIMUM_LOOKUPS:
-                return
-            if self._running[_zone(host)] < ZONE_LOOKUPS:
-                self._queued.remove(host)
-                self._running[_zone(host)] += 1
+        zones = Counter(map(_zone, self._running))
+        for host in [each for each in self._waiting if each not in self._running]:
+            if len(self._running) < MAXIMUM_LOOKUPS and zones[_zone(host)] < ZONE_LOOKUPS:
+                self._running.add(host)
+                zones[_zone(host)] += 1
                 try:
                     Thread(target=self._ask, args=(host,), name="lookup", daemon=True).start()
                 except RuntimeError:  # no more threads
                     error = SourceFailedError(f"{host} cannot be looked up: this machine gives no more threads")
-                    self._reactor.callLater(0, self._answer, host, error)
+                    self._reactor.callLater(0, self._answer, host, Failure(error))
 
     def _ask(self, host: str) -> None:
         """Call the system's resolver. Lookup thread."""
-        answer: Sequence[Any] | SourceFailedError
+        answer: Sequence[Any]
         try:
             answer = self._getaddrinfo(host, None, 0, socket.SOCK_STREAM)
         except (OSError, UnicodeError):  # no such name, no answer, or invalid in IDNA
             answer = ()
         self._reactor.callFromThread(self._answer, host, answer)
 
-    def _answer(self, host: str, answer: Sequence[Any] | SourceFailedError) -> None:
-        self._running[_zone(host)] -= 1
-        if not self._running[_zone(host)]:
-            del self._running[_zone(host)]
+    def _answer(self, host: str, answer: Sequence[Any] | Failure) -> None:
+        self._running.remove(host)
         for waiter in self._waiting.pop(host):
-            if isinstance(answer, SourceFailedError):
-                waiter.errback(answer)
-            else:
-                waiter.callback(answer)
+            waiter.callback(answer)  # a Failure makes it an errback
         self._start()
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own class
 
 from imaged.core.activity import Activity
 from imaged.core.errors import SourceFailedError, SourceTimeoutError
@@ -15,6 +15,7 @@ from imaged.core.formats import FORMATS, Formats
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.budget import Budget
 from imaged.fetch.exchange import Exchange
+from imaged.fetch.guard import Guard
 from imaged.fetch.hashing_writer import Download, HashingWriter
 from imaged.fetch.networks import Network
 from imaged.fetch.received_file import ReceivedFile
@@ -46,7 +47,7 @@ class Sources:
         self._timeout_s = timeout_s
         self._maximum_bytes = maximum_bytes
         self._maximum_redirects = maximum_redirects
-        self._exchange = Exchange(reactor, resolver, timeout_s, allow_networks, user_agent, formats)
+        self._exchange = Exchange(Guard(reactor, resolver, timeout_s, allow_networks), user_agent, formats)
         self._activity = activity
         self._budget = budget
         self._free_bytes = free_bytes
@@ -66,7 +67,11 @@ class Sources:
             HashingWriter(path, self._maximum_bytes, reservation.take) as intake,
             self._activity.track(Download(source.shown, intake)),
         ):
-            await self._in_time(source, Deferred.fromCoroutine(self._follow(source, intake)))
+            try:
+                await Deferred.fromCoroutine(self._follow(source, intake)).addTimeout(self._timeout_s, self._reactor)
+            except TimeoutError as error:
+                reason = f"{source.host} took longer than {self._timeout_s:g} seconds: try again later"
+                raise SourceTimeoutError(reason) from error
             return intake.received()
 
     async def _follow(self, source: SourceUrl, intake: HashingWriter) -> None:
@@ -77,9 +82,3 @@ class Sources:
                 return
             url = redirect
         raise SourceFailedError(f"{source.host} redirects more than {self._maximum_redirects} times: give the last URL")
-
-    def _in_time(self, source: SourceUrl, work: Deferred[None]) -> Deferred[None]:
-        def too_late(_: object, timeout_s: float) -> None:
-            raise SourceTimeoutError(f"{source.host} took longer than {timeout_s:g} seconds: try again later")
-
-        return work.addTimeout(self._timeout_s, self._reactor, onTimeoutCancel=too_late)
