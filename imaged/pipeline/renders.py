@@ -1,4 +1,4 @@
-"""Makes the outputs that the store misses: each once for all who ask, several outputs of an original in one job."""
+"""Makes the outputs that the store misses: each once for all requests, several outputs of an original in one job."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Made = AsyncGenerator[tuple[ImageOutput, ImagedError | None], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Renders:
-    """Makes outputs, each once for all who ask at the same time. Reactor thread only; `clock` is the reactor's."""
+    """Makes outputs, each once for all concurrent requests. Reactor thread only; `clock` is the reactor's."""
 
     clock: Any
     settings: Settings
