@@ -20,7 +20,6 @@ from imaged.core.pictures import ImageInfo
 from imaged.fetch.received_file import ReceivedFile, digest
 from imaged.hooks.host import RunInThread
 from imaged.pipeline.pipeline import Pipeline
-from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
 from imaged.store.originals import read_record
 from imaged.workers.keyed_locks import KeyedLocks
@@ -101,7 +100,7 @@ class OutputMaker:
         """Return the record of an original, without the original itself; None where there is no sound record."""
         if (info := self._local.originals.info(image)) is not None or not self._pipeline.remote.exists:
             return info
-        async with self._temporary() as record:
+        with self._store.temporary() as record:
             if await self._pipeline.remote.download(image, RECORD, record):
                 return read_record(image, record)
         return None
@@ -133,7 +132,7 @@ class OutputMaker:
 
     async def _take(self, image: ImageId, path: Path) -> None:
         """Copy a file into the store."""
-        async with self._temporary() as temporary:
+        with self._store.temporary() as temporary:
             received = await self._run(_copy, path, temporary)
             if received.md5 != str(image.hash):
                 raise CorruptOriginalError(f"{path} has other bytes than {image.hash}: MD5 {received.md5}")
@@ -151,16 +150,8 @@ class OutputMaker:
         if item.path:
             yield await self._run(_digest, Path(item.path))
             return
-        async with self._temporary() as temporary:
+        with self._store.temporary() as temporary:
             yield await self._pipeline.ingest.fetch(item.namespace, item.url, temporary)
-
-    @asynccontextmanager
-    async def _temporary(self) -> AsyncIterator[Path]:
-        path = self._store.new_temporary()
-        try:
-            yield path
-        finally:
-            discard(path)
 
 
 def _copy(path: Path, temporary: Path) -> ReceivedFile:

@@ -17,7 +17,6 @@ from imaged.core.errors import BusyError, ImagedError
 from imaged.core.formats import FORMATS
 from imaged.core.outputs import parse
 from imaged.hooks.host import RunInThread
-from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
 from imaged.web.answers import send_text
 from imaged.web.errors import send_error
@@ -156,12 +155,9 @@ class Health:
 
     async def _render_in_store(self, engine: Engine, store: LocalStore) -> None:
         """Render a picture in a folder of the store, so that the trial needs the same access as renders for clients."""
-        source = store.new_temporary()
-        try:
+        with store.temporary() as source:
             await self._run(source.write_bytes, PIXEL)
             await render_pixel(engine, source)
-        finally:
-            discard(source)
 
 
 async def render_pixel(engine: Engine, source: Path) -> None:

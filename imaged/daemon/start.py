@@ -221,7 +221,7 @@ async def _closed_on_failure(shutdown: Shutdown) -> AsyncIterator[AsyncExitStack
 def _prepare_store(store: LocalStore) -> None:
     try:
         store.try_out()
-        swept = store.sweep()
+        swept = store.incoming.sweep()
     except (StoreError, OSError) as error:
         raise StoreError(f"store.path: {error}") from error
     if swept:

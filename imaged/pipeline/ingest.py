@@ -17,7 +17,6 @@ from imaged.fetch.sources import Sources
 from imaged.hooks.host import RunInThread
 from imaged.hooks.metrics import Metrics
 from imaged.pipeline.originals import Originals
-from imaged.store.atomic import discard
 from imaged.store.local import LocalStore
 from imaged.workers.single_flight import SingleFlight, wait
 from imaged.workers.tasks import Tasks
@@ -89,22 +88,16 @@ class Ingest:
 
     async def _fetch(self, sources: list[Source]) -> AsyncGenerator[tuple[Source, Acquired], None]:
         for source in sources:
-            temporary = self._store.new_temporary()
-            try:
+            with self._store.temporary() as temporary:
                 fetched = await self.fetch(source.namespace, source.url, temporary)
                 acquired = await self._originals.keep(source.namespace, fetched)
-            finally:
-                discard(temporary)
             yield source, acquired
 
     async def _take(self, namespace: str, chunks: Iterable[bytes]) -> Acquired:
-        temporary = self._store.new_temporary()
-        try:
+        with self._store.temporary() as temporary:
             with span(SAVE):
                 received = await self._run(self._receive, chunks, temporary)
             return await self._originals.keep(namespace, received)
-        finally:
-            discard(temporary)
 
     def _receive(self, chunks: Iterable[bytes], path: Path) -> ReceivedFile:
         with HashingWriter(path, self._maximum_bytes) as intake:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -113,7 +113,7 @@ class Originals:
 
     async def reuse_output(self, image: ImageId, output: Output) -> bool:
         """Copy an output from the remote store; return False when it has none, or none of that format."""
-        async with self._temporary() as temporary:
+        with self._store.temporary() as temporary:
             if not await self._remote.download(image, output, temporary):
                 return False
             kept = await self._run(self._keep_output, image, output, temporary)
@@ -180,7 +180,7 @@ class Originals:
             yield image, None
 
     async def _download(self, image: ImageId) -> None:
-        async with self._temporary() as temporary:
+        with self._store.temporary() as temporary:
             with span(DOWNLOAD):
                 if not await self._remote_originals.fetch(image, ORIGINAL, temporary):
                     raise NotFoundError(f"no image {image}: post it first")
@@ -202,7 +202,7 @@ class Originals:
     async def _record(
         self, image: ImageId, fetch: Callable[[ImageId, ImageFile, Path], Awaitable[bool]]
     ) -> ImageInfo | None:
-        async with self._temporary() as path:
+        with self._store.temporary() as path:
             return await self._run(read_record, image, path) if await fetch(image, RECORD, path) else None
 
     async def _check_and_keep(self, image: ImageId, temporary: Path, known: ImageInfo | None) -> None:
@@ -214,14 +214,6 @@ class Originals:
             )
         info = _describe(image, received, await self._engine.identify(temporary))
         await self._run(self._keep_locally, image, received, info)
-
-    @asynccontextmanager
-    async def _temporary(self) -> AsyncIterator[Path]:
-        path = self._store.new_temporary()
-        try:
-            yield path
-        finally:
-            discard(path)
 
 
 def _describe(image: ImageId, received: ReceivedFile, facts: ImageFacts) -> ImageInfo:

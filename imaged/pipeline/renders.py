@@ -79,7 +79,7 @@ class Renders:
         return results
 
     def _missing(self, image: ImageId, outputs: Sequence[Output]) -> list[ImageOutput]:
-        return [ImageOutput(image, output) for output in outputs if not self.store.variants.has(image, output)]
+        return [ImageOutput(image, output) for output in outputs if not self.store.has(image, output)]
 
     def _limited(self, waiter: Deferred[ImagedError | None]) -> Deferred[ImagedError | None]:
         """Let a client wait no longer than for a job of its own: the job that it waits for may be a patient one."""

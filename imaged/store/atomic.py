@@ -40,13 +40,7 @@ def write(path: Path, body: bytes) -> None:
 
 def replace(temporary: Path, final: Path) -> None:
     """Give the file its final name durably, in place of an existing file; `temporary` is gone afterwards."""
-    try:
-        fsync(temporary)
-        make_folders(final.parent)
-        _give(temporary, final, Path.replace)
-        _fsync_folder(final.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    _name_durably(temporary, final, Path.replace)
 
 
 def keep_first(temporary: Path, final: Path) -> bool:
@@ -55,16 +49,10 @@ def keep_first(temporary: Path, final: Path) -> bool:
     `temporary` is gone afterwards in either case.
     """
     try:
-        fsync(temporary)
-        make_folders(final.parent)
-        try:
-            _give(temporary, final, _name_first)
-        except FileExistsError:
-            return False
-        _fsync_folder(final.parent)
-        return True
-    finally:
-        temporary.unlink(missing_ok=True)
+        _name_durably(temporary, final, _name_first)
+    except FileExistsError:
+        return False
+    return True
 
 
 def discard(temporary: Path) -> None:
@@ -102,6 +90,16 @@ def _fsync_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno not in NO_FOLDER_SYNC:
             raise
+
+
+def _name_durably(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:
+    try:
+        fsync(temporary)
+        make_folders(final.parent)
+        _give(temporary, final, give)
+        _fsync_folder(final.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _give(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,59 +29,63 @@ class OpenFile:
     modified_ns: int
 
 
-@dataclass(frozen=True)
 class Disk:
-    """Reads and writes files of a layout. Writes block and belong on a worker thread; `has` and `open` do not."""
+    """Reads and writes files of a layout. Writes block and belong on a worker thread; the rest does not."""
 
-    layout: Layout
-    incoming: Incoming
+    def __init__(self, layout: Layout, incoming: Incoming) -> None:
+        self.layout = layout
+        self.incoming = incoming
+
+    def path(self, image: ImageId, file: ImageFile) -> Path:
+        """Return the path of a file, whether it exists or not."""
+        return self.layout.path(image, file)
+
+    def key(self, image: ImageId, file: ImageFile) -> str:
+        """Return the path of a file's URL, without its first slash."""
+        return self.layout.key(image, file)
 
     def has(self, image: ImageId, file: ImageFile) -> bool:
-        """Say whether the file exists."""
-        return self.layout.path(image, file).is_file()
+        """Say whether a file exists."""
+        return self.path(image, file).is_file()
 
     def open(self, image: ImageId, file: ImageFile, path: Path | None = None) -> OpenFile | None:
-        """Open a file for reading, at `path` if it is elsewhere; return None when it does not exist.
+        """Open a file for reading, here or at `path`; return None when it does not exist.
 
         Raises StoreError when it cannot be read.
         """
         try:
-            opened = (path or self.layout.path(image, file)).open("rb")
+            opened = (path or self.path(image, file)).open("rb")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StoreError(f"{self.layout.key(image, file)} cannot be read: {error.strerror}") from error
+            raise StoreError(f"{self.key(image, file)} cannot be read: {error.strerror}") from error
         status = os.fstat(opened.fileno())
         return OpenFile(opened, status.st_size, status.st_mtime_ns)
 
     def replace(self, image: ImageId, file: ImageFile, body: bytes) -> None:
         """Write a file durably, in place of an older one. Raises StoreError."""
-        temporary = self.write_temporary(image, file, body)
-        try:
-            atomic.replace(temporary, self.layout.path(image, file))
-        except OSError as error:
-            raise self.cannot_keep(image, file, error) from error
+        with self.writing(image, file):
+            atomic.replace(self.write_temporary(image, file, body), self.path(image, file))
 
     def keep_first(self, image: ImageId, file: ImageFile, body: bytes) -> bool:
         """Write a file durably unless it exists; return whether it was written. Raises StoreError."""
-        temporary = self.write_temporary(image, file, body)
-        try:
-            return atomic.keep_first(temporary, self.layout.path(image, file))
-        except OSError as error:
-            raise self.cannot_keep(image, file, error) from error
+        with self.writing(image, file):
+            return atomic.keep_first(self.write_temporary(image, file, body), self.path(image, file))
 
     def write_temporary(self, image: ImageId, file: ImageFile, body: bytes) -> Path:
         """Write `body` to a new temporary file, which the caller removes. Raises StoreError."""
-        try:
+        with self.writing(image, file):
             temporary = self.incoming.new()
             atomic.write(temporary, body)
-        except OSError as error:
-            raise self.cannot_keep(image, file, error) from error
         return temporary
 
-    def cannot_keep(self, image: ImageId, file: ImageFile, error: OSError) -> StoreError:
-        """Return the error for a file that cannot be written."""
-        return cannot_keep(self.layout.key(image, file), error)
+    @contextmanager
+    def writing(self, image: ImageId, file: ImageFile) -> Iterator[None]:
+        """Raise StoreError in place of an OSError."""
+        try:
+            yield
+        except OSError as error:
+            raise cannot_keep(self.key(image, file), error) from error
 
 
 def cannot_keep(what: str, error: OSError) -> StoreError:

@@ -45,11 +45,12 @@ class Layout:
 
     @property
     def depth(self) -> int:
-        """How many folders lie between a namespace's folder and the files of an image, the last included."""
+        """How many folders lead from the root to that of an image, which is not counted."""
         return 1 if self.flat else len(self.partitions) + 1
 
-    def image_at(self, namespace: str, segments: Sequence[str]) -> ImageId | None:
-        """Return the image whose folder is reached by these segments, or None when they form no hash."""
+    def image_at(self, segments: Sequence[str]) -> ImageId | None:
+        """Return the image whose folder is reached by these segments, or None when they name no image."""
+        namespace, *segments = segments
         try:
             return ImageId(namespace, ImageHash("".join(segments)))
         except NotFoundError:

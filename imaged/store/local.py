@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.store import records, trial
+from imaged.store.atomic import discard
 from imaged.store.disk import Disk, cannot_keep
-from imaged.store.folders import images_in
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
 from imaged.store.originals import OriginalFiles
@@ -19,35 +21,17 @@ from imaged.store.variants import VariantFiles
 INCOMING = ".incoming"
 
 
-class LocalStore:
+class LocalStore(Disk):
     """Originals, variants, and the files that are still being written, below `root`; the rest is as in Layout.
 
     Everything blocks but `has`, `path`, `key`, `describe` and opening a file.
     """
 
     def __init__(self, root: Path, partitions: Sequence[int], *, flat: bool = False) -> None:
-        self.layout = Layout(root, tuple(partitions), flat)
-        self.incoming = Incoming(root / INCOMING)
-        self.disk = Disk(self.layout, self.incoming)
-        self.originals = OriginalFiles(self.disk)
-        self.variants = VariantFiles(self.disk)
-
-    @property
-    def root(self) -> Path:
-        """The folder that holds all files."""
-        return self.layout.root
-
-    def has(self, image: ImageId, file: ImageFile) -> bool:
-        """Say whether a file exists."""
-        return self.disk.has(image, file)
-
-    def path(self, image: ImageId, file: ImageFile) -> Path:
-        """Return the path of a file, whether it exists or not."""
-        return self.layout.path(image, file)
-
-    def key(self, image: ImageId, file: ImageFile) -> str:
-        """Return the path of a file's URL, without its first slash."""
-        return self.layout.key(image, file)
+        super().__init__(Layout(root, tuple(partitions), flat), Incoming(root / INCOMING))
+        self.root = root
+        self.originals = OriginalFiles(self)
+        self.variants = VariantFiles(self)
 
     def describe(self, info: ImageInfo) -> dict[str, object]:
         """Return a record as it stands in info.json and in answers."""
@@ -59,10 +43,17 @@ class LocalStore:
         return [*kept, *self.variants.outputs(image)]
 
     def walk(self) -> Iterator[tuple[ImageId, list[ImageFile]]]:
-        """Yield each image of the store and its files."""
-        for image in images_in(self.layout):
-            if files := self.files(image):
-                yield image, files
+        """Yield each image of the store and its files, by namespace and hash. Other folders are ignored."""
+        for path, names, _ in os.walk(self.root, followlinks=True):  # a namespace may be on another file system
+            names[:] = sorted(name for name in names if not name.startswith("."))
+            segments = Path(path).relative_to(self.root).parts
+            if len(segments) < self.layout.depth:
+                continue
+            for name in names:
+                image = self.layout.image_at([*segments, name])
+                if image is not None and (files := self.files(image)):
+                    yield image, files
+            names.clear()
 
     def new_temporary(self) -> Path:
         """Return the path of a new file to write to. Raises StoreError when the store takes none."""
@@ -71,13 +62,18 @@ class LocalStore:
         except OSError as error:
             raise cannot_keep("a new file", error) from error
 
+    @contextmanager
+    def temporary(self) -> Iterator[Path]:
+        """Yield the path of a new file to write to, which is removed at the end if it still exists."""
+        path = self.new_temporary()
+        try:
+            yield path
+        finally:
+            discard(path)
+
     def try_out(self) -> None:
         """Try everything that the store needs of its file systems. Raises StoreError."""
         trial.try_out(self.root, self.incoming)
-
-    def sweep(self) -> int:
-        """Remove the unfinished files of processes that have ended; return how many."""
-        return self.incoming.sweep()
 
     def close(self) -> None:
         """Remove the variants that are kept apart, and give up the ownership of unfinished files."""

@@ -11,7 +11,7 @@ from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.store import atomic, records
-from imaged.store.disk import Disk, OpenFile
+from imaged.store.disk import Disk
 
 
 @dataclass(frozen=True)
@@ -20,43 +20,30 @@ class OriginalFiles:
 
     disk: Disk
 
-    def has(self, image: ImageId) -> bool:
-        """Say whether the original exists."""
-        return self.disk.has(image, ORIGINAL)
+    def keep(self, image: ImageId, temporary: Path, sha256: str) -> None:
+        """Keep an original durably. `temporary` is gone afterwards.
 
-    def open(self, image: ImageId) -> OpenFile | None:
-        """Open an original for reading; return None when it does not exist."""
-        return self.disk.open(image, ORIGINAL)
-
-    def keep(self, image: ImageId, temporary: Path, sha256: str) -> bool:
-        """Keep an original durably; return False when the same bytes existed before.
-
-        `temporary` is gone afterwards. Raises HashConflictError when the store holds other bytes under this hash.
+        Raises HashConflictError when the store holds other bytes under this hash.
         """
-        final = self.disk.layout.path(image, ORIGINAL)
-        try:
-            kept = atomic.keep_first(temporary, final)
-            same = kept or _sha256(final) == sha256
-        except OSError as error:
-            raise self.disk.cannot_keep(image, ORIGINAL, error) from error
-        if not same:
-            raise conflict(image)
-        return kept
+        final = self.disk.path(image, ORIGINAL)
+        with self.disk.writing(image, ORIGINAL):
+            if not atomic.keep_first(temporary, final) and _sha256(final) != sha256:
+                raise conflict(image)
 
     def check_conflict(self, image: ImageId, sha256: str) -> None:
         """Raise HashConflictError when the store holds other bytes under this hash. Blocking."""
         try:
-            same = _sha256(self.disk.layout.path(image, ORIGINAL)) == sha256
+            same = _sha256(self.disk.path(image, ORIGINAL)) == sha256
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StoreError(f"{self.disk.layout.key(image, ORIGINAL)} cannot be read: {error.strerror}") from error
+            raise StoreError(f"{self.disk.key(image, ORIGINAL)} cannot be read: {error.strerror}") from error
         if not same:
             raise conflict(image)
 
     def info(self, image: ImageId) -> ImageInfo | None:
         """Return what the record says, or None when there is no complete, sound record."""
-        return read_record(image, self.disk.layout.path(image, RECORD))
+        return read_record(image, self.disk.path(image, RECORD))
 
     def save_info(self, image: ImageId, info: ImageInfo) -> None:
         """Write the record durably."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from imaged.core.errors import StoreError
 from imaged.store import atomic
-from imaged.store.folders import folders_in
 from imaged.store.incoming import Incoming
 
 TRIAL_BYTES = 65_536
@@ -17,8 +16,7 @@ def try_out(root: Path, incoming: Incoming) -> None:
     """Keep and replace files below `root` and in each namespace on another file system. Raises StoreError. Blocking."""
     try:
         device = _try_out(incoming, incoming.new())
-        for namespace in folders_in(root):
-            folder = root / namespace
+        for folder in root.glob("[!.]*/"):
             if folder.stat().st_dev != device:
                 there = folder / incoming.folder.name
                 there.mkdir(exist_ok=True)

@@ -21,14 +21,12 @@ _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
 
 @dataclass(frozen=True)
 class Cost:
-    """What a variant occupies, and when it was last written and read, in seconds since the epoch.
+    """What a variant occupies, and when it was last written or read, in seconds since the epoch.
 
-    `used_s` is as exact as the file system's access times: to a day with Linux's default `relatime`; with `noatime` it
-    equals `written_s`.
+    `used_s` is as exact as the file system's access times: to a day with Linux's default `relatime`.
     """
 
     size_bytes: int
-    written_s: float
     used_s: float
 
 
@@ -52,10 +50,6 @@ class VariantFiles:
         for path in apart.values():
             discard(path)
 
-    def has(self, image: ImageId, output: Output) -> bool:
-        """Say whether the variant exists."""
-        return self.disk.has(image, output)
-
     def open(self, image: ImageId, output: Output) -> OpenFile | None:
         """Open a variant for reading; return None when it does not exist. Raises StoreError."""
         return self.disk.open(image, output, self._apart.get((image, output)) if self._apart else None)
@@ -73,21 +67,21 @@ class VariantFiles:
         Open files stay readable. A variant that is asked for again is rendered again.
         """
         try:
-            self.disk.layout.path(image, output).unlink()
+            self.disk.path(image, output).unlink()
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            key = self.disk.layout.key(image, output)
+            key = self.disk.key(image, output)
             raise StoreError(f"{key} cannot be removed: {error.strerror}; mend the store's permissions") from error
         return True
 
     def cost(self, image: ImageId, output: Output) -> Cost | None:
         """Return what a variant costs; None when it does not exist. Raises OSError when it cannot be examined."""
         try:
-            status = self.disk.layout.path(image, output).stat()
+            status = self.disk.path(image, output).stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return Cost(status.st_size, status.st_mtime, max(status.st_atime, status.st_mtime))
+        return Cost(status.st_size, max(status.st_atime, status.st_mtime))
 
     def outputs(self, image: ImageId) -> list[Output]:
         """Return the outputs of an image that exist, by name. Other files are ignored."""

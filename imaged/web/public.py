@@ -11,7 +11,7 @@ from twisted.web.http import Request
 from imaged.core.activity import Activity
 from imaged.core.clients import client_key
 from imaged.core.errors import BusyError, NotFoundError
-from imaged.core.files import Original, Record, parse_file
+from imaged.core.files import ORIGINAL, Original, Record, parse_file
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
@@ -117,7 +117,7 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
 
 async def _send_original(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
     info = await pipeline.originals.info(image)
-    opened = pipeline.store.originals.open(image)
+    opened = pipeline.store.open(image, ORIGINAL)
     if opened is None:
         raise NotFoundError(f"the original of {image} is gone: post it again")
     send_file(request, opened, info.content_type)

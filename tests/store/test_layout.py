@@ -36,16 +36,16 @@ def test_a_key_is_the_path_of_the_url(partitions: tuple[int, ...], key: str) -> 
 def test_a_layout_finds_its_own_images(partitions: tuple[int, ...], key: str, flat: bool) -> None:  # noqa: FBT001
     """The folder of an image leads back to the image. A flat layout has one folder for each, and the same keys."""
     layout = Layout(Path("root"), partitions, flat)
-    namespace, *segments = layout.folder(IMAGE).relative_to("root").parts
-    assert layout.image_at(namespace, segments) == IMAGE
-    assert layout.depth == len(segments) == (1 if flat else len(partitions) + 1)
+    segments = layout.folder(IMAGE).relative_to("root").parts
+    assert layout.image_at(segments) == IMAGE
+    assert layout.depth == len(segments) - 1
     assert layout.key(IMAGE, OUTPUT) == key
 
 
-@pytest.mark.parametrize(("namespace", "segments"), [("Other", ["0" * 32]), ("p", ["abc", "def"]), ("p", [])])
-def test_other_folders_are_no_images(namespace: str, segments: list[str]) -> None:
+@pytest.mark.parametrize("segments", [["Other", "0" * 32], ["p", "abc", "def"], ["p"]])
+def test_other_folders_are_no_images(segments: list[str]) -> None:
     """A folder with another kind of name is left alone."""
-    assert Layout(Path("root"), (3, 3)).image_at(namespace, segments) is None
+    assert Layout(Path("root"), (3, 3)).image_at(segments) is None
 
 
 @pytest.mark.parametrize(("partitions", "key"), CUTS, ids=str)
