@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from graphlib import TopologicalSorter
 
 import pytest
-from source_tree import imports, module_of, modules
+from source_tree import ROOT, imports, module_of, modules
 
 RANKS = {
     "core": 0,
@@ -95,3 +96,18 @@ def test_no_modules_import_each_other() -> None:
         name: {found for each in imports(name) if (found := module_of(each)) not in {name, None}} for name in modules()
     }
     TopologicalSorter(graph).prepare()
+
+
+def test_the_table_of_rooms_has_each_with_its_rank() -> None:
+    """Apart from the start of the program, which is no room."""
+    page = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `imaged/(\w+)(?:/|\.py)` \|", page, re.MULTILINE)
+    assert {room: int(rank) for rank, room in rows} == {room: RANKS[room] for room in RANKS if room != "__main__"}
+
+
+def test_each_room_says_what_it_is_for() -> None:
+    """In one line, which differs from those of the other rooms."""
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "imaged").glob("*/__init__.py")}
+    lines = {path: ast.get_docstring(ast.parse(source)) or "" for path, source in sources.items()}
+    assert [path for path, line in lines.items() if not line.endswith(".") or "\n" in line] == []
+    assert len(set(lines.values())) == len(lines)
