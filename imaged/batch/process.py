@@ -194,10 +194,7 @@ def _make_stores(settings: Settings, *, remote: bool) -> tuple[LocalStore, Local
 def _discard(pipeline: Pipeline, plugins: Plugins) -> None:
     """Close the plugins and the store without waiting for threads. A plugin that a thread still runs stays open."""
     pipeline.metrics.discard()
-    if unfinished():
-        plugins.close_sinks(pipeline.metrics.hanging)
-    else:
-        plugins.close(pipeline.metrics.hanging)
+    plugins.close(pipeline.metrics.hanging, sinks_only=bool(unfinished()))
     pipeline.engine.let_go()
     pipeline.store.close()
 

@@ -28,7 +28,10 @@ class Size:
 
     def __post_init__(self) -> None:
         if self.width_px < 1 or self.height_px < 1:
-            raise ValueError(f"a picture of {self.width_px}x{self.height_px} pixels has no pixels")
+            raise ValueError(f"a picture of {self} pixels has no pixels")
+
+    def __str__(self) -> str:
+        return f"{self.width_px}x{self.height_px}"
 
     @property
     def pixels(self) -> int:

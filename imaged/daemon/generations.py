@@ -60,7 +60,7 @@ class Generation:
     async def abandon(self) -> None:
         """Send the last events to the sinks and close them; leave open the other plugins, where a thread may hang."""
         await self.pipeline.metrics.close()
-        self.plugins.close_sinks(self.pipeline.metrics.hanging)
+        self.plugins.close(self.pipeline.metrics.hanging, sinks_only=True)
 
     def discard(self) -> None:
         """Close a generation that has never been current."""

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from imaged.core.formats import CORE, SNIFF_BYTES, Format, Formats
 from imaged.core.outputs import EXTENSION
 
-_CONTENT_TYPE = re.compile(r"image/[a-z0-9][a-z0-9.+-]{0,60}")
+
+def _fit(piece: tuple[int, bytes]) -> tuple[int, bytes]:
+    if piece[0] + len(piece[1]) > SNIFF_BYTES:
+        raise ValueError(f"pieces are within the first {SNIFF_BYTES} bytes")
+    return piece
+
+
+_Piece = Annotated[tuple[NonNegativeInt, Annotated[bytes, Field(min_length=1)]], AfterValidator(_fit)]
+_Pieces = Annotated[tuple[_Piece, ...], Field(min_length=1)]
+
+
+class _Fields(BaseModel):
+    """What the fields of a Format have to be."""
+
+    model_config = ConfigDict(strict=True, from_attributes=True)
+
+    extension: Annotated[str, Field(pattern=f"^{EXTENSION}$")]
+    content_type: Annotated[str, Field(pattern="^image/[a-z0-9][a-z0-9.+-]{0,60}$")]
+    alpha: bool
+    animation: bool
+    maximum_side_px: PositiveInt
+    signatures: Annotated[tuple[_Pieces, ...], Field(min_length=1)]
+    read_header: Callable[..., Any]
 
 
 def find_wrong(formats: object) -> str | None:
     """Return what is wrong with the `reads` or `writes` of a processor, or None. Runs no code of the plugin."""
     if not isinstance(formats, tuple) or not all(type(format) is Format for format in formats):
         return "is not a tuple of Format"
-    return next(filter(None, map(_find_wrong, formats)), None)
+    for format in formats:
+        try:
+            _Fields.model_validate(format)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = "a format" if first["loc"] == ("extension",) else f"the format {format.extension}"
+            return f"has {name}, whose {first['loc'][0]} is wrong: {first['msg']}"
+    return None
 
 
 def combine(brought: Iterable[Formats], conflict: Callable[[int, str], None]) -> Formats:
@@ -41,41 +71,6 @@ def combine(brought: Iterable[Formats], conflict: Callable[[int, str], None]) ->
         tuple(format for format in known if format in reads),
         tuple(format for format in known if format in writes),
     )
-
-
-def _find_wrong(format: Any) -> str | None:
-    if not isinstance(format.extension, str) or not re.fullmatch(EXTENSION, format.extension):
-        return "has a format whose extension is not 1 to 8 lower-case letters and digits"
-    wrong = next(_wrong_fields(format), None)
-    return f"has the format {format.extension}, whose {wrong}" if wrong else None
-
-
-def _wrong_fields(format: Any) -> Iterator[str]:
-    if not isinstance(format.content_type, str) or not _CONTENT_TYPE.fullmatch(format.content_type):
-        yield "content_type is not image/ and a name in lower case"
-    if not isinstance(format.alpha, bool) or not isinstance(format.animation, bool):
-        yield "alpha and animation are not True or False"
-    if type(format.maximum_side_px) is not int or format.maximum_side_px < 1:
-        yield "maximum_side_px is not a whole number from 1"
-    if not _is_filled(format.signatures, _is_signature):
-        yield f"signatures are not tuples of (offset, bytes) within the first {SNIFF_BYTES} bytes"
-    if not callable(format.read_header):
-        yield "read_header is not a function"
-
-
-def _is_signature(signature: object) -> bool:
-    return _is_filled(signature, _is_piece)
-
-
-def _is_piece(piece: object) -> bool:
-    match piece:
-        case (int() as at, bytes() as octets):
-            return at >= 0 and 0 < len(octets) <= SNIFF_BYTES - at
-    return False
-
-
-def _is_filled(things: object, is_sound: Callable[[object], bool]) -> bool:
-    return isinstance(things, tuple) and len(things) > 0 and all(map(is_sound, things))
 
 
 def _share_a_name(one: Format, other: Format) -> bool:

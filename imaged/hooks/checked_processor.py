@@ -59,9 +59,7 @@ class CheckedProcessor:
 
     def accepts(self, job: RenderJob) -> bool:
         """Return whether the processor renders such jobs. It is only asked about formats that it reads and writes."""
-        if job.facts.format not in self._own.reads:
-            return False
-        if any(variant.format not in self._own.writes for variant in job.variants):
+        if job.facts.format not in self._own.reads or not {each.format for each in job.variants} <= {*self._own.writes}:
             return False
         called = self._called("accepts")
         with plugin_boundary(called, QUICK_S):
@@ -131,8 +129,8 @@ class CheckedProcessor:
             return f"{output} is {found.content_type if found else 'no picture that imaged knows'}"
         planned = plan(original, output.sizing).size
         if (size := variant.format.read_size(body)) != planned:
-            has = f"{_written(size)} pixels" if size else "a header without a size"
-            return f"{output} has {has}, not the {_written(planned)} of its plan"
+            has = f"{size} pixels" if size else "a header without a size"
+            return f"{output} has {has}, not the {planned} of its plan"
         return None
 
     def _called(self, method: str) -> str:
@@ -151,7 +149,3 @@ def sniff_file(source: Path, formats: Formats) -> Format | None:
 def _listed(job: RenderJob) -> str:
     names = [str(variant.output) for variant in job.variants]
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more" if names else "nothing"
-
-
-def _written(size: Size) -> str:
-    return f"{size.width_px}x{size.height_px}"

@@ -21,11 +21,11 @@ DETAIL_CHARACTERS = 500
 """How much of a detail the status page shows."""
 
 _NEEDED = {
-    "Processor": ("identify", "accepts", "render", "detail"),
-    "Uploader": ("upload", "download", "list", "delete", "identity"),
-    "MetricsSink": ("record",),
+    "processor": ("Processor", ("identify", "accepts", "render", "detail")),
+    "uploader": ("Uploader", ("upload", "download", "list", "delete", "identity")),
+    "metrics": ("MetricsSink", ("record",)),
 }
-"""What an object of each contract has."""
+"""The contract of each kind of plugin, and what an object of it has."""
 
 _IDENTITY = "a text that says which store this is: its address, and the bucket or account there"
 
@@ -48,21 +48,22 @@ class ContractError(Exception):
     """An object does not fit its contract; the text says why."""
 
 
-def read_metadata(contract: str, thing: Any) -> Metadata:
-    """Return what an object of this contract says about itself. Raises ContractError, or what its properties raise."""
+def read_metadata(kind: str, thing: Any) -> Metadata:
+    """Return what a plugin's object says about itself. Raises ContractError, or what its properties raise."""
+    contract, needed = _NEEDED[kind]
     if isinstance(thing, type):
         raise ContractError(f"is {kind_of(thing)}, not an object of it")
     if isawaitable(thing):
         raise ContractError(f"is a {kind_of(thing)}: declare the hook with def, not async def")
-    if missing := [name for name in _NEEDED[contract] if getattr(thing, name, None) is None]:
+    if missing := [name for name in needed if getattr(thing, name, None) is None]:
         raise ContractError(f"is no {contract}: it has no {' and no '.join(missing)}")
-    if contract == "MetricsSink" and isinstance(thing, FlushingSink) and not 0 < thing.flush_every_s < math.inf:
+    if kind == "metrics" and isinstance(thing, FlushingSink) and not 0 < thing.flush_every_s < math.inf:
         raise ContractError("has a flush_every_s that is no number of seconds above 0")
     detail = getattr(thing, "detail", None)
     shown = "" if detail is None else safe_str(detail)[:DETAIL_CHARACTERS]
-    if contract == "Processor":
+    if kind == "processor":
         return Metadata(shown, formats=Formats(_checked_formats(thing, "reads"), _checked_formats(thing, "writes")))
-    if contract != "Uploader":
+    if kind != "uploader":
         return Metadata(shown)
     return Metadata(shown, _checked_identity(thing.identity), getattr(thing, "noted_as", ""))
 

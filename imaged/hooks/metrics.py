@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from imaged.core.events import Event
 from imaged.core.snapshot import SinkStatus, Snapshot
-from imaged.hooks.contracts import MetricsSink
+from imaged.hooks.contracts import ExposingSink, MetricsSink
 from imaged.hooks.sink_runner import SinkRunner
 
 
@@ -36,7 +36,7 @@ class Metrics:
     async def expose(self, snapshot: Snapshot, accept: str) -> tuple[str, bytes] | None:
         """Return the figures of the first sink that exposes any, None if there is no such sink."""
         for runner in self._runners:
-            if runner.exposing:
+            if isinstance(runner.sink, ExposingSink):
                 return await runner.expose(snapshot, accept)
         return None
 

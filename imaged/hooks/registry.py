@@ -7,7 +7,7 @@ called alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -38,9 +38,6 @@ from imaged.hooks.running_calls import under_way
 MakeHost = Callable[[str], Host]
 """Makes the host of a plugin by name."""
 
-CONTRACTS = {"processor": "Processor", "uploader": "Uploader", "metrics": "MetricsSink"}
-"""The contract of each kind of plugin."""
-
 START_S = 1.0
 """How long an import or a hook may hold the reactor before the log names the plugin."""
 
@@ -60,15 +57,12 @@ class HookResult:
 
 @dataclass(frozen=True)
 class Plugins:
-    """The plugins of a generation by kind, behind checks.
-
-    A sink's runner checks the sink, on the sink's thread.
-    """
+    """The plugins of a generation by kind, behind checks. The runner of a sink checks the sink, on its thread."""
 
     processors: tuple[CheckedProcessor, ...]
     formats: Formats
     uploader: CheckedUploader | None
-    sinks: tuple[MetricsSink, ...]
+    sinks: Mapping[str, MetricsSink]
     results: tuple[HookResult, ...]
 
     @property
@@ -76,32 +70,23 @@ class Plugins:
         """Each plugin, as the status page shows it."""
         return tuple(result.plugin for result in self.results)
 
-    @property
-    def sink_names(self) -> list[str]:
-        """The plugin of each sink."""
-        return [plugin.name for plugin in self.described if plugin.kind == "metrics"]
-
-    def close(self, hanging: Collection[object] = ()) -> None:
+    def close(self, hanging: Collection[object] = (), *, sinks_only: bool = False) -> None:
         """Call every object's `close`, if it has one, once each. An error goes to the log.
 
-        Objects that are `hanging` stay open: a thread is still in them.
+        Objects that are `hanging` stay open: a thread is still in them. With `sinks_only`, other plugins may hang too.
         """
-        _close(self.results, hanging)
-
-    def close_sinks(self, hanging: Collection[object] = ()) -> None:
-        """Close the sinks alone, except `hanging` ones, when other plugins may hang."""
-        others = {id(result.thing) for result in self.results if result.plugin.kind != "metrics"}
-        _close([result for result in self.results if id(result.thing) not in others], hanging)
-
-
-def _close(results: Iterable[HookResult], hanging: Collection[object]) -> None:
-    left = {id(each) for each in hanging}
-    for result in {id(result.thing): result for result in results if id(result.thing) not in left}.values():
-        called = f"{result.plugin.kind} {result.plugin.name}: close"
-        with suppress(ImagedError), plugin_boundary(called, CLOSE_S):  # it is logged
-            close = getattr(result.thing, "close", None)
-            if callable(close) and isawaitable(returned := close()):
-                refuse(called, f"it returned a {kind_of(returned)}: declare it with def, not async def")
+        left_open = {id(each) for each in hanging}
+        if sinks_only:
+            left_open |= {id(result.thing) for result in self.results if result.plugin.kind != "metrics"}
+        for result in self.results:
+            if id(result.thing) in left_open:
+                continue
+            left_open.add(id(result.thing))
+            called = f"{result.plugin.kind} {result.plugin.name}: close"
+            with suppress(ImagedError), plugin_boundary(called, CLOSE_S):  # it is logged
+                close = getattr(result.thing, "close", None)
+                if callable(close) and isawaitable(returned := close()):
+                    refuse(called, f"it returned a {kind_of(returned)}: declare it with def, not async def")
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -140,7 +125,7 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
 
 
 def _sorted_out(results: Sequence[HookResult], formats: Formats) -> Plugins:
-    processors, uploaders, sinks = [], [], []
+    processors, uploaders, sinks = [], [], {}
     for result in results:
         name = result.plugin.name
         match result.plugin.kind:
@@ -149,8 +134,8 @@ def _sorted_out(results: Sequence[HookResult], formats: Formats) -> Plugins:
             case "uploader":
                 uploaders.append(CheckedUploader(name, result.metadata, result.thing, result.host.clock))
             case _:
-                sinks.append(result.thing)
-    return Plugins(tuple(processors), formats, next(iter(uploaders), None), tuple(sinks), tuple(results))
+                sinks[name] = result.thing
+    return Plugins(tuple(processors), formats, next(iter(uploaders), None), sinks, tuple(results))
 
 
 class _Build:
@@ -250,7 +235,7 @@ class _Build:
                 results = self._manager.subset_hook_caller(hook_name, others)(host=host)
                 if not results:
                     return None
-                metadata = read_metadata(CONTRACTS[kind], results[0])
+                metadata = read_metadata(kind, results[0])
         except ContractError as error:
             self.fault(path, f"plugin {name!r}: what {hook_name} returned {error}")
             return None

@@ -82,10 +82,6 @@ class SinkHealth:
                 self._faults["queue"] = fault
                 self._log_fault("metrics sink {sink} {fault}, more are lost to it", fault)
 
-    def keeps_up(self) -> None:
-        """Note that the sink has taken the events that waited for it."""
-        self.works("queue")
-
     def fails(self, task: Literal["flush", "expose", "thread"], fault: str) -> None:
         """Count a failure."""
         with self._lock:

@@ -20,7 +20,7 @@ from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event
 from imaged.core.snapshot import SinkStatus, Snapshot
 from imaged.hooks.boundary import describe, kind_of
-from imaged.hooks.contracts import ExposingSink, FlushingSink, MetricsSink
+from imaged.hooks.contracts import FlushingSink, MetricsSink
 from imaged.hooks.host import OwnThreads
 from imaged.hooks.running_calls import under_way
 from imaged.hooks.sink_health import HANGS_AFTER_S, SinkHealth
@@ -81,11 +81,6 @@ class SinkRunner:
     def status(self) -> SinkStatus:
         """The sink's counters and its present fault."""
         return self._health.status
-
-    @property
-    def exposing(self) -> bool:
-        """Whether the sink has figures for scrapers."""
-        return isinstance(self.sink, ExposingSink)
 
     def record(self, event: Event) -> None:
         """Queue `event` for the sink, or count it as lost if the queue is full. Returns at once."""
@@ -168,7 +163,7 @@ class SinkRunner:
                 self._on_thread_expose(item)
             else:
                 self._on_thread_record(item)
-        self._health.keeps_up()
+        self._health.works("queue")
 
     def _on_thread_record(self, event: Event) -> None:
         try:

@@ -89,7 +89,7 @@ def build_pipeline(
     metrics = Metrics(
         [
             SinkRunner(name, sink, reactor, make_threads(reactor, f"metrics {name}", 1))
-            for name, sink in zip(plugins.sink_names, plugins.sinks, strict=True)
+            for name, sink in plugins.sinks.items()
         ]
     )
     threads = make_threads(reactor, "render", settings.render.concurrency or cores())

@@ -148,7 +148,7 @@ def test_the_documented_plugin_works_with_the_documented_settings() -> None:
     plugins, faults = build(loaded, host_of)
     assert [fault.path for fault in faults] == [("processors", 0)]  # it is none, as the page says
     assert [plugin for plugin in plugins.described if plugin.name == "shout"] == [Plugin("shout", "metrics", "1.0", "")]
-    assert plugins.sinks[0]._slower_than_s == 2.5  # type: ignore[attr-defined]
+    assert plugins.sinks["shout"]._slower_than_s == 2.5  # type: ignore[attr-defined]
 
 
 def test_the_documented_test_passes(shout: Path) -> None:

@@ -53,7 +53,7 @@ class Fixture:
         plugin = self.plugins[number] = MemoryUploader()
         metadata = Metadata("", "memory")
         result = HookResult(Plugin("memory", "uploader", "", ""), plugin, metadata, make_host())
-        plugins = Plugins((), FORMATS, CheckedUploader("memory", metadata, plugin, self.clock), (), (result,))
+        plugins = Plugins((), FORMATS, CheckedUploader("memory", metadata, plugin, self.clock), {}, (result,))
         make_threads: Any = lambda *_: Threads()  # noqa: E731  # a type for what follows
         store = LocalStore(Path("public"), (3, 3))
         pipeline = build_pipeline(SETTINGS, plugins, store, self.environment, make_threads=make_threads)

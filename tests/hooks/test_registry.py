@@ -191,7 +191,7 @@ def test_a_plugin_is_described_as_the_status_page_shows_it() -> None:
     plugins, faults = compose("uploader: noop")
     assert faults == []
     assert plugins.described == (Plugin("painter", "processor", "3.1", "Painter 1.0"),)
-    assert (plugins.uploader, plugins.sinks) == (None, ())
+    assert (plugins.uploader, plugins.sinks) == (None, {})
 
 
 def test_each_hook_gets_the_host_of_its_own_plugin(site: Site) -> None:

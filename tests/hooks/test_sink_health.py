@@ -103,7 +103,7 @@ def test_a_full_queue_is_a_fault_until_the_sink_keeps_up(lines: list[str]) -> No
     for _ in range(5):
         health.loses("hangs: 10 events wait for it")
     assert (health.status.lost, health.status.fault) == (5, "hangs: 10 events wait for it")
-    health.keeps_up()
+    health.works("queue")
     assert (health.status.lost, health.status.fault) == (5, None)
     assert lines == [
         "metrics sink mine hangs: 10 events wait for it, more are lost to it",

@@ -156,9 +156,8 @@ class PipelineHarness:
     def _plugins(self, *, remote: bool) -> Plugins:
         uploader = CheckedUploader("memory", Metadata("", "memory"), self.uploader, self.reactor)
         sink = HookResult(Plugin("recording", "metrics", "", ""), self.sink, Metadata(""), make_host())
-        return Plugins(
-            (CheckedProcessor("still", self.processor),), FORMATS, uploader if remote else None, (self.sink,), (sink,)
-        )
+        processors, sinks = (CheckedProcessor("still", self.processor),), {"recording": self.sink}
+        return Plugins(processors, FORMATS, uploader if remote else None, sinks, (sink,))
 
     def _threads(self, reactor: Any, name: str, size: int) -> Any:  # noqa: ARG002  # the signature of Threads
         if name.startswith("metrics "):
