@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import socket
 import struct
-import threading
 from collections.abc import Callable
 
 TIMEOUT_S = 3.0
@@ -20,15 +19,13 @@ ABORT = struct.pack("ii", 1, 0)
 
 
 class Link:
-    """Sends bytes to one host. `monotonic` is a clock. One thread at a time, but for `close`."""
+    """Sends bytes to one host. `monotonic` is a clock. One thread at a time."""
 
     def __init__(self, host: str, port: int, monotonic: Callable[[], float], timeout_s: float = TIMEOUT_S) -> None:
         self._host = host
         self._port = port
         self._monotonic = monotonic
-        self._lock = threading.Lock()  # around the socket, which `close` closes on another thread
         self._socket: socket.socket | None = None
-        self._closed = self._ended = False
         self._timeout_s = timeout_s
         self._pause_s = FIRST_PAUSE_S
         self._paused_until_s = -math.inf
@@ -44,63 +41,48 @@ class Link:
         return self._monotonic() < self._paused_until_s
 
     def lost(self) -> bool:
-        """Return whether a connection has ended since the last call."""
-        if self._socket is not None and not _alive(self._socket):
-            self._drop()
-        ended, self._ended = self._ended, False
-        return ended
+        """Return whether the peer has closed the connection since the last call."""
+        if self._socket is None or _alive(self._socket):
+            return False
+        self._abort()
+        return True
 
     def send(self, lines: bytes) -> None:
         """Send the lines, over a new connection if there is none. After an OSError a pause begins.
 
         After a failure the connection is closed, and how much has arrived is unknown.
         """
-        connection = self._socket or self._connect()
+        doing = f"no connection to {self.place}:"
         try:
-            connection.settimeout(self._timeout_s)
-            connection.sendall(lines)
+            if self._socket is None:
+                self._socket = socket.create_connection((self._host, self._port), timeout=self._timeout_s)
+            doing = f"{self.place} is gone:"
+            self._socket.settimeout(self._timeout_s)
+            self._socket.sendall(lines)
         except OSError as error:
-            self._drop()
-            self._pause()
-            stalled = isinstance(error, TimeoutError)
-            told = f"took too long, over {self._timeout_s:g} s" if stalled else f"is gone: {error.strerror or error}"
-            raise OSError(f"{self.place} {told}") from error
+            stalled = self._socket is not None and isinstance(error, TimeoutError)
+            self._abort()
+            self._paused_until_s = self._monotonic() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            if stalled:
+                raise OSError(f"{self.place} took too long, over {self._timeout_s:g} s") from error
+            raise OSError(f"{doing} {error.strerror or error}") from error
         self._pause_s = FIRST_PAUSE_S
 
     def close(self) -> None:
-        """Close the connection; sent bytes still arrive. Returns at once. Any thread."""
-        with self._lock:
-            self._closed = True
-            if self._socket is not None:
-                self._socket.close()
+        """Close the connection; sent bytes still arrive."""
+        if self._socket is not None:
+            self._socket.close()
 
-    def _pause(self) -> None:
-        self._paused_until_s = self._monotonic() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-
-    def _connect(self) -> socket.socket:
-        try:
-            made = socket.create_connection((self._host, self._port), timeout=self._timeout_s)
-        except OSError as error:
-            self._pause()
-            raise OSError(f"no connection to {self.place}: {error.strerror or error}") from error
-        with self._lock:
-            self._socket = made
-            if self._closed:
-                made.close()
-        return made
-
-    def _drop(self) -> None:
-        with self._lock:
-            dropped, self._socket = self._socket, None
-            if dropped is not None and not self._closed:
-                self._ended = True
-                dropped.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
-                dropped.close()
+    def _abort(self) -> None:
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            self._socket.close()
+            self._socket = None
 
 
 def _alive(connection: socket.socket) -> bool:
-    """Say whether the peer has not closed the connection. Carbon sends nothing; other bytes are ignored."""
+    """Return whether the peer has not closed the connection. Carbon sends nothing; other bytes are ignored."""
     try:
         connection.setblocking(False)
         return connection.recv(4096) != b""

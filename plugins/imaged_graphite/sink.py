@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from imaged.api import Event
 
-from .lines import lines
 from .link import Link
-from .slots import Slots
+from .slots import Slot, Slots
 
 MAXIMUM_AT_ONCE = 60
 """How many intervals one flush sends, about 50 KB: a flush stays short after carbon was away."""
@@ -43,6 +44,7 @@ class GraphiteSink:
         try:
             self._link.send("".join(line for slot in waiting for line in lines(self._prefix, slot)).encode("ascii"))
         except OSError as error:
+            self._slots.resend_all()
             dropped = self._slots.dropped
             told = f"; {dropped} intervals were too many to keep, and are lost" if dropped else ""
             raise OSError(f"{error}{told}") from error
@@ -54,3 +56,16 @@ class GraphiteSink:
         """Close the connection. A sink that shares the slots sends the totals again that both may have sent at once."""
         self._slots.resend_all()
         self._link.close()
+
+
+def lines(prefix: str, slot: Slot) -> Iterator[str]:
+    """Yield a line for each count and three for each timing, with the start of the interval as time.
+
+    This is carbon's plain text: https://graphite.readthedocs.io/en/latest/feeding-carbon.html.
+    """
+    for name, count in slot.counted.counts.items():
+        yield f"{prefix}.{name} {count} {slot.began_s}\n"
+    for name, timing in slot.counted.timings.items():
+        yield f"{prefix}.{name}.count {timing.count} {slot.began_s}\n"
+        yield f"{prefix}.{name}.mean {timing.mean_ms:.3f} {slot.began_s}\n"
+        yield f"{prefix}.{name}.upper {timing.upper_ms:.3f} {slot.began_s}\n"

@@ -9,11 +9,12 @@ from time import monotonic
 from typing import Any
 
 from boto3.s3.transfer import TransferConfig
+from boto3.session import Session
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from imaged.api import StoreError, StoreUnavailableError
 
-from .client import make_client
 from .errors import refusal_error, translated
 from .options import Options
 from .timeouts import Timeouts
@@ -30,6 +31,8 @@ IN_PARTS = TransferConfig(
 )
 DELETE_KEYS = 1000
 """The most keys that DeleteObjects accepts."""
+
+CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 
 NO_SUCH_KEY = {"NoSuchKey", "404"}
 """Error codes for a missing key; botocore reports a 404 without a body, as some stores send it, as "404"."""
@@ -116,3 +119,24 @@ def open_bucket(options: Options, connections: int, timeouts: Timeouts) -> Bucke
         except ValueError as error:  # botocore found an invalid endpoint, in our options or in its own configuration
             raise StoreUnavailableError(f"{options.uri}: the endpoint is invalid; correct endpoint_url") from error
         return Bucket(options, client, timeouts)
+
+
+def make_client(options: Options, connections: int, timeouts: Timeouts) -> Any:
+    """Return a client in a session of its own: boto3's default session is not thread-safe."""
+    secret = options.secret_access_key
+    session = Session(
+        aws_access_key_id=options.access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        region_name=options.region,
+    )
+    config = Config(
+        max_pool_connections=connections,
+        connect_timeout=timeouts.connect_s,
+        read_timeout=timeouts.read_s,
+        retries={"mode": "standard", "total_max_attempts": timeouts.attempts},
+        tcp_keepalive=True,
+        s3={"addressing_style": options.addressing},
+        # Many stores other than Amazon's refuse the checksums that boto3 1.36 introduced.
+        **(dict.fromkeys(CHECKSUMS, "when_required") if options.endpoint_url else {}),
+    )
+    return session.client("s3", endpoint_url=options.endpoint_url, config=config)

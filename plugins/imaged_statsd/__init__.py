@@ -1,7 +1,6 @@
 """Sends counts and timings to StatsD over UDP, under the metric names of image-server 1.x.
 
-`options` is the YAML section, `lines` formats the figures, `wire` is the socket, and `sink` counts and sends. All of it
-runs on the sink's thread.
+`lines` formats the figures, `wire` is the socket, and `sink` counts and sends, on the sink's thread.
 """
 
 from __future__ import annotations
@@ -9,11 +8,22 @@ from __future__ import annotations
 import random
 import time
 
-from imaged.api import Host, MetricsSink, hookimpl
+from pydantic import BaseModel, ConfigDict, Field
 
-from .options import Options
+from imaged.api import Host, HostName, MetricPath, MetricsSink, PortNumber, hookimpl
+
 from .sink import StatsdSink
 from .wire import Wire
+
+
+class Options(BaseModel):
+    """The section `plugins.statsd` of the YAML file."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    host: HostName = Field(default="127.0.0.1", description="The StatsD: a name, or an address.")
+    port: PortNumber = Field(default=8125, description="Its port for datagrams.")
+    prefix: MetricPath = Field(default="image_server", description="What each name begins with, before a dot.")
 
 
 @hookimpl

@@ -9,8 +9,7 @@ import pytest
 from imaged.api import OptionsError, OutputRendered
 from imaged.hooks.host import PluginState
 from imaged.testing.fakes import make_host
-from imaged_graphite import imaged_metrics
-from imaged_graphite.options import Options
+from imaged_graphite import Options, imaged_metrics
 
 
 def test_the_defaults_are_those_of_carbon() -> None:

@@ -17,7 +17,7 @@ import imaged_s3
 from imaged.api import OptionsError
 from imaged.config.load import load
 from imaged.testing.fakes import NoThreads, make_host
-from imaged_s3.client import make_client
+from imaged_s3.bucket import make_client
 from imaged_s3.options import Options
 from imaged_s3.timeouts import Timeouts
 from imaged_s3.uploader import S3Uploader

@@ -8,8 +8,7 @@ import pytest
 
 from imaged.api import OptionsError
 from imaged.testing.fakes import make_host
-from imaged_statsd import imaged_metrics
-from imaged_statsd.options import Options
+from imaged_statsd import Options, imaged_metrics
 
 
 def test_the_defaults_are_those_of_statsd() -> None:

@@ -9,9 +9,8 @@ import pytest
 from pydantic import BaseModel
 from source_tree import ROOT
 
-import imaged_graphite.options
 import imaged_graphite.slots
-import imaged_statsd.options
+import imaged_statsd
 from imaged.api import Event, OriginalDownloaded, OriginalUnavailable, OutputRendered, RequestFailed, Tally
 from imaged.api import Uploaded as FileUploaded
 from imaged.config.load import load
@@ -51,7 +50,7 @@ def test_every_name_is_on_the_page_and_no_other() -> None:
 
 @pytest.mark.parametrize(
     ("title", "model"),
-    [("StatsD", imaged_statsd.options.Options), ("Graphite", imaged_graphite.options.Options)],
+    [("StatsD", imaged_statsd.Options), ("Graphite", imaged_graphite.Options)],
 )
 def test_every_option_is_on_the_page(title: str, model: type[BaseModel]) -> None:
     """The tables have its default, in the order of the model."""
@@ -63,7 +62,7 @@ def test_the_examples_are_good() -> None:
     """Each is valid."""
     for example, model in zip(
         re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL),
-        (imaged_statsd.options.Options, imaged_graphite.options.Options),
+        (imaged_statsd.Options, imaged_graphite.Options),
         strict=True,
     ):
         loaded = load(example, "imaged.yaml", environ={}, read_text=str)
