@@ -103,9 +103,10 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
     """
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
-    from imaged.commands.deep_check import DeepCheck, run_to_end  # noqa: PLC0415  # as below
+    from imaged.commands.deep_check import DeepCheck  # noqa: PLC0415  # as below
     from imaged.daemon.faults import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
+    from imaged.process.run_to_end import run_to_end  # noqa: PLC0415  # as above
     from imaged.workers.threads import Threads  # noqa: PLC0415  # as above
 
     use_own_threads(reactor)
@@ -118,7 +119,7 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
             click.echo(str(fault), err=True)
         fine = not faults
         if fine and deep:
-            fine = run_to_end(reactor, DeepCheck(loaded, reactor, threads, click.echo).run())
+            fine = run_to_end(reactor, DeepCheck(loaded, reactor, threads, click.echo).run()) is True
     finally:
         threads.let_go()  # do not wait for a thread that hangs
     if fine:
@@ -159,7 +160,8 @@ def process(
     signals = Signals()
     from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
 
-    from imaged.batch.plan import UsageError, draft_plan  # noqa: PLC0415  # as above
+    from imaged.batch.errors import UsageError  # noqa: PLC0415  # as above
+    from imaged.batch.plan import make_plan  # noqa: PLC0415  # as above
     from imaged.batch.process import BatchProcess  # noqa: PLC0415  # as above
     from imaged.batch.report import Screen  # noqa: PLC0415  # as above
     from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
@@ -174,9 +176,9 @@ def process(
         raise SystemExit(str(ConfigurationError(loaded.faults)))
     namespace, outputs = namespace or given.get("namespace", "p"), outputs or given.get("outputs", "")
     try:
-        draft = draft_plan(loaded.settings, inputs, namespace, outputs, resume, failed, shard, os.environ)
+        plan = make_plan(loaded.settings, inputs, namespace, outputs, resume, failed, shard, os.environ)
         _raise_file_limit()
-        status = BatchProcess(keep_monotonic(reactor), signals, loaded, draft, screen, sys.stdout.buffer).run()
+        status = BatchProcess(keep_monotonic(reactor), signals, loaded, plan, screen, sys.stdout.buffer).run()
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     end(status)

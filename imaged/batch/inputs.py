@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
+from imaged.batch.errors import UsageError
 from imaged.batch.items import Item, read_line, read_path
 from imaged.core.errors import MalformedRequestError, StoreError
 from imaged.core.formats import SNIFF_BYTES, Formats
@@ -22,24 +23,23 @@ Entry = Item | tuple[str, MalformedRequestError]
 """An item, or a line that is not an item and its error."""
 
 
-def find_fault(name: str, formats: Formats | None = None) -> str | None:
-    """Return what is wrong with an input, before the first item is done, or None.
+def check(name: str, formats: Formats | None = None) -> None:
+    """Raise UsageError when an input can be no input, before the first item is done.
 
-    Without `formats`, which only the plugins know, say no more than whether it can be read.
+    Without `formats`, which only the plugins know, see only whether it can be read.
     """
     if name == STDIN:
-        return None
+        return
     try:
         if _is_stream(Path(name)):
-            return None
+            return
         with Path(name).open("rb") as file:
             head = file.read(_LOOK_BYTES)
     except OSError as error:
-        return f"{name}: {error.strerror}"
-    if formats is None or _is_picture(name, head, formats) or _is_text(head):
-        return None
-    kinds = ", ".join(format.extension for format in formats.reads)
-    return f"{name}: neither a picture ({kinds}) nor a list in UTF-8"
+        raise UsageError(f"{name}: {error.strerror}") from error
+    if formats is not None and not _is_picture(name, head, formats) and not _is_text(head):
+        kinds = ", ".join(format.extension for format in formats.reads)
+        raise UsageError(f"{name}: neither a picture ({kinds}) nor a list in UTF-8")
 
 
 def read(names: Sequence[str], namespace: str, formats: Formats) -> Iterator[Entry]:
@@ -98,13 +98,8 @@ def _is_picture(name: str, head: bytes, formats: Formats) -> bool:
 
 def _is_text(head: bytes) -> bool:
     """Say whether these first bytes are UTF-8; a character may be cut at their end."""
-    cut = 3 if len(head) == _LOOK_BYTES else 0
-    return b"\0" not in head and any(_decodes(head[: len(head) - spare]) for spare in range(cut + 1))
-
-
-def _decodes(text: bytes) -> bool:
     try:
-        text.decode()
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _LOOK_BYTES)
     except UnicodeDecodeError:
         return False
-    return True
+    return b"\0" not in head

@@ -6,48 +6,38 @@ import fcntl
 import hashlib
 import json
 import os
-from collections import deque
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
+from imaged.batch.errors import UsageError
 from imaged.core.errors import StoreError
 from imaged.core.hashes import shorten
 
 _HEADER = "# imaged process "
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message is for the operator."""
-
-
 class Journal:
-    """A file to which lines are appended. Raises OSError when it cannot be opened."""
+    """A file to which lines are appended. One process at a time uses it. Raises UsageError."""
 
     def __init__(self, path: Path, *, empty: bool = False) -> None:
         self.path = path
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if empty:
-                self._file.truncate()
-        except BaseException:
-            self._file.close()
-            raise
-        self._pending: deque[bytes] = deque()
+        with ExitStack() as opened:
+            try:
+                self._file = opened.enter_context(path.open("a+b"))
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if empty:
+                    self._file.truncate(0)
+            except BlockingIOError as error:
+                raise UsageError(f"{path} is another running batch's: each needs its own") from error
+            except OSError as error:
+                raise UsageError(f"{path}: {error.strerror}") from error
+            opened.pop_all()
 
     def add(self, line: str) -> None:
-        """Add a line; the next `flush` writes it."""
-        self._pending.append(line.encode(errors="surrogateescape") + b"\n")
-
-    def flush(self) -> None:
-        """Write the added lines durably, all with one fsync. One worker thread only."""
-        lines = []
-        while self._pending:
-            lines.append(self._pending.popleft())
-        if not lines:
-            return
+        """Write a line durably. One worker thread only. Raises StoreError."""
         try:
-            self._file.write(b"".join(lines))
+            self._file.write(line.encode(errors="surrogateescape") + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -59,18 +49,13 @@ class Journal:
 
 
 class Checkpoint(Journal):
-    """The identities of items that are done, for the batch that `about` describes. One process at a time uses it.
+    """The identities of items that are done, for the batch that `about` describes.
 
-    Each item takes about 100 bytes of memory, with a digest of 16 bytes. Raises CheckpointError.
+    Each item takes about 100 bytes of memory, with a digest of 16 bytes. Raises UsageError.
     """
 
     def __init__(self, path: Path, about: Mapping[str, object]) -> None:
-        try:
-            super().__init__(path)
-        except BlockingIOError as error:
-            raise CheckpointError(f"{path} is another running batch's: each needs its own") from error
-        except OSError as error:
-            raise CheckpointError(f"{path}: {error.strerror}") from error
+        super().__init__(path)
         try:
             self._done = self._read(_HEADER + json.dumps(about, sort_keys=True))
         except BaseException:
@@ -84,10 +69,11 @@ class Checkpoint(Journal):
     def _read(self, header: str) -> set[bytes]:
         """Return the digests of done items. Cut off an unfinished last line; write the header of a new file."""
         start = header.encode() + b"\n"
+        self._file.seek(0)
         first = self._file.readline(len(start))
         if not start.startswith(first):
             found = shorten(first.decode(errors="replace").strip())
-            raise CheckpointError(f"{self.path} is of another batch: it begins with {found!r}, not with {header!r}")
+            raise UsageError(f"{self.path} is of another batch: it begins with {found!r}, not with {header!r}")
         done, end = set(), 0
         if first == start:
             end = len(start)
@@ -99,7 +85,6 @@ class Checkpoint(Journal):
         self._file.truncate()
         if not end:
             self.add(header)
-            self.flush()
         return done
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from imaged.batch.items import Item
 from imaged.batch.scratch import clear
-from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError, NotFoundError, PolicyError
+from imaged.core.errors import CorruptOriginalError, NotAPictureError, NotFoundError, PolicyError
 from imaged.core.files import ORIGINAL, RECORD, ImageFile, Original
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
@@ -133,7 +133,7 @@ class OutputMaker:
     async def _take(self, image: ImageId, path: Path) -> None:
         """Copy a file into the store."""
         with self._store.temporary() as temporary:
-            received = await self._run(_copy, path, temporary)
+            received = await self._run(_read, path, temporary)
             if received.md5 != str(image.hash):
                 raise CorruptOriginalError(f"{path} has other bytes than {image.hash}: MD5 {received.md5}")
             await self._pipeline.originals.take(image, received)
@@ -148,35 +148,19 @@ class OutputMaker:
     async def _received(self, item: Item) -> AsyncIterator[ReceivedFile]:
         """Read an item without a known hash; a file is read in place."""
         if item.path:
-            yield await self._run(_digest, Path(item.path))
+            yield await self._run(_read, Path(item.path))
             return
         with self._store.temporary() as temporary:
             yield await self._pipeline.ingest.fetch(item.namespace, item.url, temporary)
 
 
-def _copy(path: Path, temporary: Path) -> ReceivedFile:
-    """Copy a file and hash the copy: another process may write to the file."""
+def _read(path: Path, copy: Path | None = None) -> ReceivedFile:
+    """Hash a file, or its new copy: another process may write to the file."""
     try:
-        _check_regular(path)
-        shutil.copyfile(path, temporary)
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device, which may block or never end
+            raise OSError(errno.EINVAL, "not a regular file")
+        if copy is not None:
+            shutil.copyfile(path, copy)
+        return digest(copy or path)
     except OSError as error:
-        raise _unreadable(path, error) from error
-    return digest(temporary)
-
-
-def _digest(path: Path) -> ReceivedFile:
-    try:
-        _check_regular(path)
-        return digest(path)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _check_regular(path: Path) -> None:
-    """Raise OSError for a pipe or a device, which may block or never end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
-
-
-def _unreadable(path: Path, error: OSError) -> ImagedError:
-    return NotFoundError(f"{path} cannot be read: {error.strerror}")
+        raise NotFoundError(f"{path} cannot be read: {error.strerror}") from error

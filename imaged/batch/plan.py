@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from imaged.batch import inputs
-from imaged.batch.journal import Checkpoint, CheckpointError, Journal
-from imaged.batch.shards import Shard, ShardError, choose
+from imaged.batch.errors import UsageError
+from imaged.batch.journal import Checkpoint, Journal
+from imaged.batch.shards import Shard, choose
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
 from imaged.core.formats import Formats
@@ -20,31 +22,12 @@ from imaged.core.hashes import check_namespace
 from imaged.core.outputs import Output, parse
 
 
-class UsageError(ValueError):
-    """A command line that cannot be followed; the message is for its author."""
-
-
 @dataclass(frozen=True)
 class Plan:
-    """The inputs, the outputs to make of each, the shard of this process, and the journals."""
+    """The inputs, the outputs to make of each, the shard of this process, and the paths of its journals.
 
-    inputs: Sequence[str]
-    namespace: str
-    outputs: Sequence[Output]
-    shard: Shard
-    checkpoint: Checkpoint | None
-    failures: Journal | None
-
-    def close(self) -> None:
-        """Close the journals."""
-        for journal in (self.checkpoint, self.failures):
-            if journal is not None:
-                journal.close()
-
-
-@dataclass(frozen=True)
-class PlanDraft:
-    """A command line that was checked as far as that goes without plugins. No file was written."""
+    It was checked as far as that goes without plugins, and no file was written.
+    """
 
     settings: Settings
     inputs: Sequence[str]
@@ -54,16 +37,22 @@ class PlanDraft:
     resume: str | None
     failed: str | None
 
-    def open(self, formats: Formats) -> Plan:
+    @contextmanager
+    def journals(self, formats: Formats) -> Iterator[tuple[Checkpoint | None, Journal | None]]:
         """Check the inputs with the formats of the plugins, then open the journals. Raises UsageError."""
         for name in self.inputs:
-            if (fault := inputs.find_fault(name, formats)) is not None:
-                raise UsageError(fault)
-        journals = _journals(self.resume, self.failed, _about(self.settings, self.outputs))
-        return Plan(self.inputs, self.namespace, self.outputs, self.shard, *journals)
+            inputs.check(name, formats)
+        with ExitStack() as opened:
+            checkpoint, failures = None, None
+            if self.resume:
+                about = _about(self.settings, self.outputs)
+                checkpoint = opened.enter_context(closing(Checkpoint(Path(self.resume), about)))
+            if self.failed:
+                failures = opened.enter_context(closing(Journal(Path(self.failed), empty=True)))
+            yield checkpoint, failures
 
 
-def draft_plan(
+def make_plan(
     settings: Settings,
     names: Sequence[str],
     namespace: str,
@@ -72,7 +61,7 @@ def draft_plan(
     failed: str | None,
     shard: str | None,
     environ: Mapping[str, str],
-) -> PlanDraft:
+) -> Plan:
     """Check a command line. Raises UsageError."""
     try:
         policy = settings.policy(check_namespace(namespace))
@@ -80,15 +69,14 @@ def draft_plan(
         for output in wanted:
             policy.check(output)
         part = choose(shard, environ)
-    except (ImagedError, ShardError) as error:
+    except ImagedError as error:
         raise UsageError(str(error)) from error
     if not wanted and not any(each.outputs for each in [policy, *map(settings.policy, settings.namespaces)]):
         raise UsageError("there is nothing to make: name outputs with --outputs, or in images.outputs of the settings")
     for name in names:
-        if (fault := inputs.find_fault(name)) is not None:
-            raise UsageError(fault)
+        inputs.check(name)
     _keep_apart(names, list(filter(None, [resume, failed])))
-    return PlanDraft(settings, names, namespace, wanted, part, resume, failed)
+    return Plan(settings, names, namespace, wanted, part, resume, failed)
 
 
 def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:
@@ -125,19 +113,3 @@ def _where(settings: Settings) -> str:
     section = settings.plugins.get(settings.uploader) or {"path": str(Path(settings.store.path).resolve())}
     identifying = {name: value for name, value in section.items() if not re.search("key|secret|pass", name)}
     return hashlib.sha256(json.dumps(identifying, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _journals(
-    resume: str | None, failed: str | None, about: Mapping[str, object]
-) -> tuple[Checkpoint | None, Journal | None]:
-    checkpoint = None
-    try:
-        checkpoint = Checkpoint(Path(resume), about) if resume else None
-        return checkpoint, Journal(Path(failed), empty=True) if failed else None
-    except (CheckpointError, OSError) as error:
-        if checkpoint is not None:
-            checkpoint.close()
-        if isinstance(error, BlockingIOError):
-            raise UsageError(f"{failed} is another running batch's: each needs its own") from error
-        reason = f"{failed}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise UsageError(reason) from error

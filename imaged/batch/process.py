@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,25 +14,26 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from imaged.batch import inputs
-from imaged.batch.no_queue import NoQueue
+from imaged.batch.errors import UsageError
 from imaged.batch.output_maker import OutputMaker
-from imaged.batch.plan import Plan, PlanDraft, UsageError
+from imaged.batch.plan import Plan
 from imaged.batch.report import Results, Screen
 from imaged.batch.run import Batch
 from imaged.batch.scratch import open_scratch, remove
 from imaged.config.faults import ConfigurationError, in_order
 from imaged.config.load import Loaded
-from imaged.config.model import Settings
 from imaged.core.errors import ImagedError
+from imaged.core.files import ImageFile
+from imaged.core.hashes import ImageId
 from imaged.hooks.host import PluginState
 from imaged.hooks.registry import Plugins
 from imaged.pipeline.build import Environment, build_pipeline, build_plugins
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.process.endpoints import find_faults
+from imaged.process.run_to_end import run_to_end
 from imaged.process.signals import RELOAD, STOP, UPGRADE, Signals
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks
@@ -45,8 +47,18 @@ _THREADS = (("read", 1), ("write", 1), ("work", 10))
 _SIGNALLED = 128  # as a shell reports a process that a signal has ended
 
 
+class NoQueue:
+    """Stands in for the job queue: a batch renders and uploads before it reports an item as done."""
+
+    async def enqueue(self, kind: str, image: ImageId, files: Sequence[ImageFile]) -> None:
+        """Queue nothing: the batch uploads what it renders."""
+
+    async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
+        """Note nothing: the batch asks the remote store what it holds."""
+
+
 class BatchProcess:
-    """Runs one batch on `reactor`; the plan is opened with the formats of its plugins."""
+    """Runs one batch on `reactor`; the journals of its plan are opened with the formats of its plugins."""
 
     _log = Logger()
 
@@ -55,74 +67,69 @@ class BatchProcess:
         reactor: Any,
         signals: Signals,
         loaded: Loaded,
-        draft: PlanDraft,
+        plan: Plan,
         screen: Screen,
         stdout: BinaryIO,
     ) -> None:
         self._reactor = reactor
         self._signals = signals
         self._loaded = loaded
-        self._draft = draft
-        self._usage_error: UsageError | None = None
+        self._plan = plan
         self._screen = screen
         self._stdout = stdout
-        self._status = 0
         self._leaving_on: int | None = None
 
     def run(self) -> int:
         """Run the reactor until the batch has ended; return the exit status. UsageError comes before any item."""
         self._reactor.callWhenRunning(self._signals.install)
-        self._reactor.callWhenRunning(
-            lambda: Deferred.fromCoroutine(self._live()).addErrback(self._fail).addBoth(lambda _: self._reactor.stop())
-        )
-        self._reactor.run()
-        self._signals.end()
-        if self._usage_error is not None:
-            raise self._usage_error
-        return self._status
-
-    async def _live(self) -> None:
-        reading, writing, working = (Threads(self._reactor, name, size) for name, size in _THREADS)
+        status = None
         try:
+            status = run_to_end(self._reactor, self._live())
+        except UsageError:
+            raise
+        except ImagedError as error:
+            self._screen.write(f"{error}\n")
+        except Exception:
+            self._log.failure("imaged failed unexpectedly")
+        finally:
+            self._signals.end()
+        return 1 if status is None else status
+
+    async def _live(self) -> int:
+        settings = self._loaded.settings
+        with ExitStack() as opened:
+            reading, writing, working = (Threads(self._reactor, name, size) for name, size in _THREADS)
+            for each in (reading, writing, working):
+                opened.callback(each.let_go)
             environment = self._environment(working)
             plugins = self._build_plugins(environment)
-            try:
-                plan = self._draft.open(plugins.formats)
-                store, local = _make_stores(self._loaded.settings, remote=plugins.uploader is not None)
-            except BaseException:
-                plugins.close()
-                raise
-            pipeline = build_pipeline(self._loaded.settings, plugins, store, environment)
-            try:
-                await self._work(plan, pipeline, local, reading, writing, working)
-            finally:
-                _discard(pipeline, plugins)
-                plan.close()
-                if store is not local:
-                    remove(store)
-        finally:
-            for each in (reading, writing, working):
-                each.let_go()
+            with ExitStack() as unused:
+                unused.callback(plugins.close)
+                journals = opened.enter_context(self._plan.journals(plugins.formats))
+                store = local = LocalStore(Path(settings.store.path), settings.store.partitions)
+                if plugins.uploader is not None:
+                    store = open_scratch(local.root, settings.store.partitions)
+                    opened.callback(remove, store)
+                unused.pop_all()
+            pipeline = build_pipeline(settings, plugins, store, environment)
+            opened.callback(_discard, pipeline, plugins)
+            await working.run(store.try_out)
+            batch = Batch(
+                self._reactor,
+                random.random,
+                inputs.read(self._plan.inputs, self._plan.namespace, pipeline.formats),
+                OutputMaker(pipeline, local, self._plan.outputs, working.run),
+                self._plan.shard,
+                *journals,
+                Results(self._stdout),
+                width=pipeline.engine.size + settings.upload.concurrency,
+                grace_s=settings.shutdown_timeout_s,
+                read=reading.run,
+                write=writing.run,
+            )
+            return await self._work(batch, pipeline)
 
-    async def _work(
-        self, plan: Plan, pipeline: Pipeline, local: LocalStore, reading: Threads, writing: Threads, working: Threads
-    ) -> None:
-        settings = pipeline.settings
-        await working.run(pipeline.store.try_out)
-        batch = Batch(
-            self._reactor,
-            random.random,
-            inputs.read(plan.inputs, plan.namespace, pipeline.formats),
-            OutputMaker(pipeline, local, plan.outputs, working.run),
-            plan.shard,
-            plan.checkpoint,
-            plan.failures,
-            Results(self._stdout),
-            width=pipeline.engine.size + settings.upload.concurrency,
-            grace_s=settings.shutdown_timeout_s,
-            read=reading.run,
-            write=writing.run,
-        )
+    async def _work(self, batch: Batch, pipeline: Pipeline) -> int:
         self._signals.connect(
             self._reactor,
             {number: partial(self._leave, batch, number) for number in (*STOP, RELOAD)} | {UPGRADE: lambda: None},
@@ -136,17 +143,17 @@ class BatchProcess:
         finally:
             drawing.stop()
             self._screen.write(batch.tally.summary(self._reactor.seconds() - began_s) + "\n")
-        self._status = 1 if batch.tally.failed else 0
-        if batch.broken_pipe:
-            self._status = BROKEN_PIPE_STATUS
-            _silence(self._stdout)
-        elif self._leaving_on is not None:
-            self._status = _SIGNALLED + self._leaving_on
         if not batch.tally.unfinished:
             with suppress(defer.TimeoutError):  # a processor that never returns does not delay the end
                 drained = Deferred.fromCoroutine(pipeline.tasks.drained())
-                await drained.addTimeout(settings.shutdown_timeout_s, self._reactor)
+                await drained.addTimeout(batch.grace_s, self._reactor)
         await pipeline.metrics.close()
+        if batch.broken_pipe:
+            _silence(self._stdout)
+            return BROKEN_PIPE_STATUS
+        if self._leaving_on is not None:
+            return _SIGNALLED + self._leaving_on
+        return 1 if batch.tally.failed else 0
 
     def _leave(self, batch: Batch, number: int) -> None:
         self._leaving_on = self._leaving_on or number
@@ -162,7 +169,7 @@ class BatchProcess:
         return plugins
 
     def _environment(self, working: Threads) -> Environment:
-        jobs: Any = NoQueue()  # it has every method of the queue that a pipeline calls in a batch
+        jobs: Any = NoQueue()  # it has each method of the queue that a pipeline calls in a batch
         return Environment(
             reactor=self._reactor,
             threads=working,
@@ -171,24 +178,6 @@ class BatchProcess:
             plugin_state=PluginState(),
             locks=KeyedLocks(),
         )
-
-    def _fail(self, failure: Failure) -> None:
-        if isinstance(failure.value, UsageError):
-            self._usage_error = failure.value
-        elif failure.check(ImagedError):
-            self._screen.write(f"{failure.value}\n")
-        else:
-            self._log.failure("imaged failed unexpectedly", failure)
-        self._status = 1
-
-
-def _make_stores(settings: Settings, *, remote: bool) -> tuple[LocalStore, LocalStore]:
-    """Return the store that the batch works in, and the configured one.
-
-    With a remote store, the batch works in a temporary folder; else in the configured store itself.
-    """
-    local = LocalStore(Path(settings.store.path), settings.store.partitions)
-    return (open_scratch(local.root, settings.store.partitions) if remote else local), local
 
 
 def _discard(pipeline: Pipeline, plugins: Plugins) -> None:

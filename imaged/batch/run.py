@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,55 +23,40 @@ RETRIES = Backoff(first_s=4.0, longest_s=30.0, attempts=5)
 """Half a minute to a minute in all. A store that is away for longer is left to the next run."""
 
 
+@dataclass(eq=False)
 class Batch:
     """Does `entries`, `width` of them at once. After `leave`, running ones have `grace_s` seconds. Reactor thread only.
 
     `read` reads entries on a thread of its own, which may block for ever. `write` writes the journals on another.
     """
 
-    _log = Logger()
+    clock: Any
+    jitter: Callable[[], float]
+    entries: Iterator[Entry]
+    maker: OutputMaker
+    shard: Shard
+    checkpoint: Checkpoint | None
+    failures: Journal | None
+    results: Results
+    width: int
+    grace_s: float
+    read: RunInThread
+    write: RunInThread
+    tally: Tally = field(default_factory=Tally, init=False)
+    broken_pipe: bool = field(default=False, init=False)
+    """Whether the reader of the results has closed the pipe."""
 
-    def __init__(
-        self,
-        clock: Any,
-        jitter: Callable[[], float],
-        entries: Iterator[Entry],
-        maker: OutputMaker,
-        shard: Shard,
-        checkpoint: Checkpoint | None,
-        failures: Journal | None,
-        results: Results,
-        *,
-        width: int,
-        grace_s: float,
-        read: RunInThread,
-        write: RunInThread,
-    ) -> None:
-        self._clock = clock
-        self._jitter = jitter
-        self._entries = entries
-        self._maker = maker
-        self._shard = shard
-        self._checkpoint = checkpoint
-        self._failures = failures
-        self._results = results
-        self._width = width
-        self._grace_s = grace_s
-        self._read = read
-        self._write = write
-        self.tally = Tally()
-        self._leaving = False
-        self._running = 0
-        self._concurrency = 0
-        self._over: Deferred[None] = Deferred()
-        self._pauses: set[Deferred[None]] = set()
-        self.broken_pipe = False
-        """Whether the reader of the results has closed the pipe."""
+    _log = Logger()
+    _leaving: bool = field(default=False, init=False)
+    _running: int = field(default=0, init=False)
+    _concurrency: int = field(default=0, init=False)
+    _over: Deferred[None] = field(default_factory=Deferred, init=False)
+    _pauses: set[Deferred[None]] = field(default_factory=set, init=False)
 
     async def run(self) -> None:
         """Do all entries, or those that began before `leave`. Raises the error of an input or a journal."""
-        self._concurrency = self._width
-        for _ in range(self._width):
+        self._concurrency = self.width
+        for _ in range(self.width):
             Deferred.fromCoroutine(self._work_off()).addErrback(self._break_down)
         await self._over
 
@@ -81,12 +67,12 @@ class Batch:
         self._leaving = True
         for pause in list(self._pauses):
             pause.callback(None)
-        self._clock.callLater(self._grace_s, self._end)
+        self.clock.callLater(self.grace_s, self._end)
         self._end_if_over()
 
     async def _work_off(self) -> None:
         while not self._leaving:
-            entry = await self._read(next, self._entries, None)
+            entry = await self.read(next, self.entries, None)
             if entry is None or self._leaving:
                 break
             self._running += 1
@@ -101,9 +87,9 @@ class Batch:
     async def _take(self, entry: Entry) -> None:
         if not isinstance(entry, Item):
             await self._fail(*entry)
-        elif not self._shard.holds(entry.identity):
+        elif not self.shard.holds(entry.identity):
             self.tally.elsewhere += 1
-        elif self._checkpoint is not None and self._checkpoint.holds(entry.identity):
+        elif self.checkpoint is not None and self.checkpoint.holds(entry.identity):
             self.tally.skipped += 1
         else:
             try:
@@ -121,18 +107,18 @@ class Batch:
         while True:
             attempt += 1
             try:
-                return await self._maker.make(item)
+                return await self.maker.make(item)
             except ImagedError as error:
                 # A BusyError is a render that ran out of time. It would again, and block a thread.
                 again = error.transient and not isinstance(error, BusyError) and not self._leaving
-                delay_s = RETRIES.delay_s(attempt, self._jitter()) if again else None
+                delay_s = RETRIES.delay_s(attempt, self.jitter()) if again else None
                 if delay_s is None or not await self._pause(delay_s):
                     raise
 
     async def _pause(self, delay_s: float) -> bool:
         """Wait; return False when the batch was asked to leave meanwhile."""
         pause: Deferred[None] = Deferred()
-        call = self._clock.callLater(delay_s, pause.callback, None)
+        call = self.clock.callLater(delay_s, pause.callback, None)
         self._pauses.add(pause)
         try:
             await pause
@@ -145,7 +131,7 @@ class Batch:
     async def _finish(self, item: Item, done: ItemResult) -> None:
         """Print first, then record: a kill in between prints a line twice, and loses none."""
         try:
-            await self._write(self._note, item, done)
+            await self.write(self._note, item, done)
         except BrokenPipeError:
             self.broken_pipe = True
             self.leave()
@@ -157,19 +143,17 @@ class Batch:
         self.tally.there += done.there
 
     def _note(self, item: Item, done: ItemResult) -> None:
-        self._results.write(item, done)
-        if self._checkpoint is not None:
-            self._results.sync()
-            self._checkpoint.add(item.identity)
-            self._checkpoint.flush()
+        self.results.write(item, done)
+        if self.checkpoint is not None:
+            self.results.sync()
+            self.checkpoint.add(item.identity)
 
     async def _fail(self, text: str, error: ImagedError) -> None:
         self.tally.failed += 1
         reason = " ".join(str(error).split())
         self._log.warn("not done: {item}: {reason}", item=text, reason=reason)
-        if self._failures is not None:
-            self._failures.add(f"{text}\t{reason}")
-            await self._write(self._failures.flush)
+        if self.failures is not None:
+            await self.write(self.failures.add, f"{text}\t{reason}")
 
     def _break_down(self, failure: Any) -> None:
         """End the whole batch: an input or a journal cannot be used."""

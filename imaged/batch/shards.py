@@ -11,11 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from imaged.batch.errors import UsageError
+
 _GIVEN = re.compile(r"(\d{1,9})?/(\d{1,9})")
-
-
-class ShardError(ValueError):
-    """A shard that cannot be determined; the message is for the operator."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
-            raise ShardError(f"shard {self.number} of {self.count}: give I/N with I from 1 to N")
+            raise UsageError(f"shard {self.number} of {self.count}: give I/N with I from 1 to N")
 
     def holds(self, identity: str) -> bool:
         """Say whether an item belongs to this shard."""
@@ -39,33 +37,26 @@ def choose(given: str | None, environ: Mapping[str, str]) -> Shard:
     """Return the shard that the option or the environment of a scheduler names, else the one shard of all items.
 
     `I/N` is complete; `/N` takes I from the environment, for schedulers that do not give the number of tasks. Raises
-    ShardError.
+    UsageError.
     """
-    if given is not None:
-        match = _GIVEN.fullmatch(given)
-        if match is None:
-            raise ShardError(
-                f"{given!r} is no shard: give I/N, such as 1/4, or /N where the scheduler numbers the tasks"
-            )
-        if match[1]:
-            return Shard(int(match[1]), int(match[2]))
+    match = _GIVEN.fullmatch(given or "")
+    if given is not None and match is None:
+        raise UsageError(f"{given!r} is no shard: give I/N, such as 1/4, or /N where the scheduler numbers the tasks")
+    if match and match[1]:
+        return Shard(int(match[1]), int(match[2]))
     index, size, source = _scheduled(environ)
+    if match:
+        size = int(match[2])
     if index is None:
-        if given is not None:
-            raise ShardError(f"{given!r}: no scheduler's variable says which of them this is: give I/N")
+        if match:
+            raise UsageError(f"{given!r}: no scheduler's variable says which of them this is: give I/N")
         return Shard()
-    if given is not None:
-        return _of(index, int(given[1:]), source)
     if size is None:
-        raise ShardError(
+        raise UsageError(
             f"{source} is set, but nothing tells how many tasks there are: give --shard /N, or 1/1 for all"
         )
-    return _of(index, size, source)
-
-
-def _of(index: int, size: int, source: str) -> Shard:
     if not 0 <= index < size:
-        raise ShardError(
+        raise UsageError(
             f"{source} makes this task {index + 1} of {size}: the tasks of an array have to be consecutive"
         )
     return Shard(index + 1, size)
@@ -82,7 +73,7 @@ def _scheduled(environ: Mapping[str, str]) -> tuple[int | None, int | None, str]
         if text is None:
             return None
         if not re.fullmatch(r"\d{1,9}", text):
-            raise ShardError(f"{name} is {text!r}, which is no number")
+            raise UsageError(f"{name} is {text!r}, which is no number")
         return int(text)
 
     if (task := number("SLURM_ARRAY_TASK_ID")) is not None:

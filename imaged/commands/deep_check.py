@@ -7,12 +7,11 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -78,7 +77,7 @@ class DeepCheck:
             Activity(self._reactor.seconds),
         )
         fine = [
-            await self._step(f"store.path {store.root} takes a file", self._on_thread(store.try_out)),
+            await self._step(f"store.path {store.root} takes a file", self._on_thread(_try_store, store)),
             await self._step(f"state_dir {state} keeps a queue", self._on_thread(_try_state, state)),
             await self._step("a processor renders a pixel", _try_processor(engine)),
         ]
@@ -158,16 +157,18 @@ class DeepCheck:
         return waiter.addTimeout(within_s, self._reactor, onTimeoutCancel=too_late)
 
 
+def _try_store(store: LocalStore) -> None:
+    with closing(store):
+        store.try_out()
+
+
 def _try_state(folder: Path) -> None:
     """Open a queue in a new folder below `folder`: SQLite and the file locks need more than a writable folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".imaged-check-") as trial:
-            queue = JobQueue(Path(trial), time.time)
-            try:
-                queue.try_out()
-            finally:
-                queue.close()
+        trial = tempfile.TemporaryDirectory(dir=folder, prefix=".imaged-check-")
+        with trial, closing(JobQueue(Path(trial.name), time.time)) as queue:
+            queue.try_out()
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"no job queue can be kept there: {getattr(error, 'strerror', None) or error}") from error
 
@@ -177,31 +178,3 @@ async def _try_processor(engine: Engine) -> None:
         file.write(PIXEL)
         file.flush()
         await render_pixel(engine, Path(file.name))
-
-
-def run_to_end(reactor: Any, work: Coroutine[Any, Any, bool]) -> bool:
-    """Run the reactor until `work` has ended, and return its result; False if a signal has cancelled it."""
-    results: list[bool | Failure] = []
-
-    def begin() -> None:
-        running = Deferred.fromCoroutine(work)
-        reactor.addSystemEventTrigger("before", "shutdown", cancel, running)
-        running.addBoth(results.append)
-        running.addBoth(stop)
-
-    def cancel(running: Deferred[None]) -> Deferred[None]:
-        running.cancel()
-        return running
-
-    def stop(_: object) -> None:
-        with suppress(ReactorNotRunning):  # a signal has stopped it already
-            reactor.stop()
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    (result,) = results
-    if not isinstance(result, Failure):
-        return result
-    if not result.check(CancelledError):
-        result.raiseException()
-    return False

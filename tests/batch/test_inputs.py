@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from imaged.batch.inputs import find_fault, read
+from imaged.batch.errors import UsageError
+from imaged.batch.inputs import check, read
 from imaged.batch.items import Item, read_line
 from imaged.core.errors import MalformedRequestError, StoreError
 from imaged.core.formats import FORMATS
@@ -28,7 +29,7 @@ def test_a_picture_is_an_item(tmp_path: Path, body: bytes) -> None:
     """A picture is one item, whatever its name is."""
     (tmp_path / "list.txt").write_bytes(body)
     path = str(tmp_path / "list.txt")
-    assert find_fault(path, FORMATS) is None
+    check(path, FORMATS)
     assert items(tmp_path / "list.txt") == [Item(path, "p", path=path)]
 
 
@@ -58,18 +59,21 @@ def test_faults_are_found_beforehand(tmp_path: Path) -> None:
     """A missing file, a folder, and a file that is neither picture nor text are faults."""
     (tmp_path / "data").write_bytes(b"\x7fELF\x00\x01")
     (tmp_path / "latin").write_bytes(b"\xe4\xff")
-    assert find_fault("-", FORMATS) is None
-    assert "No such file" in str(find_fault(str(tmp_path / "missing"), FORMATS))
-    assert "Is a directory" in str(find_fault(str(tmp_path), FORMATS))
+    check("-", FORMATS)
+    with pytest.raises(UsageError, match="No such file"):
+        check(str(tmp_path / "missing"), FORMATS)
+    with pytest.raises(UsageError, match="Is a directory"):
+        check(str(tmp_path), FORMATS)
     for name in ("data", "latin"):
-        assert "neither a picture" in str(find_fault(str(tmp_path / name), FORMATS))
+        with pytest.raises(UsageError, match="neither a picture"):
+            check(str(tmp_path / name), FORMATS)
 
 
 def test_a_character_may_be_cut_at_the_end_of_the_look(tmp_path: Path) -> None:
     """A list is UTF-8 although the first bytes end inside a character."""
     for spare in range(4):
         (tmp_path / "list").write_bytes(b"x" * spare + "🍷".encode() * 3000)
-        assert find_fault(str(tmp_path / "list"), FORMATS) is None
+        check(str(tmp_path / "list"), FORMATS)
 
 
 def test_an_original_is_a_picture_by_its_path(tmp_path: Path) -> None:
@@ -107,7 +111,7 @@ def test_the_mark_before_a_list_is_no_part_of_it(tmp_path: Path) -> None:
 def test_a_pipe_is_a_list(tmp_path: Path) -> None:
     """A pipe can be read once, so it is not examined beforehand."""
     os.mkfifo(tmp_path / "pipe")
-    assert find_fault(str(tmp_path / "pipe"), FORMATS) is None
+    check(str(tmp_path / "pipe"), FORMATS)
     writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(f"{DIGITS}\n",))
     writer.start()
     assert items(tmp_path / "pipe") == [read_line(DIGITS, "p")]

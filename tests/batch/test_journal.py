@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from imaged.batch.journal import Checkpoint, CheckpointError, Journal
+from imaged.batch.errors import UsageError
+from imaged.batch.journal import Checkpoint, Journal
 
 X1 = {"outputs": ["x1.jpg"]}
 
@@ -16,7 +17,6 @@ def note(path: Path, *identities: str) -> None:
     checkpoint = Checkpoint(path, X1)
     for each in identities:
         checkpoint.add(each)
-    checkpoint.flush()
     checkpoint.close()
 
 
@@ -71,7 +71,7 @@ def test_another_batch_has_its_own(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "state", {"a": 1, "b": [2]}).close()
     Checkpoint(tmp_path / "state", {"b": [2], "a": 1}).close()
     for other in (X1, {"a": 1}, {"a": 1, "b": [2], "c": 3}):
-        with pytest.raises(CheckpointError, match="another batch"):
+        with pytest.raises(UsageError, match="another batch"):
             Checkpoint(tmp_path / "state", other)
 
 
@@ -79,7 +79,7 @@ def test_another_batch_has_its_own(tmp_path: Path) -> None:
 def test_a_foreign_file_is_left_alone(tmp_path: Path, text: str) -> None:
     """A file that is no checkpoint, such as a list, is refused and unchanged."""
     (tmp_path / "list").write_text(text)
-    with pytest.raises(CheckpointError, match="begins with"):
+    with pytest.raises(UsageError, match="begins with"):
         Checkpoint(tmp_path / "list", X1)
     assert (tmp_path / "list").read_text() == text
 
@@ -87,7 +87,7 @@ def test_a_foreign_file_is_left_alone(tmp_path: Path, text: str) -> None:
 def test_one_batch_at_a_time(tmp_path: Path) -> None:
     """A second process with the same file is refused: it would lose lines."""
     first = Checkpoint(tmp_path / "state", X1)
-    with pytest.raises(CheckpointError, match="another running batch"):
+    with pytest.raises(UsageError, match="another running batch"):
         Checkpoint(tmp_path / "state", X1)
     first.close()
     Checkpoint(tmp_path / "state", X1).close()
@@ -98,7 +98,5 @@ def test_a_journal_can_begin_empty(tmp_path: Path) -> None:
     for line in ("a", "b"):
         journal = Journal(tmp_path / "failed", empty=True)
         journal.add(line)
-        journal.flush()
-        journal.flush()
         journal.close()
     assert (tmp_path / "failed").read_text() == "b\n"

@@ -12,8 +12,8 @@ from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 
 from imaged.batch.items import Item, read_line, read_path
-from imaged.batch.no_queue import NoQueue
 from imaged.batch.output_maker import ItemResult, OutputMaker
+from imaged.batch.process import NoQueue
 from imaged.batch.scratch import open_scratch
 from imaged.core.errors import (
     CorruptOriginalError,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from imaged.batch.plan import Plan, UsageError, draft_plan
+from imaged.batch.errors import UsageError
+from imaged.batch.plan import Plan, make_plan
 from imaged.batch.shards import Shard
 from imaged.config.load import load
 from imaged.core.formats import FORMATS
@@ -26,7 +27,7 @@ def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
     """Make a plan."""
     settings = load(yaml, "imaged.yaml", environ={}, read_text=str).settings
     wanted = {"namespace": "p", "outputs": "x4.jpg", **given}
-    draft = draft_plan(
+    return make_plan(
         settings,
         names or ("list",),
         wanted["namespace"] or "",
@@ -36,16 +37,21 @@ def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
         wanted.get("shard"),
         {},
     )
-    return draft.open(FORMATS)
+
+
+def journals(*names: str, yaml: str = "", **given: str | None) -> None:
+    """Make a plan, and open and close its journals."""
+    with plan(*names, yaml=yaml, **given).journals(FORMATS):
+        pass
 
 
 def test_a_plan() -> None:
     """A plan is checked, and its journals are open."""
     made = plan("list", "-", outputs="x4.jpg,x5.png", resume="state", failed="failed", shard="2/3")
     assert (made.inputs, made.outputs, made.shard) == (("list", "-"), [parse("x4.jpg"), parse("x5.png")], Shard(2, 3))
-    assert Path("state").exists()
-    assert Path("failed").read_bytes() == b""
-    made.close()
+    with made.journals(FORMATS):
+        assert Path("state").exists()
+        assert Path("failed").read_bytes() == b""
 
 
 @pytest.mark.parametrize("yaml", [YAML, "namespaces: {q: {outputs: [x9.jpg]}}\n"])
@@ -73,7 +79,7 @@ def test_the_settings_may_name_the_outputs(yaml: str) -> None:
 def test_misuse(given: dict[str, str], reason: str) -> None:
     """The message says what is wrong, and existing files are unchanged."""
     with pytest.raises(UsageError, match=reason):
-        plan(**given)
+        journals(**given)
     assert Path("list").read_text() == "a.png\n"
 
 
@@ -81,7 +87,7 @@ def test_an_input_that_is_not_there() -> None:
     """A missing input is refused, and the file of failures is not emptied."""
     Path("failed").write_text("of yesterday")
     with pytest.raises(UsageError, match="missing: No such file"):
-        plan("list", "missing", failed="failed")
+        journals("list", "missing", failed="failed")
     assert Path("failed").read_text() == "of yesterday"
 
 
@@ -91,29 +97,27 @@ def test_an_input_that_is_not_there() -> None:
 )
 def test_a_checkpoint_is_of_one_batch(yaml: str, outputs: str) -> None:
     """The checkpoint of other outputs or of another remote store is refused."""
-    plan(resume="state").close()
-    plan(resume="state", shard="1/9").close()
+    journals(resume="state")
+    journals(resume="state", shard="1/9")
     with pytest.raises(UsageError, match="of another batch"):
-        plan(yaml=yaml, outputs=outputs, resume="state")
+        journals(yaml=yaml, outputs=outputs, resume="state")
 
 
 def test_a_checkpoint_is_of_one_store() -> None:
     """A store is identified by its folder or bucket; its keys may change."""
-    plan(resume="state", yaml="store: {path: a}").close()
+    journals(resume="state", yaml="store: {path: a}")
     with pytest.raises(UsageError, match="state"):
-        plan(resume="state", yaml="store: {path: b}")
-    plan(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: one, secret_access_key: old}}").close()
-    plan(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: one, secret_access_key: new}}").close()
+        journals(resume="state", yaml="store: {path: b}")
+    journals(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: one, secret_access_key: old}}")
+    journals(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: one, secret_access_key: new}}")
     with pytest.raises(UsageError, match="other"):
-        plan(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: two, secret_access_key: new}}")
+        journals(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: two, secret_access_key: new}}")
 
 
 def test_failures_are_not_written_over_an_input() -> None:
     """A file under any name is not both written and read, and two batches do not write one file."""
     Path("same").hardlink_to("list")
     with pytest.raises(UsageError, match="same"):
-        plan("list", failed="same")
-    first = plan(failed="failures")
-    with pytest.raises(UsageError, match="another running batch"):
-        plan(failed="failures")
-    first.close()
+        journals("list", failed="same")
+    with plan(failed="failures").journals(FORMATS), pytest.raises(UsageError, match="another running batch"):
+        journals(failed="failures")

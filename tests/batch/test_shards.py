@@ -7,7 +7,8 @@ from itertools import chain
 
 import pytest
 
-from imaged.batch.shards import Shard, ShardError, choose
+from imaged.batch.errors import UsageError
+from imaged.batch.shards import Shard, choose
 
 SLURM = {"SLURM_ARRAY_TASK_ID": "9", "SLURM_ARRAY_TASK_MIN": "5", "SLURM_ARRAY_TASK_STEP": "2"}
 AWS = {"AWS_BATCH_JOB_ARRAY_INDEX": "0", "AWS_BATCH_JOB_ARRAY_SIZE": "3"}
@@ -64,5 +65,5 @@ def test_a_shard_is_given_or_scheduled(given: str | None, environ: Mapping[str, 
 )
 def test_a_shard_that_cannot_be(given: str | None, environ: Mapping[str, str], reason: str) -> None:
     """The message says which option to give."""
-    with pytest.raises(ShardError, match=reason):
+    with pytest.raises(UsageError, match=reason):
         choose(given, environ)
