@@ -18,7 +18,6 @@ from imaged.config.model import Settings
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Sources
 from imaged.hooks import registry
-from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import Host, PluginState
 from imaged.hooks.installation import VERSION
 from imaged.hooks.limits import cores
@@ -34,6 +33,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.renders import Renders
+from imaged.pipeline.shared import Shared
 from imaged.store.local import LocalStore
 from imaged.store.usage import free
 from imaged.workers.keyed_locks import KeyedLocks
@@ -83,32 +83,29 @@ def build_pipeline(
     The pipeline does not own `plugins` and `environment`. Tests replace what starts threads, opens connections or
     draws random numbers.
     """
-    reactor, counters, jobs, locks = environment.reactor, environment.counters, environment.jobs, environment.locks
-    run = environment.threads.run
-    tasks = Tasks()
+    reactor, counters = environment.reactor, environment.counters
     metrics = Metrics(
         [
             SinkRunner(name, sink, reactor, make_threads(reactor, f"metrics {name}", 1))
             for name, sink in plugins.sinks.items()
         ]
     )
-    threads = make_threads(reactor, "render", settings.render.concurrency or cores())
-    engine = ThreadEngine(reactor, settings.render, plugins.processors, threads, run, tasks, counters.processing)
-    remote = Remote(
-        plugins.uploader,
-        _identity(settings, plugins.uploader),
-        _former_identity(settings, plugins.uploader),
-        settings.remote.base_path,
-        store,
-        concurrency=settings.upload.concurrency,
-        timeout_s=settings.upload.timeout_s,
-        clock=reactor,
-        jitter=jitter,
-        locks=locks,
-        tasks=tasks,
-        activity=counters.uploads,
+    tasks = Tasks()
+    shared = Shared(
+        settings=settings,
+        formats=plugins.formats,
+        store=store,
+        reactor=reactor,
+        run=environment.threads.run,
+        jobs=environment.jobs,
+        counters=counters,
+        locks=environment.locks,
         metrics=metrics,
+        tasks=tasks,
     )
+    threads = make_threads(reactor, "render", settings.render.concurrency or cores())
+    engine = ThreadEngine(reactor, settings.render, plugins.processors, threads, shared.run, tasks, counters.processing)
+    remote = Remote(shared, plugins.uploader, jitter)
     sources = partial(
         make_sources,
         reactor,
@@ -125,73 +122,24 @@ def build_pipeline(
         maximum_redirects=settings.sources.maximum_redirects,
         allow_networks=settings.sources.allow_networks,
     )
-    # The operator names remote.base_url, so it may be in any network; its redirects are not followed.
-    operator_sources = partial(sources, resolver=Resolver(reactor), maximum_redirects=0, allow_networks=_EVERY_NETWORK)
-    remote_originals = RemoteOriginals(remote, settings.remote.base_url, operator_sources)
-    formats = plugins.formats
-    originals = Originals(
-        store=store,
-        engine=engine,
-        remote=remote,
-        remote_originals=remote_originals,
-        jobs=jobs,
-        run=run,
-        tasks=tasks,
-        metrics=metrics,
-        locks=locks,
-        formats=formats,
-        takes=lambda namespace, kind: settings.policy(namespace).takes(kind),
-    )
-    ingest = Ingest(
-        store=store,
-        originals=originals,
-        sources=client_sources,
-        maximum_bytes=settings.sources.maximum_bytes,
-        run=run,
-        tasks=tasks,
-        metrics=metrics,
-        clock=reactor.seconds,
-    )
-    writer = OutputWriter(
-        clock=reactor, store=store, remote=remote, engine=engine, jobs=jobs, run=run, tasks=tasks, metrics=metrics
-    )
-    renders = Renders(
-        clock=reactor,
-        settings=settings,
-        store=store,
-        originals=originals,
-        engine=engine,
-        writer=writer,
-        calls=SingleFlight(tasks),
-        formats=formats,
-    )
+    address: Sources | None = None
+    if settings.remote.base_url:  # the operator names it, so it may be in any network; its redirects are not followed
+        address = sources(resolver=Resolver(reactor), maximum_redirects=0, allow_networks=_EVERY_NETWORK)
+    originals = Originals(shared, engine, remote, RemoteOriginals(shared, remote, address))
+    writer = OutputWriter(shared, remote, engine)
     return Pipeline(
         settings=settings,
         store=store,
         originals=originals,
-        ingest=ingest,
-        renders=renders,
+        ingest=Ingest(shared, originals, client_sources),
+        renders=Renders(shared, originals, engine, writer, SingleFlight(tasks)),
         remote=remote,
         engine=engine,
-        jobs=jobs,
+        jobs=environment.jobs,
         metrics=metrics,
         tasks=tasks,
-        formats=formats,
+        formats=plugins.formats,
     )
-
-
-def _identity(settings: Settings, uploader: CheckedUploader | None) -> str:
-    """Return the text under which the queue records what this remote store has."""
-    if uploader is None:
-        return ""
-    return f"{uploader.name} {uploader.identity} {settings.remote.base_path}"
-
-
-def _former_identity(settings: Settings, uploader: CheckedUploader | None) -> str | None:
-    """Return the text that versions without `identity` recorded uploads under, if the uploader knows it."""
-    if uploader is None or not uploader.noted_as:
-        return None
-    return f"{uploader.name} {uploader.noted_as} {settings.remote.base_path}"
 
 
 def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: PluginState, name: str) -> Host:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,73 +14,54 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from imaged.core.activity import Activity
 from imaged.core.circuit import Circuit
 from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
 from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageId
 from imaged.hooks.checked_uploader import CheckedUploader
-from imaged.hooks.metrics import Metrics
-from imaged.store.local import LocalStore
-from imaged.workers.keyed_locks import KeyedLocks
-from imaged.workers.tasks import Tasks
+from imaged.pipeline.shared import Shared
 
 T = TypeVar("T")
 
 RETRY_AFTER_S = 5
 
 
-class _Attempt:
-    """One call, as its caller sees it."""
+class _Turn:
+    """Whether the turn of one call has come."""
 
-    admitted = False
+    came = False
 
 
 class Remote:
     """The uploader of one generation, or none. Reactor thread only.
 
-    At most `concurrency` calls run at once. A client waits `timeout_s` for a call; one that has begun continues without
-    the client. While the store is away, a trial gets through now and then, and all other calls fail at once. `identity`
-    says which store this is, `former_identity` how earlier versions wrote that. `locks` outlive the generation, so that
-    no key is written twice at the same time.
+    At most `upload.concurrency` calls run at once. A client waits `upload.timeout_s` for a call; one that has begun
+    continues without the client. While the store is away, a trial gets through now and then, and all other calls fail
+    at once. `identity` says under which name the queue records the files of this store, `former_identity` the name that
+    versions without `identity` used, or None. `jitter` returns a random number below 1.
     """
 
     _log = Logger()
 
-    def __init__(
-        self,
-        uploader: CheckedUploader | None,
-        identity: str,
-        former_identity: str | None,
-        base_path: str,
-        store: LocalStore,
-        *,
-        concurrency: int,
-        timeout_s: float,
-        clock: Any,
-        jitter: Callable[[], float],
-        locks: KeyedLocks,
-        tasks: Tasks,
-        activity: Activity[str],
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, shared: Shared, uploader: CheckedUploader | None, jitter: Callable[[], float]) -> None:
+        settings = shared.settings
+        self._shared = shared
         self._uploader = uploader
-        self.identity = identity
-        self.former_identity = former_identity
-        self._base_path = base_path.strip("/")
-        self._store = store
-        self._turns = DeferredSemaphore(concurrency)
-        self._concurrency = concurrency
-        self._timeout_s = timeout_s
-        self._clock = clock
         self._jitter = jitter
-        self._locks = locks
-        self._tasks = tasks
-        self._activity = activity
-        self._metrics = metrics
+        self._clock = shared.reactor
+        self._base_path = settings.remote.base_path.strip("/")
+        self._concurrency = settings.upload.concurrency
+        self._timeout_s = settings.upload.timeout_s
+        self._turns = DeferredSemaphore(self._concurrency)
         self._circuit = Circuit()
         self._fault: str | None = None
+        self.identity = ""
+        self.former_identity: str | None = None
+        if uploader is not None:
+            self.identity = f"{uploader.name} {uploader.identity} {settings.remote.base_path}"
+            if uploader.noted_as:
+                self.former_identity = f"{uploader.name} {uploader.noted_as} {settings.remote.base_path}"
 
     @property
     def exists(self) -> bool:
@@ -102,7 +84,7 @@ class Remote:
 
     def key(self, image: ImageId, file: ImageFile) -> str:
         """Return the key of a file: the path of its URL below the operator's prefix."""
-        return self._below(self._store.key(image, file))
+        return self._below(self._shared.store.key(image, file))
 
     def _below(self, key: str) -> str:
         return f"{self._base_path}/{key}" if self._base_path else key
@@ -113,58 +95,46 @@ class Remote:
         Does nothing without a remote store. Raises NotFoundError when the file is gone, StoreError when it is not kept.
         """
         if self._uploader is not None:
-            path = self._store.path(image, file)
-            await self._upload(self._uploader, image, file, path, content_type, _Attempt())
+            path = self._shared.store.path(image, file)
+            await self._upload(self._uploader, image, file, content_type, path, _Turn())
 
     async def upload_for_client(self, image: ImageId, file: ImageFile, content_type: str, path: Path) -> None:
-        """Upload the file at `path` for a client that waits, for `timeout_s` at most.
+        """Upload the file at `path` for a client that waits, for `upload.timeout_s` at most.
 
         Raises StoreUnavailableError after that, or BusyError when the call never began.
         """
         if self._uploader is not None:
-            attempt = _Attempt()
-            await self._in_time(self._upload(self._uploader, image, file, path, content_type, attempt), attempt)
+            await self._in_time(partial(self._upload, self._uploader, image, file, content_type, path))
 
     async def download(self, image: ImageId, file: ImageFile, path: Path) -> bool:
         """Write a file of the remote store to `path`; return False when it has no such file."""
-        if (uploader := self._uploader) is None:
+        if self._uploader is None:
             return False
-        key = self.key(image, file)
-        attempt = _Attempt()
-        return await self._in_time(self._call(lambda: uploader.download(key, path), attempt), attempt)
+        return await self._in_time(partial(self._call, partial(self._uploader.download, self.key(image, file), path)))
 
     async def files(self, image: ImageId) -> set[ImageFile]:
         """Return the files of an image that the remote store has; other keys beside them are ignored."""
-        if (uploader := self._uploader) is None:
-            return set()
-        prefix = self._below(self._store.layout.prefix(image))
-        attempt = _Attempt()
-        keys = await self._in_time(self._call(lambda: uploader.list(prefix), attempt), attempt)
+        prefix = self._below(self._shared.store.layout.prefix(image))
         files = set()
-        for key in keys:
+        for key in await self._list(prefix):
             with suppress(NotFoundError):
                 files.add(parse_file(key.removeprefix(prefix)))
         return files
 
     async def try_out(self) -> None:
         """List a prefix that the store does not hold. Raises the error of a store that does not work."""
-        if (uploader := self._uploader) is None:
-            return
-        prefix = "/".join(filter(None, [self._base_path, f".imaged-{secrets.token_hex(8)}/"]))
-        attempt = _Attempt()
-        await self._in_time(self._call(lambda: uploader.list(prefix), attempt), attempt)
+        await self._list(self._below(f".imaged-{secrets.token_hex(8)}/"))
+
+    async def _list(self, prefix: str) -> Sequence[str]:
+        if self._uploader is None:
+            return ()
+        return await self._in_time(partial(self._call, partial(self._uploader.list, prefix)))
 
     async def _upload(
-        self,
-        uploader: CheckedUploader,
-        image: ImageId,
-        file: ImageFile,
-        path: Path,
-        content_type: str,
-        attempt: _Attempt,
+        self, uploader: CheckedUploader, image: ImageId, file: ImageFile, content_type: str, path: Path, turn: _Turn
     ) -> None:
         key = self.key(image, file)
-        async with self._locks.held(key):
+        async with self._shared.locks.held(key):
             try:
                 size_bytes = os.stat(path).st_size  # noqa: PTH116  # metadata may be read on the reactor thread
             except FileNotFoundError as error:
@@ -173,27 +143,23 @@ class Remote:
                 raise StoreError(f"{key} cannot be read: {error.strerror}") from error
 
             async def upload() -> None:
-                token = self._activity.begin(key)
-                try:
+                began_s = self._clock.seconds()
+                with self._shared.counters.uploads.track(key):
                     await uploader.upload(key, path, content_type)
-                except BaseException:
-                    self._activity.end(token, failed=True)
-                    raise
-                self._metrics.record(Uploaded(image.namespace, size_bytes, self._activity.end(token)))
+                self._shared.metrics.record(Uploaded(image.namespace, size_bytes, self._clock.seconds() - began_s))
 
-            await self._call(upload, attempt)
+            await self._call(upload, turn)
 
-    async def _call(self, work: Callable[[], Awaitable[T]], attempt: _Attempt) -> T:
+    async def _call(self, work: Callable[[], Awaitable[T]], turn: _Turn) -> T:
         """Make one call in its turn, and update the circuit with its result."""
         if not self._circuit.would_admit(self._clock.seconds()):  # calls that hang may hold every turn
             raise StoreUnavailableError(f"the remote store is away: {self._fault}")
-        await self._turns.acquire()
-        try:
+        async with self._turns:
             if not self._circuit.admit(self._clock.seconds()):
                 # Releasing at once would run the next call within this one, and so on, too deep.
                 await deferLater(self._clock, 0)
                 raise StoreUnavailableError(f"the remote store is away: {self._fault}")
-            attempt.admitted, trial = True, self._circuit.is_open
+            turn.came, trial = True, self._circuit.is_open
             try:
                 result = await work()
             except StoreUnavailableError as error:
@@ -204,18 +170,19 @@ class Remote:
                 raise
             self._met()
             return result
-        finally:
-            self._turns.release()
 
-    async def _in_time(self, work: Coroutine[Deferred[Any], Any, T], attempt: _Attempt) -> T:
+    async def _in_time(self, work: Callable[[_Turn], Coroutine[Deferred[Any], Any, T]]) -> T:
+        """Wait for `work` for `upload.timeout_s` at most."""
+
         def too_late(_: object, timeout_s: float) -> T:
-            if not attempt.admitted:
+            if not turn.came:
                 raise BusyError("too many wait for the remote store: try again later", RETRY_AFTER_S)
             error = StoreUnavailableError(f"the remote store took longer than {timeout_s:g} s")
             self._missed(error, trial=True)  # the call may hang for long, and the next one must not wait for it
             raise error
 
-        waiter = self._tasks.own(work)
+        turn = _Turn()
+        waiter = self._shared.tasks.own(work(turn))
         return await waiter.addTimeout(self._timeout_s, self._clock, onTimeoutCancel=too_late)
 
     def _missed(self, error: StoreUnavailableError, *, trial: bool) -> None:

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imaged.config.model import Settings
 from imaged.core.errors import BusyError, ImagedError, PolicyError
-from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
-from imaged.core.tracing import COALESCED, RENDERED, WAIT, add_spans, span
+from imaged.core.tracing import COALESCED, RENDERED, WAIT, span
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.output_writer import OutputWriter
-from imaged.store.local import LocalStore
-from imaged.workers.engine import Engine, EngineJob, FailedVariant, ImageOutput, RenderResult
+from imaged.pipeline.shared import Shared
+from imaged.workers.engine import Engine, EngineJob, ImageOutput, RenderResult
 from imaged.workers.single_flight import SingleFlight, wait
 
-Made = AsyncGenerator[tuple[ImageOutput, ImagedError | None], None]
+Resolve = Callable[[ImageOutput, ImagedError | None], None]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Renders:
-    """Makes outputs, each once for all concurrent requests. Reactor thread only; `clock` is the reactor's."""
+    """Makes outputs, each once for all concurrent requests. Reactor thread only."""
 
-    clock: Any
-    settings: Settings
-    store: LocalStore
+    shared: Shared
     originals: Originals
     engine: Engine
     writer: OutputWriter
     calls: SingleFlight[ImageOutput, None]
-    formats: Formats
-    log = Logger()
+    _log = Logger()
 
     async def one(self, image: ImageId, output: Output) -> str:
         """Make one output for a client that waits; it is in the store on return, which says RENDERED or COALESCED.
@@ -79,7 +72,7 @@ class Renders:
         return results
 
     def _missing(self, image: ImageId, outputs: Sequence[Output]) -> list[ImageOutput]:
-        return [ImageOutput(image, output) for output in outputs if not self.store.has(image, output)]
+        return [ImageOutput(image, output) for output in outputs if not self.shared.store.has(image, output)]
 
     def _limited(self, waiter: Deferred[ImagedError | None]) -> Deferred[ImagedError | None]:
         """Let a client wait no longer than for a job of its own: the job that it waits for may be a patient one."""
@@ -88,52 +81,41 @@ class Renders:
             failure.trap(defer.TimeoutError)
             return BusyError("this output was not ready in time: try again later", self.engine.retry_after_s)
 
-        return waiter.addTimeout(self.engine.longest_s, self.clock).addErrback(refuse)
+        return waiter.addTimeout(self.engine.longest_s, self.shared.reactor).addErrback(refuse)
 
-    async def _make(self, wanted: list[ImageOutput], *, client_waits: bool = False) -> Made:
-        """Make outputs of one original, and yield each as soon as it is in the store or has failed."""
+    async def _make(self, wanted: Sequence[ImageOutput], resolve: Resolve, *, client_waits: bool = False) -> None:
+        """Make outputs of one original, and resolve each as soon as it is in the store or has failed."""
         image, missing = wanted[0].image, []
         with self.engine.count_as_waiting():  # a slow remote store must not let more clients in than the queue holds
             for each in wanted:
                 if await self._reuse(each):
-                    yield each, None
+                    resolve(each, None)
                 else:
                     missing.append(each.output)
             if not missing:
                 return
             source = await self.originals.find(image)
-        policy, variants = self.settings.policy(image.namespace), []
+        policy, variants = self.shared.settings.policy(image.namespace), []
         for output in missing:
             try:
-                variants.append(policy.resolve(output, self.formats))
+                variants.append(policy.resolve(output, self.shared.formats))
             except PolicyError as error:  # no processor writes this format any more
-                yield ImageOutput(image, output), error
-        if not variants:
-            return
-        with closing(self.engine.render(EngineJob(image, source, tuple(variants), client_waits))) as results:
-            async for result in results:
-                yield ImageOutput(image, result.output), await self._finish(image, result)
+                resolve(ImageOutput(image, output), error)
 
-    async def _finish(self, image: ImageId, result: RenderResult) -> ImagedError | None:
-        """Write a variant, or report the error that it ended with and return that.
+        async def take(result: RenderResult) -> None:
+            resolve(ImageOutput(image, result.output), await self.writer.write(image, result))
 
-        Raises StoreError, which ends the job: the store would not keep the variants that follow.
-        """
-        add_spans(result.spans_s)
-        if isinstance(result, FailedVariant):
-            self.writer.report_failure(image, result.output, result.error)
-            return result.error
-        await self.writer.write(image, result)
-        return None
+        if variants:
+            await self.engine.render(EngineJob(image, source, tuple(variants), client_waits), take)
 
     async def _reuse(self, wanted: ImageOutput) -> bool:
         """Take an output from the remote store if the settings ask for that; return whether it is here now."""
-        if not self.settings.remote.reuse_outputs:
+        if not self.shared.settings.remote.reuse_outputs:
             return False
         try:
-            return await self.originals.reuse_output(wanted.image, wanted.output)
+            return await self.writer.reuse(wanted.image, wanted.output)
         except ImagedError as error:
-            self.log.error(
+            self._log.error(
                 "cannot reuse the remote {output}, rendering it: {error}", output=str(wanted.output), error=str(error)
             )
             return False

@@ -1,9 +1,13 @@
-"""One call of a processor, as the reactor thread sees it."""
+"""One call of a processor: hands each variant from the worker to the consumer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
+from threading import Semaphore
+from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from imaged.core.activity import Activity
@@ -12,46 +16,55 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.tracing import add_spans
 from imaged.core.variants import Variant
-from imaged.workers.channel import Channel
-from imaged.workers.engine import FailedVariant, ImageOutput, RenderedVariant, RenderResult
-from imaged.workers.processors import RenderedBody
+from imaged.workers.engine import FailedVariant, ImageOutput, RenderedVariant, RenderResult, Take
 
 
 class Attempt:
-    """Puts a result for each variant that is ready or fails into `results`. Reactor thread only.
+    """Awaits `take` for each variant that is ready or fails, one at a time. Reactor thread only, but for `send`.
 
-    `activity` lists each variant until it is ready or the call has returned.
+    `activity` lists each variant until it is ready or the call has returned. The worker is at most one variant ahead
+    of `take`, because each may be a large picture.
     """
 
     _log = Logger()
 
     def __init__(
-        self,
-        image: ImageId,
-        variants: Sequence[Variant],
-        activity: Activity[ImageOutput],
-        results: Channel[RenderResult],
+        self, reactor: Any, image: ImageId, variants: Sequence[Variant], activity: Activity[ImageOutput], take: Take
     ) -> None:
+        self._reactor = reactor
         self._image = image
         self._activity = activity
-        self._results = results
+        self._take = take
+        self._context = copy_context()  # the trace of the request
+        self._room = Semaphore(1)
+        self._turn = DeferredLock()
+        self._failure: BaseException | None = None
         self._alone = len(variants) == 1
         self._missing = {variant.output: variant for variant in variants}
         self._tokens = {output: activity.begin(ImageOutput(image, output)) for output in self._missing}
-        self.error: ImagedError | None = None
-        """The error that the call ended with."""
 
-    @property
-    def missing(self) -> list[Variant]:
-        """The variants without a result."""
-        return list(self._missing.values())
+    def send(self, rendered: RenderedVariant) -> bool:
+        """Pass on a variant that is ready. Worker thread only; blocks while `take` works on the one before.
 
-    def take(self, rendered: RenderedBody) -> None:
-        """Pass on a variant that is ready."""
+        Returns False when `take` has failed: the consumer wants no more.
+        """
+        self._room.acquire()
+        if self._failure is not None:
+            return False
+        self._reactor.callFromThread(self._context.run, self._receive, rendered)
+        return True
+
+    def _receive(self, rendered: RenderedVariant) -> None:
         self._missing.pop(rendered.output, None)  # a late one has failed already
-        elapsed_s = self._activity.end(self._tokens.pop(rendered.output))
-        variant = RenderedVariant(rendered.output, rendered.body, elapsed_s, rendered.spans_s)
-        self._results.put(variant, sent=True)
+        self._activity.end(self._tokens.pop(rendered.output))
+        Deferred.fromCoroutine(self._pass_on(rendered)).addBoth(lambda _: self._room.release())
+
+    async def _pass_on(self, result: RenderResult) -> None:
+        async with self._turn:
+            try:
+                await self._take(result)
+            except Exception as error:  # for `end`
+                self._failure = error
 
     def give_up(self, error: Callable[[Output], BusyError]) -> None:
         """Fail each variant that is missing, though the call has not returned."""
@@ -61,7 +74,7 @@ class Attempt:
                 output=str(output),
                 image=str(self._image),
             )
-            self._results.put(FailedVariant(output, error(output), {}))
+            self._context.run(Deferred.fromCoroutine, self._pass_on(FailedVariant(output, error(output), {})))
         self._missing.clear()
 
     def close(self) -> None:
@@ -69,11 +82,21 @@ class Attempt:
         for token in self._tokens.values():
             self._activity.end(token, failed=True)
 
-    def end(self, error: ImagedError | None, spans_s: Mapping[str, float]) -> None:
-        """Note how the call ended. An error fails a variant that was rendered alone; others are tried again."""
-        self.error = error
-        if error is not None and self._alone and self._missing:
-            (output,) = self._missing
-            self._results.put(FailedVariant(output, error, spans_s))
+    async def end(self, error: ImagedError | None, spans_s: Mapping[str, float]) -> list[Variant]:
+        """Wait for `take`, raise its error, and return the variants without a result, which are tried again.
+
+        The `error` of the call fails a variant that was rendered alone. Raises it when it is a BusyError: the other
+        variants of the job have no more time either.
+        """
+        missing = list(self._missing.values())
+        if error is not None and self._alone and missing:
+            await self._pass_on(FailedVariant(missing[0].output, error, spans_s))
+            if isinstance(error, BusyError):
+                raise error
         else:
             add_spans(spans_s)  # of no variant
+            async with self._turn:
+                pass
+        if self._failure is not None:
+            raise self._failure
+        return missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.variants import Variant
-from imaged.workers.channel import Channel
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class FailedVariant:
 
 
 RenderResult = RenderedVariant | FailedVariant
+Take = Callable[[RenderResult], Awaitable[None]]
 
 
 class Engine(Protocol):
@@ -93,14 +93,13 @@ class Engine(Protocol):
     def count_as_waiting(self) -> AbstractContextManager[None]:
         """Count what the block does as a job that waits: it comes before a render or after one."""
 
-    def render(self, job: EngineJob) -> Channel[RenderResult]:
-        """Begin a job; return an iterator over a result for each variant, each as soon as it is ready.
-
-        The caller closes it: that ends a job whose results are no longer wanted.
+    async def render(self, job: EngineJob, take: Take) -> None:
+        """Await `take` for a result of each variant, each as soon as it is ready, one at a time.
 
         A variant that a common render did not give is rendered alone before it fails. When a render does not return
         in time, each variant that is missing fails; a worker that returns later may still yield it as rendered.
-        Raises BusyError for the variants that are left when no worker is free in time, or one took all its time.
+        Raises BusyError for the variants that are left when no worker is free in time, or one took all its time. An
+        error that `take` raises ends the job: the worker stops at the next variant, and `render` raises the error.
         """
 
     async def identify(self, source: Path) -> ImageFacts:

@@ -9,12 +9,12 @@ from pathlib import Path
 from time import monotonic
 
 from imaged.core.errors import ImagedError, NotAPictureError, TooLargeError
-from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.tracing import DECODE, Trace, span
 from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contracts import Rendered, RenderJob
+from imaged.workers.engine import RenderedVariant
 
 TRIAL_S = 10.0
 """How long the render of a trial may take."""
@@ -75,25 +75,6 @@ class Processors:
 
 
 @dataclass(frozen=True)
-class RenderOrder:
-    """One render for a worker. `request_id` tags its log lines; None for work that no client waits for."""
-
-    source: Path
-    variants: tuple[Variant, ...]
-    timeout_s: float
-    request_id: str | None
-
-
-@dataclass(frozen=True)
-class RenderedBody:
-    """The bytes of one variant, and the seconds that each span took since the variant before it."""
-
-    output: Output
-    body: bytes
-    spans_s: Mapping[str, float]
-
-
-@dataclass(frozen=True)
 class Ended:
     """How a worker's call ended, and the seconds of its spans since the last variant."""
 
@@ -101,16 +82,27 @@ class Ended:
     spans_s: Mapping[str, float]
 
 
-def run_order(processors: Processors, order: RenderOrder, emit: Callable[[RenderedBody], bool]) -> Ended:
-    """Render an order; call `emit` for each variant as it is ready, and stop when it returns False."""
+def run_render(
+    processors: Processors,
+    source: Path,
+    variants: Sequence[Variant],
+    timeout_s: float,
+    request_id: str | None,
+    emit: Callable[[RenderedVariant], bool],
+) -> Ended:
+    """Render variants of an original; call `emit` for each as it is ready, and stop when it returns False.
+
+    `request_id` tags the log lines; None for work that no client waits for.
+    """
+    began_s = monotonic()
 
     def render(trace: Trace) -> None:
-        with closing(processors.render(order.source, order.variants, order.timeout_s)) as rendered:
+        with closing(processors.render(source, variants, timeout_s)) as rendered:
             for each in rendered:
-                if not emit(RenderedBody(each.output, each.body, trace.take_spans())):
+                if not emit(RenderedVariant(each.output, each.body, monotonic() - began_s, trace.take_spans())):
                     return
 
-    return _traced(order.request_id, render)
+    return _traced(request_id, render)
 
 
 def run_verify(processors: Processors, source: Path, timeout_s: float, request_id: str | None) -> Ended:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -14,14 +14,14 @@ from imaged.workers.tasks import Tasks
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-Work = Callable[[list[K]], AsyncGenerator[tuple[K, V | ImagedError], None]]
+Work = Callable[[list[K], Callable[[K, V | ImagedError], None]], Awaitable[None]]
 
 
 class SingleFlight(Generic[K, V]):
     """Does the work for each key at most once at a time. Reactor thread only.
 
-    One piece of work may serve several keys: it yields each key with its result, a value or an error. This class alone
-    resolves waiters. Cancelling a waiter ends that wait only: the work continues for the others and for the store.
+    One piece of work may serve several keys: it calls `resolve` with each key and its result, a value or an error.
+    Cancelling a waiter ends that wait only: the work continues for the others and for the store.
     """
 
     _log = Logger()
@@ -40,9 +40,9 @@ class SingleFlight(Generic[K, V]):
         return len(self._waiters)
 
     def do(self, keys: Sequence[K], work: Work[K, V]) -> dict[K, Deferred[V | ImagedError]]:
-        """Return a waiter for each key: on the work that runs for it already, or on `work`, called with all new keys.
+        """Return a waiter for each key: on the work that runs for it already, or on `work(new keys, resolve)`.
 
-        `work` yields a result for each of its keys, or raises an error for those that are left.
+        `work` resolves each of its keys, or raises an error for those that are left.
         """
         new = [key for key in dict.fromkeys(keys) if key not in self._waiters]
         call: dict[K, list[Deferred[V | ImagedError]]] = {key: [] for key in new}
@@ -55,16 +55,21 @@ class SingleFlight(Generic[K, V]):
             self._tasks.own(self._run(call, work))
         return waiters
 
+    async def one(self, key: K, work: Callable[[], Awaitable[V]]) -> V:
+        """Return the result of the work that runs for `key` already, or of `work`; raise its error."""
+
+        async def resolve_one(_: list[K], resolve: Callable[[K, V | ImagedError], None]) -> None:
+            resolve(key, await work())
+
+        return await wait(self.do([key], resolve_one)[key])
+
     async def _run(self, call: dict[K, list[Deferred[V | ImagedError]]], work: Work[K, V]) -> None:
         error = ImagedError("the work ended without a result")
         try:
-            async for key, result in work(list(call)):
-                self._resolve(key, call[key], result)
+            await work(list(call), lambda key, result: self._resolve(key, call[key], result))
         except ImagedError as raised:
             error = raised
-        except GeneratorExit:  # the process ends
-            raise
-        except BaseException:  # all waiters get an answer, and the next caller starts the work again
+        except Exception:  # all waiters get an answer, and the next caller starts the work again
             self._log.failure("work on {keys} failed unexpectedly", keys=list(call))
             error = ImagedError("an unexpected failure: the log has its traceback")
         for key, waiters in call.items():

@@ -20,9 +20,8 @@ from imaged.hooks.checked_processor import GRACE_S, CheckedProcessor
 from imaged.hooks.host import RunInThread
 from imaged.workers.admission import Admission
 from imaged.workers.attempt import Attempt
-from imaged.workers.channel import Channel
-from imaged.workers.engine import EngineJob, ImageOutput, RenderResult
-from imaged.workers.processors import Processors, RenderOrder, run_order, run_trial, run_verify
+from imaged.workers.engine import EngineJob, ImageOutput, Take
+from imaged.workers.processors import Processors, run_render, run_trial, run_verify
 from imaged.workers.tasks import Tasks
 from imaged.workers.threads import Threads
 
@@ -34,7 +33,7 @@ class ThreadEngine:
     """Renders on `threads`, as many at once as there are. Reactor thread only.
 
     `run` reads headers on other threads: a POST needs no render thread for that. `activity` lists the renders that
-    run; `tasks` owns each job until its thread has returned.
+    run; `tasks` owns each check of an original until its thread has returned.
     """
 
     def __init__(
@@ -125,44 +124,31 @@ class ThreadEngine:
         """End each thread when its work is done; return at once."""
         self._threads.let_go()
 
-    def render(self, job: EngineJob) -> Channel[RenderResult]:
-        """Return an iterator over a result for each variant of a job, each as soon as it is ready.
-
-        The job is a task of its own, which frees its thread and its place whatever the consumer does.
-        """
-        results: Channel[RenderResult] = self._threads.channel()
-        self._tasks.own(self._run_job(job, results)).addBoth(results.end)
-        return results
-
-    async def _run_job(self, job: EngineJob, results: Channel[RenderResult]) -> None:
+    async def render(self, job: EngineJob, take: Take) -> None:
         """Render all variants together, then each that is missing alone.
 
         The first of those that runs out of time ends the job: else one hostile picture with a hundred outputs would
         hold a thread for an hour at each try.
         """
         by_s = self._reactor.seconds() + self._timeout_s if job.client_waits else math.inf
-        together = await self._attempt(job, job.variants, by_s, results)
-        for variant in together.missing if len(job.variants) > 1 else ():
-            if results.closed:
-                return
-            alone = await self._attempt(job, (variant,), by_s, results)
-            if isinstance(alone.error, BusyError):
-                raise alone.error
+        missing = await self._attempt(job, job.variants, by_s, take)
+        for variant in missing if len(job.variants) > 1 else ():
+            await self._attempt(job, (variant,), by_s, take)
 
-    async def _attempt(
-        self, job: EngineJob, variants: tuple[Variant, ...], by_s: float, results: Channel[RenderResult]
-    ) -> Attempt:
-        """Render variants in one call of a processor. Raises BusyError when no thread is free `by_s`."""
+    async def _attempt(self, job: EngineJob, variants: tuple[Variant, ...], by_s: float, take: Take) -> list[Variant]:
+        """Render variants in one call of a processor; return those without a result.
+
+        Raises BusyError when no thread is free `by_s`, and as `Attempt.end`.
+        """
         async with self._admission.place(by_s - self._reactor.seconds()):
             began_s = self._reactor.seconds()
             timeout_s = min(self._timeout_s, by_s - began_s)
-            attempt = Attempt(job.image, variants, self._activity, results)
+            attempt = Attempt(self._reactor, job.image, variants, self._activity, take)
             late = partial(attempt.give_up, partial(self._late, timeout_s))
             alarm = self._reactor.callLater(max(timeout_s, 0.0) + GRACE_S, late)
-            order = RenderOrder(job.source, variants, timeout_s, _request_id())
-            emit = partial(results.send, attempt.take)
+            call = (self._processors, job.source, variants, timeout_s, _request_id(), attempt.send)
             try:
-                ended = await self._threads.run(run_order, self._processors, order, emit)
+                ended = await self._threads.run(run_render, *call)
             finally:
                 if alarm.active():
                     alarm.cancel()
@@ -170,8 +156,7 @@ class ThreadEngine:
         error = ended.error
         if isinstance(error, BusyError):
             error = self._judge(error, self._reactor.seconds() - began_s, timeout_s)
-        attempt.end(error, ended.spans_s)
-        return attempt
+        return await attempt.end(error, ended.spans_s)
 
     def _late(self, timeout_s: float, output: Output) -> BusyError:
         error = BusyError(f"{output} took longer than {timeout_s:.3g} s: ask for a smaller output, or later")

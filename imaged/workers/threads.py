@@ -15,13 +15,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from imaged.workers.channel import Channel
-
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_AHEAD = 1
-"""How many items a thread may be ahead of their consumer: each may be a large picture."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +65,6 @@ class Threads:
         """
         in_context: Callable[..., R] = partial(_work, copy_context(), function)
         return deferToThreadPool(self._reactor, self._pool, in_context, *args, **kwargs)
-
-    def channel(self) -> Channel[Any]:
-        """Return a channel through which one of the threads sends items."""
-        return Channel(self._reactor.callFromThread, _AHEAD)
 
     def held_for(self, longer_than_s: float) -> int:
         """Return how many threads have run one function for longer than that."""

@@ -28,7 +28,6 @@ from imaged.store.local import LocalStore
 from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, StillProcessor, make_host, run_at_once
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
-from imaged.workers.channel import Channel
 from imaged.workers.keyed_locks import KeyedLocks
 
 PICTURE = make_jpeg()
@@ -59,10 +58,6 @@ class Steps:
         done: Deferred[Any] = Deferred()
         self._work.append(lambda: run_at_once(function, *args, **kwargs).addBoth(done.callback))
         return done
-
-    def channel(self) -> Channel[Any]:
-        """Return a channel that never blocks: sender and consumer are on one thread."""
-        return Channel(lambda function, *args: function(*args), 1000)
 
     def step(self) -> None:
         """Run the next piece."""

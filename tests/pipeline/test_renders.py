@@ -49,7 +49,8 @@ def test_an_output_is_stored_and_its_upload_queued(harness: PipelineHarness) -> 
     wait(harness.renders.one(IMAGE, X30))
     assert harness.store.path(IMAGE, parse_file("x30.jpg")).read_bytes() == make_plain("jpg", 30, 30)
     assert harness.queued("upload") == ["x30.jpg"]
-    assert harness.sink.of(OutputRendered) == [OutputRendered("p", "x30.jpg", "jpg", 0.0)]
+    (event,) = harness.sink.of(OutputRendered)
+    assert event == OutputRendered("p", "x30.jpg", "jpg", event.elapsed_s)
     assert (harness.processing.current, harness.processing.total, harness.processing.failed) == (0, 1, 0)
 
 
@@ -328,8 +329,8 @@ def test_clients_do_not_wait_for_a_store_that_hangs(make_harness: Callable[..., 
     harness = make_harness("render: {timeout_s: 7, queue: 0}")
     harness.keep()
     disk: Deferred[None] = Deferred()
-    writer = replace(harness.renders.writer, run=lambda *_: disk)  # type: ignore[arg-type]
-    hanging = replace(harness.renders, writer=writer)
+    shared = replace(harness.renders.shared, run=lambda *_: disk)  # type: ignore[arg-type]
+    hanging = replace(harness.renders, writer=replace(harness.renders.writer, shared=shared))
     waiting = start(hanging.one(IMAGE, X30))
     harness.reactor.advance(7 + GRACE_S)
     assert isinstance(error_of(waiting), StoreError)

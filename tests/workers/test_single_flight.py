@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import CancelledError, Deferred, DeferredQueue
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from imaged.core.errors import BusyError, ImagedError, NotFoundError
-from imaged.workers.single_flight import SingleFlight, wait
+from imaged.workers.single_flight import SingleFlight
 from imaged.workers.tasks import Tasks
-
-END = object()
 
 
 class Call:
-    """One piece of work, which yields what the test gives it."""
+    """One piece of work, which resolves what the test gives it."""
 
-    def __init__(self, keys: list[str]) -> None:
+    def __init__(self, keys: list[str], resolve: Callable[[str, Any], None]) -> None:
         self.keys = keys
+        self.give = resolve
         self.ended = False
-        self._steps: DeferredQueue[Any] = DeferredQueue()
+        self.work: Deferred[None] = Deferred()
 
-    def give(self, key: str, result: Any) -> None:
-        """Yield a result."""
-        self._steps.put((key, result))
-
-    def end(self, error: BaseException | None = None) -> None:
+    def end(self, error: Exception | None = None) -> None:
         """End, with an error perhaps."""
         self.ended = True
-        self._steps.put(error or END)
-
-    async def results(self) -> AsyncGenerator[tuple[str, Any], None]:
-        """Yield the results."""
-        while (step := await self._steps.get()) is not END:
-            if isinstance(step, BaseException):
-                raise step
-            yield step
+        self.work.callback(None) if error is None else self.work.errback(error)
 
 
 class CallHarness:
@@ -51,10 +39,10 @@ class CallHarness:
         self.single: SingleFlight[str, Any] = SingleFlight(self.tasks)
         self.begun: list[Call] = []
 
-    def work(self, keys: list[str]) -> AsyncGenerator[tuple[str, Any], None]:
+    def work(self, keys: list[str], resolve: Callable[[str, Any], None]) -> Deferred[None]:
         """Begin a call."""
-        self.begun.append(Call(keys))
-        return self.begun[-1].results()
+        self.begun.append(Call(keys, resolve))
+        return self.begun[-1].work
 
     def ask(self, *keys: str) -> list[list[Any]]:
         """Ask for keys; return, for each, the list that will hold its result."""
@@ -162,9 +150,9 @@ def test_a_call_does_not_resolve_a_later_one(harness: CallHarness) -> None:
 def test_work_may_end_at_once(harness: CallHarness) -> None:
     """Work that needs no waiting resolves its keys while they are being asked for."""
 
-    async def at_once(keys: list[str]) -> AsyncGenerator[tuple[str, Any], None]:
+    async def at_once(keys: list[str], resolve: Callable[[str, Any], None]) -> None:
         for key in keys:
-            yield key, key.upper()
+            resolve(key, key.upper())
 
     waiters = harness.single.do(["a", "b"], at_once)
     assert [outcome(waiter) for waiter in waiters.values()] == [["A"], ["B"]]
@@ -186,18 +174,16 @@ def test_calls_are_tasks(harness: CallHarness) -> None:
     assert drained == [None]
 
 
-def test_wait_returns_the_value_or_raises_the_error(harness: CallHarness) -> None:
-    """Several waiters raise the same error, each without the traceback of the others."""
-
-    def arrive(key: str) -> Coroutine[Deferred[Any], Any, Any]:
-        return wait(harness.single.do([key], harness.work)[key])
-
-    good = outcome(Deferred.fromCoroutine(arrive("a")))
+def test_one_returns_the_value_or_raises_the_error(harness: CallHarness) -> None:
+    """Several callers raise the same error, each without the traceback of the others."""
+    value: Deferred[int] = Deferred()
     failures: list[Any] = []
+    good = outcome(Deferred.fromCoroutine(harness.single.one("a", lambda: value)))
+    bad: Deferred[int] = Deferred()
     for _ in range(2):
-        Deferred.fromCoroutine(arrive("b")).addErrback(failures.append)
-    harness.begun[0].give("a", 1)
-    harness.begun[1].give("b", error := NotFoundError("no image"))
+        Deferred.fromCoroutine(harness.single.one("b", lambda: bad)).addErrback(failures.append)
+    value.callback(1)
+    bad.errback(error := NotFoundError("no image"))
     assert good == [1]
     assert [failure.value for failure in failures] == [error, error]
 

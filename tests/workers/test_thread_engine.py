@@ -6,12 +6,11 @@ import pickle
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from imaged.config.model import Render
@@ -26,8 +25,8 @@ from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.processors import make_variant
-from imaged.workers.engine import EngineJob, FailedVariant, ImageOutput, RenderedVariant
-from imaged.workers.processors import Ended, RenderedBody, RenderOrder
+from imaged.workers.engine import EngineJob, FailedVariant, ImageOutput, RenderedVariant, RenderResult
+from imaged.workers.processors import Ended
 from imaged.workers.tasks import Tasks
 from imaged.workers.thread_engine import ThreadEngine
 from imaged.workers.threads import Threads
@@ -47,10 +46,10 @@ class PumpedReactor(Clock):
         """Keep it for `pump`."""
         self._calls.put(lambda: function(*args))
 
-    def pump(self, done: Callable[[], object]) -> None:  # type: ignore[override]
+    def pump(self, done: Callable[[], object], timeout_s: float = 10) -> None:  # type: ignore[override]
         """Do what threads send until `done`."""
         while not done():
-            self._calls.get(timeout=10)()
+            self._calls.get(timeout=timeout_s)()
 
 
 class Gated(StillProcessor):
@@ -88,20 +87,15 @@ class EngineHarness:
         self.reactor = PumpedReactor()
         self.threads, self.others = Threads(self.reactor, "render", 1), Threads(self.reactor, "work", 1)
         self.activity: Activity[ImageOutput] = Activity(self.reactor.seconds)
-        self.tasks = Tasks()
         self.engine = ThreadEngine(
             self.reactor,
             Render(queue=1, timeout_s=7, maximum_pixels=10_000),
             [CheckedProcessor("gated", processor)],
             self.threads,
             self.others.run,
-            self.tasks,
+            Tasks(),
             self.activity,
         )
-
-    def job(self, *variants: Variant, client_waits: bool = False) -> EngineJob:
-        """Return a job for these variants."""
-        return EngineJob(IMAGE, self.source, variants, client_waits)
 
     def result_of(self, work: Any) -> Any:
         """Pump until `work` has ended; return its result or raise its error."""
@@ -112,14 +106,39 @@ class EngineHarness:
             results[0].raiseException()
         return results[0]
 
-    def drain(self) -> None:
-        """Pump until each job has ended."""
-        self.result_of(self.tasks.drained())
-
     def close(self) -> None:
         """End the threads."""
         self.threads.stop()
         self.others.stop()
+
+
+class Rendering:
+    """A job that runs: its consumer notes each result, and awaits `taking` for it."""
+
+    def __init__(self, harness: EngineHarness, *variants: Variant) -> None:
+        self._pump = harness.reactor.pump
+        self.results: list[Any] = []
+        self.traces: list[Trace | None] = []
+        self.taking: Deferred[None] = succeed(None)
+        self.ended: list[Any] = []
+        job = EngineJob(IMAGE, harness.source, variants, client_waits=False)
+        Deferred.fromCoroutine(harness.engine.render(job, self._take)).addBoth(self.ended.append)
+
+    async def _take(self, result: RenderResult) -> None:
+        self.results.append(result)
+        self.traces.append(current_trace())
+        await self.taking
+
+    def result(self, index: int) -> Any:
+        """Pump until there is such a result; return it."""
+        self._pump(lambda: len(self.results) > index)
+        return self.results[index]
+
+    def wait(self) -> None:
+        """Pump until the job has ended; raise its error."""
+        self._pump(lambda: self.ended)
+        if self.ended[0] is not None:
+            self.ended[0].raiseException()
 
 
 @pytest.fixture
@@ -139,61 +158,58 @@ def harness(tmp_path: Path, processor: Gated) -> Iterator[EngineHarness]:
 
 def test_results_come_as_they_are_ready(harness: EngineHarness, processor: Gated) -> None:
     """The consumer has the first while the processor works on the second."""
-    with closing(harness.engine.render(harness.job(*VARIANTS))) as results:
-        for variant in VARIANTS:
-            processor.go.release()
-            result = harness.result_of(anext(results))
-            assert isinstance(result, RenderedVariant)
-            assert result.output == variant.output
-            assert harness.engine.busy == 1 or variant is VARIANTS[-1]
-        with pytest.raises(StopAsyncIteration):
-            harness.result_of(anext(results))
+    rendering = Rendering(harness, *VARIANTS)
+    for index, variant in enumerate(VARIANTS):
+        processor.go.release()
+        result = rendering.result(index)
+        assert isinstance(result, RenderedVariant)
+        assert result.output == variant.output
+        assert harness.engine.busy == 1
+    rendering.wait()
     assert (harness.engine.busy, harness.activity.current, harness.activity.total) == (0, 0, 3)
+
+
+def test_a_worker_is_one_variant_ahead(harness: EngineHarness, processor: Gated) -> None:
+    """It hands over the second when the consumer has taken the first; the last needs no worker any more."""
+    rendering = Rendering(harness, *VARIANTS)
+    rendering.taking = Deferred()
+    processor.go.release(3)
+    rendering.result(0)
+    with pytest.raises(queue.Empty):
+        harness.reactor.pump(lambda: len(rendering.results) > 1, timeout_s=0.1)
+    for index in (1, 2):
+        taken, rendering.taking = rendering.taking, Deferred()
+        taken.callback(None)
+        rendering.result(index)
+    harness.reactor.pump(lambda: not harness.engine.busy)
+    assert rendering.ended == []
+    rendering.taking.callback(None)
+    assert rendering.ended == [None]
 
 
 def test_a_consumer_that_fails_ends_the_render(harness: EngineHarness, processor: Gated) -> None:
     """The processor's generator is closed on its own thread, and thread and place are free again."""
-
-    async def fail_at_once() -> None:
-        with closing(harness.engine.render(harness.job(*VARIANTS))) as results:
-            async for _ in results:
-                raise OSError("the disk is full")
-
+    rendering = Rendering(harness, *VARIANTS)
+    rendering.taking = fail(OSError("the disk is full"))
     processor.go.release(2)
     with pytest.raises(OSError, match="the disk is full"):
-        harness.result_of(fail_at_once())
-    harness.drain()
+        rendering.wait()
+    assert len(rendering.results) == 1
     assert processor.ended_on == processor.began_on
     assert len(processor.jobs) == 1
     assert (harness.engine.busy, harness.activity.current) == (0, 0)
 
 
-def test_a_consumer_that_goes_while_a_render_waits_frees_its_place(harness: EngineHarness, processor: Gated) -> None:
-    """Its render ends after its first variant, and the next job has the thread."""
-    first = harness.engine.render(harness.job(*VARIANTS))
-    gone = harness.engine.render(harness.job(*VARIANTS))
-    last = harness.engine.render(harness.job(VARIANTS[0]))
-    assert harness.engine.waiting == 2
-    first.close()
-    gone.close()
-    processor.go.release(3)
-    assert isinstance(harness.result_of(anext(last)), RenderedVariant)
-    harness.drain()
-    assert (harness.engine.busy, harness.engine.waiting) == (0, 0)
-
-
 def test_a_late_render_fails_and_may_still_succeed(harness: EngineHarness, processor: Gated) -> None:
     """The consumer can answer its clients in time, and keep what the thread gives in the end; the rest is not tried."""
-    with closing(harness.engine.render(harness.job(*VARIANTS[:2]))) as results:
-        harness.reactor.advance(7 + GRACE_S)
-        late = [harness.result_of(anext(results)) for _ in range(2)]
-        assert all(isinstance(each, FailedVariant) and isinstance(each.error, BusyError) for each in late)
-        assert harness.engine.busy == 1
-        processor.go.release(2)
-        kept = [harness.result_of(anext(results)) for _ in range(2)]
-        assert [each.output for each in kept] == [variant.output for variant in VARIANTS[:2]]
-        with pytest.raises(StopAsyncIteration):
-            harness.result_of(anext(results))
+    rendering = Rendering(harness, *VARIANTS[:2])
+    harness.reactor.advance(7 + GRACE_S)
+    assert [type(each) for each in rendering.results] == [FailedVariant] * 2
+    assert all(isinstance(each.error, BusyError) for each in rendering.results)
+    assert harness.engine.busy == 1
+    processor.go.release(2)
+    rendering.wait()
+    assert [each.output for each in rendering.results[2:]] == [variant.output for variant in VARIANTS[:2]]
     assert len(processor.jobs) == 1
     assert harness.reactor.getDelayedCalls() == []
 
@@ -202,9 +218,11 @@ def test_spans_come_with_the_results(harness: EngineHarness, processor: Gated) -
     """As data; the trace of the request is not touched by the thread, which knows the request's id alone."""
     trace = Trace("abc", harness.reactor.seconds)
     processor.go.release(2)
-    with trace.current(), closing(harness.engine.render(harness.job(*VARIANTS[:2]))) as results:
-        spans = [harness.result_of(anext(results)).spans_s for _ in range(2)]
-    assert [set(each) for each in spans] == [{ENCODE}, {ENCODE}]
+    with trace.current():
+        rendering = Rendering(harness, *VARIANTS[:2])
+    rendering.wait()
+    assert [set(each.spans_s) for each in rendering.results] == [{ENCODE}, {ENCODE}]
+    assert rendering.traces == [trace, trace]
     assert ENCODE not in trace.spans_ms
     assert processor.request_ids == ["abc"]
 
@@ -212,8 +230,8 @@ def test_spans_come_with_the_results(harness: EngineHarness, processor: Gated) -
 def test_work_for_no_request_has_no_request_id(harness: EngineHarness, processor: Gated) -> None:
     """A queued job's log lines name no request."""
     processor.go.release()
-    with closing(harness.engine.render(harness.job(VARIANTS[0]))) as results:
-        assert harness.result_of(anext(results)).spans_s == {}
+    rendering = Rendering(harness, VARIANTS[0])
+    assert rendering.result(0).spans_s == {}
     assert processor.request_ids == [None]
 
 
@@ -221,12 +239,9 @@ def test_a_bad_variant_fails_alone(harness: EngineHarness, processor: Gated) -> 
     """The others of its job are rendered one by one."""
     big = make_variant(parse("x2000.jpg"))
     processor.go.release(100)
-
-    async def outcomes() -> dict[str, type]:
-        with closing(harness.engine.render(harness.job(big, *VARIANTS))) as results:
-            return {str(each.output): type(getattr(each, "error", each)) async for each in results}
-
-    assert harness.result_of(outcomes()) == {
+    rendering = Rendering(harness, big, *VARIANTS)
+    rendering.wait()
+    assert {str(each.output): type(getattr(each, "error", each)) for each in rendering.results} == {
         "x2000.jpg": TooLargeError,
         **{str(variant.output): RenderedVariant for variant in VARIANTS},
     }
@@ -234,7 +249,7 @@ def test_a_bad_variant_fails_alone(harness: EngineHarness, processor: Gated) -> 
 
 def test_headers_need_no_render_thread(harness: EngineHarness) -> None:
     """A picture is identified while all of them are busy; one of too many pixels is refused."""
-    harness.engine.render(harness.job(VARIANTS[0]))
+    Rendering(harness, VARIANTS[0])
     assert harness.result_of(harness.engine.identify(harness.source)).frames == 1
     harness.source.write_bytes(make_png(101, 100))
     with pytest.raises(TooLargeError):
@@ -258,8 +273,6 @@ def test_a_trial_needs_no_place(harness: EngineHarness, processor: Gated) -> Non
     "value",
     [
         EngineJob(IMAGE, Path("original"), VARIANTS, client_waits=True),
-        RenderOrder(Path("original"), VARIANTS, 7.0, "abc"),
-        RenderedBody(VARIANTS[0].output, b"bytes", {DECODE: 0.1}),
         RenderedVariant(VARIANTS[0].output, b"bytes", 0.2, {DECODE: 0.1}),
         Ended(None, {DECODE: 0.1}),
     ],
