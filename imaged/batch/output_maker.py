@@ -17,7 +17,7 @@ from imaged.core.files import ORIGINAL, RECORD, ImageFile, Original
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
-from imaged.fetch.received_file import ReceivedFile, digest
+from imaged.fetch.hashing_writer import ReceivedFile, digest
 from imaged.hooks.host import RunInThread
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import LocalStore

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 from imaged.core.errors import SourceFailedError, StoreError, TooLargeError
-from imaged.fetch.received_file import ReceivedFile
 
 _PIECE_BYTES = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS  # zlib: expect a gzip header
@@ -19,6 +18,19 @@ _MEMBER = b"\x1f\x8b"
 
 MAXIMUM_MEMBERS = 1000
 """How many members a gzip body may have: each costs more time than its bytes."""
+
+
+@dataclass(frozen=True)
+class ReceivedFile:
+    """A received file, complete and not stored yet: its path, size and digests in hex.
+
+    MD5 names originals, as in image-server 1.x; SHA-256 detects changes.
+    """
+
+    path: Path
+    size_bytes: int
+    md5: str
+    sha256: str
 
 
 class HashingWriter:
@@ -132,6 +144,16 @@ class Gunzip:
         if self._members > MAXIMUM_MEMBERS:
             raise SourceFailedError("the source sent a gzip body of too many members")
         self._inflate = self._inflate if self._is_over else zlib.decompressobj(self._window_bits)
+
+
+def digest(path: Path) -> ReceivedFile:
+    """Hash an existing file. Blocking: worker threads only."""
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            md5.update(chunk)
+            sha256.update(chunk)
+        return ReceivedFile(path, file.tell(), md5.hexdigest(), sha256.hexdigest())
 
 
 def _not_kept(error: OSError) -> StoreError:

@@ -16,9 +16,8 @@ from imaged.core.source_urls import SourceUrl
 from imaged.fetch.budget import Budget
 from imaged.fetch.exchange import Exchange
 from imaged.fetch.guard import Guard
-from imaged.fetch.hashing_writer import Download, HashingWriter
+from imaged.fetch.hashing_writer import Download, HashingWriter, ReceivedFile
 from imaged.fetch.networks import Network
-from imaged.fetch.received_file import ReceivedFile
 from imaged.fetch.resolver import Resolves
 
 

@@ -13,8 +13,7 @@ from imaged.config.model import Log
 from imaged.core.snapshot import LogStatus
 from imaged.core.tracing import current_trace
 from imaged.logs.lines import Stream, observer
-from imaged.logs.request_lines import AccessLog
-from imaged.logs.request_record import RequestRecord
+from imaged.logs.request_lines import AccessLog, RequestRecord
 from imaged.logs.streams import LogFile, LogFileError, LogStream
 
 Write = Callable[[LogEvent], None]

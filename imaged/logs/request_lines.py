@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from imaged.core.errors import ImagedError
+from imaged.core.tracing import Trace
 from imaged.logs.lines import Stream
-from imaged.logs.request_record import RequestRecord
 
 LOGGER = "imaged.access"
 """The `logger` of these lines; other lines name the module that wrote them."""
@@ -20,6 +22,20 @@ GATHERED = 500
 """How many lines are written at once at most: more would hold the reactor for several milliseconds."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """A request that has ended. `target` is fit for a log; `size_bytes` counts the sent bytes of the body."""
+
+    trace: Trace
+    client: str
+    method: str
+    target: str
+    status: int
+    size_bytes: int
+    elapsed_s: float
+    error: ImagedError | None
 
 
 class AccessLog:

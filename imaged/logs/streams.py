@@ -77,7 +77,9 @@ class LogStream:
             try:
                 data = data[os.write(self._descriptor, data) :]
             except BlockingIOError:
-                if not self._has_room_by(end_s):
+                waiting = poll()
+                waiting.register(self._descriptor, POLLOUT)
+                if not waiting.poll(max(0.0, 1000 * (end_s - time.monotonic()))):
                     self.fault = f"{self._name}: its reader is slow"
                     return data
             except OSError as error:
@@ -85,11 +87,6 @@ class LogStream:
                 return data
         self.fault = None
         return data
-
-    def _has_room_by(self, end_s: float) -> bool:
-        waiting = poll()
-        waiting.register(self._descriptor, POLLOUT)
-        return bool(waiting.poll(max(0.0, 1000 * (end_s - time.monotonic()))))
 
 
 class LogFile(LogStream):

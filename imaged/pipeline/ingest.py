@@ -12,8 +12,7 @@ from imaged.core.events import OriginalDownloaded, OriginalUnavailable
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import DOWNLOAD, SAVE, span
-from imaged.fetch.hashing_writer import HashingWriter
-from imaged.fetch.received_file import ReceivedFile
+from imaged.fetch.hashing_writer import HashingWriter, ReceivedFile
 from imaged.fetch.sources import Sources
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.shared import Shared

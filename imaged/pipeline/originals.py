@@ -14,7 +14,7 @@ from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import SAVE, UPLOAD, WAIT, span
-from imaged.fetch.received_file import ReceivedFile, digest
+from imaged.fetch.hashing_writer import ReceivedFile, digest
 from imaged.hooks.checked_processor import sniff_file
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals

@@ -13,7 +13,7 @@ from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import DOWNLOAD, span
-from imaged.fetch.received_file import ReceivedFile, digest
+from imaged.fetch.hashing_writer import ReceivedFile, digest
 from imaged.fetch.sources import Sources
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.shared import Shared

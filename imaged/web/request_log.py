@@ -14,7 +14,7 @@ from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.snapshot import RecentError
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT, Traffic
-from imaged.logs.request_record import RequestRecord
+from imaged.logs.request_lines import RequestRecord
 from imaged.statuspage.recent import RecentErrors
 from imaged.web.paths import describe_request, read_path
 

@@ -20,7 +20,7 @@ from imaged.core.hashes import shorten
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
 from imaged.fetch.budget import GiveUp
-from imaged.logs.request_record import RequestRecord
+from imaged.logs.request_lines import RequestRecord
 from imaged.web.bodies import Body
 from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error

@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError
 from imaged.fetch.budget import Budget
-from imaged.fetch.received_file import ReceivedFile
+from imaged.fetch.hashing_writer import ReceivedFile
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Download, Sources
 from imaged.store.usage import free

@@ -32,7 +32,7 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, NotFoundError, SourceFailedError, SourceTimeoutError, StoreError
 from imaged.fetch.budget import Budget
-from imaged.fetch.received_file import ReceivedFile
+from imaged.fetch.hashing_writer import ReceivedFile
 from imaged.fetch.sources import Sources
 from imaged.store.usage import free
 

@@ -21,7 +21,7 @@ from imaged.core.errors import (
     SourceTimeoutError,
     TooLargeError,
 )
-from imaged.fetch.received_file import ReceivedFile
+from imaged.fetch.hashing_writer import ReceivedFile
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 

@@ -20,7 +20,7 @@ from imaged.config.model import Log
 from imaged.core.snapshot import LogStatus
 from imaged.core.tracing import Trace
 from imaged.logs.files import Logs, open_files
-from imaged.logs.request_record import RequestRecord
+from imaged.logs.request_lines import RequestRecord
 from imaged.logs.streams import MAXIMUM_PENDING_BYTES, LogFile, LogFileError
 
 

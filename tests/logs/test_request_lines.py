@@ -11,8 +11,7 @@ from twisted.internet.task import Clock
 
 from imaged.core.errors import ForbiddenError, ImagedError
 from imaged.core.tracing import DECODE, WAIT, Trace
-from imaged.logs.request_lines import GATHER_S, GATHERED, AccessLog
-from imaged.logs.request_record import RequestRecord
+from imaged.logs.request_lines import GATHER_S, GATHERED, AccessLog, RequestRecord
 
 
 class Terminal(io.StringIO):

@@ -14,7 +14,7 @@ from imaged.config.load import load
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.snapshot import Plugin
-from imaged.fetch.received_file import digest
+from imaged.fetch.hashing_writer import digest
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import Metadata

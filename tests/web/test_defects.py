@@ -10,7 +10,7 @@ from memory_port import ASK, Port
 from service_case import HOME, ServiceTestCase, until
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from imaged.logs.request_record import RequestRecord
+from imaged.logs.request_lines import RequestRecord
 from imaged.web.request_log import StatusRequestLog
 from imaged.web.requests import MAXIMUM_METHOD_CHARACTERS
 

@@ -13,7 +13,7 @@ from memory_port import ASK, Port, answer_shortly
 
 from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.traffic import CLIENT_LEFT, Traffic
-from imaged.logs.request_record import RequestRecord
+from imaged.logs.request_lines import RequestRecord
 from imaged.statuspage.recent import RecentErrors
 from imaged.web.bodies import MEMORY_BYTES
 from imaged.web.request_log import PublicRequestLog
