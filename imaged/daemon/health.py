@@ -6,7 +6,6 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,6 +16,7 @@ from imaged.core.errors import BusyError, ImagedError
 from imaged.core.formats import FORMATS
 from imaged.core.outputs import parse
 from imaged.hooks.host import RunInThread
+from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import LocalStore
 from imaged.web.answers import send_text
 from imaged.web.errors import send_error
@@ -39,25 +39,12 @@ PIXEL = bytes.fromhex(
 """A grey PNG of one pixel."""
 
 
-class Rendering(Protocol):
-    """The parts of a generation that a trial uses."""
-
-    @property
-    def engine(self) -> Engine:
-        """The engine."""
-
-    @property
-    def store(self) -> LocalStore:
-        """The local store."""
-
-
 @dataclass
 class _Trial:
-    """One trial of a generation: its start, by a monotonic clock, and its end, a Deferred that never fails."""
+    """One trial of a pipeline, and its start by a monotonic clock."""
 
-    rendering: Rendering
+    pipeline: Pipeline
     began_s: float
-    end: Deferred[None] | None = None
     is_logged: bool = False
     """Whether the log says that it hangs."""
 
@@ -65,19 +52,14 @@ class _Trial:
 class Health:
     """Answers `/status_check`. Reactor thread only.
 
-    `rendering` returns the parts of the current generation, `seconds` is a monotonic clock.
+    `pipeline` returns that of the current generation, `seconds` is a monotonic clock.
     """
 
     _log = Logger()
 
-    def __init__(
-        self,
-        run: RunInThread,
-        rendering: Callable[[], Rendering],
-        seconds: Callable[[], float],
-    ) -> None:
+    def __init__(self, run: RunInThread, pipeline: Callable[[], Pipeline], seconds: Callable[[], float]) -> None:
         self._run = run
-        self._rendering = rendering
+        self._pipeline = pipeline
         self._seconds = seconds
         self._fault: str | None = None
         self._trial: _Trial | None = None
@@ -91,7 +73,7 @@ class Health:
             return "draining"
         if self._hangs:
             return _HANG
-        if self._fault is None and self._rendering().engine.stuck:
+        if self._fault is None and self._pipeline().engine.stuck:
             return "every render thread is stuck"
         return self._fault or "OK"
 
@@ -113,7 +95,7 @@ class Health:
 
     def probe(self) -> None:
         """Start a trial of the store and a processor, unless one of this generation is running."""
-        rendering = self._rendering()
+        pipeline = self._pipeline()
         if self._trial is not None and self._hangs and not self._trial.is_logged:
             self._trial.is_logged = True
             self._log.error(
@@ -121,14 +103,14 @@ class Health:
                 "{elapsed_s:.0f} s; look at the file system of {store}",
                 fault=_HANG,
                 elapsed_s=self._seconds() - self._trial.began_s,
-                store=str(self._trial.rendering.store.root),
+                store=str(self._trial.pipeline.store.root),
             )
-        if self._trial is None or self._trial.rendering is not rendering:
-            trial = self._trial = _Trial(rendering, self._seconds())
-            trial.end = Deferred.fromCoroutine(self._probe(trial))
+        if self._trial is None or self._trial.pipeline is not pipeline:
+            self._trial = _Trial(pipeline, self._seconds())
+            Deferred.fromCoroutine(self._probe(self._trial))
 
     async def _probe(self, trial: _Trial) -> None:
-        engine, store = trial.rendering.engine, trial.rendering.store
+        engine, store = trial.pipeline.engine, trial.pipeline.store
         fault = await self._try("the store takes no files", self._run(store.try_out))
         if fault is None:
             fault = await self._try("no processor works", self._render_in_store(engine, store))

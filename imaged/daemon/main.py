@@ -112,7 +112,7 @@ class Daemon:
 
         async def report() -> None:
             try:
-                self._notifier.status(await service.status.line())
+                self._notifier.status(await service.status_line())
             except Exception:  # the disk of the queue may be gone; a later report may find it back
                 self._log.failure("cannot report the status to the service manager")
 

@@ -11,14 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.config.faults import KeyPath
-from imaged.core.snapshot import Reload
+from imaged.core.snapshot import GenerationStatus, Reload, Snapshot
 from imaged.daemon.generations import Generations
 from imaged.daemon.health import Health
 from imaged.daemon.job_runner import JobRunner
-from imaged.daemon.reconfiguration import Reconfiguration
 from imaged.daemon.reload import Reloads
 from imaged.daemon.remote_watch import RemoteWatch
-from imaged.daemon.status import Status
 from imaged.logs.files import Logs
 from imaged.pipeline.build import Environment
 from imaged.process.endpoints import PUBLIC, endpoints
@@ -26,7 +24,8 @@ from imaged.process.inherited_sockets import ActivationSocket, InheritedPort
 from imaged.process.ports import Ports
 from imaged.process.shutdown import Shutdown
 from imaged.profiling.profiles import Profiles
-from imaged.profiling.stalls import StallWatch
+from imaged.statuspage.collector import Collector
+from imaged.statuspage.status_line import status_line
 from imaged.web.connections import Connections
 
 QUIET_S = 5.0
@@ -35,7 +34,10 @@ QUIET_S = 5.0
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Service:
-    """The parts of a running daemon. `opened` closes them in the reverse of their order. Reactor thread only."""
+    """The parts of a running daemon. `opened` closes them in the reverse of their order. Reactor thread only.
+
+    `config_name` names the source of the settings.
+    """
 
     opened: AsyncExitStack
     shutdown: Shutdown
@@ -47,10 +49,9 @@ class Service:
     remote_watch: RemoteWatch
     health: Health
     profiles: Profiles
-    stalls: StallWatch
-    reconfiguration: Reconfiguration
     reloads: Reloads
-    status: Status
+    collector: Collector
+    config_name: str
     logs: Logs
 
     _log = Logger()
@@ -59,6 +60,23 @@ class Service:
     def shutdown_timeout_s(self) -> float:
         """How long `stop` may wait for work in flight."""
         return self.generations.pipeline.settings.shutdown_timeout_s
+
+    async def snapshot(self) -> Snapshot:
+        """Return the figures of this moment."""
+        current = self.generations.current
+        return await self.collector.collect(
+            self._generation, current.plugins.described, current.pipeline, self.environment.jobs
+        )
+
+    async def status_line(self) -> str:
+        """Return the state in one line, for the service manager."""
+        counters, jobs = self.environment.counters, self.environment.jobs
+        return await status_line(self.health.message, self._generation, counters, self.generations.pipeline, jobs)
+
+    @property
+    def _generation(self) -> GenerationStatus:
+        current = self.generations.current
+        return GenerationStatus(current.number, current.loaded_at, self.config_name, self.reloads.last)
 
     async def stop(self) -> None:
         """Accept nothing new, finish the work in flight within `shutdown_timeout_s`, and close everything.

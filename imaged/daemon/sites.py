@@ -8,18 +8,12 @@ from functools import partial
 from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.snapshot import Reload
 from imaged.daemon.generations import Generations
-from imaged.daemon.health import Health
-from imaged.daemon.reload import Reloads
-from imaged.daemon.status import Status
+from imaged.daemon.service import Service
 from imaged.fetch.budget import Budget, GiveUp
-from imaged.logs.files import Logs
-from imaged.pipeline.build import Environment
-from imaged.profiling.profiles import Profiles
+from imaged.process.endpoints import PUBLIC, STATUS
 from imaged.statuspage.page import status_page, try_page
-from imaged.statuspage.recent import RecentErrors
 from imaged.store.usage import free
 from imaged.web.bodies import Body
-from imaged.web.connections import Connections
 from imaged.web.cors import CorsPolicy
 from imaged.web.debug import DebugSite
 from imaged.web.hosts import check_allowed
@@ -33,18 +27,9 @@ STATUS_BODY_BYTES = 65_536
 """The largest body that the status port reads."""
 
 
-def public_site(
-    environment: Environment,
-    generations: Generations,
-    *,
-    health: Health,
-    errors: RecentErrors,
-    connections: Connections,
-    cors: CorsPolicy,
-    logs: Logs,
-) -> Site:
+def public_site(service: Service) -> Site:
     """Return the site that serves images."""
-    counters = environment.counters
+    generations, health, counters = service.generations, service.health, service.environment.counters
 
     def record(event: RequestAnswered | RequestFailed) -> None:
         generations.pipeline.metrics.record(event)
@@ -59,59 +44,54 @@ def public_site(
     return Site(
         site.handle,
         maximum_bytes,
-        environment.reactor.seconds,
-        connections,
-        PublicRequestLog(counters.requests, errors, record, logs.write_request, lambda: datetime.now(UTC)),
+        service.environment.reactor.seconds,
+        service.connections[PUBLIC],
+        PublicRequestLog(
+            counters.requests, service.collector.errors, record, service.logs.write_request, lambda: datetime.now(UTC)
+        ),
         lambda: generations.pipeline.settings.status.timing_header,
         new_body,
         examine=site.examine,
-        sharing=cors.headers,
+        sharing=_cors(service).headers,
     )
 
 
-def status_site(
-    environment: Environment,
-    generations: Generations,
-    *,
-    status: Status,
-    health: Health,
-    reloads: Reloads,
-    profiles: Profiles,
-    connections: Connections,
-    cors: CorsPolicy,
-    logs: Logs,
-) -> Site:
+def status_site(service: Service) -> Site:
     """Return the site that serves operators."""
+    generations, seconds = service.generations, service.environment.reactor.seconds
 
     async def reload() -> tuple[Reload, int]:
-        return await reloads.request(), generations.current.number
+        return await service.reload(), generations.current.number
 
     async def expose(accept: str) -> tuple[str, bytes] | None:
-        figures = await status.snapshot()  # before the sinks are looked up: a reload meanwhile replaces them
+        figures = await service.snapshot()  # before the sinks are looked up: a reload meanwhile replaces them
         return await generations.pipeline.metrics.expose(figures, accept)
 
     site = StatusSite(
-        status.snapshot,
-        health.send,
+        service.snapshot,
+        service.health.send,
         reload,
         lambda: generations.pipeline.settings.status,
         expose,
         status_page(),
-        TryPage(try_page(), cors),
-        DebugSite(profiles),
+        TryPage(try_page(), _cors(service)),
+        DebugSite(service.profiles),
     )
-    seconds = environment.reactor.seconds
     return Site(
         site.handle,
         lambda: STATUS_BODY_BYTES,
         seconds,
-        connections,
-        StatusRequestLog(logs.write_request),
+        service.connections[STATUS],
+        StatusRequestLog(service.logs.write_request),
         lambda: False,
         partial(_new_body, generations, Budget(seconds), STATUS_BODY_BYTES),
         examine=lambda request, _: check_allowed(request, generations.pipeline.settings.status.allow_hosts),
         private=True,
     )
+
+
+def _cors(service: Service) -> CorsPolicy:
+    return CorsPolicy(lambda: service.ports.urls, lambda: service.generations.pipeline.settings)
 
 
 def _new_body(

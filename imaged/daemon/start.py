@@ -27,7 +27,6 @@ from imaged.daemon.reload import Reloads
 from imaged.daemon.remote_watch import RemoteWatch
 from imaged.daemon.service import Service
 from imaged.daemon.sites import public_site, status_site
-from imaged.daemon.status import Status
 from imaged.hooks.host import PluginState
 from imaged.hooks.installation import VERSION
 from imaged.logs.files import Logs
@@ -46,7 +45,6 @@ from imaged.statuspage.recent import RecentErrors
 from imaged.statuspage.store_usage import StoreUsage
 from imaged.store.local import LocalStore
 from imaged.web.connections import Connections, most_connections
-from imaged.web.cors import CorsPolicy
 from imaged.web.requests import ImagedFactory
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.threads import Threads
@@ -151,43 +149,7 @@ async def start_service(
             usage=usage,
             stalls=stalls,
         )
-        status = Status(
-            environment=environment,
-            generations=generations,
-            health=health,
-            reloads=reloads,
-            collector=collector,
-            config_name=config_name,
-        )
-        cors = CorsPolicy(lambda: ports.urls, lambda: generations.pipeline.settings)
-        public = public_site(
-            environment,
-            generations,
-            health=health,
-            errors=errors,
-            connections=connections[PUBLIC],
-            cors=cors,
-            logs=logs,
-        )
-        private = status_site(
-            environment,
-            generations,
-            status=status,
-            health=health,
-            reloads=reloads,
-            profiles=profiler,
-            connections=connections[STATUS],
-            cors=cors,
-            logs=logs,
-        )
-        ports.serve({PUBLIC: ImagedFactory(reactor, public), STATUS: ImagedFactory(reactor, private)})
-        open_ports = await ports.open(endpoints(loaded.settings))
-        opened.push_async_callback(close_port, PUBLIC)
-        await ports.use(open_ports)
-        profiler.follow(loaded.settings.status.profile)
-        opened.callback(profiler.close)  # first of all: the status port would wait for a client of a profile
-        log_urls(open_ports)
-        return Service(
+        service = Service(
             opened=opened,
             shutdown=shutdown,
             environment=environment,
@@ -198,12 +160,20 @@ async def start_service(
             remote_watch=remote_watch,
             health=health,
             profiles=profiler,
-            stalls=stalls,
-            reconfiguration=reconfiguration,
             reloads=reloads,
-            status=status,
+            collector=collector,
+            config_name=config_name,
             logs=logs,
         )
+        sites = {PUBLIC: public_site(service), STATUS: status_site(service)}
+        ports.serve({path: ImagedFactory(reactor, site) for path, site in sites.items()})
+        open_ports = await ports.open(endpoints(loaded.settings))
+        opened.push_async_callback(close_port, PUBLIC)
+        await ports.use(open_ports)
+        profiler.follow(loaded.settings.status.profile)
+        opened.callback(profiler.close)  # first of all: the status port would wait for a client of a profile
+        log_urls(open_ports)
+        return service
 
 
 @asynccontextmanager

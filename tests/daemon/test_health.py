@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,14 +23,6 @@ from imaged.workers.tasks import Tasks
 from imaged.workers.thread_engine import ThreadEngine
 
 
-@dataclass
-class Rendering:
-    """The engine and the store of a generation."""
-
-    engine: Any
-    store: LocalStore
-
-
 class Stuck(NoThreads):
     """Threads that all count as busy while `stuck`."""
 
@@ -41,13 +33,13 @@ class Stuck(NoThreads):
         return self.size * self.stuck
 
 
-def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_once) -> Rendering:
+def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_once) -> Any:
     """Return an engine with these processors, and a store; `run` runs the trials."""
     threads: Any = Stuck()
     checked = [CheckedProcessor("still", processor) for processor in processors]
     render, clock = Render(timeout_s=1, maximum_pixels=100), Clock()
     engine = ThreadEngine(clock, render, checked, threads, run, Tasks(), Activity(clock.seconds))
-    return Rendering(engine, LocalStore(folder, [3, 3]))
+    return SimpleNamespace(engine=engine, store=LocalStore(folder, [3, 3]))
 
 
 @pytest.fixture
@@ -63,13 +55,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def rendering(processor: StillProcessor, tmp_path: Path) -> Rendering:
+def rendering(processor: StillProcessor, tmp_path: Path) -> Any:
     """Return an engine with that processor, and a store."""
     return make_rendering(tmp_path, processor)
 
 
 @pytest.fixture
-def health(rendering: Rendering, clock: Clock) -> Health:
+def health(rendering: Any, clock: Clock) -> Health:
     """Return a health check of them."""
     return Health(run_at_once, lambda: rendering, clock.seconds)
 
@@ -140,7 +132,7 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
     assert over.endswith("the fault was: the store or the worker threads hang")
 
 
-def test_every_render_thread_is_stuck(health: Health, rendering: Rendering) -> None:
+def test_every_render_thread_is_stuck(health: Health, rendering: Any) -> None:
     """No output can be rendered, though a trial succeeds. The fault appears and ends at once."""
     health.probe()
     rendering.engine._threads.stuck = True

@@ -133,7 +133,7 @@ class TestUploaders(ServiceTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         await self.serve()
         assert (await self.post()).status == 200
-        await until(lambda: self.service.stalls.status.total)
+        await until(lambda: self.service.collector.stalls.status.total)
         status = await self.status()
         assert status["stalls"]["last"]["held_s"] > 0.7
         assert status["stalls"]["last"]["by"].startswith("uploader harness: upload of p/")

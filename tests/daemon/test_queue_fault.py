@@ -41,7 +41,7 @@ class TestQueueFault(ServiceTestCase):
         values = await self.values()
         assert values["imaged_queue_fault", ""] == 1
         assert not {("imaged_jobs_queued", "upload"), ("imaged_state_free_bytes", "")} & set(values)
-        assert "the job queue cannot be read" in await self.service.status.line()
+        assert "the job queue cannot be read" in await self.service.status_line()
         (self.folder / "away").rename(self.folder / "state")
         self.service.job_runner.wake()
         await until(lambda: self.service.environment.jobs.fault is None)

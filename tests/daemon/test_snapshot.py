@@ -84,10 +84,10 @@ class TestSnapshot(ServiceTestCase):
         told = (await self.status())["remote"]["comparison"]
         assert told.pop("since")
         assert told == {"state": "running", "unfinished": True, "images": 200, "missing": 3}
-        assert "comparison with the remote store (running)" in await self.service.status.line()
+        assert "comparison with the remote store (running)" in await self.service.status_line()
         await jobs.note_comparison(identity, "ended", images=201, missing=3)
         assert not (await self.status())["remote"]["comparison"]["unfinished"]
-        assert "comparison" not in await self.service.status.line()
+        assert "comparison" not in await self.service.status_line()
         await jobs.begin_comparison("another store")
         assert (await self.status())["remote"]["comparison"]["state"] == "waiting"
 
