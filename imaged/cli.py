@@ -28,6 +28,7 @@ from imaged.process.ending import end
 from imaged.process.inherited_sockets import detach, inherit_sockets
 from imaged.process.notify import make_notifier
 from imaged.process.signals import Signals
+from imaged.workers.threads import Threads
 
 _STANDARD_ERROR = 2  # not sys.stderr: after a write fails on a full disk, its buffer raises at every later write
 
@@ -63,15 +64,10 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     signals = Signals()
     inherited = inherit_sockets(os.environ)
     detach(inherited)
-    # Imported here: Twisted's endpoints would take the sockets of systemd, and no thread may run before the fork.
-    from twisted.internet import reactor  # noqa: PLC0415
+    reactor = _reactor()
+    from imaged.daemon.main import Daemon  # noqa: PLC0415  # as in _reactor
+    from imaged.daemon.start import start_service  # noqa: PLC0415  # as in _reactor
 
-    from imaged.daemon.main import Daemon  # noqa: PLC0415
-    from imaged.daemon.start import start_service  # noqa: PLC0415
-    from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415
-
-    keep_monotonic(reactor)
-    use_own_threads(reactor)
     logs = Logs(LogStream("standard error", _STANDARD_ERROR), reactor)
     write: Any = logs.write
     globalLogBeginner.beginLoggingTo([write], redirectStandardIO=False)
@@ -101,18 +97,14 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
     With --deep and without a fault, each step of the trial is a line. Run it as the user of the daemon: it makes
     missing folders.
     """
-    from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
+    reactor = _reactor()
+    from imaged.commands.deep_check import DeepCheck  # noqa: PLC0415  # as in _reactor
+    from imaged.daemon.faults import find_faults  # noqa: PLC0415  # as in _reactor
+    from imaged.process.run_to_end import run_to_end  # noqa: PLC0415  # as in _reactor
 
-    from imaged.commands.deep_check import DeepCheck  # noqa: PLC0415  # as below
-    from imaged.daemon.faults import find_faults  # noqa: PLC0415  # it imports Twisted's endpoints, as above
-    from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
-    from imaged.process.run_to_end import run_to_end  # noqa: PLC0415  # as above
-    from imaged.workers.threads import Threads  # noqa: PLC0415  # as above
-
-    use_own_threads(reactor)
     path = configuration.find(config)
     loaded = read_settings(config, overrides)
-    threads = Threads(keep_monotonic(reactor), "work", 4)
+    threads = Threads(reactor, "work", 4)
     try:
         faults = find_faults(loaded, reactor, threads)
         for fault in faults:
@@ -158,15 +150,12 @@ def process(
     that is done is a line on the standard output: hash, URL, width, height. Exit status 1 says that some were not.
     """
     signals = Signals()
-    from twisted.internet import reactor  # noqa: PLC0415  # importing it installs it
+    reactor = _reactor()
+    from imaged.batch.errors import UsageError  # noqa: PLC0415  # as in _reactor
+    from imaged.batch.plan import make_plan  # noqa: PLC0415  # as in _reactor
+    from imaged.batch.process import BatchProcess  # noqa: PLC0415  # as in _reactor
+    from imaged.batch.report import Screen  # noqa: PLC0415  # as in _reactor
 
-    from imaged.batch.errors import UsageError  # noqa: PLC0415  # as above
-    from imaged.batch.plan import make_plan  # noqa: PLC0415  # as above
-    from imaged.batch.process import BatchProcess  # noqa: PLC0415  # as above
-    from imaged.batch.report import Screen  # noqa: PLC0415  # as above
-    from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415  # as above
-
-    use_own_threads(reactor)
     screen = Screen(sys.stderr)
     globalLogBeginner.beginLoggingTo([observer(screen, for_people=True)], redirectStandardIO=False)
     if (base_path := given.get("remote_base_path")) is not None:
@@ -178,7 +167,7 @@ def process(
     try:
         plan = make_plan(loaded.settings, inputs, namespace, outputs, resume, failed, shard, os.environ)
         _raise_file_limit()
-        status = BatchProcess(keep_monotonic(reactor), signals, loaded, plan, screen, sys.stdout.buffer).run()
+        status = BatchProcess(reactor, signals, loaded, plan, screen, sys.stdout.buffer).run()
     except UsageError as error:
         raise click.UsageError(str(error)) from error
     end(status)
@@ -222,6 +211,19 @@ def show(config: str | None, overrides: tuple[str, ...]) -> None:
 def schema() -> None:
     """Print a JSON Schema of the settings, for editors, with the options of the plugins that are installed."""
     click.echo(json.dumps(settings_schema(), indent=2))
+
+
+def _reactor() -> Any:
+    """Import the global reactor, with steady timers and its own threads for names.
+
+    Not at the top: Twisted's endpoints would take the sockets of systemd, and no thread may run before the fork.
+    """
+    from twisted.internet import reactor  # noqa: PLC0415
+
+    from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415
+
+    use_own_threads(reactor)
+    return keep_monotonic(reactor)
 
 
 def _raise_file_limit() -> None:

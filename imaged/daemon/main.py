@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from imaged.core.errors import ImagedError
 from imaged.daemon.service import Service
 from imaged.daemon.upgrade import Upgrade
+from imaged.process.clock import repeat
 from imaged.process.ending import end_within, place
 from imaged.process.handover import OldProcess
 from imaged.process.inherited_sockets import InheritedSockets
@@ -116,11 +117,7 @@ class Daemon:
             except Exception:  # the disk of the queue may be gone; a later report may find it back
                 self._log.failure("cannot report the status to the service manager")
 
-        calls: list[tuple[Callable[[], object], float]] = [(lambda: Deferred.fromCoroutine(report()), REPORT_EVERY_S)]
+        reports = [repeat(self._reactor, REPORT_EVERY_S, lambda: Deferred.fromCoroutine(report()))]
         if self._notifier.watchdog_s is not None:
-            calls.append((self._notifier.alive, self._notifier.watchdog_s / 2))
-        looping = [(LoopingCall(call), interval_s) for call, interval_s in calls]
-        for each, interval_s in looping:
-            each.clock = self._reactor
-            each.start(interval_s)
-        return [each for each, _ in looping]
+            reports.append(repeat(self._reactor, self._notifier.watchdog_s / 2, self._notifier.alive))
+        return reports

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from imaged.config.faults import KeyPath
@@ -32,6 +31,7 @@ from imaged.hooks.installation import VERSION
 from imaged.logs.files import Logs
 from imaged.pipeline.build import Environment
 from imaged.pipeline.counters import Counters
+from imaged.process.clock import repeat
 from imaged.process.endpoints import PUBLIC, STATUS, endpoints
 from imaged.process.inherited_sockets import InheritedSockets
 from imaged.process.notify import Notifier
@@ -121,7 +121,7 @@ async def start_service(
             (WATCH_EVERY_S, remote_watch.check, True),
             (INTERVAL_S, lambda: history.sample(counters.totals()), False),
         ):
-            opened.callback(_repeat(reactor, interval_s, call, now=now).stop)
+            opened.callback(repeat(reactor, interval_s, call, now=now).stop)
 
         profiler = profiles.Profiles(profile_threads.run, lambda: shutdown.begun)
         reconfiguration = Reconfiguration(
@@ -204,10 +204,3 @@ async def _close_port(ports: Ports, connections: dict[KeyPath, Connections], shu
     await ports.close(path)
     connections[path].leave()
     await shutdown.in_time(partial(connections[path].gone, quiet_s))
-
-
-def _repeat(reactor: Any, interval_s: float, call: Callable[[], Deferred[None] | None], *, now: bool) -> LoopingCall:
-    looping = LoopingCall(call)
-    looping.clock = reactor
-    looping.start(interval_s, now)
-    return looping

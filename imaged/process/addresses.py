@@ -85,8 +85,7 @@ class _Recorder:
     def listenTCP(self, port: int, *_: Any, interface: str = "", **__: Any) -> None:  # noqa: N802  # Twisted's name
         self.address = Address(interface=interface, port=port)
 
-    def listenSSL(self, port: int, *_: Any, interface: str = "", **__: Any) -> None:  # noqa: N802  # Twisted's name
-        self.address = Address(interface=interface, port=port)
+    listenSSL = listenTCP  # noqa: N815  # as above
 
     def listenUNIX(self, address: str, *_: Any, **__: Any) -> None:  # noqa: N802  # Twisted's name
         self.address = Address(path=address)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from time import monotonic, time
 from typing import Any
 
+from twisted.internet.task import LoopingCall
+
 
 def keep_monotonic(reactor: Any) -> Any:
     """Let the timers of `reactor` follow the monotonic clock, and return the reactor. Call this before the first timer.
@@ -20,3 +22,11 @@ def steady_clock(wall: Callable[[], float] = time, even: Callable[[], float] = m
     """Return a clock of seconds since the epoch that starts at the time of `wall`, and then advances as `even` does."""
     epoch_s = wall() - even()
     return lambda: epoch_s + even()
+
+
+def repeat(reactor: Any, interval_s: float, call: Callable[[], object], *, now: bool = True) -> LoopingCall:
+    """Call a function every `interval_s` seconds, from `now` on or later, until the returned object is stopped."""
+    looping = LoopingCall(call)
+    looping.clock = reactor
+    looping.start(interval_s, now)
+    return looping
