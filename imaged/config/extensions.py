@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from imaged.config.faults import Fault, KeyPath
 from imaged.config.images import ImagePolicy, NamespacePolicy
 from imaged.config.load import Loaded
-from imaged.config.messages import did_you_mean, found
+from imaged.config.messages import did_you_mean
 from imaged.config.model import Settings
 from imaged.core.formats import Formats
 
@@ -32,7 +32,5 @@ def _policies(settings: Settings) -> Iterator[tuple[KeyPath, ImagePolicy | Names
 
 
 def _explain(loaded: Loaded, path: KeyPath, extension: str, known: list[str]) -> str:
-    reference = loaded.origins.references.get(path)
-    got = found(extension) if reference is None else f"text from {reference}"
-    hint = did_you_mean(extension, known) if reference is None else ""
-    return f"expected one of {', '.join(known)}, got {got}{hint}"
+    hint = "" if path in loaded.origins.references else did_you_mean(extension, known)
+    return f"expected one of {', '.join(known)}, got {loaded.origins.describe(path, extension)}{hint}"

@@ -64,8 +64,4 @@ def _key(part: str | int) -> str:
 def quote(text: str) -> str:
     """Return `text` in double quotes, shortened, on one line and without unprintable characters."""
     written = json.dumps(shorten(text), ensure_ascii=False)
-    return "".join(char if char.isprintable() else _escape(char) for char in written)
-
-
-def _escape(char: str) -> str:
-    return char.encode("ascii", "backslashreplace").decode("ascii") if ord(char) > 127 else f"\\x{ord(char):02x}"  # noqa: PLR2004 -- the end of ASCII
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in written)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from imaged.config.faults import Fault, KeyPath, begins
+from imaged.config.messages import found, kind_of
 from imaged.config.overrides import OPTION
 from imaged.config.references import Reference
 
@@ -32,6 +34,11 @@ class Origins:
             if length == len(path) and any(begins(set_path, path) for set_path in self.overridden):
                 return Fault(OPTION, None, path, message)  # a section that `--set` created
         return Fault(self.file, None, path, message)
+
+    def describe(self, path: KeyPath, value: Any) -> str:
+        """Return the value at `path` for a message; one from a reference only by its kind."""
+        reference = self.references.get(path)
+        return found(value) if reference is None else f"{kind_of(value)} from {reference}"
 
     def quoting_fault(self, path: KeyPath, message: str, quoted: KeyPath | None = None) -> Fault:
         """Return a fault at `path` whose message may quote the value at `quoted`, or at `path`.

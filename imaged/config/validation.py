@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from imaged.config.faults import Fault, KeyPath
-from imaged.config.messages import explain, found, is_ours, keys_at, kind_of
+from imaged.config.messages import explain, is_ours, keys_at
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.references import Secret
@@ -34,7 +35,8 @@ def validate(data: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fau
         for path, details in errors:
             if wants_number(details) and retype(data, path):
                 continue
-            faults.append(fault_of(origins, path, details, keys_at(Settings, path[:-1]), _describer(path, origins)))
+            tell = partial(origins.describe, path)
+            faults.append(fault_of(origins, path, details, keys_at(Settings, path[:-1]), tell))
             faulty.append(path)
         for path in faulty:
             _cut(data, path)
@@ -60,12 +62,6 @@ def fault_of(
     """Return the fault of an error at `path`; `known` and `tell` as `explain` has them."""
     message = explain(error, known, tell, hidden=path in origins.references)
     return origins.fault(path, message) if is_ours(error) else origins.quoting_fault(path, message)
-
-
-def _describer(path: KeyPath, origins: Origins) -> Callable[[Any], str]:
-    """Return a function that describes a value at `path`; one from a reference only by its kind."""
-    reference = origins.references.get(path)
-    return found if reference is None else lambda value: f"{kind_of(value)} from {reference}"
 
 
 def existing_path(data: Any, error: ErrorDetails) -> KeyPath:

@@ -7,19 +7,13 @@ that submitted the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
-WAIT, DOWNLOAD, DECODE, RESIZE, ENCODE, SAVE, UPLOAD = SPANS = (
-    "wait",
-    "download",
-    "decode",
-    "resize",
-    "encode",
-    "save",
-    "upload",
-)
+SPANS = ("wait", "download", "decode", "resize", "encode", "save", "upload")
 """The names of spans, in the order of the work."""
+
+WAIT, DOWNLOAD, DECODE, RESIZE, ENCODE, SAVE, UPLOAD = SPANS
 
 HIT, RENDERED, COALESCED = "hit", "rendered", "coalesced"
 """Where an output came from: the store, its own render, or a render that another request began."""
@@ -85,15 +79,10 @@ def current_trace() -> Trace | None:
     return _current.get()
 
 
-@contextmanager
-def span(name: str) -> Iterator[None]:
+def span(name: str) -> AbstractContextManager[None]:
     """Add the time of the block to a span of the current trace, if there is one. `name` is one of SPANS."""
     trace = _current.get()
-    if trace is None:
-        yield
-    else:
-        with trace.span(name):
-            yield
+    return nullcontext() if trace is None else trace.span(name)
 
 
 def add_spans(spans_s: Mapping[str, float]) -> None:

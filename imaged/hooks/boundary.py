@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 from typing import Any
 
 from twisted.logger import Logger
@@ -30,7 +29,7 @@ def plugin_boundary(called: str, within_s: float) -> Iterator[None]:
     file. The log names a call that takes longer than `within_s` seconds.
     """
     try:
-        with under_way(called, monotonic() + within_s):
+        with under_way(called, within_s):
             yield
     except ImagedError:
         raise

@@ -7,7 +7,6 @@ import stat
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -113,7 +112,7 @@ def _stepwise(called: str, begun: Awaitable[Any]) -> Generator[Any, Any, Any]:
     step: Callable[[], Any] = partial(work.send, None)
     while True:
         try:
-            with under_way(called, monotonic() + REACTOR_S):
+            with under_way(called, REACTOR_S):
                 waits_for = step()
         except StopIteration as end:
             return end.value

@@ -1,8 +1,8 @@
 """Builds the plugins of one generation from their entry points, and turns their errors into faults.
 
 Facts about pluggy: one broken entry point stops the loading of its whole group, so each is loaded by name; a misspelt
-hook passes unless `check_pending` is called; an exception in one implementation stops the others, so each plugin is
-called alone.
+hook passes unless `check_pending` is called; an exception in one implementation stops the others, so each plugin has a
+manager of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isawaitable
-from time import monotonic
 from typing import Any
 
 import pluggy
@@ -101,7 +100,7 @@ def load_options(entry_point: EntryPoint) -> type[BaseModel] | None:
 
 
 def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
-    """Load every plugin that the settings name into a new plugin manager, and call its hooks.
+    """Load every plugin that the settings name, and call its hooks.
 
     Returns the plugins and every fault. With faults the plugins are incomplete: the caller closes them.
     """
@@ -112,41 +111,29 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     formats = build.formats(processors)
     if processors and not build.faults and not build.unfit:  # else a plugin that is missing may bring what is listed
         build.faults.extend(extension_faults(loaded, formats))
-    results = [
-        *processors,
-        *build.results("uploader", [(settings.uploader, ("uploader",))]),
-        *build.results("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]),
-    ]
+    uploaders = list(build.results("uploader", [(settings.uploader, ("uploader",))]))
+    sinks = list(build.results("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]))
     build.check_sections({*settings.processors, settings.uploader, *settings.metrics})
-    plugins = _sorted_out(results, formats)
-    if not plugins.processors and not build.faults and not build.unfit:
+    if not processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
+    checked = [CheckedUploader(each.plugin.name, each.metadata, each.thing, each.host.clock) for each in uploaders]
+    plugins = Plugins(
+        tuple(CheckedProcessor(each.plugin.name, each.thing, each.metadata.formats, formats) for each in processors),
+        formats,
+        checked[0] if checked else None,
+        {each.plugin.name: each.thing for each in sinks},
+        (*processors, *uploaders, *sinks),
+    )
     return plugins, build.faults
-
-
-def _sorted_out(results: Sequence[HookResult], formats: Formats) -> Plugins:
-    processors, uploaders, sinks = [], [], {}
-    for result in results:
-        name = result.plugin.name
-        match result.plugin.kind:
-            case "processor":
-                processors.append(CheckedProcessor(name, result.thing, result.metadata.formats, formats))
-            case "uploader":
-                uploaders.append(CheckedUploader(name, result.metadata, result.thing, result.host.clock))
-            case _:
-                sinks[name] = result.thing
-    return Plugins(tuple(processors), formats, next(iter(uploaders), None), sinks, tuple(results))
 
 
 class _Build:
     def __init__(self, loaded: Loaded, make_host: MakeHost) -> None:
         self._loaded = loaded
         self._make_host = make_host
-        self._manager = pluggy.PluginManager(specs.PROJECT)
-        self._manager.add_hookspecs(specs)
+        self._managers: dict[str, pluggy.PluginManager | None] = {}
         self.entry_points = installed()
         self.faults: list[Fault] = []
-        self._broken: set[str] = set()
         self.unfit = False
         """Whether the options of a plugin do not fit; a reference without a value has its fault already."""
 
@@ -160,35 +147,31 @@ class _Build:
     def results(self, kind: str, named: Sequence[tuple[str, tuple[str | int, ...]]]) -> Iterator[HookResult]:
         """Yield the result of the hook of each named plugin; `named` has the settings that name them."""
         for name, path in named:
-            if not self._registered(name, path):
-                continue
-            host = self._make_host(name)
-            if (result := self._call(kind, name, path, host)) is not None:
+            manager = self._managers[name] if name in self._managers else self._load(name, path)
+            if manager is not None and (result := self._call(manager, kind, name, path)) is not None:
                 yield result
 
-    def _registered(self, name: str, path: tuple[str | int, ...]) -> bool:
-        if self._manager.has_plugin(name):
-            return True
+    def _load(self, name: str, path: tuple[str | int, ...]) -> pluggy.PluginManager | None:
+        """Import a plugin into a manager of its own, or note why that is impossible."""
         if name not in self.entry_points:
             told = self._loaded.describe_value(path, repr(name))
             near = did_you_mean(name, self.entry_points) if told == repr(name) else ""
             self.fault(path, f"no plugin is called {told}{near}; {self.all_installed}")
-            return False
-        if name in self._broken:
-            return False
+            return None
+        self._managers[name] = None
+        manager = pluggy.PluginManager(specs.PROJECT)
+        manager.add_hookspecs(specs)
         try:
-            with under_way(f"plugin {name}: its import", monotonic() + START_S):
-                self._manager.register(self.entry_points[name].load(), name)
-            self._manager.check_pending()
+            with under_way(f"plugin {name}: its import", START_S):
+                manager.register(self.entry_points[name].load(), name)
+            manager.check_pending()
         except BaseException as error:  # an import may raise anything
             if is_interrupt(error):
                 raise
-            self._broken.add(name)
-            if self._manager.has_plugin(name):
-                self._manager.unregister(name=name)
             self._failed(path, name, "cannot be loaded", error)
-            return False
-        return True
+            return None
+        self._managers[name] = manager
+        return manager
 
     def _failed(self, path: tuple[str | int, ...], name: str, how: str, error: BaseException) -> None:
         self.fault(path, f"plugin {self._loaded.describe_value(path, repr(name))} {how}: {describe(error)}")
@@ -223,16 +206,18 @@ class _Build:
         except OptionsError as error:
             self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
 
-    def _call(self, kind: str, name: str, path: tuple[str | int, ...], host: Host) -> HookResult | None:
-        plugin = self._manager.get_plugin(name)
+    def _call(
+        self, manager: pluggy.PluginManager, kind: str, name: str, path: tuple[str | int, ...]
+    ) -> HookResult | None:
         hook_name = f"imaged_{kind}"
-        if all(caller.name != hook_name for caller in self._manager.get_hookcallers(plugin) or ()):
+        hook = getattr(manager.hook, hook_name)
+        if not hook.get_hookimpls():
             self.fault(path, f"plugin {name!r} offers no {kind}: it does not implement {hook_name}")
             return None
-        others = [each for each in self._manager.get_plugins() if each is not plugin]
+        host = self._make_host(name)
         try:
-            with under_way(f"plugin {name}: {hook_name}", monotonic() + START_S):
-                results = self._manager.subset_hook_caller(hook_name, others)(host=host)
+            with under_way(f"plugin {name}: {hook_name}", START_S):
+                results = hook(host=host)
                 if not results:
                     return None
                 metadata = read_metadata(kind, results[0])
@@ -248,8 +233,6 @@ class _Build:
                 raise
             self._failed(path, name, "failed to start", error)
             return None
-        return HookResult(Plugin(name, kind, self._version(name), metadata.detail), results[0], metadata, host)
-
-    def _version(self, name: str) -> str:
         distribution = self.entry_points[name].dist
-        return distribution.version if distribution else ""
+        version = distribution.version if distribution else ""
+        return HookResult(Plugin(name, kind, version, metadata.detail), results[0], metadata, host)

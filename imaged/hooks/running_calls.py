@@ -29,10 +29,10 @@ _calls: dict[object, Call] = {}
 
 
 @contextmanager
-def under_way(name: str, due_s: float) -> Iterator[None]:
-    """List a call while the block runs. Any thread."""
-    token = object()
-    _calls[token] = Call(name, threading.get_ident(), monotonic(), due_s)
+def under_way(name: str, within_s: float) -> Iterator[None]:
+    """List a call, which should end `within_s` seconds from now, while the block runs. Any thread."""
+    token, began_s = object(), monotonic()
+    _calls[token] = Call(name, threading.get_ident(), began_s, began_s + within_s)
     try:
         yield
     finally:

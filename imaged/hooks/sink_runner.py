@@ -200,7 +200,7 @@ class SinkRunner:
     def _on_thread_call(self, method: str, *arguments: Any) -> Any:
         with (
             self._health.calling(method),
-            under_way(f"metrics sink {self._name}: {method}", monotonic() + HANGS_AFTER_S),
+            under_way(f"metrics sink {self._name}: {method}", HANGS_AFTER_S),
         ):
             return getattr(self.sink, method)(*arguments)
 

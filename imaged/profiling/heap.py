@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from imaged.core.errors import NotFoundError
-from imaged.profiling.functions import find_functions, module_names, outside
-from imaged.profiling.pprof import Frame, Profile, Sample, Unit
+from imaged.profiling.functions import Place, find_frames
+from imaged.profiling.pprof import Profile, Sample, Unit
 
 FRAMES = 4
 """How many calls of each stack tracemalloc keeps. A stored file takes 3 times the CPU time with one call, 5 times with
 four and 25 times with 16 (Python 3.11), because tracemalloc looks up the line of each call at each allocation."""
-
-Place = tuple[str, int]
-"""A file and a line. In these stacks the innermost call comes first."""
 
 UNITS = (Unit("inuse_objects", "count"), Unit("inuse_space", "bytes"))
 
@@ -45,13 +42,13 @@ def heap(time_ns: int) -> Profile:
         snapshot = tracemalloc.take_snapshot()
     except RuntimeError as error:
         raise NotFoundError("memory is not traced: set status.profile to true") from error
-    # Snapshot.statistics() takes up to 20 microseconds for each block, since its own allocations are traced too.
-    # This loop allocates nothing, and the sums are made in C.
+    # Snapshot.statistics() takes up to 20 microseconds for each block, since its own allocations are traced too. This
+    # loop allocates nothing, and the sums are made in C. In these stacks, the innermost call comes first.
     sizes: dict[tuple[Place, ...], list[int]] = defaultdict(list)
     traces: Sequence[tuple[int, int, tuple[Place, ...], int]] = snapshot.traces._traces  # type: ignore[attr-defined]  # noqa: SLF001
     for _, size, stack, _ in traces:
         sizes[stack].append(size)
-    frames = _frames({place for stack in sizes for place in stack})
+    frames = find_frames({place for stack in sizes for place in stack})
     samples = [Sample(tuple(frames[place] for place in stack), (len(each), sum(each))) for stack, each in sizes.items()]
     return Profile(
         units=UNITS,
@@ -65,15 +62,3 @@ def heap(time_ns: int) -> Profile:
             "without allocations of ImageMagick and other C libraries",
         ),
     )
-
-
-def _frames(places: Collection[Place]) -> dict[Place, Frame]:
-    wanted: dict[str, set[int]] = defaultdict(set)
-    for filename, line in places:
-        wanted[filename].add(line)
-    functions, modules = find_functions(wanted), module_names()
-    frames = {}
-    for place in places:
-        function = functions.get(place) or outside(place[0], modules)
-        frames[place] = Frame(function.name, *place, function.first_line)
-    return frames

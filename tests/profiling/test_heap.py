@@ -9,9 +9,9 @@ import pytest
 from decoded import decode
 
 from imaged.core.errors import NotFoundError
-from imaged.profiling.functions import Function, find_functions, module_names, outside
+from imaged.profiling.functions import find_frames
 from imaged.profiling.heap import FRAMES, Tracing, heap
-from imaged.profiling.pprof import encode
+from imaged.profiling.pprof import Frame, encode
 
 
 class HeapHarness:
@@ -87,8 +87,9 @@ def test_without_tracing_there_is_no_profile() -> None:
 def test_the_functions_of_lines_are_found() -> None:
     """A line of a comprehension belongs to the function around it, a line outside functions to the module."""
     line = HeapHarness.fill.__code__.co_firstlineno
-    found = find_functions({__file__: {line + 2, 1}})
-    assert found == {(__file__, line + 2): Function(f"{__name__}.HeapHarness.fill", line)}
-    modules = module_names()
-    assert outside(tracemalloc.__file__, modules) == Function("tracemalloc.<module>", 0)
-    assert outside("/nowhere/x.py", modules) == Function("x.py.<module>", 0)
+    fill, top = (__file__, line + 2), (tracemalloc.__file__, 1)
+    assert find_frames({fill, top, ("/nowhere/x.py", 3)}) == {
+        fill: Frame(f"{__name__}.HeapHarness.fill", *fill, line),
+        top: Frame("tracemalloc.<module>", *top),
+        ("/nowhere/x.py", 3): Frame("x.py.<module>", "/nowhere/x.py", 3),
+    }

@@ -89,7 +89,7 @@ def test_the_log_names_the_blocking_call(world: World) -> None:
 
 def test_a_blocking_plugin_has_its_name_in_the_settings(world: World) -> None:
     """The innermost function follows the name."""
-    with under_way("uploader slow: upload of p/original", due_s=0):
+    with under_way("uploader slow: upload of p/original", within_s=0):
         world.blocked(for_s=2)
     last = world.watch.status.last
     assert last is not None
@@ -108,7 +108,7 @@ def test_a_stopped_process_is_no_stall(world: World) -> None:
 
 def test_code_that_keeps_pythons_lock_is_a_stall(world: World) -> None:
     """No thread can read its stack, so the log names the plugin calls in progress."""
-    with under_way("uploader slow: list of p/", due_s=0):
+    with under_way("uploader slow: list of p/", within_s=0):
         world.look(after_s=3, cpu_s=2.9)
     last = world.watch.status.last
     assert last is not None
@@ -118,12 +118,12 @@ def test_code_that_keeps_pythons_lock_is_a_stall(world: World) -> None:
 
 
 @contextmanager
-def stuck_in_a_plugin(due_s: float) -> Iterator[None]:
-    """Run a thread that hangs in a call due at `due_s`, until the block ends."""
+def stuck_in_a_plugin(within_s: float) -> Iterator[None]:
+    """Run a thread that hangs in a call that should end `within_s` seconds from now, until the block ends."""
     begun, released = threading.Event(), threading.Event()
 
     def hang() -> None:
-        with under_way("processor slow: render of x300.jpg", due_s):
+        with under_way("processor slow: render of x300.jpg", within_s):
             begun.set()
             released.wait(30)
 
@@ -140,11 +140,11 @@ def stuck_in_a_plugin(due_s: float) -> Iterator[None]:
 def test_an_overdue_call_is_logged_once(world: World) -> None:
     """The line has the place where the call hangs; the status has it until the call returns."""
     world.now_s = time.monotonic()
-    with stuck_in_a_plugin(due_s=world.now_s + 3600), capturedLogs() as logged:
+    with stuck_in_a_plugin(within_s=3600), capturedLogs() as logged:
         world.look()
         assert not world.watch.status.hanging
     assert list(logged) == []
-    with stuck_in_a_plugin(due_s=world.now_s), capturedLogs() as logged:
+    with stuck_in_a_plugin(within_s=-3600), capturedLogs() as logged:
         world.look()
         world.look()
         (hanging,) = world.watch.status.hanging
