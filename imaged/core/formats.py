@@ -1,6 +1,6 @@
 """Picture formats: what each is called, how its first bytes announce it, and which of them a server knows.
 
-This is the only file that names JPEG, PNG, GIF and WebP: all other code asks a `Formats`.
+Only this file defines JPEG, PNG, GIF and WebP, the core formats. Other code asks a `Formats` what it reads and writes.
 """
 
 from __future__ import annotations

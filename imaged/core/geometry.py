@@ -10,10 +10,10 @@ _LOBES = 3
 """How many pixels to each side a Lanczos filter reads, in pixels of the picture that has the larger ones."""
 
 _CANDIDATES = 32
-"""How many scaled pixels a cut may move outwards to fall between pixels of both pictures."""
+"""How many scaled pixels a cut may move outwards until its edge is a pixel boundary in both pictures."""
 
 _LARGE_CUT = 4
-"""A cut of more than one part in this many of the decoded picture costs more memory than it saves."""
+"""A cut of more than 1/_LARGE_CUT of the decoded picture costs more memory than it saves."""
 
 _ENLARGED_AT_ONCE = 16
 """How much a step enlarges at most: it also enlarges the pixels that the filter reads beyond the cut."""

@@ -3,8 +3,8 @@
 The version is SQLite's `user_version`: how many files of `migrations/` have been applied. To change the schema, add the
 next file there; `docs/decisions/0004-queue.md` says what it may do.
 
-Applied migrations are never edited, so two words of the first schema stay in SQL and nowhere else: a failed job has the
-state `parked`, and the table of uploaded files is called `acknowledged`.
+Applied migrations are never edited, so two words of the first schema stay: a failed job has the state
+`parked`, as in the status and the command line, and the table of uploaded files is called `acknowledged`.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ class Renders:
     ) -> dict[Output, ImagedError | None]:
         """Make those outputs that the store misses; return None, or the error that it ended with, for each.
 
-        With `client_waits`, what does not begin within the time of a render ends with BusyError. Other work is patient.
+        With `client_waits`, a render that does not begin within `render.timeout_s` ends with BusyError. Queued jobs
+        wait as long as it takes.
         """
         missing = self._missing(image, outputs)
         coalesced = [each for each in missing if client_waits and self.calls.in_flight(each)]

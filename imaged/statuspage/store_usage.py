@@ -16,7 +16,7 @@ QUICK_S = 0.05
 """While a count takes no longer, a snapshot waits for a new one; else it has the last result."""
 
 REST = 20
-"""Slow counts run for at most one part in this many of the time."""
+"""A slow count runs for at most 1/REST of the time."""
 
 
 class StoreUsage:

@@ -1,4 +1,4 @@
-"""Originals and their records. Nothing else can replace an original, so the store has no way to remove one."""
+"""Originals and their records. An original cannot be made again, so the store has no way to remove one."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ class VariantFiles:
     def supersede(self) -> None:
         """Replace no variant from now on: one that exists may have been rendered with newer settings.
 
-        A variant that cannot take its name is kept apart, for `open` of this store alone, until `reinstate`.
+        A variant whose name is taken gets a file of its own, which `open` of this store alone returns, until
+        `reinstate`.
         """
         self._apart = self._apart or {}
 
@@ -64,7 +65,8 @@ class VariantFiles:
     def forget(self, image: ImageId, output: Output) -> bool:
         """Remove a variant; return False when it did not exist. Raises StoreError.
 
-        Open files stay readable. A variant that is asked for again is rendered again.
+        Open files stay readable, and the next request renders the variant again. A variant whose upload is queued has
+        to stay: the job would fail.
         """
         try:
             self.disk.path(image, output).unlink()

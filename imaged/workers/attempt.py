@@ -55,7 +55,7 @@ class Attempt:
         return True
 
     def _receive(self, rendered: RenderedVariant) -> None:
-        self._missing.pop(rendered.output, None)  # a late one has failed already
+        self._missing.pop(rendered.output, None)  # None after `give_up`, which has failed it
         self._activity.end(self._tokens.pop(rendered.output))
         Deferred.fromCoroutine(self._pass_on(rendered)).addBoth(lambda _: self._room.release())
 

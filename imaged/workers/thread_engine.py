@@ -26,7 +26,7 @@ from imaged.workers.tasks import Tasks
 from imaged.workers.threads import Threads
 
 NEARLY = 0.9
-"""The part of `render.timeout_s` after which a render that did not end is itself at fault, and not the wait."""
+"""The part of `render.timeout_s` after which the picture is at fault, and not the wait for a thread."""
 
 
 class ThreadEngine:
