@@ -23,7 +23,7 @@ from imaged.core.outputs import Output, parse
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """The inputs, the outputs to make of each, the shard of this process, and the paths of its journals.
 
     It was checked as far as that goes without plugins, and no file was written.
@@ -61,7 +61,7 @@ def make_plan(
     failed: str | None,
     shard: str | None,
     environ: Mapping[str, str],
-) -> Plan:
+) -> BatchPlan:
     """Check a command line. Raises UsageError."""
     try:
         policy = settings.policy(check_namespace(namespace))
@@ -76,7 +76,7 @@ def make_plan(
     for name in names:
         inputs.check(name)
     _keep_apart(names, list(filter(None, [resume, failed])))
-    return Plan(settings, names, namespace, wanted, part, resume, failed)
+    return BatchPlan(settings, names, namespace, wanted, part, resume, failed)
 
 
 def _keep_apart(read: Sequence[str], written: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from imaged.batch import inputs
 from imaged.batch.errors import UsageError
 from imaged.batch.output_maker import OutputMaker
-from imaged.batch.plan import Plan
+from imaged.batch.plan import BatchPlan
 from imaged.batch.report import Results, Screen
 from imaged.batch.run import Batch
 from imaged.batch.scratch import open_scratch, remove
@@ -67,7 +67,7 @@ class BatchProcess:
         reactor: Any,
         signals: Signals,
         loaded: Loaded,
-        plan: Plan,
+        plan: BatchPlan,
         screen: Screen,
         stdout: BinaryIO,
     ) -> None:

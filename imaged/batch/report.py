@@ -14,7 +14,7 @@ _CLEAR = "\r\x1b[K"  # to the first column, then erase the line (ECMA-48, EL)
 
 
 @dataclass
-class Tally:
+class BatchCounts:
     """Numbers of items by how they ended, and of the outputs of items that are done."""
 
     done: int = 0

@@ -13,7 +13,7 @@ from imaged.batch.inputs import Entry
 from imaged.batch.items import Item
 from imaged.batch.journal import Checkpoint, Journal
 from imaged.batch.output_maker import ItemResult, OutputMaker
-from imaged.batch.report import Results, Tally
+from imaged.batch.report import BatchCounts, Results
 from imaged.batch.shards import Shard
 from imaged.core.backoff import Backoff
 from imaged.core.errors import BusyError, ImagedError, StoreError
@@ -42,7 +42,7 @@ class Batch:
     grace_s: float
     read: RunInThread
     write: RunInThread
-    tally: Tally = field(default_factory=Tally, init=False)
+    tally: BatchCounts = field(default_factory=BatchCounts, init=False)
     broken_pipe: bool = field(default=False, init=False)
     """Whether the reader of the results has closed the pipe."""
 

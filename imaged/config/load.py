@@ -16,7 +16,7 @@ from imaged.config.messages import keys_at, kind_of
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.overrides import lay_over, read_overrides
-from imaged.config.references import Resolver
+from imaged.config.references import ReferenceResolver
 from imaged.config.validation import ABSENT, existing_path, fault_of, replace_at, validate, value_at
 
 
@@ -78,7 +78,7 @@ def load(
             lines = {path: line for path, line in lines.items() if not begins(path, override.path)}
         else:
             faults.append(fault)
-    resolver = Resolver(environ, read_text, PurePath(file_name).parent)
+    resolver = ReferenceResolver(environ, read_text, PurePath(file_name).parent)
     data = resolver.resolve(data)
     origins = Origins(file_name, lines, frozenset(overridden), resolver.references)
     faults += [origins.fault(path, message) for path, message in resolver.unresolved.items()]

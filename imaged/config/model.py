@@ -29,7 +29,7 @@ from imaged.config.values import (
 )
 
 
-class Status(Section):
+class StatusSettings(Section):
     """The status port."""
 
     listen: Endpoint = Field(
@@ -47,7 +47,7 @@ class Status(Section):
     )
 
 
-class Log(Section):
+class LogSettings(Section):
     """The destinations of log lines."""
 
     path: FilePath = Field("", description="The log file, reopened on SIGHUP; empty: standard error.")
@@ -55,7 +55,7 @@ class Log(Section):
     access_path: FilePath = Field("", description="The log file of requests; empty: that of the other lines.")
 
 
-class Store(Section):
+class StoreSettings(Section):
     """The local store."""
 
     path: FolderPath = Field(
@@ -66,7 +66,7 @@ class Store(Section):
     )
 
 
-class Remote(Section):
+class RemoteSettings(Section):
     """The remote store, whichever the uploader."""
 
     base_path: KeyPrefix = Field("", description="The prefix of every key in the remote store.")
@@ -74,7 +74,7 @@ class Remote(Section):
     reuse_outputs: bool = Field(False, description="Whether an output is first looked up in the remote store.")
 
 
-class Sources(Section):
+class SourcesSettings(Section):
     """The bounds of fetches for `POST /{ns}?source=URL`."""
 
     timeout_s: Seconds = Field(10.0, description="The seconds that a source may take to send an original.")
@@ -90,7 +90,7 @@ class Sources(Section):
     )
 
 
-class Render(Section):
+class RenderSettings(Section):
     """The bounds of renders."""
 
     concurrency: int = Field(0, ge=0, le=1024, description="The threads that render; 0: one for each core.")
@@ -108,7 +108,7 @@ class Render(Section):
     )
 
 
-class Upload(Section):
+class UploadSettings(Section):
     """Uploads to the remote store."""
 
     concurrency: int = Field(10, ge=1, le=1024, description="How many uploads run at once.")
@@ -123,25 +123,29 @@ class Settings(Section):
     """All settings of the daemon. Sequences are tuples, durations seconds, sizes bytes."""
 
     listen: Endpoint = Field("tcp:7000:interface=127.0.0.1", description="The Twisted endpoint that serves images.")
-    status: Status = Field(default_factory=Status, description="The status page.")
-    log: Log = Field(default_factory=Log, description="The log.")
+    status: StatusSettings = Field(default_factory=StatusSettings, description="The status page.")
+    log: LogSettings = Field(default_factory=LogSettings, description="The log.")
     state_dir: FolderPath = Field("var/state", description="The folder of the job queue, which survives restarts.")
     shutdown_timeout_s: float = Field(
         30.0, ge=0, le=86_400, description="The seconds that requests in flight have to end at shutdown."
     )
-    store: Store = Field(default_factory=Store, description="The local store, which holds originals and outputs.")
-    remote: Remote = Field(default_factory=Remote, description="The remote store, whatever the uploader.")
+    store: StoreSettings = Field(
+        default_factory=StoreSettings, description="The local store, which holds originals and outputs."
+    )
+    remote: RemoteSettings = Field(
+        default_factory=RemoteSettings, description="The remote store, whatever the uploader."
+    )
     images: ImagePolicy = Field(default_factory=ImagePolicy, description="The policy of every namespace.")
     namespaces: Policies = Field(
         default_factory=dict, description="The policies of namespaces: any key of images, by namespace."
     )
-    sources: Sources = Field(default_factory=Sources, description="The fetches of originals by URL.")
-    render: Render = Field(default_factory=Render, description="The rendering of outputs.")
+    sources: SourcesSettings = Field(default_factory=SourcesSettings, description="The fetches of originals by URL.")
+    render: RenderSettings = Field(default_factory=RenderSettings, description="The rendering of outputs.")
     processors: FilledPluginNames = Field(
         ("magick",), description="The plugins that render; the first that accepts a job gets it."
     )
     uploader: PluginName = Field("noop", description="The plugin that keeps finished files in a remote store.")
-    upload: Upload = Field(default_factory=Upload, description="The uploads to the remote store.")
+    upload: UploadSettings = Field(default_factory=UploadSettings, description="The uploads to the remote store.")
     metrics: PluginNames = Field((), description="The plugins that record events.")
     plugins: Sections = Field(
         default_factory=dict, repr=False, description="The options of plugins: a section for each, by its name."

@@ -49,7 +49,7 @@ class Secret(str):
 
 
 @dataclass
-class Resolver:
+class ReferenceResolver:
     """Replaces references by their values, and remembers where each one stood.
 
     `read_text` takes a path and raises OSError or UnicodeDecodeError; relative paths begin at `folder`.

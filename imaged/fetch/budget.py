@@ -12,7 +12,7 @@ from imaged.core.errors import BusyError, ImagedError, StoreError
 FULL_ORIGINALS = 20
 """How many originals of the largest size may come in at once, or more of smaller ones."""
 
-GRACE_S = 10.0
+SLOW_AFTER_S = 10.0
 """How old a body may get before the budget may cancel it to make room for others."""
 
 RETRY_AFTER_S = 10
@@ -75,7 +75,7 @@ class Reservation:
     @property
     def may_be_given_up(self) -> bool:
         """Whether the budget may cancel it for others."""
-        return self._give_up is not None and self._budget.seconds() - self._began_s >= GRACE_S
+        return self._give_up is not None and self._budget.seconds() - self._began_s >= SLOW_AFTER_S
 
     def take(self, size_bytes: int) -> None:
         """Count bytes that have come. Raises BusyError or StoreError if there is no room, or if it was cancelled."""

@@ -42,7 +42,7 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[SourceFailedError], str
 )
 
 
-class Connection(HTTP11ClientProtocol):
+class SourceConnection(HTTP11ClientProtocol):
     """Twisted's client protocol with a bound on the head of an answer, and a note of how the connection ended.
 
     The caller sets `answered` when it has the answer; then the reader of the body has its own bound. `broken` is False
@@ -73,7 +73,7 @@ class Connection(HTTP11ClientProtocol):
             transport.abortConnection()
 
 
-class Body(Protocol):
+class ResponseBody(Protocol):
     """Passes each chunk of a body to `take`.
 
     `ended` fires after the last chunk: True if the answer's framing said that it was the last, False if only the end

@@ -17,7 +17,7 @@ from imaged.core.formats import Formats
 from imaged.core.hashes import shorten
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.codings import Unpacking
-from imaged.fetch.connection import CONNECTION_FAILURES, Body, Connection, translate
+from imaged.fetch.connection import CONNECTION_FAILURES, ResponseBody, SourceConnection, translate
 from imaged.fetch.guard import Guard
 from imaged.fetch.hashing_writer import HashingWriter
 
@@ -46,7 +46,7 @@ class Exchange:
         Drops the connection at the end. Raises NotFoundError for 404 and 410, SourceFailedError for any other answer or
         none, and what the guard and `intake` raise.
         """
-        connection: Connection | None = None
+        connection: SourceConnection | None = None
         try:
             connection = await self._connect(url)
             response = await connection.request(self._request(url))
@@ -62,7 +62,7 @@ class Exchange:
                 connection.drop()
         return None
 
-    async def _connect(self, url: SourceUrl) -> Connection:
+    async def _connect(self, url: SourceUrl) -> SourceConnection:
         endpoint: Any = await self._guard.endpoint(url.host, url.port)
         if url.scheme == "https":
             try:
@@ -70,7 +70,7 @@ class Exchange:
             except UnicodeError as error:
                 raise SourceFailedError(f"{url.host} can have no certificate: IDNA knows no such name") from error
             endpoint = wrapClientTLS(creator, endpoint)
-        connection: Connection = await endpoint.connect(Factory.forProtocol(Connection))
+        connection: SourceConnection = await endpoint.connect(Factory.forProtocol(SourceConnection))
         return connection
 
     def _request(self, url: SourceUrl) -> Request:
@@ -103,11 +103,13 @@ def _is_whole(response: Any) -> bool:
     return match is not None and int(match[1]) + 1 == int(match[2])
 
 
-async def _read(url: SourceUrl, connection: Connection, response: Any, intake: HashingWriter, formats: Formats) -> None:
+async def _read(
+    url: SourceUrl, connection: SourceConnection, response: Any, intake: HashingWriter, formats: Formats
+) -> None:
     if response.length != UNKNOWN_LENGTH:
         intake.expect(response.length)
     unpacking = Unpacking(response.headers.getRawHeaders(b"Content-Encoding", []), formats)
-    body = Body(lambda chunk: intake.write_all(unpacking.unpack(chunk)))
+    body = ResponseBody(lambda chunk: intake.write_all(unpacking.unpack(chunk)))
     response.deliverBody(body)
     complete = await body.ended
     if not complete and connection.broken:  # the connection's end marks the body's end, and it broke

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.logger import LogEvent, Logger
 
-from imaged.config.model import Log
+from imaged.config.model import LogSettings
 from imaged.core.snapshot import LogStatus
 from imaged.core.tracing import current_trace
 from imaged.logs.lines import Stream, observer
@@ -42,7 +42,7 @@ class LogFiles:
             each.close()
 
 
-def open_files(settings: Log) -> LogFiles:
+def open_files(settings: LogSettings) -> LogFiles:
     """Open the files that `settings` name. Blocking. Raises LogFileError, and then no file stays open."""
     main = LogFile(("log", "path"), settings.path) if settings.path else None
     try:

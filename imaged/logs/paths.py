@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imaged.config.faults import KeyPath
-from imaged.config.model import Log
+from imaged.config.model import LogSettings
 from imaged.logs.files import open_files
 
 
-def paths(settings: Log) -> Mapping[KeyPath, str]:
+def paths(settings: LogSettings) -> Mapping[KeyPath, str]:
     """Return the paths of the log files by the settings that name them."""
     named = {("log", "path"): settings.path, ("log", "access_path"): settings.access_path}
     return {key: path for key, path in named.items() if path}
@@ -44,7 +44,7 @@ def _is_folder(path: Path) -> bool | None:
 def try_out(path: str) -> None:
     """Open a log file as the daemon does, and remove it again if it is new. Blocking. Raises LogFileError."""
     existed = Path(path).exists()
-    open_files(Log(path=path)).close()
+    open_files(LogSettings(path=path)).close()
     made = Path(os.path.realpath(path))
     if not existed and made.stat().st_size == 0:  # otherwise a daemon that started meanwhile writes to it
         made.unlink()

@@ -45,7 +45,7 @@ class Ready:
     claimed: frozenset[str]
 
 
-class Channel(LineReceiver):
+class HandoverChannel(LineReceiver):
     """One end of the channel. Passes each message to `receive`; `lost` fires when the other end has closed."""
 
     delimiter = b"\n"
@@ -217,8 +217,8 @@ def _spawn(
     return started
 
 
-def _open(reactor: Any, end: socket.socket, receive: Callable[[dict[str, Any]], None]) -> Channel:
-    channel = Channel(receive)
+def _open(reactor: Any, end: socket.socket, receive: Callable[[dict[str, Any]], None]) -> HandoverChannel:
+    channel = HandoverChannel(receive)
     end.setblocking(False)
     with end:
         reactor.adoptStreamConnection(end.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: channel))

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from twisted.internet.interfaces import IAddress
 from twisted.web.http import Request
 
-from imaged.config.model import Status
+from imaged.config.model import StatusSettings
 from imaged.core.errors import ForbiddenError, NotFoundError
 from imaged.core.snapshot import Reload, Snapshot
 from imaged.statuspage.page import Page
@@ -40,7 +40,7 @@ class StatusSite:
     snapshot: Callable[[], Awaitable[Snapshot]]
     send_health: Callable[[Request], None]
     reload: Callable[[], Awaitable[tuple[Reload, int]]]
-    settings: Callable[[], Status]
+    settings: Callable[[], StatusSettings]
     expose: Callable[[str], Awaitable[tuple[str, bytes] | None]]
     page: Page
     try_page: TryPage

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imaged.config.model import Render
+from imaged.config.model import RenderSettings
 from imaged.core.activity import Activity
 from imaged.core.errors import BusyError, OutOfTimeError
 from imaged.core.outputs import Output
@@ -39,7 +39,7 @@ class ThreadEngine:
     def __init__(
         self,
         reactor: Any,
-        settings: Render,
+        settings: RenderSettings,
         processors: Sequence[CheckedProcessor],
         threads: Threads,
         run: RunInThread,

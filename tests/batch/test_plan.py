@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imaged.batch.errors import UsageError
-from imaged.batch.plan import Plan, make_plan
+from imaged.batch.plan import BatchPlan, make_plan
 from imaged.batch.shards import Shard
 from imaged.config.load import load
 from imaged.core.formats import FORMATS
@@ -23,7 +23,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "list").write_text("a.png\n")
 
 
-def plan(*names: str, yaml: str = "", **given: str | None) -> Plan:
+def plan(*names: str, yaml: str = "", **given: str | None) -> BatchPlan:
     """Make a plan."""
     settings = load(yaml, "imaged.yaml", environ={}, read_text=str).settings
     wanted = {"namespace": "p", "outputs": "x4.jpg", **given}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from imaged.batch.report import Screen, Tally
+from imaged.batch.report import BatchCounts, Screen
 
 
 class Terminal(io.StringIO):
@@ -34,7 +34,7 @@ def test_nothing_is_drawn_for_programs() -> None:
 
 def test_the_summary() -> None:
     """Unfinished items are in the summary only when there are some."""
-    tally = Tally(done=3, failed=1, skipped=2, elsewhere=4, made=6, there=5)
+    tally = BatchCounts(done=3, failed=1, skipped=2, elsewhere=4, made=6, there=5)
     told = "3 done, 1 failed, 2 done before, 4 of other shards; 6 outputs made, 5 already there; 1.2 s"
     assert tally.summary(1.23) == told
     tally.unfinished = 7

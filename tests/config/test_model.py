@@ -195,7 +195,7 @@ def test_the_schema_serves_editors() -> None:
     sections = [schema, *schema["$defs"].values()]
     assert all(section["additionalProperties"] is False for section in sections)
     assert all("description" in value for section in sections for value in section["properties"].values())
-    port = schema["$defs"]["Upload"]["properties"]["concurrency"]
+    port = schema["$defs"]["UploadSettings"]["properties"]["concurrency"]
     assert port["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 1024}
     assert set(port["anyOf"][1]["properties"]) == {"env", "file"}
     assert json.loads(json.dumps(schema)) == schema

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from imaged.config.model import Render
+from imaged.config.model import RenderSettings
 from imaged.core.activity import Activity
 from imaged.core.errors import BusyError
 from imaged.daemon.health import PROBE_EVERY_S, Health
@@ -37,7 +37,7 @@ def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_
     """Return an engine with these processors, and a store; `run` runs the trials."""
     threads: Any = Stuck()
     checked = [CheckedProcessor("still", processor) for processor in processors]
-    render, clock = Render(timeout_s=1, maximum_pixels=100), Clock()
+    render, clock = RenderSettings(timeout_s=1, maximum_pixels=100), Clock()
     engine = ThreadEngine(clock, render, checked, threads, run, Tasks(), Activity(clock.seconds))
     return SimpleNamespace(engine=engine, store=LocalStore(folder, [3, 3]))
 

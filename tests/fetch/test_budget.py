@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from imaged.core.errors import BusyError, StoreError
-from imaged.fetch.budget import FULL_ORIGINALS, GRACE_S, Budget, Reservation
+from imaged.fetch.budget import FULL_ORIGINALS, SLOW_AFTER_S, Budget, Reservation
 
 PLENTY = 1 << 40
 
@@ -60,7 +60,7 @@ def test_the_oldest_makes_room() -> None:
         coming.clock.advance(0.1)
     with pytest.raises(BusyError):
         coming.begin("new", 100)
-    coming.clock.advance(GRACE_S)
+    coming.clock.advance(SLOW_AFTER_S)
     new = coming.begin("new", 100)
     new.take(100)
     assert coming.given_up == ["0"]
@@ -75,7 +75,7 @@ def test_what_has_come_and_what_is_fetched_makes_no_room() -> None:
         each = coming.begin("" if number % 2 else str(number))
         each.take(100)
         each.complete()
-    coming.clock.advance(GRACE_S)
+    coming.clock.advance(SLOW_AFTER_S)
     with pytest.raises(BusyError):
         coming.begin("new", 1)
     assert coming.given_up == []
@@ -86,7 +86,7 @@ def test_none_makes_room_for_itself() -> None:
     coming = Coming()
     alone = coming.begin("alone", free_bytes=20)
     alone.take(10)
-    coming.clock.advance(GRACE_S)
+    coming.clock.advance(SLOW_AFTER_S)
     with pytest.raises(StoreError):
         alone.take(1)
     assert coming.given_up == []
@@ -108,7 +108,7 @@ def test_what_was_given_up_takes_nothing_more() -> None:
     coming = Coming()
     old = coming.begin("old")
     old.take(100)
-    coming.clock.advance(GRACE_S)
+    coming.clock.advance(SLOW_AFTER_S)
     for _ in range(FULL_ORIGINALS):
         coming.begin().take(100)
     assert coming.given_up == ["old"]

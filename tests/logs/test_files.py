@@ -16,7 +16,7 @@ from service_case import HOME, ServiceTestCase, until
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 
-from imaged.config.model import Log
+from imaged.config.model import LogSettings
 from imaged.core.snapshot import LogStatus
 from imaged.core.tracing import Trace
 from imaged.logs.files import Logs, open_files
@@ -45,7 +45,7 @@ def record(target: str) -> RequestRecord:
 def logs(tmp_path: Path) -> Logs:
     """Return logs that go to two files."""
     logs = Logs(io.StringIO(), Clock())
-    settings = Log(path=str(tmp_path / "log"), access_path=str(tmp_path / "access"))
+    settings = LogSettings(path=str(tmp_path / "log"), access_path=str(tmp_path / "access"))
     logs.use(open_files(settings))
     return logs
 
@@ -65,7 +65,7 @@ def test_without_files_every_line_goes_to_the_stream() -> None:
     stream = io.StringIO()
     logs = Logs(stream, Clock())
     logger(logs).info("one")
-    logs.use(open_files(Log()))
+    logs.use(open_files(LogSettings()))
     logs.write_request(record("/two"))
     logs.flush()
     messages = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
@@ -75,7 +75,7 @@ def test_without_files_every_line_goes_to_the_stream() -> None:
 def test_requests_go_to_the_main_file_by_default(tmp_path: Path) -> None:
     """One file may hold every line."""
     logs = Logs(io.StringIO(), Clock())
-    logs.use(open_files(Log(path=str(tmp_path / "log"))))
+    logs.use(open_files(LogSettings(path=str(tmp_path / "log"))))
     logs.write_request(record("/one"))
     logs.flush()
     assert [line["path"] for line in lines(tmp_path / "log")] == ["/one"]
@@ -106,7 +106,7 @@ def test_the_error_of_a_file_that_cannot_be_opened_has_its_key(tmp_path: Path, k
     """No other file stays open."""
     good: dict[str, Any] = {"path": str(tmp_path / "log")} if key == "access_path" else {}
     with pytest.raises(LogFileError, match="No such file") as raised:
-        open_files(Log(**{**good, key: str(tmp_path / "missing" / "log")}))
+        open_files(LogSettings(**{**good, key: str(tmp_path / "missing" / "log")}))
     assert raised.value.key == ("log", key)
     opened = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
     assert str(tmp_path / "log") not in opened
@@ -116,14 +116,14 @@ def test_a_pipe_without_a_reader_is_refused(tmp_path: Path) -> None:
     """The daemon does not wait for one."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(LogFileError):
-        open_files(Log(path=str(tmp_path / "pipe")))
+        open_files(LogSettings(path=str(tmp_path / "pipe")))
 
 
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs /dev/full, which is always full")
 def test_a_full_disk_costs_lines_alone() -> None:
     """The status names the reason, and counts the lines that exceed the bound."""
     logs = Logs(io.StringIO(), Clock())
-    logs.use(open_files(Log(path="/dev/full")))
+    logs.use(open_files(LogSettings(path="/dev/full")))
     logger(logs).info("one")
     assert logs.state == LogStatus(0, "/dev/full: No space left on device")
     for _ in range(3):
@@ -225,7 +225,7 @@ def test_drain_writes_what_waits(tmp_path: Path) -> None:
 def test_a_late_line_is_written_to_no_other_file(tmp_path: Path) -> None:
     """After a close or a reopen, the descriptor's number may belong to another file."""
     logs = Logs(io.StringIO(), Clock())
-    settings = Log(path=str(tmp_path / "log"))
+    settings = LogSettings(path=str(tmp_path / "log"))
     logs.use(open_files(settings))
     ending = threading.Event()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imaged.config.model import Settings, Status
+from imaged.config.model import Settings, StatusSettings
 from imaged.core.errors import MalformedRequestError
 from imaged.web.cors import CorsPolicy
 
@@ -13,7 +13,7 @@ URLS = ("http://localhost:7000", "http://localhost:7002")
 
 def cors(urls: tuple[str | None, str | None] = URLS, *, on: bool = True) -> CorsPolicy:
     """Return the policy of a daemon with /try on or off."""
-    return CorsPolicy(lambda: urls, lambda: Settings(status=Status(try_page=on)))
+    return CorsPolicy(lambda: urls, lambda: Settings(status=StatusSettings(try_page=on)))
 
 
 def allowed(origin: str | None, host: str | None, urls: tuple[str | None, str | None] = URLS) -> str | None:

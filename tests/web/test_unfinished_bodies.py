@@ -12,7 +12,7 @@ from memory_port import Port
 from origin_server import origin
 from service_case import HASH, PICTURE, ServiceTestCase, other_picture, until
 
-from imaged.fetch.budget import FULL_ORIGINALS, GRACE_S
+from imaged.fetch.budget import FULL_ORIGINALS, SLOW_AFTER_S
 from imaged.web.bodies import MEMORY_BYTES
 from imaged.web.requests import IDLE_S, SLOWEST_BYTES
 
@@ -84,7 +84,7 @@ def test_an_old_half_makes_room_for_a_new_body() -> None:
     refused = port.connect()
     refused.send(POST % MOST)
     assert refused.received.startswith(b"HTTP/1.1 503 ")
-    port.clock.advance(GRACE_S)
+    port.clock.advance(SLOW_AFTER_S)
     new = port.connect()
     new.send(POST % MOST + bytes(MOST))
     assert len(port.asked) == 1

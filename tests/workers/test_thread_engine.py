@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from imaged.config.model import Render
+from imaged.config.model import RenderSettings
 from imaged.core.activity import Activity
 from imaged.core.errors import BusyError, NotAPictureError, TooLargeError
 from imaged.core.hashes import ImageHash, ImageId
@@ -89,7 +89,7 @@ class EngineHarness:
         self.activity: Activity[ImageOutput] = Activity(self.reactor.seconds)
         self.engine = ThreadEngine(
             self.reactor,
-            Render(queue=1, timeout_s=7, maximum_pixels=10_000),
+            RenderSettings(queue=1, timeout_s=7, maximum_pixels=10_000),
             [CheckedProcessor("gated", processor)],
             self.threads,
             self.others.run,
