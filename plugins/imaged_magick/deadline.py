@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes import c_void_p
 from typing import Any
 
+from wand.api import library
 from wand.cdefs.magick_image import MagickProgressMonitor
 
 from imaged.api import OutOfTimeError
 
-from .magickwand import set_image_progress_monitor, set_progress_monitor
+library.MagickSetProgressMonitor.argtypes = [c_void_p, MagickProgressMonitor, c_void_p]  # not declared by Wand
 
 
 class Deadline:
@@ -36,7 +38,7 @@ class Deadline:
         C keeps only the address of the monitor, so this object must outlive the wand.
         """
         if self._monitor:
-            set_progress_monitor(wand, self._monitor, None)
+            library.MagickSetProgressMonitor(wand, self._monitor, None)
 
     def _may_continue(self, _what: bytes, _done: int, _all: int, _data: object) -> bool:
         return time.monotonic() < self._end_s
@@ -44,9 +46,9 @@ class Deadline:
     @contextmanager
     def uninterrupted(self, wand: Any) -> Iterator[None]:
         """Switch the monitor off in an operation that calls it for each pixel. Call `check` with its time first."""
-        set_image_progress_monitor(wand, MagickProgressMonitor(0), None)
+        library.MagickSetImageProgressMonitor(wand, MagickProgressMonitor(0), None)
         yield
-        set_image_progress_monitor(wand, self._monitor, None)
+        library.MagickSetImageProgressMonitor(wand, self._monitor, None)
 
     def check(self, needed_s: float = 0) -> None:
         """Raise OutOfTimeError when the deadline has passed, or would pass within `needed_s` seconds."""

@@ -18,12 +18,11 @@ from wand.exceptions import (
     ResourceLimitError,
     WandException,
 )
-from wand.image import IMAGE_LAYER_METHOD, Image
+from wand.image import Image
 
 from imaged.api import WEBP, BusyError, Format, ImagedError, NotAPictureError, TooLargeError
 
 from .deadline import Deadline
-from .magickwand import compare_layers, export_pixels, import_pixels
 from .memory import NoMemoryError
 
 Box = tuple[int, int, int, int]
@@ -88,17 +87,13 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         """Set an option of a decoder or an encoder."""
         library.MagickSetOption(self.wand, name.encode(), value.encode())
 
-    def add(self, frame: Picture) -> None:
-        """Append a copy of `frame`."""
-        library.MagickSetLastIterator(self.wand)
-        self.require(library.MagickAddImage(self.wand, frame.wand))
-
     def changed_box(self, after: Picture) -> Box | None:
         """Return the smallest box that holds all differences to another picture, None where there are none."""
         with Picture(self.deadline, image=self) as pair:
-            pair.add(after)
+            library.MagickSetLastIterator(pair.wand)
+            pair.require(library.MagickAddImage(pair.wand, after.wand))
             library.MagickSetFirstIterator(pair.wand)
-            with self._from_wand(compare_layers(pair.wand, IMAGE_LAYER_METHOD.index("compareany"))) as layers:
+            with pair.compare_layers("compareany") as layers:
                 if library.MagickGetNumberImages(layers.wand) == 1:
                     return None  # ImageMagick leaves out an equal image
                 library.MagickSetIteratorIndex(layers.wand, 1)
@@ -110,12 +105,16 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
     def alpha(self) -> bytes:
         """Return the alpha channel, one byte a pixel, row by row."""
         opacities = ctypes.create_string_buffer(self.width * self.height)
-        self.require(export_pixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities))
+        self.require(
+            library.MagickExportImagePixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities)
+        )
         return opacities.raw
 
     def set_alpha(self, opacities: bytes) -> None:
         """Replace the alpha channel; `opacities` is as `alpha` returns it."""
-        self.require(import_pixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities))
+        self.require(
+            library.MagickImportImagePixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities)
+        )
 
     def _raise_image_error(self) -> None:
         """Raise the error that ImageMagick 6 attaches to the image, not the wand, when libjpeg gives up.
@@ -123,16 +122,11 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         The pixels are then uninitialised memory, perhaps of another client's picture. ImageMagick reports the image's
         error only together with that of a failing call, so make a call that fails.
         """
-        export_pixels(self.wand, 0, 0, 1, 1, _INVALID_CHANNELS, _CHAR_PIXEL, ctypes.create_string_buffer(1))
+        library.MagickExportImagePixels(
+            self.wand, 0, 0, 1, 1, _INVALID_CHANNELS, _CHAR_PIXEL, ctypes.create_string_buffer(1)
+        )
         with suppress(OptionError):
             self.raise_exception()
-
-    def _from_wand(self, wand: Any) -> Picture:
-        """Return the picture of a new wand. Raises ImageMagick's error for a null pointer."""
-        self.require(wand)
-        picture = Picture(self.deadline)
-        picture.wand = wand
-        return picture
 
     def write(self, format: Format) -> bytes:
         """Return the picture, encoded."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from ctypes import c_char_p, c_size_t, c_void_p
+
+from wand.api import library
 from wand.exceptions import CacheError, WandException
 
-from .magickwand import profile_image
 from .picture import Picture
 from .srgb_profile import srgb_profile
+
+library.MagickProfileImage.argtypes = [c_void_p, c_char_p, c_char_p, c_size_t]  # not declared by Wand
 
 _PIXEL_S = 0.2e-6
 """The time for each pixel of a conversion by formulas, which cannot be interrupted."""
@@ -36,7 +40,7 @@ def _convert(picture: Picture, profile: bytes) -> None:
     picture.rendering_intent = "perceptual"
     srgb = srgb_profile()
     try:
-        picture.require(profile_image(picture.wand, b"icc", srgb, len(srgb)))
+        picture.require(library.MagickProfileImage(picture.wand, b"icc", srgb, len(srgb)))
     except WandException as error:
         if isinstance(error, CacheError) or "memory" in str(error).lower():
             raise

@@ -19,7 +19,7 @@ from imaged.api import (
     Uploaded,
 )
 
-from .labels import FewLabels, format_label, outcome_label, route_label, status_label
+from .labels import NONE, OUTCOMES, FewLabels
 
 MAXIMUM_NAMESPACES = 100
 """How many namespaces have labels of their own, besides those of the settings."""
@@ -110,13 +110,13 @@ class Counts(Collector):
             case RequestAnswered():
                 self._answered(event, settings_namespaces)
             case OutputRendered(namespace, _, extension, elapsed_s):
-                name, format = own(namespace), format_label(extension)
+                name, format = own(namespace), extension or NONE
                 self._renders.labels(name, format).inc()
                 self._rendering_s.labels(name, format).inc(elapsed_s)
                 self._render_s.labels(format).observe(elapsed_s)
             case OutputFailed(namespace, _, extension, reason):
                 name = own(namespace, well=False)
-                self._render_failures.labels(name, format_label(extension), self._reasons.label(reason)).inc()
+                self._render_failures.labels(name, extension or NONE, self._reasons.label(reason)).inc()
             case OriginalDownloaded(namespace, size_bytes, elapsed_s):
                 name = own(namespace)
                 self._downloads.labels(name).inc()
@@ -139,15 +139,11 @@ class Counts(Collector):
         if series is None:
             well = event.status < _REFUSED
             name = self._namespaces.label(event.namespace, admit=well, always=settings_namespaces)
-            format, route, outcome = (
-                format_label(event.extension),
-                route_label(event.route),
-                outcome_label(event.outcome),
-            )
+            format, outcome = event.extension or NONE, OUTCOMES.get(event.outcome or "", NONE)
             series = (
-                self._requests.labels(route, name, format, status_label(event.status), outcome),
+                self._requests.labels(event.route, name, format, str(event.status), outcome),
                 self._response_bytes.labels(name, format),
-                self._request_s.labels(route, outcome),
+                self._request_s.labels(event.route, outcome),
             )
             if name == event.namespace:  # a label that many namespaces share would keep a series for each
                 self._series[key] = series

@@ -48,11 +48,7 @@ SINK_COUNTERS: tuple[tuple[str, str, Callable[[SinkStatus], int]], ...] = (
     ("metrics_events_failed", "Events for which a metrics sink raised.", lambda sink: sink.failed),
     ("metrics_events_lost", "Events that a metrics sink was too slow for.", lambda sink: sink.lost),
     ("metrics_flushes_failed", "Times that a metrics sink failed to send.", lambda sink: sink.flushes_failed),
-    (
-        "metrics_scrapes_failed",
-        "Times that a metrics sink failed a scrape.",
-        lambda sink: sink.scrapes_failed,
-    ),
+    ("metrics_scrapes_failed", "Times that a metrics sink failed a scrape.", lambda sink: sink.scrapes_failed),
 )
 """Of the sinks of the current configuration."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from http import HTTPStatus
 from threading import Lock
 
 NONE = "none"
@@ -12,34 +11,8 @@ NONE = "none"
 OTHER = "other"
 """The label that all values without their own share."""
 
-CLIENT_LEFT = 499
-"""The status of a request whose client left before the end of its answer."""
-
-ROUTES = frozenset({"output", "original", "info", "post", "process", "status_check"})
 OUTCOMES = {"hit": "hit", "rendered": "rendered", "coalesced": "joined"}
 """The label of each outcome. The third keeps the text that dashboards query."""
-
-STATUSES = frozenset({*map(int, HTTPStatus), CLIENT_LEFT})
-
-
-def route_label(route: str) -> str:
-    """Return the label of a route."""
-    return route if route in ROUTES else OTHER
-
-
-def outcome_label(outcome: str | None) -> str:
-    """Return the label of an outcome: where an output came from."""
-    return OUTCOMES.get(outcome or "", NONE)
-
-
-def status_label(status: int) -> str:
-    """Return the label of an HTTP status."""
-    return str(status) if status in STATUSES else OTHER
-
-
-def format_label(extension: str | None) -> str:
-    """Return the label of a format: its extension. Events have extensions of known formats only."""
-    return extension or NONE
 
 
 class FewLabels:

