@@ -138,7 +138,7 @@ def test_the_schema_is_json() -> None:
     assert set(schema["properties"]) == set(yaml.safe_load(invoke("config", "show").stdout))
 
 
-def test_plugins_lists_what_is_installed() -> None:
+def test_plugins_lists_installed_plugins() -> None:
     """With name, module and distribution."""
     result = invoke("plugins")
     assert result.exit_code == 0

@@ -104,7 +104,7 @@ def slow_series(instance: str, slow_s: float) -> list[dict[str, str]]:
     return series
 
 
-def test_two_seconds_are_two_seconds() -> None:
+def test_the_slow_alert_begins_at_two_seconds() -> None:
     """Outputs of 1.2 and 1.9 seconds raise no alert, those of 2.1 and 2.4 seconds do."""
     times_s = {"a": 1.2, "b": 1.9, "c": 2.1, "d": 2.4}
     series = [each for instance, slow_s in times_s.items() for each in slow_series(instance, slow_s)]

@@ -72,7 +72,7 @@ def test_no_file_installs_another_project() -> None:
         "Requires-Dist: imaged (>=2)\n",
     ],
 )
-def test_such_advice_is_seen(text: str) -> None:
+def test_advice_to_install_another_project_is_found(text: str) -> None:
     """Whatever installs it, and however it is written."""
     assert list(asks(text))
 
@@ -89,7 +89,7 @@ def test_such_advice_is_seen(text: str) -> None:
         'packages = ["imaged"]',
     ],
 )
-def test_sound_advice_is_let_be(text: str) -> None:
+def test_sound_advice_passes(text: str) -> None:
     """What installs us, or something else, or by something else."""
     assert list(asks(text)) == []
 

@@ -87,7 +87,7 @@ def planned(target: str, tmp_path: Path) -> str:
     return ended.stdout
 
 
-def test_to_run_takes_what_running_needs(tmp_path: Path) -> None:
+def test_each_target_installs_what_it_needs(tmp_path: Path) -> None:
     """The tools come with the tests, and the libraries of an uploader with its server."""
     assert re.findall(r"--editable '(.*)'", planned("run", tmp_path)) == ["."]
     assert re.findall(r"--editable '(.*)'", planned("test", tmp_path)) == [".", ".[dev]"]

@@ -51,7 +51,7 @@ def test_every_command_is_in_the_manual(words: str, command: click.Command) -> N
             assert re.search(rf"Fl {re.escape(flag[1:])}\s", COMMANDS), flag
 
 
-def told(key: str) -> tuple[str, str]:
+def documented(key: str) -> tuple[str, str]:
     """Return the default of a setting in the manual, and what it says of it."""
     ((default, text),) = re.findall(rf"^\.It Va {re.escape(key)} Bq (.*)\n((?:[^.].*\n)*)", SETTINGS, re.MULTILINE)
     return default, " ".join(text.split())
@@ -66,7 +66,7 @@ def test_every_option_of_a_plugin_is_in_the_manual(name: str) -> None:
         assert each.description, each.name
         words = {"required": "required", "none": "none", '""': "empty"}
         default = words.get(each.default) or str(yaml.safe_load(each.default))
-        assert told(f"plugins.{name}.{each.name}") == (default, each.description)
+        assert documented(f"plugins.{name}.{each.name}") == (default, each.description)
 
 
 def test_the_debian_package_has_every_page_for_operators() -> None:

@@ -147,7 +147,7 @@ def test_it_is_off_until_it_is_enabled() -> None:
     assert only(SERVICE, "instance").attrib == {"name": "default", "enabled": "false"}
 
 
-def test_the_template_tells_what_it_is() -> None:
+def test_the_template_describes_the_service() -> None:
     """A name, a description, where to read on, and every property that is there to be set."""
     template = only(SERVICE, "template")
     assert 0 < len(only(template, "common_name/loctext").text or "") < 40

@@ -182,8 +182,8 @@ class TestStatusFields(ServiceTestCase):
         self.service_harness.processors[0].release()
         await render.ended
         _, _, below = PAGE.partition("## The fields of the status\n")
-        told = re.findall(r"^\| `([^`]+)` \|", below.partition("\n## ")[0], re.MULTILINE)
-        assert sorted(told) == sorted(fields(status))
+        listed = re.findall(r"^\| `([^`]+)` \|", below.partition("\n## ")[0], re.MULTILINE)
+        assert sorted(listed) == sorted(fields(status))
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", PAGE))

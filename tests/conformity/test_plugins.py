@@ -69,7 +69,7 @@ def test_every_entry_point_loads_and_implements_a_hook(name: str) -> None:
     assert manager.get_hookcallers(plugin)
 
 
-def test_what_is_installed_is_what_is_declared() -> None:
+def test_the_installed_plugins_are_the_declared_ones() -> None:
     """An entry point that was added is there after the next install; one that was dropped is not."""
     ours = {name: each.value for name, each in installed().items() if each.dist and each.dist.name == PROJECT["name"]}
     assert ours == BUILT_IN

@@ -43,7 +43,7 @@ def test_the_shipped_file_holds_every_key_and_no_other() -> None:
     assert written == list(paths(Settings))
 
 
-def test_what_is_shown_of_the_defaults_is_the_shipped_file() -> None:
+def test_the_shown_defaults_are_the_shipped_file() -> None:
     """`config show` without a file prints what the shipped file says."""
     assert shipped().shown() == read_document(TEXT, "etc/imaged.yaml").data
 

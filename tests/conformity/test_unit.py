@@ -21,7 +21,7 @@ def test_memory_is_bounded() -> None:
     assert 50 <= high < most <= 90
 
 
-def test_what_the_kernel_killed_starts_again() -> None:
+def test_a_daemon_that_the_kernel_killed_starts_again() -> None:
     """A unit that is out of memory fails, and a failure is what is restarted from."""
     assert setting("Restart") == "on-failure"
     assert "OOMPolicy=continue" not in UNIT

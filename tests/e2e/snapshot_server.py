@@ -19,7 +19,7 @@ class SnapshotServer:
     def __init__(self, first: Snapshot, now: Snapshot) -> None:
         self.first, self.now = first, now
         self.slow = False
-        self.asked = self.asking = self.most_at_once = 0
+        self.requests = self.in_flight = self.most_at_once = 0
         self._page = status_page()
         self._lock = threading.Lock()
         server = self
@@ -47,13 +47,13 @@ class SnapshotServer:
         """Answer one request."""
         if handler.path == "/status":
             with self._lock:
-                self.asked += 1
-                self.asking += 1
-                self.most_at_once = max(self.most_at_once, self.asking)
+                self.requests += 1
+                self.in_flight += 1
+                self.most_at_once = max(self.most_at_once, self.in_flight)
             if self.slow:
                 time.sleep(SLOW_S)  # the test is about a slow server
             with self._lock:
-                self.asking -= 1
+                self.in_flight -= 1
         body = self._page.render(now=self.first if handler.path == "/" else self.now)
         handler.send_response(200)
         handler.send_header("Content-Type", "text/html; charset=utf-8")

@@ -31,7 +31,7 @@ def held() -> Iterator[list[HeldSocket]]:
         each.close()
 
 
-def giving(held: Sequence[HeldSocket], *program: str) -> dict[str, Any]:
+def inherit(held: Sequence[HeldSocket], *program: str) -> dict[str, Any]:
     """Return the command prefix that passes these sockets to a daemon."""
     files = [each.file for each in held]
     return {"files": files, "around": (sys.executable, "-c", GIVE, ",".join(map(str, files)), *program)}
@@ -47,7 +47,7 @@ def activate() -> str:
 
 
 @contextmanager
-def knocking(port: int) -> Iterator[None]:
+def connecting_to(port: int) -> Iterator[None]:
     """Connect to a port as soon as it is open."""
     with ThreadPoolExecutor(1) as pool:
         knock = pool.submit(connect, port)
@@ -83,15 +83,15 @@ def restart_under_load(daemon: Daemon, times: int) -> None:
 
 def test_restarts_with_sockets(make_daemon: Callable[..., Daemon], held: list[HeldSocket]) -> None:
     """Inherited sockets lose no connection over three restarts under load."""
-    daemon = make_daemon(ports=BY_NUMBER, **giving(held))
+    daemon = make_daemon(ports=BY_NUMBER, **inherit(held))
     assert (daemon.public, daemon.private) == tuple(url(each.port) for each in held)
     restart_under_load(daemon, 3)
 
 
 def test_restarts_by_systemd(make_daemon: Callable[..., Daemon], held: list[HeldSocket], activate: str) -> None:
     """Eight restarts by `systemd-socket-activate` lose no connection."""
-    with knocking(held[0].port):
-        daemon = make_daemon(ports=BY_NUMBER, **giving(held, activate))
+    with connecting_to(held[0].port):
+        daemon = make_daemon(ports=BY_NUMBER, **inherit(held, activate))
     restart_under_load(daemon, 8)
 
 
@@ -100,7 +100,7 @@ def test_started_by_systemd(make_daemon: Callable[..., Daemon], activate: str) -
     ports = [free_port(), free_port()]
     around = [activate, *(argument for port in ports for argument in ("-l", f"127.0.0.1:{port}"))]
     settings = [f"listen={endpoint(ports[0])}", f"status.listen={endpoint(ports[1])}"]
-    with knocking(ports[0]):
+    with connecting_to(ports[0]):
         daemon = make_daemon(ports=settings, around=around)
     assert (daemon.public, daemon.private) == tuple(map(url, ports))
     assert daemon.post("/p", make_jpeg()).status == 200
@@ -108,7 +108,7 @@ def test_started_by_systemd(make_daemon: Callable[..., Daemon], activate: str) -
 
 def test_upgrade_of_passed_sockets(make_daemon: Callable[..., Daemon], held: list[HeldSocket]) -> None:
     """An upgrade passes inherited sockets to the new process."""
-    daemon = make_daemon(ports=BY_NUMBER, **giving(held))
+    daemon = make_daemon(ports=BY_NUMBER, **inherit(held))
     assert upgrade(daemon).wait() == 0
     assert upgrade(daemon).wait() == 0
     assert daemon.public == url(held[0].port)

@@ -78,7 +78,7 @@ def test_a_carbon_that_stalls_loses_nothing(make_daemon: Callable[..., Daemon], 
     assert daemon.status()["metrics"][0]["fault"] is None
 
 
-def test_what_a_daemon_counted_last_is_not_lost(make_daemon: Callable[..., Daemon], carbon: Carbon) -> None:
+def test_the_last_counts_of_a_daemon_are_not_lost(make_daemon: Callable[..., Daemon], carbon: Carbon) -> None:
     """The daemon sends its last counts before it exits, and a new daemon does not overwrite them.
 
     That could happen only in the same interval.

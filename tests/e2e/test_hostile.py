@@ -101,8 +101,8 @@ def test_processing_is_refused_when_too_much_waits(make_daemon: Callable[..., Da
     body = noise(1000, 800)
     digits = [daemon.post("/p", body + bytes([number])).json()["hash"] for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(daemon.post, f"/p/{each}/process?outputs=full_size.webp") for each in digits]
-    answers = [each.result() for each in asked]
+        calls = [pool.submit(daemon.post, f"/p/{each}/process?outputs=full_size.webp") for each in digits]
+    answers = [each.result() for each in calls]
     assert {answer.status for answer in answers} == {200, 503}
     assert all("retry-after" in answer.headers for answer in answers if answer.status == 503)
 

@@ -125,7 +125,7 @@ def test_a_deep_check(tmp_path: Path, plugins: dict[str, str]) -> None:
     assert not (tmp_path / "unloaded").exists()
 
 
-def test_what_is_not_stuck_is_unloaded(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
+def test_plugins_that_are_not_stuck_are_unloaded(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
     """Without a hanging call, the daemon closes plugins, and the interpreter calls their exit handlers."""
     daemon = make_daemon(settings("render", {"processors": ["stuck"]}), environ=plugins)
     assert daemon.stop() == 0

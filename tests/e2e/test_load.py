@@ -63,7 +63,7 @@ def test_undisturbed(make_daemon: Callable[..., Daemon]) -> None:
     ],
     ids=["eof", "reset", "cut", "wrong", "garbled"],
 )
-def test_what_is_wrong_is_seen(answer: Callable[[socket.socket], None], kind: str) -> None:
+def test_each_kind_of_wrong_answer_is_counted(answer: Callable[[socket.socket], None], kind: str) -> None:
     """A missing, a truncated and a wrong answer are failures of different kinds."""
     with (
         peer(answer) as url,

@@ -157,13 +157,13 @@ def test_unchanged_rows_are_not_touched(
     """)
     server.now = make_snapshot(downloads={"current": 88, "items": rows[2:]})
     browser.until(lambda: browser.text("#downloads-current") == "88")
-    told = browser.run("""
+    shown = browser.run("""
         const region = document.activeElement;
         const stays = Math.abs(window.place() - window.before) < 2;
         return [region.getAttribute("aria-label"), scrollY, stays, String(getSelection()), window.kept.isConnected,
                 window.touched.length];
     """)
-    assert told == ["Downloads in flight", 40, True, "http://a/20", True, 0]
+    assert shown == ["Downloads in flight", 40, True, "http://a/20", True, 0]
 
 
 def test_the_page_fetches_once_at_a_time_and_only_while_visible(
@@ -174,17 +174,17 @@ def test_the_page_fetches_once_at_a_time_and_only_while_visible(
     server = serve(QUIET, QUIET)
     server.slow = True
     browser.open(server.url)
-    browser.until(lambda: server.asked >= 3)
+    browser.until(lambda: server.requests >= 3)
     assert server.most_at_once == 1
     server.slow = False
     page = browser.driver.current_window_handle
     browser.driver.switch_to.new_window("tab")
-    browser.until(lambda: stands_still(lambda: server.asked + server.asking))
-    asked = server.asked
+    browser.until(lambda: stands_still(lambda: server.requests + server.in_flight))
+    before = server.requests
     browser.driver.close()
     browser.driver.switch_to.window(page)
     browser.tell("Page.bringToFront")
-    browser.until(lambda: server.asked > asked)
+    browser.until(lambda: server.requests > before)
 
 
 def stands_still(figure: Callable[[], int], for_s: float = 2.5) -> bool:

@@ -116,7 +116,7 @@ def test_an_animation_stays_one(make_daemon: Callable[..., Daemon], extension: s
     assert getattr(opened(daemon.get(f"/p/{info['hash']}/w150.png").body), "n_frames", 1) == 1
 
 
-def test_what_is_no_picture(make_daemon: Callable[..., Daemon]) -> None:
+def test_bodies_that_are_no_pictures_are_refused(make_daemon: Callable[..., Daemon]) -> None:
     """A drawing, a text and a broken header get 415, an empty body gets 400, and the daemon serves on."""
     daemon = make_daemon()
     for body in (SVG, b"only text\n", b"", PHOTO[:200] + bytes(800)):

@@ -151,10 +151,10 @@ def test_the_daemon_leaves_during_a_profile(make_daemon: Callable[..., Daemon]) 
     """The daemon exits at once, and the client receives the profile so far."""
     daemon = make_daemon("status: {profile: cpu}\n")
     answers: list[Answer] = []
-    asking = Thread(target=lambda: answers.append(take(daemon, "/debug/pprof/profile?seconds=300")))
-    asking.start()
+    client = Thread(target=lambda: answers.append(take(daemon, "/debug/pprof/profile?seconds=300")))
+    client.start()
     until(lambda: b"sampler.sample (" in take(daemon, "/debug/threads").body, daemon)
     assert daemon.stop() == 0
-    asking.join()
+    client.join()
     assert answers[0].status == 200
     assert answers[0].body

@@ -57,8 +57,8 @@ def statuses(daemon: Daemon, *targets: str) -> list[int]:
 def test_prometheus_has_every_request(daemon: Daemon, prometheus: PrometheusServer) -> None:
     """Renders, hits, refusals and posts are counted by namespace, to the byte."""
     home, shop = post(daemon, "/p", make_jpeg()), post(daemon, "/shop", make_png())
-    asked = [daemon.get(f"{home}/{name}") for name in ("x30.jpg", "x30.jpg", "x30.jpg", "x9000.jpg")]
-    assert [answer.status for answer in asked] == [200, 200, 200, 406]
+    answers = [daemon.get(f"{home}/{name}") for name in ("x30.jpg", "x30.jpg", "x30.jpg", "x9000.jpg")]
+    assert [answer.status for answer in answers] == [200, 200, 200, 406]
     others = [f"{home}/x31.webp", f"{shop}/x30.png", f"{shop}/original", f"/missing{shop[5:]}/x30.png"]
     assert statuses(daemon, *others) == [200, 200, 200, 404]
     outputs = 'imaged_requests_total{route="output", namespace="p", format="jpg", outcome="%s", status="%d"}'
@@ -73,7 +73,7 @@ def test_prometheus_has_every_request(daemon: Daemon, prometheus: PrometheusServ
     assert prometheus.value("sum(imaged_renders_total)") == 3
     assert prometheus.value("sum(imaged_render_duration_seconds_count)") == 3
     sent = prometheus.value('imaged_response_bytes_total{namespace="p", format="jpg"}')
-    assert sent == sum(len(answer.body) for answer in asked)
+    assert sent == sum(len(answer.body) for answer in answers)
 
 
 def test_prometheus_has_every_transfer(daemon: Daemon, prometheus: PrometheusServer, origin: Origin) -> None:

@@ -55,7 +55,7 @@ def test_a_daemon_whose_servers_are_away_shows_no_secret(make_daemon: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("named", "command", "told"),
+    ("named", "command", "printed"),
     [
         ("s3", ["check"], ""),
         ("s3", ["check", "--deep"], "cannot be reached"),
@@ -66,7 +66,7 @@ def test_a_daemon_whose_servers_are_away_shows_no_secret(make_daemon: Callable[.
         ("sentry", ["config", "show"], "env: BROKEN_DSN"),
     ],
 )
-def test_a_command_shows_no_secret(tmp_path: Path, named: str, command: list[str], told: str) -> None:
+def test_a_command_shows_no_secret(tmp_path: Path, named: str, command: list[str], printed: str) -> None:
     """Commands name the faulty option, or show the reference as written."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     write_key(private, tmp_path / "key", passphrase="another passphrase")
@@ -93,5 +93,5 @@ def test_a_command_shows_no_secret(tmp_path: Path, named: str, command: list[str
         text=True,
         timeout=120,
     )
-    assert told in done.stdout + done.stderr
+    assert printed in done.stdout + done.stderr
     assert WORD not in done.stdout + done.stderr

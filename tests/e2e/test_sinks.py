@@ -43,13 +43,13 @@ def test_requests_notice_nothing(make_daemon: Callable[..., Daemon], plugins: di
     connection.close()
     until(lambda: events(daemon)["RequestAnswered"] == ASKED + 1, daemon)
     assert events(daemon)["OutputRendered"] == 10
-    told: dict[str, Any] = {each["name"]: each for each in daemon.status()["metrics"]}
-    assert (told["lines"]["failed"], told["lines"]["lost"], told["lines"]["fault"]) == (0, 0, None)
+    sinks: dict[str, Any] = {each["name"]: each for each in daemon.status()["metrics"]}
+    assert (sinks["lines"]["failed"], sinks["lines"]["lost"], sinks["lines"]["fault"]) == (0, 0, None)
     if how == "raise":
-        assert told["wreck"]["failed"] == told["wreck"]["recorded"] > ASKED
-        assert "no route to the host that counts" in told["wreck"]["fault"]
+        assert sinks["wreck"]["failed"] == sinks["wreck"]["recorded"] > ASKED
+        assert "no route to the host that counts" in sinks["wreck"]["fault"]
     if how == "hang":
-        assert told["wreck"]["recorded"] == 0
+        assert sinks["wreck"]["recorded"] == 0
     if not how:
         assert Path(daemon.folder / "told").read_text().count("200") == ASKED + 1
 

@@ -59,7 +59,7 @@ def test_counts_are_exact_over_a_reload_and_an_upgrade(
     assert daemon.status()["metrics"][0]["fault"] is None
 
 
-def test_what_a_daemon_counted_last_is_not_lost(
+def test_the_last_counts_of_a_daemon_are_not_lost(
     make_daemon: Callable[..., Daemon], carbon: Carbon, statsd: Statsd
 ) -> None:
     """The daemon sends its last counts before it exits."""

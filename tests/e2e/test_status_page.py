@@ -72,7 +72,7 @@ def occupy(daemon: Daemon, begin: Begin, origin: Origin) -> list[Future[Answer]]
     return begun
 
 
-def test_it_shows_what_is_in_flight(
+def test_the_page_shows_requests_in_flight(
     make_daemon: Callable[..., Daemon],
     plugins: dict[str, str],
     make_browser: Callable[..., Browser],

@@ -55,12 +55,12 @@ def test_a_picture_is_dropped(
         url = browser.text(f"{card} .url")
         answer = request(f"{urlsplit(url).scheme}://{urlsplit(daemon.public).netloc}", "GET", urlsplit(url).path)
         assert Image.open(io.BytesIO(answer.body)).size == size
-        told = " ".join(browser.text(card).split())
-        assert f"{size[0]} × {size[1]} px" in told
+        text = " ".join(browser.text(card).split())
+        assert f"{size[0]} × {size[1]} px" in text
         exact = browser.driver.find_element("css selector", f"{card} .facts").get_attribute("title") or ""
         assert exact.startswith(f"{len(answer.body):,} bytes, request ")
-        assert re.search(r"time \d[\d.]* m?s\b(?!, measured)", told)
-        assert re.search(r"decode \d.* encode \d", told)
+        assert re.search(r"time \d[\d.]* m?s\b(?!, measured)", text)
+        assert re.search(r"decode \d.* encode \d", text)
         assert shlex.split(browser.text(f"{card} code")) == ["curl", "-o", url.rpartition("/")[2], url]
     assert browser.texts(".result .broken") == ["406: extension 'exe' is not one of jpg, png, gif, webp"]
     facts = browser.text("#original")
@@ -101,10 +101,10 @@ def test_other_pages_may_not_read(make_daemon: Callable[..., Daemon], make_brows
     daemon, other = make_daemon(SETTINGS), make_daemon(SETTINGS)
     browser = make_browser()
     browser.open(f"{other.private}/try")
-    asked = """
+    script = """
         try { return (await fetch(arguments[0])).status; } catch (error) { return error.name; }
     """
     browser.tell("Page.setBypassCSP", enabled=True)
     browser.open(f"{other.private}/try")
-    assert browser.run(asked, f"{daemon.public}/status_check") == "TypeError"
-    assert browser.run(asked, f"{other.public}/status_check") == 200
+    assert browser.run(script, f"{daemon.public}/status_check") == "TypeError"
+    assert browser.run(script, f"{other.public}/status_check") == 200

@@ -153,7 +153,7 @@ def test_its_options_are_checked(world: World) -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_a_fault(world: World, changes: dict[str, Any], fault: str) -> None:
+def test_an_unusable_plugin_is_a_fault(world: World, changes: dict[str, Any], fault: str) -> None:
     """The fault names the setting; the other settings are checked too."""
     world.configure(**changes)
     result = world.imaged("check", "-c", "imaged.yaml")

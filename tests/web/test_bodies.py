@@ -47,7 +47,7 @@ class TestPictures(ServiceTestCase):
         answer = await self.post(body=chunked(PICTURE[:100], PICTURE[100:]), Transfer_Encoding="chunked")
         assert answer.json()["hash"] == HASH
 
-    async def test_a_client_may_ask_before_it_sends(self) -> None:
+    async def test_expect_is_answered_with_100(self) -> None:
         """`Expect: 100-continue` is answered with 100."""
         await self.serve()
         connection = await self.begin("POST", "/p", Expect="100-continue", Content_Length=str(len(PICTURE)))
@@ -94,7 +94,7 @@ class TestPictures(ServiceTestCase):
 class TestRefusedBodies(ServiceTestCase):
     """Bodies that are no picture, or of an unsupported kind."""
 
-    async def test_what_is_no_picture_is_415(self) -> None:
+    async def test_a_body_that_is_no_picture_is_415(self) -> None:
         """Text and half a header are refused."""
         await self.serve()
         for body in (b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", PICTURE[:10]):
@@ -104,7 +104,7 @@ class TestRefusedBodies(ServiceTestCase):
             assert str(self.folder) not in answer.error
         assert self.service_harness.files == {}
 
-    async def test_nothing_at_all_is_400(self) -> None:
+    async def test_an_empty_post_is_400(self) -> None:
         """Without a body, a file or a source, the answer explains how to post."""
         await self.serve()
         empty = part('name="a"; filename="a.png"', b"") + b"--cut--\r\n"
@@ -119,7 +119,7 @@ class TestRefusedBodies(ServiceTestCase):
             assert answer.status == 400
             assert "--data-binary @picture.jpg" in answer.error
 
-    async def test_what_curl_makes_of_d_is_explained(self) -> None:
+    async def test_the_answer_explains_curls_d(self) -> None:
         """The answer explains curl's -d: it sends fields, and removes line ends and zeros from a file."""
         await self.serve()
         kind = "application/x-www-form-urlencoded; charset=utf-8"
@@ -233,7 +233,7 @@ class TestSources(ServiceTestCase):
         (event,) = self.service_harness.sink.of(OriginalDownloaded)
         assert (event.namespace, event.size_bytes) == ("p", len(PICTURE))
 
-    async def test_who_asks_is_what_the_settings_say(self) -> None:
+    async def test_the_user_agent_follows_the_settings(self) -> None:
         """The User-Agent has the contact of the settings, or the program and its version."""
         await self.serve()
         async with origin(PICTURE) as source:
@@ -244,7 +244,7 @@ class TestSources(ServiceTestCase):
         agents = [request.getHeader(b"user-agent") for request in source.asked]
         assert agents == [f"imaged/{VERSION}".encode(), b"shop (https://shop.example; ops@shop.example)"]
 
-    async def test_what_a_source_answers_decides(self) -> None:
+    async def test_the_answer_of_a_source_decides_the_status(self) -> None:
         """A missing source is 404, a failing one 502, no picture 415, too many bytes 413."""
         await self.serve(sources={"maximum_bytes": 1000})
         for code, status in ((404, 404), (410, 404), (500, 502), (403, 502), (200, 415)):

@@ -128,7 +128,7 @@ class TestBrokenFiles(ServiceTestCase):
 class TestLeaving(ServiceTestCase):
     """A client that disconnects cancels its own wait only."""
 
-    async def test_others_get_what_one_did_not_wait_for(self) -> None:
+    async def test_other_clients_get_the_abandoned_render(self) -> None:
         """The render continues for the other clients."""
         await self.serve()
         await self.post()
@@ -168,7 +168,7 @@ class TestLeaving(ServiceTestCase):
             source.send(PICTURE)
             await until(lambda: self.store.has(IMAGE, RECORD))
 
-    async def test_half_a_body_is_nothing(self) -> None:
+    async def test_half_a_body_is_discarded(self) -> None:
         """A client that disconnects during its post leaves nothing in the store."""
         await self.serve()
         connection = await self.begin("POST", "/p", PICTURE[:100], Content_Length=str(len(PICTURE)))

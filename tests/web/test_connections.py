@@ -23,7 +23,7 @@ def port() -> Port:
     return Port()
 
 
-def test_an_answer_says_when_it_is_the_last(port: Port) -> None:
+def test_the_last_answer_announces_the_close(port: Port) -> None:
     """Also for an earlier request; and no longer when the daemon stays."""
     one, other, third = port.connect(), port.connect(), port.connect()
     one.send()
@@ -72,7 +72,7 @@ def test_half_a_request_is_busy(port: Port) -> None:
     assert half.received.startswith(b"HTTP/1.1 200 OK")
 
 
-def test_each_is_closed_when_it_has_been_quiet_long_enough(port: Port) -> None:
+def test_a_quiet_connection_is_closed(port: Port) -> None:
     """The time counts from the last byte, or the end of the last answer."""
     client = port.connect()
     client.send()
@@ -87,7 +87,7 @@ def test_each_is_closed_when_it_has_been_quiet_long_enough(port: Port) -> None:
     assert ended.called
 
 
-def test_a_new_connection_is_given_time_for_its_first_word(port: Port) -> None:
+def test_a_new_connection_stays_for_a_second(port: Port) -> None:
     """A new connection stays for a second: its request is probably on the way."""
     client = port.connect()
     port.ending(quiet_s=0)
@@ -97,7 +97,7 @@ def test_a_new_connection_is_given_time_for_its_first_word(port: Port) -> None:
     assert client.closed
 
 
-def test_who_trickles_the_head_of_a_request_is_hung_up_on(port: Port) -> None:
+def test_a_client_that_trickles_a_head_is_disconnected(port: Port) -> None:
     """The head of each request has one limit of time, however often bytes come."""
     client = port.connect()
     for _ in range(3):
@@ -111,12 +111,12 @@ def test_who_trickles_the_head_of_a_request_is_hung_up_on(port: Port) -> None:
     assert len(port.asked) == 3
 
 
-def test_without_connections_there_is_nothing_to_wait_for(port: Port) -> None:
+def test_without_connections_the_end_is_immediate(port: Port) -> None:
     """The end is immediate."""
     assert port.ending(quiet_s=5).called
 
 
-def test_a_full_port_ends_what_is_idle() -> None:
+def test_a_full_port_closes_idle_connections() -> None:
     """A full port closes the tenth that is idle longest; busy connections stay, and new ones find room."""
     port = Port()
     port.connections.most = 20
@@ -137,7 +137,7 @@ def test_a_full_port_ends_what_is_idle() -> None:
     assert not half.aborted
 
 
-def test_a_full_port_of_busy_connections_says_so() -> None:
+def test_a_full_port_of_busy_connections_answers_503() -> None:
     """A new connection gets 503 and is closed; the next finds room when one has ended."""
     port = Port()
     port.connections.most = 2
@@ -157,7 +157,7 @@ def test_a_full_port_of_busy_connections_says_so() -> None:
     assert len(port.asked) == 3
 
 
-def test_a_full_port_ends_who_trickles_a_head() -> None:
+def test_a_full_port_closes_connections_with_a_partial_head() -> None:
     """A partial head does not keep a connection open on a full port."""
     port = Port()
     port.connections.most = 3
@@ -178,7 +178,7 @@ def test_a_full_port_ends_who_trickles_a_head() -> None:
 @pytest.mark.parametrize(
     ("files", "most"), [(1024, 256), (1 << 20, MAXIMUM_CONNECTIONS), (resource.RLIM_INFINITY, MAXIMUM_CONNECTIONS)]
 )
-def test_how_many_follows_from_the_limit_of_files(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_limit_bounds_the_connections(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections may use a quarter of the file limit, with an upper bound where there is none (-1)."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
     assert most_connections() == most

@@ -24,7 +24,7 @@ def allowed(origin: str | None, host: str | None, urls: tuple[str | None, str | 
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "pictures.example"])
-def test_the_status_page_may(host: str) -> None:
+def test_the_status_page_may_read_the_public_port(host: str) -> None:
     """It may under any host name that reaches both ports."""
     origin = f"http://{host}:7002"
     assert allowed(origin, f"{host}:7000") == origin
@@ -54,7 +54,7 @@ def test_the_status_page_may(host: str) -> None:
         ("*", "*"),
     ],
 )
-def test_no_other_may(origin: str | None, host: str | None) -> None:
+def test_no_other_page_may(origin: str | None, host: str | None) -> None:
     """Another host, port or scheme is refused, and so is a similar one."""
     assert allowed(origin, host) is None
 

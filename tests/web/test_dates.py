@@ -48,7 +48,7 @@ class TestDates(ServiceTestCase):
         for target in ("/", "/status.json", "/status_check", "/metrics", "/nothing"):
             self.check(await (await begin(self.status_url, "GET", target)).answer(), began_s)
 
-    async def test_what_is_no_http_has_one_too(self) -> None:
+    async def test_malformed_http_gets_a_date(self) -> None:
         """Malformed HTTP gets one JSON error with a Date, and the connection closes."""
         began_s = time.time()
         await self.serve()

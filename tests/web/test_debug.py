@@ -32,7 +32,7 @@ class TestDebug(ServiceTestCase):
         assert (await self.service.reload()).ok
 
     @property
-    def taking(self) -> bool:
+    def profiling(self) -> bool:
         """Whether a CPU profile is being taken."""
         return self.service.profiles._cpu.locked()
 
@@ -106,7 +106,7 @@ class TestDebug(ServiceTestCase):
             assert (answer.status, f"1 to {LONGEST_S}" in answer.error) == (400, True)
         for target in (f"{PROFILE}?second=1", f"{PROFILE}?seconds=1&debug=1", "/debug/pprof/heap?seconds=1"):
             assert "unknown parameter" in (await self.ask_status(target)).error
-        assert not self.taking
+        assert not self.profiling
 
     async def test_other_methods_are_refused(self) -> None:
         """HEAD would have to take the profile first."""
@@ -121,21 +121,21 @@ class TestDebug(ServiceTestCase):
         """A second client gets a Retry-After, and a client that leaves makes room."""
         await self.serve(**WANTED)
         connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
-        await until(lambda: self.taking)
+        await until(lambda: self.profiling)
         refused = await self.ask_status(f"{PROFILE}?seconds=1")
         assert refused.status == 503
         assert LONGEST_S - 30 < int(refused.headers["retry-after"]) <= LONGEST_S
         assert (await self.ask_status("/debug/pprof/heap")).status == 200
         assert (await self.ask_status("/debug/threads")).status == 200
         connection.leave()
-        await until(lambda: not self.taking)
+        await until(lambda: not self.profiling)
         assert (await self.ask_status(f"{PROFILE}?seconds=1")).status == 200
 
     async def test_a_reload_that_turns_it_off_ends_the_profile(self) -> None:
         """The client gets the samples so far."""
         await self.serve(**WANTED)
         connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
-        await until(lambda: self.taking)
+        await until(lambda: self.profiling)
         await self.reload()
         assert gzip.decompress((await connection.answer()).body)
 
@@ -143,7 +143,7 @@ class TestDebug(ServiceTestCase):
         """The profile ends with the daemon, and tracing stops."""
         await self.serve(**WANTED)
         connection = await self.begin_status(f"{PROFILE}?seconds={LONGEST_S}")
-        await until(lambda: self.taking)
+        await until(lambda: self.profiling)
         await self.stop()
         assert gzip.decompress((await connection.answer()).body)
         assert not tracemalloc.is_tracing()

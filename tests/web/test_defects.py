@@ -23,7 +23,7 @@ def failing(_: RequestRecord) -> None:
 
 
 @pytest.fixture
-def told() -> Iterator[list[LogEvent]]:
+def events() -> Iterator[list[LogEvent]]:
     """Return the logged failures."""
     events: list[LogEvent] = []
     observer: Any = events.append  # Twisted types observers by a zope interface
@@ -32,7 +32,7 @@ def told() -> Iterator[list[LogEvent]]:
     globalLogPublisher.removeObserver(observer)
 
 
-def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEvent]) -> None:
+def test_a_request_that_cannot_be_logged_is_answered(events: list[LogEvent]) -> None:
     """The client gets its answer, and so do later requests on the connection."""
     port = Port(StatusRequestLog(failing))
     client = port.connect()
@@ -40,11 +40,11 @@ def test_a_request_that_cannot_be_noted_is_answered_to_its_end(told: list[LogEve
     for number in range(3):
         port.asked[number].callback(None)
     assert client.received.count(b"HTTP/1.1 200 OK") == 3
-    lines = [formatEvent(event) for event in told if "log_failure" in event]
+    lines = [formatEvent(event) for event in events if "log_failure" in event]
     assert lines == ["POST /p?source=http://h/a.jpg?... was answered but not recorded"] * 2
 
 
-def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None:
+def test_a_failure_names_the_request(events: list[LogEvent]) -> None:
     """The log names the request as text, without possible signatures."""
     request_log: list[RequestRecord] = []
     port = Port(StatusRequestLog(request_log.append))
@@ -52,7 +52,7 @@ def test_what_breaks_down_is_named_as_in_all_lines(told: list[LogEvent]) -> None
     client.send(POST)
     port.asked[0].errback(ZeroDivisionError("a defect"))
     assert client.received.startswith(b"HTTP/1.1 500 ")
-    lines = [formatEvent(event) for event in told if "log_failure" in event]
+    lines = [formatEvent(event) for event in events if "log_failure" in event]
     assert lines == ["POST /p?source=http://h/a.jpg?... failed unexpectedly"]
     assert [(record.method, record.target, record.status) for record in request_log] == [
         ("POST", "/p?source=http://h/a.jpg?...", 500)

@@ -23,7 +23,7 @@ POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-class Notes:
+class Records:
     """All records of the requests of one port."""
 
     def __init__(self, answer: Callable[[ImagedRequest], None] = answer_shortly) -> None:
@@ -51,106 +51,106 @@ class Notes:
 
 
 @pytest.fixture
-def notes() -> Notes:
+def records() -> Records:
     """Return empty records."""
-    return Notes()
+    return Records()
 
 
-def test_an_upload_that_breaks_off_is_a_client_that_left(notes: Notes) -> None:
+def test_an_upload_that_breaks_off_is_a_client_that_left(records: Records) -> None:
     """A post is in flight from the end of its head on."""
-    client = notes.port.connect()
+    client = records.port.connect()
     client.send(POST[:-2] % 1000)
-    assert notes.traffic.current == 0
+    assert records.traffic.current == 0
     client.send(b"\r\nabc")
-    assert notes.traffic.current == 1
+    assert records.traffic.current == 1
     client.leave()
-    assert (notes.statuses, notes.why, notes.traffic.current) == ([CLIENT_LEFT], [""], 0)
-    assert (notes.request_log[0].method, notes.request_log[0].target) == ("POST", "/p")
+    assert (records.statuses, records.why, records.traffic.current) == ([CLIENT_LEFT], [""], 0)
+    assert (records.request_log[0].method, records.request_log[0].target) == ("POST", "/p")
 
 
-def test_a_sender_that_trickles_is_hung_up_on(notes: Notes) -> None:
+def test_a_sender_that_trickles_is_disconnected(records: Records) -> None:
     """The record says why."""
-    client = notes.port.connect()
+    client = records.port.connect()
     client.send(POST % 1000)
     for _ in range(3):
-        notes.port.clock.advance(IDLE_S / 2)
+        records.port.clock.advance(IDLE_S / 2)
         client.send(b"a")
     assert client.aborted
     client.leave()
-    assert (notes.statuses, notes.traffic.current) == ([CLIENT_LEFT], 0)
-    assert notes.why == ["3 bytes of the body came in 90 seconds: too slow"]
-    assert [error.status for error in notes.errors.newest_first] == [CLIENT_LEFT]
-    assert [event for event in notes.events if isinstance(event, RequestFailed)] == []
+    assert (records.statuses, records.traffic.current) == ([CLIENT_LEFT], 0)
+    assert records.why == ["3 bytes of the body came in 90 seconds: too slow"]
+    assert [error.status for error in records.errors.newest_first] == [CLIENT_LEFT]
+    assert [event for event in records.events if isinstance(event, RequestFailed)] == []
 
 
-def test_a_sender_that_says_nothing_more_is_hung_up_on(notes: Notes) -> None:
+def test_a_silent_sender_is_disconnected(records: Records) -> None:
     """A client that is silent between two requests has no record."""
-    client, idle = notes.port.connect(), notes.port.connect()
+    client, idle = records.port.connect(), records.port.connect()
     client.send(POST % 1000)
     idle.send(ASK)
-    notes.port.asked[0].callback(None)
-    notes.port.clock.advance(IDLE_S + 1)
+    records.port.asked[0].callback(None)
+    records.port.clock.advance(IDLE_S + 1)
     assert client.closed
     assert idle.closed
-    assert (sorted(notes.statuses), notes.traffic.current) == ([200, CLIENT_LEFT], 0)
-    assert notes.why[1] == "no byte of the body came for 60 seconds"
+    assert (sorted(records.statuses), records.traffic.current) == ([200, CLIENT_LEFT], 0)
+    assert records.why[1] == "no byte of the body came for 60 seconds"
 
 
-def test_chunks_that_are_none_are_400(notes: Notes) -> None:
+def test_malformed_chunks_are_400(records: Records) -> None:
     """Twisted answers malformed chunks, and the record has the same status."""
-    client = notes.port.connect()
+    client = records.port.connect()
     client.send(CHUNKED + b"zz\r\nabc")
     assert client.received.startswith(b"HTTP/1.1 400 ")
     assert client.closed
-    assert (notes.statuses, notes.traffic.current) == ([400], 0)
-    assert [event.status for event in notes.events if isinstance(event, RequestFailed)] == [400]
-    assert "chunks" in notes.why[0]
+    assert (records.statuses, records.traffic.current) == ([400], 0)
+    assert [event.status for event in records.events if isinstance(event, RequestFailed)] == [400]
+    assert "chunks" in records.why[0]
 
 
 @pytest.mark.parametrize("said", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"GET /", b""])
-def test_what_is_no_request_is_not_counted(notes: Notes, said: bytes) -> None:
+def test_malformed_requests_are_not_counted(records: Records, said: bytes) -> None:
     """Bytes without method and target are no request."""
-    client = notes.port.connect()
+    client = records.port.connect()
     client.send(said)
     client.leave()
-    assert (notes.statuses, notes.traffic.current) == ([], 0)
+    assert (records.statuses, records.traffic.current) == ([], 0)
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST"])
-def test_one_count_for_each(notes: Notes, method: bytes, version: bytes) -> None:
+def test_each_request_counts_once(records: Records, method: bytes, version: bytes) -> None:
     """Each request counts once, whether it was answered or abandoned."""
     ask = b"%s / HTTP/%s\r\nHost: a\r\nContent-Length: 1\r\n\r\na" % (method, version)
-    answered, left = notes.port.connect(), notes.port.connect()
+    answered, left = records.port.connect(), records.port.connect()
     answered.send(ask)
     left.send(ask)
-    assert notes.traffic.current == 2
-    notes.port.asked[0].callback(None)
+    assert records.traffic.current == 2
+    records.port.asked[0].callback(None)
     answered.leave()
     left.leave()
-    assert (notes.statuses, notes.traffic.current) == ([200, CLIENT_LEFT], 0)
-    assert notes.request_log[0].size_bytes == (0 if method == b"HEAD" else len(b"here\n"))
+    assert (records.statuses, records.traffic.current) == ([200, CLIENT_LEFT], 0)
+    assert records.request_log[0].size_bytes == (0 if method == b"HEAD" else len(b"here\n"))
 
 
-def test_pipelined_requests_count_when_their_turn_has_come(notes: Notes) -> None:
+def test_pipelined_requests_count_when_their_turn_has_come(records: Records) -> None:
     """A request that the daemon never started does not count."""
-    client = notes.port.connect()
+    client = records.port.connect()
     client.send(ASK * 3)
-    assert notes.traffic.current == 1
-    notes.port.asked[0].callback(None)
-    assert notes.traffic.current == 1
+    assert records.traffic.current == 1
+    records.port.asked[0].callback(None)
+    assert records.traffic.current == 1
     client.leave()
-    assert (notes.statuses, notes.traffic.current) == ([200, CLIENT_LEFT], 0)
+    assert (records.statuses, records.traffic.current) == ([200, CLIENT_LEFT], 0)
 
 
-def test_a_refused_head_has_no_body(notes: Notes) -> None:
+def test_a_refused_head_has_no_body(records: Records) -> None:
     """The answer to HEAD has no body (RFC 9110, 9.3.2)."""
-    client = notes.port.connect()
+    client = records.port.connect()
     client.send(b"HEAD /p HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
     assert client.received.startswith(b"HTTP/1.1 413 ")
     assert client.received.endswith(b"\r\n\r\n")
     client.leave()
-    assert (notes.statuses, notes.traffic.current) == ([413], 0)
+    assert (records.statuses, records.traffic.current) == ([413], 0)
 
 
 def failed(events: list[Any]) -> list[RequestFailed]:
@@ -159,29 +159,29 @@ def failed(events: list[Any]) -> list[RequestFailed]:
 
 
 @pytest.mark.parametrize("start", [POST % 100_001, CHUNKED + b"186a1\r\n" + bytes(100_001) + b"\r\n"])
-def test_a_refused_body_is_noted_as_any_refusal(notes: Notes, start: bytes) -> None:
+def test_a_refused_body_is_noted_as_any_refusal(records: Records, start: bytes) -> None:
     """The record has method, path, namespace, bytes, and one failure."""
-    client = notes.port.connect()
+    client = records.port.connect()
     client.send(start)
     assert client.received.startswith(b"HTTP/1.1 413 ")
     _, _, body = client.received.partition(b"\r\n\r\n")
     for _ in range(3):
         client.send(b"186a1\r\n" + bytes(100_001) + b"\r\n" if b"chunked" in start else b"a")
     client.leave()
-    (record,) = notes.request_log
+    (record,) = records.request_log
     assert (record.method, record.target, record.status, record.size_bytes) == ("POST", "/p", 413, len(body))
     assert (record.trace.route, record.trace.namespace) == ("post", "p")
-    assert failed(notes.events) == [RequestFailed("p", None, 413, "post")]
-    assert [error.request for error in notes.errors.newest_first] == ["POST /p"]
-    assert (notes.statuses, notes.traffic.current) == ([413], 0)
+    assert failed(records.events) == [RequestFailed("p", None, 413, "post")]
+    assert [error.request for error in records.errors.newest_first] == ["POST /p"]
+    assert (records.statuses, records.traffic.current) == ([413], 0)
 
 
-def test_a_refused_body_for_no_path_of_ours(notes: Notes) -> None:
+def test_a_refused_body_for_no_path_of_ours(records: Records) -> None:
     """A body for an unknown path is refused by its size, too."""
-    client = notes.port.connect()
+    client = records.port.connect()
     client.send(b"PUT /NO?sig=a HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
     client.leave()
-    assert (notes.request_log[0].target, notes.request_log[0].trace.route, notes.statuses) == (
+    assert (records.request_log[0].target, records.request_log[0].trace.route, records.statuses) == (
         "/NO?sig=...",
         "other",
         [413],
@@ -200,9 +200,9 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size_bytes", [2000, 9000])
-def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
+def test_a_body_that_cannot_be_kept(records: Records, size_bytes: int) -> None:
     """The daemon refuses it when the disk fails: at the latest at its end."""
-    client = notes.port.connect()
+    client = records.port.connect()
     with full_disk():
         client.send(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
         client.send(b"%x\r\n%s\r\n" % (size_bytes, bytes(size_bytes)))
@@ -210,18 +210,18 @@ def test_a_body_that_cannot_be_kept(notes: Notes, size_bytes: int) -> None:
     assert client.received.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: " in client.received
     assert client.closed
-    assert (notes.statuses, notes.traffic.current) == ([503], 0)
-    assert failed(notes.events) == [RequestFailed("p", None, 503, "post")]
+    assert (records.statuses, records.traffic.current) == ([503], 0)
+    assert failed(records.events) == [RequestFailed("p", None, 503, "post")]
 
 
-def test_a_body_that_breaks_off_while_the_disk_is_full(notes: Notes) -> None:
+def test_a_body_that_breaks_off_while_the_disk_is_full(records: Records) -> None:
     """Unwritten buffers cause no error."""
-    client = notes.port.connect()
+    client = records.port.connect()
     with full_disk():
         client.send(CHUNKED + b"%x\r\n%s\r\n" % (MEMORY_BYTES, bytes(MEMORY_BYTES)))
         client.send(b"7d0\r\n" + bytes(2000))
         client.leave()
-    assert (notes.statuses, notes.traffic.current) == ([CLIENT_LEFT], 0)
+    assert (records.statuses, records.traffic.current) == ([CLIENT_LEFT], 0)
 
 
 class Stuck:
@@ -243,17 +243,17 @@ def stream(request: ImagedRequest) -> None:
     request.registerProducer(Stuck(), streaming=True)
 
 
-def test_a_reader_that_takes_nothing_is_hung_up_on() -> None:
+def test_a_reader_that_takes_nothing_is_disconnected() -> None:
     """The record has the reason and the bytes sent."""
-    notes = Notes(stream)
-    client = notes.port.connect()
+    records = Records(stream)
+    client = records.port.connect()
     client.send()
-    notes.port.asked[0].callback(None)
-    notes.port.clock.advance(STALL_S + 1)
+    records.port.asked[0].callback(None)
+    records.port.clock.advance(STALL_S + 1)
     assert client.aborted
     client.leave()
-    assert (notes.statuses, notes.request_log[0].size_bytes) == ([CLIENT_LEFT], 5)
-    assert notes.why == ["the client read nothing of the answer for 300 seconds"]
+    assert (records.statuses, records.request_log[0].size_bytes) == ([CLIENT_LEFT], 5)
+    assert records.why == ["the client read nothing of the answer for 300 seconds"]
 
 
 def break_off(request: ImagedRequest) -> None:
@@ -262,12 +262,12 @@ def break_off(request: ImagedRequest) -> None:
     raise ZeroDivisionError("a defect")
 
 
-def test_an_answer_that_we_break_off_is_our_failure() -> None:
+def test_an_answer_that_the_server_breaks_off_is_a_failure() -> None:
     """It is a failure whatever status was sent."""
-    notes = Notes(break_off)
-    client = notes.port.connect()
+    records = Records(break_off)
+    client = records.port.connect()
     client.send()
-    notes.port.asked[0].callback(None)
+    records.port.asked[0].callback(None)
     assert client.closed
-    assert (notes.statuses, notes.traffic.failed, notes.traffic.left) == ([500], 1, 0)
-    assert [event.status for event in failed(notes.events)] == [500]
+    assert (records.statuses, records.traffic.failed, records.traffic.left) == ([500], 1, 0)
+    assert [event.status for event in failed(records.events)] == [500]

@@ -30,14 +30,14 @@ def test_internal_errors_have_a_public_message(kind: type[ImagedError]) -> None:
 
 
 @pytest.mark.parametrize("kind", [BusyError, NotAPictureError, errors.TooLargeError, ImagedError])
-def test_words_of_plugins_lose_their_paths_and_addresses(kind: type[ImagedError]) -> None:
+def test_messages_of_plugins_lose_paths_and_addresses(kind: type[ImagedError]) -> None:
     """Paths and addresses are removed from messages of a plugin's libraries."""
     said = "unable to open `/var/tmp/magick-a/b.cache' on 10.1.2.3:6379: No space left (1/2 of 0.5), see http://a/b/c"
-    told = "unable to open `…' on …: No space left (1/2 of 0.5), see http://a/b/c"
-    assert public_text(kind(said)) == told
+    cleaned = "unable to open `…' on …: No space left (1/2 of 0.5), see http://a/b/c"
+    assert public_text(kind(said)) == cleaned
 
 
-def test_what_a_client_asked_is_said_as_it_is() -> None:
+def test_messages_repeat_the_request() -> None:
     """Messages about the request repeat the client's own path."""
     text = "nothing is at '/a/b': post pictures to /NAMESPACE, and get /NAMESPACE/HASH/OUTPUT"
     assert public_text(NotFoundError(text)) == text
@@ -46,7 +46,7 @@ def test_what_a_client_asked_is_said_as_it_is() -> None:
 class TestStrangers(ServiceTestCase):
     """The public port with a broken store."""
 
-    async def test_a_broken_store_is_no_map_of_the_machine(self) -> None:
+    async def test_a_broken_store_does_not_reveal_its_path(self) -> None:
         """No answer of the public port shows the path of the store; the status page does."""
         await self.serve()
         await self.post()

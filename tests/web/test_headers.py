@@ -65,12 +65,12 @@ class TestBytes(ServiceTestCase):
         ):
             assert (await self.send(self.status_url, path, name)).status == status, (path, name)
 
-    async def test_who_comes_after_on_the_same_connection_is_answered(self) -> None:
+    async def test_later_requests_on_the_connection_are_answered(self) -> None:
         """Later requests on the connection are answered, and each has one line and one count."""
         await self.serve()
         connection = await connect(self.url)
-        odd = b"GET /status_check HTTP/1.1\r\nHost: a\r\nX-Request-Id: \xff\r\n%s\r\n"
-        connection.send(odd % b"" + odd % b"" + odd % b"Connection: close\r\n")
+        request = b"GET /status_check HTTP/1.1\r\nHost: a\r\nX-Request-Id: \xff\r\n%s\r\n"
+        connection.send(request % b"" + request % b"" + request % b"Connection: close\r\n")
         await connection.ended
         assert connection.received.count(b"HTTP/1.1 200 OK") == 3
         requests = (await self.status())["requests"]

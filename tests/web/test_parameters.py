@@ -26,7 +26,7 @@ UNKNOWN = {
 class TestPosts(ServiceTestCase):
     """Parameters of a POST."""
 
-    async def test_what_does_nothing_is_refused(self) -> None:
+    async def test_unknown_parameters_are_refused(self) -> None:
         """The answer suggests the parameter, comes before the body, and nothing is kept."""
         await self.serve()
         for query, message in UNKNOWN.items():
@@ -44,7 +44,7 @@ class TestPosts(ServiceTestCase):
         assert (answer.status, answer.error) == (400, "unknown parameter 'source': this path takes outputs")
         assert (await self.ask("POST", f"{HOME}/process?outputs=x30.jpg")).status == 200
 
-    async def test_what_may_be_said(self) -> None:
+    async def test_empty_and_encoded_parameters_are_allowed(self) -> None:
         """Percent-encoding, empty values and empty separators are allowed."""
         await self.serve()
         for query in (
@@ -58,7 +58,7 @@ class TestPosts(ServiceTestCase):
         ):
             assert (await self.post(f"/p?{query}")).status == 200, query
 
-    async def test_files_ignore_what_pages_and_networks_append(self) -> None:
+    async def test_files_ignore_foreign_parameters(self) -> None:
         """Versions, campaigns and foreign parameters do not change the picture."""
         await self.serve()
         await self.post()
@@ -72,7 +72,7 @@ class TestEarly(ServiceTestCase):
 
     settings = "images: {maximum_width: 100}"
 
-    async def test_a_body_that_is_of_no_use_is_not_taken(self) -> None:
+    async def test_a_useless_body_is_refused(self) -> None:
         """The refusal comes before the body, also with Expect (RFC 9110, 10.1.1)."""
         await self.serve()
         for method, target, status in (

@@ -54,12 +54,12 @@ def test_no_signature_is_shown(target: str) -> None:
         ("/p%3fsource=http://h/", "/p%3F..."),
     ],
 )
-def test_what_is_shown(target: str, expected: str) -> None:
+def test_the_log_shows_paths_without_secrets(target: str, expected: str) -> None:
     """The path, the source without its query, the outputs, and the names of other parameters."""
     assert shown(target.encode()) == expected
 
 
-def test_there_is_a_bound() -> None:
+def test_the_shown_path_is_shortened() -> None:
     """The length of what a line shows is limited."""
     assert len(shown(b"/" + b"a" * 10_000)) == 400
 

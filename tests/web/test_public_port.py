@@ -44,7 +44,7 @@ class TestPost(ServiceTestCase):
         assert answer.json() == FACTS | {"outputs": [row("x30.jpg", "pending"), row("w20.webp", "pending")]}
         assert answer.headers["cache-control"] == "no-store"
 
-    async def test_what_is_acknowledged_is_in_both_stores(self) -> None:
+    async def test_an_answered_post_is_in_both_stores(self) -> None:
         """Original and record are in both stores before the answer; outputs follow."""
         await self.serve()
         await self.post()
@@ -83,7 +83,7 @@ class TestPost(ServiceTestCase):
         assert (await self.get(HOME.replace("/p/", "/q/") + "/original")).status == 404
         assert (await self.post("/q_2")).status == 200
 
-    async def test_nothing_is_acknowledged_that_the_remote_store_does_not_take(self) -> None:
+    async def test_a_post_that_the_remote_store_refuses_is_503(self) -> None:
         """The client gets 503 with Retry-After, the log has the reason."""
         await self.serve()
         self.service_harness.uploader.failure = StoreError("the bucket is on fire")
@@ -147,7 +147,7 @@ class TestReading(ServiceTestCase):
         assert (await self.get(f"/p/{HASH}/x30.jpg")).status == 200
         assert self.store.has(IMAGE, parse_file("x30.jpg"))
 
-    async def test_info_tells_every_output(self) -> None:
+    async def test_info_lists_every_output(self) -> None:
         """info.json has ready and failed outputs."""
         await self.serve()
         await self.post()
@@ -185,7 +185,7 @@ class TestReading(ServiceTestCase):
         assert (await self.get(f"{HOME}/x30.jpg")).body == b"made elsewhere"
         assert (await self.get(f"{HOME}/x31.jpg")).status == 404
 
-    async def test_head_tells_the_truth(self) -> None:
+    async def test_head_has_the_headers_of_get(self) -> None:
         """HEAD has the status and the headers of GET, and no body."""
         await self.serve()
         await self.post()
@@ -227,7 +227,7 @@ class TestProcess(ServiceTestCase):
         assert [len(job.variants) for job in self.service_harness.processor.jobs] == [1, 2]
         assert all(self.store.has(IMAGE, parse_file(name)) for name in names)
 
-    async def test_what_fails_says_why_in_its_row(self) -> None:
+    async def test_a_failed_output_has_its_error_in_its_row(self) -> None:
         """The request as a whole succeeds."""
         await self.serve()
         await self.post()
@@ -278,9 +278,9 @@ class TestMetrics(ServiceTestCase):
         self.service_harness.sink.failure = ValueError("the sink is full")
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
         await until(lambda: len(self.service_harness.sink.of(RequestAnswered)) == 2)
-        (told,) = (await self.status())["metrics"]
-        assert (told["name"], told["lost"], told["fault"]) == ("harness", 0, "ValueError: the sink is full")
-        assert 0 < told["failed"] <= told["recorded"]
+        (sink,) = (await self.status())["metrics"]
+        assert (sink["name"], sink["lost"], sink["fault"]) == ("harness", 0, "ValueError: the sink is full")
+        assert 0 < sink["failed"] <= sink["recorded"]
 
 
 class TestOlderStores(ServiceTestCase):

@@ -156,7 +156,7 @@ class TestPolicy(ServiceTestCase):
         namespaces: {small: {maximum_width: 20, maximum_height: 30}}
     """
 
-    async def test_what_is_not_allowed_is_406(self) -> None:
+    async def test_an_output_that_is_not_allowed_is_406(self) -> None:
         """Width, height and extension are checked, also for stored files; full_size is free."""
         await self.serve()
         await self.post()
@@ -308,7 +308,7 @@ class TestPlugins(ServiceTestCase):
     def _secret(self) -> None:
         self.secret = "/home/operator/.secret"
 
-    async def test_what_it_raises_is_500_and_stays_inside(self) -> None:
+    async def test_an_error_of_a_plugin_is_500_without_detail(self) -> None:
         """The answer has no details, and the daemon serves on."""
         await self.serve()
         await self.post()

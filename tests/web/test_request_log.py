@@ -52,7 +52,7 @@ class TestLines(RequestLogTestCase):
         assert [key for key in rendered if key.endswith("_ms")] == ["elapsed_ms", "wait_ms", "save_ms"]
         assert [key for key in hit if key.endswith("_ms")] == ["elapsed_ms"]
 
-    async def test_who_joins_a_render_waits_for_it(self) -> None:
+    async def test_a_coalesced_request_waits_for_the_render(self) -> None:
         """A coalesced request has the time of its wait only."""
         await self.serve()
         await self.post()
@@ -108,7 +108,7 @@ class TestLines(RequestLogTestCase):
         requests = (await self.status())["requests"]
         assert (requests["total"], requests["left"], requests["current"]) == (1, 1, 0)
 
-    async def test_monitoring_is_no_line(self) -> None:
+    async def test_health_checks_have_no_line(self) -> None:
         """Health checks have no line; reloads and unknown paths have one."""
         await self.serve()
         await self.status()
@@ -123,7 +123,7 @@ class TestLines(RequestLogTestCase):
 class TestIds(RequestLogTestCase):
     """Each request has an id."""
 
-    async def test_a_sane_one_is_taken(self) -> None:
+    async def test_a_sane_id_is_kept(self) -> None:
         """The client's id is in the answer and the line."""
         await self.serve()
         for number, sane in enumerate(("abc", "0af7651916cd43dd8448eb211c80319c", "a.B_c:1/2+3=4@5-6", "x" * 128)):
@@ -131,14 +131,14 @@ class TestIds(RequestLogTestCase):
             assert answer.headers["x-request-id"] == sane
             await self.line(request_id=sane)
 
-    async def test_any_other_is_replaced(self) -> None:
+    async def test_any_other_id_is_replaced(self) -> None:
         """An id with other characters, or a long one, is replaced."""
         await self.serve()
         for mad in ("", "two words", 'quo"te', "x" * 129, "é", "{brace}", "a,b"):
             answer = await self.get(f"{HOME}/x30.jpg", x_request_id=mad)
             assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
 
-    async def test_each_has_its_own(self) -> None:
+    async def test_each_request_has_its_own_id(self) -> None:
         """Early refusals and requests to the status port have an id, too."""
         await self.serve(sources={"maximum_bytes": 10})
         answers = [await self.get("/NO"), await self.post(body=PICTURE), await self.post(body=PICTURE)]
@@ -160,7 +160,7 @@ class TestIds(RequestLogTestCase):
 class TestTiming(RequestLogTestCase):
     """The Server-Timing header."""
 
-    async def test_it_says_what_took_how_long(self) -> None:
+    async def test_a_file_has_server_timing(self) -> None:
         """A reload turns the header on."""
         await self.serve()
         await self.post()
@@ -172,7 +172,7 @@ class TestTiming(RequestLogTestCase):
         assert re.fullmatch(r"total;dur=[\d.]+", (await self.get(f"{HOME}/x31.jpg")).headers["server-timing"])
         assert "server-timing" in (await self.get(f"{HOME}/nothing")).headers
 
-    async def test_a_post_says_it_too(self) -> None:
+    async def test_a_post_has_server_timing(self) -> None:
         """The header of a post has the time of the remote store."""
         await self.serve(status={"timing_header": True})
         spans = re.findall(r"(\w+);dur=", (await self.post()).headers["server-timing"])
@@ -196,7 +196,7 @@ class TestErrors(RequestLogTestCase):
         assert (second["status"], second["request_id"]) == (500, "second")
         assert first["at"] < second["at"]
 
-    async def test_failed_jobs_are_there_too(self) -> None:
+    async def test_failed_jobs_are_on_the_status_page(self) -> None:
         """Failed jobs have no request."""
         await self.serve()
         self.service_harness.processor.failure = StoreError("the disk is full")

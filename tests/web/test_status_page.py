@@ -19,7 +19,7 @@ class TestPages(ServiceTestCase):
         """Ask the status port."""
         return await (await begin(self.status_url, method, target, headers)).answer()
 
-    async def test_people_get_a_page(self) -> None:
+    async def test_browsers_get_a_page(self) -> None:
         """No cache keeps it, and HEAD works; each request gets a new one."""
         await self.serve()
         for target in ("/", "/status"):
@@ -33,7 +33,7 @@ class TestPages(ServiceTestCase):
             assert (head.status, head.body) == (200, b"")
             assert abs(int(head.headers["content-length"]) - len(answer.body)) < 100
 
-    async def test_what_is_in_flight_is_on_the_page(self) -> None:
+    async def test_the_page_shows_renders_in_flight(self) -> None:
         """A render is shown with its namespace, its hash and its output."""
         await self.serve()
         await self.post()
@@ -44,7 +44,7 @@ class TestPages(ServiceTestCase):
         self.service_harness.processor.release()
         await connection.ended
 
-    async def test_the_try_page_is_there_when_it_is_wanted(self) -> None:
+    async def test_a_setting_turns_the_try_page_on(self) -> None:
         """A reload turns it on; while it is off, the answer names the setting, and the public port sends no Vary."""
         await self.serve()
         refused = await self.private("/try")
@@ -95,7 +95,7 @@ class TestSocket(ServiceTestCase):
 
     settings = "{status: {try_page: true}}"
 
-    async def test_the_try_page_says_that_it_cannot(self) -> None:
+    async def test_the_try_page_says_that_it_cannot_post(self) -> None:
         """It says so instead of showing its form, and its policy allows no connection."""
         await self.serve()
         self.configure(listen=f"unix:{self.folder / 'public.sock'}")

@@ -46,7 +46,7 @@ class TestBodies(ServiceTestCase):
         await until(lambda: self.service.environment.counters.incoming.used_bytes == 0)
         assert nameless(self.folder / "public") == 0
 
-    async def test_what_is_refused_in_its_midst_holds_nothing(self) -> None:
+    async def test_a_body_refused_midway_holds_nothing(self) -> None:
         """A refused body holds nothing, though its client still sends."""
         await self.serve(sources={"maximum_bytes": MOST})
         connection = await self.begin("POST", "/p", b"186a1\r\n" + bytes(MOST + 1), Transfer_Encoding="chunked")
@@ -115,7 +115,7 @@ def test_a_body_that_came_quickly_and_then_trickles_is_hung_up_on() -> None:
 
 
 @pytest.mark.parametrize("size_bytes", [1, MEMORY_BYTES, MEMORY_BYTES + 1, MOST])
-def test_a_body_is_what_was_sent(size_bytes: int) -> None:
+def test_a_body_has_the_bytes_that_were_sent(size_bytes: int) -> None:
     """Small and large bodies arrive intact, in any chunks."""
     sent = os.urandom(size_bytes)
     got: list[bytes] = []

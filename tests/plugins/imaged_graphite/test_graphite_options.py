@@ -15,8 +15,8 @@ from imaged_graphite import Options, imaged_metrics
 def test_the_defaults_are_those_of_carbon() -> None:
     """A carbon on this machine that keeps a value for each 10 seconds needs no options."""
     options = make_host("graphite").options(Options)
-    told = (options.host, options.port, options.prefix, options.interval_s)
-    assert told == ("127.0.0.1", 2003, "stats.image_server", 10)
+    values = (options.host, options.port, options.prefix, options.interval_s)
+    assert values == ("127.0.0.1", 2003, "stats.image_server", 10)
 
 
 @pytest.mark.parametrize(

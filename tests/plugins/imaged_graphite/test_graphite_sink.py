@@ -149,7 +149,7 @@ def test_a_carbon_that_is_away_gets_the_counts_later(make_sink: MakeSink, carbon
     again.close()
 
 
-def test_after_long_the_rest_comes_bit_by_bit(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
+def test_after_a_long_outage_totals_are_sent_in_parts(make_sink: MakeSink, carbon: Carbon, clock: Clock) -> None:
     """No flush takes long."""
     sink = make_sink(carbon.port)
     for _ in range(MAXIMUM_AT_ONCE + 1):

@@ -45,7 +45,7 @@ def test_the_first_interval_is_another_process_s(slots: Slots, clock: Clock) -> 
     assert requests(slots) == {1_000_010: 3, 1_000_020: 1}
 
 
-def test_what_was_sent_is_sent_again_when_it_has_grown(slots: Slots, clock: Clock) -> None:
+def test_a_total_that_has_grown_is_sent_again(slots: Slots, clock: Clock) -> None:
     """The total is sent, also if it grew during the send."""
     clock.rightNow = 1_000_010
     slots.record(RENDERED)
@@ -59,7 +59,7 @@ def test_what_was_sent_is_sent_again_when_it_has_grown(slots: Slots, clock: Cloc
     assert slots.changed() == []
 
 
-def test_what_has_no_metric_changes_nothing(slots: Slots) -> None:
+def test_an_event_without_a_metric_changes_nothing(slots: Slots) -> None:
     """Most requests have none, and cause no send."""
     slots.record(UNCOUNTED)
     assert slots.changed() == []

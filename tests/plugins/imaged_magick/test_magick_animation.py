@@ -132,7 +132,7 @@ def rounded(frame: Image.Image, x: int, y: int) -> tuple[int, ...]:
     return tuple(255 * (part > 127) for part in pixel) if pixel[3] else CLEAR
 
 
-def test_webp_frames_may_replace_what_lies_below(render: Render) -> None:
+def test_webp_frames_may_replace_the_pixels_below(render: Render) -> None:
     """A WebP frame that does not blend replaces the canvas with its own transparency."""
     image = Image.new("RGBA", (32, 32), RED)
     clear = Image.new("RGBA", (32, 32), CLEAR)
@@ -193,7 +193,7 @@ def test_unchanged_areas_are_not_stored_again(render: Render) -> None:
 
 
 @pytest.mark.parametrize("name", ["full_size.webp", "full_size.gif"])
-def test_what_is_transparent_beside_a_change_stays_so(render: Render, name: str) -> None:
+def test_transparent_pixels_beside_a_change_stay_transparent(render: Render, name: str) -> None:
     """A pixel that appears on a transparent canvas changes no other pixel, although WebP stores changes in blocks."""
     pictures = [Image.new("RGBA", (16, 16), CLEAR) for _ in range(3)]
     for number, picture in enumerate(pictures):

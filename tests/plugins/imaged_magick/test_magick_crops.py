@@ -97,7 +97,7 @@ def test_the_hint_to_the_decoder_still_works(render: Render) -> None:
 @pytest.mark.parametrize(
     ("size", "name"), [((1, 1), "100x9000.png"), ((600, 400), "90x9000.png"), ((3, 9000), "x300.png")]
 )
-def test_memory_is_that_of_what_is_kept(tmp_path: Path, size: tuple[int, int], name: str) -> None:
+def test_a_crop_takes_the_memory_of_the_kept_pixels(tmp_path: Path, size: tuple[int, int], name: str) -> None:
     """64 MiB are enough for a crop of a picture that would have 80 million pixels when scaled as a whole."""
     source, output = tmp_path / "original", tmp_path / "output"
     source.write_bytes(written(Image.new("RGB", size, (200, 100, 50))))
@@ -114,7 +114,7 @@ def test_animations_too(render: Render) -> None:
         assert (made.size, getattr(made, "n_frames", 1)) == ((20, 3000), 3)
 
 
-def test_what_lies_between_is_counted(render: Render) -> None:
+def test_the_pixels_around_a_crop_are_counted(render: Render) -> None:
     """A crop needs a few more pixels around it; if these exceed the limit, the error says so."""
     render(make_png(), "100x300.png", maximum_pixels=120_000)
     with pytest.raises(TooLargeError, match=r"100x300\.png would take \d+ pixels"):

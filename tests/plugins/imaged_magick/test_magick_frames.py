@@ -89,7 +89,7 @@ def frames_rgba(frames: Sequence[Image.Image]) -> list[Image.Image]:
     return [frame.convert("RGBA") for frame in frames]
 
 
-def test_a_webp_keeps_what_is_translucent(render: Render) -> None:
+def test_a_webp_keeps_translucent_pixels(render: Render) -> None:
     """Translucent pixels replace the canvas instead of blending with it."""
     frames = [Image.new("RGBA", (64, 64), (40 * number, 80, 160, 40 + 40 * number)) for number in range(4)]
     (body,) = render(animated(frames, "WEBP", lossless=True), "full_size.webp", quality=95)

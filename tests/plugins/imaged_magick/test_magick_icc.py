@@ -183,7 +183,7 @@ def lut_profile(grid: int, values: int) -> bytes:
     return profile_of({b"A2B0": head + bytes([grid] * 3) + bytes(13) + b"\x02" + bytes(3 + 2 * values)})
 
 
-def test_tables_must_hold_what_they_announce() -> None:
+def test_tables_must_have_their_announced_size() -> None:
     """A table without the values that it announces is unusable: littleCMS would allocate half a gigabyte for it."""
     assert usable_profile(table_profile(2, 8 * 3)) is not None
     assert usable_profile(lut_profile(2, 8 * 3)) is not None

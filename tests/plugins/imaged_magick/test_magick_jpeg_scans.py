@@ -41,7 +41,7 @@ END = b"\xff\xd9"
 
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF])
-def test_what_browsers_do_not_show_is_refused_by_its_name(accept: Accept, marker: int) -> None:
+def test_a_jpeg_that_browsers_do_not_show_is_refused_by_name(accept: Accept, marker: int) -> None:
     """Arithmetic coding, lossless and hierarchical JPEGs are refused, with advice."""
     with pytest.raises(NotAPictureError, match="which browsers do not show: save it as a baseline JPEG"):
         accept(frame(marker, Size(16, 16)) + scan(1, 0, 63) + END)
@@ -89,7 +89,7 @@ def test_scans_times_pixels_are_bounded(accept: Accept, body: bytes) -> None:
     assert time.thread_time() - began_s < 1
 
 
-def test_what_is_taken_is_decoded_in_time(accept: Accept) -> None:
+def test_an_accepted_jpeg_is_decoded_in_time(accept: Accept) -> None:
     """The most expensive JPEG that is accepted, with a restart in each block, takes far less than 30 s."""
     restarts = segment(0xDD, b"\x00\x01")
     size = Size(4096, 4096)  # 262,144 blocks in 20 scans: a tenth of what is accepted

@@ -56,7 +56,7 @@ def test_work_is_called_off_in_the_middle(render: Render, name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 65_535), (65_535, 1)])
-def test_long_thin_gifs_cost_what_their_pixels_do(render: Render, size: tuple[int, int]) -> None:
+def test_long_thin_gifs_cost_as_much_as_their_pixels(render: Render, size: tuple[int, int]) -> None:
     """A picture one pixel wide is dithered in linear time, not along a curve through the square around it."""
     frames = [Image.effect_noise(size, 60 + number) for number in range(18)]  # more than a million rows in all
     still, animation = io.BytesIO(), io.BytesIO()

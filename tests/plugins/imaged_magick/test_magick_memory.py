@@ -62,7 +62,7 @@ def test_the_heap_is_trimmed_after_heavy_work(heavy: bool, kept: bool) -> None: 
         (70, 3000, "w40.jpg", False),
     ],
 )
-def test_work_is_heavy_by_the_pixels_of_what_it_decodes(side_px: int, frames: int, name: str, heavy: bool) -> None:  # noqa: FBT001 -- a table
+def test_the_decoded_pixels_make_work_heavy(side_px: int, frames: int, name: str, heavy: bool) -> None:  # noqa: FBT001 -- a table
     """A large picture is heavy, and so is a long animation whose variant keeps all frames."""
     variant = make_variant(parse(name))
     facts = ImageFacts(GIF, Size(side_px, side_px), frames)

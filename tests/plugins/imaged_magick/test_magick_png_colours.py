@@ -296,7 +296,7 @@ GIVE_WAY = {
 
 
 @pytest.mark.parametrize("case", GIVE_WAY)
-def test_what_is_not_understood_gives_way(render: Render, opened: Opened, case: str) -> None:
+def test_an_unknown_declaration_gives_way_to_the_next(render: Render, opened: Opened, case: str) -> None:
     """An invalid or unknown declaration gives way to the next."""
     (body,) = render(rgb(COLOUR, *GIVE_WAY[case], gama(1)), "full_size.png")
     assert seen(opened(body)) == pytest.approx(wanted(COLOUR, LINEAR), abs=2)

@@ -21,7 +21,7 @@ def played(durations_ms: Sequence[int], tick_ms: int = 10, shortest: int = 2) ->
 
 
 @pytest.mark.parametrize(("asked_ms", "shown_ms"), [(0, 100), (10, 100), (11, 11), (20, 20), (65535, 65535)])
-def test_browsers_slow_down_what_is_too_quick(asked_ms: int, shown_ms: int) -> None:
+def test_too_short_frames_last_as_in_browsers(asked_ms: int, shown_ms: int) -> None:
     """A frame of ten milliseconds or less shows for a hundred, as in Blink, Gecko and WebKit."""
     assert displayed_ms(asked_ms) == shown_ms
 

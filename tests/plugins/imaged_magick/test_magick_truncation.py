@@ -257,7 +257,7 @@ def test_grey_pictures_are_whole(accept: Accept) -> None:
     ids=["jpeg", "progressive", "png", "still gif", "gif", "webp", "lossless webp", "animated webp", "interlaced png"],
 )
 @pytest.mark.parametrize("seed", range(4))
-def test_what_is_accepted_is_rendered(accept: Accept, render: Render, body: bytes, seed: int) -> None:
+def test_an_accepted_picture_is_rendered(accept: Accept, render: Render, body: bytes, seed: int) -> None:
     """A file that is truncated, changed or extended anywhere is either refused when posted or can be rendered."""
     chance = random.Random(seed)
     for _ in range(15):

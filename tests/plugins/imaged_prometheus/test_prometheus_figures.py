@@ -91,8 +91,8 @@ def test_a_queue_that_cannot_be_read(sink: PrometheusSink, show: Show) -> None:
 def test_the_sinks(sink: PrometheusSink, show: Show) -> None:
     """Each has counters of its events, failures and losses, and a gauge of its fault."""
     shown = show(sink, SNAPSHOT)
-    told = [shown.value(f"imaged_metrics_events_{name}_total", sink="prometheus") for name in ("recorded", "failed")]
-    assert told == [100, 2]
+    counted = [shown.value(f"imaged_metrics_events_{name}_total", sink="prometheus") for name in ("recorded", "failed")]
+    assert counted == [100, 2]
     assert shown.value("imaged_metrics_events_lost_total", sink="prometheus") == 3
     assert shown.value("imaged_metrics_flushes_failed_total", sink="prometheus") == 4
     assert shown.value("imaged_metrics_scrapes_failed_total", sink="prometheus") == 5

@@ -59,7 +59,7 @@ CODES = [
 
 
 @pytest.mark.parametrize(("status", "code", "message"), CODES)
-def test_errors_of_the_store_make_it_unavailable(
+def test_errors_of_the_whole_store_make_it_unavailable(
     store: CannedStore, uploader: S3Uploader, source: Path, status: int, code: str, message: str
 ) -> None:
     """An error that other keys would meet too is StoreUnavailableError, with advice."""
@@ -101,10 +101,10 @@ def test_a_key_that_may_not_be_deleted_is_an_error(store: CannedStore, uploader:
         wait(uploader.delete(["a/1", "a/2"]))
     assert "allow s3:DeleteObject" in message_of(error)
     store.body = f"<DeleteResult>{denied.format('Odd')}</DeleteResult>".encode()
-    with pytest.raises(StoreError) as odd:
+    with pytest.raises(StoreError) as error:
         wait(uploader.delete(["a/1", "a/2"]))
-    assert "s3://pictures/a/2" in message_of(odd)
-    assert not isinstance(odd.value, StoreUnavailableError)
+    assert "s3://pictures/a/2" in message_of(error)
+    assert not isinstance(error.value, StoreUnavailableError)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_failure_is_sent_with_its_traceback(server: SentryServer, make_reporte
     assert KEY in headers["X-Sentry-Auth"]
 
 
-def test_nothing_is_sent_that_the_log_does_not_say(server: SentryServer, make_reporter: MakeReporter) -> None:
+def test_an_event_has_no_more_than_the_log_line(server: SentryServer, make_reporter: MakeReporter) -> None:
     """The event has no variable, no source line, no field, and no cause of the error."""
     reporter = make_reporter(server.dsn)
     try:
@@ -120,7 +120,7 @@ def test_a_failure_that_has_been_cleaned_has_its_traceback_still(
     assert exception["stacktrace"]["frames"][-1]["function"].endswith("break_down")
 
 
-def test_errors_are_sent_and_lesser_lines_are_not(server: SentryServer, make_reporter: MakeReporter) -> None:
+def test_only_errors_are_sent(server: SentryServer, make_reporter: MakeReporter) -> None:
     """A line of level error is sent without a failure, too."""
     reporter = make_reporter(server.dsn)
     _log.info("all is well")
@@ -133,7 +133,7 @@ def test_errors_are_sent_and_lesser_lines_are_not(server: SentryServer, make_rep
     assert "tags" not in event
 
 
-def test_its_own_troubles_are_not_sent(server: SentryServer, make_reporter: MakeReporter) -> None:
+def test_failures_of_sinks_are_not_sent(server: SentryServer, make_reporter: MakeReporter) -> None:
     """The log has a line about a failing sink; sending it would fail and make another."""
     reporter = make_reporter(server.dsn)
     Logger(namespace="imaged.hooks.sink_runner").error("metrics sink {sink} fails", sink="sentry")
@@ -193,9 +193,7 @@ def test_too_many_errors_are_lost_from_the_oldest(server: SentryServer, make_rep
     reporter.waiting.clear()
 
 
-def test_a_server_that_is_not_there_costs_nothing(
-    make_reporter: MakeReporter, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_server_only_loses_the_error(make_reporter: MakeReporter, capfd: pytest.CaptureFixture[str]) -> None:
     """The error is lost; nothing is raised or logged."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -206,7 +204,7 @@ def test_a_server_that_is_not_there_costs_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_is_sampled_away_is_not_sent(server: SentryServer, make_reporter: MakeReporter) -> None:
+def test_a_rate_of_zero_sends_nothing(server: SentryServer, make_reporter: MakeReporter) -> None:
     """A rate of 0 sends nothing."""
     silent, loud = make_reporter(server.dsn, sample_rate=0.0), make_reporter(server.dsn)
     loud.close()
@@ -237,7 +235,7 @@ def test_it_is_a_sink_that_is_flushed(make_reporter: MakeReporter) -> None:
         f"https://{KEY}@[/1",
     ],
 )
-def test_what_is_no_dsn_is_a_fault(dsn: str) -> None:
+def test_a_malformed_dsn_is_a_fault(dsn: str) -> None:
     """The message shows the form of a DSN, and not the value."""
     with pytest.raises(OptionsError) as caught:
         imaged_metrics(make_host("sentry", {"dsn": dsn}))
