@@ -109,7 +109,8 @@ def test_a_checkpoint_is_of_one_store() -> None:
     with pytest.raises(UsageError, match="state"):
         journals(resume="state", yaml="store: {path: b}")
     journals(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: one, secret_access_key: old}}")
-    journals(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: one, secret_access_key: new}}")
+    for secret in ("secret_access_key: new", "client_secret: a", "password: b"):
+        journals(resume="other", yaml=f"uploader: s3\nplugins: {{s3: {{bucket: one, {secret}}}}}")
     with pytest.raises(UsageError, match="other"):
         journals(resume="other", yaml="uploader: s3\nplugins: {s3: {bucket: two, secret_access_key: new}}")
 

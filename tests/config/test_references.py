@@ -30,6 +30,12 @@ def test_an_absolute_file_is_read_where_it_lies() -> None:
     assert world.load("remote: {base_url: {file: /run/secrets/url}}").settings.remote.base_url == "https://a.example"
 
 
+def test_only_line_ends_are_removed_from_a_file() -> None:
+    """A secret may begin and end with spaces."""
+    loaded = World(files={"etc/key": " s3cret \r\n\n"}).load("plugins: {s3: {key: {file: key}}}")
+    assert loaded.settings.plugins == {"s3": {"key": " s3cret "}}
+
+
 def test_a_reference_gives_a_number_where_one_is_wanted() -> None:
     """The text becomes a number for a number's key and stays text for a text's key."""
     world = World({"TEN": " 10\n", "NAME": "10"})
@@ -61,6 +67,7 @@ def test_a_namespace_or_section_called_env_is_none() -> None:
     [
         ("uploader: {env: NOPE}", 'etc/imaged.yaml:1: uploader: the environment has no variable "NOPE"'),
         ("metrics:\n- {env: NOPE}", 'etc/imaged.yaml:2: metrics.0: the environment has no variable "NOPE"'),
+        ("metrics:\n- {env: NOPE}\n- 5", 'etc/imaged.yaml:2: metrics.0: the environment has no variable "NOPE"'),
         ("uploader: {file: a/b}", 'etc/imaged.yaml:1: uploader: cannot read "etc/a/b": No such file or directory'),
         ("uploader: {env: BROKEN}", "etc/imaged.yaml:1: uploader: what {env: BROKEN} holds is not UTF-8"),
         ("uploader: {env: NAME, file: b}", "etc/imaged.yaml:1: uploader: expected text, got a mapping"),

@@ -24,18 +24,18 @@ from imaged.workers.thread_engine import ThreadEngine
 
 
 class Stuck(NoThreads):
-    """Threads that all count as busy while `stuck`."""
+    """Two threads, of which `stuck` are held too long."""
 
-    stuck = False
+    stuck = 0
 
     def held_for(self, _longer_than_s: float) -> int:
-        """Return the number of busy threads."""
-        return self.size * self.stuck
+        """Return the number of stuck threads."""
+        return self.stuck
 
 
 def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_once) -> Any:
     """Return an engine with these processors, and a store; `run` runs the trials."""
-    threads: Any = Stuck()
+    threads: Any = Stuck(2)
     checked = [CheckedProcessor("still", processor) for processor in processors]
     render, clock = RenderSettings(timeout_s=1, maximum_pixels=100), Clock()
     engine = ThreadEngine(clock, render, checked, threads, run, Tasks(), Activity(clock.seconds))
@@ -135,10 +135,9 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
 def test_every_render_thread_is_stuck(health: Health, rendering: Any) -> None:
     """No output can be rendered, though a trial succeeds. The fault appears and ends at once."""
     health.probe()
-    rendering.engine._threads.stuck = True
-    assert health.message == "every render thread is stuck"
-    rendering.engine._threads.stuck = False
-    assert health.message == "OK"
+    for stuck, message in ((1, "OK"), (2, "every render thread is stuck"), (0, "OK")):
+        rendering.engine._threads.stuck = stuck
+        assert health.message == message
 
 
 def test_a_new_generation_is_tried_at_once(tmp_path: Path, clock: Clock) -> None:

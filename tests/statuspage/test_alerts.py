@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 from snapshots import SINK, make_reload, make_snapshot
 
-from imaged.core.snapshot import Jobs, Level, RenderInFlight
+from imaged.core.snapshot import Jobs, Level, RenderInFlight, Stall
 from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, RECENT_S, find_alerts
 
 RENDERS = (RenderInFlight("p", "0f", "x3.webp", 41.2),) * 4
+STALL = Stall(by="PIL in decode", held_s=1.5, ago_s=RECENT_S - 1)
 
 
 def test_a_healthy_daemon_has_no_alert() -> None:
-    """Neither a good reload nor a sink that recovered some time ago is a problem."""
+    """Neither a good reload, nor a sink that recovered or a stall that ended some time ago is a problem."""
     recovered = replace(SINK, failed=3, lost=4, flushes_failed=9, scrapes_failed=1, last_missed_s=RECENT_S)
-    snapshot = make_snapshot(metrics=(SINK, recovered), generation={"last_reload": make_reload()})
+    stalls = {"last": replace(STALL, ago_s=RECENT_S)}
+    snapshot = make_snapshot(metrics=(SINK, recovered), generation={"last_reload": make_reload()}, stalls=stalls)
     assert find_alerts(snapshot) == []
 
 
@@ -27,6 +29,8 @@ def test_a_healthy_daemon_has_no_alert() -> None:
         ({"message": "draining"}, "warning", "new ones are refused"),
         ({"message": "draining", "processing": {"items": RENDERS}}, "warning", "waits for x3.webp of p/0f (41 s), x3"),
         ({"message": "draining", "processing": {"items": RENDERS}}, "warning", "(41 s) and 1 more."),
+        ({"message": "draining", "processing": {"items": RENDERS[:3]}}, "warning", "x3.webp of p/0f (41 s)."),
+        ({"stalls": {"last": STALL}}, "warning", "answered for 1.5 s, until 299 s ago: PIL in decode."),
         ({"message": "no processor works"}, "error", "no processor works: the health check answers 503"),
         ({"remote": {"fault": "no such bucket"}}, "error", "posts are answered 503: no such bucket"),
         ({"queue": {"fault": "disk I/O error"}}, "error", "disk I/O error"),

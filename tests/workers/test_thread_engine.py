@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 
 from imaged.config.model import RenderSettings
 from imaged.core.activity import Activity
-from imaged.core.errors import BusyError, NotAPictureError, TooLargeError
+from imaged.core.errors import BusyError, NotAPictureError, OutOfTimeError, TooLargeError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
 from imaged.core.tracing import DECODE, ENCODE, Trace, current_trace, span
@@ -167,6 +167,7 @@ def test_results_come_as_they_are_ready(harness: EngineHarness, processor: Gated
         assert harness.engine.busy == 1
     rendering.wait()
     assert (harness.engine.busy, harness.activity.current, harness.activity.total) == (0, 0, 3)
+    assert harness.reactor.getDelayedCalls() == []
 
 
 def test_a_worker_is_one_variant_ahead(harness: EngineHarness, processor: Gated) -> None:
@@ -212,6 +213,31 @@ def test_a_late_render_fails_and_may_still_succeed(harness: EngineHarness, proce
     assert [each.output for each in rendering.results[2:]] == [variant.output for variant in VARIANTS[:2]]
     assert len(processor.jobs) == 1
     assert harness.reactor.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("variants", [VARIANTS[:1], VARIANTS[:2]])
+def test_a_late_render_that_raises_has_one_result(
+    harness: EngineHarness, processor: Gated, variants: tuple[Variant, ...]
+) -> None:
+    """The variants that failed by the deadline neither fail again nor are rendered again."""
+    processor.failure = TooLargeError("big")
+    rendering = Rendering(harness, *variants)
+    harness.reactor.advance(7 + GRACE_S)
+    processor.go.release()
+    rendering.wait()
+    assert [type(each.error) for each in rendering.results] == [OutOfTimeError] * len(variants)
+    assert len(processor.began_on) == 1
+
+
+def test_a_variant_without_time_ends_the_job(harness: EngineHarness, processor: Gated) -> None:
+    """After the first BusyError of a variant alone, the others are not tried."""
+    processor.failure = BusyError("slow")
+    processor.go.release(100)
+    rendering = Rendering(harness, *VARIANTS)
+    with pytest.raises(BusyError, match="slow"):
+        rendering.wait()
+    assert [(each.output, type(each.error)) for each in rendering.results] == [(VARIANTS[0].output, BusyError)]
+    assert len(processor.began_on) == 2
 
 
 def test_spans_come_with_the_results(harness: EngineHarness, processor: Gated) -> None:

@@ -101,10 +101,10 @@ def test_a_key_that_may_not_be_deleted_is_an_error(store: CannedStore, uploader:
         wait(uploader.delete(["a/1", "a/2"]))
     assert "allow s3:DeleteObject" in message_of(error)
     store.body = f"<DeleteResult>{denied.format('Odd')}</DeleteResult>".encode()
-    with pytest.raises(StoreError) as error:
+    with pytest.raises(StoreError) as refused:
         wait(uploader.delete(["a/1", "a/2"]))
-    assert "s3://pictures/a/2" in message_of(error)
-    assert not isinstance(error.value, StoreUnavailableError)
+    assert "s3://pictures/a/2" in message_of(refused)
+    assert not isinstance(refused.value, StoreUnavailableError)
 
 
 @pytest.mark.parametrize(
