@@ -40,11 +40,11 @@ class ConfigurationError(ImagedError):
 
 def in_order(faults: Iterable[Fault]) -> tuple[Fault, ...]:
     """Return each fault once, in the order of the file; faults without a line come last."""
-    return tuple(sorted(dict.fromkeys(faults), key=_place))
 
+    def place(fault: Fault) -> tuple[bool, int, str, str]:
+        return fault.line is None, fault.line or 0, fault.file, dotted(fault.path)
 
-def _place(fault: Fault) -> tuple[bool, int, str, str]:
-    return fault.line is None, fault.line or 0, fault.file, dotted(fault.path)
+    return tuple(sorted(dict.fromkeys(faults), key=place))
 
 
 def begins(path: KeyPath, beginning: KeyPath) -> bool:

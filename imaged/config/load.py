@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from imaged.config.conflicts import conflicts
 from imaged.config.document import read_document
 from imaged.config.faults import Fault, KeyPath, begins, in_order
 from imaged.config.messages import keys_at, kind_of
@@ -17,7 +16,7 @@ from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.overrides import lay_over, read_overrides
 from imaged.config.references import ReferenceResolver
-from imaged.config.validation import ABSENT, existing_path, fault_of, replace_at, validate, value_at
+from imaged.config.validation import ABSENT, conflicts, existing_path, fault_of, replace_at, validate, value_at
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,8 +1,8 @@
-"""Validates plain values against a model, and drops faulty branches until the rest is valid."""
+"""Validates plain values against a model, drops faulty branches until the rest is valid, and finds conflicts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,11 +10,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from imaged.config.faults import Fault, KeyPath
+from imaged.config.images import ImagePolicy
 from imaged.config.messages import explain, is_ours, keys_at
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.references import Secret
 from imaged.config.strict_yaml import read_scalar
+from imaged.core.errors import PolicyError
 
 ABSENT = object()
 _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
@@ -109,3 +111,29 @@ def _cut(data: Any, path: KeyPath) -> None:
             break
         data = inner
     data.pop(last, None)
+
+
+def conflicts(settings: Settings) -> Iterator[tuple[KeyPath, KeyPath, str]]:
+    """Yield the path of the fault, the output's own path and the reason for each output that its policy refuses.
+
+    An output that a namespace inherits is reported there only when `images` itself allows it.
+    """
+    common = dict(_refused(settings.images))
+    for index, reason in common.items():
+        yield ("images", "outputs", index), ("images", "outputs", index), reason
+    for name, own in settings.namespaces.items():
+        for index, reason in _refused(settings.policy(name)):
+            if own.outputs is not None:
+                path = ("namespaces", name, "outputs", index)
+                yield path, path, reason
+            elif index not in common:
+                inherited = f"{reason}; it comes from images.outputs: set outputs here as well"
+                yield ("namespaces", name), ("images", "outputs", index), inherited
+
+
+def _refused(policy: ImagePolicy) -> Iterator[tuple[int, str]]:
+    for index, output in enumerate(policy.outputs):
+        try:
+            policy.check(output)
+        except PolicyError as error:
+            yield index, str(error)

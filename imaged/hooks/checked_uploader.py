@@ -13,10 +13,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError, StoreUnavailableError
-from imaged.hooks.boundary import broken, kind_of, plugin_boundary, refuse
+from imaged.hooks.boundary import broken, kind_of, plugin_boundary, refuse, under_way
 from imaged.hooks.contract_check import Metadata
 from imaged.hooks.contracts import Uploader
-from imaged.hooks.running_calls import under_way
 
 LONGEST_S = 600.0
 """How long one call may take before it is cancelled: a large original on a slow line takes less."""

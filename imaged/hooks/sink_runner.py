@@ -19,10 +19,9 @@ from twisted.python.failure import Failure
 from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event
 from imaged.core.snapshot import SinkStatus, Snapshot
-from imaged.hooks.boundary import describe, kind_of
+from imaged.hooks.boundary import describe, kind_of, under_way
 from imaged.hooks.contracts import FlushingSink, MetricsSink
 from imaged.hooks.host import OwnThreads
-from imaged.hooks.running_calls import under_way
 from imaged.hooks.sink_health import HANGS_AFTER_S, SinkHealth
 
 GATHER_S = 0.1

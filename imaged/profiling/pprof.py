@@ -1,8 +1,9 @@
 """Encodes a profile for `go tool pprof`: a gzipped protocol buffer.
 
 The format, its field numbers and its rules are in
-https://github.com/google/pprof/blob/main/proto/profile.proto. Each name, function and location is written once,
-and samples refer to it.
+https://github.com/google/pprof/blob/main/proto/profile.proto, those of the encoding in
+https://protobuf.dev/programming-guides/encoding/: a field is its number and wire type, then a varint, or a length and
+that many bytes. Each name, function and location is written once, and samples refer to it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from imaged.profiling.protobuf import data, integer, packed, varint
-
 CONTENT_TYPE = "application/octet-stream"
 """The type that Go's servers send profiles with."""
 
 _MAPPING = 1
 """The one mapping: it says that names and lines are known, so that pprof looks for no symbols in a binary."""
+
+_VARINT, _LENGTH = 0, 2
+_LOW_BITS, _MORE = 0x7F, 0x80
+_TWOS_COMPLEMENT = (1 << 64) - 1
 
 
 class Frame(NamedTuple):
@@ -132,3 +135,29 @@ class _Tables:
             where = integer(4, self.text(frame.filename)) + integer(5, frame.first_line)
             self.functions.append(data(5, integer(1, number) + integer(2, name) + integer(3, name) + where))
         return number
+
+
+def varint(value: int) -> bytes:
+    """Return an integer of 64 bits, seven to a byte, the lowest first; a negative one as its two's complement."""
+    value &= _TWOS_COMPLEMENT
+    encoded = bytearray()
+    while value > _LOW_BITS:
+        encoded.append(value & _LOW_BITS | _MORE)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def integer(field: int, value: int) -> bytes:
+    """Return a field that is an integer or a truth value; as in proto3, 0 is left out."""
+    return varint(field << 3 | _VARINT) + varint(value) if value else b""
+
+
+def data(field: int, value: bytes) -> bytes:
+    """Return a field that is a message or a text. An empty one is written too: repeated fields may be empty."""
+    return varint(field << 3 | _LENGTH) + varint(len(value)) + value
+
+
+def packed(field: int, values: Iterable[bytes]) -> bytes:
+    """Return a field that is a list of integers, each given as its varint."""
+    return data(field, b"".join(values))

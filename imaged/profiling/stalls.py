@@ -17,7 +17,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from imaged.core.snapshot import Hang, Stall, Stalls
-from imaged.hooks.running_calls import Call, calls
+from imaged.hooks.boundary import Call, calls
 from imaged.profiling.calls import place_of, stack_lines
 
 LOOK_EVERY_S = 0.25

@@ -25,8 +25,8 @@ from imaged.api import (
 from imaged.core.errors import PluginFailedError
 from imaged.core.formats import CORE, Formats
 from imaged.core.outputs import parse
+from imaged.hooks.boundary import calls
 from imaged.hooks.checked_processor import CheckedProcessor
-from imaged.hooks.running_calls import calls
 from imaged.testing.pictures import make_gif, make_jpeg, make_plain, make_png, make_webp
 from imaged.testing.processors import make_variant
 

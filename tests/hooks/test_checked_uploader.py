@@ -12,9 +12,9 @@ from twisted.python.failure import Failure
 
 from imaged.api import StoreError, StoreUnavailableError
 from imaged.core.errors import PluginFailedError
+from imaged.hooks.boundary import calls
 from imaged.hooks.checked_uploader import LONGEST_S, CheckedUploader
 from imaged.hooks.contract_check import Metadata
-from imaged.hooks.running_calls import calls
 
 PANIC = type("PanicException", (BaseException,), {})
 FATAL = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, CancelledError, PANIC]

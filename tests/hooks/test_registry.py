@@ -370,7 +370,7 @@ def test_a_hook_may_return_none(site: Site) -> None:
 
 def test_a_hook_is_listed_while_it_runs(site: Site) -> None:
     """Hooks and imports hold the reactor; the log names the plugin of a slow one."""
-    seeing = "from imaged.hooks.running_calls import calls\nseen = [calls()]\n"
+    seeing = "from imaged.hooks.boundary import calls\nseen = [calls()]\n"
     site.install(slow=seeing + dedent(UPLOADER_OF_NOTHING).replace("return None", "seen.append(calls())"))
     compose("uploader: slow")
     seen = importlib.import_module("crew_slow").seen

@@ -9,8 +9,7 @@ from decoded import decode, numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged.profiling.pprof import Frame, Profile, Sample, Unit, encode
-from imaged.profiling.protobuf import varint
+from imaged.profiling.pprof import Frame, Profile, Sample, Unit, encode, varint
 
 UNITS = (Unit("inuse_objects", "count"), Unit("inuse_space", "bytes"))
 NAMES = st.text(string.ascii_letters + "ä.<>", min_size=1, max_size=4)

@@ -12,7 +12,7 @@ import pytest
 from twisted.logger import capturedLogs
 
 from imaged.core.snapshot import Stalls
-from imaged.hooks.running_calls import under_way
+from imaged.hooks.boundary import under_way
 from imaged.profiling.stalls import HELD_S, LOOK_EVERY_S, StallWatch
 
 
