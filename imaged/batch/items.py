@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePath
 
 from imaged.core.errors import MalformedRequestError, NotFoundError
@@ -45,23 +46,20 @@ def read_line(line: str, namespace: str) -> Item:
     lines that a batch writes can be its input. Raises MalformedRequestError.
     """
     columns = line.strip("\r\n").split("\t")
-    words: list[str] = []
-    known: list[str] = []
-    for column in columns:
-        found = column.split()
-        if not all(_HASH.fullmatch(word) or _URL.fullmatch(word) for word in found):
-            break
-        known.append(column.strip())
-        words += found
+    known = list(takewhile(_is_known, columns))
+    words = " ".join(known).split()
     if not words:
         return read_path(columns[0].strip(), namespace)
     hashes = [word.lower() for word in words if _HASH.fullmatch(word)]
     urls = [word for word in words if not _HASH.fullmatch(word)]
     if len(hashes) > 1 or len(urls) > 1:
         raise MalformedRequestError(f"{shorten(line)!r} names more than one picture: give one hash, one URL, or both")
-    return Item(
-        "\t".join(filter(None, known)), namespace, ImageHash(hashes[0]) if hashes else None, urls[0] if urls else ""
-    )
+    text = "\t".join(filter(None, map(str.strip, known)))
+    return Item(text, namespace, ImageHash(hashes[0]) if hashes else None, urls[0] if urls else "")
+
+
+def _is_known(column: str) -> bool:
+    return all(_HASH.fullmatch(word) or _URL.fullmatch(word) for word in column.split())
 
 
 def read_path(path: str, namespace: str) -> Item:

@@ -7,7 +7,7 @@ import shutil
 import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imaged.batch.items import Item
@@ -36,6 +36,7 @@ class ItemResult:
     there: int
 
 
+@dataclass(eq=False)
 class OutputMaker:
     """Makes the outputs of items, several at once, each image once at a time. Reactor thread only.
 
@@ -43,17 +44,18 @@ class OutputMaker:
     originals are copied from it, and nothing is written to it. `run` runs blocking work.
     """
 
-    def __init__(self, pipeline: Pipeline, local: LocalStore, outputs: Sequence[Output], run: RunInThread) -> None:
-        self._pipeline = pipeline
-        self._store = pipeline.store
-        self._local = local
-        self._outputs = outputs
-        self._run = run
-        self._locks = KeyedLocks()
+    pipeline: Pipeline
+    local: LocalStore
+    outputs: Sequence[Output]
+    run: RunInThread
+    _locks: KeyedLocks = field(default_factory=KeyedLocks, init=False)
+
+    def __post_init__(self) -> None:
+        self._store = self.pipeline.store
 
     async def make(self, item: Item) -> ItemResult:
         """Make and store all outputs of an item. Raises the ImagedError that it ends with."""
-        outputs = self._pipeline.outputs(item.namespace, self._outputs)
+        outputs = self.pipeline.outputs(item.namespace, self.outputs)
         if not outputs:
             raise PolicyError(f"the namespace {item.namespace} has no outputs of its own: name some with --outputs")
         if item.image is not None:
@@ -69,8 +71,8 @@ class OutputMaker:
             try:
                 return await self._complete(item, image, outputs, received)
             finally:
-                if self._store is not self._local:
-                    await self._run(clear, self._store, image)
+                if self._store is not self.local:
+                    await self.run(clear, self._store, image)
 
     async def _complete(
         self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None
@@ -81,8 +83,8 @@ class OutputMaker:
         info = None if missing or lacking else await self._known(image)
         if info is None:
             await self._bring(item, image, there, received)
-            info = await self._pipeline.originals.info(image)
-            results = await self._pipeline.renders.several(image, missing)
+            info = await self.pipeline.originals.info(image)
+            results = await self.pipeline.renders.several(image, missing)
             made = [output for output, error in results.items() if error is None]
             mended = [] if missing or lacking else [RECORD]  # there is no sound one
             await self._upload(image, info, [*lacking, *mended, *made])
@@ -92,16 +94,16 @@ class OutputMaker:
 
     async def _files_of(self, image: ImageId) -> set[ImageFile]:
         """Return the files of an image in the remote store, or in the local one where there is no remote store."""
-        if self._pipeline.remote.exists:
-            return await self._pipeline.remote.files(image)
+        if self.pipeline.remote.exists:
+            return await self.pipeline.remote.files(image)
         return set(self._store.files(image))
 
     async def _known(self, image: ImageId) -> ImageInfo | None:
         """Return the record of an original, without the original itself; None where there is no sound record."""
-        if (info := self._local.originals.info(image)) is not None or not self._pipeline.remote.exists:
+        if (info := self.local.originals.info(image)) is not None or not self.pipeline.remote.exists:
             return info
         with self._store.temporary() as record:
-            if await self._pipeline.remote.download(image, RECORD, record):
+            if await self.pipeline.remote.download(image, RECORD, record):
                 return read_record(image, record)
         return None
 
@@ -110,15 +112,15 @@ class OutputMaker:
         if item.path:
             await self._take(image, Path(item.path))
         elif received is not None and received.path.exists():
-            await self._pipeline.originals.take(image, received)
-        elif self._local.has(image, ORIGINAL):
-            if self._local is not self._store and not self._store.has(image, ORIGINAL):
-                await self._take(image, self._local.path(image, ORIGINAL))
-        elif item.url and self._pipeline.remote.exists and ORIGINAL not in there:
+            await self.pipeline.originals.take(image, received)
+        elif self.local.has(image, ORIGINAL):
+            if self.local is not self._store and not self._store.has(image, ORIGINAL):
+                await self._take(image, self.local.path(image, ORIGINAL))
+        elif item.url and self.pipeline.remote.exists and ORIGINAL not in there:
             await self._fetch(item, image)
         else:
             try:
-                await self._pipeline.originals.find(image)
+                await self.pipeline.originals.find(image)
             except NotFoundError:
                 if not item.url:
                     raise
@@ -128,30 +130,30 @@ class OutputMaker:
         async with self._received(item) as received:
             if received.md5 != str(image.hash):
                 raise NotAPictureError(f"{item.url} has other bytes than {image.hash}: MD5 {received.md5}")
-            await self._pipeline.originals.take(image, received)
+            await self.pipeline.originals.take(image, received)
 
     async def _take(self, image: ImageId, path: Path) -> None:
         """Copy a file into the store."""
         with self._store.temporary() as temporary:
-            received = await self._run(_read, path, temporary)
+            received = await self.run(_read, path, temporary)
             if received.md5 != str(image.hash):
                 raise CorruptOriginalError(f"{path} has other bytes than {image.hash}: MD5 {received.md5}")
-            await self._pipeline.originals.take(image, received)
+            await self.pipeline.originals.take(image, received)
 
     async def _upload(self, image: ImageId, info: ImageInfo, files: Sequence[ImageFile]) -> None:
         """Upload the files in their order: the original first, from which each output can be rendered again."""
         for file in files:
-            kind = info.content_type if isinstance(file, Original) else self._pipeline.formats.content_type(file)
-            await self._pipeline.remote.upload(image, file, kind)
+            kind = info.content_type if isinstance(file, Original) else self.pipeline.formats.content_type(file)
+            await self.pipeline.remote.upload(image, file, kind)
 
     @asynccontextmanager
     async def _received(self, item: Item) -> AsyncIterator[ReceivedFile]:
         """Read an item without a known hash; a file is read in place."""
         if item.path:
-            yield await self._run(_read, Path(item.path))
+            yield await self.run(_read, Path(item.path))
             return
         with self._store.temporary() as temporary:
-            yield await self._pipeline.ingest.fetch(item.namespace, item.url, temporary)
+            yield await self.pipeline.ingest.fetch(item.namespace, item.url, temporary)
 
 
 def _read(path: Path, copy: Path | None = None) -> ReceivedFile:

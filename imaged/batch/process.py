@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -57,55 +58,45 @@ class NoQueue:
         """Note nothing: the batch asks the remote store what it holds."""
 
 
+@dataclass(eq=False)
 class BatchProcess:
     """Runs one batch on `reactor`; the journals of its plan are opened with the formats of its plugins."""
 
+    reactor: Any
+    signals: Signals
+    loaded: Loaded
+    plan: BatchPlan
+    screen: Screen
+    stdout: BinaryIO
+    _leaving_on: int | None = field(default=None, init=False)
     _log = Logger()
-
-    def __init__(
-        self,
-        reactor: Any,
-        signals: Signals,
-        loaded: Loaded,
-        plan: BatchPlan,
-        screen: Screen,
-        stdout: BinaryIO,
-    ) -> None:
-        self._reactor = reactor
-        self._signals = signals
-        self._loaded = loaded
-        self._plan = plan
-        self._screen = screen
-        self._stdout = stdout
-        self._leaving_on: int | None = None
 
     def run(self) -> int:
         """Run the reactor until the batch has ended; return the exit status. UsageError comes before any item."""
-        self._reactor.callWhenRunning(self._signals.install)
+        self.reactor.callWhenRunning(self.signals.install)
         status = None
         try:
-            status = run_to_end(self._reactor, self._live())
+            status = run_to_end(self.reactor, self._live())
         except UsageError:
             raise
         except ImagedError as error:
-            self._screen.write(f"{error}\n")
+            self.screen.write(f"{error}\n")
         except Exception:
             self._log.failure("imaged failed unexpectedly")
         finally:
-            self._signals.end()
+            self.signals.end()
         return 1 if status is None else status
 
     async def _live(self) -> int:
-        settings = self._loaded.settings
+        settings = self.loaded.settings
         with ExitStack() as opened:
-            reading, writing, working = (Threads(self._reactor, name, size) for name, size in _THREADS)
+            reading, writing, working = (Threads(self.reactor, name, size) for name, size in _THREADS)
             for each in (reading, writing, working):
                 opened.callback(each.let_go)
-            environment = self._environment(working)
-            plugins = self._build_plugins(environment)
+            plugins, environment = self._build_plugins(working)
             with ExitStack() as unused:
                 unused.callback(plugins.close)
-                journals = opened.enter_context(self._plan.journals(plugins.formats))
+                journals = opened.enter_context(self.plan.journals(plugins.formats))
                 store = local = LocalStore(Path(settings.store.path), settings.store.partitions)
                 if plugins.uploader is not None:
                     store = open_scratch(local.root, settings.store.partitions)
@@ -115,13 +106,13 @@ class BatchProcess:
             opened.callback(_discard, pipeline, plugins)
             await working.run(store.try_out)
             batch = Batch(
-                self._reactor,
+                self.reactor,
                 random.random,
-                inputs.read(self._plan.inputs, self._plan.namespace, pipeline.formats),
-                OutputMaker(pipeline, local, self._plan.outputs, working.run),
-                self._plan.shard,
+                inputs.read(self.plan.inputs, self.plan.namespace, pipeline.formats),
+                OutputMaker(pipeline, local, self.plan.outputs, working.run),
+                self.plan.shard,
                 *journals,
-                Results(self._stdout),
+                Results(self.stdout),
                 width=pipeline.engine.size + settings.upload.concurrency,
                 grace_s=settings.shutdown_timeout_s,
                 read=reading.run,
@@ -130,26 +121,26 @@ class BatchProcess:
             return await self._work(batch, pipeline)
 
     async def _work(self, batch: Batch, pipeline: Pipeline) -> int:
-        self._signals.connect(
-            self._reactor,
+        self.signals.connect(
+            self.reactor,
             {number: partial(self._leave, batch, number) for number in (*STOP, RELOAD)} | {UPGRADE: lambda: None},
         )
-        began_s = self._reactor.seconds()
-        drawing = LoopingCall(lambda: self._screen.draw(batch.tally.progress(self._reactor.seconds() - began_s)))
-        drawing.clock = self._reactor
+        began_s = self.reactor.seconds()
+        drawing = LoopingCall(lambda: self.screen.draw(batch.tally.progress(self.reactor.seconds() - began_s)))
+        drawing.clock = self.reactor
         drawing.start(_DRAW_EVERY_S)
         try:
             await batch.run()
         finally:
             drawing.stop()
-            self._screen.write(batch.tally.summary(self._reactor.seconds() - began_s) + "\n")
+            self.screen.write(batch.tally.summary(self.reactor.seconds() - began_s) + "\n")
         if not batch.tally.unfinished:
             with suppress(defer.TimeoutError):  # a processor that never returns does not delay the end
                 drained = Deferred.fromCoroutine(pipeline.tasks.drained())
-                await drained.addTimeout(batch.grace_s, self._reactor)
+                await drained.addTimeout(batch.grace_s, self.reactor)
         await pipeline.metrics.close()
         if batch.broken_pipe:
-            _silence(self._stdout)
+            _silence(self.stdout)
             return BROKEN_PIPE_STATUS
         if self._leaving_on is not None:
             return _SIGNALLED + self._leaving_on
@@ -159,25 +150,17 @@ class BatchProcess:
         self._leaving_on = self._leaving_on or number
         batch.leave()
 
-    def _build_plugins(self, environment: Environment) -> Plugins:
+    def _build_plugins(self, working: Threads) -> tuple[Plugins, Environment]:
         """Build the plugins. Raises ConfigurationError with every fault of the settings, those of the ports too."""
-        plugins, faults = build_plugins(self._loaded, self._reactor, environment.threads, environment.plugin_state)
-        faults = [*self._loaded.faults, *faults, *find_faults(self._loaded, self._reactor)]
+        jobs: Any = NoQueue()  # it has each method of the queue that a pipeline calls in a batch
+        counters = Counters(self.reactor.seconds)
+        environment = Environment(self.reactor, working, jobs, counters, PluginState(), KeyedLocks())
+        plugins, faults = build_plugins(self.loaded, self.reactor, working, environment.plugin_state)
+        faults = [*self.loaded.faults, *faults, *find_faults(self.loaded, self.reactor)]
         if faults:
             plugins.close()
             raise ConfigurationError(in_order(faults))
-        return plugins
-
-    def _environment(self, working: Threads) -> Environment:
-        jobs: Any = NoQueue()  # it has each method of the queue that a pipeline calls in a batch
-        return Environment(
-            reactor=self._reactor,
-            threads=working,
-            jobs=jobs,
-            counters=Counters(self._reactor.seconds),
-            plugin_state=PluginState(),
-            locks=KeyedLocks(),
-        )
+        return plugins, environment
 
 
 def _discard(pipeline: Pipeline, plugins: Plugins) -> None:

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,46 +36,44 @@ from imaged.workers.threads import Threads, unfinished
 STEP_S = 30.0
 """How long a step on this machine may take."""
 
-Say = Callable[[str], None]
+Work = Coroutine[Any, Any, None]
 
 
+@dataclass(frozen=True)
 class DeepCheck:
     """Tries one configuration, and reports each step by `say`. Reactor thread only.
 
     A step with the remote store may take `upload.timeout_s`, as for a client.
     """
 
+    loaded: Loaded
+    reactor: Any
+    threads: Threads
+    say: Callable[[str], None]
     _log = Logger()
-
-    def __init__(self, loaded: Loaded, reactor: Any, threads: Threads, say: Say) -> None:
-        self._loaded = loaded
-        self._settings = loaded.settings
-        self._reactor = reactor
-        self._threads = threads
-        self._say = say
 
     async def run(self) -> bool:
         """Try everything, close the plugins, and return whether every step succeeded."""
-        plugins, faults = build_checked(self._loaded, self._reactor, self._threads, PluginState())
+        plugins, faults = build_checked(self.loaded, self.reactor, self.threads, PluginState())
         try:
             for fault in faults:
-                self._say(str(fault))
+                self.say(str(fault))
             return not faults and await self._all(plugins)
         finally:
             if not unfinished():  # closing a plugin that a thread still runs may crash the process
                 plugins.close()
 
     async def _all(self, plugins: Plugins) -> bool:
-        settings = self._settings
+        settings = self.loaded.settings
         store, state = LocalStore(Path(settings.store.path), settings.store.partitions), Path(settings.state_dir)
         engine = ThreadEngine(
-            self._reactor,
+            self.reactor,
             settings.render,
             plugins.processors,
-            self._threads,
-            self._threads.run,
+            self.threads,
+            self.threads.run,
             Tasks(),
-            Activity(self._reactor.seconds),
+            Activity(self.reactor.seconds),
         )
         fine = [
             await self._step(f"store.path {store.root} takes a file", self._on_thread(_try_store, store)),
@@ -84,14 +83,14 @@ class DeepCheck:
         for key, path in log_paths.paths(settings.log).items():
             fine.append(await self._step(f"{dotted(key)} {path} takes lines", self._on_thread(log_paths.try_out, path)))
         if (uploader := plugins.uploader) is None:
-            self._say("no remote store is set")
+            self.say("no remote store is set")
         else:
             with tempfile.TemporaryDirectory(prefix="imaged-check-") as folder:
                 fine.append(await self._remote(uploader, Path(folder)))
         return all(fine)
 
     async def _remote(self, uploader: CheckedUploader, folder: Path) -> bool:
-        base_path = self._settings.remote.base_path.strip("/")
+        base_path = self.loaded.settings.remote.base_path.strip("/")
         prefix = "/".join(filter(None, [base_path, f".imaged-check-{secrets.token_hex(8)}/"]))
         key, source, back = f"{prefix}pixel.png", folder / "pixel.png", folder / "back.png"
         source.write_bytes(PIXEL)
@@ -120,28 +119,28 @@ class DeepCheck:
             removed = await self._remote_step(f"removes {key}", remove())
         return fine and removed
 
-    async def _remote_step(self, what: str, work: Coroutine[Any, Any, None]) -> bool:
-        return await self._step(f"the remote store {what}", work, self._settings.upload.timeout_s)
+    async def _remote_step(self, what: str, work: Work) -> bool:
+        return await self._step(f"the remote store {what}", work, self.loaded.settings.upload.timeout_s)
 
     async def _on_thread(self, function: Callable[..., None], *args: Any) -> None:
-        await self._threads.run(function, *args)
+        await self.threads.run(function, *args)
 
-    async def _step(self, what: str, work: Coroutine[Any, Any, None], within_s: float = STEP_S) -> bool:
+    async def _step(self, what: str, work: Work, within_s: float = STEP_S) -> bool:
         try:
             await self._in_time(work, within_s)
         except CancelledError:
             raise
         except ImagedError as error:
-            self._say(f"{what}: {error}")
+            self.say(f"{what}: {error}")
         except Exception as error:  # a plugin may raise anything
             self._log.failure("{what} broke its contract", what=what)
-            self._say(f"{what}: failed with {type(error).__name__}")
+            self.say(f"{what}: failed with {type(error).__name__}")
         else:
-            self._say(f"{what}: ok")
+            self.say(f"{what}: ok")
             return True
         return False
 
-    def _in_time(self, work: Coroutine[Any, Any, None], within_s: float) -> Deferred[None]:
+    def _in_time(self, work: Work, within_s: float) -> Deferred[None]:
         """Wait for `work` until the timeout, then cancel it; do not wait for what it does then."""
 
         def end(result: Failure | None) -> None:
@@ -154,7 +153,7 @@ class DeepCheck:
         running = Deferred.fromCoroutine(work)
         waiter: Deferred[None] = Deferred(lambda _: running.cancel())
         running.addBoth(end)
-        return waiter.addTimeout(within_s, self._reactor, onTimeoutCancel=too_late)
+        return waiter.addTimeout(within_s, self.reactor, onTimeoutCancel=too_late)
 
 
 def _try_store(store: LocalStore) -> None:

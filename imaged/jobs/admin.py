@@ -42,15 +42,15 @@ class ListedJob:
     error: str
 
 
+@dataclass(frozen=True)
 class QueueAdmin:
     """A separate connection to an existing queue, which owns no jobs. Blocking.
 
     `clock` returns seconds since the epoch. Get one from `administer`.
     """
 
-    def __init__(self, db: sqlite3.Connection, clock: Callable[[], float]) -> None:
-        self._db = db
-        self._clock = clock
+    db: sqlite3.Connection
+    clock: Callable[[], float]
 
     def jobs(self, kind: Kind | None, *, failed_only: bool) -> Iterator[ListedJob]:
         """Yield the jobs of one kind, or of each, by id: first failed ones, then the others unless `failed_only`."""
@@ -62,7 +62,7 @@ class QueueAdmin:
 
     def comparison(self) -> RecordedComparison | None:
         """Return the last comparison with the remote store: until it has ended, more uploads may be pending."""
-        return ComparisonTable(self._db, self._clock).last()
+        return ComparisonTable(self.db, self.clock).last()
 
     def retry(self, ids: Sequence[int] | None) -> int:
         """Queue these failed jobs again, or all of them with None, with no failed attempts; return how many.
@@ -78,28 +78,28 @@ class QueueAdmin:
         return self._change("DELETE FROM jobs WHERE state = 'parked'", ids)
 
     def _page(self, kind: Kind | None, failed: bool, last: int) -> list[ListedJob]:  # noqa: FBT001  # internal to `jobs`
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT id, kind, state, attempts, :now - created_at, namespace || '/' || hash, output, ifnull(error, '') "
             "FROM jobs WHERE (state = 'parked') = :failed AND (:kind IS NULL OR kind = :kind) AND id > :last "
             "ORDER BY id LIMIT :page",
-            {"now": self._clock(), "failed": failed, "kind": kind, "last": last, "page": PAGE},
+            {"now": self.clock(), "failed": failed, "kind": kind, "last": last, "page": PAGE},
         )
         return [ListedJob(*row) for row in rows.fetchall()]
 
     def _change(self, statement: str, ids: Sequence[int] | None) -> int:
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
             if ids is None:
-                return self._db.execute(statement, {"now": self._clock()}).rowcount
+                return self.db.execute(statement, {"now": self.clock()}).rowcount
             chosen = list(dict.fromkeys(ids))
             if unfit := [fault for id in chosen if (fault := self._unfit(id)) is not None]:
                 raise NotFailedError("; ".join(unfit))
             for id in chosen:
-                self._db.execute(f"{statement} AND id = :id", {"now": self._clock(), "id": id})
+                self.db.execute(f"{statement} AND id = :id", {"now": self.clock(), "id": id})
             return len(chosen)
 
     def _unfit(self, id: int) -> str | None:
-        row = self._db.execute("SELECT state FROM jobs WHERE id = ?", (id,)).fetchone()
+        row = self.db.execute("SELECT state FROM jobs WHERE id = ?", (id,)).fetchone()
         if row is None:
             return f"there is no job {id}"
         return None if row[0] == "parked" else f"job {id} is {row[0]}, not parked"

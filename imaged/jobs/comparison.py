@@ -21,27 +21,27 @@ class RecordedComparison:
     state: State
 
 
+@dataclass(frozen=True)
 class ComparisonTable:
     """A table of the queue's file that holds the last comparison.
 
     `clock` returns seconds since the epoch. On one thread only.
     """
 
-    def __init__(self, db: sqlite3.Connection, clock: Callable[[], float]) -> None:
-        self._db = db
-        self._clock = clock
+    db: sqlite3.Connection
+    clock: Callable[[], float]
 
     def begin(self, remote: str | None) -> None:
         """Record that a comparison with this remote store begins, or with None that there is no remote store."""
         if remote is None:
-            self._db.execute("DELETE FROM comparison")
+            self.db.execute("DELETE FROM comparison")
         else:
             query = "INSERT OR REPLACE INTO comparison (one, remote, began_at) VALUES (1, ?, ?)"
-            self._db.execute(query, (remote, self._clock()))
+            self.db.execute(query, (remote, self.clock()))
 
     def note(self, remote: str, state: State, images: int | None = None, missing: int | None = None) -> None:
         """Record how far the comparison with this store is, unless one with another store has begun."""
-        self._db.execute(
+        self.db.execute(
             "UPDATE comparison SET images = ifnull(?, images), missing = ifnull(?, missing), state = ? "
             "WHERE remote = ?",
             (images, missing, state, remote),
@@ -49,5 +49,5 @@ class ComparisonTable:
 
     def last(self) -> RecordedComparison | None:
         """Return the last comparison, or None when there is no remote store."""
-        row = self._db.execute("SELECT remote, began_at, images, missing, state FROM comparison").fetchone()
+        row = self.db.execute("SELECT remote, began_at, images, missing, state FROM comparison").fetchone()
         return None if row is None else RecordedComparison(*row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
@@ -11,18 +12,18 @@ from imaged.core.hashes import ImageId
 Files = Sequence[tuple[ImageId, Sequence[ImageFile]]]
 
 
+@dataclass(frozen=True)
 class UploadedFiles:
     """A table of the queue's file, which knows a remote store by its name. On the queue's thread only."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    db: sqlite3.Connection
 
     def add(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Record that the remote store holds these files."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("INSERT INTO remotes (name) VALUES (?) ON CONFLICT DO NOTHING", (remote,))
-            self._db.executemany(
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            self.db.execute("INSERT INTO remotes (name) VALUES (?) ON CONFLICT DO NOTHING", (remote,))
+            self.db.executemany(
                 "INSERT INTO acknowledged SELECT id, ?, ?, ? FROM remotes WHERE name = ? ON CONFLICT DO NOTHING",
                 [(image.namespace, str(image.hash), str(file), remote) for file in files],
             )
@@ -32,7 +33,7 @@ class UploadedFiles:
         missing = []
         for image, each in files:
             identity = (image.namespace, str(image.hash))
-            known = self._db.execute(
+            known = self.db.execute(
                 "SELECT acknowledged.name FROM acknowledged JOIN remotes ON id = remote "
                 "WHERE remotes.name = ? AND namespace = ? AND hash = ? "
                 "UNION ALL SELECT output FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ? "
@@ -47,17 +48,17 @@ class UploadedFiles:
 
     def take_over(self, former: str, remote: str) -> int:
         """Move the records of a remote store from its former name to its name; return how many are new there."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            row = self._db.execute("SELECT id FROM remotes WHERE name = ?", (former,)).fetchone()
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            row = self.db.execute("SELECT id FROM remotes WHERE name = ?", (former,)).fetchone()
             if row is None or former == remote:
                 return 0
-            self._db.execute("INSERT INTO remotes (name) VALUES (?) ON CONFLICT DO NOTHING", (remote,))
-            taken = self._db.execute(
+            self.db.execute("INSERT INTO remotes (name) VALUES (?) ON CONFLICT DO NOTHING", (remote,))
+            taken = self.db.execute(
                 "INSERT INTO acknowledged SELECT remotes.id, namespace, hash, acknowledged.name "
                 "FROM acknowledged, remotes WHERE remote = ? AND remotes.name = ? ON CONFLICT DO NOTHING",
                 (*row, remote),
             ).rowcount
-            self._db.execute("DELETE FROM acknowledged WHERE remote = ?", row)
-            self._db.execute("DELETE FROM remotes WHERE id = ?", row)
+            self.db.execute("DELETE FROM acknowledged WHERE remote = ?", row)
+            self.db.execute("DELETE FROM remotes WHERE id = ?", row)
             return taken
