@@ -14,9 +14,9 @@ import yaml
 from twisted.logger import globalLogBeginner
 
 from imaged.commands import configuration
+from imaged.commands.configuration import read_settings, settings_options
 from imaged.commands.plugins import options_text, settings_schema
 from imaged.commands.queue import queue_group
-from imaged.commands.settings import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
 from imaged.hooks.installation import VERSION
 from imaged.hooks.registry import installed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,10 +27,8 @@ def check(name: str, formats: Formats | None = None) -> None:
 
     Without `formats`, which only the plugins know, see only whether it can be read.
     """
-    if name == STDIN:
-        return
     try:
-        if _is_stream(Path(name)):
+        if _is_stream(name):
             return
         with Path(name).open("rb") as file:
             head = file.read(_LOOK_BYTES)
@@ -52,19 +49,13 @@ def read(names: Sequence[str], namespace: str, formats: Formats) -> Iterator[Ent
 
 
 def _read_one(name: str, namespace: str, formats: Formats) -> Iterator[Entry]:
-    if name == STDIN:
-        # A separate file object: at exit the interpreter would wait for a thread that reads from sys.stdin.
-        with closing(open(0, "rb", closefd=False)) as file:  # a descriptor, not a path
-            yield from _read_lines(file, namespace)
-        return
-    with Path(name).open("rb") as file:
-        if _is_stream(Path(name)):
-            yield from _read_lines(file, namespace)
-            return
-        if _is_picture(name, file.read(SNIFF_BYTES), formats):
-            yield read_path(name, namespace)
-            return
-        file.seek(0)
+    # A separate file object of descriptor 0: at exit the interpreter would wait for a thread that reads from sys.stdin.
+    with open(0, "rb", closefd=False) if name == STDIN else Path(name).open("rb") as file:
+        if not _is_stream(name):
+            if _is_picture(name, file.read(SNIFF_BYTES), formats):
+                yield read_path(name, namespace)
+                return
+            file.seek(0)
         yield from _read_lines(file, namespace)
 
 
@@ -86,9 +77,9 @@ def _read_lines(file: BinaryIO, namespace: str) -> Iterator[Entry]:
             yield line.strip(), error
 
 
-def _is_stream(path: Path) -> bool:
+def _is_stream(name: str) -> bool:
     """Say whether it is a pipe or a device, which can be read once and is taken for a list."""
-    return not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode)
+    return name == STDIN or not (stat.S_ISREG(mode := Path(name).stat().st_mode) or stat.S_ISDIR(mode))
 
 
 def _is_picture(name: str, head: bytes, formats: Formats) -> bool:

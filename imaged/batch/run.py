@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imaged.batch.inputs import Entry
@@ -66,7 +68,7 @@ class Batch:
             return
         self._leaving = True
         for pause in list(self._pauses):
-            pause.callback(None)
+            pause.cancel()
         self.clock.callLater(self.grace_s, self._end)
         self._end_if_over()
 
@@ -117,15 +119,11 @@ class Batch:
 
     async def _pause(self, delay_s: float) -> bool:
         """Wait; return False when the batch was asked to leave meanwhile."""
-        pause: Deferred[None] = Deferred()
-        call = self.clock.callLater(delay_s, pause.callback, None)
+        pause: Deferred[None] = deferLater(self.clock, delay_s)
         self._pauses.add(pause)
-        try:
+        with suppress(CancelledError):
             await pause
-        finally:
-            self._pauses.discard(pause)
-            if call.active():
-                call.cancel()
+        self._pauses.discard(pause)
         return not self._leaving
 
     async def _finish(self, item: Item, done: ItemResult) -> None:

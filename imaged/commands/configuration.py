@@ -1,12 +1,15 @@
-"""Find and read the settings: the file, the environment, and `--set`."""
+"""Find and read the settings: the file, the environment, and `--set`, with the options of the commands that do so."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import click
 
 from imaged.config.faults import ConfigurationError, Fault
 from imaged.config.load import Loaded, load
@@ -17,6 +20,25 @@ BUILT_IN = "built-in defaults"
 
 MAXIMUM_BYTES = 1 << 20
 """The maximum size of the settings, and of a file with one value: a megabyte of YAML takes seconds to parse."""
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select the settings to a command."""
+    command = click.option(
+        "--set",
+        "overrides",
+        metavar="KEY.PATH=VALUE",
+        multiple=True,
+        help="Override a setting, for example --set render.concurrency=2; may be repeated.",
+    )(command)
+    return click.option(
+        "-c",
+        "--config",
+        "config",
+        metavar="FILE",
+        help="The settings. Default: $IMAGED_CONFIG, else etc/imaged.yaml here, else /etc/imaged/imaged.yaml, "
+        "else every setting is at its default.",
+    )(command)
 
 
 def find(given: str | None) -> Path | None:
@@ -34,6 +56,14 @@ def read(path: Path | None, overrides: Sequence[str]) -> Loaded:
         raise ConfigurationError([Fault(str(path), None, (), f"cannot be read: {error.strerror}")]) from error
     name = BUILT_IN if path is None else str(path)
     return load(text, name, overrides, environ=os.environ, read_text=lambda name: _read(Path(name)).decode())
+
+
+def read_settings(config: str | None, overrides: tuple[str, ...]) -> Loaded:
+    """Read the settings; exit with a message when their file cannot be read."""
+    try:
+        return read(find(config), overrides)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from error
 
 
 def _read(path: Path) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from imaged.commands.settings import read_settings, settings_options
+from imaged.commands.configuration import read_settings, settings_options
 from imaged.config.faults import ConfigurationError
 from imaged.core.errors import ImagedError
 from imaged.jobs.admin import ListedJob, QueueAdmin, administer

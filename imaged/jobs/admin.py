@@ -20,6 +20,11 @@ PAGE = 500
 """How many jobs are read at once. No read is open between pages, so that a slow reader does not keep SQLite's log from
 shrinking."""
 
+LIST = """
+SELECT id, kind, state, attempts, :now - created_at, namespace || '/' || hash, output, ifnull(error, '')
+FROM jobs WHERE (state = 'parked') = :failed AND (:kind IS NULL OR kind = :kind) AND id > :last ORDER BY id LIMIT :page
+"""
+
 
 class NotFailedError(ImagedError):
     """A job that the operator names has not failed."""
@@ -55,10 +60,10 @@ class QueueAdmin:
     def jobs(self, kind: Kind | None, *, failed_only: bool) -> Iterator[ListedJob]:
         """Yield the jobs of one kind, or of each, by id: first failed ones, then the others unless `failed_only`."""
         for failed in (True,) if failed_only else (True, False):
-            last = 0
-            while entries := self._page(kind, failed, last):
-                yield from entries
-                last = entries[-1].id
+            page = {"now": self.clock(), "failed": failed, "kind": kind, "last": 0, "page": PAGE}
+            while jobs := [ListedJob(*row) for row in self.db.execute(LIST, page).fetchall()]:
+                yield from jobs
+                page["last"] = jobs[-1].id
 
     def comparison(self) -> RecordedComparison | None:
         """Return the last comparison with the remote store: until it has ended, more uploads may be pending."""
@@ -76,15 +81,6 @@ class QueueAdmin:
     def drop(self, ids: Sequence[int] | None) -> int:
         """Remove these failed jobs, or all of them with None; return how many. Raises as `retry` does."""
         return self._change("DELETE FROM jobs WHERE state = 'parked'", ids)
-
-    def _page(self, kind: Kind | None, failed: bool, last: int) -> list[ListedJob]:  # noqa: FBT001  # internal to `jobs`
-        rows = self.db.execute(
-            "SELECT id, kind, state, attempts, :now - created_at, namespace || '/' || hash, output, ifnull(error, '') "
-            "FROM jobs WHERE (state = 'parked') = :failed AND (:kind IS NULL OR kind = :kind) AND id > :last "
-            "ORDER BY id LIMIT :page",
-            {"now": self.clock(), "failed": failed, "kind": kind, "last": last, "page": PAGE},
-        )
-        return [ListedJob(*row) for row in rows.fetchall()]
 
     def _change(self, statement: str, ids: Sequence[int] | None) -> int:
         with self.db:

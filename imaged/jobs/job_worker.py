@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -69,8 +70,7 @@ class JobWorker:
         """Look at the queue now."""
         self._woken = True
         if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            waiting.callback(None)
+            self._waiting.cancel()
 
     async def _claim_forever(self) -> None:
         while not self._stopping or self._running:
@@ -100,12 +100,10 @@ class JobWorker:
         return jobs, LONGEST_PAUSE_S if due_s is None else min(max(due_s, 0.0), LONGEST_PAUSE_S)
 
     async def _pause(self, pause_s: float) -> None:
-        waiting: Deferred[None] = Deferred()
-        self._waiting = waiting
-        timer = self.clock.callLater(pause_s, self.wake)
-        await waiting
-        if timer.active():
-            timer.cancel()
+        self._waiting = deferLater(self.clock, pause_s)
+        with suppress(CancelledError):  # `wake` ends the wait
+            await self._waiting
+        self._waiting = None
 
     async def _work(self, jobs: list[Job]) -> None:
         image, left = jobs[0].image, list(jobs)
