@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ class Tally:
     def __init__(self, maximum_kept: int, choose: Callable[[int], int]) -> None:
         self._maximum_kept = maximum_kept
         self._choose = choose
-        self._counts: dict[str, int] = {}
+        self._counts: Counter[str] = Counter()
         self._timings: dict[str, _Durations] = {}
 
     def record(self, event: Event) -> None:
@@ -73,8 +74,6 @@ class Tally:
             case Uploaded():
                 self._count("file_uploaded")
                 self._time("upload_time", event.elapsed_s)
-            case _:
-                pass
 
     @staticmethod
     def counts(event: Event) -> bool:
@@ -95,12 +94,13 @@ class Tally:
     def take(self) -> Counted:
         """Return the counts and timings, and reset them."""
         counted = self.counted
-        self._counts, self._timings = {}, {}
+        self._counts, self._timings = Counter(), {}
         return counted
 
     def _count(self, name: str, extension: str | None = None) -> None:
-        for each in (name, *([f"{name}.{extension}"] if extension else [])):
-            self._counts[each] = self._counts.get(each, 0) + 1
+        self._counts[name] += 1
+        if extension:
+            self._counts[f"{name}.{extension}"] += 1
 
     def _time(self, name: str, elapsed_s: float) -> None:
         if name not in self._timings:

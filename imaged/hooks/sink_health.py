@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import RLock
 from typing import Any, Literal
 
 from twisted.logger import Logger
@@ -29,8 +30,9 @@ class SinkHealth:
     def __init__(self, name: str, clock: Any) -> None:
         self._name = name
         self._clock = clock
-        self._lock = Lock()  # the reactor and the sink's thread both count
-        self._recorded = self._failed = self._lost = self._flushes_failed = self._scrapes_failed = 0
+        self._lock = RLock()  # the reactor and the sink's thread both count
+        self._recorded = self._lost = 0
+        self._failures: Counter[Task] = Counter()
         self._missed_at_s: float | None = None
         self._call: tuple[str, float] | None = None
         self._faults: dict[Task, str] = {}
@@ -45,10 +47,10 @@ class SinkHealth:
             return SinkStatus(
                 self._name,
                 self._recorded,
-                self._failed,
+                self._failures["record"],
                 self._lost,
-                self._flushes_failed,
-                self._scrapes_failed,
+                self._failures["flush"],
+                self._failures["expose"],
                 None if missed_at_s is None else round(self._clock.seconds() - missed_at_s, 3),
                 next(iter(self._faults.values()), self._hang()),
             )
@@ -67,11 +69,10 @@ class SinkHealth:
         with self._lock:
             self._recorded += 1
             if fault is None:
-                self._mend("record")
+                self.works("record")
             else:
-                self._failed += 1
                 self._missed_at_s = self._clock.seconds()
-                self._break("record", fault)
+                self.fails("record", fault)
 
     def loses(self, fault: str | None) -> None:
         """Count an event that does not reach the sink; `fault` is None if the sink has ended."""
@@ -82,17 +83,19 @@ class SinkHealth:
                 self._faults["queue"] = fault
                 self._log_fault("metrics sink {sink} {fault}, more are lost to it", fault)
 
-    def fails(self, task: Literal["flush", "expose", "thread"], fault: str) -> None:
+    def fails(self, task: Literal["record", "flush", "expose", "thread"], fault: str) -> None:
         """Count a failure."""
         with self._lock:
-            self._flushes_failed += task == "flush"
-            self._scrapes_failed += task == "expose"
-            self._break(task, fault)
+            self._failures[task] += 1
+            self._faults[task] = fault
+            self._log_fault("metrics sink {sink} fails: {fault}; {failed} failures so far", fault)
 
     def works(self, task: Task) -> None:
         """Note that the sink has done `task`; the log gets a line when no fault is left."""
         with self._lock:
-            self._mend(task)
+            if self._faults.pop(task, None) is not None and not self._faults and self._logged_fault:
+                self._logged_fault = False
+                self._log.info("metrics sink {sink} works again", sink=self._name)
 
     def _hang(self) -> str | None:
         call = self._call
@@ -100,19 +103,9 @@ class SinkHealth:
             return None
         return f"hangs: {call[0]} has not returned for {for_s:.0f} s"
 
-    def _mend(self, task: Task) -> None:
-        if self._faults.pop(task, None) is not None and not self._faults and self._logged_fault:
-            self._logged_fault = False
-            self._log.info("metrics sink {sink} works again", sink=self._name)
-
-    def _break(self, task: Task, fault: str) -> None:
-        self._faults[task] = fault
-        self._log_fault("metrics sink {sink} fails: {fault}; {failed} failures so far", fault)
-
     def _log_fault(self, format: str, fault: str) -> None:
         now_s = self._clock.seconds()
         if self._logged_at_s is None or now_s - self._logged_at_s >= LOG_EVERY_S:
             self._logged_at_s = now_s
             self._logged_fault = True
-            failed = self._failed + self._flushes_failed + self._scrapes_failed
-            self._log.error(format, sink=self._name, fault=fault, failed=failed)
+            self._log.error(format, sink=self._name, fault=fault, failed=self._failures.total())

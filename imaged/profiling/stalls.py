@@ -32,7 +32,7 @@ DEEPEST = 30
 class StallWatch:
     """Watches one reactor. `seconds` is a monotonic clock, `cpu_s` returns the CPU time of this process.
 
-    Call `look` on one thread; read the results on any.
+    Create it on the reactor thread, call `look` on one thread, and read the results on any.
     """
 
     _log = Logger()
@@ -41,7 +41,7 @@ class StallWatch:
         self._reactor = reactor
         self._seconds = seconds
         self._cpu_s = cpu_s
-        self._reactor_thread = 0
+        self._reactor_thread = threading.get_ident()
         self._end = Event()
         self._thread: Thread | None = None
         self._asked_s = seconds()
@@ -54,15 +54,9 @@ class StallWatch:
         self._last_ended_s = 0.0
 
     def start(self) -> None:
-        """Begin to watch. Reactor thread only."""
-        self.adopt()
+        """Begin to watch."""
         self._thread = Thread(target=self._watch, name="stall watch", daemon=True)
         self._thread.start()
-
-    def adopt(self) -> None:
-        """Take the calling thread for the reactor's, and begin to measure now."""
-        self._reactor_thread = threading.get_ident()
-        self._looked_s, self._looked_cpu_s = self._seconds(), self._cpu_s()
 
     def stop(self) -> None:
         """End the thread."""

@@ -23,7 +23,6 @@ class World:
         self.now_s = self.cpu_s = 100.0
         self.asked: list[Callable[[], None]] = []
         self.watch = StallWatch(self, lambda: self.now_s, lambda: self.cpu_s)
-        self.watch.adopt()
 
     def callFromThread(self, function: Callable[..., None], *args: Any) -> None:  # noqa: N802  # Twisted's name
         """Keep the call until `answer`."""
