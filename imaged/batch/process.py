@@ -113,7 +113,7 @@ class BatchProcess:
                 self.plan.shard,
                 *journals,
                 Results(self.stdout),
-                width=pipeline.engine.size + settings.upload.concurrency,
+                width=pipeline.engine.admission.size + settings.upload.concurrency,
                 grace_s=settings.shutdown_timeout_s,
                 read=reading.run,
                 write=writing.run,

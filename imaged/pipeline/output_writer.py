@@ -81,7 +81,7 @@ class OutputWriter:
 
     async def _save(self, image: ImageId, rendered: RenderedVariant) -> None:
         """Save a variant, counted until the disk has it: a slow disk must not pile up bodies without bound."""
-        with self.engine.count_as_waiting():
+        with self.engine.admission.count_as_waiting():
             await self.shared.run(self.shared.store.variants.save, image, rendered.output, rendered.body)
 
 

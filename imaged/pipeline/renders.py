@@ -46,14 +46,14 @@ class Renders:
             with span(WAIT):
                 await wait(self._limited(self.calls.do([wanted], self._make)[wanted]))
             return COALESCED
-        self.engine.admit()
+        self.engine.admission.admit()
         await wait(self.calls.do([wanted], partial(self._make, client_waits=True))[wanted])
         return RENDERED
 
     def admit(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Raise BusyError when a render of those that are missing would exceed the queue."""
         if not all(map(self.calls.in_flight, self._missing(image, outputs))):
-            self.engine.admit()
+            self.engine.admission.admit()
 
     async def several(
         self, image: ImageId, outputs: Sequence[Output], *, client_waits: bool = False
@@ -80,14 +80,16 @@ class Renders:
 
         def refuse(failure: Failure) -> ImagedError:
             failure.trap(defer.TimeoutError)
-            return BusyError("this output was not ready in time: try again later", self.engine.retry_after_s)
+            return BusyError("this output was not ready in time: try again later", self.engine.admission.retry_after_s)
 
         return waiter.addTimeout(self.engine.longest_s, self.shared.reactor).addErrback(refuse)
 
     async def _make(self, wanted: Sequence[ImageOutput], resolve: Resolve, *, client_waits: bool = False) -> None:
         """Make outputs of one original, and resolve each as soon as it is in the store or has failed."""
         image, missing = wanted[0].image, []
-        with self.engine.count_as_waiting():  # a slow remote store must not let more clients in than the queue holds
+        with (
+            self.engine.admission.count_as_waiting()
+        ):  # a slow remote store must not let more clients in than the queue holds
             for each in wanted:
                 if await self._reuse(each):
                     resolve(each, None)

@@ -77,9 +77,9 @@ class Collector:
             requests=Requests(**vars(counters.requests)),
             processing=Processing(
                 current=counters.processing.current,
-                waiting=engine.waiting,
-                threads=engine.size,
-                busy=engine.busy,
+                waiting=engine.admission.waiting,
+                threads=engine.admission.size,
+                busy=engine.admission.busy,
                 total=counters.processing.total,
                 failed=counters.processing.failed,
                 items=tuple(map(_render, counters.processing.running())),

@@ -15,7 +15,8 @@ async def status_line(
     """Return the most important figures in one line, and the first fault of a reload that was refused."""
     line = (
         f"{message}; generation {generation.number}; {counters.processing.current} rendering, "
-        f"{pipeline.engine.waiting} waiting, {counters.downloads.current} downloading; {await _pending(pipeline, jobs)}"
+        f"{pipeline.engine.admission.waiting} waiting, {counters.downloads.current} downloading; "
+        f"{await _pending(pipeline, jobs)}"
     )
     last = generation.last_reload
     return line if last is None or last.ok else f"{line}; the last reload was refused: {last.errors[0]}"

@@ -39,9 +39,9 @@ class Attempt:
         self._room = Semaphore(1)
         self._turn = DeferredLock()
         self._failure: BaseException | None = None
-        self._alone = len(variants) == 1
-        self._missing = {variant.output: variant for variant in variants}
-        self._tokens = {output: activity.begin(ImageOutput(image, output)) for output in self._missing}
+        self._variants = variants
+        self._is_late = False
+        self._tokens = {each.output: activity.begin(ImageOutput(image, each.output)) for each in variants}
 
     def send(self, rendered: RenderedVariant) -> bool:
         """Pass on a variant that is ready. Worker thread only; blocks while `take` works on the one before.
@@ -55,7 +55,6 @@ class Attempt:
         return True
 
     def _receive(self, rendered: RenderedVariant) -> None:
-        self._missing.pop(rendered.output, None)  # None after `give_up`, which has failed it
         self._activity.end(self._tokens.pop(rendered.output))
         Deferred.fromCoroutine(self._pass_on(rendered)).addBoth(lambda _: self._room.release())
 
@@ -67,15 +66,15 @@ class Attempt:
                 self._failure = error
 
     def give_up(self, error: Callable[[Output], BusyError]) -> None:
-        """Fail each variant that is missing, though the call has not returned."""
-        for output in self._missing:
+        """Fail each variant that is missing, though the call has not returned. It may still give one of them."""
+        self._is_late = True
+        for output in self._tokens:
             self._log.warn(
                 "the render of {output} of {image} has not returned: its thread is blocked until it does",
                 output=str(output),
                 image=str(self._image),
             )
             self._context.run(Deferred.fromCoroutine, self._pass_on(FailedVariant(output, error(output), {})))
-        self._missing.clear()
 
     def close(self) -> None:
         """Count what is missing as failed: the call has returned."""
@@ -88,8 +87,8 @@ class Attempt:
         The `error` of the call fails a variant that was rendered alone. Raises it when it is a BusyError: the other
         variants of the job have no more time either.
         """
-        missing = list(self._missing.values())
-        if error is not None and self._alone and missing:
+        missing = [] if self._is_late else [each for each in self._variants if each.output in self._tokens]
+        if error is not None and missing and len(self._variants) == 1:
             await self._pass_on(FailedVariant(missing[0].output, error, spans_s))
             if isinstance(error, BusyError):
                 raise error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +12,7 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.variants import Variant
+from imaged.workers.admission import Admission
 
 
 @dataclass(frozen=True)
@@ -63,35 +63,15 @@ Take = Callable[[RenderResult], Awaitable[None]]
 class Engine(Protocol):
     """Renders, identifies and verifies pictures. Reactor thread only."""
 
-    @property
-    def size(self) -> int:
-        """How many renders run at once."""
+    admission: Admission
+    """The queue in front of the workers, which holds the places of the renders that run."""
 
-    @property
-    def busy(self) -> int:
-        """How many renders run now."""
-
-    @property
-    def waiting(self) -> int:
-        """How many renders wait for a worker."""
+    longest_s: float
+    """How long a client waits for one job at most."""
 
     @property
     def stuck(self) -> bool:
         """Whether every worker is in a render that should have ended long ago."""
-
-    @property
-    def retry_after_s(self) -> int:
-        """When a client that is refused now should come back."""
-
-    @property
-    def longest_s(self) -> float:
-        """How long a client waits for one job at most."""
-
-    def admit(self) -> None:
-        """Raise BusyError when a job for a client would exceed the queue."""
-
-    def count_as_waiting(self) -> AbstractContextManager[None]:
-        """Count what the block does as a job that waits: it comes before a render or after one."""
 
     async def render(self, job: EngineJob, take: Take) -> None:
         """Await `take` for a result of each variant, each as soon as it is ready, one at a time.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,45 +52,13 @@ class ThreadEngine:
         self._run = run
         self._tasks = tasks
         self._activity = activity
-        self._admission = Admission(threads.size, settings.queue, reactor)
-
-    @property
-    def size(self) -> int:
-        """How many renders run at once."""
-        return self._admission.size
-
-    @property
-    def busy(self) -> int:
-        """How many renders run now."""
-        return self._admission.busy
-
-    @property
-    def waiting(self) -> int:
-        """How many renders wait for a thread."""
-        return self._admission.waiting
+        self.longest_s = self._timeout_s + GRACE_S
+        self.admission = Admission(threads.size, settings.queue, reactor)
 
     @property
     def stuck(self) -> bool:
         """Whether every thread is in a render that should have ended, so that no client waits for it any more."""
-        return self._threads.held_for(self.longest_s) >= self.size
-
-    @property
-    def retry_after_s(self) -> int:
-        """When a client that is refused now should come back."""
-        return self._admission.retry_after_s
-
-    @property
-    def longest_s(self) -> float:
-        """How long a client waits for one job at most."""
-        return self._timeout_s + GRACE_S
-
-    def admit(self) -> None:
-        """Raise BusyError when a job for a client would exceed the queue."""
-        self._admission.admit()
-
-    def count_as_waiting(self) -> AbstractContextManager[None]:
-        """Count what the block does as a job that waits."""
-        return self._admission.count_as_waiting()
+        return self._threads.held_for(self.longest_s) >= self._threads.size
 
     async def identify(self, source: Path) -> ImageFacts:
         """Return what the header says of a picture."""
@@ -101,12 +68,12 @@ class ThreadEngine:
         """Decode a new original if a processor wants that, on a render thread."""
         if not self._processors.verifies:
             return
-        self.admit()
+        self.admission.admit()
         verifying = self._tasks.own(self._verify(source))
         await verifying.addTimeout(self._timeout_s + self.longest_s, self._reactor, onTimeoutCancel=_hangs)
 
     async def _verify(self, source: Path) -> None:
-        async with self._admission.place(self._timeout_s):
+        async with self.admission.place(self._timeout_s):
             ended = await self._threads.run(run_verify, self._processors, source, self._timeout_s, _request_id())
         add_spans(ended.spans_s)
         if ended.error is not None:
@@ -140,7 +107,7 @@ class ThreadEngine:
 
         Raises BusyError when no thread is free `by_s`, and as `Attempt.end`.
         """
-        async with self._admission.place(by_s - self._reactor.seconds()):
+        async with self.admission.place(by_s - self._reactor.seconds()):
             began_s = self._reactor.seconds()
             timeout_s = min(self._timeout_s, by_s - began_s)
             attempt = Attempt(self._reactor, job.image, variants, self._activity, take)
@@ -171,8 +138,8 @@ class ThreadEngine:
         if used_s >= NEARLY * self._timeout_s:
             return OutOfTimeError(str(error))
         if isinstance(error, OutOfTimeError):
-            return BusyError(str(error), self.retry_after_s)
-        return BusyError(str(error), max(error.retry_after_s, self.retry_after_s))
+            return BusyError(str(error), self.admission.retry_after_s)
+        return BusyError(str(error), max(error.retry_after_s, self.admission.retry_after_s))
 
 
 def _hangs(_: object, timeout_s: float) -> None:

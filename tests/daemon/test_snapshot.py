@@ -117,7 +117,9 @@ class TestSnapshot(ServiceTestCase):
         self.service_harness.processor.hold()
         connections = [await self.begin("GET", f"{HOME}/{name}") for name in ("x30.jpg", "x31.jpg", "x32.jpg")]
         await until(
-            lambda: self.service.generations.pipeline.engine.waiting == 2 and self.service_harness.processor.jobs
+            lambda: (
+                self.service.generations.pipeline.engine.admission.waiting == 2 and self.service_harness.processor.jobs
+            )
         )
         processing = (await self.status())["processing"]
         (item,) = processing.pop("items")

@@ -136,7 +136,7 @@ def test_more_than_may_wait_are_refused_at_once(make_harness: Callable[..., Pipe
     for _ in range(3):
         harness.threads.step()
     assert all(each.called for each in (first, second, coalesced, queued))
-    assert harness.engine.waiting == 0
+    assert harness.engine.admission.waiting == 0
 
 
 def test_requests_that_wait_for_an_original_are_bounded(make_harness: Callable[..., PipelineHarness]) -> None:
@@ -318,7 +318,7 @@ def test_a_store_that_fails_ends_the_job(harness: PipelineHarness) -> None:
     harness.store.path(IMAGE, X30).mkdir()
     results = wait(harness.renders.several(IMAGE, [X30, X40]))
     assert {type(error) for error in results.values()} == {StoreError}
-    assert (len(harness.processor.jobs), harness.processor.ended, harness.engine.busy) == (1, 1, 0)
+    assert (len(harness.processor.jobs), harness.processor.ended, harness.engine.admission.busy) == (1, 1, 0)
     assert harness.sink.of(OutputFailed) == [OutputFailed("p", "x30.jpg", "jpg", "StoreError")]
     harness.store.path(IMAGE, X30).rmdir()
     assert wait(harness.renders.several(IMAGE, [X30, X40])) == {X30: None, X40: None}
@@ -336,7 +336,7 @@ def test_clients_do_not_wait_for_a_store_that_hangs(make_harness: Callable[..., 
     assert isinstance(error_of(waiting), StoreError)
     assert isinstance(error_of(start(hanging.one(IMAGE, X40))), BusyError)
     disk.callback(None)
-    harness.engine.admit()
+    harness.engine.admission.admit()
 
 
 class Timed(StillProcessor):

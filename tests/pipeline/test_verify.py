@@ -74,11 +74,11 @@ def test_verifying_takes_a_render_thread(harness: PipelineHarness, verifier: Ver
     """While all threads are busy and the queue is full, the original is refused as a render is."""
     harness.threads.held = True
     Deferred.fromCoroutine(harness.ingest.from_body("p", [PICTURE]))
-    assert (harness.engine.busy, harness.threads.waiting) == (1, 1)
+    assert (harness.engine.admission.busy, harness.threads.waiting) == (1, 1)
     with pytest.raises(BusyError):
         wait(harness.ingest.from_body("q", [PICTURE]))
     harness.threads.step()
-    assert harness.engine.busy == 0
+    assert harness.engine.admission.busy == 0
     assert len(verifier.verified) == 1
     assert harness.store.has(IMAGE, ORIGINAL)
 
@@ -101,7 +101,7 @@ def test_a_processor_that_hangs_costs_a_client_no_more_than_time(make_harness: C
     )
     harness.reactor.advance(7 + 7 + GRACE_S)
     assert [type(error) for error in errors] == [OutOfTimeError]
-    assert harness.engine.busy == 1
+    assert harness.engine.admission.busy == 1
     assert harness.temporaries == []
     harness.threads.step()
-    assert harness.engine.busy == 0
+    assert harness.engine.admission.busy == 0

@@ -277,7 +277,7 @@ class TestBusy(ServiceTestCase):
         await self.post()
         self.service_harness.processor.hold()
         connections = [await self.begin("GET", f"{HOME}/x{side}.png") for side in (10, 11, 12)]
-        await until(lambda: self.service.generations.pipeline.engine.waiting == 2)
+        await until(lambda: self.service.generations.pipeline.engine.admission.waiting == 2)
         refused = await self.get(f"{HOME}/x13.png")
         assert refused.status == 503
         assert 1 <= int(refused.headers["retry-after"]) <= 60
@@ -296,7 +296,7 @@ class TestBusy(ServiceTestCase):
         self.service_harness.processor.hold()
         for side in (10, 11, 12):
             await self.begin("GET", f"{HOME}/x{side}.png")
-        await until(lambda: self.service.generations.pipeline.engine.waiting == 2)
+        await until(lambda: self.service.generations.pipeline.engine.admission.waiting == 2)
         assert (await self.get(f"{HOME}/x30.png")).status == 200
         assert (await self.get(f"{HOME}/original")).body == PICTURE
 

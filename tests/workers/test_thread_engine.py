@@ -164,9 +164,9 @@ def test_results_come_as_they_are_ready(harness: EngineHarness, processor: Gated
         result = rendering.result(index)
         assert isinstance(result, RenderedVariant)
         assert result.output == variant.output
-        assert harness.engine.busy == 1
+        assert harness.engine.admission.busy == 1
     rendering.wait()
-    assert (harness.engine.busy, harness.activity.current, harness.activity.total) == (0, 0, 3)
+    assert (harness.engine.admission.busy, harness.activity.current, harness.activity.total) == (0, 0, 3)
     assert harness.reactor.getDelayedCalls() == []
 
 
@@ -182,7 +182,7 @@ def test_a_worker_is_one_variant_ahead(harness: EngineHarness, processor: Gated)
         taken, rendering.taking = rendering.taking, Deferred()
         taken.callback(None)
         rendering.result(index)
-    harness.reactor.pump(lambda: not harness.engine.busy)
+    harness.reactor.pump(lambda: not harness.engine.admission.busy)
     assert rendering.ended == []
     rendering.taking.callback(None)
     assert rendering.ended == [None]
@@ -198,7 +198,7 @@ def test_a_consumer_that_fails_ends_the_render(harness: EngineHarness, processor
     assert len(rendering.results) == 1
     assert processor.ended_on == processor.began_on
     assert len(processor.jobs) == 1
-    assert (harness.engine.busy, harness.activity.current) == (0, 0)
+    assert (harness.engine.admission.busy, harness.activity.current) == (0, 0)
 
 
 def test_a_late_render_fails_and_may_still_succeed(harness: EngineHarness, processor: Gated) -> None:
@@ -207,7 +207,7 @@ def test_a_late_render_fails_and_may_still_succeed(harness: EngineHarness, proce
     harness.reactor.advance(7 + GRACE_S)
     assert [type(each) for each in rendering.results] == [FailedVariant] * 2
     assert all(isinstance(each.error, BusyError) for each in rendering.results)
-    assert harness.engine.busy == 1
+    assert harness.engine.admission.busy == 1
     processor.go.release(2)
     rendering.wait()
     assert [each.output for each in rendering.results[2:]] == [variant.output for variant in VARIANTS[:2]]
