@@ -104,10 +104,6 @@ class Service:
         await self.reloads.pause()
         return self.ports.handover()
 
-    def cancel_handover(self) -> None:
-        """Resume reloads: the new process has failed to start."""
-        self.reloads.resume()
-
     async def pause(self, claimed: Collection[str]) -> None:
         """Leave new connections to a process that has `claimed` these ports; return when none of ours is left.
 

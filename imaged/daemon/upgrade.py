@@ -75,7 +75,7 @@ class Upgrade:
             if not self._cancelled:
                 self._log.error("the new process did not start: {error}; this one keeps serving", error=error)
             self._notifier.warning = f"upgrade failed: {error}"
-            self._service.cancel_handover()
+            self._service.reloads.resume()
             self._finish()
             return
         self._log.info("process {pid} serves from now on; this one drains", pid=ready.pid)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from imaged.core.source_urls import MAXIMUM_PORT
+
+TWISTED_BACKLOG = 50
+"""The default of every endpoint."""
 
 _LONGEST_UNIX_PATH = 107  # sun_path of unix(7), without its NUL
 _OURS = {"tcp", "tcp6", "ssl", "unix"}  # endpoints that only ask the reactor to listen
@@ -24,18 +29,18 @@ class Address:
 
     interface: str = ""
     port: int = 0
-    path: str = ""
+    path: str | None = None
 
     def fault(self) -> str | None:
         """Return why no process can listen here, or None. Resolves the interface when it is a name."""
-        if self.path:
+        if self.path is not None:
             if len(os.fsencode(self.path)) > _LONGEST_UNIX_PATH:
                 return f"the path of a socket has at most {_LONGEST_UNIX_PATH} bytes: take a shorter one"
             return None
         if not 0 <= self.port <= MAXIMUM_PORT:
             return f"there is no port {self.port}: take one from 1 to {MAXIMUM_PORT}"
         try:
-            self._resolved()
+            self.resolved()
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or error
             return (
@@ -46,17 +51,20 @@ class Address:
 
     def overlaps(self, other: Address) -> bool:
         """Return whether both addresses have a place to connect to in common. Neither has a fault."""
-        if self.path or other.path:
-            return bool(self.path) and os.path.realpath(self.path) == os.path.realpath(other.path)
-        if self.port != other.port or not self.port:  # port 0 is any that is free
+        if self.path is not None and other.path is not None:
+            return os.path.realpath(self.path) == os.path.realpath(other.path)
+        if {self.path, other.path} != {None} or self.port != other.port or not self.port:  # port 0 is any that is free
             return False
-        here, there = self._resolved(), other._resolved()
+        here, there = (each.resolved()[1][0] for each in (self, other))
         return here == there or "::" in {here, there} or ("0.0.0.0" in {here, there} and ":" not in here + there)  # noqa: S104  # compared, not bound
 
-    def _resolved(self) -> str:
+    def resolved(self) -> tuple[int, Any]:
+        """Return the family of the socket, and what to bind it to. Raises OSError or UnicodeError."""
+        if self.path is not None:
+            return socket.AF_UNIX, self.path
         family = socket.AF_INET6 if isIPv6Address(self.interface) else socket.AF_INET  # as the endpoints listen
-        found = socket.getaddrinfo(self.interface or None, 0, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
-        return str(found[0][-1][0])
+        flags = socket.AI_PASSIVE
+        return family, socket.getaddrinfo(self.interface or None, self.port, family, socket.SOCK_STREAM, 0, flags)[0][4]
 
 
 def address(reactor: Any, endpoint: str) -> Address | None:
@@ -64,28 +72,47 @@ def address(reactor: Any, endpoint: str) -> Address | None:
 
     Raises whatever Twisted's parsers raise for a malformed endpoint.
     """
-    recorder = _Recorder(reactor)
-    parsed = serverFromString(recorder, endpoint)
+    found: list[Address] = []
+    parsed = serverFromString(StandIn(reactor, lambda address, *_: found.append(address)), endpoint)
     kinds = [kind for kind in endpoint.split(":")[:2] if kind not in _WRAPPERS]
     if kinds and kinds[0] in _OURS:
         parsed.listen(Factory()).addErrback(lambda _: None)
-    return recorder.address
+    return found[0] if found else None
 
 
-class _Recorder:
-    """Stands in for the reactor: records the address of a call to listen, and passes every other call on."""
+class StandIn:
+    """Stands in for the reactor: passes calls to listen to `listen`, and every other call to the reactor.
 
-    def __init__(self, reactor: Any) -> None:
+    An endpoint listens by asking the reactor. So every endpoint of Twisted (tcp, tcp6, ssl, unix, and those that wrap
+    them) can be handed over to another process, which only Twisted's own `systemd:` supports. `listen` gets the
+    address, the factory, the backlog and the mode of a path.
+    """
+
+    def __init__(self, reactor: Any, listen: Callable[[Address, Any, int, int], Any]) -> None:
         self._reactor = reactor
-        self.address: Address | None = None
+        self._listen = listen
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
 
-    def listenTCP(self, port: int, *_: Any, interface: str = "", **__: Any) -> None:  # noqa: N802  # Twisted's name
-        self.address = Address(interface=interface, port=port)
+    def listenTCP(self, port: int, factory: Any, backlog: int = TWISTED_BACKLOG, interface: str = "") -> Any:  # noqa: N802  # Twisted's name
+        """Listen on a port."""
+        return self._listen(Address(interface=interface, port=port), factory, backlog, 0)
 
-    listenSSL = listenTCP  # noqa: N815  # as above
+    def listenSSL(  # noqa: N802  # Twisted's name
+        self,
+        port: int,
+        factory: Any,
+        contextFactory: Any,  # noqa: N803  # as above
+        backlog: int = TWISTED_BACKLOG,
+        interface: str = "",
+    ) -> Any:
+        """Listen on a port with TLS."""
+        wrapped = TLSMemoryBIOFactory(contextFactory, isClient=False, wrappedFactory=factory)
+        return self.listenTCP(port, wrapped, backlog, interface)
 
-    def listenUNIX(self, address: str, *_: Any, **__: Any) -> None:  # noqa: N802  # Twisted's name
-        self.address = Address(path=address)
+    def listenUNIX(  # noqa: N802  # Twisted's name
+        self, address: str, factory: Any, backlog: int = TWISTED_BACKLOG, mode: int = 0o666, **_: Any
+    ) -> Any:
+        """Listen on a path, without a lock file."""
+        return self._listen(Address(path=address), factory, backlog, mode)

@@ -19,9 +19,10 @@ from twisted.python.failure import Failure
 
 from imaged.config.faults import KeyPath, dotted
 from imaged.core.errors import ImagedError
+from imaged.process.addresses import Address, StandIn
 from imaged.process.endpoints import PUBLIC, STATUS, systemd_socket
 from imaged.process.inherited_sockets import ActivationSocket, InheritedPort, InheritedSockets
-from imaged.process.sockets import BACKLOG, Listening, adopt, copy, is_same, occupy_queue, remove_path
+from imaged.process.sockets import BACKLOG, adopt, copy, is_same, occupy_queue, open_socket, remove_path
 
 _ATTEMPTS = 100
 """How often clients may take the place in the queue before a port closes."""
@@ -162,12 +163,16 @@ class Ports:
             inherited = copy(self._open[path].listening.socket)
         passed = [each.socket for each in self._inherited.passed if each.socket]
         own = [each.listening.socket for each in self._open.values()]
+
+        def listen(address: Address, factory: Any, backlog: int, mode: int) -> Any:
+            with inherited or open_socket(address, backlog, mode, passed, own) as found:
+                return adopt(self._reactor, found, factory)
+
         try:
             if (wanted := systemd_socket(endpoint)) is not None:
                 listening = adopt(self._reactor, inherited or _pick(self._inherited.passed, *wanted), factory)
             else:
-                reactor = Listening(self._reactor, inherited, passed, own)
-                listening = await serverFromString(reactor, endpoint).listen(factory)
+                listening = await serverFromString(StandIn(self._reactor, listen), endpoint).listen(factory)
         except (CannotListenError, OSError, ValueError) as error:
             cause = error.socketError if isinstance(error, CannotListenError) else error
             reason = getattr(cause, "strerror", None) or cause

@@ -119,7 +119,7 @@ class TestRequests(ServiceTestCase):
         asked = self.service.reload()
         await pause()
         assert not asked.called
-        self.service.cancel_handover()
+        self.service.reloads.resume()
         assert (await asked).ok
 
     async def test_a_process_that_shuts_down_refuses_reloads(self) -> None:
