@@ -26,15 +26,20 @@ from imaged.process.ports import PortError
 class TestStop(ServiceTestCase):
     """A daemon that shuts down."""
 
+    async def begin_stop(self) -> Deferred[None]:
+        """Begin to stop the daemon, and give it a moment."""
+        self.stopped = True
+        stopping = Deferred.fromCoroutine(self.service.stop())
+        await pause(0.1)
+        return stopping
+
     async def test_requests_in_flight_are_finished(self) -> None:
         """New connections are refused, and running requests get their answer."""
         await self.serve()
         await self.post()
         processor = self.service_harness.processor
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
-        self.stopped = True
-        stopping = Deferred.fromCoroutine(self.service.stop())
-        await pause()
+        stopping = await self.begin_stop()
         with pytest.raises(ConnectError):
             await self.get("/status_check")
         assert not stopping.called
@@ -51,9 +56,7 @@ class TestStop(ServiceTestCase):
         inside = await self.begin_held_render(f"{HOME}/x30.jpg")
         outside = [await connect(self.url), await connect(self.url)]
         await pause()
-        self.stopped = True
-        stopping = Deferred.fromCoroutine(self.service.stop())
-        await pause()
+        stopping = await self.begin_stop()
         for connection, path in zip(outside, (f"{HOME}/x31.jpg", "/status_check"), strict=True):
             connection.send(request("GET", path))
             answer = await connection.answer()
@@ -69,9 +72,7 @@ class TestStop(ServiceTestCase):
         asked = request("POST", "/p", body=PICTURE)
         connection.send(asked[:-10])
         await pause()
-        self.stopped = True
-        stopping = Deferred.fromCoroutine(self.service.stop())
-        await pause()
+        stopping = await self.begin_stop()
         connection.send(asked[-10:])
         assert (await connection.answer()).status == 200
         await stopping
@@ -93,9 +94,7 @@ class TestStop(ServiceTestCase):
         await self.serve()
         await self.post()
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
-        self.stopped = True
-        stopping = Deferred.fromCoroutine(self.service.stop())
-        await pause()
+        stopping = await self.begin_stop()
         status = await self.status()
         assert (status["message"], status["processing"]["current"]) == ("draining", 1)
         self.service_harness.processor.release()
@@ -109,8 +108,7 @@ class TestStop(ServiceTestCase):
         await self.serve()
         await self.post()
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
-        self.stopped = True
-        stopping = Deferred.fromCoroutine(self.service.stop())
+        stopping = await self.begin_stop()
         await self.service.environment.jobs.enqueue("render", IMAGE, [parse_file("x31.jpg")])
         self.service_harness.processor.release()
         await connection.ended
@@ -124,9 +122,7 @@ class TestStop(ServiceTestCase):
         old = self.service_harness.processor
         connection = await self.begin_held_render(f"{HOME}/x30.jpg")
         await self.service.reload()
-        self.stopped = True
-        stopping = Deferred.fromCoroutine(self.service.stop())
-        await pause(0.1)
+        stopping = await self.begin_stop()
         waited = not stopping.called
         old.release()
         connection.leave()
@@ -142,9 +138,7 @@ class TestStop(ServiceTestCase):
         connection = await self.begin("GET", f"/p/{hashlib.md5(large).hexdigest()}/original")
         await until(lambda: connection.received)
         connection.transport.pauseProducing()
-        self.stopped = True
-        stopping = Deferred.fromCoroutine(self.service.stop())
-        await pause(0.1)
+        stopping = await self.begin_stop()
         waited = not stopping.called
         connection.transport.resumeProducing()
         assert (await connection.answer()).body == large

@@ -8,6 +8,8 @@ import json
 import os
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,26 @@ from imaged.logs.streams import MAXIMUM_PENDING_BYTES, LogFile, LogFileError
 def lines(path: Path) -> list[Any]:
     """Return the lines of a file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[tuple[LogFile, int]]:
+    """Return a log file that is a pipe, and the descriptor of its reader, which does not block."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    file = LogFile(("log", "path"), str(tmp_path / "pipe"))
+    yield file, reader
+    file.close()
+    os.close(reader)
+
+
+def read_all(reader: int, size_bytes: int) -> bytes:
+    """Read so many bytes of a pipe, waiting for each."""
+    os.set_blocking(reader, True)
+    read = b""
+    while len(read) < size_bytes:
+        read += os.read(reader, 1 << 16)
+    return read
 
 
 def logger(logs: Logs) -> Logger:
@@ -153,35 +175,21 @@ def test_lines_that_a_full_disk_refused_are_written_when_there_is_room(
     file.close()
 
 
-def test_a_pipe_whose_reader_keeps_up_loses_nothing(tmp_path: Path) -> None:
+def test_a_pipe_whose_reader_keeps_up_loses_nothing(pipe: tuple[LogFile, int]) -> None:
     """It gets far more lines at once than a pipe holds."""
-    os.mkfifo(tmp_path / "pipe")
-    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    os.set_blocking(reader, True)  # a blocking open would wait for a writer
-    file = LogFile(("log", "path"), str(tmp_path / "pipe"))
+    file, reader = pipe
     text = "".join(f"line {number}\n" for number in range(50_000))
-    read: list[bytes] = []
-
-    def keep_up() -> None:
-        while sum(map(len, read)) < len(text):
-            read.append(os.read(reader, 1 << 16))
-
-    thread = threading.Thread(target=keep_up)
-    thread.start()
-    file.write(text)
-    while file.fault is not None:  # a busy machine may need more than one write
-        file.write("")
-    thread.join()
-    assert (b"".join(read).decode(), file.lost) == (text, 0)
-    file.close()
-    os.close(reader)
+    with ThreadPoolExecutor(1) as reading:
+        read = reading.submit(read_all, reader, len(text))
+        file.write(text)
+        while file.fault is not None:  # a busy machine may need more than one write
+            file.write("")
+        assert (read.result().decode(), file.lost) == (text, 0)
 
 
-def test_a_pipe_with_a_stalled_reader_costs_lines_alone(tmp_path: Path) -> None:
+def test_a_pipe_with_a_stalled_reader_costs_lines_alone(tmp_path: Path, pipe: tuple[LogFile, int]) -> None:
     """No write waits for it; when it reads again, it gets whole lines in order."""
-    os.mkfifo(tmp_path / "pipe")
-    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    file = LogFile(("log", "path"), str(tmp_path / "pipe"))
+    file, reader = pipe
     count = 0
     while not file.lost:
         file.write(f"{count:0999}\n")
@@ -193,33 +201,19 @@ def test_a_pipe_with_a_stalled_reader_costs_lines_alone(tmp_path: Path) -> None:
         file.write("")
     read += os.read(reader, 1 << 20)
     assert [int(line) for line in read.splitlines()] == list(range(count - file.lost))
-    file.close()
-    os.close(reader)
 
 
-def test_drain_writes_what_waits(tmp_path: Path) -> None:
+def test_drain_writes_what_waits(pipe: tuple[LogFile, int]) -> None:
     """A slow reader that reads again within a second gets every line."""
-    os.mkfifo(tmp_path / "pipe")
-    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    file = LogFile(("log", "path"), str(tmp_path / "pipe"))
+    file, reader = pipe
     text = "".join(f"line {number}\n" for number in range(20_000))
     file.write(text)
     assert file.fault is not None
-    read = [os.read(reader, 1 << 16)]
-    os.set_blocking(reader, True)
-
-    def read_on() -> None:
-        while sum(map(len, read)) < len(text):
-            read.append(os.read(reader, 1 << 16))
-
-    thread = threading.Thread(target=read_on)
-    thread.start()
-    while file.fault is not None:  # a second may be too short on a busy machine
-        file.drain()
-    thread.join()
-    assert b"".join(read).decode() == text
-    file.close()
-    os.close(reader)
+    with ThreadPoolExecutor(1) as reading:
+        read = reading.submit(read_all, reader, len(text))
+        while file.fault is not None:  # a second may be too short on a busy machine
+            file.drain()
+        assert read.result().decode() == text
 
 
 def test_a_late_line_is_written_to_no_other_file(tmp_path: Path) -> None:
