@@ -13,7 +13,6 @@ from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
 
-ComparisonState = Literal["waiting", "running", "ended", "failed"]
 Level = Literal["error", "warning"]
 
 
@@ -125,7 +124,7 @@ class Uploads:
 class Comparison:
     """The comparison of the local store with the remote one. While it is `unfinished`, `missing` may grow."""
 
-    state: ComparisonState
+    state: Literal["waiting", "running", "ended", "failed"]
     unfinished: bool
     since: datetime | None
     images: int

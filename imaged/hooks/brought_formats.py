@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
@@ -49,12 +49,12 @@ def find_wrong(formats: object) -> str | None:
     return None
 
 
-def combine(brought: Iterable[Formats], conflict: Callable[[int, str], None]) -> Formats:
+def combine(brought: Sequence[Formats]) -> tuple[Formats, list[tuple[int, str]]]:
     """Return the registry of a generation: the core formats that were brought, then the others in order.
 
-    Calls `conflict` with the index of a processor and the reason if two formats cannot be distinguished.
+    If two formats cannot be distinguished, the list has the index of a processor and the reason.
     """
-    brought = list(brought)
+    conflicts: list[tuple[int, str]] = []
     known: list[Format] = list(CORE)
     for index, formats in enumerate(brought):
         for format in formats.known:
@@ -64,13 +64,10 @@ def combine(brought: Iterable[Formats], conflict: Callable[[int, str], None]) ->
             if rival is None:
                 known.append(format)
             else:
-                conflict(index, f"brings another format called {format.extension} or {format.content_type}")
+                conflicts.append((index, f"brings another format called {format.extension} or {format.content_type}"))
     reads = {format for formats in brought for format in formats.reads}
     writes = {format for formats in brought for format in formats.writes}
-    return Formats(
-        tuple(format for format in known if format in reads),
-        tuple(format for format in known if format in writes),
-    )
+    return Formats(tuple(filter(reads.__contains__, known)), tuple(filter(writes.__contains__, known))), conflicts
 
 
 def _share_a_name(one: Format, other: Format) -> bool:

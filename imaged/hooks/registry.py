@@ -177,13 +177,12 @@ class _Build:
 
     def formats(self, processors: Sequence[HookResult]) -> Formats:
         """Return the formats that the processors bring, and note a fault for each that conflicts with another."""
-
-        def conflict(index: int, reason: str) -> None:
+        formats, conflicts = combine([result.metadata.formats for result in processors])
+        for index, reason in conflicts:
             name = processors[index].plugin.name
             place = self._loaded.settings.processors.index(name)
             self.fault(("processors", place), f"plugin {name!r} {reason}")
-
-        return combine([result.metadata.formats for result in processors], conflict)
+        return formats
 
     def check_sections(self, used: Collection[str]) -> None:
         """Check the sections of plugins that are not in use or not installed.

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from twisted.logger import Logger
 
 from imaged.core.snapshot import SinkStatus
+from imaged.hooks.boundary import under_way
 
 LOG_EVERY_S = 60.0
 """How often a failing sink gets a line in the log, however often it fails."""
@@ -60,7 +61,8 @@ class SinkHealth:
         """Take the time of a call of the sink: one that lasts HANGS_AFTER_S is a fault until it returns."""
         self._call = method, self._clock.seconds()
         try:
-            yield
+            with under_way(f"metrics sink {self._name}: {method}", HANGS_AFTER_S):
+                yield
         finally:
             self._call = None
 

@@ -19,10 +19,10 @@ from twisted.python.failure import Failure
 from imaged.core.errors import BusyError, PluginFailedError
 from imaged.core.events import Event
 from imaged.core.snapshot import SinkStatus, Snapshot
-from imaged.hooks.boundary import describe, kind_of, under_way
+from imaged.hooks.boundary import describe, kind_of
 from imaged.hooks.contracts import FlushingSink, MetricsSink
 from imaged.hooks.host import OwnThreads
-from imaged.hooks.sink_health import HANGS_AFTER_S, SinkHealth
+from imaged.hooks.sink_health import SinkHealth
 
 GATHER_S = 0.1
 """How long the thread gathers events after the first one: waking it for each event would slow requests down."""
@@ -165,14 +165,14 @@ class SinkRunner:
         self._health.works("queue")
 
     def _on_thread_record(self, event: Event) -> None:
+        fault = None
         try:
             returned = self._on_thread_call("record", event)
             if isawaitable(returned):
                 raise TypeError(f"record returned a {kind_of(returned)}: declare it with def, not async def")
         except BaseException as error:  # a plugin's SystemExit must not end the thread
-            self._health.records(describe(error))
-        else:
-            self._health.records(None)
+            fault = describe(error)
+        self._health.records(fault)
 
     def _on_thread_flush(self) -> None:
         try:
@@ -197,10 +197,7 @@ class SinkRunner:
         self._reactor.callFromThread(self._answer, scrape, answer)
 
     def _on_thread_call(self, method: str, *arguments: Any) -> Any:
-        with (
-            self._health.calling(method),
-            under_way(f"metrics sink {self._name}: {method}", HANGS_AFTER_S),
-        ):
+        with self._health.calling(method):
             return getattr(self.sink, method)(*arguments)
 
     def _answer(self, scrape: _Scrape, answer: Any) -> None:

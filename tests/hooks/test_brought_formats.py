@@ -54,16 +54,10 @@ def test_sound_formats_have_nothing_wrong(formats: object) -> None:
     assert find_wrong(formats) is None
 
 
-def registry(*brought: Formats) -> tuple[Formats, list[tuple[int, str]]]:
-    """Return the registry of these processors, and the conflicts between them."""
-    conflicts: list[tuple[int, str]] = []
-    return combine(brought, lambda index, reason: conflicts.append((index, reason))), conflicts
-
-
 def test_core_formats_come_first() -> None:
     """A plugin's signature that matches their files takes no file from them."""
     greedy = replace(BMP, signatures=(((0, b"\xff"),),))
-    formats, conflicts = registry(Formats((greedy,), ()), FORMATS)
+    formats, conflicts = combine([Formats((greedy,), ()), FORMATS])
     assert (formats.reads, formats.writes, conflicts) == ((*CORE, greedy), CORE, [])
     assert formats.sniff(b"\xff\xd8\xff\xe0") is JPEG
     assert formats.sniff(b"\xff") is greedy
@@ -71,13 +65,13 @@ def test_core_formats_come_first() -> None:
 
 def test_only_what_processors_bring_is_there() -> None:
     """One processor may read a format that another writes."""
-    formats, _ = registry(Formats((BMP,), (JPEG,)), Formats((JPEG, PPM), (BMP,)))
+    formats, _ = combine([Formats((BMP,), (JPEG,)), Formats((JPEG, PPM), (BMP,))])
     assert formats == Formats((JPEG, BMP, PPM), (JPEG, BMP))
 
 
 def test_the_same_format_may_come_twice() -> None:
     """Two plugins may import it from the same library."""
-    formats, conflicts = registry(Formats((BMP,), (BMP,)), Formats((replace(BMP),), ()))
+    formats, conflicts = combine([Formats((BMP,), (BMP,)), Formats((replace(BMP),), ())])
     assert (formats, conflicts) == (Formats((BMP,), (BMP,)), [])
 
 
@@ -88,6 +82,6 @@ def test_the_same_format_may_come_twice() -> None:
 )
 def test_formats_of_the_same_name_conflict(rival: Format) -> None:
     """The plugin that comes second is at fault, and its format is left out."""
-    formats, conflicts = registry(Formats((BMP,), CORE), Formats((rival,), ()))
+    formats, conflicts = combine([Formats((BMP,), CORE), Formats((rival,), ())])
     assert formats.reads == (BMP,)
     assert conflicts == [(1, f"brings another format called {rival.extension} or {rival.content_type}")]
