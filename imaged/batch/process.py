@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from imaged.batch.output_maker import OutputMaker
 from imaged.batch.plan import BatchPlan
 from imaged.batch.report import Results, Screen
 from imaged.batch.run import Batch
-from imaged.batch.scratch import open_scratch, remove
+from imaged.batch.scratch import open_scratch
 from imaged.config.faults import ConfigurationError, in_order
 from imaged.config.load import Loaded
 from imaged.core.errors import ImagedError
@@ -100,7 +101,7 @@ class BatchProcess:
                 store = local = LocalStore(Path(settings.store.path), settings.store.partitions)
                 if plugins.uploader is not None:
                     store = open_scratch(local.root, settings.store.partitions)
-                    opened.callback(remove, store)
+                    opened.callback(shutil.rmtree, store.root, ignore_errors=True)
                 unused.pop_all()
             pipeline = build_pipeline(settings, plugins, store, environment)
             opened.callback(_discard, pipeline, plugins)

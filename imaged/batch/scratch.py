@@ -37,11 +37,6 @@ def clear(store: LocalStore, image: ImageId) -> None:
     shutil.rmtree(store.layout.folder(image), ignore_errors=True)
 
 
-def remove(store: LocalStore) -> None:
-    """Remove a closed store with all its files. Blocking."""
-    shutil.rmtree(store.root, ignore_errors=True)
-
-
 def _sweep(below: Path, own: Path) -> None:
     """Remove the stores of batches that were killed, on any machine."""
     before_s = own.stat().st_mtime - LONGEST_S

@@ -26,10 +26,6 @@ FROM jobs WHERE (state = 'parked') = :failed AND (:kind IS NULL OR kind = :kind)
 """
 
 
-class NotFailedError(ImagedError):
-    """A job that the operator names has not failed."""
-
-
 @dataclass(frozen=True)
 class ListedJob:
     """One job, as it is listed. `image` is its namespace and its hash, `error` that of the last attempt.
@@ -72,7 +68,7 @@ class QueueAdmin:
     def retry(self, ids: Sequence[int] | None) -> int:
         """Queue these failed jobs again, or all of them with None, with no failed attempts; return how many.
 
-        Raises NotFailedError when one of them has not failed, and then changes none.
+        Raises ImagedError when one of them has not failed, and then changes none.
         """
         return self._change(
             "UPDATE jobs SET state = 'queued', attempts = 0, orphaned = 0, due_at = :now WHERE state = 'parked'", ids
@@ -89,7 +85,7 @@ class QueueAdmin:
                 return self.db.execute(statement, {"now": self.clock()}).rowcount
             chosen = list(dict.fromkeys(ids))
             if unfit := [fault for id in chosen if (fault := self._unfit(id)) is not None]:
-                raise NotFailedError("; ".join(unfit))
+                raise ImagedError("; ".join(unfit))
             for id in chosen:
                 self.db.execute(f"{statement} AND id = :id", {"now": self.clock(), "id": id})
             return len(chosen)

@@ -64,30 +64,27 @@ class Disk:
 
     def replace(self, image: ImageId, file: ImageFile, body: bytes) -> None:
         """Write a file durably, in place of an older one. Raises StoreError."""
-        with self.writing(image, file):
+        with keeping(self.key(image, file)):
             atomic.replace(self.write_temporary(image, file, body), self.path(image, file))
 
     def keep_first(self, image: ImageId, file: ImageFile, body: bytes) -> bool:
         """Write a file durably unless it exists; return whether it was written. Raises StoreError."""
-        with self.writing(image, file):
+        with keeping(self.key(image, file)):
             return atomic.keep_first(self.write_temporary(image, file, body), self.path(image, file))
 
     def write_temporary(self, image: ImageId, file: ImageFile, body: bytes) -> Path:
         """Write `body` to a new temporary file, which the caller removes. Raises StoreError."""
-        with self.writing(image, file):
+        with keeping(self.key(image, file)):
             temporary = self.incoming.new()
             atomic.write(temporary, body)
         return temporary
 
-    @contextmanager
-    def writing(self, image: ImageId, file: ImageFile) -> Iterator[None]:
-        """Raise StoreError in place of an OSError."""
-        try:
-            yield
-        except OSError as error:
-            raise cannot_keep(self.key(image, file), error) from error
 
-
-def cannot_keep(what: str, error: OSError) -> StoreError:
-    """Return the error for something that cannot be written."""
-    return StoreError(f"{what} cannot be kept: {error.strerror}; free some space or mend the store's permissions")
+@contextmanager
+def keeping(what: str) -> Iterator[None]:
+    """Raise StoreError when the block cannot write `what`."""
+    try:
+        yield
+    except OSError as error:
+        advice = "free some space or mend the store's permissions"
+        raise StoreError(f"{what} cannot be kept: {error.strerror}; {advice}") from error

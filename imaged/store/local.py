@@ -12,7 +12,7 @@ from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.store import records, trial
 from imaged.store.atomic import discard
-from imaged.store.disk import Disk, cannot_keep
+from imaged.store.disk import Disk, keeping
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
 from imaged.store.originals import OriginalFiles
@@ -57,10 +57,8 @@ class LocalStore(Disk):
 
     def new_temporary(self) -> Path:
         """Return the path of a new file to write to. Raises StoreError when the store takes none."""
-        try:
+        with keeping("a new file"):
             return self.incoming.new()
-        except OSError as error:
-            raise cannot_keep("a new file", error) from error
 
     @contextmanager
     def temporary(self) -> Iterator[Path]:

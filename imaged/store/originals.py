@@ -11,7 +11,7 @@ from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.store import atomic, records
-from imaged.store.disk import Disk
+from imaged.store.disk import Disk, keeping
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class OriginalFiles:
         Raises HashConflictError when the store holds other bytes under this hash.
         """
         final = self.disk.path(image, ORIGINAL)
-        with self.disk.writing(image, ORIGINAL):
+        with keeping(self.disk.key(image, ORIGINAL)):
             if not atomic.keep_first(temporary, final) and _sha256(final) != sha256:
                 raise conflict(image)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from imaged.batch.scratch import clear, open_scratch, remove
+from imaged.batch.scratch import clear, open_scratch
 from imaged.core.errors import StoreError
 from imaged.core.files import ORIGINAL, parse_file
 from imaged.core.hashes import ImageHash, ImageId
@@ -28,7 +29,7 @@ def test_keys_are_those_of_the_store(tmp_path: Path) -> None:
     assert not local.has(IMAGE, parse_file("x1.jpg"))
     assert list(local.walk()) == []
     scratch.close()
-    remove(scratch)
+    shutil.rmtree(scratch.root)
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_nothing_is_left(tmp_path: Path) -> None:
     assert not (scratch.root / "p" / str(IMAGE.hash)).exists()
     clear(scratch, IMAGE)
     scratch.close()
-    remove(scratch)
+    shutil.rmtree(scratch.root)
     assert list((tmp_path / "store").iterdir()) == []
 
 
@@ -72,7 +73,7 @@ def test_a_store_with_an_unknown_owner_is_removed_when_it_is_old(tmp_path: Path)
     scratch = open_scratch(tmp_path, ())
     assert {path.name for path in tmp_path.iterdir()} == {".batch-used", scratch.root.name}
     scratch.close()
-    remove(scratch)
+    shutil.rmtree(scratch.root)
 
 
 def test_a_store_that_takes_nothing(tmp_path: Path) -> None:

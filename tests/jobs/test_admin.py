@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from imaged.core.errors import NotFoundError, StoreError
+from imaged.core.errors import ImagedError, NotFoundError, StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse
 from imaged.jobs import admin
-from imaged.jobs.admin import ListedJob, NotFailedError, administer
+from imaged.jobs.admin import ListedJob, administer
 from imaged.jobs.queue import Job, JobQueue
 from imaged.jobs.schema import VERSION
 
@@ -125,7 +125,7 @@ def test_only_failed_jobs_can_be_changed(tmp_path: Path, clock: Clock, queue: Jo
     queue.claim("render")
     queue.add("render", DOG, [C])
     with administer(tmp_path, clock.seconds) as seen:
-        with pytest.raises(NotFailedError) as caught:
+        with pytest.raises(ImagedError) as caught:
             getattr(seen, verb)([bad.id, bad.id + 1, bad.id + 2, 99])
         assert str(caught.value) == "job 2 is running, not parked; job 3 is queued, not parked; there is no job 99"
     depth = queue.depth("render")

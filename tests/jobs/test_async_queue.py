@@ -1,27 +1,46 @@
-"""A job is in the queue when `enqueue` returns, or `enqueue` raises."""
+"""A job is in the queue when `enqueue` returns, or `enqueue` raises; a fault is reported for as long as it lasts."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, execute, fail
+from twisted.internet.defer import execute, fail
 from twisted.internet.task import Clock
 
-from imaged.core.errors import StoreError
+from imaged.core.errors import BusyError, StoreError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import Depth, JobQueue
+from imaged.testing.waiting import wait
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 A, B = map(parse, ("x1.jpg", "x2.jpg"))
 
-at_once: Any = execute
-"""Calls at once what the daemon calls on a thread."""
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of the queue."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def queue(folder: Path) -> Iterator[JobQueue]:
+    """Return an empty queue."""
+    with closing(JobQueue(folder, Clock().seconds)) as queue:
+        yield queue
+
+
+@pytest.fixture
+def jobs(queue: JobQueue) -> AsyncJobQueue:
+    """Return the empty queue, whose functions run at once."""
+    return AsyncJobQueue(queue, execute)  # type: ignore[arg-type]
 
 
 def untouched(*_: Any) -> Any:
@@ -34,40 +53,22 @@ def full(*_: Any) -> Any:
     return fail(sqlite3.OperationalError("database or disk is full"))
 
 
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[JobQueue]:
-    """Return an empty queue."""
-    queue = JobQueue(tmp_path, Clock().seconds)
-    yield queue
-    queue.close()
-
-
-def result(coroutine: Any) -> Any:
-    """Run a coroutine that ends at once; return or raise its result."""
-    ended: list[Any] = []
-    Deferred.fromCoroutine(coroutine).addBoth(ended.append)
-    (outcome,) = ended
-    if hasattr(outcome, "raiseException"):
-        outcome.raiseException()
-    return outcome
-
-
-def test_a_new_job_is_durable_and_wakes_its_worker(queue: JobQueue) -> None:
+def test_a_new_job_is_durable_and_wakes_its_worker(queue: JobQueue, jobs: AsyncJobQueue) -> None:
     """The worker of that kind is woken after the job is in the queue, and no other."""
-    jobs, woken = AsyncJobQueue(queue, at_once), []
+    woken: list[int] = []
     jobs.on_new_work("upload", lambda: woken.append(queue.depth("upload").queued))
-    result(jobs.enqueue("upload", CAT, [A, B]))
-    result(jobs.enqueue("render", CAT, [A]))
+    wait(jobs.enqueue("upload", CAT, [A, B]))
+    wait(jobs.enqueue("render", CAT, [A]))
     assert woken == [2]
-    assert result(jobs.states(CAT)) == {A: "pending"}
-    assert result(jobs.depth("upload")) == Depth(queued=2, running=0, failed=0, oldest_s=0.0)
+    assert wait(jobs.states(CAT)) == {A: "pending"}
+    assert wait(jobs.depth("upload")) == Depth(queued=2, running=0, failed=0, oldest_s=0.0)
 
 
 def test_no_outputs_cost_nothing(queue: JobQueue) -> None:
     """For no outputs, the disk is not touched and no worker is woken."""
     jobs, woken = AsyncJobQueue(queue, untouched), []  # type: ignore[arg-type]
     jobs.on_new_work("render", lambda: woken.append(1))
-    result(jobs.enqueue("render", CAT, []))
+    wait(jobs.enqueue("render", CAT, []))
     assert woken == []
 
 
@@ -76,5 +77,87 @@ def test_a_queue_that_cannot_be_written_is_an_error(queue: JobQueue) -> None:
     jobs, woken = AsyncJobQueue(queue, full), []  # type: ignore[arg-type]
     jobs.on_new_work("render", lambda: woken.append(1))
     with pytest.raises(StoreError, match=f"cannot keep outputs of {CAT}: database or disk is full"):
-        result(jobs.enqueue("render", CAT, [A]))
+        wait(jobs.enqueue("render", CAT, [A]))
     assert woken == []
+
+
+def refused(jobs: AsyncJobQueue) -> str:
+    """Return why a render cannot be queued."""
+    with pytest.raises(StoreError) as raised:
+        wait(jobs.enqueue("render", CAT, [A]))
+    return str(raised.value)
+
+
+def test_a_full_disk_is_a_fault_until_there_is_room(jobs: AsyncJobQueue) -> None:
+    """Reads succeed on a full disk, and do not clear the fault."""
+    db = jobs.queue._db
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count = {pages}")
+    names = [parse(f"x{number}.jpg") for number in range(1, 2001)]
+    with pytest.raises(StoreError, match="full"):
+        wait(jobs.enqueue("render", CAT, names))
+    assert jobs.fault == "database or disk is full"
+    assert getattr(wait(jobs.depth("render")), "queued", None) == 0
+    assert jobs.fault == "database or disk is full"
+    db.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    wait(jobs.try_again())
+    assert jobs.fault is None
+    wait(jobs.enqueue("render", CAT, names))
+
+
+def test_a_disk_without_room_is_found_out(jobs: AsyncJobQueue, folder: Path) -> None:
+    """The trial writes more than SQLite may have room for in its file, and leaves no file."""
+    jobs.fault = "database or disk is full"
+    wait(jobs.try_again())
+    assert jobs.fault is None
+    assert not (folder / "trial").exists()
+    jobs.fault = "database or disk is full"
+    (folder / "trial").mkdir()
+    with pytest.raises(OSError, match="trial"):
+        wait(jobs.try_again())
+    assert "trial" in str(jobs.fault)
+    (folder / "trial").rmdir()
+
+
+def test_a_removed_queue_takes_no_jobs(jobs: AsyncJobQueue, folder: Path, tmp_path: Path) -> None:
+    """A removed file is a fault, although SQLite can still write to it; moved back, it works again."""
+    wait(jobs.enqueue("render", CAT, [A]))
+    folder.rename(tmp_path / "away")
+    assert "is gone, or another: restart imaged" in refused(jobs)
+    assert wait(jobs.depth("render")) is None
+    assert "is gone" in str(jobs.fault)
+    with pytest.raises(FileNotFoundError):
+        wait(jobs.try_again())
+    (tmp_path / "away").rename(folder)
+    wait(jobs.try_again())
+    assert jobs.fault is None
+    assert getattr(wait(jobs.depth("render")), "queued", None) == 1
+
+
+def test_another_file_in_its_place_is_not_the_queue(jobs: AsyncJobQueue, folder: Path) -> None:
+    """A copy in its place is a fault too."""
+    copy = folder / "copy"
+    shutil.copy(folder / "jobs.sqlite", copy)
+    copy.rename(folder / "jobs.sqlite")
+    assert "is gone, or another" in refused(jobs)
+
+
+def test_a_queue_that_is_full_of_jobs_is_well(jobs: AsyncJobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full queue refuses renders and is no fault."""
+    monkeypatch.setattr("imaged.jobs.shares.MAXIMUM_RENDERS", 0)
+    with pytest.raises(BusyError):
+        wait(jobs.enqueue("render", CAT, [A]))
+    assert jobs.fault is None
+
+
+def test_a_fault_is_short_and_in_one_line(jobs: AsyncJobQueue) -> None:
+    """A fault is one short line of printable text."""
+
+    def break_down() -> Any:
+        raise sqlite3.OperationalError("disk\nI/O \udcff" * 1000)
+
+    with pytest.raises(sqlite3.OperationalError):
+        wait(jobs.run(break_down))
+    assert str(jobs.fault).startswith("disk I/O")
+    assert len(str(jobs.fault).encode()) < 1000
+    assert "\n" not in str(jobs.fault)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pytest
 
@@ -13,12 +12,6 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.store.local import LocalStore
 
 IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    """Return an empty store."""
-    return LocalStore(tmp_path / "store", [3, 3])
 
 
 def keep(store: LocalStore, body: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,12 +17,6 @@ from imaged.store.variants import Cost
 
 IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 OUTPUT = parse("x300.jpg")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    """Return an empty store."""
-    return LocalStore(tmp_path / "store", [3, 3])
 
 
 @pytest.fixture
