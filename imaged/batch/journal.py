@@ -29,7 +29,7 @@ class Journal:
                 if empty:
                     self._file.truncate(0)
             except BlockingIOError as error:
-                raise UsageError(f"{path} is another running batch's: each needs its own") from error
+                raise UsageError(f"{path} is in use by another running batch: give a different file") from error
             except OSError as error:
                 raise UsageError(f"{path}: {error.strerror}") from error
             opened.pop_all()

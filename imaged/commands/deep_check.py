@@ -133,7 +133,7 @@ class DeepCheck:
         except ImagedError as error:
             self.say(f"{what}: {error}")
         except Exception as error:  # a plugin may raise anything
-            self._log.failure("{what} broke its contract", what=what)
+            self._log.failure("{what} failed, a bug of the plugin; report it to its author", what=what)
             self.say(f"{what}: failed with {type(error).__name__}")
         else:
             self.say(f"{what}: ok")

@@ -99,7 +99,9 @@ class Daemon:
             self._stop.callback(None)
 
     def _log_late(self) -> None:
-        self._log.error("ending this process, which is late: its main thread is in {place}", place=place())
+        self._log.error(
+            "the shutdown is overdue: ending this process now; its main thread is stuck in {place}", place=place()
+        )
 
     def _fail(self, failure: Failure) -> None:
         if failure.check(ImagedError):

@@ -50,7 +50,7 @@ class RemoteWatch:
                 await remote.try_out()
             except ImagedError as error:
                 if remote.identity != self.compared:
-                    self._log.error("the remote store does not work: {error}", error=str(error))
+                    self._log.error("the test of the remote store failed: {error}; posts may get 503", error=str(error))
             if remote.identity != self.compared:  # another check may have begun the comparison meanwhile
                 await self._compare(pipeline)
 
@@ -66,7 +66,9 @@ class RemoteWatch:
             if not await reconcile(pipeline.store, remote, self._jobs, pipeline.formats, self._run, may_continue):
                 self.compared = None
         except Exception:  # the disk or the queue may fail; the next start compares again
-            self._log.failure("the local store could not be compared with the remote one")
+            self._log.failure(
+                "the comparison of the local store with the remote one failed; the next start compares them again"
+            )
             await self._jobs.note_comparison(remote.identity, "failed")
 
     async def _rename(self, remote: Remote) -> None:

@@ -73,7 +73,11 @@ class Upgrade:
             if not isinstance(error, UpgradeError):
                 self._log.failure("the handover failed unexpectedly")
             if not self._cancelled:
-                self._log.error("the new process did not start: {error}; this one keeps serving", error=error)
+                self._log.error(
+                    "the new process did not start: {error}; this one keeps serving; mend the cause, then send SIGUSR2 "
+                    "again",
+                    error=error,
+                )
             self._notifier.warning = f"upgrade failed: {error}"
             self._service.reloads.resume()
             self._finish()
@@ -84,12 +88,16 @@ class Upgrade:
             return
         self._notifier.muted = False
         self._notifier.main_process(os.getpid())
-        self._log.error("process {pid} has ended; this one serves again", pid=ready.pid)
-        self._notifier.warning = f"upgrade failed: process {ready.pid} has ended"
+        self._log.error(
+            "the new process {pid} died during the handover; this one serves again; look at the log lines of the new "
+            "one, then send SIGUSR2 again",
+            pid=ready.pid,
+        )
+        self._notifier.warning = f"upgrade failed: the new process {ready.pid} died during the handover"
         try:
             await self._service.resume()
         except PortError as error:
-            self._log.error("cannot open a port again: {error}", error=error)
+            self._log.error("a port cannot be reopened: {error}, or free this one; then reload", error=error)
         finally:
             self._finish()
 

@@ -81,7 +81,7 @@ def broken(called: str, error: BaseException) -> PluginFailedError:
     """
     if is_interrupt(error):
         raise error
-    _log.failure("{called} broke its contract", called=called)
+    _log.failure("{called} failed, a bug of the plugin; report it to its author", called=called)
     return PluginFailedError(f"{called} failed: {type(error).__name__}")
 
 
@@ -96,8 +96,8 @@ def is_interrupt(error: BaseException) -> bool:
 
 def refuse(called: str, wrong: str) -> PluginFailedError:
     """Log what is wrong with what a plugin returned, and return the error to raise."""
-    _log.error("{called} broke its contract: {wrong}", called=called, wrong=wrong)
-    return PluginFailedError(f"{called} broke its contract: {wrong}")
+    _log.error("{called} failed, a bug of the plugin: {wrong}; report it to its author", called=called, wrong=wrong)
+    return PluginFailedError(f"{called} failed, a bug of the plugin: {wrong}")
 
 
 def kind_of(value: Any) -> str:

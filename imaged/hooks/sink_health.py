@@ -90,7 +90,9 @@ class SinkHealth:
         with self._lock:
             self._failures[task] += 1
             self._faults[task] = fault
-            self._log_fault("metrics sink {sink} fails: {fault}; {failed} failures so far", fault)
+            self._log_fault(
+                "metrics sink {sink} fails: {fault}; {failed} failures since the last start or reload", fault
+            )
 
     def works(self, task: Task) -> None:
         """Note that the sink has done `task`; the log gets a line when no fault is left."""

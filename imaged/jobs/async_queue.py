@@ -81,11 +81,17 @@ class AsyncJobQueue:
             wake()
 
     async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
-        """Record that a remote store holds these files. Where that fails, they are uploaded once more."""
+        """Record that a remote store holds these files. Where that fails, the next comparison looks for them there."""
         try:
             await self.run(self.queue.uploaded.add, remote, image, files)
         except Exception as error:  # as in `enqueue`
-            self._log.error("{image}: not recorded as uploaded: {error}", image=str(image), error=str(error))
+            self._log.error(
+                "the job queue cannot record the upload of {files} of {image}: {error}; the next start looks for "
+                "them in the remote store",
+                files=", ".join(map(str, files)),
+                image=str(image),
+                error=str(error),
+            )
 
     async def take_over(self, former: str, remote: str) -> int:
         """Move the records of a remote store from its former name to its name; return how many are new."""
@@ -104,7 +110,7 @@ class AsyncJobQueue:
     async def note_comparison(
         self, remote: str, state: State, images: int | None = None, missing: int | None = None
     ) -> None:
-        """Record how far the comparison with this remote store is."""
+        """Record the progress of the comparison with this remote store."""
         await self._record(self.queue.comparisons.note, remote, state, images, missing)
 
     async def comparison(self) -> RecordedComparison | None:
@@ -125,7 +131,9 @@ class AsyncJobQueue:
         except CancelledError:
             raise
         except Exception as error:  # as in `enqueue`; the comparison itself continues
-            self._log.error("the queue does not say how far the comparison is: {error}", error=str(error))
+            self._log.error(
+                "the job queue cannot record the progress of the comparison: {error}; check state_dir", error=str(error)
+            )
 
     async def _read(self, read: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
         try:

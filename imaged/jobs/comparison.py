@@ -40,7 +40,7 @@ class ComparisonTable:
             self.db.execute(query, (remote, self.clock()))
 
     def note(self, remote: str, state: State, images: int | None = None, missing: int | None = None) -> None:
-        """Record how far the comparison with this store is, unless one with another store has begun."""
+        """Record the progress of the comparison with this store, unless one with another store has begun."""
         self.db.execute(
             "UPDATE comparison SET images = ifnull(?, images), missing = ifnull(?, missing), state = ? "
             "WHERE remote = ?",

@@ -95,7 +95,10 @@ class JobWorker:
                 jobs = await self.jobs.run(queue.claim, self.kind)
             due_s = await self.jobs.run(queue.next_due_s, self.kind)
         except Exception:  # the disk may be full or gone; jobs wait until it is back
-            self._log.failure("the job queue cannot be used; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S)
+            self._log.failure(
+                "the job queue cannot be used; trying again in {pause_s} s; check the disk and rights of state_dir",
+                pause_s=LONGEST_PAUSE_S,
+            )
             return [], LONGEST_PAUSE_S
         return jobs, LONGEST_PAUSE_S if due_s is None else min(max(due_s, 0.0), LONGEST_PAUSE_S)
 
@@ -118,7 +121,9 @@ class JobWorker:
                     await self._complete(left, results)
                 except Exception:
                     self._log.failure(
-                        "the job queue cannot be written; trying again in {pause_s} s", pause_s=LONGEST_PAUSE_S
+                        "the job queue cannot be written; trying again in {pause_s} s; check the disk and rights of "
+                        "state_dir",
+                        pause_s=LONGEST_PAUSE_S,
                     )
                     await deferLater(self.clock, LONGEST_PAUSE_S)
         finally:
@@ -144,7 +149,9 @@ class JobWorker:
                     image=str(job.image),
                     output=str(job.file),
                     error=str(error),
-                    next="not tried again" if delay_s is None else f"again in {delay_s:.1f} s",
+                    next=f"parked; to try it again: imaged queue retry {job.id}"
+                    if delay_s is None
+                    else f"again in {delay_s:.1f} s",
                 )
             await self.jobs.run(self.jobs.queue.fail, job, str(error), delay_s, counts=not is_away)
             left.remove(job)

@@ -252,4 +252,4 @@ class JobQueue:
         except FileNotFoundError:
             identity = None
         if identity != self._identity:
-            raise FileNotFoundError(f"{self._file} is gone, or another: restart imaged")
+            raise FileNotFoundError(f"{self._file} was removed or replaced while imaged ran: restart imaged")

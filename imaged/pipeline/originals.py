@@ -107,7 +107,7 @@ class Originals:
         """Describe a new original, if its namespace takes its format and its hash is not taken by other bytes."""
         format = await self._shared.run(sniff_file, received.path, self._shared.formats)
         if format is not None and not self._shared.settings.policy(image.namespace).takes(format):
-            raise NotAPictureError(f"{format.content_type} is not taken here: images.extensions does not list it")
+            raise NotAPictureError(f"{format.content_type} is not accepted here: images.extensions does not list it")
         info = await self._describe(image, received)
         await self._shared.run(self._store.originals.check_conflict, image, received.sha256)
         return info
@@ -137,6 +137,6 @@ class Originals:
                 await self._shared.run(self._keep_locally, image, received, info)
         except ImagedError as error:
             if isinstance(error, CorruptOriginalError):
-                self._log.error("{error}: not used", error=str(error))
+                self._log.error("{error}; not used: restore the object, or post the picture again", error=str(error))
             self._shared.metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
             raise

@@ -55,7 +55,7 @@ async def reconcile(
         await jobs.note_comparison(remote.identity, "running", looked_at, queued)
     await jobs.note_comparison(remote.identity, "ended", looked_at, queued)
     if queued:
-        _log.info("{count} files of the local store were not known to be in the remote one: queued", count=queued)
+        _log.info("{count} local files are missing in the remote store, or unconfirmed: uploads queued", count=queued)
     return True
 
 

@@ -153,12 +153,12 @@ class Remote:
     async def _call(self, work: Callable[[], Awaitable[T]], turn: _Turn) -> T:
         """Make one call in its turn, and update the circuit with its result."""
         if not self._circuit.would_admit(self._clock.seconds()):  # calls that hang may hold every turn
-            raise StoreUnavailableError(f"the remote store is away: {self._fault}")
+            raise StoreUnavailableError(f"the remote store is unreachable or refuses requests: {self._fault}")
         async with self._turns:
             if not self._circuit.admit(self._clock.seconds()):
                 # Releasing at once would run the next call within this one, and so on, too deep.
                 await deferLater(self._clock, 0)
-                raise StoreUnavailableError(f"the remote store is away: {self._fault}")
+                raise StoreUnavailableError(f"the remote store is unreachable or refuses requests: {self._fault}")
             turn.came, trial = True, self._circuit.is_open
             try:
                 result = await work()
@@ -188,7 +188,9 @@ class Remote:
     def _missed(self, error: StoreUnavailableError, *, trial: bool) -> None:
         self._fault = str(error)
         if self._circuit.failed(self._clock.seconds(), self._jitter(), trial=trial):
-            self._log.error("the remote store is away, and uploads wait: {fault}", fault=self._fault)
+            self._log.error(
+                "the remote store is unreachable or refuses requests, and uploads wait: {fault}", fault=self._fault
+            )
 
     def _met(self) -> None:
         if (away_s := self._circuit.succeeded(self._clock.seconds())) is not None:

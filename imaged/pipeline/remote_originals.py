@@ -56,7 +56,7 @@ class RemoteOriginals:
             with span(DOWNLOAD):
                 if not await self._remote.download(image, ORIGINAL, path):
                     raise
-            self._log.warn("{error}: trying the uploader", error=str(error))
+            self._log.warn("{error}; trying the uploader", error=str(error))
             return await self._check(image, path, known)
 
     async def record(self, image: ImageId) -> ImageInfo | None:
@@ -72,8 +72,10 @@ class RemoteOriginals:
     async def _check(self, image: ImageId, path: Path, known: ImageInfo | None) -> ReceivedFile:
         received = await self._shared.run(digest, path)
         if received.md5 != str(image.hash) or (known is not None and known.sha256 != received.sha256):
+            wanted = f"MD5 {image.hash}" + (f" and SHA-256 {known.sha256}" if known else "")
             raise CorruptOriginalError(
-                f"the remote original of {image} has other bytes: MD5 {received.md5}, SHA-256 {received.sha256}"
+                f"the remote original of {image} does not match its hash: expected {wanted}, "
+                f"received MD5 {received.md5} and SHA-256 {received.sha256}"
             )
         return received
 

@@ -178,7 +178,7 @@ async def start_new_process(
     try:
         ours, theirs = socket.socketpair()
     except OSError as error:
-        raise UpgradeError(f"the channel to it cannot be opened: {error.strerror}") from error
+        raise UpgradeError(f"the socket pair to the new process cannot be opened: {error.strerror}") from error
     with theirs:
         environment, descriptors = handover_environment(environ, passed, ports, theirs)
         try:

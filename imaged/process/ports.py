@@ -130,7 +130,11 @@ class Ports:
         self._inherited.close_unclaimed()
         for passed in self._inherited.passed:
             if passed.socket and not any(is_same(passed.socket, each.listening.socket) for each in self._open.values()):
-                self._log.warn("systemd opened {name}, but no setting names it: it is not served", name=_name(passed))
+                self._log.warn(
+                    "systemd opened {name}, but no setting uses it: clients that connect to it wait for ever; "
+                    "name it in listen, or remove it from the .socket unit",
+                    name=_name(passed),
+                )
 
     async def close(self, path: KeyPath) -> None:
         """Close the port of a setting, if it is open."""

@@ -60,10 +60,10 @@ class Shutdown:
         """Log the renders and the threads that still run; they end with the process."""
         for each in renders:
             self._log.warn(
-                "unfinished: {output} of {image}, rendering for {elapsed_s} s",
+                "still running at shutdown: {output} of {image}, rendering for {elapsed_s} s; it ends with the process",
                 output=str(each.item.output),
                 image=str(each.item.image),
                 elapsed_s=round(each.elapsed_s, 1),
             )
         for thread in unfinished():
-            self._log.warn("unfinished: thread {thread}", thread=thread)
+            self._log.warn("still running at shutdown: thread {thread}; it ends with the process", thread=thread)

@@ -96,7 +96,7 @@ class StallWatch:
                 frame = frames.get(self._reactor_thread)
                 self._held_by = self._name(frame)
                 self._log.warn(
-                    "the reactor is blocked by {by}, so no request is answered:\n{stack}",
+                    "the main thread (event loop) is blocked by {by}, so no request is answered:\n{stack}",
                     by=self._held_by,
                     stack="\n".join(stack_lines(frame, DEEPEST)),
                 )
@@ -114,7 +114,7 @@ class StallWatch:
             whose = f"; in progress: {', '.join(named)}" if named else ""
             by = f"code that keeps Python's lock, such as a C extension{whose}"
             if late_s + LOOK_EVERY_S >= HELD_S:
-                self._log.warn("the reactor was blocked by {by}", by=by)
+                self._log.warn("the main thread (event loop) was blocked by {by}", by=by)
                 self._ended(by, late_s + LOOK_EVERY_S, now_s)
         self._ask(now_s)  # the answer to the last question is late for the same reason
 
@@ -129,7 +129,7 @@ class StallWatch:
     def _ended(self, by: str, held_s: float, ended_s: float) -> None:
         self._total += 1
         self._last, self._last_ended_s = Stall(by, round(held_s, 3), ago_s=0.0), ended_s
-        self._log.warn("the reactor was blocked for {held_s:.1f} s by {by}", held_s=held_s, by=by)
+        self._log.warn("the main thread (event loop) was blocked for {held_s:.1f} s by {by}", held_s=held_s, by=by)
 
     def _name(self, frame: FrameType | None) -> str:
         whose = [call.name for call in calls() if call.thread == self._reactor_thread]

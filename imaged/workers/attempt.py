@@ -70,7 +70,8 @@ class Attempt:
         self._is_late = True
         for output in self._tokens:
             self._log.warn(
-                "the render of {output} of {image} has not returned: its thread is blocked until it does",
+                "the render of {output} of {image} is past render.timeout_s, and occupies a render thread until it "
+                "returns; restart imaged to free the thread",
                 output=str(output),
                 image=str(self._image),
             )

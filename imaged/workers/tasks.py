@@ -40,7 +40,7 @@ class Tasks:
     def _finish(self, result: T | Failure, waiter: Deferred[T]) -> None:
         self._running -= 1
         if waiter.called and isinstance(result, Failure) and not result.check(ImagedError):
-            self._log.failure("work that no caller waits for failed", failure=result)
+            self._log.failure("a background task failed, a bug of imaged", failure=result)
         waiter.callback(result)  # a Failure makes it an errback
         if not self._running:
             waiting, self._waiting = self._waiting, []

@@ -71,4 +71,4 @@ class Wire:
                 self._socket, self._peer, self._refused = made, address, None
                 self._look_up_at_s = self._monotonic() + LOOK_UP_EVERY_S
                 return made
-        raise OSError(f"no way to udp {self.place}: {fault}")
+        raise OSError(f"cannot send to udp {self.place}: {fault}")

@@ -49,7 +49,7 @@ class Blocking(MemoryUploader):
     @classmethod
     def observe(cls, event: Mapping[str, Any]) -> None:
         """End the sleep when this is the line that reports it."""
-        if event.get("log_format", "").startswith("the reactor is blocked"):
+        if event.get("log_format", "").startswith("the main thread (event loop) is blocked"):
             cls.told = True
 
 
@@ -93,7 +93,7 @@ class TestProcessors(ServiceTestCase):
             answer = await self.get(f"{HOME}/x30.jpg")
             assert answer.status == 500
             assert (await self.newest_error()).startswith(
-                "processor harness: render of x30.jpg broke its contract: x30.jpg"
+                "processor harness: render of x30.jpg failed, a bug of the plugin: x30.jpg"
             )
             assert not self.store.has(IMAGE, parse_file("x30.jpg"))
         self.break_down(None)

@@ -31,7 +31,7 @@ class TestQueueFault(ServiceTestCase):
         refused = await self.post("/p?outputs=x30.jpg")
         assert refused.status == 503
         status = await self.status()
-        assert "is gone" in status["queue"]["fault"]
+        assert "was removed" in status["queue"]["fault"]
         assert status["queue"]["free_bytes"] is None
         assert {status[each][key] for each in ("promised", "uploads") for key in ("queued", "parked")} == {None}
         assert status["promised"]["current"] is None

@@ -55,11 +55,13 @@ def test_nothing_else_is_skipped(
     assert not (daemon.folder / "unloaded").exists()
     assert list((daemon.folder / "var" / "state" / "owners").iterdir()) == []
     lines = [json.loads(line)["message"] for line in daemon.log.read_text().splitlines()]
-    assert [line for line in lines if line.startswith("unfinished: thread") and f"-{thread}-" in line], lines
+    assert [line for line in lines if line.startswith("still running at shutdown: thread") and f"-{thread}-" in line], (
+        lines
+    )
     assert "shut down" in lines
     events = [json.loads(line)["event"] for line in (daemon.folder / "lines").read_text().splitlines()]
     if at == "render":
-        assert any(line.startswith("unfinished: x30.webp of p/") for line in lines), lines
+        assert any(line.startswith("still running at shutdown: x30.webp of p/") for line in lines), lines
         assert "RequestAnswered" in events
         assert not (daemon.folder / "closed-processor").exists()
 
@@ -76,7 +78,7 @@ def test_an_older_generation(make_daemon: Callable[..., Daemon], plugins: dict[s
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(timeout=LONGEST_S) == 0, daemon.tail
     assert not (daemon.folder / "unloaded").exists()
-    assert "unfinished: x30.webp of p/" in daemon.log.read_text()
+    assert "still running at shutdown: x30.webp of p/" in daemon.log.read_text()
     assert (daemon.folder / "closed-sink").exists()
     assert not (daemon.folder / "closed-processor").exists()
 
@@ -92,7 +94,7 @@ def test_a_handover(make_daemon: Callable[..., Daemon], plugins: dict[str, str])
     daemon.process.send_signal(signal.SIGUSR2)
     assert daemon.process.wait(timeout=LONGEST_S) == 0, daemon.tail
     assert daemon.pid != old
-    assert "unfinished: x30.webp of p/" in daemon.log.read_text()
+    assert "still running at shutdown: x30.webp of p/" in daemon.log.read_text()
     assert not (daemon.folder / "unloaded").exists()
 
 

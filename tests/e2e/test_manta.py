@@ -111,6 +111,6 @@ def test_wrong_keys_are_reported_at_the_start(make_daemon: Callable[..., Daemon]
     """The log and the status page name the fault, and the daemon serves."""
     manta.double.users[f"/{manta.double.account}"].keys.clear()
     daemon = make_daemon(manta.settings())
-    until(lambda: "the remote store does not work" in daemon.log.read_text(), daemon)
+    until(lambda: "the test of the remote store failed" in daemon.log.read_text(), daemon)
     assert daemon.post("/p", make_jpeg()).status == 503
     assert daemon.get("/status_check").status == 200

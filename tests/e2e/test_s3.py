@@ -134,7 +134,7 @@ def test_another_node_has_every_picture(make_daemon: Callable[..., Daemon], rclo
     for name in ("original", "x40.png", "x30.jpg", "info.json"):
         assert second.get(f"/p/{gone['hash']}/{name}").status == 502
     assert not (second.store / "p" / gone["partitionedHash"]).exists()
-    assert re.search(r"the remote original of \S+ has other bytes", second.log.read_text())
+    assert re.search(r"the remote original of \S+ does not match its hash", second.log.read_text())
 
 
 def test_uploads_never_block_the_reactor(make_daemon: Callable[..., Daemon], rclone: RcloneS3) -> None:

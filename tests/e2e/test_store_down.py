@@ -170,4 +170,4 @@ def test_nothing_is_lost(make_daemon: Callable[..., Daemon], store: RcloneS3, pr
         statuses = {status for during, status in clients.posts if during == fault}
         assert statuses == {200 if fault == "slow" else 503}, (fault, clients.posts)
     lines = daemon.log.read_text()
-    assert lines.count("the remote store is away") <= len(FAULTS)
+    assert lines.count("the remote store is unreachable or refuses requests, and uploads wait") <= len(FAULTS)

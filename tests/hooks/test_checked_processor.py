@@ -108,7 +108,7 @@ def test_invalid_facts_are_refused(source: Path, returned: Any, wrong: str) -> N
     """The error names the plugin as the settings do, and says what is wrong."""
     with pytest.raises(PluginFailedError) as caught:
         checked(identify=lambda _: returned).identify(source)
-    assert str(caught.value) == f"processor odd: identify broke its contract: {wrong}"
+    assert str(caught.value) == f"processor odd: identify failed, a bug of the plugin: {wrong}"
 
 
 def test_a_coroutine_is_refused(source: Path) -> None:
@@ -129,7 +129,7 @@ def test_good_facts_pass(source: Path) -> None:
 @pytest.mark.parametrize("returned", [None, 1, "yes", [X30]])
 def test_accepts_returns_a_bool(source: Path, returned: Any) -> None:
     """Another truthy or falsy value might render with the wrong processor."""
-    with pytest.raises(PluginFailedError, match="processor odd: accepts broke its contract: it returned"):
+    with pytest.raises(PluginFailedError, match="processor odd: accepts failed, a bug of the plugin: it returned"):
         checked(accepts=lambda _: returned).accepts(job(source, X30))
 
 
@@ -195,7 +195,9 @@ def test_an_invalid_output_is_refused(source: Path, yielded: Any, wrong: str) ->
     assert next(rendering).output == W20
     with pytest.raises(PluginFailedError) as caught:
         next(rendering)
-    assert str(caught.value).startswith(f"processor odd: render of w20.png and 1 more broke its contract: {wrong}")
+    assert str(caught.value).startswith(
+        f"processor odd: render of w20.png and 1 more failed, a bug of the plugin: {wrong}"
+    )
 
 
 def test_each_output_comes_exactly_once(source: Path) -> None:
@@ -248,7 +250,7 @@ def test_a_generator_is_closed_on_its_own_thread(source: Path) -> None:
 @pytest.mark.parametrize("returned", [True, False, "fine"])
 def test_verify_returns_none(source: Path, returned: Any) -> None:
     """False would mean a bad original, which must not be stored."""
-    with pytest.raises(PluginFailedError, match="processor odd: verify broke its contract"):
+    with pytest.raises(PluginFailedError, match="processor odd: verify failed, a bug of the plugin"):
         checked(verify=lambda _: returned).verify(job(source, X30))
     checked(verify=lambda _: None).verify(job(source, X30))
 

@@ -36,7 +36,10 @@ def test_a_fault_lasts_until_the_same_task_succeeds(lines: list[str]) -> None:
     health.works("flush")
     assert (health.status.flushes_failed, health.status.fault) == (1, None)
     assert health.status.last_missed_s is None, "no event was missed"
-    assert lines == ["metrics sink mine fails: OSError: no route; 1 failures so far", "metrics sink mine works again"]
+    assert lines == [
+        "metrics sink mine fails: OSError: no route; 1 failures since the last start or reload",
+        "metrics sink mine works again",
+    ]
 
 
 def test_a_recorded_event_ends_the_fault_of_a_failed_one() -> None:
@@ -62,7 +65,7 @@ def test_a_sink_that_fails_now_and_then_does_not_fill_the_log(lines: list[str]) 
     assert len(lines) == 2
     clock.advance(1)
     health.fails("flush", "OSError: no")
-    assert lines[2:] == ["metrics sink mine fails: OSError: no; 61 failures so far"]
+    assert lines[2:] == ["metrics sink mine fails: OSError: no; 61 failures since the last start or reload"]
 
 
 def test_a_sink_works_again_when_no_fault_is_left(lines: list[str]) -> None:

@@ -123,9 +123,9 @@ def test_a_removed_queue_takes_no_jobs(jobs: AsyncJobQueue, folder: Path, tmp_pa
     """A removed file is a fault, although SQLite can still write to it; moved back, it works again."""
     wait(jobs.enqueue("render", CAT, [A]))
     folder.rename(tmp_path / "away")
-    assert "is gone, or another: restart imaged" in refused(jobs)
+    assert "was removed or replaced while imaged ran: restart imaged" in refused(jobs)
     assert wait(jobs.depth("render")) is None
-    assert "is gone" in str(jobs.fault)
+    assert "was removed" in str(jobs.fault)
     with pytest.raises(FileNotFoundError):
         wait(jobs.try_again())
     (tmp_path / "away").rename(folder)
@@ -139,7 +139,7 @@ def test_another_file_in_its_place_is_not_the_queue(jobs: AsyncJobQueue, folder:
     copy = folder / "copy"
     shutil.copy(folder / "jobs.sqlite", copy)
     copy.rename(folder / "jobs.sqlite")
-    assert "is gone, or another" in refused(jobs)
+    assert "was removed or replaced" in refused(jobs)
 
 
 def test_a_queue_that_is_full_of_jobs_is_well(jobs: AsyncJobQueue, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -399,5 +399,5 @@ def test_a_failure_is_logged_in_one_line(harness: WorkerHarness) -> None:
     lines = [event["log_format"].format(**event) for event in logged]
     assert lines == [
         f"render of {CAT} x1.jpg failed: the remote store is down; again in 0.5 s",
-        f"render of {CAT} x2.jpg failed: a broken picture; not tried again",
+        f"render of {CAT} x2.jpg failed: a broken picture; parked; to try it again: imaged queue retry 2",
     ]

@@ -103,7 +103,9 @@ def test_a_store_that_is_away_gets_no_calls(harness: PipelineHarness) -> None:
 
     harness.uploader.failure = StoreUnavailableError("no route")
     with capturedLogs() as logged:
-        assert [upload() for _ in range(5)] == ["no route"] * 3 + ["the remote store is away: no route"] * 2
+        assert [upload() for _ in range(5)] == ["no route"] * 3 + [
+            "the remote store is unreachable or refuses requests: no route"
+        ] * 2
         assert harness.uploads.total == 3
         assert harness.remote.fault == "no route"
         assert harness.remote.concurrency == 0
@@ -115,7 +117,7 @@ def test_a_store_that_is_away_gets_no_calls(harness: PipelineHarness) -> None:
     assert harness.remote.concurrency == 10
     told = [formatEvent(event) for event in logged]
     assert told == [
-        "the remote store is away, and uploads wait: no route",
+        "the remote store is unreachable or refuses requests, and uploads wait: no route",
         "the remote store is back after 1 s; uploads continue",
     ]
 
