@@ -10,7 +10,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from imaged.core.errors import ImagedError
 from imaged.daemon.service import Service
@@ -20,6 +19,7 @@ from imaged.process.ending import end_within, place
 from imaged.process.handover import OldProcess
 from imaged.process.inherited_sockets import InheritedSockets
 from imaged.process.notify import Notifier
+from imaged.process.run_to_end import run_to_end
 from imaged.process.signals import RELOAD, STOP, UPGRADE, Signals
 
 REPORT_EVERY_S = 5.0
@@ -48,18 +48,22 @@ class Daemon:
         self._notifier = notifier
         self._inherited = inherited
         self._stop: Deferred[None] = Deferred()
-        self._exit_status = 0
 
     def run(self) -> int:
         """Run the reactor until the daemon has ended; return the exit status."""
+        status = 0
         self._reactor.callWhenRunning(self._signals.install)
-        self._reactor.callWhenRunning(
-            lambda: Deferred.fromCoroutine(self._run()).addErrback(self._fail).addBoth(lambda _: self._reactor.stop())
-        )
-        self._reactor.run()
+        try:
+            run_to_end(self._reactor, self._run())
+        except ImagedError as error:
+            status = 1
+            sys.stderr.write(f"{error}\n")
+        except Exception:  # a task root
+            status = 1
+            self._log.failure("imaged failed unexpectedly")
         self._signals.end()
         self._notifier.close()
-        return self._exit_status
+        return status
 
     async def _run(self) -> None:
         old_process = OldProcess(self._reactor, self._inherited)
@@ -102,13 +106,6 @@ class Daemon:
         self._log.error(
             "the shutdown is overdue: ending this process now; its main thread is stuck in {place}", place=place()
         )
-
-    def _fail(self, failure: Failure) -> None:
-        if failure.check(ImagedError):
-            sys.stderr.write(f"{failure.value}\n")
-        else:
-            self._log.failure("imaged failed unexpectedly", failure)
-        self._exit_status = 1
 
     def _report(self, service: Service) -> list[LoopingCall]:
         """Start the reports to the service manager: the status line, and the keep-alive of its watchdog."""

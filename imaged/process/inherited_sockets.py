@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,6 @@ from typing import Any
 
 FIRST_DESCRIPTOR = 3
 HANDOVER = "IMAGED_HANDOVER"
-_COUNT = re.compile("[0-9]{1,4}")
 _SYSTEMD = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 
 
@@ -69,7 +67,7 @@ def inherit_sockets(environ: MutableMapping[str, str]) -> InheritedSockets:
     systemd = {name: environ.pop(name, "") for name in _SYSTEMD}
     if handover is not None:
         return _from_old_process(json.loads(handover))
-    if systemd["LISTEN_PID"] != str(os.getpid()) or not _COUNT.fullmatch(systemd["LISTEN_FDS"]):
+    if systemd["LISTEN_PID"] != str(os.getpid()) or not systemd["LISTEN_FDS"].isdecimal():
         return InheritedSockets()
     names = systemd["LISTEN_FDNAMES"].split(":")
     descriptors = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(systemd["LISTEN_FDS"]))

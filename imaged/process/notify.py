@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import time
 from collections.abc import Mapping
 
 from twisted.logger import Logger
-
-SHORTEST_WATCHDOG_S = 0.1
-"""The shortest watchdog interval that is used: a shorter one would keep the daemon busy with notifications."""
-
-_WATCHDOG = re.compile("0*[1-9][0-9]{0,14}")
 
 
 class Notifier:
@@ -61,8 +55,7 @@ class Notifier:
 
     def alive(self) -> None:
         """Send the keep-alive of the watchdog."""
-        if self.watchdog_s is not None:
-            self._send("WATCHDOG=1")
+        self._send("WATCHDOG=1")
 
     def close(self) -> None:
         """Close the socket."""
@@ -85,7 +78,7 @@ class Notifier:
 
 def make_notifier(environ: Mapping[str, str], *, muted: bool) -> Notifier:
     """Return the notifier that the environment describes (sd_notify(3), sd_watchdog_enabled(3))."""
-    microseconds, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(os.getpid()))
-    watched = _WATCHDOG.fullmatch(microseconds) and pid == str(os.getpid())
-    watchdog_s = max(int(microseconds) / 1e6, SHORTEST_WATCHDOG_S) if watched else None
-    return Notifier(environ.get("NOTIFY_SOCKET") or None, watchdog_s, muted=muted)
+    microseconds, own = environ.get("WATCHDOG_USEC", ""), str(os.getpid())
+    watched = microseconds.isdecimal() and environ.get("WATCHDOG_PID", own) == own
+    watchdog_s = int(microseconds) / 1e6 if watched else None
+    return Notifier(environ.get("NOTIFY_SOCKET") or None, watchdog_s or None, muted=muted)
