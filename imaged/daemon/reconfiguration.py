@@ -11,7 +11,6 @@ from twisted.logger import Logger
 
 from imaged.config.faults import ConfigurationError, Fault
 from imaged.config.load import Loaded
-from imaged.config.model import Settings
 from imaged.core.errors import StoreError
 from imaged.daemon.generations import Generation, Generations, build_generation
 from imaged.daemon.health import Health
@@ -57,8 +56,10 @@ class Reconfiguration:
             raise ConfigurationError([Fault("imaged", None, (), f"this process is shutting down{hint}")])
         self.logs.reopen()
         loaded = self.read()
-        if not loaded.faults and (faults := restart_faults(self.generations.pipeline.settings, loaded)):
-            raise ConfigurationError(faults)
+        if not loaded.faults and loaded.settings.state_dir != self.generations.pipeline.settings.state_dir:
+            # The job queue is opened once, when the process starts.
+            fault = loaded.origins.fault(("state_dir",), "takes effect with a restart only; nothing was reloaded")
+            raise ConfigurationError([fault])
         new = build_generation(self.generations.current.number + 1, loaded, self.environment, datetime.now(UTC))
         files, opened = await self._open(loaded, new)
         self.logs.use(files)
@@ -104,13 +105,6 @@ async def open_logs(loaded: Loaded, run: RunInThread) -> LogFiles:
         return await run(open_files, loaded.settings.log)
     except LogFileError as error:
         raise ConfigurationError([loaded.origins.quoting_fault(error.key, str(error))]) from error
-
-
-def restart_faults(running: Settings, loaded: Loaded) -> list[Fault]:
-    """Return a fault when `state_dir` has changed: the job queue is opened once, when the process starts."""
-    if running.state_dir == loaded.settings.state_dir:
-        return []
-    return [loaded.origins.fault(("state_dir",), "takes effect with a restart only; nothing was reloaded")]
 
 
 def log_urls(opened: Sequence[OpenPort]) -> None:

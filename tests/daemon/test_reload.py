@@ -13,9 +13,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import capturedLogs
 
 from imaged.api import Rendered, RenderJob
-from imaged.config.load import Loaded, load
 from imaged.core.files import parse_file
-from imaged.daemon.reconfiguration import restart_faults
 from imaged.testing.fakes import StillProcessor
 
 
@@ -242,7 +240,7 @@ class TestBadFile(ServiceTestCase):
         await self.serve()
         self.configure(state_dir="elsewhere")
         (fault,) = await self.refused()
-        assert "state_dir: takes effect with a restart only" in fault
+        assert "state_dir: takes effect with a restart only; nothing was reloaded" in fault
 
     async def test_a_good_file_after_a_bad_one(self) -> None:
         """It succeeds, and the fault is no longer shown."""
@@ -254,17 +252,3 @@ class TestBadFile(ServiceTestCase):
         generation = (await self.status())["generation"]
         assert generation["number"] == 2
         assert generation["last_reload"]["ok"] is True
-
-
-def test_only_state_dir_needs_a_restart() -> None:
-    """Any other setting may change."""
-
-    def read(text: str) -> Loaded:
-        return load(text, "imaged.yaml", environ={}, read_text=str)
-
-    running = read("").settings
-    assert restart_faults(running, read("listen: tcp:1\nstore: {path: elsewhere}\nshutdown_timeout_s: 3\n")) == []
-    faults = restart_faults(running, read("status:\n  listen: tcp:1\nstate_dir: b\n"))
-    assert [str(fault) for fault in faults] == [
-        "imaged.yaml:3: state_dir: takes effect with a restart only; nothing was reloaded",
-    ]
