@@ -41,14 +41,11 @@ class Loaded:
     def shown(self) -> dict[str, Any]:
         """Return the effective settings as plain values, with references unresolved."""
         data = self.settings.model_dump(mode="json")
-        plugins, policies = data.pop("plugins"), data.pop("namespaces")
-        own = {
-            name: {key: value for key, value in policy.items() if value is not None}
-            for name, policy in policies.items()
-        }
-        shown = {**_whole(data), "namespaces": own, "plugins": plugins}
+        policies = self.settings.namespaces.items()
+        own = {name: policy.model_dump(mode="json", exclude_none=True) for name, policy in policies}
+        shown = {**_whole(data), "namespaces": own, "plugins": data["plugins"]}
         for path, reference in self.origins.references.items():
-            replace_at(shown, path, reference.shown())
+            replace_at(shown, path, {reference.kind: reference.name})
         return {key: shown[key] for key in Settings.model_fields}
 
 

@@ -25,10 +25,6 @@ class Reference:
     def __str__(self) -> str:
         return f"{{{self.kind}: {self.name}}}" if self.name.isprintable() else f"{{{self.kind}: {quote(self.name)}}}"
 
-    def shown(self) -> dict[str, str]:
-        """Return the mapping of the YAML file."""
-        return {self.kind: self.name}
-
 
 class Secret(str):
     """The text that a reference stands for. It prints as `***`.

@@ -167,5 +167,4 @@ class ReadbackFailedError(SourceFailedError):
 class PluginFailedError(ImagedError):
     """A plugin broke its contract."""
 
-    status = 500
     public_message = "a part of this server failed: its operator finds the reason in the log"

@@ -101,7 +101,6 @@ class _Tables:
         self.locations: list[bytes] = []
         self._function_ids: dict[tuple[str, str, int], int] = {}
         self._location_ids: dict[Frame, bytes] = {}
-        self._labels: dict[str, bytes] = {"": b""}
 
     def text(self, text: str) -> int:
         return self.texts.setdefault(text, len(self.texts))
@@ -110,11 +109,7 @@ class _Tables:
         return integer(1, self.text(unit.name)) + integer(2, self.text(unit.unit))
 
     def thread_label(self, thread: str) -> bytes:
-        label = self._labels.get(thread)
-        if label is None:
-            label = data(3, integer(1, self.text("thread")) + integer(2, self.text(thread)))
-            self._labels[thread] = label
-        return label
+        return data(3, integer(1, self.text("thread")) + integer(2, self.text(thread))) if thread else b""
 
     def location(self, frame: Frame) -> bytes:
         """Return the number of a location, encoded once: a profile has far more references than locations."""
