@@ -1,7 +1,4 @@
-"""Puts this folder on the path of imports, so that the tests of every room share what is in it (serving, talking).
-
-The stores here run for the whole session, once a test asks for them; each test makes buckets of its own in them.
-"""
+"""S3 stores for the tests of all rooms. Each starts once in a session; each test makes its own buckets."""
 
 from __future__ import annotations
 

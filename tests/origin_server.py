@@ -1,4 +1,4 @@
-"""A web server for one file on loopback, which a test may keep waiting."""
+"""A web server for one file on loopback, whose answers a test may delay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs of Prometheus, which say what a Prometheus server makes of our files; Debian's package has them."""
+"""The programs of Prometheus, which check our files; Debian's package prometheus has them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST_S = 60.0
 
 
 def find_program(name: str) -> str:
-    """Return where a program of Prometheus is; the test is skipped where there is none."""
+    """Return the path of a program of Prometheus; skip the test if it is missing."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"no {name}: install Debian's package prometheus")
@@ -20,7 +20,7 @@ def find_program(name: str) -> str:
 
 
 def run_promtool(*arguments: str | Path, given: bytes = b"") -> None:
-    """Run promtool with `given` on its standard input, and see that it has nothing to find fault with."""
+    """Run promtool with `given` on its standard input; fail with its output unless it exits with 0."""
     command = [find_program("promtool"), *map(str, arguments)]
     ended = subprocess.run(command, input=given, capture_output=True, timeout=LONGEST_S, check=False)
     said = (ended.stdout + ended.stderr).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""HTTP as bytes on a socket: what a client says is what a test wrote, and what it heard is all that was said."""
+"""An HTTP client that sends and receives exact bytes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Return the body as JSON, which the answer has to call it."""
+        """Return the body as JSON; check the content type."""
         assert self.headers["content-type"].startswith("application/json")
         return json.loads(self.body)
 
     @property
     def error(self) -> str:
-        """Return the message of an error, which has the one form that errors have and is never cacheable."""
+        """Return the message of an error; check its form and that it is not cacheable."""
         assert self.status >= 400
         assert self.headers["cache-control"] == "no-store"
         (message,) = [self.json()["error"]]
@@ -40,14 +40,14 @@ class Answer:
 
 @dataclass
 class ClientConnection(Protocol):
-    """One connection of a client. `received` is all that came, `ended` fires when the server has said all."""
+    """One connection of a client. `received` has all received bytes; `ended` fires when the connection ends."""
 
     received: bytes = b""
     ended: Deferred[None] = field(default_factory=Deferred)
     transport: Any = None
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Take what comes."""
+        """Append the bytes."""
         self.received += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802  # as above
@@ -64,7 +64,7 @@ class ClientConnection(Protocol):
         return read_answer(self.received)
 
     def leave(self) -> None:
-        """Go away without a word."""
+        """Abort the connection."""
         self.transport.abortConnection()
 
 
@@ -78,7 +78,7 @@ async def connect(base_url: str) -> ClientConnection:
 async def begin(
     base_url: str, method: str, target: str | bytes, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> ClientConnection:
-    """Send a request and do not wait for its answer. `target` goes out as it is."""
+    """Send a request without waiting for its answer. `target` is sent unchanged."""
     connection = await connect(base_url)
     connection.send(request(method, target, headers, body))
     return connection
@@ -95,7 +95,7 @@ def request(method: str, target: str | bytes, headers: Mapping[str, str] | None 
 
 
 def read_answer(received: bytes) -> Answer:
-    """Read the one answer in `received`; what comes before it may be a 100."""
+    """Read the one answer in `received`, after a 100 if there is one."""
     head, _, body = received.partition(b"\r\n\r\n")
     status_line, *lines = head.decode().split("\r\n")
     status = int(status_line.split()[1])

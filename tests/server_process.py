@@ -1,4 +1,4 @@
-"""Real servers of other people: started on a port of loopback, waited for, and ended."""
+"""Real servers of other projects, as processes on loopback ports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_S = 60.0
 
 
 class ServerProcess(ABC):
-    """A server in a process of its own, on a port of loopback; it says what it has to say in `log` in its folder."""
+    """A server process on a loopback port; its output goes to `log` in its folder."""
 
     hidden: ClassVar[tuple[str, ...]] = ()
     """How the environment variables begin that it must not see."""
@@ -29,16 +29,16 @@ class ServerProcess(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """Return the words that start it, when what it reads has been written."""
+        """Write the server's files; return the command that starts it."""
 
     @property
     def listening(self) -> bool:
-        """Whether it can be talked to."""
+        """Whether it accepts connections."""
         return listens(self.port)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The process, which has to have been started."""
+        """The process, which must have been started."""
         assert self._process is not None, "it has not been started"
         return self._process
 
@@ -71,5 +71,5 @@ class ServerProcess(ABC):
 
     @property
     def tail(self) -> str:
-        """The last of what it said."""
+        """The end of its output."""
         return (self.folder / "log").read_text(errors="replace")[-3000:]

@@ -35,7 +35,7 @@ HOME = f"/p/{HASH[:3]}/{HASH[3:6]}/{HASH[6:]}"
 
 
 class ServiceTestCase(TestCase):
-    """Serves from an empty store; `settings`, in YAML, go over its own. Trial fails a test that leaves things open."""
+    """Serves from an empty store; `settings`, in YAML, override its own. Trial fails a test with open connections."""
 
     timeout = 30
     settings = ""
@@ -50,7 +50,7 @@ class ServiceTestCase(TestCase):
         self.log = io.StringIO()
 
     def configure(self, **changes: Any) -> None:
-        """Write the settings that are read next, changed in these sections."""
+        """Set the settings for the next read, with these changes."""
         base: dict[str, Any] = {
             "listen": "tcp:0:interface=127.0.0.1",
             "status": {"listen": "tcp:0:interface=127.0.0.1"},
@@ -105,11 +105,11 @@ class ServiceTestCase(TestCase):
         return LocalStore(self.folder / "public", (3, 3))
 
     async def begin(self, method: str, target: str | bytes, body: bytes = b"", **headers: str) -> ClientConnection:
-        """Send a request; names of headers have _ for -."""
+        """Send a request; names of headers have _ instead of -."""
         return await begin(self.url, method, target, _headers(headers), body)
 
     async def begin_held_render(self, path: str) -> ClientConnection:
-        """Ask for an output whose render ends when the processor is released."""
+        """Request an output; its render continues when the processor is released."""
         processor = self.service_harness.processor
         processor.hold()
         connection = await self.begin("GET", path)
@@ -121,7 +121,7 @@ class ServiceTestCase(TestCase):
         return await (await self.begin(method, target, body, **headers)).answer()
 
     async def get(self, target: str | bytes, **headers: str) -> Answer:
-        """Ask with GET."""
+        """Send GET and wait for its answer."""
         return await self.ask("GET", target, **headers)
 
     async def post(self, target: str = "/p", body: bytes = PICTURE, **headers: str) -> Answer:
@@ -134,13 +134,13 @@ class ServiceTestCase(TestCase):
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Wait until it holds; the test's own timeout ends a wait without end."""
+    """Wait until the condition is true; the timeout of the test ends an endless wait."""
     while not condition():
         await pause(0.005)
 
 
 def other_picture(number: int = 1) -> bytes:
-    """Return a picture that is not the others."""
+    """Return a picture for each number."""
     return make_png(comment=f"number {number}")
 
 

@@ -1,4 +1,4 @@
-"""A plugin that stands for all the outside world, found by its entry point as any other is."""
+"""A plugin that fakes processor, uploader and metrics sink; imaged finds it by its entry point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "harness"
 
 
 class Options(BaseModel):
-    """The section `plugins.service_harness`."""
+    """The section `plugins.harness`."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ class Options(BaseModel):
 
 
 class ServiceHarness:
-    """Remembers what it gave to each generation, the newest last; what is uploaded outlives generations."""
+    """Keeps the fakes of each generation, the newest last. All uploaders share `files`."""
 
     def __init__(self) -> None:
         self.processors: list[StillProcessor] = []
@@ -63,7 +63,7 @@ class ServiceHarness:
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ServiceHarness:
-    """Install a harness, as the plugin `service_harness`, for one test."""
+    """Install a harness, as the plugin `harness`, for one test."""
     service_harness = ServiceHarness()
     info = folder / "harness-0.1.dist-info"
     info.mkdir(parents=True)

@@ -23,7 +23,7 @@ def modules() -> dict[str, Path]:
 
 @cache
 def imports(module: str) -> tuple[str, ...]:
-    """Return what a module imports, wherever in it: modules by their full names, and names with their module's."""
+    """Return all imports of a module: modules by their full names, and names with their module's."""
     path = modules()[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     return tuple(_imported(ast.parse(path.read_text(encoding="utf-8")), package))
@@ -40,7 +40,7 @@ def _imported(tree: ast.Module, package: str) -> Iterator[str]:
 
 
 def module_of(name: str) -> str | None:
-    """Return the module of ours that an imported name is, or is in; None for what is not ours."""
+    """Return our module that an imported name is, or is in; None for others."""
     while name:
         if name in modules():
             return name

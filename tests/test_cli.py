@@ -74,7 +74,7 @@ def test_check_without_a_file_checks_the_defaults() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_a_fault() -> None:
-    """For every command that reads it."""
+    """Every command that reads the file reports it."""
     for command in (("check",), ("config", "show")):
         result = invoke(*command, "-c", "missing.yaml")
         assert result.exit_code == 1
@@ -124,7 +124,7 @@ def test_the_output_of_show_can_be_read_again(tmp_path: Path) -> None:
 
 
 def test_show_prints_the_faults_of_a_bad_file(tmp_path: Path) -> None:
-    """As `check` does."""
+    """`config show` prints the same faults as `check`."""
     (tmp_path / "a.yaml").write_text("nonsense: 1\n")
     result = invoke("config", "show", "-c", "a.yaml")
     assert result.exit_code == 1
@@ -139,7 +139,7 @@ def test_the_schema_is_json() -> None:
 
 
 def test_plugins_lists_installed_plugins() -> None:
-    """With name, module and distribution."""
+    """It prints name, module and distribution of each."""
     result = invoke("plugins")
     assert result.exit_code == 0
     rows = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
@@ -149,7 +149,7 @@ def test_plugins_lists_installed_plugins() -> None:
 
 
 def test_plugins_lists_the_options_of_one() -> None:
-    """Each with its type, bounds, default and description."""
+    """It prints the type, bounds, default and description of each."""
     result = invoke("plugins", "graphite")
     assert result.exit_code == 0
     assert "  interval_s (a whole number, at least 1, at most 3600; default: 10)\n      The seconds" in result.stdout
@@ -159,7 +159,7 @@ def test_plugins_lists_the_options_of_one() -> None:
 
 
 def test_an_unknown_plugin_is_reported_with_the_nearest_name() -> None:
-    """And with every installed plugin."""
+    """The message also lists the installed plugins."""
     result = invoke("plugins", "magik")
     assert result.exit_code == 1
     assert str(result.exception).startswith(
@@ -195,7 +195,7 @@ def test_long_options_take_hyphens_and_underscores() -> None:
 
 @pytest.mark.parametrize("arguments", [("nonsense",), ("check", "--nonsense"), ("check", "more"), ("run", "-c")])
 def test_a_wrong_command_line_exits_with_2(arguments: tuple[str, ...]) -> None:
-    """And a message."""
+    """The message goes to standard error."""
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert "Error:" in result.stderr

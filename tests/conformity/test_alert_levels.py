@@ -75,7 +75,7 @@ def test_the_bounds_of_disks_are_the_same() -> None:
 
 
 def test_the_page_of_operations_agrees() -> None:
-    """Its table has each alert with its level."""
+    """The table of docs/operations.md has each alert with its level."""
     operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for alert in find_alerts(WRONG) + find_alerts(make_snapshot(message="draining")):
         assert f"| `{alert.title}` | {alert.level} |" in operations

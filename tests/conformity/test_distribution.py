@@ -15,7 +15,7 @@ from imaged.hooks.installation import DISTRIBUTION, packages
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MADE = {".git", ".venv", "build", "dist", "node_modules", "var"}
-"""Folders that hold what was made or installed; those of caches have names that end so."""
+"""Folders of made or installed files; the names of caches end in `_cache` or `__pycache__`."""
 
 INSTALLERS = r"(?:pip[x3]?|uv|poetry|pdm|hatch|conda|mamba|easy_install)"
 COMMAND = re.compile(rf"\b{INSTALLERS}\s(?:[^`\n;&|]*\s)?(?:install|add|download|wheel|run|upgrade)\s[^`\n;&|#]*")
@@ -47,7 +47,7 @@ def files() -> Iterator[Path]:
 
 
 def test_no_file_installs_another_project() -> None:
-    """Neither by a message, nor by a page, nor by metadata."""
+    """Messages, pages and metadata name our distribution instead."""
     found = {}
     for path in files():
         if path == Path(__file__) or not path.is_file():
@@ -73,7 +73,7 @@ def test_no_file_installs_another_project() -> None:
     ],
 )
 def test_advice_to_install_another_project_is_found(text: str) -> None:
-    """Whatever installs it, and however it is written."""
+    """The search finds commands of every installer, requirements and extras."""
     assert list(asks(text))
 
 
@@ -90,12 +90,12 @@ def test_advice_to_install_another_project_is_found(text: str) -> None:
     ],
 )
 def test_sound_advice_passes(text: str) -> None:
-    """What installs us, or something else, or by something else."""
+    """The search ignores our own distribution, other projects and other installers."""
     assert list(asks(text)) == []
 
 
 def test_every_extra_of_a_plugin_is_known_by_its_packages() -> None:
-    """As `pyproject.toml` has them, and as the page for operators has them."""
+    """`packages` returns the extra's requirements in `pyproject.toml`; docs/operations.md lists the same."""
     assert PROJECT["name"] == DISTRIBUTION
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     extras = set(PROJECT["optional-dependencies"]) & set(PROJECT["entry-points"]["imaged"])

@@ -45,13 +45,13 @@ def room(module: str) -> str:
 
 
 def test_every_room_has_its_place() -> None:
-    """A new room is given a rank here before it is used."""
+    """Each folder and module of imaged has a rank above."""
     assert {room(name) for name in OURS} - {""} == set(RANKS)
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_room_imports_lower_rooms_only(name: str) -> None:
-    """From core up to the command line, never back and never sideways."""
+    """No room imports a room of the same or a higher rank."""
     ours = {found for each in imports(name) if (found := module_of(each)) and found.startswith("imaged.")}
     rank = RANKS.get(room(name), -1)
     assert [other for other in sorted(ours) if room(other) != room(name) and RANKS[room(other)] >= rank] == []
@@ -66,7 +66,7 @@ def test_imaged_names_no_plugin(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in OURS if room(name) not in {"hooks", "workers"}])
 def test_the_engine_is_the_only_way_to_a_processor(name: str) -> None:
-    """Other rooms hand processors on, and call none."""
+    """Other rooms pass processors on, but do not call them."""
     assert not {"CheckedProcessor", "Processors"}.intersection(re.findall(r"\w+", modules()[name].read_text()))
 
 
@@ -80,18 +80,18 @@ def test_plugins_import_the_api_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in OURS if room(name) in {"core", "config"}])
 def test_the_lowest_rooms_are_pure(name: str) -> None:
-    """Values in, values out: no network, no disk, no clock, no chance, no log."""
+    """They import no module for network, disk, clock, random numbers or log."""
     assert [each for each in imports(name) if each.split(".")[0] in IMPURE] == []
 
 
 @pytest.mark.parametrize("name", [name for name in modules() if room(name) not in {"cli", "testing"}])
 def test_the_command_line_alone_knows_the_global_reactor(name: str) -> None:
-    """Everybody else that runs in the daemon is given one."""
+    """Other modules of the daemon receive a reactor as an argument."""
     assert "twisted.internet.reactor" not in imports(name)
 
 
 def test_no_modules_import_each_other() -> None:
-    """Not even within a room, nor by way of others."""
+    """The imports of all modules have no cycle."""
     graph = {
         name: {found for each in imports(name) if (found := module_of(each)) not in {name, None}} for name in modules()
     }

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is n
 
 
 def make(target: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Make a target with these variables alone, and with `echo` in the place of imaged."""
+    """Make a target with these variables alone, and with `echo` in place of imaged."""
     command = ["make", "--no-print-directory", *MADE, target, "IMAGED=echo"]
     environment = {"PATH": os.environ["PATH"], **variables}
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, env=environment)
@@ -58,7 +58,7 @@ MANTA_SETTINGS = (
     ],
 )
 def test_variables_become_settings(target: str, variables: dict[str, str], settings: str) -> None:
-    """Those that are set, by reference."""
+    """Each variable that is set becomes a setting with a reference to it."""
     done = make(target, variables)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.rstrip() == EACH + settings
@@ -66,7 +66,7 @@ def test_variables_become_settings(target: str, variables: dict[str, str], setti
 
 @pytest.mark.parametrize(("target", "needed"), [("dev-server-s3", S3), ("dev-server-manta", MANTA)])
 def test_variables_that_are_missing_are_named(target: str, needed: dict[str, str]) -> None:
-    """All of them at once, and nothing is run."""
+    """Make names all of them at once, and runs nothing."""
     first, *rest = needed
     done = make(target, {first: needed[first], rest[0]: ""})
     assert (done.returncode, done.stdout) == (2, "")
@@ -74,12 +74,12 @@ def test_variables_that_are_missing_are_named(target: str, needed: dict[str, str
 
 
 def test_run_has_the_page_that_takes_pictures() -> None:
-    """And the settings of the file else."""
+    """`make run` turns the try page on and has the other settings of the file."""
     assert make("run", {}).stdout.rstrip() == "run -c etc/imaged.yaml --set status.try_page=true"
 
 
 def planned(target: str, tmp_path: Path) -> str:
-    """Return what make would do for a target in a fresh checkout, whose system lacks nothing."""
+    """Return the commands of make for a target in a fresh checkout, on a system with all packages."""
     for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     command = ["make", "--dry-run", "-o", "system", target]
@@ -88,7 +88,7 @@ def planned(target: str, tmp_path: Path) -> str:
 
 
 def test_each_target_installs_what_it_needs(tmp_path: Path) -> None:
-    """The tools come with the tests, and the libraries of an uploader with its server."""
+    """`make test` installs the development tools, and each server of an uploader installs its library."""
     assert re.findall(r"--editable '(.*)'", planned("run", tmp_path)) == ["."]
     assert re.findall(r"--editable '(.*)'", planned("test", tmp_path)) == [".", ".[dev]"]
     assert re.findall(r"--editable '(.*)'", planned("dev-server-s3", tmp_path)) == [".", ".[s3]"]
@@ -96,7 +96,7 @@ def test_each_target_installs_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_help_lists_them() -> None:
-    """With the rest."""
+    """`make` lists the development servers with the other targets."""
     lines = make("help", {}).stdout.splitlines()
     assert {"dev-server", "dev-server-s3", "dev-server-manta", "test"} <= {
         line.split()[1] for line in lines if line.startswith("  make ")

@@ -1,4 +1,4 @@
-"""The manual pages name all that there is to name: commands, options and settings."""
+"""The manual pages have every command, option and setting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHIPPED = read_document((ROOT / "etc" / "imaged.yaml").read_text(encoding="utf-8
 
 
 def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Yield each command that does something, by the words that call it."""
+    """Yield each command without subcommands, with the words that call it."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, f"{before}{name} ")
@@ -33,7 +33,7 @@ def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.
 
 
 def settings(section: object, before: str = "") -> Iterator[tuple[str, object]]:
-    """Yield each setting with its default; what plugins and namespaces may hold is theirs."""
+    """Yield each setting with its default, without the sections of plugins and namespaces."""
     assert isinstance(section, dict)
     for key, value in section.items():
         if isinstance(value, dict) and value:
@@ -44,7 +44,7 @@ def settings(section: object, before: str = "") -> Iterator[tuple[str, object]]:
 
 @pytest.mark.parametrize(("words", "command"), list(commands(main)))
 def test_every_command_is_in_the_manual(words: str, command: click.Command) -> None:
-    """With its options."""
+    """The manual has each command with its options."""
     assert f".Cm {words}\n" in COMMANDS
     for option in command.params:
         for flag in option.opts if isinstance(option, click.Option) else ():
@@ -52,14 +52,14 @@ def test_every_command_is_in_the_manual(words: str, command: click.Command) -> N
 
 
 def documented(key: str) -> tuple[str, str]:
-    """Return the default of a setting in the manual, and what it says of it."""
+    """Return the default and the description of a setting in the manual."""
     ((default, text),) = re.findall(rf"^\.It Va {re.escape(key)} Bq (.*)\n((?:[^.].*\n)*)", SETTINGS, re.MULTILINE)
     return default, " ".join(text.split())
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_option_of_a_plugin_is_in_the_manual(name: str) -> None:
-    """With its default, and the description that `imaged plugins` tells."""
+    """The manual has its default and the description that `imaged plugins` prints."""
     model = load_options(installed()[name])
     assert model is not None
     for each in options_of(model):
@@ -70,14 +70,14 @@ def test_every_option_of_a_plugin_is_in_the_manual(name: str) -> None:
 
 
 def test_the_debian_package_has_every_page_for_operators() -> None:
-    """All but that on how the house is built."""
+    """The package has all pages but the one on development."""
     packaged = set((ROOT / "debian" / "imaged.docs").read_text().split())
     pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - {"docs/development.md"}
     assert pages <= packaged
 
 
 def test_the_debian_package_asks_for_the_lowest_versions() -> None:
-    """dh_python3 makes a versioned dependency of each that is listed so."""
+    """dh_python3 makes versioned dependencies of the listed ones."""
     lines = (ROOT / "debian" / "py3dist-overrides").read_text().splitlines()
     listed = {line.split()[0] for line in lines if line.endswith("; PEP386")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

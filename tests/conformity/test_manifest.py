@@ -1,4 +1,4 @@
-"""`smf/imaged.xml` starts, stops and reloads the daemon that there is; its DTD is on illumos alone."""
+"""`smf/imaged.xml` starts, stops and reloads the daemon. Only illumos has its DTD."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PARTS = [
     "stability",
     "template",
 ]
-"""The parts of a service, in the order that the DTD wants them in."""
+"""The parts of a service, in the order of the DTD."""
 
 
 def only(place: Element, path: str) -> Element:
@@ -45,7 +45,7 @@ PROPERTIES = {
     for group in SERVICE.findall("property_group")
     for each in group.findall("propval")
 }
-"""The value of every property, by the name that a method calls it by."""
+"""The value of every property, by its name in methods."""
 
 
 def method(name: str) -> Element:
@@ -54,26 +54,26 @@ def method(name: str) -> Element:
 
 
 def start_words() -> list[str]:
-    """Return what the shell makes of the start line, with every property in its place."""
+    """Return the words of the start line, with each property replaced by its value."""
     line = re.sub(r"%\{(.+?)\}", lambda token: shlex.quote(PROPERTIES[token[1]]), method("start").get("exec", ""))
     return list(shlex.shlex(line, posix=True, punctuation_chars=True))
 
 
 def test_it_names_its_dtd() -> None:
-    """By the path that illumos has it at, as a manifest of one service."""
+    """The document type has the DTD's path on illumos, and the bundle is a manifest."""
     assert '\n<!DOCTYPE service_bundle SYSTEM "/usr/share/lib/xml/dtd/service_bundle.dtd.1">\n' in TEXT
     assert (BUNDLE.tag, BUNDLE.get("type"), SERVICE.get("type")) == ("service_bundle", "manifest", "service")
 
 
 def test_its_parts_are_in_the_order_of_the_dtd() -> None:
-    """Any other order is refused when the manifest is imported."""
+    """On import, svccfg refuses any other order."""
     places = [PARTS.index(part.tag) for part in SERVICE]
     assert places == sorted(places)
     assert set(places) == set(range(len(PARTS)))
 
 
 def test_every_part_has_a_comment() -> None:
-    """Directly above it; the template is words already."""
+    """The comment stands directly above; the template needs none."""
     lines = TEXT.splitlines()
     parts = [(match[1], above) for above, line in pairwise(lines) if (match := re.match(r" {4}<(\w+)", line))]
     assert [name for name, _ in parts] == [part.tag for part in SERVICE]
@@ -82,7 +82,7 @@ def test_every_part_has_a_comment() -> None:
 
 
 def test_start_is_a_command_of_ours() -> None:
-    """The program that we install, a command that it has, and options that the command takes."""
+    """The start line has our program, one of its commands, and options of that command."""
     program, command, *arguments, background = start_words()
     assert PurePosixPath(program).is_relative_to("/usr/bin")
     assert PurePosixPath(program).name in SCRIPTS
@@ -93,35 +93,35 @@ def test_start_is_a_command_of_ours() -> None:
 
 
 def test_the_settings_are_where_the_daemon_looks_for_them() -> None:
-    """A `check` without -c checks what the service runs with."""
+    """`imaged check` without -c checks the settings of the service."""
     assert PROPERTIES["config/file"] == str(configuration.SYSTEM)
 
 
 def test_start_returns_and_leaves_the_daemon_in_its_contract() -> None:
-    """The contract outlives the process that it began with; a foreground program needs an ampersand for it."""
+    """An ampersand starts the daemon in the background; the contract outlives the shell."""
     assert PROPERTIES["startd/duration"] == "contract"
     assert [word for word in start_words() if set(word) & set("&|;<>()")] == ["&"]
 
 
 @pytest.mark.parametrize(("name", "signal"), [("stop", "TERM"), ("refresh", "HUP")])
 def test_every_other_method_is_a_signal(name: str, signal: str) -> None:
-    """The one that the daemon ends on, and the one that it reads its settings on."""
+    """Stop and refresh send the signals for shutdown and reload."""
     assert method(name).get("exec") == f":kill -{signal}"
 
 
 def test_there_are_no_other_methods_and_no_scripts() -> None:
-    """All that runs is the daemon itself."""
+    """The manifest runs only the daemon."""
     assert [each.get("name") for each in SERVICE.iter("exec_method")] == ["start", "stop", "refresh"]
     assert [path.name for path in FOLDER.iterdir()] == ["imaged.xml"]
 
 
 def test_stop_has_more_patience_than_the_daemon() -> None:
-    """What is in flight may take all the time of the settings, and the files be closed after it."""
+    """The timeout of stop exceeds `shutdown_timeout_s`."""
     assert int(method("stop").get("timeout_seconds", "")) >= Settings().shutdown_timeout_s + 10
 
 
 def test_it_runs_without_privileges() -> None:
-    """As a user and a group of its own, with fewer privileges than a login has."""
+    """The service has its own user and group, and fewer privileges than a login."""
     credential = only(SERVICE, "method_context/method_credential")
     assert (credential.get("user"), credential.get("group")) == ("imaged", "imaged")
     basic, *others = credential.get("privileges", "").split(",")
@@ -130,7 +130,7 @@ def test_it_runs_without_privileges() -> None:
 
 
 def test_its_surroundings_are_its_own() -> None:
-    """Nothing that the daemon finds by a relative path or a variable depends on who started it."""
+    """The working directory and the environment are those of the manifest."""
     context = only(SERVICE, "method_context")
     assert PurePosixPath(context.get("working_directory", "")).is_absolute()
     assert {each.get("name") for each in context.iter("envvar")} >= {"PATH", "LANG"}
@@ -148,7 +148,7 @@ def test_it_is_off_until_it_is_enabled() -> None:
 
 
 def test_the_template_describes_the_service() -> None:
-    """A name, a description, where to read on, and every property that is there to be set."""
+    """The template has a name, a description, links, and every property that operators set."""
     template = only(SERVICE, "template")
     assert 0 < len(only(template, "common_name/loctext").text or "") < 40
     assert only(template, "description/loctext").text

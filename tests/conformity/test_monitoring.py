@@ -40,7 +40,7 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
 VARIABLES = {each["name"]: each for each in DASHBOARD["templating"]["list"]}
 PLACES = {"$instance": ".*", "$namespace": ".*", "$__rate_interval": "5m"}
-"""Values for Grafana's variables."""
+"""Values of Grafana's variables."""
 
 NAME = re.compile(r"\b(?:imaged|process|python)_[a-z_]+\b")
 
@@ -100,7 +100,7 @@ def test_every_metric_is_on_the_page() -> None:
 
 
 def test_the_rules_and_the_dashboard_use_known_metrics() -> None:
-    """The plugin exposes each of them."""
+    """Each metric in a query is one that the plugin exposes."""
     rules = used([rule["expr"] for rule in RULES])
     panels = used([*QUERIES, *(each.get("definition", "") for each in VARIABLES.values())])
     assert len(rules) > 10

@@ -1,4 +1,4 @@
-"""`docs/operations.md` says what each line of the log means."""
+"""`docs/operations.md` explains each line of the log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from source_tree import ROOT, modules
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 LEVELS = {"info", "warn", "error", "failure", "critical"}
 SHORTEST = 6
-"""Pieces of text between two fields that are shorter than this say nothing."""
+"""Shorter pieces of text between two fields identify no line."""
 
 
 def templates(path: Path) -> Iterator[str]:
@@ -34,7 +34,7 @@ LINES = sorted(
 
 @pytest.mark.parametrize(("module", "template"), LINES)
 def test_every_line_is_explained(module: str, template: str) -> None:
-    """By the words that it has between its fields; a line of fields alone is described above the table."""
+    """The page has the text between the fields of each line; lines of fields alone are described above the table."""
     pieces = [piece.strip(" :;\n") for piece in re.split(r"\{[^}]*\}", template)]
     telling = [piece for piece in pieces if len(piece) >= SHORTEST]
     missing = [piece for piece in telling if piece.partition("; ")[0] not in PAGE]
@@ -42,11 +42,11 @@ def test_every_line_is_explained(module: str, template: str) -> None:
 
 
 def test_the_lines_are_found() -> None:
-    """These tests look at something."""
+    """The search finds lines, so the other tests check something."""
     assert len(LINES) > 20
 
 
 def test_every_signal_is_explained() -> None:
-    """In the table of the page."""
+    """The page's table has each signal."""
     for name in ("SIGHUP", "SIGUSR2", "SIGTERM", "SIGINT"):
         assert f"| {name}" in PAGE or f", {name} |" in PAGE

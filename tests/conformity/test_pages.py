@@ -23,12 +23,12 @@ FRAGMENT = re.compile(r"(?:\+[a-z0-9-]+|[0-9]+)\.(?:feature|bugfix|doc|removal|m
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_a_page_names_exist(page: Path) -> None:
-    """A file that moves takes its mentions along."""
+    """Each file in a code span is in the tree."""
     named = set(FILE.findall(page.read_text(encoding="utf-8"))) - OF_OTHERS
     assert [name for name in sorted(named) if not any(f"/{path}".endswith(f"/{name}") for path in OURS)] == []
 
 
 def test_fragments_of_news_are_found() -> None:
-    """Another name is skipped by towncrier, or read as the number of an issue."""
+    """Towncrier skips other names, or reads them as issue numbers."""
     names = [path.name for path in (ROOT / "newsfragments").glob("[!.]*")]
     assert [name for name in names if not FRAGMENT.fullmatch(name)] == []

@@ -1,4 +1,4 @@
-"""What we say of plugins is so: the entry points load, and `docs/plugins.md` is exact."""
+"""The entry points load, and `docs/plugins.md` matches the code."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ BUILT_IN: dict[str, str] = PROJECT["entry-points"][specs.PROJECT]
 
 
 def blocks(language: str) -> list[str]:
-    """Return the code samples of the page that are in one language."""
+    """Return the code samples of the page in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def named(file_name: str) -> str:
-    """Return the sample whose first line says its file's name."""
+    """Return the sample whose first line has this file name."""
     (sample,) = [block for block in blocks("python") if block.startswith(f"# {file_name}\n")]
     return sample
 
 
 def signatures(body: list[ast.stmt]) -> Iterator[str]:
-    """Yield each function as the page is to show it, and each annotated name."""
+    """Yield each function as the page shows it, and each annotated name."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
@@ -60,7 +60,7 @@ def parsed(thing: Any) -> list[ast.stmt]:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_entry_point_loads_and_implements_a_hook(name: str) -> None:
-    """And no hook that there is not."""
+    """Each entry point implements only known hooks."""
     manager = pluggy.PluginManager(specs.PROJECT)
     manager.add_hookspecs(specs)
     plugin = installed()[name].load()
@@ -70,26 +70,26 @@ def test_every_entry_point_loads_and_implements_a_hook(name: str) -> None:
 
 
 def test_the_installed_plugins_are_the_declared_ones() -> None:
-    """An entry point that was added is there after the next install; one that was dropped is not."""
+    """The installed entry points are those in `pyproject.toml`."""
     ours = {name: each.value for name, each in installed().items() if each.dist and each.dist.name == PROJECT["name"]}
     assert ours == BUILT_IN
 
 
 def test_every_plugin_has_an_entry_point() -> None:
-    """Whatever lies in `plugins/` can be used."""
+    """Each module in `plugins/` has one."""
     lie = {path.stem for path in (ROOT / "plugins").glob("imaged_*") if path.suffix == ".py" or path.is_dir()}
     assert lie == set(BUILT_IN.values())
 
 
 def test_every_hook_is_documented_with_its_signature() -> None:
-    """Exactly, so that it can be copied."""
+    """The page has the exact signature of each hook."""
     (hooks,) = [block for block in blocks("python") if block.startswith("def imaged_")]
     assert hooks.splitlines() == list(signatures(parsed(specs)))
 
 
 @pytest.mark.parametrize("contract", [contracts.Processor, contracts.Uploader, contracts.MetricsSink])
 def test_every_contract_is_documented_with_its_signatures(contract: type[Any]) -> None:
-    """Exactly and in their order."""
+    """The page has each method and attribute, in order."""
     shown = [f"class {contract.__name__}(Protocol):", *(f"    {each}" for each in signatures(parsed(contract)))]
     assert "\n".join(shown) + "\n" in PAGE
 
@@ -103,7 +103,7 @@ def test_every_error_and_event_is_on_the_page() -> None:
 
 
 def test_every_attribute_of_the_host_is_on_the_page() -> None:
-    """All that a plugin is given; its section comes through its options."""
+    """Only the section is left out: plugins read it through `options`."""
     given = [name for name in [*Host.__dataclass_fields__, "options"] if name != "section"]
     assert [name for name in given if not re.search(rf"`{name}\b", PAGE)] == []
 
@@ -116,7 +116,7 @@ def test_the_template_is_the_smallest_plugin() -> None:
 
 @pytest.fixture
 def shout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Install the page's plugin as the page's own metadata says; return the folder that it is in."""
+    """Install the page's plugin with the page's own metadata; return its folder."""
     project = tomllib.loads(blocks("toml")[0])["project"]
     (tmp_path / "imaged_shout.py").write_text(named("imaged_shout.py"))
     (tmp_path / "test_shout.py").write_text(named("test_shout.py"))
@@ -138,7 +138,7 @@ def shout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("shout")
 def test_the_documented_plugin_works_with_the_documented_settings() -> None:
-    """It is found, it reads its options, and it is what it says."""
+    """Imaged finds the plugin, which reads its options."""
     loaded = load("processors: [shout]\n" + blocks("yaml")[0], "etc/imaged.yaml", environ={}, read_text=str)
     assert loaded.faults == ()
 
@@ -152,7 +152,7 @@ def test_the_documented_plugin_works_with_the_documented_settings() -> None:
 
 
 def test_the_documented_test_passes(shout: Path) -> None:
-    """Run by pytest as its reader would."""
+    """Pytest runs the page's test."""
     arguments = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "test_shout.py"]
     ended = subprocess.run(arguments, cwd=shout, env={"PYTHONPATH": "."}, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,4 +1,4 @@
-"""`etc/imaged.yaml` and the model say the same."""
+"""`etc/imaged.yaml` matches the model."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def test_the_shipped_file_holds_the_defaults() -> None:
 
 
 def test_the_shipped_file_holds_every_key_and_no_other() -> None:
-    """In the order of the model, too."""
+    """The order is that of the model."""
     document = read_document(TEXT, "etc/imaged.yaml")
     written = [path for path in document.lines if not any(isinstance(part, int) for part in path)]
     assert written == list(paths(Settings))
 
 
 def test_the_shown_defaults_are_the_shipped_file() -> None:
-    """`config show` without a file prints what the shipped file says."""
+    """`config show` without a file prints the settings of the shipped file."""
     assert shipped().shown() == read_document(TEXT, "etc/imaged.yaml").data
 
 
 def test_every_key_of_the_shipped_file_has_a_comment() -> None:
-    """Directly above it."""
+    """The comment stands directly above the key."""
     lines = TEXT.splitlines()
     keys = [(line, above) for above, line in pairwise(lines) if re.match(r" *\w+:", line)]
     assert len(keys) == len(list(paths(Settings)))
@@ -57,7 +57,7 @@ def test_every_key_of_the_shipped_file_has_a_comment() -> None:
 
 
 def test_every_setting_has_a_description() -> None:
-    """One sentence, for editors."""
+    """Each description is one sentence, which editors show."""
 
     def described(model: type[BaseModel]) -> Iterator[str | None]:
         for field in model.model_fields.values():

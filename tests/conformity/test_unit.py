@@ -1,4 +1,4 @@
-"""The unit of systemd bounds what the daemon may take of the machine."""
+"""The unit of systemd bounds the daemon's memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def setting(name: str) -> str:
 
 
 def test_memory_is_bounded() -> None:
-    """The kernel reclaims before it kills, and leaves the rest of the machine what it needs to live."""
+    """The kernel reclaims memory before it kills, and other processes keep some."""
     high, most = (int(setting(name).removesuffix("%")) for name in ("MemoryHigh", "MemoryMax"))
     assert 50 <= high < most <= 90
 
 
 def test_a_daemon_that_the_kernel_killed_starts_again() -> None:
-    """A unit that is out of memory fails, and a failure is what is restarted from."""
+    """Systemd counts the kill as a failure, and restarts after failures."""
     assert setting("Restart") == "on-failure"
     assert "OOMPolicy=continue" not in UNIT

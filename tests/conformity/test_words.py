@@ -1,4 +1,4 @@
-"""Code and prose use the words of the field, in plain sentences. Each private word has one that a newcomer knows."""
+"""Code and prose use the words of the field. Each private word has a replacement that a newcomer knows."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ INSTEAD = {
     r"let go of": "release",
     r"as anybody's|at hand|all the same|nothing is said|thinks? nothing": "a plain sentence",
 }
-"""Private words, as regular expressions of whole words, and what to say instead."""
+"""Private words, as regular expressions of whole words, and their replacements."""
 
 INTERFACE = re.compile(r"\b(?:parked|joined|promised)\b")
 """Keys of the status, the command line and metrics: in sentences they stand in code spans. Elsewhere: failed,
 coalesced, pending. The title of an alert is capitalised."""
 
 GAP = r"[\s#_]+"
-"""What may stand between two words: the break of a line, also in a comment, or the underscore of a name."""
+"""The separators of two words: the break of a line, also in a comment, or the underscore of a name."""
 
 BANNED = {
     re.compile(rf"(?<![a-z])(?:{words.replace(' ', GAP)})(?![a-z])", re.IGNORECASE): instead
@@ -59,7 +59,7 @@ SUFFIXES = {
     ".yml",
 }
 MADE = {".git", ".hypothesis", ".venv", "build", "dist", "node_modules", "var"}
-"""Folders of what was made or installed; the names of caches end in `cache` or `cache__`."""
+"""Folders of made or installed files; the names of caches end in `cache` or `cache__`."""
 
 FIXED = {"migrations"}
 """Folders of files that are never edited, comments included."""
@@ -97,7 +97,7 @@ def prose(suffix: str, text: str) -> str:
 
 
 def private_words(suffix: str, text: str) -> Iterator[str]:
-    """Yield each private word of a file: its line, the word, and what to say instead."""
+    """Yield each private word of a file: its line, the word, and its replacement."""
     for words, instead in BANNED.items():
         for found in words.finditer(text):
             line = text.count("\n", 0, found.start()) + 1
@@ -108,7 +108,7 @@ def private_words(suffix: str, text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("room", sorted(files()))
 def test_a_room_has_no_private_words(room: str) -> None:
-    """Neither its code nor its prose has any."""
+    """Its code and its prose use other words."""
     found = [
         f"{path.relative_to(ROOT)}:{word}"
         for path in files()[room]
@@ -129,7 +129,7 @@ def test_a_room_has_no_private_words(room: str) -> None:
     ],
 )
 def test_private_words_are_found(suffix: str, text: str) -> None:
-    """They are found in comments, names and messages, also across a line break."""
+    """The search finds them in comments, names and messages, also across a line break."""
     assert list(private_words(suffix, text))
 
 

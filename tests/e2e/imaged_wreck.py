@@ -16,7 +16,7 @@ class Options(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     how: str = ""
-    journal: str = "told"
+    journal: str = "statuses"
 
 
 class Wreck:

@@ -50,7 +50,7 @@ class NotifySocket:
             try:
                 message = self._arrived.get(timeout=max(0.0, end_s - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"{missing} not told; so far: {self.seen}") from None
+                raise AssertionError(f"{missing} did not arrive; so far: {self.seen}") from None
             self.seen.append(message)
             missing -= {text for text in missing if text in message.text}
             if not missing:

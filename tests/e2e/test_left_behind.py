@@ -107,9 +107,9 @@ def test_a_batch(tmp_path: Path, plugins: dict[str, str]) -> None:
     with subprocess.Popen(command, cwd=tmp_path, env=plugins, stderr=subprocess.PIPE, text=True) as batch:
         wait_for(tmp_path / "sticks", batch)
         batch.send_signal(signal.SIGTERM)
-        _, told = batch.communicate(timeout=LONGEST_S)
+        _, errors = batch.communicate(timeout=LONGEST_S)
     assert batch.returncode == 128 + signal.SIGTERM
-    assert "1 unfinished" in told
+    assert "1 unfinished" in errors
     assert not (tmp_path / "unloaded").exists()
     assert not (tmp_path / "closed-processor").exists()
 

@@ -51,7 +51,7 @@ def test_requests_notice_nothing(make_daemon: Callable[..., Daemon], plugins: di
     if how == "hang":
         assert sinks["wreck"]["recorded"] == 0
     if not how:
-        assert Path(daemon.folder / "told").read_text().count("200") == ASKED + 1
+        assert Path(daemon.folder / "statuses").read_text().count("200") == ASKED + 1
 
 
 def test_a_sink_that_hangs_keeps_neither_a_reload_nor_the_end(
@@ -63,7 +63,7 @@ def test_a_sink_that_hangs_keeps_neither_a_reload_nor_the_end(
     daemon.configure(settings(""))
     assert daemon.reload().json()["ok"]
     daemon.post("/p", make_jpeg())
-    until((daemon.folder / "told").exists, daemon)
+    until((daemon.folder / "statuses").exists, daemon)
     daemon.configure(settings("hang"))
     assert daemon.reload().json()["ok"]
     daemon.post("/p", make_jpeg())

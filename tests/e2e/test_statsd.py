@@ -78,11 +78,11 @@ def test_a_statsd_that_is_away_costs_no_request(make_daemon: Callable[..., Daemo
     info = daemon.post("/p", make_png()).json()
     widths = iter(range(10, 1000))
 
-    def told() -> bool:
+    def shows_the_fault() -> bool:
         assert daemon.get(f"/p/{info['hash']}/w{next(widths)}.png").status == 200
         return "nothing listens on udp" in (daemon.status()["metrics"][0]["fault"] or "")
 
-    until(told, daemon)
+    until(shows_the_fault, daemon)
     assert "metrics sink statsd fails" in daemon.log.read_text()
     daemon.configure(settings("statsd", host="statsd.invalid"))
     assert daemon.hup()["ok"]

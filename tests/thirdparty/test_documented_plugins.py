@@ -1,4 +1,4 @@
-"""The plugins of docs/plugins.md are what they are said to be: installed word for word, outside of this repository."""
+"""The plugins of docs/plugins.md work as shown, installed outside of this repository."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OFFLINE = ["--no-deps", "--no-index", "--no-build-isolation"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write what the page shows, and have pip install it; return a folder with its tests and the installed modules."""
+    """Install the page's samples with pip; return a folder with their tests and the installed modules."""
     written, folder = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("reader")
     (written / "pyproject.toml").write_text(PYPROJECT)
     for name, text in SAMPLES.items():
@@ -35,28 +35,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in the reader's folder, with what is installed there, to its end."""
+    """Run Python to its end in the reader's folder, with the installed modules."""
     environ = {**os.environ, "PYTHONPATH": str(folder / "site")}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_they_pass_the_tests_that_the_page_shows(folder: Path) -> None:
-    """The contract suites among them, on the installed modules."""
+    """The contract suites are among them, and run on the installed modules."""
     ended = run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert re.search(r"^\d{2,} passed", ended.stdout, re.MULTILINE), ended.stdout
 
 
 def test_they_are_listed(folder: Path) -> None:
-    """Each by its name, with its module and the distribution that it comes from."""
+    """`imaged plugins` prints each name with its module and distribution."""
     listed = [line.split() for line in run(folder, "-m", "imaged", "plugins").stdout.splitlines()]
     for name in ("shout", "folder", "pillow"):
         assert [name, f"imaged_{name}", "imaged-shout", "1.0"] in listed
 
 
 def test_a_broken_contract_is_reported_with_its_values(folder: Path) -> None:
-    """Pytest would show a bare AssertionError of a suite that lies outside of its reader's tests; and it ends."""
+    """The suite ends, and pytest shows more than a bare AssertionError."""
     (folder / "broken.py").write_text(
         "import pytest, imaged_folder\n"
         "from imaged.testing.fakes import make_host\n"
@@ -86,7 +86,7 @@ TOLD_ELSEWHERE = {"Host", "Counted", "Tally", "Timing"}
 
 @pytest.mark.parametrize("value", [each for each in VALUES if each.__name__ not in TOLD_ELSEWHERE])
 def test_every_field_of_every_value_is_on_the_page(value: Any) -> None:
-    """In the row of its own."""
+    """Each field has its row."""
     row = re.search(rf"^\| `{value.__name__}` \|(.*)\|$", PAGE, re.MULTILINE)
     assert row is not None
     assert [field.name for field in fields(value) if f"`{field.name}`" not in row[1]] == []

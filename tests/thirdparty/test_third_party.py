@@ -1,4 +1,4 @@
-"""Plugins of another distribution, installed for real, in a daemon that runs for real."""
+"""The real daemon works with plugins of another distribution, installed by pip."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True)
-class World:
-    """A folder with settings, and imaged with the distribution installed beside it."""
+class InstalledFolder:
+    """A folder with settings, in which commands of imaged see the installed distribution."""
 
     folder: Path
     site: Path
@@ -92,15 +92,15 @@ class World:
 
 
 @pytest.fixture
-def world(site: Path, tmp_path: Path) -> World:
-    """Return a world with good settings."""
-    world = World(tmp_path, site)
-    world.configure()
-    return world
+def installed(site: Path, tmp_path: Path) -> InstalledFolder:
+    """Return a folder with good settings."""
+    installed = InstalledFolder(tmp_path, site)
+    installed.configure()
+    return installed
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """Wait until it holds, and return what it gave."""
+    """Wait until the condition is true, and return its value."""
     end_s = time.monotonic() + LONGEST_S
     while not (result := condition()):
         assert time.monotonic() < end_s, "it took too long"
@@ -109,27 +109,27 @@ def until(condition: Callable[[], Any]) -> Any:
 
 
 def ask(url: str, body: bytes | None = None) -> bytes:
-    """Return the body of an answer of success."""
+    """Return the body of a successful answer."""
     with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=LONGEST_S) as response:
         content: bytes = response.read()
         return content
 
 
-def test_it_is_listed(world: World) -> None:
-    """With the distribution that it comes from, also the one that cannot be imported."""
-    rows = [line.split() for line in world.imaged("plugins").stdout.splitlines()]
+def test_it_is_listed(installed: InstalledFolder) -> None:
+    """Each plugin has its distribution, also the one that cannot be imported."""
+    rows = [line.split() for line in installed.imaged("plugins").stdout.splitlines()]
     for name, module in (("folder", "imaged_folder"), ("lines", "imaged_lines"), ("broken", "imaged_broken")):
         assert [name, module, "imaged-folder", "1.2.3"] in rows
     assert "noop" in [row[0] for row in rows]
 
 
-def test_its_options_are_checked(world: World) -> None:
+def test_its_options_are_checked(installed: InstalledFolder) -> None:
     """Each fault names the file and the line of its key, and never the value."""
-    good = world.imaged("check", "-c", "imaged.yaml")
+    good = installed.imaged("check", "-c", "imaged.yaml")
     assert (good.returncode, good.stdout) == (0, "imaged.yaml: OK\n")
-    world.configure(plugins={"folder": {"paht": "secret", "file_mode": "644"}, "lines": {"path": "a"}})
-    bad = world.imaged("check", "-c", "imaged.yaml")
-    lines = (world.folder / "imaged.yaml").read_text().splitlines()
+    installed.configure(plugins={"folder": {"paht": "secret", "file_mode": "644"}, "lines": {"path": "a"}})
+    bad = installed.imaged("check", "-c", "imaged.yaml")
+    lines = (installed.folder / "imaged.yaml").read_text().splitlines()
     section, key, mode = (
         next(number for number, line in enumerate(lines, 1) if line.strip().startswith(f"{key}:"))
         for key in ("folder", "paht", "file_mode")
@@ -153,19 +153,19 @@ def test_its_options_are_checked(world: World) -> None:
         ),
     ],
 )
-def test_an_unusable_plugin_is_a_fault(world: World, changes: dict[str, Any], fault: str) -> None:
+def test_an_unusable_plugin_is_a_fault(installed: InstalledFolder, changes: dict[str, Any], fault: str) -> None:
     """The fault names the setting; the other settings are checked too."""
-    world.configure(**changes)
-    result = world.imaged("check", "-c", "imaged.yaml")
+    installed.configure(**changes)
+    result = installed.imaged("check", "-c", "imaged.yaml")
     assert result.returncode == 1
     assert fault in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_the_daemon_works_with_it(world: World) -> None:
-    """Original and record are kept when POST is answered, outputs follow, lost files come back, events arrive."""
-    remote, public = (world.folder / path / HOME for path in ("remote/public/images", "var/public"))
-    with world.daemon() as url:
+def test_the_daemon_works_with_it(installed: InstalledFolder) -> None:
+    """POST uploads original and record, outputs follow, lost files are fetched, and events arrive."""
+    remote, public = (installed.folder / path / HOME for path in ("remote/public/images", "var/public"))
+    with installed.daemon() as url:
         answer = json.loads(ask(f"{url}/p?outputs=x10.png", PICTURE))
         assert answer["hash"] == DIGITS
         assert (remote / "original").read_bytes() == PICTURE
@@ -178,7 +178,7 @@ def test_the_daemon_works_with_it(world: World) -> None:
         (public / "original").unlink()
         assert ask(f"{url}/{HOME}/w5.webp").startswith(b"RIFF")
         until((remote / "w5.webp").exists)
-    events = [json.loads(line) for line in (world.folder / "lines.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (installed.folder / "lines.jsonl").read_text().splitlines()]
     assert [event["output"] for event in events if event["event"] == "OutputRendered"] == ["x10.png", "w5.webp"]
     assert len([event for event in events if event["event"] == "Uploaded"]) == 4
     assert all(event["namespace"] == "p" for event in events)

@@ -5,12 +5,12 @@ The expected result is alpha compositing in sRGB (W3C Compositing 1, 5.1), as br
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
 
 import pytest
+from picture_files import chunk, encode
 from PIL import Image
 
 Render = Callable[..., list[bytes]]
@@ -26,18 +26,14 @@ def png(kind: int, depth: int, pixel: bytes, *chunks: tuple[bytes, bytes]) -> by
     row = pixel * SIDE if depth >= 8 else pixel * (SIDE * depth // 8)
     parts = [(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, depth, kind, 0, 0, 0)), *chunks]
     parts += [(b"IDAT", zlib.compress((b"\x00" + row) * SIDE)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts
-    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
 def encoded(format: str, *images: Image.Image, **options: object) -> bytes:
     """Return a file that Pillow writes."""
-    file = io.BytesIO()
     if len(images) > 1:
         options |= {"save_all": True, "append_images": images[1:], "duration": 100}
-    images[0].save(file, format, **options)
-    return file.getvalue()
+    return encode(images[0], format, **options)
 
 
 def image(mode: str, *channels: int) -> Image.Image:

@@ -6,25 +6,14 @@ import io
 from collections.abc import Callable
 
 import pytest
-from PIL import Image, ImageChops, ImageCms, ImageStat
+from picture_files import difference, encode, gradient
+from PIL import Image, ImageCms
 
 from imaged_magick.srgb_profile import is_srgb, srgb_profile
 
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]
 Shared = Callable[[str], bytes]
-
-
-def gradient() -> Image.Image:
-    """Return a picture of many colours."""
-    bands = [Image.linear_gradient("L"), Image.linear_gradient("L").rotate(90), Image.radial_gradient("L")]
-    return Image.merge("RGB", bands)
-
-
-def difference(one: Image.Image, other: Image.Image) -> float:
-    """Return the mean difference of two pictures, in steps of 255."""
-    stat = ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB")))
-    return sum(stat.mean) / 3
 
 
 def converted(image: Image.Image) -> Image.Image:
@@ -35,13 +24,6 @@ def converted(image: Image.Image) -> Image.Image:
     result = ImageCms.profileToProfile(source, profile, srgb, outputMode="RGB")
     assert result is not None
     return result
-
-
-def encoded(image: Image.Image, format: str, **options: object) -> bytes:
-    """Return a file that Pillow writes."""
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
 
 
 def wide_profile() -> bytes:
@@ -79,7 +61,7 @@ def test_srgb_is_recognized(shared: Shared, opened: Opened) -> None:
 @pytest.mark.parametrize("name", ["full_size.png", "full_size-q95.jpg", "full_size-q95.webp"])
 def test_wide_gamut_is_converted(render: Render, opened: Opened, name: str) -> None:
     """A profile is applied before it is stripped."""
-    original = encoded(gradient(), "PNG", icc_profile=wide_profile())
+    original = encode(gradient(), "PNG", icc_profile=wide_profile())
     wanted = converted(opened(original))
     assert difference(wanted, gradient()) > 4
     assert difference(opened(render(original, name)[0]), wanted) < 3
@@ -103,7 +85,7 @@ def test_cmyk_without_profile_is_sensible(render: Render, opened: Opened) -> Non
     image = Image.new("CMYK", (50, 10))
     for number, ink in enumerate(inks):
         image.paste(ink, (10 * number, 0, 10 * number + 10, 10))
-    (body,) = render(encoded(image, "JPEG", quality=100), "full_size.png")
+    (body,) = render(encode(image, "JPEG", quality=100), "full_size.png")
     seen = [opened(body).convert("RGB").getpixel((10 * number + 5, 5)) for number in range(5)]
     wanted = [(0, 255, 255), (255, 0, 255), (255, 255, 0), (0, 0, 0), (255, 255, 255)]
     for have, want in zip(seen, wanted, strict=True):
@@ -113,16 +95,16 @@ def test_cmyk_without_profile_is_sensible(render: Render, opened: Opened) -> Non
 def test_grey_profile_is_applied(render: Render, opened: Opened) -> None:
     """A grey picture with a linear tone curve becomes brighter."""
     profile = grey_profile()
-    original = encoded(Image.linear_gradient("L"), "PNG", icc_profile=profile)
+    original = encode(Image.linear_gradient("L"), "PNG", icc_profile=profile)
     middle = opened(render(original, "full_size.png")[0]).convert("L").getpixel((0, 128))
     assert middle == pytest.approx(188, abs=3)  # sRGB's code for half the light
 
 
 def test_grey_with_a_colour_profile(render: Render, opened: Opened) -> None:
     """A grey picture with an RGB profile, as editors save it, does not change."""
-    original = encoded(Image.linear_gradient("L"), "PNG", icc_profile=srgb_profile())
+    original = encode(Image.linear_gradient("L"), "PNG", icc_profile=srgb_profile())
     assert opened(render(original, "full_size.png")[0]).convert("L").tobytes() == Image.linear_gradient("L").tobytes()
-    wide = encoded(Image.linear_gradient("L"), "JPEG", quality=100, icc_profile=wide_profile())
+    wide = encode(Image.linear_gradient("L"), "JPEG", quality=100, icc_profile=wide_profile())
     assert len(render(wide, "full_size.png")) == 1
 
 
@@ -131,7 +113,7 @@ def test_grey_with_a_colour_profile(render: Render, opened: Opened) -> None:
 def test_unusable_profiles_are_passed_over(render: Render, opened: Opened, mode: str, profile: str) -> None:
     """A profile that is broken, or made for other channels, is ignored."""
     profiles = {"broken": b"nonsense" * 50, "short": srgb_profile()[:300], "grey": grey_profile()}
-    original = encoded(gradient().convert(mode), "JPEG", quality=100, icc_profile=profiles[profile])
+    original = encode(gradient().convert(mode), "JPEG", quality=100, icc_profile=profiles[profile])
     (body,) = render(original, "full_size.png")
     if mode == "RGB":
         assert difference(opened(body), gradient()) < 3

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from picture_files import encode
 from PIL import Image, ImageChops, ImageStat
 
 from imaged.api import TooLargeError
@@ -41,13 +42,6 @@ def ripples(width: int, height: int) -> Image.Image:
     return picture
 
 
-def written(picture: Image.Image) -> bytes:
-    """Return the picture as PNG."""
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("size", "name"),
     [
@@ -66,7 +60,7 @@ def written(picture: Image.Image) -> bytes:
 def test_pixels_lie_where_they_would(render: Render, size: tuple[int, int], name: str) -> None:
     """Crops equal those of Pillow, which scales boxes of fractional pixels."""
     original = ripples(*size)
-    [body] = render(written(original), name)
+    [body] = render(encode(original, "PNG"), name)
     made = Image.open(io.BytesIO(body)).convert("RGB")
     scale = max(made.width / original.width, made.height / original.height)
     across, down = round(original.width * scale), round(original.height * scale)
@@ -100,7 +94,7 @@ def test_the_hint_to_the_decoder_still_works(render: Render) -> None:
 def test_a_crop_takes_the_memory_of_the_kept_pixels(tmp_path: Path, size: tuple[int, int], name: str) -> None:
     """64 MiB are enough for a crop of a picture that would have 80 million pixels when scaled as a whole."""
     source, output = tmp_path / "original", tmp_path / "output"
-    source.write_bytes(written(Image.new("RGB", size, (200, 100, 50))))
+    source.write_bytes(encode(Image.new("RGB", size, (200, 100, 50)), "PNG"))
     subprocess.run([sys.executable, "-c", SMALL_MEMORY, source, name, output], check=True)
     with Image.open(output) as made:
         assert f"{made.width}x{made.height}.png" in {name, name.replace("x300", "300x300")}

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 
 import pytest
+from picture_files import encode
 from PIL import Image, ImageChops, ImageDraw
 
 from imaged_magick.gif_reader import read_gif
@@ -17,10 +18,8 @@ Render = Callable[..., list[bytes]]
 
 def animated(frames: Sequence[Image.Image], format: str, **options: object) -> bytes:
     """Return an animation that Pillow writes."""
-    file = io.BytesIO()
     settings: dict[str, object] = {"duration": 100, "loop": 0, **options}
-    frames[0].save(file, format, save_all=True, append_images=list(frames[1:]), **settings)
-    return file.getvalue()
+    return encode(frames[0], format, save_all=True, append_images=list(frames[1:]), **settings)
 
 
 def shown(body: bytes) -> list[Image.Image]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from picture_files import chunk, segment
 from PIL import Image, ImageCms
 
 from imaged.testing.pictures import make_exif, make_gif, make_jpeg, make_png, make_webp
@@ -57,20 +58,10 @@ def laborious_profile(steps: int) -> bytes:
     return profile_of({**tags_of(swapped_profile()), b"D2B0": element})
 
 
-def chunk(name: bytes, data: bytes) -> bytes:
-    """Return a chunk of a PNG."""
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
 def png_with(*chunks: bytes) -> bytes:
     """Return a PNG with more chunks before its pixels."""
     png = make_png()
     return png[:33] + b"".join(chunks) + png[33:]
-
-
-def segment(marker: int, data: bytes) -> bytes:
-    """Return a segment of a JPEG."""
-    return b"\xff" + bytes([marker]) + struct.pack(">H", len(data) + 2) + data
 
 
 def jpeg_with(*segments: bytes) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import time
 from collections.abc import Callable
 
 import pytest
+from picture_files import encode, segment
 from PIL import Image
 
 from imaged.api import ImageFacts, NotAPictureError, Size, TooLargeError
@@ -16,11 +16,6 @@ from imaged.testing.pictures import make_jpeg
 Accept = Callable[..., ImageFacts]
 Render = Callable[..., list[bytes]]
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
-
-
-def segment(marker: int, data: bytes) -> bytes:
-    """Return a segment with its marker and length (ITU-T T.81, B.1.1.4)."""
-    return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
 
 
 def frame(marker: int, size: Size, *, components: int = 1, bits: int = 8) -> bytes:
@@ -111,11 +106,10 @@ def test_photographs_have_scans_to_spare(accept: Accept) -> None:
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 def test_encoders_jpegs_are_taken(accept: Accept, render: Render, options: dict[str, bool], subsampling: int) -> None:
     """Pillow's JPEGs, baseline or progressive, at any chroma resolution, are accepted and rendered."""
-    file = io.BytesIO()
     noise = Image.effect_noise((321, 123), 60).convert("RGB")
-    noise.save(file, "JPEG", subsampling=subsampling, **options)
-    assert accept(file.getvalue()).size == Size(321, 123)
-    assert render(file.getvalue(), "w40.png")
+    body = encode(noise, "JPEG", subsampling=subsampling, **options)
+    assert accept(body).size == Size(321, 123)
+    assert render(body, "w40.png")
 
 
 def test_scans_after_a_whole_one_are_not_decoded(render: Render) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
+from picture_files import chunk
 from PIL import Image, ImageCms
 
 Render = Callable[..., list[bytes]]
@@ -89,11 +90,6 @@ def narrow(light: Curve) -> Curve:
 def wanted(colour: Colour, light: Curve, matrix: Matrix = SAME) -> Colour:
     """Return an 8-bit colour, converted to sRGB."""
     return tuple(srgb_code(part) for part in times(matrix, [light(value / 255) for value in colour]))
-
-
-def chunk(name: bytes, data: bytes, crc: int = 0) -> bytes:
-    """Return a PNG chunk; a `crc` makes its checksum wrong."""
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data) ^ crc)
 
 
 def gama(gamma: float) -> Chunk:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops, ImageStat
+from picture_files import difference, encode, gradient
+from PIL import Image
 
 from imaged.api import Fill, Fit, FullSize, Size, plan
 from imaged.testing.pictures import make_jpeg, make_png, make_webp
@@ -29,25 +30,6 @@ def corners(image: Image.Image) -> str:
     return "".join(LETTERS.get(tuple(255 * (part > 127) for part in pixel), "?") for pixel in pixels)
 
 
-def difference(one: Image.Image, other: Image.Image) -> float:
-    """Return the mean difference of two pictures, in steps of 255."""
-    stat = ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB")))
-    return sum(stat.mean) / 3
-
-
-def encoded(image: Image.Image, format: str, **options: object) -> bytes:
-    """Return a file that Pillow writes."""
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
-
-
-def gradient(width: int = 600, height: int = 400) -> Image.Image:
-    """Return a smooth colour picture."""
-    bands = [Image.linear_gradient("L"), Image.linear_gradient("L").rotate(90), Image.radial_gradient("L")]
-    return Image.merge("RGB", bands).resize((width, height))
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["jpg", "png", "webp"])
 def test_outputs_are_upright(render: Render, opened: Opened, orientation: int, format: str) -> None:
@@ -57,7 +39,7 @@ def test_outputs_are_upright(render: Render, opened: Opened, orientation: int, f
     originals = {
         "jpg": make_jpeg(orientation),
         "png": make_png(orientation=orientation),
-        "webp": encoded(opened(make_webp()), "WEBP", lossless=True, exif=exif),
+        "webp": encode(opened(make_webp()), "WEBP", lossless=True, exif=exif),
     }
     for body in render(originals[format], "full_size.png", "w10.png"):
         image = opened(body)
@@ -70,7 +52,7 @@ def test_shrinking_decoder_keeps_its_axes(render: Render, opened: Opened, orient
     """A sideways photograph that libjpeg shrinks looks like one that it decodes in full."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    photo = encoded(gradient(1600, 900), "JPEG", quality=95, exif=exif)
+    photo = encode(gradient().resize((1600, 900)), "JPEG", quality=95, exif=exif)
     small, full = (opened(body) for body in render(photo, "90x160.png", "full_size.png"))
     alone = opened(render(photo, "90x160.png")[0])
     assert difference(small, alone) < 1
@@ -111,7 +93,7 @@ def test_hidden_colours_do_not_bleed(render: Render, opened: Opened) -> None:
     """The colour of transparent pixels does not tint adjacent ones when resized."""
     image = Image.new("RGBA", (200, 200), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 100, 200))
-    small = opened(render(encoded(image, "PNG"), "w21.png")[0]).convert("RGBA")
+    small = opened(render(encode(image, "PNG"), "w21.png")[0]).convert("RGBA")
     seen = [small.getpixel((x, 10)) for x in range(21)]
     assert all(red < 8 for red, _, _, alpha in seen if alpha > 8)  # type: ignore[misc]
 
@@ -119,16 +101,16 @@ def test_hidden_colours_do_not_bleed(render: Render, opened: Opened) -> None:
 def test_deep_grey_with_alpha(render: Render, opened: Opened) -> None:
     """16-bit greys are converted to 8 bits."""
     steps = b"".join((257 * step).to_bytes(2, "little") for step in range(256))
-    deep = encoded(Image.frombytes("I;16", (1, 256), steps), "PNG")
+    deep = encode(Image.frombytes("I;16", (1, 256), steps), "PNG")
     assert opened(render(deep, "full_size.png")[0]).convert("L").tobytes() == bytes(range(256))
     wanted = Image.linear_gradient("L")
-    both = encoded(Image.merge("LA", [wanted, wanted.rotate(90)]), "PNG")
+    both = encode(Image.merge("LA", [wanted, wanted.rotate(90)]), "PNG")
     assert opened(render(both, "full_size.png")[0]).convert("LA").tobytes() == opened(both).tobytes()
 
 
 def test_jpeg_is_progressive(render: Render, opened: Opened) -> None:
     """JPEG is progressive, with chroma at half resolution below quality 90 and at full resolution from there."""
-    low, high = render(encoded(gradient(), "PNG"), "full_size-q80.jpg", "full_size-q90.jpg")
+    low, high = render(encode(gradient(), "PNG"), "full_size-q80.jpg", "full_size-q90.jpg")
     assert opened(low).info["progressive"]
     assert [layer[1:3] for layer in Image.open(io.BytesIO(low)).layer] == [(2, 2), (1, 1), (1, 1)]  # type: ignore[attr-defined]
     assert [layer[1:3] for layer in Image.open(io.BytesIO(high)).layer] == [(1, 1), (1, 1), (1, 1)]  # type: ignore[attr-defined]
@@ -137,7 +119,7 @@ def test_jpeg_is_progressive(render: Render, opened: Opened) -> None:
 @pytest.mark.parametrize("format", ["jpg", "webp"])
 def test_quality_costs_bytes(render: Render, format: str) -> None:
     """Lossy formats grow with quality."""
-    noise = encoded(Image.effect_noise((200, 200), 60).convert("RGB"), "PNG")
+    noise = encode(Image.effect_noise((200, 200), 60).convert("RGB"), "PNG")
     sizes = [len(render(noise, f"full_size-q{quality}.{format}")[0]) for quality in (10, 50, 95)]
     assert sizes == sorted(sizes)
     assert sizes[0] * 2 < sizes[2]
@@ -145,7 +127,7 @@ def test_quality_costs_bytes(render: Render, format: str) -> None:
 
 def test_png_is_lossless_at_any_quality(render: Render, opened: Opened) -> None:
     """A PNG's quality has no visible effect."""
-    original = encoded(gradient(), "PNG")
+    original = encode(gradient(), "PNG")
     for body in render(original, "full_size-q1.png", "full_size-q100.png"):
         assert opened(body).convert("RGB").tobytes() == gradient().tobytes()
 
@@ -154,7 +136,7 @@ def test_nothing_but_pixels_is_written(render: Render, opened: Opened) -> None:
     """Profiles, EXIF, comments, dates and densities of the original are gone."""
     exif = Image.Exif()
     exif[0x010E] = "secret"
-    original = encoded(gradient(), "JPEG", exif=exif, comment="secret", dpi=(300, 300), icc_profile=b"secret")
+    original = encode(gradient(), "JPEG", exif=exif, comment="secret", dpi=(300, 300), icc_profile=b"secret")
     for body in render(original, "w90.jpg", "w90.png", "w90.webp", "w90.gif"):
         assert b"secret" not in body
         assert not {"exif", "icc_profile", "comment", "xmp", "Comment"} & set(opened(body).info)
@@ -166,7 +148,7 @@ def test_enlarging_a_banner_costs_no_more_than_its_output(render: Render, opened
     """A very long picture is cropped to a square without enlarging all of it."""
     banner = Image.new("RGB", (6000, 4), (10, 20, 30))
     banner.paste((200, 100, 50), (2900, 0, 3100, 4))
-    (body,) = render(encoded(banner, "PNG"), "x300.png", maximum_pixels=1_000_000)
+    (body,) = render(encode(banner, "PNG"), "x300.png", maximum_pixels=1_000_000)
     image = opened(body).convert("RGB")
     assert image.size == (300, 300)
     assert image.getpixel((150, 150)) == pytest.approx((200, 100, 50), abs=2)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 import zlib
 from collections.abc import Callable
 
 import pytest
+from picture_files import encode
 from PIL import Image, ImageChops
 
 from imaged.api import BusyError, ImagedError, ImageFacts, NotAPictureError, Size
@@ -23,10 +23,8 @@ Opened = Callable[[bytes], Image.Image]
 
 def encoded(format: str, **options: object) -> bytes:
     """Return a file of noise, in which every byte matters."""
-    file = io.BytesIO()
     noise = Image.frombytes("RGB", (80, 60), random.Random(3).randbytes(80 * 60 * 3))
-    noise.save(file, format, **options)
-    return file.getvalue()
+    return encode(noise, format, **options)
 
 
 JPEG, PROGRESSIVE = encoded("JPEG", quality=85), encoded("JPEG", quality=85, progressive=True)
@@ -246,9 +244,7 @@ def test_frames_are_padded_once(accept: Accept, render: Render) -> None:
 def test_grey_pictures_are_whole(accept: Accept) -> None:
     """A photograph that ends in the grey that libjpeg gives missing blocks is accepted."""
     for progressive in (False, True):
-        file = io.BytesIO()
-        Image.new("RGB", (80, 60), (128, 128, 128)).save(file, "JPEG", progressive=progressive)
-        accept(file.getvalue())
+        accept(encode(Image.new("RGB", (80, 60), (128, 128, 128)), "JPEG", progressive=progressive))
 
 
 @pytest.mark.parametrize(
@@ -321,9 +317,8 @@ def test_transparency_that_is_not_announced_is_none(
     accept: Accept, render: Render, opened: Opened, quality: dict[str, bool]
 ) -> None:
     """A WebP whose header does not announce transparency is opaque, as in libvips and Pillow."""
-    file = io.BytesIO()
-    Image.new("RGBA", (16, 16), (200, 30, 40, 60)).save(file, "WEBP", **quality, exact=True, exif=b"II*\x00")
-    announced = file.getvalue()
+    image = Image.new("RGBA", (16, 16), (200, 30, 40, 60))
+    announced = encode(image, "WEBP", **quality, exact=True, exif=b"II*\x00")
     assert announced[12:16] == b"VP8X"
     silent = announced[:20] + bytes([announced[20] & 0xEF]) + announced[21:]
     accept(silent)

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from sentry_server import KEY, SentryServer
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
@@ -19,10 +20,6 @@ from imaged.hooks.contracts import FlushingSink, MetricsSink
 from imaged.hooks.host import OptionsError
 from imaged.testing.fakes import make_host
 from imaged_sentry import MAXIMUM_WAITING, Reporter, imaged_metrics
-
-sys.path.insert(0, __file__.rpartition("/")[0])
-
-from sentry_server import KEY, SentryServer  # type: ignore[import-not-found]
 
 MakeReporter = Callable[..., Reporter]
 _log = Logger(namespace="imaged.pictures")

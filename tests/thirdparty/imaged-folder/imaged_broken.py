@@ -1,4 +1,4 @@
-"""A plugin that cannot be imported, as one whose own requirement is missing."""
+"""A plugin that cannot be imported: its requirement is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A remote store that is a folder, on another disk perhaps. It knows of imaged what `imaged.api` says, and no more."""
+"""A remote store in a folder. It imports only `imaged.api`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Options(BaseModel):
 
 
 class Folder:
-    """Keeps each key at its own path below a folder. Copying is done on the threads that `run` gives."""
+    """Keeps each key at its own path below a folder. `run` copies on threads."""
 
     def __init__(self, options: Options, run: Callable[..., Awaitable[Any]]) -> None:
         self.detail = options.path
