@@ -166,6 +166,36 @@ def test_unchanged_rows_are_not_touched(
     assert shown == ["Downloads in flight", 40, True, "http://a/20", True, 0]
 
 
+MORPH = """
+const [element, fresh] = [...arguments].map((html) => {
+    const parent = document.createElement("div");
+    parent.innerHTML = html;
+    return parent;
+});
+const rows = [...element.children].filter((each) => each.dataset.key);
+const observer = new MutationObserver(() => {});
+observer.observe(element, { subtree: true, childList: true, characterData: true, attributes: true });
+morph(element, fresh);
+const changes = observer.takeRecords().length;
+return [element.innerHTML, rows.map((each) => [...element.children].indexOf(each)), changes];
+"""
+"""Changes one element into another; returns its content, the new place of each row, and the number of changes."""
+
+
+def test_only_the_differing_nodes_change(
+    make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
+) -> None:
+    """A row keeps its element behind another node, rows of one key keep their order, and equal text stays."""
+    browser = make_browser()
+    browser.open(serve(QUIET, QUIET).url)
+    for old, new, places, changes in (
+        ('<p data-key="a">1</p>', '<p>none</p><p data-key="a">1</p>', [1], 1),
+        ('<p data-key="a">1</p><p data-key="a">2</p>', '<p data-key="a">1</p><p data-key="a">3</p>', [0, 1], 1),
+        ("<p>same<b>1</b></p>", "<p>same<b>2</b></p>", [], 1),
+    ):
+        assert browser.run(MORPH, old, new) == [new, places, changes]
+
+
 def test_the_page_fetches_once_at_a_time_and_only_while_visible(
     make_browser: Callable[..., Browser], serve: Callable[..., SnapshotServer]
 ) -> None:
