@@ -105,12 +105,14 @@ class Originals:
 
     async def _examine(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
         """Describe a new original, if its namespace takes its format and its hash is not taken by other bytes."""
-        format = await self._shared.run(sniff_file, received.path, self._shared.formats)
+        await self._shared.run(self._check, image, received)
+        return await self._describe(image, received)
+
+    def _check(self, image: ImageId, received: ReceivedFile) -> None:
+        format = sniff_file(received.path, self._shared.formats)
         if format is not None and not self._shared.settings.policy(image.namespace).takes(format):
             raise NotAPictureError(f"{format.content_type} is not accepted here: images.extensions does not list it")
-        info = await self._describe(image, received)
-        await self._shared.run(self._store.originals.check_conflict, image, received.sha256)
-        return info
+        self._store.originals.check_conflict(image, received.sha256)
 
     async def _keep_remotely(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:
         if not self._store.has(image, ORIGINAL):  # another node may have kept other bytes with this MD5
