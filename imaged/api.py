@@ -46,8 +46,8 @@ from imaged.hooks.contracts import (
 )
 from imaged.hooks.host import Host, OptionsError, OwnThreads
 from imaged.hooks.installation import VERSION, how_to_install
-from imaged.hooks.limits import memory_bytes
 from imaged.hooks.specs import hookimpl
+from imaged.machine import memory_bytes
 
 __all__ = [
     "DECODE",

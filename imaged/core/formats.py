@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from imaged.core import headers
+from imaged.core import picture_headers
 from imaged.core.errors import PolicyError
 from imaged.core.files import Record
 from imaged.core.geometry import Size
@@ -115,7 +115,7 @@ JPEG = Format(
     animation=False,
     maximum_side_px=65_500,
     signatures=(((0, b"\xff\xd8\xff"),),),
-    read_header=headers.read_jpeg,
+    read_header=picture_headers.read_jpeg,
 )
 PNG = Format(
     "png",
@@ -124,7 +124,7 @@ PNG = Format(
     animation=False,
     maximum_side_px=2**31 - 1,
     signatures=(((0, b"\x89PNG\r\n\x1a\n"),),),
-    read_header=headers.read_png,
+    read_header=picture_headers.read_png,
 )
 GIF = Format(
     "gif",
@@ -133,7 +133,7 @@ GIF = Format(
     animation=True,
     maximum_side_px=65_535,
     signatures=(((0, b"GIF87a"),), ((0, b"GIF89a"),)),
-    read_header=headers.read_gif,
+    read_header=picture_headers.read_gif,
 )
 WEBP = Format(
     "webp",
@@ -142,7 +142,7 @@ WEBP = Format(
     animation=True,
     maximum_side_px=16_383,
     signatures=(((0, b"RIFF"), (8, b"WEBP")),),
-    read_header=headers.read_webp,
+    read_header=picture_headers.read_webp,
 )
 
 CORE = (JPEG, PNG, GIF, WEBP)

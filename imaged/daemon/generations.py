@@ -57,7 +57,7 @@ class Generation:
         await self.pipeline.metrics.close()
         self._close()
 
-    async def abandon(self) -> None:
+    async def close_sinks(self) -> None:
         """Send the last events to the sinks and close them; leave open the other plugins, where a thread may hang."""
         await self.pipeline.metrics.close()
         self.plugins.close(self.pipeline.metrics.hanging, sinks_only=True)
@@ -104,10 +104,10 @@ class Generations:
         self._closings.own(self._close(self.current))
         await self._closings.drained()
 
-    async def abandon(self) -> None:
+    async def close_sinks(self) -> None:
         """Close the sinks of each generation that is still open; leave open whatever a thread may hang in."""
         abandoned, self._open = self._open, []
-        for closing in [Deferred.fromCoroutine(each.abandon()) for each in abandoned]:
+        for closing in [Deferred.fromCoroutine(each.close_sinks()) for each in abandoned]:
             await closing
 
     async def _close(self, generation: Generation) -> None:

@@ -88,7 +88,7 @@ class Health:
         else:
             send_error(request, BusyError(self.message, retry_after_s=30))
 
-    def admit(self, began_s: float) -> None:
+    def check_running(self, began_s: float) -> None:
         """Raise BusyError for a request that began after `refuses_from_s`, when the shutdown began."""
         if began_s >= self.refuses_from_s:
             raise BusyError("this server is shutting down: try again", retry_after_s=5)

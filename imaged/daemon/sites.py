@@ -40,7 +40,7 @@ def public_site(service: Service) -> Site:
     def new_body(announced_bytes: int, give_up: GiveUp) -> Body:
         return _new_body(generations, counters.incoming, maximum_bytes(), announced_bytes, give_up)
 
-    site = PublicSite(generations.lease, counters.posting, health.send, health.admit)
+    site = PublicSite(generations.lease, counters.posting, health.send, health.check_running)
     return Site(
         site.handle,
         maximum_bytes,

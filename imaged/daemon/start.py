@@ -99,7 +99,7 @@ async def start_service(
         counters, errors = Counters(reactor.seconds), RecentErrors()
         environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks())
         generations = Generations(build_generation(1, loaded, environment, datetime.now(UTC)))
-        opened.push_async_callback(generations.abandon)
+        opened.push_async_callback(generations.close_sinks)
         close_in_time(generations.close)
         await work.run(_prepare_store, generations.pipeline.store)
 

@@ -11,8 +11,8 @@ from twisted.python.reflect import safe_str
 
 from imaged.core.formats import CORE, FORMATS, Format, Formats
 from imaged.hooks.boundary import kind_of
-from imaged.hooks.brought_formats import find_wrong
 from imaged.hooks.contracts import FlushingSink
+from imaged.hooks.plugin_formats import find_wrong
 
 KEY_CHARACTERS = 500
 """How long an identity may be: it is a key of a table."""

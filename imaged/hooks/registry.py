@@ -26,12 +26,12 @@ from imaged.core.formats import Formats
 from imaged.core.snapshot import Plugin
 from imaged.hooks import specs
 from imaged.hooks.boundary import describe, is_interrupt, kind_of, plugin_boundary, refuse, under_way
-from imaged.hooks.brought_formats import combine
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import ContractError, Metadata, read_metadata
 from imaged.hooks.contracts import MetricsSink
 from imaged.hooks.host import Host, OptionsError, read_options
+from imaged.hooks.plugin_formats import combine
 
 MakeHost = Callable[[str], Host]
 """Makes the host of a plugin by name."""

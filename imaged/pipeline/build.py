@@ -19,11 +19,11 @@ from imaged.fetch.sources import Sources
 from imaged.hooks import registry
 from imaged.hooks.host import Host, PluginState
 from imaged.hooks.installation import VERSION
-from imaged.hooks.limits import cores
 from imaged.hooks.metrics import Metrics
 from imaged.hooks.registry import Plugins
 from imaged.hooks.sink_runner import SinkRunner
 from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.machine import cores
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals

@@ -77,7 +77,7 @@ class Pipeline:
         info = await self.originals.info(image)
         missing = await self.missing(image, outputs)
         self._check_count(image, missing)
-        self.renders.admit(image, missing)
+        self.renders.check_room(image, missing)
         return info, await self.renders.several(image, missing, client_waits=True)
 
     async def enqueue_renders(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:

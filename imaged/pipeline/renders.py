@@ -46,14 +46,14 @@ class Renders:
             with span(WAIT):
                 await wait(self._limited(self.calls.do([wanted], self._make)[wanted]))
             return COALESCED
-        self.engine.admission.admit()
+        self.engine.admission.check_room()
         await wait(self.calls.do([wanted], partial(self._make, client_waits=True))[wanted])
         return RENDERED
 
-    def admit(self, image: ImageId, outputs: Sequence[Output]) -> None:
+    def check_room(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Raise BusyError when a render of those that are missing would exceed the queue."""
         if not all(map(self.calls.in_flight, self._missing(image, outputs))):
-            self.engine.admission.admit()
+            self.engine.admission.check_room()
 
     async def several(
         self, image: ImageId, outputs: Sequence[Output], *, client_waits: bool = False

@@ -17,7 +17,7 @@ four and 25 times with 16 (Python 3.11), because tracemalloc looks up the line o
 UNITS = (Unit("inuse_objects", "count"), Unit("inuse_space", "bytes"))
 
 
-class Tracing:
+class AllocationTracing:
     """Switches tracemalloc for the process; tracing that another program part began stays on."""
 
     def __init__(self) -> None:

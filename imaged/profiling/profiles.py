@@ -12,7 +12,7 @@ from typing import Literal
 from imaged.core.errors import BusyError
 from imaged.hooks.host import RunInThread
 from imaged.profiling.calls import cpu_time_ns
-from imaged.profiling.heap import Tracing, heap
+from imaged.profiling.heap import AllocationTracing, heap
 from imaged.profiling.pprof import encode
 from imaged.profiling.sampler import sample
 from imaged.profiling.threads import describe
@@ -31,7 +31,7 @@ class Profiles:
         self._run = run
         self._leaving = leaving
         self._reactor_ident = threading.get_ident()
-        self._tracing = Tracing()
+        self._tracing = AllocationTracing()
         # The reactor thread acquires a lock, the profile's thread releases it: a client that leaves does not.
         self._heap, self._cpu, self._threads = Lock(), Lock(), Lock()
         self._stop = Event()

@@ -32,21 +32,21 @@ MAXIMUM_POSTS = 1000
 class PublicSite:
     """Answers requests with the current generation, which each request leases until its answer begins.
 
-    `send_health` answers `/status_check`. Every other request first calls `admit` with its start time, which may raise
-    BusyError.
+    `send_health` answers `/status_check`. Every other request first calls `check_running` with its start time, which
+    may raise BusyError.
     """
 
     lease: Callable[[], AbstractContextManager[Pipeline]]
     posting: Activity[str]
     send_health: Callable[[Request], None]
-    admit: Callable[[float], None]
+    check_running: Callable[[float], None]
 
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
         """Raise, before the body is read, any ImagedError that the head of the request causes."""
         if has_body:
             path = read_path(request)
             if not isinstance(path, HealthPath):
-                self.admit(request.began_s)
+                self.check_running(request.began_s)
             with self.lease() as pipeline:
                 match path:
                     case NamespacePath(namespace):
@@ -61,7 +61,7 @@ class PublicSite:
             path = read_path(request)
             describe_request(request.trace, path, pipeline.formats)
             if not isinstance(path, HealthPath):
-                self.admit(request.began_s)
+                self.check_running(request.began_s)
             await self._answer(request, path, pipeline)
 
     async def _answer(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:

@@ -24,7 +24,7 @@ WEIGHT = 0.2
 class Admission:
     """Lets `size` renders run at once, in the order of their arrival. Reactor thread only.
 
-    At most `queue` others wait. `admit` refuses clients beyond that; queued jobs skip `admit`, because the job worker
+    At most `queue` others wait. `check_room` refuses clients beyond that; queued jobs skip it, because the job worker
     bounds them. `clock` is the reactor's.
     """
 
@@ -51,7 +51,7 @@ class Admission:
         each_s = max(self._typical_s, min((now_s - since_s for since_s in self._since_s.values()), default=0.0))
         return min(max(math.ceil(each_s * (self.busy + len(self._waiting)) / self.size), 1), LONGEST_RETRY_S)
 
-    def admit(self) -> None:
+    def check_room(self) -> None:
         """Raise BusyError when a render that came now would exceed the queue."""
         if self.busy + len(self._waiting) + self._counted >= self.size + self._queue:
             raise BusyError(
@@ -72,7 +72,8 @@ class Admission:
     async def place(self, within_s: float = math.inf) -> AsyncIterator[None]:
         """Wait for a place and hold it while the block runs.
 
-        Raises BusyError when no place is free `within_s` seconds, and leaves the queue. Cancelling leaves it too.
+        The deadline is in `within_s` seconds. Raises BusyError when no place is free by then, and leaves the queue.
+        Cancelling leaves it too.
         """
         with span(WAIT):
             if self.busy >= self.size:

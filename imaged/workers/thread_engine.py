@@ -68,7 +68,7 @@ class ThreadEngine:
         """Decode a new original if a processor wants that, on a render thread."""
         if not self._processors.verifies:
             return
-        self.admission.admit()
+        self.admission.check_room()
         verifying = self._tasks.own(self._verify(source))
         await verifying.addTimeout(self._timeout_s + self.longest_s, self._reactor, onTimeoutCancel=_hangs)
 
@@ -97,19 +97,21 @@ class ThreadEngine:
         The first of those that runs out of time ends the job: else one hostile picture with a hundred outputs would
         hold a thread for an hour at each try.
         """
-        by_s = self._reactor.seconds() + self._timeout_s if job.client_waits else math.inf
-        missing = await self._attempt(job, job.variants, by_s, take)
+        deadline_s = self._reactor.seconds() + self._timeout_s if job.client_waits else math.inf
+        missing = await self._attempt(job, job.variants, deadline_s, take)
         for variant in missing if len(job.variants) > 1 else ():
-            await self._attempt(job, (variant,), by_s, take)
+            await self._attempt(job, (variant,), deadline_s, take)
 
-    async def _attempt(self, job: EngineJob, variants: tuple[Variant, ...], by_s: float, take: Take) -> list[Variant]:
+    async def _attempt(
+        self, job: EngineJob, variants: tuple[Variant, ...], deadline_s: float, take: Take
+    ) -> list[Variant]:
         """Render variants in one call of a processor; return those without a result.
 
-        Raises BusyError when no thread is free `by_s`, and as `Attempt.end`.
+        Raises BusyError when no thread is free by the deadline `deadline_s`, and as `Attempt.end`.
         """
-        async with self.admission.place(by_s - self._reactor.seconds()):
+        async with self.admission.place(deadline_s - self._reactor.seconds()):
             began_s = self._reactor.seconds()
-            timeout_s = min(self._timeout_s, by_s - began_s)
+            timeout_s = min(self._timeout_s, deadline_s - began_s)
             attempt = Attempt(self._reactor, job.image, variants, self._activity, take)
             late = partial(attempt.give_up, partial(self._late, timeout_s))
             alarm = self._reactor.callLater(max(timeout_s, 0.0) + GRACE_S, late)

@@ -13,6 +13,7 @@ RANKS = {
     "core": 0,
     "config": 1,
     "hooks": 2,
+    "machine": 2,
     "owners": 2,
     "api": 3,
     "workers": 3,

@@ -128,7 +128,7 @@ def test_an_abandoned_generation_is_never_closed(fixture: Fixture) -> None:
     generations = Generations(fixture.build(1))
     with generations.lease():
         closing = Deferred.fromCoroutine(generations.close())
-        Deferred.fromCoroutine(generations.abandon())
+        Deferred.fromCoroutine(generations.close_sinks())
     assert closing.called
     assert fixture.closed == []
 

@@ -336,7 +336,7 @@ def test_clients_do_not_wait_for_a_store_that_hangs(make_harness: Callable[..., 
     assert isinstance(error_of(waiting), StoreError)
     assert isinstance(error_of(start(hanging.one(IMAGE, X40))), BusyError)
     disk.callback(None)
-    harness.engine.admission.admit()
+    harness.engine.admission.check_room()
 
 
 class Timed(StillProcessor):

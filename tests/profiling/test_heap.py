@@ -10,7 +10,7 @@ from decoded import decode
 
 from imaged.core.errors import NotFoundError
 from imaged.profiling.functions import find_frames
-from imaged.profiling.heap import FRAMES, Tracing, heap
+from imaged.profiling.heap import FRAMES, AllocationTracing, heap
 from imaged.profiling.pprof import Frame, encode
 
 
@@ -28,15 +28,15 @@ def deep(calls: int) -> bytearray:
 
 
 @pytest.fixture
-def tracing() -> Iterator[Tracing]:
+def tracing() -> Iterator[AllocationTracing]:
     """Return a switch, and turn it off after the test."""
-    tracing = Tracing()
+    tracing = AllocationTracing()
     yield tracing
     tracing.switch(on=False)
     assert not tracemalloc.is_tracing()
 
 
-def test_held_memory_has_its_function(tracing: Tracing) -> None:
+def test_held_memory_has_its_function(tracing: AllocationTracing) -> None:
     """The profile has bytes and blocks with the class and the module, and no freed memory."""
     tracing.switch(on=True)
     held = HeapHarness().fill()
@@ -55,7 +55,7 @@ def test_held_memory_has_its_function(tracing: Tracing) -> None:
     assert "ImageMagick" in profile.comments[1]
 
 
-def test_stacks_are_cut_at_their_outer_end(tracing: Tracing) -> None:
+def test_stacks_are_cut_at_their_outer_end(tracing: AllocationTracing) -> None:
     """The outermost calls are left out."""
     tracing.switch(on=True)
     held = deep(2 * FRAMES)
@@ -69,7 +69,7 @@ def test_tracing_of_others_stays_on() -> None:
     """`python -X tracemalloc` began it, and its settings stay."""
     tracemalloc.start(1)
     try:
-        tracing = Tracing()
+        tracing = AllocationTracing()
         tracing.switch(on=True)
         assert tracemalloc.get_traceback_limit() == 1
         tracing.switch(on=False)

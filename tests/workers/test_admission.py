@@ -65,24 +65,24 @@ def test_as_many_render_as_there_are_places(renders: Renders) -> None:
 def test_a_render_beyond_the_queue_is_refused(renders: Renders) -> None:
     """At once, with a Retry-After; a place that is free again admits the next."""
     for _ in range(2):
-        renders.admission.admit()
+        renders.admission.check_room()
         renders.begin()
-    renders.admission.admit()
+    renders.admission.check_room()
     renders.begin()
     with pytest.raises(BusyError, match="all 2 render threads are busy and 1 requests wait") as caught:
-        renders.admission.admit()
+        renders.admission.check_room()
     assert caught.value.retry_after_s >= 1
     renders.gates[0].callback(None)
-    renders.admission.admit()
+    renders.admission.check_room()
 
 
 def test_without_a_queue_a_free_place_is_enough() -> None:
     """A queue of zero refuses only while every place is taken."""
     renders = Renders(1, 0)
-    renders.admission.admit()
+    renders.admission.check_room()
     renders.begin()
     with pytest.raises(BusyError):
-        renders.admission.admit()
+        renders.admission.check_room()
 
 
 def test_a_render_that_skips_admission_waits(renders: Renders) -> None:
@@ -131,13 +131,13 @@ def test_a_wait_has_an_end() -> None:
     gates: list[Deferred[None]] = [Deferred() for _ in range(3)]
     first, second = (Deferred.fromCoroutine(hold(gate, 5)) for gate in gates[:2])
     with pytest.raises(BusyError):
-        admission.admit()
+        admission.check_room()
     clock.advance(5)
     refused: list[Any] = []
     second.addErrback(lambda failure: refused.append(failure.value))
     assert isinstance(refused[0], BusyError)
     assert admission.waiting == 0
-    admission.admit()
+    admission.check_room()
     third = Deferred.fromCoroutine(hold(gates[2], 5))
     gates[0].callback(None)
     gates[2].callback(None)

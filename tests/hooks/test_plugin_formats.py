@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imaged.core.formats import CORE, FORMATS, JPEG, PNG, WEBP, Format, Formats
-from imaged.hooks.brought_formats import combine, find_wrong
+from imaged.hooks.plugin_formats import combine, find_wrong
 
 BMP = replace(PNG, extension="bmp", content_type="image/bmp", signatures=(((0, b"BM"),),))
 PPM = replace(PNG, extension="ppm", content_type="image/x-portable-pixmap", signatures=(((0, b"P6"),),))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imaged.hooks.limits import cores, memory_bytes
+from imaged.machine import cores, memory_bytes
 
 MANY = 3 * 2**20
 V2 = "0::/pod/box\n"

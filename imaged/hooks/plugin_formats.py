@@ -49,14 +49,14 @@ def find_wrong(formats: object) -> str | None:
     return None
 
 
-def combine(brought: Sequence[Formats]) -> tuple[Formats, list[tuple[int, str]]]:
-    """Return the registry of a generation: the core formats that were brought, then the others in order.
+def combine(found: Sequence[Formats]) -> tuple[Formats, list[tuple[int, str]]]:
+    """Return the registry of a generation: the core formats that a processor has, then the others in order.
 
     If two formats cannot be distinguished, the list has the index of a processor and the reason.
     """
     conflicts: list[tuple[int, str]] = []
     known: list[Format] = list(CORE)
-    for index, formats in enumerate(brought):
+    for index, formats in enumerate(found):
         for format in formats.known:
             if format in known:
                 continue
@@ -65,8 +65,8 @@ def combine(brought: Sequence[Formats]) -> tuple[Formats, list[tuple[int, str]]]
                 known.append(format)
             else:
                 conflicts.append((index, f"brings another format called {format.extension} or {format.content_type}"))
-    reads = {format for formats in brought for format in formats.reads}
-    writes = {format for formats in brought for format in formats.writes}
+    reads = {format for formats in found for format in formats.reads}
+    writes = {format for formats in found for format in formats.writes}
     return Formats(tuple(filter(reads.__contains__, known)), tuple(filter(writes.__contains__, known))), conflicts
 
 
