@@ -18,13 +18,11 @@ from imaged.api import (
     FORMATS,
     BusyError,
     Event,
-    Format,
     Host,
     ImageFacts,
     NotAPictureError,
     Rendered,
     RenderJob,
-    Size,
     StoreError,
     TooLargeError,
     plan,
@@ -152,7 +150,7 @@ class StillProcessor:
             frames = job.facts.frames if variant.format.animation else 1
             if frames * max(size.pixels, job.facts.size.pixels) > job.maximum_pixels:
                 raise TooLargeError(f"{variant.output} has more than {job.maximum_pixels} pixels")
-            yield Rendered(variant.output, _picture(variant.format, size))
+            yield Rendered(variant.output, make_plain(variant.format.extension, size.width_px, size.height_px))
 
 
 class RecordingSink:
@@ -229,7 +227,3 @@ def make_host(
         upload_concurrency=upload_concurrency,
         namespaces=namespaces,
     )
-
-
-def _picture(format: Format, size: Size) -> bytes:
-    return make_plain(format.extension, size.width_px, size.height_px)

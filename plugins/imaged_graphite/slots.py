@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imaged.api import Counted, Event, Tally
 
@@ -42,12 +42,8 @@ class Slots:
         self._lock = threading.Lock()
         self._open: dict[int, _Open] = {}
         self._shared_s = self._began_s()
-        self._dropped = 0
-
-    @property
-    def dropped(self) -> int:
+        self.dropped = 0
         """How many intervals were dropped before carbon had them."""
-        return self._dropped
 
     def record(self, event: Event) -> None:
         """Count `event` in the present interval."""
@@ -60,7 +56,8 @@ class Slots:
             if began_s not in self._open:
                 self._make_room()
                 self._open[began_s] = _Open()
-            self._open[began_s].record(event)
+            self._open[began_s].tally.record(event)
+            self._open[began_s].version += 1
 
     def changed(self) -> list[Slot]:
         """Return the intervals whose present totals carbon does not have, oldest first."""
@@ -94,17 +91,13 @@ class Slots:
             del self._open[began_s]
         for began_s in sorted(self._open)[: max(0, len(self._open) + 1 - MAXIMUM_SLOTS)]:
             forgotten = self._open.pop(began_s)
-            self._dropped += forgotten.sent < forgotten.version
+            self.dropped += forgotten.sent < forgotten.version
 
 
+@dataclass
 class _Open:
     """One interval: its tally, its version, and the version that carbon has."""
 
-    def __init__(self) -> None:
-        self.tally = Tally(0, random.randrange)
-        self.version = 0
-        self.sent = 0
-
-    def record(self, event: Event) -> None:
-        self.tally.record(event)
-        self.version += 1
+    tally: Tally = field(default_factory=lambda: Tally(0, random.randrange))
+    version: int = 0
+    sent: int = 0

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imaged.api import Host, Processor, hookimpl, memory_bytes
 
-from .environment import POLICY, configure_environment
+from .environment import POLICY, configure_environment, policy_in_force
 
 
 class Options(BaseModel):
@@ -28,7 +28,7 @@ def imaged_processor(host: Host) -> Processor | None:
     options = host.options(Options)
     configure_environment()
     # These import wand, which loads ImageMagick, which reads the environment.
-    from .imagemagick import library_version, limit_memory, policy_in_force  # noqa: PLC0415
+    from .memory import limit_memory  # noqa: PLC0415
     from .processor import MagickProcessor  # noqa: PLC0415
 
     limit_memory(min(options.memory_bytes, memory_bytes() // 2))  # the daemon and the encoders need the rest
@@ -38,4 +38,4 @@ def imaged_processor(host: Host) -> Processor | None:
             "policy.xml allows more. Pictures are still opened as JPEG, PNG, GIF or WebP only.",
             policy=str(POLICY / "policy.xml"),
         )
-    return MagickProcessor(library_version())
+    return MagickProcessor()

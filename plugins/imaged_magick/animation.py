@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
 from wand.color import Color
 
@@ -23,7 +21,7 @@ from .webp_writer import SHORTEST_MS, mux_webp
 
 
 class AnimationWriter:
-    """Collects the frames of one variant and writes them as one file. Close it with `with`.
+    """Collects the frames of one variant and writes them as one file. Close it with `close`.
 
     It keeps only the patch that each frame changes, found as soon as the next frame is known.
     """
@@ -38,10 +36,8 @@ class AnimationWriter:
         self._canvas = Canvas(deadline, ROUNDING if self._is_gif else _webp_tolerance(variant.quality))
         self._patches: list[tuple[Patch, int]] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Free the pixels."""
         self._canvas.close()
         for patch, _ in self._patches:
             patch.picture.close()

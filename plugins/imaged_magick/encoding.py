@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from wand.api import library
 from wand.color import Color
 
@@ -58,40 +56,21 @@ def write(picture: Picture, variant: Variant) -> bytes:
     interlace = _JPEG_INTERLACE if format.extension == "jpg" else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)
     library.MagickSetImageInterlaceScheme(picture.wand, interlace)
-    for name, value in _OPTIONS.get(format.extension, _no_options)(variant.quality).items():
+    for name, value in _options(format.extension, variant.quality).items():
         picture.set_option(name, value)
     return picture.write(format)
 
 
-def _jpeg_options(quality: int) -> dict[str, str]:
-    """Optimise the Huffman tables; `write` makes the file progressive."""
-    sampling = "1x1" if quality >= _FULL_CHROMA_QUALITY else "2x2"
-    return {"jpeg:sampling-factor": sampling, "jpeg:optimize-coding": "true"}
-
-
-def _png_options(_quality: int) -> dict[str, str]:
-    """Compress with zlib's default level and a filter chosen for each row, at any quality: PNG is lossless.
-
-    tRNS is the only ancillary chunk: dates would make every file a different one.
-    """
-    return {
-        "png:compression-level": "6",
-        "png:compression-filter": "5",
-        "png:exclude-chunks": "all",
-        "png:include-chunks": "tRNS",
-    }
-
-
-def _webp_options(_quality: int) -> dict[str, str]:
-    return {"webp:method": "4", "webp:lossless": "false"}
-
-
-def _no_options(_quality: int) -> dict[str, str]:
+def _options(extension: str, quality: int) -> dict[str, str]:
+    """Return the options of an encoder. `write` makes a JPEG progressive; PNG is lossless at any quality."""
+    match extension:
+        case "jpg":
+            sampling = "1x1" if quality >= _FULL_CHROMA_QUALITY else "2x2"
+            return {"jpeg:sampling-factor": sampling, "jpeg:optimize-coding": "true"}
+        case "png":
+            # zlib's default level, and a filter chosen for each row. Dates would make every file a different one.
+            chunks = {"png:exclude-chunks": "all", "png:include-chunks": "tRNS"}
+            return {"png:compression-level": "6", "png:compression-filter": "5", **chunks}
+        case "webp":
+            return {"webp:method": "4", "webp:lossless": "false"}
     return {}
-
-
-_OPTIONS: dict[str, Callable[[int], dict[str, str]]] = {
-    "jpg": _jpeg_options,
-    "png": _png_options,
-    "webp": _webp_options,
-}

@@ -18,21 +18,8 @@ that the maximum takes less than 10 s. A progressive photograph of 50 megapixels
 """
 
 _SHOWN = (0xC0, 0xC1, 0xC2)
-_PROCESSES = {
-    0xC3: "lossless",
-    0xC5: "hierarchical",
-    0xC6: "hierarchical",
-    0xC7: "hierarchical lossless",
-    0xC9: "arithmetic coding",
-    0xCA: "progressive arithmetic coding",
-    0xCB: "lossless arithmetic coding",
-    0xCD: "hierarchical arithmetic coding",
-    0xCE: "hierarchical arithmetic coding",
-    0xCF: "hierarchical arithmetic coding",
-}
-"""Coding processes of ITU-T T.81 (table B.1) that browsers do not show."""
-
-START_OF_FRAME = frozenset({*_SHOWN, *_PROCESSES})
+START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Of each coding process of ITU-T T.81 (table B.1). Browsers show the first three."""
 _COMPONENTS = (1, 3, 4)  # grey, RGB or YCbCr, CMYK or YCCK
 
 
@@ -48,7 +35,7 @@ class FrameHeader:
 def read_frame_header(marker: int, header: bytes) -> FrameHeader:
     """Read a frame header. Raises NotAPictureError for a broken one and for a process that browsers do not show."""
     if marker not in _SHOWN:
-        raise _unsupported_error(_PROCESSES[marker])
+        raise _unsupported_error("a lossless, hierarchical or arithmetic coding")
     try:
         bits, height_px, width_px, count = struct.unpack_from(">BHHB", header)
         components = [struct.unpack_from("BBB", header, 6 + 3 * number) for number in range(count)]

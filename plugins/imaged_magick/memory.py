@@ -64,6 +64,11 @@ def trim_heap(*, heavy: bool) -> Iterator[None]:
             _MALLOC_TRIM(0)
 
 
+def limit_memory(size_bytes: int) -> None:
+    """Limit the memory of all pixels in this process, those of older generations included."""
+    limits["memory"] = size_bytes
+
+
 def check_memory(what: str, pixels: int) -> None:
     """Raise TooLargeError for a picture that would not fit into memory alone."""
     if (size_bytes := pixels * _PIXEL_BYTES) > (limit_bytes := limits["memory"]):

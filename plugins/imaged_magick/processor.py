@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+
+from wand.version import MAGICK_VERSION
 
 from imaged.api import (
     DECODE,
@@ -41,8 +43,7 @@ TimedPictures = Generator[tuple[Picture, int], None, None]
 class MagickProcessor:
     """Reads and renders JPEG, PNG, GIF and WebP. It has no state, so that any thread may call it."""
 
-    def __init__(self, detail: str) -> None:
-        self.detail = detail
+    detail = " ".join(MAGICK_VERSION.split()[:3])  # with the quantum depth: `ImageMagick 6.9.11-60 Q16`
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says, without decoding pixels."""
@@ -83,9 +84,8 @@ class MagickProcessor:
             check_animations(job, original, animated)
         with ExitStack() as stack:
             plays = original.sequence.plays if original.sequence else 1
-            writers = [stack.enter_context(AnimationWriter(variant, plays, deadline)) for variant in animated]
-            pictures = _upright_pictures(job, original, deadline)
-            stack.callback(pictures.close)
+            writers = [stack.enter_context(closing(AnimationWriter(variant, plays, deadline))) for variant in animated]
+            pictures = stack.enter_context(closing(_upright_pictures(job, original, deadline)))
             for number, (picture, duration_ms) in enumerate(_with_decode_spans(pictures)):
                 if number == 0:
                     for variant in stills:

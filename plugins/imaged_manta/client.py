@@ -76,7 +76,7 @@ class Client:
             with answer:
                 return self._read(answer, target, end_s)
         except HTTPError as error:
-            raise translate(self.host, error, self._timeouts.idle_s) from error
+            raise translate(self.host, error) from error
 
     def close(self) -> None:
         """Close the idle connections."""

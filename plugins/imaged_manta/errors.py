@@ -51,11 +51,11 @@ def cause_of(error: HTTPError) -> BaseException:
     return wrapped if isinstance(wrapped, BaseException) else error
 
 
-def translate(host: str, error: HTTPError, idle_s: float) -> StoreUnavailableError:
-    """Return our error for a request without a complete response, on a connection with this timeout."""
+def translate(host: str, error: HTTPError) -> StoreUnavailableError:
+    """Return our error for a request without a complete response."""
     cause = cause_of(error)
     if isinstance(error, ReadTimeoutError) or (isinstance(error, ProtocolError) and isinstance(cause, TimeoutError)):
-        return StoreUnavailableError(f"Manta at {host} is too slow: no progress for {idle_s:g} s")
+        return StoreUnavailableError(f"Manta at {host} is too slow: the request makes no progress")
     meaning = next(meaning for kind, meaning in _MEANINGS if isinstance(error, kind) or isinstance(cause, kind))
     return StoreUnavailableError(f"Manta at {host} {meaning} ({type(cause).__name__})")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -52,12 +52,16 @@ class Options(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:
-        parts = _split(url)
-        if parts.scheme not in {"https", "http"} or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname if parts.port != 0 else None
+        except ValueError:
+            host = None
+        if not host or parts.scheme not in {"https", "http"}:
             raise UnfitError("not an address such as https://us-central.manta.mnx.io")
         if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
             raise UnfitError("only https://, a host and perhaps a port: use the other options for the rest")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        if parts.scheme == "http" and not _is_loopback(host):
             raise UnfitError("use https://: plain http:// is for Manta on this machine's own loopback address")
         return url.rstrip("/")
 
@@ -115,17 +119,6 @@ class Options(BaseModel):
         parts = urlsplit(self.url)
         port = "" if parts.port in {None, DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
         return f"{parts.hostname}{port}"
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        sound = parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound:
-        raise UnfitError("not an address such as https://us-central.manta.mnx.io")
-    return parts
 
 
 def _is_loopback(host: str) -> bool:

@@ -36,7 +36,7 @@ END = b"\xff\xd9"
 
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF])
-def test_a_jpeg_that_browsers_do_not_show_is_refused_by_name(accept: Accept, marker: int) -> None:
+def test_a_jpeg_that_browsers_do_not_show_is_refused(accept: Accept, marker: int) -> None:
     """Arithmetic coding, lossless and hierarchical JPEGs are refused, with advice."""
     with pytest.raises(NotAPictureError, match="which browsers do not show: save it as a baseline JPEG"):
         accept(frame(marker, Size(16, 16)) + scan(1, 0, 63) + END)

@@ -9,9 +9,8 @@ import pytest
 
 OPEN = """
 import sys
-from imaged_magick.environment import configure_environment
+from imaged_magick.environment import configure_environment, policy_in_force
 configure_environment()
-from imaged_magick.imagemagick import library_version, policy_in_force
 from imaged.testing.pictures import *
 from wand.exceptions import WandException
 from wand.image import Image
