@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from imaged.daemon.service import Service
-from imaged.process.handover import NewProcess, Ready, UpgradeError, command, start_new_process
+from imaged.process.handover import NewProcess, UpgradeError, command, start_new_process
 from imaged.process.notify import Notifier
 from imaged.process.ports import PortError
 
@@ -31,7 +29,7 @@ class Upgrade:
         self._stop = stop
         self._running = False
         self._new_process: NewProcess | None = None
-        self._ready: Ready | None = None
+        self._serving = False
         self._reload_requested = False
         self._cancelled = False
 
@@ -40,8 +38,8 @@ class Upgrade:
 
         During the start of a new process, the request waits: that process may have read the old settings.
         """
-        if self._ready is not None:
-            self._send_reload(self._ready)
+        if self._new_process is not None and self._serving:
+            self._new_process.reload()
         elif self._running:
             self._reload_requested = True
         else:
@@ -68,7 +66,7 @@ class Upgrade:
 
     async def _hand_over(self) -> None:
         try:
-            ready = await self._start()
+            new = await self._start()
         except Exception as error:  # this process keeps serving, whatever the error is: too many open files, say
             if not isinstance(error, UpgradeError):
                 self._log.failure("the handover failed unexpectedly")
@@ -82,8 +80,8 @@ class Upgrade:
             self._service.reloads.resume()
             self._finish()
             return
-        self._log.info("process {pid} serves from now on; this one drains", pid=ready.pid)
-        if await self._drained(ready) or self._cancelled:
+        self._log.info("process {pid} serves from now on; this one drains", pid=new.pid)
+        if await self._drained(new) or self._cancelled:
             self._stop()
             return
         self._notifier.muted = False
@@ -91,9 +89,9 @@ class Upgrade:
         self._log.error(
             "the new process {pid} died during the handover; this one serves again; look at the log lines of the new "
             "one, then send SIGUSR2 again",
-            pid=ready.pid,
+            pid=new.pid,
         )
-        self._notifier.warning = f"upgrade failed: the new process {ready.pid} died during the handover"
+        self._notifier.warning = f"upgrade failed: the new process {new.pid} died during the handover"
         try:
             await self._service.resume()
         except PortError as error:
@@ -101,39 +99,35 @@ class Upgrade:
         finally:
             self._finish()
 
-    async def _start(self) -> Ready:
+    async def _start(self) -> NewProcess:
         """Start a new process, and wait until it is ready. Raises UpgradeError."""
         self._log.info("starting a new process: {program}", program=command()[0])
         passed, ports = await self._service.prepare_handover()
         run = self._service.environment.threads.run
-        self._new_process = await start_new_process(self._reactor, run, passed, ports, os.environ)
+        new = self._new_process = await start_new_process(self._reactor, run, passed, ports, os.environ)
         if self._cancelled:
-            self._new_process.kill()
-        return await self._new_process.ready()
+            new.kill()
+        await new.ready()
+        return new
 
-    async def _drained(self, ready: Ready) -> bool:
+    async def _drained(self, new: NewProcess) -> bool:
         """Release the service and drain; return True at the end, or False when the new process ends before that."""
-        assert self._new_process is not None  # noqa: S101  # it is ready
-        self._notifier.main_process(ready.pid)
+        self._notifier.main_process(new.pid)
         self._notifier.muted = True
-        self._new_process.release()
-        self._ready = ready
+        new.release()
+        self._serving = True
         if self._reload_requested:
-            self._send_reload(ready)
-        paused = Deferred.fromCoroutine(self._service.pause(ready.claimed))
-        self._new_process.failed.addCallback(lambda _: paused.cancel())
+            new.reload()
+        paused = Deferred.fromCoroutine(self._service.pause(new.claimed))
+        new.failed.addCallback(lambda _: paused.cancel())
         try:
             await paused
         except CancelledError:
             return False
         return True
 
-    def _send_reload(self, ready: Ready) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(ready.pid, signal.SIGHUP)
-
     def _finish(self) -> None:
-        self._new_process, self._ready, self._running = None, None, False
+        self._new_process, self._serving, self._running = None, False, False
         if self._reload_requested:
             self._reload_requested = False
             self._service.reload()

@@ -15,7 +15,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
@@ -35,14 +34,6 @@ START_WITHIN_S = 60.0
 
 class UpgradeError(ImagedError):
     """A new process could not be started, or did not become ready."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The message of a new process that is ready: its process number, and the keys of the ports that it claimed."""
-
-    pid: int
-    claimed: frozenset[str]
 
 
 class HandoverChannel(LineReceiver):
@@ -76,24 +67,26 @@ class HandoverChannel(LineReceiver):
 class NewProcess:
     """The new process, as the old one sees it. Reactor thread only.
 
-    `started` is the program that was started; it forks the new process and ends.
+    `started` is the program that was started; it forks the new process and ends. From `ready` on, `pid` is its process
+    number, and `claimed` has the keys of the ports that it claimed.
     """
 
     def __init__(self, reactor: Any, end: socket.socket, started: subprocess.Popen[bytes]) -> None:
         self._reactor = reactor
         self._started = started
-        self._pid = 0
+        self.pid = 0
+        self.claimed: frozenset[str] = frozenset()
         self._has_left = self._killed = False
-        self._ready: Deferred[Ready] = Deferred()
+        self._ready: Deferred[None] = Deferred()
         self._channel = _open(reactor, end, self._receive)
         self._channel.lost.addCallback(self._lost)
         self.failed: Deferred[None] = Deferred()
         """Fires when the process has ended without a message that it shuts down."""
 
-    async def ready(self) -> Ready:
+    async def ready(self) -> None:
         """Wait until it is ready to serve. Kill it and raise UpgradeError when it fails, or takes too long."""
         try:
-            return await self._ready.addTimeout(START_WITHIN_S, self._reactor, _too_slow)
+            await self._ready.addTimeout(START_WITHIN_S, self._reactor, _too_slow)
         except UpgradeError:
             self.kill()
             raise
@@ -102,16 +95,21 @@ class NewProcess:
         """Tell it that it is the service from now on."""
         self._channel.send(released=True)
 
+    def reload(self) -> None:
+        """Tell it to reload its settings."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, RELOAD)
+
     def kill(self) -> None:
         """Kill it, now or as soon as its process number is known. While the channel is open, the number is its own."""
         self._killed = True
         self._started.kill()
-        if self._pid and not self._channel.lost.called:
+        if self.pid and not self._channel.lost.called:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
 
     def _receive(self, message: dict[str, Any]) -> None:
-        self._pid = message.get("pid", self._pid)
+        self.pid = message.get("pid", self.pid)
         self._has_left = message.get("left", self._has_left)
         if self._killed:
             self.kill()
@@ -120,7 +118,8 @@ class NewProcess:
         if "error" in message:
             self._ready.errback(UpgradeError(message["error"]))
         elif "took" in message:
-            self._ready.callback(Ready(self._pid, frozenset(message["took"])))
+            self.claimed = frozenset(message["took"])
+            self._ready.callback(None)
 
     def _lost(self, _: None) -> None:
         if not self._ready.called:
@@ -200,7 +199,7 @@ def command() -> list[str]:
     return [sys.executable, *sys.orig_argv[1:]]
 
 
-def _too_slow(_: object, timeout_s: float) -> Ready:
+def _too_slow(_: object, timeout_s: float) -> None:
     raise UpgradeError(f"it was not ready after {timeout_s:.0f} s")
 
 
