@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import gzip
 import os
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from certificates import write_certificate
 from fetching import Fetching, expect_cancelled, until
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +31,6 @@ from imaged.fetch.hashing_writer import ReceivedFile
 from imaged.fetch.sources import Sources
 from imaged.store.usage import free
 
-DAY = timedelta(days=1)
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -197,17 +191,7 @@ class Pem:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, path.stem)])
-        now = datetime.now(tz=UTC)
-        builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + DAY)
-        for extension in (
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]),
-            x509.BasicConstraints(ca=True, path_length=None),
-        ):
-            builder = builder.add_extension(extension, critical=True)
-        public = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-        path.write_bytes(public + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        write_certificate(path)
 
     def getContext(self) -> SSL.Context:  # noqa: N802  # Twisted's name
         """Serve with the certificate of the file."""

@@ -6,15 +6,9 @@ import os
 import select
 import socket
 import stat
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from certificates import write_certificate
 from raw_client import begin, connect, request
 from real_reactor import reactor
 from service_case import HOME, ServiceTestCase, until
@@ -28,8 +22,6 @@ from imaged.process.inherited_sockets import ActivationSocket, InheritedPort, In
 from imaged.process.ports import PortError
 from imaged.process.sockets import serves
 
-WEEK = timedelta(days=7)
-
 
 def free_port() -> int:
     """Return the number of a free port."""
@@ -40,16 +32,6 @@ def free_port() -> int:
 def on(number: int, interface: str = ":interface=127.0.0.1") -> str:
     """Return the endpoint of a port."""
     return f"tcp:{number}{interface}"
-
-
-def write_certificate(key_file: Path, certificate_file: Path) -> None:
-    """Write a new key and a self-signed certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + WEEK)
-    certificate_file.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
 
 
 class TestMoving(ServiceTestCase):
@@ -162,18 +144,18 @@ class TestMoving(ServiceTestCase):
     @pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")  # in Twisted's endpoint
     async def test_a_renewed_certificate_is_loaded(self) -> None:
         """A reload without other changes reopens the endpoint on its socket; a bad file refuses the reload."""
-        key, certificate = self.folder / "key.pem", self.folder / "certificate.pem"
-        write_certificate(key, certificate)
-        await self.serve(listen=f"ssl:0:privateKey={key}:certKey={certificate}:interface=127.0.0.1")
+        pem = self.folder / "certificate.pem"
+        write_certificate(pem)
+        await self.serve(listen=f"ssl:0:privateKey={pem}:certKey={pem}:interface=127.0.0.1")
         before, url = self.service.ports[PUBLIC], self.url
         assert url.startswith("https://localhost:")
-        write_certificate(key, certificate)
+        write_certificate(pem)
         assert (await self.service.reload()).ok
         after = self.service.ports[PUBLIC]
         assert after.listening is not before.listening
         assert after.url == url
         (await connect(url)).leave()
-        certificate.write_text("nonsense")
+        pem.write_text("nonsense")
         (fault,) = (await self.service.reload()).errors
         assert ": listen: not a Twisted endpoint" in fault
         assert self.service.ports[PUBLIC] is after
