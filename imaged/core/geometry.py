@@ -145,15 +145,11 @@ def _cut(length_px: int, scaled_px: int, at_px: int, kept_px: int) -> tuple[int,
 
 def _fill(original: Size, size: Size) -> Plan:
     """Cover the box: one side matches it exactly, and the other is cropped evenly."""
-    if original.width_px * size.height_px > original.height_px * size.width_px:
-        width_px = _divide(original.width_px * size.height_px, original.height_px)
-        scaled = Size(max(width_px, size.width_px), size.height_px)
-    else:
-        height_px = _divide(original.height_px * size.width_px, original.width_px)
-        scaled = Size(size.width_px, max(height_px, size.height_px))
-    left_px = (scaled.width_px - size.width_px) // 2
-    top_px = (scaled.height_px - size.height_px) // 2
-    return Plan(scaled, size, left_px, top_px)
+    scaled = Size(
+        max(size.width_px, _divide(original.width_px * size.height_px, original.height_px)),
+        max(size.height_px, _divide(original.height_px * size.width_px, original.width_px)),
+    )
+    return Plan(scaled, size, (scaled.width_px - size.width_px) // 2, (scaled.height_px - size.height_px) // 2)
 
 
 def _divide(dividend: int, divisor: int) -> int:

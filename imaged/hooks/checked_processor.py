@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,11 +113,9 @@ class CheckedProcessor:
 
     def _end(self, outputs: Iterator[object]) -> None:
         if isinstance(outputs, Generator):
-            try:
-                with plugin_boundary(self._called("the end of a render"), QUICK_S):
-                    outputs.close()
-            except ImagedError:
-                return  # it is logged, and the outputs are good
+            called = self._called("the end of a render")
+            with suppress(ImagedError), plugin_boundary(called, QUICK_S):  # it is logged, and the outputs are good
+                outputs.close()
 
     def _find_wrong(self, rendered: Rendered, missing: Mapping[Output, Variant], original: Size) -> str | None:
         """Return what is wrong with an output of a render, or None."""
