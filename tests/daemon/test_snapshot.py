@@ -176,6 +176,15 @@ class TestSnapshot(ServiceTestCase):
         assert (await self.status())["processing"]["failed"] == 1
         assert self.flushLoggedErrors(ValueError), "a plugin that fails is logged with its traceback"
 
+    async def test_a_missing_folder_of_the_queue_has_no_free_bytes(self) -> None:
+        """The free bytes of another disk would look healthy."""
+        await self.serve()
+        folder = self.folder / "state"
+        elsewhere = folder.rename(self.folder / "elsewhere")
+        assert (await self.status())["queue"]["free_bytes"] is None
+        elsewhere.rename(folder)
+        assert (await self.status())["queue"]["free_bytes"] > 0
+
     async def test_the_store_is_measured(self) -> None:
         """The snapshot has its current files and bytes."""
         await self.serve()

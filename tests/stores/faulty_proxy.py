@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends RST, see socket(7)."""
 
-_OWN = {"connection", "content-length"}
 
 FAULTS = ("stopped", "hung", "500", "503", "reset", "slow")
 

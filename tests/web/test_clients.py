@@ -128,6 +128,10 @@ class TestBrokenFiles(ServiceTestCase):
 class TestLeaving(ServiceTestCase):
     """A client that disconnects cancels its own wait only."""
 
+    async def in_flight(self, number: int) -> None:
+        """Wait until so many requests are in flight."""
+        await until(lambda: self.service.environment.counters.requests.current == number)
+
     async def test_other_clients_get_the_abandoned_render(self) -> None:
         """The render continues for the other clients."""
         await self.serve()
@@ -136,9 +140,9 @@ class TestLeaving(ServiceTestCase):
         first = await self.begin("GET", f"{HOME}/x30.jpg")
         await until(lambda: self.service_harness.processor.jobs)
         second = await self.begin("GET", f"{HOME}/x30.jpg")
-        await pause()
+        await self.in_flight(2)
         first.leave()
-        await pause()
+        await self.in_flight(1)
         self.service_harness.processor.release()
         assert (await second.answer()).status == 200
         assert len(self.service_harness.processor.jobs) == 1
@@ -151,7 +155,7 @@ class TestLeaving(ServiceTestCase):
         connection = await self.begin("GET", f"{HOME}/x30.jpg")
         await until(lambda: self.service_harness.processor.jobs)
         connection.leave()
-        await pause()
+        await self.in_flight(0)
         self.service_harness.processor.release()
         await until(lambda: self.store.has(IMAGE, parse_file("x30.jpg")))
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
@@ -164,7 +168,7 @@ class TestLeaving(ServiceTestCase):
             connection = await self.begin("POST", f"/p?source={source.url}")
             await until(lambda: source.asked)
             connection.leave()
-            await pause()
+            await self.in_flight(0)
             source.send(PICTURE)
             await until(lambda: self.store.has(IMAGE, RECORD))
 
@@ -172,9 +176,9 @@ class TestLeaving(ServiceTestCase):
         """A client that disconnects during its post leaves nothing in the store."""
         await self.serve()
         connection = await self.begin("POST", "/p", PICTURE[:100], Content_Length=str(len(PICTURE)))
-        await pause()
+        await self.in_flight(1)
         connection.leave()
-        await pause()
+        await self.in_flight(0)
         assert (await self.status())["posting"]["total"] == 0
         assert not (self.folder / "public" / "p").exists()
 
@@ -183,14 +187,11 @@ class TestLeaving(ServiceTestCase):
         await self.serve()
         await self.post()
         self.service_harness.processor.hold()
-        for target in (f"{HOME}/x30.jpg", f"{HOME}/x31.jpg"):
-            connection = await self.begin("GET", target)
-            await pause()
+        for method, path in (("GET", "x30.jpg"), ("GET", "x31.jpg"), ("POST", "process?outputs=x32.jpg")):
+            connection = await self.begin(method, f"{HOME}/{path}")
+            await self.in_flight(1)
             connection.leave()
-        connection = await self.begin("POST", f"{HOME}/process?outputs=x32.jpg")
-        await pause()
-        connection.leave()
-        await pause()
+            await self.in_flight(0)
         assert self.service.generations.current.leases == 0
         self.service_harness.processor.release()
         assert (await self.get(f"/p/{HASH}/x32.jpg")).status == 200
