@@ -10,8 +10,9 @@ from wand.color import Color
 from imaged.api import Format, Size
 
 from .deadline import Deadline
+from .decoding import decoded_frame
 from .frames import Disposal, Frame, FrameSequence
-from .picture import Picture, coder, translated
+from .picture import Picture, translated
 from .srgb_conversion import to_srgb
 
 
@@ -25,13 +26,13 @@ def composited_frames(
     """
     first = sequence.frames[0]
     if len(sequence.frames) == 1 and first.size == sequence.canvas:
-        with _decoded(format, first, profile, deadline) as picture:
+        with decoded_frame(format, first, profile, deadline) as picture:
             yield picture, first.duration_ms
         return
     with _transparent(sequence.canvas, deadline) as canvas:
         for frame in sequence.frames:
             with _restored_after(canvas, frame, deadline):
-                with _decoded(format, frame, profile, deadline) as picture:
+                with decoded_frame(format, frame, profile, deadline) as picture:
                     to_srgb(picture)
                     _draw(canvas, picture, frame, "over" if frame.blends else "copy")
                 with Picture(deadline, image=canvas) as copy:
@@ -39,15 +40,6 @@ def composited_frames(
             if frame.disposal is Disposal.CLEAR:
                 with _transparent(frame.size, deadline) as hole:
                     _draw(canvas, hole, frame, "copy")
-
-
-@contextmanager
-def _decoded(format: Format, frame: Frame, profile: bytes, deadline: Deadline) -> Iterator[Picture]:
-    with Picture(deadline) as picture:
-        with translated(deadline, f"decoding this {coder(format)}"):
-            picture.read_pixels(format, frame.as_still(), profile)
-            picture.reset_coords()
-        yield picture
 
 
 @contextmanager

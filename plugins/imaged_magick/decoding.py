@@ -49,10 +49,12 @@ def _decode(picture: Picture, format: Format, blob: bytes, profile: bytes, hint:
         picture.reset_coords()
 
 
-def check_frame(format: Format, frame: Frame, deadline: Deadline) -> None:
-    """Decode a frame. Raises NotAPictureError when it is broken."""
-    with Picture(deadline) as picture, translated(deadline, f"decoding this {coder(format)}"):
-        picture.read_pixels(format, frame.as_still())
+@contextmanager
+def decoded_frame(format: Format, frame: Frame, profile: bytes, deadline: Deadline) -> Iterator[Picture]:
+    """Give the picture of a frame. Raises NotAPictureError when it is broken."""
+    with Picture(deadline) as picture:
+        _decode(picture, format, frame.as_still(), profile, None)
+        yield picture
 
 
 def drop_truncated_frame(sequence: FrameSequence, deadline: Deadline) -> FrameSequence:
@@ -66,7 +68,8 @@ def drop_truncated_frame(sequence: FrameSequence, deadline: Deadline) -> FrameSe
     try:
         if last.size.pixels > _MAXIMUM_TRIAL_PIXELS:
             raise truncated_error("GIF")
-        check_frame(GIF, last, deadline)
+        with decoded_frame(GIF, last, b"", deadline):
+            pass
     except NotAPictureError:
         if not others:
             raise truncated_error("GIF") from None

@@ -6,7 +6,7 @@ from imaged.api import JPEG, RenderJob
 
 from .bounds import FRAME_PIXELS
 from .deadline import Deadline
-from .decoding import check_frame, decoded_still
+from .decoding import decoded_frame, decoded_still
 from .errors import truncated_error
 from .original import ParsedOriginal
 from .picture import Picture
@@ -28,7 +28,8 @@ def verify(job: RenderJob, original: ParsedOriginal, deadline: Deadline) -> None
         frames = original.sequence.frames
         affordable = sum(max(frame.size.pixels, FRAME_PIXELS) for frame in frames) <= job.maximum_pixels
         for frame in frames if affordable else frames[:1]:
-            check_frame(original.format, frame, deadline)
+            with decoded_frame(original.format, frame, b"", deadline):
+                pass
         return
     check_jpeg_end(original, deadline)
     with decoded_still(original.format, original.blob, b"", _SMALLEST, deadline) as picture:
