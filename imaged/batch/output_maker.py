@@ -77,7 +77,8 @@ class OutputMaker:
     async def _complete(
         self, item: Item, image: ImageId, outputs: Sequence[Output], received: ReceivedFile | None
     ) -> ItemResult:
-        there = await self._files_of(image)
+        remote = self.pipeline.remote
+        there = await remote.files(image) if remote.exists else set(self._store.files(image))
         missing = [output for output in outputs if output not in there]
         lacking = [file for file in (ORIGINAL, RECORD) if file not in there]
         info = None if missing or lacking else await self._known(image)
@@ -91,12 +92,6 @@ class OutputMaker:
             for error in filter(None, results.values()):
                 raise error
         return ItemResult(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))
-
-    async def _files_of(self, image: ImageId) -> set[ImageFile]:
-        """Return the files of an image in the remote store, or in the local one where there is no remote store."""
-        if self.pipeline.remote.exists:
-            return await self.pipeline.remote.files(image)
-        return set(self._store.files(image))
 
     async def _known(self, image: ImageId) -> ImageInfo | None:
         """Return the record of an original, without the original itself; None where there is no sound record."""
