@@ -49,12 +49,10 @@ def choose(given: str | None, environ: Mapping[str, str]) -> Shard:
         size = int(match[2])
     if index is None:
         if match:
-            raise UsageError(f"{given!r}: no scheduler's variable says which of them this is: give I/N")
+            raise UsageError(f"{given!r}: no variable of a scheduler numbers this task: give I/N")
         return Shard()
     if size is None:
-        raise UsageError(
-            f"{source} is set, but nothing tells how many tasks there are: give --shard /N, or 1/1 for all"
-        )
+        raise UsageError(f"{source} is set, but no variable gives the number of tasks: give --shard /N, or 1/1 for all")
     if not 0 <= index < size:
         raise UsageError(
             f"{source} makes this task {index + 1} of {size}: the tasks of an array have to be consecutive"

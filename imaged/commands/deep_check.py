@@ -97,9 +97,9 @@ class DeepCheck:
 
         async def download() -> None:
             if not await uploader.download(key, back):
-                raise StoreError("it is not there")
+                raise StoreError("it does not have the file that was uploaded")
             if back.read_bytes() != PIXEL:
-                raise StoreError("it has come back with other bytes")
+                raise StoreError("it returned other bytes than were uploaded")
 
         async def check_list() -> None:
             if list(keys := await uploader.list(prefix)) != [key]:

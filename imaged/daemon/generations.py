@@ -118,7 +118,10 @@ class Generations:
         try:
             await generation.close()
         except Exception:  # the close of a plugin may raise anything
-            self._log.failure("generation {number} could not be closed", number=generation.number)
+            self._log.failure(
+                "the settings that a reload replaced (generation {number}) could not be closed",
+                number=generation.number,
+            )
 
 
 def build_generation(number: int, loaded: Loaded, environment: Environment, now: datetime) -> Generation:

@@ -27,7 +27,7 @@ async def open_queue(threads: Threads, folder: Path) -> AsyncJobQueue:
     except Exception as error:  # an OSError or any of sqlite3's errors: the queue cannot be used
         raise StoreError(f"state_dir: no job queue can be kept in {folder}: {error}") from error
     if 0 < queue.migrated_from < VERSION:
-        _log.info("the job queue was of version {old}, and is of {new} now", old=queue.migrated_from, new=VERSION)
+        _log.info("the job queue was migrated from version {old} to {new}", old=queue.migrated_from, new=VERSION)
     return AsyncJobQueue(queue, threads.run)
 
 

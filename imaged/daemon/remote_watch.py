@@ -76,4 +76,4 @@ class RemoteWatch:
         if remote.former_identity is not None:
             count = await self._jobs.take_over(remote.former_identity, remote.identity)
             if count:
-                self._log.info("{count} files are known to be in the remote store from before the upgrade", count=count)
+                self._log.info("an earlier version recorded {count} uploads; the records stay valid", count=count)

@@ -53,7 +53,7 @@ class Unpacking:
         if self._formats.sniff(head) is None:
             if len(self._codings) > 1 or self._codings[0] not in {"gzip", "x-gzip", "deflate"}:
                 said = shorten(", ".join(self._codings), 40)
-                raise SourceFailedError(f"the source sends a content coding that was not asked for: {said}")
+                raise SourceFailedError(f"the source sends a content coding that imaged did not request: {said}")
             self._inflate = Gunzip(_window_bits(head)) if self._codings == ["deflate"] else Gunzip()
         return head
 

@@ -85,7 +85,7 @@ class Exchange:
 def _redirect(url: SourceUrl, response: Any) -> SourceUrl:
     locations = set(response.headers.getRawHeaders(b"Location", []))
     if len(locations) != 1 or b"" in locations:
-        raise SourceFailedError(f"{url.host} answers {response.code} but does not say where to go")
+        raise SourceFailedError(f"{url.host} answers {response.code} without the URL to go to: check the source")
     return url.follow(locations.pop())
 
 
@@ -113,5 +113,5 @@ async def _read(
     response.deliverBody(body)
     complete = await body.ended
     if not complete and connection.broken:  # the connection's end marks the body's end, and it broke
-        raise SourceFailedError(f"{url.host} broke off in the middle of the original")
+        raise SourceFailedError(f"{url.host} closed the connection in the middle of the original: try again later")
     intake.write_all(unpacking.finish())

@@ -46,7 +46,7 @@ class Guard:
     def _check(self, host: str, address: str) -> None:
         if (network := forbidden_network(address, self._allow_networks)) is not None:
             raise SourceForbiddenError(
-                f"{host} lies in a network that this server does not fetch from, {network}: "
+                f"{host} is in a network that this server does not fetch from, {network}: "
                 "an operator may name it in sources.allow_networks"
             )
 

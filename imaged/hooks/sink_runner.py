@@ -96,9 +96,9 @@ class SinkRunner:
         Raises BusyError, also after `close`, and PluginFailedError.
         """
         if self._closed:
-            raise BusyError(f"metrics sink {self._name} has ended with its configuration", retry_after_s=1)
+            raise BusyError(f"metrics sink {self._name} was closed by a reload: try again", retry_after_s=1)
         if self._scrapes >= MAXIMUM_SCRAPES:
-            raise BusyError(f"metrics sink {self._name} has {self._scrapes} scrapes waiting already")
+            raise BusyError(f"metrics sink {self._name} has {self._scrapes} waiting scrapes already: scrape less often")
         answer: Deferred[tuple[str, bytes]] = Deferred()
         self._scrapes += 1
         self._waiting.append(_Scrape(snapshot, accept, answer))

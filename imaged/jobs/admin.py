@@ -107,7 +107,7 @@ def administer(folder: Path, clock: Callable[[], float]) -> Iterator[QueueAdmin]
     file = (folder / "jobs.sqlite").absolute()
     try:
         if not file.is_file():
-            raise NotFoundError(f"no job queue in {folder}")
+            raise NotFoundError(f"no job queue in {folder}: check state_dir, or start the daemon, which makes it")
         uri = f"{file.as_uri()}?mode=rw"  # not rwc: a missing file is not created
         db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
     except (OSError, sqlite3.Error) as error:
@@ -133,7 +133,7 @@ def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:
 def _check_version(db: sqlite3.Connection, folder: Path) -> None:
     version = read_version(db)
     if version == 0:  # a daemon creates it right now
-        raise NotFoundError(f"no job queue in {folder}")
+        raise NotFoundError(f"no job queue in {folder}: check state_dir, or start the daemon, which makes it")
     check_not_newer(version, folder)
     if version < VERSION:
         raise StoreError(

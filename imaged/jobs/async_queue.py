@@ -76,7 +76,7 @@ class AsyncJobQueue:
         except ImagedError:
             raise
         except Exception as error:  # sqlite3 has many errors; after each of them nothing is queued
-            raise StoreError(f"the job queue cannot keep outputs of {image}: {error}") from error
+            raise StoreError(f"the job queue cannot add jobs for {image}: {error}") from error
         if wake := self._wake.get(kind):
             wake()
 

@@ -50,7 +50,12 @@ class OutputWriter:
             try:
                 await self.shared.jobs.enqueue("upload", image, [output])
             except ImagedError as error:
-                self._log.error("the upload of {output} is not queued: {error}", error=error, output=str(output))
+                self._log.error(
+                    "the upload of {output} of {image} is not queued: {error}; the next start queues it",
+                    output=str(output),
+                    image=str(image),
+                    error=error,
+                )
         return None
 
     async def reuse(self, image: ImageId, output: Output) -> bool:

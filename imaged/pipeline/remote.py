@@ -176,7 +176,7 @@ class Remote:
 
         def too_late(_: object, timeout_s: float) -> T:
             if not turn.came:
-                raise BusyError("too many wait for the remote store: try again later", RETRY_AFTER_S)
+                raise BusyError("too many calls wait for the remote store: try again later", RETRY_AFTER_S)
             error = StoreUnavailableError(f"the remote store took longer than {timeout_s:g} s")
             self._missed(error, trial=True)  # the call may hang for long, and the next one must not wait for it
             raise error

@@ -62,7 +62,7 @@ class Profiles:
         A cancelled call ends it at once. Raises BusyError while another one is being taken, or the process leaves.
         """
         if self._leaving():
-            raise BusyError("this process is stopping: ask its successor")
+            raise BusyError("this process is stopping: request the profile from the next one")
         _take(self._cpu, "a profile is being taken", max(1, math.ceil(self._ends_at_s - time.monotonic())))
         stop = self._stop = Event()
         self._ends_at_s = time.monotonic() + duration_s

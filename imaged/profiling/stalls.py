@@ -23,7 +23,7 @@ from imaged.profiling.calls import place_of, stack_lines
 LOOK_EVERY_S = 0.25
 
 HELD_S = 1.0
-"""How long the reactor is blocked before the log has it. The question may come up to one look after the beginning."""
+"""How long the main thread is blocked before a line is logged. Up to LOOK_EVERY_S of the beginning may be missed."""
 
 DEEPEST = 30
 """How many calls of a stack the log gets."""

@@ -33,10 +33,10 @@ def _try_out(incoming: Incoming, final: Path) -> int:
             atomic.write(trial, trial.name.encode() if trial is not trials[0] else bytes(TRIAL_BYTES))
         kept = [atomic.keep_first(trial, final) for trial in trials[:2]]
         if kept != [True, False] or final.stat().st_size != TRIAL_BYTES:
-            raise StoreError(f"{final.parent} does not keep the first file of a name: use another file system")
+            raise StoreError(f"{final.parent} replaces an existing file although it must not: use another file system")
         atomic.replace(trials[2], final)
         if final.read_bytes() != trials[2].name.encode():
-            raise StoreError(f"{final.parent} does not replace a file by another: use another file system")
+            raise StoreError(f"{final.parent} cannot replace a file with another: use another file system")
         return final.stat().st_dev
     finally:
         for path in (*trials, final):

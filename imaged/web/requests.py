@@ -233,7 +233,9 @@ class ImagedRequest(Request):
                 )
             )
         except Exception:  # the root of a task: a defect of the request log must not leave the connection open
-            _log.failure("{method} {path} was answered but not recorded", method=method, path=target)
+            _log.failure(
+                "{method} {path} was answered, but is missing in the log or the counts", method=method, path=target
+            )
 
     @property
     def _asked(self) -> tuple[str, str]:

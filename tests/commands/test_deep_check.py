@@ -182,8 +182,8 @@ class Clinging(MemoryUploader):
 @pytest.mark.parametrize(
     ("uploader", "fault"),
     [
-        (Forgetful(), "gives it back: it is not there"),
-        (Garbling(), "gives it back: it has come back with other bytes"),
+        (Forgetful(), "gives it back: it does not have the file that was uploaded"),
+        (Garbling(), "gives it back: it returned other bytes than were uploaded"),
         (Blind(), "lists it: below public/images/"),
         (Clinging(), "removes public/images/"),
     ],

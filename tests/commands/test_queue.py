@@ -120,7 +120,10 @@ def test_jobs_have_to_be_named(queue: JobQueue, verb: str, arguments: tuple[str,
 def test_a_missing_queue_is_an_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """A wrong folder is an error and not an empty queue."""
     result = invoke(*arguments)
-    assert (result.exit_code, result.output) == (1, "no job queue in state\n")
+    assert (result.exit_code, result.output) == (
+        1,
+        "no job queue in state: check state_dir, or start the daemon, which makes it\n",
+    )
     assert not (tmp_path / "state").exists()
 
 

@@ -86,7 +86,7 @@ class TestFailures(Fetching):
             asked.transport.write(b"HTTP/1.0 200 OK\r\n\r\nabc")
             reactor.callLater(0.05, asked.transport.abortConnection)
 
-        assert "broke off" in await self.refused(SourceFailedError, reset)
+        assert "closed the connection" in await self.refused(SourceFailedError, reset)
         await self.refused(SourceFailedError, lambda asked: asked.transport.abortConnection())
 
     async def test_an_unknown_coding_is_a_failure(self) -> None:

@@ -76,7 +76,7 @@ def test_a_queue_that_cannot_be_written_is_an_error(queue: JobQueue) -> None:
     """Any error of sqlite3 raises StoreError, and no worker is woken."""
     jobs, woken = AsyncJobQueue(queue, full), []  # type: ignore[arg-type]
     jobs.on_new_work("render", lambda: woken.append(1))
-    with pytest.raises(StoreError, match=f"cannot keep outputs of {CAT}: database or disk is full"):
+    with pytest.raises(StoreError, match=f"cannot add jobs for {CAT}: database or disk is full"):
         wait(jobs.enqueue("render", CAT, [A]))
     assert woken == []
 

@@ -40,7 +40,7 @@ def test_a_store_is_tried_with_all_that_it_needs(tmp_path: Path, monkeypatch: py
     store = LocalStore(tmp_path, (3, 3))
     store.try_out()
     monkeypatch.setattr(os, "link", os.replace)
-    with pytest.raises(StoreError, match="does not keep the first file of a name"):
+    with pytest.raises(StoreError, match="replaces an existing file although it must not"):
         store.try_out()
     assert list(store.incoming.folder.iterdir()) == []
 
