@@ -81,20 +81,24 @@ def test_a_namespace_that_does_not_list_it_refuses_it(daemon: Daemon) -> None:
     assert daemon.post("/p?outputs=x4.ppm", make_png()).status == 406
 
 
-def test_a_batch_takes_it(tmp_path: Path, environ: dict[str, str]) -> None:
-    """`imaged process` recognises the file, and renders what the namespace lists."""
-    (tmp_path / "imaged.yaml").write_text(SETTINGS)
-    (tmp_path / "scan").write_bytes(make_ppm(8, 6))
-    command = [sys.executable, "-m", "imaged", "process", "-c", "imaged.yaml", "--outputs", "x4.ppm,x5.jpg"]
-    ended = subprocess.run(
-        [*command, "--namespace", "scans", "scan"],
-        cwd=tmp_path,
+def run(folder: Path, environ: dict[str, str], command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of imaged to its end, on the settings in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "imaged", command, "-c", "imaged.yaml", *arguments],
+        cwd=folder,
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+
+
+def test_a_batch_takes_it(tmp_path: Path, environ: dict[str, str]) -> None:
+    """`imaged process` recognises the file, and renders what the namespace lists."""
+    (tmp_path / "imaged.yaml").write_text(SETTINGS)
+    (tmp_path / "scan").write_bytes(make_ppm(8, 6))
+    ended = run(tmp_path, environ, "process", "--outputs", "x4.ppm,x5.jpg", "--namespace", "scans", "scan")
     assert ended.returncode == 0, ended.stderr
     names = {path.name for path in (tmp_path / "remote").rglob("*") if path.is_file()}
     assert names == {"original", "info.json", "x4.ppm", "x5.jpg"}
@@ -106,13 +110,5 @@ def test_the_check_knows_it(tmp_path: Path, environ: dict[str, str]) -> None:
     """Settings that list it are right with the plugin, and a fault at their line without it."""
     for processors, said in (("magick, ppm", ""), ("magick", "imaged.yaml:5: namespaces.scans.extensions.4: expected")):
         (tmp_path / "imaged.yaml").write_text(SETTINGS.replace("magick, ppm", processors))
-        ended = subprocess.run(
-            [sys.executable, "-m", "imaged", "check", "-c", "imaged.yaml"],
-            cwd=tmp_path,
-            env={**os.environ, **environ},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        ended = run(tmp_path, environ, "check")
         assert (ended.returncode, ended.stderr.startswith(said)) == (1 if said else 0, True), ended.stderr

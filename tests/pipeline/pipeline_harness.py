@@ -42,7 +42,7 @@ class InstantReactor(Clock):
         function(*args)
 
 
-class Steps:
+class SteppedThreads:
     """Stands in for threads: runs work at once, or at each `step` while `held`."""
 
     size = 1
@@ -120,7 +120,7 @@ class PipelineHarness:
         self.uploader = uploader or MemoryUploader()
         self.processor = processor or StillProcessor()
         self.sink = RecordingSink()
-        self.threads = Steps()
+        self.threads = SteppedThreads()
         self.sources: Any = Sources()
         loaded = load(yaml, "imaged.yaml", environ={}, read_text=str)
         assert not loaded.faults
