@@ -16,13 +16,13 @@ from zope.interface import implementer  # type: ignore[import-untyped]  # zope s
 
 from imaged.core.errors import SourceFailedError, SourceForbiddenError
 from imaged.fetch.networks import Network, forbidden_network
-from imaged.fetch.resolver import Address, Resolves
+from imaged.fetch.resolver import Address, Resolver
 
 
 class Guard:
     """Gives endpoints of the allowed addresses of hosts. `timeout_s` is for one attempt to connect."""
 
-    def __init__(self, reactor: Any, resolver: Resolves, timeout_s: float, allow_networks: Sequence[Network]) -> None:
+    def __init__(self, reactor: Any, resolver: Resolver, timeout_s: float, allow_networks: Sequence[Network]) -> None:
         self._reactor = reactor
         self._resolver = resolver
         self._timeout_s = timeout_s

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Thread
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own class
@@ -37,14 +37,6 @@ Address = IPv4Address | IPv6Address
 _KINDS = {socket.AF_INET: IPv4Address, socket.AF_INET6: IPv6Address}
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 """Hosts whose last label is a number: an IPv4 address or invalid (WHATWG URL, 3.5)."""
-
-
-class Resolves(Protocol):
-    """Returns the addresses of a host."""
-
-    async def resolve(self, host: str, port: int) -> list[Address]:
-        """Return the host's addresses with this port; the list may be empty."""
-        ...
 
 
 class Resolver:
@@ -119,7 +111,7 @@ class Resolver:
 class ReactorResolver:
     """A Resolver for Twisted's reactor, which plugins use when they connect by name."""
 
-    def __init__(self, resolver: Resolves) -> None:
+    def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
 
     def resolveHostName(  # noqa: N802  # Twisted's names, here and below

@@ -18,7 +18,7 @@ from imaged.fetch.exchange import Exchange
 from imaged.fetch.guard import Guard
 from imaged.fetch.hashing_writer import Download, HashingWriter, ReceivedFile
 from imaged.fetch.networks import Network
-from imaged.fetch.resolver import Resolves
+from imaged.fetch.resolver import Resolver
 
 
 class Sources:
@@ -31,7 +31,7 @@ class Sources:
         self,
         reactor: Any,
         *,
-        resolver: Resolves,
+        resolver: Resolver,
         timeout_s: float,
         maximum_bytes: int,
         maximum_redirects: int,

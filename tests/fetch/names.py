@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 
-from imaged.fetch.resolver import Address
+from imaged.fetch.resolver import Address, Resolver
 
 
-class Names:
+class Names(Resolver):
     """Returns one of `answers` for each lookup, then the last one again; None never answers."""
 
     def __init__(self, *answers: Sequence[str] | None) -> None:
