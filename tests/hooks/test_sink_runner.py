@@ -257,7 +257,7 @@ class TestSinkRunner(TestCase):
             runner = self.run_sink(Sink())
             if (ending := end(runner)) is not None:
                 await ending
-            with pytest.raises(BusyError, match="ended"):
+            with pytest.raises(BusyError, match="closed"):
                 await runner.expose(QUIET, "")
 
     async def test_close_records_and_sends_what_waits(self) -> None:
