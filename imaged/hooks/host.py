@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.web.iweb import IAgent
 
 from imaged.config.validation import existing_path, retype, wants_number
 
@@ -87,16 +88,17 @@ class GetState(Protocol):
 class Host:
     """The daemon, as one plugin sees it. Each generation passes a new host: do not store it in a module.
 
-    `run_in_thread` uses threads that all plugins share, for short work; `make_threads(size)` creates threads of the
-    plugin, which its `close` must let go. `state` returns one object that outlives reloads, such as counters.
-    `upload_concurrency` is the operator's `upload.concurrency`, how many uploads may run at once; `namespaces` are
-    those that the settings name.
+    `agent` is an HTTP client agent of the reactor, without the network guard. `run_in_thread` uses threads that all
+    plugins share, for short work; `make_threads(size)` creates threads of the plugin, which its `close` must let go.
+    `state` returns one object that outlives reloads, such as counters. `upload_concurrency` is the operator's
+    `upload.concurrency`, how many uploads may run at once; `namespaces` are those that the settings name.
     """
 
     name: str
     section: Mapping[str, Any]
     clock: IReactorTime
     log: Logger
+    agent: IAgent
     run_in_thread: RunInThread
     make_threads: Callable[[int], OwnThreads]
     state: GetState

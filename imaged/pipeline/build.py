@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from twisted.logger import Logger
+from twisted.web.client import Agent
 
 from imaged.config.faults import Fault
 from imaged.config.load import Loaded
@@ -142,11 +143,13 @@ def build_pipeline(
 
 
 def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: PluginState, name: str) -> Host:
+    agent: Any = Agent(reactor)
     return Host(
         name=name,
         section=settings.plugins.get(name, {}),
         clock=reactor,
         log=Logger(namespace=f"imaged.plugin.{name}"),
+        agent=agent,
         run_in_thread=threads.run,
         make_threads=partial(Threads, reactor, name),
         state=partial(plugin_state.get, name),

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import Logger
+from twisted.web.iweb import IAgent
+from zope.interface import implementer  # type: ignore[import-untyped]  # zope ships no types
 
 from imaged.api import (
     FORMATS,
@@ -176,6 +178,15 @@ class RecordingSink:
         self.closed += 1
 
 
+@implementer(IAgent)
+class NoNetwork:
+    """An HTTP agent that refuses every request."""
+
+    def request(self, method: bytes, uri: bytes, headers: Any = None, bodyProducer: Any = None) -> Deferred[Any]:  # noqa: ARG002, N803  # Twisted's names
+        """Fail with advice."""
+        return fail(ConnectionError(f"no network in this test for {uri!r}: give make_host an agent"))
+
+
 def run_at_once(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
     """Run `function` now, on the caller's thread, in place of a worker thread."""
     try:
@@ -205,6 +216,7 @@ def make_host(
     section: Mapping[str, Any] | None = None,
     *,
     clock: Any = None,
+    agent: Any = None,
     run_in_thread: Any = run_at_once,
     make_threads: Any = NoThreads,
     state: Any = None,
@@ -213,14 +225,17 @@ def make_host(
 ) -> Host:
     """Return the host of a plugin `name` whose YAML section is `section`.
 
-    By default the clock moves only when the test advances it, and functions run on the caller's thread.
+    By default the clock moves only when the test advances it, HTTP requests fail, and functions run on the caller's
+    thread.
     """
     still: Any = Clock()
+    nowhere: Any = NoNetwork()
     return Host(
         name=name,
         section=section or {},
         clock=clock or still,
         log=Logger(namespace=f"imaged.plugin.{name}"),
+        agent=agent or nowhere,
         run_in_thread=run_in_thread,
         make_threads=make_threads,
         state=state or (lambda make: make()),

@@ -105,11 +105,13 @@ def test_a_sink_records_events() -> None:
     assert sink.of(Uploaded) == [events[0], events[2]]
 
 
-def test_a_host_gives_options() -> None:
-    """Invalid options raise OptionsError, as in the daemon."""
+def test_a_host_gives_options_and_no_network() -> None:
+    """Invalid options raise OptionsError, as in the daemon, and HTTP requests fail."""
     assert make_host("s3", {"bucket": "a"}).options(Options) == Options(bucket="a")
     with pytest.raises(OptionsError):
         make_host("s3", {"buckt": "a"}).options(Options)
+    with pytest.raises(ConnectionError, match="give make_host an agent"):
+        wait(_awaited(make_host().agent.request(b"GET", b"http://example.com/")))  # type: ignore[arg-type]
 
 
 def test_functions_run_on_the_calling_thread() -> None:
