@@ -204,7 +204,7 @@ def show(config: str | None, overrides: tuple[str, ...]) -> None:
     loaded = read_settings(config, overrides)
     if loaded.faults:
         raise SystemExit(str(ConfigurationError(loaded.faults)))
-    click.echo(yaml.safe_dump(loaded.shown(), sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(yaml.safe_dump(loaded.plain_values(), sort_keys=False, allow_unicode=True), nl=False)
 
 
 @config_group.command()

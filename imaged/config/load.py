@@ -38,7 +38,7 @@ class Loaded:
         reference = self.origins.references.get(path)
         return text if reference is None else f"what {reference} holds"
 
-    def shown(self) -> dict[str, Any]:
+    def plain_values(self) -> dict[str, Any]:
         """Return the effective settings as plain values, with references unresolved."""
         data = self.settings.model_dump(mode="json")
         policies = self.settings.namespaces.items()

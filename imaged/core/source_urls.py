@@ -43,7 +43,7 @@ class SourceUrl:
         return f"{self.scheme}://{self.netloc}{self.target}"
 
     @property
-    def shown(self) -> str:
+    def without_query(self) -> str:
         """The URL without its query, for logs and the status page: the query may hold a signature."""
         path, query, _ = self.target.partition("?")
         return f"{self.scheme}://{self.netloc}{path}{query and '?...'}"

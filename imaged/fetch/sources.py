@@ -64,7 +64,7 @@ class Sources:
         with (
             closing(self._budget.reserve(self._maximum_bytes, self._free_bytes(path.parent))) as reservation,
             HashingWriter(path, self._maximum_bytes, reservation.take) as intake,
-            self._activity.track(Download(source.shown, intake)),
+            self._activity.track(Download(source.without_query, intake)),
         ):
             try:
                 await Deferred.fromCoroutine(self._follow(source, intake)).addTimeout(self._timeout_s, self._reactor)

@@ -53,7 +53,7 @@ _LONGEST_KEY = 40  # a longer text is part of something else
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 
-def shown(target: bytes) -> str:
+def redacted(target: bytes) -> str:
     """Return the target of a request for a log, without anything that may be a signature of a source.
 
     A signature may stand in the query of a source. A source that is not percent-encoded ends at its first `&`, and the
@@ -86,7 +86,7 @@ def _shown_parameter(item: str) -> str:
 
 def _shown_source(quoted: str) -> str:
     try:
-        return _shown_path(SourceUrl.parse(unquote_plus(quoted)).shown)
+        return _shown_path(SourceUrl.parse(unquote_plus(quoted)).without_query)
     except MalformedRequestError:
         return "..."
 

@@ -26,7 +26,7 @@ from imaged.web.connections import Connection, Connections
 from imaged.web.errors import send_error
 from imaged.web.headers import header, http_date
 from imaged.web.hosts import check_host
-from imaged.web.paths import shown
+from imaged.web.paths import redacted
 from imaged.web.request_log import RequestLog
 
 IDLE_S = 60.0
@@ -240,7 +240,7 @@ class ImagedRequest(Request):
     @property
     def _asked(self) -> tuple[str, str]:
         """The method and the target, shortened for a log."""
-        return shorten(self.method.decode("ascii", "backslashreplace"), MAXIMUM_METHOD_CHARACTERS), shown(self.uri)
+        return shorten(self.method.decode("ascii", "backslashreplace"), MAXIMUM_METHOD_CHARACTERS), redacted(self.uri)
 
     def _begin_answer(self) -> None:
         self.setHeader(b"Date", http_date())

@@ -139,7 +139,7 @@ def test_what_is_shown_can_be_loaded_again() -> None:
         "sources: {allow_networks: [127.0.0.0/8], timeout_s: 0.5}\nnamespaces: {p: {outputs: [x300-q5.jpg]}}\n"
         "plugins: {s3: {a: {b: [1, null, x]}}}"
     )
-    again = World().load(yaml.safe_dump(loaded.shown()))
+    again = World().load(yaml.safe_dump(loaded.plain_values()))
     assert (again.settings, again.faults) == (loaded.settings, ())
 
 
@@ -165,7 +165,7 @@ def test_nothing_in_a_file_raises(data: dict[str, Any], overrides: list[str]) ->
     loaded = World({"x": "1"}).load(yaml.safe_dump(data), *overrides)
     assert isinstance(loaded.settings, Settings)
     assert all(str(fault).isprintable() for fault in loaded.faults)
-    assert set(loaded.shown()) == set(Settings.model_fields)
+    assert set(loaded.plain_values()) == set(Settings.model_fields)
 
 
 @given(text=st.text(max_size=60))

@@ -111,7 +111,12 @@ def test_what_a_reference_stands_for_is_never_told(text: str) -> None:
     """Not in a fault, a repr, a str or the shown settings, whether it is accepted or not."""
     loaded = World({"SECRET": SECRET}).load(text)
     told = [*map(str, loaded.faults), *map(repr, loaded.faults), repr(loaded), str(loaded), repr(loaded.settings)]
-    told += [str(loaded.settings), repr(loaded.origins), repr(loaded.origins.references), json.dumps(loaded.shown())]
+    told += [
+        str(loaded.settings),
+        repr(loaded.origins),
+        repr(loaded.origins.references),
+        json.dumps(loaded.plain_values()),
+    ]
     assert not [line for line in told if "hunter2" in line.casefold() or "very" in line]
 
 
@@ -171,7 +176,7 @@ def test_shown_settings_hold_the_references() -> None:
         "plugins: {s3: {key: {env: KEY}, list: [1.0, null, {env: KEY}]}}\nupload: {concurrency: {env: TEN}}\n"
         "namespaces: {p: {outputs: [x300.jpg]}}"
     )
-    shown = loaded.shown()
+    shown = loaded.plain_values()
     assert shown["plugins"] == {"s3": {"key": {"env": "KEY"}, "list": [1.0, None, {"env": "KEY"}]}}
     assert shown["upload"]["concurrency"] == {"env": "TEN"}
     assert shown["namespaces"] == {"p": {"outputs": ["x300.jpg"]}}

@@ -45,7 +45,7 @@ def test_the_shipped_file_holds_every_key_and_no_other() -> None:
 
 def test_the_shown_defaults_are_the_shipped_file() -> None:
     """`config show` without a file prints the settings of the shipped file."""
-    assert shipped().shown() == read_document(TEXT, "etc/imaged.yaml").data
+    assert shipped().plain_values() == read_document(TEXT, "etc/imaged.yaml").data
 
 
 def test_every_key_of_the_shipped_file_has_a_comment() -> None:

@@ -6,7 +6,7 @@ import pytest
 from raw_client import begin
 from service_case import HOME, ServiceTestCase, until
 
-from imaged.web.paths import shown
+from imaged.web.paths import redacted
 
 SECRET = "s3cr3t"
 SIGNED = [
@@ -34,7 +34,7 @@ SIGNED = [
 @pytest.mark.parametrize("target", SIGNED)
 def test_no_signature_is_shown(target: str) -> None:
     """However the source is written, or the request malformed."""
-    assert SECRET not in shown(target.encode())
+    assert SECRET not in redacted(target.encode())
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_no_signature_is_shown(target: str) -> None:
 )
 def test_the_log_shows_paths_without_secrets(target: str, expected: str) -> None:
     """The path, the source without its query, the outputs, and the names of other parameters."""
-    assert shown(target.encode()) == expected
+    assert redacted(target.encode()) == expected
 
 
 def test_the_shown_path_is_shortened() -> None:
     """The length of what a line shows is limited."""
-    assert len(shown(b"/" + b"a" * 10_000)) == 400
+    assert len(redacted(b"/" + b"a" * 10_000)) == 400
 
 
 class TestSigned(ServiceTestCase):
