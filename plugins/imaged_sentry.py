@@ -54,7 +54,7 @@ class Options(BaseModel):
         except ValueError:
             sound = False
         if not sound or not parts.path.rpartition("/")[2].isdecimal():
-            raise UnfitError("no DSN: it looks like https://KEY@sentry.example/1, and Sentry shows it for each project")
+            raise UnfitError("not a DSN, such as https://KEY@sentry.example/1: Sentry shows it for each project")
         return dsn
 
 

@@ -38,7 +38,7 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[SourceFailedError], str
     ((network.ConnectionRefusedError,), SourceFailedError, "refuses the connection: check the port of the source"),
     ((network.ConnectError,), SourceFailedError, "cannot be reached"),
     ((network.ConnectionAborted,), SourceFailedError, "sends headers without end"),
-    ((Exception,), SourceFailedError, "breaks off, or sends what is no HTTP"),
+    ((Exception,), SourceFailedError, "closes the connection early, or does not send valid HTTP: check the source"),
 )
 
 

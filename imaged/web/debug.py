@@ -61,7 +61,7 @@ def _send_profile(request: Request, profile: bytes, name: str) -> None:
 def _check_parameters(request: Request, known: Sequence[str]) -> None:
     """Raise MalformedRequestError for an unknown parameter: some of Go's have no effect here."""
     if not {name.decode("latin-1") for name in request.args or {}} <= set(known):
-        raise MalformedRequestError(f"unknown parameter: this path takes {' and '.join(known) or 'none'}")
+        raise MalformedRequestError(f"unknown parameter: this path takes {' and '.join(known) or 'no parameters'}")
 
 
 def _seconds(request: Request) -> int:

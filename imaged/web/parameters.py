@@ -49,7 +49,7 @@ def _unknown(key: str, known: Sequence[str], has_source: bool, has_value: bool) 
     lowered = key.casefold()
     near = [_MEANT[lowered]] if _MEANT.get(lowered) in known else difflib.get_close_matches(lowered, known, 1)
     shown = f" {key!r}" if _SHOWN.fullmatch(key) and (near or (has_value and not has_source)) else ""
-    taken = f"this path takes {' and '.join(known) or 'none'}"
+    taken = f"this path takes {' and '.join(known) or 'no parameters'}"
     hint = f'did you mean "{near[0]}"?' if near else taken
     encode = "; if it is a part of the source, percent-encode the source" if has_source else ""
     return f"unknown parameter{shown}: {hint}{encode}"

@@ -62,7 +62,7 @@ def test_a_daemon_whose_servers_are_away_shows_no_secret(make_daemon: Callable[.
         ("s3", ["config", "show"], "env: S3_SECRET"),
         ("manta", ["check"], "does not open with key_passphrase"),
         ("manta", ["config", "show"], "env: PASSPHRASE"),
-        ("sentry", ["check"], "plugins.sentry.dsn: no DSN"),
+        ("sentry", ["check"], "plugins.sentry.dsn: not a DSN"),
         ("sentry", ["config", "show"], "env: BROKEN_DSN"),
     ],
 )

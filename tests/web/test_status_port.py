@@ -37,6 +37,12 @@ class TestStatusPort(ServiceTestCase):
         assert "refused" in outcome.json()["error"]
         assert (await self.status())["generation"]["last_reload"]["errors"] == outcome.json()["errors"]
 
+    async def test_a_reload_takes_no_parameters(self) -> None:
+        """The refusal of any parameter says so."""
+        await self.serve()
+        refused = await self.private("/reload?x=1", "POST")
+        assert (refused.status, refused.error) == (400, "unknown parameter 'x': this path takes no parameters")
+
     async def test_a_reload_is_for_this_machine_alone(self) -> None:
         """A request of a proxy or of a web page is refused, and GET changes nothing."""
         await self.serve()
