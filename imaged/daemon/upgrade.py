@@ -72,7 +72,7 @@ class Upgrade:
                 self._log.failure("the handover failed unexpectedly")
             if not self._cancelled:
                 self._log.error(
-                    "the new process did not start: {error}; this one keeps serving; mend the cause, then send SIGUSR2 "
+                    "the new process did not start: {error}; this one keeps serving; fix the cause, then send SIGUSR2 "
                     "again",
                     error=error,
                 )

@@ -96,7 +96,8 @@ class JobWorker:
             due_s = await self.jobs.run(queue.next_due_s, self.kind)
         except Exception:  # the disk may be full or gone; jobs wait until it is back
             self._log.failure(
-                "the job queue cannot be used; trying again in {pause_s} s; check the disk and rights of state_dir",
+                "the job queue cannot be used; trying again in {pause_s} s; check the disk and the permissions of "
+                "state_dir",
                 pause_s=LONGEST_PAUSE_S,
             )
             return [], LONGEST_PAUSE_S
@@ -121,8 +122,8 @@ class JobWorker:
                     await self._complete(left, results)
                 except Exception:
                     self._log.failure(
-                        "the job queue cannot be written; trying again in {pause_s} s; check the disk and rights of "
-                        "state_dir",
+                        "the job queue cannot be written; trying again in {pause_s} s; check the disk and the "
+                        "permissions of state_dir",
                         pause_s=LONGEST_PAUSE_S,
                     )
                     await deferLater(self.clock, LONGEST_PAUSE_S)
