@@ -124,7 +124,7 @@ class OutputMaker:
     async def _fetch(self, item: Item, image: ImageId) -> None:
         async with self._received(item) as received:
             if received.md5 != str(image.hash):
-                raise NotAPictureError(f"{item.url} does not match the hash {image.hash}: its MD5 is {received.md5}")
+                raise NotAPictureError(f"{item.url} does not match the hash {image.hash}: it has MD5 {received.md5}")
             await self.pipeline.originals.take(image, received)
 
     async def _take(self, image: ImageId, path: Path) -> None:
@@ -132,7 +132,7 @@ class OutputMaker:
         with self._store.temporary() as temporary:
             received = await self.run(_read, path, temporary)
             if received.md5 != str(image.hash):
-                raise CorruptOriginalError(f"{path} does not match the hash {image.hash}: its MD5 is {received.md5}")
+                raise CorruptOriginalError(f"{path} does not match the hash {image.hash}: it has MD5 {received.md5}")
             await self.pipeline.originals.take(image, received)
 
     async def _upload(self, image: ImageId, info: ImageInfo, files: Sequence[ImageFile]) -> None:
