@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from typing import Any
 
 from twisted.python.reflect import safe_str
@@ -26,6 +26,9 @@ _NEEDED = {
     "metrics": ("MetricsSink", ("record",)),
 }
 """The contract of each kind of plugin, and what an object of it has."""
+
+_ON_THREADS = ("identify", "accepts", "verify", "render", "record", "flush", "expose")
+"""The methods of processors and sinks, which no code awaits."""
 
 _IDENTITY = "a text that says which store this is: its address, and the bucket or account there"
 
@@ -57,6 +60,8 @@ def read_metadata(kind: str, thing: Any) -> Metadata:
         raise ContractError(f"is a {kind_of(thing)}: declare the hook with def, not async def")
     if missing := [name for name in needed if getattr(thing, name, None) is None]:
         raise ContractError(f"is no {contract}: it has no {' and no '.join(missing)}")
+    if kind != "uploader" and (wrong := [n for n in _ON_THREADS if iscoroutinefunction(getattr(thing, n, None))]):
+        raise ContractError(f"is no {contract}: declare its {' and its '.join(wrong)} with def, not async def")
     if kind == "metrics" and isinstance(thing, FlushingSink) and not 0 < thing.flush_every_s < math.inf:
         raise ContractError("has a flush_every_s that is no number of seconds above 0")
     detail = getattr(thing, "detail", None)

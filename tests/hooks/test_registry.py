@@ -359,6 +359,24 @@ def test_a_hook_that_returns_the_wrong_sink_is_a_fault(site: Site, body: str, wr
     assert wrong in faults[0]
 
 
+@pytest.mark.parametrize(
+    ("setting", "code", "wrong"),
+    [
+        ("metrics", SINK.replace("BODY", "async def record(self, event): ..."), "MetricsSink: declare its record"),
+        (
+            "processors",
+            PROCESSOR.replace("def accepts", "async def verify(self, job): ...\n        def accepts"),
+            "Processor: declare its verify",
+        ),
+    ],
+)
+def test_an_async_method_that_is_called_on_a_thread_is_a_fault(site: Site, setting: str, code: str, wrong: str) -> None:
+    """No code awaits it, so that it would do nothing without an error."""
+    site.install(wrong=code)
+    _, faults = compose(f"{setting}: [wrong]")
+    assert faults[0].endswith(f" is no {wrong} with def, not async def")
+
+
 def test_a_hook_may_return_none(site: Site) -> None:
     """No uploader is no fault; no processor is one."""
     site.install(shy=UPLOADER_OF_NOTHING + PROCESSOR.replace("return Painter()", "return None"))
