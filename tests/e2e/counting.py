@@ -42,10 +42,13 @@ def keep_each(interval_s: int) -> str:
 
 
 READ = """
-import json, pathlib, sys, time, whisper
+import json, pathlib, struct, sys, time, whisper
 values = {}
 for path in pathlib.Path(sys.argv[1]).rglob("*.wsp"):
-    (first, _, step), found = whisper.fetch(str(path), time.time() - 3000)
+    try:
+        (first, _, step), found = whisper.fetch(str(path), time.time() - 3000)
+    except (whisper.WhisperException, struct.error):  # carbon is creating the file
+        continue
     name = ".".join(path.relative_to(sys.argv[1]).with_suffix("").parts)
     values[name] = {first + step * place: value for place, value in enumerate(found) if value is not None}
 print(json.dumps(values))
