@@ -18,8 +18,8 @@ LOGGER = "imaged.access"
 GATHER_S = 0.1
 """How long a line may wait for others, to be written with them."""
 
-GATHERED = 500
-"""How many lines are written at once at most: more would hold the reactor for several milliseconds."""
+GATHERED = 100
+"""How many lines are written at once at most: more would hold the reactor for over a millisecond."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
