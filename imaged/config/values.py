@@ -37,6 +37,13 @@ def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
     return items
 
 
+def _filled(items: tuple[T, ...]) -> tuple[T, ...]:
+    """Return distinct `items`, else raise ValueError. pydantic's min_length counts no entry that has a fault."""
+    if not items:
+        raise UnfitError("the list is empty: give at least one entry")
+    return distinct(items)
+
+
 def _endpoint(value: Any) -> Any:
     if not isinstance(value, str) or ":" not in value or _HOST_AND_PORT.fullmatch(value):
         raise UnfitError('expected an endpoint such as "tcp:7000:interface=127.0.0.1"', _endpoint_meant(value))
@@ -154,7 +161,7 @@ NULL_IS_EMPTY = BeforeValidator(_null_is_empty)
 
 # Each type has one Field and one AfterValidator, since pydantic 2.10 keeps the last of two. YAML lists become tuples.
 _LIST = Field(strict=False)
-_FILLED = Field(strict=False, min_length=1)
+_FILLED = Field(strict=False, json_schema_extra={"minItems": 1})
 
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 FolderPath = Annotated[str, _matching(r"[^\0]+", "the path of a folder")]
@@ -169,7 +176,7 @@ Partitions = Annotated[tuple[PartitionSize, ...], Field(strict=False, max_length
 KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Extension = Annotated[str, AfterValidator(_extension), Field(json_schema_extra={"pattern": f"^{EXTENSION}$"})]
-Extensions = Annotated[tuple[Extension, ...], AfterValidator(distinct), _FILLED]
+Extensions = Annotated[tuple[Extension, ...], AfterValidator(_filled), _FILLED]
 Side = Annotated[int, Field(ge=1, le=1_000_000)]
 OutputCount = Annotated[int, Field(ge=1, le=1_000_000)]
 Quality = Annotated[int, Field(ge=1, le=100)]
@@ -189,4 +196,4 @@ PluginName = Annotated[
     str, _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "the name of a plugin: letters, digits, _, - and .")
 ]
 PluginNames = Annotated[tuple[PluginName, ...], AfterValidator(distinct), _LIST]
-FilledPluginNames = Annotated[tuple[PluginName, ...], AfterValidator(distinct), _FILLED]
+FilledPluginNames = Annotated[tuple[PluginName, ...], AfterValidator(_filled), _FILLED]
