@@ -66,3 +66,10 @@ def test_every_setting_has_a_description() -> None:
                 yield from described(field.annotation)
 
     assert all(description and description.endswith(".") for description in described(Settings))
+
+
+def test_the_debian_package_finds_the_lines_that_it_changes() -> None:
+    """Its build replaces two folders and the sentence on defaults, and fails where one of the lines has new words."""
+    rules = (SHIPPED.parents[1] / "debian" / "rules").read_text(encoding="utf-8")
+    found = [pattern.replace("$$", "$") for _, pattern in re.findall(r"-e '(?:1)?s([/|])(.+?)\1", rules)]
+    assert [len(re.findall(pattern, TEXT, re.MULTILINE)) for pattern in found] == [1, 1, 1]
