@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import BinaryIO
 from urllib.parse import urlencode, urlsplit
 
-from urllib3 import BaseHTTPResponse, Timeout, connection_from_url
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout, connection_from_url
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from imaged.api import OwnThreads, StoreUnavailableError
@@ -53,7 +54,8 @@ class Client:
         self._threads = threads
         self._timeouts = timeouts
         timeout = Timeout(connect=timeouts.connect_s, read=timeouts.idle_s)
-        self._pool = connection_from_url(url, maxsize=concurrency, timeout=timeout, retries=False)
+        self._make_pool = partial(connection_from_url, url, maxsize=concurrency, timeout=timeout, retries=False)
+        self._pool = self._make_pool()
 
     async def send(self, request: Request) -> Response:
         """Call `exchange` on a thread. Reactor thread only."""
@@ -68,11 +70,12 @@ class Client:
         end_s = monotonic() + self._timeouts.total_s
         try:
             try:
-                answer = self._open(request, end_s)
+                answer = self._open(self._pool, request, end_s)
             except ProtocolError as error:
                 if isinstance(cause_of(error), TimeoutError):
                     raise
-                answer = self._open(request, end_s)  # Manta had just closed the pooled connection
+                # Manta had just closed the pooled connection, and perhaps the others, too
+                answer = self._open(self._make_pool(), request, end_s)
             with answer:
                 return self._read(answer, target, end_s)
         except HTTPError as error:
@@ -82,7 +85,7 @@ class Client:
         """Close the idle connections."""
         self._pool.close()
 
-    def _open(self, request: Request, end_s: float) -> BaseHTTPResponse:
+    def _open(self, pool: HTTPConnectionPool, request: Request, end_s: float) -> BaseHTTPResponse:
         headers = {**request.headers, **self._signer.headers()}
         query = f"?{urlencode(request.query)}" if request.query else ""
         with ExitStack() as stack:
@@ -92,7 +95,7 @@ class Client:
                 headers["Content-Length"] = str(file.seek(0, 2))
                 file.seek(0)
                 body = self._chunks(file, end_s)
-            return self._pool.urlopen(
+            return pool.urlopen(
                 request.method, request.path + query, body, headers, redirect=False, preload_content=False
             )
 
