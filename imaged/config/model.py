@@ -151,6 +151,12 @@ class Settings(Section):
         default_factory=dict, repr=False, description="The options of plugins: a section for each, by its name."
     )
 
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Each extension that the policy of a namespace lists, sorted."""
+        policies = [self.images, *map(self.policy, self.namespaces)]
+        return tuple(sorted({extension for policy in policies for extension in policy.extensions}))
+
     def policy(self, namespace: str) -> ImagePolicy:
         """Return the policy of `namespace`, which is `images` unless the namespace is listed."""
         own = self.namespaces.get(namespace)

@@ -92,6 +92,10 @@ class Host:
     plugins share, for short work; `make_threads(size)` creates threads of the plugin, which its `close` must let go.
     `state` returns one object that outlives reloads, such as counters. `upload_concurrency` is the operator's
     `upload.concurrency`, how many uploads may run at once; `namespaces` are those that the settings name.
+
+    `extensions` are those that the settings list for any namespace, `maximum_pixels` is `render.maximum_pixels`.
+    `worker_count` processes render side by side, each with a processor of its own; it is 1 where all renders run in
+    this process. A processor divides by it what all renders together may use, such as memory.
     """
 
     name: str
@@ -104,6 +108,9 @@ class Host:
     state: GetState
     upload_concurrency: int
     namespaces: Collection[str]
+    extensions: Collection[str]
+    maximum_pixels: int
+    worker_count: int
 
     def __repr__(self) -> str:  # the section may hold secrets
         return f"<Host of plugin {self.name}>"

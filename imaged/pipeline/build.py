@@ -155,4 +155,7 @@ def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: Plug
         state=partial(plugin_state.get, name),
         upload_concurrency=settings.upload.concurrency,
         namespaces=tuple(settings.namespaces),
+        extensions=settings.extensions,
+        maximum_pixels=settings.render.maximum_pixels,
+        worker_count=1,
     )

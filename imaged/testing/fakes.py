@@ -222,6 +222,9 @@ def make_host(
     state: Any = None,
     upload_concurrency: int = 10,
     namespaces: Collection[str] = (),
+    extensions: Collection[str] = ("gif", "jpg", "png", "webp"),
+    maximum_pixels: int = 50_000_000,
+    worker_count: int = 1,
 ) -> Host:
     """Return the host of a plugin `name` whose YAML section is `section`.
 
@@ -241,4 +244,7 @@ def make_host(
         state=state or (lambda make: make()),
         upload_concurrency=upload_concurrency,
         namespaces=namespaces,
+        extensions=extensions,
+        maximum_pixels=maximum_pixels,
+        worker_count=worker_count,
     )

@@ -35,6 +35,13 @@ def test_any_other_namespace_has_the_policy_of_images() -> None:
     assert settings.policy("p") is settings.images
 
 
+def test_extensions_are_those_of_all_namespaces() -> None:
+    """They are sorted, and those of `images` are among them: unlisted namespaces have its policy."""
+    namespaces = {"avatars": {"extensions": ["webp", "gif"]}, "films": {"maximum_width": 400}}
+    settings = Settings.model_validate({"images": {"extensions": ["jpg"]}, "namespaces": namespaces})
+    assert settings.extensions == ("gif", "jpg", "webp")
+
+
 @given(width_px=st.integers(1, 2000), maximum_width=st.integers(1, 2000))
 def test_a_policy_refuses_exactly_what_is_wider(width_px: int, maximum_width: int) -> None:
     """Fitted and filled outputs are refused when they are wider than `maximum_width`, whatever their height."""
