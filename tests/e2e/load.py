@@ -25,7 +25,7 @@ PROMISED = ("x10.png", "w20.webp")
 """The outputs of each new picture."""
 
 SELDOM = 40
-"""One request in so many posts a new picture, and one requests a new output."""
+"""One request in so many posts a new picture, and one requests a new output, unless the test says otherwise."""
 
 PATIENCE_S = 60.0
 KEPT = ("original", "x10.png", "w40.jpg", "full_size.webp")
@@ -69,9 +69,11 @@ class Load:
         fresh: int = 12,
         pause_s: float = 0.1,
         news: bool = True,
+        seldom: int = SELDOM,
     ) -> None:
         self._asks = asks
         self._news = news
+        self._seldom = seldom
         self._pause_s = pause_s
         self._address, self._next = public, ""
         self._ending = threading.Event()
@@ -130,7 +132,7 @@ class Load:
             connection.close()
 
     def _choose(self, chance: random.Random) -> Ask:
-        draw = chance.randrange(SELDOM) if self._news else SELDOM
+        draw = chance.randrange(self._seldom) if self._news else self._seldom
         if draw == 0:
             body = make_png(comment=f"{random.getrandbits(64):x}")
             digits = hashlib.md5(body).hexdigest()

@@ -24,13 +24,31 @@ def adopt_orphans() -> None:
 
 
 def living_in(folder: Path) -> set[int]:
-    """Return the ids of all processes whose working directory is `folder`."""
+    """Return the ids of the daemons whose working directory is `folder`, without the workers that they started."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):  # it has exited, or belongs to another user
-                if (entry / "cwd").readlink() == folder:
+                if (entry / "cwd").readlink() == folder and b"\0run\0" in (entry / "cmdline").read_bytes():
                     found.add(int(entry.name))
+    return found
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the ids of the processes that a process started, and of those that these started, without zombies."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # it has exited
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]  # see proc(5)
+                if state != "Z":
+                    children.setdefault(int(parent), []).append(int(entry.name))
+    found: set[int] = set()
+    ahead = [pid]
+    while ahead:
+        new = children.get(ahead.pop(), [])
+        found.update(new)
+        ahead += new
     return found
 
 
