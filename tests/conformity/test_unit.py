@@ -35,3 +35,8 @@ def test_workers_may_confine_themselves() -> None:
     """The filter of system calls, whose groups lack them on Debian 12, allows Landlock and seccomp."""
     calls = " ".join(re.findall(r"^SystemCallFilter=(?!~)(.+)$", UNIT, re.MULTILINE)).split()
     assert {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"} <= {*calls}
+
+
+def test_the_package_has_the_same_unit() -> None:
+    """Debhelper takes the copy in `debian/`."""
+    assert (ROOT / "debian" / "imaged.service").read_text(encoding="utf-8") == UNIT
