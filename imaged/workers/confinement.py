@@ -59,7 +59,7 @@ def confine(folder: Path, readable: Sequence[Path], bounds: Bounds) -> Confineme
     the process has one thread.
     """
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(_OOM_SCORE), encoding="ascii")
+        Path("/proc/self/oom_score_adj").write_bytes(b"%d" % _OOM_SCORE)
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     missing = list(_limit(bounds))
     if not _LINUX:
@@ -110,7 +110,7 @@ def _limit(bounds: Bounds) -> Iterator[str]:
     if bounds.address_bytes is None:
         return
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     except (OSError, ValueError, IndexError):
         yield "address space: this system does not say how much a process has"
         return
@@ -148,7 +148,7 @@ def _reason(what: str, error: OSError) -> str:
         return f"this kernel has no {what}"
     if error.errno == EOPNOTSUPP:
         return "this kernel was booted without it"
-    return str(error.strerror)
+    return f"the kernel, or the container's own filter, refuses it ({os.strerror(error.errno)})"
 
 
 def _no_new_privileges() -> None:

@@ -45,7 +45,7 @@ DENIED = """
 """.split()  # noqa: SIM905 - as a list of strings, it has a line for each of them
 """Calls that fail whatever their arguments are. An architecture without one of them does not need the rule."""
 
-_SINCE_LIBRARY = {
+SINCE_LIBRARY = {
     "fchmodat2": 452,
     "setxattrat": 463,
     "removexattrat": 466,
@@ -154,7 +154,7 @@ def deny_calls() -> None:
 def _add(seccomp: ctypes.CDLL, filter: int, name: str, error: int, argument: _Argument | None = None) -> None:
     number = seccomp.seccomp_syscall_resolve_name(name.encode())
     if number == _UNKNOWN:
-        number = _SINCE_LIBRARY.get(name, _UNKNOWN)
+        number = SINCE_LIBRARY.get(name, _UNKNOWN)
     if number < 0:
         return
     count = 0 if argument is None else 1
