@@ -72,7 +72,7 @@ class JobRunner:
         if self._shutdown.begun:
             return 0
         engine = self._generations.pipeline.engine
-        return 1 if engine.admission.waiting else engine.admission.size
+        return 1 if engine.admission.clients_waiting else engine.admission.size
 
     def _upload_concurrency(self) -> int:
         return 0 if self._shutdown.begun else self._generations.pipeline.remote.concurrency

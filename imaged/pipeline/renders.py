@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
@@ -18,10 +18,15 @@ from imaged.core.tracing import COALESCED, RENDERED, WAIT, span
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.shared import Shared
+from imaged.workers.callers import Callers
 from imaged.workers.engine import Engine, EngineJob, ImageOutput, RenderResult
 from imaged.workers.single_flight import SingleFlight, wait
 
 Resolve = Callable[[ImageOutput, ImagedError | None], None]
+
+
+class _GivesWayError(Exception):
+    """A queued job stops, so that a client gets its place."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,9 @@ class Renders:
     async def one(self, image: ImageId, output: Output) -> str:
         """Make one output for a client that waits; it is in the store on return, which says RENDERED or COALESCED.
 
-        Raises BusyError at once when the queue is full, and when no worker is free within the time of a render;
-        otherwise the ImagedError that the render ended with.
+        Raises BusyError at once when the queue is full or too long, and when no worker is free within the time of a
+        render; otherwise the ImagedError that the render ended with. Cancelling takes the render out of the queue, if
+        no other caller waits for the output; a render that runs continues, and its output is kept.
         """
         wanted = ImageOutput(image, output)
         if self.calls.in_flight(wanted):
@@ -47,11 +53,11 @@ class Renders:
                 await wait(self._limited(self.calls.do([wanted], self._make)[wanted]))
             return COALESCED
         self.engine.admission.check_room()
-        await wait(self.calls.do([wanted], partial(self._make, client_waits=True))[wanted])
+        await wait(self.calls.do([wanted], self._make)[wanted])
         return RENDERED
 
     def check_room(self, image: ImageId, outputs: Sequence[Output]) -> None:
-        """Raise BusyError when a render of those that are missing would exceed the queue."""
+        """Raise BusyError when the queue is full or too long for a render of those that are missing."""
         if not all(map(self.calls.in_flight, self._missing(image, outputs))):
             self.engine.admission.check_room()
 
@@ -61,15 +67,20 @@ class Renders:
         """Make those outputs that the store misses; return None, or the error that it ended with, for each.
 
         With `client_waits`, a render that does not begin within `render.timeout_s` ends with BusyError. Queued jobs
-        wait as long as it takes.
+        wait as long as it takes, behind clients. Cancelling is as for `one`.
         """
         missing = self._missing(image, outputs)
         coalesced = [each for each in missing if client_waits and self.calls.in_flight(each)]
-        waiters = self.calls.do(missing, partial(self._make, client_waits=client_waits))
+        waiters = self.calls.do(missing, self._make, client_waits=client_waits)
         waiters |= {each: self._limited(waiters[each]) for each in coalesced}
         results: dict[Output, ImagedError | None] = dict.fromkeys(outputs)
-        for wanted, waiter in waiters.items():
-            results[wanted.output] = await waiter
+        try:
+            for wanted, waiter in waiters.items():
+                results[wanted.output] = await waiter
+        finally:  # the client may have left, and waits for none of them
+            for waiter in waiters.values():
+                waiter.addErrback(lambda _: None)
+                waiter.cancel()
         return results
 
     def _missing(self, image: ImageId, outputs: Sequence[Output]) -> list[ImageOutput]:
@@ -84,12 +95,11 @@ class Renders:
 
         return waiter.addTimeout(self.engine.longest_s, self.shared.reactor).addErrback(refuse)
 
-    async def _make(self, wanted: Sequence[ImageOutput], resolve: Resolve, *, client_waits: bool = False) -> None:
+    async def _make(self, wanted: Sequence[ImageOutput], resolve: Resolve, callers: Callers) -> None:
         """Make outputs of one original, and resolve each as soon as it is in the store or has failed."""
-        image, missing = wanted[0].image, []
-        with (
-            self.engine.admission.count_as_waiting()
-        ):  # a slow remote store must not let more clients in than the queue holds
+        image, missing, client_waits = wanted[0].image, [], callers.client_waits
+        # a slow remote store must not let more clients in than the queue holds
+        with self.engine.admission.count_as_waiting() if client_waits else nullcontext():
             for each in wanted:
                 if await self._reuse(each):
                     resolve(each, None)
@@ -104,12 +114,25 @@ class Renders:
                 variants.append(policy.resolve(output, self.shared.formats))
             except PolicyError as error:  # no processor writes this format any more
                 resolve(ImageOutput(image, output), error)
+        await self._render(EngineJob(image, source, tuple(variants), client_waits, callers), resolve)
+
+    async def _render(self, job: EngineJob, resolve: Resolve) -> None:
+        """Render the variants of a job in one call of the engine, or in several if a queued job gives way to clients.
+
+        Each call decodes the original again, and gives one variant at least.
+        """
+        left = {variant.output: variant for variant in job.variants}
 
         async def take(result: RenderResult) -> None:
-            resolve(ImageOutput(image, result.output), await self.writer.write(image, result))
+            left.pop(result.output, None)
+            resolve(ImageOutput(job.image, result.output), await self.writer.write(job.image, result))
+            if left and self.engine.admission.should_give_way(job.callers):
+                raise _GivesWayError
 
-        if variants:
-            await self.engine.render(EngineJob(image, source, tuple(variants), client_waits), take)
+        while left:
+            with suppress(_GivesWayError):
+                await self.engine.render(replace(job, variants=tuple(left.values())), take)
+                return
 
     async def _reuse(self, wanted: ImageOutput) -> bool:
         """Take an output from the remote store if the settings ask for that; return whether it is here now."""

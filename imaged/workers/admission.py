@@ -1,4 +1,4 @@
-"""Admission to the render workers: a bounded queue, and a refusal at once when it is full."""
+"""Admission to the render workers: a bounded queue, and a refusal at once for a client that it cannot serve in time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
 from typing import Any
 
 from twisted.internet import defer
@@ -13,28 +16,52 @@ from twisted.internet.defer import Deferred
 
 from imaged.core.errors import BusyError
 from imaged.core.tracing import WAIT, span
+from imaged.workers.callers import Callers
 
 LONGEST_RETRY_S = 60
 """The longest Retry-After, in seconds."""
 
-WEIGHT = 0.2
-"""How much the last render counts in the typical duration of a render."""
+FIRST_GUESS_S = 0.25
+"""How long a render takes, before any was measured. A full queue of the default length is not too long with it."""
+
+MEASURED = 50
+"""How many of the last renders for clients are measured: few enough to follow a change, too many for one outlier."""
+
+LEAD = 9
+"""How many times as long as a queued job clients hold places, before another job goes before a client that waits."""
+
+JOB_SLICE_S = 1.0
+"""How long a queued job holds a place before it gives way to a client that waits, and the least lead of the clients."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place that is held since `since_s`."""
+
+    since_s: float
+    by_job: bool
 
 
 class Admission:
-    """Lets `size` renders run at once, in the order of their arrival. Reactor thread only.
+    """Lets `size` renders run at once. Reactor thread only.
 
-    At most `queue` others wait. `check_room` refuses clients beyond that; queued jobs skip it, because the job worker
-    bounds them. `clock` is the reactor's.
+    Clients come before queued jobs, each in the order of their arrival. While clients wait, jobs get about a tenth of
+    the time of all places, one job at a time. A job for whose output a client waits counts as a client.
+
+    `check_room` refuses clients when `queue` others wait, or when those need too much of `timeout_s`, the time of a
+    client. Queued jobs skip it and take no room in the queue, because the job worker bounds them. `clock` is the
+    reactor's.
     """
 
-    def __init__(self, size: int, queue: int, clock: Any) -> None:
+    def __init__(self, size: int, queue: int, timeout_s: float, clock: Any) -> None:
         self.size = size
         self._queue = queue
+        self._timeout_s = timeout_s
         self._clock = clock
-        self._since_s: dict[object, float] = {}
-        self._typical_s = 1.0
-        self._waiting: deque[Deferred[None]] = deque()
+        self._held: dict[Callers, _Place] = {}
+        self._waiting: dict[Deferred[None], Callers] = {}
+        self._recent_s = deque([FIRST_GUESS_S], maxlen=MEASURED)
+        self._lead_s = JOB_SLICE_S
         self._counted = 0
         self.busy = 0
         """How many renders run now."""
@@ -45,17 +72,41 @@ class Admission:
         return len(self._waiting)
 
     @property
+    def clients_waiting(self) -> int:
+        """How many of them a client waits for."""
+        return sum(callers.client_waits for callers in self._waiting.values())
+
+    @property
     def retry_after_s(self) -> int:
-        """When all current renders will have ended, if each takes as long as recent ones did: 1 to 60 seconds."""
-        now_s = self._clock.seconds()
-        each_s = max(self._typical_s, min((now_s - since_s for since_s in self._since_s.values()), default=0.0))
-        return min(max(math.ceil(each_s * (self.busy + len(self._waiting)) / self.size), 1), LONGEST_RETRY_S)
+        """When all renders for clients that run or wait now will have ended: 1 to 60 seconds."""
+        drained_s = self._typical_s * (self.busy + self._ahead) / self.size
+        return min(max(math.ceil(drained_s), 1), LONGEST_RETRY_S)
+
+    @property
+    def _ahead(self) -> int:
+        """How many renders are before that of a client that comes now."""
+        return self.clients_waiting + self._counted
+
+    @property
+    def _typical_s(self) -> float:
+        """How long a render for a client holds its place: the mean of recent ones and of those that run longer."""
+        mean_s, now_s = fmean(self._recent_s), self._clock.seconds()
+        running_s = [now_s - place.since_s for place in self._held.values() if not place.by_job]
+        return fmean([*self._recent_s, *(each_s for each_s in running_s if each_s > mean_s)])
 
     def check_room(self) -> None:
-        """Raise BusyError when a render that came now would exceed the queue."""
-        if self.busy + len(self._waiting) + self._counted >= self.size + self._queue:
+        """Raise BusyError when a client that came now would exceed the queue, or would not be served in time."""
+        ahead = self._ahead
+        if self.busy + ahead >= self.size + self._queue:
             raise BusyError(
-                f"all {self.size} render threads are busy and {self._queue} requests wait: try again later",
+                f"all {self.size} render threads are busy and {ahead} requests wait: try again later",
+                self.retry_after_s,
+            )
+        needed_s = self._typical_s * (1 + ahead / self.size)
+        if self.busy >= self.size and needed_s > self._timeout_s:
+            raise BusyError(
+                f"all {self.size} render threads are busy, and this output would take about {needed_s:.0f} s: "
+                "try again later",
                 self.retry_after_s,
             )
 
@@ -69,29 +120,39 @@ class Admission:
             self._counted -= 1
 
     @asynccontextmanager
-    async def place(self, within_s: float = math.inf) -> AsyncIterator[None]:
+    async def place(self, within_s: float = math.inf, callers: Callers | None = None) -> AsyncIterator[None]:
         """Wait for a place and hold it while the block runs.
 
         The deadline is in `within_s` seconds. Raises BusyError when no place is free by then, and leaves the queue.
-        Cancelling leaves it too.
+        Does the same when the last of the `callers` leaves; without `callers`, one client waits to the end. Cancelling
+        leaves the queue too.
         """
+        callers = callers or Callers(clients=1)
         with span(WAIT):
+            if callers.gone:
+                raise _unwanted()
             if self.busy >= self.size:
-                await self._wait(within_s)
+                await self._wait(within_s, callers)
             else:
                 self.busy += 1
-        token, began_s = object(), self._clock.seconds()
-        self._since_s[token] = began_s
+        self._held[callers] = _Place(self._clock.seconds(), by_job=not callers.client_waits)
         try:
             yield
         finally:
-            del self._since_s[token]
-            self._typical_s += (self._clock.seconds() - began_s - self._typical_s) * WEIGHT
+            self._measure(self._held.pop(callers))
             self._release()
 
-    async def _wait(self, within_s: float) -> None:
-        place: Deferred[None] = Deferred(self._waiting.remove)
-        self._waiting.append(place)
+    def should_give_way(self, callers: Callers) -> bool:
+        """Whether the holder of a place is a queued job that has had its time, and a client waits."""
+        place = self._held.get(callers)
+        if place is None or not place.by_job or callers.client_waits or not self.clients_waiting:
+            return False
+        return bool(self._clock.seconds() - place.since_s >= JOB_SLICE_S)
+
+    async def _wait(self, within_s: float, callers: Callers) -> None:
+        place: Deferred[None] = Deferred(self._waiting.__delitem__)
+        self._waiting[place] = callers
+        callers.when_gone = partial(self._drop, place)
         if within_s < math.inf:
             place.addTimeout(max(within_s, 0.0), self._clock)
         try:
@@ -100,9 +161,37 @@ class Admission:
             raise BusyError(
                 f"no render thread was free within {within_s:.1f} s: try again later", self.retry_after_s
             ) from error
+        finally:
+            callers.when_gone = None
+
+    def _drop(self, place: Deferred[None]) -> None:
+        del self._waiting[place]
+        place.errback(_unwanted())
+
+    def _measure(self, place: _Place) -> None:
+        held_s = self._clock.seconds() - place.since_s
+        if place.by_job:
+            self._lead_s = max(self._lead_s, LEAD * held_s, JOB_SLICE_S)
+        else:
+            self._lead_s -= held_s
+            self._recent_s.append(held_s)
 
     def _release(self) -> None:
         if self._waiting:
-            self._waiting.popleft().callback(None)  # the next render takes this place, so `busy` stays
+            place = self._next()
+            del self._waiting[place]
+            place.callback(None)  # that render takes this place, so `busy` stays
         else:
             self.busy -= 1
+
+    def _next(self) -> Deferred[None]:
+        """Return who gets the place: the first client, or the first job if one is due; else the first of the others."""
+        job_is_due = self._lead_s <= 0 and not any(place.by_job for place in self._held.values())
+        for place, callers in self._waiting.items():
+            if callers.client_waits != job_is_due:
+                return place
+        return next(iter(self._waiting))
+
+
+def _unwanted() -> BusyError:
+    return BusyError("no client waits for this output any more: ask again")

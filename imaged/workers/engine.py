@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.variants import Variant
 from imaged.workers.admission import Admission
+from imaged.workers.callers import Callers
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,14 @@ class EngineJob:
     """Variants of one original, which lies at `source`.
 
     Where a client waits, `render.timeout_s` bounds the whole job, the wait for a worker included; else it bounds each
-    render, and the wait has no bound.
+    render, and the wait has no bound. `callers` are those that wait now: the queue asks it, and no worker sees it.
     """
 
     image: ImageId
     source: Path
     variants: tuple[Variant, ...]
     client_waits: bool
+    callers: Callers = field(default_factory=lambda: Callers(clients=1), compare=False)
 
 
 @dataclass(frozen=True)

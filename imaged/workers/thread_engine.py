@@ -53,7 +53,7 @@ class ThreadEngine:
         self._tasks = tasks
         self._activity = activity
         self.longest_s = self._timeout_s + GRACE_S
-        self.admission = Admission(threads.size, settings.queue, reactor)
+        self.admission = Admission(threads.size, settings.queue, settings.timeout_s, reactor)
 
     @property
     def stuck(self) -> bool:
@@ -109,7 +109,7 @@ class ThreadEngine:
 
         Raises BusyError when no thread is free by the deadline `deadline_s`, and as `Attempt.end`.
         """
-        async with self.admission.place(deadline_s - self._reactor.seconds()):
+        async with self.admission.place(deadline_s - self._reactor.seconds(), job.callers):
             began_s = self._reactor.seconds()
             timeout_s = min(self._timeout_s, deadline_s - began_s)
             attempt = Attempt(self._reactor, job.image, variants, self._activity, take)

@@ -156,6 +156,21 @@ def test_requests_that_wait_for_an_original_are_bounded(make_harness: Callable[.
     assert len(refused) == 3
 
 
+def test_queued_jobs_that_wait_for_an_original_take_no_room(make_harness: Callable[..., PipelineHarness]) -> None:
+    """The job worker bounds them; a client still finds the free thread."""
+    harness = make_harness("render: {queue: 0}")
+    slow: Deferred[bool] = Deferred()
+
+    async def download(_key: str, _path: object) -> bool:
+        return await slow
+
+    harness.uploader.download = download  # type: ignore[assignment, method-assign]
+    queued = [start(harness.renders.several(IMAGE, [output])) for output in (X30, X40)]
+    harness.engine.admission.check_room()
+    slow.callback(False)
+    assert all(each.called for each in queued)
+
+
 def test_a_client_that_leaves_cancels_its_own_wait(harness: PipelineHarness) -> None:
     """The render continues for the others and for the store."""
     harness.keep()
@@ -168,20 +183,144 @@ def test_a_client_that_leaves_cancels_its_own_wait(harness: PipelineHarness) -> 
     assert harness.store.has(IMAGE, parse_file("x30.jpg"))
 
 
-def test_a_client_that_leaves_the_queue_costs_no_place(harness: PipelineHarness) -> None:
-    """Its render still runs, and releases its place."""
+def test_a_client_that_leaves_the_queue_costs_no_render(make_harness: Callable[..., PipelineHarness]) -> None:
+    """Its place in the queue is free at once, and a client that comes back begins again."""
+    harness = make_harness("render: {queue: 1}")
     harness.keep()
     harness.threads.held = True
     first, leaving = (start(harness.renders.one(IMAGE, output)) for output in (X30, X40))
+    assert isinstance(error_of(start(harness.renders.one(IMAGE, BIG))), BusyError)
+    leaving.cancel()
+    assert isinstance(error_of(leaving), CancelledError)
+    assert (harness.engine.admission.waiting, harness.renders.calls.count) == (0, 1)
+    again = start(harness.renders.one(IMAGE, X40))
+    for _ in range(2):
+        harness.threads.step()
+    assert (result_of(first), result_of(again)) == ("rendered", "rendered")
+    assert len(harness.processor.jobs) == 2
+
+
+@pytest.mark.parametrize("other", ["client", "client of several", "queued job"])
+def test_the_last_that_leaves_frees_the_place(harness: PipelineHarness, other: str) -> None:
+    """A client that leaves changes nothing while another, or a queued job, waits for the same output."""
+    harness.keep()
+    harness.threads.held = True
+    start(harness.renders.one(IMAGE, X30))
+    leaving = start(harness.renders.one(IMAGE, X40))
+    staying = (
+        start(harness.renders.one(IMAGE, X40))
+        if other == "client"
+        else start(harness.renders.several(IMAGE, [X40], client_waits=other != "queued job"))
+    )
     leaving.cancel()
     error_of(leaving)
+    assert harness.engine.admission.waiting == 1
+    staying.cancel()
+    error_of(staying)
+    assert harness.engine.admission.waiting == 0
     harness.threads.step()
-    harness.threads.step()
-    assert first.called
-    assert harness.store.has(IMAGE, parse_file("x40.jpg"))
-    again = start(harness.renders.one(IMAGE, parse("w5.png")))
-    harness.threads.step()
-    assert again.called
+    assert [job.variants[0].output for job in harness.processor.jobs] == [X30]
+
+
+def test_a_client_that_leaves_waits_for_none_of_its_outputs(harness: PipelineHarness) -> None:
+    """Of a request for several, all places in the queue are free, those that other requests began too."""
+    harness.keep()
+    harness.threads.held = True
+    start(harness.renders.one(IMAGE, X30))
+    one = start(harness.renders.one(IMAGE, X40))
+    several = start(harness.renders.several(IMAGE, [parse("x50.jpg"), X40, parse("x60.jpg")], client_waits=True))
+    assert harness.engine.admission.waiting == 2
+    one.cancel()
+    error_of(one)
+    assert harness.engine.admission.waiting == 2
+    several.cancel()
+    assert isinstance(error_of(several), CancelledError)
+    assert harness.engine.admission.waiting == 0
+
+
+def test_a_client_whose_time_is_up_leaves_the_queue(make_harness: Callable[..., PipelineHarness]) -> None:
+    """It waits for the output of a queued job, whose worker has been stopped: no other caller waits for it."""
+    harness = make_harness("render: {timeout_s: 7}")
+    harness.keep()
+    harness.threads.held = True
+    start(harness.renders.several(IMAGE, [X30]))
+    queued = start(harness.renders.several(IMAGE, [X40]))
+    coalesced = start(harness.renders.one(IMAGE, X40))
+    queued.cancel()
+    error_of(queued)
+    assert harness.engine.admission.waiting == 1
+    harness.reactor.advance(7 + GRACE_S)
+    assert isinstance(error_of(coalesced), BusyError)
+    assert harness.engine.admission.waiting == 0
+
+
+def test_a_client_that_leaves_while_its_original_comes_costs_no_render(harness: PipelineHarness) -> None:
+    """The original is kept; the output is not made."""
+    harness.keep()
+    harness.store.path(IMAGE, ORIGINAL).unlink()
+    slow: Deferred[None] = Deferred()
+    download = harness.uploader.download
+
+    async def slowly(key: str, path: Any) -> bool:
+        await slow
+        return await download(key, path)
+
+    harness.uploader.download = slowly  # type: ignore[method-assign]
+    leaving = start(harness.renders.one(IMAGE, X30))
+    leaving.cancel()
+    error_of(leaving)
+    slow.callback(None)
+    assert harness.store.has(IMAGE, ORIGINAL)
+    assert harness.processor.jobs == []
+    assert (harness.engine.admission.busy, harness.renders.calls.count) == (0, 0)
+
+
+def test_clients_come_before_queued_jobs(harness: PipelineHarness) -> None:
+    """A job for whose output a client waits is not behind them."""
+    harness.keep()
+    harness.threads.held = True
+    outputs = [parse(f"x{side}.jpg") for side in (10, 20, 30, 40)]
+    start(harness.renders.one(IMAGE, outputs[0]))
+    start(harness.renders.several(IMAGE, [outputs[1]]))
+    start(harness.renders.several(IMAGE, [outputs[2]]))
+    start(harness.renders.one(IMAGE, outputs[2]))
+    start(harness.renders.one(IMAGE, outputs[3]))
+    for _ in range(4):
+        harness.threads.step()
+    made = [job.variants[0].output for job in harness.processor.jobs]
+    assert made == [outputs[0], outputs[2], outputs[3], outputs[1]]
+
+
+class Slow(StillProcessor):
+    """Each variant takes `each_s` of the clock `advance`, which the test sets."""
+
+    each_s = 0.6
+    advance: Callable[[float], None]
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Render, slowly."""
+        for rendered in super().render(job):
+            self.advance(self.each_s)
+            yield rendered
+
+
+def test_a_queued_job_of_many_outputs_gives_way(make_harness: Callable[..., PipelineHarness]) -> None:
+    """A client that waits gets the place after a second or so; then the job makes the rest, and nothing twice."""
+    processor = Slow()
+    harness = make_harness(processor=processor)
+    processor.advance = harness.reactor.advance
+    harness.keep()
+    outputs = [parse(f"x{side}.jpg") for side in range(1, 21)]
+    harness.threads.held = True
+    queued = start(harness.renders.several(IMAGE, outputs))
+    client = start(harness.renders.one(IMAGE, parse("x99.jpg")))
+    for _ in range(3):
+        harness.threads.step()
+    assert result_of(client) == "rendered"
+    assert result_of(queued) == dict.fromkeys(outputs)
+    first, second, third = ([variant.output for variant in job.variants] for job in harness.processor.jobs)
+    assert (first, second, third) == (outputs, [parse("x99.jpg")], outputs[2:])
+    assert len(harness.queued("upload")) == 21
 
 
 def test_clients_of_a_stuck_processor_are_answered(make_harness: Callable[..., PipelineHarness]) -> None:
@@ -213,7 +352,7 @@ def test_the_clock_of_a_client_covers_waiting_and_rendering(make_harness: Callab
     assert first.called
     harness.reactor.advance(2 + GRACE_S)
     error = error_of(second)
-    assert (type(error), error.retry_after_s) == (BusyError, 7)
+    assert (type(error), error.retry_after_s) == (BusyError, 5)
     harness.threads.step()
     assert [job.timeout_s for job in harness.processor.jobs] == [7, 2]
 

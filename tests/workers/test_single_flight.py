@@ -12,6 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from imaged.core.errors import BusyError, ImagedError, NotFoundError
+from imaged.workers.callers import Callers
 from imaged.workers.single_flight import SingleFlight
 from imaged.workers.tasks import Tasks
 
@@ -19,8 +20,9 @@ from imaged.workers.tasks import Tasks
 class Call:
     """One piece of work, which resolves what the test gives it."""
 
-    def __init__(self, keys: list[str], resolve: Callable[[str, Any], None]) -> None:
+    def __init__(self, keys: list[str], resolve: Callable[[str, Any], None], callers: Callers) -> None:
         self.keys = keys
+        self.callers = callers
         self.give = resolve
         self.ended = False
         self.work: Deferred[None] = Deferred()
@@ -39,14 +41,30 @@ class CallHarness:
         self.single: SingleFlight[str, Any] = SingleFlight(self.tasks)
         self.begun: list[Call] = []
 
-    def work(self, keys: list[str], resolve: Callable[[str, Any], None]) -> Deferred[None]:
+    def work(self, keys: list[str], resolve: Callable[[str, Any], None], callers: Callers) -> Deferred[None]:
         """Begin a call."""
-        self.begun.append(Call(keys, resolve))
+        self.begun.append(Call(keys, resolve, callers))
         return self.begun[-1].work
 
     def ask(self, *keys: str) -> list[list[Any]]:
         """Ask for keys; return, for each, the list that will hold its result."""
         return [outcome(waiter) for waiter in self.single.do(keys, self.work).values()]
+
+
+class Caller:
+    """One that waits for a key of the newest call that has it; `got` will hold its result."""
+
+    def __init__(self, harness: CallHarness, key: str, waiter: Deferred[Any]) -> None:
+        self.key = key
+        self.call = next(call for call in reversed(harness.begun) if key in call.keys)
+        self.waiter = waiter
+        self.got = outcome(waiter)
+
+
+def leave(callers: list[Caller], keys: set[str]) -> None:
+    """Let the last caller of each key leave that still waits."""
+    for caller in {each.key: each for each in callers if each.key in keys and not each.got}.values():
+        caller.waiter.cancel()
 
 
 def outcome(waiter: Deferred[Any]) -> list[Any]:
@@ -107,6 +125,38 @@ def test_a_cancelled_waiter_leaves_alone(harness: CallHarness) -> None:
     assert len(harness.begun) == 1
 
 
+def test_a_call_knows_who_waits_for_it(harness: CallHarness) -> None:
+    """Clients and queued jobs, for any of its keys; who has left or has its result waits no more."""
+    waiters = harness.single.do(["a", "b"], harness.work, client_waits=False)
+    (call,) = harness.begun
+    gone: list[bool] = []
+    call.callers.when_gone = lambda: gone.append(call.callers.gone)
+    assert not call.callers.client_waits
+    client = harness.single.do(["b"], harness.work)["b"]
+    got = [outcome(waiter) for waiter in (*waiters.values(), client)]
+    assert call.callers.client_waits
+    call.give("a", 1)
+    waiters["b"].cancel()
+    assert (call.callers.client_waits, gone) == (True, [])
+    client.cancel()
+    assert (call.callers.client_waits, gone) == (False, [True])
+    assert got == [[1], [CancelledError], [CancelledError]]
+    harness.ask("b")
+    assert call.callers.client_waits, "the call continues, and serves a client that comes now"
+
+
+def test_unwanted_work_may_end_at_once(harness: CallHarness) -> None:
+    """It ends while its last waiter leaves, and the next caller begins another call."""
+    waiter = harness.single.do(["a"], harness.work)["a"]
+    got = outcome(waiter)
+    harness.begun[0].callers.when_gone = lambda: harness.begun[0].end(BusyError("unwanted"))
+    waiter.cancel()
+    assert got == [CancelledError]
+    assert not harness.single.in_flight("a")
+    harness.ask("a")
+    assert len(harness.begun) == 2
+
+
 def test_an_expected_error_resolves_what_is_left(harness: CallHarness) -> None:
     """It is a value; keys that were resolved before keep their result."""
     a, b, c = harness.ask("a", "b", "c")
@@ -150,7 +200,8 @@ def test_a_call_does_not_resolve_a_later_one(harness: CallHarness) -> None:
 def test_work_may_end_at_once(harness: CallHarness) -> None:
     """Work that needs no waiting resolves its keys while they are being asked for."""
 
-    async def at_once(keys: list[str], resolve: Callable[[str, Any], None]) -> None:
+    async def at_once(keys: list[str], resolve: Callable[[str, Any], None], callers: Callers) -> None:
+        assert callers.client_waits
         for key in keys:
             resolve(key, key.upper())
 
@@ -190,28 +241,38 @@ def test_one_returns_the_value_or_raises_the_error(harness: CallHarness) -> None
 
 @settings(deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(["ask", "give", "end", "fail"]), st.sets(st.sampled_from("abc"), min_size=1)))
+    st.lists(
+        st.tuples(st.sampled_from(["ask", "leave", "give", "end", "fail"]), st.sets(st.sampled_from("abc"), min_size=1))
+    )
 )
 def test_each_caller_gets_one_result_and_no_work_is_doubled(steps: list[tuple[str, set[str]]]) -> None:
-    """In whatever order keys are asked for and resolved: each key is in one call at most, and all callers get one."""
+    """In whatever order keys are asked for, left and resolved: each key is in one call at most, each caller gets one.
+
+    Each call knows whether a caller waits for it.
+    """
     harness = CallHarness()
-    callers: list[list[Any]] = []
+    callers: list[Caller] = []
     for step, keys in steps:
         in_flight = {key for key in "abc" if harness.single.in_flight(key)}
         begun = len(harness.begun)
         running = [call for call in harness.begun if not call.ended]
         if step == "ask":
-            callers.extend(harness.ask(*sorted(keys)))
+            waiters = harness.single.do(sorted(keys), harness.work)
+            callers.extend(Caller(harness, key, waiter) for key, waiter in waiters.items())
             new = keys - in_flight
             assert [set(call.keys) for call in harness.begun[begun:]] == ([new] if new else [])
+        elif step == "leave":
+            leave(callers, keys)
         elif step == "give":
             for call in running:
                 for key in keys.intersection(call.keys):
                     call.give(key, key)
         elif running:
             running[-1].end(None if step == "end" else BusyError("no thread"))
+        awaited = {each.call for each in callers if not each.got}
+        assert {call for call in harness.begun if not call.callers.gone} == awaited
     for call in harness.begun:
         if not call.ended:
             call.end()
-    assert [len(got) for got in callers] == [1] * len(callers)
+    assert [len(each.got) for each in callers] == [1] * len(callers)
     assert not any(harness.single.in_flight(key) for key in "abc")
