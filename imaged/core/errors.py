@@ -87,6 +87,12 @@ class TooLargeError(ImagedError):
     status = 413
 
 
+class TargetTooLongError(ImagedError):
+    """The request line is too long."""
+
+    status = 414
+
+
 class NotAPictureError(ImagedError):
     """The bytes are not a picture in a format that this server reads, or the picture is broken."""
 
@@ -99,10 +105,28 @@ class RangeNotSatisfiableError(ImagedError):
     status = 416
 
 
+class ExpectationError(ImagedError):
+    """The request expects something other than 100-continue."""
+
+    status = 417
+
+
 class MisdirectedError(ImagedError):
     """The request names a host that this port does not serve."""
 
     status = 421
+
+
+class HeadTooLargeError(ImagedError):
+    """The head of the request has too many bytes or headers."""
+
+    status = 431
+
+
+class UnknownCodingError(ImagedError):
+    """The body has a transfer coding that this server does not read."""
+
+    status = 501
 
 
 class SourceFailedError(ImagedError):
@@ -162,6 +186,12 @@ class ReadbackFailedError(SourceFailedError):
     """`remote.base_url` did not return an original."""
 
     public_message = "the original cannot be read back from the remote store: try again later"
+
+
+class UnknownVersionError(ImagedError):
+    """The request has a version of HTTP that this server does not speak."""
+
+    status = 505
 
 
 class PluginFailedError(ImagedError):

@@ -26,8 +26,13 @@ def check_host(request: Request) -> None:
         raise MalformedRequestError("the request has no Host header, which HTTP/1.1 requires: send one")
     if len(hosts) > 1:
         raise MalformedRequestError("the request has more than one Host header: send one")
-    if hosts and not _HOST.fullmatch(hosts[0]):
+    if hosts and not is_host(hosts[0]):
         raise MalformedRequestError("the Host header names no host: send a name or an address, and perhaps a port")
+
+
+def is_host(text: bytes) -> bool:
+    """Return whether these bytes are a host, and perhaps a port."""
+    return _HOST.fullmatch(text) is not None
 
 
 def check_allowed(request: Request, allowed: Sequence[str]) -> None:

@@ -22,10 +22,11 @@ from imaged.core.traffic import CLIENT_LEFT
 from imaged.fetch.budget import GiveUp
 from imaged.logs.request_lines import RequestRecord
 from imaged.web.bodies import Body
-from imaged.web.connections import Connection, Connections
+from imaged.web.connection import Connection
+from imaged.web.connections import Connections
 from imaged.web.errors import send_error
 from imaged.web.headers import header, http_date
-from imaged.web.hosts import check_host
+from imaged.web.heads import check_head
 from imaged.web.paths import redacted
 from imaged.web.request_log import RequestLog
 
@@ -33,9 +34,6 @@ IDLE_S = 60.0
 """How long a connection may be quiet before it is closed."""
 
 _log = Logger(namespace="imaged.requests")
-
-LINGER_S = 30.0
-"""How long a refused body is read and discarded, so that its sender gets to read the answer."""
 
 STALL_S = 300.0
 """How long a client may read nothing of its answer. A slow client may read from the kernel's buffers for minutes."""
@@ -103,7 +101,7 @@ class ImagedRequest(Request):
         """Check the head, and reserve room for the body, or refuse the request."""
         super().gotLength(0)
         try:
-            check_host(self)
+            check_head(self, length != 0)
             self._site.examine(self, length != 0)
             if length is not None and length > self._site.maximum_bytes():
                 raise self._too_large()
@@ -114,6 +112,11 @@ class ImagedRequest(Request):
             self._refuse(_not_kept(error))
         except ImagedError as error:
             self._refuse(error)
+
+    def begin_chunk(self, body_bytes: int) -> None:
+        """Refuse a body that becomes too large with the next chunk, before the bytes of the chunk come."""
+        if not self._refused and body_bytes > self._site.maximum_bytes():
+            self._refuse(self._too_large())
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Store a part of the body, or discard it after a refusal. Abort the connection of a client that trickles."""
@@ -201,7 +204,9 @@ class ImagedRequest(Request):
     def finish(self) -> None:
         """End the answer. After a refusal, give the client time to read it before the connection closes."""
         if self._refused:
-            self._linger()
+            connection: Any = self.channel
+            connection.linger()
+            self.end()
         else:
             super().finish()
 
@@ -304,14 +309,6 @@ class ImagedRequest(Request):
         if self.content is not None:
             with suppress(OSError):  # a full disk cannot take the rest of a body that is discarded
                 self.content.close()
-
-    def _linger(self) -> None:
-        """Close the sending half of the connection, and read for LINGER_S so that the client is not cut off."""
-        transport: Any = self.channel.transport
-        transport.loseWriteConnection()
-        self.end()
-        abort = self.channel.callLater(LINGER_S, transport.abortConnection)
-        self.notifyFinish().addErrback(lambda _: abort.active() and abort.cancel())
 
 
 def _not_kept(error: OSError) -> StoreError:

@@ -132,8 +132,8 @@ def test_signatures_stay_out_of_the_log(make_daemon: Callable[..., Daemon]) -> N
 
 
 def test_targets_in_other_forms(make_daemon: Callable[..., Daemon]) -> None:
-    """The target of a request may be an absolute URL; other targets without a leading slash are 404."""
+    """The target of a request may be an absolute URL; other targets without a leading slash are 400."""
     daemon = make_daemon()
     assert first_line(daemon, b"http://x/status_check") == b"HTTP/1.1 200 OK"
     for target in (b"x/status_check", b"*", b"ftp://x/status_check", b"x:80"):
-        assert first_line(daemon, target) == b"HTTP/1.1 404 Not Found"
+        assert first_line(daemon, target) == b"HTTP/1.1 400 Bad Request"

@@ -30,8 +30,11 @@ def answer_shortly(request: ImagedRequest) -> None:
 class Transport(StringTransport):
     """Receives what the server writes."""
 
+    is_half_closed = False
+
     def loseWriteConnection(self) -> None:  # noqa: N802  # Twisted's name
-        """Close the writing half, which the server does not notice."""
+        """Close the writing half."""
+        self.is_half_closed = True
 
 
 class Port:
@@ -67,7 +70,7 @@ class Port:
         """Return a new client."""
         return Client(self)
 
-    def build(self) -> tuple[object, StringTransport]:
+    def build(self) -> tuple[object, Transport]:
         """Return the server's end of a new connection."""
         protocol, transport = self._factory.buildProtocol(None), Transport()
         protocol.makeConnection(transport)
@@ -108,6 +111,11 @@ class Client:
     def aborted(self) -> bool:
         """Whether the server aborted the connection."""
         return bool(self._transport.disconnected)
+
+    @property
+    def half_closed(self) -> bool:
+        """Whether the server sends no more."""
+        return self._transport.is_half_closed
 
     @property
     def closed(self) -> bool:

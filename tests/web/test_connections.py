@@ -7,14 +7,8 @@ import resource
 import pytest
 from memory_port import ASK, Port
 
-from imaged.web.connections import (
-    FIRST_WORD_S,
-    HEAD_WHEN_FULL_S,
-    HEAD_WITHIN_S,
-    IDLE_WHEN_FULL_S,
-    MAXIMUM_CONNECTIONS,
-    most_connections,
-)
+from imaged.web.connection import FIRST_WORD_S, HEAD_WHEN_FULL_S, HEAD_WITHIN_S
+from imaged.web.connections import IDLE_WHEN_FULL_S, MAXIMUM_CONNECTIONS, most_connections
 
 
 @pytest.fixture

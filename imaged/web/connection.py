@@ -1,0 +1,253 @@
+"""One HTTP/1.1 connection: it reads strictly, and limits the time and the size of the head of each request."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+from imaged.core.errors import (
+    HeadTooLargeError,
+    ImagedError,
+    MalformedRequestError,
+    TargetTooLongError,
+    TooSlowError,
+)
+from imaged.web.chunks import Chunks
+from imaged.web.connections import IDLE_WHEN_FULL_S, Connections
+from imaged.web.headers import http_date
+from imaged.web.syntax import check_field_line, check_request_line, check_start, coding_fault
+
+HEAD_WITHIN_S = 60.0
+"""How long the head of a request may take, from its first byte. An idle timeout alone would let a client trickle."""
+
+FIRST_WORD_S = 1.0
+"""How long a shutdown waits for the first request of a new connection, which is probably on the way."""
+
+HEAD_WHEN_FULL_S = 10.0
+"""How old an incomplete request head must be before a full port may close its connection."""
+
+LINGER_S = 30.0
+"""How long bytes after a refusal are read and discarded, so that their sender gets to read the answer."""
+
+MAXIMUM_HEAD_BYTES = HTTPChannel.totalHeadersSize
+"""How many bytes the request line and the headers may have, with their line ends: Twisted counts them without."""
+
+MAXIMUM_HEADERS = HTTPChannel.maxHeaders
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nDate: %s\r\nServer: imaged\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+    b"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+)
+
+
+class Connection(HTTPChannel):
+    """One connection of a port. Reactor thread only."""
+
+    MAX_LENGTH = MAXIMUM_HEAD_BYTES
+
+    def __init__(self, connections: Connections, make_request: Any) -> None:
+        super().__init__()
+        self._connections = connections
+        self._quiet_since_s = connections.clock.seconds()
+        self._has_spoken = False
+        self._begin_head()
+        self._closing = self._is_refused = False
+        self._abort_call: Any = None
+        self.requestFactory = make_request
+
+    def _begin_head(self) -> None:
+        self._in_head, self._head_since_s = True, math.inf
+        self._head_bytes = self._head_lines = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request has begun and its answer has not ended."""
+        return bool(self.requests) and self._abort_call is None
+
+    @property
+    def quiet_since_s(self) -> float:
+        """When the client last sent bytes, or the last answer ended."""
+        return float(self._quiet_since_s)
+
+    def is_idle(self, now_s: float) -> bool:
+        """Return whether a full port may close it: no request is in progress, or its head takes too long."""
+        if self._in_head and self._head_since_s < math.inf:
+            return now_s - self._head_since_s >= HEAD_WHEN_FULL_S
+        return not self.busy and now_s - self._quiet_since_s >= IDLE_WHEN_FULL_S
+
+    def abort(self) -> None:
+        """Close the connection at once, without an answer."""
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def close_when_quiet(self, quiet_s: float) -> None:
+        """Close the connection if it has been quiet for `quiet_s` seconds."""
+        quiet_for_s = self._connections.clock.seconds() - self._quiet_since_s
+        if not self._closing and quiet_for_s >= (quiet_s if self._has_spoken else max(quiet_s, FIRST_WORD_S)):
+            self._closing = True
+            self.loseConnection()
+
+    def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
+        """Register the connection, or answer 503 if the port is full."""
+        super().connectionMade()
+        self._is_refused = not self._connections.add(self)
+        if self._is_refused:
+            self.write(_FULL % http_date())
+            self.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Read bytes. Abort the connection of a client that trickles the head of a request."""
+        if self._is_refused:
+            return
+        now_s = self._connections.clock.seconds()
+        self._quiet_since_s, self._has_spoken = now_s, True
+        if self._in_head:
+            self._head_since_s = min(self._head_since_s, now_s)
+            if now_s - self._head_since_s > HEAD_WITHIN_S:
+                self.abort()
+                return
+        super().dataReceived(data)
+        if self._in_head and not self._head_lines and self._buffer:
+            self._check(check_start, self._buffer)
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Read a line of the head."""
+        if self._is_refused:
+            return
+        self._head_bytes += len(line) + len(self.delimiter)
+        if self._head_bytes > MAXIMUM_HEAD_BYTES or self._head_lines > MAXIMUM_HEADERS + bool(not line):
+            self.lineLengthExceeded(line)
+            return
+        if line and not self._check(check_field_line if self._head_lines else check_request_line, line):
+            return
+        self._head_lines += bool(line)
+        super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002, N802  # Twisted's name
+        """Refuse a head that is too large."""
+        if self._head_lines:
+            self.refuse(
+                HeadTooLargeError(
+                    f"the headers are too large: send {MAXIMUM_HEAD_BYTES} bytes and {MAXIMUM_HEADERS} headers at most"
+                )
+            )
+        else:
+            self.refuse(TargetTooLongError(f"the request line is longer than {MAXIMUM_HEAD_BYTES} bytes: shorten it"))
+
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802  # Twisted's name
+        """Read a header. Refuse a length with more digits than Python reads, which Twisted does not expect."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            self._respondToBadRequestAndDisconnect()
+            return False
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:  # noqa: N802  # Twisted's name
+        """Choose how to read the body, when a header says so. Twisted reads the length, and refuses a second one."""
+        if header != b"Transfer-Encoding":
+            return bool(super()._maybeChooseTransferDecoder(header, data))
+        fault = coding_fault(data, self._version)
+        if self._transferDecoder is not None:
+            fault = MalformedRequestError("the request has two lengths: send Content-Length or Transfer-Encoding, once")
+        if fault is not None:
+            self.refuse(fault)
+            return False
+        request = self.requests[-1]
+        self.length = None
+        self._transferDecoder = Chunks(request.begin_chunk, request.handleContentChunk, self._finishRequestBody)
+        return True
+
+    def allHeadersReceived(self) -> None:  # noqa: N802  # Twisted's name
+        """Begin the request, whose head is complete."""
+        self._in_head, self._head_since_s = False, math.inf
+        self.requests[-1].begin(self._command, self._path, self._version)
+        super().allHeadersReceived()
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: N802  # Twisted's name
+        """Return whether the connection stays open after the answer. `close` may stand in any of several lists."""
+        values = b",".join(request.requestHeaders.getRawHeaders(b"Connection", []))
+        if b"close" in [option.strip().lower() for option in values.split(b",")]:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            return False
+        return version == b"HTTP/1.1"
+
+    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
+        """Read bytes of a body, or keep those of later requests as one piece: Twisted adds up all pieces each time."""
+        if self._handlingRequest:
+            self._dataBuffer[:] = [b"".join(self._dataBuffer)]
+        try:
+            super().rawDataReceived(data)
+        except MalformedRequestError as error:
+            self.refuse(error)
+
+    def timeoutConnection(self) -> None:  # noqa: N802  # Twisted's name
+        """Close an idle connection. If a request is in progress, its body has stalled."""
+        for request in self.requests:
+            request.give_up(TooSlowError(f"no byte of the body came for {self.timeOut:.0f} seconds"))
+        super().timeoutConnection()
+
+    def _check(self, check: Any, data: bytes) -> bool:
+        try:
+            check(data)
+        except ImagedError as error:
+            self.refuse(error)
+            return False
+        return True
+
+    def refuse(self, error: ImagedError) -> None:
+        """Answer a request that is not valid HTTP, and read no other. A request with a valid head is counted."""
+        if self._is_refused:
+            return
+        self._is_refused = True
+        self.clearLineBuffer()
+        if not any(request.startedWriting for request in self.requests):
+            self.write(_refusal(error))
+        for request in self.requests:
+            request.give_up(error)
+        self.linger()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802  # Twisted's name
+        self.refuse(MalformedRequestError("the request is not valid HTTP/1.1: check its headers and its length"))
+
+    def linger(self) -> None:
+        """Close the sending half of the connection, and read for LINGER_S so that the client is not cut off."""
+        if self._abort_call is not None:
+            return
+        transport: Any = self.transport
+        if not self.isSecure():  # TLS has no half-closed connections
+            transport.loseWriteConnection()
+        self._abort_call = self.callLater(LINGER_S, transport.abortConnection)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802
+        """Begin an answer. During a shutdown it announces that it is the last one."""
+        if self._connections.leaving:
+            self.persistent = False
+            headers.setRawHeaders(b"Connection", [b"close"])
+        super().writeHeaders(version, code, reason, headers)
+
+    def requestDone(self, request: Any) -> None:  # noqa: N802  # Twisted's name
+        """End a request, whose answer is complete."""
+        self._quiet_since_s = self._connections.clock.seconds()
+        self._begin_head()
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
+        """Unregister the connection."""
+        self._connections.discard(self)
+        if self._abort_call is not None and self._abort_call.active():
+            self._abort_call.cancel()
+        super().connectionLost(reason)
+
+
+def _refusal(error: ImagedError) -> bytes:
+    body = json.dumps({"error": str(error)}).encode() + b"\n"
+    return (
+        b"HTTP/1.1 %d %s\r\nDate: %s\r\nServer: imaged\r\nContent-Type: application/json; charset=utf-8\r\n"
+        b"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s"
+    ) % (error.status, HTTPStatus(error.status).phrase.encode(), http_date(), len(body), body)
