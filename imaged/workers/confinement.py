@@ -51,6 +51,17 @@ class Confinement:
     """What does not hold, and why, for operators."""
 
 
+def prepare() -> None:
+    """Do what all workers share, in the process that forks them, once it has imported their modules.
+
+    Saves each of them milliseconds. Optional; raises nothing.
+    """
+    system_files()
+    if _LINUX:
+        with suppress(OSError):
+            seccomp.prepare()
+
+
 def confine(folder: Path, readable: Sequence[Path], bounds: Bounds) -> Confinement:
     """Confine this process and the threads that it will start. Irreversible.
 
@@ -69,7 +80,7 @@ def confine(folder: Path, readable: Sequence[Path], bounds: Bounds) -> Confineme
         missing += _attempt(what, step)
     version = 0
     grants = [(folder, landlock.OWN), (Path("/dev/null"), landlock.USE)]
-    grants += [(each, landlock.READ) for each in {*readable, *system_files()}]
+    grants += [(each, landlock.READ) for each in (*readable, *system_files(), Path(f"/proc/{os.getpid()}"))]
 
     def restrict_files() -> None:
         nonlocal version
@@ -77,7 +88,10 @@ def confine(folder: Path, readable: Sequence[Path], bounds: Bounds) -> Confineme
         landlock.restrict(grants, found)
         version = found
 
+    threads = _threads()
     missing += _attempt("Landlock", restrict_files)
+    if version and threads > 1:
+        missing.append(f"Landlock: does not hold the threads that ran before ({threads - 1})")
     denied = _attempt("seccomp", seccomp.deny_calls)
     return Confinement(version, seccomp=not denied, missing=(*missing, *denied))
 
@@ -99,6 +113,13 @@ def die_with_parent(parent_pid: int) -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def _threads() -> int:
+    try:
+        return len(list(Path("/proc/self/task").iterdir()))
+    except OSError:
+        return 1
 
 
 def _limit(bounds: Bounds) -> Iterator[str]:

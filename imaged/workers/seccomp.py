@@ -18,7 +18,7 @@ from functools import cache
 _ALLOW = 0x7FFF0000
 _KILL_PROCESS = 0x80000000
 _ERROR = 0x00050000
-_BAD_ARCHITECTURE, _OPTIMIZE = 2, 8
+_BAD_ARCHITECTURE, _ALL_THREADS, _OPTIMIZE = 2, 4, 8
 _UNKNOWN = -1
 
 DENIED = """
@@ -89,10 +89,8 @@ _FIOSETOWN, _SIOCSPGRP, _TIOCSTI, _TIOCSCTTY, _TIOCLINUX = 0x8901, 0x8902, 0x541
 
 
 def _rules() -> Iterator[_Rule]:
-    pid = os.getpid()
-    yield _Rule("clone", 0, _Compare.MASKED_EQUAL, _CLONE_THREAD, 0)  # a new process
-    for name in ("kill", "tkill", "tgkill"):  # abort() signals its own process
-        yield _Rule(name, 0, _Compare.NOT_EQUAL, pid)
+    flags = 1 if os.uname().machine.startswith("s390") else 0  # where the flags of clone are
+    yield _Rule("clone", flags, _Compare.MASKED_EQUAL, _CLONE_THREAD, 0)  # a new process
     for name in ("prlimit64", "sched_setaffinity"):  # 0 is this process
         yield _Rule(name, 0, _Compare.NOT_EQUAL, 0)
     yield _Rule("sendto", 4, _Compare.NOT_EQUAL, 0)  # to an address; send() has none
@@ -101,6 +99,11 @@ def _rules() -> Iterator[_Rule]:
         yield _is("fcntl", 1, command)
     for request in (_FIOSETOWN, _SIOCSPGRP, _TIOCSTI, _TIOCSCTTY, _TIOCLINUX):
         yield _is("ioctl", 1, request)
+
+
+def _rules_of(pid: int) -> Iterator[_Rule]:
+    for name in ("kill", "tkill", "tgkill"):  # abort() signals its own process
+        yield _Rule(name, 0, _Compare.NOT_EQUAL, pid)
 
 
 def _is(name: str, index: int, value: int) -> _Rule:
@@ -124,41 +127,47 @@ def library() -> ctypes.CDLL:
         ctypes.POINTER(_Argument),
     ]
     found.seccomp_load.argtypes = [ctypes.c_void_p]
-    found.seccomp_release.argtypes = [ctypes.c_void_p]
-    found.seccomp_release.restype = None
     return found
 
 
+@cache
+def prepare() -> int:
+    """Return a filter of the rules that all processes share, which forked processes inherit. Raises OSError."""
+    seccomp = library()
+    filter: int | None = seccomp.seccomp_init(_ALLOW)
+    if not filter:
+        raise OSError(ENOSYS, "libseccomp does not know this architecture")
+    _check(seccomp.seccomp_attr_set(filter, _BAD_ARCHITECTURE, _KILL_PROCESS), "bad architecture")
+    _check(seccomp.seccomp_attr_set(filter, _ALL_THREADS, 1), "threads")
+    seccomp.seccomp_attr_set(filter, _OPTIMIZE, 2)  # a binary tree; libseccomp before 2.5 has a list
+    for name in DENIED:
+        _add(filter, name, EPERM)
+    _add(filter, "clone3", ENOSYS)  # its flags are in memory; the C library takes clone instead
+    for rule in _rules():
+        _add(filter, rule.name, EPERM, rule)
+    return filter
+
+
 def deny_calls() -> None:
-    """Let this process, and the threads that it will start, make the allowed calls alone. Irreversible.
+    """Let this process, and the threads that it will start, make the allowed calls alone. Irreversible, once.
 
     Raises OSError where libseccomp is not installed, or the kernel refuses the filter.
     """
-    seccomp = library()
-    filter = seccomp.seccomp_init(_ALLOW)
-    if not filter:
-        raise OSError(ENOSYS, "libseccomp does not know this architecture")
-    try:
-        seccomp.seccomp_attr_set(filter, _BAD_ARCHITECTURE, _KILL_PROCESS)
-        seccomp.seccomp_attr_set(filter, _OPTIMIZE, 2)  # a binary tree; libseccomp before 2.5 has a list
-        for name in DENIED:
-            _add(seccomp, filter, name, EPERM)
-        _add(seccomp, filter, "clone3", ENOSYS)  # its flags are in memory; the C library takes clone instead
-        for rule in _rules():
-            _add(seccomp, filter, rule.name, EPERM, _Argument(rule.index, rule.compare, rule.first, rule.second))
-        _check(seccomp.seccomp_load(filter), "load")
-    finally:
-        seccomp.seccomp_release(filter)
+    filter = prepare()
+    for rule in _rules_of(os.getpid()):
+        _add(filter, rule.name, EPERM, rule)
+    _check(library().seccomp_load(filter), "load")
 
 
-def _add(seccomp: ctypes.CDLL, filter: int, name: str, error: int, argument: _Argument | None = None) -> None:
-    number = seccomp.seccomp_syscall_resolve_name(name.encode())
+def _add(filter: int, name: str, error: int, rule: _Rule | None = None) -> None:
+    number = library().seccomp_syscall_resolve_name(name.encode())
     if number == _UNKNOWN:
         number = SINCE_LIBRARY.get(name, _UNKNOWN)
-    if number < 0:
+    if number < 0:  # not on this architecture
         return
-    count = 0 if argument is None else 1
-    _check(seccomp.seccomp_rule_add_array(filter, _ERROR | error, number, count, argument), name)
+    arguments = [] if rule is None else [_Argument(rule.index, rule.compare, rule.first, rule.second)]
+    array = (_Argument * len(arguments))(*arguments)
+    _check(library().seccomp_rule_add_array(filter, _ERROR | error, number, len(arguments), array), name)
 
 
 def _check(result: int, what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 _SYSTEM = (
@@ -23,27 +24,26 @@ _IN_THE_ENVIRONMENT = ("MAGICK_HOME", "MAGICK_CONFIGURE_PATH", "MAGICK_CODER_MOD
 _PACKAGES = ("site-packages", "dist-packages")
 
 
-def system_files() -> Iterator[Path]:
-    """Yield the files and folders. Some may not exist, and some may come twice."""
-    yield from map(Path, _SYSTEM)
-    yield Path(f"/proc/{os.getpid()}")
-    for name in _IN_THE_ENVIRONMENT:
-        yield from (Path(each) for each in os.environ.get(name, "").split(os.pathsep) if each)
-    yield from _python()
+@cache
+def system_files() -> frozenset[Path]:
+    """Return the files and folders, as of the first call. Some may not exist."""
+    environment = (each for name in _IN_THE_ENVIRONMENT for each in os.environ.get(name, "").split(os.pathsep))
+    found = {*_SYSTEM, *environment, *_python()}
+    return frozenset(Path(each) for each in found if each.strip("/"))
 
 
-def _python() -> Iterator[Path]:
+def _python() -> Iterator[str]:
     """Yield Python, its packages, and the modules that are imported from elsewhere.
 
     A folder of `sys.path` that is no folder of packages is not readable as a whole: a checkout may hold the store.
     """
     whole = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
     whole.update(each for each in sys.path if each.endswith(_PACKAGES))
-    yield from map(Path, whole)
+    yield from whole
     inside = ("/usr/", *(f"{each}/" for each in whole))
     for name, module in list(sys.modules.items()):
         if "." not in name and name != "__main__":
-            yield from (Path(each) for each in _files(module) if not each.startswith(inside))
+            yield from (each for each in _files(module) if not each.startswith(inside))
 
 
 def _files(module: object) -> Iterator[str]:

@@ -18,7 +18,7 @@ from threading import Thread
 
 from attempts import ATTEMPTS, World, outcome
 
-from imaged.workers.confinement import Bounds, Confinement, confine, die_with_parent
+from imaged.workers.confinement import Bounds, Confinement, confine, die_with_parent, prepare
 
 _FREE = Confinement(0, seccomp=False, missing=())
 BOUNDS = Bounds(address_bytes=1 << 29, file_bytes=1 << 24, descriptors=64)
@@ -39,6 +39,7 @@ def main(base: Path, confined: bool, uid: int) -> None:  # noqa: FBT001
     unix.listen()
     datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     datagrams.bind(f"\0{abstract}-datagrams")
+    prepare()
     found: dict[str, object] = {}
     outcomes: dict[str, str] = {}
     for name in ATTEMPTS:

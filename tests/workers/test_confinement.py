@@ -180,6 +180,24 @@ def test_another_system_has_the_limits_alone(tmp_path: Path) -> None:
     assert "File too large" in done.stderr
 
 
+THREAD = """
+from concurrent.futures import ThreadPoolExecutor
+import socket
+pool = ThreadPoolExecutor(1)
+pool.submit(int).result()
+"""
+
+
+def test_a_thread_that_runs_before_is_reported_and_gets_the_filter(tmp_path: Path) -> None:
+    """Landlock holds the calling thread and later ones; seccomp holds all."""
+    done = _script(f"{CONFINE}\n{THREAD}\n{REPORT}\npool.submit(socket.socket).result()", str(tmp_path))
+    found = json.loads(done.stdout)
+    if found["landlock_abi"]:
+        assert found["missing"] == ["Landlock: does not hold the threads that ran before (1)"]
+    if found["seccomp"]:
+        assert "PermissionError" in done.stderr
+
+
 def test_a_confined_process_can_be_watched_and_killed(tmp_path: Path) -> None:
     """The process that started it reads its memory, and kills it."""
     wait = "sys.stdout.flush(); sys.stdin.read()"
