@@ -22,6 +22,7 @@ class Server:
 
     def __init__(self, folder: Path, settings: Sequence[str]) -> None:
         folder.mkdir()
+        self.store = folder / "var" / "public"
         (folder / "imaged.yaml").write_text("")
         sets = [argument for each in [*_ON_LOOPBACK, *settings] for argument in ("--set", each)]
         self._log = folder / "stderr"
@@ -33,6 +34,11 @@ class Server:
                 stdout=stream,
                 stderr=stream,
             )
+
+    @property
+    def pid(self) -> int:
+        """The id of the daemon's process."""
+        return self._process.pid
 
     def __enter__(self) -> Self:
         try:
