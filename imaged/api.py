@@ -24,6 +24,7 @@ from imaged.core.events import (
     RequestAnswered,
     RequestFailed,
     Uploaded,
+    WorkerDied,
 )
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, Formats
 from imaged.core.geometry import Plan, Size, Step, plan, steps
@@ -109,6 +110,7 @@ __all__ = [
     "Uploader",
     "Variant",
     "VerifyingProcessor",
+    "WorkerDied",
     "current_trace",
     "hookimpl",
     "how_to_install",

@@ -58,7 +58,7 @@ class ServiceTestCase(TestCase):
             "shutdown_timeout_s": 10,
             "store": {"path": str(self.folder / "public")},
             "sources": {"allow_networks": ["127.0.0.1/32"]},
-            "render": {"concurrency": 2},
+            "render": {"concurrency": 2, "isolation": "thread"},  # the fakes are in this process
             "processors": ["harness"],
             "uploader": "harness",
             "metrics": ["harness"],

@@ -39,6 +39,7 @@ from imaged.process.run_to_end import run_to_end
 from imaged.process.signals import RELOAD, STOP, UPGRADE, Signals
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks
+from imaged.workers.template_process import TemplateProcess
 from imaged.workers.threads import Threads, unfinished
 
 BROKEN_PIPE_STATUS = 141
@@ -104,7 +105,9 @@ class BatchProcess:
                     opened.callback(shutil.rmtree, store.root, ignore_errors=True)
                 unused.pop_all()
             pipeline = build_pipeline(settings, plugins, store, environment)
+            opened.callback(environment.template.close)
             opened.callback(_discard, pipeline, plugins)
+            await pipeline.engine.workers.start()
             await working.run(store.try_out)
             batch = Batch(
                 self.reactor,
@@ -155,7 +158,9 @@ class BatchProcess:
         """Build the plugins. Raises ConfigurationError with every fault of the settings, those of the ports too."""
         jobs: Any = NoQueue()  # it has each method of the queue that a pipeline calls in a batch
         counters = Counters(self.reactor.seconds)
-        environment = Environment(self.reactor, working, jobs, counters, PluginState(), KeyedLocks())
+        environment = Environment(
+            self.reactor, working, jobs, counters, PluginState(), KeyedLocks(), TemplateProcess(self.reactor)
+        )
         plugins, faults = build_plugins(self.loaded, self.reactor, working, environment.plugin_state)
         faults = [*self.loaded.faults, *faults, *find_faults(self.loaded, self.reactor)]
         if faults:
@@ -168,7 +173,7 @@ def _discard(pipeline: Pipeline, plugins: Plugins) -> None:
     """Close the plugins and the store without waiting for threads. A plugin that a thread still runs stays open."""
     pipeline.metrics.discard()
     plugins.close(pipeline.metrics.hanging, sinks_only=bool(unfinished()))
-    pipeline.engine.let_go()
+    pipeline.engine.workers.let_go()
     pipeline.store.close()
 
 

@@ -28,9 +28,10 @@ from imaged.hooks.registry import Plugins
 from imaged.jobs.queue import JobQueue
 from imaged.logs import paths as log_paths
 from imaged.store.local import LocalStore
+from imaged.workers.building import build_engine
 from imaged.workers.engine import Engine
 from imaged.workers.tasks import Tasks
-from imaged.workers.thread_engine import ThreadEngine
+from imaged.workers.template_process import TemplateProcess
 from imaged.workers.threads import Threads, unfinished
 
 STEP_S = 30.0
@@ -55,25 +56,29 @@ class DeepCheck:
     async def run(self) -> bool:
         """Try everything, close the plugins, and return whether every step succeeded."""
         plugins, faults = build_checked(self.loaded, self.reactor, self.threads, PluginState())
+        template = TemplateProcess(self.reactor)
         try:
             for fault in faults:
                 self.say(str(fault))
-            return not faults and await self._all(plugins)
+            return not faults and await self._all(plugins, template)
         finally:
+            template.close()
             if not unfinished():  # closing a plugin that a thread still runs may crash the process
                 plugins.close()
 
-    async def _all(self, plugins: Plugins) -> bool:
+    async def _all(self, plugins: Plugins, template: TemplateProcess) -> bool:
         settings = self.loaded.settings
         store, state = LocalStore(Path(settings.store.path), settings.store.partitions), Path(settings.state_dir)
-        engine = ThreadEngine(
-            self.reactor,
-            settings.render,
-            plugins.processors,
-            self.threads,
-            self.threads.run,
-            Tasks(),
-            Activity(self.reactor.seconds),
+        engine = build_engine(
+            settings,
+            plugins,
+            template,
+            reactor=self.reactor,
+            threads=self.threads,
+            run=self.threads.run,
+            tasks=Tasks(),
+            activity=Activity(self.reactor.seconds),
+            report_death=lambda _: None,
         )
         fine = [
             await self._step(f"store.path {store.root} takes a file", self._on_thread(_try_store, store)),
@@ -173,6 +178,7 @@ def _try_state(folder: Path) -> None:
 
 
 async def _try_processor(engine: Engine) -> None:
+    await engine.workers.start()
     with tempfile.NamedTemporaryFile(prefix="imaged-check-") as file:
         file.write(PIXEL)
         file.flush()

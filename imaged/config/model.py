@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -105,6 +105,19 @@ class RenderSettings(Section):
         ge=1,
         le=2**40,
         description="The most pixels of a picture in a render, width x height x frames.",
+    )
+    isolation: Literal["process", "thread"] = Field(
+        "process",
+        description="What a render may harm: process, a worker process that is replaced; thread, the daemon itself.",
+    )
+    recycle_after: int = Field(
+        1000, ge=1, le=1_000_000_000, description="The jobs after which a new worker process replaces one."
+    )
+    worker_memory_bytes: int = Field(
+        536_870_912,
+        ge=2**20,
+        le=2**40,
+        description="The memory that a worker process may keep after a job; one that keeps more is replaced.",
     )
 
 

@@ -83,6 +83,16 @@ class Uploaded:
     elapsed_s: float
 
 
+@dataclass(frozen=True)
+class WorkerDied:
+    """A worker process died in a job. `cause` is the name of a signal, `exit`, `late` or `nonsense`.
+
+    `late` was killed because it did not end in time; `nonsense` sent what no worker sends.
+    """
+
+    cause: str
+
+
 Event = (
     OutputRendered
     | OutputFailed
@@ -91,4 +101,5 @@ Event = (
     | OriginalDownloaded
     | OriginalUnavailable
     | Uploaded
+    | WorkerDied
 )

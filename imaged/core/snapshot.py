@@ -61,6 +61,35 @@ class RenderInFlight:
 
 
 @dataclass(frozen=True)
+class WorkerStatus:
+    """A worker process: what it does now, for how long, and what it has done.
+
+    `memory_bytes` is what is resident, the pages that it shares with its template included.
+    """
+
+    pid: int | None
+    age_s: float
+    jobs: int
+    memory_bytes: int | None
+    doing: str | None
+    doing_s: float | None
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """How renders are separated from the daemon: by `process`, or only by `thread`.
+
+    `landlock_abi` is the version of Landlock in effect, 0 for none; `missing` has each measure that is not in effect,
+    and why. They are None while no worker process has had a job, and where workers are threads.
+    """
+
+    kind: Literal["process", "thread"]
+    landlock_abi: int | None
+    seccomp: bool | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Processing:
     """Renders, and the threads that they run on."""
 

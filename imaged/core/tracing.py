@@ -79,6 +79,12 @@ def current_trace() -> Trace | None:
     return _current.get()
 
 
+def request_id() -> str | None:
+    """Return the id of the request that the caller works for, or None."""
+    trace = _current.get()
+    return None if trace is None else trace.request_id
+
+
 def span(name: str) -> AbstractContextManager[None]:
     """Add the time of the block to a span of the current trace, if there is one. `name` is one of SPANS."""
     trace = _current.get()

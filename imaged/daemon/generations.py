@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from imaged.hooks.registry import Plugins
 from imaged.pipeline.build import Environment, build_pipeline
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import LocalStore
+from imaged.workers.pool import WorkersFailedError
 from imaged.workers.tasks import Tasks
 
 
@@ -69,7 +70,7 @@ class Generation:
 
     def _close(self) -> None:
         self.plugins.close(self.pipeline.metrics.hanging)
-        self.pipeline.engine.stop()
+        self.pipeline.engine.workers.stop()
         self.pipeline.store.close()
 
 
@@ -124,12 +125,23 @@ class Generations:
             )
 
 
-def build_generation(number: int, loaded: Loaded, environment: Environment, now: datetime) -> Generation:
-    """Build a generation. Raises ConfigurationError with every fault, after closing what was built."""
+async def build_generation(number: int, loaded: Loaded, environment: Environment, now: datetime) -> Generation:
+    """Build a generation and start its workers. Raises ConfigurationError with every fault.
+
+    After any error, what was built is closed.
+    """
     settings = loaded.settings
     plugins, faults = build_checked(loaded, environment.reactor, environment.threads, environment.plugin_state)
     if faults:
         plugins.close()
         raise ConfigurationError(faults)
     store = LocalStore(Path(settings.store.path), settings.store.partitions)
-    return Generation(number, now, plugins, build_pipeline(settings, plugins, store, environment))
+    generation = Generation(number, now, plugins, build_pipeline(settings, plugins, store, environment))
+    with ExitStack() as undo:
+        undo.callback(generation.discard)
+        try:
+            await generation.pipeline.engine.workers.start()
+        except WorkersFailedError as error:
+            raise ConfigurationError([loaded.origins.fault(("processors",), str(error))]) from error
+        undo.pop_all()
+    return generation

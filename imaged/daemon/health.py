@@ -73,7 +73,7 @@ class Health:
             return "draining"
         if self._hangs:
             return _HANG
-        if self._fault is None and self._pipeline().engine.stuck:
+        if self._fault is None and self._pipeline().engine.workers.stuck:
             return "every render thread is stuck"
         return self._fault or "OK"
 
@@ -144,4 +144,4 @@ class Health:
 
 async def render_pixel(engine: Engine, source: Path) -> None:
     """Render `source`, a file of PIXEL. Raises any error."""
-    await engine.try_out(source, ImagePolicy().resolve(parse("x1.jpg"), FORMATS))
+    await engine.workers.try_out(source, ImagePolicy().resolve(parse("x1.jpg"), FORMATS))

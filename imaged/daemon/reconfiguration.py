@@ -60,7 +60,7 @@ class Reconfiguration:
             # The job queue is opened once, when the process starts.
             fault = loaded.origins.fault(("state_dir",), "takes effect with a restart only; nothing was reloaded")
             raise ConfigurationError([fault])
-        new = build_generation(self.generations.current.number + 1, loaded, self.environment, datetime.now(UTC))
+        new = await build_generation(self.generations.current.number + 1, loaded, self.environment, datetime.now(UTC))
         files, opened = await self._open(loaded, new)
         self.logs.use(files)
         await note_store(self.environment.jobs, new.pipeline.store)

@@ -47,6 +47,7 @@ from imaged.store.local import LocalStore
 from imaged.web.connections import Connections, most_connections
 from imaged.web.requests import ImagedFactory
 from imaged.workers.keyed_locks import KeyedLocks
+from imaged.workers.template_process import TemplateProcess
 from imaged.workers.threads import Threads
 
 WORK_THREADS = 16
@@ -97,8 +98,10 @@ async def start_service(
         jobs = await open_queue(queue_thread, Path(loaded.settings.state_dir))
         close_in_time(jobs.close)
         counters, errors = Counters(reactor.seconds), RecentErrors()
-        environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks())
-        generations = Generations(build_generation(1, loaded, environment, datetime.now(UTC)))
+        template = TemplateProcess(reactor)
+        opened.callback(template.close)
+        environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks(), template)
+        generations = Generations(await build_generation(1, loaded, environment, datetime.now(UTC)))
         opened.push_async_callback(generations.close_sinks)
         close_in_time(generations.close)
         await work.run(_prepare_store, generations.pipeline.store)

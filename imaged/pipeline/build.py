@@ -15,6 +15,7 @@ from twisted.web.client import Agent
 from imaged.config.faults import Fault
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
+from imaged.core.events import WorkerDied
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Sources
 from imaged.hooks import registry
@@ -24,7 +25,6 @@ from imaged.hooks.metrics import Metrics
 from imaged.hooks.registry import Plugins
 from imaged.hooks.sink_runner import SinkRunner
 from imaged.jobs.async_queue import AsyncJobQueue
-from imaged.machine import cores
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
@@ -36,10 +36,11 @@ from imaged.pipeline.renders import Renders
 from imaged.pipeline.shared import Shared
 from imaged.store.local import LocalStore
 from imaged.store.usage import free
+from imaged.workers.building import build_engine, render_threads, worker_count
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight
 from imaged.workers.tasks import Tasks
-from imaged.workers.thread_engine import ThreadEngine
+from imaged.workers.template_process import TemplateProcess
 from imaged.workers.threads import Threads
 
 _EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
@@ -50,7 +51,7 @@ class Environment:
     """The parts that outlive a generation: a pipeline uses them, and does not close them. Reactor thread only.
 
     `threads` run blocking work other than renders. `locks` are held on an image or a remote key, and `plugin_state` is
-    what plugins keep across reloads.
+    what plugins keep across reloads. Worker processes are forked from `template`.
     """
 
     reactor: Any
@@ -59,6 +60,7 @@ class Environment:
     counters: Counters
     plugin_state: PluginState
     locks: KeyedLocks
+    template: TemplateProcess
 
 
 def build_plugins(
@@ -103,8 +105,23 @@ def build_pipeline(
         metrics=metrics,
         tasks=tasks,
     )
-    threads = make_threads(reactor, "render", settings.render.concurrency or cores())
-    engine = ThreadEngine(reactor, settings.render, plugins.processors, threads, shared.run, tasks, counters.processing)
+    threads = make_threads(reactor, "render", render_threads(settings))
+
+    def report_death(cause: str) -> None:
+        counters.worker_deaths[cause] += 1
+        metrics.record(WorkerDied(cause))
+
+    engine = build_engine(
+        settings,
+        plugins,
+        environment.template,
+        reactor=reactor,
+        threads=threads,
+        run=environment.threads.run,
+        tasks=tasks,
+        activity=counters.processing,
+        report_death=report_death,
+    )
     remote = Remote(shared, plugins.uploader, jitter)
     sources = partial(
         make_sources,
@@ -157,5 +174,5 @@ def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: Plug
         namespaces=tuple(settings.namespaces),
         extensions=settings.extensions,
         maximum_pixels=settings.render.maximum_pixels,
-        worker_count=1,
+        worker_count=worker_count(settings),
     )

@@ -49,7 +49,7 @@ class Originals:
             async with self._shared.locks.held(f"{image}/"):  # else two posts with one MD5 and other bytes both pass
                 info = await self._examine(image, received)
                 if not self._store.has(image, ORIGINAL):
-                    await self._engine.verify(received.path)
+                    await self._engine.verify(image.hash, received.path)
                 if self._remote.exists:
                     with span(UPLOAD):
                         await self._keep_remotely(image, received, info)
@@ -93,7 +93,7 @@ class Originals:
         return info
 
     async def _describe(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
-        facts = await self._engine.identify(received.path)
+        facts = await self._engine.identify(image.hash, received.path)
         return ImageInfo(
             hash=image.hash,
             width_px=facts.size.width_px,

@@ -14,7 +14,8 @@ from imaged.core.outputs import Output
 from imaged.core.tracing import SAVE, add_spans, span
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.shared import Shared
-from imaged.workers.engine import Engine, FailedVariant, RenderedVariant, RenderResult
+from imaged.workers.engine import Engine
+from imaged.workers.render_jobs import FailedVariant, RenderedVariant, RenderResult
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from imaged.pipeline.originals import Originals
 from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.shared import Shared
 from imaged.workers.callers import Callers
-from imaged.workers.engine import Engine, EngineJob, ImageOutput, RenderResult
+from imaged.workers.engine import Engine
+from imaged.workers.render_jobs import EngineJob, ImageOutput, RenderResult
 from imaged.workers.single_flight import SingleFlight, wait
 
 Resolve = Callable[[ImageOutput, ImagedError | None], None]

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.core.activity import Running
-from imaged.workers.engine import ImageOutput
+from imaged.workers.render_jobs import ImageOutput
 from imaged.workers.threads import unfinished
 
 AT_LEAST_S = 0.2

@@ -41,7 +41,7 @@ from imaged.statuspage.history import INTERVAL_S, History
 from imaged.statuspage.recent import RecentErrors
 from imaged.statuspage.store_usage import StoreUsage
 from imaged.store.usage import free
-from imaged.workers.engine import ImageOutput
+from imaged.workers.render_jobs import ImageOutput
 
 
 @dataclass(frozen=True)

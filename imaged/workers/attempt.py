@@ -16,7 +16,7 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.tracing import add_spans
 from imaged.core.variants import Variant
-from imaged.workers.engine import FailedVariant, ImageOutput, RenderedVariant, RenderResult, Take
+from imaged.workers.render_jobs import FailedVariant, ImageOutput, RenderedVariant, RenderResult, Take
 
 
 class Attempt:

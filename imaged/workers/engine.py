@@ -1,106 +1,136 @@
-"""The engine: the only way to a processor. Jobs and results are plain values, which may cross a process boundary."""
+"""The engine, the only way to a processor: bounds what its workers do at once, and how long."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+import math
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-from imaged.core.errors import ImagedError
-from imaged.core.hashes import ImageId
+from imaged.config.model import RenderSettings
+from imaged.core.activity import Activity
+from imaged.core.errors import BusyError, OutOfTimeError
+from imaged.core.hashes import ImageHash
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.tracing import add_spans
 from imaged.core.variants import Variant
 from imaged.workers.admission import Admission
-from imaged.workers.callers import Callers
+from imaged.workers.attempt import Attempt
+from imaged.workers.render_jobs import EngineJob, ImageOutput, Take
+from imaged.workers.tasks import Tasks
+from imaged.workers.workers import NEARLY, Workers
 
 
-@dataclass(frozen=True)
-class ImageOutput:
-    """One output of one image."""
+class Engine:
+    """Renders, identifies and verifies on `workers`, as many renders at once as there are. Reactor thread only.
 
-    image: ImageId
-    output: Output
-
-
-@dataclass(frozen=True)
-class EngineJob:
-    """Variants of one original, which lies at `source`.
-
-    Where a client waits, `render.timeout_s` bounds the whole job, the wait for a worker included; else it bounds each
-    render, and the wait has no bound. `callers` are those that wait now: the queue asks it, and no worker sees it.
+    `verifies` says whether a processor checks new originals. `activity` lists the renders that run; `tasks` owns each
+    check of an original until its worker has ended it.
     """
 
-    image: ImageId
-    source: Path
-    variants: tuple[Variant, ...]
-    client_waits: bool
-    callers: Callers = field(default_factory=lambda: Callers(clients=1), compare=False)
+    def __init__(
+        self,
+        reactor: Any,
+        settings: RenderSettings,
+        workers: Workers,
+        tasks: Tasks,
+        activity: Activity[ImageOutput],
+        *,
+        verifies: bool,
+    ) -> None:
+        self._reactor = reactor
+        self._timeout_s = settings.timeout_s
+        self._tasks = tasks
+        self._activity = activity
+        self._verifies = verifies
+        self.workers = workers
+        self.longest_s = self._timeout_s + workers.grace_s
+        """How long a client waits for one job at most."""
+        self.admission = Admission(workers.size, settings.queue, settings.timeout_s, reactor)
+        """The queue in front of the workers, which holds the places of the renders that run."""
 
-
-@dataclass(frozen=True)
-class RenderedVariant:
-    """The bytes of one variant, `elapsed_s` after its render began; `spans_s` has the seconds of each span."""
-
-    output: Output
-    body: bytes
-    elapsed_s: float
-    spans_s: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class FailedVariant:
-    """The error that one variant ended with."""
-
-    output: Output
-    error: ImagedError
-    spans_s: Mapping[str, float]
-
-
-RenderResult = RenderedVariant | FailedVariant
-Take = Callable[[RenderResult], Awaitable[None]]
-
-
-class Engine(Protocol):
-    """Renders, identifies and verifies pictures. Reactor thread only."""
-
-    admission: Admission
-    """The queue in front of the workers, which holds the places of the renders that run."""
-
-    longest_s: float
-    """How long a client waits for one job at most."""
-
-    @property
-    def stuck(self) -> bool:
-        """Whether every worker is in a render that should have ended long ago."""
-
-    async def render(self, job: EngineJob, take: Take) -> None:
-        """Await `take` for a result of each variant, each as soon as it is ready, one at a time.
-
-        A variant that a common render did not give is rendered alone before it fails. When a render does not return
-        in time, each variant that is missing fails; a worker that returns later may still yield it as rendered.
-        Raises BusyError for the variants that are left when no worker is free in time, or one took all its time. An
-        error that `take` raises ends the job: the worker stops at the next variant, and `render` raises the error.
-        """
-
-    async def identify(self, source: Path) -> ImageFacts:
-        """Return what the header says of a picture.
+    async def identify(self, hash: ImageHash, source: Path) -> ImageFacts:
+        """Return what the header says of a picture, whose hash is `hash`.
 
         Raises NotAPictureError, or TooLargeError when one frame has too many pixels.
         """
+        return await self.workers.identify(hash, source)
 
-    async def verify(self, source: Path) -> None:
+    async def verify(self, hash: ImageHash, source: Path) -> None:
         """Decode a new original if a processor wants that, for a client that waits.
 
         Raises what a render would raise; BusyError when the queue is full, or a processor does not return in time.
         """
+        if not self._verifies:
+            return
+        self.admission.check_room()
+        verifying = self._tasks.own(self._verify(hash, source))
+        await verifying.addTimeout(self._timeout_s + self.longest_s, self._reactor, onTimeoutCancel=_hangs)
 
-    def stop(self) -> None:
-        """End the workers; block until their work is done."""
+    async def _verify(self, hash: ImageHash, source: Path) -> None:
+        async with self.admission.place(self._timeout_s):
+            ended = await self.workers.verify(hash, source, self._timeout_s)
+        add_spans(ended.spans_s)
+        if ended.error is not None:
+            raise ended.error
 
-    def let_go(self) -> None:
-        """End each worker when its work is done; return at once."""
+    async def render(self, job: EngineJob, take: Take) -> None:
+        """Await `take` for a result of each variant, each as soon as it is ready, one at a time.
 
-    async def try_out(self, source: Path, variant: Variant) -> None:
-        """Render a small picture beside the queue. Raises whatever goes wrong."""
+        All variants are rendered together, then each that is missing is rendered alone before it fails. When a render
+        does not return in time, each variant that is missing fails; a worker that returns later may still yield it as
+        rendered. Raises BusyError for the variants that are left when no worker is free in time, or one took all its
+        time. An error that `take` raises ends the job: the worker stops at the next variant, and `render` raises it.
+
+        The first of those that runs out of time ends the job: else one hostile picture with a hundred outputs would
+        hold a thread for an hour at each try.
+        """
+        deadline_s = self._reactor.seconds() + self._timeout_s if job.client_waits else math.inf
+        missing = await self._attempt(job, job.variants, deadline_s, take)
+        for variant in missing if len(job.variants) > 1 else ():
+            await self._attempt(job, (variant,), deadline_s, take)
+
+    async def _attempt(
+        self, job: EngineJob, variants: tuple[Variant, ...], deadline_s: float, take: Take
+    ) -> list[Variant]:
+        """Render variants in one call of a processor; return those without a result.
+
+        Raises BusyError when no thread is free by the deadline `deadline_s`, and as `Attempt.end`.
+        """
+        async with self.admission.place(deadline_s - self._reactor.seconds(), job.callers):
+            began_s = self._reactor.seconds()
+            timeout_s = min(self._timeout_s, deadline_s - began_s)
+            attempt = Attempt(self._reactor, job.image, variants, self._activity, take)
+            late = partial(attempt.give_up, partial(self._late, timeout_s))
+            alarm = self._reactor.callLater(max(timeout_s, 0.0) + self.workers.grace_s, late)
+            try:
+                ended = await self.workers.render(job.image.hash, job.source, variants, timeout_s, attempt.send)
+            finally:
+                if alarm.active():
+                    alarm.cancel()
+                attempt.close()
+        error = ended.error
+        if isinstance(error, BusyError):
+            error = self._judge(error, self._reactor.seconds() - began_s, timeout_s)
+        return await attempt.end(error, ended.spans_s)
+
+    def _late(self, timeout_s: float, output: Output) -> BusyError:
+        error = BusyError(f"{output} took longer than {timeout_s:.3g} s: ask for a smaller output, or later")
+        return self._judge(error, timeout_s, timeout_s)
+
+    def _judge(self, error: BusyError, used_s: float, timeout_s: float) -> BusyError:
+        """Return the error of a render that was too much: OutOfTimeError if it had nearly all of `render.timeout_s`.
+
+        A processor that foresees that the rest would take too long says so early.
+        """
+        used_s = timeout_s if isinstance(error, OutOfTimeError) else min(used_s, timeout_s)
+        if used_s >= NEARLY * self._timeout_s:
+            return OutOfTimeError(str(error))
+        if isinstance(error, OutOfTimeError):
+            return BusyError(str(error), self.admission.retry_after_s)
+        return BusyError(str(error), max(error.retry_after_s, self.admission.retry_after_s))
+
+
+def _hangs(_: object, timeout_s: float) -> None:
+    raise OutOfTimeError(f"this picture could not be checked within {timeout_s:g} s: try again later")

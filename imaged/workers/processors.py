@@ -9,12 +9,13 @@ from pathlib import Path
 from time import monotonic
 
 from imaged.core.errors import ImagedError, NotAPictureError, TooLargeError
+from imaged.core.formats import FORMATS, Formats
 from imaged.core.pictures import ImageFacts
 from imaged.core.tracing import DECODE, Trace, span
 from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contracts import Rendered, RenderJob
-from imaged.workers.engine import RenderedVariant
+from imaged.workers.render_jobs import RenderedVariant
 
 TRIAL_S = 10.0
 """How long the render of a trial may take."""
@@ -26,6 +27,7 @@ class Processors:
 
     processors: Sequence[CheckedProcessor]
     maximum_pixels: int
+    formats: Formats = FORMATS
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header says of a picture.
@@ -103,6 +105,13 @@ def run_render(
                     return
 
     return _traced(request_id, render)
+
+
+def run_identify(processors: Processors, source: Path) -> tuple[ImageFacts | None, Ended]:
+    """Identify a picture; return its facts, or None and the error."""
+    found: list[ImageFacts] = []
+    ended = _traced(None, lambda _: found.append(processors.identify(source)))
+    return (found[0] if found else None), ended
 
 
 def run_verify(processors: Processors, source: Path, timeout_s: float, request_id: str | None) -> Ended:

@@ -25,6 +25,7 @@ processors: [{NAME}]
 uploader: {NAME}
 remote: {{base_path: public/images}}
 upload: {{timeout_s: 5}}
+render: {{isolation: thread}}
 """
 
 
@@ -137,7 +138,8 @@ def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.
 def test_log_files_are_opened(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file of the settings is a line; a file that the check has made is removed."""
     install(tmp_path, monkeypatch)
-    trial.yaml = f"processors: [{NAME}]\nlog: {{path: {tmp_path}/log, access_path: {tmp_path}/missing/log}}\n"
+    log = f"log: {{path: {tmp_path}/log, access_path: {tmp_path}/missing/log}}\n"
+    trial.yaml = f"processors: [{NAME}]\nrender: {{isolation: thread}}\n{log}"
     assert trial.outcome() is False
     assert trial.shortened() == [
         *HERE,
@@ -283,7 +285,7 @@ def test_a_broken_contract_is_reported_without_its_text(
 def test_without_a_remote_store_none_is_tried(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check succeeds."""
     install(tmp_path, monkeypatch)
-    trial.yaml = f"processors: [{NAME}]\n"
+    trial.yaml = f"processors: [{NAME}]\nrender: {{isolation: thread}}\n"
     assert trial.outcome() is True
     assert trial.shortened() == [*HERE, "no remote store is set"]
 

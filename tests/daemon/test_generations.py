@@ -25,8 +25,9 @@ from imaged.pipeline.counters import Counters
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import MemoryUploader, NoThreads, make_host
 from imaged.workers.keyed_locks import KeyedLocks
+from imaged.workers.template_process import TemplateProcess
 
-SETTINGS = load("", "imaged.yaml", environ={}, read_text=str).settings
+SETTINGS = load("render: {isolation: thread}", "imaged.yaml", environ={}, read_text=str).settings
 
 
 class Threads(NoThreads):
@@ -45,7 +46,13 @@ class Fixture:
         jobs: Any = None  # nothing is queued
         threads: Any = Threads()
         self.environment = Environment(
-            self.clock, threads, jobs, Counters(self.clock.seconds), PluginState(), KeyedLocks()
+            self.clock,
+            threads,
+            jobs,
+            Counters(self.clock.seconds),
+            PluginState(),
+            KeyedLocks(),
+            TemplateProcess(self.clock),
         )
 
     def build(self, number: int) -> Generation:

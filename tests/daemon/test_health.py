@@ -19,8 +19,10 @@ from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import NoThreads, StillProcessor, run_at_once
+from imaged.workers.engine import Engine
+from imaged.workers.processors import Processors
 from imaged.workers.tasks import Tasks
-from imaged.workers.thread_engine import ThreadEngine
+from imaged.workers.thread_workers import ThreadWorkers
 
 
 class Stuck(NoThreads):
@@ -38,7 +40,8 @@ def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_
     threads: Any = Stuck(2)
     checked = [CheckedProcessor("still", processor) for processor in processors]
     render, clock = RenderSettings(timeout_s=1, maximum_pixels=100), Clock()
-    engine = ThreadEngine(clock, render, checked, threads, run, Tasks(), Activity(clock.seconds))
+    workers = ThreadWorkers(Processors(checked, render.maximum_pixels), threads, run, render.timeout_s)
+    engine = Engine(clock, render, workers, Tasks(), Activity(clock.seconds), verifies=False)
     return SimpleNamespace(engine=engine, store=LocalStore(folder, [3, 3]))
 
 
@@ -136,7 +139,7 @@ def test_every_render_thread_is_stuck(health: Health, rendering: Any) -> None:
     """No output can be rendered, though a trial succeeds. The fault appears and ends at once."""
     health.probe()
     for stuck, message in ((1, "OK"), (2, "every render thread is stuck"), (0, "OK")):
-        rendering.engine._threads.stuck = stuck
+        rendering.engine.workers._threads.stuck = stuck
         assert health.message == message
 
 

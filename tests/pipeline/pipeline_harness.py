@@ -29,6 +29,7 @@ from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, Still
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
 from imaged.workers.keyed_locks import KeyedLocks
+from imaged.workers.template_process import TemplateProcess
 
 PICTURE = make_jpeg()
 IMAGE = ImageId("p", ImageHash(hashlib.md5(PICTURE).hexdigest()))
@@ -122,7 +123,7 @@ class PipelineHarness:
         self.sink = RecordingSink()
         self.threads = SteppedThreads()
         self.sources: Any = Sources()
-        loaded = load(yaml, "imaged.yaml", environ={}, read_text=str)
+        loaded = load(yaml, "imaged.yaml", ["render.isolation=thread"], environ={}, read_text=str)
         assert not loaded.faults
         self.queue = JobQueue(folder / "state", self.reactor.seconds)
         self.jobs = jobs or AsyncJobQueue(self.queue, run_at_once)
@@ -133,7 +134,9 @@ class PipelineHarness:
             loaded.settings,
             self._plugins(remote=remote),
             self.store,
-            Environment(self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks()),
+            Environment(
+                self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks(), TemplateProcess(self.reactor)
+            ),
             make_threads=self._threads,
             make_sources=make_sources,
             jitter=lambda: 0.0,

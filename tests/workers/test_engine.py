@@ -25,10 +25,11 @@ from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.processors import make_variant
-from imaged.workers.engine import EngineJob, FailedVariant, ImageOutput, RenderedVariant, RenderResult
-from imaged.workers.processors import Ended
+from imaged.workers.engine import Engine
+from imaged.workers.processors import Ended, Processors
+from imaged.workers.render_jobs import EngineJob, FailedVariant, ImageOutput, RenderedVariant, RenderResult
 from imaged.workers.tasks import Tasks
-from imaged.workers.thread_engine import ThreadEngine
+from imaged.workers.thread_workers import ThreadWorkers
 from imaged.workers.threads import Threads
 
 IMAGE = ImageId("p", ImageHash("0" * 32))
@@ -87,15 +88,10 @@ class EngineHarness:
         self.reactor = PumpedReactor()
         self.threads, self.others = Threads(self.reactor, "render", 1), Threads(self.reactor, "work", 1)
         self.activity: Activity[ImageOutput] = Activity(self.reactor.seconds)
-        self.engine = ThreadEngine(
-            self.reactor,
-            RenderSettings(queue=1, timeout_s=7, maximum_pixels=10_000),
-            [CheckedProcessor("gated", processor)],
-            self.threads,
-            self.others.run,
-            Tasks(),
-            self.activity,
-        )
+        settings = RenderSettings(queue=1, timeout_s=7, maximum_pixels=10_000)
+        processors = Processors([CheckedProcessor("gated", processor)], settings.maximum_pixels)
+        workers = ThreadWorkers(processors, self.threads, self.others.run, settings.timeout_s)
+        self.engine = Engine(self.reactor, settings, workers, Tasks(), self.activity, verifies=True)
 
     def result_of(self, work: Any) -> Any:
         """Pump until `work` has ended; return its result or raise its error."""
@@ -276,23 +272,23 @@ def test_a_bad_variant_fails_alone(harness: EngineHarness, processor: Gated) -> 
 def test_headers_need_no_render_thread(harness: EngineHarness) -> None:
     """A picture is identified while all of them are busy; one of too many pixels is refused."""
     Rendering(harness, VARIANTS[0])
-    assert harness.result_of(harness.engine.identify(harness.source)).frames == 1
+    assert harness.result_of(harness.engine.identify(IMAGE.hash, harness.source)).frames == 1
     harness.source.write_bytes(make_png(101, 100))
     with pytest.raises(TooLargeError):
-        harness.result_of(harness.engine.identify(harness.source))
+        harness.result_of(harness.engine.identify(IMAGE.hash, harness.source))
     harness.source.write_bytes(b"hello")
     with pytest.raises(NotAPictureError):
-        harness.result_of(harness.engine.identify(harness.source))
+        harness.result_of(harness.engine.identify(IMAGE.hash, harness.source))
 
 
 def test_a_trial_needs_no_place(harness: EngineHarness, processor: Gated) -> None:
     """It runs beside the queue, and raises what the processor raises."""
     processor.go.release()
-    harness.result_of(harness.engine.try_out(harness.source, VARIANTS[0]))
+    harness.result_of(harness.engine.workers.try_out(harness.source, VARIANTS[0]))
     processor.failure = TooLargeError("big")
     processor.go.release()
     with pytest.raises(TooLargeError):
-        harness.result_of(harness.engine.try_out(harness.source, VARIANTS[0]))
+        harness.result_of(harness.engine.workers.try_out(harness.source, VARIANTS[0]))
 
 
 @pytest.mark.parametrize(

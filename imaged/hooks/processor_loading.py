@@ -1,0 +1,84 @@
+"""Loads the processors of a generation in a process without a reactor, from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import pluggy
+from twisted.logger import Logger
+
+from imaged.core.formats import Formats
+from imaged.hooks import specs
+from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.contract_check import read_metadata
+from imaged.hooks.host import Host, PluginState
+from imaged.hooks.plugin_formats import combine
+from imaged.hooks.registry import installed
+
+
+class NoReactor:
+    """Stands in for the clock, the agent and the threads of a Host. `seconds` works; anything else raises."""
+
+    seconds = staticmethod(monotonic)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"a worker process has no reactor, so that a processor cannot use {name} there")
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Raise RuntimeError."""
+        raise RuntimeError("a worker process has no reactor and no other threads: do the work at once")
+
+
+@dataclass(frozen=True)
+class ProcessorHost:
+    """The values of a Host that do not need a reactor. Every field is JSON."""
+
+    upload_concurrency: int
+    namespaces: Sequence[str]
+    extensions: Sequence[str]
+    maximum_pixels: int
+    worker_count: int
+    _state: PluginState = field(default_factory=PluginState)
+
+    def host(self, name: str, section: Mapping[str, Any]) -> Host:
+        """Return the host of a plugin."""
+        nothing: Any = NoReactor()
+        return Host(
+            name=name,
+            section=section,
+            clock=nothing,
+            log=Logger(namespace=f"imaged.plugin.{name}"),
+            agent=nothing,
+            run_in_thread=nothing,
+            make_threads=nothing,
+            state=partial(self._state.get, name),
+            upload_concurrency=self.upload_concurrency,
+            namespaces=self.namespaces,
+            extensions=self.extensions,
+            maximum_pixels=self.maximum_pixels,
+            worker_count=self.worker_count,
+        )
+
+
+def load_processors(
+    named: Sequence[tuple[str, Mapping[str, Any]]], hosts: ProcessorHost
+) -> tuple[tuple[CheckedProcessor, ...], Formats]:
+    """Import plugins, call their hooks, and return the processors and the formats of all.
+
+    `named` has the name and the section of each, in the order of the settings. Raises what a plugin raises: the daemon
+    has built the same ones, so that its operator has seen every fault.
+    """
+    entry_points = installed()
+    found: list[tuple[str, Any, Formats]] = []
+    for name, section in named:
+        manager = pluggy.PluginManager(specs.PROJECT)
+        manager.add_hookspecs(specs)
+        manager.register(entry_points[name].load(), name)
+        made = manager.hook.imaged_processor(host=hosts.host(name, section))[:1]
+        found.extend((name, processor, read_metadata("processor", processor).formats) for processor in made)
+    formats, _ = combine([own for _, _, own in found])
+    return tuple(CheckedProcessor(name, processor, own, formats) for name, processor, own in found), formats

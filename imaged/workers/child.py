@@ -1,0 +1,137 @@
+"""A worker process: does one job at a time for a thread of the daemon, confined, until its socket closes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+
+from imaged.core.errors import BusyError, PluginFailedError, TooLargeError
+from imaged.core.formats import Formats
+from imaged.core.outputs import parse as parse_output
+from imaged.core.variants import Variant
+from imaged.workers.confinement import Bounds, allow_cpu, confine
+from imaged.workers.processors import Ended, Processors, run_identify, run_render, run_verify
+from imaged.workers.render_jobs import RenderedVariant
+from imaged.workers.wire import GO, EndedError, Kind, Message, receive, send
+
+NICENESS = 5
+"""How much less of the cores a worker gets than the daemon: requests for stored files go first."""
+
+CPU_GRACE_S = 5.0
+"""How much longer than its time the threads of a job may compute, before the kernel ends the process."""
+
+LOG_LINES = 20
+"""How many lines the daemon's log gets from one job."""
+
+
+def serve(
+    connection: socket.socket, processors: Processors, folder: Path, readable: Collection[Path], bounds: Bounds
+) -> None:
+    """Confine this process, and do the jobs that come on `connection`. Temporary files are in `folder`."""
+    _leave_terminal()
+    os.environ["TMPDIR"] = str(folder)
+    os.chdir(folder)
+    os.nice(NICENESS)
+    log = _LogLines(connection)
+    observer: Any = log
+    globalLogPublisher.addObserver(observer)
+    send(connection, Kind.READY, asdict(confine(folder, [*readable], bounds)))
+    while True:
+        descriptors: list[int] = []
+        try:
+            job = receive(connection, descriptors=descriptors)
+        except EndedError:
+            return
+        log.left = LOG_LINES
+        _work(connection, processors, job, Path(f"/dev/fd/{descriptors[0]}"))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _work(connection: socket.socket, processors: Processors, job: Message, source: Path) -> None:
+    head = json.loads(job.head)
+    allow_cpu(head["timeout_s"] + CPU_GRACE_S)
+    if job.kind is Kind.IDENTIFY:
+        facts, ended = run_identify(processors, source)
+        if facts is not None:
+            format = processors.formats.reads.index(facts.format)
+            size = {"width_px": facts.size.width_px, "height_px": facts.size.height_px}
+            send(connection, Kind.FACTS, {"format": format, **size, "frames": facts.frames})
+    elif job.kind is Kind.VERIFY:
+        ended = run_verify(processors, source, head["timeout_s"], head["request_id"])
+    else:
+        variants = [_variant(processors.formats, *each) for each in head["variants"]]
+        emit = _Emitter(connection, variants)
+        ended = run_render(processors, source, variants, head["timeout_s"], head["request_id"], emit)
+    send(connection, Kind.ENDED, _ended_head(ended))
+
+
+def _variant(formats: Formats, name: str, quality: int, background: str) -> Variant:
+    output = parse_output(name)
+    return Variant(output, formats.of(output), quality, background)
+
+
+class _Emitter:
+    """Sends each variant. The daemon asks for the next one, so that this process is one variant ahead at most."""
+
+    def __init__(self, connection: socket.socket, variants: Sequence[Variant]) -> None:
+        self._connection = connection
+        self._indexes = {variant.output: index for index, variant in enumerate(variants)}
+        self._left = len(variants)
+
+    def __call__(self, rendered: RenderedVariant) -> bool:
+        self._left -= 1
+        head = {"index": self._indexes[rendered.output], "spans_s": rendered.spans_s}
+        send(self._connection, Kind.RENDERED, head, rendered.body)
+        return not self._left or self._connection.recv(1) == GO
+
+
+def _ended_head(ended: Ended) -> dict[str, Any]:
+    error = ended.error
+    if isinstance(error, PluginFailedError) and isinstance(error.__cause__, MemoryError):
+        error = TooLargeError("this takes more memory than a worker may have: send a smaller picture")
+    return {
+        "error": None if error is None else type(error).__name__,
+        "message": _short(str(error)),
+        "retry_after_s": error.retry_after_s if isinstance(error, BusyError) else 0,
+        "spans_s": ended.spans_s,
+    }
+
+
+class _LogLines:
+    """Sends at most `left` more lines to the daemon's log."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.left = LOG_LINES
+
+    def __call__(self, event: LogEvent) -> None:
+        level = event.get("log_level", LogLevel.info)
+        if self.left > 0 and level >= LogLevel.info:
+            self.left -= 1
+            text = formatEvent(event)
+            if (failure := event.get("log_failure")) is not None:
+                text += "\n" + failure.getTraceback()[-1500:]
+            send(self._connection, Kind.LOG, {"level": level.name, "text": _short(text)})
+
+
+def _short(text: str) -> str:
+    return text[:2000].encode("utf-8", "backslashreplace").decode()[:2000]
+
+
+def _leave_terminal() -> None:
+    """Direct the standard streams to nowhere: a codec's own messages belong to no log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -1,0 +1,220 @@
+"""The worker processes of one generation: each ready for a job, replaced when it is old, large or dead."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from imaged.config.model import RenderSettings
+from imaged.core.errors import BusyError, ImagedError
+from imaged.hooks.host import RunInThread
+from imaged.workers.child_process import ChildProcess, ForkerClient
+from imaged.workers.template_process import TemplateProcess
+from imaged.workers.wire import EndedError, Kind, MessageError, TemplateHead, parse, receive, send
+from imaged.workers.worker import Worker
+from imaged.workers.worker_end import how_it_ended
+
+START_S = 60.0
+"""How long a template may take to load the processors: a machine may be busy, and a disk slow."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0
+"""The pause before the next start doubles with each process that dies before it has done a job."""
+
+
+class WorkersFailedError(ImagedError):
+    """No worker process can be started."""
+
+
+@dataclass(frozen=True)
+class GenerationSpec:
+    """What a template needs to build the processors of a generation. Plain values, which become JSON.
+
+    `processors` has the name and the section of each, `host` the fields of a ProcessorHost, and `bounds` those of
+    Bounds.
+    """
+
+    processors: tuple[tuple[str, Mapping[str, Any]], ...]
+    host: Mapping[str, Any]
+    bounds: Mapping[str, Any]
+
+    def head(self, *, late: bool) -> dict[str, Any]:
+        """Return the message; with `late`, each worker builds the processors itself."""
+        return {"processors": self.processors, "host": self.host, "bounds": self.bounds, "late": late}
+
+
+class WorkerPool:
+    """Keeps `size` workers. Reactor thread only.
+
+    Each is lent to one job at a time by `take`, and comes back by `give_back`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: RenderSettings,
+        size: int,
+        template: TemplateProcess,
+        spec: GenerationSpec,
+        run: RunInThread,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._size = size
+        self._template = template
+        self._spec = spec
+        self._run = run
+        self._generation: ChildProcess | None = None
+        self._forker: ForkerClient | None = None
+        self._idle: deque[Worker] = deque()
+        self._waiting: deque[Deferred[Worker]] = deque()
+        self._fruitless = 0
+        self._closed = False
+        self.workers: list[Worker] = []
+        """All that live."""
+
+    async def start(self) -> None:
+        """Load the processors and start the workers. Raises WorkersFailedError, with what a plugin reports."""
+        head = await self._start_template(late=False)
+        if head.fault is None and head.threads > 1:  # a copy of a process with threads may hang
+            self._stop_template()
+            self._log.warn(
+                "a processor starts threads when it is loaded, so each worker loads it by itself, which is slower"
+            )
+            head = await self._start_template(late=True)
+        if head.fault is not None:
+            self._stop_template()
+            raise WorkersFailedError(f"a worker process cannot load the processors: {head.fault}")
+        for _ in range(self._size):
+            self._fork()
+
+    async def _start_template(self, *, late: bool) -> TemplateHead:
+        try:
+            child = self._template.fork()
+            send(child.connection, Kind.READY, self._spec.head(late=late))
+            message = await self._run(receive, child.connection, monotonic() + START_S)
+            head: TemplateHead = parse(TemplateHead, message, Kind.READY)
+        except (OSError, EndedError, MessageError) as error:  # a TimeoutError is an OSError
+            raise WorkersFailedError(f"the template of the worker processes does not start: {error!r}") from error
+        child.connection.settimeout(None)
+        self._generation, self._forker = child, ForkerClient(self._reactor, child.connection)
+        child.wait().addCallback(lambda _: self._restart(child))
+        return head
+
+    def _stop_template(self) -> None:
+        self._generation = None
+        if self._forker is not None:
+            self._forker.close()
+
+    def _restart(self, child: ChildProcess) -> None:
+        """Start the template again after it has died, and its workers with it."""
+        if child is not self._generation or self._closed:
+            return
+        self._stop_template()
+        self._log.error("the template of the worker processes has died: starting it again")
+        self._reactor.callLater(self._pause_s(), lambda: Deferred.fromCoroutine(self._try_restart()))
+
+    async def _try_restart(self) -> None:
+        if self._closed:
+            return
+        try:
+            await self.start()
+        except WorkersFailedError as error:
+            pause_s = self._pause_s()
+            self._log.error("{error}; trying again in {pause_s:.1f} s", error=error, pause_s=pause_s)
+            self._reactor.callLater(pause_s, lambda: Deferred.fromCoroutine(self._try_restart()))
+
+    def _pause_s(self) -> float:
+        self._fruitless += 1
+        return min(FIRST_PAUSE_S * 2.0 ** min(self._fruitless - 1, 20), LONGEST_PAUSE_S)
+
+    def _fork(self) -> None:
+        if self._closed or self._forker is None or self._generation is None:
+            return  # the template's restart forks all
+        try:
+            child = self._forker.fork()
+        except OSError:
+            return  # as above
+        worker = Worker(child)
+        self.workers.append(worker)
+        child.wait().addCallback(lambda _: self._bury(worker))
+        self._offer(worker, fresh=True)
+
+    def _offer(self, worker: Worker, *, fresh: bool = False) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.called:
+                waiter.callback(worker)
+                return
+        if fresh:
+            self._idle.appendleft(worker)  # those that have their caches warm go first
+        else:
+            self._idle.append(worker)
+
+    def _bury(self, worker: Worker) -> None:
+        """Forget a worker that has ended, and start another in its place."""
+        self.workers.remove(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+            worker.close()
+        if worker.jobs:
+            self._fruitless = 0
+        if not worker.is_replaced and self._generation is not None:
+            pause_s = 0.0 if worker.jobs else self._pause_s()
+            if pause_s > FIRST_PAUSE_S:
+                self._log.error(
+                    "a worker process died before its first job ({how}); the next one starts in {pause_s:.1f} s",
+                    how=how_it_ended(worker.child.status),
+                    pause_s=pause_s,
+                )
+            self._reactor.callLater(pause_s, self._fork)
+
+    async def take(self, within_s: float) -> Worker:
+        """Lend a worker. Raises BusyError when none is ready within that time."""
+        while self._idle:
+            worker = self._idle.pop()
+            if not worker.child.ended:
+                return worker
+        waiter: Deferred[Worker] = Deferred(self._waiting.remove)
+        self._waiting.append(waiter)
+        if within_s < math.inf:
+            waiter.addTimeout(max(within_s, 0.0), self._reactor)
+        try:
+            return await waiter
+        except defer.TimeoutError as error:  # Twisted's own, which is not the built-in one
+            raise BusyError("no worker process could be started in time: try again later") from error
+
+    def give_back(self, worker: Worker) -> None:
+        """Take a worker back after a job that it ended; replace it when it is old or large."""
+        large = (worker.memory_bytes or 0) > self._settings.worker_memory_bytes
+        if self._closed or worker.child.ended:
+            worker.close()
+        elif large or worker.jobs >= self._settings.recycle_after:
+            worker.is_replaced = True
+            worker.close()
+            self._fork()
+        else:
+            self._offer(worker)
+
+    def kill(self, worker: Worker) -> None:
+        """Kill a worker that did not end its job, and start another in its place."""
+        if self._forker is not None:
+            self._forker.kill(worker.child)
+        worker.close()
+
+    def close(self) -> None:
+        """End all workers at once, those in a job too."""
+        self._closed = True
+        self._stop_template()
+        for worker in self._idle:
+            worker.close()
+        self._idle.clear()

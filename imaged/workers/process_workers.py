@@ -1,0 +1,217 @@
+"""Workers that are processes: a picture can cost one of them, never the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.logger import Logger
+
+from imaged.core.errors import BusyError, ImagedError, PluginFailedError
+from imaged.core.formats import Formats
+from imaged.core.hashes import ImageHash
+from imaged.core.pictures import ImageFacts
+from imaged.core.snapshot import Isolation, WorkerStatus
+from imaged.core.tracing import request_id
+from imaged.core.variants import Variant
+from imaged.hooks.host import RunInThread
+from imaged.workers.pool import WorkerPool
+from imaged.workers.processors import TRIAL_S, Ended
+from imaged.workers.quarantine import Quarantine
+from imaged.workers.tasks import Tasks
+from imaged.workers.threads import Threads
+from imaged.workers.worker import KILL_AFTER_S, Worker, WorkerError
+from imaged.workers.worker_end import WorkerEnd, judge_end
+from imaged.workers.worker_jobs import IdentifyWork, RenderWork, VerifyWork, WorkerJob
+from imaged.workers.workers import NEARLY, Emit
+
+HEADER_S = 10.0
+"""How long reading a header may take."""
+
+HEADER_WORKERS = 2
+"""Workers beside those that render: a new picture does not wait for the renders of others."""
+
+MOST_HEADERS = 1000
+"""How many headers may wait."""
+
+REPORT_S = 2.0
+"""How long to wait for the report of how a worker ended."""
+
+
+class ProcessWorkers:
+    """Drives each job of `pool` on a thread. Reactor thread only.
+
+    `threads` run renders, `run` what is beside them. `report_death` gets the cause of each death of a worker in a job.
+    """
+
+    _log = Logger()
+    grace_s = KILL_AFTER_S + REPORT_S + 1.0
+    stuck = False
+
+    def __init__(
+        self,
+        reactor: Any,
+        pool: WorkerPool,
+        threads: Threads,
+        run: RunInThread,
+        tasks: Tasks,
+        formats: Formats,
+        timeout_s: float,
+        report_death: Callable[[str], None],
+    ) -> None:
+        self._reactor = reactor
+        self._pool = pool
+        self._threads = threads
+        self._run = run
+        self._tasks = tasks
+        self._formats = formats
+        self._timeout_s = timeout_s
+        self._report_death = report_death
+        self._headers = DeferredSemaphore(HEADER_WORKERS)
+        self._quarantine = Quarantine(reactor.seconds)
+        self.size = threads.size
+
+    async def start(self) -> None:
+        """Start the worker processes. Raises WorkersFailedError."""
+        await self._pool.start()
+
+    async def render(
+        self, hash: ImageHash, source: Path, variants: Sequence[Variant], timeout_s: float, emit: Emit
+    ) -> Ended:
+        """Render variants in one call of a processor; `emit` gets each on a thread, as it is ready."""
+        job = RenderWork(self._formats, source, variants, request_id(), emit)
+        more = f" and {len(variants) - 1} more" if len(variants) > 1 else ""
+        return await self._do(job, hash, timeout_s, self._threads.run, f"{variants[0].output}{more}")
+
+    async def verify(self, hash: ImageHash, source: Path, timeout_s: float) -> Ended:
+        """Decode an original."""
+        job = VerifyWork(source, request_id())
+        return await self._do(job, hash, timeout_s, self._threads.run, "checking this picture")
+
+    async def identify(self, hash: ImageHash, source: Path) -> ImageFacts:
+        """Read a header on one of the workers beside those that render."""
+        job = IdentifyWork(self._formats, source)
+        if len(self._headers.waiting) >= MOST_HEADERS:
+            raise BusyError(f"{MOST_HEADERS} pictures wait for their check already: try again later")
+        async with self._beside():
+            ended = await self._do(job, hash, HEADER_S, self._run, "reading this picture's header")
+        if ended.error is not None:
+            raise ended.error
+        if job.facts is None:
+            raise PluginFailedError("a worker ended without the facts of a picture")
+        return job.facts
+
+    async def try_out(self, source: Path, variant: Variant) -> None:
+        """Render on one of the workers beside those that render."""
+        job = RenderWork(self._formats, source, [variant], None, lambda _: True)
+        async with self._beside():
+            ended = await self._do(job, None, TRIAL_S, self._run, "the trial")
+        if ended.error is not None:
+            raise ended.error
+
+    @asynccontextmanager
+    async def _beside(self) -> AsyncIterator[None]:
+        """Wait for a worker beside those that render, and hold it while the block runs. Raises BusyError."""
+        place: Deferred[Any] = self._headers.acquire()
+        place.addTimeout(self._timeout_s, self._reactor)
+        try:
+            await place
+        except defer.TimeoutError as error:  # Twisted's own, which is not the built-in one
+            raise BusyError("no worker was free to check this picture: try again later") from error
+        try:
+            yield
+        finally:
+            self._headers.release()
+
+    def _do(
+        self, job: WorkerJob, hash: ImageHash | None, timeout_s: float, run: RunInThread, what: str
+    ) -> Deferred[Ended]:
+        """Do a job to its end, also when its caller has left: a thread uses the worker until then."""
+        return self._tasks.own(self._try(job, hash, timeout_s, run, what))
+
+    async def _try(
+        self, job: WorkerJob, hash: ImageHash | None, timeout_s: float, run: RunInThread, what: str
+    ) -> Ended:
+        """Do a job; do it once more when its worker has died for a reason that need not be the picture."""
+        due_s, deaths = self._reactor.seconds() + timeout_s, 0
+        while True:
+            if hash is not None and (refusal := self._quarantine.refusal(hash)) is not None:
+                return Ended(refusal, {})
+            left_s = due_s - self._reactor.seconds()
+            try:
+                worker = await self._pool.take(left_s)
+                result = await self._lend(worker, job, left_s, run, f"{what} of {hash}" if hash else what)
+            except BusyError as error:
+                return Ended(error, {})
+            if isinstance(result, Ended):
+                return result
+            if not result.began:  # it had died before
+                continue
+            deaths += 1
+            end = judge_end(result, worker.child.status, what)
+            again = not end.is_certain and deaths == 1
+            self._report(worker, end, hash, what, again=again)
+            if again:
+                continue
+            blamed = end.cause != "late" or timeout_s >= NEARLY * min(self._timeout_s, HEADER_S)
+            if hash is not None and blamed:
+                self._quarantine.put(hash, end.error)
+            return Ended(end.error, {})
+
+    async def _lend(
+        self, worker: Worker, job: WorkerJob, within_s: float, run: RunInThread, what: str
+    ) -> Ended | WorkerError:
+        """Have a worker do a job; return how the job ended, or what went wrong with the worker, which is then gone."""
+        worker.begin(what)
+        try:
+            ended = await run(worker.work, job, within_s)
+        except WorkerError as error:
+            self._pool.kill(worker)
+            await worker.child.wait().addTimeout(REPORT_S, self._reactor).addErrback(lambda _: None)
+            return error
+        except ImagedError:
+            self._pool.give_back(worker)
+            raise
+        except BaseException:
+            self._pool.kill(worker)
+            raise
+        self._pool.give_back(worker)
+        return ended
+
+    def _report(self, worker: Worker, end: WorkerEnd, hash: ImageHash | None, what: str, *, again: bool) -> None:
+        self._report_death(end.cause)
+        self._log.error(
+            "worker process {pid} {how} in its job {jobs}, {what} of {hash}: {then}",
+            pid=worker.child.pid,
+            how=end.how,
+            jobs=worker.jobs,
+            what=what,
+            hash=hash,
+            then="another one does the job again" if again else str(end.error),
+        )
+
+    @property
+    def isolation(self) -> Isolation:
+        """How the workers are confined; unknown before one of them has had a job."""
+        ready = next((worker.ready for worker in self._pool.workers if worker.ready is not None), None)
+        if ready is None:
+            return Isolation("process", None, None, ())
+        return Isolation("process", ready.landlock_abi, ready.seccomp, ready.missing)
+
+    def statuses(self) -> tuple[WorkerStatus, ...]:
+        """Return the workers that live, the oldest first."""
+        return tuple(worker.status() for worker in self._pool.workers)
+
+    def stop(self) -> None:
+        """End the workers; block until their work is done."""
+        self._threads.stop()
+        self._pool.close()
+
+    def let_go(self) -> None:
+        """Kill the workers; return at once."""
+        self._threads.let_go()
+        self._pool.close()

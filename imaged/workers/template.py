@@ -1,0 +1,112 @@
+"""The template: a process from which all others are forked. Run as `python -m imaged.workers.template`.
+
+The daemon starts one. For each generation, that one forks a template of the generation, which builds the processors;
+workers are forked from it. So a worker has its plugins and their libraries loaded when it begins.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import globalLogBeginner
+
+from imaged.hooks.processor_loading import ProcessorHost, load_processors
+from imaged.workers.child import serve
+from imaged.workers.confinement import Bounds, die_with_parent, prepare
+from imaged.workers.forker import Forker
+from imaged.workers.processors import Processors
+from imaged.workers.wire import Kind, receive, send
+
+FOLDER_PREFIX = "imaged-workers-"
+"""Of the folder of all temporary files of workers; the pid of the template and random letters follow."""
+
+
+def main(control: int, parent: int) -> None:
+    """Fork a template of each generation that the daemon asks for on the socket `control`."""
+    die_with_parent(parent)
+    nowhere: Any = _discard
+    globalLogBeginner.beginLoggingTo([nowhere], redirectStandardIO=False, discardBuffer=True)
+    _sweep(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
+    try:
+        Forker(socket.socket(fileno=control), folder, _run_generation).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_generation(control: socket.socket, folder: Path) -> None:
+    """Build the processors of a generation, report it, and fork workers."""
+    spec = json.loads(receive(control).head)
+    build = partial(_build, spec["host"], spec["processors"])
+    early: Processors | None = None
+    fault: str | None = None
+    if not spec["late"]:
+        try:
+            early = build()
+        except Exception as error:  # a plugin may raise anything; the daemon reports it
+            fault = f"{type(error).__name__}: {error}"[:2000]
+    prepare()
+    gc.collect()
+    gc.freeze()  # no collection in a worker touches, and so copies, what it shares with this process
+    send(control, Kind.READY, {"fault": fault, "threads": _threads()})
+    bounds = Bounds(**spec["bounds"])
+    Forker(control, folder, partial(_run_worker, early or build, bounds)).run()
+
+
+def _run_worker(
+    built: Processors | Callable[[], Processors], bounds: Bounds, connection: socket.socket, folder: Path
+) -> None:
+    processors = built if isinstance(built, Processors) else built()
+    serve(connection, processors, folder, _module_folders(), bounds)
+
+
+def _module_folders() -> set[Path]:
+    """Return the folders of all modules: a worker may import more of a package, also of one installed as editable."""
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return {Path(file).parent for file in files if isinstance(file, str)}
+
+
+def _build(host: dict[str, Any], named: list[tuple[str, dict[str, Any]]]) -> Processors:
+    processors, formats = load_processors(named, ProcessorHost(**host))
+    return Processors(processors, host["maximum_pixels"], formats)
+
+
+def _threads() -> int:
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.is_dir() else 1
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the folders of templates that were killed."""
+    for folder in parent.glob(f"{FOLDER_PREFIX}*-*"):
+        pid = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not _is_alive(int(pid)) and folder.lstat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _discard(_: object) -> None:
+    """Discard a log event: the daemon has loaded the same plugins, and logged the same."""
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

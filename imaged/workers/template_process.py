@@ -1,0 +1,65 @@
+"""Starts the template, from which the worker processes of all generations are forked."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from threading import Thread
+from typing import Any
+
+from imaged.workers.child_process import ChildProcess, ForkerClient
+
+KEPT = frozenset({"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TEMP", "TMP", "TMPDIR", "TZ", "VIRTUAL_ENV"})
+KEPT_PREFIXES = ("LC_", "MAGICK_", "OMP_", "OPENBLAS_", "PYTHON")
+"""The variables of the environment that workers get. Others may be secrets that settings refer to."""
+
+
+class TemplateProcess:
+    """The first template: a new interpreter, without the memory, the descriptors and the secrets of the daemon.
+
+    Reactor thread only, which has to be a thread that lasts: the template dies with the thread that started it.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._forker: ForkerClient | None = None
+        self._closed = False
+
+    def fork(self) -> ChildProcess:
+        """Fork a template of a generation; start this one first, if it does not run. Raises OSError."""
+        if self._closed:
+            raise OSError("the template is closed")
+        if self._forker is not None:
+            try:
+                return self._forker.fork()
+            except OSError:  # it has died
+                self._forker.close()
+        self._forker = self._start()
+        return self._forker.fork()
+
+    def _start(self) -> ForkerClient:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            arguments = [str(theirs.fileno()), str(os.getpid())]
+            process = subprocess.Popen(  # noqa: S603  # this interpreter, with our own module
+                [sys.executable, "-P", "-m", "imaged.workers.template", *arguments],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=_environment(),
+                process_group=0,
+            )
+        Thread(target=process.wait, daemon=True).start()  # it would stay a zombie
+        return ForkerClient(self._reactor, ours)
+
+    def close(self) -> None:
+        """End it and all workers."""
+        self._closed = True
+        if self._forker is not None:
+            self._forker.close()
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

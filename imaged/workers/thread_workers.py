@@ -1,0 +1,73 @@
+"""Workers that are threads of this process: a codec that crashes ends the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from imaged.core.hashes import ImageHash
+from imaged.core.pictures import ImageFacts
+from imaged.core.snapshot import Isolation, WorkerStatus
+from imaged.core.tracing import request_id
+from imaged.core.variants import Variant
+from imaged.hooks.checked_processor import GRACE_S
+from imaged.hooks.host import RunInThread
+from imaged.workers.processors import Ended, Processors, run_render, run_trial, run_verify
+from imaged.workers.threads import Threads
+from imaged.workers.workers import Emit
+
+
+class ThreadWorkers:
+    """Renders on `threads`. Reactor thread only.
+
+    `run` reads headers on other threads: a POST needs no render thread for that. Nothing can end a render that does
+    not give up: it holds its thread after `timeout_s`, the time of a render.
+    """
+
+    grace_s = GRACE_S
+    isolation = Isolation("thread", None, None, ())
+
+    def __init__(self, processors: Processors, threads: Threads, run: RunInThread, timeout_s: float) -> None:
+        self._processors = processors
+        self._threads = threads
+        self._run = run
+        self._stuck_after_s = timeout_s + GRACE_S
+        self.size = threads.size
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every thread is in a render that should have ended, so that no client waits for it any more."""
+        return self._threads.held_for(self._stuck_after_s) >= self._threads.size
+
+    def statuses(self) -> tuple[WorkerStatus, ...]:
+        """Return nothing: there are no worker processes."""
+        return ()
+
+    async def start(self) -> None:
+        """Do nothing: each thread starts when it is first needed."""
+
+    async def render(
+        self, _: ImageHash, source: Path, variants: Sequence[Variant], timeout_s: float, emit: Emit
+    ) -> Ended:
+        """Render variants in one call of a processor; `emit` gets each on its thread, as it is ready."""
+        return await self._threads.run(run_render, self._processors, source, variants, timeout_s, request_id(), emit)
+
+    async def verify(self, _: ImageHash, source: Path, timeout_s: float) -> Ended:
+        """Decode an original."""
+        return await self._threads.run(run_verify, self._processors, source, timeout_s, request_id())
+
+    async def identify(self, _: ImageHash, source: Path) -> ImageFacts:
+        """Read a header."""
+        return await self._run(self._processors.identify, source)
+
+    async def try_out(self, source: Path, variant: Variant) -> None:
+        """Render on a thread beside those that render."""
+        await self._run(run_trial, self._processors, source, variant)
+
+    def stop(self) -> None:
+        """End the threads; block until their work is done."""
+        self._threads.stop()
+
+    def let_go(self) -> None:
+        """End each thread when its work is done; return at once."""
+        self._threads.let_go()

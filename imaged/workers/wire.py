@@ -1,0 +1,180 @@
+"""Messages between the daemon and a worker process: a fixed header, a head in JSON, and the bytes of a picture.
+
+The daemon takes nothing from a worker on trust: each head is parsed by a strict model, each length has a bound, and
+names and formats are indexes into what the daemon itself asked for. Nothing is unpickled or evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from time import monotonic
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+HEAD_BYTES = 1 << 16
+"""The longest head."""
+
+BODY_BYTES = 1 << 29
+"""The largest picture that a worker may return."""
+
+_HEADER = struct.Struct(">BII")
+
+GO, STOP = b"g", b"s"
+"""What the daemon answers to a picture that is not the last of its job."""
+
+
+class Kind(IntEnum):
+    """The kinds of messages: those of the daemon first."""
+
+    RENDER = 1
+    VERIFY = 2
+    IDENTIFY = 3
+    READY = 16
+    RENDERED = 17
+    FACTS = 18
+    LOG = 19
+    ENDED = 20
+
+
+class MessageError(Exception):
+    """The peer sent something that is no message."""
+
+
+class EndedError(EOFError):
+    """The peer has closed the connection, or has died."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message. `head` is JSON."""
+
+    kind: Kind
+    head: bytes
+    body: bytes | bytearray = b""
+
+
+class _Head(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e6)]
+Spans = dict[Annotated[str, Field(max_length=20)], Seconds]
+Text = Annotated[str, Field(max_length=2000)]
+Whole = Annotated[int, Field(ge=0, le=2**40)]
+
+
+class ReadyHead(_Head):
+    """A worker waits for its first job; this is how it is confined."""
+
+    landlock_abi: Annotated[int, Field(ge=0, le=1000)]
+    seccomp: bool
+    missing: Annotated[tuple[Text, ...], Field(max_length=20)]
+
+
+class RenderedHead(_Head):
+    """The variant number `index` of the job is ready."""
+
+    index: Whole
+    spans_s: Spans
+
+
+class FactsHead(_Head):
+    """What `identify` found; `format` is the number of a format that the generation reads."""
+
+    format: Whole
+    width_px: Annotated[int, Field(ge=1, le=2**40)]
+    height_px: Annotated[int, Field(ge=1, le=2**40)]
+    frames: Annotated[int, Field(ge=1, le=2**40)]
+
+
+class LogHead(_Head):
+    """A line for the daemon's log."""
+
+    level: Literal["debug", "info", "warn", "error", "critical"]
+    text: Text
+
+
+class EndedHead(_Head):
+    """The job has ended; `error` is the name of an error's class, or None."""
+
+    error: Annotated[str, Field(max_length=40)] | None
+    message: Text
+    retry_after_s: Annotated[int, Field(ge=0, le=3600)]
+    spans_s: Spans
+
+
+class TemplateHead(_Head):
+    """A template has built its processors, or not: then `fault` says why. It has `threads` threads."""
+
+    fault: Text | None
+    threads: Whole
+
+
+def parse(model: type[Any], message: Message, kind: Kind) -> Any:
+    """Return the head of a message of this kind, as `model`. Raises MessageError."""
+    if message.kind is not kind:
+        raise MessageError(f"a message of the kind {message.kind.name}, not {kind.name}")
+    try:
+        return model.model_validate_json(message.head)
+    except ValidationError as error:
+        raise MessageError(f"a {model.__name__} with {error.error_count()} wrong fields") from None
+
+
+def send(connection: socket.socket, kind: Kind, head: Any, body: bytes = b"", descriptors: Sequence[int] = ()) -> None:
+    """Send a message, with descriptors attached to its first byte. Blocks; raises OSError when the peer is gone."""
+    encoded = json.dumps(head).encode()
+    start = _HEADER.pack(kind, len(encoded), len(body)) + encoded
+    sent = socket.send_fds(connection, [start], list(descriptors)) if descriptors else connection.send(start)
+    if sent < len(start):
+        connection.sendall(memoryview(start)[sent:])
+    if body:
+        connection.sendall(body)
+
+
+def receive(connection: socket.socket, due_s: float | None = None, descriptors: list[int] | None = None) -> Message:
+    """Read a message; block until `due_s` of the monotonic clock.
+
+    Descriptors that come with it are appended to `descriptors`. Raises TimeoutError, EndedError when the peer is gone,
+    and MessageError for anything that is no message.
+    """
+    kind, head_length, body_length = _HEADER.unpack(_take(connection, _HEADER.size, due_s, descriptors))
+    if head_length > HEAD_BYTES or body_length > BODY_BYTES:
+        raise MessageError(f"a message of {head_length} and {body_length} bytes")
+    try:
+        known = Kind(kind)
+    except ValueError:
+        raise MessageError(f"a message of the unknown kind {kind}") from None
+    return Message(known, bytes(_take(connection, head_length, due_s)), _take(connection, body_length, due_s))
+
+
+def _take(
+    connection: socket.socket, length: int, due_s: float | None, descriptors: list[int] | None = None
+) -> bytearray:
+    data = bytearray(length)
+    view, filled = memoryview(data), 0
+    while filled < length:
+        if due_s is not None:
+            left_s = due_s - monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            connection.settimeout(left_s)
+        try:
+            if descriptors is not None and not filled:
+                chunk, came, _, _ = socket.recv_fds(connection, length, 4)
+                descriptors.extend(came)
+                view[: len(chunk)] = chunk
+                count = len(chunk)
+            else:
+                count = connection.recv_into(view[filled:])
+        except ConnectionError as error:
+            raise EndedError from error
+        if not count:
+            raise EndedError
+        filled += count
+    return data

@@ -1,0 +1,209 @@
+"""The daemon's side of a worker process: gives it one job at a time, and believes nothing that it says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from twisted.logger import Logger, LogLevel
+
+from imaged.core.errors import (
+    BusyError,
+    ImagedError,
+    NotAPictureError,
+    OutOfTimeError,
+    PluginFailedError,
+    PolicyError,
+    StoreError,
+    TooLargeError,
+)
+from imaged.core.snapshot import WorkerStatus
+from imaged.core.tracing import SPANS
+from imaged.workers.child_process import ChildProcess
+from imaged.workers.processors import Ended
+from imaged.workers.wire import EndedError, EndedHead, Kind, LogHead, MessageError, ReadyHead, parse, receive, send
+from imaged.workers.worker_jobs import WorkerJob
+
+KILL_AFTER_S = 0.5
+"""How long a worker may take to give up after its time, before it is killed."""
+
+KEPT_COPY_BYTES = 1 << 23
+"""The largest copy of an original whose memory is kept for the next one."""
+
+_ERRORS = {
+    kind.__name__: kind
+    for kind in (NotAPictureError, TooLargeError, PolicyError, StoreError, PluginFailedError, BusyError, OutOfTimeError)
+}
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class WorkerError(Exception):
+    """A worker did not end its job. `began` says whether it had it."""
+
+    began = True
+
+
+class WorkerGoneError(WorkerError):
+    """It had died before it had the job."""
+
+    began = False
+
+
+class WorkerDiedError(WorkerError):
+    """It died in the job."""
+
+
+class WorkerLateError(WorkerError):
+    """It did not end in time."""
+
+
+class WorkerLiedError(WorkerError):
+    """It sent something that no worker sends; the text says what."""
+
+
+class Worker:
+    """One worker process, for one thread at a time. Any thread may read the attributes.
+
+    `jobs` counts those it has had, `doing` names the current one. `memory_bytes` is what was resident after the last
+    job, the pages that it shares with its template included; None where the system does not tell.
+    """
+
+    _log = Logger()
+
+    def __init__(self, child: ChildProcess) -> None:
+        self.child = child
+        self.born_s = monotonic()
+        self.jobs = 0
+        self.doing: str | None = None
+        self.doing_since_s = 0.0
+        self.memory_bytes: int | None = None
+        self.ready: ReadyHead | None = None
+        self.is_replaced = False
+        self._copy = _Copy()
+
+    def begin(self, what: str) -> None:
+        """Note what the worker does now."""
+        self.doing, self.doing_since_s = what, monotonic()
+
+    def work(self, job: WorkerJob, within_s: float) -> Ended:
+        """Have the worker do a job; return how it ended. Blocks for `within_s` seconds and KILL_AFTER_S at most.
+
+        Raises WorkerError, after which the worker has to be killed, and StoreError when the original cannot be read.
+        """
+        due_s = monotonic() + within_s + KILL_AFTER_S
+        try:
+            with self._copy.of(job.source) as descriptor:
+                self._send(job, descriptor, within_s, due_s)
+                return self._follow(job, due_s)
+        except TimeoutError as error:
+            raise WorkerLateError from error
+        except MessageError as error:
+            raise WorkerLiedError(str(error)) from error
+        except (OSError, EndedError) as error:
+            raise WorkerDiedError from error
+        finally:
+            self.memory_bytes, self.doing = self.resident_bytes(), None
+
+    def _send(self, job: WorkerJob, descriptor: int, within_s: float, due_s: float) -> None:
+        connection = self.child.connection
+        try:
+            if self.ready is None:
+                self.ready = parse(ReadyHead, receive(connection, due_s), Kind.READY)
+            connection.settimeout(max(due_s - monotonic(), 0.001))
+            send(connection, job.kind, job.head(within_s), descriptors=[descriptor])
+        except (OSError, EndedError, MessageError) as error:  # a TimeoutError is an OSError
+            raise WorkerGoneError from error
+        self.jobs += 1
+
+    def _follow(self, job: WorkerJob, due_s: float) -> Ended:
+        connection = self.child.connection
+        while True:
+            message = receive(connection, due_s)
+            if message.kind is Kind.LOG:
+                line: LogHead = parse(LogHead, message, Kind.LOG)
+                level = LogLevel.levelWithName(line.level)
+                self._log.emit(level, "worker process {pid}: {text}", pid=self.child.pid, text=line.text)
+            elif message.kind is Kind.ENDED:
+                head: EndedHead = parse(EndedHead, message, Kind.ENDED)
+                if head.error is None and not job.is_complete:
+                    raise MessageError("the end of a job that is not complete")
+                return Ended(_error(head), {name: head.spans_s[name] for name in SPANS if name in head.spans_s})
+            elif (answer := job.take(message)) is not None:
+                connection.settimeout(max(due_s - monotonic(), 0.001))
+                connection.sendall(answer)
+
+    def status(self) -> WorkerStatus:
+        """Return a row for the status page."""
+        now_s, doing = monotonic(), self.doing
+        doing_s = None if doing is None else round(now_s - self.doing_since_s, 3)
+        memory_bytes = self.resident_bytes()
+        return WorkerStatus(self.child.pid, round(now_s - self.born_s, 3), self.jobs, memory_bytes, doing, doing_s)
+
+    def resident_bytes(self) -> int | None:
+        """Return what of its memory is resident now, or None where the system does not tell."""
+        try:
+            return int(Path(f"/proc/{self.child.pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+        except (OSError, IndexError, ValueError):
+            return None
+
+    def close(self) -> None:
+        """Close the socket, so that the worker ends. No thread may use it now."""
+        self.child.connection.close()
+        self._copy.close()
+
+
+class _Copy:
+    """A file in memory with the original of the current job: the worker may open no file by its path."""
+
+    def __init__(self) -> None:
+        self._written = self._read = -1
+        if hasattr(os, "memfd_create"):
+            self._written = os.memfd_create("original", os.MFD_CLOEXEC)
+            self._read = os.open(f"/proc/self/fd/{self._written}", os.O_RDONLY | os.O_CLOEXEC)
+
+    @contextmanager
+    def of(self, source: Path) -> Iterator[int]:
+        """Give a descriptor of a copy, or of the file itself where the system has no files in memory."""
+        try:
+            original = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreError(f"the picture cannot be read: {error.strerror}") from error
+        try:
+            if self._written < 0:
+                yield original
+                return
+            try:
+                size_bytes = self._fill(original)
+            except OSError as error:
+                raise StoreError(f"the picture cannot be copied for a worker: {error.strerror}") from error
+            yield self._read
+            if size_bytes > KEPT_COPY_BYTES:
+                os.ftruncate(self._written, 0)
+        finally:
+            os.close(original)
+
+    def _fill(self, original: int) -> int:
+        size_bytes = os.fstat(original).st_size
+        os.lseek(self._written, 0, os.SEEK_SET)
+        copied = 0
+        while copied < size_bytes and (count := os.sendfile(self._written, original, copied, size_bytes - copied)):
+            copied += count
+        os.ftruncate(self._written, copied)
+        return copied
+
+    def close(self) -> None:
+        for descriptor in (self._written, self._read):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._written = self._read = -1
+
+
+def _error(head: EndedHead) -> ImagedError | None:
+    if head.error is None:
+        return None
+    message = "".join(each if each.isprintable() else " " for each in head.message)
+    kind = _ERRORS.get(head.error, PluginFailedError)
+    return kind(message, head.retry_after_s) if issubclass(kind, BusyError) else kind(message)

@@ -1,0 +1,128 @@
+"""The jobs that a worker process gets: what it is asked for, and what of its answers the daemon takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+from imaged.core.formats import Formats
+from imaged.core.geometry import Size
+from imaged.core.pictures import ImageFacts
+from imaged.core.tracing import SPANS
+from imaged.core.variants import Variant
+from imaged.hooks.checked_processor import sniff_file
+from imaged.workers.render_jobs import RenderedVariant
+from imaged.workers.wire import GO, STOP, FactsHead, Kind, Message, MessageError, RenderedHead, parse
+from imaged.workers.workers import Emit
+
+
+class WorkerJob(Protocol):
+    """One job. A second worker may get it after the first has died. On the thread that drives the worker."""
+
+    kind: Kind
+    source: Path
+
+    def head(self, within_s: float) -> dict[str, Any]:
+        """Return what to ask of a worker that has this many seconds."""
+
+    def take(self, message: Message) -> bytes | None:
+        """Take an answer; return what to send back. Raises MessageError for one that no job of this kind has."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a worker may end the job without an error."""
+
+
+class RenderWork:
+    """Renders variants; `emit` gets each, as it is ready."""
+
+    kind = Kind.RENDER
+
+    def __init__(
+        self, formats: Formats, source: Path, variants: Sequence[Variant], request_id: str | None, emit: Emit
+    ) -> None:
+        self.source = source
+        self._formats = formats
+        self._missing = list(variants)
+        self._request_id = request_id
+        self._emit = emit
+        self._asked: list[Variant] = []
+        self._began_s = 0.0
+        self._is_stopped = False
+
+    def head(self, within_s: float) -> dict[str, Any]:
+        """Ask for the variants that no worker has made yet."""
+        self._asked, self._began_s = list(self._missing), monotonic()
+        variants = [(str(each.output), each.quality, each.background) for each in self._asked]
+        return {"variants": variants, "timeout_s": within_s, "request_id": self._request_id}
+
+    def take(self, message: Message) -> bytes | None:
+        """Emit a variant, if it is one of the job's and of its format."""
+        head: RenderedHead = parse(RenderedHead, message, Kind.RENDERED)
+        variant = self._asked[head.index] if head.index < len(self._asked) else None
+        if variant is None or variant not in self._missing:
+            raise MessageError(f"a variant number {head.index}")
+        body = bytes(message.body)
+        if self._formats.sniff(body) != variant.format:
+            raise MessageError(f"as {variant.output} something of another format")
+        self._missing.remove(variant)
+        spans_s = {name: head.spans_s[name] for name in SPANS if name in head.spans_s}
+        wanted = self._emit(RenderedVariant(variant.output, body, monotonic() - self._began_s, spans_s))
+        if not self._missing:
+            return None
+        self._is_stopped = not wanted
+        return GO if wanted else STOP
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all variants are made, or no more are wanted."""
+        return self._is_stopped or not self._missing
+
+
+class IdentifyWork:
+    """Reads a header; `facts` has what it says."""
+
+    kind = Kind.IDENTIFY
+
+    def __init__(self, formats: Formats, source: Path) -> None:
+        self.source = source
+        self._formats = formats
+        self.facts: ImageFacts | None = None
+
+    def head(self, within_s: float) -> dict[str, Any]:
+        """Ask for the facts."""
+        return {"timeout_s": within_s, "request_id": None}
+
+    def take(self, message: Message) -> None:
+        """Take the facts, if they are of the format that the daemon itself finds."""
+        head: FactsHead = parse(FactsHead, message, Kind.FACTS)
+        format = self._formats.reads[head.format] if head.format < len(self._formats.reads) else None
+        if format is None or format != sniff_file(self.source, self._formats):  # the original is served as that
+            raise MessageError("another format than that of the file")
+        self.facts = ImageFacts(format, Size(head.width_px, head.height_px), head.frames)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the facts have come."""
+        return self.facts is not None
+
+
+class VerifyWork:
+    """Decodes an original."""
+
+    kind = Kind.VERIFY
+    is_complete = True
+
+    def __init__(self, source: Path, request_id: str | None) -> None:
+        self.source = source
+        self._request_id = request_id
+
+    def head(self, within_s: float) -> dict[str, Any]:
+        """Ask for an error, or none."""
+        return {"timeout_s": within_s, "request_id": self._request_id}
+
+    def take(self, message: Message) -> None:
+        """Take nothing."""
+        raise MessageError(f"a message of the kind {message.kind.name}")
