@@ -103,6 +103,11 @@ def test_start_returns_and_leaves_the_daemon_in_its_contract() -> None:
     assert [word for word in start_words() if set(word) & set("&|;<>()")] == ["&"]
 
 
+def test_a_worker_that_dies_does_not_restart_the_service() -> None:
+    """A process of the contract may dump core or be killed; the service restarts when no process is left."""
+    assert PROPERTIES["startd/ignore_error"].split(",") == ["core", "signal"]
+
+
 @pytest.mark.parametrize(("name", "signal"), [("stop", "TERM"), ("refresh", "HUP")])
 def test_every_other_method_is_a_signal(name: str, signal: str) -> None:
     """Stop and refresh send the signals for shutdown and reload."""
