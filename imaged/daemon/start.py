@@ -114,7 +114,7 @@ async def start_service(
         close_in_time(job_runner.stop)
         await share_queue(jobs, generations.pipeline.store, is_upgrade=inherited.channel is not None)
         job_runner.start()
-        usage = StoreUsage(work.run, reactor.seconds)
+        usage = StoreUsage(work.run, reactor)
         await usage.now(generations.pipeline.store.root)
         remote_watch = RemoteWatch(environment, generations, shutdown)
         health = Health(work.run, lambda: generations.pipeline, reactor.seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -13,20 +14,21 @@ from imaged.store.usage import Usage, measure
 from imaged.workers.tasks import Tasks
 
 QUICK_S = 0.05
-"""While a count takes no longer, a snapshot waits for a new one; else it has the last result."""
+"""While a count takes no longer, a snapshot waits so long for a new one; else it has the last result."""
 
 REST = 20
 """A slow count runs for at most 1/REST of the time."""
 
 
 class StoreUsage:
-    """Counts the files of the store on a worker thread. `seconds` is a clock. Reactor thread only."""
+    """Counts the files of the store on a worker thread. Reactor thread only."""
 
     _log = Logger()
 
-    def __init__(self, run: RunInThread, seconds: Callable[[], float]) -> None:
+    def __init__(self, run: RunInThread, reactor: Any) -> None:
         self._run = run
-        self._seconds = seconds
+        self._reactor = reactor
+        self._seconds: Callable[[], float] = reactor.seconds
         self._tasks = Tasks()
         self._counting = False
         self._took_s = math.inf
@@ -38,8 +40,8 @@ class StoreUsage:
         quick = self._took_s <= QUICK_S
         if not self._counting and (quick or self._seconds() - self._counted_at_s >= REST * self._took_s):
             counted = self._tasks.own(self._count(root))
-            if quick:
-                await counted
+            if quick:  # but the status does not wait for the thread, which others may hold
+                await counted.addTimeout(QUICK_S, self._reactor, onTimeoutCancel=lambda *_: None)
         return self._usage
 
     async def _count(self, root: Path) -> None:
