@@ -77,5 +77,5 @@ def test_a_large_store_is_counted_from_time_to_time() -> None:
     counts.clock.advance(REST * 10)
     counts.files = 6
     assert counts.begin() == [5]
-    counts.end()
+    counts.end(after_s=10)
     assert counts.begin() == [6]
