@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imaged.api import Host, Processor, hookimpl, memory_bytes
 
-from .environment import POLICY, configure_environment, policy_in_force
+from .environment import POLICY, load_imagemagick, policy_in_force
 
 
 class Options(BaseModel):
@@ -18,7 +18,7 @@ class Options(BaseModel):
 
     memory_bytes: Annotated[int, Field(ge=2**26, le=2**40)] = Field(
         default=2**31,
-        description="The memory for the pixels of all renders together; at most half of the machine's is used.",
+        description="The memory for pixels in each process that renders; all use at most half of the machine's.",
     )
 
 
@@ -26,16 +26,16 @@ class Options(BaseModel):
 def imaged_processor(host: Host) -> Processor | None:
     """Load ImageMagick under our policy and return its processor."""
     options = host.options(Options)
-    configure_environment()
-    # These import wand, which loads ImageMagick, which reads the environment.
-    from .memory import limit_memory  # noqa: PLC0415
+    load_imagemagick()
+    # These import wand, which loads ImageMagick's library.
+    from .memory import make_limits  # noqa: PLC0415
     from .processor import MagickProcessor  # noqa: PLC0415
 
-    limit_memory(min(options.memory_bytes, memory_bytes() // 2))  # the daemon and the encoders need the rest
+    most_bytes = memory_bytes() // 2 // host.worker_count  # the daemon and the encoders need the rest
     if not policy_in_force():
         host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
-            "ImageMagick does not follow {policy}: something loaded it before this plugin did, or the system's own "
-            "policy.xml allows more. Pictures are still opened as JPEG, PNG, GIF or WebP only.",
+            "ImageMagick does not follow {policy}: something started it in this process before this plugin did. "
+            "Pictures are still opened as JPEG, PNG, GIF or WebP only; `imaged check --deep` names what is allowed.",
             policy=str(POLICY / "policy.xml"),
         )
-    return MagickProcessor()
+    return MagickProcessor(make_limits(min(options.memory_bytes, most_bytes), host.maximum_pixels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 
 from wand.resource import limits
@@ -15,6 +16,9 @@ from imaged.api import BusyError, TooLargeError
 _IMAGEMAGICK_7 = 0x700
 _PIXEL_BYTES = 4 if MAGICK_VERSION_NUMBER >= _IMAGEMAGICK_7 else 8
 """The least memory for a pixel: version 7 allocates four bytes for each channel that exists, version 6 four of two."""
+
+_SPARE_PIXELS = 4_000_000
+"""Twice as many as a sheet of small pictures has, on which palettes are found."""
 
 _MALLOC_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 """glibc keeps freed memory that lies below allocated memory, in an arena for each thread, until this is called."""
@@ -64,9 +68,26 @@ def trim_heap(*, heavy: bool) -> Iterator[None]:
             _MALLOC_TRIM(0)
 
 
-def limit_memory(size_bytes: int) -> None:
-    """Limit the memory of all pixels in this process, those of older generations included."""
-    limits["memory"] = size_bytes
+@dataclass(frozen=True)
+class Limits:
+    """ImageMagick's limits that depend on the settings: the memory of all pixels, and the pixels of one picture."""
+
+    memory_bytes: int
+    area_pixels: int
+
+    def apply(self) -> None:
+        """Set the limits of this process. Each job calls this: a reload may change them, or fail."""
+        limits["memory"] = self.memory_bytes
+        limits["area"] = self.area_pixels
+
+
+def make_limits(memory_bytes: int, maximum_pixels: int) -> Limits:
+    """Return the limits for renders that may have that many pixels.
+
+    Their pictures are checked before ImageMagick gets them. The area is larger, so that it refuses only what has more
+    pixels than its header says: a resize makes a picture between two sizes, and small pictures share a sheet.
+    """
+    return Limits(memory_bytes, 2 * maximum_pixels + _SPARE_PIXELS)
 
 
 def check_memory(what: str, pixels: int) -> None:

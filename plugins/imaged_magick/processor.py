@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -28,9 +28,10 @@ from .compositing import composited_frames
 from .deadline import Deadline
 from .decoding import decoded_still
 from .encoding import encode, normalise
-from .memory import RunningRenders, trim_heap
+from .memory import Limits, RunningRenders, trim_heap
 from .original import HEADER_TIMEOUT_S, ParsedOriginal, parse_original
 from .picture import WAND_ERRORS, Picture, translate, translated
+from .policy_check import find_allowed
 from .resizing import apply_orientation, crop_and_resize, jpeg_size_hint
 from .verifying import check_jpeg_end, verify
 
@@ -41,17 +42,22 @@ TimedPictures = Generator[tuple[Picture, int], None, None]
 
 
 class MagickProcessor:
-    """Reads and renders JPEG, PNG, GIF and WebP. It has no state, so that any thread may call it."""
+    """Reads and renders JPEG, PNG, GIF and WebP within `limits`. Any thread may call it: it does not change."""
 
     detail = " ".join(MAGICK_VERSION.split()[:3])  # with the quantum depth: `ImageMagick 6.9.11-60 Q16`
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says, without decoding pixels."""
+        self._limits.apply()
         original = parse_original(source)
         return ImageFacts(original.format, original.size(Deadline(HEADER_TIMEOUT_S, interrupts=False)), original.frames)
 
     def verify(self, job: RenderJob) -> None:
         """Decode the original of a job at the smallest scale. Raises NotAPictureError where a render would fail."""
+        self._limits.apply()
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
         original = parse_original(job.source)
         check_stills(job, original, [])
@@ -65,6 +71,7 @@ class MagickProcessor:
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output as soon as it is ready: first the stills, from the first frame, then the animations."""
+        self._limits.apply()
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
         with _RENDERS.track(), trim_heap(heavy=is_heavy(job)):
             try:
@@ -72,6 +79,10 @@ class MagickProcessor:
             except WAND_ERRORS as error:
                 deadline.check()
                 raise translate(error, "rendering") from error
+
+    def self_check(self) -> Sequence[str]:
+        """Return what ImageMagick does although our policy forbids it."""
+        return list(find_allowed(self._limits))
 
     def _render(self, job: RenderJob, deadline: Deadline) -> Iterator[Rendered]:
         original = parse_original(job.source)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
 
 import imaged_magick
-from imaged.api import Host, Processor
+from imaged.api import Processor
+from imaged.testing.fakes import make_host
 from imaged.testing.processors import ProcessorContract
 
 
@@ -17,13 +16,6 @@ class TestMagick(ProcessorContract):
     @pytest.fixture
     def processor(self) -> Processor:
         """Return the processor that the daemon would get."""
-        processor = imaged_magick.imaged_processor(cast("Host", _Host()))
+        processor = imaged_magick.imaged_processor(make_host("magick"))
         assert processor is not None
         return processor
-
-
-class _Host:
-    """The part of a host that the plugin uses."""
-
-    def options(self, model: type[imaged_magick.Options]) -> imaged_magick.Options:
-        return model()

@@ -5,32 +5,24 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 from PIL import Image
 
 import imaged_magick
-from imaged.api import Host, ImageFacts, Processor, RenderJob, VerifyingProcessor
+from imaged.api import ImageFacts, Processor, RenderJob, VerifyingProcessor
 from imaged.core.outputs import parse
+from imaged.testing.fakes import make_host
 from imaged.testing.processors import make_variant
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "images"
 """The folder of real pictures beside the checkout, which may be missing."""
 
 
-class BareHost:
-    """The part of a host that the plugin uses."""
-
-    def options(self, model: type[imaged_magick.Options]) -> imaged_magick.Options:
-        """Return the default options."""
-        return model()
-
-
 @pytest.fixture(scope="session")
 def processor() -> Processor:
     """Return the processor that the daemon would get."""
-    processor = imaged_magick.imaged_processor(cast("Host", BareHost()))
+    processor = imaged_magick.imaged_processor(make_host("magick"))
     assert processor is not None
     return processor
 

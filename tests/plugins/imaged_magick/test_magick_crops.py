@@ -23,10 +23,9 @@ from pathlib import Path
 import imaged_magick
 from imaged.api import *
 from imaged.core.outputs import parse
+from imaged.testing.fakes import make_host
 from imaged.testing.processors import make_variant
-class Host:
-    def options(self, model): return model(memory_bytes=64 * 2**20)
-processor = imaged_magick.imaged_processor(Host())
+processor = imaged_magick.imaged_processor(make_host("magick", {"memory_bytes": 64 * 2**20}))
 source = Path(sys.argv[1])
 variant = make_variant(parse(sys.argv[2]))
 [rendered] = processor.render(RenderJob(source, processor.identify(source), (variant,), 30, 50_000_000))

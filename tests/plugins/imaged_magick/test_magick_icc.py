@@ -265,10 +265,9 @@ from pathlib import Path
 import imaged_magick
 from imaged.api import *
 from imaged.core.outputs import parse
+from imaged.testing.fakes import make_host
 from imaged.testing.processors import make_variant
-class Host:
-    def options(self, model): return model()
-processor = imaged_magick.imaged_processor(Host())
+processor = imaged_magick.imaged_processor(make_host("magick"))
 def render(source):
     facts = processor.identify(source)
     variant = make_variant(parse("full_size.png"))
