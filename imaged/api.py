@@ -42,6 +42,7 @@ from imaged.hooks.contracts import (
     Processor,
     Rendered,
     RenderJob,
+    SelfCheckingProcessor,
     Uploader,
     VerifyingProcessor,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "Rendered",
     "RequestAnswered",
     "RequestFailed",
+    "SelfCheckingProcessor",
     "SinkStatus",
     "Size",
     "Snapshot",

@@ -85,6 +85,8 @@ class DeepCheck:
             await self._step(f"state_dir {state} keeps a queue", self._on_thread(_try_state, state)),
             await self._step("a processor renders a pixel", _try_processor(engine)),
         ]
+        if any(processor.checks_itself for processor in plugins.processors):
+            fine.append(await self._step("the processors refuse what they must", engine.workers.self_check()))
         for key, path in log_paths.paths(settings.log).items():
             fine.append(await self._step(f"{dotted(key)} {path} takes lines", self._on_thread(log_paths.try_out, path)))
         if (uploader := plugins.uploader) is None:

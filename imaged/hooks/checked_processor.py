@@ -7,20 +7,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from imaged.core.errors import ImagedError, StoreError
+from imaged.core.errors import ImagedError, PluginFailedError, StoreError
 from imaged.core.formats import FORMATS, SNIFF_BYTES, Format, Formats
 from imaged.core.geometry import Size, plan
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.variants import Variant
 from imaged.hooks.boundary import kind_of, plugin_boundary, refuse
-from imaged.hooks.contracts import Processor, Rendered, RenderJob, VerifyingProcessor
+from imaged.hooks.contracts import Processor, Rendered, RenderJob, SelfCheckingProcessor, VerifyingProcessor
 
 QUICK_S = 5.0
 """How long `accepts` and the end of a render may take before the log names the plugin."""
 
 IDENTIFY_S = 30.0
 """The same for `identify`: a header may be at the end of a large file on a slow disk."""
+
+SELF_CHECK_S = 20.0
+"""The same for `self_check`."""
 
 GRACE_S = 5.0
 """How long a render may take to give up after its deadline, before the log names the plugin and the clients get an
@@ -81,6 +84,21 @@ class CheckedProcessor:
             returned = self._processor.verify(job)
         if returned is not None:  # False would mean a bad original, and a coroutine has checked nothing
             raise refuse(called, f"it returned {kind_of(returned)}, not None: say what is wrong by an error")
+
+    @property
+    def checks_itself(self) -> bool:
+        """Whether the processor tries its own protections."""
+        return isinstance(self._processor, SelfCheckingProcessor)
+
+    def self_check(self) -> None:
+        """Have the processor try its own protections. Raises PluginFailedError, which lists what they let through."""
+        called = self._called("self_check")
+        with plugin_boundary(called, SELF_CHECK_S):
+            allowed = self._processor.self_check()
+        if not isinstance(allowed, list | tuple) or not all(isinstance(each, str) for each in allowed):
+            raise refuse(called, f"it returned {kind_of(allowed)}, not a list of texts")
+        if allowed:
+            raise PluginFailedError(f"{self.name} allows {', '.join(allowed)}")
 
     def render(self, job: RenderJob) -> Generator[Rendered, None, None]:
         """Yield the outputs of a job: each once, all of them, in their own formats and sizes.

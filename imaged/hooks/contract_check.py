@@ -27,7 +27,7 @@ _NEEDED = {
 }
 """The contract of each kind of plugin, and what an object of it has."""
 
-_ON_THREADS = ("identify", "accepts", "verify", "render", "record", "flush", "expose")
+_ON_THREADS = ("identify", "accepts", "verify", "self_check", "render", "record", "flush", "expose")
 """The methods of processors and sinks, which no code awaits."""
 
 _IDENTITY = "a text that says which store this is: its address, and the bucket or account there"

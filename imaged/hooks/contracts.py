@@ -95,6 +95,17 @@ class VerifyingProcessor(Protocol):
 
 
 @runtime_checkable
+class SelfCheckingProcessor(Protocol):
+    """A processor that tries its own protections, for `imaged check --deep`."""
+
+    def self_check(self) -> Sequence[str]:
+        """Try what must be impossible, and return what was possible, each in a few words: nothing if all is well.
+
+        Called on a worker in which nothing renders. Takes a few seconds at most.
+        """
+
+
+@runtime_checkable
 class Uploader(Protocol):
     """Keeps files in a remote store.
 

@@ -18,7 +18,7 @@ from imaged.core.formats import Formats
 from imaged.core.outputs import parse as parse_output
 from imaged.core.variants import Variant
 from imaged.workers.confinement import Bounds, allow_cpu, confine
-from imaged.workers.processors import Ended, Processors, run_identify, run_render, run_verify
+from imaged.workers.processors import Ended, Processors, run_identify, run_render, run_self_check, run_verify
 from imaged.workers.render_jobs import RenderedVariant
 from imaged.workers.wire import GO, EndedError, Kind, Message, receive, send
 
@@ -67,6 +67,8 @@ def _work(connection: socket.socket, processors: Processors, job: Message, sourc
             send(connection, Kind.FACTS, {"format": format, **size, "frames": facts.frames})
     elif job.kind is Kind.VERIFY:
         ended = run_verify(processors, source, head["timeout_s"], head["request_id"])
+    elif job.kind is Kind.SELF_CHECK:
+        ended = run_self_check(processors)
     else:
         variants = [_variant(processors.formats, *each) for each in head["variants"]]
         emit = _Emitter(connection, variants)

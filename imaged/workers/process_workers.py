@@ -18,6 +18,7 @@ from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Isolation, WorkerStatus
 from imaged.core.tracing import request_id
 from imaged.core.variants import Variant
+from imaged.hooks.checked_processor import SELF_CHECK_S
 from imaged.hooks.host import RunInThread
 from imaged.workers.pool import WorkerPool
 from imaged.workers.processors import TRIAL_S, Ended
@@ -26,7 +27,7 @@ from imaged.workers.tasks import Tasks
 from imaged.workers.threads import Threads
 from imaged.workers.worker import KILL_AFTER_S, Worker, WorkerError
 from imaged.workers.worker_end import WorkerEnd, judge_end
-from imaged.workers.worker_jobs import IdentifyWork, RenderWork, VerifyWork, WorkerJob
+from imaged.workers.worker_jobs import IdentifyWork, RenderWork, SelfCheckWork, VerifyWork, WorkerJob
 from imaged.workers.workers import NEARLY, Emit
 
 HEADER_S = 10.0
@@ -110,6 +111,13 @@ class ProcessWorkers:
         job = RenderWork(self._formats, source, [variant], None, lambda _: True)
         async with self._beside():
             ended = await self._do(job, None, TRIAL_S, self._run, "the trial")
+        if ended.error is not None:
+            raise ended.error
+
+    async def self_check(self) -> None:
+        """Have the processors of one of the workers beside those that render try their own protections."""
+        async with self._beside():
+            ended = await self._do(SelfCheckWork(), None, SELF_CHECK_S, self._run, "the self check")
         if ended.error is not None:
             raise ended.error
 

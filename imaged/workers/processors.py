@@ -119,6 +119,17 @@ def run_verify(processors: Processors, source: Path, timeout_s: float, request_i
     return _traced(request_id, lambda _: processors.verify(source, timeout_s))
 
 
+def run_self_check(processors: Processors) -> Ended:
+    """Have each processor that can try its own protections do so. The error lists what they let through."""
+
+    def check(_: Trace) -> None:
+        for processor in processors.processors:
+            if processor.checks_itself:
+                processor.self_check()
+
+    return _traced(None, check)
+
+
 def run_trial(processors: Processors, source: Path, variant: Variant) -> None:
     """Render one variant and keep nothing of it. Raises whatever goes wrong."""
     with closing(processors.render(source, [variant], TRIAL_S)) as rendered:

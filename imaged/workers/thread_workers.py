@@ -12,7 +12,7 @@ from imaged.core.tracing import request_id
 from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import GRACE_S
 from imaged.hooks.host import RunInThread
-from imaged.workers.processors import Ended, Processors, run_render, run_trial, run_verify
+from imaged.workers.processors import Ended, Processors, run_render, run_self_check, run_trial, run_verify
 from imaged.workers.threads import Threads
 from imaged.workers.workers import Emit
 
@@ -63,6 +63,12 @@ class ThreadWorkers:
     async def try_out(self, source: Path, variant: Variant) -> None:
         """Render on a thread beside those that render."""
         await self._run(run_trial, self._processors, source, variant)
+
+    async def self_check(self) -> None:
+        """Have the processors try their own protections. Call it while nothing renders: threads share the limits."""
+        ended = await self._run(run_self_check, self._processors)
+        if ended.error is not None:
+            raise ended.error
 
     def stop(self) -> None:
         """End the threads; block until their work is done."""

@@ -35,6 +35,7 @@ class Kind(IntEnum):
     RENDER = 1
     VERIFY = 2
     IDENTIFY = 3
+    SELF_CHECK = 4
     READY = 16
     RENDERED = 17
     FACTS = 18

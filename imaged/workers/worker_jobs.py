@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
@@ -122,6 +123,22 @@ class VerifyWork:
     def head(self, within_s: float) -> dict[str, Any]:
         """Ask for an error, or none."""
         return {"timeout_s": within_s, "request_id": self._request_id}
+
+    def take(self, message: Message) -> None:
+        """Take nothing."""
+        raise MessageError(f"a message of the kind {message.kind.name}")
+
+
+class SelfCheckWork:
+    """Has the processors try their own protections; an error lists what they let through. There is no picture."""
+
+    kind = Kind.SELF_CHECK
+    source = Path(os.devnull)
+    is_complete = True
+
+    def head(self, within_s: float) -> dict[str, Any]:
+        """Ask for an error, or none."""
+        return {"timeout_s": within_s, "request_id": None}
 
     def take(self, message: Message) -> None:
         """Take nothing."""

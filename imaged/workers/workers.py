@@ -57,6 +57,9 @@ class Workers(Protocol):
     async def try_out(self, source: Path, variant: Variant) -> None:
         """Render beside the renders. Raises whatever goes wrong."""
 
+    async def self_check(self) -> None:
+        """Have the processors try their own protections, beside the renders. Raises PluginFailedError if one fails."""
+
     def stop(self) -> None:
         """End the workers; block until their work is done."""
 

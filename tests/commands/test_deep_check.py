@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -298,5 +299,37 @@ def test_the_command_prints_the_outcome(tmp_path: Path, store: str, status: int)
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (status, "")
     assert lines[0].startswith(f"store.path {store} takes a file: {'no files' if status else 'ok'}")
-    assert "a processor renders a pixel: ok" in lines
+    assert {"a processor renders a pixel: ok", "the processors refuse what they must: ok"} < {*lines}
     assert (lines[-1] == "built-in defaults: OK") is (status == 0)
+
+
+HASTY = """
+from imaged.api import hookimpl
+from wand.api import library
+library.MagickWandGenesis()
+@hookimpl
+def imaged_processor(host): return None
+"""
+ALLOW = '<policymap><policy domain="coder" rights="read|write" pattern="{BMP,XC}"/></policymap>'
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_processor_that_allows_too_much_is_a_fault(tmp_path: Path, isolation: str) -> None:
+    """Another plugin starts ImageMagick first, under the policy of a system that allows more than ours."""
+    (tmp_path / "hasty.py").write_text(HASTY)
+    info, system = tmp_path / "hasty-0.1.dist-info", tmp_path / "system"
+    info.mkdir()
+    system.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hasty\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[imaged]\nhasty = hasty\n")
+    (system / "policy.xml").write_text(ALLOW)
+    settings = ("store.path=public", "state_dir=state", f"render.isolation={isolation}", "processors=[hasty, magick]")
+    command = [sys.executable, "-m", "imaged", "check", "--deep", *(f"--set={setting}" for setting in settings)]
+    environ = os.environ | {"PYTHONPATH": str(tmp_path), "MAGICK_CONFIGURE_PATH": str(system)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env=environ, input=""
+    )
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("the processors refuse")]
+    assert line.startswith("the processors refuse what they must: magick allows reading ")
+    assert {"reading BMP", "reading XC", "writing BMP"} < {*line.partition(" allows ")[2].split(", ")}
+    assert done.returncode == 1

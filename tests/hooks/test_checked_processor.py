@@ -310,3 +310,32 @@ def test_an_output_in_a_brought_format_is_checked(source: Path) -> None:
     ):
         with pytest.raises(PluginFailedError, match=wrong):
             render(body)
+
+
+@pytest.mark.parametrize("allowed", [["reading MSL", "writing files"], ("reading MSL", "writing files")])
+def test_a_self_check_fails_with_what_is_possible(allowed: object) -> None:
+    """The message lists it, and nothing is logged: the plugin did its duty."""
+    processor = checked(self_check=lambda: allowed)
+    assert processor.checks_itself
+    with capturedLogs() as events, pytest.raises(PluginFailedError, match=r"^odd allows reading MSL, writing files$"):
+        processor.self_check()
+    assert events == []
+
+
+def test_a_self_check_that_finds_nothing_is_good() -> None:
+    """A processor without the method does not check itself."""
+    checked(self_check=list).self_check()
+    assert not checked().checks_itself
+
+
+@pytest.mark.parametrize("returned", [None, True, "all is well", [1], {"reading MSL"}])
+def test_a_self_check_returns_a_list_of_texts(returned: object) -> None:
+    """Anything else is a bug of the plugin, and no good result."""
+    with pytest.raises(PluginFailedError, match="not a list of texts"):
+        checked(self_check=lambda: returned).self_check()
+
+
+def test_a_self_check_that_raises_is_a_failure() -> None:
+    """An error is not a good result."""
+    with capturedLogs(), pytest.raises(PluginFailedError, match="self_check failed: ValueError"):
+        checked(self_check=lambda: int("x")).self_check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from imaged.hooks.contracts import RenderJob
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.processors import make_variant
-from imaged.workers.processors import Processors
+from imaged.workers.processors import Processors, run_self_check
 
 BMP = replace(PNG, extension="bmp", content_type="image/bmp", signatures=(((0, b"BM"),),))
 FORMATS_WITH_BMP = Formats((*CORE, BMP), (*CORE, BMP))
@@ -66,3 +67,25 @@ def test_a_job_goes_to_the_processor_of_its_formats(processors: Processors, tmp_
     assert JPEG.read_size(rendered.body) == Size(4, 4)
     with pytest.raises(NotAPictureError, match=r"no processor renders x4\.bmp"):
         processors.render(tmp_path / "original", [make_variant(parse("x4.bmp"), formats=FORMATS_WITH_BMP)], 30)
+
+
+class Checking(StillProcessor):
+    """Finds what `allowed` lists when it checks itself."""
+
+    def __init__(self, *allowed: str) -> None:
+        super().__init__()
+        self.allowed = allowed
+
+    def self_check(self) -> Sequence[str]:
+        """Return it."""
+        return self.allowed
+
+
+def test_each_processor_that_can_checks_itself() -> None:
+    """One that lets something through fails the check, wherever it is in the list."""
+    good, silent, bad = (
+        CheckedProcessor(name, processor)
+        for name, processor in (("good", Checking()), ("silent", StillProcessor()), ("bad", Checking("reading MSL")))
+    )
+    assert run_self_check(Processors((good, silent), 10**6)).error is None
+    assert str(run_self_check(Processors((good, silent, bad), 10**6)).error) == "bad allows reading MSL"
