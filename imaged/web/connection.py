@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from imaged.core.errors import (
+    BusyError,
     HeadTooLargeError,
     ImagedError,
     MalformedRequestError,
@@ -19,7 +20,7 @@ from imaged.core.errors import (
     TooSlowError,
 )
 from imaged.web.chunks import Chunks
-from imaged.web.connections import IDLE_WHEN_FULL_S, Connections
+from imaged.web.connections import IDLE_WHEN_FULL_S, Connections, counted_client
 from imaged.web.headers import http_date
 from imaged.web.syntax import check_field_line, check_request_line, check_start, coding_fault
 
@@ -56,6 +57,7 @@ class Connection(HTTPChannel):
         self._connections = connections
         self._quiet_since_s = connections.clock.seconds()
         self._has_spoken = False
+        self.client: str | None = None
         self._begin_head()
         self._closing = self._is_refused = False
         self._abort_call: Any = None
@@ -79,10 +81,16 @@ class Connection(HTTPChannel):
         """Return whether a full port may close it: no request is in progress, or its head takes too long."""
         if self._in_head and self._head_since_s < math.inf:
             return now_s - self._head_since_s >= HEAD_WHEN_FULL_S
-        return not self.busy and now_s - self._quiet_since_s >= IDLE_WHEN_FULL_S
+        is_quiet = now_s - self._quiet_since_s >= IDLE_WHEN_FULL_S
+        return not self.busy and (is_quiet or self._abort_call is not None)
 
-    def abort(self) -> None:
-        """Close the connection at once, without an answer."""
+    def evict(self) -> None:
+        """Close the connection at once, to make room."""
+        for request in self.requests:
+            request.give_up(BusyError("the port is full, and this client has the most connections: send it fewer"))
+        self._abort()
+
+    def _abort(self) -> None:
         transport: Any = self.transport
         transport.abortConnection()
 
@@ -96,6 +104,7 @@ class Connection(HTTPChannel):
     def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
         """Register the connection, or answer 503 if the port is full."""
         super().connectionMade()
+        self.client = counted_client(getattr(self.getPeer(), "host", None))
         self._is_refused = not self._connections.add(self)
         if self._is_refused:
             self.write(_FULL % http_date())
@@ -110,7 +119,7 @@ class Connection(HTTPChannel):
         if self._in_head:
             self._head_since_s = min(self._head_since_s, now_s)
             if now_s - self._head_since_s > HEAD_WITHIN_S:
-                self.abort()
+                self._abort()
                 return
         super().dataReceived(data)
         if self._in_head and not self._head_lines and self._buffer:
@@ -222,7 +231,7 @@ class Connection(HTTPChannel):
         transport: Any = self.transport
         if not self.isSecure():  # TLS has no half-closed connections
             transport.loseWriteConnection()
-        self._abort_call = self.callLater(LINGER_S, transport.abortConnection)
+        self._abort_call = self.callLater(LINGER_S, self._abort)
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802
         """Begin an answer. During a shutdown it announces that it is the last one."""

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from twisted.internet.task import deferLater
 
+from imaged.core.clients import client_key
+from imaged.fetch.networks import forbidden_network
+
 LOOK_EVERY_S = 0.02
 """How often a shutdown checks the connections."""
 
@@ -17,9 +20,22 @@ MAXIMUM_CONNECTIONS = 4096
 IDLE_WHEN_FULL_S = 1.0
 """How long a connection must be quiet before a full port may close it."""
 
+KEPT = 1 / 8
+"""The part of a port's places that is kept for clients with few connections."""
+
+FEW = 1 / 64
+"""How many connections are few, as a part of a port's places."""
+
+LEAST_FEW = 8
+"""How many connections are few on any port: a browser opens six."""
+
 
 class Member(Protocol):
     """What a port knows of one connection."""
+
+    @property
+    def client(self) -> str | None:
+        """The client whose connections are counted, None if they are not: see `counted_client`."""
 
     @property
     def busy(self) -> bool:
@@ -32,8 +48,8 @@ class Member(Protocol):
     def is_idle(self, now_s: float) -> bool:
         """Return whether a full port may close it."""
 
-    def abort(self) -> None:
-        """Close the connection at once, without an answer."""
+    def evict(self) -> None:
+        """Close the connection at once, to make room."""
 
     def close_when_quiet(self, quiet_s: float) -> None:
         """Close the connection if it has been quiet for `quiet_s` seconds."""
@@ -52,31 +68,54 @@ class Connections:
         self.most = most
         self._made_room_s = -math.inf
         self.leaving = False
-        self._open: set[Member] = set()
+        self._open: dict[Member, None] = {}  # the oldest first
+        self._by_client: dict[str, dict[Member, None]] = {}
+
+    @property
+    def few(self) -> int:
+        """How many connections a client may have on a full port."""
+        return max(LEAST_FEW, int(self.most * FEW))
 
     def add(self, connection: Member) -> bool:
-        """Add a new connection and return True, or return False if the port is full."""
+        """Add a new connection and return True, or return False if the port has no place for its client."""
+        has_many = len(self._by_client.get(connection.client or "", ())) >= self.few
+        if has_many and len(self._open) >= self.most * (1 - KEPT):
+            return False
         if len(self._open) >= self.most:
             self._make_room()
         if len(self._open) >= self.most:
             return False
-        self._open.add(connection)
+        self._open[connection] = None
+        if connection.client is not None:
+            self._by_client.setdefault(connection.client, {})[connection] = None
         return True
 
     def _make_room(self) -> None:
-        """Abort the connections that have been idle longest, a tenth of all at most. Search once a second at most."""
+        """Evict a tenth of all connections at most, the quietest first. Search once a second at most.
+
+        Idle ones are evicted first, those of the client with the most connections before others. If none is idle, busy
+        ones of this client are evicted, until it has few.
+        """
         now_s = self.clock.seconds()
         if now_s - self._made_room_s < IDLE_WHEN_FULL_S:
             return
         self._made_room_s = now_s
-        idle = sorted((each for each in self._open if each.is_idle(now_s)), key=lambda each: each.quiet_since_s)
-        for each in idle[: max(1, self.most // 10)]:
-            self._open.discard(each)
-            each.abort()
+        largest = max(self._by_client.values(), key=len, default={})
+        surplus = max(0, len(largest) - self.few)
+        idle = [each for each in self._open if each.is_idle(now_s)]
+        theirs = [each for each in idle if each in largest] if surplus else []
+        chosen = theirs or idle or sorted(largest, key=_quiet_since)[:surplus]
+        for each in sorted(chosen, key=_quiet_since)[: max(1, self.most // 10)]:
+            self.discard(each)
+            each.evict()
 
     def discard(self, connection: Member) -> None:
         """Remove a lost connection."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
+        if connection.client is not None and (theirs := self._by_client.get(connection.client)) is not None:
+            theirs.pop(connection, None)
+            if not theirs:
+                del self._by_client[connection.client]
 
     def leave(self) -> None:
         """Make every answer from now on the last of its connection."""
@@ -97,6 +136,18 @@ class Connections:
                 for each in list(self._open):
                     each.close_when_quiet(quiet_s)
             await deferLater(self.clock, LOOK_EVERY_S)
+
+
+def counted_client(address: str | None) -> str | None:
+    """Return the client of an address, if they are counted: a public IPv4 address, or the /64 of a public IPv6 one.
+
+    An address of this machine or of a private network may be a proxy's, with all clients of the world behind it.
+    """
+    return None if address is None or forbidden_network(address, ()) is not None else client_key(address)
+
+
+def _quiet_since(connection: Member) -> float:
+    return connection.quiet_since_s
 
 
 def most_connections() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import gettempdir
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
@@ -66,13 +67,14 @@ class Port:
             ),
         )
 
-    def connect(self) -> Client:
+    def connect(self, address: str = "127.0.0.1") -> Client:
         """Return a new client."""
-        return Client(self)
+        return Client(self, address)
 
-    def build(self) -> tuple[object, Transport]:
+    def build(self, address: str) -> tuple[object, Transport]:
         """Return the server's end of a new connection."""
-        protocol, transport = self._factory.buildProtocol(None), Transport()
+        peer = (IPv6Address if ":" in address else IPv4Address)("TCP", address, 50_000)
+        protocol, transport = self._factory.buildProtocol(None), Transport(peerAddress=peer)
         protocol.makeConnection(transport)
         return protocol, transport
 
@@ -90,9 +92,9 @@ class Port:
 class Client:
     """One connection."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, address: str) -> None:
         self._clock = port.clock
-        self._protocol, self._transport = port.build()
+        self._protocol, self._transport = port.build(address)
 
     def send(self, data: bytes = ASK) -> None:
         """Send bytes."""
