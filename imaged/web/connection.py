@@ -22,6 +22,7 @@ from imaged.core.errors import (
 from imaged.web.chunks import Chunks
 from imaged.web.connections import IDLE_WHEN_FULL_S, Connections, counted_client
 from imaged.web.headers import http_date
+from imaged.web.slow_readers import SlowReaderWatch
 from imaged.web.syntax import check_field_line, check_request_line, check_start, coding_fault
 
 HEAD_WITHIN_S = 60.0
@@ -51,6 +52,7 @@ class Connection(HTTPChannel):
     """One connection of a port. Reactor thread only."""
 
     MAX_LENGTH = MAXIMUM_HEAD_BYTES
+    abortTimeout: Any = None  # noqa: N815  # Twisted's name; it would cut off a client that reads slowly: see `watch`
 
     def __init__(self, connections: Connections, make_request: Any) -> None:
         super().__init__()
@@ -59,8 +61,10 @@ class Connection(HTTPChannel):
         self._has_spoken = False
         self.client: str | None = None
         self._begin_head()
-        self._closing = self._is_refused = False
+        self._closing = self._is_refused = self._is_lost = False
         self._abort_call: Any = None
+        self._read_call: Any = None
+        self._written_bytes = 0
         self.requestFactory = make_request
 
     def _begin_head(self) -> None:
@@ -69,8 +73,8 @@ class Connection(HTTPChannel):
 
     @property
     def busy(self) -> bool:
-        """Whether a request has begun and its answer has not ended."""
-        return bool(self.requests) and self._abort_call is None
+        """Whether a request has begun, or has come in part behind another, and its answer has not ended."""
+        return bool(self.requests or (self.paused and self._buffer)) and self._abort_call is None
 
     @property
     def quiet_since_s(self) -> float:
@@ -103,6 +107,7 @@ class Connection(HTTPChannel):
 
     def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
         """Register the connection, or answer 503 if the port is full."""
+        self.watch = SlowReaderWatch(self.callLater, lambda: self._written_bytes, self._hang_up)
         super().connectionMade()
         self.client = counted_client(getattr(self.getPeer(), "host", None))
         self._is_refused = not self._connections.add(self)
@@ -240,17 +245,69 @@ class Connection(HTTPChannel):
             headers.setRawHeaders(b"Connection", [b"close"])
         super().writeHeaders(version, code, reason, headers)
 
+    def write(self, data: bytes) -> None:
+        """Send bytes of an answer."""
+        self._written_bytes += len(data)
+        super().write(data)
+
+    def writeSequence(self, iovec: Any) -> None:  # noqa: N802  # Twisted's name
+        """Send bytes of an answer."""
+        self._written_bytes += sum(map(len, iovec))
+        super().writeSequence(iovec)
+
     def requestDone(self, request: Any) -> None:  # noqa: N802  # Twisted's name
-        """End a request, whose answer is complete."""
+        """End a request, whose answer is complete, and read the next one later.
+
+        So a client that sends many requests at once leaves time for others. While it has not taken the answers, its
+        next request waits: the answers would pile up in memory.
+        """
         self._quiet_since_s = self._connections.clock.seconds()
         self._begin_head()
+        self.watch.stop()
+        self.paused = True
         super().requestDone(request)
+        if self.persistent and self._waitingForTransport:
+            producer: Any = self._networkProducer
+            producer.pauseProducing()
+        elif self.persistent:
+            self._read_next()
+
+    def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Send more: the client has taken what was sent."""
+        super().resumeProducing()
+        if self.paused and not self._handlingRequest:
+            self._read_next()
+
+    def _read_next(self) -> None:
+        if not self._buffer:
+            self.paused = False
+        elif self._read_call is None:
+            self._read_call = self.callLater(0, self._read_on)
+
+    def _read_on(self) -> None:
+        self._read_call = None
+        self.paused = False
+        self.dataReceived(b"")
+
+    def loseConnection(self) -> None:  # noqa: N802  # Twisted's name
+        """Close the connection when the client has taken what was sent."""
+        if not self._is_lost:
+            self.watch.start(self.transport)
+        super().loseConnection()  # which may report at once that the connection is lost
+
+    def _hang_up(self, reason: str) -> None:
+        for request in self.requests:
+            request.give_up(TooSlowError(reason))
+        self._abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
         """Unregister the connection."""
+        self._is_lost = True
         self._connections.discard(self)
-        if self._abort_call is not None and self._abort_call.active():
-            self._abort_call.cancel()
+        self.watch.stop()
+        for call in (self._abort_call, self._read_call):
+            if call is not None and call.active():
+                call.cancel()
         super().connectionLost(reason)
 
 

@@ -35,9 +35,6 @@ IDLE_S = 60.0
 
 _log = Logger(namespace="imaged.requests")
 
-STALL_S = 300.0
-"""How long a client may read nothing of its answer. A slow client may read from the kernel's buffers for minutes."""
-
 SLOWEST_BYTES = 1000
 """How many bytes a second a client must send of its body, on average over each IDLE_S."""
 
@@ -190,7 +187,8 @@ class ImagedRequest(Request):
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802, FBT001  # Twisted's
         """Begin to stream an answer."""
         super().registerProducer(producer, streaming)
-        self._hang_up_when_stalled(self.sentLength)
+        connection: Any = self.channel
+        connection.watch.start(connection.transport)
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: N802  # Twisted's name
         """Cancel the handler: the client has left."""
@@ -273,18 +271,6 @@ class ImagedRequest(Request):
             self.loseConnection()
         else:
             send_error(self, error, private=self._site.private)
-
-    def _hang_up_when_stalled(self, sent_bytes: int) -> None:
-        """Abort the connection if the client reads nothing beyond `sent_bytes` in STALL_S, else check again."""
-
-        def look() -> None:
-            if self.sentLength > sent_bytes:
-                self._hang_up_when_stalled(self.sentLength)
-            else:
-                self._hang_up(f"the client read nothing of the answer for {STALL_S:.0f} seconds")
-
-        alarm = self.channel.callLater(STALL_S, look)
-        self.notifyFinish().addBoth(lambda _: alarm.active() and alarm.cancel())
 
     def _hang_up(self, reason: str) -> None:
         self.give_up(TooSlowError(reason))

@@ -48,6 +48,7 @@ class Port:
         answer: Callable[[ImagedRequest], None] = answer_shortly,
     ) -> None:
         self._give = answer
+        self._at_once = False
         self.clock = Clock()
         self.budget = Budget(self.clock.seconds)
         self.connections = Connections(self.clock)
@@ -78,6 +79,10 @@ class Port:
         protocol.makeConnection(transport)
         return protocol, transport
 
+    def answer_at_once(self) -> None:
+        """Answer each request from now on when it comes."""
+        self._at_once = True
+
     def ending(self, quiet_s: float) -> Deferred[None]:
         """Begin to end all connections."""
         return Deferred.fromCoroutine(self.connections.gone(quiet_s))
@@ -85,7 +90,8 @@ class Port:
     async def _answer(self, request: ImagedRequest) -> None:
         asked: Deferred[None] = Deferred()
         self.asked.append(asked)
-        await asked
+        if not self._at_once:
+            await asked
         self._give(request)
 
 
@@ -99,6 +105,14 @@ class Client:
     def send(self, data: bytes = ASK) -> None:
         """Send bytes."""
         self._protocol.dataReceived(data)  # type: ignore[attr-defined]
+
+    def stop_reading(self) -> None:
+        """Make the server notice that its buffer for this client is full."""
+        self._transport.producer.pauseProducing()
+
+    def read_on(self) -> None:
+        """Make the server notice that the buffer is empty."""
+        self._transport.producer.resumeProducing()
 
     def leave(self) -> None:
         """Close the connection, and report that to the server."""

@@ -39,6 +39,7 @@ def test_a_request_that_cannot_be_logged_is_answered(events: list[LogEvent]) -> 
     client.send(POST + POST + ASK)
     for number in range(3):
         port.asked[number].callback(None)
+        port.clock.advance(0)
     assert client.received.count(b"HTTP/1.1 200 OK") == 3
     lines = [formatEvent(event) for event in events if "log_failure" in event]
     assert lines == ["POST /p?source=http://h/a.jpg?... was answered, but is missing in the log or the counts"] * 2

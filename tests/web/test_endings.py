@@ -17,7 +17,8 @@ from imaged.logs.request_lines import RequestRecord
 from imaged.statuspage.recent import RecentErrors
 from imaged.web.bodies import MEMORY_BYTES
 from imaged.web.request_log import PublicRequestLog
-from imaged.web.requests import IDLE_S, STALL_S, ImagedRequest
+from imaged.web.requests import IDLE_S, ImagedRequest
+from imaged.web.slow_readers import STALL_S
 
 POST = b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -139,6 +140,7 @@ def test_pipelined_requests_count_when_their_turn_has_come(records: Records) -> 
     client.send(ASK * 3)
     assert records.traffic.current == 1
     records.port.asked[0].callback(None)
+    records.port.clock.advance(0)
     assert records.traffic.current == 1
     client.leave()
     assert (records.statuses, records.traffic.current) == ([200, CLIENT_LEFT], 0)
@@ -254,7 +256,7 @@ def test_a_reader_that_takes_nothing_is_disconnected() -> None:
     assert client.aborted
     client.leave()
     assert (records.statuses, records.request_log[0].size_bytes) == ([CLIENT_LEFT], 5)
-    assert records.why == ["the client read nothing of the answer for 300 seconds"]
+    assert records.why == ["the client took 0 bytes of the answer in 300 seconds: too slow"]
 
 
 def break_off(request: ImagedRequest) -> None:
