@@ -47,7 +47,7 @@ def test_one_client_does_not_fill_a_port(port: Port) -> None:
 
 
 def test_any_number_is_allowed_while_there_is_room(port: Port) -> None:
-    """One client has most of the places of a port that nobody else uses, and gets a place again when one is free."""
+    """One client has most places of a port that no other client uses, and gets one again when it is free."""
     crowd = busy(port, CROWD, ROOM)
     assert len(port.asked) == ROOM
     assert port.connect(CROWD).received.startswith(REFUSED)
