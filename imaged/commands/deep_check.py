@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from imaged.config.faults import dotted
 from imaged.config.load import Loaded
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, StoreError
+from imaged.core.snapshot import Isolation
 from imaged.daemon.faults import build_checked
 from imaged.daemon.health import PIXEL, render_pixel
 from imaged.hooks.checked_uploader import CheckedUploader
@@ -87,6 +88,8 @@ class DeepCheck:
         ]
         if any(processor.checks_itself for processor in plugins.processors):
             fine.append(await self._step("the processors refuse what they must", engine.workers.self_check()))
+        for line in _describe(engine.workers.isolation):
+            self.say(line)
         for key, path in log_paths.paths(settings.log).items():
             fine.append(await self._step(f"{dotted(key)} {path} takes lines", self._on_thread(log_paths.try_out, path)))
         if (uploader := plugins.uploader) is None:
@@ -177,6 +180,17 @@ def _try_state(folder: Path) -> None:
             queue.try_out()
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"no job queue can be kept there: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _describe(isolation: Isolation) -> Iterator[str]:
+    """Yield what confines a codec here. What is missing is no fault: no setting can add it."""
+    if isolation.kind == "thread":
+        yield "renders run in the daemon's own process, with all its rights: set render.isolation to process"
+    elif isolation.landlock_abi is not None:
+        named = {f"Landlock (version {isolation.landlock_abi})": isolation.landlock_abi, "seccomp": isolation.seccomp}
+        held = " and ".join(name for name, holds in named.items() if holds)
+        yield f"workers are confined by {held or 'limits alone'}"
+        yield from (f"not in effect: {each}" for each in isolation.missing)
 
 
 async def _try_processor(engine: Engine) -> None:

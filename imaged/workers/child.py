@@ -6,7 +6,8 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,18 +33,17 @@ LOG_LINES = 20
 """How many lines the daemon's log gets from one job."""
 
 
-def serve(
-    connection: socket.socket, processors: Processors, folder: Path, readable: Collection[Path], bounds: Bounds
-) -> None:
+def serve(connection: socket.socket, processors: Processors, folder: Path, bounds: Bounds) -> None:
     """Confine this process, and do the jobs that come on `connection`. Temporary files are in `folder`."""
     _leave_terminal()
     os.environ["TMPDIR"] = str(folder)
     os.chdir(folder)
-    os.nice(NICENESS)
+    with suppress(OSError):  # a service manager may forbid even this
+        os.nice(NICENESS)
     log = _LogLines(connection)
     observer: Any = log
     globalLogPublisher.addObserver(observer)
-    send(connection, Kind.READY, asdict(confine(folder, [*readable], bounds)))
+    send(connection, Kind.READY, asdict(confine(folder, bounds)))
     while True:
         descriptors: list[int] = []
         try:

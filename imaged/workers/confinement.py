@@ -62,7 +62,7 @@ def prepare() -> None:
             seccomp.prepare()
 
 
-def confine(folder: Path, readable: Sequence[Path], bounds: Bounds) -> Confinement:
+def confine(folder: Path, bounds: Bounds, readable: Sequence[Path] = ()) -> Confinement:
     """Confine this process and the threads that it will start. Irreversible.
 
     It may then write in `folder` alone, and read there, in `readable`, and what libraries need. It may not open
@@ -76,7 +76,7 @@ def confine(folder: Path, readable: Sequence[Path], bounds: Bounds) -> Confineme
     if not _LINUX:
         missing += ["Landlock: only Linux has it", "seccomp: only Linux has it"]
         return Confinement(0, seccomp=False, missing=tuple(missing))
-    for what, step in (("privileges", _drop_privileges), ("no new privileges", _no_new_privileges)):
+    for what, step in (("dropping capabilities", _drop_privileges), ("no new privileges", _no_new_privileges)):
         missing += _attempt(what, step)
     version = 0
     grants = [(folder, landlock.OWN), (Path("/dev/null"), landlock.USE)]
@@ -133,7 +133,7 @@ def _limit(bounds: Bounds) -> Iterator[str]:
     try:
         pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     except (OSError, ValueError, IndexError):
-        yield "address space: this system does not say how much a process has"
+        yield "a bound on address space: this system does not say how much a process has"
         return
     now_bytes = pages * resource.getpagesize()
     yield from _set_limit("address space", resource.RLIMIT_AS, now_bytes + bounds.address_bytes)

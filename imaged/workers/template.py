@@ -55,7 +55,8 @@ def _run_generation(control: socket.socket, folder: Path) -> None:
             early = build()
         except Exception as error:  # a plugin may raise anything; the daemon reports it
             fault = f"{type(error).__name__}: {error}"[:2000]
-    prepare()
+    if early is not None:
+        prepare()
     gc.collect()
     gc.freeze()  # no collection in a worker touches, and so copies, what it shares with this process
     send(control, Kind.READY, {"fault": fault, "threads": _threads()})
@@ -67,13 +68,7 @@ def _run_worker(
     built: Processors | Callable[[], Processors], bounds: Bounds, connection: socket.socket, folder: Path
 ) -> None:
     processors = built if isinstance(built, Processors) else built()
-    serve(connection, processors, folder, _module_folders(), bounds)
-
-
-def _module_folders() -> set[Path]:
-    """Return the folders of all modules: a worker may import more of a package, also of one installed as editable."""
-    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    return {Path(file).parent for file in files if isinstance(file, str)}
+    serve(connection, processors, folder, bounds)
 
 
 def _build(host: dict[str, Any], named: list[tuple[str, dict[str, Any]]]) -> Processors:

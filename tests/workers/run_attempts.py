@@ -90,7 +90,7 @@ def _try(name: str, world: World, ours: socket.socket) -> tuple[dict[str, object
         ours.close()
         os.close(read)
         die_with_parent(parent)
-        held = confine(world.folder, [world.readable], BOUNDS) if world.confined else _FREE
+        held = confine(world.folder, BOUNDS, [world.readable]) if world.confined else _FREE
         os.write(write, json.dumps(asdict(held)).encode() + b"\n")
         _, result = ATTEMPTS[name]
         os.write(write, outcome(result, world).encode())

@@ -132,7 +132,7 @@ bounds = confinement.Bounds(address_bytes=1 << 29, file_bytes=1000, descriptors=
 folder = Path(sys.argv[1])
 """
 REPORT = """
-print(json.dumps(asdict(confinement.confine(folder, [], bounds))))
+print(json.dumps(asdict(confinement.confine(folder, bounds))))
 """
 
 
