@@ -12,14 +12,14 @@ from typing import Any
 from imaged.workers.child_process import ChildProcess, ForkerClient
 
 KEPT = frozenset({"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TEMP", "TMP", "TMPDIR", "TZ", "VIRTUAL_ENV"})
-KEPT_PREFIXES = ("LC_", "MAGICK_", "OMP_", "OPENBLAS_", "PYTHON")
+KEPT_PREFIXES = ("LC_", "MAGICK_", "OMP_", "OPENBLAS_", "PYTHON", "WAND_")
 """The variables of the environment that workers get. Others may be secrets that settings refer to."""
 
 
 class TemplateProcess:
     """The first template: a new interpreter, without the memory, the descriptors and the secrets of the daemon.
 
-    Reactor thread only, which has to be a thread that lasts: the template dies with the thread that started it.
+    Reactor thread only.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -42,9 +42,8 @@ class TemplateProcess:
     def _start(self) -> ForkerClient:
         ours, theirs = socket.socketpair()
         with theirs:
-            arguments = [str(theirs.fileno()), str(os.getpid())]
             process = subprocess.Popen(  # noqa: S603  # this interpreter, with our own module
-                [sys.executable, "-P", "-m", "imaged.workers.template", *arguments],
+                [sys.executable, "-P", "-m", "imaged.workers.template", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=_environment(),

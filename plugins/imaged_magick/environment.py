@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .library import choose_library
+
 POLICY = Path(__file__).parent / "policy"
 """The folder of the `policy.xml` that ImageMagick reads first, and of the one that it reads last."""
 
@@ -27,6 +29,7 @@ def load_imagemagick() -> None:
     For some milliseconds the environment of the process differs, so call this before there are threads that read
     HOME.
     """
+    choose_library()
     from wand.api import library  # noqa: PLC0415  # loads ImageMagick's library, which reads no policy yet
 
     with _our_environment():
