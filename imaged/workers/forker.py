@@ -58,7 +58,7 @@ class Forker:
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
-        """Serve until the daemon closes the control socket, or has died."""
+        """Serve until the daemon closes the control socket, or has died. All children have ended then."""
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
@@ -77,6 +77,9 @@ class Forker:
         finally:
             for child in self._children.values():
                 _kill_group(child.pid)
+            for child in self._children.values():
+                with suppress(ChildProcessError):
+                    os.waitpid(child.pid, 0)
 
     def _serve(self) -> bool:
         """Serve one request; return False at the end of the control socket."""
@@ -103,14 +106,14 @@ class Forker:
             os.close(report)
             return
         if not pid:
-            self._become(number, connection, parent)
+            self._become(number, connection, report, parent)
         with suppress(OSError):
             os.setpgid(pid, pid)  # here too: a kill may come before the child has done it
         connection.close()
         self._children[number] = Child(pid, report)
         _tell(report, pid)
 
-    def _become(self, number: int, connection: socket.socket, parent: int) -> NoReturn:
+    def _become(self, number: int, connection: socket.socket, report: int, parent: int) -> NoReturn:
         status = 1
         try:
             die_with_parent(parent)
@@ -119,7 +122,8 @@ class Forker:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._selector.close()
             self._control.close()
-            for descriptor in (self._woken, self._wake, *(each.report for each in self._children.values())):
+            reports = (report, *(each.report for each in self._children.values()))  # a child forges no report
+            for descriptor in (self._woken, self._wake, *reports):
                 os.close(descriptor)
             self._children.clear()
             folder = self._folder / str(number)

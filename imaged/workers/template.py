@@ -13,6 +13,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from twisted.logger import globalLogBeginner
 
 from imaged.hooks.processor_loading import ProcessorHost, load_processors
 from imaged.workers.child import serve
-from imaged.workers.confinement import Bounds, die_with_parent, prepare
+from imaged.workers.confinement import Bounds, prepare
 from imaged.workers.forker import Forker
 from imaged.workers.processors import Processors
 from imaged.workers.wire import Kind, receive, send
@@ -30,10 +31,16 @@ from imaged.workers.wire import Kind, receive, send
 FOLDER_PREFIX = "imaged-workers-"
 """Of the folder of all temporary files of workers; the pid of the template and random letters follow."""
 
+LAST_TRIES, LAST_TRY_S = 40, 0.05
+"""How often, and at what interval, a template that ends tries to remove that folder."""
 
-def main(control: int, parent: int) -> None:
-    """Fork a template of each generation that the daemon asks for on the socket `control`."""
-    die_with_parent(parent)
+
+def main(control: int) -> None:
+    """Fork a template of each generation that the daemon asks for on the socket `control`.
+
+    It ends when the daemon has closed the other end of the socket, or has died. The kernel does not kill it then, as it
+    kills its children: it removes their temporary files.
+    """
     nowhere: Any = _discard
     globalLogBeginner.beginLoggingTo([nowhere], redirectStandardIO=False, discardBuffer=True)
     _sweep(Path(tempfile.gettempdir()))
@@ -41,7 +48,7 @@ def main(control: int, parent: int) -> None:
     try:
         Forker(socket.socket(fileno=control), folder, _run_generation).run()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def _run_generation(control: socket.socket, folder: Path) -> None:
@@ -81,6 +88,15 @@ def _threads() -> int:
     return len(list(tasks.iterdir())) if tasks.is_dir() else 1
 
 
+def _remove(folder: Path) -> None:
+    """Remove a folder, in which processes that have been killed may still create files."""
+    for _ in range(LAST_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(LAST_TRY_S)
+
+
 def _sweep(parent: Path) -> None:
     """Remove the folders of templates that were killed."""
     for folder in parent.glob(f"{FOLDER_PREFIX}*-*"):
@@ -104,4 +120,4 @@ def _discard(_: object) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]))

@@ -153,6 +153,16 @@ def write_half(_: Options) -> None:
     os._exit(0)
 
 
+def find_files(_: Options) -> None:
+    """Look for open files other than the standard streams, the socket of the jobs and the original."""
+    kinds = []
+    for file in range(3, 1024):
+        with suppress(OSError):
+            kinds.append(stat.S_IFMT(os.fstat(file).st_mode))
+    if sorted(kinds) != [stat.S_IFREG, stat.S_IFSOCK]:
+        raise EscapedError(f"the worker has open files of the kinds {kinds}")
+
+
 def close_files(_: Options) -> None:
     """Close every socket and pipe."""
     _to_all(os.close)
@@ -272,8 +282,8 @@ DEEDS: dict[str, Callable[[Options], None]] = {
     each.__name__: each
     for each in (
         segfault, abort, exit_with_0, raise_system_exit, write_to_closed_pipe, sleep, loop, loop_with_lock, eat_memory,
-        eat_memory_in_c, leak, fork, write_garbage, write_half, close_files, write_noise, read_files, write_files,
-        read_environment, connect, listen, execute, kill_parent, trace_parent, fill_folder,
+        eat_memory_in_c, leak, fork, write_garbage, write_half, find_files, close_files, write_noise, read_files,
+        write_files, read_environment, connect, listen, execute, kill_parent, trace_parent, fill_folder,
     )
 }  # fmt: skip
 

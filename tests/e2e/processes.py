@@ -34,21 +34,30 @@ def living_in(folder: Path) -> set[int]:
     return found
 
 
+def children(pid: int) -> set[int]:
+    """Return the ids of the processes that a process has started, without zombies."""
+    return _children().get(pid, set())
+
+
 def descendants(pid: int) -> set[int]:
-    """Return the ids of the processes that a process started, and of those that these started, without zombies."""
-    children: dict[int, list[int]] = {}
+    """Return the ids of the processes that a process has started, and of those that these have started."""
+    family = _children()
+    found: set[int] = set()
+    ahead = {pid}
+    while ahead:
+        ahead = {child for each in ahead for child in family.get(each, ())}
+        found |= ahead
+    return found
+
+
+def _children() -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):  # it has exited
                 state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]  # see proc(5)
                 if state != "Z":
-                    children.setdefault(int(parent), []).append(int(entry.name))
-    found: set[int] = set()
-    ahead = [pid]
-    while ahead:
-        new = children.get(ahead.pop(), [])
-        found.update(new)
-        ahead += new
+                    found.setdefault(int(parent), set()).add(int(entry.name))
     return found
 
 
