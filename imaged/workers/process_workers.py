@@ -25,7 +25,7 @@ from imaged.workers.processors import TRIAL_S, Ended
 from imaged.workers.quarantine import Quarantine
 from imaged.workers.tasks import Tasks
 from imaged.workers.threads import Threads
-from imaged.workers.worker import KILL_AFTER_S, Worker, WorkerError
+from imaged.workers.worker import KILL_AFTER_S, Worker, WorkerDiedError, WorkerError, WorkerLiedError
 from imaged.workers.worker_end import WorkerEnd, judge_end
 from imaged.workers.worker_jobs import IdentifyWork, RenderWork, SelfCheckWork, VerifyWork, WorkerJob
 from imaged.workers.workers import NEARLY, Emit
@@ -39,6 +39,9 @@ HEADER_WORKERS = 2
 MOST_HEADERS = 1000
 """How many headers may wait."""
 
+DEATH_S = 1.0
+"""How long a worker may take to end after its socket has closed."""
+
 REPORT_S = 2.0
 """How long to wait for the report of how a worker ended."""
 
@@ -50,7 +53,7 @@ class ProcessWorkers:
     """
 
     _log = Logger()
-    grace_s = KILL_AFTER_S + REPORT_S + 1.0
+    grace_s = KILL_AFTER_S + DEATH_S + REPORT_S + 1.0
     stuck = False
 
     def __init__(
@@ -178,9 +181,14 @@ class ProcessWorkers:
         try:
             ended = await run(worker.work, job, within_s)
         except WorkerError as error:
+            failure = error
+            if isinstance(failure, WorkerDiedError):
+                await self._ended(worker, DEATH_S)  # before the kill, which would be in its status
+                if not worker.child.ended:
+                    failure = WorkerLiedError("the end of its connection, and lived on")
             self._pool.kill(worker)
-            await worker.child.wait().addTimeout(REPORT_S, self._reactor).addErrback(lambda _: None)
-            return error
+            await self._ended(worker, REPORT_S)
+            return failure
         except ImagedError:
             self._pool.give_back(worker)
             raise
@@ -189,6 +197,10 @@ class ProcessWorkers:
             raise
         self._pool.give_back(worker)
         return ended
+
+    async def _ended(self, worker: Worker, within_s: float) -> None:
+        """Wait until the end of a worker is reported, or that time is over."""
+        await worker.child.wait().addTimeout(within_s, self._reactor).addErrback(lambda _: None)
 
     def _report(self, worker: Worker, end: WorkerEnd, hash: ImageHash | None, what: str, *, again: bool) -> None:
         self._report_death(end.cause)
