@@ -144,4 +144,4 @@ class Health:
 
 async def render_pixel(engine: Engine, source: Path) -> None:
     """Render `source`, a file of PIXEL. Raises any error."""
-    await engine.workers.try_out(source, ImagePolicy().resolve(parse("x1.jpg"), FORMATS))
+    await engine.try_out(source, ImagePolicy().resolve(parse("x1.jpg"), FORMATS))

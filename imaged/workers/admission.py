@@ -21,9 +21,6 @@ from imaged.workers.callers import Callers
 LONGEST_RETRY_S = 60
 """The longest Retry-After, in seconds."""
 
-FIRST_GUESS_S = 0.25
-"""How long a render takes, before any was measured. A full queue of the default length is not too long with it."""
-
 MEASURED = 50
 """How many of the last renders for clients are measured: few enough to follow a change, too many for one outlier."""
 
@@ -50,17 +47,18 @@ class Admission:
 
     `check_room` refuses clients when `queue` others wait, or when those need too much of `timeout_s`, the time of a
     client. Queued jobs skip it and take no room in the queue, because the job worker bounds them. `clock` is the
-    reactor's.
+    reactor's, and `what` names the places in errors.
     """
 
-    def __init__(self, size: int, queue: int, timeout_s: float, clock: Any) -> None:
+    def __init__(self, size: int, queue: int, timeout_s: float, clock: Any, what: str = "render threads") -> None:
         self.size = size
+        self._what = what
         self._queue = queue
         self._timeout_s = timeout_s
         self._clock = clock
         self._held: dict[Callers, _Place] = {}
         self._waiting: dict[Deferred[None], Callers] = {}
-        self._recent_s = deque([FIRST_GUESS_S], maxlen=MEASURED)
+        self._recent_s = deque[float](maxlen=MEASURED)
         self._lead_s = JOB_SLICE_S
         self._counted = 0
         self.busy = 0
@@ -90,22 +88,23 @@ class Admission:
     @property
     def _typical_s(self) -> float:
         """How long a render for a client holds its place: the mean of recent ones and of those that run longer."""
-        mean_s, now_s = fmean(self._recent_s), self._clock.seconds()
+        mean_s, now_s = fmean(self._recent_s) if self._recent_s else 0.0, self._clock.seconds()
         running_s = [now_s - place.since_s for place in self._held.values() if not place.by_job]
-        return fmean([*self._recent_s, *(each_s for each_s in running_s if each_s > mean_s)])
+        longer_s = [each_s for each_s in running_s if each_s > mean_s]
+        return fmean([*self._recent_s, *longer_s]) if longer_s else mean_s
 
     def check_room(self) -> None:
         """Raise BusyError when a client that came now would exceed the queue, or would not be served in time."""
         ahead = self._ahead
         if self.busy + ahead >= self.size + self._queue:
             raise BusyError(
-                f"all {self.size} render threads are busy and {ahead} requests wait: try again later",
+                f"all {self.size} {self._what} are busy and {ahead} requests wait: try again later",
                 self.retry_after_s,
             )
         needed_s = self._typical_s * (1 + ahead / self.size)
         if self.busy >= self.size and needed_s > self._timeout_s:
             raise BusyError(
-                f"all {self.size} render threads are busy, and this output would take about {needed_s:.0f} s: "
+                f"all {self.size} {self._what} are busy, and this request would take about {needed_s:.0f} s: "
                 "try again later",
                 self.retry_after_s,
             )
@@ -159,7 +158,8 @@ class Admission:
             await place
         except defer.TimeoutError as error:  # Twisted's own, which is not the built-in one
             raise BusyError(
-                f"no render thread was free within {within_s:.1f} s: try again later", self.retry_after_s
+                f"none of the {self.size} {self._what} was free within {within_s:.1f} s: try again later",
+                self.retry_after_s,
             ) from error
         finally:
             callers.when_gone = None

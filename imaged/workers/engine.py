@@ -21,6 +21,12 @@ from imaged.workers.render_jobs import EngineJob, ImageOutput, Take
 from imaged.workers.tasks import Tasks
 from imaged.workers.workers import NEARLY, Workers
 
+MOST_HEADERS = 1000
+"""How many headers may wait."""
+
+TRIAL_WAIT_S = 5.0
+"""How long the trial of the health check waits for a worker. A worker that is busy needs no trial."""
+
 
 class Engine:
     """Renders, identifies and verifies on `workers`, as many renders at once as there are. Reactor thread only.
@@ -49,13 +55,25 @@ class Engine:
         """How long a client waits for one job at most."""
         self.admission = Admission(workers.size, settings.queue, settings.timeout_s, reactor)
         """The queue in front of the workers, which holds the places of the renders that run."""
+        self.headers = Admission(workers.headers, MOST_HEADERS, settings.timeout_s, reactor, "workers for headers")
+        """The same for what is beside the renders, so that a new picture does not wait for the renders of others."""
 
     async def identify(self, hash: ImageHash, source: Path) -> ImageFacts:
         """Return what the header says of a picture, whose hash is `hash`.
 
-        Raises NotAPictureError, or TooLargeError when one frame has too many pixels.
+        Raises NotAPictureError, TooLargeError when one frame has too many pixels, and BusyError as `verify`.
         """
-        return await self.workers.identify(hash, source)
+        self.headers.check_room()
+        return await self._tasks.own(self._identify(hash, source))
+
+    async def _identify(self, hash: ImageHash, source: Path) -> ImageFacts:
+        async with self.headers.place(self._timeout_s):
+            return await self.workers.identify(hash, source)
+
+    async def try_out(self, source: Path, variant: Variant) -> None:
+        """Render beside the renders. Raises whatever goes wrong, and BusyError when all workers have other work."""
+        async with self.headers.place(TRIAL_WAIT_S):
+            await self.workers.try_out(source, variant)
 
     async def verify(self, hash: ImageHash, source: Path) -> None:
         """Decode a new original if a processor wants that, for a client that waits.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import defer
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.core.errors import BusyError, ImagedError, PluginFailedError
@@ -36,9 +34,6 @@ HEADER_S = 10.0
 HEADER_WORKERS = 2
 """Workers beside those that render: a new picture does not wait for the renders of others."""
 
-MOST_HEADERS = 1000
-"""How many headers may wait."""
-
 DEATH_S = 1.0
 """How long a worker may take to end after its socket has closed."""
 
@@ -53,6 +48,7 @@ class ProcessWorkers:
     """
 
     _log = Logger()
+    headers = HEADER_WORKERS
     grace_s = KILL_AFTER_S + DEATH_S + REPORT_S + 1.0
     stuck = False
 
@@ -75,7 +71,6 @@ class ProcessWorkers:
         self._formats = formats
         self._timeout_s = timeout_s
         self._report_death = report_death
-        self._headers = DeferredSemaphore(HEADER_WORKERS)
         self._quarantine = Quarantine(reactor.seconds)
         self.size = threads.size
 
@@ -99,10 +94,7 @@ class ProcessWorkers:
     async def identify(self, hash: ImageHash, source: Path) -> ImageFacts:
         """Read a header on one of the workers beside those that render."""
         job = IdentifyWork(self._formats, source)
-        if len(self._headers.waiting) >= MOST_HEADERS:
-            raise BusyError(f"{MOST_HEADERS} pictures wait for their check already: try again later")
-        async with self._beside():
-            ended = await self._do(job, hash, HEADER_S, self._run, "reading this picture's header")
+        ended = await self._do(job, hash, HEADER_S, self._run, "reading this picture's header")
         if ended.error is not None:
             raise ended.error
         if job.facts is None:
@@ -112,31 +104,15 @@ class ProcessWorkers:
     async def try_out(self, source: Path, variant: Variant) -> None:
         """Render on one of the workers beside those that render."""
         job = RenderWork(self._formats, source, [variant], None, lambda _: True)
-        async with self._beside():
-            ended = await self._do(job, None, TRIAL_S, self._run, "the trial")
+        ended = await self._do(job, None, TRIAL_S, self._run, "the trial")
         if ended.error is not None:
             raise ended.error
 
     async def self_check(self) -> None:
         """Have the processors of one of the workers beside those that render try their own protections."""
-        async with self._beside():
-            ended = await self._do(SelfCheckWork(), None, SELF_CHECK_S, self._run, "the self check")
+        ended = await self._do(SelfCheckWork(), None, SELF_CHECK_S, self._run, "the self check")
         if ended.error is not None:
             raise ended.error
-
-    @asynccontextmanager
-    async def _beside(self) -> AsyncIterator[None]:
-        """Wait for a worker beside those that render, and hold it while the block runs. Raises BusyError."""
-        place: Deferred[Any] = self._headers.acquire()
-        place.addTimeout(self._timeout_s, self._reactor)
-        try:
-            await place
-        except defer.TimeoutError as error:  # Twisted's own, which is not the built-in one
-            raise BusyError("no worker was free to check this picture: try again later") from error
-        try:
-            yield
-        finally:
-            self._headers.release()
 
     def _do(
         self, job: WorkerJob, hash: ImageHash | None, timeout_s: float, run: RunInThread, what: str

@@ -16,6 +16,9 @@ from imaged.workers.processors import Ended, Processors, run_render, run_self_ch
 from imaged.workers.threads import Threads
 from imaged.workers.workers import Emit
 
+HEADER_THREADS = 4
+"""How many of the threads that are not for renders may read headers: no deadline reaches into a hostile one."""
+
 
 class ThreadWorkers:
     """Renders on `threads`. Reactor thread only.
@@ -24,6 +27,7 @@ class ThreadWorkers:
     not give up: it holds its thread after `timeout_s`, the time of a render.
     """
 
+    headers = HEADER_THREADS
     grace_s = GRACE_S
     isolation = Isolation("thread", None, None, ())
 

@@ -26,6 +26,9 @@ class Workers(Protocol):
     size: int
     """How many render at once."""
 
+    headers: int
+    """How many read a header or do a trial at once, beside the renders."""
+
     grace_s: float
     """How long after its time a job may still hold its place."""
 

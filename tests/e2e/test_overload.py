@@ -24,8 +24,9 @@ CLIENTS, READERS = 200, 4
 NEW = [f"{name}-q{quality}.jpg" for name in ("full_size", "w700") for quality in range(1, 101)]
 """The outputs of the clients: 200 different ones."""
 
-GATED = {"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}, "render": {"concurrency": 1, "timeout_s": 50}}
-"""A processor whose renders of full size wait until the file `open` exists."""
+RENDER = {"concurrency": 1, "timeout_s": 50, "isolation": "thread"}
+GATED = {"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}, "render": RENDER}
+"""A processor whose renders of full size wait until the file `open` exists. A worker process may not look for it."""
 
 
 def memory_mib(daemon: Daemon) -> float:

@@ -156,7 +156,7 @@ def test_a_download_counts_for_the_first_request(make_harness: Callable[..., Pip
     harness.sources.gate.callback(None)
     found.append(find(traces[2]))
     assert [each.result for each in found] == [harness.store.path(IMAGE, ORIGINAL)] * 3
-    assert [list(trace.spans_ms) for trace in traces] == [["download"], ["wait"], []]
+    assert [list(trace.spans_ms) for trace in traces] == [["wait", "download"], ["wait"], []]
 
 
 def test_an_original_in_neither_store_is_not_found(harness: PipelineHarness) -> None:

@@ -352,7 +352,7 @@ def test_the_clock_of_a_client_covers_waiting_and_rendering(make_harness: Callab
     assert first.called
     harness.reactor.advance(2 + GRACE_S)
     error = error_of(second)
-    assert (type(error), error.retry_after_s) == (BusyError, 5)
+    assert (type(error), error.retry_after_s) == (BusyError, 6)
     harness.threads.step()
     assert [job.timeout_s for job in harness.processor.jobs] == [7, 2]
 

@@ -173,10 +173,10 @@ class TestTiming(RequestLogTestCase):
         assert "server-timing" in (await self.get(f"{HOME}/nothing")).headers
 
     async def test_a_post_has_server_timing(self) -> None:
-        """The header of a post has the time of the remote store."""
+        """The header of a post has the wait for a worker that reads its header, and the time of the remote store."""
         await self.serve(status={"timing_header": True})
         spans = re.findall(r"(\w+);dur=", (await self.post()).headers["server-timing"])
-        assert spans == ["save", "upload", "total"]
+        assert spans == ["wait", "save", "upload", "total"]
 
 
 class TestErrors(RequestLogTestCase):

@@ -25,7 +25,7 @@ from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.processors import make_variant
-from imaged.workers.engine import Engine
+from imaged.workers.engine import MOST_HEADERS, TRIAL_WAIT_S, Engine
 from imaged.workers.processors import Ended, Processors
 from imaged.workers.render_jobs import EngineJob, FailedVariant, ImageOutput, RenderedVariant, RenderResult
 from imaged.workers.tasks import Tasks
@@ -284,11 +284,56 @@ def test_headers_need_no_render_thread(harness: EngineHarness) -> None:
 def test_a_trial_needs_no_place(harness: EngineHarness, processor: Gated) -> None:
     """It runs beside the queue, and raises what the processor raises."""
     processor.go.release()
-    harness.result_of(harness.engine.workers.try_out(harness.source, VARIANTS[0]))
+    harness.result_of(harness.engine.try_out(harness.source, VARIANTS[0]))
     processor.failure = TooLargeError("big")
     processor.go.release()
     with pytest.raises(TooLargeError):
-        harness.result_of(harness.engine.workers.try_out(harness.source, VARIANTS[0]))
+        harness.result_of(harness.engine.try_out(harness.source, VARIANTS[0]))
+
+
+class Reading:
+    """Headers that are read until the test says so, one each."""
+
+    def __init__(self, harness: EngineHarness, count: int) -> None:
+        self.ends: list[Deferred[Any]] = []
+        self._engine = harness.engine
+        self._engine.workers.identify = self._identify  # type: ignore[assignment, method-assign]
+        self.asked = [Deferred.fromCoroutine(harness.engine.identify(IMAGE.hash, harness.source)) for _ in range(count)]
+
+    async def _identify(self, *_: object) -> Any:
+        self.ends.append(Deferred())
+        return await self.ends[-1]
+
+
+def test_a_trial_does_not_wait_for_headers(harness: EngineHarness) -> None:
+    """While hostile ones hold every worker, it soon ends with BusyError, which is no fault of the processors."""
+    Reading(harness, harness.engine.workers.headers + 1)
+    trial: list[Any] = []
+    Deferred.fromCoroutine(harness.engine.try_out(harness.source, VARIANTS[0])).addErrback(trial.append)
+    harness.reactor.advance(TRIAL_WAIT_S)
+    assert isinstance(trial[0].value, BusyError)
+
+
+def test_headers_are_bounded(harness: EngineHarness) -> None:
+    """A picture is refused when as many wait as may, and when none of the workers is free in time."""
+    size = harness.engine.workers.headers
+    reading = Reading(harness, size + MOST_HEADERS + 1)
+    errors: list[Any] = []
+    for each in reading.asked:
+        each.addErrback(lambda failure: errors.append(failure.value))
+    assert (len(reading.ends), [type(error) for error in errors]) == (size, [BusyError])
+    harness.reactor.advance(7)
+    assert [type(error) for error in errors] == [BusyError] * (1 + MOST_HEADERS)
+
+
+def test_a_header_is_read_to_its_end(harness: EngineHarness) -> None:
+    """Also when its client has left: the worker is busy until then."""
+    reading = Reading(harness, 1)
+    reading.asked[0].addErrback(lambda _: None)
+    reading.asked[0].cancel()
+    assert harness.engine.headers.busy == 1
+    reading.ends[0].callback(None)
+    assert harness.engine.headers.busy == 0
 
 
 @pytest.mark.parametrize(
