@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imaged.api import Host, Processor, hookimpl, memory_bytes
 
-from .environment import POLICY, load_imagemagick, policy_in_force
+from .environment import start_imagemagick
 
 
 class Options(BaseModel):
@@ -26,16 +26,15 @@ class Options(BaseModel):
 def imaged_processor(host: Host) -> Processor | None:
     """Load ImageMagick under our policy and return its processor."""
     options = host.options(Options)
-    load_imagemagick()
+    if not start_imagemagick():
+        host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
+            "something started ImageMagick before plugin {name} did, so limits of the system's policy.xml count too: "
+            "run `imaged check --deep` to see what is allowed",
+            name=host.name,
+        )
     # These import wand, which loads ImageMagick's library.
     from .memory import make_limits  # noqa: PLC0415
     from .processor import MagickProcessor  # noqa: PLC0415
 
     most_bytes = memory_bytes() // 2 // host.worker_count  # the daemon and the encoders need the rest
-    if not policy_in_force():
-        host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
-            "ImageMagick does not follow {policy}: something started it in this process before this plugin did. "
-            "Pictures are still opened as JPEG, PNG, GIF or WebP only; `imaged check --deep` names what is allowed.",
-            policy=str(POLICY / "policy.xml"),
-        )
     return MagickProcessor(make_limits(min(options.memory_bytes, most_bytes), host.maximum_pixels))

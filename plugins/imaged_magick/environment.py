@@ -1,4 +1,4 @@
-"""Load ImageMagick under our policy, whatever the system's own policy allows. Imports wand only when it loads it.
+"""Start ImageMagick under our policy, whatever the system's own policy allows. Imports wand only when it does so.
 
 ImageMagick reads each `policy.xml` once, when it starts: first those of MAGICK_CONFIGURE_PATH, then the system's own,
 then that of XDG_CONFIG_HOME, then those in HOME (GetConfigurePaths in configure.c of versions 6 and 7).
@@ -6,6 +6,7 @@ then that of XDG_CONFIG_HOME, then those in HOME (GetConfigurePaths in configure
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,27 +14,38 @@ from pathlib import Path
 
 from .library import choose_library
 
-POLICY = Path(__file__).parent / "policy"
-"""The folder of the `policy.xml` that ImageMagick reads first, and of the one that it reads last."""
+POLICY = Path(__file__).parent / "policy" / "policy.xml"
+"""What ImageMagick reads first."""
+
+LAST_POLICY = POLICY.parent / "last" / "ImageMagick" / "policy.xml"
+"""What it reads last. It only forbids."""
 
 _FIRST, _LAST, _HOME = "MAGICK_CONFIGURE_PATH", "XDG_CONFIG_HOME", "HOME"
-_LIMITS = ("MAGICK_", "_LIMIT")
-"""How the variables begin and end that set ImageMagick's resource limits."""
+_MARK = "resource:time", "1000000000"
+"""A limit of our first policy, which no other has."""
 
-_SCRIPT = b'<?xml version="1.0"?><image><get width="w"/></image>'
+_FIXED_LIMITS = {"map": 0, "disk": 0, "thread": 1, "width": 1_000_000, "height": 1_000_000}
+"""The limits of our first policy that a system's policy may have wider."""
+
+_CODER, _READ = 1, 1
+_FORBIDDEN = ("MSL", "MVG", "SVG", "TEXT", "TIFF", "XC")
 
 
-def load_imagemagick() -> None:
-    """Start ImageMagick in this process under our policy. Does nothing where it has started already.
+def start_imagemagick() -> bool:
+    """Start ImageMagick in this process under our policy, and return whether it follows ours before all others.
 
-    For some milliseconds the environment of the process differs, so call this before there are threads that read
-    HOME.
+    If something has started it already, forbid now what can still be forbidden. For some milliseconds the environment
+    of the process differs, so call this before there are threads that read HOME.
     """
     choose_library()
     from wand.api import library  # noqa: PLC0415  # loads ImageMagick's library, which reads no policy yet
 
     with _our_environment():
-        library.MagickWandGenesis()
+        library.MagickWandGenesis()  # does nothing the second time
+    follows = _follows_ours()
+    if not follows:
+        _restrict()
+    return follows
 
 
 @contextmanager
@@ -44,10 +56,10 @@ def _our_environment() -> Iterator[None]:
     """
     before = dict(os.environ)
     for name in before:
-        if name.startswith(_LIMITS[0]) and name.endswith(_LIMITS[1]):
+        if name.startswith("MAGICK_") and name.endswith("_LIMIT"):
             del os.environ[name]
-    os.environ[_FIRST] = os.pathsep.join(filter(None, [str(POLICY), before.get(_FIRST)]))
-    os.environ[_LAST] = str(POLICY / "last")
+    os.environ[_FIRST] = os.pathsep.join(filter(None, [str(POLICY.parent), before.get(_FIRST)]))
+    os.environ[_LAST] = str(LAST_POLICY.parents[1])
     os.environ.pop(_HOME, None)  # ImageMagick would read the policies in this folder after ours
     try:
         yield
@@ -57,15 +69,24 @@ def _our_environment() -> Iterator[None]:
         os.environ.update(before)
 
 
-def policy_in_force() -> bool:
-    """Try to open an MSL script, which our policy forbids; return whether ImageMagick refused it for that reason."""
-    from wand.exceptions import PolicyError, WandException  # noqa: PLC0415  # loads ImageMagick
-    from wand.image import Image  # noqa: PLC0415
+def _follows_ours() -> bool:
+    from wand.api import libmagick  # noqa: PLC0415
 
-    try:
-        Image.ping(blob=_SCRIPT, format="msl").close()
-    except PolicyError:
-        return True
-    except WandException:
-        pass
-    return False
+    libmagick.GetPolicyValue.restype = ctypes.c_void_p
+    value = libmagick.GetPolicyValue(_MARK[0].encode())  # a copy of a few bytes, which stays
+    if value is None or ctypes.string_at(value) != _MARK[1].encode():
+        return False
+    return not any(libmagick.IsRightsAuthorized(_CODER, _READ, name.encode()) for name in _FORBIDDEN)
+
+
+def _restrict() -> None:
+    """Add the rules of our last policy, and set the limits that never change."""
+    from wand.api import libmagick  # noqa: PLC0415
+    from wand.resource import limits  # noqa: PLC0415
+
+    libmagick.AcquireExceptionInfo.restype = ctypes.c_void_p
+    ignored = ctypes.c_void_p(libmagick.AcquireExceptionInfo())
+    libmagick.SetMagickSecurityPolicy(LAST_POLICY.read_bytes(), ignored)
+    libmagick.DestroyExceptionInfo(ignored)
+    for name, most in _FIXED_LIMITS.items():
+        limits[name] = most

@@ -311,29 +311,30 @@ def test_the_command_prints_the_outcome(tmp_path: Path, store: str, status: int)
     assert (lines[-1] == "built-in defaults: OK") is (status == 0)
 
 
-HASTY = """
+LOOSE = """
+import ctypes
 from imaged.api import hookimpl
-from wand.api import library
-library.MagickWandGenesis()
 @hookimpl
-def imaged_processor(host): return None
+def imaged_processor(host):
+    from wand.api import libmagick
+    libmagick.AcquireExceptionInfo.restype = ctypes.c_void_p
+    rules = (f'<policy domain="{domain}" rights="read|write" pattern="*"/>' for domain in ("coder", "module"))
+    policy = f"<policymap>{''.join(rules)}</policymap>".encode()
+    libmagick.SetMagickSecurityPolicy(policy, ctypes.c_void_p(libmagick.AcquireExceptionInfo()))
 """
-ALLOW = '<policymap><policy domain="coder" rights="read|write" pattern="{BMP,XC}"/></policymap>'
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 def test_a_processor_that_allows_too_much_is_a_fault(tmp_path: Path, isolation: str) -> None:
-    """Another plugin starts ImageMagick first, under the policy of a system that allows more than ours."""
-    (tmp_path / "hasty.py").write_text(HASTY)
-    info, system = tmp_path / "hasty-0.1.dist-info", tmp_path / "system"
+    """Another plugin changes the policy after ours; the check runs where the renders run."""
+    (tmp_path / "loose.py").write_text(LOOSE)
+    info = tmp_path / "loose-0.1.dist-info"
     info.mkdir()
-    system.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hasty\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text("[imaged]\nhasty = hasty\n")
-    (system / "policy.xml").write_text(ALLOW)
-    settings = ("store.path=public", "state_dir=state", f"render.isolation={isolation}", "processors=[hasty, magick]")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: loose\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[imaged]\nloose = loose\n")
+    settings = ("store.path=public", "state_dir=state", f"render.isolation={isolation}", "processors=[magick, loose]")
     command = [sys.executable, "-m", "imaged", "check", "--deep", *(f"--set={setting}" for setting in settings)]
-    environ = os.environ | {"PYTHONPATH": str(tmp_path), "MAGICK_CONFIGURE_PATH": str(system)}
+    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env=environ, input=""
     )

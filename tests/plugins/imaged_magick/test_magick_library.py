@@ -33,7 +33,7 @@ def test_no_compiler_is_started(tmp_path: Path) -> None:
     for name in ("gcc", "cc"):
         (tmp_path / name).write_text("#!/bin/sh\ntouch " + str(tmp_path / "started"))
         (tmp_path / name).chmod(0o755)
-    load = "from imaged_magick.environment import load_imagemagick; load_imagemagick()"
+    load = "from imaged_magick.environment import start_imagemagick; start_imagemagick()"
     environ = {name: value for name, value in os.environ.items() if name != "WAND_MAGICK_LIBRARY_SUFFIX"}
     environ["PATH"] = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     subprocess.run([sys.executable, "-c", load], env=environ, check=True, timeout=60)

@@ -191,6 +191,13 @@ CHECK = "\nprint(json.dumps(processor.self_check()))"
 STARTED = "from wand.api import library; library.MagickWandGenesis()\n"
 STOPPING = ("list-length", "file", "throttle", "time")
 ALLOW_ALL_AND_SERVE = "\n".join(line for line in ALLOW_ALL.splitlines() if not any(name in line for name in STOPPING))
+ALLOW_LATER = """
+libmagick.AcquireExceptionInfo.restype = ctypes.c_void_p
+policy = open(os.environ["MAGICK_CONFIGURE_PATH"] + "/policy.xml", "rb").read()
+assert libmagick.SetMagickSecurityPolicy(policy, ctypes.c_void_p(libmagick.AcquireExceptionInfo()))
+for name in ("map", "disk", "width", "height"):
+    limits[name] = 9_000_000_000
+"""
 
 
 @pytest.mark.parametrize("policy", ["", ALLOW_ALL], ids=["the system as it is", HOSTILE])
@@ -199,11 +206,35 @@ def test_a_self_check_finds_nothing(tmp_path: Path, policy: str) -> None:
     assert run(tmp_path, HOOK + CHECK, policy=policy) == []
 
 
+@pytest.mark.parametrize("policy", ["", ALLOW_ALL_AND_SERVE], ids=["the system as it is", HOSTILE])
+def test_a_policy_that_is_late_holds(tmp_path: Path, policy: str) -> None:
+    """Where another plugin has started ImageMagick, the rights are taken back, and the limits are narrowed."""
+    assert run(tmp_path, STARTED + HOOK + CHECK, policy=policy) == []
+    pictures = run(tmp_path / "again", STARTED + HOOK + OPEN, *OURS, policy=policy)
+    assert [each.split()[0] for each in pictures] == ["opened"] * 4
+
+
 def test_a_self_check_finds_what_is_allowed(tmp_path: Path) -> None:
-    """Where another plugin started ImageMagick first, under the system's policy, the check names what that allows."""
-    found = run(tmp_path, STARTED + HOOK + CHECK, policy=ALLOW_ALL_AND_SERVE)
+    """Where another plugin allows everything afterwards, the check names what that allows."""
+    program = "import ctypes\n" + STARTED + HOOK + ALLOW_LATER + CHECK
+    found = run(tmp_path, program, policy=ALLOW_ALL_AND_SERVE)
     assert {f"reading {name}" for name in ("MSL", "MVG", "TIFF", "BMP", "PPM", "TEXT", "LABEL", "URL")} <= {*found}
     assert {f"reading {name}" for name in ("@file", "MPR", "INLINE", "VID", "files", "a descriptor")} <= {*found}
     assert {"writing TIFF", "writing BMP", "writing MVG", "writing files"} <= {*found}
     assert {"delegates", "filters", "standard input", "standard output"} <= {*found}
     assert {"pictures of 1000001x1 pixels", "pixels on disk or in mapped files"} <= {*found}
+
+
+@pytest.mark.parametrize(("before", "lines"), [("", 0), (STARTED, 1)])
+@pytest.mark.parametrize("policy", ["", ALLOW_ALL], ids=["the system as it is", HOSTILE])
+def test_a_policy_that_is_late_is_logged(tmp_path: Path, before: str, lines: int, policy: str) -> None:
+    """The operator learns that the system's limits count too. Our policy is never late by itself."""
+    program = """
+from twisted.logger import capturedLogs
+with capturedLogs() as events:
+    imaged_magick.imaged_processor(make_host("magick"))
+print(json.dumps([event["log_format"][:29] for event in events]))
+"""
+    imports = HOOK.replace('processor = imaged_magick.imaged_processor(make_host("magick"))\n', "")
+    told = run(tmp_path, before + imports.partition("from wand")[0] + program, policy=policy)
+    assert told == ["something started ImageMagick"] * lines
