@@ -21,7 +21,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server dev-server-s3 dev-server-manta test check lint format deb clean system debootstrap
+.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,9 @@ endef
 # One worker for each core. worksteal keeps the tests of a file together, since they share servers, while all workers are busy.
 test: .venv/tools ## Run the tests, on all cores
 	@$(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal $(ARGS)  # many tests wait
+
+hostile: .venv/tools ## Send 2,000 broken files to a daemon
+	@PYTHONPATH=tests/e2e $(BIN)/python tests/hostile/broken_run.py $(ARGS)
 
 check: lint test ## Lint, types and tests: what CI runs
 
