@@ -21,16 +21,13 @@ from imaged.core.variants import Variant
 from imaged.workers.confinement import Bounds, allow_cpu, confine
 from imaged.workers.processors import Ended, Processors, run_identify, run_render, run_self_check, run_verify
 from imaged.workers.render_jobs import RenderedVariant
-from imaged.workers.wire import GO, EndedError, Kind, Message, receive, send
+from imaged.workers.wire import GO, LOG_LINES, EndedError, Kind, Message, receive, send
 
 NICENESS = 5
 """How much less of the cores a worker gets than the daemon: requests for stored files go first."""
 
 CPU_GRACE_S = 5.0
 """How much longer than its time the threads of a job may compute, before the kernel ends the process."""
-
-LOG_LINES = 20
-"""How many lines the daemon's log gets from one job."""
 
 
 def serve(connection: socket.socket, processors: Processors, folder: Path, bounds: Bounds) -> None:

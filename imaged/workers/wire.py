@@ -23,6 +23,9 @@ HEAD_BYTES = 1 << 16
 BODY_BYTES = 1 << 29
 """The largest picture that a worker may return."""
 
+LOG_LINES = 20
+"""How many lines a worker may add to the daemon's log in one job."""
+
 _HEADER = struct.Struct(">BII")
 
 GO, STOP = b"g", b"s"

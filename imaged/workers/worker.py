@@ -24,7 +24,18 @@ from imaged.core.snapshot import WorkerStatus
 from imaged.core.tracing import SPANS
 from imaged.workers.child_process import ChildProcess
 from imaged.workers.processors import Ended
-from imaged.workers.wire import EndedError, EndedHead, Kind, LogHead, MessageError, ReadyHead, parse, receive, send
+from imaged.workers.wire import (
+    LOG_LINES,
+    EndedError,
+    EndedHead,
+    Kind,
+    LogHead,
+    MessageError,
+    ReadyHead,
+    parse,
+    receive,
+    send,
+)
 from imaged.workers.worker_jobs import WorkerJob
 
 KILL_AFTER_S = 0.5
@@ -119,13 +130,17 @@ class Worker:
         self.jobs += 1
 
     def _follow(self, job: WorkerJob, due_s: float) -> Ended:
-        connection = self.child.connection
+        connection, lines = self.child.connection, 0
         while True:
             message = receive(connection, due_s)
             if message.kind is Kind.LOG:
                 line: LogHead = parse(LogHead, message, Kind.LOG)
+                lines += 1
+                if lines > 2 * LOG_LINES:  # some may be of the time before this job
+                    raise MessageError(f"more than {2 * LOG_LINES} lines for the log")
                 level = LogLevel.levelWithName(line.level)
-                self._log.emit(level, "worker process {pid}: {text}", pid=self.child.pid, text=line.text)
+                text = "".join(each if each.isprintable() or each == "\n" else " " for each in line.text)
+                self._log.emit(level, "worker process {pid}: {text}", pid=self.child.pid, text=text)
             elif message.kind is Kind.ENDED:
                 head: EndedHead = parse(EndedHead, message, Kind.ENDED)
                 if head.error is None and not job.is_complete:

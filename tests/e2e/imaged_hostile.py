@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from imaged_hostile_lies import LIES, SLOW
 from pydantic import BaseModel, ConfigDict
 
 from imaged.api import JPEG, Host, ImageFacts, Processor, Rendered, RenderJob, hookimpl
@@ -278,6 +279,17 @@ def _forged(facts: ImageFacts, **fields: object) -> ImageFacts:
     return forged
 
 
+def _say(lie: Callable[[], None]) -> Callable[[Options], None]:
+    """Return a deed: tell the daemon a lie, and nothing else until it ends this process."""
+
+    def deed(_: Options) -> None:
+        with suppress(OSError):
+            lie()
+        time.sleep(3600)
+
+    return deed
+
+
 DEEDS: dict[str, Callable[[Options], None]] = {
     each.__name__: each
     for each in (
@@ -286,6 +298,9 @@ DEEDS: dict[str, Callable[[Options], None]] = {
         write_files, read_environment, connect, listen, execute, kill_parent, trace_parent, fill_folder,
     )
 }  # fmt: skip
+
+
+DEEDS |= {name: _say(lie) for name, lie in {**LIES, **SLOW}.items()}
 
 
 class Hostile:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from daemon import Answer, Daemon, until
 from imaged_hostile import FACTS, NONSENSE, bad_picture
+from imaged_hostile_lies import LIES, SLOW
 from processes import descendants, weigh
 
 from imaged.testing.pictures import make_png
@@ -41,7 +42,7 @@ CRASHES = [
     "eat_memory_in_c",
 ]
 MEMORY = ["eat_memory", "gigabyte"]
-HANGS = ["sleep", "loop", "loop_with_lock"]
+HANGS = ["sleep", "loop", "loop_with_lock", *SLOW]
 ESCAPES = [
     "fork", "find_files", "read_files", "write_files", "read_environment", "connect", "listen", "execute",
     "kill_parent", "trace_parent", "fill_folder", "write_noise", "leak",
@@ -71,7 +72,7 @@ class Victim:
 
     def _settings(self, files: list[str], port: int) -> str:
         render = {
-            "concurrency": 3,
+            "concurrency": 5,
             "timeout_s": TIMEOUT_S,
             "maximum_pixels": MAXIMUM_PIXELS,
             "worker_memory_bytes": MEMORY_BYTES,
@@ -131,7 +132,7 @@ def do(victim: Victim, deeds: Sequence[str], act: Callable[[str, int], Answer]) 
             said = answer.json().get("error", "") if answer.status != 200 else ""
             used = weigh(victim.pid)
             sys.stdout.write(
-                f"{deed:22} {answer.status} {time.monotonic() - began_s:5.2f} s with {GOOD_JOBS} good jobs; daemon: "
+                f"{deed:26} {answer.status} {time.monotonic() - began_s:5.2f} s with {GOOD_JOBS} good jobs; daemon: "
                 f"{used.memory_kib // 1024} MiB, {used.files} files; {said}\n"
             )
             yield deed, answer
@@ -148,6 +149,12 @@ def expect(victim: Victim, deeds: Sequence[str], status: int) -> None:
 def test_crashes(victim: Victim) -> None:
     """A picture that kills its worker is 415."""
     expect(victim, CRASHES, 415)
+
+
+def test_lies(victim: Victim) -> None:
+    """What no worker says costs the worker, and the picture is 415; the log gets a bounded number of its lines."""
+    expect(victim, list(LIES), 415)
+    assert victim.daemon.log.read_text().count("flood") < 100
 
 
 def test_memory(victim: Victim) -> None:
