@@ -45,6 +45,10 @@ class Activity(Generic[Item]):
         self.failed += failed
         return self._clock() - since_s
 
+    def drop(self, token: object) -> None:
+        """Count the item of a token no more: it was neither done nor has it failed."""
+        del self._running[token]
+
     @contextmanager
     def track(self, item: Item) -> Iterator[None]:
         """Count `item` as in flight while the block runs, then as done, or as failed when the block raises."""

@@ -20,14 +20,10 @@ from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.shared import Shared
 from imaged.workers.callers import Callers
 from imaged.workers.engine import Engine
-from imaged.workers.render_jobs import EngineJob, ImageOutput, RenderResult
+from imaged.workers.render_jobs import EngineJob, GivesWayError, ImageOutput, RenderResult
 from imaged.workers.single_flight import SingleFlight, wait
 
 Resolve = Callable[[ImageOutput, ImagedError | None], None]
-
-
-class _GivesWayError(Exception):
-    """A queued job stops, so that a client gets its place."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +124,10 @@ class Renders:
             left.pop(result.output, None)
             resolve(ImageOutput(job.image, result.output), await self.writer.write(job.image, result))
             if left and self.engine.admission.should_give_way(job.callers):
-                raise _GivesWayError
+                raise GivesWayError
 
         while left:
-            with suppress(_GivesWayError):
+            with suppress(GivesWayError):
                 await self.engine.render(replace(job, variants=tuple(left.values())), take)
                 return
 

@@ -16,7 +16,7 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.tracing import add_spans
 from imaged.core.variants import Variant
-from imaged.workers.render_jobs import FailedVariant, ImageOutput, RenderedVariant, RenderResult, Take
+from imaged.workers.render_jobs import FailedVariant, GivesWayError, ImageOutput, RenderedVariant, RenderResult, Take
 
 
 class Attempt:
@@ -78,9 +78,12 @@ class Attempt:
             self._context.run(Deferred.fromCoroutine, self._pass_on(FailedVariant(output, error(output), {})))
 
     def close(self) -> None:
-        """Count what is missing as failed: the call has returned."""
+        """Count what is missing as failed, unless the job gave way: the call has returned."""
         for token in self._tokens.values():
-            self._activity.end(token, failed=True)
+            if isinstance(self._failure, GivesWayError):
+                self._activity.drop(token)
+            else:
+                self._activity.end(token, failed=True)
 
     async def end(self, error: ImagedError | None, spans_s: Mapping[str, float]) -> list[Variant]:
         """Wait for `take`, raise its error, and return the variants without a result, which are tried again.

@@ -55,5 +55,9 @@ class FailedVariant:
     spans_s: Mapping[str, float]
 
 
+class GivesWayError(Exception):
+    """What `take` raises to end a job for now: the variants that are left have not failed, and come in another job."""
+
+
 RenderResult = RenderedVariant | FailedVariant
 Take = Callable[[RenderResult], Awaitable[None]]

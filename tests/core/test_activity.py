@@ -48,6 +48,13 @@ def test_nothing_ends_twice(activity: Activity[str]) -> None:
     assert activity.total == 1
 
 
+def test_what_is_dropped_is_not_counted(activity: Activity[str]) -> None:
+    """It was interrupted, and will be counted when it has ended."""
+    token = activity.begin("a")
+    activity.drop(token)
+    assert (activity.current, activity.total, activity.failed) == (0, 0, 0)
+
+
 def test_a_block_is_tracked_to_its_end(activity: Activity[str]) -> None:
     """The item is in flight inside the block, and done after it."""
     with activity.track("a"):

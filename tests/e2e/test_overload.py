@@ -174,3 +174,21 @@ def test_requests_do_not_wait_for_queued_jobs(gated: Daemon) -> None:
     until(lambda: is_idle(gated), gated)
     began = [line.split()[2] for line in (gated.folder / "journal").read_text().splitlines() if " begin " in line]
     assert [name for name in began if name != "x1.jpg"] == ["full_size.webp", "x10.png", "x20.png"]
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_queued_job_of_many_outputs_gives_way(make_daemon: Callable[..., Daemon], isolation: str) -> None:
+    """A client does not wait for the rest of them, which are made later."""
+    daemon = make_daemon("", "render.concurrency=1", f"render.isolation={isolation}")
+    names = [f"full_size-q{quality}.webp" for quality in range(71, 91)]
+    info = daemon.post(f"/p?outputs={','.join(names)}", jpeg(scene(1600, 1200))).json()
+    folder = daemon.store / "p" / info["partitionedHash"]
+    until(lambda: any((folder / name).is_file() for name in names), daemon)
+    assert daemon.get(f"/p/{info['hash']}/w20.jpg").status == 200
+    made = sum((folder / name).is_file() for name in names)
+    assert made < len(names) - 1, "the job has to be slow enough to be interrupted"
+    daemon.wait_for_files(info, names)
+    until(lambda: is_idle(daemon), daemon)
+    renders = daemon.status()["processing"]
+    assert (renders["total"], renders["failed"]) == (len(names) + 1, 0), daemon.tail
+    assert "worker process" not in daemon.log.read_text()

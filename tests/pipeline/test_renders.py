@@ -321,6 +321,7 @@ def test_a_queued_job_of_many_outputs_gives_way(make_harness: Callable[..., Pipe
     first, second, third = ([variant.output for variant in job.variants] for job in harness.processor.jobs)
     assert (first, second, third) == (outputs, [parse("x99.jpg")], outputs[2:])
     assert len(harness.queued("upload")) == 21
+    assert (harness.processing.total, harness.processing.failed, harness.processing.current) == (21, 0, 0)
 
 
 def test_clients_of_a_stuck_processor_are_answered(make_harness: Callable[..., PipelineHarness]) -> None:
