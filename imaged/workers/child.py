@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import socket
@@ -29,6 +30,10 @@ NICENESS = 5
 CPU_GRACE_S = 5.0
 """How much longer than its time the threads of a job may compute, before the kernel ends the process."""
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+KEPT_HEAP_BYTES = 1 << 26
+"""How much freed memory glibc keeps for the next job: to return it after each costs a thousand page faults a render."""
+
 
 def serve(connection: socket.socket, processors: Processors, folder: Path, bounds: Bounds) -> None:
     """Confine this process, and do the jobs that come on `connection`. Temporary files are in `folder`."""
@@ -37,6 +42,7 @@ def serve(connection: socket.socket, processors: Processors, folder: Path, bound
     os.chdir(folder)
     with suppress(OSError):  # a service manager may forbid even this
         os.nice(NICENESS)
+    _keep_heap()
     log = _LogLines(connection)
     observer: Any = log
     globalLogPublisher.addObserver(observer)
@@ -124,6 +130,13 @@ class _LogLines:
 
 def _short(text: str) -> str:
     return text[:2000].encode("utf-8", "backslashreplace").decode()[:2000]
+
+
+def _keep_heap() -> None:
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, KEPT_HEAP_BYTES // 2)
+        mallopt(_M_TRIM_THRESHOLD, KEPT_HEAP_BYTES)
 
 
 def _leave_terminal() -> None:

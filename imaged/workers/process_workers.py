@@ -137,6 +137,8 @@ class ProcessWorkers:
             if isinstance(result, Ended):
                 return result
             if not result.began:  # it had died before
+                if due_s <= self._reactor.seconds():
+                    return Ended(BusyError("no worker process was ready in time: try again later"), {})
                 continue
             deaths += 1
             end = judge_end(result, worker.child.status, what)
