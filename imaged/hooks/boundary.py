@@ -70,6 +70,9 @@ def plugin_boundary(called: str, within_s: float) -> Iterator[None]:
             yield
     except ImagedError:
         raise
+    except MemoryError as error:
+        _log.error("{called} ran out of memory", called=called)
+        raise PluginFailedError(f"{called} ran out of memory") from error
     except BaseException as error:
         raise broken(called, error) from error
 

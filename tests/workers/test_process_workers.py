@@ -1,0 +1,314 @@
+"""Worker processes: each does jobs, is replaced when it is old, large or dead, and ends with its pool."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_reactor import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from imaged.config.load import load
+from imaged.core.errors import NotAPictureError, OutOfTimeError, TooLargeError
+from imaged.core.formats import FORMATS
+from imaged.core.hashes import ImageHash
+from imaged.core.outputs import parse
+from imaged.testing.pictures import make_jpeg
+from imaged.testing.processors import make_variant
+from imaged.workers.building import _generation_spec
+from imaged.workers.child_process import ChildProcess
+from imaged.workers.pool import WorkerPool, WorkersFailedError
+from imaged.workers.process_workers import HEADER_WORKERS, ProcessWorkers
+from imaged.workers.processors import Ended
+from imaged.workers.render_jobs import RenderedVariant
+from imaged.workers.tasks import Tasks
+from imaged.workers.template_process import TemplateProcess
+from imaged.workers.threads import Threads
+
+PLUGIN = '''
+import ctypes, os, signal, threading, time
+from pydantic import BaseModel
+from imaged.api import hookimpl, Rendered, NotAPictureError
+from imaged.testing.fakes import StillProcessor
+
+class Options(BaseModel):
+    deed: str = "nothing"
+
+class Acting(StillProcessor):
+    """Renders after a deed, which the section names."""
+
+    kept = []
+
+    def __init__(self, deed):
+        super().__init__()
+        self.deed = deed
+
+    def render(self, job):
+        if self.deed == "sleep":
+            time.sleep(0.5)
+        elif self.deed == "hang":
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            time.sleep(60)
+        elif self.deed == "crash":
+            ctypes.string_at(0)
+        elif self.deed == "keep":
+            self.kept.append(bytearray(os.urandom(1)) * 2**26)
+        elif self.deed == "eat":
+            self.kept.append(bytearray(2**40))
+        elif self.deed == "exit":
+            os._exit(0)
+        elif self.deed == "secrets":
+            raise NotAPictureError(os.environ.get("IMAGED_TEST_SECRET", "no secret"))
+        yield from super().render(job)
+
+@hookimpl
+def imaged_processor(host):
+    options = host.options(Options)
+    if options.deed == "thread":
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    if options.deed == "refuse" and host.clock.__class__.__name__ == "NoReactor":
+        raise RuntimeError("not in a worker")
+    return Acting(options.deed)
+'''
+HASH = ImageHash("0" * 32)
+VARIANTS = [make_variant(parse(f"x{side}.jpg")) for side in (10, 20, 30)]
+
+
+class TestProcessWorkers(TestCase):
+    """Each test has workers of its own, whose processor does a deed."""
+
+    timeout = 60
+
+    @pytest.fixture(autouse=True)
+    def _place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        info = tmp_path / "site" / "acting-0.1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acting\nVersion: 0.1\n")
+        (info / "entry_points.txt").write_text("[imaged]\nacting = imaged_acting\n")
+        (tmp_path / "site" / "imaged_acting.py").write_text(PLUGIN)
+        (tmp_path / "tmp").mkdir()
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+        self.folder = tmp_path
+        self.source = tmp_path / "original"
+        self.source.write_bytes(make_jpeg())
+
+    async def start(self, deed: str = "nothing", *, timeout_s: float = 30, **render: Any) -> ProcessWorkers:
+        """Start workers; they end with the test."""
+        settings = {"timeout_s": timeout_s, "concurrency": 1, **render}
+        overrides = [f"render.{key}={value}" for key, value in settings.items()]
+        overrides += ["processors=[acting]", f"plugins.acting.deed={deed}"]
+        loaded = load("", "imaged.yaml", overrides, environ={}, read_text=str)
+        threads, self.others = Threads(reactor, "render", 1), Threads(reactor, "work", 4)
+        self.template = TemplateProcess(reactor)
+        spec, run = _generation_spec(loaded.settings), self.others.run
+        self.pool = WorkerPool(reactor, loaded.settings.render, 1 + HEADER_WORKERS, self.template, spec, run)
+        self.deaths: list[str] = []
+        self.emitted: list[RenderedVariant] = []
+        self.enough = False
+        workers = ProcessWorkers(reactor, self.pool, threads, run, Tasks(), FORMATS, timeout_s, self.deaths.append)
+
+        async def end() -> None:
+            workers.stop()
+            self.template.close()
+            await self.until(lambda: not any(isinstance(each, ChildProcess) for each in reactor.getReaders()))
+            await self.others.join()
+            await self.until(lambda: not list((self.folder / "tmp").iterdir()))
+
+        self.addCleanup(lambda: Deferred.fromCoroutine(end()))
+        await workers.start()
+        await self.until(lambda: len(self.pids()) == 1 + HEADER_WORKERS)
+        return workers
+
+    async def render(self, workers: ProcessWorkers, hash: ImageHash = HASH, timeout_s: float = 30) -> Ended:
+        """Render all variants."""
+        return await workers.render(hash, self.source, VARIANTS, timeout_s, self.emit)
+
+    def emit(self, rendered: RenderedVariant) -> bool:
+        """Take a variant; want more unless `enough`."""
+        self.emitted.append(rendered)
+        return not self.enough
+
+    async def until(self, done: Callable[[], object]) -> None:
+        """Return when something is so; the timeout of the test is the limit."""
+        while not done():
+            await deferLater(reactor, 0.01)
+
+    def pids(self) -> set[int]:
+        """Return the processes of the pool."""
+        return {worker.child.pid for worker in self.pool.workers if worker.child.pid is not None}
+
+    async def test_a_job_is_done(self) -> None:
+        """Each variant comes as a picture of its format, and the facts are those of the file."""
+        workers = await self.start()
+        assert (await self.render(workers)).error is None
+        assert [each.output for each in self.emitted] == [each.output for each in VARIANTS]
+        assert all(
+            FORMATS.sniff(each.body) == each_variant.format
+            for each, each_variant in zip(self.emitted, VARIANTS, strict=True)
+        )
+        facts = await workers.identify(HASH, self.source)
+        assert (facts.format.extension, facts.frames) == ("jpg", 1)
+        assert workers.isolation.kind == "process"
+        assert sum(row.jobs for row in workers.statuses()) == 2
+
+    async def test_a_job_ends_when_no_more_is_wanted(self) -> None:
+        """The worker stops at the next variant, and is good for another job."""
+        workers = await self.start()
+        before = self.pids()
+        self.enough = True
+        assert (await self.render(workers)).error is None
+        assert len(self.emitted) == 1
+        assert (await self.render(workers)).error is None
+        assert (self.pids(), self.deaths) == (before, [])
+
+    async def test_an_error_of_a_processor_costs_no_worker(self) -> None:
+        """It comes back as the error that it was, with its text."""
+        workers = await self.start()
+        before = self.pids()
+        self.source.write_bytes(b"no picture")
+        with pytest.raises(NotAPictureError, match="header of this file is unknown"):
+            await workers.identify(HASH, self.source)
+        assert (self.pids(), self.deaths) == (before, [])
+
+    async def test_an_old_worker_is_replaced(self) -> None:
+        """After `recycle_after` jobs another process takes its place, and no job fails."""
+        workers = await self.start(recycle_after=2)
+        seen = set()
+        for _ in range(7):
+            assert (await self.render(workers)).error is None
+            seen |= self.pids()
+        await self.until(lambda: len(seen | self.pids()) == 1 + HEADER_WORKERS + 3)
+        assert self.deaths == []
+
+    async def test_a_worker_that_keeps_memory_is_replaced(self) -> None:
+        """Each render keeps 64 MiB; a worker has to go after the third."""
+        workers = await self.start("keep", worker_memory_bytes=2**28)
+        seen = set()
+        for _ in range(9):
+            assert (await self.render(workers)).error is None
+            seen |= self.pids()
+        assert 1 + HEADER_WORKERS < len(seen) < 9
+        assert self.deaths == []
+
+    async def test_a_crash_is_the_fault_of_the_picture(self) -> None:
+        """The picture is refused from then on, without another worker; other pictures are not."""
+        workers = await self.start("crash")
+        for _ in range(3):
+            error = (await self.render(workers)).error
+            assert isinstance(error, NotAPictureError)
+            assert "SIGSEGV" in str(error)
+        assert self.deaths == ["SIGSEGV"]
+        assert isinstance((await self.render(workers, ImageHash("1" * 32))).error, NotAPictureError)
+        assert self.deaths == ["SIGSEGV", "SIGSEGV"]
+        await self.until(lambda: len(self.pids()) == 1 + HEADER_WORKERS)
+
+    async def test_a_worker_that_exits_has_crashed(self) -> None:
+        """The status does not matter: it did not end its job."""
+        workers = await self.start("exit")
+        assert isinstance((await self.render(workers)).error, NotAPictureError)
+        assert self.deaths == ["exit"]
+
+    async def test_a_worker_that_does_not_end_is_killed(self) -> None:
+        """Its job ends at the deadline, though it blocks every signal."""
+        workers = await self.start("hang", timeout_s=1)
+        began_s = reactor.seconds()
+        assert isinstance((await self.render(workers, timeout_s=1)).error, OutOfTimeError)
+        assert reactor.seconds() - began_s < 30  # it hangs for a minute
+        assert self.deaths == ["late"]
+        assert isinstance((await self.render(workers, timeout_s=1)).error, OutOfTimeError)
+        assert self.deaths == ["late"]
+
+    async def test_a_job_with_little_time_left_blames_no_picture(self) -> None:
+        """Its client had waited for long: the picture may be good."""
+        workers = await self.start("sleep")
+        assert isinstance((await self.render(workers, timeout_s=0.001)).error, OutOfTimeError | None)
+        assert (await self.render(workers)).error is None
+
+    async def test_memory_beyond_the_limit_is_413(self) -> None:
+        """The worker gets no more from the kernel, and says so."""
+        workers = await self.start("eat")
+        error = (await self.render(workers)).error
+        assert isinstance(error, TooLargeError)
+        assert self.deaths == []
+
+    async def test_a_job_whose_worker_is_killed_is_done_by_another(self) -> None:
+        """An operator, or the kernel, sends SIGKILL: the picture need not be the reason."""
+        workers = await self.start("sleep")
+        rendering = Deferred.fromCoroutine(self.render(workers))
+        await self.until(lambda: any(row.jobs for row in workers.statuses()))
+        (pid,) = [row.pid for row in workers.statuses() if row.jobs]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        assert (await rendering).error is None
+        assert self.deaths == ["SIGKILL"]
+
+    async def test_an_idle_worker_that_dies_is_replaced(self) -> None:
+        """No job fails."""
+        workers = await self.start()
+        assert (await self.render(workers)).error is None
+        before = self.pids()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        assert (await self.render(workers)).error is None
+        await self.until(lambda: len(self.pids()) == 1 + HEADER_WORKERS)
+        assert not self.pids() & before
+
+    async def test_templates_that_die_are_replaced(self) -> None:
+        """All workers die with their template; other ones come from a new template."""
+        workers = await self.start()
+        before = self.pids()
+        assert self.pool._generation is not None
+        assert self.pool._generation.pid is not None
+        for pid in (self.pool._generation.pid, parent(self.pool._generation.pid)):
+            os.kill(pid, signal.SIGKILL)
+        await self.until(lambda: self.pids() and not self.pids() & before)
+        assert (await self.render(workers)).error is None
+
+    async def test_a_worker_has_no_secrets(self) -> None:
+        """The environment of the daemon, which settings may refer to, is not that of a worker."""
+        os.environ["IMAGED_TEST_SECRET"] = "hunter2"  # that is the test
+        self.addCleanup(os.environ.pop, "IMAGED_TEST_SECRET")
+        workers = await self.start("secrets")
+        assert str((await self.render(workers)).error) == "no secret"
+
+    async def test_a_processor_with_threads_is_loaded_in_each_worker(self) -> None:
+        """A fork of a process with threads may hang."""
+        workers = await self.start("thread")
+        assert (await self.render(workers)).error is None
+        assert self.deaths == []
+
+    async def test_a_processor_that_cannot_be_loaded_is_a_fault(self) -> None:
+        """The operator gets the reason that the plugin gives."""
+        with pytest.raises(WorkersFailedError, match="RuntimeError: not in a worker"):
+            await self.start("refuse")
+
+    async def test_a_picture_that_cannot_be_read_costs_no_worker(self) -> None:
+        """The daemon opens it, not the worker."""
+        workers = await self.start()
+        before = self.pids()
+        self.source.unlink()
+        with pytest.raises(Exception, match="cannot be read"):
+            await self.render(workers)
+        assert (self.pids(), self.deaths) == (before, [])
+
+    async def test_many_headers_wait_and_too_many_are_refused(self) -> None:
+        """None waits for a render."""
+        workers = await self.start("sleep")
+        rendering = Deferred.fromCoroutine(self.render(workers))
+        calls: list[Coroutine[Any, Any, Any]] = [workers.identify(HASH, self.source) for _ in range(20)]
+        for call in [Deferred.fromCoroutine(each) for each in calls]:
+            assert (await call).frames == 1
+        assert not rendering.called
+        await rendering
+
+
+def parent(pid: int) -> int:
+    """Return the parent of a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
