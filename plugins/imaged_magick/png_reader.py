@@ -12,6 +12,15 @@ from .gil import yield_gil
 _ANCILLARY = 0x20  # the bit of a chunk type's first letter that marks ancillary chunks (PNG 5.4)
 _TRANSPARENT = b"tRNS"
 _HEADER_BYTES = 25  # of the first chunk (PNG 11.2.1)
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (PNG 11.2.1)
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The first column and row of each Adam7 pass, and its steps across and down (PNG 8.1)."""
+_STORED, _SPARE_BYTES = 16, 2**16
+"""The longest stream of pixels that is decoded, as a multiple of the rows' size, and more.
+
+zlib takes 6 bytes for one if it stores each on its own. libpng inflates what follows the rows, a gigabyte from a
+megabyte, and cannot be interrupted meanwhile.
+"""
 
 
 def png_exif(blob: bytes) -> bytes:
@@ -28,7 +37,8 @@ def strip_png(blob: bytes) -> bytes:
 
     ImageMagick would inflate every text and profile, a gigabyte from a megabyte, and it aborts the process on a profile
     in a text chunk with an invalid length. If the CRC of an IDAT chunk is wrong, so is that of the new one, and
-    `repair_png` decides about the pixels. IDAT chunks are consecutive (PNG 5.6); later ones are dropped.
+    `repair_png` decides about the pixels. IDAT chunks are consecutive (PNG 5.6); later ones are dropped, and a
+    stream far longer than its rows is cut.
     """
     view, kept, pixels, damaged = memoryview(blob), [blob[:8]], [], False
     for name, start, end in png_chunks(blob):
@@ -43,7 +53,8 @@ def strip_png(blob: bytes) -> bytes:
         raise truncated_error("PNG")
     if len(kept) == 1 or len(kept[1]) != _HEADER_BYTES or kept[1][4:8] != b"IHDR":
         raise malformed_error("PNG", "its header is damaged")
-    chunk = write_chunk(b"IDAT", b"".join(pixels))
+    longest = _STORED * rows_bytes(b"".join(kept[:2])) + _SPARE_BYTES
+    chunk = write_chunk(b"IDAT", b"".join(pixels)[:longest])
     if damaged:
         chunk = chunk[:-4] + bytes(byte ^ 0xFF for byte in chunk[-4:])
     return b"".join([*kept, chunk, write_chunk(b"IEND", b"")])
@@ -85,3 +96,15 @@ def png_chunks(blob: bytes) -> Iterator[tuple[bytes, int, int]]:
         yield name, start, at
         yield_gil(count)
     raise too_many_parts_error("PNG")
+
+
+def rows_bytes(png: bytes) -> int:
+    """Return the number of bytes of all rows with their filter bytes, by the header of a PNG (PNG 7.2, 8.1)."""
+    width_px, height_px, bits, kind, interlaced = struct.unpack_from(">IIBBxxB", png, 16)
+    bits_a_pixel = bits * _CHANNELS.get(kind, 0)
+    total = 0
+    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width_px - left) // across), -(-(height_px - top) // down)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + -(-columns * bits_a_pixel // 8))
+    return total

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterator, Mapping
 
 from .deadline import Deadline
 from .errors import malformed_error, truncated_error
-from .png_reader import is_intact, png_chunks, write_chunk
+from .png_reader import is_intact, png_chunks, rows_bytes, write_chunk
 
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (PNG 11.2.1)
 _BITS_AT, _INDEXED = 24, 3  # the offset of IHDR's bit depth, before the colour type; the type for palettes
-_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""The first column and row of each Adam7 pass, and its steps across and down (PNG 8.1)."""
 _ZLIB_HEADER_BYTES, _CHECKSUM_BYTES, _SLICE_BYTES = 2, 4, 2**20
 _LARGEST_WINDOW, _DICTIONARY = 7, 0x20  # of a zlib header (RFC 1950, 2.2)
 
@@ -28,7 +24,7 @@ def repair_png(png: bytes, deadline: Deadline) -> bytes:
     start, end = chunks[b"IDAT"]
     stream, slices = _inflate(png[start + 8 : end - 4])
     rows = zlib.compressobj(1)
-    compressed, missing, checksum = [], _rows_bytes(png), 1
+    compressed, missing, checksum = [], rows_bytes(png), 1
     intact = is_intact(memoryview(png)[start:end])
     for data in slices:
         checksum = zlib.adler32(data, checksum)
@@ -78,15 +74,3 @@ def _slices(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
             return
         yield slice
         data = stream.unconsumed_tail
-
-
-def _rows_bytes(png: bytes) -> int:
-    """Return the number of bytes of all rows with their filter bytes (PNG 7.2, 8.1)."""
-    width_px, height_px, bits, kind, interlaced = struct.unpack_from(">IIBBxxB", png, 16)
-    bits_a_pixel = bits * _CHANNELS.get(kind, 0)
-    total = 0
-    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
-        columns, rows = -(-(width_px - left) // across), -(-(height_px - top) // down)
-        if columns > 0 and rows > 0:
-            total += rows * (1 + -(-columns * bits_a_pixel // 8))
-    return total

@@ -34,6 +34,7 @@ from imaged.testing.processors import make_variant
 from imaged_magick.deadline import Deadline
 from imaged_magick.memory import NoMemoryError, RunningRenders
 from imaged_magick.picture import Picture, translated
+from imaged_magick.png_reader import strip_png, write_chunk
 
 Render = Callable[..., list[bytes]]
 
@@ -198,6 +199,29 @@ def test_a_bomb_is_refused_by_its_header(render: Render) -> None:
     bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
     with pytest.raises(TooLargeError, match="3600000000 pixels"):
         render(bytes(bomb), "w10.png")
+
+
+def png_of(width: int, height: int, stream: bytes) -> bytes:
+    """Return an RGB picture with this stream of pixels."""
+    return make_png(width, height)[:33] + write_chunk(b"IDAT", stream) + write_chunk(b"IEND", b"")
+
+
+def test_megabytes_behind_the_rows_are_not_inflated(render: Render) -> None:
+    """The stream of a small picture is cut far behind its rows, before libpng inflates all of it."""
+    rows = bytes(30 * (1 + 3 * 40))
+    stream = zlib.compressobj(9)
+    parts = [stream.compress(rows), *(stream.compress(bytes(2**20)) for _ in range(256)), stream.flush()]
+    bomb = png_of(40, 30, b"".join(parts))
+    assert len(strip_png(bomb)) < len(bomb) / 2
+    assert render(bomb, "full_size.png") == render(png_of(40, 30, zlib.compress(rows)), "full_size.png")
+
+
+def test_the_longest_stream_of_rows_is_whole() -> None:
+    """An encoder that stores each byte on its own writes six for each, and nothing of them is cut."""
+    rows = bytes(150 * (1 + 3 * 200))
+    blocks = (b"\x00\x01\x00\xfe\xff" + rows[at : at + 1] for at in range(len(rows)))
+    stream = b"".join([b"\x78\x01", *blocks, b"\x01\x00\x00\xff\xff", zlib.adler32(rows).to_bytes(4, "big")])
+    assert stream in strip_png(png_of(200, 150, stream))
 
 
 def test_another_picture_than_was_identified(processor: Processor, tmp_path: Path) -> None:
