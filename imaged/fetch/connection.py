@@ -8,14 +8,15 @@ from typing import Any
 from OpenSSL.SSL import Error as TLSError
 from service_identity import VerificationError
 from twisted.internet import error as network
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.defer import CancelledError
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
-from twisted.web.http import PotentialDataLoss
+from twisted.web.http import _DataLoss
 
-from imaged.core.errors import ImagedError, SourceFailedError, SourceTimeoutError
+from imaged.core.errors import SourceFailedError, SourceTimeoutError
+from imaged.core.http_chunks import Chunks
 
 MAXIMUM_HEAD_BYTES = 1 << 17
 """Twice what one read from a socket gives. Twisted bounds the length of a header, but not their number."""
@@ -61,6 +62,14 @@ class SourceConnection(HTTP11ClientProtocol):
         else:
             self.drop()
 
+    def request(self, request: Any) -> Any:
+        """Send a request, and return a Deferred of the answer."""
+        answered = super().request(request)
+        parser: Any = self._parser
+        if parser is not None:
+            parser._transferDecoders = {b"chunked": _decoder}  # noqa: SLF001  # Twisted has no other way
+        return answered
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
         """Note how the connection ended."""
         self.broken = not isinstance(reason.value, network.ConnectionDone)
@@ -73,33 +82,17 @@ class SourceConnection(HTTP11ClientProtocol):
             transport.abortConnection()
 
 
-class ResponseBody(Protocol):
-    """Passes each chunk of a body to `take`.
+class _Chunks(Chunks):
+    """Reads the chunks of one read together. Twisted passes on each by itself, and a source may send millions."""
 
-    `ended` fires after the last chunk: True if the answer's framing said that it was the last, False if only the end
-    of the connection did. It fails with the first error of `take` or of the connection.
-    """
+    def noMoreData(self) -> None:  # noqa: N802  # Twisted's name
+        """Raise the error that Twisted expects when the end of the body is missing."""
+        if not self.is_complete:
+            raise _DataLoss
 
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        self._take = take
-        self.ended: Deferred[bool] = Deferred()
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Receive bytes of the body."""
-        if not self.ended.called:
-            try:
-                self._take(data)
-            except ImagedError:
-                self.ended.errback()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
-        """Fire `ended`."""
-        if self.ended.called:
-            return
-        if isinstance(reason.value, ResponseFailed):
-            self.ended.errback(reason)
-        else:
-            self.ended.callback(not isinstance(reason.value, PotentialDataLoss))
+def _decoder(take: Callable[[bytes], None], finish: Callable[[bytes], None]) -> _Chunks:
+    return _Chunks(lambda _: None, take, finish)
 
 
 def translate(host: str, failure: Exception) -> Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.endpoints import wrapClientTLS
@@ -17,9 +18,10 @@ from imaged.core.formats import Formats
 from imaged.core.hashes import shorten
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.codings import Unpacking
-from imaged.fetch.connection import CONNECTION_FAILURES, ResponseBody, SourceConnection, translate
+from imaged.fetch.connection import CONNECTION_FAILURES, SourceConnection, translate
 from imaged.fetch.guard import Guard
 from imaged.fetch.hashing_writer import HashingWriter
+from imaged.fetch.response_body import ResponseBody
 
 _SUCCESS = (200, 203)  # RFC 9110, 15.3.4: 203 says that a proxy changed something
 _PARTIAL = 206
@@ -34,8 +36,9 @@ _ACCEPT = "image/*, */*;q=0.8"
 class Exchange:
     """GETs URLs without cookies, proxies and kept connections."""
 
-    def __init__(self, guard: Guard, user_agent: str, formats: Formats) -> None:
+    def __init__(self, guard: Guard, user_agent: str, formats: Formats, call_later: Callable[..., Any]) -> None:
         self._guard = guard
+        self._call_later = call_later
         self._headers = {"User-Agent": [user_agent], "Accept": [_ACCEPT], "Accept-Encoding": ["identity"]}
         self._formats = formats
         self._tls = BrowserLikePolicyForHTTPS()
@@ -54,7 +57,7 @@ class Exchange:
             if response.code in _REDIRECTS or (response.code == _CHOICE and response.headers.hasHeader(b"Location")):
                 return _redirect(url, response)
             _check(url, response)
-            await _read(url, connection, response, intake, self._formats)
+            await self._read(url, connection, response, intake)
         except CONNECTION_FAILURES as error:
             raise translate(url.host, error) from error
         finally:
@@ -72,6 +75,23 @@ class Exchange:
             endpoint = wrapClientTLS(creator, endpoint)
         connection: SourceConnection = await endpoint.connect(Factory.forProtocol(SourceConnection))
         return connection
+
+    async def _read(self, url: SourceUrl, connection: SourceConnection, response: Any, intake: HashingWriter) -> None:
+        if response.length != UNKNOWN_LENGTH:
+            intake.expect(response.length)
+        unpacking = Unpacking(response.headers.getRawHeaders(b"Content-Encoding", []), self._formats)
+
+        def write(chunk: bytes) -> Iterator[int]:
+            for piece in unpacking.unpack(chunk):
+                intake.write(piece)
+                yield len(piece)
+
+        body = ResponseBody(write, self._call_later)
+        response.deliverBody(body)
+        complete = await body.ended
+        if not complete and connection.broken:  # the connection's end marks the body's end, and it broke
+            raise SourceFailedError(f"{url.host} closed the connection in the middle of the original: try again later")
+        intake.write_all(unpacking.finish())
 
     def _request(self, url: SourceUrl) -> Request:
         """Return the request that Twisted's Agent would make, with the target unchanged.
@@ -101,17 +121,3 @@ def _is_whole(response: Any) -> bool:
     ranges = response.headers.getRawHeaders(b"Content-Range", [])
     match = _WHOLE.fullmatch(ranges[0]) if response.code == _PARTIAL and len(ranges) == 1 else None
     return match is not None and int(match[1]) + 1 == int(match[2])
-
-
-async def _read(
-    url: SourceUrl, connection: SourceConnection, response: Any, intake: HashingWriter, formats: Formats
-) -> None:
-    if response.length != UNKNOWN_LENGTH:
-        intake.expect(response.length)
-    unpacking = Unpacking(response.headers.getRawHeaders(b"Content-Encoding", []), formats)
-    body = ResponseBody(lambda chunk: intake.write_all(unpacking.unpack(chunk)))
-    response.deliverBody(body)
-    complete = await body.ended
-    if not complete and connection.broken:  # the connection's end marks the body's end, and it broke
-        raise SourceFailedError(f"{url.host} closed the connection in the middle of the original: try again later")
-    intake.write_all(unpacking.finish())

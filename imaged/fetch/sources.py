@@ -46,7 +46,8 @@ class Sources:
         self._timeout_s = timeout_s
         self._maximum_bytes = maximum_bytes
         self._maximum_redirects = maximum_redirects
-        self._exchange = Exchange(Guard(reactor, resolver, timeout_s, allow_networks), user_agent, formats)
+        guard = Guard(reactor, resolver, timeout_s, allow_networks)
+        self._exchange = Exchange(guard, user_agent, formats, reactor.callLater)
         self._activity = activity
         self._budget = budget
         self._free_bytes = free_bytes

@@ -19,11 +19,11 @@ from imaged.core.errors import (
     TargetTooLongError,
     TooSlowError,
 )
-from imaged.web.chunks import Chunks
+from imaged.core.http_chunks import Chunks
+from imaged.core.http_syntax import check_field_line, check_request_line, check_start, coding_fault
 from imaged.web.connections import IDLE_WHEN_FULL_S, Connections, counted_client
 from imaged.web.headers import http_date
 from imaged.web.slow_readers import SlowReaderWatch
-from imaged.web.syntax import check_field_line, check_request_line, check_start, coding_fault
 
 HEAD_WITHIN_S = 60.0
 """How long the head of a request may take, from its first byte. An idle timeout alone would let a client trickle."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from twisted.web.http import Request
@@ -12,6 +12,7 @@ from imaged.core.errors import MalformedRequestError, NotFoundError
 from imaged.profiling.pprof import CONTENT_TYPE
 from imaged.profiling.profiles import Profiles
 from imaged.web.answers import send
+from imaged.web.parameters import read_parameters
 from imaged.web.paths import READ, allow
 from imaged.web.requests import ImagedRequest
 
@@ -43,12 +44,12 @@ class DebugSite:
                 send(request, await self.profiles.threads(), "text/plain; charset=utf-8")
             case ["pprof", "heap"]:
                 allow(request, ("GET",))
-                _check_parameters(request, ())
+                read_parameters(request, ())  # some of Go's have no effect here
                 _send_profile(request, await self.profiles.heap(), "heap")
             case ["pprof", "profile"]:
                 allow(request, ("GET",))
-                _check_parameters(request, ("seconds",))
-                _send_profile(request, await self.profiles.cpu(_seconds(request)), "profile")
+                seconds = _seconds(read_parameters(request, ("seconds",)))
+                _send_profile(request, await self.profiles.cpu(seconds), "profile")
             case _:
                 raise NotFoundError("no such profile: /debug lists the profiles")
 
@@ -58,15 +59,8 @@ def _send_profile(request: Request, profile: bytes, name: str) -> None:
     send(request, profile, CONTENT_TYPE)
 
 
-def _check_parameters(request: Request, known: Sequence[str]) -> None:
-    """Raise MalformedRequestError for an unknown parameter: some of Go's have no effect here."""
-    if not {name.decode("latin-1") for name in request.args or {}} <= set(known):
-        raise MalformedRequestError(f"unknown parameter: this path takes {' and '.join(known) or 'no parameters'}")
-
-
-def _seconds(request: Request) -> int:
-    values = (request.args or {}).get(b"seconds", [b"%d" % DEFAULT_S])
-    text = values[0].decode("latin-1")
-    if len(values) != 1 or not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= LONGEST_S:
+def _seconds(parameters: Mapping[str, str]) -> int:
+    text = parameters.get("seconds", str(DEFAULT_S))
+    if not re.fullmatch(r"[0-9]{1,3}", text, re.ASCII) or not 1 <= int(text) <= LONGEST_S:
         raise MalformedRequestError(f"seconds takes one whole number from 1 to {LONGEST_S}")
     return int(text)

@@ -11,7 +11,11 @@ from twisted.web.http import Request
 
 from imaged.core.errors import MalformedRequestError
 
-_SHOWN = re.compile(r"[A-Za-z0-9_.-]{1,40}")  # a longer text is part of something else
+MAXIMUM_PARAMETERS = 100
+"""How many parameters a request may have. The first unknown one is refused, but all are decoded before."""
+
+_LONGEST_KEY = 40  # a longer text is part of something else
+_SHOWN = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _MEANT = {"url": "source", "uri": "source", "href": "source", "sizes": "outputs"}
 """Our parameters by the names of other servers that are spelt too differently to match."""
 
@@ -21,6 +25,8 @@ def read_parameters(request: Request, known: Sequence[str]) -> Mapping[str, str]
 
     Only `&` separates them (WHATWG URL), so `;` is part of a value. Raises MalformedRequestError.
     """
+    if request.uri.count(b"&") > MAXIMUM_PARAMETERS:
+        raise MalformedRequestError("the request has too many parameters: percent-encode the source")
     try:
         items = [item.partition("=") for item in request.uri.partition(b"?")[2].decode().split("&") if item]
         fields = [(_decoded(key), bool(equals), _decoded(value)) for key, equals, value in items]
@@ -46,7 +52,7 @@ def _unknown(key: str, known: Sequence[str], has_source: bool, has_value: bool) 
 
     A key without a value, or after a source, may be part of a source or of its signature: the message leaves it out.
     """
-    lowered = key.casefold()
+    lowered = key.casefold()[:_LONGEST_KEY]
     near = [_MEANT[lowered]] if _MEANT.get(lowered) in known else difflib.get_close_matches(lowered, known, 1)
     shown = f" {key!r}" if _SHOWN.fullmatch(key) and (near or (has_value and not has_source)) else ""
     taken = f"this path takes {' and '.join(known) or 'no parameters'}"

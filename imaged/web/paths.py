@@ -50,6 +50,7 @@ _HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash
 _SEPARATORS = re.compile("([&;])")  # Twisted splits a query at both
 _QUOTED_MARK = re.compile("%3f", re.IGNORECASE)
 _LONGEST_KEY = 40  # a longer text is part of something else
+_LONGEST_TARGET = 2000  # of which a log shows 400 characters
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 
 
@@ -59,7 +60,7 @@ def redacted(target: bytes) -> str:
     A signature may stand in the query of a source. A source that is not percent-encoded ends at its first `&`, and the
     rest become parameters of the request, so only the values of `source` and `outputs` are shown.
     """
-    path, mark, query = target.decode("ascii", "backslashreplace").partition("?")
+    path, mark, query = target[:_LONGEST_TARGET].decode("ascii", "backslashreplace").partition("?")
     path = _shown_path(path)
     return shorten(path + mark + "".join(map(_shown_parameter, _SEPARATORS.split(query))) if mark else path, 400)
 

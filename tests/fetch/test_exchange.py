@@ -56,6 +56,17 @@ class TestFailures(Fetching):
         await origin.port.stopListening()
         assert "refuses" in await self.refused(SourceFailedError, origin.url)
 
+    async def test_an_original_in_chunks_comes_whole(self) -> None:
+        """Also in many small chunks with extensions and a trailer; one without its end is a failure."""
+        body = os.urandom(5_000)
+        head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+        chunks = b"".join(b"1;a\r\n%c\r\n" % byte for byte in body)
+        origin = self.origin(reply(head + chunks + b"0\r\nX: a\r\n\r\n"))
+        assert (await self.fetch(origin.url)).size_bytes == len(body)
+        assert self.path.read_bytes() == body
+        for end in (b"", b"0\r\n", b"0\r\nX: a\r\n", b"1\r\na"):
+            await self.refused(SourceFailedError, reply(head + chunks + end))
+
     async def test_an_answer_that_is_not_http(self) -> None:
         """It is the source's failure."""
         for said in (

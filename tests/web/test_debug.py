@@ -101,9 +101,10 @@ class TestDebug(ServiceTestCase):
     async def test_nonsense_is_refused(self) -> None:
         """The refusal comes at once, and no profile begins."""
         await self.serve(**WANTED)
-        for seconds in ("0", "-1", str(LONGEST_S + 1), "1e9", "nan", "inf", "", "1.5", "+1", "%d9%a1", "1&seconds=2"):
+        for seconds in ("0", "-1", str(LONGEST_S + 1), "1e9", "nan", "inf", "", "1.5", "+1", "%d9%a1"):
             answer = await self.ask_status(f"{PROFILE}?seconds={seconds}")
             assert (answer.status, f"1 to {LONGEST_S}" in answer.error) == (400, True)
+        assert "more than one" in (await self.ask_status(f"{PROFILE}?seconds=1&seconds=2")).error
         for target in (f"{PROFILE}?second=1", f"{PROFILE}?seconds=1&debug=1", "/debug/pprof/heap?seconds=1"):
             assert "unknown parameter" in (await self.ask_status(target)).error
         assert not self.profiling

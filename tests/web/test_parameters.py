@@ -86,3 +86,9 @@ class TestEarly(ServiceTestCase):
             for more in ({}, {"Expect": "100-continue"}):
                 answer = await self.ask(method, target, b"", Content_Length="100000", **more)
                 assert (answer.status, answer.headers["connection"]) == (status, "close"), target
+
+    async def test_thousands_of_parameters_are_not_decoded(self) -> None:
+        """Their decoding would take time on the reactor thread."""
+        await self.serve()
+        for query in ("&".join(["%FF"] * 3000), "&" * 10_000):
+            assert "too many parameters" in (await self.post(f"/p?{query}", b"")).error

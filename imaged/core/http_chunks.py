@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from imaged.core.errors import MalformedRequestError
-from imaged.web.syntax import TOKEN, check_field_line
+from imaged.core.http_syntax import TOKEN, check_field_line
 
 LONGEST_LINE_BYTES = 4096
 """How long the line of a chunk's size, or a trailer, may be."""
@@ -15,9 +15,9 @@ MAXIMUM_EXTRA_BYTES = 16_384
 """How many bytes of extensions and trailers a body may have. imaged ignores both."""
 
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-_EXTENSION = rb";%s(?:=(?:%s|%s))?" % (TOKEN, TOKEN, _QUOTED)
+_EXTENSION = rb";[ \t]*%s(?:[ \t]*=[ \t]*(?:%s|%s))?" % (TOKEN, TOKEN, _QUOTED)
 _SIZE_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})(?P<extensions>(?:%s)*)" % _EXTENSION)
-"""RFC 9112, 7.1.1. imaged does not accept the optional bad whitespace, nor more digits than any real size has."""
+"""RFC 9112, 7.1.1. imaged accepts no whitespace behind the size, and no more digits than any real size has."""
 
 
 class Chunks:
@@ -37,6 +37,11 @@ class Chunks:
         self._left_bytes = self._body_bytes = 0
         self._extra_bytes = 0
         self._rest: bytes | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the end of the body has come."""
+        return self._rest is not None
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Decode bytes. Raises MalformedRequestError."""

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imaged.core.errors import MalformedRequestError
-from imaged.web.chunks import Chunks
+from imaged.core.http_chunks import Chunks
 
 BODIES = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 CUTS = st.lists(st.integers(min_value=0, max_value=400), max_size=8)
