@@ -10,6 +10,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from .library import choose_library
@@ -31,17 +32,18 @@ _CODER, _READ = 1, 1
 _FORBIDDEN = ("MSL", "MVG", "SVG", "TEXT", "TIFF", "XC")
 
 
+@cache
 def start_imagemagick() -> bool:
     """Start ImageMagick in this process under our policy, and return whether it follows ours before all others.
 
-    If something has started it already, forbid now what can still be forbidden. For some milliseconds the environment
-    of the process differs, so call this before there are threads that read HOME.
+    If something has started it already, forbid now what can still be forbidden. The first call changes the environment
+    of the process for some milliseconds, so make it before there are threads that read HOME.
     """
     choose_library()
     from wand.api import library  # noqa: PLC0415  # loads ImageMagick's library, which reads no policy yet
 
     with _our_environment():
-        library.MagickWandGenesis()  # does nothing the second time
+        library.MagickWandGenesis()
     follows = _follows_ours()
     if not follows:
         _restrict()

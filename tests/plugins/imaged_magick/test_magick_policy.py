@@ -187,6 +187,17 @@ def test_the_environment_is_restored(tmp_path: Path) -> None:
     assert found == [str(tmp_path / "home"), str(tmp_path / "xdg"), str(tmp_path / "system"), "9GiB"]
 
 
+def test_a_reload_leaves_the_environment_alone(tmp_path: Path) -> None:
+    """The threads of the daemon run then, and may read it."""
+    program = """
+changes = []
+sys.addaudithook(lambda event, _: changes.append(event) if event in ("os.putenv", "os.unsetenv") else None)
+imaged_magick.imaged_processor(make_host("magick"))
+print(json.dumps(changes))
+"""
+    assert run(tmp_path, HOOK + program) == []
+
+
 CHECK = "\nprint(json.dumps(processor.self_check()))"
 STARTED = "from wand.api import library; library.MagickWandGenesis()\n"
 STOPPING = ("list-length", "file", "throttle", "time")
