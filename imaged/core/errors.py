@@ -160,6 +160,10 @@ class OutOfTimeError(BusyError):
         super().__init__(message, retry_after_s)
 
 
+class NoWorkerError(BusyError):
+    """No worker process could be started in time."""
+
+
 class StoreError(ImagedError):
     """The local or the remote store could not read or write a file."""
 

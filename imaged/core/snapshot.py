@@ -6,7 +6,7 @@ seconds. `statuspage/status_json.py` writes these values as JSON, under names th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
@@ -91,7 +91,13 @@ class Isolation:
 
 @dataclass(frozen=True)
 class Processing:
-    """Renders, and the threads that they run on."""
+    """Renders, the threads that drive them, and the worker processes that do them.
+
+    `workers` are those of all configurations that still have requests; the rest is of the current one.
+    `workers_fault` says why worker processes cannot be started. `worker_deaths` counts those that died in a job, by
+    the cause of WorkerDied, and `recent_deaths` those of the last five minutes. `refused_pictures` are refused now,
+    because they have ended a worker.
+    """
 
     current: int
     waiting: int
@@ -100,6 +106,12 @@ class Processing:
     total: int
     failed: int
     items: tuple[RenderInFlight, ...]
+    isolation: Isolation
+    workers: tuple[WorkerStatus, ...]
+    workers_fault: str | None
+    worker_deaths: Mapping[str, int]
+    recent_deaths: int
+    refused_pictures: int
 
 
 @dataclass(frozen=True)

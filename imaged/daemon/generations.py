@@ -89,6 +89,12 @@ class Generations:
         """The pipeline of the current generation, for reads that do not wait; anything longer takes a lease."""
         return self.current.pipeline
 
+    @property
+    def pipelines(self) -> list[Pipeline]:
+        """The pipelines of all generations that are open, the current one first."""
+        older = [each.pipeline for each in self._open if each is not self.current]
+        return [self.current.pipeline, *older]
+
     def lease(self) -> AbstractContextManager[Pipeline]:
         """Keep the current generation open while the block runs, and return its pipeline."""
         return self.current.lease()

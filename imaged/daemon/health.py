@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 
 from imaged.config.images import ImagePolicy
-from imaged.core.errors import BusyError, ImagedError
+from imaged.core.errors import BusyError, ImagedError, NoWorkerError, OutOfTimeError
 from imaged.core.formats import FORMATS
 from imaged.core.outputs import parse
 from imaged.hooks.host import RunInThread
@@ -31,6 +31,7 @@ HANGS_S = 2 * PROBE_TIMEOUT_S
 """A trial that takes longer than this hangs, and so would requests of clients."""
 
 _HANG = "the store or the worker threads hang"
+_NO_WORKER = "no worker process can be started"
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
@@ -122,12 +123,17 @@ class Health:
         self._fault, self._trial = fault, None
 
     async def _try(self, fault: str, work: Awaitable[None]) -> str | None:
-        """Return None when `work` succeeds; else log the reason, and return `fault`."""
+        """Return None when `work` succeeds; else log the reason, and return `fault`, or _NO_WORKER.
+
+        One pixel that takes all the time of a trial is a fault, too: the processor hangs.
+        """
         try:
             await work
-        except BusyError:
-            return None  # not a fault: one hostile picture must not take the daemon out of its load balancer
         except Exception as error:  # a broken processor may raise anything
+            if isinstance(error, NoWorkerError):
+                fault = _NO_WORKER
+            elif isinstance(error, BusyError) and not isinstance(error, OutOfTimeError):
+                return None  # not a fault: one hostile picture must not take the daemon out of its load balancer
             if self._fault != fault and isinstance(error, ImagedError):
                 self._log.error("{fault}, so the health check answers 503: {error}", fault=fault, error=error)
             elif self._fault != fault:

@@ -108,7 +108,7 @@ def build_pipeline(
     threads = make_threads(reactor, "render", render_threads(settings))
 
     def report_death(cause: str) -> None:
-        counters.worker_deaths[cause] += 1
+        counters.worker_deaths.add(cause)
         metrics.record(WorkerDied(cause))
 
     engine = build_engine(

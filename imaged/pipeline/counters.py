@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from imaged.core.activity import Activity
 from imaged.core.snapshot import PerKind
 from imaged.core.traffic import Traffic
+from imaged.core.worker_deaths import WorkerDeaths
 from imaged.fetch.budget import Budget
 from imaged.fetch.hashing_writer import Download
 from imaged.workers.render_jobs import ImageOutput
@@ -23,8 +23,7 @@ class Counters:
         self.downloads: Activity[Download] = Activity(clock)
         self.posting: Activity[str] = Activity(clock)
         self.uploads: Activity[str] = Activity(clock)
-        self.worker_deaths: Counter[str] = Counter()
-        """Worker processes that died in a job, by the cause of WorkerDied."""
+        self.worker_deaths = WorkerDeaths(clock)
 
     def totals(self) -> PerKind[int]:
         """Return the totals that the charts of the status page show."""

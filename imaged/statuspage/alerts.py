@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from imaged.core.snapshot import Alert, Snapshot
+from imaged.core.worker_deaths import RECENT_S as RECENT_DEATHS_S
 
 LOW_DISK_BYTES = 2 * 1024**3
 """Free bytes for the store below which it is nearly full: room for several hundred large originals."""
@@ -15,6 +16,9 @@ LOW_STATE_BYTES = 256 * 1024**2
 NAMED_RENDERS = 3
 """How many renders an alert names: the page lists them all."""
 
+MANY_DEATHS = 10
+"""How many worker processes may die within five minutes before it is an alert: each costs one picture only."""
+
 RECENT_S = 300.0
 """How long an alert stays after its problem has ended."""
 
@@ -24,7 +28,7 @@ def find_alerts(snapshot: Snapshot) -> list[Alert]:
 
     The levels `error` and `warning` are `critical` and `warning` in the alert rules of Prometheus.
     """
-    kinds = (_of_service, _of_work, _of_disks, _of_log_and_metrics, _of_stalls)
+    kinds = (_of_service, _of_workers, _of_work, _of_disks, _of_log_and_metrics, _of_stalls)
     return sorted((alert for find in kinds for alert in find(snapshot)), key=lambda alert: alert.level != "error")
 
 
@@ -47,6 +51,15 @@ def _waits_for(snapshot: Snapshot) -> str:
     named = [f"{each.output} of {each.namespace}/{each.hash} ({each.elapsed_s:.0f} s)" for each in items]
     more = f" and {len(named) - NAMED_RENDERS} more" if len(named) > NAMED_RENDERS else ""
     return f" The process waits for {', '.join(named[:NAMED_RENDERS])}{more}." if named else ""
+
+
+def _of_workers(snapshot: Snapshot) -> Iterator[Alert]:
+    processing = snapshot.processing
+    if fault := processing.workers_fault:
+        yield Alert("error", "Worker processes", f"Renders wait for workers that cannot be started: {fault}.")
+    if (deaths := processing.recent_deaths) >= MANY_DEATHS:
+        text = f"{deaths:,} worker processes have died in the last {RECENT_DEATHS_S / 60:.0f} minutes."
+        yield Alert("warning", "Workers die", f"{text} The log has the pictures.")
 
 
 def _of_work(snapshot: Snapshot) -> Iterator[Alert]:

@@ -61,9 +61,17 @@ class Collector:
     stalls: StallWatch
 
     async def collect(
-        self, generation: GenerationStatus, plugins: Sequence[Plugin], pipeline: Pipeline, jobs: AsyncJobQueue
+        self,
+        generation: GenerationStatus,
+        plugins: Sequence[Plugin],
+        pipelines: Sequence[Pipeline],
+        jobs: AsyncJobQueue,
     ) -> Snapshot:
-        """Return the state of the process, with the generation, the plugins and the pipeline in effect."""
+        """Return the state of the process, with the generation and the plugins in effect.
+
+        The first of the `pipelines` is in effect; the others still have requests.
+        """
+        pipeline = pipelines[0]
         renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
         counters, engine = self.counters, pipeline.engine
         root = pipeline.store.root
@@ -83,6 +91,12 @@ class Collector:
                 total=counters.processing.total,
                 failed=counters.processing.failed,
                 items=tuple(map(_render, counters.processing.running())),
+                isolation=engine.workers.isolation,
+                workers=tuple(worker for each in pipelines for worker in each.engine.workers.statuses()),
+                workers_fault=engine.workers.fault,
+                worker_deaths=dict(counters.worker_deaths.by_cause),
+                recent_deaths=counters.worker_deaths.recent,
+                refused_pictures=engine.workers.refused_pictures,
             ),
             downloads=_downloads(counters.downloads),
             posting=Posting(counters.posting.current, counters.posting.total, counters.posting.failed),

@@ -13,6 +13,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from imaged.core.snapshot import Isolation
+
 NOTHING = "–"
 
 MOST_ROWS = 100
@@ -83,6 +85,21 @@ def share(part: float, whole: float) -> str:
     return str(_rounded(100 * min(part, whole) / whole)) if whole else "0"
 
 
+def confinement(isolation: Isolation) -> str:
+    """Say how worker processes are confined, and what is missing."""
+    if isolation.kind == "thread":
+        return "nothing: a picture that crashes its decoder ends the daemon"
+    if isolation.landlock_abi is None:
+        return "not known before the first job"
+    held = ["limits"]
+    if isolation.landlock_abi:
+        held.append(f"Landlock {isolation.landlock_abi}")
+    if isolation.seccomp:
+        held.append("seccomp")
+    missing = f"; not in effect: {'; '.join(isolation.missing)}" if isolation.missing else ""
+    return ", ".join(held) + missing
+
+
 def more(rows: Sequence[Any]) -> str:
     """Say how many rows a table leaves out, or nothing."""
     return f"and {count(len(rows) - MOST_ROWS)} more" if len(rows) > MOST_ROWS else ""
@@ -102,6 +119,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "peak": peak,
     "bars": bars,
     "share": share,
+    "confinement": confinement,
     "more": more,
 }
 """The filters by their names in templates."""

@@ -34,6 +34,8 @@ def to_json(value: Any) -> Any:
         return value.isoformat(timespec="milliseconds")
     if isinstance(value, tuple | list):
         return [to_json(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: to_json(each) for key, each in value.items()}
     written: dict[str, Any] = {}
     for attribute, name, inlined in _layout(value.__class__):
         field = to_json(getattr(value, attribute))

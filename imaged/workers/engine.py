@@ -9,7 +9,7 @@ from typing import Any
 
 from imaged.config.model import RenderSettings
 from imaged.core.activity import Activity
-from imaged.core.errors import BusyError, OutOfTimeError
+from imaged.core.errors import BusyError, NoWorkerError, OutOfTimeError
 from imaged.core.hashes import ImageHash
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
@@ -129,7 +129,7 @@ class Engine:
                     alarm.cancel()
                 attempt.close()
         error = ended.error
-        if isinstance(error, BusyError):
+        if isinstance(error, BusyError) and not isinstance(error, NoWorkerError):  # the picture is not at fault
             error = self._judge(error, self._reactor.seconds() - began_s, timeout_s)
         return await attempt.end(error, ended.spans_s)
 

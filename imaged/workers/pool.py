@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.config.model import RenderSettings
-from imaged.core.errors import BusyError, ImagedError
+from imaged.core.errors import ImagedError, NoWorkerError
 from imaged.hooks.host import RunInThread
 from imaged.workers.child_process import ChildProcess, ForkerClient
 from imaged.workers.template_process import TemplateProcess
@@ -81,6 +81,8 @@ class WorkerPool:
         self._closed = False
         self.workers: list[Worker] = []
         """All that live."""
+        self.fault: str | None = None
+        """Why some of them cannot be started, or None."""
 
     async def start(self) -> None:
         """Load the processors and start the workers. Raises WorkersFailedError, with what a plugin reports."""
@@ -94,6 +96,7 @@ class WorkerPool:
         if head.fault is not None:
             self._stop_template()
             raise WorkersFailedError(f"a worker process cannot load the processors: {head.fault}")
+        self.fault = None
         for _ in range(self._size):
             self._fork()
 
@@ -120,6 +123,7 @@ class WorkerPool:
         if child is not self._generation or self._closed:
             return
         self._stop_template()
+        self.fault = "the template of the worker processes has died"
         self._log.error("the template of the worker processes has died: starting it again")
         self._reactor.callLater(self._pause_s(), lambda: Deferred.fromCoroutine(self._try_restart()))
 
@@ -129,6 +133,7 @@ class WorkerPool:
         try:
             await self.start()
         except WorkersFailedError as error:
+            self.fault = str(error)
             pause_s = self._pause_s()
             self._log.error("{error}; trying again in {pause_s:.1f} s", error=error, pause_s=pause_s)
             self._reactor.callLater(pause_s, lambda: Deferred.fromCoroutine(self._try_restart()))
@@ -171,15 +176,17 @@ class WorkerPool:
         if not worker.is_replaced and self._generation is not None:
             pause_s = 0.0 if worker.jobs else self._pause_s()
             if pause_s > FIRST_PAUSE_S:
+                how = how_it_ended(worker.child.status)
+                self.fault = f"worker processes die before their first job: the last one {how}"
                 self._log.error(
                     "a worker process died before its first job ({how}); the next one starts in {pause_s:.1f} s",
-                    how=how_it_ended(worker.child.status),
+                    how=how,
                     pause_s=pause_s,
                 )
             self._reactor.callLater(pause_s, self._fork)
 
     async def take(self, within_s: float) -> Worker:
-        """Lend a worker. Raises BusyError when none is ready within that time."""
+        """Lend a worker. Raises NoWorkerError when none is ready within that time."""
         while self._idle:
             worker = self._idle.pop()
             if not worker.child.ended:
@@ -191,7 +198,7 @@ class WorkerPool:
         try:
             return await waiter
         except defer.TimeoutError as error:  # Twisted's own, which is not the built-in one
-            raise BusyError("no worker process could be started in time: try again later") from error
+            raise NoWorkerError("no worker process could be started in time: try again later") from error
 
     def give_back(self, worker: Worker) -> None:
         """Take a worker back after a job that it ended; replace it when it is old or large."""
@@ -203,6 +210,8 @@ class WorkerPool:
             worker.close()
             self._fork()
         else:
+            if len(self.workers) >= self._size:
+                self.fault = None
             self._offer(worker)
 
     def kill(self, worker: Worker) -> None:

@@ -200,6 +200,16 @@ class ProcessWorkers:
             return Isolation("process", None, None, ())
         return Isolation("process", ready.landlock_abi, ready.seccomp, ready.missing)
 
+    @property
+    def fault(self) -> str | None:
+        """Why worker processes cannot be started, or None."""
+        return self._pool.fault
+
+    @property
+    def refused_pictures(self) -> int:
+        """How many pictures are refused now because they have ended a worker."""
+        return len(self._quarantine)
+
     def statuses(self) -> tuple[WorkerStatus, ...]:
         """Return the workers that live, the oldest first."""
         return tuple(worker.status() for worker in self._pool.workers)

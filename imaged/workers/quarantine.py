@@ -30,6 +30,10 @@ class Quarantine:
         self._refusals: OrderedDict[ImageHash, _Refusal] = OrderedDict()
 
     def __len__(self) -> int:
+        """Return how many are refused now."""
+        now_s = self._seconds()
+        while self._refusals and next(iter(self._refusals.values())).until_s <= now_s:
+            self._refusals.popitem(last=False)
         return len(self._refusals)
 
     def put(self, hash: ImageHash, error: ImagedError) -> None:

@@ -30,6 +30,8 @@ class ThreadWorkers:
     headers = HEADER_THREADS
     grace_s = GRACE_S
     isolation = Isolation("thread", None, None, ())
+    fault = None
+    refused_pictures = 0
 
     def __init__(self, processors: Processors, threads: Threads, run: RunInThread, timeout_s: float) -> None:
         self._processors = processors

@@ -40,6 +40,14 @@ class Workers(Protocol):
     def isolation(self) -> Isolation:
         """How the workers are separated from the daemon."""
 
+    @property
+    def fault(self) -> str | None:
+        """Why worker processes cannot be started, or None."""
+
+    @property
+    def refused_pictures(self) -> int:
+        """How many pictures are refused now because they have ended a worker process."""
+
     def statuses(self) -> tuple[WorkerStatus, ...]:
         """Return the worker processes that live; none where the workers are threads."""
 

@@ -17,6 +17,7 @@ from imaged.api import (
     RequestAnswered,
     RequestFailed,
     Uploaded,
+    WorkerDied,
 )
 
 from .labels import NONE, OUTCOMES, FewLabels
@@ -26,6 +27,9 @@ MAXIMUM_NAMESPACES = 100
 
 MAXIMUM_REASONS = 30
 """How many classes of errors have labels of their own. imaged has fewer; plugins may add more."""
+
+MAXIMUM_CAUSES = 30
+"""How many causes of death of a worker process have labels of their own."""
 
 REQUEST_LABELS = ("route", "namespace", "format", "status", "outcome")
 
@@ -57,6 +61,7 @@ class Counts(Collector):
 
         self._namespaces = FewLabels(MAXIMUM_NAMESPACES)
         self._reasons = FewLabels(MAXIMUM_REASONS)
+        self._causes = FewLabels(MAXIMUM_CAUSES)
         self._series: dict[object, tuple[Counter, Counter, Histogram]] = {}
         self._requests = counter("requests", "Requests of the public port that have ended.", *REQUEST_LABELS)
         self._response_bytes = counter(
@@ -89,6 +94,7 @@ class Counts(Collector):
         self._uploads = counter("uploads", "Files that reached the remote store.", "namespace")
         self._upload_bytes = counter("upload_bytes", "Bytes of files that reached the remote store.", "namespace")
         self._upload_s = histogram("upload", "Time of one upload to the remote store.")
+        self._deaths = counter("worker_deaths", "Worker processes that died in a job.", "cause")
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -129,6 +135,8 @@ class Counts(Collector):
                 self._uploads.labels(name).inc()
                 self._upload_bytes.labels(name).inc(size_bytes)
                 self._upload_s.observe(elapsed_s)
+            case WorkerDied(cause):
+                self._deaths.labels(self._causes.label(cause)).inc()
             case RequestFailed():
                 pass  # RequestAnswered counts the same request
 

@@ -13,6 +13,11 @@ from imaged.api import Jobs, SinkStatus, Snapshot
 Labels = tuple[str, ...]
 Read = Callable[[Snapshot], float | None]
 
+
+def _worker_memory_bytes(now: Snapshot) -> int:
+    return sum(each.memory_bytes or 0 for each in now.processing.workers)
+
+
 GAUGES: tuple[tuple[str, str, Read], ...] = (
     ("uptime_seconds", "Time since the start of the process.", lambda now: now.uptime_s),
     ("config_generation", "How many configurations have been in effect.", lambda now: now.generation.number),
@@ -21,6 +26,10 @@ GAUGES: tuple[tuple[str, str, Read], ...] = (
     ("renders_waiting", "Renders that wait for a thread.", lambda now: now.processing.waiting),
     ("render_threads", "Threads that render.", lambda now: now.processing.threads),
     ("render_threads_busy", "Threads that render at this moment.", lambda now: now.processing.busy),
+    ("worker_processes", "Worker processes that live.", lambda now: len(now.processing.workers)),
+    ("worker_memory_bytes", "Memory of all worker processes, shared pages once for each.", _worker_memory_bytes),
+    ("workers_fault", "1 while workers cannot be started.", lambda now: now.processing.workers_fault is not None),
+    ("refused_pictures", "Pictures refused after they ended a worker.", lambda now: now.processing.refused_pictures),
     ("downloads_in_flight", "Originals that are being fetched from their sources.", lambda now: now.downloads.current),
     ("posts_in_flight", "Posts of originals in flight.", lambda now: now.posting.current),
     ("uploads_in_flight", "Files on their way to the remote store.", lambda now: now.uploads.current),

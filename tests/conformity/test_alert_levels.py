@@ -13,7 +13,7 @@ from source_tree import ROOT
 
 from imaged.api import RequestAnswered
 from imaged.core.snapshot import Hang, Stall
-from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, find_alerts
+from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, MANY_DEATHS, find_alerts
 from imaged_prometheus.counts import REQUEST_BUCKETS_S, Counts
 
 RULES_FILE = ROOT / "docs" / "monitoring" / "imaged.rules.yml"
@@ -25,6 +25,8 @@ SEVERITIES = {"error": "critical", "warning": "warning"}
 SAME = {
     "Out of service": "ImagedUnhealthy",
     "Reload refused": "ImagedReloadRefused",
+    "Worker processes": "ImagedNoWorkers",
+    "Workers die": "ImagedWorkersDie",
     "Remote store away": "ImagedRemoteStoreAway",
     "Job queue": "ImagedQueueFails",
     "Parked": "ImagedJobsParked",
@@ -43,6 +45,7 @@ PAGE_ALONE = {"Draining"}
 WRONG = make_snapshot(
     message="no processor works",
     generation={"last_reload": make_reload("a")},
+    processing={"workers_fault": "no memory", "recent_deaths": MANY_DEATHS},
     remote={"fault": "away"},
     queue={"fault": "full", "free_bytes": 0},
     uploads={"jobs": {"failed": 1}},

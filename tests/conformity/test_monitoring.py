@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -25,8 +26,9 @@ from imaged.api import (
     OutputRendered,
     RequestAnswered,
     Uploaded,
+    WorkerDied,
 )
-from imaged.core.snapshot import Comparison, Jobs, Plugin, SinkStatus
+from imaged.core.snapshot import Comparison, Jobs, Plugin, SinkStatus, WorkerStatus
 from imaged_prometheus.counts import Counts
 from imaged_prometheus.sink import PrometheusSink
 
@@ -52,6 +54,7 @@ EVENTS: list[Event] = [
     OriginalDownloaded("p", 100, 0.1),
     OriginalUnavailable("p", "SourceFailedError"),
     Uploaded("p", 100, 0.1),
+    WorkerDied("SIGSEGV"),
 ]
 SNAPSHOT = make_snapshot(
     uploads={"jobs": Jobs(1, 1, 1.0)},
@@ -184,6 +187,12 @@ class TestStatusFields(ServiceTestCase):
         _, _, below = PAGE.partition("## The fields of the status\n")
         listed = re.findall(r"^\| `([^`]+)` \|", below.partition("\n## ")[0], re.MULTILINE)
         assert sorted(listed) == sorted(fields(status))
+
+
+def test_the_fields_of_a_worker_process_are_on_the_page() -> None:
+    """Their row names each of them."""
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `processing.workers` |"))
+    assert {each.name for each in dataclasses.fields(WorkerStatus)} <= set(re.findall(r"`(\w+)`", row))
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", PAGE))

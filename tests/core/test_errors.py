@@ -34,6 +34,7 @@ STATUSES = {
     "SourceTimeoutError": 504,
     "BusyError": 503,
     "OutOfTimeError": 503,
+    "NoWorkerError": 503,
     "StoreError": 503,
     "StoreUnavailableError": 503,
     "CorruptOriginalError": 502,
@@ -45,6 +46,7 @@ TRANSIENT = {
     "SourceTimeoutError",
     "BusyError",
     "OutOfTimeError",
+    "NoWorkerError",
     "StoreError",
     "StoreUnavailableError",
 }

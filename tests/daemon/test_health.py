@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from imaged.config.model import RenderSettings
 from imaged.core.activity import Activity
-from imaged.core.errors import BusyError
+from imaged.core.errors import BusyError, NoWorkerError, OutOfTimeError
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.store.local import LocalStore
@@ -88,6 +88,23 @@ def test_no_processor_works(health: Health, processor: StillProcessor) -> None:
 def test_a_busy_processor_works(health: Health, processor: StillProcessor) -> None:
     """A processor that is out of memory for a moment is not a fault."""
     processor.failure = BusyError("not now")
+    health.probe()
+    assert health.message == "OK"
+
+
+def test_a_processor_that_hangs(health: Health, processor: StillProcessor) -> None:
+    """A worker process that does not end a trial of one pixel is killed; renders for clients would end so, too."""
+    processor.failure = OutOfTimeError("it took ten seconds")
+    health.probe()
+    assert health.message == "no processor works"
+
+
+def test_no_worker_process(health: Health, processor: StillProcessor) -> None:
+    """A lack of worker processes is reported until one does the trial."""
+    processor.failure = NoWorkerError("none in ten seconds")
+    health.probe()
+    assert health.message == "no worker process can be started"
+    processor.failure = None
     health.probe()
     assert health.message == "OK"
 

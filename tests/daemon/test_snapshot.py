@@ -30,6 +30,12 @@ SHAPE = {
         "total": int,
         "failed": int,
         "items": list,
+        "isolation": {"kind": str, "landlock_abi": type(None), "seccomp": type(None), "missing": list},
+        "workers": list,
+        "workers_fault": type(None),
+        "worker_deaths": {},
+        "recent_deaths": int,
+        "refused_pictures": int,
     },
     "downloads": {"current": int, "total": int, "failed": int, "items": list},
     "posting": {"current": int, "total": int, "failed": int},
@@ -123,7 +129,8 @@ class TestSnapshot(ServiceTestCase):
         )
         processing = (await self.status())["processing"]
         (item,) = processing.pop("items")
-        assert processing == {"current": 1, "waiting": 2, "threads": 1, "busy": 1, "total": 0, "failed": 0}
+        counts = {"current": 1, "waiting": 2, "threads": 1, "busy": 1, "total": 0, "failed": 0}
+        assert {name: processing[name] for name in counts} == counts
         assert 0 <= item.pop("elapsed_s") < 30
         assert item == {"namespace": "p", "hash": HASH, "output": "x30.jpg"}
         self.service_harness.processor.release()

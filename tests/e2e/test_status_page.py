@@ -24,7 +24,7 @@ BASE: dict[str, Any] = {
     "processors": ["gate"],
     "plugins": {"gate": {"gate": "open"}},
     "sources": {"allow_networks": ["127.0.0.0/8"]},
-    "render": {"concurrency": 3},
+    "render": {"concurrency": 3, "isolation": "thread"},  # the gate is a file, which a worker process cannot see
 }
 
 

@@ -13,6 +13,7 @@ from imaged.core.snapshot import (
     DownloadInFlight,
     Downloads,
     GenerationStatus,
+    Isolation,
     Jobs,
     LogStatus,
     PendingRenders,
@@ -31,6 +32,7 @@ from imaged.core.snapshot import (
     Stalls,
     StoreStatus,
     Uploads,
+    WorkerStatus,
 )
 
 HASH = "f840ee339d264d4bab1b169a653b1a91"
@@ -42,7 +44,21 @@ QUIET = Snapshot(
     uptime_s=12.345,
     generation=GenerationStatus(3, datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC), "etc/imaged.yaml", None),
     requests=Requests(**dict.fromkeys((each.name for each in fields(Requests)), 0)),
-    processing=Processing(current=0, waiting=0, threads=2, busy=0, total=0, failed=0, items=()),
+    processing=Processing(
+        current=0,
+        waiting=0,
+        threads=2,
+        busy=0,
+        total=0,
+        failed=0,
+        items=(),
+        isolation=Isolation("process", landlock_abi=7, seccomp=True, missing=()),
+        workers=(),
+        workers_fault=None,
+        worker_deaths={},
+        recent_deaths=0,
+        refused_pictures=0,
+    ),
     downloads=Downloads(current=0, total=0, failed=0, items=()),
     posting=Posting(current=0, total=0, failed=0),
     uploads=Uploads(current=0, jobs=Jobs(0, 0, None), total=0, failed=0),
@@ -70,9 +86,10 @@ SINK = SinkStatus("lines", 5, 0, 0, 0, 0, None, None)
 
 def change(value: Any, changes: Mapping[str, Any]) -> Any:
     """Return a value of a snapshot with other attributes; a mapping changes some of the attribute's own."""
-    written = {
-        name: change(getattr(value, name), new) if isinstance(new, Mapping) else new for name, new in changes.items()
-    }
+    written = {}
+    for name, new in changes.items():
+        old = getattr(value, name)
+        written[name] = change(old, new) if isinstance(new, Mapping) and not isinstance(old, Mapping) else new
     return replace(value, **written)
 
 
@@ -98,6 +115,16 @@ def make_busy(number: int = 6, text: str = "x300.jpg") -> Snapshot:
             "current": number,
             "busy": 1,
             "items": tuple(RenderInFlight("p", HASH, text, 0.25 * (place + 1)) for place in range(number)),
+            "isolation": Isolation("process", 0, seccomp=True, missing=(f"Landlock: {text}",)),
+            "workers": tuple(
+                WorkerStatus(
+                    4000 + place, 3600.5 * place, 12 * place, 61_234_567, *((text, 0.25) if place % 2 else (None, None))
+                )
+                for place in range(number)
+            ),
+            "worker_deaths": {"SIGSEGV": 1200, "late": 1},
+            "recent_deaths": 3,
+            "refused_pictures": 2,
         },
         downloads={
             "current": number,

@@ -9,17 +9,22 @@ import pytest
 from snapshots import SINK, make_reload, make_snapshot
 
 from imaged.core.snapshot import Jobs, Level, RenderInFlight, Stall
-from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, RECENT_S, find_alerts
+from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, MANY_DEATHS, RECENT_S, find_alerts
 
 RENDERS = (RenderInFlight("p", "0f", "x3.webp", 41.2),) * 4
 STALL = Stall(by="PIL in decode", held_s=1.5, ago_s=RECENT_S - 1)
 
 
 def test_a_healthy_daemon_has_no_alert() -> None:
-    """Neither a good reload, nor a sink that recovered or a stall that ended some time ago is a problem."""
+    """A good reload, a few dead workers, a sink that recovered, and a stall some time ago are no problems."""
     recovered = replace(SINK, failed=3, lost=4, flushes_failed=9, scrapes_failed=1, last_missed_s=RECENT_S)
     stalls = {"last": replace(STALL, ago_s=RECENT_S)}
-    snapshot = make_snapshot(metrics=(SINK, recovered), generation={"last_reload": make_reload()}, stalls=stalls)
+    snapshot = make_snapshot(
+        metrics=(SINK, recovered),
+        generation={"last_reload": make_reload()},
+        stalls=stalls,
+        processing={"recent_deaths": MANY_DEATHS - 1},
+    )
     assert find_alerts(snapshot) == []
 
 
@@ -32,6 +37,8 @@ def test_a_healthy_daemon_has_no_alert() -> None:
         ({"message": "draining", "processing": {"items": RENDERS[:3]}}, "warning", "x3.webp of p/0f (41 s)."),
         ({"stalls": {"last": STALL}}, "warning", "answered for 1.5 s, until 299 s ago: PIL in decode."),
         ({"message": "no processor works"}, "error", "no processor works: the health check answers 503"),
+        ({"processing": {"workers_fault": "no memory"}}, "error", "cannot be started: no memory."),
+        ({"processing": {"recent_deaths": MANY_DEATHS}}, "warning", "10 worker processes have died in the last 5 min"),
         ({"remote": {"fault": "no such bucket"}}, "error", "posts are answered 503: no such bucket"),
         ({"queue": {"fault": "disk I/O error"}}, "error", "disk I/O error"),
         ({"queue": {"free_bytes": LOW_STATE_BYTES - 1}}, "error", "255 MiB are free for the job queue"),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snapshots import HASH, HOSTILE, QUIET, make_busy, make_snapshot
 
-from imaged.core.snapshot import Alert, Comparison, Jobs, Snapshot
+from imaged.core.snapshot import Alert, Comparison, Isolation, Jobs, Snapshot
 from imaged.statuspage.page import Page, status_page, try_page
 
 STATUS = status_page()
@@ -70,7 +70,9 @@ def test_every_figure_of_a_snapshot_is_on_the_page() -> None:
     body = render(make_busy())
     for text in (HASH, "1,234,567", "988 MB", "987,654,321 bytes", "1 d 2 h", "2026-01-02 04:00:00 UTC", "b.yaml:2"):
         assert text in body
-    assert body.count("<tr data-key=") == 6 + 6 + 6 + 1 + 1  # renders, downloads, errors; a plugin and a sink
+    assert body.count("<tr data-key=") == 4 * 6 + 1 + 1  # renders, downloads, workers, errors; a plugin and a sink
+    for text in ("SIGSEGV&nbsp;1,200, late&nbsp;1", "<dd>1,201</dd>", "61,234,567 bytes", "x300.jpg</td>"):
+        assert text in body
     assert "<title>Parked – imaged</title>" in body
 
 
@@ -80,6 +82,13 @@ def test_an_idle_daemon_says_so() -> None:
     assert '<p class="empty">nothing in flight</p>' in body
     assert '<a href="/try" hidden>' in body
     assert "<title>imaged</title>" in body
+
+
+def test_renders_on_threads_have_no_worker_processes() -> None:
+    """The panel says so, and what a hostile picture may do then."""
+    body = render(make_snapshot(processing={"isolation": Isolation("thread", None, None, ())}))
+    assert "nothing: a picture that crashes its decoder ends the daemon" in body
+    assert '<p class="empty">no process: renders run on threads of the daemon</p>' in body
 
 
 def test_unknown_figures_are_dashes() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from imaged.core.snapshot import Isolation
 from imaged.statuspage.page_filters import CHART_HEIGHT, CHART_POINTS, FILTERS, MOST_ROWS, bars, share
 
 NOON = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
@@ -52,6 +53,9 @@ def text(written: Any) -> str:
         ("time", NOON.astimezone(timezone(timedelta(hours=2))), "2026-01-02 05:04:05"),
         ("more", [1] * (MOST_ROWS + 2), "and 2 more"),
         ("more", [1] * MOST_ROWS, ""),
+        ("confinement", Isolation("process", 7, seccomp=True, missing=()), "limits, Landlock 7, seccomp"),
+        ("confinement", Isolation("process", 0, seccomp=False, missing=("A", "B")), "limits; not in effect: A; B"),
+        ("confinement", Isolation("process", None, None, ()), "not known before the first job"),
         ("peak", [], "0"),
         ("peak", [5, 2000], "2000"),
     ],

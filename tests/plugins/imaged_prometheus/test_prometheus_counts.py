@@ -22,10 +22,11 @@ from imaged.api import (
     RequestAnswered,
     RequestFailed,
     Uploaded,
+    WorkerDied,
 )
 from imaged.hooks.host import PluginState
 from imaged.testing.fakes import make_host
-from imaged_prometheus.counts import MAXIMUM_NAMESPACES, MAXIMUM_REASONS, Counts
+from imaged_prometheus.counts import MAXIMUM_CAUSES, MAXIMUM_NAMESPACES, MAXIMUM_REASONS, Counts
 from imaged_prometheus.labels import FewLabels
 from imaged_prometheus.sink import PrometheusSink
 
@@ -53,6 +54,16 @@ def test_requests_are_counted_by_their_labels(sink: PrometheusSink, show: Show) 
     assert shown.value(bucket, route="output", outcome="hit", le="0.0025") == 0
     assert shown.value(bucket, route="output", outcome="hit", le="0.005") == 3
     assert shown.value("imaged_request_duration_seconds_sum", route="output", outcome="hit") == pytest.approx(0.009)
+
+
+def test_deaths_of_workers_are_counted_by_cause(sink: PrometheusSink, show: Show) -> None:
+    """The cause is the label; after thirty of them, others share one."""
+    for cause in ("SIGSEGV", "SIGSEGV", "late", *(f"SIG{number}" for number in range(MAXIMUM_CAUSES))):
+        sink.record(WorkerDied(cause))
+    shown = show(sink)
+    assert shown.value("imaged_worker_deaths_total", cause="SIGSEGV") == 2
+    assert shown.value("imaged_worker_deaths_total", cause="late") == 1
+    assert shown.value("imaged_worker_deaths_total", cause="other") == 2
 
 
 def test_coalesced_requests_keep_their_published_label(sink: PrometheusSink, show: Show) -> None:

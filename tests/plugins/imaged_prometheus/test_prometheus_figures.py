@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from snapshots import change, make_reload, make_snapshot
 
-from imaged.core.snapshot import Comparison, Hang, Jobs, Plugin, SinkStatus
+from imaged.core.snapshot import Comparison, Hang, Jobs, Plugin, SinkStatus, WorkerStatus
 from imaged_prometheus.sink import PrometheusSink
 
 Show = Callable[..., Any]
@@ -19,7 +19,15 @@ SNAPSHOT = make_snapshot(
     uptime_s=12.5,
     generation={"loaded_at": datetime(2026, 1, 2, 3, 4, 5, 500_000, UTC)},
     requests={"current": 4},
-    processing={"current": 2, "waiting": 1, "threads": 8, "busy": 2},
+    processing={
+        "current": 2,
+        "waiting": 1,
+        "threads": 8,
+        "busy": 2,
+        "workers": (WorkerStatus(1, 1.0, 1, 20, None, None), WorkerStatus(None, 1.0, 1, None, None, None)),
+        "workers_fault": "no memory",
+        "refused_pictures": 21,
+    },
     downloads={"current": 5},
     posting={"current": 6},
     uploads={"current": 7, "jobs": Jobs(8, 9, 10.5)},
@@ -47,6 +55,10 @@ UNKNOWN = Jobs(None, None, None)
         ("renders_waiting", 1),
         ("render_threads", 8),
         ("render_threads_busy", 2),
+        ("worker_processes", 2),
+        ("worker_memory_bytes", 20),
+        ("workers_fault", 1),
+        ("refused_pictures", 21),
         ("downloads_in_flight", 5),
         ("posts_in_flight", 6),
         ("uploads_in_flight", 7),
