@@ -21,7 +21,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile check lint format deb clean system debootstrap
+.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile faults check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +75,10 @@ test: .venv/tools ## Run the tests, on all cores
 
 hostile: .venv/tools ## Send 2,000 broken files to a daemon
 	@PYTHONPATH=tests/e2e $(BIN)/python tests/hostile/broken_run.py $(ARGS)
+
+# Most of these tests wait for the daemon, so more of them than cores run side by side.
+faults: .venv/tools ## Let each file operation fail, and kill the daemon at each
+	@$(BIN)/pytest tests/e2e/test_failing_files.py -m exhaustive -rP --numprocesses 4 --dist worksteal $(ARGS)
 
 check: lint test ## Lint, types and tests: what CI runs
 

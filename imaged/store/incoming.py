@@ -18,6 +18,9 @@ LONGEST_S = 86_400
 OWNERS = ".owners"
 """The folder of the owners' lock files, beside the folder of the temporary files."""
 
+NO_REALM = f"r{'0' * 12}"
+"""Begins the name of an owner without a lock, as `realm` begins the others. No process can know whether it runs."""
+
 _NAME = re.compile(r"(r[0-9a-f]{12}-\d+-[0-9a-f]{8})\.[0-9a-f]{16}|\d+-[0-9a-f]{16}")
 """The owner and a number. Older programs, without owners, wrote a process id and a number."""
 
@@ -64,7 +67,11 @@ class Incoming:
 
         @cache
         def look(owner: str | None) -> Liveness:
-            return Liveness.UNKNOWN if owner is None else liveness(self._owners / owner)
+            if owner is None:
+                return Liveness.UNKNOWN
+            if owner.startswith(f"{realm(self._owners)}-") and not self.has_owner(owner):
+                return Liveness.GONE  # it has closed, or a sweep that removed its lock file was killed
+            return liveness(self._owners / owner)
 
         removed = 0
         elsewhere = self.folder.parent.glob(f"*/{self.folder.name}")  # of namespaces on other file systems
@@ -93,7 +100,7 @@ class Incoming:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            return f"{realm(self._owners)}-{os.getpid()}-{secrets.token_hex(4)}"
+            return f"{NO_REALM}-{os.getpid()}-{secrets.token_hex(4)}"
         self._release = weakref.finalize(self, self._owner.close)
         return self._owner.name
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from imaged.owners import realm
-from imaged.store.incoming import LONGEST_S, OWNERS, Incoming
+from imaged.store.incoming import LONGEST_S, NO_REALM, OWNERS, Incoming
 
 ELSEWHERE = f"r{'0' * 12}-1-{'0' * 8}"
 """An owner on another machine, with the process id of any container's first process."""
@@ -88,15 +87,24 @@ def test_the_files_of_this_process_are_kept(incoming: Incoming) -> None:
 
 
 def test_an_owner_whose_lock_proves_nothing_has_a_day(incoming: Incoming) -> None:
-    """A free lock of another machine proves nothing, nor does a missing lock file: those files are kept for a day."""
+    """A free lock of another machine proves nothing, nor does its missing lock file: those files are kept for a day."""
     owners = incoming.folder.with_name(OWNERS)
     kept = [leave(owners, ELSEWHERE), leave(incoming.folder, f"{ELSEWHERE}.{1:016x}")]
-    kept += [leave(incoming.folder, f"{realm(owners)}-1-{5:08x}.{2:016x}"), leave(incoming.folder, f"1-{3:016x}")]
+    kept += [leave(incoming.folder, f"{NO_REALM}-1-{5:08x}.{2:016x}"), leave(incoming.folder, f"1-{3:016x}")]
     old = [leave(incoming.folder, f"{ELSEWHERE}.{4:016x}", old=True), leave(incoming.folder, f"1-{5:016x}", old=True)]
     old.append(leave(owners, f"{ELSEWHERE[:-1]}1", old=True))
     assert incoming.sweep() == 2
     assert [path.exists() for path in kept] == [True] * 4
     assert [path.exists() for path in old] == [False] * 3
+
+
+def test_an_owner_of_this_realm_without_a_lock_file_has_ended(incoming: Incoming) -> None:
+    """A file that a closed owner could not remove is removed, and so are those that a killed sweep left."""
+    closed = Incoming(incoming.folder)
+    closed.new().write_bytes(b"half a picture")
+    closed.close()
+    assert incoming.sweep() == 1
+    assert list(incoming.folder.iterdir()) == []
 
 
 def test_an_owner_elsewhere_whose_lock_is_seen_has_all_the_time(incoming: Incoming) -> None:

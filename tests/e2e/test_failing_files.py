@@ -1,0 +1,178 @@
+"""Each file operation of a post, a render and an upload fails in turn, or the daemon dies there: the promises hold."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import yaml
+from daemon import Answer, Daemon, request, until
+from failing_files import FAULTS, KILL, FailingFiles, Fault
+from PIL import Image
+from processes import LONGEST_S
+
+from imaged.testing.pictures import make_png
+
+QUEUED, WANTED = "x10.png", "w20.webp"
+"""The output that the post queues, and the one that a client waits for."""
+
+SAMPLE, PARTS = 31, 4
+"""`make test` tries each 31st operation; `make faults` tries all of them, in four parts that run side by side."""
+
+EVERY = [pytest.param(first, PARTS, marks=pytest.mark.exhaustive) for first in range(1, PARTS + 1)]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[FailingFiles]:
+    """Return the file layer of the first daemon."""
+    files = FailingFiles(tmp_path, tmp_path / "daemon-0" / "var")
+    yield files
+    files.close()
+
+
+@pytest.fixture
+def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], files: FailingFiles) -> Daemon:
+    """Return a daemon on that file layer. Its remote store is a folder that does not fail."""
+    settings = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}}}
+    return make_daemon(yaml.safe_dump(settings), environ={**plugins, **files.environ})
+
+
+class Pictures:
+    """The pictures that were posted, and the files that answers said are or will be there, by path in the store."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._bodies: dict[str, bytes] = {}
+        self.announced: set[str] = set()
+
+    def post(self, body: bytes) -> Answer | None:
+        """Post a picture. Return None when the daemon died before it had answered."""
+        digits = hashlib.md5(body).hexdigest()
+        home = f"p/{digits[:3]}/{digits[3:6]}/{digits[6:]}"
+        self._bodies[home] = body
+        answer = ask(self._daemon, "POST", f"/p?outputs={QUEUED}", body)
+        if answer is not None and answer.status == 200:
+            self.announced |= {f"{home}/{name}" for name in ("original", "info.json", QUEUED)}
+        return answer
+
+    def get(self, body: bytes) -> Answer | None:
+        """Get an output of a picture. Return None when the daemon died before it had answered."""
+        digits = hashlib.md5(body).hexdigest()
+        answer = ask(self._daemon, "GET", f"/p/{digits}/{WANTED}")
+        if answer is not None and answer.status == 200:
+            check(WANTED, answer.body)
+            self.announced.add(f"p/{digits[:3]}/{digits[3:6]}/{digits[6:]}/{WANTED}")
+        return answer
+
+    def check_all(self) -> None:
+        """Check that each file with a final name is whole, in the local and in the remote store."""
+        for root in (self._daemon.store, self._daemon.folder / "remote"):
+            for path in root.glob("p/*/*/*/*"):
+                home, body = str(path.parent.relative_to(root)), path.read_bytes()
+                if path.name == "original":
+                    assert body == self._bodies[home], path
+                else:
+                    check(path.name, body)
+
+    def missing(self) -> list[str]:
+        """Return the files that answers announced and that are not in both stores."""
+        roots = (self._daemon.store, self._daemon.folder / "remote")
+        return [str(root / name) for root in roots for name in sorted(self.announced) if not (root / name).is_file()]
+
+
+def check(name: str, body: bytes) -> None:
+    """Raise an error when these bytes are no whole file of that name."""
+    if name == "info.json":
+        assert json.loads(body)["width"] == 48
+    else:
+        Image.open(io.BytesIO(body)).load()
+
+
+def ask(daemon: Daemon, method: str, target: str, body: bytes | None = None) -> Answer | None:
+    """Send a request to a daemon that may die meanwhile."""
+    try:
+        return request(daemon.public, method, target, body)
+    except (OSError, http.client.HTTPException):
+        assert daemon.process.wait(LONGEST_S) == -9, daemon.tail
+        return None
+
+
+def settled(daemon: Daemon) -> bool:
+    """Say whether the comparison of both stores has ended and no job is left, or the daemon has died."""
+    try:
+        status = daemon.status()
+    except (OSError, http.client.HTTPException):
+        return daemon.process.wait(LONGEST_S) == -9
+    if status["remote"]["comparison"]["state"] != "ended":
+        return False
+    parts = [status[each] for each in ("uploads", "promised")]
+    return not any(part["queued"] or part["parked"] or part["oldest_s"] is not None for part in parts)
+
+
+def restart(daemon: Daemon, pictures: Pictures) -> None:
+    """Start the daemon again: it removes temporary files, and does what is queued."""
+    daemon.start()
+    until(lambda: not any((daemon.store / ".incoming").iterdir()), daemon)  # the health check has some for a moment
+    until(lambda: settled(daemon), daemon)
+    assert pictures.missing() == [], daemon.tail
+
+
+@pytest.mark.parametrize(("first", "step"), [(SAMPLE, SAMPLE), *EVERY])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_each_file_operation(daemon: Daemon, files: FailingFiles, fault: Fault, first: int, step: int) -> None:
+    """Clients get 503 and a reason, no half file has a final name, and what was acknowledged and queued is done.
+
+    The test prints how often the fault struck at each operation, and the statuses of the answers.
+    """
+    pictures, counts = Pictures(daemon), Counter[str]()
+    until(lambda: settled(daemon), daemon)
+    for at in count(first, step):
+        body = make_png(comment=f"{fault.name} {at}")
+        files.arm(fault, at)
+        answers = [pictures.post(body)]
+        if daemon.process.poll() is None:
+            answers.append(pictures.get(body))
+        until(lambda: files.struck or settled(daemon), daemon)
+        struck = files.disarm()
+        statuses = [check_answer(answer, daemon) for answer in answers]
+        if not struck:
+            break
+        counts[f"{struck}: {' '.join(statuses)}"] += 1
+        pictures.check_all()
+        if fault is KILL:
+            assert daemon.process.wait(LONGEST_S) == -9
+            restart(daemon, pictures)
+        for answer in (pictures.post(body), pictures.get(body)):
+            assert answer is not None
+            assert answer.status == 200, (struck, answer.body, daemon.tail)
+    until(lambda: settled(daemon), daemon, LONGEST_S)
+    assert daemon.stop() == 0
+    restart(daemon, pictures)
+    pictures.check_all()
+    report(fault, counts)
+
+
+def report(fault: Fault, counts: Counter[str]) -> None:
+    """Print how often the fault struck at each operation, and what followed."""
+    assert counts, "the fault struck nowhere"
+    lines = [f"{fault.name} at {each}: {number}" for each, number in sorted(counts.items())]
+    sys.stdout.write("\n".join([*lines, f"{fault.name}: {counts.total()} runs, lost 0\n"]))
+
+
+def check_answer(answer: Answer | None, daemon: Daemon) -> str:
+    """Check that an answer is a picture, or an error that says what to do. Return its status for people."""
+    if answer is None:
+        return "died"
+    if answer.status != 200:  # 404: the output of a picture that was not taken
+        assert answer.status in {503, 404}, (answer, daemon.tail)
+        assert answer.json()["error"]
+        assert ("retry-after" in answer.headers) == (answer.status == 503)
+    return str(answer.status)
