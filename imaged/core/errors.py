@@ -161,7 +161,7 @@ class OutOfTimeError(BusyError):
 
 
 class NoWorkerError(BusyError):
-    """No worker process could be started in time."""
+    """No worker process was ready in time."""
 
 
 class StoreError(ImagedError):

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from imaged.core.errors import BusyError, ImagedError, PluginFailedError
+from imaged.core.errors import BusyError, ImagedError, NoWorkerError, PluginFailedError
 from imaged.core.formats import Formats
 from imaged.core.hashes import ImageHash
 from imaged.core.pictures import ImageFacts
@@ -138,7 +138,7 @@ class ProcessWorkers:
                 return result
             if not result.began:  # it had died before
                 if due_s <= self._reactor.seconds():
-                    return Ended(BusyError("no worker process was ready in time: try again later"), {})
+                    return Ended(NoWorkerError("no worker process was ready in time: try again later"), {})
                 continue
             deaths += 1
             end = judge_end(result, worker.child.status, what)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 
+_PR_SET_NAME = 15
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -28,3 +30,10 @@ def prctl(option: int, value: int) -> int:
     """Change an attribute of this process. Linux only."""
     zero = ctypes.c_ulong(0)
     return call("prctl", ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero)
+
+
+def name_process(name: str) -> None:
+    """Name this process for `ps -o comm` and `top`, in at most 15 bytes, where the system can."""
+    text = ctypes.create_string_buffer(name.encode())
+    with suppress(OSError):
+        prctl(_PR_SET_NAME, ctypes.addressof(text))

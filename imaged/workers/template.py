@@ -26,6 +26,7 @@ from imaged.workers.child import serve
 from imaged.workers.confinement import Bounds, prepare
 from imaged.workers.forker import Forker
 from imaged.workers.processors import Processors
+from imaged.workers.syscalls import name_process
 from imaged.workers.wire import Kind, receive, send
 
 FOLDER_PREFIX = "imaged-workers-"
@@ -41,6 +42,7 @@ def main(control: int) -> None:
     It ends when the daemon has closed the other end of the socket, or has died. The kernel does not kill it then, as it
     kills its children: it removes their temporary files.
     """
+    name_process("imaged-template")
     nowhere: Any = _discard
     globalLogBeginner.beginLoggingTo([nowhere], redirectStandardIO=False, discardBuffer=True)
     _sweep(Path(tempfile.gettempdir()))
@@ -53,6 +55,7 @@ def main(control: int) -> None:
 
 def _run_generation(control: socket.socket, folder: Path) -> None:
     """Build the processors of a generation, report it, and fork workers."""
+    name_process("imaged-workers")
     spec = json.loads(receive(control).head)
     build = partial(_build, spec["host"], spec["processors"])
     early: Processors | None = None
@@ -74,6 +77,7 @@ def _run_generation(control: socket.socket, folder: Path) -> None:
 def _run_worker(
     built: Processors | Callable[[], Processors], bounds: Bounds, connection: socket.socket, folder: Path
 ) -> None:
+    name_process("imaged-worker")
     processors = built if isinstance(built, Processors) else built()
     serve(connection, processors, folder, bounds)
 

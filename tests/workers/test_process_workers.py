@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from imaged.config.load import load
-from imaged.core.errors import NotAPictureError, OutOfTimeError, TooLargeError
+from imaged.core.errors import NotAPictureError, NoWorkerError, OutOfTimeError, TooLargeError
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash
 from imaged.core.outputs import parse
@@ -70,7 +71,10 @@ class Acting(StillProcessor):
 @hookimpl
 def imaged_processor(host):
     options = host.options(Options)
-    if options.deed == "thread":
+    doomed = options.deed == "stillborn" and open("/proc/self/comm").read() == "imaged-worker\\n"
+    if doomed and os.path.exists(os.environ["TMPDIR"] + "/../doomed"):
+        os._exit(3)
+    if options.deed in ("thread", "stillborn"):
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
     if options.deed == "refuse" and host.clock.__class__.__name__ == "NoReactor":
         raise RuntimeError("not in a worker")
@@ -99,8 +103,10 @@ class TestProcessWorkers(TestCase):
         self.source = tmp_path / "original"
         self.source.write_bytes(make_jpeg())
 
-    async def start(self, deed: str = "nothing", *, timeout_s: float = 30, **render: Any) -> ProcessWorkers:
-        """Start workers; they end with the test."""
+    async def start(
+        self, deed: str = "nothing", *, timeout_s: float = 30, ready: bool = True, **render: Any
+    ) -> ProcessWorkers:
+        """Start workers, and wait for them if they will be `ready`; they end with the test."""
         settings = {"timeout_s": timeout_s, "concurrency": 1, **render}
         overrides = [f"render.{key}={value}" for key, value in settings.items()]
         overrides += ["processors=[acting]", f"plugins.acting.deed={deed}"]
@@ -123,7 +129,8 @@ class TestProcessWorkers(TestCase):
 
         self.addCleanup(lambda: Deferred.fromCoroutine(end()))
         await workers.start()
-        await self.until(lambda: len(self.pids()) == 1 + HEADER_WORKERS)
+        if ready:
+            await self.until(lambda: len(self.pids()) == 1 + HEADER_WORKERS)
         return workers
 
     async def render(self, workers: ProcessWorkers, hash: ImageHash = HASH, timeout_s: float = 30) -> Ended:
@@ -268,8 +275,32 @@ class TestProcessWorkers(TestCase):
         assert self.pool._generation.pid is not None
         for pid in (self.pool._generation.pid, parent(self.pool._generation.pid)):
             os.kill(pid, signal.SIGKILL)
+        await self.until(lambda: workers.fault == "the template of the worker processes has died")
         await self.until(lambda: self.pids() and not self.pids() & before)
         assert (await self.render(workers)).error is None
+        assert workers.fault is None
+
+    async def test_workers_that_cannot_be_started_are_a_fault_until_they_can(self) -> None:
+        """The status has the reason, and a job that finds no worker blames no picture."""
+        doomed = self.folder / "doomed"
+        doomed.touch()
+        workers = await self.start("stillborn", ready=False)
+        await self.until(lambda: workers.fault)
+        assert workers.fault == "worker processes die before their first job: the last one exited with status 3"
+        assert isinstance((await self.render(workers, timeout_s=0.01)).error, NoWorkerError)
+        doomed.unlink()
+        while workers.fault:
+            await self.render(workers)
+        assert (await self.render(workers)).error is None
+        assert (self.deaths, workers.refused_pictures) == ([], 0)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names of processes in /proc")
+    async def test_processes_have_names(self) -> None:
+        """`ps` and `top` tell workers from the templates."""
+        await self.start()
+        worker = min(self.pids())
+        ancestors = [worker, parent(worker), parent(parent(worker))]
+        assert [name(pid) for pid in ancestors] == ["imaged-worker", "imaged-workers", "imaged-template"]
 
     async def test_a_worker_has_no_secrets(self) -> None:
         """The environment of the daemon, which settings may refer to, is not that of a worker."""
@@ -312,3 +343,8 @@ class TestProcessWorkers(TestCase):
 def parent(pid: int) -> int:
     """Return the parent of a process."""
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def name(pid: int) -> str:
+    """Return the name of a process."""
+    return Path(f"/proc/{pid}/comm").read_text().strip()

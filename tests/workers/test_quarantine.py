@@ -45,6 +45,17 @@ def test_a_client_gets_the_time_to_come_again() -> None:
     assert seen == [60, 30, 1]
 
 
+def test_refusals_that_are_over_are_not_counted() -> None:
+    """The status shows how many pictures are refused now, though no client asks for the others again."""
+    clock = Clock()
+    quarantine = Quarantine(clock.seconds)
+    quarantine.put(picture(1), NotAPictureError("crashed"))
+    clock.advance(REFUSED_FOR_S / 2)
+    quarantine.put(picture(2), NotAPictureError("crashed"))
+    clock.advance(REFUSED_FOR_S / 2)
+    assert len(quarantine) == 1
+
+
 def test_the_memory_is_bounded() -> None:
     """The oldest picture is forgotten first; one that has killed a worker again is young."""
     quarantine = Quarantine(Clock().seconds)
