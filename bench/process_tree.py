@@ -34,6 +34,11 @@ def measure(pid: int) -> Use:
     return Use(len(tree), cpu / _TICKS, rss / 1024, pss / 1024)
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the ids of the processes that a process has started and not yet awaited."""
+    return [child for child, fields in _stats().items() if int(fields[1]) == pid]
+
+
 def _stats() -> dict[int, list[str]]:
     """Return the fields of /proc/PID/stat after the name, of every process."""
     found = {}

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
+
+from process_tree import children_of
 
 _START_S = 30.0
 _ON_LOOPBACK = ("listen=tcp:0:interface=127.0.0.1", "status.listen=tcp:0:interface=127.0.0.1")
 
 
 class Server:
-    """`imaged run` with `settings`, each a `key.path=VALUE`; it ends with the block."""
+    """`imaged run` with `settings`, each a `key.path=VALUE`; it ends with the block.
 
-    def __init__(self, folder: Path, settings: Sequence[str]) -> None:
+    `environ` is added to its environment, `around` is the command that runs it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Sequence[str],
+        *,
+        environ: Mapping[str, str] | None = None,
+        around: Sequence[str] = (),
+    ) -> None:
         folder.mkdir()
         self.store = folder / "var" / "public"
         (folder / "imaged.yaml").write_text("")
@@ -28,17 +41,33 @@ class Server:
         self._log = folder / "stderr"
         with self._log.open("wb") as stream:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "imaged", "run", "-c", "imaged.yaml", *sets],
+                [*around, sys.executable, "-m", "imaged", "run", "-c", "imaged.yaml", *sets],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
+                env={**os.environ, **(environ or {})},
             )
 
     @property
     def pid(self) -> int:
         """The id of the daemon's process."""
         return self._process.pid
+
+    @property
+    def daemon_pid(self) -> int:
+        """The id of the daemon where a command runs it: the first child."""
+        return min(children_of(self._process.pid))
+
+    @property
+    def parent_lives(self) -> bool:
+        """Whether the first process, the daemon or the command that runs it, was not killed by a signal."""
+        return (self._process.poll() or 0) >= 0
+
+    @property
+    def log_text(self) -> str:
+        """What the daemon has logged so far."""
+        return self._log.read_text()
 
     def __enter__(self) -> Self:
         try:

@@ -84,7 +84,11 @@ def test_workers(victim: Victim) -> None:
         while killed < WORKERS_KILLED:
             load.wait_for(random.randrange(1, 60))
             killed += kill(random.choice(until(partial(workers, pid), daemon)))
-    sys.stdout.write(f"killed {killed} workers under {load.tally.done} requests; {len(load.posted)} pictures posted\n")
+    again = daemon.log.read_text().count("another one does the job again")
+    sys.stdout.write(
+        f"killed {killed} workers under {load.tally.done} requests, {again} of them in a job, which was tried again; "
+        f"{len(load.posted)} pictures posted\n"
+    )
     assert not load.tally.failures, f"{load.tally}\n{daemon.tail}"
     assert set(load.tally.statuses) <= {200, 503}, f"{load.tally}\n{daemon.tail}"
     assert load.tally.statuses[503] <= killed // 10, f"{load.tally}\n{daemon.tail}"
