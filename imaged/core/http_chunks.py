@@ -44,7 +44,7 @@ class Chunks:
         return self._rest is not None
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Decode bytes. Raises MalformedRequestError."""
+        """Decode bytes. Raises MalformedRequestError, and HeadTooLargeError for a trailer."""
         self._buffer += data
         offset = 0
         while self._rest is None and (end := self._read(offset)) is not None:

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import re
 
-from imaged.core.errors import ImagedError, MalformedRequestError, UnknownCodingError, UnknownVersionError
+from imaged.core.errors import (
+    HeadTooLargeError,
+    ImagedError,
+    MalformedRequestError,
+    UnknownCodingError,
+    UnknownVersionError,
+)
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 """RFC 9110, 5.6.2."""
 
 _REQUEST_LINE = re.compile(rb"%s [\x21-\x7e]+ HTTP/(?P<version>[0-9]\.[0-9])" % TOKEN)
-_FIELD_LINE = re.compile(rb"%s:[\t\x20-\x7e\x80-\xff]*" % TOKEN)
+LONGEST_NAME_BYTES = 256
+"""How long the name of a header may be. Twisted keeps 10,000 names for ever, of clients and of sources."""
+
+_FIELD_LINE = re.compile(rb"(?P<name>%s):[\t\x20-\x7e\x80-\xff]*" % TOKEN)
 """RFC 9110, 5.5, allows a recipient to keep other control characters than NUL, CR and LF. imaged does not."""
 
 _FIRST_BYTE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z\r-]")
@@ -38,13 +47,19 @@ def check_request_line(line: bytes) -> None:
 
 
 def check_field_line(line: bytes) -> None:
-    """Raise MalformedRequestError for a line that is no header, or a continuation of the previous one (obs-fold)."""
+    """Raise MalformedRequestError for a line that is no header, or a continuation of the previous one (obs-fold).
+
+    Raises HeadTooLargeError for a long name.
+    """
     if line.startswith(_FOLDS):
         raise MalformedRequestError("the request is not valid HTTP/1.1: a header continues on a second line")
-    if not _FIELD_LINE.fullmatch(line):
+    match = _FIELD_LINE.fullmatch(line)
+    if match is None:
         raise MalformedRequestError(
             "the request is not valid HTTP/1.1: a header is not NAME: VALUE in plain characters"
         )
+    if len(match["name"]) > LONGEST_NAME_BYTES:
+        raise HeadTooLargeError(f"the name of a header is longer than {LONGEST_NAME_BYTES} bytes")
 
 
 def coding_fault(value: bytes, version: bytes) -> ImagedError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from OpenSSL.SSL import Error as TLSError
@@ -11,12 +12,13 @@ from twisted.internet import error as network
 from twisted.internet.defer import CancelledError
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol
+from twisted.web._newclient import HTTP11ClientProtocol, ParseError
 from twisted.web.client import RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 from twisted.web.http import _DataLoss
 
 from imaged.core.errors import SourceFailedError, SourceTimeoutError
 from imaged.core.http_chunks import Chunks
+from imaged.core.http_syntax import LONGEST_NAME_BYTES
 
 MAXIMUM_HEAD_BYTES = 1 << 17
 """Twice what one read from a socket gives. Twisted bounds the length of a header, but not their number."""
@@ -68,6 +70,7 @@ class SourceConnection(HTTP11ClientProtocol):
         parser: Any = self._parser
         if parser is not None:
             parser._transferDecoders = {b"chunked": _decoder}  # noqa: SLF001  # Twisted has no other way
+            parser.headerReceived = partial(_receive_header, parser.headerReceived)
         return answered
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802  # Twisted's name
@@ -89,6 +92,12 @@ class _Chunks(Chunks):
         """Raise the error that Twisted expects when the end of the body is missing."""
         if not self.is_complete:
             raise _DataLoss
+
+
+def _receive_header(receive: Callable[[bytes, bytes], None], name: bytes, value: bytes) -> None:
+    if len(name) > LONGEST_NAME_BYTES:
+        raise ParseError("a header has too long a name", name[:LONGEST_NAME_BYTES])
+    receive(name, value)
 
 
 def _decoder(take: Callable[[bytes], None], finish: Callable[[bytes], None]) -> _Chunks:

@@ -197,7 +197,7 @@ class Connection(HTTPChannel):
             self._dataBuffer[:] = [b"".join(self._dataBuffer)]
         try:
             super().rawDataReceived(data)
-        except MalformedRequestError as error:
+        except ImagedError as error:
             self.refuse(error)
 
     def timeoutConnection(self) -> None:  # noqa: N802  # Twisted's name

@@ -22,6 +22,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
+from twisted.web.http_headers import _nameEncoder
 from zope.interface import implementer  # type: ignore[import-untyped]
 
 from imaged.core.activity import Activity
@@ -67,6 +68,13 @@ class TestFailures(Fetching):
         for end in (b"", b"0\r\n", b"0\r\nX: a\r\n", b"1\r\na"):
             await self.refused(SourceFailedError, reply(head + chunks + end))
 
+    async def test_a_long_name_of_a_header_is_not_kept(self) -> None:
+        """Twisted would keep it for ever."""
+        origin = self.origin(ok(b"ab", b"Long-" * 51 + b"b: c"), ok(b"ab", b"Long-" * 52 + b"b: c"))
+        assert (await self.fetch(origin.url)).size_bytes == 2
+        await self.refused(SourceFailedError, origin.url)
+        assert [name for name in _nameEncoder._canonicalHeaderCache if len(name) > 256] == []
+
     async def test_an_answer_that_is_not_http(self) -> None:
         """It is the source's failure."""
         for said in (
@@ -80,6 +88,7 @@ class TestFailures(Fetching):
             HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
             HEAD + b"Transfer-Encoding: unheard-of\r\n\r\nab",
             HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab",
+            HEAD + b"a" * 257 + b": b\r\nContent-Length: 2\r\n\r\nab",
         ):
             await self.refused(SourceFailedError, reply(said))
 

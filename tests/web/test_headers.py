@@ -5,6 +5,7 @@ from __future__ import annotations
 from raw_client import Answer, connect, read_answer
 from service_case import HOME, PICTURE, ServiceTestCase, until
 from source_tree import ROOT
+from twisted.web.http_headers import _nameEncoder
 
 NO_TEXT = b"\xff\xfe\xe9"
 CONDITIONS = (b"If-Match", b"If-None-Match", b"If-Modified-Since", b"If-Unmodified-Since", b"Range", b"If-Range")
@@ -76,6 +77,17 @@ class TestBytes(ServiceTestCase):
         assert connection.received.count(b"HTTP/1.1 200 OK") == 3
         requests = (await self.status())["requests"]
         assert (requests["total"], requests["current"]) == (3, 0)
+
+    async def test_a_long_name_is_431(self) -> None:
+        """Twisted keeps thousands of names for ever."""
+        await self.serve()
+        for length, status in ((256, 200), (257, 431)):
+            connection = await connect(self.url)
+            name = b"Name" + b"a" * (length - 4)
+            connection.send(b"GET /status_check HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s: b\r\n\r\n" % name)
+            await connection.ended
+            assert read_answer(connection.received).status == status
+        assert [name for name in _nameEncoder._canonicalHeaderCache if len(name) > 256] == []
 
     async def test_a_length_of_thousands_of_digits_is_400(self) -> None:
         """Python does not parse such a number; the client gets an answer."""
