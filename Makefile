@@ -4,6 +4,7 @@
 PYTHON ?= python3           # makes .venv: 3.11 or newer
 CONFIG = etc/imaged.yaml
 ARGS   =
+SECONDS = 300
 
 BIN := .venv/bin
 IMAGED := $(BIN)/imaged
@@ -21,7 +22,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile faults check lint format deb clean system debootstrap
+.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile fuzz faults check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +76,9 @@ test: .venv/tools ## Run the tests, on all cores
 
 hostile: .venv/tools ## Send 2,000 broken files to a daemon
 	@PYTHONPATH=tests/e2e $(BIN)/python tests/hostile/broken_run.py $(ARGS)
+
+fuzz: .venv/tools ## Look for pictures that crash a processor, for SECONDS=300
+	@$(BIN)/python tests/hostile/fuzz.py --seconds $(SECONDS) $(ARGS)
 
 # Most of these tests wait for the daemon, so more of them than cores run side by side.
 faults: .venv/tools ## Let each file operation fail, and kill the daemon at each
