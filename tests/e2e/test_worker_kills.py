@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,14 +17,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from daemon import Daemon, until
-from handover import complete
+from handover import complete, upgrade
 from load import PROMISED, Load, stock
 from ports import endpoint, free_port
-from processes import LONGEST_S, Process, children, descendants, living_in, weigh
+from processes import LONGEST_S, Process, adopt_orphans, children, descendants, living_in, weigh
+
+from imaged.testing.pictures import make_png
 
 ROUNDS = int(os.environ.get("IMAGED_TEST_ROUNDS", "1"))
 WORKERS_KILLED = 10 * ROUNDS
@@ -143,6 +147,77 @@ def test_daemons(victim: Victim) -> None:
     assert not {"wrong", "garbled", "timeout"} & set(load.tally.failures), f"{load.tally}\n{daemon.tail}"
     assert set(load.tally.statuses) <= {200, 503}, f"{load.tally}\n{daemon.tail}"
     victim.check(load)
+
+
+def test_reloads_and_handovers(victim: Victim) -> None:
+    """The workers of an old generation, and those of an old process, end when their last job has ended."""
+    daemon = victim.daemon
+    with Load(daemon.public, stock(daemon), kept=4, fresh=4, seldom=8) as load:
+        counts = []
+        for number in range(2 * ROUNDS + 2):
+            pid = daemon.pid
+            family = descendants(pid)
+            victim.change()
+            if number % 2:
+                old = upgrade(daemon)
+                assert old.wait() == 0
+            else:
+                assert daemon.hup()["ok"] is True
+                family = {worker for worker in family if worker not in children(pid)}
+            load.wait_for(20)
+            wait_for_the_end(family, victim)
+            counts.append(len(until(partial(_settled, daemon), daemon)))
+    sys.stdout.write(f"processes after each reload and handover: {counts}\n")
+    assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
+    assert max(counts) == min(counts)
+    victim.check(load)
+
+
+def _settled(daemon: Daemon) -> set[int] | None:
+    """Return the processes of a daemon when it has as many workers as it keeps: one for each render, and two."""
+    status = daemon.status()
+    family = descendants(status["pid"])
+    return family if len(workers(status["pid"])) == status["processing"]["threads"] + 2 else None
+
+
+def test_a_batch(tmp_path: Path) -> None:
+    """A batch that is killed leaves no process and no temporary file."""
+    adopt_orphans()
+    others = descendants(os.getpid())
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (tmp_path / "imaged.yaml").write_text("")
+    picture = make_png(400, 300)
+    for number in range(100):
+        (tmp_path / f"picture-{number}").write_bytes(picture + bytes([number]))
+    command = [
+        sys.executable,
+        "-m",
+        "imaged",
+        "process",
+        "-c",
+        "imaged.yaml",
+        "--outputs",
+        "w500.png,w400.webp",
+        "list",
+    ]
+    (tmp_path / "list").write_text("".join(f"picture-{number}\n" for number in range(50)))
+    environ = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as batch:
+        wait_until(lambda: workers(batch.pid) or batch.poll() is not None)
+        assert batch.poll() is None, batch.communicate()
+        time.sleep(random.uniform(0, 0.5))
+        batch.kill()
+    wait_until(lambda: not descendants(os.getpid()) - others)
+    assert not list(temporary.glob("imaged-workers-*"))
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Wait until a condition is true."""
+    end_s = time.monotonic() + LONGEST_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
 
 
 def wait_for_the_end(family: set[int], victim: Victim) -> None:
