@@ -22,7 +22,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile fuzz faults check lint format deb clean system debootstrap
+.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile fuzz faults soak check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -83,6 +83,10 @@ fuzz: .venv/tools ## Look for pictures that crash a processor, for SECONDS=300
 # Most of these tests wait for the daemon, so more of them than cores run side by side.
 faults: .venv/tools ## Let each file operation fail, and kill the daemon at each
 	@$(BIN)/pytest tests/e2e/test_failing_files.py -m exhaustive -rP --numprocesses 4 --dist worksteal $(ARGS)
+
+soak: SECONDS = 600
+soak: .venv/tools ## Mixed traffic for SECONDS=600: memory, files, threads and processes stay
+	@PYTHONPATH=tests:tests/e2e $(BIN)/python tests/soak/soak_run.py --seconds $(SECONDS) $(ARGS)
 
 check: lint test ## Lint, types and tests: what CI runs
 

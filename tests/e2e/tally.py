@@ -32,6 +32,11 @@ class Tally:
             if status >= 400:
                 self._remember(f"{status}: {sample}")
 
+    def expected(self, status: int) -> None:
+        """Count an answer that the client expects, an error perhaps."""
+        with self._lock:
+            self.statuses[status] += 1
+
     def fail(self, kind: str, sample: str) -> None:
         """Count a failure, and remember the first few."""
         with self._lock:
