@@ -93,7 +93,7 @@ class SourcesSettings(Section):
 class RenderSettings(Section):
     """The bounds of renders."""
 
-    concurrency: int = Field(0, ge=0, le=1024, description="The threads that render; 0: one for each core.")
+    concurrency: int = Field(0, ge=0, le=1024, description="How many renders run at once; 0: one for each core.")
     queue: int = Field(
         100, ge=0, le=1_000_000, description="How many requests may wait; further ones are answered 503."
     )
