@@ -6,7 +6,8 @@ name again, so a second answer cannot differ (DNS rebinding). It checks each add
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,9 @@ from zope.interface import implementer  # type: ignore[import-untyped]  # zope s
 from imaged.core.errors import SourceFailedError, SourceForbiddenError
 from imaged.fetch.networks import Network, forbidden_network
 from imaged.fetch.resolver import Address, Resolver
+
+MAXIMUM_ADDRESSES = 8
+"""How many addresses of a family are tried. Each attempt begins 0.3 seconds after the one before, with a socket."""
 
 
 class Guard:
@@ -36,7 +40,7 @@ class Guard:
         addresses = await self._resolver.resolve(host, port)
         if not addresses:
             raise SourceFailedError(f"{host} does not resolve: check the host of the source")
-        passed = [each for each in addresses if forbidden_network(each.host, self._allow_networks) is None]
+        passed = _few(each for each in addresses if forbidden_network(each.host, self._allow_networks) is None)
         if not passed:
             self._check(host, addresses[0].host)
         # HostnameEndpoint gets an address, not the name: it refuses some names that are in use (a_b.example).
@@ -49,6 +53,17 @@ class Guard:
                 f"{host} is in a network that this server does not fetch from, {network}: "
                 "an operator may name it in sources.allow_networks"
             )
+
+
+def _few(addresses: Iterable[Address]) -> list[Address]:
+    """Return the first addresses of each family, in their order."""
+    counts: Counter[type[Address]] = Counter()
+    few = []
+    for each in addresses:
+        counts[type(each)] += 1
+        if counts[type(each)] <= MAXIMUM_ADDRESSES:
+            few.append(each)
+    return few
 
 
 @implementer(IHostnameResolver, IReactorPluggableNameResolver, IReactorTime)

@@ -23,7 +23,7 @@ from imaged.core.http_chunks import Chunks
 from imaged.core.http_syntax import check_field_line, check_request_line, check_start, coding_fault
 from imaged.web.connections import IDLE_WHEN_FULL_S, Connections, counted_client
 from imaged.web.headers import http_date
-from imaged.web.slow_readers import SlowReaderWatch
+from imaged.web.slow_readers import SlowReaderWatch, bound_unsent
 
 HEAD_WITHIN_S = 60.0
 """How long the head of a request may take, from its first byte. An idle timeout alone would let a client trickle."""
@@ -109,6 +109,7 @@ class Connection(HTTPChannel):
         """Register the connection, or answer 503 if the port is full."""
         self.watch = SlowReaderWatch(self.callLater, lambda: self._written_bytes, self._hang_up)
         super().connectionMade()
+        bound_unsent(self.transport)
         self.client = counted_client(getattr(self.getPeer(), "host", None))
         self._is_refused = not self._connections.add(self)
         if self._is_refused:

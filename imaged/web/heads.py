@@ -11,12 +11,16 @@ from imaged.web.hosts import check_host, is_host
 
 _ABSOLUTE = re.compile(rb"https?://(?P<authority>[^/?]*)", re.IGNORECASE)
 _METHODS = ("GET", "HEAD", "POST")
+_BODILESS = (b"GET", b"HEAD")
+"""RFC 9110, 9.3.1: a body of theirs means nothing, and may hide a request from a proxy that ignores it."""
 
 
 def check_head(request: Request, has_body: bool) -> None:  # noqa: FBT001  # as in `Site.examine`
     """Raise the ImagedError of a head that is valid HTTP, and that this server does not accept."""
     check_host(request)
     _check_target(request)
+    if has_body and request.method in _BODILESS:
+        raise MalformedRequestError("a GET or HEAD request has no body here: send it without one")
     _check_expectation(request, has_body)
 
 

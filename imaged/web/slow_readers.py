@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 STALL_S = 300.0
@@ -12,6 +13,9 @@ STALL_S = 300.0
 
 SLOWEST_READ_BYTES = 100
 """How many bytes a second a client must take, on average over STALL_S."""
+
+UNSENT_BYTES = 1 << 18
+"""How many bytes of answers the kernel keeps before it sends them. It would keep megabytes for each connection."""
 
 _ACKED_OFFSET = 120
 """Where struct tcp_info (linux/tcp.h) has tcpi_bytes_acked, a u64."""
@@ -55,6 +59,12 @@ class SlowReaderWatch:
             self._look_later(transport)
         else:
             self._hang_up(f"the client took {took_bytes} bytes of the answer in {STALL_S:.0f} seconds: too slow")
+
+
+def bound_unsent(transport: Any) -> None:
+    """Bound what the kernel keeps for the client of a TCP connection."""
+    with suppress(AttributeError, OSError):  # not TCP, or not Linux
+        transport.getHandle().setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def _acked_bytes(transport: Any) -> int | None:

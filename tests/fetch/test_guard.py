@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from imaged.core.errors import SourceFailedError, SourceForbiddenError
-from imaged.fetch.guard import Guard
+from imaged.fetch.guard import MAXIMUM_ADDRESSES, Guard
 
 PUBLIC, OTHER, PUBLIC_IPV6 = "93.184.215.14", "1.1.1.1", "2606:4700:4700::1111"
 
@@ -134,3 +134,11 @@ def test_cancelling_leaves_nothing(answer: Sequence[str] | None) -> None:
     assert isinstance(failure(connecting), CancelledError | ConnectingCancelledError)
     assert all(connector.stoppedConnecting or connector._disconnected for connector in net.reactor.connectors)
     assert net.reactor.getDelayedCalls() == []
+
+
+def test_a_few_addresses_of_each_family_are_tried() -> None:
+    """A name may have thousands, and each attempt has a socket until the download ends."""
+    many = [f"2606:4700::{number:x}" for number in range(100)] + [f"93.184.215.{number}" for number in range(100)]
+    net = Net(many)
+    net.connect()
+    assert net.tried() == [*many[:MAXIMUM_ADDRESSES], *many[100 : 100 + MAXIMUM_ADDRESSES]]

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from memory_port import ASK, Port
 from raw_client import connect, pause
-from service_case import HOME, ServiceTestCase, until
+from service_case import HOME, PICTURE, ServiceTestCase, until
 from twisted.internet.task import Clock
 
+from imaged.web.connection import Connection
 from imaged.web.requests import IDLE_S
-from imaged.web.slow_readers import SLOWEST_READ_BYTES, STALL_S, SlowReaderWatch
+from imaged.web.slow_readers import SLOWEST_READ_BYTES, STALL_S, UNSENT_BYTES, SlowReaderWatch
 
 LAST = ASK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
@@ -145,6 +146,23 @@ class TestSockets(ServiceTestCase):
         info = handle.transport.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         assert int.from_bytes(info[120:128], "little") == len(connection.received)
         connection.leave()
+
+    async def test_the_kernel_keeps_little_for_a_client(self) -> None:
+        """A client that reads nothing of a large file holds a few hundred kilobytes of it, and not megabytes."""
+        await self.serve()
+        large = PICTURE + bytes(8_000_000)
+        digits = (await self.post(body=large)).json()["hash"]
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", int(self.url.rpartition(":")[2])))
+        client.sendall(f"GET /p/{digits}/original HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        open_ = self.service.connections[("listen",)]._open
+        await until(lambda: any(getattr(each, "_waitingForTransport", False) for each in open_))
+        (mine,) = (each for each in open_ if isinstance(each, Connection))
+        await pause(0.2)
+        assert mine._written_bytes < UNSENT_BYTES + 500_000
+        client.close()
+        await until(lambda: not open_)
 
     async def test_others_are_answered_between(self) -> None:
         """Another client does not wait until all requests of the first one are answered."""

@@ -158,6 +158,20 @@ class TestSmuggling(ServiceTestCase):
         await self.serve()
         await self.check_refused(b"POST /p HTTP/1.0\r\n" + CHUNKED + b"\r\n" + END)
 
+    async def test_bodies_of_get_and_head(self) -> None:
+        """A proxy may not expect the body of a GET, and take it for the next request."""
+        await self.serve()
+        for method in (b"GET", b"HEAD"):
+            for header in (b"Content-Length: %d\r\n" % len(NEXT), CHUNKED):
+                head = method + b" /status_check HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n"
+                received = await self.send(head + NEXT)
+                assert received.startswith(b"HTTP/1.1 400 ")
+                assert received.count(b"\r\nDate: ") == 1
+            received = await self.send(
+                method + b" /status_check HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" + NEXT
+            )
+            assert received.count(b"HTTP/1.1 200 ") == 2
+
     async def test_malformed_headers(self) -> None:
         """A header is one line of printable characters."""
         await self.serve()
