@@ -39,6 +39,14 @@ class _Place:
     by_job: bool
 
 
+@dataclass(frozen=True)
+class _Wait:
+    """A wait for a place, until `due_s`."""
+
+    callers: Callers
+    due_s: float
+
+
 class Admission:
     """Lets `size` renders run at once. Reactor thread only.
 
@@ -46,8 +54,9 @@ class Admission:
     the time of all places, one job at a time. A job for whose output a client waits counts as a client.
 
     `check_room` refuses clients when `queue` others wait, or when those need too much of `timeout_s`, the time of a
-    client. Queued jobs skip it and take no room in the queue, because the job worker bounds them. `clock` is the
-    reactor's, and `what` names the places in errors.
+    client. A client that waits is refused as soon as it turns out that it gets no place in its time. Queued jobs skip
+    `check_room` and take no room in the queue, because the job worker bounds them. `clock` is the reactor's, and `what`
+    names the places in errors.
     """
 
     def __init__(self, size: int, queue: int, timeout_s: float, clock: Any, what: str = "render threads") -> None:
@@ -57,7 +66,7 @@ class Admission:
         self._timeout_s = timeout_s
         self._clock = clock
         self._held: dict[Callers, _Place] = {}
-        self._waiting: dict[Deferred[None], Callers] = {}
+        self._waiting: dict[Deferred[None], _Wait] = {}
         self._recent_s = deque[float](maxlen=MEASURED)
         self._lead_s = JOB_SLICE_S
         self._counted = 0
@@ -72,7 +81,7 @@ class Admission:
     @property
     def clients_waiting(self) -> int:
         """How many of them a client waits for."""
-        return sum(callers.client_waits for callers in self._waiting.values())
+        return sum(wait.callers.client_waits for wait in self._waiting.values())
 
     @property
     def retry_after_s(self) -> int:
@@ -122,9 +131,9 @@ class Admission:
     async def place(self, within_s: float = math.inf, callers: Callers | None = None) -> AsyncIterator[None]:
         """Wait for a place and hold it while the block runs.
 
-        The deadline is in `within_s` seconds. Raises BusyError when no place is free by then, and leaves the queue.
-        Does the same when the last of the `callers` leaves; without `callers`, one client waits to the end. Cancelling
-        leaves the queue too.
+        The deadline is in `within_s` seconds. Raises BusyError, and leaves the queue, when no place is free by then or
+        clearly will not be, and when the last of the `callers` leaves; without `callers`, one client waits to the end.
+        Cancelling leaves the queue too.
         """
         callers = callers or Callers(clients=1)
         with span(WAIT):
@@ -140,6 +149,7 @@ class Admission:
         finally:
             self._measure(self._held.pop(callers))
             self._release()
+            self._refuse_late()
 
     def should_give_way(self, callers: Callers) -> bool:
         """Whether the holder of a place is a queued job that has had its time, and a client waits."""
@@ -150,8 +160,8 @@ class Admission:
 
     async def _wait(self, within_s: float, callers: Callers) -> None:
         place: Deferred[None] = Deferred(self._waiting.__delitem__)
-        self._waiting[place] = callers
-        callers.when_gone = partial(self._drop, place)
+        self._waiting[place] = _Wait(callers, self._clock.seconds() + within_s)
+        callers.when_gone = partial(self._drop, place, _unwanted())
         if within_s < math.inf:
             place.addTimeout(max(within_s, 0.0), self._clock)
         try:
@@ -164,9 +174,9 @@ class Admission:
         finally:
             callers.when_gone = None
 
-    def _drop(self, place: Deferred[None]) -> None:
+    def _drop(self, place: Deferred[None], error: BusyError) -> None:
         del self._waiting[place]
-        place.errback(_unwanted())
+        place.errback(error)
 
     def _measure(self, place: _Place) -> None:
         held_s = self._clock.seconds() - place.since_s
@@ -187,10 +197,28 @@ class Admission:
     def _next(self) -> Deferred[None]:
         """Return who gets the place: the first client, or the first job if one is due; else the first of the others."""
         job_is_due = self._lead_s <= 0 and not any(place.by_job for place in self._held.values())
-        for place, callers in self._waiting.items():
-            if callers.client_waits != job_is_due:
+        for place, wait in self._waiting.items():
+            if wait.callers.client_waits != job_is_due:
                 return place
         return next(iter(self._waiting))
+
+    def _refuse_late(self) -> None:
+        """Refuse clients that will get no place in their time: the renders before them took longer than expected."""
+        typical_s, now_s, ahead, late = self._typical_s, self._clock.seconds(), 0, []
+        for place, wait in self._waiting.items():
+            if now_s + typical_s * ahead / self.size > wait.due_s:
+                late.append(place)
+            else:
+                ahead += wait.callers.client_waits
+        for place in reversed(late):
+            if place in self._waiting:  # one client may wait for several places
+                self._drop(
+                    place,
+                    BusyError(
+                        f"all {self.size} {self._what} are busy for longer than this request may take: try again later",
+                        self.retry_after_s,
+                    ),
+                )
 
 
 def _unwanted() -> BusyError:

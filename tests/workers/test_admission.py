@@ -312,6 +312,19 @@ def test_a_client_that_cannot_be_served_in_time_is_refused_at_once() -> None:
     assert caught.value.retry_after_s == math.ceil(13 * 5 / 2)
 
 
+def test_a_client_that_gets_no_place_in_time_is_refused_when_that_turns_out() -> None:
+    """Not at the end of its time: nothing was measured when it came. Jobs wait as long as it takes."""
+    renders = Renders(1, 100)
+    clients = [renders.begin(within_s=3) for _ in range(20)]
+    jobs = renders.begin_jobs(10)
+    renders.end(clients[0], after_s=0.9)
+    assert renders.inside == [clients[1]]
+    assert (renders.admission.clients_waiting, renders.admission.waiting) == (3, 3 + len(jobs))
+    refused = renders.ended[:-1]
+    assert [type(error) for error in refused] == [BusyError] * 15
+    assert [error.retry_after_s for error in refused] == [math.ceil(0.9 * (1 + ahead)) for ahead in range(18, 3, -1)]
+
+
 def test_one_slow_render_refuses_no_client() -> None:
     """It is one of fifty."""
     renders = Renders(1, 100, timeout_s=30)
