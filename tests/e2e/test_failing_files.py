@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import io
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +27,12 @@ QUEUED, WANTED = "x10.png", "w20.webp"
 
 SAMPLE, PARTS = 31, 4
 """`make test` tries each 31st operation; `make faults` tries all of them, in four parts that run side by side."""
+
+A_START = [(20, 80), *(pytest.param(first, 24, marks=pytest.mark.exhaustive) for first in (4, 16))]
+"""The operations of a start that both try; each costs two starts."""
+
+IN_A_POST, NEVER = 8, 1_000_000
+"""Operations: one at which a post has a temporary file, and none."""
 
 EVERY = [pytest.param(first, PARTS, marks=pytest.mark.exhaustive) for first in range(1, PARTS + 1)]
 
@@ -158,6 +165,46 @@ def test_each_file_operation(daemon: Daemon, files: FailingFiles, fault: Fault, 
     restart(daemon, pictures)
     pictures.check_all()
     report(fault, counts)
+
+
+@pytest.mark.parametrize(("first", "step"), A_START)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_file_operations_of_a_start(daemon: Daemon, files: FailingFiles, fault: Fault, first: int, step: int) -> None:
+    """A start after a kill serves or ends with a reason; the next one removes temporary files, and does what is queued.
+
+    The test prints how often the fault struck at each operation, and whether the daemon served.
+    """
+    pictures, counts = Pictures(daemon), Counter[str]()
+    for at in count(first, step):
+        assert pictures.post(make_png(comment=f"{at} answered")) is not None
+        files.arm(KILL, IN_A_POST)
+        assert pictures.post(make_png(comment=f"{at} killed")) is None
+        files.arm(fault, at)
+        if (status := start(daemon)) is None:
+            until(lambda: files.struck or settled(daemon), daemon)
+        struck = files.disarm()
+        if not struck:
+            break
+        if fault is KILL:
+            assert daemon.process.wait(LONGEST_S) == -9
+        elif status is None:
+            daemon.kill()
+        else:
+            assert status == 1, daemon.tail
+            assert re.match(r"(store\.path|state_dir): .+", daemon.tail.splitlines()[-1]), daemon.tail
+        counts[f"{struck}: {'served' if status is None else 'ended'}"] += 1
+        pictures.check_all()
+        restart(daemon, pictures)
+    report(fault, counts)
+
+
+def start(daemon: Daemon) -> int | None:
+    """Start the daemon; return its exit status, or None when it serves."""
+    try:
+        daemon.start()
+    except AssertionError:
+        return daemon.process.wait(LONGEST_S)
+    return None
 
 
 def report(fault: Fault, counts: Counter[str]) -> None:
