@@ -16,9 +16,10 @@ import yaml
 from clients import connected
 from daemon import Answer, Daemon, until
 from drawn_pictures import jpeg, scene
+from imaged_hostile import bad_picture
 from processes import descendants, weigh
 
-from imaged.testing.pictures import make_jpeg
+from imaged.testing.pictures import make_jpeg, make_png
 
 CLIENTS, READERS = 200, 4
 NEW = [f"{name}-q{quality}.jpg" for name in ("full_size", "w700") for quality in range(1, 101)]
@@ -129,10 +130,10 @@ def gated(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> Daemon
     return make_daemon(yaml.safe_dump(GATED), environ=plugins)
 
 
-def begin(daemon: Daemon, target: str) -> http.client.HTTPConnection:
-    """Send a request, and do not wait for its answer."""
+def begin(daemon: Daemon, target: str, body: bytes | None = None) -> http.client.HTTPConnection:
+    """Send a GET, or a POST of `body`, and do not wait for the answer."""
     connection = connected(daemon, timeout_s=60)
-    connection.request("GET", target)
+    connection.request("GET" if body is None else "POST", target, body)
     return connection
 
 
@@ -192,3 +193,28 @@ def test_a_queued_job_of_many_outputs_gives_way(make_daemon: Callable[..., Daemo
     renders = daemon.status()["processing"]
     assert (renders["total"], renders["failed"]) == (len(names) + 1, 0), daemon.tail
     assert "worker process" not in daemon.log.read_text()
+
+
+def test_stored_files_do_not_wait_for_hostile_pictures(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str]
+) -> None:
+    """Every worker, those for headers too, is held by one: stored files, the status and the health check answer."""
+    daemon = make_daemon("processors: [hostile]\n", "render.concurrency=1", environ=plugins)
+    home = f"/p/{daemon.post('/p', make_png()).json()['hash']}"
+    assert daemon.get(f"{home}/x10.png").status == 200
+    slow = daemon.post("/p", bad_picture("render", "sleep")).json()["hash"]
+    held = [begin(daemon, f"/p/{slow}/x10.png"), begin(daemon, f"{home}/x20.png")]
+    held += [begin(daemon, "/p", bad_picture("identify", "sleep", number)) for number in range(4)]
+
+    def is_held() -> bool:
+        status = daemon.status()
+        renders = status["processing"]
+        return (status["posting"]["current"], renders["busy"], renders["waiting"]) == (4, 1, 1)
+
+    until(is_held, daemon)
+    for target in (f"{home}/x10.png", f"{home}/info.json", f"{home}/original", "/status_check"):
+        assert daemon.get(target).status == 200
+    assert is_held()
+    daemon.kill()
+    for connection in held:
+        connection.close()
