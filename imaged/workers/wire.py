@@ -148,7 +148,7 @@ def receive(connection: socket.socket, due_s: float | None = None, descriptors: 
     and MessageError for anything that is no message.
     """
     kind, head_length, body_length = _HEADER.unpack(_take(connection, _HEADER.size, due_s, descriptors))
-    if head_length > HEAD_BYTES or body_length > BODY_BYTES:
+    if head_length > HEAD_BYTES or body_length > (BODY_BYTES if kind == Kind.RENDERED else 0):
         raise MessageError(f"a message of {head_length} and {body_length} bytes")
     try:
         known = Kind(kind)

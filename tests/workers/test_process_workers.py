@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ class TestProcessWorkers(TestCase):
         self.deaths: list[str] = []
         self.emitted: list[RenderedVariant] = []
         self.enough = False
+        self.emitting_s = 0.0
         workers = ProcessWorkers(reactor, self.pool, threads, run, Tasks(), FORMATS, timeout_s, self.deaths.append)
 
         async def end() -> None:
@@ -139,6 +141,7 @@ class TestProcessWorkers(TestCase):
 
     def emit(self, rendered: RenderedVariant) -> bool:
         """Take a variant; want more unless `enough`."""
+        time.sleep(self.emitting_s)
         self.emitted.append(rendered)
         return not self.enough
 
@@ -232,6 +235,13 @@ class TestProcessWorkers(TestCase):
         assert isinstance((await self.render(workers, timeout_s=1)).error, OutOfTimeError)
         assert self.deaths == ["late"]
 
+    async def test_a_slow_disk_costs_no_worker(self) -> None:
+        """The time in which a variant is saved does not count."""
+        workers = await self.start(timeout_s=1)
+        self.emitting_s = 0.8
+        assert (await self.render(workers, timeout_s=1)).error is None
+        assert (len(self.emitted), self.deaths) == (3, [])
+
     async def test_a_job_with_little_time_left_blames_no_picture(self) -> None:
         """Its client had waited for long: the picture may be good."""
         workers = await self.start("sleep")
@@ -300,6 +310,7 @@ class TestProcessWorkers(TestCase):
         await self.start()
         worker = min(self.pids())
         ancestors = [worker, parent(worker), parent(parent(worker))]
+        await self.until(lambda: name(worker) == "imaged-worker")  # a new process has the name of its template
         assert [name(pid) for pid in ancestors] == ["imaged-worker", "imaged-workers", "imaged-template"]
 
     async def test_a_worker_has_no_secrets(self) -> None:

@@ -83,12 +83,13 @@ def test_a_head_comes_through(
 ) -> None:
     """What one end sends, the other end reads, body and descriptors included."""
     read, write = os.pipe()
-    send(ends[0], kind, head, b"body", [read])
+    body = b"body" if kind is Kind.RENDERED else b""
+    send(ends[0], kind, head, body, [read])
     descriptors: list[int] = []
     message = receive(ends[1], monotonic() + 10, descriptors)
     parsed = parse(model, message, kind)
     assert {name: getattr(parsed, name) for name in head} == {k: tuple(v) if v == [] else v for k, v in head.items()}
-    assert message.body == b"body"
+    assert message.body == body
     os.write(write, b"through")
     assert os.read(descriptors[0], 10) == b"through"
     for each in (read, write, *descriptors):
@@ -105,7 +106,7 @@ def test_a_wrong_head_is_refused(model: type[Any], kind: Kind, head: dict[str, A
 
 @pytest.mark.parametrize(
     "header",
-    [(Kind.ENDED, HEAD_BYTES + 1, 0), (Kind.RENDERED, 2, BODY_BYTES + 1), (0, 2, 0), (255, 2, 0)],
+    [(Kind.ENDED, HEAD_BYTES + 1, 0), (Kind.RENDERED, 2, BODY_BYTES + 1), (Kind.LOG, 2, 1), (0, 2, 0), (255, 2, 0)],
 )
 def test_a_wrong_header_is_refused(ends: tuple[socket.socket, socket.socket], header: tuple[int, int, int]) -> None:
     """It is refused at once: nothing is read or allocated for the lengths that it states."""
