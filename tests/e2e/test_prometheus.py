@@ -23,8 +23,8 @@ uploader: folder
 plugins: {folder: {path: remote}}
 """
 FOLDER = ROOT / "docs" / "monitoring"
-QUIET = {"imaged_render_failures_total", "imaged_jobs_oldest_seconds"}
-"""Metrics without a sample while all renders succeed and no job waits."""
+QUIET = {"imaged_render_failures_total", "imaged_jobs_oldest_seconds", "imaged_worker_deaths_total"}
+"""Metrics without a sample while all renders succeed, no job waits and no worker process dies."""
 
 
 @pytest.fixture
