@@ -4,7 +4,8 @@ Each answer has to be 200, 4xx, or 503 with Retry-After for a file that takes to
 `render.timeout_s` and a second. After each file the daemon has to serve a good picture that it has not seen before.
 Prints how many answers had which status, and the slowest ones. The exit status is 1 when an answer was wrong.
 
-    make hostile ARGS='--files 2000 --isolation process'
+    make hostile ARGS='--isolation thread --timeout-s 10'
+    make hostile ARGS='--folder CORPUS'          send the files of a folder instead
 """
 
 from __future__ import annotations
@@ -62,8 +63,10 @@ class BrokenRun:
     def send_all(self, files: Files, clients: int = CLIENTS) -> None:
         """Send each file, from several clients at once."""
         with ThreadPoolExecutor(clients) as pool:
-            for _ in pool.map(self._send, files.items(), cycle(CONTENT_TYPES)):
-                pass
+            for number, _ in enumerate(pool.map(self._send, files.items(), cycle(CONTENT_TYPES)), 1):
+                if not number % 250:
+                    sys.stdout.write(f"{number} of {len(files)} files\n")
+                    sys.stdout.flush()
 
     def _send(self, file: tuple[str, Callable[[], bytes]], content_type: str) -> None:
         name, make = file
@@ -125,10 +128,15 @@ class BrokenRun:
         yield from (f"FAULT {each}" for each in self.faults)
 
 
+def _read_folder(folder: Path) -> Files:
+    return {str(path.relative_to(folder)): path.read_bytes for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 def main() -> None:
     """Run a daemon for each kind of isolation, and print what it answered."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--folder", type=Path, help="a folder of files to send, instead of made ones")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--isolation", choices=("process", "thread"), default="process")
     parser.add_argument("--timeout-s", type=float, default=30.0)
@@ -144,14 +152,15 @@ def main() -> None:
         try:
             pid = daemon.pid
             run = BrokenRun(daemon, given.timeout_s + 1)
-            run.send_all(corpus(given.files, given.seed))
+            files = _read_folder(given.folder) if given.folder else corpus(given.files, given.seed)
+            run.send_all(files)
             if daemon.pid != pid:
                 run.faults.append("the daemon has another process id")
             print(*run.report(), sep="\n")  # noqa: T201 -- what this is run for
         finally:
             status = daemon.stop()
     print(  # noqa: T201 -- as above
-        f"{given.files} files in {time.monotonic() - began_s:.0f} s, isolation {given.isolation}, exit status {status}"
+        f"{len(files)} files in {time.monotonic() - began_s:.0f} s, isolation {given.isolation}, exit status {status}"
     )
     sys.exit(1 if run.faults or status else 0)
 
