@@ -235,7 +235,9 @@ class Connection(HTTPChannel):
         if self._abort_call is not None:
             return
         transport: Any = self.transport
-        if not self.isSecure():  # TLS has no half-closed connections
+        if self.isSecure():
+            self.loseConnection()  # sends a close alert, and reads until the client sends its own
+        else:
             transport.loseWriteConnection()
         self._abort_call = self.callLater(LINGER_S, self._abort)
 
