@@ -107,7 +107,10 @@ async def start_service(
         await work.run(_prepare_store, generations.pipeline.store)
 
         ports = Ports(reactor, inherited)
-        connections = {path: Connections(reactor, most_connections()) for path in (PUBLIC, STATUS)}
+        connections = {
+            PUBLIC: Connections(reactor, most_connections(), "public"),
+            STATUS: Connections(reactor, most_connections(), "status"),
+        }
         close_port = partial(_close_port, ports, connections, shutdown)
         opened.push_async_callback(close_port, STATUS)  # after the jobs have ended: it shows what they wait for
         job_runner = JobRunner(environment, generations, shutdown, errors)

@@ -7,6 +7,7 @@ import resource
 from typing import Any, Protocol
 
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from imaged.core.clients import client_key
 from imaged.fetch.networks import forbidden_network
@@ -28,6 +29,11 @@ FEW = 1 / 64
 
 LEAST_FEW = 8
 """How many connections are few on any port: a browser opens six."""
+
+
+WARN_EVERY_S = 60.0
+
+_log = Logger(namespace="imaged.connections")
 
 
 class Member(Protocol):
@@ -63,9 +69,11 @@ class Connections:
     quiet, the less likely that is.
     """
 
-    def __init__(self, clock: Any, most: int = MAXIMUM_CONNECTIONS) -> None:
+    def __init__(self, clock: Any, most: int = MAXIMUM_CONNECTIONS, name: str = "public") -> None:
         self.clock = clock
         self.most = most
+        self._name = name
+        self._warned_s = -math.inf
         self._made_room_s = -math.inf
         self.leaving = False
         self._open: dict[Member, None] = {}  # the oldest first
@@ -78,17 +86,37 @@ class Connections:
 
     def add(self, connection: Member) -> bool:
         """Add a new connection and return True, or return False if the port has no place for its client."""
-        has_many = len(self._by_client.get(connection.client or "", ())) >= self.few
-        if has_many and len(self._open) >= self.most * (1 - KEPT):
-            return False
-        if len(self._open) >= self.most:
-            self._make_room()
-        if len(self._open) >= self.most:
+        if not self._has_place(connection.client):
+            self._warn()
             return False
         self._open[connection] = None
         if connection.client is not None:
             self._by_client.setdefault(connection.client, {})[connection] = None
         return True
+
+    def _has_place(self, client: str | None) -> bool:
+        has_many = len(self._by_client.get(client or "", ())) >= self.few
+        if has_many and len(self._open) >= self.most * (1 - KEPT):
+            return False
+        if len(self._open) >= self.most:
+            self._make_room()
+        return len(self._open) < self.most
+
+    def _warn(self) -> None:
+        """Log that a connection was refused, once in WARN_EVERY_S."""
+        now_s = self.clock.seconds()
+        if now_s - self._warned_s < WARN_EVERY_S:
+            return
+        self._warned_s = now_s
+        client, theirs = max(self._by_client.items(), key=lambda each: len(each[1]), default=("", ()))
+        _log.warn(
+            "the {name} port refuses connections: {count} of {most} are open{largest}; limit clients in front of "
+            "imaged, or raise LimitNOFILE",
+            name=self._name,
+            count=len(self._open),
+            most=self.most,
+            largest=f", {len(theirs)} of them from {client}" if client else "",
+        )
 
     def _make_room(self) -> None:
         """Evict a tenth of all connections at most, the quietest first. Search once a second at most.

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from memory_port import ASK, Client, Port
+from raw_client import connect, request
+from service_case import ServiceTestCase, until
+from twisted.logger import formatEvent, globalLogPublisher
 
-from imaged.web.connections import FEW, IDLE_WHEN_FULL_S, KEPT, LEAST_FEW, MAXIMUM_CONNECTIONS, counted_client
+from imaged.process.endpoints import PUBLIC, STATUS
+from imaged.web.connections import (
+    FEW,
+    IDLE_WHEN_FULL_S,
+    KEPT,
+    LEAST_FEW,
+    MAXIMUM_CONNECTIONS,
+    WARN_EVERY_S,
+    counted_client,
+)
 
 MOST = 80
 ROOM = int(MOST * (1 - KEPT))
@@ -19,6 +34,16 @@ def port() -> Port:
     port = Port()
     port.connections.most = MOST
     return port
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """Return the lines of the log."""
+    found: list[str] = []
+    observer: Any = lambda event: found.append(formatEvent(event))  # noqa: E731  # zope's interface is no type
+    globalLogPublisher.addObserver(observer)
+    yield found
+    globalLogPublisher.removeObserver(observer)
 
 
 def busy(port: Port, address: str, number: int) -> list[Client]:
@@ -112,6 +137,25 @@ def test_the_count_of_a_client_ends_with_its_connections(port: Port) -> None:
     assert (port.connections._open, port.connections._by_client) == ({}, {})
 
 
+def test_the_log_says_once_a_minute_that_connections_are_refused(lines: list[str]) -> None:
+    """The line names the client with the most."""
+    port = Port()
+    port.connections.most = MOST
+    refused = busy(port, CROWD, MOST)[ROOM:]
+    (line,) = lines
+    assert line == (
+        f"the public port refuses connections: {ROOM} of {MOST} are open, {ROOM} of them from {CROWD}; "
+        "limit clients in front of imaged, or raise LimitNOFILE"
+    )
+    assert all(each.closed for each in refused)
+    port.clock.advance(WARN_EVERY_S - 1)
+    assert port.connect(CROWD).closed
+    assert len(lines) == 1
+    port.clock.advance(1)
+    assert port.connect(CROWD).closed
+    assert len(lines) == 2
+
+
 def test_few_connections_are_enough_for_a_browser() -> None:
     """On the largest port, and on the smallest."""
     assert int(MAXIMUM_CONNECTIONS * FEW) == 64
@@ -134,3 +178,28 @@ def test_few_connections_are_enough_for_a_browser() -> None:
 def test_public_addresses_are_counted(address: str | None, client: str | None) -> None:
     """Those of UNIX sockets, this machine and private networks are not."""
     assert counted_client(address) == client
+
+
+class TestSockets(ServiceTestCase):
+    """Both ports, on sockets."""
+
+    async def test_a_full_port_answers_503(self) -> None:
+        """A connection beyond the maximum gets 503 when the others are busy, and a place when one has ended."""
+        await self.serve()
+        for path, url in ((PUBLIC, self.url), (STATUS, self.status_url)):
+            connections = self.service.connections[path]
+            await until(lambda: not connections._open)  # noqa: B023  # awaited in this turn of the loop
+            connections.most = 3
+            busy = [await connect(url) for _ in range(3)]
+            for each in busy:
+                each.send(b"POST /p HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+            await until(lambda: all(each.busy for each in connections._open))  # noqa: B023  # as above
+            answer = await (await connect(url)).answer()
+            assert (answer.status, answer.headers["retry-after"], answer.headers["connection"]) == (503, "1", "close")
+            busy[0].leave()
+            await until(lambda: len(connections._open) == 2)  # noqa: B023  # as above
+            new = await connect(url)
+            new.send(request("GET", "/status_check"))
+            assert (await new.answer()).status == 200
+            for each in busy[1:]:
+                each.leave()
