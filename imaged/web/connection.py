@@ -200,6 +200,8 @@ class Connection(HTTPChannel):
             super().rawDataReceived(data)
         except ImagedError as error:
             self.refuse(error)
+        if self.requests and not self._handlingRequest:
+            self.requests[-1].check_rate()
 
     def timeoutConnection(self) -> None:  # noqa: N802  # Twisted's name
         """Close an idle connection. If a request is in progress, its body has stalled."""

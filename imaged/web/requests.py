@@ -115,10 +115,8 @@ class ImagedRequest(Request):
             self._refuse(self._too_large())
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
-        """Store a part of the body, or discard it after a refusal. Abort the connection of a client that trickles."""
+        """Store a part of the body, or discard it after a refusal."""
         self._received_bytes += len(data)
-        if self._is_trickling():
-            return
         if not self._refused and self._received_bytes > self._site.maximum_bytes():
             self._refuse(self._too_large())
         if not self._refused:
@@ -129,17 +127,18 @@ class ImagedRequest(Request):
             except ImagedError as error:
                 self._refuse(error)
 
-    def _is_trickling(self) -> bool:
-        """Abort the connection, and return True, if too little came since the last check, IDLE_S ago or more."""
+    def check_rate(self) -> None:
+        """Abort the connection if too little of the body came since the last check, IDLE_S ago or more.
+
+        The connection calls it for each read: the size of a chunk can trickle, too.
+        """
         elapsed_s = self._site.seconds() - self._marked_s
         if elapsed_s <= IDLE_S:
-            return False
+            return
         came_bytes = self._received_bytes - self._marked_bytes
         self._marked_s, self._marked_bytes = self._site.seconds(), self._received_bytes
-        if came_bytes >= SLOWEST_BYTES * elapsed_s:
-            return False
-        self._hang_up(f"{came_bytes} bytes of the body came in {elapsed_s:.0f} seconds: too slow")
-        return True
+        if came_bytes < SLOWEST_BYTES * elapsed_s:
+            self._hang_up(f"{came_bytes} bytes of the body came in {elapsed_s:.0f} seconds: too slow")
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: ARG002, N802  # Twisted's
         """Handle a complete request.

@@ -114,6 +114,21 @@ def test_a_body_that_came_quickly_and_then_trickles_is_hung_up_on() -> None:
     assert port.budget.used_bytes == 0
 
 
+@pytest.mark.parametrize("begun", [b"", b"1;", b"1\r\na\r\n0\r\nX: "])
+def test_a_chunked_body_that_trickles_is_hung_up_on(begun: bytes) -> None:
+    """Also within the size of a chunk, an extension or a trailer, which are no bytes of the body."""
+    port = Port(maximum_bytes=MOST)
+    client = port.connect()
+    client.send(b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + begun)
+    for _ in range(2):
+        assert not client.aborted
+        port.clock.advance(IDLE_S / 2 + 1)
+        client.send(b"0")
+    assert client.aborted
+    client.leave()
+    assert port.asked == []
+
+
 @pytest.mark.parametrize("size_bytes", [1, MEMORY_BYTES, MEMORY_BYTES + 1, MOST])
 def test_a_body_has_the_bytes_that_were_sent(size_bytes: int) -> None:
     """Small and large bodies arrive intact, in any chunks."""
