@@ -60,6 +60,7 @@ class Pipeline:
         self.settings.policy(image.namespace).check(output)
         if (stored := self.store.variants.open(image, output)) is not None:
             return stored, HIT
+        self.renders.check_room(image, [output])  # a refusal looks into no folder
         self._check_count(image, [output])
         outcome = await self.renders.one(image, output)
         if (made := self.store.variants.open(image, output)) is None:
@@ -76,8 +77,8 @@ class Pipeline:
         """
         info = await self.originals.info(image)
         missing = await self.missing(image, outputs)
-        self._check_count(image, missing)
         self.renders.check_room(image, missing)
+        self._check_count(image, missing)
         return info, await self.renders.several(image, missing, client_waits=True)
 
     async def enqueue_renders(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:

@@ -50,7 +50,7 @@ class PublicSite:
             with self.lease() as pipeline:
                 match path:
                     case NamespacePath(namespace):
-                        self._check_room()
+                        self._check_room(pipeline)
                         _wanted(request, namespace, POST_PARAMETERS, pipeline)
                     case ProcessPath(image):
                         _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
@@ -69,7 +69,7 @@ class PublicSite:
             case HealthPath():
                 self.send_health(request)
             case NamespacePath(namespace):
-                self._check_room()
+                self._check_room(pipeline)
                 with self.posting.track(namespace):
                     await _post(request, namespace, pipeline)
             case ProcessPath(image):
@@ -86,9 +86,10 @@ class PublicSite:
                         opened, request.trace.outcome = await pipeline.output(image, output)
                         send_file(request, opened, content_type)
 
-    def _check_room(self) -> None:
+    def _check_room(self, pipeline: Pipeline) -> None:
         if self.posting.current >= MAXIMUM_POSTS:
             raise BusyError(f"{MAXIMUM_POSTS} pictures are coming in already: try again later")
+        pipeline.engine.headers.check_room()
 
 
 def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 
 import pytest
 from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, other_picture, until
@@ -11,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from imaged.core.files import ORIGINAL, parse_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.testing.pictures import make_png
+from imaged.workers.engine import MOST_HEADERS
 
 LONG = "a" * 10_000
 STRANGE_PATHS = [
@@ -287,6 +289,32 @@ class TestBusy(ServiceTestCase):
         answers = await gatherResults([Deferred.fromCoroutine(connection.answer()) for connection in connections])
         assert [answer.status for answer in answers] == [200] * 4
         assert (await self.get(f"{HOME}/x13.png")).status == 200
+
+    async def test_a_full_queue_is_503_before_the_outputs_are_counted(self) -> None:
+        """A flood of requests costs no look into a folder of a thousand outputs."""
+        await self.serve(images={"maximum_outputs": 1})
+        await self.post()
+        await self.get(f"{HOME}/x30.png")
+        admission = self.service.generations.pipeline.engine.admission
+        with ExitStack() as waiting:
+            for _ in range(1 + 2):
+                waiting.enter_context(admission.count_as_waiting())
+            assert (await self.get(f"{HOME}/x31.png")).status == 503
+            assert (await self.ask("POST", f"{HOME}/process?outputs=x31.png")).status == 503
+        assert (await self.get(f"{HOME}/x31.png")).status == 406
+        assert (await self.ask("POST", f"{HOME}/process?outputs=x31.png")).status == 406
+
+    async def test_a_post_that_cannot_be_checked_is_503_before_its_body(self) -> None:
+        """As many others wait for the workers that read headers as may."""
+        await self.serve()
+        headers = self.service.generations.pipeline.engine.headers
+        with ExitStack() as waiting:
+            for _ in range(headers.size + MOST_HEADERS):
+                waiting.enter_context(headers.count_as_waiting())
+            connection = await self.begin("POST", "/p", Expect="100-continue", Content_Length=str(len(PICTURE)))
+            refused = await connection.answer()
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert (await self.post()).status == 200
 
     async def test_a_full_queue_serves_stored_files(self) -> None:
         """A full queue does not affect stored files."""
