@@ -58,8 +58,8 @@ class Fuzzer:
             for reports in ready:
                 child = children[reports]
                 findings = child.read()
-                for finding in findings or ():
-                    self._keep(child.number, finding)
+                for number, finding in findings or ():
+                    self._keep(number, finding)
                 if findings is None:
                     del children[reports]
                     self._bury(child)

@@ -50,6 +50,7 @@ class Child:
         self.cases = 0
         self._messages = folder / f"messages-{first}"
         self._rest = b""
+        self._killed = False
         self.reports, writes = os.pipe()
         self.pid = os.fork()
         if not self.pid:
@@ -61,8 +62,8 @@ class Child:
                 os._exit(1)
         os.close(writes)
 
-    def read(self) -> list[Finding] | None:
-        """Return the findings that it has reported; None when it has ended."""
+    def read(self) -> list[tuple[int, Finding]] | None:
+        """Return the findings that it has reported, each with the number of its case; None when it has ended."""
         data = os.read(self.reports, 2**16)
         if not data:
             return None
@@ -73,12 +74,13 @@ class Child:
             self.cases += report["number"] != self.number
             self.number, self.since_s = report["number"], time.monotonic()
             if "finding" in report:
-                found.append(Finding(**report["finding"]))
+                found.append((self.number, Finding(**report["finding"])))
             self.step = report.get("step", self.step)
         return found
 
     def kill(self) -> None:
-        """End it."""
+        """End it; that it dies of that is no finding."""
+        self._killed = True
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
@@ -87,7 +89,7 @@ class Child:
         _, status = os.waitpid(self.pid, 0)
         os.close(self.reports)
         code = os.waitstatus_to_exitcode(status)
-        if not code and self.step == _DONE:
+        if self._killed or (not code and self.step == _DONE):
             return None
         kind = signal.Signals(-code).name if code < 0 else f"exit {code}"
         return Finding(kind, self.step, self._messages.read_text(errors="replace")[-3000:])

@@ -59,8 +59,23 @@ def test_what_goes_wrong_is_saved(site: Path, tmp_path: Path, deed: str, kind: s
     done = fuzz(*options, "--only", str(number), site=site)
     assert (done.returncode, done.stderr) == (1, "")
     assert f" at identify, case {number}: " in done.stdout
+    assert f"{1 + (deed == 'eat_memory')} findings" in done.stdout  # memory beyond the bound is another one
     assert (kept / f"{kind}-{SEED}-{number}.picture").read_bytes() == case.body
     assert f"--seed {SEED} --only {number}" in (kept / f"{kind}-{SEED}-{number}.txt").read_text()
+
+
+def test_each_finding_has_its_own_picture(site: Path, tmp_path: Path) -> None:
+    """Among many cases, the picture that is saved is the one that the processor failed on."""
+    folder, kept = tmp_path / "pictures", tmp_path / "kept"
+    folder.mkdir()
+    order = "hostile identify read_files 0"
+    (folder / "bad").write_bytes(make_png(comment=order))
+    (folder / "good").write_bytes(make_png(comment="no order"))
+    done = fuzz("--seconds", "4", "--pictures", str(folder), "--keep", str(kept), "--processor", "hostile", site=site)
+    assert (done.returncode, done.stderr) == (1, "")
+    pictures = [path.read_bytes() for path in kept.glob("error-*.picture")]
+    assert pictures
+    assert all(order.encode() in each for each in pictures)
 
 
 def test_a_sound_processor_passes(tmp_path: Path) -> None:
