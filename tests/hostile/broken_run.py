@@ -70,7 +70,8 @@ class BrokenRun:
 
     def _send(self, file: tuple[str, Callable[[], bytes]], content_type: str) -> None:
         name, make = file
-        path = self._ask(name, "POST /p", lambda: self.post(make(), content_type))
+        body = make()
+        path = self._ask(name, "POST /p", lambda: self.post(body, content_type))
         for output in OUTPUTS if path else ():
             self._ask(name, f"GET {output}", lambda output=output: self.get(f"{path}/{output}"))
         if not self._serves_good(name):
