@@ -100,6 +100,16 @@ def test_a_request_keeps_the_generation_that_it_began_with(fixture: Fixture) -> 
     assert fixture.closed == [1]
 
 
+def test_the_status_has_the_pipelines_of_all_open_generations(fixture: Fixture) -> None:
+    """The current one is the first; an older one with a request is still there, with its worker processes."""
+    first, second = fixture.build(1), fixture.build(2)
+    generations = Generations(first)
+    with generations.lease():
+        generations.replace(second)
+        assert generations.pipelines == [second.pipeline, first.pipeline]
+    assert generations.pipelines == [second.pipeline]
+
+
 def test_an_error_ends_its_lease(fixture: Fixture) -> None:
     """A request that fails does not keep its generation open."""
     generations = Generations(fixture.build(1))

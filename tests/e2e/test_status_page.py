@@ -11,10 +11,12 @@ from urllib.parse import quote
 import pytest
 import yaml
 from browser import Browser
-from daemon import Answer, Daemon, until
+from daemon import Answer, Daemon, request, until
 from handover import complete, upgrade
+from imaged_hostile import bad_picture
 from loopback_origin import Origin
 from ports import endpoint, free_port
+from processes import descendants
 
 from imaged.testing.pictures import make_png
 
@@ -101,6 +103,28 @@ def test_the_page_shows_requests_in_flight(
         assert figures(browser) == expected(daemon.status())
         assert "nothing in flight" in browser.text("main")
         assert browser.complaints == []
+
+
+def test_worker_processes(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str], make_browser: Callable[..., Browser]
+) -> None:
+    """The page has a row for each, how they are confined, and how many died of what; so has `/status.json`."""
+    settings = {"processors": ["hostile"], "render": {"concurrency": 1}, "metrics": ["prometheus"]}
+    daemon = make_daemon(yaml.safe_dump(settings), environ=plugins)
+    home = f"/p/{daemon.post('/p', bad_picture('render', 'segfault')).json()['hash']}"
+    assert [daemon.get(f"{home}/{name}").status for name in ("x10.png", "x11.png")] == [415, 415]
+    until(lambda: len(daemon.status()["processing"]["workers"]) == 3, daemon)
+    processing = daemon.status()["processing"]
+    assert (processing["worker_deaths"], processing["recent_deaths"]) == ({"SIGSEGV": 1}, 1)
+    assert (processing["refused_pictures"], processing["workers_fault"]) == (1, None)
+    assert processing["isolation"]["kind"] == "process"
+    assert {each["pid"] for each in processing["workers"]} <= descendants(daemon.pid)
+    browser = make_browser()
+    browser.open(daemon.private)
+    assert set(browser.texts("#worker-items th")) == {str(each["pid"]) for each in processing["workers"]}
+    assert "SIGSEGV 1" in browser.text("main")
+    body = request(daemon.private, "GET", "/metrics").body
+    assert b'imaged_worker_deaths_total{cause="SIGSEGV"} 1.0' in body
 
 
 def test_reloads(
