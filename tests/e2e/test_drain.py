@@ -20,6 +20,9 @@ from processes import living_in
 from imaged.daemon.service import QUIET_S
 from imaged.testing.pictures import make_jpeg, make_png
 
+GATED = {"processors": ["gate"], "render": {"isolation": "thread"}}
+"""The gate is a file, which a worker process cannot see."""
+
 
 def test_a_body_on_its_way(make_daemon: Callable[..., Daemon]) -> None:
     """The old process accepts a half-posted picture, and its queued outputs appear."""
@@ -70,7 +73,7 @@ def test_a_render_on_its_way(make_daemon: Callable[..., Daemon], plugins: dict[s
     """The old process finishes its render, then closes its plugins. The new one does other renders meanwhile."""
 
     def gate(tag: str, file: str) -> str:
-        return yaml.safe_dump({"processors": ["gate"], "plugins": {"gate": {"tag": tag, "gate": file}}})
+        return yaml.safe_dump({"plugins": {"gate": {"tag": tag, "gate": file}}} | GATED)
 
     daemon = make_daemon(gate("one", "open"), environ=plugins)
     home = f"/p/{daemon.post('/p', make_jpeg()).json()['hash']}"
@@ -110,9 +113,7 @@ def test_idle_connections(make_daemon: Callable[..., Daemon]) -> None:
 
 def test_jobs_in_progress(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
     """Each queued output is rendered, by the old process or the new one, and no job is left."""
-    daemon = make_daemon(
-        yaml.safe_dump({"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}}), environ=plugins
-    )
+    daemon = make_daemon(yaml.safe_dump({"plugins": {"gate": {"gate": "open"}}} | GATED), environ=plugins)
     infos = [daemon.post("/p?outputs=full_size.webp", make_png(comment=f"{each}")).json() for each in range(6)]
     until(lambda: daemon.status()["promised"]["current"], daemon)
     old = upgrade(daemon)

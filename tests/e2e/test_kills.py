@@ -22,9 +22,9 @@ READY = -1.0
 MOMENTS_S = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, READY)
 """When the test kills a process: so long after SIGUSR2, or when the new process is ready (some 0.5 s after it)."""
 
-GATED = {"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}}
+GATED = {"processors": ["gate"], "plugins": {"gate": {"gate": "open"}}, "render": {"isolation": "thread"}}
 NAMES = ["x10.jpg", "full_size.webp", "full_size-q9.jpg"]
-"""The gate holds the outputs of full size."""
+"""The gate holds the outputs of full size. It is a file, which a worker process cannot see."""
 
 
 @pytest.fixture

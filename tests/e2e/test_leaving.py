@@ -20,7 +20,7 @@ GATED = yaml.safe_dump(
         "processors": ["gate"],
         "plugins": {"gate": {"gate": "open"}},
         "shutdown_timeout_s": 50,
-        "render": {"timeout_s": 50},
+        "render": {"timeout_s": 50, "isolation": "thread"},  # the gate is a file, which a worker process cannot see
     }
 )
 

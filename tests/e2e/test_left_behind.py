@@ -21,9 +21,11 @@ PICTURE = make_jpeg()
 
 
 def settings(at: str, role: dict[str, Any]) -> str:
-    """Return settings with which one call of the plugin hangs."""
+    """Return settings with which one call of the plugin hangs. A worker process would be killed."""
     lines = {"metrics": ["lines"], "plugins": {"stuck": {"at": at}, "lines": {"path": "lines"}}}
-    return yaml.safe_dump({"shutdown_timeout_s": 0.3, "render": {"timeout_s": 0.2}} | lines | role)
+    return yaml.safe_dump(
+        {"shutdown_timeout_s": 0.3, "render": {"timeout_s": 0.2, "isolation": "thread"}} | lines | role
+    )
 
 
 @pytest.mark.parametrize(

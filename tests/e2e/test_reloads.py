@@ -93,9 +93,9 @@ def test_a_request_keeps_its_generation(make_daemon: Callable[..., Daemon], plug
 
     def gate(tag: str, quality: int, file: str) -> str:
         gate = {"tag": tag, "gate": file}
-        return yaml.safe_dump(
-            {"processors": ["gate"], "images": {"default_quality": quality}, "plugins": {"gate": gate}}
-        )
+        render = {"isolation": "thread"}  # the gate is a file, which a worker process cannot see
+        images = {"default_quality": quality}
+        return yaml.safe_dump({"processors": ["gate"], "images": images, "plugins": {"gate": gate}, "render": render})
 
     daemon = make_daemon(gate("one", 41, "open"), environ=plugins)
     journal = daemon.folder / "journal"
