@@ -16,14 +16,17 @@ from imaged.core.errors import (
     UnknownVersionError,
 )
 
-TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TCHAR = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+TOKEN = _TCHAR + b"+"
 """RFC 9110, 5.6.2."""
 
 _REQUEST_LINE = re.compile(rb"%s [\x21-\x7e]+ HTTP/(?P<version>[0-9]\.[0-9])" % TOKEN)
 LONGEST_NAME_BYTES = 256
 """How long the name of a header may be. Twisted keeps 10,000 names for ever, of clients and of sources."""
 
-_FIELD_LINE = re.compile(rb"(?P<name>%s):[\t\x20-\x7e\x80-\xff]*" % TOKEN)
+_VALUE = rb":[\t\x20-\x7e\x80-\xff]*"
+_FIELD_LINE = re.compile(rb"%s{1,%d}%s" % (_TCHAR, LONGEST_NAME_BYTES, _VALUE))
+_LONG_NAME = re.compile(TOKEN + _VALUE)
 """RFC 9110, 5.5, allows a recipient to keep other control characters than NUL, CR and LF. imaged does not."""
 
 _FIRST_BYTE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z\r-]")
@@ -51,15 +54,13 @@ def check_field_line(line: bytes) -> None:
 
     Raises HeadTooLargeError for a long name.
     """
+    if _FIELD_LINE.fullmatch(line):
+        return
     if line.startswith(_FOLDS):
         raise MalformedRequestError("the request is not valid HTTP/1.1: a header continues on a second line")
-    match = _FIELD_LINE.fullmatch(line)
-    if match is None:
-        raise MalformedRequestError(
-            "the request is not valid HTTP/1.1: a header is not NAME: VALUE in plain characters"
-        )
-    if len(match["name"]) > LONGEST_NAME_BYTES:
+    if _LONG_NAME.fullmatch(line):
         raise HeadTooLargeError(f"the name of a header is longer than {LONGEST_NAME_BYTES} bytes")
+    raise MalformedRequestError("the request is not valid HTTP/1.1: a header is not NAME: VALUE in plain characters")
 
 
 def coding_fault(value: bytes, version: bytes) -> ImagedError | None:

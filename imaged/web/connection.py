@@ -82,11 +82,12 @@ class Connection(HTTPChannel):
         return float(self._quiet_since_s)
 
     def is_idle(self, now_s: float) -> bool:
-        """Return whether a full port may close it: no request is in progress, or its head takes too long."""
+        """Return whether a full port may close it: no request is in progress, it was refused, or its head is slow."""
+        if self._abort_call is not None:
+            return True
         if self._in_head and self._head_since_s < math.inf:
             return now_s - self._head_since_s >= HEAD_WHEN_FULL_S
-        is_quiet = now_s - self._quiet_since_s >= IDLE_WHEN_FULL_S
-        return not self.busy and (is_quiet or self._abort_call is not None)
+        return not self.busy and now_s - self._quiet_since_s >= IDLE_WHEN_FULL_S
 
     def evict(self) -> None:
         """Close the connection at once, to make room."""
@@ -129,7 +130,10 @@ class Connection(HTTPChannel):
                 return
         super().dataReceived(data)
         if self._in_head and not self._head_lines and self._buffer:
-            self._check(check_start, self._buffer)
+            try:
+                check_start(self._buffer)
+            except MalformedRequestError as error:
+                self.refuse(error)
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802  # Twisted's name
         """Read a line of the head."""
@@ -139,9 +143,13 @@ class Connection(HTTPChannel):
         if self._head_bytes > MAXIMUM_HEAD_BYTES or self._head_lines > MAXIMUM_HEADERS + bool(not line):
             self.lineLengthExceeded(line)
             return
-        if line and not self._check(check_field_line if self._head_lines else check_request_line, line):
-            return
-        self._head_lines += bool(line)
+        if line:
+            try:
+                (check_field_line if self._head_lines else check_request_line)(line)
+            except ImagedError as error:
+                self.refuse(error)
+                return
+            self._head_lines += 1
         super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002, N802  # Twisted's name
@@ -208,14 +216,6 @@ class Connection(HTTPChannel):
         for request in self.requests:
             request.give_up(TooSlowError(f"no byte of the body came for {self.timeOut:.0f} seconds"))
         super().timeoutConnection()
-
-    def _check(self, check: Any, data: bytes) -> bool:
-        try:
-            check(data)
-        except ImagedError as error:
-            self.refuse(error)
-            return False
-        return True
 
     def refuse(self, error: ImagedError) -> None:
         """Answer a request that is not valid HTTP, and read no other. A request with a valid head is counted."""

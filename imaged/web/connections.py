@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
+from functools import lru_cache
 from typing import Any, Protocol
 
 from twisted.internet.task import deferLater
@@ -166,6 +167,7 @@ class Connections:
             await deferLater(self.clock, LOOK_EVERY_S)
 
 
+@lru_cache(maxsize=MAXIMUM_CONNECTIONS)
 def counted_client(address: str | None) -> str | None:
     """Return the client of an address, if they are counted: a public IPv4 address, or the /64 of a public IPv6 one.
 

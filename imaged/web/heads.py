@@ -42,8 +42,10 @@ def _check_target(request: Request) -> None:
 
 def _check_expectation(request: Request, has_body: bool) -> None:  # noqa: FBT001  # as above
     """Raise ExpectationError for anything but 100-continue (RFC 9110, 10.1.1). HTTP/1.0 has no expectations."""
-    given = b",".join(request.requestHeaders.getRawHeaders(b"expect", [])).lower()
-    expected = {each.strip() for each in given.split(b",")} - {b""}
+    given = request.requestHeaders.getRawHeaders(b"expect")
+    if given is None:
+        return
+    expected = {each.strip() for each in b",".join(given).lower().split(b",")} - {b""}
     if request.clientproto != b"HTTP/1.0" and not expected <= {b"100-continue"}:
         raise ExpectationError("imaged meets no expectation except 100-continue: remove the header Expect")
     if not has_body or not expected:

@@ -7,7 +7,7 @@ import resource
 import pytest
 from memory_port import ASK, Port
 
-from imaged.web.connection import FIRST_WORD_S, HEAD_WHEN_FULL_S, HEAD_WITHIN_S
+from imaged.web.connection import FIRST_WORD_S, HEAD_WHEN_FULL_S, HEAD_WITHIN_S, LINGER_S
 from imaged.web.connections import IDLE_WHEN_FULL_S, MAXIMUM_CONNECTIONS, most_connections
 
 
@@ -176,3 +176,45 @@ def test_the_file_limit_bounds_the_connections(files: int, most: int, monkeypatc
     """Connections may use a quarter of the file limit, with an upper bound where there is none (-1)."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
     assert most_connections() == most
+
+
+def test_a_shutdown_does_not_wait_for_a_refused_client(port: Port) -> None:
+    """Its answer is complete, though it may send more for half a minute."""
+    client = port.connect()
+    client.send(b"nonsense\r\n")
+    assert client.half_closed
+    ended = port.ending(quiet_s=1)
+    port.clock.pump([0.3] * 3)
+    client.send(b"more")
+    assert not client.closed
+    port.clock.pump([0.3])
+    assert client.closed
+    port.clock.advance(1)
+    assert ended.called
+
+
+def test_a_refused_client_that_never_closes_is_disconnected(port: Port) -> None:
+    """It may send for half a minute, which is discarded."""
+    client = port.connect()
+    client.send(b"nonsense\r\n")
+    answer = client.received
+    for _ in range(3):
+        port.clock.advance(LINGER_S / 3 - 0.1)
+        client.send(ASK)
+    assert (client.received, client.aborted, port.asked) == (answer, False, [])
+    port.clock.advance(1)
+    assert client.aborted
+
+
+def test_a_full_port_closes_refused_connections_first() -> None:
+    """Their answers are complete."""
+    port = Port()
+    port.connections.most = 2
+    refused, busy = port.connect(), port.connect()
+    refused.send(b"nonsense\r\n")
+    busy.send()
+    new = port.connect()
+    new.send()
+    assert len(port.asked) == 2
+    assert refused.aborted
+    assert not busy.aborted
