@@ -89,6 +89,7 @@ def test_renders_on_threads_have_no_worker_processes() -> None:
     body = render(make_snapshot(processing={"isolation": Isolation("thread", None, None, ())}))
     assert "nothing: a picture that crashes its decoder ends the daemon" in body
     assert '<p class="empty">no process: renders run on threads of the daemon</p>' in body
+    assert '<p class="empty">no worker process lives</p>' in render(QUIET)
 
 
 def test_unknown_figures_are_dashes() -> None:
