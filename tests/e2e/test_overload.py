@@ -81,7 +81,7 @@ def test_a_crowd(make_daemon: Callable[..., Daemon]) -> None:
     Each read succeeds, and each refusal has a Retry-After. The clients that follow it get their output in the end. The
     memory is bounded, and the daemon is idle afterwards.
     """
-    daemon = make_daemon("", "render.queue=20", "render.timeout_s=20")
+    daemon = make_daemon("", "render.concurrency=2", "render.queue=20", "render.timeout_s=20")
     home = f"/p/{daemon.post('/p', jpeg(scene())).json()['hash']}"
     assert daemon.get(f"{home}/w100.jpg").status == 200
     readers, start = Readers(daemon, f"{home}/w100.jpg"), threading.Barrier(CLIENTS)
