@@ -103,11 +103,18 @@ class WorkerPool:
     async def _start_template(self, *, late: bool) -> TemplateHead:
         try:
             child = self._template.fork()
+        except OSError as error:
+            raise WorkersFailedError(f"the template of the worker processes does not start: {error!r}") from error
+        try:
             send(child.connection, Kind.READY, self._spec.head(late=late))
             message = await self._run(receive, child.connection, monotonic() + START_S)
             head: TemplateHead = parse(TemplateHead, message, Kind.READY)
         except (OSError, EndedError, MessageError) as error:  # a TimeoutError is an OSError
+            child.connection.close()
             raise WorkersFailedError(f"the template of the worker processes does not start: {error!r}") from error
+        if self._closed:
+            child.connection.close()
+            raise WorkersFailedError("the worker processes were ended while they started")
         child.connection.settimeout(None)
         self._generation, self._forker = child, ForkerClient(self._reactor, child.connection)
         child.wait().addCallback(lambda _: self._restart(child))

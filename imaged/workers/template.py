@@ -6,6 +6,7 @@ workers are forked from it. So a worker has its plugins and their libraries load
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,7 @@ def main(control: int) -> None:
     nowhere: Any = _discard
     globalLogBeginner.beginLoggingTo([nowhere], redirectStandardIO=False, discardBuffer=True)
     _sweep(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
+    folder = _make_folder()
     try:
         Forker(socket.socket(fileno=control), folder, _run_generation).run()
     finally:
@@ -101,22 +103,31 @@ def _remove(folder: Path) -> None:
         time.sleep(LAST_TRY_S)
 
 
+def _make_folder() -> Path:
+    """Make the folder of all temporary files, and lock it for as long as this process or one of its children lives."""
+    new = Path(tempfile.mkdtemp(prefix="imaged-starting-"))
+    _lock(new)  # before it has the name that `_sweep` looks for
+    return new.rename(new.with_name(f"{FOLDER_PREFIX}{os.getpid()}-{new.name.rpartition('-')[2]}"))
+
+
 def _sweep(parent: Path) -> None:
-    """Remove the folders of templates that were killed."""
-    for folder in parent.glob(f"{FOLDER_PREFIX}*-*"):
-        pid = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
-        if pid.isdecimal() and not _is_alive(int(pid)) and folder.lstat().st_uid == os.getuid():
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folders of templates that were killed: each holds a lock on its own, also in another container."""
+    for folder in parent.glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):
+            if folder.lstat().st_uid == os.getuid() and (lock := _lock(folder)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
 
 
-def _is_alive(pid: int) -> bool:
+def _lock(folder: Path) -> int | None:
+    """Return a descriptor that holds the lock on a folder, or None where another process holds it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return True
-    return True
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _discard(_: object) -> None:
