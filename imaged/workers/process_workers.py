@@ -167,11 +167,11 @@ class ProcessWorkers:
             self._pool.kill(worker)
             await self._ended(worker, REPORT_S)
             return failure
-        except ImagedError:
-            self._pool.give_back(worker)
-            raise
-        except BaseException:
-            self._pool.kill(worker)
+        except BaseException as error:
+            if isinstance(error, ImagedError) and not worker.is_in_job:
+                self._pool.give_back(worker)
+            else:
+                self._pool.kill(worker)
             raise
         self._pool.give_back(worker)
         return ended

@@ -79,7 +79,8 @@ class Worker:
     """One worker process, for one thread at a time. Any thread may read the attributes.
 
     `jobs` counts those it has had, `doing` names the current one. `memory_bytes` is what was resident after the last
-    job, the pages that it shares with its template included; None where the system does not tell.
+    job, the pages that it shares with its template included; None where the system does not tell. While it `is_in_job`,
+    it may still send answers to the last job.
     """
 
     _log = Logger()
@@ -93,6 +94,7 @@ class Worker:
         self.memory_bytes: int | None = None
         self.ready: ReadyHead | None = None
         self.is_replaced = False
+        self.is_in_job = False
         self._copy = _Copy()
 
     def begin(self, what: str) -> None:
@@ -128,6 +130,7 @@ class Worker:
         except (OSError, EndedError, MessageError) as error:  # a TimeoutError is an OSError
             raise WorkerGoneError from error
         self.jobs += 1
+        self.is_in_job = True
 
     def _follow(self, job: WorkerJob, due_s: float) -> Ended:
         connection, lines = self.child.connection, 0
@@ -145,6 +148,7 @@ class Worker:
                 head: EndedHead = parse(EndedHead, message, Kind.ENDED)
                 if head.error is None and not job.is_complete:
                     raise MessageError("the end of a job that is not complete")
+                self.is_in_job = False
                 return Ended(_error(head), {name: head.spans_s[name] for name in SPANS if name in head.spans_s})
             else:
                 came_s = monotonic()

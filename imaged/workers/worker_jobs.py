@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
-from imaged.core.formats import Formats
+from imaged.core.formats import Format, Formats
 from imaged.core.geometry import Size
 from imaged.core.pictures import ImageFacts
 from imaged.core.tracing import SPANS
@@ -91,16 +91,18 @@ class IdentifyWork:
         self.source = source
         self._formats = formats
         self.facts: ImageFacts | None = None
+        self._format: Format | None = None
 
     def head(self, within_s: float) -> dict[str, Any]:
-        """Ask for the facts."""
+        """Ask for the facts. Raises StoreError when the file cannot be read."""
+        self._format = sniff_file(self.source, self._formats)
         return {"timeout_s": within_s, "request_id": None}
 
     def take(self, message: Message) -> None:
         """Take the facts, if they are of the format that the daemon itself finds."""
         head: FactsHead = parse(FactsHead, message, Kind.FACTS)
         format = self._formats.reads[head.format] if head.format < len(self._formats.reads) else None
-        if format is None or format != sniff_file(self.source, self._formats):  # the original is served as that
+        if format is None or format != self._format:  # the original is served as that
             raise MessageError("another format than that of the file")
         self.facts = ImageFacts(format, Size(head.width_px, head.height_px), head.frames)
 

@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from imaged.config.load import load
-from imaged.core.errors import NotAPictureError, NoWorkerError, OutOfTimeError, TooLargeError
+from imaged.core.errors import NotAPictureError, NoWorkerError, OutOfTimeError, StoreError, TooLargeError
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash
 from imaged.core.outputs import parse
@@ -32,6 +32,7 @@ from imaged.workers.render_jobs import RenderedVariant
 from imaged.workers.tasks import Tasks
 from imaged.workers.template_process import TemplateProcess
 from imaged.workers.threads import Threads
+from imaged.workers.worker_jobs import IdentifyWork
 
 PLUGIN = '''
 import ctypes, os, signal, threading, time
@@ -186,6 +187,29 @@ class TestProcessWorkers(TestCase):
         with pytest.raises(NotAPictureError, match="header of this file is unknown"):
             await workers.identify(HASH, self.source)
         assert (self.pids(), self.deaths) == (before, [])
+
+    async def test_a_worker_in_a_job_that_the_daemon_gives_up_gets_no_other(self) -> None:
+        """It would answer the next job with the rest of this one, and a good picture would be refused."""
+        workers = await self.start()
+
+        def fail(_: RenderedVariant) -> bool:
+            raise StoreError("the disk is broken")
+
+        with pytest.raises(StoreError, match="the disk is broken"):
+            await workers.render(HASH, self.source, VARIANTS, 30, fail)
+        assert (await self.render(workers)).error is None
+        assert (len(self.emitted), self.deaths, workers.refused_pictures) == (3, [], 0)
+
+    async def test_a_file_that_cannot_be_read_blames_no_picture(self) -> None:
+        """The daemon reads it before the worker has the job, which gets another one."""
+        workers = await self.start()
+        before = self.pids()
+        self.source.unlink()
+        with pytest.raises(StoreError):
+            IdentifyWork(FORMATS, self.source).head(1)
+        with pytest.raises(StoreError):
+            await workers.identify(HASH, self.source)
+        assert (self.pids(), self.deaths, workers.refused_pictures) == (before, [], 0)
 
     async def test_an_old_worker_is_replaced(self) -> None:
         """After `recycle_after` jobs another process takes its place, and no job fails."""
