@@ -147,7 +147,7 @@ class Gunzip:
 
 
 def digest(path: Path) -> ReceivedFile:
-    """Hash an existing file. Blocking: worker threads only."""
+    """Hash an existing file. Raises OSError. Blocking: worker threads only."""
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

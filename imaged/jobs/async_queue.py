@@ -118,8 +118,13 @@ class AsyncJobQueue:
         return await self._read(self.queue.comparisons.last)
 
     async def states(self, image: ImageId) -> dict[Output, str]:
-        """Return the queued renders of an image: `pending` or `failed` for each output."""
-        return await self.run(self.queue.states, image)
+        """Return the queued renders of an image: `pending` or `failed` for each output. Raises StoreError."""
+        try:
+            return await self.run(self.queue.states, image)
+        except ImagedError:
+            raise
+        except Exception as error:  # as in `enqueue`
+            raise StoreError(f"the job queue cannot list the jobs for {image}: {error}") from error
 
     async def depth(self, kind: Kind) -> Depth | None:
         """Count the jobs of one kind; return None where the queue cannot be read: `fault` then gives the reason."""

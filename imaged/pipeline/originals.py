@@ -20,6 +20,7 @@ from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.shared import Shared
 from imaged.store.atomic import discard
+from imaged.store.disk import reading
 from imaged.store.originals import conflict
 from imaged.workers.engine import Engine
 from imaged.workers.single_flight import SingleFlight
@@ -88,7 +89,10 @@ class Originals:
         known = info is not None and info.content_type in self._shared.formats.content_types
         if info is not None and known and self._store.has(image, ORIGINAL):
             return info
-        info = await self._describe(image, await self._shared.run(digest, await self.find(image)))
+        path = await self.find(image)
+        with reading(self._store.key(image, ORIGINAL)):
+            received = await self._shared.run(digest, path)
+        info = await self._describe(image, received)
         await self._shared.run(self._store.originals.save_info, image, info)
         return info
 

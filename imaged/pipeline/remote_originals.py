@@ -18,6 +18,7 @@ from imaged.fetch.sources import Sources
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.shared import Shared
 from imaged.store.atomic import discard
+from imaged.store.disk import reading
 from imaged.store.originals import read_record
 
 
@@ -70,7 +71,8 @@ class RemoteOriginals:
             return await self._shared.run(read_record, image, path) if await read(image, RECORD, path) else None
 
     async def _check(self, image: ImageId, path: Path, known: ImageInfo | None) -> ReceivedFile:
-        received = await self._shared.run(digest, path)
+        with reading(f"the copy of {image}"):
+            received = await self._shared.run(digest, path)
         if received.md5 != str(image.hash) or (known is not None and known.sha256 != received.sha256):
             wanted = f"MD5 {image.hash}" + (f" and SHA-256 {known.sha256}" if known else "")
             raise CorruptOriginalError(

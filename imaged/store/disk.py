@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO
 
 from imaged.core.errors import StoreError
@@ -45,21 +46,28 @@ class Disk:
         return self.layout.key(image, file)
 
     def has(self, image: ImageId, file: ImageFile) -> bool:
-        """Say whether a file exists."""
-        return self.path(image, file).is_file()
+        """Say whether a file exists. Raises StoreError when the disk does not tell."""
+        with reading(self.key(image, file)):
+            try:
+                return S_ISREG(self.path(image, file).stat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def open(self, image: ImageId, file: ImageFile, path: Path | None = None) -> OpenFile | None:
         """Open a file for reading, here or at `path`; return None when it does not exist.
 
         Raises StoreError when it cannot be read.
         """
-        try:
-            opened = (path or self.path(image, file)).open("rb")
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise StoreError(f"{self.key(image, file)} cannot be read: {error.strerror}") from error
-        status = os.fstat(opened.fileno())
+        with reading(self.key(image, file)):
+            try:
+                opened = (path or self.path(image, file)).open("rb")
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            try:
+                status = os.fstat(opened.fileno())
+            except BaseException:
+                opened.close()
+                raise
         return OpenFile(opened, status.st_size, status.st_mtime_ns)
 
     def replace(self, image: ImageId, file: ImageFile, body: bytes) -> None:
@@ -78,6 +86,15 @@ class Disk:
             temporary = self.incoming.new()
             atomic.write(temporary, body)
         return temporary
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Raise StoreError when the block cannot read `what`."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{what} cannot be read: {error.strerror}") from error
 
 
 @contextmanager

@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaged.core.errors import HashConflictError, StoreError
+from imaged.core.errors import HashConflictError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.store import atomic, records
-from imaged.store.disk import Disk, keeping
+from imaged.store.disk import Disk, keeping, reading
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,11 @@ class OriginalFiles:
 
     def check_conflict(self, image: ImageId, sha256: str) -> None:
         """Raise HashConflictError when the store holds other bytes under this hash. Blocking."""
-        try:
-            same = _sha256(self.disk.path(image, ORIGINAL)) == sha256
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StoreError(f"{self.disk.key(image, ORIGINAL)} cannot be read: {error.strerror}") from error
+        with reading(self.disk.key(image, ORIGINAL)):
+            try:
+                same = _sha256(self.disk.path(image, ORIGINAL)) == sha256
+            except FileNotFoundError:
+                return
         if not same:
             raise conflict(image)
 

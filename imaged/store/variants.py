@@ -14,7 +14,7 @@ from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.store.atomic import discard
-from imaged.store.disk import Disk, OpenFile
+from imaged.store.disk import Disk, OpenFile, reading
 
 _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
 
@@ -86,10 +86,12 @@ class VariantFiles:
         return Cost(status.st_size, max(status.st_atime, status.st_mtime))
 
     def outputs(self, image: ImageId) -> list[Output]:
-        """Return the outputs of an image that exist, by name. Other files are ignored."""
-        folder = self.disk.layout.folder(image)
+        """Return the outputs of an image that exist, by name. Other files are ignored. Raises StoreError."""
+        names: list[str] = []
+        with reading(self.disk.layout.prefix(image)), suppress(FileNotFoundError, NotADirectoryError):
+            names = sorted(os.listdir(self.disk.layout.folder(image)))  # noqa: PTH208  # names are what it needs
         found = []
-        for name in sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else ():
+        for name in names:
             with suppress(NotFoundError):
                 found.append(parse(name))
         return found
@@ -97,9 +99,13 @@ class VariantFiles:
     def count(self, image: ImageId, new: Iterable[Output], at_most: int) -> int:
         """Count the files of an image and `new` outputs together, without original and record.
 
-        At most `at_most` files are looked at, so a full folder costs no more.
+        At most `at_most` files are looked at, so a full folder costs no more. Raises StoreError.
         """
         names = set(map(str, new))
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.disk.layout.folder(image)) as entries:
+        with (
+            reading(self.disk.layout.prefix(image)),
+            suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(self.disk.layout.folder(image)) as entries,
+        ):
             names.update(islice((each.name for each in entries if each.name not in _NOT_OUTPUTS), at_most))
         return len(names)

@@ -4,6 +4,7 @@
  * IMAGED_FAULT_BELOW is the folder; IMAGED_FAULT_CONTROL is a file that the test and all processes of the daemon map.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -148,6 +149,14 @@ int __open64_2(const char *path, int flags)
 PLAIN(ssize_t, read, (int file, void *to, size_t size), "read", READS, file, NULL, (file, to, size))
 PLAIN(ssize_t, pread, (int file, void *to, size_t size, off_t at), "read", READS, file, NULL, (file, to, size, at))
 PLAIN(ssize_t, pread64, (int file, void *to, size_t size, off64_t at), "read", READS, file, NULL, (file, to, size, at))
+PLAIN(int, stat, (const char *path, struct stat *to), "stat", READS, AT_FDCWD, path, (path, to))
+PLAIN(int, stat64, (const char *path, struct stat64 *to), "stat", READS, AT_FDCWD, path, (path, to))
+PLAIN(int, fstat, (int file, struct stat *to), "stat", READS, file, NULL, (file, to))
+PLAIN(int, fstat64, (int file, struct stat64 *to), "stat", READS, file, NULL, (file, to))
+PLAIN(int, fstatat, (int folder, const char *path, struct stat *to, int how), "stat", READS, folder, path,
+      (folder, path, to, how))
+PLAIN(int, fstatat64, (int folder, const char *path, struct stat64 *to, int how), "stat", READS, folder, path,
+      (folder, path, to, how))
 PLAIN(int, fsync, (int file), "fsync", SYNCS, file, NULL, (file))
 PLAIN(int, fdatasync, (int file), "fsync", SYNCS, file, NULL, (file))
 PLAIN(int, ftruncate, (int file, off_t size), "truncate", FREES, file, NULL, (file, size))
@@ -160,6 +169,12 @@ PLAIN(int, unlink, (const char *path), "unlink", FREES, AT_FDCWD, path, (path))
 PLAIN(int, unlinkat, (int folder, const char *path, int how), "unlink", FREES, folder, path, (folder, path, how))
 PLAIN(int, mkdir, (const char *path, mode_t mode), "mkdir", GROWS, AT_FDCWD, path, (path, mode))
 PLAIN(int, mkdirat, (int folder, const char *path, mode_t mode), "mkdir", GROWS, folder, path, (folder, path, mode))
+
+DIR *opendir(const char *path)
+{
+	REAL(opendir);
+	return decide("list", READS, AT_FDCWD, path) ? NULL : real(path);
+}
 
 #define WRITE(name, parameters, arguments, first) \
 	ssize_t name parameters \

@@ -81,6 +81,13 @@ def test_a_queue_that_cannot_be_written_is_an_error(queue: JobQueue) -> None:
     assert woken == []
 
 
+def test_a_queue_that_cannot_be_read_is_an_error(queue: JobQueue) -> None:
+    """Any error of sqlite3 raises StoreError, so that a client gets 503."""
+    jobs = AsyncJobQueue(queue, full)  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match=f"cannot list the jobs for {CAT}: database or disk is full"):
+        wait(jobs.states(CAT))
+
+
 def refused(jobs: AsyncJobQueue) -> str:
     """Return why a render cannot be queued."""
     with pytest.raises(StoreError) as raised:

@@ -27,6 +27,23 @@ def test_a_store_that_cannot_be_made_is_the_stores_error(tmp_path: Path) -> None
         store.variants.save(IMAGE, OUTPUT, b"picture")
 
 
+def test_a_folder_that_cannot_be_read_is_the_stores_error(tmp_path: Path) -> None:
+    """Where the disk does not tell whether a file exists, or what a folder holds, each read raises StoreError."""
+    store = LocalStore(tmp_path, [3, 3])
+    folder = store.path(IMAGE, OUTPUT).parent
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(folder)  # the system follows it until it refuses to
+    for read in (
+        lambda: store.has(IMAGE, OUTPUT),
+        lambda: store.variants.open(IMAGE, OUTPUT),
+        lambda: store.variants.outputs(IMAGE),
+        lambda: store.variants.count(IMAGE, [OUTPUT], 10),
+        lambda: store.originals.check_conflict(IMAGE, ""),
+    ):
+        with pytest.raises(StoreError, match="cannot be read: Too many levels of symbolic links"):
+            read()
+
+
 def test_a_store_that_takes_no_files_is_an_error(tmp_path: Path) -> None:
     """The trial raises StoreError before the first picture; where it succeeds it leaves no file."""
     with pytest.raises(StoreError, match="nope"):
