@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -48,3 +49,14 @@ def test_others_get_their_turns(name: str) -> None:
         turns += 1
         time.sleep(0.0001)
     assert turns >= 10
+
+
+def test_a_thread_alone_does_not_wait() -> None:
+    """In a process without other threads, as a worker is, a thread gives up the processor for nothing."""
+    script = (
+        "import resource; from imaged_magick.gil import yield_gil\n"
+        "for _ in range(2000): yield_gil(500)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert int(done.stdout) < 1000
