@@ -64,13 +64,18 @@ class SlowReaderWatch:
 def bound_unsent(transport: Any) -> None:
     """Bound what the kernel keeps for the client of a TCP connection."""
     with suppress(AttributeError, OSError):  # not TCP, or not Linux
-        transport.getHandle().setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        _socket(transport).setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def _acked_bytes(transport: Any) -> int | None:
-    """Return how many bytes the client's kernel has acknowledged, or None: on other systems, or for TLS and UNIX."""
+    """Return how many bytes the client's kernel has acknowledged, or None: on other systems, or for a UNIX socket."""
     try:
-        info = transport.getHandle().getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        info = _socket(transport).getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         return int(struct.unpack_from("=Q", info, _ACKED_OFFSET)[0])
     except (AttributeError, OSError, struct.error):
         return None
+
+
+def _socket(transport: Any) -> Any:
+    """Return the socket of a transport, which may be TLS over another one."""
+    return getattr(transport, "transport", transport).getHandle()
