@@ -20,6 +20,7 @@ from imaged_hostile import bad_picture
 from processes import descendants, weigh
 
 from imaged.testing.pictures import make_jpeg, make_png
+from imaged.workers.process_workers import HEADER_WORKERS
 
 CLIENTS, READERS = 200, 4
 NEW = [f"{name}-q{quality}.jpg" for name in ("full_size", "w700") for quality in range(1, 101)]
@@ -199,17 +200,17 @@ def test_stored_files_do_not_wait_for_hostile_pictures(
     make_daemon: Callable[..., Daemon], plugins: dict[str, str]
 ) -> None:
     """Every worker, those for headers too, is held by one: stored files, the status and the health check answer."""
-    daemon = make_daemon("processors: [hostile]\n", "render.concurrency=1", environ=plugins)
+    daemon = make_daemon("processors: [hostile]\n", "render.concurrency=1", "render.timeout_s=60", environ=plugins)
     home = f"/p/{daemon.post('/p', make_png()).json()['hash']}"
     assert daemon.get(f"{home}/x10.png").status == 200
     slow = daemon.post("/p", bad_picture("render", "sleep")).json()["hash"]
     held = [begin(daemon, f"/p/{slow}/x10.png"), begin(daemon, f"{home}/x20.png")]
-    held += [begin(daemon, "/p", bad_picture("identify", "sleep", number)) for number in range(4)]
+    held += [begin(daemon, "/p", bad_picture("identify", "sleep", number)) for number in range(12)]
 
     def is_held() -> bool:
         status = daemon.status()
         renders = status["processing"]
-        return (status["posting"]["current"], renders["busy"], renders["waiting"]) == (4, 1, 1)
+        return status["posting"]["current"] > HEADER_WORKERS and (renders["busy"], renders["waiting"]) == (1, 1)
 
     until(is_held, daemon)
     for target in (f"{home}/x10.png", f"{home}/info.json", f"{home}/original", "/status_check"):
