@@ -124,6 +124,8 @@ def _without_dots(path: str) -> str:
 
 
 def _host(name: str) -> str:
+    if len(name) > MAXIMUM_HOST_CHARACTERS:  # which punycode only makes longer; idna 3.6 takes seconds for thousands
+        raise MalformedRequestError(f"{shorten(name)!r} is no host: check the source URL")
     try:
         if name.startswith("["):
             IPv6Address(name[1:-1])  # only a check: Python 3.13 writes some addresses differently
