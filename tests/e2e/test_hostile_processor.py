@@ -19,6 +19,7 @@ import yaml
 from daemon import Answer, Daemon, until
 from imaged_hostile import FACTS, NONSENSE, bad_picture
 from imaged_hostile_lies import LIES, SLOW
+from ports import endpoint, free_port
 from processes import descendants, weigh
 
 from imaged.testing.pictures import make_png
@@ -50,6 +51,18 @@ ESCAPES = [
 FAULTS = ["raise_system_exit", *(each for each in NONSENSE if each not in MEMORY)]
 
 
+def settings(files: list[str], port: int) -> str:
+    """Return settings with the hostile processor, which tries to reach these files and this port."""
+    render = {
+        "concurrency": 5,
+        "timeout_s": TIMEOUT_S,
+        "maximum_pixels": MAXIMUM_PIXELS,
+        "worker_memory_bytes": MEMORY_BYTES,
+    }
+    plugins = {"hostile": {"files": files, "port": port}}
+    return yaml.safe_dump({"processors": ["hostile"], "plugins": plugins, "render": render})
+
+
 class Victim:
     """A daemon with the hostile processor, its temporary folder, and what it weighs at the start."""
 
@@ -59,30 +72,17 @@ class Victim:
         self.temporary.mkdir()
         self.secret = folder / "secret"
         self.secret.write_text("SECRET")
+        private = free_port()
+        inside = [str(folder / "daemon-0" / name) for name in ("imaged.yaml", "var/state/jobs.sqlite", "log-1")]
         self.daemon = make_daemon(
-            self._settings([], 0), environ={**environ, "TMPDIR": str(self.temporary), "SOME_TOKEN": "SECRET"}
+            settings([str(self.secret), *inside], private),
+            ports=[f"listen={endpoint(0)}", f"status.listen={endpoint(private)}"],
+            environ={**environ, "TMPDIR": str(self.temporary), "SOME_TOKEN": "SECRET"},
         )
-        inside = [str(self.daemon.folder / name) for name in ("imaged.yaml", "var/state/jobs.sqlite", "log-1")]
-        port = int(self.daemon.private.rpartition(":")[2])
-        self.daemon.configure(self._settings([str(self.secret), *inside], port))
-        assert self.daemon.reload().status == 200
+        assert self.daemon.folder == folder / "daemon-0"
         self._good = 0
         self.good(4)
         self.pid, self.weight = self.daemon.pid, weigh(self.daemon.pid)
-
-    def _settings(self, files: list[str], port: int) -> str:
-        render = {
-            "concurrency": 5,
-            "timeout_s": TIMEOUT_S,
-            "maximum_pixels": MAXIMUM_PIXELS,
-            "worker_memory_bytes": MEMORY_BYTES,
-        }
-        settings = {
-            "processors": ["hostile"],
-            "plugins": {"hostile": {"files": files, "port": port}},
-            "render": render,
-        }
-        return yaml.safe_dump(settings)
 
     def good(self, jobs: int = GOOD_JOBS) -> None:
         """Render so many new outputs, from two clients at once. Each has to succeed."""
