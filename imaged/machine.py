@@ -36,6 +36,17 @@ def memory_bytes(root: Path = Path("/")) -> int:
     return min(found)
 
 
+def memory_kills(root: Path = Path("/")) -> int | None:
+    """Return how often the kernel has killed a process of our group for memory; None where it does not count that."""
+    counts = [folder / name for folder in _groups(root, "memory") for name in ("memory.events", "memory.oom_control")]
+    for path in (*counts, root / "proc/vmstat"):
+        for line in _read(path).splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return None
+
+
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of our groups with a controller, and of their visible parents."""
     for line in _read(root / "proc/self/cgroup").splitlines():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imaged.machine import cores, memory_bytes
+from imaged.machine import cores, memory_bytes, memory_kills
 
 MANY = 3 * 2**20
 V2 = "0::/pod/box\n"
@@ -82,3 +82,24 @@ def test_a_system_without_affinity(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert cores(tmp_path) == 5
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "expected"),
+    [
+        (V2, {"pod/box/memory.events": "oom 7\noom_kill 3\n", "pod/memory.events": "oom_kill 9\n"}, 3),
+        (V2, {"pod/memory.events": "oom_kill 9\n"}, 9),
+        (V1, {"memory/pod/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"}, 2),
+        (INSIDE, {}, None),
+    ],
+)
+def test_kills_for_memory_are_counted(tmp_path: Path, group: str, files: dict[str, str], expected: int | None) -> None:
+    """The count is that of the innermost group that has one."""
+    assert memory_kills(tree(tmp_path, group, files)) == expected
+
+
+def test_without_groups_the_kills_of_the_machine_count(tmp_path: Path) -> None:
+    """The kernel also counts them for the whole machine."""
+    root = tree(tmp_path, INSIDE, {})
+    (root / "proc/vmstat").write_text("nr_free_pages 1\noom_kill 4\n")
+    assert memory_kills(root) == 4

@@ -18,6 +18,7 @@ from imaged.core.tracing import request_id
 from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import SELF_CHECK_S
 from imaged.hooks.host import RunInThread
+from imaged.machine import memory_kills
 from imaged.workers.pool import WorkerPool
 from imaged.workers.processors import TRIAL_S, Ended
 from imaged.workers.quarantine import Quarantine
@@ -72,6 +73,7 @@ class ProcessWorkers:
         self._timeout_s = timeout_s
         self._report_death = report_death
         self._quarantine = Quarantine(reactor.seconds)
+        self._memory_kills = memory_kills()
         self.size = threads.size
 
     async def start(self) -> None:
@@ -123,7 +125,7 @@ class ProcessWorkers:
     async def _try(
         self, job: WorkerJob, hash: ImageHash | None, timeout_s: float, run: RunInThread, what: str
     ) -> Ended:
-        """Do a job; do it once more when its worker has died for a reason that need not be the picture."""
+        """Do a job; do it again when its worker has died for a reason that need not be the picture."""
         due_s, deaths = self._reactor.seconds() + timeout_s, 0
         while True:
             if hash is not None and (refusal := self._quarantine.refusal(hash)) is not None:
@@ -141,15 +143,20 @@ class ProcessWorkers:
                     return Ended(NoWorkerError("no worker process was ready in time: try again later"), {})
                 continue
             deaths += 1
-            end = judge_end(result, worker.child.status, what)
-            again = not end.is_certain and deaths == 1
+            end = judge_end(result, worker.child.status, what, memory_ran_out=self._memory_ran_out())
+            again = deaths < end.tries
             self._report(worker, end, hash, what, again=again)
             if again:
                 continue
             blamed = end.cause != "late" or timeout_s >= NEARLY * min(self._timeout_s, HEADER_S)
-            if hash is not None and blamed:
+            if hash is not None and end.blames_picture and blamed:
                 self._quarantine.put(hash, end.error)
             return Ended(end.error, {})
+
+    def _memory_ran_out(self) -> bool:
+        """Return whether the kernel has killed a process for memory since the last call."""
+        before, self._memory_kills = self._memory_kills, memory_kills()
+        return self._memory_kills != before
 
     async def _lend(
         self, worker: Worker, job: WorkerJob, within_s: float, run: RunInThread, what: str

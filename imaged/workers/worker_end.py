@@ -6,29 +6,32 @@ import os
 import signal
 from dataclasses import dataclass
 
-from imaged.core.errors import ImagedError, NotAPictureError, OutOfTimeError, TooLargeError
+from imaged.core.errors import BusyError, ImagedError, NotAPictureError, OutOfTimeError, TooLargeError
 from imaged.workers.worker import WorkerError, WorkerLateError, WorkerLiedError
 
-OUT_OF_TIME = frozenset({signal.SIGXCPU})
-TOO_LARGE = frozenset({signal.SIGXFSZ, signal.SIGKILL})
-"""SIGKILL comes from the kernel when memory runs out. An operator may send it too, so such a job is tried again."""
+MEMORY_TRIES, KILLED_TRIES = 2, 3
+"""How often a job is tried whose worker the kernel kills for memory, which others may have taken, or an operator."""
 
 
 @dataclass(frozen=True)
 class WorkerEnd:
     """How a worker ended: `cause` is a label for metrics, `how` is for the log, `error` for the client.
 
-    `is_certain` says whether the picture is the cause: the daemon refuses it for a while.
+    A job is tried `tries` times. With `blames_picture`, the daemon then refuses the picture for a while.
     """
 
     cause: str
     how: str
     error: ImagedError
-    is_certain: bool = True
+    tries: int = 1
+    blames_picture: bool = True
 
 
-def judge_end(error: WorkerError, status: int | None, what: str) -> WorkerEnd:
-    """Judge the end of a worker in a job by its wait status; `what` names the work."""
+def judge_end(error: WorkerError, status: int | None, what: str, *, memory_ran_out: bool) -> WorkerEnd:
+    """Judge the end of a worker in a job by its wait status; `what` names the work.
+
+    SIGKILL comes from the kernel if `memory_ran_out`, and else from an operator.
+    """
     if isinstance(error, WorkerLateError):
         late = OutOfTimeError(f"{what} took too long and was ended: ask for a smaller output, or later")
         return WorkerEnd("late", "did not end in time", late)
@@ -38,13 +41,16 @@ def judge_end(error: WorkerError, status: int | None, what: str) -> WorkerEnd:
     how = how_it_ended(status)
     number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else 0
     cause = signal_name(number) if number else "exit"
-    if number in OUT_OF_TIME:
+    if number == signal.SIGXCPU:
         return WorkerEnd(cause, how, OutOfTimeError(f"{what} took too much computing time: ask for a smaller output"))
-    if number in TOO_LARGE:
+    if number == signal.SIGXFSZ or (number == signal.SIGKILL and memory_ran_out):
         large = TooLargeError(f"{what} takes more memory than this server has: send a smaller picture")
-        return WorkerEnd(cause, how, large, is_certain=number != signal.SIGKILL)
+        return WorkerEnd(cause, how, large, tries=MEMORY_TRIES if number == signal.SIGKILL else 1)
+    if number == signal.SIGKILL or status is None:
+        killed = BusyError(f"{what} was not ended, since its worker was killed each time: try again later")
+        return WorkerEnd(cause, how, killed, tries=KILLED_TRIES, blames_picture=False)
     broken = NotAPictureError(f"{what} crashed the decoder ({cause}): the picture is broken")
-    return WorkerEnd(cause, how, broken, is_certain=status is not None)
+    return WorkerEnd(cause, how, broken)
 
 
 def how_it_ended(status: int | None) -> str:

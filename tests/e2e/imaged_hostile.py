@@ -71,6 +71,11 @@ def exit_with_0(_: Options) -> None:
     os._exit(0)
 
 
+def kill_itself(_: Options) -> None:
+    """Die as if an operator had killed the process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def raise_system_exit(_: Options) -> None:
     """Raise what ends a Python program."""
     sys.exit("a plugin calls sys.exit")
@@ -293,9 +298,9 @@ def _say(lie: Callable[[], None]) -> Callable[[Options], None]:
 DEEDS: dict[str, Callable[[Options], None]] = {
     each.__name__: each
     for each in (
-        segfault, abort, exit_with_0, raise_system_exit, write_to_closed_pipe, sleep, loop, loop_with_lock, eat_memory,
-        eat_memory_in_c, leak, fork, write_garbage, write_half, find_files, close_files, write_noise, read_files,
-        write_files, read_environment, connect, listen, execute, kill_parent, trace_parent, fill_folder,
+        segfault, abort, exit_with_0, kill_itself, raise_system_exit, write_to_closed_pipe, sleep, loop, loop_with_lock,
+        eat_memory, eat_memory_in_c, leak, fork, write_garbage, write_half, find_files, close_files, write_noise,
+        read_files, write_files, read_environment, connect, listen, execute, kill_parent, trace_parent, fill_folder,
     )
 }  # fmt: skip
 

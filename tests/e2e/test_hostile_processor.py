@@ -151,6 +151,12 @@ def test_crashes(victim: Victim) -> None:
     expect(victim, CRASHES, 415)
 
 
+def test_kills(victim: Victim) -> None:
+    """A picture whose worker kills itself, as an operator would, is 503 after three workers, and is not refused."""
+    expect(victim, ["kill_itself"], 503)
+    assert victim.daemon.log.read_text().count(": another one does the job again") == 2 * ROUNDS
+
+
 def test_lies(victim: Victim) -> None:
     """What no worker says costs the worker, and the picture is 415; the log gets a bounded number of its lines."""
     expect(victim, list(LIES), 415)

@@ -88,7 +88,7 @@ def test_workers(victim: Victim) -> None:
         while killed < WORKERS_KILLED:
             load.wait_for(random.randrange(1, 60))
             killed += kill(random.choice(until(partial(workers, pid), daemon)))
-    again = daemon.log.read_text().count("another one does the job again")
+    again = daemon.log.read_text().count(": another one does the job again")
     sys.stdout.write(
         f"killed {killed} workers under {load.tally.done} requests, {again} of them in a job, which was tried again; "
         f"{len(load.posted)} pictures posted\n"

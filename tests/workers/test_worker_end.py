@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from imaged.core.errors import ImagedError, NotAPictureError, OutOfTimeError, TooLargeError
+from imaged.core.errors import BusyError, ImagedError, NotAPictureError, OutOfTimeError, TooLargeError
 from imaged.workers.worker import WorkerDiedError, WorkerError, WorkerLateError, WorkerLiedError
 from imaged.workers.worker_end import how_it_ended, judge_end
 
@@ -14,30 +14,40 @@ LATE, LIED, DIED = WorkerLateError(), WorkerLiedError("a variant number 7"), Wor
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "kind", "cause", "is_certain"),
+    ("error", "status", "kind", "cause"),
     [
-        (DIED, signal.SIGSEGV, NotAPictureError, "SIGSEGV", True),
-        (DIED, signal.SIGABRT, NotAPictureError, "SIGABRT", True),
-        (DIED, signal.SIGBUS | 0x80, NotAPictureError, "SIGBUS", True),  # with a core
-        (DIED, signal.SIGSYS, NotAPictureError, "SIGSYS", True),
-        (DIED, 0, NotAPictureError, "exit", True),
-        (DIED, 3 << 8, NotAPictureError, "exit", True),
-        (DIED, signal.SIGXCPU, OutOfTimeError, "SIGXCPU", True),
-        (DIED, signal.SIGXFSZ, TooLargeError, "SIGXFSZ", True),
-        (DIED, signal.SIGKILL, TooLargeError, "SIGKILL", False),  # the kernel, or an operator
-        (DIED, None, NotAPictureError, "exit", False),  # the template died, and all workers with it
-        (LATE, signal.SIGKILL, OutOfTimeError, "late", True),
-        (LATE, None, OutOfTimeError, "late", True),
-        (LIED, signal.SIGKILL, NotAPictureError, "nonsense", True),
+        (DIED, signal.SIGSEGV, NotAPictureError, "SIGSEGV"),
+        (DIED, signal.SIGABRT, NotAPictureError, "SIGABRT"),
+        (DIED, signal.SIGBUS | 0x80, NotAPictureError, "SIGBUS"),  # with a core
+        (DIED, signal.SIGSYS, NotAPictureError, "SIGSYS"),
+        (DIED, 0, NotAPictureError, "exit"),
+        (DIED, 3 << 8, NotAPictureError, "exit"),
+        (DIED, signal.SIGXCPU, OutOfTimeError, "SIGXCPU"),
+        (DIED, signal.SIGXFSZ, TooLargeError, "SIGXFSZ"),
+        (LATE, signal.SIGKILL, OutOfTimeError, "late"),
+        (LATE, None, OutOfTimeError, "late"),
+        (LIED, signal.SIGKILL, NotAPictureError, "nonsense"),
     ],
 )
-def test_each_end_has_an_error(
-    error: WorkerError, status: int | None, kind: type[ImagedError], cause: str, *, is_certain: bool
-) -> None:
-    """A crash is 415, memory 413, time 503. The message names the output."""
-    end = judge_end(error, status, "x300.jpg")
-    assert (type(end.error), end.cause, end.is_certain) == (kind, cause, is_certain)
+def test_each_end_has_an_error(error: WorkerError, status: int | None, kind: type[ImagedError], cause: str) -> None:
+    """A crash is 415, memory 413, time 503. The message names the output. The picture is to blame."""
+    end = judge_end(error, status, "x300.jpg", memory_ran_out=False)
+    assert (type(end.error), end.cause, end.tries, end.blames_picture) == (kind, cause, 1, True)
     assert "x300.jpg" in str(end.error)
+
+
+@pytest.mark.parametrize("status", [signal.SIGKILL, None])
+def test_a_kill_from_outside_blames_no_picture(status: int | None) -> None:
+    """An operator kills a worker, or its template dies: the job is tried again, and a queued one stays queued."""
+    end = judge_end(DIED, status, "x300.jpg", memory_ran_out=False)
+    assert (type(end.error), end.error.transient, end.blames_picture) == (BusyError, True, False)
+    assert end.tries > 1
+
+
+def test_a_kill_for_memory_blames_the_picture_when_it_comes_twice() -> None:
+    """Others may have taken the memory the first time."""
+    end = judge_end(DIED, signal.SIGKILL, "x300.jpg", memory_ran_out=True)
+    assert (type(end.error), end.tries, end.blames_picture) == (TooLargeError, 2, True)
 
 
 @pytest.mark.parametrize(
