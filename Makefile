@@ -22,7 +22,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile fuzz faults soak check lint format deb clean system debootstrap
+.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults soak check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,10 @@ test: .venv/tools ## Run the tests, on all cores
 
 hostile: .venv/tools ## Send 2,000 broken files to a daemon
 	@PYTHONPATH=tests/e2e $(BIN)/python tests/hostile/broken_run.py $(ARGS)
+
+attacks: ROUNDS = 10
+attacks: .venv/tools ## Attack workers from inside, and kill workers and daemons, ROUNDS=10
+	@IMAGED_TEST_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e/test_hostile_processor.py tests/e2e/test_worker_kills.py -rP $(ARGS)
 
 fuzz: .venv/tools ## Look for pictures that crash a processor, for SECONDS=300
 	@$(BIN)/python tests/hostile/fuzz.py --seconds $(SECONDS) $(ARGS)
