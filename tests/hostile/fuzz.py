@@ -86,7 +86,7 @@ class Fuzzer:
 
     def _keep(self, number: int, finding: Finding) -> None:
         """Save a finding, unless there are enough like it, and print a line."""
-        last = finding.details.strip().rpartition("\n")[2][:100]
+        last = finding.details.strip().rpartition("\n")[2].replace(finding.step, "…")[:200]
         self.found[finding.kind, last] += 1
         if self.found[finding.kind, last] > ALIKE:
             return

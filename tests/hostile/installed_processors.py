@@ -30,12 +30,12 @@ def _source(module: str) -> str:
 
 @cache
 def build(name: str) -> Processors:
-    """Return a processor with its default options, behind the checks and bounds of a worker."""
+    """Return a processor with its default options, behind the checks and bounds of a worker, and its own formats."""
     host = ProcessorHost(
         upload_concurrency=1, namespaces=(), extensions=(), maximum_pixels=MAXIMUM_PIXELS, worker_count=1
     )
-    processors, formats = load_processors([(name, {})], host)
-    return Processors(processors, MAXIMUM_PIXELS, formats)
+    processors, _ = load_processors([(name, {})], host)
+    return Processors(processors, MAXIMUM_PIXELS, processors[0]._own)
 
 
 def variants(processors: Processors, *names: str) -> list[Variant]:

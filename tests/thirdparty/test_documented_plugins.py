@@ -34,9 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python to its end in the reader's folder, with the installed modules."""
-    environ = {**os.environ, "PYTHONPATH": str(folder / "site")}
+def run(folder: Path, *arguments: str, modules: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run Python to its end in the reader's folder, with the installed modules, and with those of a folder."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, filter(None, [folder / "site", modules])))}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
@@ -53,6 +53,27 @@ def test_they_are_listed(folder: Path) -> None:
     listed = [line.split() for line in run(folder, "-m", "imaged", "plugins").stdout.splitlines()]
     for name in ("shout", "folder", "pillow"):
         assert [name, f"imaged_{name}", "imaged-shout", "1.0"] in listed
+
+
+HOSTILE = """
+import sys, tempfile
+from pathlib import Path
+from corpus import small_made
+from fuzz_case import Case, CaseRunner
+from installed_processors import build
+with tempfile.TemporaryDirectory() as folder:
+    runner = CaseRunner(build(sys.argv[1]), Path(folder), lambda step: None)
+    for name, body in small_made():
+        for finding in runner.run(Case(body, ["x9.jpg", "full_size.png", "x9.ppm"], twice=False)):
+            print(name, finding)
+"""
+
+
+@pytest.mark.parametrize("name", ["pillow", "ppm"])
+def test_the_processors_withstand_hostile_files(folder: Path, name: str) -> None:
+    """They fail on none of the files that the built-in processor is tested with."""
+    ended = run(folder, "-c", HOSTILE, name, modules=ROOT / "tests" / "hostile")
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
 
 
 def test_a_broken_contract_is_reported_with_its_values(folder: Path) -> None:
