@@ -46,10 +46,14 @@ def files(tmp_path: Path) -> Iterator[FailingFiles]:
 
 
 @pytest.fixture
-def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], files: FailingFiles) -> Daemon:
-    """Return a daemon on that file layer. Its remote store is a folder that does not fail."""
+def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], files: FailingFiles, fault: Fault) -> Daemon:
+    """Return a daemon on that file layer. Its remote store is a folder that does not fail.
+
+    Each kill costs a start, which takes half as long without worker processes. They write no file of the store.
+    """
     settings = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}}}
-    return make_daemon(yaml.safe_dump(settings), environ={**plugins, **files.environ})
+    isolation = {"render": {"isolation": "thread" if fault is KILL else "process"}}
+    return make_daemon(yaml.safe_dump(settings | isolation), environ={**plugins, **files.environ})
 
 
 class Pictures:
