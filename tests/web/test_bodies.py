@@ -161,6 +161,7 @@ class TestRefusedBodies(ServiceTestCase):
             (part('name="a"; filename="a"', PICTURE) + b"--cut--\r\n", "multipart/form-data; boundary=other"),
             (b"--cut\r\nnonsense\r\n\r\n", FORM),
             (PICTURE, FORM),
+            (PICTURE, 'multipart/form-data; boundary="cut"; a="' + "\\" * 30),
             (b"", FORM),
             (part('name="a"', b"a") * 101 + b"--cut--\r\n", FORM),
         ):
