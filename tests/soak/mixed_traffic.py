@@ -33,9 +33,12 @@ FINE = frozenset({200, 206, 304})
 REFUSED = frozenset({503})
 """A daemon with too much to do may refuse any request that costs work."""
 
+KINDS = 10
+"""How many kinds of requests there are."""
+
 
 class MixedTraffic:
-    """Clients that send requests until the end. `tally` counts answers and failures, `kinds` the requests."""
+    """Clients that send requests until the end, each of the KINDS first. `kinds` counts requests, `tally` answers."""
 
     def __init__(self, daemon: Daemon, clients: int) -> None:
         self._daemon = daemon
@@ -77,8 +80,9 @@ class MixedTraffic:
             self._leave_while_waiting: 5,
         }
         self._post(chance)
+        first = chance.sample(list(kinds), len(kinds))
         while not self._ending.wait(PAUSE_S * chance.uniform(0.5, 1.5)):
-            (kind,) = chance.choices(list(kinds), list(kinds.values()))
+            (kind,) = [first.pop()] if first else chance.choices(list(kinds), list(kinds.values()))
             with self._lock:
                 self.kinds[kind.__name__.strip("_").replace("_", " ")] += 1
             try:
