@@ -28,6 +28,7 @@ from imaged.process.ending import end
 from imaged.process.inherited_sockets import detach, inherit_sockets
 from imaged.process.notify import make_notifier
 from imaged.process.signals import Signals
+from imaged.workers.template_process import TemplateProcess
 from imaged.workers.threads import Threads
 
 _STANDARD_ERROR = 2  # not sys.stderr: after a write fails on a full disk, its buffer raises at every later write
@@ -64,6 +65,8 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     signals = Signals()
     inherited = inherit_sockets(os.environ)
     detach(inherited)
+    template = TemplateProcess()
+    template.start()  # it loads its modules beside this process
     reactor = _reactor()
     from imaged.daemon.main import Daemon  # noqa: PLC0415  # as in _reactor
     from imaged.daemon.start import start_service  # noqa: PLC0415  # as in _reactor
@@ -82,6 +85,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
         logs=logs,
         notifier=notifier,
         inherited=inherited,
+        template=template,
     )
     status = Daemon(reactor, start, signals, notifier, inherited).run()
     logs.drain()

@@ -57,13 +57,13 @@ class DeepCheck:
     async def run(self) -> bool:
         """Try everything, close the plugins, and return whether every step succeeded."""
         plugins, faults = build_checked(self.loaded, self.reactor, self.threads, PluginState())
-        template = TemplateProcess(self.reactor)
+        template = TemplateProcess()
         try:
             for fault in faults:
                 self.say(str(fault))
             return not faults and await self._all(plugins, template)
         finally:
-            template.close()
+            template.stop()
             if not unfinished():  # closing a plugin that a thread still runs may crash the process
                 plugins.close()
 

@@ -73,6 +73,7 @@ async def start_service(
     logs: Logs,
     notifier: Notifier,
     inherited: InheritedSockets,
+    template: TemplateProcess,
 ) -> Service:
     """Start the daemon with the settings that `read` returns; each reload calls it again.
 
@@ -98,8 +99,8 @@ async def start_service(
         jobs = await open_queue(queue_thread, Path(loaded.settings.state_dir))
         close_in_time(jobs.close)
         counters, errors = Counters(reactor.seconds), RecentErrors()
-        template = TemplateProcess(reactor)
-        opened.callback(template.close)
+        opened.callback(template.stop)
+        _stop_if_unused(template, loaded)
         environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks(), template)
         generations = Generations(await build_generation(1, loaded, environment, datetime.now(UTC)))
         opened.push_async_callback(generations.close_sinks)
@@ -192,6 +193,11 @@ async def _closed_on_failure(shutdown: Shutdown) -> AsyncIterator[AsyncExitStack
         shutdown.begin(FAILED_START_S)
         await opened.aclose()
         raise
+
+
+def _stop_if_unused(template: TemplateProcess, loaded: Loaded) -> None:
+    if loaded.settings.render.isolation == "thread":
+        template.stop()  # a reload may start it again
 
 
 def _prepare_store(store: LocalStore) -> None:

@@ -73,13 +73,12 @@ class ChildProcess:
 class ForkerClient:
     """Sends requests to the Forker at the other end of `control`. Reactor thread only."""
 
-    def __init__(self, reactor: Any, control: socket.socket) -> None:
-        self._reactor = reactor
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._numbers = count(1)
 
-    def fork(self) -> ChildProcess:
-        """Ask for a child; return at once. Raises OSError when the template has died."""
+    def fork(self, reactor: Any) -> ChildProcess:
+        """Ask for a child, whose end `reactor` notices; return at once. Raises OSError when the template has died."""
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
         read, write = os.pipe2(os.O_CLOEXEC)
@@ -92,7 +91,7 @@ class ForkerClient:
         finally:
             theirs.close()
             os.close(write)
-        return ChildProcess(self._reactor, number, ours, read)
+        return ChildProcess(reactor, number, ours, read)
 
     def kill(self, child: ChildProcess) -> None:
         """Kill a child and what it has forked; return at once."""

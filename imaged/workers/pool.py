@@ -76,7 +76,7 @@ class WorkerPool:
         self._generation: ChildProcess | None = None
         self._forker: ForkerClient | None = None
         self._idle: deque[Worker] = deque()
-        self._waiting: deque[Deferred[Worker]] = deque()
+        self._waiting: dict[Deferred[Worker], float] = {}
         self._fruitless = 0
         self._closed = False
         self.workers: list[Worker] = []
@@ -102,7 +102,7 @@ class WorkerPool:
 
     async def _start_template(self, *, late: bool) -> TemplateHead:
         try:
-            child = self._template.fork()
+            child = self._template.fork(self._reactor)
         except OSError as error:
             raise WorkersFailedError(f"the template of the worker processes does not start: {error!r}") from error
         try:
@@ -116,7 +116,7 @@ class WorkerPool:
             child.connection.close()
             raise WorkersFailedError("the worker processes were ended while they started")
         child.connection.settimeout(None)
-        self._generation, self._forker = child, ForkerClient(self._reactor, child.connection)
+        self._generation, self._forker = child, ForkerClient(child.connection)
         child.wait().addCallback(lambda _: self._restart(child))
         return head
 
@@ -153,7 +153,7 @@ class WorkerPool:
         if self._closed or self._forker is None or self._generation is None:
             return  # the template's restart forks all
         try:
-            child = self._forker.fork()
+            child = self._forker.fork(self._reactor)
         except OSError:
             return  # as above
         worker = Worker(child)
@@ -162,9 +162,9 @@ class WorkerPool:
         self._offer(worker, fresh=True)
 
     def _offer(self, worker: Worker, *, fresh: bool = False) -> None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.called:
+        for waiter, born_after_s in self._waiting.items():
+            if worker.born_s > born_after_s:
+                del self._waiting[waiter]
                 waiter.callback(worker)
                 return
         if fresh:
@@ -192,14 +192,17 @@ class WorkerPool:
                 )
             self._reactor.callLater(pause_s, self._fork)
 
-    async def take(self, within_s: float) -> Worker:
-        """Lend a worker. Raises NoWorkerError when none is ready within that time."""
-        while self._idle:
-            worker = self._idle.pop()
-            if not worker.child.ended:
+    async def take(self, within_s: float, born_after_s: float = 0.0) -> Worker:
+        """Lend a worker that is younger than a time of the monotonic clock.
+
+        Raises NoWorkerError when none is ready within that time.
+        """
+        for worker in reversed(self._idle):
+            if worker.born_s > born_after_s:
+                self._idle.remove(worker)
                 return worker
-        waiter: Deferred[Worker] = Deferred(self._waiting.remove)
-        self._waiting.append(waiter)
+        waiter: Deferred[Worker] = Deferred(self._waiting.__delitem__)
+        self._waiting[waiter] = born_after_s
         if within_s < math.inf:
             waiter.addTimeout(max(within_s, 0.0), self._reactor)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -126,13 +127,13 @@ class ProcessWorkers:
         self, job: WorkerJob, hash: ImageHash | None, timeout_s: float, run: RunInThread, what: str
     ) -> Ended:
         """Do a job; do it again when its worker has died for a reason that need not be the picture."""
-        due_s, deaths = self._reactor.seconds() + timeout_s, 0
+        due_s, deaths, born_after_s = self._reactor.seconds() + timeout_s, 0, 0.0
         while True:
             if hash is not None and (refusal := self._quarantine.refusal(hash)) is not None:
                 return Ended(refusal, {})
             left_s = due_s - self._reactor.seconds()
             try:
-                worker = await self._pool.take(left_s)
+                worker = await self._pool.take(left_s, born_after_s)
                 result = await self._lend(worker, job, left_s, run, f"{what} of {hash}" if hash else what)
             except BusyError as error:
                 return Ended(error, {})
@@ -147,6 +148,7 @@ class ProcessWorkers:
             again = deaths < end.tries
             self._report(worker, end, hash, what, again=again)
             if again:
+                born_after_s = monotonic()  # whatever has killed this worker may be killing all
                 continue
             blamed = end.cause != "late" or timeout_s >= NEARLY * min(self._timeout_s, HEADER_S)
             if hash is not None and end.blames_picture and blamed:

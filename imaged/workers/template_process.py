@@ -19,44 +19,46 @@ KEPT_PREFIXES = ("LC_", "MAGICK_", "OMP_", "OPENBLAS_", "PYTHON", "WAND_")
 class TemplateProcess:
     """The first template: a new interpreter, without the memory, the descriptors and the secrets of the daemon.
 
-    Reactor thread only.
+    One thread only: the main thread, and then the reactor's, which is the same.
     """
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    def __init__(self) -> None:
         self._forker: ForkerClient | None = None
-        self._closed = False
 
-    def fork(self) -> ChildProcess:
+    def start(self) -> None:
+        """Start it, if it does not run, and return at once: it loads while the daemon does. Raises OSError."""
+        if self._forker is None:
+            self._forker = _start()
+
+    def fork(self, reactor: Any) -> ChildProcess:
         """Fork a template of a generation; start this one first, if it does not run. Raises OSError."""
-        if self._closed:
-            raise OSError("the template is closed")
         if self._forker is not None:
             try:
-                return self._forker.fork()
+                return self._forker.fork(reactor)
             except OSError:  # it has died
-                self._forker.close()
-        self._forker = self._start()
-        return self._forker.fork()
+                self.stop()
+        self._forker = _start()
+        return self._forker.fork(reactor)
 
-    def _start(self) -> ForkerClient:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603  # this interpreter, with our own module
-                [sys.executable, "-P", "-m", "imaged.workers.template", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=_environment(),
-                process_group=0,
-            )
-        Thread(target=process.wait, daemon=True).start()  # it would stay a zombie
-        return ForkerClient(self._reactor, ours)
-
-    def close(self) -> None:
+    def stop(self) -> None:
         """End it and all workers."""
-        self._closed = True
         if self._forker is not None:
             self._forker.close()
+            self._forker = None
+
+
+def _start() -> ForkerClient:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603  # this interpreter, with our own module
+            [sys.executable, "-P", "-m", "imaged.workers.template", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
+            process_group=0,
+        )
+    Thread(target=process.wait, daemon=True).start()  # it would stay a zombie
+    return ForkerClient(ours)
 
 
 def _environment() -> dict[str, str]:

@@ -52,7 +52,7 @@ class Fixture:
             Counters(self.clock.seconds),
             PluginState(),
             KeyedLocks(),
-            TemplateProcess(self.clock),
+            TemplateProcess(),
         )
 
     def build(self, number: int) -> Generation:

@@ -134,9 +134,7 @@ class PipelineHarness:
             loaded.settings,
             self._plugins(remote=remote),
             self.store,
-            Environment(
-                self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks(), TemplateProcess(self.reactor)
-            ),
+            Environment(self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks(), TemplateProcess()),
             make_threads=self._threads,
             make_sources=make_sources,
             jitter=lambda: 0.0,

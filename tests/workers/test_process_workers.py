@@ -114,7 +114,7 @@ class TestProcessWorkers(TestCase):
         overrides += ["processors=[acting]", f"plugins.acting.deed={deed}"]
         loaded = load("", "imaged.yaml", overrides, environ={}, read_text=str)
         threads, self.others = Threads(reactor, "render", 1), Threads(reactor, "work", 4)
-        self.template = TemplateProcess(reactor)
+        self.template = TemplateProcess()
         spec, run = _generation_spec(loaded.settings), self.others.run
         self.pool = WorkerPool(reactor, loaded.settings.render, 1 + HEADER_WORKERS, self.template, spec, run)
         self.deaths: list[str] = []
@@ -125,7 +125,7 @@ class TestProcessWorkers(TestCase):
 
         async def end() -> None:
             workers.stop()
-            self.template.close()
+            self.template.stop()
             await self.until(lambda: not any(isinstance(each, ChildProcess) for each in reactor.getReaders()))
             await self.others.join()
             await self.until(lambda: not list((self.folder / "tmp").iterdir()))
