@@ -48,15 +48,15 @@ def main(control: int) -> None:
     nowhere: Any = _discard
     globalLogBeginner.beginLoggingTo([nowhere], redirectStandardIO=False, discardBuffer=True)
     _sweep(Path(tempfile.gettempdir()))
-    folder = _make_folder()
+    folder, lock = _make_folder()
     try:
-        Forker(socket.socket(fileno=control), folder, _run_generation).run()
+        Forker(socket.socket(fileno=control), folder, partial(_run_generation, lock)).run()
     finally:
         _remove(folder)
 
 
-def _run_generation(control: socket.socket, folder: Path) -> None:
-    """Build the processors of a generation, report it, and fork workers."""
+def _run_generation(lock: int | None, control: socket.socket, folder: Path) -> None:
+    """Build the processors of a generation, report it, and fork workers. `lock` is that of the folder above."""
     name_process("imaged-workers")
     spec = json.loads(receive(control).head)
     build = partial(_build, spec["host"], spec["processors"])
@@ -73,12 +73,18 @@ def _run_generation(control: socket.socket, folder: Path) -> None:
     gc.freeze()  # no collection in a worker touches, and so copies, what it shares with this process
     send(control, Kind.READY, {"fault": fault, "threads": _threads()})
     bounds = Bounds(**spec["bounds"])
-    Forker(control, folder, partial(_run_worker, early or build, bounds)).run()
+    Forker(control, folder, partial(_run_worker, lock, early or build, bounds)).run()
 
 
 def _run_worker(
-    built: Processors | Callable[[], Processors], bounds: Bounds, connection: socket.socket, folder: Path
+    lock: int | None,
+    built: Processors | Callable[[], Processors],
+    bounds: Bounds,
+    connection: socket.socket,
+    folder: Path,
 ) -> None:
+    if lock is not None:
+        os.close(lock)  # with it, a codec could release the lock
     name_process("imaged-worker")
     processors = built if isinstance(built, Processors) else built()
     serve(connection, processors, folder, bounds)
@@ -103,11 +109,11 @@ def _remove(folder: Path) -> None:
         time.sleep(LAST_TRY_S)
 
 
-def _make_folder() -> Path:
-    """Make the folder of all temporary files, and lock it for as long as this process or one of its children lives."""
+def _make_folder() -> tuple[Path, int | None]:
+    """Make the folder of all temporary files. Return it and its lock, if it has one: all templates hold that open."""
     new = Path(tempfile.mkdtemp(prefix="imaged-starting-"))
-    _lock(new)  # before it has the name that `_sweep` looks for
-    return new.rename(new.with_name(f"{FOLDER_PREFIX}{os.getpid()}-{new.name.rpartition('-')[2]}"))
+    lock = _lock(new)  # before it has the name that `_sweep` looks for
+    return new.rename(new.with_name(f"{FOLDER_PREFIX}{os.getpid()}-{new.name.rpartition('-')[2]}")), lock
 
 
 def _sweep(parent: Path) -> None:
