@@ -94,12 +94,12 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
 
 @main.command(short_help="Check the settings and the plugins they name.")
 @settings_options
-@click.option("--deep", is_flag=True, help="Try for real what they name: stores, state_dir and processors.")
+@click.option("--deep", is_flag=True, help="If there is no fault, test the stores, state_dir and the processors, too.")
 def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None:
     """Check the settings and the plugins they name: exit status 0, or every fault on a line of its own.
 
-    With --deep and without a fault, each step of the trial is a line. Run it as the user of the daemon: it makes
-    missing folders.
+    If there is no fault, --deep tests the real resources and prints a line for each step. Run it as the user of the
+    daemon, because it makes missing folders.
     """
     reactor = _reactor()
     from imaged.commands.deep_check import DeepCheck  # noqa: PLC0415  # as in _reactor

@@ -98,7 +98,7 @@ class RenderSettings(Section):
         100, ge=0, le=1_000_000, description="How many requests may wait; further ones are answered 503."
     )
     timeout_s: Seconds = Field(
-        30.0, description="The seconds that a render may take; a client waits as long, queueing included."
+        30.0, description="The seconds that a render may take; a client waits that long, queueing included."
     )
     maximum_pixels: int = Field(
         50_000_000,
@@ -111,7 +111,7 @@ class RenderSettings(Section):
         description="What a render may harm: process, a worker process that is replaced; thread, the daemon itself.",
     )
     recycle_after: int = Field(
-        1000, ge=1, le=1_000_000_000, description="The jobs after which a new worker process replaces one."
+        1000, ge=1, le=1_000_000_000, description="The jobs that a worker process does before a new one replaces it."
     )
     worker_memory_bytes: int = Field(
         536_870_912,

@@ -85,9 +85,10 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """A worker process died in a job. `cause` is the name of a signal, `exit`, `late` or `nonsense`.
+    """A worker process died in a job. `cause` is the name of a signal, `exit`, `template`, `late` or `nonsense`.
 
-    `late` was killed because it did not end in time; `nonsense` sent what no worker sends.
+    `template` ended with its template, which died or was killed. `late` was killed because it did not end in time.
+    `nonsense` sent what no worker sends.
     """
 
     cause: str

@@ -59,7 +59,7 @@ def _of_workers(snapshot: Snapshot) -> Iterator[Alert]:
         yield Alert("error", "Worker processes", f"Renders wait for workers that cannot be started: {fault}.")
     if (deaths := processing.recent_deaths) >= MANY_DEATHS:
         text = f"{deaths:,} worker processes have died in the last {RECENT_DEATHS_S / 60:.0f} minutes."
-        yield Alert("warning", "Workers die", f"{text} The log has the pictures.")
+        yield Alert("warning", "Workers die", f"{text} The log names the pictures.")
 
 
 def _of_work(snapshot: Snapshot) -> Iterator[Alert]:

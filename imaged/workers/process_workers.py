@@ -92,12 +92,12 @@ class ProcessWorkers:
     async def verify(self, hash: ImageHash, source: Path, timeout_s: float) -> Ended:
         """Decode an original."""
         job = VerifyWork(source, request_id())
-        return await self._do(job, hash, timeout_s, self._threads.run, "checking this picture")
+        return await self._do(job, hash, timeout_s, self._threads.run, "checking the pixels")
 
     async def identify(self, hash: ImageHash, source: Path) -> ImageFacts:
         """Read a header on one of the workers beside those that render."""
         job = IdentifyWork(self._formats, source)
-        ended = await self._do(job, hash, HEADER_S, self._run, "reading this picture's header")
+        ended = await self._do(job, hash, HEADER_S, self._run, "reading the header")
         if ended.error is not None:
             raise ended.error
         if job.facts is None:

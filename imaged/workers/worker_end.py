@@ -33,21 +33,21 @@ def judge_end(error: WorkerError, status: int | None, what: str, *, memory_ran_o
     SIGKILL comes from the kernel if `memory_ran_out`, and else from an operator.
     """
     if isinstance(error, WorkerLateError):
-        late = OutOfTimeError(f"{what} took too long and was ended: ask for a smaller output, or later")
+        late = OutOfTimeError(f"{what} took too long and was stopped: ask for a smaller output, or later")
         return WorkerEnd("late", "did not end in time", late)
     if isinstance(error, WorkerLiedError):
-        false = NotAPictureError(f"{what} made the decoder answer nonsense: the picture is broken")
+        false = NotAPictureError(f"{what} made the decoder send an invalid answer: the picture is broken")
         return WorkerEnd("nonsense", f"sent {error}", false)
     how = how_it_ended(status)
     number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else 0
-    cause = signal_name(number) if number else "exit"
+    cause = signal_name(number) if number else "template" if status is None else "exit"
     if number == signal.SIGXCPU:
         return WorkerEnd(cause, how, OutOfTimeError(f"{what} took too much computing time: ask for a smaller output"))
     if number == signal.SIGXFSZ or (number == signal.SIGKILL and memory_ran_out):
         large = TooLargeError(f"{what} takes more memory than this server has: send a smaller picture")
         return WorkerEnd(cause, how, large, tries=MEMORY_TRIES if number == signal.SIGKILL else 1)
     if number == signal.SIGKILL or status is None:
-        killed = BusyError(f"{what} was not ended, since its worker was killed each time: try again later")
+        killed = BusyError(f"{what} did not finish, because its worker process was killed each time: try again later")
         return WorkerEnd(cause, how, killed, tries=KILLED_TRIES, blames_picture=False)
     broken = NotAPictureError(f"{what} crashed the decoder ({cause}): the picture is broken")
     return WorkerEnd(cause, how, broken)

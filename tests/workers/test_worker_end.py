@@ -36,11 +36,11 @@ def test_each_end_has_an_error(error: WorkerError, status: int | None, kind: typ
     assert "x300.jpg" in str(end.error)
 
 
-@pytest.mark.parametrize("status", [signal.SIGKILL, None])
-def test_a_kill_from_outside_blames_no_picture(status: int | None) -> None:
+@pytest.mark.parametrize(("status", "cause"), [(signal.SIGKILL, "SIGKILL"), (None, "template")])
+def test_a_kill_from_outside_blames_no_picture(status: int | None, cause: str) -> None:
     """An operator kills a worker, or its template dies: the job is tried again, and a queued one stays queued."""
     end = judge_end(DIED, status, "x300.jpg", memory_ran_out=False)
-    assert (type(end.error), end.error.transient, end.blames_picture) == (BusyError, True, False)
+    assert (type(end.error), end.error.transient, end.cause, end.blames_picture) == (BusyError, True, cause, False)
     assert end.tries > 1
 
 
