@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from imaged.config.model import RenderSettings
 from imaged.core.errors import ImagedError, NoWorkerError
 from imaged.hooks.host import RunInThread
-from imaged.workers.child_process import ChildProcess, ForkerClient
+from imaged.workers.forker_client import ChildProcess, ForkerClient
 from imaged.workers.template_process import TemplateProcess
 from imaged.workers.wire import EndedError, Kind, MessageError, TemplateHead, parse, receive, send
 from imaged.workers.worker import Worker
@@ -24,6 +24,9 @@ from imaged.workers.worker_end import how_it_ended
 
 START_S = 60.0
 """How long a template may take to load the processors: a machine may be busy, and a disk slow."""
+
+REPORT_S = 2.0
+"""How long to wait for the report of how a process ended."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0
 """The pause before the next start doubles with each process that dies before it has done a job."""
@@ -109,9 +112,10 @@ class WorkerPool:
             send(child.connection, Kind.READY, self._spec.head(late=late))
             message = await self._run(receive, child.connection, monotonic() + START_S)
             head: TemplateHead = parse(TemplateHead, message, Kind.READY)
-        except (OSError, EndedError, MessageError) as error:  # a TimeoutError is an OSError
+        except (OSError, EndedError, MessageError) as error:
+            why = await self._why_not_ready(child, error)
             child.connection.close()
-            raise WorkersFailedError(f"the template of the worker processes does not start: {error!r}") from error
+            raise WorkersFailedError(f"the template of the worker processes does not start: {why}") from error
         if self._closed:
             child.connection.close()
             raise WorkersFailedError("the worker processes were ended while they started")
@@ -119,6 +123,15 @@ class WorkerPool:
         self._generation, self._forker = child, ForkerClient(child.connection)
         child.wait().addCallback(lambda _: self._restart(child))
         return head
+
+    async def _why_not_ready(self, child: ChildProcess, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"it did not load the processors within {START_S:g} s"
+        if isinstance(error, EndedError | ConnectionError):
+            await child.wait().addTimeout(REPORT_S, self._reactor).addErrback(lambda _: None)
+            if child.ended:
+                return f"it {how_it_ended(child.status)} while it loaded the processors"
+        return repr(error)
 
     def _stop_template(self) -> None:
         self._generation = None

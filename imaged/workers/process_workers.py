@@ -20,7 +20,7 @@ from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import SELF_CHECK_S
 from imaged.hooks.host import RunInThread
 from imaged.machine import memory_kills
-from imaged.workers.pool import WorkerPool
+from imaged.workers.pool import REPORT_S, WorkerPool
 from imaged.workers.processors import TRIAL_S, Ended
 from imaged.workers.quarantine import Quarantine
 from imaged.workers.tasks import Tasks
@@ -38,9 +38,6 @@ HEADER_WORKERS = 2
 
 DEATH_S = 1.0
 """How long a worker may take to end after its socket has closed."""
-
-REPORT_S = 2.0
-"""How long to wait for the report of how a worker ended."""
 
 
 class ProcessWorkers:

@@ -24,12 +24,12 @@ from typing import Any
 from twisted.logger import globalLogBeginner
 
 from imaged.hooks.processor_loading import ProcessorHost, load_processors
-from imaged.workers.child import serve
 from imaged.workers.confinement import Bounds, prepare
 from imaged.workers.forker import Forker
 from imaged.workers.processors import Processors
 from imaged.workers.syscalls import name_process
 from imaged.workers.wire import Kind, receive, send
+from imaged.workers.worker_main import serve
 
 FOLDER_PREFIX = "imaged-workers-"
 """Of the folder of all temporary files of workers; the pid of the template and random letters follow."""

@@ -9,7 +9,7 @@ import sys
 from threading import Thread
 from typing import Any
 
-from imaged.workers.child_process import ChildProcess, ForkerClient
+from imaged.workers.forker_client import ChildProcess, ForkerClient
 
 KEPT = frozenset({"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TEMP", "TMP", "TMPDIR", "TZ", "VIRTUAL_ENV"})
 KEPT_PREFIXES = ("LC_", "MAGICK_", "OMP_", "OPENBLAS_", "PYTHON", "WAND_")

@@ -22,7 +22,7 @@ from imaged.core.errors import (
 )
 from imaged.core.snapshot import WorkerStatus
 from imaged.core.tracing import SPANS
-from imaged.workers.child_process import ChildProcess
+from imaged.workers.forker_client import ChildProcess
 from imaged.workers.processors import Ended
 from imaged.workers.wire import (
     LOG_LINES,

@@ -24,7 +24,7 @@ from imaged.core.outputs import parse
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.processors import make_variant
 from imaged.workers.building import _generation_spec
-from imaged.workers.child_process import ChildProcess
+from imaged.workers.forker_client import ChildProcess
 from imaged.workers.pool import WorkerPool, WorkersFailedError
 from imaged.workers.process_workers import HEADER_WORKERS, ProcessWorkers
 from imaged.workers.processors import Ended
@@ -55,6 +55,8 @@ class Acting(StillProcessor):
     def render(self, job):
         if self.deed == "sleep":
             time.sleep(0.5)
+        elif self.deed == "hang_at_first":  # the folder of a worker has its number
+            time.sleep(60 if int(os.path.basename(os.getcwd())) <= FIRST_WORKERS else 0)
         elif self.deed == "hang":
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             time.sleep(60)
@@ -80,9 +82,13 @@ def imaged_processor(host):
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
     if options.deed == "refuse" and host.clock.__class__.__name__ == "NoReactor":
         raise RuntimeError("not in a worker")
+    if options.deed == "crash_early" and host.clock.__class__.__name__ == "NoReactor":
+        ctypes.string_at(0)
     return Acting(options.deed)
 '''
 HASH = ImageHash("0" * 32)
+FIRST = 1 + HEADER_WORKERS
+"""How many workers a test starts with."""
 VARIANTS = [make_variant(parse(f"x{side}.jpg")) for side in (10, 20, 30)]
 
 
@@ -97,7 +103,7 @@ class TestProcessWorkers(TestCase):
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acting\nVersion: 0.1\n")
         (info / "entry_points.txt").write_text("[imaged]\nacting = imaged_acting\n")
-        (tmp_path / "site" / "imaged_acting.py").write_text(PLUGIN)
+        (tmp_path / "site" / "imaged_acting.py").write_text(PLUGIN.replace("FIRST_WORKERS", str(FIRST)))
         (tmp_path / "tmp").mkdir()
         monkeypatch.syspath_prepend(str(tmp_path / "site"))
         monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
@@ -116,7 +122,7 @@ class TestProcessWorkers(TestCase):
         threads, self.others = Threads(reactor, "render", 1), Threads(reactor, "work", 4)
         self.template = TemplateProcess()
         spec, run = _generation_spec(loaded.settings), self.others.run
-        self.pool = WorkerPool(reactor, loaded.settings.render, 1 + HEADER_WORKERS, self.template, spec, run)
+        self.pool = WorkerPool(reactor, loaded.settings.render, FIRST, self.template, spec, run)
         self.deaths: list[str] = []
         self.emitted: list[RenderedVariant] = []
         self.enough = False
@@ -133,7 +139,7 @@ class TestProcessWorkers(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(end()))
         await workers.start()
         if ready:
-            await self.until(lambda: len(self.pids()) == 1 + HEADER_WORKERS)
+            await self.until(lambda: len(self.pids()) == FIRST)
         return workers
 
     async def render(self, workers: ProcessWorkers, hash: ImageHash = HASH, timeout_s: float = 30) -> Ended:
@@ -218,7 +224,7 @@ class TestProcessWorkers(TestCase):
         for _ in range(7):
             assert (await self.render(workers)).error is None
             seen |= self.pids()
-        await self.until(lambda: len(seen | self.pids()) == 1 + HEADER_WORKERS + 3)
+        await self.until(lambda: len(seen | self.pids()) == FIRST + 3)
         assert self.deaths == []
 
     async def test_a_worker_that_keeps_memory_is_replaced(self) -> None:
@@ -228,7 +234,7 @@ class TestProcessWorkers(TestCase):
         for _ in range(9):
             assert (await self.render(workers)).error is None
             seen |= self.pids()
-        assert 1 + HEADER_WORKERS < len(seen) < 9
+        assert FIRST < len(seen) < 9
         assert self.deaths == []
 
     async def test_a_crash_is_the_fault_of_the_picture(self) -> None:
@@ -241,7 +247,7 @@ class TestProcessWorkers(TestCase):
         assert self.deaths == ["SIGSEGV"]
         assert isinstance((await self.render(workers, ImageHash("1" * 32))).error, NotAPictureError)
         assert self.deaths == ["SIGSEGV", "SIGSEGV"]
-        await self.until(lambda: len(self.pids()) == 1 + HEADER_WORKERS)
+        await self.until(lambda: len(self.pids()) == FIRST)
 
     async def test_a_worker_that_exits_has_crashed(self) -> None:
         """The status does not matter: it did not end its job."""
@@ -281,7 +287,7 @@ class TestProcessWorkers(TestCase):
 
     async def test_a_job_whose_worker_is_killed_is_done_by_another(self) -> None:
         """An operator, or the kernel, sends SIGKILL: the picture need not be the reason."""
-        workers = await self.start("sleep")
+        workers = await self.start("hang_at_first")
         rendering = Deferred.fromCoroutine(self.render(workers))
         await self.until(lambda: any(row.jobs for row in workers.statuses()))
         (pid,) = [row.pid for row in workers.statuses() if row.jobs]
@@ -298,7 +304,7 @@ class TestProcessWorkers(TestCase):
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         assert (await self.render(workers)).error is None
-        await self.until(lambda: len(self.pids() - before) == len(self.pids()) == 1 + HEADER_WORKERS)
+        await self.until(lambda: len(self.pids() - before) == len(self.pids()) == FIRST)
 
     async def test_templates_that_die_are_replaced(self) -> None:
         """All workers die with their template; other ones come from a new template."""
@@ -353,6 +359,11 @@ class TestProcessWorkers(TestCase):
         """The operator gets the reason that the plugin gives."""
         with pytest.raises(WorkersFailedError, match="RuntimeError: not in a worker"):
             await self.start("refuse")
+
+    async def test_a_processor_that_crashes_when_it_is_loaded_is_a_fault(self) -> None:
+        """The operator reads what has ended the process that loads it."""
+        with pytest.raises(WorkersFailedError, match="it died of SIGSEGV while it loaded the processors"):
+            await self.start("crash_early")
 
     async def test_a_picture_that_cannot_be_read_costs_no_worker(self) -> None:
         """The daemon opens it, not the worker."""
