@@ -41,8 +41,8 @@ LAST_TRIES, LAST_TRY_S = 40, 0.05
 def main(control: int) -> None:
     """Fork a template of each generation that the daemon asks for on the socket `control`.
 
-    It ends when the daemon has closed the other end of the socket, or has died. The kernel does not kill it then, as it
-    kills its children: it removes their temporary files.
+    Returns when the daemon has closed the other end of the socket, or has died: the kernel then kills the children, and
+    this process removes their temporary files.
     """
     name_process("imaged-template")
     nowhere: Any = _discard
@@ -56,7 +56,7 @@ def main(control: int) -> None:
 
 
 def _run_generation(lock: int | None, control: socket.socket, folder: Path) -> None:
-    """Build the processors of a generation, report it, and fork workers. `lock` is that of the folder above."""
+    """Build the processors of a generation, tell the daemon, and fork workers. `lock` is that of the folder of all."""
     name_process("imaged-workers")
     spec = json.loads(receive(control).head)
     build = partial(_build, spec["host"], spec["processors"])

@@ -1,4 +1,4 @@
-"""A worker process: does one job at a time for a thread of the daemon, confined, until its socket closes."""
+"""What a worker process runs: confined, it does one job at a time for the daemon, until its socket closes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine drives: workers of either kind, threads of this process or processes of their own."""
+"""The protocol of what an engine drives: threads of this process, or processes of their own."""
 
 from __future__ import annotations
 
