@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import shutil
 import signal
 import socket
 import struct
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from imaged.workers.confinement import die_with_parent
+from imaged.workers.folder_removal import remove_folder
 
 REQUEST = struct.Struct(">cI")
 """FORK or KILL, and the number that the daemon gave the child. FORK comes with two descriptors."""
@@ -120,12 +120,8 @@ class Forker:
             os.setpgid(0, 0)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            self._selector.close()
-            self._control.close()
-            reports = (report, *(each.report for each in self._children.values()))  # a child forges no report
-            for descriptor in (self._woken, self._wake, *reports):
-                os.close(descriptor)
-            self._children.clear()
+            self._close()
+            os.close(report)
             folder = self._folder / str(number)
             folder.mkdir()
             self._child(connection, folder)
@@ -134,6 +130,33 @@ class Forker:
             traceback.print_exc()
             sys.stderr.flush()
         os._exit(status)
+
+    def _close(self) -> None:
+        """Close what only the template uses: a child forges no report, and keeps none open."""
+        self._selector.close()
+        self._control.close()
+        for descriptor in (self._woken, self._wake, *(each.report for each in self._children.values())):
+            os.close(descriptor)
+        self._children.clear()
+
+    def _remove(self, folder: Path) -> None:
+        """Remove the folder of a child; if it has files, in a process of its own: others wait for this one."""
+        with suppress(OSError):
+            folder.rmdir()
+            return
+        parent = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError:
+            remove_folder(folder)
+            return
+        if not pid:
+            try:
+                die_with_parent(parent)
+                self._close()
+                remove_folder(folder)
+            finally:
+                os._exit(0)
 
     def _reap(self) -> None:
         numbers = {child.pid: number for number, child in self._children.items()}
@@ -151,7 +174,7 @@ class Forker:
             child = self._children.pop(number)
             _tell(child.report, status)
             os.close(child.report)
-            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+            self._remove(self._folder / str(number))
 
 
 def _tell(report: int, value: int) -> None:

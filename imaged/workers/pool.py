@@ -230,7 +230,7 @@ class WorkerPool:
             worker.close()
         elif large or worker.jobs >= self._settings.recycle_after:
             worker.is_replaced = True
-            worker.close()
+            self.kill(worker)  # a worker that a picture has taken over would stay when its socket closes
             self._fork()
         else:
             if len(self.workers) >= self._size:
@@ -238,7 +238,7 @@ class WorkerPool:
             self._offer(worker)
 
     def kill(self, worker: Worker) -> None:
-        """Kill a worker that did not end its job, and start another in its place."""
+        """Kill a worker; another takes its place, if that has not been started."""
         if self._forker is not None:
             self._forker.kill(worker.child)
         worker.close()

@@ -10,7 +10,6 @@ import fcntl
 import gc
 import json
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from twisted.logger import globalLogBeginner
 
 from imaged.hooks.processor_loading import ProcessorHost, load_processors
 from imaged.workers.confinement import Bounds, prepare
+from imaged.workers.folder_removal import remove_folder
 from imaged.workers.forker import Forker
 from imaged.workers.processors import Processors
 from imaged.workers.syscalls import name_process
@@ -103,7 +103,7 @@ def _threads() -> int:
 def _remove(folder: Path) -> None:
     """Remove a folder, in which processes that have been killed may still create files."""
     for _ in range(LAST_TRIES):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         if not folder.exists():
             return
         time.sleep(LAST_TRY_S)
@@ -121,7 +121,7 @@ def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{FOLDER_PREFIX}*"):
         with suppress(OSError):
             if folder.lstat().st_uid == os.getuid() and (lock := _lock(folder)) is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_folder(folder)
                 os.close(lock)
 
 

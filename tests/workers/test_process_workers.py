@@ -39,6 +39,13 @@ import ctypes, os, signal, threading, time
 from pydantic import BaseModel
 from imaged.api import hookimpl, Rendered, NotAPictureError
 from imaged.testing.fakes import StillProcessor
+from imaged.workers import child, wire
+
+def stay(*arguments, **named):
+    try:
+        return wire.receive(*arguments, **named)
+    except wire.EndedError:
+        time.sleep(600)
 
 class Options(BaseModel):
     deed: str = "nothing"
@@ -67,6 +74,13 @@ class Acting(StillProcessor):
         elif self.deed == "eat":
             self.kept.append(bytearray(2**40))
         elif self.deed == "exit":
+            os._exit(0)
+        elif self.deed == "stay":
+            child.receive = stay
+        elif self.deed == "nest":
+            for _ in range(3000):
+                os.mkdir("deep", 0o300)
+                os.chdir("deep")
             os._exit(0)
         elif self.deed == "secrets":
             raise NotAPictureError(os.environ.get("IMAGED_TEST_SECRET", "no secret"))
@@ -236,6 +250,25 @@ class TestProcessWorkers(TestCase):
             seen |= self.pids()
         assert FIRST < len(seen) < 9
         assert self.deaths == []
+
+    async def test_a_worker_that_stays_when_it_is_replaced_is_killed(self) -> None:
+        """A picture that has taken it over cannot keep its process."""
+        workers = await self.start("stay", recycle_after=1)
+        before = self.pids()
+        for _ in range(1 + HEADER_WORKERS):
+            assert (await self.render(workers)).error is None
+        await self.until(lambda: not self.pids() & before and len(self.pids()) == 1 + HEADER_WORKERS)
+        assert self.deaths == []
+
+    async def test_deep_folders_cost_their_worker_only(self) -> None:
+        """Folders that are nested deeper than Python recurses, and cannot be listed, are removed like others."""
+        workers = await self.start("nest")
+        before = self.pids()
+        assert isinstance((await self.render(workers)).error, NotAPictureError)
+        (folder,) = (self.folder / "tmp").iterdir()
+        await self.until(lambda: len(list(folder.glob("*/*"))) == 1 + HEADER_WORKERS == len(self.pids()))
+        assert len(self.pids() & before) == HEADER_WORKERS
+        assert workers.fault is None
 
     async def test_a_crash_is_the_fault_of_the_picture(self) -> None:
         """The picture is refused from then on, without another worker; other pictures are not."""
