@@ -33,7 +33,7 @@ _END = object()
 
 
 class CheckedProcessor:
-    """Calls `processor`, the plugin `name` of the YAML file, and checks what it returns. Worker threads only.
+    """Calls `processor`, the plugin `name` of the YAML file, and checks what it returns. Workers only.
 
     It reads and writes its `own` formats; `formats` are those of all processors. Each method raises PluginFailedError,
     with the plugin's name, for an object or an error that the contract excludes.

@@ -43,8 +43,8 @@ class Rendered:
 class Processor(Protocol):
     """Reads and renders pictures.
 
-    Called on worker threads, several at once: blocking is fine, the reactor must not be touched. Upright, sRGB,
-    stripped outputs are the processor's duty.
+    Called in worker processes, by one job at a time; with `render.isolation: thread` on worker threads, several at
+    once. Blocking is fine, the reactor must not be touched. Upright, sRGB, stripped outputs are the processor's duty.
     """
 
     detail: str
@@ -90,7 +90,7 @@ class VerifyingProcessor(Protocol):
     def verify(self, job: RenderJob) -> None:
         """Decode the original of a job without variants, as cheaply as possible, and discard the result.
 
-        Called once for each original that a client sends, on a render thread. Raises the errors of `render`.
+        Called once for each original that a client sends. Raises the errors of `render`.
         """
 
 

@@ -107,13 +107,13 @@ class Admission:
         ahead = self._ahead
         if self.busy + ahead >= self.size + self._queue:
             raise BusyError(
-                f"all {self.size} {self._what} are busy and {ahead} requests wait: try again later",
+                f"all {self._what} ({self.size}) are busy, and {ahead} requests wait: try again later",
                 self.retry_after_s,
             )
         needed_s = self._typical_s * (1 + ahead / self.size)
         if self.busy >= self.size and needed_s > self._timeout_s:
             raise BusyError(
-                f"all {self.size} {self._what} are busy, and this request would take about {needed_s:.0f} s: "
+                f"all {self._what} ({self.size}) are busy, and this request would take about {needed_s:.0f} s: "
                 "try again later",
                 self.retry_after_s,
             )
@@ -215,7 +215,8 @@ class Admission:
                 self._drop(
                     place,
                     BusyError(
-                        f"all {self.size} {self._what} are busy for longer than this request may take: try again later",
+                        f"all {self._what} ({self.size}) are busy for longer than this request may take: "
+                        "try again later",
                         self.retry_after_s,
                     ),
                 )
