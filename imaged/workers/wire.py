@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from time import monotonic
+from time import monotonic, sleep
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
@@ -27,6 +27,10 @@ LOG_LINES = 20
 """How many lines a worker may add to the daemon's log in one job."""
 
 _HEADER = struct.Struct(">BII")
+
+_PIECE_BYTES = 1 << 18
+_SMALL_BYTES, _PAUSE_S = 1 << 12, 0.002
+"""A peer that sends byte by byte is read once in a while, so that it does not keep Python's lock busy."""
 
 GO, STOP = b"g", b"s"
 """What the daemon answers to a picture that is not the last of its job."""
@@ -60,7 +64,7 @@ class Message:
 
     kind: Kind
     head: bytes
-    body: bytes | bytearray = b""
+    body: bytes = b""
 
 
 class _Head(BaseModel):
@@ -154,31 +158,31 @@ def receive(connection: socket.socket, due_s: float | None = None, descriptors: 
         known = Kind(kind)
     except ValueError:
         raise MessageError(f"a message of the unknown kind {kind}") from None
-    return Message(known, bytes(_take(connection, head_length, due_s)), _take(connection, body_length, due_s))
+    return Message(known, _take(connection, head_length, due_s), _take(connection, body_length, due_s))
 
 
-def _take(
-    connection: socket.socket, length: int, due_s: float | None, descriptors: list[int] | None = None
-) -> bytearray:
-    data = bytearray(length)
-    view, filled = memoryview(data), 0
-    while filled < length:
+def _take(connection: socket.socket, length: int, due_s: float | None, descriptors: list[int] | None = None) -> bytes:
+    """Read so many bytes. Takes memory for those that have come only, whatever length the peer has stated."""
+    pieces: list[bytes] = []
+    left = length
+    while left:
         if due_s is not None:
             left_s = due_s - monotonic()
             if left_s <= 0:
                 raise TimeoutError
             connection.settimeout(left_s)
         try:
-            if descriptors is not None and not filled:
-                chunk, came, _, _ = socket.recv_fds(connection, length, 4)
+            if descriptors is not None and not pieces:
+                piece, came, _, _ = socket.recv_fds(connection, left, 4)
                 descriptors.extend(came)
-                view[: len(chunk)] = chunk
-                count = len(chunk)
             else:
-                count = connection.recv_into(view[filled:])
+                piece = connection.recv(min(left, _PIECE_BYTES))
         except ConnectionError as error:
             raise EndedError from error
-        if not count:
+        if not piece:
             raise EndedError
-        filled += count
-    return data
+        pieces.append(piece)
+        left -= len(piece)
+        if left and len(piece) < _SMALL_BYTES:
+            sleep(_PAUSE_S)
+    return b"".join(pieces)

@@ -65,7 +65,7 @@ class RenderWork:
         variant = self._asked[head.index] if head.index < len(self._asked) else None
         if variant is None or variant not in self._missing:
             raise MessageError(f"a variant number {head.index}")
-        body = bytes(message.body)
+        body = message.body
         if self._formats.sniff(body) != variant.format:
             raise MessageError(f"as {variant.output} something of another format")
         self._missing.remove(variant)

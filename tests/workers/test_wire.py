@@ -6,8 +6,11 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Iterator
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Any
 
 import pytest
@@ -130,6 +133,32 @@ def test_a_peer_that_sends_no_more_is_late(ends: tuple[socket.socket, socket.soc
         receive(ends[1], monotonic() + 0.05)
     with pytest.raises(TimeoutError):
         receive(ends[1], monotonic() - 1)
+
+
+def test_a_body_that_does_not_come_takes_no_memory(ends: tuple[socket.socket, socket.socket]) -> None:
+    """A peer states the largest length and sends nothing: memory for it would be cleared with Python's lock held."""
+    ends[0].sendall(struct.pack(">BII", Kind.RENDERED, 2, BODY_BYTES) + b"{}")
+    tracemalloc.start()
+    try:
+        with pytest.raises(TimeoutError):
+            receive(ends[1], monotonic() + 0.1)
+        assert tracemalloc.get_traced_memory()[1] < BODY_BYTES // 100
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_body_of_single_bytes_costs_little(ends: tuple[socket.socket, socket.socket]) -> None:
+    """A peer that sends byte by byte, as fast as it can, does not keep this process busy."""
+    ends[0].sendall(struct.pack(">BII", Kind.RENDERED, 2, BODY_BYTES) + b"{}")
+    drip = "import socket, sys; peer = socket.socket(fileno=int(sys.argv[1]))\nwhile True: peer.send(b'x')"
+    file = ends[0].fileno()
+    with subprocess.Popen([sys.executable, "-c", drip, str(file)], pass_fds=[file]) as peer:
+        ends[1].recv(11 + 1, socket.MSG_PEEK | socket.MSG_WAITALL)
+        used_s = thread_time()
+        with pytest.raises(TimeoutError):
+            receive(ends[1], monotonic() + 1)
+        peer.kill()
+    assert thread_time() - used_s < 0.25
 
 
 @given(st.binary(max_size=200))
