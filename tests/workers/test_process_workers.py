@@ -39,7 +39,7 @@ import ctypes, os, signal, threading, time
 from pydantic import BaseModel
 from imaged.api import hookimpl, Rendered, NotAPictureError
 from imaged.testing.fakes import StillProcessor
-from imaged.workers import child, wire
+from imaged.workers import wire, worker_main
 
 def stay(*arguments, **named):
     try:
@@ -76,7 +76,7 @@ class Acting(StillProcessor):
         elif self.deed == "exit":
             os._exit(0)
         elif self.deed == "stay":
-            child.receive = stay
+            worker_main.receive = stay
         elif self.deed == "nest":
             for _ in range(3000):
                 os.mkdir("deep", 0o300)
