@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -23,6 +21,7 @@ from imaged.core.errors import (
 from imaged.core.snapshot import WorkerStatus
 from imaged.core.tracing import SPANS
 from imaged.workers.forker_client import ChildProcess
+from imaged.workers.original_copy import OriginalCopy
 from imaged.workers.processors import Ended
 from imaged.workers.wire import (
     LOG_LINES,
@@ -40,9 +39,6 @@ from imaged.workers.worker_jobs import WorkerJob
 
 KILL_AFTER_S = 0.5
 """How long a worker may take to give up after its time, before it is killed."""
-
-KEPT_COPY_BYTES = 1 << 23
-"""The largest copy of an original whose memory is kept for the next one."""
 
 _ERRORS = {
     kind.__name__: kind
@@ -95,7 +91,7 @@ class Worker:
         self.ready: ReadyHead | None = None
         self.is_replaced = False
         self.is_in_job = False
-        self._copy = _Copy()
+        self._copy = OriginalCopy()
 
     def begin(self, what: str) -> None:
         """Note what the worker does now."""
@@ -176,52 +172,6 @@ class Worker:
         """Close the socket, so that the worker ends. No thread may use it now."""
         self.child.connection.close()
         self._copy.close()
-
-
-class _Copy:
-    """A file in memory with the original of the current job: the worker may open no file by its path."""
-
-    def __init__(self) -> None:
-        self._written = self._read = -1
-        if hasattr(os, "memfd_create"):
-            self._written = os.memfd_create("original", os.MFD_CLOEXEC)
-            self._read = os.open(f"/proc/self/fd/{self._written}", os.O_RDONLY | os.O_CLOEXEC)
-
-    @contextmanager
-    def of(self, source: Path) -> Iterator[int]:
-        """Give a descriptor of a copy, or of the file itself where the system has no files in memory."""
-        try:
-            original = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise StoreError(f"the picture cannot be read: {error.strerror}") from error
-        try:
-            if self._written < 0:
-                yield original
-                return
-            try:
-                size_bytes = self._fill(original)
-            except OSError as error:
-                raise StoreError(f"the picture cannot be copied for a worker: {error.strerror}") from error
-            yield self._read
-            if size_bytes > KEPT_COPY_BYTES:
-                os.ftruncate(self._written, 0)
-        finally:
-            os.close(original)
-
-    def _fill(self, original: int) -> int:
-        size_bytes = os.fstat(original).st_size
-        os.lseek(self._written, 0, os.SEEK_SET)
-        copied = 0
-        while copied < size_bytes and (count := os.sendfile(self._written, original, copied, size_bytes - copied)):
-            copied += count
-        os.ftruncate(self._written, copied)
-        return copied
-
-    def close(self) -> None:
-        for descriptor in (self._written, self._read):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._written = self._read = -1
 
 
 def _error(head: EndedHead) -> ImagedError | None:

@@ -1,0 +1,64 @@
+"""Copies the original of a job into memory for a worker process, which may open no file of the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from imaged.core.errors import StoreError
+
+KEPT_COPY_BYTES = 1 << 23
+"""The largest copy of an original whose memory is kept for the next one."""
+
+
+class OriginalCopy:
+    """A file in memory with the original of one job at a time. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._written = self._read = -1
+        if hasattr(os, "memfd_create"):
+            self._written = os.memfd_create("original", os.MFD_CLOEXEC)
+            self._read = os.open(f"/proc/self/fd/{self._written}", os.O_RDONLY | os.O_CLOEXEC)
+
+    @contextmanager
+    def of(self, source: Path) -> Iterator[int]:
+        """Give a descriptor of a copy, or of the file itself where the system has no files in memory.
+
+        It is valid in the block. Raises StoreError when the original cannot be read or copied.
+        """
+        try:
+            original = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreError(f"the picture cannot be read: {error.strerror}") from error
+        try:
+            if self._written < 0:
+                yield original
+                return
+            try:
+                size_bytes = self._fill(original)
+            except OSError as error:
+                raise StoreError(f"the picture cannot be copied for a worker: {error.strerror}") from error
+            yield self._read
+            if size_bytes > KEPT_COPY_BYTES:
+                os.ftruncate(self._written, 0)
+        finally:
+            os.close(original)
+
+    def _fill(self, original: int) -> int:
+        """Copy a file without a read into this process; return its size in bytes."""
+        size_bytes = os.fstat(original).st_size
+        os.lseek(self._written, 0, os.SEEK_SET)
+        copied = 0
+        while copied < size_bytes and (count := os.sendfile(self._written, original, copied, size_bytes - copied)):
+            copied += count
+        os.ftruncate(self._written, copied)
+        return copied
+
+    def close(self) -> None:
+        """Release the memory."""
+        for descriptor in (self._written, self._read):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._written = self._read = -1
