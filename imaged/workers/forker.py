@@ -76,7 +76,7 @@ class Forker:
                 self._reap()
         finally:
             for child in self._children.values():
-                _kill_group(child.pid)
+                _kill(child.pid)
             for child in self._children.values():
                 with suppress(ChildProcessError):
                     os.waitpid(child.pid, 0)
@@ -94,7 +94,7 @@ class Forker:
             connection, report = descriptors
             self._fork(number, socket.socket(fileno=connection), report)
         elif (child := self._children.get(number)) is not None:
-            _kill_group(child.pid)
+            _kill(child.pid)
         return True
 
     def _fork(self, number: int, connection: socket.socket, report: int) -> None:
@@ -180,6 +180,13 @@ class Forker:
 def _tell(report: int, value: int) -> None:
     with suppress(BrokenPipeError):  # the daemon does not want to know any more
         os.write(report, REPORT.pack(value))
+
+
+def _kill(pid: int) -> None:
+    """Kill a child that is not reaped yet, and its group, which it may have left."""
+    _kill_group(pid)
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _kill_group(pid: int) -> None:

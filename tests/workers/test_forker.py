@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from imaged.workers.forker import FORK, KILL, REPORT, REQUEST
 
 TEMPLATE = """
-import contextlib, os, pathlib, socket, sys
+import contextlib, os, pathlib, socket, sys, time
 from imaged.workers.forker import Forker
 
 def child(connection, folder):
@@ -25,7 +26,10 @@ def child(connection, folder):
         with contextlib.suppress(FileNotFoundError):  # the descriptor of the listing itself
             names.append(os.readlink(f"/proc/self/fd/{each}") if int(each) > 2 else "")
     connection.send(" ".join(filter(None, names)).encode())
-    connection.recv(1)
+    if connection.recv(1):
+        os.setpgid(0, os.getpgid(os.getppid()))
+        connection.send(b"left")
+        time.sleep(60)
 
 Forker(socket.socket(fileno=int(sys.argv[1])), pathlib.Path(sys.argv[2]), child).run()
 """
@@ -69,3 +73,27 @@ def test_a_child_has_its_connection_alone(control: socket.socket) -> None:
         control.send(REQUEST.pack(KILL, 2))
         assert REPORT.unpack(os.read(report, REPORT.size)) == (signal.SIGKILL,)
         assert os.read(report, REPORT.size) == b""
+
+
+def test_a_child_that_leaves_its_group_is_killed(control: socket.socket) -> None:
+    """It may leave where no seccomp forbids that: on request it ends, and with its template."""
+    with ExitStack() as opened:
+        reports = []
+        for number in (1, 2):
+            connection, report = fork(control, number)
+            opened.enter_context(connection)
+            opened.callback(os.close, report)
+            reports.append(report)
+            connection.recv(10_000)
+            connection.send(b"x")
+            assert connection.recv(4) == b"left"
+            os.read(report, REPORT.size)  # its pid
+        control.send(REQUEST.pack(KILL, 1))
+        wait(reports[0])
+        control.shutdown(socket.SHUT_RDWR)
+        wait(reports[1])
+
+
+def wait(report: int) -> None:
+    """Wait until a child has been killed, or has ended with its template."""
+    assert select.select([report], [], [], 20)[0], "the child lives on"
