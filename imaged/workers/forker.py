@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from imaged.workers.confinement import die_with_parent
 from imaged.workers.folder_removal import remove_folder
+from imaged.workers.syscalls import name_process
 
 REQUEST = struct.Struct(">cI")
 """FORK or KILL, and the number that the daemon gave the child. FORK comes with two descriptors."""
@@ -153,6 +154,7 @@ class Forker:
         if not pid:
             try:
                 die_with_parent(parent)
+                name_process("imaged-remover")
                 self._close()
                 remove_folder(folder)
             finally:
