@@ -169,7 +169,7 @@ class ProcessWorkers:
             if isinstance(failure, WorkerDiedError):
                 await self._ended(worker, DEATH_S)  # before the kill, which would be in its status
                 if not worker.child.ended:
-                    failure = WorkerLiedError("the end of its connection, and lived on")
+                    failure = WorkerLiedError("nothing more and closed its socket, but did not end")
             self._pool.kill(worker)
             await self._ended(worker, REPORT_S)
             return failure

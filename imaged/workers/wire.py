@@ -131,7 +131,7 @@ def parse(model: type[Any], message: Message, kind: Kind) -> Any:
     try:
         return model.model_validate_json(message.head)
     except ValidationError as error:
-        raise MessageError(f"a {model.__name__} with {error.error_count()} wrong fields") from None
+        raise MessageError(f"a {model.__name__} with {error.error_count()} invalid fields") from None
 
 
 def send(connection: socket.socket, kind: Kind, head: Any, body: bytes = b"", descriptors: Sequence[int] = ()) -> None:
@@ -153,7 +153,7 @@ def receive(connection: socket.socket, due_s: float | None = None, descriptors: 
     """
     kind, head_length, body_length = _HEADER.unpack(_take(connection, _HEADER.size, due_s, descriptors))
     if head_length > HEAD_BYTES or body_length > (BODY_BYTES if kind == Kind.RENDERED else 0):
-        raise MessageError(f"a message of {head_length} and {body_length} bytes")
+        raise MessageError(f"a message with a head of {head_length} bytes and a body of {body_length}")
     try:
         known = Kind(kind)
     except ValueError:

@@ -64,10 +64,10 @@ class RenderWork:
         head: RenderedHead = parse(RenderedHead, message, Kind.RENDERED)
         variant = self._asked[head.index] if head.index < len(self._asked) else None
         if variant is None or variant not in self._missing:
-            raise MessageError(f"a variant number {head.index}")
+            raise MessageError(f"variant {head.index}, which it was not asked for")
         body = message.body
         if self._formats.sniff(body) != variant.format:
-            raise MessageError(f"as {variant.output} something of another format")
+            raise MessageError(f"something of another format as {variant.output}")
         self._missing.remove(variant)
         spans_s = {name: head.spans_s[name] for name in SPANS if name in head.spans_s}
         wanted = self._emit(RenderedVariant(variant.output, body, monotonic() - self._began_s, spans_s))
@@ -103,7 +103,7 @@ class IdentifyWork:
         head: FactsHead = parse(FactsHead, message, Kind.FACTS)
         format = self._formats.reads[head.format] if head.format < len(self._formats.reads) else None
         if format is None or format != self._format:  # the original is served as that
-            raise MessageError("another format than that of the file")
+            raise MessageError("facts of another format than that of the file")
         self.facts = ImageFacts(format, Size(head.width_px, head.height_px), head.frames)
 
     @property
@@ -128,7 +128,7 @@ class VerifyWork:
 
     def take(self, message: Message) -> None:
         """Take nothing."""
-        raise MessageError(f"a message of the kind {message.kind.name}")
+        raise MessageError(f"a message of the kind {message.kind.name}, which this job does not have")
 
 
 class SelfCheckWork:
@@ -144,4 +144,4 @@ class SelfCheckWork:
 
     def take(self, message: Message) -> None:
         """Take nothing."""
-        raise MessageError(f"a message of the kind {message.kind.name}")
+        raise MessageError(f"a message of the kind {message.kind.name}, which this job does not have")

@@ -10,7 +10,7 @@ from imaged.core.errors import BusyError, ImagedError, NotAPictureError, OutOfTi
 from imaged.workers.worker import WorkerDiedError, WorkerError, WorkerLateError, WorkerLiedError
 from imaged.workers.worker_end import how_it_ended, judge_end
 
-LATE, LIED, DIED = WorkerLateError(), WorkerLiedError("a variant number 7"), WorkerDiedError()
+LATE, LIED, DIED = WorkerLateError(), WorkerLiedError("variant 7, which it was not asked for"), WorkerDiedError()
 
 
 @pytest.mark.parametrize(
