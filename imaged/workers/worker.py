@@ -98,14 +98,15 @@ class Worker:
         self.doing, self.doing_since_s = what, monotonic()
 
     def work(self, job: WorkerJob, within_s: float) -> Ended:
-        """Have the worker do a job; return how it ended. Blocks for `within_s` seconds and KILL_AFTER_S at most.
+        """Have the worker do a job; return how it ended.
 
+        Blocks for `within_s` seconds and KILL_AFTER_S at most, and for what the disk takes.
         Raises WorkerError, after which the worker has to be killed, and StoreError when the original cannot be read.
         """
-        due_s = monotonic() + within_s + KILL_AFTER_S
         try:
             with self._copy.of(job.source) as descriptor:
-                self._send(job, descriptor, within_s, due_s)
+                due_s = monotonic() + within_s + KILL_AFTER_S  # a slow disk is not the fault of the picture
+                self._send(job, descriptor, due_s)
                 return self._follow(job, due_s)
         except TimeoutError as error:
             raise WorkerLateError from error
@@ -116,13 +117,14 @@ class Worker:
         finally:
             self.memory_bytes, self.doing = self.resident_bytes(), None
 
-    def _send(self, job: WorkerJob, descriptor: int, within_s: float, due_s: float) -> None:
+    def _send(self, job: WorkerJob, descriptor: int, due_s: float) -> None:
         connection = self.child.connection
         try:
             if self.ready is None:
                 self.ready = parse(ReadyHead, receive(connection, due_s), Kind.READY)
-            connection.settimeout(max(due_s - monotonic(), 0.001))
-            send(connection, job.kind, job.head(within_s), descriptors=[descriptor])
+            left_s = max(due_s - monotonic(), 0.001)
+            connection.settimeout(left_s)
+            send(connection, job.kind, job.head(max(left_s - KILL_AFTER_S, 0.001)), descriptors=[descriptor])
         except (OSError, EndedError, MessageError) as error:  # a TimeoutError is an OSError
             raise WorkerGoneError from error
         self.jobs += 1

@@ -305,6 +305,19 @@ class TestProcessWorkers(TestCase):
         assert (await self.render(workers, timeout_s=1)).error is None
         assert (len(self.emitted), self.deaths) == (3, [])
 
+    async def test_a_slow_copy_of_the_original_blames_no_picture(self) -> None:
+        """The time in which the daemon reads the store does not count."""
+        workers = await self.start("sleep", timeout_s=0.6)
+        sendfile = os.sendfile
+
+        def slow(*arguments: int) -> int:
+            time.sleep(1)
+            return sendfile(*arguments)
+
+        self.patch(os, "sendfile", slow)
+        assert (await self.render(workers, timeout_s=0.6)).error is None
+        assert (self.deaths, workers.refused_pictures) == ([], 0)
+
     async def test_a_job_with_little_time_left_blames_no_picture(self) -> None:
         """Its client had waited for long: the picture may be good."""
         workers = await self.start("sleep")
