@@ -19,7 +19,6 @@ from imaged.core.errors import (
     TooLargeError,
 )
 from imaged.core.snapshot import WorkerStatus
-from imaged.core.tracing import SPANS
 from imaged.workers.forker_client import ChildProcess
 from imaged.workers.original_copy import OriginalCopy
 from imaged.workers.processors import Ended
@@ -35,7 +34,7 @@ from imaged.workers.wire import (
     receive,
     send,
 )
-from imaged.workers.worker_jobs import WorkerJob
+from imaged.workers.worker_jobs import WorkerJob, credible
 
 KILL_AFTER_S = 0.5
 """How long a worker may take to give up after its time, before it is killed."""
@@ -141,13 +140,14 @@ class Worker:
                     raise MessageError(f"more than {2 * LOG_LINES} lines for the log")
                 level = LogLevel.levelWithName(line.level)
                 text = "".join(each if each.isprintable() or each == "\n" else " " for each in line.text)
+                text = text.replace("\n", "\n    ")  # on a terminal, a line of it looks like none of the daemon
                 self._log.emit(level, "worker process {pid}: {text}", pid=self.child.pid, text=text)
             elif message.kind is Kind.ENDED:
                 head: EndedHead = parse(EndedHead, message, Kind.ENDED)
                 if head.error is None and not job.is_complete:
                     raise MessageError("the end of a job that is not complete")
                 self.is_in_job = False
-                return Ended(_error(head), {name: head.spans_s[name] for name in SPANS if name in head.spans_s})
+                return Ended(_error(head), credible(head.spans_s, self.doing_since_s))
             else:
                 came_s = monotonic()
                 answer = job.take(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -69,7 +69,7 @@ class RenderWork:
         if self._formats.sniff(body) != variant.format:
             raise MessageError(f"something of another format as {variant.output}")
         self._missing.remove(variant)
-        spans_s = {name: head.spans_s[name] for name in SPANS if name in head.spans_s}
+        spans_s = credible(head.spans_s, self._began_s)
         wanted = self._emit(RenderedVariant(variant.output, body, monotonic() - self._began_s, spans_s))
         if not self._missing:
             return None
@@ -145,3 +145,9 @@ class SelfCheckWork:
     def take(self, message: Message) -> None:
         """Take nothing."""
         raise MessageError(f"a message of the kind {message.kind.name}, which this job does not have")
+
+
+def credible(spans_s: Mapping[str, float], since_s: float) -> dict[str, float]:
+    """Return the spans of a job, none of them longer than it has taken since a time of the monotonic clock."""
+    longest_s = monotonic() - since_s
+    return {name: min(spans_s[name], longest_s) for name in SPANS if name in spans_s}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from real_reactor import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from imaged.config.load import load
@@ -21,6 +24,7 @@ from imaged.core.errors import NotAPictureError, NoWorkerError, OutOfTimeError, 
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash
 from imaged.core.outputs import parse
+from imaged.logs.lines import observer as make_observer
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.processors import make_variant
 from imaged.workers.building import _generation_spec
@@ -32,11 +36,13 @@ from imaged.workers.render_jobs import RenderedVariant
 from imaged.workers.tasks import Tasks
 from imaged.workers.template_process import TemplateProcess
 from imaged.workers.threads import Threads
-from imaged.workers.worker_jobs import IdentifyWork
+from imaged.workers.wire import Kind, Message
+from imaged.workers.worker_jobs import IdentifyWork, RenderWork
 
 PLUGIN = '''
 import ctypes, os, signal, threading, time
 from pydantic import BaseModel
+from twisted.logger import Logger
 from imaged.api import hookimpl, Rendered, NotAPictureError
 from imaged.testing.fakes import StillProcessor
 from imaged.workers import wire, worker_main
@@ -75,6 +81,8 @@ class Acting(StillProcessor):
             self.kept.append(bytearray(2**40))
         elif self.deed == "exit":
             os._exit(0)
+        elif self.deed == "log":
+            Logger().warn("first\\n12:00:00 error    forged")
         elif self.deed == "stay":
             worker_main.receive = stay
         elif self.deed == "nest":
@@ -124,6 +132,9 @@ class TestProcessWorkers(TestCase):
         self.folder = tmp_path
         self.source = tmp_path / "original"
         self.source.write_bytes(make_jpeg())
+        self.emitted: list[RenderedVariant] = []
+        self.enough = False
+        self.emitting_s = 0.0
 
     async def start(
         self, deed: str = "nothing", *, timeout_s: float = 30, ready: bool = True, **render: Any
@@ -138,9 +149,6 @@ class TestProcessWorkers(TestCase):
         spec, run = _generation_spec(loaded.settings), self.others.run
         self.pool = WorkerPool(reactor, loaded.settings.render, FIRST, self.template, spec, run)
         self.deaths: list[str] = []
-        self.emitted: list[RenderedVariant] = []
-        self.enough = False
-        self.emitting_s = 0.0
         workers = ProcessWorkers(reactor, self.pool, threads, run, Tasks(), FORMATS, timeout_s, self.deaths.append)
 
         async def end() -> None:
@@ -297,6 +305,27 @@ class TestProcessWorkers(TestCase):
         assert self.deaths == ["late"]
         assert isinstance((await self.render(workers, timeout_s=1)).error, OutOfTimeError)
         assert self.deaths == ["late"]
+
+    async def test_a_line_of_a_worker_looks_like_none_of_the_daemon(self) -> None:
+        """On a terminal, where a line break in it is one, too."""
+        stream = StringIO()
+        observer = make_observer(stream, for_people=True)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        workers = await self.start("log")
+        assert (await self.render(workers)).error is None
+        (line,) = [each for each in stream.getvalue().splitlines() if "forged" in each]
+        assert line.startswith(" ")
+
+    async def test_a_worker_says_no_longer_time_than_it_took(self) -> None:
+        """It is that of metrics and of headers."""
+        job = RenderWork(FORMATS, self.source, VARIANTS[:1], None, self.emit)
+        job.head(1)
+        head = json.dumps({"index": 0, "spans_s": {"decode": 1e6, "resize": 0, "other": 1}}).encode()
+        job.take(Message(Kind.RENDERED, head, make_jpeg()))
+        (rendered,) = self.emitted
+        assert set(rendered.spans_s) == {"decode", "resize"}
+        assert 0 <= rendered.spans_s["decode"] <= rendered.elapsed_s + 1
 
     async def test_a_slow_disk_costs_no_worker(self) -> None:
         """The time in which a variant is saved does not count."""
