@@ -298,7 +298,7 @@ class StoreStatus:
     path: str
     bytes: int
     files: int
-    free_bytes: int
+    free_bytes: int | None
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ def _of_work(snapshot: Snapshot) -> Iterator[Alert]:
 
 def _of_disks(snapshot: Snapshot) -> Iterator[Alert]:
     free_bytes = snapshot.store.free_bytes
-    if free_bytes < LOW_DISK_BYTES:
+    if free_bytes is None:
+        yield Alert("error", "Low disk", "The file system of the store cannot be read.")
+    elif free_bytes < LOW_DISK_BYTES:
         yield Alert("error", "Low disk", f"{free_bytes // 1024**2} MiB are free for the store.")
     state_bytes = snapshot.queue.free_bytes
     if state_bytes is not None and state_bytes < LOW_STATE_BYTES:

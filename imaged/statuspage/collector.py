@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imaged.core.activity import Activity, Running
+from imaged.core.errors import StoreError
 from imaged.core.snapshot import (
     Charts,
     Comparison,
@@ -111,7 +112,7 @@ class Collector:
             log=self.log(),
             stalls=self.stalls.status,
             plugins=tuple(plugins),
-            store=StoreStatus(str(root), usage.size_bytes, usage.files, free(root)),
+            store=StoreStatus(str(root), usage.size_bytes, usage.files, _free(root)),
             try_page=pipeline.settings.status.try_page,
         )
         return replace(snapshot, alerts=tuple(find_alerts(snapshot)))
@@ -146,6 +147,14 @@ def _jobs(depth: Depth | None) -> Jobs:
 def _free_for_queue(folder: Path) -> int | None:
     """Return the free bytes on the disk of the queue, or None where its folder is missing or unreadable."""
     try:
-        return free(folder) if folder.is_dir() else None
+        return _free(folder) if folder.is_dir() else None
     except OSError:
+        return None
+
+
+def _free(folder: Path) -> int | None:
+    """Return the free bytes on a disk, or None where it cannot be read: the status matters most then."""
+    try:
+        return free(folder)
+    except StoreError:
         return None

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from imaged.store.disk import reading
 from imaged.store.incoming import OWNERS
 
 
@@ -37,7 +38,8 @@ def measure(root: Path) -> Usage:
 
 
 def free(root: Path) -> int:
-    """Return the free bytes of the file system of the store, whose folder need not exist."""
-    while not root.exists():
-        root = root.parent
-    return shutil.disk_usage(root).free
+    """Return the free bytes of the file system of the store, whose folder need not exist. Raises StoreError."""
+    with reading("the file system of the store"):
+        while not root.exists():
+            root = root.parent
+        return shutil.disk_usage(root).free

@@ -6,6 +6,7 @@ import os
 import socket
 from contextlib import suppress
 from itertools import count
+from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,8 @@ class ChildProcess:
     """A process that a template forks. Its end fires `wait`. Reactor thread only, but for `connection`.
 
     `pid` is None until the template has reported it, and for ever when it could not fork. `status` is the wait status
-    of a process that has ended (waitpid(2)), or None when its template died first.
+    of a process that has ended (waitpid(2)), or None when its template died first; `ended_s` is when its end was
+    reported, on the monotonic clock.
     """
 
     def __init__(self, reactor: Any, number: int, connection: socket.socket, report: int) -> None:
@@ -26,6 +28,7 @@ class ChildProcess:
         self.pid: int | None = None
         self.status: int | None = None
         self.ended = False
+        self.ended_s = 0.0
         self._reactor = reactor
         self._report = report
         self._waiting: list[Deferred[None]] = []
@@ -58,7 +61,7 @@ class ChildProcess:
         """Note the end: of the process, of the template, or of the reactor."""
         if self.ended:
             return
-        self.ended = True
+        self.ended, self.ended_s = True, monotonic()
         self._reactor.removeReader(self)
         os.close(self._report)
         waiting, self._waiting = self._waiting, []

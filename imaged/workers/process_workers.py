@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -145,7 +144,7 @@ class ProcessWorkers:
             again = deaths < end.tries
             self._report(worker, end, hash, what, again=again)
             if again:
-                born_after_s = monotonic()  # whatever has killed this worker may be killing all
+                born_after_s = worker.child.ended_s  # whatever has killed this worker may be killing all
                 continue
             blamed = end.cause != "late" or timeout_s >= NEARLY * min(self._timeout_s, HEADER_S)
             if hash is not None and end.blames_picture and blamed:

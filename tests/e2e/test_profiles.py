@@ -82,7 +82,7 @@ def take(daemon: Daemon, path: str) -> Answer:
 
 def test_pprof_shows_where_time_goes(make_daemon: Callable[..., Daemon], pprof: Callable[..., str]) -> None:
     """The tool fetches a profile that has renders and the reactor, by thread, without idle threads."""
-    daemon = make_daemon("status: {profile: cpu}\n")
+    daemon = make_daemon("status: {profile: cpu}\nrender: {isolation: thread}\n")  # it sees this process alone
     url = f"{daemon.private}/debug/pprof/profile?seconds=2"
     with rendering(daemon):
         raw = pprof("-raw", url)

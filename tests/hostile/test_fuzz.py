@@ -55,7 +55,16 @@ def test_what_goes_wrong_is_saved(site: Path, tmp_path: Path, deed: str, kind: s
     picture.write_bytes(make_png(comment=order))
     cases = (make_case(SEED, number, {str(picture): picture.read_bytes()}) for number in range(100))
     number, case = next((number, case) for number, case in enumerate(cases) if order.encode() in case.body)
-    options = ["--pictures", str(folder), "--keep", str(kept), "--processor", "hostile", "--hangs-after-s", "3"]
+    options = [
+        "--pictures",
+        str(folder),
+        "--keep",
+        str(kept),
+        "--processor",
+        "hostile",
+        "--hangs-after-s",
+        "3" if kind == "hang" else "60",
+    ]
     done = fuzz(*options, "--only", str(number), site=site)
     assert (done.returncode, done.stderr) == (1, "")
     assert f" at identify, case {number}: " in done.stdout

@@ -371,6 +371,21 @@ class TestProcessWorkers(TestCase):
         assert (await rendering).error is None
         assert self.deaths == ["SIGKILL"]
 
+    async def test_the_worker_after_a_dead_one_is_younger(self) -> None:
+        """It may have started before the thread of the job sees the end of the dead one."""
+        await self.start(concurrency=1)
+        dead = await self.pool.take(30)
+        others = [await self.pool.take(30) for _ in range(HEADER_WORKERS)]
+        assert dead.child.pid is not None
+        os.kill(dead.child.pid, signal.SIGKILL)
+        await self.until(lambda: dead.child.ended and len(self.pids()) == 1 + HEADER_WORKERS)
+        for each in others:
+            self.pool.give_back(each)
+        younger = await self.pool.take(30, dead.child.ended_s)
+        assert younger not in (dead, *others)
+        self.pool.give_back(younger)
+        dead.close()
+
     async def test_an_idle_worker_that_dies_is_replaced(self) -> None:
         """No job fails."""
         workers = await self.start()
