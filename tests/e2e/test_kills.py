@@ -51,8 +51,7 @@ def test_killed(daemon: Daemon, victim: str, moment_s: float) -> None:
         if victim == "old":
             old.send(signal.SIGKILL)
         else:
-            until(lambda: living_in(daemon.folder) - {old.pid}, daemon)
-            for pid in living_in(daemon.folder) - {old.pid}:
+            for pid in until(lambda: living_in(daemon.folder) - {old.pid}, daemon):  # once: a second look may miss it
                 with suppress(ProcessLookupError):
                     Process(pid).send(signal.SIGKILL)
             assert complete(daemon) == old.pid, daemon.tail
