@@ -39,13 +39,14 @@ async def note_store(jobs: AsyncJobQueue, store: LocalStore) -> None:
 
 
 async def share_queue(jobs: AsyncJobQueue, store: LocalStore, *, is_upgrade: bool) -> None:
-    """Note the store in the queue. Raises StoreError when another process works on the queue with another store.
+    """Note the store in the queue.
 
+    Raises StoreError when another process works on the queue with another store, or the queue's folder cannot be read.
     In an upgrade, the old process may have another store: the settings may have changed, and its jobs are ours.
     """
     await note_store(jobs, store)
     if store.incoming.has_locks and not is_upgrade:
         try:
             await jobs.run(jobs.queue.owner.check_store, store.incoming.has_owner)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             raise StoreError(f"state_dir: {error}") from error
