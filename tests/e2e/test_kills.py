@@ -51,9 +51,8 @@ def test_killed(daemon: Daemon, victim: str, moment_s: float) -> None:
         if victim == "old":
             old.send(signal.SIGKILL)
         else:
-            for pid in until(lambda: living_in(daemon.folder) - {old.pid}, daemon):  # once: a second look may miss it
-                with suppress(ProcessLookupError):
-                    Process(pid).send(signal.SIGKILL)
+            until(lambda: kill_others(daemon, old), daemon)
+            until(lambda: not kill_others(daemon, old), daemon)  # it may have started others
             assert complete(daemon) == old.pid, daemon.tail
         (daemon.folder / "open").touch()
         if victim == "new":
@@ -66,6 +65,15 @@ def test_killed(daemon: Daemon, victim: str, moment_s: float) -> None:
     for info in queued:
         daemon.wait_for_files(info, NAMES)
     assert complete(daemon) is not None
+
+
+def kill_others(daemon: Daemon, old: Process) -> set[int]:
+    """Kill the daemons of the folder but for the old one; return the ids of those that lived."""
+    others = living_in(daemon.folder) - {old.pid}
+    for pid in others:
+        with suppress(ProcessLookupError):
+            Process(pid).send(signal.SIGKILL)
+    return others
 
 
 def wait(daemon: Daemon, old: Process, moment_s: float) -> None:
