@@ -43,6 +43,11 @@ class ChildProcess:
             self._waiting.append(waiter)
         return waiter
 
+    async def end_within(self, within_s: float) -> bool:
+        """Wait until the process has ended, or that time is over; return whether it has."""
+        await self.wait().addTimeout(within_s, self._reactor).addErrback(lambda _: None)
+        return self.ended
+
     def fileno(self) -> int:
         """Return the descriptor that the reactor watches."""
         return self._report

@@ -127,10 +127,8 @@ class WorkerPool:
     async def _why_not_ready(self, child: ChildProcess, error: Exception) -> str:
         if isinstance(error, TimeoutError):
             return f"it did not load the processors within {START_S:g} s"
-        if isinstance(error, EndedError | ConnectionError):
-            await child.wait().addTimeout(REPORT_S, self._reactor).addErrback(lambda _: None)
-            if child.ended:
-                return f"it {how_it_ended(child.status)} while it loaded the processors"
+        if isinstance(error, EndedError | ConnectionError) and await child.end_within(REPORT_S):
+            return f"it {how_it_ended(child.status)} while it loaded the processors"
         return repr(error)
 
     def _stop_template(self) -> None:

@@ -24,9 +24,10 @@ from imaged.workers.processors import TRIAL_S, Ended
 from imaged.workers.quarantine import Quarantine
 from imaged.workers.tasks import Tasks
 from imaged.workers.threads import Threads
+from imaged.workers.wire import Kind
 from imaged.workers.worker import KILL_AFTER_S, Worker, WorkerDiedError, WorkerError, WorkerLiedError
 from imaged.workers.worker_end import WorkerEnd, judge_end
-from imaged.workers.worker_jobs import IdentifyWork, RenderWork, SelfCheckWork, VerifyWork, WorkerJob
+from imaged.workers.worker_jobs import NO_PICTURE, CheckWork, IdentifyWork, RenderWork, WorkerJob
 from imaged.workers.workers import NEARLY, Emit
 
 HEADER_S = 10.0
@@ -87,7 +88,7 @@ class ProcessWorkers:
 
     async def verify(self, hash: ImageHash, source: Path, timeout_s: float) -> Ended:
         """Decode an original."""
-        job = VerifyWork(source, request_id())
+        job = CheckWork(Kind.VERIFY, source, request_id())
         return await self._do(job, hash, timeout_s, self._threads.run, "checking the pixels")
 
     async def identify(self, hash: ImageHash, source: Path) -> ImageFacts:
@@ -109,7 +110,8 @@ class ProcessWorkers:
 
     async def self_check(self) -> None:
         """Have the processors of one of the workers beside those that render try their own protections."""
-        ended = await self._do(SelfCheckWork(), None, SELF_CHECK_S, self._run, "the self check")
+        job = CheckWork(Kind.SELF_CHECK, NO_PICTURE, None)
+        ended = await self._do(job, None, SELF_CHECK_S, self._run, "the self check")
         if ended.error is not None:
             raise ended.error
 
@@ -165,12 +167,11 @@ class ProcessWorkers:
             ended = await run(worker.work, job, within_s)
         except WorkerError as error:
             failure = error
-            if isinstance(failure, WorkerDiedError):
-                await self._ended(worker, DEATH_S)  # before the kill, which would be in its status
-                if not worker.child.ended:
-                    failure = WorkerLiedError("nothing more and closed its socket, but did not end")
+            # before the kill, which would be in its status
+            if isinstance(failure, WorkerDiedError) and not await worker.child.end_within(DEATH_S):
+                failure = WorkerLiedError("nothing more and closed its socket, but did not end")
             self._pool.kill(worker)
-            await self._ended(worker, REPORT_S)
+            await worker.child.end_within(REPORT_S)
             return failure
         except BaseException as error:
             if isinstance(error, ImagedError) and not worker.is_in_job:
@@ -180,10 +181,6 @@ class ProcessWorkers:
             raise
         self._pool.give_back(worker)
         return ended
-
-    async def _ended(self, worker: Worker, within_s: float) -> None:
-        """Wait until the end of a worker is reported, or that time is over."""
-        await worker.child.wait().addTimeout(within_s, self._reactor).addErrback(lambda _: None)
 
     def _report(self, worker: Worker, end: WorkerEnd, hash: ImageHash | None, what: str, *, again: bool) -> None:
         self._report_death(end.cause)

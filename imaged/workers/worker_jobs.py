@@ -18,6 +18,9 @@ from imaged.workers.render_jobs import RenderedVariant
 from imaged.workers.wire import GO, STOP, FactsHead, Kind, Message, MessageError, RenderedHead, parse
 from imaged.workers.workers import Emit
 
+NO_PICTURE = Path(os.devnull)
+"""The original of a job that has none."""
+
 
 class WorkerJob(Protocol):
     """One job. A second worker may get it after the first has died. On the thread that drives the worker."""
@@ -112,35 +115,19 @@ class IdentifyWork:
         return self.facts is not None
 
 
-class VerifyWork:
-    """Decodes an original."""
+class CheckWork:
+    """Has the processors check an original (VERIFY), or their own protections (SELF_CHECK): an error or none."""
 
-    kind = Kind.VERIFY
     is_complete = True
 
-    def __init__(self, source: Path, request_id: str | None) -> None:
+    def __init__(self, kind: Kind, source: Path, request_id: str | None) -> None:
+        self.kind = kind
         self.source = source
         self._request_id = request_id
 
     def head(self, within_s: float) -> dict[str, Any]:
-        """Ask for an error, or none."""
+        """Ask for the error."""
         return {"timeout_s": within_s, "request_id": self._request_id}
-
-    def take(self, message: Message) -> None:
-        """Take nothing."""
-        raise MessageError(f"a message of the kind {message.kind.name}, which this job does not have")
-
-
-class SelfCheckWork:
-    """Has the processors try their own protections; an error lists what they let through. There is no picture."""
-
-    kind = Kind.SELF_CHECK
-    source = Path(os.devnull)
-    is_complete = True
-
-    def head(self, within_s: float) -> dict[str, Any]:
-        """Ask for an error, or none."""
-        return {"timeout_s": within_s, "request_id": None}
 
     def take(self, message: Message) -> None:
         """Take nothing."""
