@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from imaged.config.section import Section
-from imaged.config.values import Color, Extensions, OutputCount, OutputNames, Quality, Side
+from imaged.config.values import Color, Extensions, OutputCount, OutputNames, ProgressiveJpegs, Quality, Side
 from imaged.core.errors import PolicyError
 from imaged.core.formats import CORE, Format, Formats
 from imaged.core.outputs import Fill, FullSize, Output
@@ -18,6 +18,7 @@ _MAXIMUM_OUTPUTS = "The most outputs of one image, stored and queued together."
 _DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name has none."
 _OUTPUTS = "The outputs that every new image gets, besides those in its request."
 _BACKGROUND = "The colour, #rrggbb, behind transparent pictures where the format has no transparency."
+_PROGRESSIVE = "Progressive JPEGs: true, false, or auto, which makes those of more than 100,000 pixels progressive."
 
 
 class ImagePolicy(Section):
@@ -30,6 +31,7 @@ class ImagePolicy(Section):
     default_quality: Quality = Field(75, description=_DEFAULT_QUALITY)
     outputs: OutputNames = Field((), description=_OUTPUTS)
     background: Color = Field("#ffffff", description=_BACKGROUND)
+    progressive: ProgressiveJpegs = Field("auto", description=_PROGRESSIVE)
 
     def check(self, output: Output) -> None:
         """Raise PolicyError when a client may not ask for `output`."""
@@ -63,7 +65,7 @@ class ImagePolicy(Section):
         Raises PolicyError when no processor writes the format.
         """
         quality = self.default_quality if output.quality is None else output.quality
-        return Variant(output, formats.of(output), quality, self.background)
+        return Variant(output, formats.of(output), quality, self.background, self.progressive)
 
 
 class NamespacePolicy(Section):
@@ -76,6 +78,7 @@ class NamespacePolicy(Section):
     default_quality: Quality | None = Field(None, description=_DEFAULT_QUALITY)
     outputs: OutputNames | None = Field(None, description=_OUTPUTS)
     background: Color | None = Field(None, description=_BACKGROUND)
+    progressive: ProgressiveJpegs | None = Field(None, description=_PROGRESSIVE)
 
     def over(self, images: ImagePolicy) -> ImagePolicy:
         """Return `images` with the keys that this namespace sets."""

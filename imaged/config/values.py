@@ -19,6 +19,7 @@ from imaged.core.formats import CORE
 from imaged.core.hashes import check_namespace
 from imaged.core.outputs import EXTENSION, Output, parse
 from imaged.core.source_urls import MAXIMUM_HOST_CHARACTERS, MAXIMUM_PORT
+from imaged.core.variants import Progressive
 
 T = TypeVar("T", bound=Hashable)
 _WORD = "[A-Za-z0-9_-]+"
@@ -145,6 +146,12 @@ def _host_name(value: str) -> str:
     return value
 
 
+def _progressive(value: Any) -> Any:
+    if not isinstance(value, bool) and value != "auto":
+        raise UnfitError("expected true, false or auto")
+    return value
+
+
 def _profiling(value: Any) -> Any:
     if not isinstance(value, bool) and value != "cpu":
         raise UnfitError("expected true, false or cpu")
@@ -182,6 +189,7 @@ OutputCount = Annotated[int, Field(ge=1, le=1_000_000)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 OutputName = Annotated[Output, PlainValidator(_output), PlainSerializer(str), WithJsonSchema(_TEXT)]
 OutputNames = Annotated[tuple[OutputName, ...], AfterValidator(distinct), _LIST]
+ProgressiveJpegs = Annotated[Progressive, BeforeValidator(_progressive)]
 Color = Annotated[str, BeforeValidator(_color), Field(json_schema_extra={"pattern": "^#[0-9a-fA-F]{6}$"})]
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSerializer(str), WithJsonSchema(_TEXT)]

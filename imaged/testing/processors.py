@@ -46,6 +46,7 @@ from imaged.api import (
     Variant,
     plan,
 )
+from imaged.core.variants import Progressive
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_gif, make_jpeg, make_png, make_webp
 
 STORED = Size(WIDTH_PX, HEIGHT_PX)
@@ -55,10 +56,15 @@ THREADS = 4
 
 
 def make_variant(
-    output: Output, *, quality: int = 75, background: str = "#ffffff", formats: Formats = FORMATS
+    output: Output,
+    *,
+    quality: int = 75,
+    background: str = "#ffffff",
+    progressive: Progressive = "auto",
+    formats: Formats = FORMATS,
 ) -> Variant:
     """Return a variant with the settings of a usual policy. Its format is one of `formats`."""
-    return Variant(output, formats.of(output), quality, background)
+    return Variant(output, formats.of(output), quality, background, progressive)
 
 
 def render_job(

@@ -59,7 +59,7 @@ class RenderWork:
     def head(self, within_s: float) -> dict[str, Any]:
         """Ask for the variants that no worker has made yet."""
         self._asked, self._began_s = list(self._missing), monotonic()
-        variants = [(str(each.output), each.quality, each.background) for each in self._asked]
+        variants = [(str(each.output), each.quality, each.background, each.progressive) for each in self._asked]
         return {"variants": variants, "timeout_s": within_s, "request_id": self._request_id}
 
     def take(self, message: Message) -> bytes | None:

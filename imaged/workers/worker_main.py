@@ -18,7 +18,7 @@ from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from imaged.core.errors import BusyError, PluginFailedError, TooLargeError
 from imaged.core.formats import Formats
 from imaged.core.outputs import parse as parse_output
-from imaged.core.variants import Variant
+from imaged.core.variants import Progressive, Variant
 from imaged.workers.confinement import Bounds, allow_cpu, confine
 from imaged.workers.processors import Ended, Processors, run_identify, run_render, run_self_check, run_verify
 from imaged.workers.render_jobs import RenderedVariant
@@ -79,9 +79,9 @@ def _work(connection: socket.socket, processors: Processors, job: Message, sourc
     send(connection, Kind.ENDED, _ended_head(ended))
 
 
-def _variant(formats: Formats, name: str, quality: int, background: str) -> Variant:
+def _variant(formats: Formats, name: str, quality: int, background: str, progressive: Progressive) -> Variant:
     output = parse_output(name)
-    return Variant(output, formats.of(output), quality, background)
+    return Variant(output, formats.of(output), quality, background, progressive)
 
 
 class _Emitter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wand.api import library
 from wand.color import Color
 
-from imaged.api import GIF, PNG, Variant
+from imaged.api import GIF, JPEG, PNG, Size, Variant
 
 from .palette import find_palette, remap
 from .picture import Picture
@@ -53,7 +53,8 @@ def write(picture: Picture, variant: Variant) -> bytes:
     """Return the file of a normalised picture; for GIF, one that has been remapped to its palette."""
     format = variant.format
     picture.deadline.check(_PIXEL_S.get(format.extension, 0) * picture.width * picture.height)
-    interlace = _JPEG_INTERLACE if format.extension == "jpg" else _NO_INTERLACE
+    is_progressive = format == JPEG and variant.is_progressive(Size(picture.width, picture.height))
+    interlace = _JPEG_INTERLACE if is_progressive else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)
     library.MagickSetImageInterlaceScheme(picture.wand, interlace)
     for name, value in _options(format.extension, variant.quality).items():
@@ -62,7 +63,7 @@ def write(picture: Picture, variant: Variant) -> bytes:
 
 
 def _options(extension: str, quality: int) -> dict[str, str]:
-    """Return the options of an encoder. `write` makes a JPEG progressive; PNG is lossless at any quality."""
+    """Return the options of an encoder. PNG is lossless at any quality."""
     match extension:
         case "jpg":
             sampling = "1x1" if quality >= _FULL_CHROMA_QUALITY else "2x2"

@@ -173,6 +173,8 @@ def test_an_emptied_section_stands_for_its_defaults(section: str) -> None:
         {"images": {"outputs": ["x300"]}},
         {"images": {"outputs": ["x300.jpg", "x300.jpg"]}},
         {"images": {"background": "white"}},
+        {"images": {"progressive": "never"}},
+        {"images": {"progressive": 1}},
         {"images": {"maximum_width": True}},
         {"namespaces": {"No": {}}},
         {"sources": {"allow_networks": ["10.0.0.1/8"]}},

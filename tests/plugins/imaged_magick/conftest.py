@@ -12,6 +12,7 @@ from PIL import Image
 import imaged_magick
 from imaged.api import ImageFacts, Processor, RenderJob, VerifyingProcessor
 from imaged.core.outputs import parse
+from imaged.core.variants import Progressive
 from imaged.testing.fakes import make_host
 from imaged.testing.processors import make_variant
 
@@ -63,6 +64,7 @@ def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
         *names: str,
         quality: int = 75,
         background: str = "#ffffff",
+        progressive: Progressive = "auto",
         timeout_s: float = 30,
         maximum_pixels: int = 50_000_000,
     ) -> list[bytes]:
@@ -71,7 +73,8 @@ def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
         facts = processor.identify(source)
         outputs = [parse(name) for name in names]
         variants = tuple(
-            make_variant(output, quality=output.quality or quality, background=background) for output in outputs
+            make_variant(output, quality=output.quality or quality, background=background, progressive=progressive)
+            for output in outputs
         )
         rendered = list(processor.render(RenderJob(source, facts, variants, timeout_s, maximum_pixels)))
         by_name = {str(each.output): each.body for each in rendered}

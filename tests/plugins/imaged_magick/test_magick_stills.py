@@ -12,6 +12,7 @@ from picture_files import difference, encode, gradient
 from PIL import Image
 
 from imaged.api import Fill, Fit, FullSize, Size, plan
+from imaged.core.variants import Progressive
 from imaged.testing.pictures import make_jpeg, make_png, make_webp
 from imaged_magick.resizing import jpeg_size_hint
 
@@ -108,10 +109,9 @@ def test_deep_grey_with_alpha(render: Render, opened: Opened) -> None:
     assert opened(render(both, "full_size.png")[0]).convert("LA").tobytes() == opened(both).tobytes()
 
 
-def test_jpeg_is_progressive(render: Render, opened: Opened) -> None:
-    """JPEG is progressive, with chroma at half resolution below quality 90 and at full resolution from there."""
+def test_jpeg_chroma_follows_the_quality(render: Render) -> None:
+    """JPEG has chroma at half resolution below quality 90 and at full resolution from there."""
     low, high = render(encode(gradient(), "PNG"), "full_size-q80.jpg", "full_size-q90.jpg")
-    assert opened(low).info["progressive"]
     assert [layer[1:3] for layer in Image.open(io.BytesIO(low)).layer] == [(2, 2), (1, 1), (1, 1)]  # type: ignore[attr-defined]
     assert [layer[1:3] for layer in Image.open(io.BytesIO(high)).layer] == [(1, 1), (1, 1), (1, 1)]  # type: ignore[attr-defined]
 
@@ -162,3 +162,16 @@ def test_offsets_of_a_png_are_forgotten(render: Render, opened: Opened) -> None:
     for body in render(shifted, "full_size.gif", "full_size.png"):
         assert opened(body).size == (48, 32)
         assert corners(opened(body)) == "RGBW"
+
+
+@pytest.mark.parametrize(
+    ("setting", "names"), [(True, ["w200.jpg", "w500.jpg"]), (False, []), ("auto", ["w500.jpg"])], ids=str
+)
+def test_jpegs_are_progressive_as_set(render: Render, opened: Opened, setting: Progressive, names: list[str]) -> None:
+    """JPEGs are progressive, baseline, or what their size decides; their pixels are the same."""
+    photo = encode(gradient().resize((600, 400)), "JPEG", quality=95)
+    outputs = ["w200.jpg", "w500.jpg"]
+    images = dict(zip(outputs, map(opened, render(photo, *outputs, progressive=setting)), strict=True))
+    assert [name for name, image in images.items() if image.info.get("progressive")] == names
+    for name, body in zip(outputs, render(photo, *outputs, progressive=True), strict=True):
+        assert difference(images[name], opened(body)) == 0
