@@ -30,6 +30,19 @@ class OpenFile:
     modified_ns: int
 
 
+@dataclass(frozen=True)
+class FileBody:
+    """A file of the store in memory. `modified_ns` is its modification time on disk, in nanoseconds since the epoch."""
+
+    body: bytes
+    modified_ns: int
+
+    @property
+    def size_bytes(self) -> int:
+        """The length of the body."""
+        return len(self.body)
+
+
 class Disk:
     """Reads and writes files of a layout. Writes block and belong on a worker thread; the rest does not."""
 

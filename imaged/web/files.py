@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from typing import BinaryIO
 
 from twisted.web.http import Request, datetimeToString
 
 from imaged.core.errors import ImagedError, PreconditionFailedError, RangeNotSatisfiableError, StoreError
-from imaged.store.disk import OpenFile
+from imaged.store.disk import FileBody, OpenFile
 from imaged.web.headers import header
 from imaged.web.requests import ImagedRequest
 
@@ -21,20 +22,21 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 _RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<suffix>\d{1,18}))\s*", re.ASCII)
 
 
-def send_file(request: ImagedRequest, opened: OpenFile, content_type: str) -> None:
+def send_file(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str) -> None:
     """Answer with a file, and close it at the end. RFC 9110 defines conditions (13.2.2) and ranges (14.2).
 
-    The file is read a chunk at a time, when the client has taken the previous chunk. A request for several ranges gets
-    the whole file, as the RFC allows. Raises PreconditionFailedError and RangeNotSatisfiableError.
+    A file is read a chunk at a time, when the client has taken the previous chunk. A body in memory is sent the same
+    way, or at once if it fits into a chunk. A request for several ranges gets the whole file, as the RFC allows. Raises
+    PreconditionFailedError and RangeNotSatisfiableError.
     """
     try:
         _send(request, opened, content_type)
     except ImagedError:
-        opened.file.close()
+        _close(opened)
         raise
 
 
-def _send(request: ImagedRequest, opened: OpenFile, content_type: str) -> None:
+def _send(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str) -> None:
     etag = f'"{opened.modified_ns:x}-{opened.size_bytes:x}"'
     modified_s = opened.modified_ns // 1_000_000_000
     request.setHeader("ETag", etag)
@@ -47,23 +49,23 @@ def _send(request: ImagedRequest, opened: OpenFile, content_type: str) -> None:
     request.setHeader("Content-Type", content_type)
     request.setHeader("X-Content-Type-Options", "nosniff")
     span = _range(request, etag, modified_s, opened.size_bytes)
-    if span is None:
-        request.setHeader("Content-Length", str(opened.size_bytes))
-        producer = FileProducer(request, opened.file, opened.size_bytes)
-    else:
-        first, length = span
+    first, length = span or (0, opened.size_bytes)
+    if span is not None:
         if length == 0:
             request.setHeader("Content-Range", f"bytes */{opened.size_bytes}")
             raise RangeNotSatisfiableError(f"the file has {opened.size_bytes} bytes: ask for some of those")
         request.setResponseCode(206)
         request.setHeader("Content-Range", f"bytes {first}-{first + length - 1}/{opened.size_bytes}")
-        request.setHeader("Content-Length", str(length))
-        opened.file.seek(first)
-        producer = FileProducer(request, opened.file, length)
+    request.setHeader("Content-Length", str(length))
     if request.method == b"HEAD":
         _finish_empty(request, opened, request.code)
+    elif isinstance(opened, FileBody) and length <= CHUNK_BYTES:
+        request.write(opened.body[first : first + length])
+        request.finish()
     else:
-        request.registerProducer(producer, streaming=False)
+        file = BytesIO(opened.body) if isinstance(opened, FileBody) else opened.file
+        file.seek(first)
+        request.registerProducer(FileProducer(request, file, length), streaming=False)
 
 
 class FileProducer:
@@ -101,11 +103,16 @@ class FileProducer:
         self._request.break_off(StoreError(f"the file cannot be read to its end: {reason}"))
 
 
-def _finish_empty(request: Request, opened: OpenFile, status: int) -> None:
-    opened.file.close()
+def _finish_empty(request: Request, opened: OpenFile | FileBody, status: int) -> None:
+    _close(opened)
     request.setResponseCode(status)
     request.write(b"")
     request.finish()
+
+
+def _close(opened: OpenFile | FileBody) -> None:
+    if isinstance(opened, OpenFile):
+        opened.file.close()
 
 
 def _is_known(request: Request, etag: str, modified_s: int) -> bool:
