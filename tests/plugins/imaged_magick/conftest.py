@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 import imaged_magick
 from imaged.api import ImageFacts, Processor, RenderJob, VerifyingProcessor
@@ -15,9 +13,6 @@ from imaged.core.outputs import parse
 from imaged.core.variants import Progressive
 from imaged.testing.fakes import make_host
 from imaged.testing.processors import make_variant
-
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "images"
-"""The folder of real pictures beside the checkout, which may be missing."""
 
 
 @pytest.fixture(scope="session")
@@ -82,28 +77,3 @@ def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
         return [by_name[name] for name in names]
 
     return render
-
-
-@pytest.fixture
-def shared() -> Callable[[str], bytes]:
-    """Return a function that reads a real picture, and skips the test if it is missing."""
-
-    def shared(name: str) -> bytes:
-        path = SHARED / name
-        if not path.exists():
-            pytest.skip(f"needs {name} in a folder of real pictures beside the checkout")
-        return path.read_bytes()
-
-    return shared
-
-
-@pytest.fixture
-def opened() -> Callable[[bytes], Image.Image]:
-    """Return a function that decodes bytes with Pillow."""
-
-    def opened(body: bytes) -> Image.Image:
-        image = Image.open(io.BytesIO(body))
-        image.load()
-        return image
-
-    return opened

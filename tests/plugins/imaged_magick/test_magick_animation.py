@@ -64,15 +64,6 @@ def test_all_frames_are_kept(render: Render, original: bytes, name: str) -> None
     assert seen == [RED, GREEN, BLUE, (255, 255, 255, 255)]
 
 
-def test_stills_show_the_first_frame(render: Render, opened: Opened) -> None:
-    """A format without animation shows the first frame, also in a job with animated variants."""
-    for original in (make_gif(3), make_webp(3)):
-        jpg, gif, png = render(original, "w24.jpg", "w24.gif", "w24.png")
-        assert len(frames(gif)) == 3
-        assert opened(jpg).getpixel((2, 2)) == pytest.approx(RED[:3], abs=16)
-        assert opened(png).convert("RGBA").getpixel((2, 2)) == RED
-
-
 @pytest.mark.parametrize(("repeats", "gif_loop", "webp_loop"), [(0, 0, 0), (2, 2, 3), (None, None, 1)])
 def test_plays_are_kept_from_gif(
     render: Render, opened: Opened, repeats: int | None, gif_loop: int | None, webp_loop: int

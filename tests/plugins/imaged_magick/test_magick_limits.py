@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import subprocess
 import sys
 import tempfile
@@ -20,17 +19,10 @@ from imaged.api import (
     JPEG,
     PNG,
     BusyError,
-    ImagedError,
-    NotAPictureError,
     PolicyError,
-    Processor,
-    RenderJob,
-    StoreError,
     TooLargeError,
 )
-from imaged.core.outputs import parse
-from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
-from imaged.testing.processors import make_variant
+from imaged.testing.pictures import make_gif, make_png
 from imaged_magick.deadline import Deadline
 from imaged_magick.memory import NoMemoryError, RunningRenders
 from imaged_magick.picture import Picture, translated
@@ -222,35 +214,3 @@ def test_the_longest_stream_of_rows_is_whole() -> None:
     blocks = (b"\x00\x01\x00\xfe\xff" + rows[at : at + 1] for at in range(len(rows)))
     stream = b"".join([b"\x78\x01", *blocks, b"\x01\x00\x00\xff\xff", zlib.adler32(rows).to_bytes(4, "big")])
     assert stream in strip_png(png_of(200, 150, stream))
-
-
-def test_another_picture_than_was_identified(processor: Processor, tmp_path: Path) -> None:
-    """A job whose facts belong to another file is refused."""
-    source = tmp_path / "original"
-    source.write_bytes(make_gif(2))
-    facts = processor.identify(source)
-    source.write_bytes(make_png(90, 90))
-    job = RenderJob(source, facts, (make_variant(parse("w9.png")),), 30, 50_000_000)
-    with pytest.raises(NotAPictureError):
-        list(processor.render(job))
-
-
-def test_a_missing_original_is_the_store_s_fault(processor: Processor, tmp_path: Path) -> None:
-    """A file that cannot be read raises StoreError, without its path in the message."""
-    with pytest.raises(StoreError) as caught:
-        processor.identify(tmp_path / "missing")
-    assert str(tmp_path) not in str(caught.value)
-
-
-@pytest.mark.parametrize("body", [make_jpeg(6), make_png(opacity=9), make_gif(4), make_webp(4), make_webp()])
-def test_damaged_pictures_are_rendered_or_refused(render: Render, body: bytes) -> None:
-    """A damaged file gives an output or one of our errors, never a crash or another exception."""
-    chance = random.Random(7)
-    for _ in range(60):
-        damaged = bytearray(body)
-        for _ in range(chance.randint(1, 8)):
-            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-        try:
-            render(bytes(damaged), "w20.jpg", "x30.gif", "full_size.webp", "w20.png", maximum_pixels=1_000_000)
-        except ImagedError as error:
-            assert not isinstance(error, BusyError), error.__cause__  # noqa: PT017 -- both endings are right

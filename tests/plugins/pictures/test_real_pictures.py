@@ -13,7 +13,7 @@ from imaged.api import ImageFacts, NotAPictureError, Size, TooLargeError
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]
 Shared = Callable[[str], bytes]
-Identify = Callable[[bytes], ImageFacts]
+Identify = Callable[..., ImageFacts]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ Identify = Callable[[bytes], ImageFacts]
 )
 def test_facts(shared: Shared, identify: Identify, name: str, size: Size, frames: int) -> None:
     """The facts of real pictures are those that other programs report."""
-    facts = identify(shared(name))
+    facts = identify(shared(name), maximum_pixels=300_000_000)
     assert (facts.size, facts.frames) == (size, frames)
 
 

@@ -8,13 +8,11 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from picture_files import encode
+from picture_files import chunk, encode
 from PIL import Image, ImageChops
 
-from imaged.api import BusyError, ImagedError, ImageFacts, NotAPictureError, Size
+from imaged.api import BusyError, ImagedError, ImageFacts, NotAPictureError
 from imaged.testing.pictures import make_gif, make_webp
-from imaged_magick.png_reader import write_chunk
-from imaged_magick.riff import read_chunks, write_chunks, write_sides, write_webp
 
 Accept = Callable[..., ImageFacts]
 Render = Callable[..., list[bytes]]
@@ -37,7 +35,7 @@ IEND = PNG[-12:]
 
 def png_of(stream: bytes, end: bytes = IEND) -> bytes:
     """Return the PNG with another stream of IDAT data."""
-    return PNG[:IDAT] + write_chunk(b"IDAT", stream) + end
+    return PNG[:IDAT] + chunk(b"IDAT", stream) + end
 
 
 def interlaced_png(cut: int) -> bytes:
@@ -46,7 +44,7 @@ def interlaced_png(cut: int) -> bytes:
     rows = b"".join((b"\x00" + bytes(range(10, 10 + width))) * height for width, height in passes)
     header = struct.pack(">IIBBBBB", 5, 5, 8, 0, 0, 0, 1)
     stream = zlib.compress(rows, 0)
-    return PNG[:8] + write_chunk(b"IHDR", header) + write_chunk(b"IDAT", stream[: len(stream) - cut]) + IEND
+    return PNG[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", stream[: len(stream) - cut]) + IEND
 
 
 def damaged_png() -> bytes:
@@ -56,23 +54,37 @@ def damaged_png() -> bytes:
     return bytes(png)
 
 
+def riff_chunks(*chunks: tuple[bytes, bytes]) -> bytes:
+    """Return chunks of a RIFF file, padded to an even length (RFC 9649, 2.3)."""
+    return b"".join(name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for name, data in chunks)
+
+
 def webp_of(*chunks: tuple[bytes, bytes], more: bytes = b"") -> bytes:
     """Return a WebP of these chunks and trailing bytes, which its length includes."""
-    webp = write_webp(chunks) + more
-    return webp[:4] + struct.pack("<I", len(webp) - 8) + webp[8:]
+    body = b"WEBP" + riff_chunks(*chunks) + more
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def sides_of(width_px: int, height_px: int) -> bytes:
+    """Return a width and a height as an extended WebP has them."""
+    return (width_px - 1).to_bytes(3, "little") + (height_px - 1).to_bytes(3, "little")
+
+
+def pixels_of(webp: bytes) -> bytes:
+    """Return the data of the first chunk of a WebP."""
+    return webp[20 : 20 + int.from_bytes(webp[16:20], "little")]
 
 
 def animation_of(*frames: bytes) -> bytes:
     """Return an animated WebP of our usual size whose frames have these chunks (RFC 9649, 2.7.1)."""
-    sides = write_sides(Size(80, 60))
+    sides = sides_of(80, 60)
     bodies = ((b"ANMF", bytes(6) + sides + b"\x64\x00\x00\x00" + frame) for frame in frames)
     return webp_of((b"VP8X", b"\x02\x00\x00\x00" + sides), (b"ANIM", bytes(6)), *bodies)
 
 
-((_, VP8L),) = read_chunks(LOSSLESS, 12, len(LOSSLESS))
-((_, VP8),) = read_chunks(WEBP, 12, len(WEBP))
+VP8L, VP8 = pixels_of(LOSSLESS), pixels_of(WEBP)
 ODD = VP8L + bytes(1 - len(VP8L) % 2)
-PADDED = write_chunks([(b"VP8L", ODD)])
+PADDED = riff_chunks((b"VP8L", ODD))
 
 WHOLE = {
     "JPEG, end missing": JPEG[:-2],
@@ -90,25 +102,22 @@ WHOLE = {
     "PNG, CRC of IEND missing": PNG[:-4],
     "PNG, CRC of IEND wrong": PNG[:-4] + bytes(4),
     "PNG, zeros for IEND": PNG[:-12] + bytes(100),
-    "PNG, a text cut short for IEND": PNG[:-12] + write_chunk(b"tEXt", b"a\x00" + bytes(90))[:50],
+    "PNG, a text cut short for IEND": PNG[:-12] + chunk(b"tEXt", b"a\x00" + bytes(90))[:50],
     "PNG, CRC of IDAT zero": PNG[:-16] + bytes(4) + IEND,
     "PNG, CRC of IDAT missing": PNG[:-16],
-    "PNG, CRC of a text wrong": PNG[:33] + write_chunk(b"tEXt", b"a\x00b")[:-4] + bytes(4) + PNG[33:],
-    "PNG, CRC of a gamma wrong": PNG[:33] + write_chunk(b"gAMA", b"\x00\x00\xb1\x8f")[:-4] + bytes(4) + PNG[33:],
+    "PNG, CRC of a text wrong": PNG[:33] + chunk(b"tEXt", b"a\x00b")[:-4] + bytes(4) + PNG[33:],
+    "PNG, CRC of a gamma wrong": PNG[:33] + chunk(b"gAMA", b"\x00\x00\xb1\x8f")[:-4] + bytes(4) + PNG[33:],
     "PNG, CRCs of two IDATs zero": PNG[:IDAT]
-    + b"".join(write_chunk(b"IDAT", part)[:-4] + bytes(4) for part in (STREAM[:4000], STREAM[4000:]))
+    + b"".join(chunk(b"IDAT", part)[:-4] + bytes(4) for part in (STREAM[:4000], STREAM[4000:]))
     + IEND,
-    "PNG, a text after the pixels, then more": PNG[:-12]
-    + write_chunk(b"tEXt", b"a\x00b")
-    + write_chunk(b"IDAT", b"x")
-    + IEND,
+    "PNG, a text after the pixels, then more": PNG[:-12] + chunk(b"tEXt", b"a\x00b") + chunk(b"IDAT", b"x") + IEND,
     "PNG, checksum of pixels missing": png_of(STREAM[:-4]),
     "PNG, checksum of pixels wrong": png_of(STREAM[:-4] + bytes(4)),
     "PNG, checksum of pixels cut": PNG[: -16 - 2],
     "PNG, more than pixels": png_of(STREAM + b"junk"),
     "PNG, bytes after it": PNG + b"x" * 100,
     "PNG, pixels in a thousand chunks": PNG[:IDAT]
-    + b"".join(write_chunk(b"IDAT", STREAM[at : at + 15]) for at in range(0, len(STREAM), 15))
+    + b"".join(chunk(b"IDAT", STREAM[at : at + 15]) for at in range(0, len(STREAM), 15))
     + IEND,
     "interlaced PNG, checksum of pixels missing": interlaced_png(4),
     "GIF, trailer missing": STILL_GIF[:-1],
@@ -155,9 +164,9 @@ LACKING = {
     "PNG, a filter that is none": png_of(zlib.compress(b"\x07" + zlib.decompress(STREAM)[1:])),
     "PNG, a wrong byte": damaged_png(),
     "PNG, a text between the pixels": PNG[:IDAT]
-    + write_chunk(b"IDAT", STREAM[:4000])
-    + write_chunk(b"tEXt", b"a\x00b")
-    + write_chunk(b"IDAT", STREAM[4000:])
+    + chunk(b"IDAT", STREAM[:4000])
+    + chunk(b"tEXt", b"a\x00b")
+    + chunk(b"IDAT", STREAM[4000:])
     + IEND,
     "PNG, a stream of an unknown method": png_of(b"\x79\x18" + STREAM[2:]),
     "PNG, a stream of too large a window": png_of(b"\x88\x1c" + STREAM[2:]),
@@ -171,10 +180,10 @@ LACKING = {
     "WebP, says it is shorter": WEBP[:4] + struct.pack("<I", len(WEBP) - 28) + WEBP[8:],
     "WebP, bytes that are no chunk": webp_of((b"VP8 ", VP8), more=b"junk"),
     "WebP, padding missing": webp_of((b"VP8 ", VP8), more=b"EXIF\x03\x00\x00\x00abc"),
-    "WebP, another size than its header's": webp_of((b"VP8X", bytes(4) + write_sides(Size(81, 60))), (b"VP8L", VP8L)),
+    "WebP, another size than its header's": webp_of((b"VP8X", bytes(4) + sides_of(81, 60)), (b"VP8L", VP8L)),
     "WebP, half a header": webp_of((b"VP8X", bytes(4)), (b"VP8L", VP8L)),
     "WebP, transparency after its pixels": webp_of(
-        (b"VP8X", b"\x10\x00\x00\x00" + write_sides(Size(80, 60))), (b"VP8 ", VP8), (b"ALPH", bytes(1 + 80 * 60))
+        (b"VP8X", b"\x10\x00\x00\x00" + sides_of(80, 60)), (b"VP8 ", VP8), (b"ALPH", bytes(1 + 80 * 60))
     ),
     "animated WebP, bytes in a frame that are no chunk": animation_of(PADDED, PADDED + b"junk"),
     "animated WebP, last byte missing": make_webp(3)[:-1],
@@ -276,9 +285,7 @@ def test_an_accepted_picture_is_rendered(accept: Accept, render: Render, body: b
 def indexed_png(colours: bytes) -> bytes:
     """Return a PNG of 16x1 pixels with the indexes 0 to 15, and a palette that may be shorter."""
     header, rows = struct.pack(">IIBBBBB", 16, 1, 8, 3, 0, 0, 0), zlib.compress(b"\x00" + bytes(range(16)))
-    return b"".join(
-        [PNG[:8], write_chunk(b"IHDR", header), write_chunk(b"PLTE", colours), write_chunk(b"IDAT", rows), IEND]
-    )
+    return b"".join([PNG[:8], chunk(b"IHDR", header), chunk(b"PLTE", colours), chunk(b"IDAT", rows), IEND])
 
 
 def indexed_gif(colours: bytes, *, local: bool) -> bytes:

@@ -36,3 +36,9 @@ def chunk(name: bytes, data: bytes, crc: int = 0) -> bytes:
 def segment(marker: int, data: bytes) -> bytes:
     """Return a segment of a JPEG with its marker and length (ITU-T T.81, B.1.1.4)."""
     return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def with_header(png: bytes, width_px: int, height_px: int) -> bytes:
+    """Return a PNG whose header says another size."""
+    header = struct.pack(">II", width_px, height_px) + png[24:29]
+    return png[:8] + chunk(b"IHDR", header) + png[33:]

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 from picture_files import difference, encode, gradient
 from PIL import Image, ImageCms
-
-from imaged_magick.srgb_profile import is_srgb, srgb_profile
+from profile_files import SRGB
 
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]
@@ -27,35 +26,14 @@ def converted(image: Image.Image) -> Image.Image:
 
 
 def wide_profile() -> bytes:
-    """Return our own profile with red and green further apart: a wide gamut."""
-    profile = bytearray(srgb_profile())
+    """Return littleCMS's sRGB with red and green further apart: a wide gamut."""
+    profile = bytearray(SRGB)
     for name, change in ((b"rXYZ", 5000), (b"gXYZ", -5000)):
         entry = profile.index(name)
         start = int.from_bytes(profile[entry + 4 : entry + 8], "big") + 8
         value = int.from_bytes(profile[start : start + 4], "big", signed=True) + change
         profile[start : start + 4] = value.to_bytes(4, "big", signed=True)
     return bytes(profile)
-
-
-def test_our_profile_is_srgb() -> None:
-    """LittleCMS reads our profile, calls it sRGB, and finds nothing to convert."""
-    ours = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
-    theirs = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    assert ImageCms.getProfileDescription(ours).strip() == "sRGB"
-    result = ImageCms.profileToProfile(gradient(), ours, theirs)
-    assert result is not None
-    assert difference(result, gradient()) == 0
-
-
-def test_srgb_is_recognized(shared: Shared, opened: Opened) -> None:
-    """SRGB in its many editions needs no conversion; other spaces do."""
-    assert is_srgb(srgb_profile())
-    assert is_srgb(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    assert not is_srgb(wide_profile())
-    assert not is_srgb(b"")
-    assert not is_srgb(srgb_profile()[:200])
-    for name in ("p3.png", "prophoto.png", "Channel_digital_image_CMYK_color.jpg"):
-        assert not is_srgb(opened(shared(name)).info["icc_profile"])
 
 
 @pytest.mark.parametrize("name", ["full_size.png", "full_size-q95.jpg", "full_size-q95.webp"])
@@ -102,7 +80,7 @@ def test_grey_profile_is_applied(render: Render, opened: Opened) -> None:
 
 def test_grey_with_a_colour_profile(render: Render, opened: Opened) -> None:
     """A grey picture with an RGB profile, as editors save it, does not change."""
-    original = encode(Image.linear_gradient("L"), "PNG", icc_profile=srgb_profile())
+    original = encode(Image.linear_gradient("L"), "PNG", icc_profile=SRGB)
     assert opened(render(original, "full_size.png")[0]).convert("L").tobytes() == Image.linear_gradient("L").tobytes()
     wide = encode(Image.linear_gradient("L"), "JPEG", quality=100, icc_profile=wide_profile())
     assert len(render(wide, "full_size.png")) == 1
@@ -112,7 +90,7 @@ def test_grey_with_a_colour_profile(render: Render, opened: Opened) -> None:
 @pytest.mark.parametrize("profile", ["broken", "short", "grey"])
 def test_unusable_profiles_are_passed_over(render: Render, opened: Opened, mode: str, profile: str) -> None:
     """A profile that is broken, or made for other channels, is ignored."""
-    profiles = {"broken": b"nonsense" * 50, "short": srgb_profile()[:300], "grey": grey_profile()}
+    profiles = {"broken": b"nonsense" * 50, "short": SRGB[:300], "grey": grey_profile()}
     original = encode(gradient().convert(mode), "JPEG", quality=100, icc_profile=profiles[profile])
     (body,) = render(original, "full_size.png")
     if mode == "RGB":
@@ -124,7 +102,7 @@ def grey_profile() -> bytes:
     white = b"XYZ " + bytes(4) + b"".join(round(part * 65536).to_bytes(4, "big") for part in (0.9642, 1.0, 0.8249))
     curve = b"curv" + bytes(8)
     text = b"text" + bytes(4) + b"grey\x00" + bytes(3)
-    header = bytearray(srgb_profile()[:128])
+    header = bytearray(SRGB[:128])
     header[8:12], header[16:20] = b"\x02\x40\x00\x00", b"GRAY"
     header = header[:]
     tags = [(b"wtpt", white), (b"kTRC", curve), (b"cprt", text)]

@@ -1,0 +1,88 @@
+"""The settings of `processors` that all tests of this folder try, and the calls that a worker makes for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from imaged.api import ImageFacts, RenderJob, Variant
+from imaged.core.outputs import parse
+from imaged.core.variants import Progressive
+from imaged.hooks.processor_loading import ProcessorHost, load_processors
+from imaged.hooks.registry import installed
+from imaged.testing.processors import make_variant
+from imaged.workers.processors import Processors
+
+MAXIMUM_PIXELS = 50_000_000
+
+CHAINS: dict[str, Sequence[str]] = {
+    name: chain
+    for name, chain in {"magick": ("magick",), "pillow": ("pillow", "magick")}.items()
+    if name in installed()
+}
+"""Each built-in processor that is here, with those that take what it does not accept."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The processors of a setting, on the file `source`, called as a worker calls them."""
+
+    processors: Processors
+    source: Path
+
+    def identify(self, body: bytes, maximum_pixels: int = MAXIMUM_PIXELS) -> ImageFacts:
+        """Identify bytes."""
+        self.source.write_bytes(body)
+        return Processors(self.processors.processors, maximum_pixels).identify(self.source)
+
+    def accept(self, body: bytes, maximum_pixels: int = MAXIMUM_PIXELS) -> ImageFacts:
+        """Identify and then verify bytes, as for a POST."""
+        facts = self.identify(body, maximum_pixels)
+        Processors(self.processors.processors, maximum_pixels).verify(self.source, 30)
+        return facts
+
+    def render(
+        self,
+        body: bytes,
+        *names: str,
+        quality: int = 75,
+        background: str = "#ffffff",
+        progressive: Progressive = "auto",
+        timeout_s: float = 30,
+        maximum_pixels: int = MAXIMUM_PIXELS,
+    ) -> list[bytes]:
+        """Render outputs of a picture by their names, in the order of the names."""
+        self.source.write_bytes(body)
+        variants = _variants(names, quality, background, progressive)
+        rendered = list(Processors(self.processors.processors, maximum_pixels).render(self.source, variants, timeout_s))
+        by_name = {str(each.output): each.body for each in rendered}
+        assert len(rendered) == len(names)
+        return [by_name[name] for name in names]
+
+    def does_itself(self, body: bytes, *names: str) -> bool:
+        """Return whether the first processor identifies and accepts a picture with these outputs."""
+        self.source.write_bytes(body)
+        first = self.processors.processors[0]
+        facts = first.identify(self.source)
+        job = facts and RenderJob(self.source, facts, _variants(names, 75, "#ffffff", "auto"), 30, MAXIMUM_PIXELS)
+        return job is not None and first.accepts(job)
+
+
+@cache
+def load(name: str) -> Processors:
+    """Return the processors of a chain with their default options, behind the checks and bounds of a worker."""
+    host = ProcessorHost(
+        upload_concurrency=1, namespaces=(), extensions=(), maximum_pixels=MAXIMUM_PIXELS, worker_count=1
+    )
+    processors, formats = load_processors([(each, {}) for each in CHAINS[name]], host)
+    return Processors(processors, MAXIMUM_PIXELS, formats)
+
+
+def _variants(names: Sequence[str], quality: int, background: str, progressive: Progressive) -> tuple[Variant, ...]:
+    outputs = [parse(name) for name in names]
+    return tuple(
+        make_variant(each, quality=each.quality or quality, background=background, progressive=progressive)
+        for each in outputs
+    )
