@@ -1,4 +1,7 @@
-"""The command line, and the only place that touches the global reactor."""
+"""The command line, and the only place that touches the global reactor.
+
+Each command imports what it needs, so that the others do not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,9 @@ from functools import partial
 from typing import Any
 
 import click
-import yaml
-from twisted.logger import globalLogBeginner
 
-from imaged.commands import configuration
-from imaged.commands.configuration import read_settings, settings_options
-from imaged.commands.plugins import options_text, settings_schema
+from imaged.commands.options import settings_options
 from imaged.commands.queue import queue_group
-from imaged.config.faults import ConfigurationError
-from imaged.hooks.installation import VERSION
-from imaged.hooks.registry import installed
-from imaged.logs.files import Logs
-from imaged.logs.lines import observer
-from imaged.logs.streams import LogStream
-from imaged.process.clock import keep_monotonic
-from imaged.process.ending import end
-from imaged.process.inherited_sockets import detach, inherit_sockets
-from imaged.process.notify import make_notifier
-from imaged.process.signals import Signals
-from imaged.workers.template_process import TemplateProcess
-from imaged.workers.threads import Threads
 
 _STANDARD_ERROR = 2  # not sys.stderr: after a write fails on a full disk, its buffer raises at every later write
 
@@ -41,7 +27,7 @@ _STANDARD_ERROR = 2  # not sys.stderr: after a write fails on a full disk, its b
         "max_content_width": 110,
     }
 )
-@click.version_option(VERSION, prog_name="imaged")
+@click.version_option(package_name="imaged-server", prog_name="imaged")
 @click.option("--remote-base-path", metavar="PREFIX", help="For process: the prefix of every key in the remote store.")
 @click.option("--outputs", metavar="A,B", help="For process: the outputs to be made.")
 @click.option("--namespace", metavar="NS", help="For process: the namespace.")
@@ -62,14 +48,26 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     SIGHUP reloads the settings, SIGUSR2 hands over to a new process of the program, SIGTERM stops the daemon; a second
     SIGTERM ends it at once.
     """
+    from imaged.process.inherited_sockets import detach, inherit_sockets
+    from imaged.process.signals import Signals
+
     signals = Signals()
     inherited = inherit_sockets(os.environ)
     detach(inherited)
+    from imaged.workers.template_process import TemplateProcess
+
     template = TemplateProcess()
     template.start()  # it loads its modules beside this process
     reactor = _reactor()
-    from imaged.daemon.main import Daemon  # noqa: PLC0415  # as in _reactor
-    from imaged.daemon.start import start_service  # noqa: PLC0415  # as in _reactor
+    from twisted.logger import globalLogBeginner
+
+    from imaged.commands import configuration
+    from imaged.daemon.main import Daemon
+    from imaged.daemon.start import start_service
+    from imaged.logs.files import Logs
+    from imaged.logs.streams import LogStream
+    from imaged.process.ending import end
+    from imaged.process.notify import make_notifier
 
     logs = Logs(LogStream("standard error", _STANDARD_ERROR), reactor)
     write: Any = logs.write
@@ -102,12 +100,15 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
     daemon, because it makes missing folders.
     """
     reactor = _reactor()
-    from imaged.commands.deep_check import DeepCheck  # noqa: PLC0415  # as in _reactor
-    from imaged.daemon.faults import find_faults  # noqa: PLC0415  # as in _reactor
-    from imaged.process.run_to_end import run_to_end  # noqa: PLC0415  # as in _reactor
+    from imaged.commands import configuration
+    from imaged.commands.deep_check import DeepCheck
+    from imaged.daemon.faults import find_faults
+    from imaged.process.ending import end
+    from imaged.process.run_to_end import run_to_end
+    from imaged.workers.threads import Threads
 
     path = configuration.find(config)
-    loaded = read_settings(config, overrides)
+    loaded = configuration.read_settings(config, overrides)
     threads = Threads(reactor, "work", 4)
     try:
         faults = find_faults(loaded, reactor, threads)
@@ -153,12 +154,20 @@ def process(
     INPUT is a picture, or a list of hashes, URLs or paths, one a line; - is a list on the standard input. Each picture
     that is done is a line on the standard output: hash, URL, width, height. Exit status 1 says that some were not.
     """
+    from imaged.process.signals import Signals
+
     signals = Signals()
     reactor = _reactor()
-    from imaged.batch.errors import UsageError  # noqa: PLC0415  # as in _reactor
-    from imaged.batch.plan import make_plan  # noqa: PLC0415  # as in _reactor
-    from imaged.batch.process import BatchProcess  # noqa: PLC0415  # as in _reactor
-    from imaged.batch.report import Screen  # noqa: PLC0415  # as in _reactor
+    from twisted.logger import globalLogBeginner
+
+    from imaged.batch.errors import UsageError
+    from imaged.batch.plan import make_plan
+    from imaged.batch.process import BatchProcess
+    from imaged.batch.report import Screen
+    from imaged.commands.configuration import read_settings
+    from imaged.config.faults import ConfigurationError
+    from imaged.logs.lines import observer
+    from imaged.process.ending import end
 
     screen = Screen(sys.stderr)
     globalLogBeginner.beginLoggingTo([observer(screen, for_people=True)], redirectStandardIO=False)
@@ -184,6 +193,9 @@ def plugins(name: str | None) -> None:
 
     Each option is listed with type, default and description. Options stand below plugins.NAME in the YAML file.
     """
+    from imaged.commands.plugins import options_text
+    from imaged.hooks.registry import installed
+
     if name is not None:
         click.echo(options_text(name))
         return
@@ -205,6 +217,11 @@ def config_group() -> None:
 @settings_options
 def show(config: str | None, overrides: tuple[str, ...]) -> None:
     """Print the effective settings as YAML; references stay references."""
+    import yaml
+
+    from imaged.commands.configuration import read_settings
+    from imaged.config.faults import ConfigurationError
+
     loaded = read_settings(config, overrides)
     if loaded.faults:
         raise SystemExit(str(ConfigurationError(loaded.faults)))
@@ -214,6 +231,8 @@ def show(config: str | None, overrides: tuple[str, ...]) -> None:
 @config_group.command()
 def schema() -> None:
     """Print a JSON Schema of the settings, for editors, with the options of the plugins that are installed."""
+    from imaged.commands.plugins import settings_schema
+
     click.echo(json.dumps(settings_schema(), indent=2))
 
 
@@ -222,9 +241,10 @@ def _reactor() -> Any:
 
     Not at the top: Twisted's endpoints would take the sockets of systemd, and no thread may run before the fork.
     """
-    from twisted.internet import reactor  # noqa: PLC0415
+    from twisted.internet import reactor
 
-    from imaged.fetch.resolver import use_own_threads  # noqa: PLC0415
+    from imaged.fetch.resolver import use_own_threads
+    from imaged.process.clock import keep_monotonic
 
     use_own_threads(reactor)
     return keep_monotonic(reactor)

@@ -1,15 +1,12 @@
-"""Find and read the settings: the file, the environment, and `--set`, with the options of the commands that do so."""
+"""Find and read the settings: the file, the environment, and `--set`."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import click
 
 from imaged.config.faults import ConfigurationError, Fault
 from imaged.config.load import Loaded, load
@@ -20,25 +17,6 @@ BUILT_IN = "built-in defaults"
 
 MAXIMUM_BYTES = 1 << 20
 """The maximum size of the settings, and of a file with one value: a megabyte of YAML takes seconds to parse."""
-
-
-def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that select the settings to a command."""
-    command = click.option(
-        "--set",
-        "overrides",
-        metavar="KEY.PATH=VALUE",
-        multiple=True,
-        help="Override a setting, for example --set render.concurrency=2; may be repeated.",
-    )(command)
-    return click.option(
-        "-c",
-        "--config",
-        "config",
-        metavar="FILE",
-        help="The settings. Default: $IMAGED_CONFIG, else etc/imaged.yaml here, else /etc/imaged/imaged.yaml, "
-        "else every setting is at its default.",
-    )(command)
 
 
 def find(given: str | None) -> Path | None:

@@ -49,6 +49,7 @@ def main(control: int) -> None:
     globalLogBeginner.beginLoggingTo([nowhere], redirectStandardIO=False, discardBuffer=True)
     _sweep(Path(tempfile.gettempdir()))
     folder, lock = _make_folder()
+    _keep_shared()
     try:
         Forker(socket.socket(fileno=control), folder, partial(_run_generation, lock)).run()
     finally:
@@ -69,8 +70,7 @@ def _run_generation(lock: int | None, control: socket.socket, folder: Path) -> N
             fault = f"{type(error).__name__}: {error}"[:2000]
     if early is not None:
         prepare()
-    gc.collect()
-    gc.freeze()  # no collection in a worker touches, and so copies, what it shares with this process
+    _keep_shared()
     send(control, Kind.READY, {"fault": fault, "threads": _threads()})
     bounds = Bounds(**spec["bounds"])
     Forker(control, folder, partial(_run_worker, lock, early or build, bounds)).run()
@@ -88,6 +88,12 @@ def _run_worker(
     name_process("imaged-worker")
     processors = built if isinstance(built, Processors) else built()
     serve(connection, processors, folder, bounds)
+
+
+def _keep_shared() -> None:
+    """Keep what has been loaded out of all collections: they would write to, and so copy, memory that forks share."""
+    gc.collect()
+    gc.freeze()
 
 
 def _build(host: dict[str, Any], named: list[tuple[str, dict[str, Any]]]) -> Processors:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from imaged.cli import main
 from imaged.commands import configuration
-from imaged.commands import queue as command
+from imaged.commands.queue_list import age_text
 from imaged.core.files import ORIGINAL
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
@@ -80,7 +80,7 @@ def test_a_comparison_that_has_not_ended_is_reported(queue: JobQueue) -> None:
 
 def test_ages_are_short() -> None:
     """Ages show their two largest units."""
-    assert [command._age(seconds) for seconds in (-1, 59.4, 3_599, 3_600, 90_000)] == [
+    assert [age_text(seconds) for seconds in (-1, 59.4, 3_599, 3_600, 90_000)] == [
         "0m00s",
         "0m59s",
         "59m59s",
