@@ -5,8 +5,12 @@ HostName, PortNumber and MetricPath are validated types for the fields of option
 
 from imaged.config.messages import UnfitError
 from imaged.config.values import HostName, MetricPath, PortNumber
+from imaged.core.colours.icc_reader import join_profile, usable_profile
+from imaged.core.colours.png_colours import PNG_COLOUR_CHUNKS, png_profile
+from imaged.core.colours.srgb_profile import srgb_profile
 from imaged.core.errors import (
     BusyError,
+    DeclinedError,
     ImagedError,
     NotAPictureError,
     OutOfTimeError,
@@ -26,6 +30,7 @@ from imaged.core.events import (
     Uploaded,
     WorkerDied,
 )
+from imaged.core.exif import read_orientation
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, Formats
 from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.outputs import Fill, Fit, FullSize, Output
@@ -58,12 +63,14 @@ __all__ = [
     "GIF",
     "JPEG",
     "PNG",
+    "PNG_COLOUR_CHUNKS",
     "RESIZE",
     "SNIFF_BYTES",
     "VERSION",
     "WEBP",
     "BusyError",
     "Counted",
+    "DeclinedError",
     "Event",
     "ExposingSink",
     "Fill",
@@ -116,8 +123,13 @@ __all__ = [
     "current_trace",
     "hookimpl",
     "how_to_install",
+    "join_profile",
     "memory_bytes",
     "plan",
+    "png_profile",
+    "read_orientation",
     "span",
+    "srgb_profile",
     "steps",
+    "usable_profile",
 ]

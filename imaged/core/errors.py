@@ -99,6 +99,10 @@ class NotAPictureError(ImagedError):
     status = 415
 
 
+class DeclinedError(NotAPictureError):
+    """A processor leaves this picture to the next one: it cannot render it as well, or finds damage in it."""
+
+
 class RangeNotSatisfiableError(ImagedError):
     """The file has no byte of the requested range."""
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from imaged.core.errors import ImagedError, PluginFailedError, StoreError
+from imaged.core.errors import DeclinedError, ImagedError, PluginFailedError, StoreError
 from imaged.core.formats import FORMATS, SNIFF_BYTES, Format, Formats
 from imaged.core.geometry import Size, plan
 from imaged.core.outputs import Output
@@ -113,7 +113,12 @@ class CheckedProcessor:
         try:
             while True:
                 with plugin_boundary(called, within_s):
-                    rendered = next(outputs, _END)
+                    try:
+                        rendered = next(outputs, _END)
+                    except DeclinedError as error:
+                        if len(missing) < len(job.variants):
+                            raise refuse(called, "it declined the job after its first output") from error
+                        raise
                 if rendered is _END:
                     break
                 if not isinstance(rendered, Rendered):

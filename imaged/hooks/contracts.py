@@ -63,6 +63,8 @@ class Processor(Protocol):
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output of the job once, as it is ready.
 
+        Raises DeclinedError before the first output to leave the job to the next processor that accepts it.
+
         Raises NotAPictureError (broken), TooLargeError (too many pixels), PolicyError (the format cannot hold the
         size), OutOfTimeError, BusyError (out of memory that may be free later).
         """
@@ -90,7 +92,8 @@ class VerifyingProcessor(Protocol):
     def verify(self, job: RenderJob) -> None:
         """Decode the original of a job without variants, as cheaply as possible, and discard the result.
 
-        Called once for each original that a client sends. Raises the errors of `render`.
+        Called once for each original that a client sends. Raises the errors of `render`. After a DeclinedError, the
+        next processor verifies it.
         """
 
 

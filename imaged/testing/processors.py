@@ -29,6 +29,7 @@ from imaged.api import (
     SNIFF_BYTES,
     WEBP,
     BusyError,
+    DeclinedError,
     Fill,
     Fit,
     Format,
@@ -111,10 +112,13 @@ class ProcessorContract:
             assert processor.identify(save(tmp_path, body)) == ImageFacts(format, STORED, 1)
 
     def test_counts_the_frames_of_animations(self, processor: Processor, tmp_path: Path) -> None:
-        """An animation has the frames of its container, and the size of its canvas."""
+        """An animation has the frames of its container, and the size of its canvas, or is left to another processor."""
         for format, body in ((GIF, make_gif(7)), (WEBP, make_webp(5))):
             if format in self.reads:
-                facts = processor.identify(save(tmp_path, body))
+                try:
+                    facts = processor.identify(save(tmp_path, body))
+                except DeclinedError:
+                    continue
                 assert (facts.size, facts.frames) == (STORED, 7 if format == GIF else 5)
 
     @pytest.mark.parametrize("orientation", range(1, 9))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from imaged.core.errors import ImagedError, NotAPictureError, TooLargeError
+from imaged.core.errors import DeclinedError, ImagedError, NotAPictureError, TooLargeError
 from imaged.core.formats import FORMATS, Formats
 from imaged.core.pictures import ImageFacts
 from imaged.core.tracing import DECODE, Trace, span
@@ -40,7 +40,7 @@ class Processors:
             try:
                 facts = processor.identify(source)
             except NotAPictureError as error:
-                refusal = error
+                refusal = NotAPictureError(str(error))
                 continue
             if facts is None:
                 continue
@@ -58,22 +58,35 @@ class Processors:
     def verify(self, source: Path, timeout_s: float) -> None:
         """Raise what a render of this picture would raise, if the processor that would render it can tell."""
         job = RenderJob(source, self.identify(source), (), timeout_s, self.maximum_pixels)
+        refusal: NotAPictureError | None = None
         for processor in self.processors:
             if processor.verifies and processor.accepts(job):
-                with span(DECODE):
-                    processor.verify(job)
+                try:
+                    with span(DECODE):
+                        processor.verify(job)
+                except DeclinedError as error:
+                    refusal = NotAPictureError(str(error))
+                    continue
                 return
+        if refusal:
+            raise refusal
 
     def render(self, source: Path, variants: Sequence[Variant], timeout_s: float) -> Generator[Rendered, None, None]:
-        """Return the iterator of the first processor that accepts the job; close it on this thread.
+        """Yield the outputs of the first processor that accepts the job and does not decline it.
 
-        Raises NotAPictureError when no processor accepts it.
+        Close the generator on this thread. Raises NotAPictureError when no processor renders it.
         """
         job = RenderJob(source, self.identify(source), tuple(variants), timeout_s, self.maximum_pixels)
+        refusal = NotAPictureError(f"no processor renders {', '.join(str(variant.output) for variant in variants)}")
         for processor in self.processors:
             if processor.accepts(job):
-                return processor.render(job)
-        raise NotAPictureError(f"no processor renders {', '.join(str(variant.output) for variant in variants)}")
+                try:
+                    yield from processor.render(job)
+                except DeclinedError as error:
+                    refusal = NotAPictureError(str(error))
+                    continue
+                return
+        raise refusal
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from imaged.api import join_profile
+
 from .errors import MAXIMUM_PARTS, malformed_error, too_many_parts_error, truncated_error
 from .gil import yield_gil
-from .icc_reader import join_profile
 from .jpeg_scans import START_OF_FRAME, ScanProgress, read_frame_header
 
 _START_OF_SCAN, _END_OF_IMAGE, _COMMENT = 0xDA, 0xD9, 0xFE

@@ -5,19 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from imaged.api import FORMATS, Format, NotAPictureError, Size, StoreError
+from imaged.api import (
+    FORMATS,
+    Format,
+    NotAPictureError,
+    Size,
+    StoreError,
+    png_profile,
+    read_orientation,
+    usable_profile,
+)
 
 from .deadline import Deadline
 from .decoding import drop_truncated_frame
 from .errors import malformed_error
-from .exif import read_orientation
 from .frames import FrameSequence
 from .gif_reader import read_gif
-from .icc_reader import usable_profile
 from .jpeg_reader import has_eoi, jpeg_exif, jpeg_profile, read_segments, strip_jpeg
 from .picture import Picture, coder, translated
-from .png_colours import png_profile
-from .png_reader import png_exif, strip_png
+from .png_reader import COLOUR_TYPE_AT, COLOURED, png_colours, png_exif, strip_png
 from .resizing import oriented_size
 from .webp_reader import read_webp
 
@@ -78,7 +84,8 @@ def parse_original(source: Path) -> ParsedOriginal:
             blob = strip_jpeg(blob, segments)
         case "png":
             stripped = strip_png(blob)
-            exif, profile, blob = png_exif(blob), png_profile(blob), stripped
+            coloured = bool(blob[COLOUR_TYPE_AT] & COLOURED)
+            exif, profile, blob = png_exif(blob), png_profile(png_colours(blob), coloured=coloured), stripped
         case "gif":
             sequence = drop_truncated_frame(read_gif(blob), Deadline(HEADER_TIMEOUT_S, interrupts=True))
         case "webp":

@@ -6,8 +6,13 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from imaged.api import PNG_COLOUR_CHUNKS
+
 from .errors import MAXIMUM_PARTS, malformed_error, too_many_parts_error, truncated_error
 from .gil import yield_gil
+
+COLOUR_TYPE_AT, COLOURED = 25, 2
+"""The offset of IHDR's colour type, and its bit for colours (PNG 11.2.1)."""
 
 _ANCILLARY = 0x20  # the bit of a chunk type's first letter that marks ancillary chunks (PNG 5.4)
 _TRANSPARENT = b"tRNS"
@@ -30,6 +35,17 @@ def png_exif(blob: bytes) -> bytes:
         if name == b"eXIf" and not exif:
             exif = blob[start + 8 : end - 4]
     return exif
+
+
+def png_colours(blob: bytes) -> dict[bytes, bytes]:
+    """Return the data of the first intact chunk of each kind that declares colours, before PLTE and IDAT (PNG 5.6)."""
+    declared: dict[bytes, bytes] = {}
+    for name, start, end in png_chunks(blob):
+        if name in (b"PLTE", b"IDAT"):
+            break
+        if name in PNG_COLOUR_CHUNKS and name not in declared and is_intact(blob[start:end]):
+            declared[name] = blob[start + 8 : end - 4]
+    return declared
 
 
 def strip_png(blob: bytes) -> bytes:

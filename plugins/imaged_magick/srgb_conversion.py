@@ -7,8 +7,9 @@ from ctypes import c_char_p, c_size_t, c_void_p
 from wand.api import library
 from wand.exceptions import CacheError, WandException
 
+from imaged.api import srgb_profile
+
 from .picture import Picture
-from .srgb_profile import srgb_profile
 
 library.MagickProfileImage.argtypes = [c_void_p, c_char_p, c_char_p, c_size_t]  # not declared by Wand
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
-from imaged_magick.icc_writer import write_profile
+from imaged.core.colours.icc_writer import write_profile
 
 _TURNS = {
     1: None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from imaged.api import (
     RenderJob,
     Size,
 )
-from imaged.core.errors import PluginFailedError
+from imaged.core.errors import DeclinedError, PluginFailedError
 from imaged.core.formats import CORE, Formats
 from imaged.core.outputs import parse
 from imaged.hooks.boundary import calls
@@ -207,6 +207,19 @@ def test_each_output_comes_exactly_once(source: Path) -> None:
         list(checked(render=lambda _: twice).render(job(source, X30)))
     with pytest.raises(PluginFailedError, match=r"it ended without w20\.png"):
         list(checked(render=lambda _: twice[:1]).render(job(source, X30, W20)))
+
+
+def test_a_job_is_declined_before_its_first_output_only(source: Path) -> None:
+    """Afterwards, the next processor would render the same outputs again."""
+
+    def declining(outputs: Sequence[Rendered]) -> Iterator[Rendered]:
+        yield from outputs
+        raise DeclinedError("too odd")
+
+    with pytest.raises(DeclinedError, match="too odd"):
+        list(checked(render=lambda _: declining([])).render(job(source, X30, W20)))
+    with pytest.raises(PluginFailedError, match="it declined the job after its first output"):
+        list(checked(render=lambda _: declining([Rendered(X30, GOOD[X30])])).render(job(source, X30, W20)))
 
 
 @pytest.mark.parametrize("returned", [None, 7])

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from imaged.core.errors import NotAPictureError
+from imaged.core.errors import DeclinedError, NotAPictureError
 from imaged.core.formats import CORE, FORMATS, JPEG, PNG, Formats
 from imaged.core.geometry import Size
 from imaged.core.outputs import parse
 from imaged.core.pictures import ImageFacts
 from imaged.hooks.checked_processor import CheckedProcessor
-from imaged.hooks.contracts import RenderJob
+from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.processors import make_variant
@@ -66,7 +66,49 @@ def test_a_job_goes_to_the_processor_of_its_formats(processors: Processors, tmp_
     (rendered,) = processors.render(tmp_path / "original", [make_variant(parse("x4.jpg"))], 30)
     assert JPEG.read_size(rendered.body) == Size(4, 4)
     with pytest.raises(NotAPictureError, match=r"no processor renders x4\.bmp"):
-        processors.render(tmp_path / "original", [make_variant(parse("x4.bmp"), formats=FORMATS_WITH_BMP)], 30)
+        next(processors.render(tmp_path / "original", [make_variant(parse("x4.bmp"), formats=FORMATS_WITH_BMP)], 30))
+
+
+class Declining(BmpProcessor):
+    """Accepts every job, and then declines it."""
+
+    identify = StillProcessor.identify
+
+    def verify(self, job: RenderJob) -> None:  # noqa: ARG002 -- VerifyingProcessor
+        """Decline."""
+        raise DeclinedError("this is too odd")
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Decline."""
+        self.verify(job)
+        yield from super().render(job)
+
+
+class Verifying(BmpProcessor):
+    """Accepts every job, and counts those that it verifies."""
+
+    verified = 0
+
+    def verify(self, job: RenderJob) -> None:  # noqa: ARG002 -- VerifyingProcessor
+        """Count."""
+        self.verified += 1
+
+
+def test_a_declined_job_goes_to_the_next_processor(tmp_path: Path) -> None:
+    """Renders and verifications do. After the last processor, the picture is refused with its reason."""
+    source = tmp_path / "original"
+    source.write_bytes(make_jpeg())
+    verifying, variants = Verifying(), [make_variant(parse("x4.jpg"))]
+    declining = CheckedProcessor("declining", Declining())
+    both = Processors((declining, CheckedProcessor("verifying", verifying)), 10**6)
+    both.verify(source, 30)
+    assert verifying.verified == 1
+    assert len(list(both.render(source, variants, 30))) == 1
+    alone = Processors((declining,), 10**6)
+    for work in (lambda: alone.verify(source, 30), lambda: list(alone.render(source, variants, 30))):
+        with pytest.raises(NotAPictureError, match="this is too odd") as refusal:
+            work()
+        assert type(refusal.value) is NotAPictureError
 
 
 class Checking(StillProcessor):

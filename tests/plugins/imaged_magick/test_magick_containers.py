@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imaged.api import ImagedError, NotAPictureError, Size, TooLargeError
+from imaged.core.exif import read_orientation
 from imaged.testing.pictures import make_exif, make_gif, make_jpeg, make_png, make_webp
-from imaged_magick.exif import read_orientation
 from imaged_magick.frames import Disposal, EncodedFrame, FrameSequence
 from imaged_magick.gif_reader import read_gif
 from imaged_magick.jpeg_reader import read_segments

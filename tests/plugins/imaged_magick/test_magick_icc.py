@@ -29,10 +29,10 @@ from profile_files import (
     webp_with,
 )
 
+from imaged.core.colours.icc_reader import MAXIMUM_PROFILE_BYTES, inflate_profile, join_profile, usable_profile
+from imaged.core.colours.srgb_profile import srgb_profile
 from imaged.testing.pictures import make_exif, make_jpeg, make_png, make_webp
-from imaged_magick.icc_reader import MAXIMUM_PROFILE_BYTES, inflate_profile, join_profile, usable_profile
 from imaged_magick.original import parse_original
-from imaged_magick.srgb_profile import srgb_profile
 
 Render = Callable[..., list[bytes]]
 Opened = Callable[[bytes], Image.Image]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from picture_files import difference, gradient
 from PIL import Image, ImageCms
 
-from imaged_magick.srgb_profile import is_srgb, srgb_profile
+from imaged.core.colours.srgb_profile import is_srgb, srgb_profile
 
 Opened = Callable[[bytes], Image.Image]
 Shared = Callable[[str], bytes]

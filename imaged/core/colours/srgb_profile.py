@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from functools import cache
 
-from .icc_writer import fixed, write_profile
+from imaged.core.colours.icc_writer import fixed, write_profile
 
 # The primaries of IEC 61966-2-1, adapted from D65 to D50 with the Bradford matrix.
 _PRIMARIES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .icc_writer import D50, sampled_curve, write_profile
+from imaged.core.colours.icc_writer import D50, sampled_curve, write_profile
 
 Chromaticity = tuple[float, float]
 """CIE 1931 x and y."""

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 
-from .srgb_profile import is_srgb
+from imaged.core.colours.srgb_profile import is_srgb
 
 MAXIMUM_PROFILE_BYTES = 8_000_000
 """The limit of libpng, and of the browsers that use it; the largest profiles of printing presses have some three."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from functools import lru_cache, partial
 
-from .rgb_spaces import BT709, Primaries, power_curve, space_profile
-from .srgb_profile import srgb_curve
+from imaged.core.colours.rgb_spaces import BT709, Primaries, power_curve, space_profile
+from imaged.core.colours.srgb_profile import srgb_curve
 
 _ILLUMINANT_C, _DCI_WHITE, _EQUAL_ENERGY = (0.310, 0.316), (0.314, 0.351), (1 / 3, 1 / 3)
 _BT601 = Primaries((0.630, 0.340), (0.310, 0.595), (0.155, 0.070))

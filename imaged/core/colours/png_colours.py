@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import astuple
 from functools import lru_cache, partial
 
-from .cicp import cicp_profile
-from .icc_reader import inflate_profile, usable_profile
-from .png_reader import is_intact, png_chunks
-from .rgb_spaces import BT709, Primaries, power_curve, space_profile
-from .srgb_profile import srgb_curve
+from imaged.core.colours.cicp import cicp_profile
+from imaged.core.colours.icc_reader import inflate_profile, usable_profile
+from imaged.core.colours.rgb_spaces import BT709, Primaries, power_curve, space_profile
+from imaged.core.colours.srgb_profile import srgb_curve
 
-_KINDS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
-_COLOUR_TYPE, _COLOURED = 25, 2  # the offset of IHDR's colour type, and its bit for colours (11.2.1)
+PNG_COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+"""The chunks that declare colours, in their precedence."""
+
 _UNIT = 100_000  # gAMA and cHRM are in 1/100000
 _GAMMA_BYTES = 4
 _GAMMAS = range(16, 625_000_001)  # the range that libpng accepts
@@ -22,29 +23,18 @@ _NEAR_GAMMA, _NEAR_PRIMARY = 455, 0.003
 _SRGB_GAMMA = 45_455  # with sRGB's primaries, a declaration of sRGB for old decoders (11.3.2.5)
 
 
-def png_profile(blob: bytes) -> bytes:
+def png_profile(declared: Mapping[bytes, bytes], *, coloured: bool) -> bytes:
     """Return the profile of a PNG, empty if it is sRGB or undeclared.
 
-    A declaration that is invalid or unknown gives way to the next in precedence.
+    `declared` has the data of the first intact chunk of each of PNG_COLOUR_CHUNKS, before PLTE and IDAT as 5.6
+    requires; a declaration that is invalid or unknown gives way to the next. The PNG is `coloured` if its pixels are.
     """
-    declared = _declarations(blob)
     profile = cicp_profile(declared.get(b"cICP", b""))
     if profile is None:
-        profile = _embedded(declared.get(b"iCCP", b""), coloured=bool(blob[_COLOUR_TYPE] & _COLOURED))
+        profile = _embedded(declared.get(b"iCCP", b""), coloured=coloured)
     if profile is None and b"sRGB" not in declared:
         profile = _calibrated(declared.get(b"gAMA", b""), declared.get(b"cHRM", b""))
     return profile or b""
-
-
-def _declarations(blob: bytes) -> dict[bytes, bytes]:
-    """Return the data of the first intact chunk of each kind, before PLTE and IDAT as 5.6 requires."""
-    declared: dict[bytes, bytes] = {}
-    for name, start, end in png_chunks(blob):
-        if name in (b"PLTE", b"IDAT"):
-            break
-        if name in _KINDS and name not in declared and is_intact(blob[start:end]):
-            declared[name] = blob[start + 8 : end - 4]
-    return declared
 
 
 def _embedded(data: bytes, *, coloured: bool) -> bytes | None:

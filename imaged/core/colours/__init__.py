@@ -1,0 +1,1 @@
+"""What files say of their colours, as ICC profiles."""
