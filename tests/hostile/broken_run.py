@@ -5,6 +5,7 @@ Each answer has to be 200, 4xx, or 503 with Retry-After for a file that takes to
 Prints how many answers had which status, and the slowest ones. The exit status is 1 when an answer was wrong.
 
     make hostile ARGS='--isolation thread --timeout-s 10'
+    make hostile ARGS='--processors pillow,magick'
     make hostile ARGS='--folder CORPUS'          send the files of a folder instead
 """
 
@@ -140,12 +141,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="a folder of files to send, instead of made ones")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--isolation", choices=("process", "thread"), default="process")
+    parser.add_argument("--processors", default="magick", help="as in the settings, separated by commas: pillow,magick")
     parser.add_argument("--timeout-s", type=float, default=30.0)
     given = parser.parse_args()
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         daemon = Daemon(Path(folder))
         daemon.start(
+            f"processors=[{given.processors}]",
             f"render.isolation={given.isolation}",
             f"render.timeout_s={given.timeout_s}",
             f"render.concurrency={CLIENTS}",
@@ -160,8 +163,9 @@ def main() -> None:
             print(*run.report(), sep="\n")  # noqa: T201 -- what this is run for
         finally:
             status = daemon.stop()
+    settings = f"{given.processors}, isolation {given.isolation}"
     print(  # noqa: T201 -- as above
-        f"{len(files)} files in {time.monotonic() - began_s:.0f} s, isolation {given.isolation}, exit status {status}"
+        f"{len(files)} files in {time.monotonic() - began_s:.0f} s, {settings}, exit status {status}"
     )
     sys.exit(1 if run.faults or status else 0)
 

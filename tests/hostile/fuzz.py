@@ -13,6 +13,7 @@ it again; a finding that is mended becomes a test of the plugin.
 
     make fuzz SECONDS=60 ARGS='--seed 7'
     make fuzz ARGS='--seed 7 --only 1234'
+    make fuzz ARGS='--processor pillow,magick'   as in the setting `processors`
     make fuzz ARGS='--pictures FOLDER'           mutate the files of a folder instead
 """
 
@@ -113,7 +114,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**9), help="default: another one each time")
     parser.add_argument("--only", type=int, help="run this case alone")
-    parser.add_argument("--processor", default="magick", help="the plugin, by its name in the settings")
+    parser.add_argument("--processor", default="magick", help="the plugin, or several: pillow,magick")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--hangs-after-s", type=float, default=120.0, help="the longest time of a step, by the clock")
     parser.add_argument("--pictures", type=Path, help="a folder of files to mutate, instead of small good pictures")

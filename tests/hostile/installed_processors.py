@@ -1,4 +1,7 @@
-"""The processors that are installed here, each as a worker builds it: every hostile file is for all of them."""
+"""The processors that are installed here, each as a worker builds it: every hostile file is for all of them.
+
+A chain is the setting `processors` as text: names, separated by commas.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,14 @@ ENDINGS = (NotAPictureError, TooLargeError, PolicyError, BusyError)
 """What a processor may raise for a picture."""
 
 
-def processor_names() -> list[str]:
-    """Return the plugins that offer a processor. The others are not imported: some need seconds."""
-    return [name for name, entry in installed().items() if "imaged_processor" in _source(entry.module)]
+NEXT = {"pillow": "magick"}
+"""What renders the jobs that a processor does not accept."""
+
+
+def chains() -> list[str]:
+    """Return each plugin that offers a processor, with its next one. Others are not imported: some need seconds."""
+    names = [name for name, entry in installed().items() if "imaged_processor" in _source(entry.module)]
+    return [f"{name},{NEXT[name]}" if name in NEXT else name for name in names]
 
 
 def _source(module: str) -> str:
@@ -29,13 +37,14 @@ def _source(module: str) -> str:
 
 
 @cache
-def build(name: str) -> Processors:
-    """Return a processor with its default options, behind the checks and bounds of a worker, and its own formats."""
+def build(chain: str) -> Processors:
+    """Return processors with their default options, behind the checks and bounds of a worker, and their own formats."""
     host = ProcessorHost(
         upload_concurrency=1, namespaces=(), extensions=(), maximum_pixels=MAXIMUM_PIXELS, worker_count=1
     )
-    processors, _ = load_processors([(name, {})], host)
-    return Processors(processors, MAXIMUM_PIXELS, processors[0]._own)
+    processors, formats = load_processors([(name, {}) for name in chain.split(",")], host)
+    own = processors[0]._own if len(processors) == 1 else formats
+    return Processors(processors, MAXIMUM_PIXELS, own)
 
 
 def variants(processors: Processors, *names: str) -> list[Variant]:

@@ -13,7 +13,7 @@ from broken_run import BrokenRun
 from corpus import SEED, corpus
 from daemon import Daemon
 from damage import Files
-from installed_processors import processor_names
+from installed_processors import chains
 
 FILES = 30
 TIMEOUT_S = 3.0
@@ -28,7 +28,7 @@ def sample(seed: int) -> Files:
     return {name: files[name] for name in names}
 
 
-@pytest.mark.parametrize("processor", processor_names())
+@pytest.mark.parametrize("processor", chains())
 @pytest.mark.parametrize(("isolation", "seed"), [("thread", SEED), ("process", SEED + 1)])
 def test_broken_files_cost_their_own_request_only(
     start_daemon: Callable[..., Daemon], isolation: str, seed: int, processor: str

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from daemon import Daemon, request
-from installed_processors import ENDINGS, build, processor_names, variants
+from installed_processors import ENDINGS, build, chains, variants
 from loopback_origin import Origin
 from other_files import CONTENT_TYPES, NAMES, OWNED, POLYGLOT_MARKS, files, polyglots, scripts
 
@@ -40,7 +40,7 @@ def test_no_name_and_no_content_type_makes_a_script_a_picture(
     assert daemon.get("/status_check").status == 200
 
 
-@pytest.mark.parametrize("processor", processor_names())
+@pytest.mark.parametrize("processor", chains())
 @pytest.mark.parametrize("name", NAMES)
 def test_a_processor_looks_at_bytes_not_at_names(processor: str, name: str, tmp_path: Path) -> None:
     """No name of an original makes a processor open it in a format that its first bytes do not announce."""
@@ -54,7 +54,7 @@ def test_a_processor_looks_at_bytes_not_at_names(processor: str, name: str, tmp_
         assert processors.formats.sniff(source.read_bytes()) == facts.format
 
 
-@pytest.mark.parametrize("processor", processor_names())
+@pytest.mark.parametrize("processor", chains())
 @pytest.mark.parametrize("name", polyglots())
 def test_no_output_has_the_other_half_of_a_polyglot(processor: str, name: str, tmp_path: Path) -> None:
     """A picture that is also an archive, a script or a page is rendered, and its outputs are pictures only."""

@@ -12,14 +12,14 @@ from fuzz_case import Case, CaseRunner
 from good_pictures import good_pictures
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from installed_processors import ENDINGS, build, processor_names, variants
+from installed_processors import ENDINGS, build, chains, variants
 
 PICTURES = good_pictures()
 OUTPUTS = ("x30.jpg", "w20.webp", "12x9.gif", "full_size.png")
 DAMAGE = st.lists(st.integers(0, 2**16), min_size=1, max_size=12)
 
 
-@pytest.mark.parametrize("processor", processor_names())
+@pytest.mark.parametrize("processor", chains())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(name=st.sampled_from(sorted(PICTURES)), places=DAMAGE, length=st.none() | st.integers(0, 4000))
 def test_wrong_bits_end_as_a_picture_or_an_error(
@@ -38,7 +38,7 @@ def test_wrong_bits_end_as_a_picture_or_an_error(
             return
 
 
-@pytest.mark.parametrize("processor", processor_names())
+@pytest.mark.parametrize("processor", chains())
 @pytest.mark.parametrize("name", sorted(PICTURES))
 def test_the_good_pictures_are_good(processor: str, name: str, tmp_path: Path) -> None:
     """Without damage, each of them is rendered: else the damaged ones would test nothing."""
@@ -51,7 +51,7 @@ def test_the_good_pictures_are_good(processor: str, name: str, tmp_path: Path) -
     assert len(list(processors.render(source, outputs, 30))) == len(outputs)
 
 
-@pytest.mark.parametrize("processor", processor_names())
+@pytest.mark.parametrize("processor", chains())
 def test_made_files_end_as_a_picture_or_an_error(processor: str, tmp_path: Path) -> None:
     """Nine in ten of the files that are made by hand, with the judgement of the fuzzer."""
     runner = CaseRunner(build(processor), tmp_path, lambda _: None)

@@ -6,15 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processor_chains import CHAINS, Chain, load
+from installed_processors import build
+from processor_chain import Chain
 
 from imaged.api import ImageFacts
+from imaged.hooks.registry import installed
+
+CHAINS = [chain for chain in ("magick", "pillow,magick") if chain.split(",")[0] in installed()]
+"""The built-in processors that are here, each with the one that takes what it does not accept."""
 
 
 @pytest.fixture(params=CHAINS)
 def chain(request: pytest.FixtureRequest, tmp_path: Path) -> Chain:
     """Return the processors of a setting."""
-    return Chain(load(request.param), tmp_path / "original")
+    return Chain(build(request.param), tmp_path / "original")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from picture_files import with_header
-from processor_chains import Chain
+from processor_chain import Chain
 
 from imaged.api import BusyError, ImagedError, NotAPictureError, RenderJob, StoreError, TooLargeError
 from imaged.core.outputs import parse

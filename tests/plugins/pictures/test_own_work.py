@@ -8,7 +8,7 @@ import zlib
 import pytest
 from picture_files import chunk, encode, gradient
 from PIL import Image
-from processor_chains import Chain
+from processor_chain import Chain
 from profile_files import CARRIERS, swapped_profile
 
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp

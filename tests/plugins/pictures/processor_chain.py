@@ -1,28 +1,18 @@
-"""The settings of `processors` that all tests of this folder try, and the calls that a worker makes for each."""
+"""Processors on one file, called as a worker calls them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+
+from installed_processors import MAXIMUM_PIXELS
 
 from imaged.api import ImageFacts, RenderJob, Variant
 from imaged.core.outputs import parse
 from imaged.core.variants import Progressive
-from imaged.hooks.processor_loading import ProcessorHost, load_processors
-from imaged.hooks.registry import installed
 from imaged.testing.processors import make_variant
 from imaged.workers.processors import Processors
-
-MAXIMUM_PIXELS = 50_000_000
-
-CHAINS: dict[str, Sequence[str]] = {
-    name: chain
-    for name, chain in {"magick": ("magick",), "pillow": ("pillow", "magick")}.items()
-    if name in installed()
-}
-"""Each built-in processor that is here, with those that take what it does not accept."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +58,6 @@ class Chain:
         facts = first.identify(self.source)
         job = facts and RenderJob(self.source, facts, _variants(names, 75, "#ffffff", "auto"), 30, MAXIMUM_PIXELS)
         return job is not None and first.accepts(job)
-
-
-@cache
-def load(name: str) -> Processors:
-    """Return the processors of a chain with their default options, behind the checks and bounds of a worker."""
-    host = ProcessorHost(
-        upload_concurrency=1, namespaces=(), extensions=(), maximum_pixels=MAXIMUM_PIXELS, worker_count=1
-    )
-    processors, formats = load_processors([(each, {}) for each in CHAINS[name]], host)
-    return Processors(processors, MAXIMUM_PIXELS, formats)
 
 
 def _variants(names: Sequence[str], quality: int, background: str, progressive: Progressive) -> tuple[Variant, ...]:
