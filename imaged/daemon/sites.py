@@ -40,7 +40,9 @@ def public_site(service: Service) -> Site:
     def new_body(announced_bytes: int, give_up: GiveUp) -> Body:
         return _new_body(generations, counters.incoming, maximum_bytes(), announced_bytes, give_up)
 
-    site = PublicSite(generations.lease, counters.posting, health.send, health.check_running)
+    site = PublicSite(
+        lambda: generations.pipeline, generations.lease, counters.posting, health.send, health.check_running
+    )
     return Site(
         site.handle,
         maximum_bytes,
@@ -52,6 +54,7 @@ def public_site(service: Service) -> Site:
         lambda: generations.pipeline.settings.status.timing_header,
         new_body,
         examine=site.examine,
+        answer_at_once=site.answer_at_once,
         sharing=_cors(service).headers,
     )
 

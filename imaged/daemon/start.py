@@ -45,7 +45,7 @@ from imaged.statuspage.recent import RecentErrors
 from imaged.statuspage.store_usage import StoreUsage
 from imaged.store.local import LocalStore
 from imaged.web.connections import Connections, most_connections
-from imaged.web.requests import ImagedFactory
+from imaged.web.factory import ImagedFactory
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.template_process import TemplateProcess
 from imaged.workers.threads import Threads

@@ -19,7 +19,7 @@ from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.renders import Renders
-from imaged.store.disk import OpenFile
+from imaged.store.disk import FileBody, OpenFile
 from imaged.store.local import LocalStore
 from imaged.workers.engine import Engine
 from imaged.workers.tasks import Tasks
@@ -52,7 +52,7 @@ class Pipeline:
             policy.check(output)
         return outputs
 
-    async def output(self, image: ImageId, output: Output) -> tuple[OpenFile, str]:
+    async def output(self, image: ImageId, output: Output) -> tuple[OpenFile | FileBody, str]:
         """Open an output, rendered now if the store misses it; return it with HIT, RENDERED or COALESCED.
 
         Raises PolicyError when the namespace does not allow it, otherwise as `Renders.one`.

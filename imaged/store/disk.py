@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO, RawIOBase
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO
 
 from imaged.core.errors import StoreError
 from imaged.core.files import ImageFile
@@ -16,6 +16,9 @@ from imaged.core.hashes import ImageId
 from imaged.store import atomic
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
+
+SMALL_BYTES = 1 << 16
+"""How large a file may be that is read when it is opened."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class OpenFile:
     `size_bytes` and `modified_ns` describe the open file, also after another file has taken its name.
     """
 
-    file: BinaryIO
+    file: RawIOBase
     size_bytes: int
     modified_ns: int
 
@@ -66,22 +69,13 @@ class Disk:
             except (FileNotFoundError, NotADirectoryError):
                 return False
 
-    def open(self, image: ImageId, file: ImageFile, path: Path | None = None) -> OpenFile | None:
-        """Open a file for reading, here or at `path`; return None when it does not exist.
+    def open(self, image: ImageId, file: ImageFile, path: Path | None = None) -> OpenFile | FileBody | None:
+        """Open a file for reading, here or at `path`; read a small one. Return None when it does not exist.
 
         Raises StoreError when it cannot be read.
         """
         with reading(self.key(image, file)):
-            try:
-                opened = (path or self.path(image, file)).open("rb")
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            try:
-                status = os.fstat(opened.fileno())
-            except BaseException:
-                opened.close()
-                raise
-        return OpenFile(opened, status.st_size, status.st_mtime_ns)
+            return open_path(str(path or self.path(image, file)))
 
     def replace(self, image: ImageId, file: ImageFile, body: bytes) -> None:
         """Write a file durably, in place of an older one. Raises StoreError."""
@@ -99,6 +93,27 @@ class Disk:
             temporary = self.incoming.new()
             atomic.write(temporary, body)
         return temporary
+
+
+def open_path(path: str) -> OpenFile | FileBody | None:
+    """Open a file for reading, or read one of SMALL_BYTES at most. Return None when it does not exist.
+
+    Raises OSError when it cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if status.st_size > SMALL_BYTES or not S_ISREG(status.st_mode):
+            file = FileIO(descriptor)
+            descriptor = -1
+            return OpenFile(file, status.st_size, status.st_mtime_ns)
+        return FileBody(os.read(descriptor, status.st_size), status.st_mtime_ns)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.store.atomic import discard
-from imaged.store.disk import Disk, OpenFile, reading
+from imaged.store.disk import Disk, FileBody, OpenFile, open_path, reading
 
 _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
 
@@ -51,9 +51,21 @@ class VariantFiles:
         for path in apart.values():
             discard(path)
 
-    def open(self, image: ImageId, output: Output) -> OpenFile | None:
+    def open(self, image: ImageId, output: Output) -> OpenFile | FileBody | None:
         """Open a variant for reading; return None when it does not exist. Raises StoreError."""
         return self.disk.open(image, output, self._apart.get((image, output)) if self._apart else None)
+
+    def reopen(self, path: str) -> OpenFile | FileBody | None:
+        """Open a variant by the path of its file, as `open` does.
+
+        Return None also when only `open` can tell what to read: this store is superseded, or the file cannot be read.
+        """
+        if self._apart is not None:
+            return None
+        try:
+            return open_path(path)
+        except OSError:
+            return None
 
     def save(self, image: ImageId, output: Output, body: bytes) -> None:
         """Write a variant durably, in place of an older one unless this store is superseded. Raises StoreError."""

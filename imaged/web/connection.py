@@ -244,11 +244,15 @@ class Connection(HTTPChannel):
         self._abort_call = self.callLater(LINGER_S, self._abort)
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:  # noqa: N802
-        """Begin an answer. During a shutdown it announces that it is the last one."""
+        """Begin an answer."""
+        self.announce_end(headers)
+        super().writeHeaders(version, code, reason, headers)
+
+    def announce_end(self, headers: Any) -> None:
+        """Announce during a shutdown that an answer with these headers is the last one."""
         if self._connections.leaving:
             self.persistent = False
             headers.setRawHeaders(b"Connection", [b"close"])
-        super().writeHeaders(version, code, reason, headers)
 
     def write(self, data: bytes) -> None:
         """Send bytes of an answer."""

@@ -43,11 +43,13 @@ class CorsPolicy:
         if not self.settings().status.try_page:
             return {}
         varying = {"Vary": "Origin"}  # a cache must not send one page the answer for another
+        if origin is None:
+            return varying
         try:
             own = _origin(self.urls()[1], host or "")
         except MalformedRequestError:
             return varying
-        if origin is None or origin != own:
+        if origin != own:
             return varying
         return varying | {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}
 

@@ -3,116 +3,130 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from io import BytesIO
-from typing import BinaryIO
+from functools import partial
+from io import BytesIO, RawIOBase
+from typing import IO
 
-from twisted.web.http import Request, datetimeToString
+from twisted.web.http import Request
 
-from imaged.core.errors import ImagedError, PreconditionFailedError, RangeNotSatisfiableError, StoreError
-from imaged.store.disk import FileBody, OpenFile
-from imaged.web.headers import header
+from imaged.core.errors import PreconditionFailedError, RangeNotSatisfiableError, StoreError
+from imaged.store.disk import SMALL_BYTES, FileBody, OpenFile
+from imaged.web.headers import header, http_date_at
 from imaged.web.requests import ImagedRequest
 
 CHUNK_BYTES = 65_536
 """How much of a file is read at a time."""
 
-IMMUTABLE = "public, max-age=31536000, immutable"
 _RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<suffix>\d{1,18}))\s*", re.ASCII)
+_VALIDATORS = b"ETag: %b\r\nLast-Modified: %b\r\nCache-Control: public, max-age=31536000, immutable\r\n"
+_CONTENT = b"%bAccept-Ranges: bytes\r\nContent-Type: %b\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n"
 
 
 def send_file(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str) -> None:
     """Answer with a file, and close it at the end. RFC 9110 defines conditions (13.2.2) and ranges (14.2).
 
-    A file is read a chunk at a time, when the client has taken the previous chunk. A body in memory is sent the same
-    way, or at once if it fits into a chunk. A request for several ranges gets the whole file, as the RFC allows. Raises
-    PreconditionFailedError and RangeNotSatisfiableError.
+    A large file is read a chunk at a time, when the client has taken the previous chunk. A request for several ranges
+    gets the whole file, as the RFC allows. Raises PreconditionFailedError and RangeNotSatisfiableError.
     """
+    producer: FileProducer | None = None
     try:
-        _send(request, opened, content_type)
-    except ImagedError:
-        _close(opened)
-        raise
+        producer = _send(request, opened, content_type)
+    finally:
+        if producer is None and isinstance(opened, OpenFile):
+            opened.file.close()
 
 
-def _send(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str) -> None:
-    etag = f'"{opened.modified_ns:x}-{opened.size_bytes:x}"'
-    modified_s = opened.modified_ns // 1_000_000_000
-    request.setHeader("ETag", etag)
-    request.setHeader("Last-Modified", datetimeToString(modified_s))
-    request.setHeader("Cache-Control", IMMUTABLE)
+def _send(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str) -> FileProducer | None:
+    """Answer, or begin to; return a producer that sends the rest and then closes the file."""
+    size_bytes, modified_s = opened.size_bytes, opened.modified_ns // 1_000_000_000
+    etag = f'"{opened.modified_ns:x}-{size_bytes:x}"'
+    lines = _VALIDATORS % (etag.encode(), http_date_at(modified_s))
     if _is_known(request, etag, modified_s):
-        _finish_empty(request, opened, 304)
-        return
-    request.setHeader("Accept-Ranges", "bytes")
-    request.setHeader("Content-Type", content_type)
-    request.setHeader("X-Content-Type-Options", "nosniff")
-    span = _range(request, etag, modified_s, opened.size_bytes)
-    first, length = span or (0, opened.size_bytes)
+        request.begin_answer(304, lines)
+        request.finish()
+        return None
+    span = _range(request, etag, modified_s, size_bytes)
+    first, length = span or (0, size_bytes)
+    status = 200
     if span is not None:
         if length == 0:
-            request.setHeader("Content-Range", f"bytes */{opened.size_bytes}")
-            raise RangeNotSatisfiableError(f"the file has {opened.size_bytes} bytes: ask for some of those")
-        request.setResponseCode(206)
-        request.setHeader("Content-Range", f"bytes {first}-{first + length - 1}/{opened.size_bytes}")
-    request.setHeader("Content-Length", str(length))
+            request.setHeader("Content-Range", f"bytes */{size_bytes}")
+            raise RangeNotSatisfiableError(f"the file has {size_bytes} bytes: ask for some of those")
+        status = 206
+        lines += b"Content-Range: bytes %d-%d/%d\r\n" % (first, first + length - 1, size_bytes)
+    lines = _CONTENT % (lines, content_type.encode(), length)
     if request.method == b"HEAD":
-        _finish_empty(request, opened, request.code)
-    elif isinstance(opened, FileBody) and length <= CHUNK_BYTES:
-        request.write(opened.body[first : first + length])
+        request.begin_answer(status, lines)
+        request.finish()
+    elif isinstance(opened, FileBody) and length <= SMALL_BYTES:
+        request.begin_answer(status, lines, opened.body if span is None else opened.body[first : first + length])
         request.finish()
     else:
         file = BytesIO(opened.body) if isinstance(opened, FileBody) else opened.file
         file.seek(first)
-        request.registerProducer(FileProducer(request, file, length), streaming=False)
+        producer = FileProducer(request, file, length, partial(request.begin_answer, status, lines))
+        producer.start()
+        return producer
+    return None
 
 
 class FileProducer:
-    """Writes the next `left_bytes` of a file to a request, a chunk for each call (IPullProducer)."""
+    """Sends the next `left_bytes` of a file to a request, at the pace of its client (IPushProducer).
 
-    def __init__(self, request: ImagedRequest, file: BinaryIO, left_bytes: int) -> None:
+    `begin` sends the head of the answer and the first chunk.
+    """
+
+    def __init__(
+        self, request: ImagedRequest, file: IO[bytes] | RawIOBase, left_bytes: int, begin: Callable[[bytes], None]
+    ) -> None:
         self._request, self._file, self._left_bytes = request, file, left_bytes
+        self._write = begin
+        self._paused = False
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._request.registerProducer(self, streaming=True)
+        self.resumeProducing()
+
+    def pauseProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Send no more until the client has taken what was sent."""
+        self._paused = True
 
     def resumeProducing(self) -> None:  # noqa: N802  # Twisted's name
-        """Write a chunk. End the answer after the last one, or when the file cannot be read."""
+        """Send chunks until the transport has enough. End the answer after the last one, or when a read fails."""
+        self._paused = False
+        while self._left_bytes and not self._paused:
+            self._send_chunk()
+
+    def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
+        """Close the file: it has been sent, or the client has left."""
+        self._left_bytes = 0
+        self._file.close()
+
+    def _send_chunk(self) -> None:
         try:
             chunk = self._file.read(min(CHUNK_BYTES, self._left_bytes))
         except OSError as error:
             self._break_off(error.strerror or str(error))
             return
-        if not chunk and self._left_bytes:
+        if not chunk:
             self._break_off("it has become shorter")
             return
         self._left_bytes -= len(chunk)
-        self._request.write(chunk)
+        self._write(chunk)
+        self._write = self._request.write
         if not self._left_bytes:
             self._request.unregisterProducer()
             self.stopProducing()
             self._request.finish()
 
-    def stopProducing(self) -> None:  # noqa: N802  # Twisted's name
-        """Close the file: it has been sent, or the client has left."""
-        self._file.close()
-
     def _break_off(self, reason: str) -> None:
         self._request.unregisterProducer()
         self.stopProducing()
-        for name in (b"ETag", b"Last-Modified", b"Content-Range"):  # the error answer must not have them
-            self._request.responseHeaders.removeHeader(name)
         self._request.break_off(StoreError(f"the file cannot be read to its end: {reason}"))
-
-
-def _finish_empty(request: Request, opened: OpenFile | FileBody, status: int) -> None:
-    _close(opened)
-    request.setResponseCode(status)
-    request.write(b"")
-    request.finish()
-
-
-def _close(opened: OpenFile | FileBody) -> None:
-    if isinstance(opened, OpenFile):
-        opened.file.close()
 
 
 def _is_known(request: Request, etag: str, modified_s: int) -> bool:
@@ -163,8 +177,11 @@ def _date_s(request: Request, name: bytes) -> int | None:
 
     The asctime form has no zone and means GMT (RFC 9110, 5.6.7).
     """
+    text = header(request, name)
+    if text is None:
+        return None
     try:
-        moment = parsedate_to_datetime(header(request, name) or "")
+        moment = parsedate_to_datetime(text)
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None

@@ -20,9 +20,10 @@ def header(request: Request, name: bytes) -> str | None:
 
 def http_date() -> bytes:
     """Return the current time for a Date header (RFC 9110, 6.6.1), formatted once a second."""
-    return _written(int(time.time()))
+    return http_date_at(int(time.time()))
 
 
-@lru_cache(maxsize=1)
-def _written(moment_s: int) -> bytes:
+@lru_cache(maxsize=1024)
+def http_date_at(moment_s: int) -> bytes:
+    """Return a time, in seconds since the epoch, as an HTTP date (RFC 9110, 5.6.7)."""
     return bytes(datetimeToString(moment_s))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.web.http import Request
 
@@ -15,14 +15,18 @@ from imaged.core.files import ORIGINAL, Original, Record, parse_file
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
+from imaged.core.tracing import HIT
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.answers import send_json
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
+from imaged.web.hits import Hits
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, describe_request, read_path
 from imaged.web.posts import POST_PARAMETERS, PROCESS_PARAMETERS, asked_outputs, ingest
 from imaged.web.requests import ImagedRequest
+
+_READ = (b"GET", b"HEAD")
 
 MAXIMUM_POSTS = 1000
 """How many posts may run at once, including posts that wait for the same source."""
@@ -32,14 +36,34 @@ MAXIMUM_POSTS = 1000
 class PublicSite:
     """Answers requests with the current generation, which each request leases until its answer begins.
 
-    `send_health` answers `/status_check`. Every other request first calls `check_running` with its start time, which
-    may raise BusyError.
+    `current` returns the pipeline of this generation, for an answer that does not wait. `send_health` answers
+    `/status_check`. Every other request first calls `check_running` with its start time, which may raise BusyError.
     """
 
+    current: Callable[[], Pipeline]
     lease: Callable[[], AbstractContextManager[Pipeline]]
     posting: Activity[str]
     send_health: Callable[[Request], None]
     check_running: Callable[[float], None]
+    hits: Hits = field(default_factory=Hits)
+
+    def answer_at_once(self, request: ImagedRequest) -> bool:
+        """Answer with a stored output that the current generation has sent before, and return True.
+
+        Return False for any other request, which `handle` answers. Raises ImagedError as `handle` does.
+        """
+        pipeline = self.current()
+        hit = self.hits.find(pipeline, request.path)
+        if hit is None or request.method not in _READ:
+            return False
+        hit.describe(request.trace)
+        self.check_running(request.began_s)
+        opened = pipeline.store.variants.reopen(hit.file)
+        if opened is None:
+            return False
+        request.trace.outcome = HIT
+        send_file(request, opened, hit.content_type)
+        return True
 
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
         """Raise, before the body is read, any ImagedError that the head of the request causes."""
@@ -84,7 +108,15 @@ class PublicSite:
                     case output:
                         content_type = pipeline.formats.content_type(output)
                         opened, request.trace.outcome = await pipeline.output(image, output)
+                        self._keep_hit(request, image, output, pipeline)
                         send_file(request, opened, content_type)
+
+    def _keep_hit(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
+        """Keep a hit, unless its path is another spelling of the file's own."""
+        is_canonical = request.path == f"/{pipeline.store.key(image, output)}".encode()
+        if is_canonical and request.trace.outcome == HIT:
+            file, content_type = str(pipeline.store.path(image, output)), pipeline.formats.content_type(output)
+            self.hits.keep(pipeline, request.path, file, request.trace, content_type)
 
     def _check_room(self, pipeline: Pipeline) -> None:
         if self.posting.current >= MAXIMUM_POSTS:

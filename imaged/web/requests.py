@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPFactory, Request
+from twisted.web.http import Request
 
 from imaged.core.errors import ImagedError, StoreError, TooLargeError, TooSlowError
 from imaged.core.hashes import shorten
@@ -22,7 +21,6 @@ from imaged.core.traffic import CLIENT_LEFT
 from imaged.fetch.budget import GiveUp
 from imaged.logs.request_lines import RequestRecord
 from imaged.web.bodies import Body
-from imaged.web.connection import Connection
 from imaged.web.connections import Connections
 from imaged.web.errors import send_error
 from imaged.web.headers import header, http_date
@@ -49,11 +47,12 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 class Site:
     """Everything that requests of one port need: their handler, their log and their limits.
 
-    `handle` answers a request. `examine` may raise an ImagedError when the head of a request is complete, given whether
-    a body follows, which is then not read. `maximum_bytes` limits each body, and `new_body` makes the file for a body
-    of an announced length. `has_timing` decides on the `Server-Timing` header. `sharing` returns the CORS headers of an
-    answer, given the headers Origin and Host. The functions are called for each request, so a reload takes effect.
-    Clients of a `private` port are operators.
+    `answer_at_once` answers a request that needs no wait, and returns whether it did; otherwise `handle` answers it.
+    `examine` may raise an ImagedError when the head of a request is complete, given whether a body follows, which is
+    then not read. `maximum_bytes` limits each body, and `new_body` makes the file for a body of an announced length.
+    `has_timing` decides on the `Server-Timing` header. `sharing` returns the CORS headers of an answer, given the
+    headers Origin and Host. The functions are called for each request, so a reload takes effect. Clients of a `private`
+    port are operators.
     """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
@@ -64,6 +63,7 @@ class Site:
     has_timing: Callable[[], bool]
     new_body: Callable[[int, GiveUp], Body]
     examine: Callable[[ImagedRequest, bool], None] = lambda _request, _has_body: None
+    answer_at_once: Callable[[ImagedRequest], bool] = lambda _request: False
     private: bool = False
     sharing: Callable[[str | None, str | None], Mapping[str, str]] = lambda _origin, _host: {}
 
@@ -172,23 +172,40 @@ class ImagedRequest(Request):
         return getattr(self.getClientAddress(), "host", None) or "unix"
 
     def process(self) -> None:
-        """Start the handler of the site. It is cancelled when the client leaves."""
+        """Answer the request, or start the handler of the site, which is cancelled when the client leaves."""
+        try:
+            if self._site.answer_at_once(self):
+                return
+        except Exception:  # the root of a task
+            self._failed(Failure())
+            return
         with self.trace.current():
-            self._answering = Deferred.fromCoroutine(self._answer())
+            self._answering = Deferred.fromCoroutine(self._site.handle(self))
             self._answering.addErrback(self._failed)
-
-    async def _answer(self) -> None:
-        self._begin_answer()
-        await self._site.handle(self)
 
     def write(self, data: bytes) -> None:
         """Send bytes of the answer's body, and its head before the first of them."""
-        if not self.startedWriting and self._site.has_timing():
-            timing = f"total;dur={1000 * (self._site.seconds() - self.began_s):.3f}"
-            if spans_ms := self.trace.spans_ms:
-                timing = ", ".join([*(f"{name};dur={spent_ms:g}" for name, spent_ms in spans_ms.items()), timing])
-            self.responseHeaders.setRawHeaders(b"Server-Timing", [timing.encode()])
+        if not self.startedWriting:
+            for name, value in self._common_headers():
+                self.setHeader(name, value)
         super().write(data)
+
+    def begin_answer(self, status: int, lines: bytes, data: bytes = b"") -> None:
+        """Send the head of an answer and the first bytes of its body with one call of the transport.
+
+        `lines` are headers, which include a Content-Length unless the status allows no body.
+        """
+        self.setResponseCode(status)
+        self.startedWriting = 1
+        connection: Any = self.channel
+        connection.announce_end(self.responseHeaders)
+        own = [(name, value) for name, values in self.responseHeaders.getAllRawHeaders() for value in values]
+        headers = b"".join([b"%b: %b\r\n" % header for header in self._common_headers() + own])
+        if self.method == b"HEAD":
+            data = b""
+        self.sentLength += len(data)
+        head = b"%b %d %b\r\n%b%b\r\n" % (self.clientproto, status, self.code_message, headers, lines)
+        connection.writeSequence([head, data])
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:  # noqa: N802, FBT001  # Twisted's
         """Begin to stream an answer."""
@@ -251,12 +268,17 @@ class ImagedRequest(Request):
         """The method and the target, shortened for a log."""
         return shorten(self.method.decode("ascii", "backslashreplace"), MAXIMUM_METHOD_CHARACTERS), redacted(self.uri)
 
-    def _begin_answer(self) -> None:
-        self.setHeader(b"Date", http_date())
-        self.setHeader(b"Server", b"imaged")
-        self.setHeader(b"X-Request-Id", self.trace.request_id.encode())
+    def _common_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that each answer has."""
+        headers = [(b"Date", http_date()), (b"Server", b"imaged"), (b"X-Request-Id", self.trace.request_id.encode())]
         for name, value in self._site.sharing(header(self, b"origin"), header(self, b"host")).items():
-            self.setHeader(name, value)
+            headers.append((name.encode(), value.encode()))
+        if self._site.has_timing():
+            timing = f"total;dur={1000 * (self._site.seconds() - self.began_s):.3f}"
+            if spans_ms := self.trace.spans_ms:
+                timing = ", ".join([*(f"{name};dur={spent_ms:g}" for name, spent_ms in spans_ms.items()), timing])
+            headers.append((b"Server-Timing", timing.encode()))
+        return headers
 
     def _failed(self, failure: Failure) -> None:
         if self._disconnected:
@@ -293,7 +315,6 @@ class ImagedRequest(Request):
             self._discard_body()
         self.requestHeaders.removeHeader(b"expect")  # else Twisted would ask for the body
         self._site.request_log.describe(self, self.trace)
-        self._begin_answer()
         self.setHeader(b"Connection", b"close")
         self._failed(Failure(refusal))
 
@@ -305,26 +326,3 @@ class ImagedRequest(Request):
 
 def _not_kept(error: OSError) -> StoreError:
     return StoreError(f"the body cannot be stored: {error.strerror}; try again later")
-
-
-class ImagedFactory(HTTPFactory):
-    """Makes the connections of one port."""
-
-    def __init__(self, reactor: Any, site: Site) -> None:
-        super().__init__(timeout=IDLE_S, reactor=reactor)
-        self.noisy = False  # the service logs that a port is open
-        self._site = site
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802, ARG002  # Twisted's name
-        """Return the protocol of a new connection."""
-        site = self._site
-        connection: Any = Connection(site.connections, lambda channel, _queued: ImagedRequest(channel, site))
-        connection.factory = self
-        connection.callLater = self.reactor.callLater
-        connection.timeOut = self.timeOut
-        return connection
-
-    def log(self, request: Request) -> None:
-        """Record the end of a request, when it has been answered."""
-        if isinstance(request, ImagedRequest):
-            request.end()

@@ -12,6 +12,7 @@ from imaged.core.errors import StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
+from imaged.store.disk import SMALL_BYTES, FileBody, OpenFile
 from imaged.store.local import LocalStore
 from imaged.store.variants import Cost
 
@@ -32,8 +33,15 @@ def read(store: LocalStore) -> bytes:
     """Return what the store serves for `OUTPUT`."""
     opened = store.variants.open(IMAGE, OUTPUT)
     assert opened is not None
+    return content(opened)
+
+
+def content(opened: OpenFile | FileBody) -> bytes:
+    """Return the bytes of an open file, and close it."""
+    if isinstance(opened, FileBody):
+        return opened.body
     with opened.file:
-        return opened.file.read()
+        return opened.file.read() or b""
 
 
 def put(store: LocalStore, name: str, body: bytes = b"") -> None:
@@ -44,14 +52,17 @@ def put(store: LocalStore, name: str, body: bytes = b"") -> None:
 
 
 def test_an_open_file_is_the_one_that_was_opened(store: LocalStore) -> None:
-    """A reader of a replaced file still reads the old one, with its size and time."""
-    store.variants.save(IMAGE, OUTPUT, b"old")
-    opened = store.variants.open(IMAGE, OUTPUT)
-    store.variants.save(IMAGE, OUTPUT, b"newer")
-    assert opened is not None
-    with opened.file:
-        assert (opened.file.read(), opened.size_bytes) == (b"old", 3)
-        assert opened.modified_ns == os.fstat(opened.file.fileno()).st_mtime_ns
+    """A reader of a replaced file still reads the old one, with its size and time, whether it is small or large."""
+    for size_bytes in (3, SMALL_BYTES, SMALL_BYTES + 1):
+        old = b"o" * size_bytes
+        store.variants.save(IMAGE, OUTPUT, old)
+        os.utime(store.path(IMAGE, OUTPUT), ns=(5, 5))
+        opened = store.variants.open(IMAGE, OUTPUT)
+        store.variants.save(IMAGE, OUTPUT, b"newer")
+        assert opened is not None
+        assert (opened.size_bytes, opened.modified_ns) == (size_bytes, 5)
+        assert isinstance(opened, FileBody) == (size_bytes <= SMALL_BYTES)
+        assert content(opened) == old
 
 
 def test_other_files_are_not_listed(store: LocalStore) -> None:
@@ -88,8 +99,7 @@ def test_a_forgotten_variant_is_gone(store: LocalStore) -> None:
     opened = store.variants.open(IMAGE, OUTPUT)
     assert store.variants.forget(IMAGE, OUTPUT)
     assert opened is not None
-    with opened.file:
-        assert opened.file.read() == b"variant"
+    assert content(opened) == b"variant"
     assert not store.has(IMAGE, OUTPUT)
     assert store.files(IMAGE) == [ORIGINAL]
     assert not store.variants.forget(IMAGE, OUTPUT)

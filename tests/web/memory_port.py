@@ -17,8 +17,9 @@ from imaged.fetch.budget import Budget
 from imaged.web.answers import send_text
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
+from imaged.web.factory import ImagedFactory
 from imaged.web.request_log import RequestLog, StatusRequestLog
-from imaged.web.requests import ImagedFactory, ImagedRequest, Site
+from imaged.web.requests import ImagedRequest, Site
 
 ASK = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

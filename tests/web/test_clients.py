@@ -18,9 +18,10 @@ from imaged.core.files import RECORD, parse_file
 from imaged.store.disk import OpenFile
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
+from imaged.web.factory import ImagedFactory
 from imaged.web.files import send_file
 from imaged.web.request_log import StatusRequestLog
-from imaged.web.requests import ImagedFactory, ImagedRequest, Site
+from imaged.web.requests import ImagedRequest, Site
 
 LARGE = PICTURE + os.urandom(20_000_000)
 LARGE_PATH = f"/p/{hashlib.md5(LARGE).hexdigest()}/original"

@@ -14,9 +14,10 @@ from imaged.core.errors import BusyError
 from imaged.store.disk import FileBody, OpenFile
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
+from imaged.web.factory import ImagedFactory
 from imaged.web.files import CHUNK_BYTES, send_file
 from imaged.web.request_log import StatusRequestLog
-from imaged.web.requests import ImagedFactory, ImagedRequest, Site
+from imaged.web.requests import ImagedRequest, Site
 
 MODIFIED_NS = 1_700_000_000_123_456_789
 CONDITIONS: list[dict[str, str]] = [
