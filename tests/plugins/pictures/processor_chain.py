@@ -8,7 +8,7 @@ from pathlib import Path
 
 from installed_processors import MAXIMUM_PIXELS
 
-from imaged.api import ImageFacts, RenderJob, Variant
+from imaged.api import DeclinedError, ImageFacts, RenderJob, Variant
 from imaged.core.outputs import parse
 from imaged.core.variants import Progressive
 from imaged.testing.processors import make_variant
@@ -52,12 +52,16 @@ class Chain:
         return [by_name[name] for name in names]
 
     def does_itself(self, body: bytes, *names: str) -> bool:
-        """Return whether the first processor identifies and accepts a picture with these outputs."""
+        """Return whether the first processor accepts a picture with these outputs, and does not decline it."""
         self.source.write_bytes(body)
         first = self.processors.processors[0]
-        facts = first.identify(self.source)
-        job = facts and RenderJob(self.source, facts, _variants(names, 75, "#ffffff", "auto"), 30, MAXIMUM_PIXELS)
-        return job is not None and first.accepts(job)
+        try:
+            facts = first.identify(self.source)
+            variants = _variants(names, 75, "#ffffff", "auto")
+            job = facts and RenderJob(self.source, facts, variants, 30, MAXIMUM_PIXELS)
+            return job is not None and first.accepts(job) and len(list(first.render(job))) == len(names)
+        except DeclinedError:
+            return False
 
 
 def _variants(names: Sequence[str], quality: int, background: str, progressive: Progressive) -> tuple[Variant, ...]:
