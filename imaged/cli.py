@@ -194,7 +194,7 @@ def plugins(name: str | None) -> None:
     Each option is listed with type, default and description. Options stand below plugins.NAME in the YAML file.
     """
     from imaged.commands.plugins import options_text
-    from imaged.hooks.registry import installed
+    from imaged.hooks.installation import installed
 
     if name is not None:
         click.echo(options_text(name))

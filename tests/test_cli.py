@@ -180,21 +180,6 @@ def test_version() -> None:
     assert invoke("--version").stdout == f"imaged, version {VERSION}\n"
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_a_short_answer_imports_no_large_library(option: str) -> None:
-    """Text about the program imports neither Twisted nor pydantic, ImageMagick, YAML and SQLite."""
-    program = f"""
-import sys
-from imaged.cli import main
-main([{option!r}], standalone_mode=False)
-print(*{{name.partition(".")[0] for name in sys.modules}}, file=sys.stderr)
-"""
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    imported = set(done.stderr.split())
-    assert {"click", "imaged"} <= imported
-    assert not imported & {"cryptography", "jinja2", "pydantic", "sqlite3", "twisted", "wand", "yaml"}
-
-
 def test_long_options_take_hyphens_and_underscores() -> None:
     """As in image-server 1.x; values are not changed."""
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from imaged.config.messages import did_you_mean
 from imaged.config.model import Settings
+from imaged.hooks.installation import installed
 from imaged.hooks.options import options_of, with_plugins
-from imaged.hooks.registry import installed, load_options
+from imaged.hooks.registry import load_options
 
 
 def options_text(name: str) -> str:

@@ -19,16 +19,19 @@ def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, 
 
     Build the plugins to find theirs, and close them again.
     """
-    plugins, faults = build_checked(loaded, reactor, threads, PluginState())
+    plugins, faults = build_checked(loaded, reactor, threads, PluginState(), complete=True)
     plugins.close()
     return in_order([*faults, *_log_faults(loaded)])
 
 
 def build_checked(
-    loaded: Loaded, reactor: Any, threads: Threads, plugin_state: PluginState
+    loaded: Loaded, reactor: Any, threads: Threads, plugin_state: PluginState, *, complete: bool = False
 ) -> tuple[Plugins, tuple[Fault, ...]]:
-    """Build the plugins; return them with every fault but those of log paths. The caller closes the plugins."""
-    plugins, faults = build_plugins(loaded, reactor, threads, plugin_state)
+    """Build the plugins; return them with every fault but those of log paths. The caller closes the plugins.
+
+    `complete` is that of `build_plugins`.
+    """
+    plugins, faults = build_plugins(loaded, reactor, threads, plugin_state, complete=complete)
     return plugins, in_order([*loaded.faults, *faults, *endpoints.find_faults(loaded, reactor)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from twisted.logger import Logger
 
 from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
+from imaged.core.snapshot import Plugin
 from imaged.daemon.faults import build_checked
 from imaged.hooks.registry import Plugins
 from imaged.pipeline.build import Environment, build_pipeline
@@ -31,6 +33,15 @@ class Generation:
         self.pipeline = pipeline
         self.leases = 0
         self._unleased: list[Deferred[None]] = []
+
+    @property
+    def described(self) -> tuple[Plugin, ...]:
+        """Each plugin, as the status page shows it. Worker processes know the details of their processors."""
+        details = self.pipeline.engine.workers.details
+        return tuple(
+            replace(each, detail=details.get(each.name, each.detail)) if each.kind == "processor" else each
+            for each in self.plugins.described
+        )
 
     @contextmanager
     def lease(self) -> Iterator[Pipeline]:

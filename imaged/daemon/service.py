@@ -65,7 +65,7 @@ class Service:
         """Return the figures of this moment."""
         current = self.generations.current
         return await self.collector.collect(
-            self._generation, current.plugins.described, self.generations.pipelines, self.environment.jobs
+            self._generation, current.described, self.generations.pipelines, self.environment.jobs
         )
 
     async def status_line(self) -> str:

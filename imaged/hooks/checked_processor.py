@@ -35,12 +35,20 @@ _END = object()
 class CheckedProcessor:
     """Calls `processor`, the plugin `name` of the YAML file, and checks what it returns. Workers only.
 
-    It reads and writes its `own` formats; `formats` are those of all processors. Each method raises PluginFailedError,
-    with the plugin's name, for an object or an error that the contract excludes.
+    It reads and writes its `own` formats; `formats` are those of all processors. `detail` is what it says about itself.
+    Each method raises PluginFailedError, with the plugin's name, for an object or an error that the contract excludes.
     """
 
-    def __init__(self, name: str, processor: Processor, own: Formats = FORMATS, formats: Formats = FORMATS) -> None:
+    def __init__(
+        self,
+        name: str,
+        processor: Processor,
+        own: Formats = FORMATS,
+        formats: Formats = FORMATS,
+        detail: str = "",
+    ) -> None:
         self.name = name
+        self.detail = detail
         self._processor: Any = processor  # plugins may be untyped
         self._own = own
         self._formats = formats

@@ -6,14 +6,14 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.iweb import IAgent
 
-from imaged.config.validation import existing_path, retype, wants_number
+if TYPE_CHECKING:  # they import much of Twisted, which worker processes do not need
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.web.iweb import IAgent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +58,9 @@ def read_options(section: Mapping[str, Any], model: type[Options]) -> Options:
         try:
             return model.model_validate_json(json.dumps(data))
         except ValidationError as error:
+            # Not at the top: worker processes get valid options, and do not need the model of all settings.
+            from imaged.config.validation import existing_path, retype, wants_number  # noqa: PLC0415
+
             retyped = [retype(data, existing_path(data, each)) for each in error.errors() if wants_number(each)]
             if not any(retyped):
                 raise OptionsError(error, model) from None  # pydantic's own text would hold values
@@ -95,7 +98,8 @@ class Host:
 
     `extensions` are those that the settings list for any namespace, `maximum_pixels` is `render.maximum_pixels`.
     `worker_count` processes render side by side, each with a processor of its own; it is 1 where all renders run in
-    this process. A processor divides by it what all renders together may use, such as memory.
+    this process. A processor divides by it what all renders together may use, such as memory. `renders` is False in the
+    daemon while worker processes render: no method of the processor is called here, so it need not load its libraries.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Host:
     extensions: Collection[str]
     maximum_pixels: int
     worker_count: int
+    renders: bool
 
     def __repr__(self) -> str:  # the section may hold secrets
         return f"<Host of plugin {self.name}>"

@@ -1,4 +1,4 @@
-"""This program as it was installed: its version, and how to install the packages of a plugin beside it.
+"""What is installed: this program and its version, the plugins, and how to install the packages of a plugin.
 
 The distribution is `imaged-server`: `imaged` on PyPI is another project of the same import name, and no message may
 make an operator install that.
@@ -9,12 +9,20 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from importlib.metadata import requires, version
+from importlib.metadata import EntryPoint, entry_points, requires, version
 
 DISTRIBUTION = "imaged-server"
 VERSION = version(DISTRIBUTION)
 
+GROUP = "imaged"
+"""The entry-point group of plugins."""
+
 _DEBIAN_FOLDER = "/dist-packages/"  # of Debian's packages; others are in site-packages
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Return the entry points of all installed plugins by name, sorted."""
+    return {each.name: each for each in sorted(entry_points(group=GROUP), key=lambda each: each.name)}
 
 
 def how_to_install(extra: str, debian: str, here: str = __file__, python: str = sys.executable) -> str:

@@ -13,11 +13,16 @@ from twisted.logger import Logger
 
 from imaged.core.formats import Formats
 from imaged.hooks import specs
+from imaged.hooks.boundary import describe
 from imaged.hooks.checked_processor import CheckedProcessor
-from imaged.hooks.contract_check import read_metadata
+from imaged.hooks.contract_check import Metadata, read_metadata
 from imaged.hooks.host import Host, PluginState
+from imaged.hooks.installation import installed
 from imaged.hooks.plugin_formats import combine
-from imaged.hooks.registry import installed
+
+
+class LoadError(Exception):
+    """A plugin cannot be loaded, or its hook fails. The text names the plugin and the error."""
 
 
 class NoReactor:
@@ -61,6 +66,7 @@ class ProcessorHost:
             extensions=self.extensions,
             maximum_pixels=self.maximum_pixels,
             worker_count=self.worker_count,
+            renders=True,
         )
 
 
@@ -69,16 +75,22 @@ def load_processors(
 ) -> tuple[tuple[CheckedProcessor, ...], Formats]:
     """Import plugins, call their hooks, and return the processors and the formats of all.
 
-    `named` has the name and the section of each, in the order of the settings. Raises what a plugin raises: the daemon
-    has built the same ones, so that its operator has seen every fault.
+    `named` has the name and the section of each, in the order of the settings. Raises LoadError when a plugin fails:
+    the daemon has checked its options, but perhaps not loaded its libraries.
     """
     entry_points = installed()
-    found: list[tuple[str, Any, Formats]] = []
+    found: list[tuple[str, Any, Metadata]] = []
     for name, section in named:
         manager = pluggy.PluginManager(specs.PROJECT)
         manager.add_hookspecs(specs)
-        manager.register(entry_points[name].load(), name)
-        made = manager.hook.imaged_processor(host=hosts.host(name, section))[:1]
-        found.extend((name, processor, read_metadata("processor", processor).formats) for processor in made)
-    formats, _ = combine([own for _, _, own in found])
-    return tuple(CheckedProcessor(name, processor, own, formats) for name, processor, own in found), formats
+        try:
+            manager.register(entry_points[name].load(), name)
+            made = manager.hook.imaged_processor(host=hosts.host(name, section))[:1]
+            found.extend((name, processor, read_metadata("processor", processor)) for processor in made)
+        except Exception as error:  # a plugin may raise anything
+            raise LoadError(f"plugin {name!r} failed to start: {describe(error)}") from error
+    formats, _ = combine([metadata.formats for _, _, metadata in found])
+    return tuple(
+        CheckedProcessor(name, processor, metadata.formats, formats, metadata.detail)
+        for name, processor, metadata in found
+    ), formats

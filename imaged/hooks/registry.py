@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from inspect import isawaitable
 from typing import Any
 
@@ -31,6 +31,7 @@ from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import ContractError, Metadata, read_metadata
 from imaged.hooks.contracts import MetricsSink
 from imaged.hooks.host import Host, OptionsError, read_options
+from imaged.hooks.installation import installed
 from imaged.hooks.plugin_formats import combine
 
 MakeHost = Callable[[str], Host]
@@ -85,11 +86,6 @@ class Plugins:
                 close = getattr(result.thing, "close", None)
                 if callable(close) and isawaitable(returned := close()):
                     refuse(called, f"it returned a {kind_of(returned)}: declare it with def, not async def")
-
-
-def installed() -> dict[str, EntryPoint]:
-    """Return the entry points of all installed plugins by name, sorted."""
-    return {each.name: each for each in sorted(entry_points(group=specs.PROJECT), key=lambda each: each.name)}
 
 
 def load_options(entry_point: EntryPoint) -> type[BaseModel] | None:

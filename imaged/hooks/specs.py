@@ -8,7 +8,7 @@ from imaged.hooks.contracts import MetricsSink, Processor, Uploader
 from imaged.hooks.host import Host
 
 PROJECT = "imaged"
-"""The entry-point group of plugins, and pluggy's marker of their hooks."""
+"""pluggy's marker of the hooks."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

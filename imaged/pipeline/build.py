@@ -64,10 +64,14 @@ class Environment:
 
 
 def build_plugins(
-    loaded: Loaded, reactor: Any, threads: Threads, plugin_state: PluginState
+    loaded: Loaded, reactor: Any, threads: Threads, plugin_state: PluginState, *, complete: bool = False
 ) -> tuple[Plugins, list[Fault]]:
-    """Build the plugins that the settings name; return them with every fault found. The caller closes them."""
-    return registry.build(loaded, partial(_host, loaded.settings, reactor, threads, plugin_state))
+    """Build the plugins that the settings name; return them with every fault found. The caller closes them.
+
+    A processor that worker processes will call loads its libraries there; if `complete`, here too.
+    """
+    renders = complete or loaded.settings.render.isolation == "thread"
+    return registry.build(loaded, partial(_host, loaded.settings, reactor, threads, plugin_state, renders))
 
 
 def build_pipeline(
@@ -159,7 +163,14 @@ def build_pipeline(
     )
 
 
-def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: PluginState, name: str) -> Host:
+def _host(
+    settings: Settings,
+    reactor: Any,
+    threads: Threads,
+    plugin_state: PluginState,
+    renders: bool,  # noqa: FBT001  # partial gives all but the name
+    name: str,
+) -> Host:
     agent: Any = Agent(reactor)
     return Host(
         name=name,
@@ -175,4 +186,5 @@ def _host(settings: Settings, reactor: Any, threads: Threads, plugin_state: Plug
         extensions=settings.extensions,
         maximum_pixels=settings.render.maximum_pixels,
         worker_count=worker_count(settings),
+        renders=renders,
     )

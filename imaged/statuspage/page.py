@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import cached_property
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
 
 from imaged.statuspage.page_filters import FILTERS, MOST_ROWS, NOTHING
 
@@ -16,11 +15,18 @@ from imaged.statuspage.page_filters import FILTERS, MOST_ROWS, NOTHING
 class Page:
     """One page: its `markup`, and the files that become the contents of its `<style>` and its `<script>`.
 
-    The constructor reads and compiles every file: after an upgrade, the files on the disk belong to another version.
+    The constructor reads every file: after an upgrade, the files on the disk belong to another version.
     """
 
     def __init__(self, markup: str, styles: Sequence[str], scripts: Sequence[str]) -> None:
         style, script = "".join(map(read_file, styles)), "".join(map(read_file, scripts))
+        self._markup, self._values = read_file(markup), {"style": style, "script": script, "MOST_ROWS": MOST_ROWS}
+        self._own = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+
+    @cached_property
+    def _template(self) -> Any:
+        from jinja2 import Environment, StrictUndefined  # noqa: PLC0415  # a start that no page is asked of is quicker
+
         environment = Environment(
             autoescape=True,
             undefined=StrictUndefined,
@@ -29,14 +35,12 @@ class Page:
             lstrip_blocks=True,
         )
         environment.filters |= FILTERS
-        self._template = environment.from_string(
-            read_file(markup), {"style": style, "script": script, "MOST_ROWS": MOST_ROWS}
-        )
-        self._own = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+        return environment.from_string(self._markup, self._values)
 
     def render(self, **values: Any) -> bytes:
         """Return the page with these values, which the template has under their names."""
-        return self._template.render(values).encode()
+        rendered: str = self._template.render(values)
+        return rendered.encode()
 
     def policy(self, connect: str = "'self'", images: str = "data:") -> str:
         """Return the page's Content-Security-Policy: it loads nothing, and its script may connect to `connect` only."""

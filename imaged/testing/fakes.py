@@ -225,6 +225,7 @@ def make_host(
     extensions: Collection[str] = ("gif", "jpg", "png", "webp"),
     maximum_pixels: int = 50_000_000,
     worker_count: int = 1,
+    renders: bool = True,
 ) -> Host:
     """Return the host of a plugin `name` whose YAML section is `section`.
 
@@ -247,4 +248,5 @@ def make_host(
         extensions=extensions,
         maximum_pixels=maximum_pixels,
         worker_count=worker_count,
+        renders=renders,
     )

@@ -86,6 +86,8 @@ class WorkerPool:
         """All that live."""
         self.fault: str | None = None
         """Why some of them cannot be started, or None."""
+        self.details: Mapping[str, str] = {}
+        """What each processor says about itself, by its name."""
 
     async def start(self) -> None:
         """Load the processors and start the workers. Raises WorkersFailedError, with what a plugin reports."""
@@ -99,7 +101,7 @@ class WorkerPool:
         if head.fault is not None:
             self._stop_template()
             raise WorkersFailedError(f"a worker process cannot load the processors: {head.fault}")
-        self.fault = None
+        self.fault, self.details = None, head.details
         for _ in range(self._size):
             self._fork()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,11 @@ class ProcessWorkers:
         if ready is None:
             return Isolation("process", None, None, ())
         return Isolation("process", ready.landlock_abi, ready.seccomp, ready.missing)
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """What each processor says about itself, by its name."""
+        return self._pool.details
 
     @property
     def fault(self) -> str | None:

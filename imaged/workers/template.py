@@ -22,7 +22,7 @@ from typing import Any
 
 from twisted.logger import globalLogBeginner
 
-from imaged.hooks.processor_loading import ProcessorHost, load_processors
+from imaged.hooks.processor_loading import LoadError, ProcessorHost, load_processors
 from imaged.workers.confinement import Bounds, prepare
 from imaged.workers.folder_removal import remove_folder
 from imaged.workers.forker import Forker
@@ -66,12 +66,13 @@ def _run_generation(lock: int | None, control: socket.socket, folder: Path) -> N
     if not spec["late"]:
         try:
             early = build()
-        except Exception as error:  # a plugin may raise anything; the daemon reports it
-            fault = f"{type(error).__name__}: {error}"[:2000]
+        except LoadError as error:  # the daemon reports it
+            fault = str(error)[:2000]
     if early is not None:
         prepare()
     _keep_shared()
-    send(control, Kind.READY, {"fault": fault, "threads": _threads()})
+    details = {each.name: each.detail for each in early.processors} if early is not None else {}
+    send(control, Kind.READY, {"fault": fault, "threads": _threads(), "details": details})
     bounds = Bounds(**spec["bounds"])
     Forker(control, folder, partial(_run_worker, lock, early or build, bounds)).run()
 

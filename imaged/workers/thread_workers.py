@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imaged.core.hashes import ImageHash
@@ -39,6 +39,11 @@ class ThreadWorkers:
         self._run = run
         self._stuck_after_s = timeout_s + GRACE_S
         self.size = threads.size
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Nothing: the daemon has the processors itself."""
+        return {}
 
     @property
     def stuck(self) -> bool:

@@ -118,10 +118,14 @@ class EndedHead(_Head):
 
 
 class TemplateHead(_Head):
-    """A template has built its processors, or not: then `fault` says why. It has `threads` threads."""
+    """A template has built its processors, or not: then `fault` says why. It has `threads` threads.
+
+    `details` has what each processor says about itself, by name.
+    """
 
     fault: Text | None
     threads: Whole
+    details: dict[Text, Text]
 
 
 def parse(model: type[Any], message: Message, kind: Kind) -> Any:

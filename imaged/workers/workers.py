@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -39,6 +39,10 @@ class Workers(Protocol):
     @property
     def isolation(self) -> Isolation:
         """How the workers are separated from the daemon."""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """What each processor says about itself, by its name; nothing where the workers are threads."""
 
     @property
     def fault(self) -> str | None:

@@ -13,8 +13,9 @@ from source_tree import ROOT
 
 from imaged.cli import main
 from imaged.config.document import read_document
+from imaged.hooks.installation import installed
 from imaged.hooks.options import options_of
-from imaged.hooks.registry import installed, load_options
+from imaged.hooks.registry import load_options
 
 MAN = ROOT / "docs" / "man"
 COMMANDS = (MAN / "imaged.1").read_text(encoding="utf-8")

@@ -22,7 +22,8 @@ from imaged.config.load import load
 from imaged.core.snapshot import Plugin
 from imaged.hooks import contracts, specs
 from imaged.hooks.host import Host
-from imaged.hooks.registry import build, installed
+from imaged.hooks.installation import installed
+from imaged.hooks.registry import build
 from imaged.testing.fakes import make_host
 
 PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")

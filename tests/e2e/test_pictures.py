@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from daemon import Daemon
@@ -125,3 +126,12 @@ def test_bodies_that_are_no_pictures_are_refused(make_daemon: Callable[..., Daem
         assert answer.json()["error"]
     assert daemon.get("/status_check").body == b"OK\n"
     assert not list(daemon.store.glob("p/**/original"))
+
+
+def test_only_workers_load_imagemagick(make_daemon: Callable[..., Daemon]) -> None:
+    """The daemon has not loaded the library of its workers, and knows its version from them."""
+    daemon = make_daemon()
+    daemon.post("/p", PHOTO)
+    plugins = {each["name"]: each["detail"] for each in daemon.status()["plugins"]}
+    assert plugins["magick"].startswith("ImageMagick ")
+    assert "libMagick" not in Path(f"/proc/{daemon.process.pid}/maps").read_text()

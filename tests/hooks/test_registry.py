@@ -14,7 +14,8 @@ from twisted.logger import capturedLogs
 from imaged.config.load import Loaded, load
 from imaged.core.snapshot import Plugin
 from imaged.hooks.host import Host
-from imaged.hooks.registry import Plugins, build, installed
+from imaged.hooks.installation import installed
+from imaged.hooks.registry import Plugins, build
 from imaged.testing.fakes import make_host
 
 PROCESSOR = """

@@ -12,8 +12,8 @@ from pathlib import Path
 from imaged.core.errors import BusyError, NotAPictureError, PolicyError, TooLargeError
 from imaged.core.outputs import parse
 from imaged.core.variants import Variant
+from imaged.hooks.installation import installed
 from imaged.hooks.processor_loading import ProcessorHost, load_processors
-from imaged.hooks.registry import installed
 from imaged.workers.processors import Processors
 
 MAXIMUM_PIXELS = 50_000_000

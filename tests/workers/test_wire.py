@@ -40,7 +40,7 @@ RENDERED = {"index": 0, "spans_s": {}}
 FACTS = {"format": 0, "width_px": 4, "height_px": 3, "frames": 1}
 LOG = {"level": "warn", "text": "a line"}
 READY = {"landlock_abi": 7, "seccomp": True, "missing": []}
-TEMPLATE = {"fault": None, "threads": 1}
+TEMPLATE = {"fault": None, "threads": 1, "details": {"magick": "ImageMagick 7"}}
 
 GOOD: list[tuple[type[Any], Kind, dict[str, Any]]] = [
     (EndedHead, Kind.ENDED, ENDED),

@@ -10,7 +10,7 @@ from installed_processors import build
 from processor_chain import Chain
 
 from imaged.api import ImageFacts
-from imaged.hooks.registry import installed
+from imaged.hooks.installation import installed
 
 CHAINS = [chain for chain in ("magick", "pillow,magick") if chain.split(",")[0] in installed()]
 """The built-in processors that are here, each with the one that takes what it does not accept."""
