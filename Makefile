@@ -22,7 +22,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults soak check lint format deb clean system debootstrap
+.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults soak bench check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -92,6 +92,10 @@ soak: SECONDS = 600
 soak: .venv/tools ## Mixed traffic for SECONDS=600: memory, files, threads and processes stay
 	@PYTHONPATH=tests:tests/e2e $(BIN)/python tests/soak/soak_run.py --seconds $(SECONDS) $(ARGS)
 
+# Peers and results are in build/bench.
+bench: .venv/bench ## Measure speed and memory beside peers, ARGS='hits misses --picture FILE'
+	@$(BIN)/python bench/performance.py $(ARGS)
+
 check: lint test ## Lint, types and tests: what CI runs
 
 lint: .venv/tools ## Check style and types
@@ -121,8 +125,8 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 	$(call pip_install,.)
 	touch $@
 
-# The libraries of the uploaders. .venv/ready is touched first, so that it is not newer than the other stamp.
-.venv/s3 .venv/manta: .venv/ready
+# The libraries of the uploaders, and of benchmarks. .venv/ready is touched first, so that it is not newer than the other stamp.
+.venv/s3 .venv/manta .venv/bench: .venv/ready
 	@rm .venv/ready
 	$(call pip_install,.[$(@F)])
 	touch .venv/ready

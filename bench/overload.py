@@ -10,42 +10,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
-from urllib.parse import urlsplit
 
+import loading
 from isolation import KINDS, photograph, say
+from memory import watched
 from process_tree import measure
 from servers import Server
 
 READERS = 4
 CALM_S = 10.0
-
-
-@contextmanager
-def watched(pid: int) -> Iterator[list[float]]:
-    """Measure the memory of a tree of processes twice a second while the block runs."""
-    seen_mib, ending = [measure(pid).pss_mib], Event()
-
-    def watch() -> None:
-        while not ending.wait(0.5):
-            seen_mib.append(measure(pid).pss_mib)
-
-    thread = Thread(target=watch)
-    thread.start()
-    try:
-        yield seen_mib
-    finally:
-        ending.set()
-        thread.join()
 
 
 def busy(server: Server) -> int:
@@ -59,14 +38,13 @@ def overload(server: Server, clients: int, seconds: float) -> None:
     """Measure one daemon, and print what was seen."""
     stored = server.put(photograph(), "w40.jpg")
     alone = server.load(stored, READERS, seconds / 2)
-    url = urlsplit(server.public)
-    command = [sys.executable, str(Path(__file__).with_name("crowd.py")), str(url.hostname), str(url.port)]
-    options = [stored.rpartition("/")[0], "--clients", str(clients), "--seconds", str(seconds + 2)]
-    with watched(server.pid) as memory_mib:
-        crowd = subprocess.Popen([*command, *options], stdout=subprocess.PIPE)
+    home = stored.rpartition("/")[0]
+    names = [f"{home}/w{width}-q{quality}.jpg" for width in range(300, 400) for quality in range(1, 101)]
+    with watched(server.pid) as memory_mib, ThreadPoolExecutor(1) as pool:
+        crowd = pool.submit(loading.get, server.public, names, clients, seconds + 2, once=True)
         time.sleep(1)
         beside = server.load(stored, READERS, seconds)
-        seen = json.loads(crowd.communicate(timeout=120)[0])
+        seen = crowd.result()
         left = busy(server)
         time.sleep(CALM_S)
         calm, still = measure(server.pid), busy(server)
@@ -75,7 +53,7 @@ def overload(server: Server, clients: int, seconds: float) -> None:
             f"  {READERS} readers {name:17} p50 {reads['p50_ms']:6.2f} ms, p99 {reads['p99_ms']:6.2f} ms, "
             f"{reads['per_s']:5.0f}/s"
         )
-    say(f"  new outputs: {seen['made']}, p50 {seen['made_p50_ms']:.0f} ms, p99 {seen['made_p99_ms']:.0f} ms")
+    say(f"  new outputs: {seen['answers']}, p50 {seen['p50_ms']:.0f} ms, p99 {seen['p99_ms']:.0f} ms")
     say(
         f"  refusals: {seen['refused']}, p50 {seen['refused_p50_ms']:.1f} ms, p99 {seen['refused_p99_ms']:.1f} ms, "
         f"Retry-After up to {seen['longest_retry_s']} s"

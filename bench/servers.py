@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
+import loading
 from process_tree import children_of
 
 _START_S = 30.0
@@ -92,12 +92,7 @@ class Server:
 
     def load(self, path: str, connections: int, seconds: float) -> dict[str, float]:
         """Have a process of its own ask for `path`, and return what it saw."""
-        url = urlsplit(self.public)
-        command = [sys.executable, str(Path(__file__).with_name("get_load.py")), str(url.hostname), str(url.port), path]
-        options = ["--connections", str(connections), "--seconds", str(seconds)]
-        done = subprocess.run([*command, *options], check=True, capture_output=True, timeout=seconds + 60)
-        seen: dict[str, float] = json.loads(done.stdout)
-        return seen
+        return loading.get(self.public, [path], connections, seconds)
 
     def _find(self, pattern: str) -> str:
         end_s = time.monotonic() + _START_S

@@ -1,0 +1,48 @@
+"""Misses: outputs that no store has, from a JPEG of 6 megapixels over HTTP, two clients at a time."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import ExitStack
+from functools import partial
+
+import loading
+from figures import Bench, Section, in_turn
+from peers import peer_sides
+from sides import KINDS, Side, chain, imaged_sides, processors
+
+CLIENTS = 2
+MOST_PER_S = 400
+"""No side is faster."""
+
+
+def measure(bench: Bench) -> Section:
+    """Measure each output on each side in turn."""
+    section = Section("misses", "Misses: outputs rendered for the request, two clients")
+    with ExitStack() as stack:
+        settings = {}
+        for processor in processors(bench):
+            settings[f"imaged, {processor}"] = [chain(processor)]
+            settings[f"imaged, {processor}, progressive: false"] = [chain(processor), "images.progressive=false"]
+        sides = [*imaged_sides(bench, stack, settings), *peer_sides(bench, stack, section)]
+        for kind in KINDS:
+            bench.say(f"  {kind.name}")
+            next_number = dict.fromkeys((side.name for side in sides), 0)
+
+            def load(side: Side, number: int) -> None:
+                first = next_number[side.name]  # noqa: B023  # the loop waits for all rounds
+                paths = list(itertools.islice(side.paths(kind, first), int(MOST_PER_S * bench.seconds)))  # noqa: B023
+                if not paths:
+                    return
+                seen = loading.get(side.address, paths, CLIENTS, bench.seconds, once=True)
+                next_number[side.name] = first + int(seen["answers"]) + CLIENTS  # noqa: B023
+                if number:
+                    section.add(kind.name, side.name, "requests/s", seen["per_s"], side.reference(kind))  # noqa: B023
+                    section.add(kind.name, side.name, "p99 ms", seen["p99_ms"], side.reference(kind))  # noqa: B023
+
+            in_turn(bench, {side.name: partial(load, side) for side in sides})
+    section.notes.append(
+        "A ratio is to ipx with the same kind of JPEG: to `ipx, progressive` where the side's JPEG is progressive. "
+        "imaged's default, `images.progressive: auto`, makes w1000.jpg progressive and x300.jpg not."
+    )
+    return section
