@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import imaged_magick
-from imaged.api import Processor
+import imaged_pillow
+from imaged.api import JPEG, PNG, WEBP, Processor
 from imaged.testing.fakes import make_host
 from imaged.testing.processors import ProcessorContract
 
@@ -17,5 +18,18 @@ class TestMagick(ProcessorContract):
     def processor(self) -> Processor:
         """Return the processor that the daemon would get."""
         processor = imaged_magick.imaged_processor(make_host("magick"))
+        assert processor is not None
+        return processor
+
+
+class TestPillow(ProcessorContract):
+    """Pillow, alone."""
+
+    writes = (JPEG, PNG, WEBP)
+
+    @pytest.fixture
+    def processor(self) -> Processor:
+        """Return the processor that the daemon would get."""
+        processor = imaged_pillow.imaged_processor(make_host("pillow"))
         assert processor is not None
         return processor

@@ -51,7 +51,7 @@ def test_they_pass_the_tests_that_the_page_shows(folder: Path) -> None:
 def test_they_are_listed(folder: Path) -> None:
     """`imaged plugins` prints each name with its module and distribution."""
     listed = [line.split() for line in run(folder, "-m", "imaged", "plugins").stdout.splitlines()]
-    for name in ("shout", "folder", "pillow"):
+    for name in ("shout", "folder", "pil"):
         assert [name, f"imaged_{name}", "imaged-shout", "1.0"] in listed
 
 
@@ -69,7 +69,7 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-@pytest.mark.parametrize("name", ["pillow", "ppm"])
+@pytest.mark.parametrize("name", ["pil", "ppm"])
 def test_the_processors_withstand_hostile_files(folder: Path, name: str) -> None:
     """They fail on none of the files that the built-in processor is tested with."""
     ended = run(folder, "-c", HOSTILE, name, modules=ROOT / "tests" / "hostile")

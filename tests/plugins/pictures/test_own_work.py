@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import pytest
-from picture_files import chunk, encode, gradient
+from picture_files import encode, gradient
 from PIL import Image
 from processor_chain import Chain
 from profile_files import CARRIERS, swapped_profile
@@ -17,15 +14,6 @@ RGB = gradient().resize((120, 80))
 CLEAR = RGB.copy()
 CLEAR.putalpha(Image.radial_gradient("L").resize(CLEAR.size))
 STILLS = ("x30.jpg", "w50.png", "30x40.webp", "full_size.jpg", "full_size.png", "full_size-q90.webp")
-
-
-def deep(channels: int) -> bytes:
-    """Return a PNG of 16 bits: grey, grey and alpha, colour, or colour and alpha."""
-    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    rows = zlib.compress((b"\x00" + bytes(range(32 * channels)) * 2) * 32)
-    header = struct.pack(">IIBBBBB", 32, 32, 16, kind, 0, 0, 0)
-    parts = [(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
 ORIGINALS = {
@@ -43,8 +31,6 @@ ORIGINALS = {
     "PNG, black and white": encode(RGB.convert("1"), "PNG"),
     "PNG, palette": encode(RGB.quantize(64), "PNG"),
     "PNG, palette with transparency": encode(RGB.quantize(64), "PNG", transparency=3),
-    "PNG, grey of 16 bits": deep(1),
-    "PNG, colour of 16 bits": deep(3),
     "PNG with a profile": CARRIERS["png"](swapped_profile()),
     "WebP": make_webp(),
     "WebP with transparency": encode(CLEAR, "WEBP"),

@@ -1,0 +1,47 @@
+"""Check what a job costs before a pixel is decoded."""
+
+from __future__ import annotations
+
+import time
+
+from imaged.api import OutOfTimeError, PolicyError, RenderJob, TooLargeError, Variant, plan
+
+
+def check_job(job: RenderJob) -> None:
+    """Raise TooLargeError or PolicyError when the first picture of an original, or an output, has too many pixels."""
+    _check_pixels("the original", job.facts.size.pixels, job)
+    for variant in job.variants:
+        _check_variant(variant, job)
+
+
+def _check_variant(variant: Variant, job: RenderJob) -> None:
+    size, format = plan(job.facts.size, variant.output.sizing).size, variant.format
+    if max(size.width_px, size.height_px) > format.maximum_side_px:
+        raise PolicyError(
+            f"{variant.output} would be {size}, but {format.extension} holds at most {format.maximum_side_px} a side: "
+            "request a smaller size or another format"
+        )
+    _check_pixels(str(variant.output), size.pixels, job)
+
+
+def _check_pixels(what: str, pixels: int, job: RenderJob) -> None:
+    if pixels > job.maximum_pixels:
+        raise TooLargeError(
+            f"{what} would take {pixels} pixels, but {job.maximum_pixels} are allowed: send a smaller picture, or "
+            "request a smaller output"
+        )
+
+
+class Deadline:
+    """Passes `timeout_s` seconds after it is made."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._end_s = time.monotonic() + timeout_s
+
+    def check(self) -> None:
+        """Raise OutOfTimeError when the deadline has passed. Pillow cannot be interrupted, so check between steps."""
+        if time.monotonic() >= self._end_s:
+            raise OutOfTimeError(
+                f"rendering takes longer than {self._timeout_s:.3g} s: request a smaller output, or try again later"
+            )

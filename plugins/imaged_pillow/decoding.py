@@ -1,0 +1,128 @@
+"""Decode originals with Pillow. Whatever fails is left to the next processor, which may know how to repair it."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from imaged.api import GIF, JPEG, PNG, WEBP, DeclinedError, Size, TooLargeError
+
+from .original import Original, declined, oriented
+from .png_reader import has_all_rows
+
+_FILES: dict[str, type[ImageFile]] = {
+    JPEG.extension: JpegImageFile,
+    PNG.extension: PngImageFile,
+    GIF.extension: GifImageFile,
+    WEBP.extension: WebPImageFile,
+}
+"""Each class reads one format. `Image.open` would try others, and parse what follows a JPEG."""
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, LookupError, TypeError, struct.error, zlib.error)
+"""The exceptions that Pillow raises for broken pictures."""
+
+_SPARE = {8: 1.6, 4: 1.5, 2: 1.36}
+"""How much larger than an output a JPEG must be after it was shrunk to an eighth, a quarter, a half.
+
+libjpeg averages blocks of pixels, which is less sharp than a Lanczos filter; docs/decisions/0025-pillow.md has figures.
+It has fast code for these scales; others take longer than full size.
+"""
+_GREY = range(126, 131)  # what libjpeg gives blocks whose codes are missing
+_TAIL_PIXELS = 4  # two blocks across, at an eighth of the size, where chroma has half the resolution
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The pixels of an original, as stored, `reduction` times smaller than there."""
+
+    picture: Image.Image
+    original: Original
+    reduction: int
+
+
+def decode(original: Original, needed: Iterable[Size]) -> Decoded:
+    """Decode an original so that it suffices for the upright sizes `needed`.
+
+    Raises DeclinedError for a broken picture, and TooLargeError when there is not enough memory.
+    """
+    sizes = [oriented(each, original.orientation) for each in needed]
+    with _translated(original):
+        file = _FILES[original.format.extension](BytesIO(original.body))
+        reduction = _reduction(original.stored, sizes) if isinstance(file, JpegImageFile) else 1
+        if reduction > 1:
+            file.draft(None, (original.stored.width_px // reduction, original.stored.height_px // reduction))
+        file.decodermaxblock = len(original.body)  # in one piece
+        file.load()
+        shrunk = (-(-original.stored.width_px // reduction), -(-original.stored.height_px // reduction))
+        if file.size != shrunk:
+            raise declined("picture", "its pixels are not of the size that its header announces")
+        _check_pixels(file, original)
+        return Decoded(_plain(file), original, reduction)
+
+
+def check_end(decoded: Decoded) -> None:
+    """Raise DeclinedError for a JPEG at an eighth of its size whose last blocks are grey: codes may be missing."""
+    picture = decoded.picture
+    width_px, height_px = picture.size
+    tail = picture.crop((max(0, width_px - _TAIL_PIXELS), height_px - 1, width_px, height_px))
+    if all(value in _GREY for value in tail.tobytes()):
+        raise declined("JPEG", "its last pixels are missing")
+
+
+def _reduction(stored: Size, needed: Iterable[Size]) -> int:
+    """Return the largest reduction of a JPEG that suffices for these sizes."""
+    across = min((stored.width_px / each.width_px for each in needed), default=math.inf)
+    down = min((stored.height_px / each.height_px for each in needed), default=math.inf)
+    possible = (each for each, spare in _SPARE.items() if min(across, down) >= spare * each)
+    return next(possible, 1) if min(stored.width_px, stored.height_px) >= 8 else 1  # noqa: PLR2004 -- one block
+
+
+@contextmanager
+def _translated(original: Original) -> Iterator[None]:
+    """Turn Pillow's errors into ours."""
+    try:
+        yield
+    except DeclinedError:
+        raise
+    except MemoryError as error:
+        raise TooLargeError(f"a picture of {original.size} takes more memory than this server has") from error
+    except _BROKEN as error:
+        raise declined(original.format.extension, "it is broken") from error
+
+
+def _check_pixels(picture: Image.Image, original: Original) -> None:
+    """Raise DeclinedError where Pillow leaves pixels out: it does not count the rows of a PNG."""
+    if picture.mode == "P" and picture.palette:
+        colours = len(picture.palette.getdata()[1]) // len(picture.palette.mode)
+        if max(picture.tobytes()) >= colours:
+            raise declined("picture", "it has more colours than its palette")
+    if original.format == PNG:
+        last_row = picture.crop((0, picture.height - 1, *picture.size))
+        if not any(last_row.tobytes()) and not has_all_rows(original.body):
+            raise declined("PNG", "its last pixels are missing")
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """Return a picture of mode L, RGB, RGBA or CMYK without metadata. Transparency makes it RGBA."""
+    if picture.has_transparency_data:
+        plain = picture.convert("RGBA")
+    elif picture.mode == "1":
+        plain = picture.convert("L")
+    elif picture.mode in {"L", "RGB", "CMYK"}:
+        plain = picture
+    else:
+        plain = picture.convert("RGB")
+    plain.info.clear()
+    return plain

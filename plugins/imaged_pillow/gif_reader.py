@@ -1,0 +1,72 @@
+"""Read the blocks of a GIF (GIF89a specification, W3C) up to its second picture."""
+
+from __future__ import annotations
+
+import struct
+
+from imaged.api import GIF, Size
+
+from .original import Original, declined
+
+_EXTENSION, _IMAGE, _TRAILER, _CONTROL = 0x21, 0x2C, 0x3B, 0xF9
+_HEADER_BYTES = 13
+_MOST_BLOCKS = 50_000
+"""Of 255 bytes each, in encoders' files."""
+_CONTROL_BYTES = 8
+
+
+def read_gif(blob: bytes) -> Original:
+    """Parse a GIF. `body` has its first picture alone.
+
+    Raises DeclinedError for a damaged file, and for a first picture that does not fill the canvas exactly.
+    """
+    try:
+        return _read(blob)
+    except (struct.error, IndexError):
+        raise declined("GIF", "its end is missing") from None
+
+
+def _read(blob: bytes) -> Original:
+    screen_px = struct.unpack_from("<HH", blob, 6)
+    at = _HEADER_BYTES + _table_bytes(blob[10])
+    head, control, picture = blob[:at], b"", b""
+    while True:
+        kind, start = blob[at], at
+        if kind == _TRAILER and picture:
+            break
+        if kind == _EXTENSION:
+            at = _skip_blocks(blob, at + 2)
+            if blob[start + 1] == _CONTROL and not picture:
+                control = blob[start:at]
+        elif kind == _IMAGE and picture:
+            return Original(GIF, _still(head, control, picture), Size(*screen_px), animated=True)
+        elif kind == _IMAGE:
+            left_px, top_px, *sides_px, flags = struct.unpack_from("<HHHHB", blob, at + 1)
+            if (left_px, top_px, *sides_px) != (0, 0, *screen_px) or not all(sides_px):
+                raise declined("GIF", "its first picture does not fill the canvas")
+            if not (blob[10] | flags) & 0x80:
+                raise declined("GIF", "it has no colours")
+            at = _skip_blocks(blob, at + 11 + _table_bytes(flags))
+            picture = blob[start:at]
+        else:
+            raise declined("GIF", "it is damaged")
+    return Original(GIF, _still(head, control, picture), Size(*screen_px))
+
+
+def _still(head: bytes, control: bytes, picture: bytes) -> bytes:
+    return b"".join([head, control if len(control) == _CONTROL_BYTES else b"", picture, bytes([_TRAILER])])
+
+
+def _table_bytes(flags: int) -> int:
+    """Return the length of the colour table that flags announce."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _skip_blocks(blob: bytes, at: int) -> int:
+    """Return the offset after the data sub-blocks at an offset, and after their terminator."""
+    for _ in range(_MOST_BLOCKS):
+        length = blob[at]
+        at += 1 + length
+        if not length:
+            return at
+    raise declined("GIF", "it has too many blocks")

@@ -1,0 +1,46 @@
+"""What a file says of its picture, and the bytes that a decoder needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imaged.api import DeclinedError, Format, Size
+
+_SIDEWAYS = 5
+"""The first EXIF orientation that swaps width and height."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """A parsed file. `body` is a file of its first picture without metadata, so that Pillow parses none.
+
+    `stored` is the size as stored. `orientation` is EXIF's, 1 to 8. `profile` is the ICC profile that takes its colours
+    to sRGB, empty where they are sRGB. A file that is `animated` has more pictures.
+    """
+
+    format: Format
+    body: bytes
+    stored: Size
+    orientation: int = 1
+    profile: bytes = b""
+    animated: bool = False
+
+    @property
+    def size(self) -> Size:
+        """The upright size."""
+        return oriented(self.stored, self.orientation)
+
+
+def oriented(size: Size, orientation: int) -> Size:
+    """Convert a size from the file's axes to the upright ones of an EXIF orientation, or back."""
+    return Size(size.height_px, size.width_px) if is_sideways(orientation) else size
+
+
+def is_sideways(orientation: int) -> bool:
+    """Return whether an EXIF orientation swaps width and height."""
+    return orientation >= _SIDEWAYS
+
+
+def declined(format: str, reason: str) -> DeclinedError:
+    """Return the error that leaves a file to the next processor; `reason` is a short clause about it."""
+    return DeclinedError(f"this {format} cannot be rendered: {reason}; save it again with another program")

@@ -1,0 +1,89 @@
+"""The processor: identify, verify and render stills with Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import PIL
+from PIL import features
+
+from imaged.api import (
+    DECODE,
+    ENCODE,
+    FORMATS,
+    JPEG,
+    PNG,
+    RESIZE,
+    WEBP,
+    ImageFacts,
+    Rendered,
+    RenderJob,
+    plan,
+    span,
+)
+
+from .bounds import Deadline, check_job
+from .colours import to_srgb
+from .decoding import check_end, decode
+from .encoding import encode
+from .original import Original, declined
+from .reading import read_original
+from .resizing import ENGINE, resize
+
+
+class PillowProcessor:
+    """Renders stills. It has no state, so that several threads may use it.
+
+    What it does not render as well as ImageMagick does, it declines.
+    """
+
+    detail = f"Pillow {PIL.__version__}{ENGINE}, libjpeg {features.version('jpg')}"
+    reads = FORMATS.reads
+    writes = (JPEG, PNG, WEBP)
+
+    def identify(self, source: Path) -> ImageFacts:
+        """Return what the header of `source` says. Raises DeclinedError for animations."""
+        original = read_original(source)
+        if original.animated:
+            raise declined(original.format.extension, "it is an animation")
+        return ImageFacts(original.format, original.size, frames=1)
+
+    def verify(self, job: RenderJob) -> None:
+        """Decode the original, a JPEG at an eighth of its size. Raises DeclinedError where pixels may be missing."""
+        check_job(job)
+        deadline = Deadline(job.timeout_s)
+        decoded = decode(_same(read_original(job.source), job), [])
+        if job.facts.format == JPEG:
+            check_end(decoded)
+        deadline.check()
+
+    def accepts(self, job: RenderJob) -> bool:
+        """Return whether all outputs are stills. Of an animation, verify is left to a processor that plays it."""
+        if job.facts.frames == 1:
+            return True
+        return bool(job.variants) and not any(variant.format.animation for variant in job.variants)
+
+    def render(self, job: RenderJob) -> Iterator[Rendered]:
+        """Decode the first picture once, and yield each output as soon as it is ready."""
+        check_job(job)
+        deadline = Deadline(job.timeout_s)
+        plans = [plan(job.facts.size, variant.output.sizing) for variant in job.variants]
+        with span(DECODE):
+            original = _same(read_original(job.source), job)
+            decoded = decode(original, [each.scaled for each in plans])
+        deadline.check()
+        for variant, planned in zip(job.variants, plans, strict=True):
+            with span(RESIZE):
+                picture = to_srgb(resize(decoded, planned), original.profile)
+            with span(ENCODE):
+                body = encode(picture, variant)
+            deadline.check()
+            yield Rendered(variant.output, body)
+
+
+def _same(original: Original, job: RenderJob) -> Original:
+    """Return an original that has the facts of a job. Another processor may have found others."""
+    if (original.format, original.size) != (job.facts.format, job.facts.size):
+        raise declined(original.format.extension, "its header is read in different ways")
+    return original
