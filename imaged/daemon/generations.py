@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -15,6 +16,7 @@ from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
 from imaged.core.snapshot import Plugin
 from imaged.daemon.faults import build_checked
+from imaged.garbage import LONG_LIVED
 from imaged.hooks.registry import Plugins
 from imaged.pipeline.build import Environment, build_pipeline
 from imaged.pipeline.pipeline import Pipeline
@@ -86,12 +88,13 @@ class Generation:
 
 
 class Generations:
-    """The current generation, and older ones that still have leases. Reactor thread only."""
+    """The current generation, and older ones that still have leases. `clock` is the reactor's. Reactor thread only."""
 
     _log = Logger()
 
-    def __init__(self, first: Generation) -> None:
+    def __init__(self, first: Generation, clock: Any) -> None:
         self.current = first
+        self._clock = clock
         self._open = [first]
         self._closings = Tasks()
 
@@ -140,6 +143,8 @@ class Generations:
                 "the settings that a reload replaced (generation {number}) could not be closed",
                 number=generation.number,
             )
+        if generation is not self.current:
+            LONG_LIVED.renew_later(self._clock)  # it collects the objects of this generation
 
 
 async def build_generation(number: int, loaded: Loaded, environment: Environment, now: datetime) -> Generation:

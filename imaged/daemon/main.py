@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from imaged.core.errors import ImagedError
 from imaged.daemon.service import Service
 from imaged.daemon.upgrade import Upgrade
+from imaged.garbage import LONG_LIVED
 from imaged.process.clock import repeat
 from imaged.process.ending import end_within, place
 from imaged.process.handover import OldProcess
@@ -89,6 +90,7 @@ class Daemon:
         except Exception as error:
             await old_process.send_failed(str(error))
             raise
+        LONG_LIVED.keep()
         old_process.send_ready(self._inherited.claimed)
         is_released = await old_process.released()
         self._notifier.muted = False

@@ -102,7 +102,7 @@ async def start_service(
         opened.callback(template.stop)
         _stop_if_unused(template, loaded)
         environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks(), template)
-        generations = Generations(await build_generation(1, loaded, environment, datetime.now(UTC)))
+        generations = Generations(await build_generation(1, loaded, environment, datetime.now(UTC)), reactor)
         opened.push_async_callback(generations.close_sinks)
         close_in_time(generations.close)
         await work.run(_prepare_store, generations.pipeline.store)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
+from imaged.garbage import LONG_LIVED
 from imaged.profiling.calls import function_name
 from imaged.profiling.pprof import Frame
 
@@ -25,7 +25,7 @@ def find_frames(places: set[Place]) -> dict[Place, Frame]:
     for filename, line in places:
         lines[filename].add(line)
     codes: dict[int, tuple[CodeType, str]] = {}
-    for each in gc.get_objects():
+    for each in LONG_LIVED.all_objects():
         if type(each) is FunctionType:  # isinstance would run code of foreign objects
             for code in _nested(each.__code__):
                 if code.co_filename in lines:

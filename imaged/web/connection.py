@@ -313,7 +313,7 @@ class Connection(HTTPChannel):
         """Unregister the connection."""
         self._is_lost = True
         self._connections.discard(self)
-        self.watch.stop()
+        self.watch.close()
         for call in (self._abort_call, self._read_call):
             if call is not None and call.active():
                 call.cancel()

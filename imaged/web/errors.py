@@ -41,3 +41,13 @@ def public_text(error: ImagedError) -> str:
         return error.public_message
     foreign = isinstance(error, _OF_PLUGINS) or type(error) is ImagedError
     return _PLACE.sub("…", str(error)) if foreign else str(error)
+
+
+def drop_tracebacks(error: BaseException | None) -> None:
+    """Remove the tracebacks of an error and its causes, when they have been logged.
+
+    Their frames hold the request, which holds the error: only the garbage collector would free both.
+    """
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -22,7 +22,7 @@ from imaged.fetch.budget import GiveUp
 from imaged.logs.request_lines import RequestRecord
 from imaged.web.bodies import Body
 from imaged.web.connections import Connections
-from imaged.web.errors import send_error
+from imaged.web.errors import drop_tracebacks, send_error
 from imaged.web.headers import header, http_date
 from imaged.web.heads import check_head
 from imaged.web.paths import redacted
@@ -292,6 +292,7 @@ class ImagedRequest(Request):
                 error = ImagedError("an unexpected failure: the log has its traceback")
             elif error.status >= ImagedError.status:
                 _log.warn("{method} {path}: {error}", method=method, path=target, error=error)
+        drop_tracebacks(failure.value)
         if self.finished:
             return  # a defect after the answer
         self._error = error

@@ -45,6 +45,11 @@ class SlowReaderWatch:
             self._call.cancel()
         self._call = None
 
+    def close(self) -> None:
+        """End the watch of a connection that is lost, and release the functions, which refer to the connection."""
+        self.stop()
+        self._written_bytes, self._hang_up = lambda: 0, lambda _reason: None
+
     def _look_later(self, transport: Any) -> None:
         acked_bytes = _acked_bytes(transport)
         is_exact = acked_bytes is not None

@@ -14,6 +14,7 @@ RANKS = {
     "config": 1,
     "hooks": 2,
     "machine": 2,
+    "garbage": 2,
     "owners": 2,
     "api": 3,
     "workers": 3,

@@ -81,7 +81,7 @@ def fixture() -> Fixture:
 
 def test_a_generation_without_leases_is_closed_at_once(fixture: Fixture) -> None:
     """The replacement closes it."""
-    generations = Generations(fixture.build(1))
+    generations = Generations(fixture.build(1), Clock())
     generations.replace(fixture.build(2))
     assert fixture.closed == [1]
     assert generations.current.number == 2
@@ -90,7 +90,7 @@ def test_a_generation_without_leases_is_closed_at_once(fixture: Fixture) -> None
 def test_a_request_keeps_the_generation_that_it_began_with(fixture: Fixture) -> None:
     """The replaced generation is closed when its last lease ends."""
     first, second = fixture.build(1), fixture.build(2)
-    generations = Generations(first)
+    generations = Generations(first, Clock())
     with generations.lease() as one:
         with generations.lease() as two:
             generations.replace(second)
@@ -103,7 +103,7 @@ def test_a_request_keeps_the_generation_that_it_began_with(fixture: Fixture) -> 
 def test_the_status_has_the_pipelines_of_all_open_generations(fixture: Fixture) -> None:
     """The current one is the first; an older one with a request is still there, with its worker processes."""
     first, second = fixture.build(1), fixture.build(2)
-    generations = Generations(first)
+    generations = Generations(first, Clock())
     with generations.lease():
         generations.replace(second)
         assert generations.pipelines == [second.pipeline, first.pipeline]
@@ -112,7 +112,7 @@ def test_the_status_has_the_pipelines_of_all_open_generations(fixture: Fixture) 
 
 def test_an_error_ends_its_lease(fixture: Fixture) -> None:
     """A request that fails does not keep its generation open."""
-    generations = Generations(fixture.build(1))
+    generations = Generations(fixture.build(1), Clock())
 
     def fail() -> None:
         with generations.lease():
@@ -127,7 +127,7 @@ def test_an_error_ends_its_lease(fixture: Fixture) -> None:
 def test_a_task_without_its_client_keeps_its_generation(fixture: Fixture) -> None:
     """The plugins stay open until the task has ended."""
     first = fixture.build(1)
-    generations = Generations(first)
+    generations = Generations(first, Clock())
     done: Deferred[None] = Deferred()
 
     async def work() -> None:
@@ -142,7 +142,7 @@ def test_a_task_without_its_client_keeps_its_generation(fixture: Fixture) -> Non
 
 def test_an_abandoned_generation_is_never_closed(fixture: Fixture) -> None:
     """Its last lease may end later; a thread may hang in its plugins."""
-    generations = Generations(fixture.build(1))
+    generations = Generations(fixture.build(1), Clock())
     with generations.lease():
         closing = Deferred.fromCoroutine(generations.close())
         Deferred.fromCoroutine(generations.close_sinks())
@@ -154,7 +154,7 @@ def test_an_abandoned_generation_is_never_closed(fixture: Fixture) -> None:
 def test_each_generation_is_closed_once_and_never_under_a_lease(steps: list[str]) -> None:
     """In whatever order leases and replacements come, a leased generation stays open, and every other one is closed."""
     fixture = Fixture()
-    generations = Generations(fixture.build(1))
+    generations = Generations(fixture.build(1), Clock())
     leases = []
     for step in steps:
         if step == "lease":
