@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,10 @@ class Options(BaseModel):
         default=2**31,
         description="The memory for pixels in each process that renders; all use at most half of the machine's.",
     )
+    filter: Literal["fast", "good", "best"] = Field(
+        default="good",
+        description="How pictures shrink: good looks like best, and costs half as much; fast is softer.",
+    )
 
 
 @hookimpl
@@ -36,8 +40,11 @@ def imaged_processor(host: Host) -> Processor | None:
             name=host.name,
         )
     # These import wand, which loads ImageMagick's library.
+    from .filters import FILTERS  # noqa: PLC0415
     from .memory import make_limits  # noqa: PLC0415
     from .processor import MagickProcessor  # noqa: PLC0415
 
     most_bytes = memory_bytes() // 2 // host.worker_count  # the daemon and the encoders need the rest
-    return MagickProcessor(make_limits(min(options.memory_bytes, most_bytes), host.maximum_pixels))
+    return MagickProcessor(
+        make_limits(min(options.memory_bytes, most_bytes), host.maximum_pixels), FILTERS[options.filter]
+    )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -24,6 +25,10 @@ _SPARE_PIXELS = 4_000_000
 
 _MALLOC_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 """glibc keeps freed memory that lies below allocated memory, in an arena for each thread, until this is called."""
+
+_MALLOPT = getattr(ctypes.CDLL(None), "mallopt", None)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt, in malloc.h
+_LARGEST_HEAP_BLOCK_BYTES = 2**25  # the most that glibc takes
 
 _KEPT_BYTES = 2**26
 """How much this process may grow before a heavy job trims the heap. To trim it after each photograph costs 3 ms of a
@@ -81,12 +86,24 @@ class RunningRenders:
                 self._running -= 1
 
 
+@cache
+def _keep_freed_memory() -> None:
+    """Let glibc keep the memory of one render for the next one. Otherwise each page of it is faulted in again.
+
+    glibc would give memory back once twice the largest block is free, and all pictures of a render together have more.
+    """
+    if _MALLOPT:
+        _MALLOPT(_MMAP_THRESHOLD, _LARGEST_HEAP_BLOCK_BYTES)
+        _MALLOPT(_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
 @contextmanager
 def trim_heap(*, heavy: bool) -> Iterator[None]:
     """Return freed memory to the system after `heavy` work, if the process has grown much.
 
     This takes some 20 ms and does not hold the GIL.
     """
+    _keep_freed_memory()
     try:
         yield
     finally:

@@ -18,9 +18,9 @@ from wand.exceptions import (
     ResourceLimitError,
     WandException,
 )
-from wand.image import Image
+from wand.image import FILTER_TYPES, Image
 
-from imaged.api import WEBP, BusyError, Format, ImagedError, NotAPictureError, TooLargeError
+from imaged.api import WEBP, BusyError, Format, ImagedError, NotAPictureError, Size, TooLargeError
 
 from .deadline import Deadline
 from .memory import NoMemoryError
@@ -86,6 +86,30 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
     def set_option(self, name: str, value: str) -> None:
         """Set an option of a decoder or an encoder."""
         library.MagickSetOption(self.wand, name.encode(), value.encode())
+
+    @property
+    def sides(self) -> Size:
+        """The width and the height."""
+        return Size(self.width, self.height)
+
+    def cut(self, left_px: int, top_px: int, size: Size) -> None:
+        """Keep a box of the picture."""
+        # Wand's own crop, scale and resize look for animations first, by reading ImageMagick's list of MIME types.
+        self.require(library.MagickCropImage(self.wand, size.width_px, size.height_px, left_px, top_px))
+        self.reset_coords()
+
+    def average(self, size: Size) -> None:
+        """Shrink the picture: each pixel is the average of the area that it covers."""
+        self.require(library.MagickScaleImage(self.wand, size.width_px, size.height_px))
+        self.deadline.check()  # an interrupted operation leaves the old size
+
+    def resample(self, size: Size, kernel: str, sharpness: float = 0) -> None:
+        """Resize the picture by a filter of Wand's FILTER_TYPES. `sharpness` is C of a cubic one, whose B is 0."""
+        for name, value in ((b"filter:b", b"0"), (b"filter:c", str(sharpness).encode())):
+            library.MagickSetImageArtifact(self.wand, name, value)
+        number, blur = FILTER_TYPES.index(kernel), ctypes.c_double(1)  # version 7 takes no blur, and ignores it
+        self.require(library.MagickResizeImage(self.wand, size.width_px, size.height_px, number, blur))
+        self.deadline.check()
 
     def changed_box(self, after: Picture) -> Box | None:
         """Return the smallest box that holds all differences to another picture, None where there are none."""

@@ -28,11 +28,14 @@ from .compositing import composited_frames
 from .deadline import Deadline
 from .decoding import decoded_still
 from .encoding import encode, normalise
+from .filters import Filter
+from .jpeg_scale import jpeg_size_hint
 from .memory import Limits, RunningRenders, trim_heap
 from .original import HEADER_TIMEOUT_S, ParsedOriginal, parse_original
 from .picture import WAND_ERRORS, Picture, translate, translated
 from .policy_check import find_allowed
-from .resizing import apply_orientation, crop_and_resize, jpeg_size_hint
+from .reductions import reduced_stills
+from .resizing import apply_orientation, crop_and_resize
 from .verifying import check_jpeg_end, verify
 
 _RENDERS = RunningRenders()
@@ -46,8 +49,9 @@ class MagickProcessor:
 
     detail = " ".join(MAGICK_VERSION.split()[:3])  # with the quantum depth: `ImageMagick 6.9.11-60 Q16`
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, filter: Filter) -> None:
         self._limits = limits
+        self._filter = filter
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says, without decoding pixels."""
@@ -96,11 +100,12 @@ class MagickProcessor:
         with ExitStack() as stack:
             plays = original.sequence.plays if original.sequence else 1
             writers = [stack.enter_context(closing(AnimationWriter(variant, plays, deadline))) for variant in animated]
-            pictures = stack.enter_context(closing(_upright_pictures(job, original, deadline)))
+            pictures = stack.enter_context(closing(_upright_pictures(job, original, self._filter, deadline)))
             for number, (picture, duration_ms) in enumerate(_with_decode_spans(pictures)):
                 if number == 0:
-                    for variant in stills:
-                        yield Rendered(variant.output, _render_still(picture, variant, job, deadline))
+                    with closing(reduced_stills(picture, stills, job.facts.size, self._filter)) as reduced:
+                        for variant, still in reduced:
+                            yield Rendered(variant.output, _encoded(still, variant, deadline))
                     check_animations(job, original, animated)  # only now: an animation of any length has stills
                 for writer in writers:
                     with (
@@ -108,7 +113,7 @@ class MagickProcessor:
                         Picture(deadline, image=picture) as frame,
                         translated(deadline, "resizing a frame"),
                     ):
-                        crop_and_resize(frame, job.facts.size, writer.variant.output.sizing)
+                        crop_and_resize(frame, job.facts.size, writer.variant.sizing, self._filter)
                         writer.add(frame, duration_ms)
                 if not writers:
                     break
@@ -128,16 +133,14 @@ def _with_decode_spans(pictures: TimedPictures) -> Iterator[tuple[Picture, int]]
         yield picture
 
 
-def _render_still(picture: Picture, variant: Variant, job: RenderJob, deadline: Deadline) -> bytes:
-    with Picture(deadline, image=picture) as still:
-        with span(RESIZE), translated(deadline, f"resizing to {variant.output}"):
-            crop_and_resize(still, job.facts.size, variant.output.sizing)
-            normalise(still, variant)
-        with span(ENCODE), translated(deadline, f"writing {variant.output}", decoded=True):
-            return encode(still, variant)
+def _encoded(still: Picture, variant: Variant, deadline: Deadline) -> bytes:
+    with span(RESIZE), translated(deadline, f"resizing to {variant.output}"):
+        normalise(still, variant)
+    with span(ENCODE), translated(deadline, f"writing {variant.output}", decoded=True):
+        return encode(still, variant)
 
 
-def _upright_pictures(job: RenderJob, original: ParsedOriginal, deadline: Deadline) -> TimedPictures:
+def _upright_pictures(job: RenderJob, original: ParsedOriginal, filter: Filter, deadline: Deadline) -> TimedPictures:
     """Decode the original and yield each frame as a viewer sees it, upright, with its duration in milliseconds."""
     if original.sequence:
         for picture, duration_ms in composited_frames(original.format, original.sequence, original.profile, deadline):
@@ -147,7 +150,7 @@ def _upright_pictures(job: RenderJob, original: ParsedOriginal, deadline: Deadli
         return
     check_jpeg_end(original, deadline)
     plans = [plan(job.facts.size, variant.output.sizing) for variant in job.variants]
-    hint = jpeg_size_hint(job.facts.size, plans, original.orientation)
+    hint = jpeg_size_hint(job.facts.size, plans, original.orientation, filter)
     with decoded_still(original.format, original.blob, original.profile, hint, deadline) as picture:
         with translated(deadline, "turning it upright"):
             apply_orientation(picture, original.orientation)

@@ -1,11 +1,10 @@
-"""Orient, crop and resize pictures, and let libjpeg shrink while it decodes."""
+"""Orient, crop and resize pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from imaged.api import Fill, Fit, FullSize, NotAPictureError, Size, plan, steps
 
-from imaged.api import Fill, Fit, FullSize, NotAPictureError, Plan, Size, plan, steps
-
+from .filters import LANCZOS, Filter
 from .picture import Picture
 
 _ORIENTATIONS = (
@@ -36,42 +35,29 @@ def apply_orientation(picture: Picture, orientation: int) -> None:
         picture.reset_coords()
 
 
-def jpeg_size_hint(size: Size, plans: Iterable[Plan], orientation: int) -> str | None:
-    """Return the `jpeg:size` that suffices for all plans, in the file's own axes, or None for full size.
-
-    libjpeg then shrinks to between an eighth and a half while it decodes. The hint is twice the largest size needed, so
-    that a proper filter does the last step and the result looks the same. It is never larger than the original, which
-    libjpeg would enlarge.
-    """
-    needs = [need.scaled for need in plans]
-    width_px = 2 * max((need.width_px for need in needs), default=1)
-    height_px = 2 * max((need.height_px for need in needs), default=1)
-    if width_px >= size.width_px or height_px >= size.height_px:
-        return None
-    hint = oriented_size(Size(width_px, height_px), orientation)
-    return f"{hint.width_px}x{hint.height_px}"
-
-
-def crop_and_resize(picture: Picture, original: Size, sizing: Fit | Fill | FullSize) -> None:
+def crop_and_resize(picture: Picture, original: Size, sizing: Fit | Fill | FullSize, filter: Filter) -> None:
     """Crop and resize an upright picture to an output's size.
 
-    `original` is the full size; the decoder may have made the picture smaller.
+    `original` is the full size. The picture shows the same, and may be smaller: the decoder, or an earlier step, has
+    shrunk it.
     """
     wanted = plan(original, sizing)
-    for step in steps(wanted, Size(picture.width, picture.height)):
-        if step.cut != Size(picture.width, picture.height):
-            picture.crop(step.left_px, step.top_px, width=step.cut.width_px, height=step.cut.height_px)
+    for step in steps(wanted, picture.sides):
+        if step.cut != picture.sides:
+            picture.cut(step.left_px, step.top_px, step.cut)
             picture.deadline.check()
         if step.scaled != step.cut:
-            _resize(picture, step.scaled)
-    if (picture.width, picture.height) != (wanted.size.width_px, wanted.size.height_px):
+            _resize(picture, step.scaled, filter)
+    if picture.sides != wanted.size:
         raise NotAPictureError("this picture's pixels are not of the size that its header announces")
 
 
-def _resize(picture: Picture, size: Size) -> None:
-    """Resize with a Lanczos filter; a picture of more than 8 times the size is averaged down to 4 times first."""
-    width_px, height_px = 4 * size.width_px, 4 * size.height_px
-    if picture.width > 2 * width_px and picture.height > 2 * height_px:
-        picture.scale(width_px, height_px)
-    picture.resize(size.width_px, size.height_px, filter="lanczos")
-    picture.deadline.check()  # an interrupted resize leaves the old size, which no later crop fits
+def _resize(picture: Picture, size: Size, filter: Filter) -> None:
+    """Resize by the filter: average whole blocks first, where many pixels become one. Enlarge by Lanczos."""
+    ratio = min(picture.width / size.width_px, picture.height / size.height_px)
+    if ratio < 1:
+        picture.resample(size, LANCZOS)
+        return
+    if (pixels := int(ratio / filter.averaged)) > 1:
+        picture.average(Size(-(-picture.width // pixels), -(-picture.height // pixels)))
+    picture.resample(size, filter.kernel, filter.sharpness)
