@@ -130,6 +130,10 @@ class ServiceTestCase(TestCase):
         """Post a picture."""
         return await self.ask("POST", target, body, **headers)
 
+    async def until_stored(self) -> None:
+        """Wait until the store has what clients have: it gets outputs behind the answers."""
+        await self.service.generations.pipeline.tasks.drained()
+
     async def status(self) -> Any:
         """Return `/status.json`."""
         return (await (await begin(self.status_url, "GET", "/status.json")).answer()).json()

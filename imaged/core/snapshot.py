@@ -293,12 +293,16 @@ class Plugin:
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """The local store. Its size may be some time old where the store is large."""
+    """The local store. Its size may be some time old where the store is large.
+
+    `fault` is the error of the last output that it was given and has not kept, or None.
+    """
 
     path: str
     bytes: int
     files: int
     free_bytes: int | None
+    fault: str | None
 
 
 @dataclass(frozen=True)

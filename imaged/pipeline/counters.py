@@ -13,6 +13,23 @@ from imaged.fetch.hashing_writer import Download
 from imaged.workers.render_jobs import ImageOutput
 
 
+class SaveHealth:
+    """Whether the store keeps outputs: `fault` is the error of the last save, or None; `failures` counts errors."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.fault: str | None = None
+
+    def succeeded(self) -> None:
+        """Note that the store has kept an output."""
+        self.fault = None
+
+    def failed(self, fault: str) -> None:
+        """Note that the store has not kept an output."""
+        self.failures += 1
+        self.fault = fault
+
+
 class Counters:
     """One activity for each kind of work, counted from the start of the process. `clock` returns seconds."""
 
@@ -22,6 +39,7 @@ class Counters:
         self.processing: Activity[ImageOutput] = Activity(clock)
         self.downloads: Activity[Download] = Activity(clock)
         self.posting: Activity[str] = Activity(clock)
+        self.saves = SaveHealth()
         self.uploads: Activity[str] = Activity(clock)
         self.worker_deaths = WorkerDeaths(clock)
 

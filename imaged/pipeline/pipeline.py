@@ -53,18 +53,23 @@ class Pipeline:
         return outputs
 
     async def output(self, image: ImageId, output: Output) -> tuple[OpenFile | FileBody, str]:
-        """Open an output, rendered now if the store misses it; return it with HIT, RENDERED or COALESCED.
+        """Return an output, rendered now if the store misses it, with HIT, RENDERED or COALESCED.
+
+        It is a file of the store, or a body that is not stored yet.
 
         Raises PolicyError when the namespace does not allow it, otherwise as `Renders.one`.
         """
         self.settings.policy(image.namespace).check(output)
+        if (unsaved := self.renders.unsaved(image, output)) is not None:
+            return unsaved, HIT
         if (stored := self.store.variants.open(image, output)) is not None:
             return stored, HIT
         self.renders.check_room(image, [output])  # a refusal looks into no folder
         self._check_count(image, [output])
-        outcome = await self.renders.one(image, output)
-        if (made := self.store.variants.open(image, output)) is None:
-            raise StoreError(f"{output} was rendered but is not in the store: ask again")
+        body, outcome = await self.renders.one(image, output)
+        made = body or self.store.variants.open(image, output)
+        if made is None:
+            raise StoreError(f"{output} was copied from the remote store but is not in the local one: ask again")
         return made, outcome
 
     async def process(
@@ -95,12 +100,13 @@ class Pipeline:
     def _check_count(self, image: ImageId, new: Sequence[Output]) -> None:
         policy = self.settings.policy(image.namespace)
         if new:
-            policy.check_count(self.store.variants.count(image, new, policy.maximum_outputs + 1))
+            names = [*new, *self.renders.unsaved_outputs(image)]
+            policy.check_count(self.store.variants.count(image, names, policy.maximum_outputs + 1))
 
     async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[Output, str]:
         """Return `ready`, `pending` or `failed` for each output of an image that is stored, queued, or in `outputs`."""
         queued = await self.jobs.states(image)
-        outputs_here = self.store.variants.outputs(image)
+        outputs_here = sorted({*self.store.variants.outputs(image), *self.renders.unsaved_outputs(image)}, key=str)
         ready = {each: "ready" for each in outputs_here if self.formats.writes_extension(each.extension)}
         return {**dict.fromkeys(outputs, "pending"), **queued, **ready}
 

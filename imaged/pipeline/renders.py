@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -14,16 +14,21 @@ from twisted.python.failure import Failure
 from imaged.core.errors import BusyError, ImagedError, PolicyError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
-from imaged.core.tracing import COALESCED, RENDERED, WAIT, span
+from imaged.core.tracing import COALESCED, RENDERED, SAVE, WAIT, span
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.output_writer import OutputWriter
+from imaged.pipeline.saves import Save
 from imaged.pipeline.shared import Shared
+from imaged.store.disk import FileBody
 from imaged.workers.callers import Callers
 from imaged.workers.engine import Engine
 from imaged.workers.render_jobs import EngineJob, GivesWayError, ImageOutput, RenderResult
 from imaged.workers.single_flight import SingleFlight, wait
 
-Resolve = Callable[[ImageOutput, ImagedError | None], None]
+Made = Save | None
+"""An output that is made: its save, or None when the store has it already."""
+
+Resolve = Callable[[ImageOutput, Made | ImagedError], None]
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,22 @@ class Renders:
     originals: Originals
     engine: Engine
     writer: OutputWriter
-    calls: SingleFlight[ImageOutput, None]
+    calls: SingleFlight[ImageOutput, Made]
     _log = Logger()
 
-    async def one(self, image: ImageId, output: Output) -> str:
-        """Make one output for a client that waits; it is in the store on return, which says RENDERED or COALESCED.
+    def unsaved(self, image: ImageId, output: Output) -> FileBody | None:
+        """Return an output that is made and that the store does not have yet, or None."""
+        save = self.writer.saves.get(image, output)
+        return None if save is None else save.body
+
+    def unsaved_outputs(self, image: ImageId) -> Collection[Output]:
+        """Return the outputs of an image that are made and that the store does not have yet."""
+        return self.writer.saves.outputs(image)
+
+    async def one(self, image: ImageId, output: Output) -> tuple[FileBody | None, str]:
+        """Make one output for a client that waits; return it with RENDERED or COALESCED.
+
+        It is not stored yet on return. None instead of a body says that it came from the remote store and is stored.
 
         Raises BusyError at once when the queue is full or too long, and when no worker is free within the time of a
         render; otherwise the ImagedError that the render ended with. Cancelling takes the render out of the queue, if
@@ -47,11 +63,13 @@ class Renders:
         wanted = ImageOutput(image, output)
         if self.calls.in_flight(wanted):
             with span(WAIT):
-                await wait(self._limited(self.calls.do([wanted], self._make)[wanted]))
-            return COALESCED
-        self.engine.admission.check_room()
-        await wait(self.calls.do([wanted], self._make)[wanted])
-        return RENDERED
+                made = await wait(self._limited(self.calls.do([wanted], self._make)[wanted]))
+            outcome = COALESCED
+        else:
+            self.engine.admission.check_room()
+            made = await wait(self.calls.do([wanted], self._make)[wanted])
+            outcome = RENDERED
+        return (None if made is None else made.body), outcome
 
     def check_room(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Raise BusyError when the queue is full or too long for a render of those that are missing."""
@@ -63,9 +81,11 @@ class Renders:
     ) -> dict[Output, ImagedError | None]:
         """Make those outputs that the store misses; return None, or the error that it ended with, for each.
 
+        Those without an error are stored on return, and their uploads are queued.
         With `client_waits`, a render that does not begin within `render.timeout_s` ends with BusyError. Queued jobs
         wait as long as it takes, behind clients. Cancelling is as for `one`.
         """
+        saves = [save for each in outputs if (save := self.writer.saves.get(image, each)) is not None]
         missing = self._missing(image, outputs)
         coalesced = [each for each in missing if client_waits and self.calls.in_flight(each)]
         waiters = self.calls.do(missing, self._make, client_waits=client_waits)
@@ -73,17 +93,30 @@ class Renders:
         results: dict[Output, ImagedError | None] = dict.fromkeys(outputs)
         try:
             for wanted, waiter in waiters.items():
-                results[wanted.output] = await waiter
+                made = await waiter
+                if isinstance(made, Save):
+                    saves.append(made)
+                else:
+                    results[wanted.output] = made
         finally:  # the client may have left, and waits for none of them
             for waiter in waiters.values():
                 waiter.addErrback(lambda _: None)
                 waiter.cancel()
+        with span(SAVE):
+            for save in saves:
+                results[save.output] = await save.stored()
         return results
 
     def _missing(self, image: ImageId, outputs: Sequence[Output]) -> list[ImageOutput]:
-        return [ImageOutput(image, output) for output in outputs if not self.shared.store.has(image, output)]
+        """Return the outputs that have to be made: neither stored nor being saved."""
+        store, saves = self.shared.store, self.writer.saves
+        return [
+            ImageOutput(image, output)
+            for output in outputs
+            if saves.get(image, output) is None and not store.has(image, output)
+        ]
 
-    def _limited(self, waiter: Deferred[ImagedError | None]) -> Deferred[ImagedError | None]:
+    def _limited(self, waiter: Deferred[Made | ImagedError]) -> Deferred[Made | ImagedError]:
         """Let a client wait no longer than for a job of its own: the job that it waits for may be a patient one."""
 
         def refuse(failure: Failure) -> ImagedError:
@@ -93,7 +126,7 @@ class Renders:
         return waiter.addTimeout(self.engine.longest_s, self.shared.reactor).addErrback(refuse)
 
     async def _make(self, wanted: Sequence[ImageOutput], resolve: Resolve, callers: Callers) -> None:
-        """Make outputs of one original, and resolve each as soon as it is in the store or has failed."""
+        """Make outputs of one original, and resolve each as soon as it is made or has failed."""
         image, missing, client_waits = wanted[0].image, [], callers.client_waits
         # a slow remote store must not let more clients in than the queue holds
         with self.engine.admission.count_as_waiting() if client_waits else nullcontext():
@@ -116,13 +149,24 @@ class Renders:
     async def _render(self, job: EngineJob, resolve: Resolve) -> None:
         """Render the variants of a job in one call of the engine, or in several if a queued job gives way to clients.
 
-        Each call decodes the original again, and gives one variant at least.
+        Each call decodes the original again, and gives one variant at least. The first output that the store does not
+        keep ends the job: it would not keep the others either.
         """
         left = {variant.output: variant for variant in job.variants}
+        saves: list[Save] = []
 
         async def take(result: RenderResult) -> None:
             left.pop(result.output, None)
-            resolve(ImageOutput(job.image, result.output), await self.writer.write(job.image, result))
+            made = self.writer.take(job.image, result)
+            resolve(ImageOutput(job.image, result.output), made)
+            if isinstance(made, Save):
+                saves.append(made)
+                self.writer.store(made)
+                if self.writer.saves.is_full:
+                    await made.stored()
+            for save in saves if left else ():
+                if save.error is not None:
+                    raise save.error
             if left and self.engine.admission.should_give_way(job.callers):
                 raise GivesWayError
 

@@ -78,6 +78,8 @@ def _of_disks(snapshot: Snapshot) -> Iterator[Alert]:
         yield Alert("error", "Low disk", "The file system of the store cannot be read.")
     elif free_bytes < LOW_DISK_BYTES:
         yield Alert("error", "Low disk", f"{free_bytes // 1024**2} MiB are free for the store.")
+    if fault := snapshot.store.fault:
+        yield Alert("warning", "Store", f"Outputs are served and not stored, so they are rendered again: {fault}")
     state_bytes = snapshot.queue.free_bytes
     if state_bytes is not None and state_bytes < LOW_STATE_BYTES:
         yield Alert("error", "Low state disk", f"{state_bytes // 1024**2} MiB are free for the job queue.")

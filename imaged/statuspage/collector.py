@@ -112,7 +112,7 @@ class Collector:
             log=self.log(),
             stalls=self.stalls.status,
             plugins=tuple(plugins),
-            store=StoreStatus(str(root), usage.size_bytes, usage.files, _free(root)),
+            store=StoreStatus(str(root), usage.size_bytes, usage.files, _free(root), counters.saves.fault),
             try_page=pipeline.settings.status.try_page,
         )
         return replace(snapshot, alerts=tuple(find_alerts(snapshot)))

@@ -13,6 +13,7 @@ import fcntl
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,31 +26,50 @@ NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EI
 NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR, errno.EACCES}
 """Errors of fsync on a folder where the file system does not support it; it then decides itself how safe names are."""
 
+NO_TIMES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+"""Errors of utimensat where a file system sets times itself, as some network and FUSE file systems do."""
+
 _naming = threading.Lock()
 
 
-def write(path: Path, body: bytes) -> None:
-    """Write `body` to the new file `path`; remove the file when that fails, as on a full disk."""
+def write(path: Path, body: bytes, modified_ns: int | None = None, *, durably: bool = False) -> None:
+    """Write `body` to the new file `path`; remove the file when that fails, as on a full disk.
+
+    `modified_ns` becomes its modification time, in nanoseconds since the epoch, where the file system allows that.
+    With `durably`, the file is fsynced.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        with path.open("xb") as file:
-            file.write(body)
+        try:
+            left = memoryview(body)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            if modified_ns is not None:
+                _set_modified(descriptor, modified_ns)
+            if durably:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
 
 
-def replace(temporary: Path, final: Path) -> None:
-    """Give the file its final name durably, in place of an existing file; `temporary` is gone afterwards."""
-    _name_durably(temporary, final, Path.replace)
+def replace(temporary: Path, final: Path, *, is_durable: bool = False) -> None:
+    """Give the file its final name durably, in place of an existing file; `temporary` is gone afterwards.
+
+    `is_durable` says that the file has been fsynced.
+    """
+    _name_durably(temporary, final, Path.replace, is_durable=is_durable)
 
 
-def keep_first(temporary: Path, final: Path) -> bool:
+def keep_first(temporary: Path, final: Path, *, is_durable: bool = False) -> bool:
     """Give the file its final name durably, unless a file has that name; return whether it did.
 
-    `temporary` is gone afterwards in either case.
+    `temporary` is gone afterwards in either case. `is_durable` is as for `replace`.
     """
     try:
-        _name_durably(temporary, final, _name_first)
+        _name_durably(temporary, final, _name_first, is_durable=is_durable)
     except FileExistsError:
         return False
     return True
@@ -92,11 +112,23 @@ def _fsync_folder(folder: Path) -> None:
             raise
 
 
-def _name_durably(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:
+def _set_modified(descriptor: int, modified_ns: int) -> None:
     try:
-        fsync(temporary)
-        make_folders(final.parent)
-        _give(temporary, final, give)
+        os.utime(descriptor, ns=(time.time_ns(), modified_ns))
+    except OSError as error:
+        if error.errno not in NO_TIMES:
+            raise
+
+
+def _name_durably(temporary: Path, final: Path, give: Callable[[Path, Path], object], *, is_durable: bool) -> None:
+    try:
+        if not is_durable:
+            fsync(temporary)
+        try:
+            _give(temporary, final, give)
+        except FileNotFoundError:  # the first file of a picture
+            make_folders(final.parent)
+            _give(temporary, final, give)
         _fsync_folder(final.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -113,6 +145,8 @@ def _give(temporary: Path, final: Path, give: Callable[[Path, Path], object]) ->
         near.parent.mkdir(exist_ok=True)
         try:
             shutil.copyfile(temporary, near)
+            with near.open("rb") as copy:
+                _set_modified(copy.fileno(), temporary.stat().st_mtime_ns)
             fsync(near)
             give(near, final)
         finally:

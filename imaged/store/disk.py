@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,17 @@ class FileBody:
         return len(self.body)
 
 
+MODIFIED_STEP_NS = 2_000_000_000
+"""Modification times of variants are multiples of this: every file system keeps them, vfat with its steps of two
+seconds too. So an ETag that is made from the time is the same before and after a body is stored."""
+
+
+def now_ns() -> int:
+    """Return the modification time of a variant that is made now, in nanoseconds since the epoch; never the future."""
+    now_ns = time.time_ns()
+    return now_ns - now_ns % MODIFIED_STEP_NS
+
+
 class Disk:
     """Reads and writes files of a layout. Writes block and belong on a worker thread; the rest does not."""
 
@@ -77,21 +89,25 @@ class Disk:
         with reading(self.key(image, file)):
             return open_path(str(path or self.path(image, file)))
 
-    def replace(self, image: ImageId, file: ImageFile, body: bytes) -> None:
-        """Write a file durably, in place of an older one. Raises StoreError."""
+    def replace(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> None:
+        """Write a file durably, in place of an older one, with this modification time if any. Raises StoreError."""
         with keeping(self.key(image, file)):
-            atomic.replace(self.write_temporary(image, file, body), self.path(image, file))
+            temporary = self.incoming.new()
+            atomic.write(temporary, body, modified_ns, durably=True)
+            atomic.replace(temporary, self.path(image, file), is_durable=True)
 
-    def keep_first(self, image: ImageId, file: ImageFile, body: bytes) -> bool:
-        """Write a file durably unless it exists; return whether it was written. Raises StoreError."""
+    def keep_first(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> bool:
+        """Write a file durably unless it exists; return whether it was written. Else as `replace`."""
         with keeping(self.key(image, file)):
-            return atomic.keep_first(self.write_temporary(image, file, body), self.path(image, file))
+            temporary = self.incoming.new()
+            atomic.write(temporary, body, modified_ns, durably=True)
+            return atomic.keep_first(temporary, self.path(image, file), is_durable=True)
 
-    def write_temporary(self, image: ImageId, file: ImageFile, body: bytes) -> Path:
+    def write_temporary(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> Path:
         """Write `body` to a new temporary file, which the caller removes. Raises StoreError."""
         with keeping(self.key(image, file)):
             temporary = self.incoming.new()
-            atomic.write(temporary, body)
+            atomic.write(temporary, body, modified_ns)
         return temporary
 
 

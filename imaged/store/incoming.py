@@ -40,7 +40,12 @@ class Incoming:
 
     def new(self) -> Path:
         """Return a new path in the folder, which exists afterwards."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir()
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / f"{self.owner_name()}.{secrets.token_hex(8)}"
 
     def owner_name(self) -> str:

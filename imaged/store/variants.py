@@ -14,7 +14,7 @@ from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.store.atomic import discard
-from imaged.store.disk import Disk, FileBody, OpenFile, open_path, reading
+from imaged.store.disk import Disk, FileBody, OpenFile, now_ns, open_path, reading
 
 _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
 
@@ -67,12 +67,16 @@ class VariantFiles:
         except OSError:
             return None
 
-    def save(self, image: ImageId, output: Output, body: bytes) -> None:
-        """Write a variant durably, in place of an older one unless this store is superseded. Raises StoreError."""
+    def save(self, image: ImageId, output: Output, body: bytes, modified_ns: int | None = None) -> None:
+        """Write a variant durably, in place of an older one unless this store is superseded. Raises StoreError.
+
+        Its modification time is `modified_ns`, a value of `disk.now_ns`, or that of now.
+        """
+        modified_ns = now_ns() if modified_ns is None else modified_ns
         if (apart := self._apart) is None:  # read once: `reinstate` may come meanwhile
-            self.disk.replace(image, output, body)
-        elif not self.disk.keep_first(image, output, body):
-            apart[image, output] = self.disk.write_temporary(image, output, body)
+            self.disk.replace(image, output, body, modified_ns)
+        elif not self.disk.keep_first(image, output, body, modified_ns):
+            apart[image, output] = self.disk.write_temporary(image, output, body, modified_ns)
 
     def forget(self, image: ImageId, output: Output) -> bool:
         """Remove a variant; return False when it did not exist. Raises StoreError.

@@ -37,6 +37,7 @@ GAUGES: tuple[tuple[str, str, Read], ...] = (
     ("store_bytes", "Bytes of all files in the local store.", lambda now: now.store.bytes),
     ("store_files", "Files in the local store.", lambda now: now.store.files),
     ("store_free_bytes", "Free bytes on the disk of the local store.", lambda now: now.store.free_bytes),
+    ("store_fault", "1 while the local store does not keep outputs.", lambda now: now.store.fault is not None),
     ("state_free_bytes", "Free bytes on the disk of the job queue.", lambda now: now.queue.free_bytes),
     ("healthy", "1 when the health check answers OK, else 0.", lambda now: now.message == "OK"),
     ("draining", "1 while the daemon refuses new requests because it stops.", lambda now: now.message == "draining"),

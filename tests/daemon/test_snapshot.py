@@ -62,7 +62,7 @@ SHAPE = {
     "log": {"lost": int, "fault": type(None)},
     "stalls": {"total": int, "last": type(None), "hanging": list},
     "plugins": list,
-    "store": {"path": str, "bytes": int, "files": int, "free_bytes": int},
+    "store": {"path": str, "bytes": int, "files": int, "free_bytes": int, "fault": type(None)},
 }
 
 

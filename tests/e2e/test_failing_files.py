@@ -63,6 +63,7 @@ class Pictures:
         self._daemon = daemon
         self._bodies: dict[str, bytes] = {}
         self.announced: set[str] = set()
+        self.wanted = ""
 
     def post(self, body: bytes) -> Answer | None:
         """Post a picture. Return None when the daemon died before it had answered."""
@@ -80,8 +81,13 @@ class Pictures:
         answer = ask(self._daemon, "GET", f"/p/{digits}/{WANTED}")
         if answer is not None and answer.status == 200:
             check(WANTED, answer.body)
-            self.announced.add(f"p/{digits[:3]}/{digits[3:6]}/{digits[6:]}/{WANTED}")
+            self.wanted = f"p/{digits[:3]}/{digits[3:6]}/{digits[6:]}/{WANTED}"
         return answer
+
+    def arrive(self) -> None:
+        """Wait until the store has the last output that a client got, and expect it in both stores from then on."""
+        until((self._daemon.store / self.wanted).is_file, self._daemon)
+        self.announced.add(self.wanted)
 
     def check_all(self) -> None:
         """Check that each file with a final name is whole, in the local and in the remote store."""
@@ -164,6 +170,7 @@ def test_each_file_operation(daemon: Daemon, files: FailingFiles, fault: Fault, 
         for answer in (pictures.post(body), pictures.get(body)):
             assert answer is not None
             assert answer.status == 200, (struck, answer.body, daemon.tail)
+        pictures.arrive()
     until(lambda: settled(daemon), daemon, LONGEST_S)
     assert daemon.stop() == 0
     restart(daemon, pictures)

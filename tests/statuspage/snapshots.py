@@ -72,7 +72,7 @@ QUIET = Snapshot(
     log=LogStatus(lost=0, fault=None),
     stalls=Stalls(total=0, last=None, hanging=()),
     plugins=(),
-    store=StoreStatus(path="/srv/public", bytes=1_234_567, files=12, free_bytes=80_000_000_000),
+    store=StoreStatus(path="/srv/public", bytes=1_234_567, files=12, free_bytes=80_000_000_000, fault=None),
     try_page=False,
 )
 """A daemon that has done nothing yet."""

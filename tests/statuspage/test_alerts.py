@@ -51,6 +51,7 @@ def test_a_healthy_daemon_has_no_alert() -> None:
         ),
         ({"generation": {"last_reload": make_reload("a")}}, "warning", "stay in effect"),
         ({"store": {"free_bytes": LOW_DISK_BYTES - 1}}, "error", "2047 MiB are free"),
+        ({"store": {"fault": "x1.jpg cannot be kept"}}, "warning", "served and not stored"),
         ({"store": {"free_bytes": None}}, "error", "The file system of the store cannot be read"),
         ({"metrics": (replace(SINK, fault="OSError: a"),)}, "warning", "lines: OSError: a; 0 events"),
         (

@@ -112,6 +112,7 @@ class TestReading(ServiceTestCase):
         assert (first.status, first.headers["content-type"]) == (200, "image/png")
         assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert first.headers["content-length"] == str(len(first.body))
+        await self.until_stored()
         assert first.body == self.store.path(IMAGE, parse_file("x30.png")).read_bytes()
         again = await self.get(f"{HOME}/x30.png")
         assert (again.status, again.body) == (first.status, first.body)
@@ -146,6 +147,7 @@ class TestReading(ServiceTestCase):
             answer = await self.get(f"/p/{cut}/info.json")
             assert answer.json() == FACTS | {"outputs": []}
         assert (await self.get(f"/p/{HASH}/x30.jpg")).status == 200
+        await self.until_stored()
         assert self.store.has(IMAGE, parse_file("x30.jpg"))
 
     async def test_info_lists_every_output(self) -> None:

@@ -288,6 +288,7 @@ class TestBusy(ServiceTestCase):
         self.service_harness.processor.release()
         answers = await gatherResults([Deferred.fromCoroutine(connection.answer()) for connection in connections])
         assert [answer.status for answer in answers] == [200] * 4
+        await self.until_stored()
         assert (await self.get(f"{HOME}/x13.png")).status == 200
 
     async def test_a_full_queue_is_503_before_the_outputs_are_counted(self) -> None:
@@ -321,6 +322,7 @@ class TestBusy(ServiceTestCase):
         await self.serve()
         await self.post()
         await self.get(f"{HOME}/x30.png")
+        await self.until_stored()
         self.service_harness.processor.hold()
         for side in (10, 11, 12):
             await self.begin("GET", f"{HOME}/x{side}.png")

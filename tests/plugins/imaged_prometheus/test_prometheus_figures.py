@@ -40,7 +40,7 @@ SNAPSHOT = make_snapshot(
         Plugin("magick", "processor", "1", "ImageMagick"),
         Plugin("magick", "processor", "1", "named twice"),
     ),
-    store={"bytes": 14, "files": 15, "free_bytes": 16},
+    store={"bytes": 14, "files": 15, "free_bytes": 16, "fault": "full"},
 )
 UNKNOWN = Jobs(None, None, None)
 
@@ -58,6 +58,7 @@ UNKNOWN = Jobs(None, None, None)
         ("worker_processes", 2),
         ("worker_memory_bytes", 20),
         ("workers_fault", 1),
+        ("store_fault", 1),
         ("refused_pictures", 21),
         ("downloads_in_flight", 5),
         ("posts_in_flight", 6),
