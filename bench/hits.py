@@ -19,7 +19,6 @@ from imaged.testing.pictures import make_jpeg
 SIZES = {"4 kB": 4_000, "16 kB": 16_000, "100 kB": 100_000, "2 MB": 2_000_000}
 CONNECTIONS = 16
 BARE, PLAIN = "bare twisted.web, from memory", "plain nginx"
-ETC = Path(__file__).parents[1] / "etc"
 
 
 def measure(bench: Bench) -> Section:
@@ -43,9 +42,8 @@ def measure(bench: Bench) -> Section:
         if nginx.program():
             plain = stack.enter_context(nginx.start_static(bench.work / "plain", files))
             sides[PLAIN] = (plain.address, "")
-            if (ETC / "nginx.conf").exists():
-                front = stack.enter_context(nginx.start_front(bench.work / "front", ETC / "nginx.conf", server))
-                sides["imaged behind etc/nginx.conf"] = (front.address, home)
+            front = stack.enter_context(nginx.start_front(bench.work / "front", server.public, server.store))
+            sides["imaged behind nginx, with etc/nginx.conf"] = (front.address, home)
         else:
             section.notes.append("nginx was skipped: it is not installed.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from programs import Program, free_port
 
@@ -49,7 +50,7 @@ def start(folder: Path, http: str, *, load: str = "", port: int = 0) -> Program:
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     user = "user root;" if os.geteuid() == 0 else ""  # whose folder this is
-    text = SERVER.format(folder=folder, http=http.replace("PORT", str(port)), load=load, user=user)
+    text = SERVER.format(folder=folder, load=load, user=user, http=http.replace("PORT", str(port)))
     (folder / "nginx.conf").write_text(text)
     nginx = program()
     if nginx is None:
@@ -60,6 +61,18 @@ def start(folder: Path, http: str, *, load: str = "", port: int = 0) -> Program:
 def start_static(folder: Path, root: Path) -> Program:
     """Return a server of the files below `root`, as plain as nginx is."""
     return start(folder, f"    server {{ listen 127.0.0.1:PORT; location / {{ root {root}; }} }}")
+
+
+def start_front(folder: Path, address: str, store: Path) -> Program:
+    """Return nginx with etc/nginx.conf in front of the daemon at an address, whose files are below `store`."""
+    http = (Path(__file__).parents[1] / "etc" / "nginx.conf").read_text()
+    for before, after in (
+        ("listen 80;", "listen 127.0.0.1:PORT;"),
+        ("server 127.0.0.1:7000;", f"server {urlsplit(address).netloc};"),
+        ("root /var/lib/imaged/public;", f"root {store};"),
+    ):
+        http = http.replace(before, after)
+    return start(folder, http)
 
 
 FILTER = r"""
