@@ -11,7 +11,7 @@ RUN apt-get update \
     && install --directory --owner imaged --group imaged /var/lib/imaged
 
 COPY . /usr/src/imaged
-RUN pip install --no-cache-dir '/usr/src/imaged[s3,manta,prometheus,sentry]'
+RUN pip install --no-cache-dir '/usr/src/imaged[fast,s3,manta,prometheus,sentry]'
 
 USER imaged
 WORKDIR /var/lib/imaged

@@ -22,7 +22,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults soak bench check lint format deb clean system debootstrap
+.PHONY: help run run-fast dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults soak bench check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,9 @@ help: ## Print this table
 
 run: .venv/ready ## Run the daemon on etc/imaged.yaml, with the page /try
 	@exec $(IMAGED) run -c $(CONFIG) --set status.try_page=true $(ARGS)
+
+run-fast: .venv/fast ## The same, with Pillow before ImageMagick
+	@exec $(IMAGED) run -c $(CONFIG) --set status.try_page=true --set 'processors=[pillow, magick]' $(ARGS)
 
 # For development: only this machine may connect, sources may be on it, and the status port has the page /try.
 LOCALLY = --set 'listen=tcp:7000:interface=127.0.0.1' --set 'sources.allow_networks=[127.0.0.0/8, "::1/128"]' \
@@ -125,8 +128,8 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 	$(call pip_install,.)
 	touch $@
 
-# The libraries of the uploaders, and of benchmarks. .venv/ready is touched first, so that it is not newer than the other stamp.
-.venv/s3 .venv/manta .venv/bench: .venv/ready
+# The libraries of plugins, and of benchmarks. .venv/ready is touched first, so that it is not newer than the other stamp.
+.venv/fast .venv/s3 .venv/manta .venv/bench: .venv/ready
 	@rm .venv/ready
 	$(call pip_install,.[$(@F)])
 	touch .venv/ready

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -33,11 +33,15 @@ _FILES: dict[str, type[ImageFile]] = {
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, LookupError, TypeError, struct.error, zlib.error)
 """The exceptions that Pillow raises for broken pictures."""
 
-_SPARE = {8: 1.6, 4: 1.5, 2: 1.36}
-"""How much larger than an output a JPEG must be after it was shrunk to an eighth, a quarter, a half.
+SPARE: Mapping[str, Mapping[int, float]] = {
+    "fast": {8: 1.1, 4: 1.1, 2: 1.02},
+    "good": {8: 1.6, 4: 1.5, 2: 1.36},
+    "best": {8: 2.0, 4: 2.0, 2: 2.0},
+}
+"""How much larger than an output a JPEG must be after it was shrunk to an eighth, a quarter, a half, by the filter.
 
-libjpeg averages blocks of pixels, which is less sharp than a Lanczos filter; docs/decisions/0025-pillow.md has figures.
-It has fast code for these scales; others take longer than full size.
+What libjpeg shrinks is less sharp than what a Lanczos filter does; docs/decisions/0025-pillow.md has figures. It has
+fast code for these scales; others take longer than full size.
 """
 _GREY = range(126, 131)  # what libjpeg gives blocks whose codes are missing
 _TAIL_PIXELS = 4  # two blocks across, at an eighth of the size, where chroma has half the resolution
@@ -52,23 +56,24 @@ class Decoded:
     reduction: int
 
 
-def decode(original: Original, needed: Iterable[Size]) -> Decoded:
-    """Decode an original so that it suffices for the upright sizes `needed`.
+def decode(original: Original, needed: Iterable[Size], spare: Mapping[int, float]) -> Decoded:
+    """Decode an original so that it suffices for the upright sizes `needed`. `spare` is one of SPARE.
 
     Raises DeclinedError for a broken picture, and TooLargeError when there is not enough memory.
     """
     sizes = [oriented(each, original.orientation) for each in needed]
     with _translated(original):
-        file = _FILES[original.format.extension](BytesIO(original.body))
-        reduction = _reduction(original.stored, sizes) if isinstance(file, JpegImageFile) else 1
+        still = original.as_still()
+        file = _FILES[original.format.extension](BytesIO(still))
+        reduction = _reduction(original.stored, sizes, spare) if isinstance(file, JpegImageFile) else 1
         if reduction > 1:
             file.draft(None, (original.stored.width_px // reduction, original.stored.height_px // reduction))
-        file.decodermaxblock = len(original.body)  # in one piece
+        file.decodermaxblock = len(still)  # in one piece
         file.load()
         shrunk = (-(-original.stored.width_px // reduction), -(-original.stored.height_px // reduction))
         if file.size != shrunk:
             raise declined("picture", "its pixels are not of the size that its header announces")
-        _check_pixels(file, original)
+        _check_pixels(file, still)
         return Decoded(_plain(file), original, reduction)
 
 
@@ -81,11 +86,11 @@ def check_end(decoded: Decoded) -> None:
         raise declined("JPEG", "its last pixels are missing")
 
 
-def _reduction(stored: Size, needed: Iterable[Size]) -> int:
+def _reduction(stored: Size, needed: Sequence[Size], spare: Mapping[int, float]) -> int:
     """Return the largest reduction of a JPEG that suffices for these sizes."""
     across = min((stored.width_px / each.width_px for each in needed), default=math.inf)
     down = min((stored.height_px / each.height_px for each in needed), default=math.inf)
-    possible = (each for each, spare in _SPARE.items() if min(across, down) >= spare * each)
+    possible = (each for each, factor in spare.items() if min(across, down) >= factor * each)
     return next(possible, 1) if min(stored.width_px, stored.height_px) >= 8 else 1  # noqa: PLR2004 -- one block
 
 
@@ -102,15 +107,15 @@ def _translated(original: Original) -> Iterator[None]:
         raise declined(original.format.extension, "it is broken") from error
 
 
-def _check_pixels(picture: Image.Image, original: Original) -> None:
+def _check_pixels(picture: Image.Image, still: bytes) -> None:
     """Raise DeclinedError where Pillow leaves pixels out: it does not count the rows of a PNG."""
     if picture.mode == "P" and picture.palette:
         colours = len(picture.palette.getdata()[1]) // len(picture.palette.mode)
         if max(picture.tobytes()) >= colours:
             raise declined("picture", "it has more colours than its palette")
-    if original.format == PNG:
+    if isinstance(picture, PngImageFile):
         last_row = picture.crop((0, picture.height - 1, *picture.size))
-        if not any(last_row.tobytes()) and not has_all_rows(original.body):
+        if not any(last_row.tobytes()) and not has_all_rows(still):
             raise declined("PNG", "its last pixels are missing")
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from imaged.api import Size, Variant
+from imaged.api import PNG, Size, Variant
+
+from .exact_modes import smallest
 
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps chroma at full resolution; below at half, as cameras do
 _OPTIMISED_PIXELS = 200_000
@@ -23,6 +25,8 @@ def encode(picture: Image.Image, variant: Variant) -> bytes:
         ground = Image.new("RGB", picture.size, variant.background)
         ground.paste(picture, mask=picture)
         picture = ground
+    if variant.format == PNG:
+        picture = smallest(picture)
     body = BytesIO()
     picture.save(body, _NAMES[variant.format.extension], **_options(variant, Size(*picture.size)))
     return body.getvalue()

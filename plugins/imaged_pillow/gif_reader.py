@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 from imaged.api import GIF, Size
 
@@ -16,7 +17,7 @@ _CONTROL_BYTES = 8
 
 
 def read_gif(blob: bytes) -> Original:
-    """Parse a GIF. `body` has its first picture alone.
+    """Parse a GIF.
 
     Raises DeclinedError for a damaged file, and for a first picture that does not fill the canvas exactly.
     """
@@ -39,7 +40,7 @@ def _read(blob: bytes) -> Original:
             if blob[start + 1] == _CONTROL and not picture:
                 control = blob[start:at]
         elif kind == _IMAGE and picture:
-            return Original(GIF, _still(head, control, picture), Size(*screen_px), animated=True)
+            return Original(GIF, partial(_still, head, control, picture), Size(*screen_px), animated=True)
         elif kind == _IMAGE:
             left_px, top_px, *sides_px, flags = struct.unpack_from("<HHHHB", blob, at + 1)
             if (left_px, top_px, *sides_px) != (0, 0, *screen_px) or not all(sides_px):
@@ -50,7 +51,7 @@ def _read(blob: bytes) -> Original:
             picture = blob[start:at]
         else:
             raise declined("GIF", "it is damaged")
-    return Original(GIF, _still(head, control, picture), Size(*screen_px))
+    return Original(GIF, partial(_still, head, control, picture), Size(*screen_px))
 
 
 def _still(head: bytes, control: bytes, picture: bytes) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from imaged.api import JPEG, Size, join_profile, read_orientation, usable_profile
@@ -12,7 +13,7 @@ from .original import Original, declined
 
 _START_OF_SCAN, _END_OF_IMAGE, _COMMENT = 0xDA, 0xD9, 0xFE
 _TABLES = {0xC4, 0xDB, 0xDD}
-_FRAMES = {0xC0, 0xC1, 0xC2}
+_FRAMES, _PROGRESSIVE = {0xC0, 0xC1, 0xC2}, 0xC2
 """Baseline, extended and progressive with Huffman codes, which browsers show."""
 _APPLICATION = range(0xE0, 0xF0)
 _NEEDED: dict[int, bytes | tuple[bytes, ...]] = {0xE0: b"JFIF\x00", 0xEE: b"Adobe"}
@@ -44,23 +45,31 @@ class Segment(NamedTuple):
 def read_jpeg(blob: bytes) -> Original:
     """Parse a JPEG. Raises DeclinedError for one that is damaged, rare, or slow to decode."""
     segments = list(_segments(blob))
-    frames = [each.data for each in segments if each.marker in _FRAMES]
+    frames = [each for each in segments if each.marker in _FRAMES]
     known = all(each.is_needed or each.marker in _APPLICATION or each.marker == _COMMENT for each in segments)
     if not known or len(frames) != 1:
         raise declined("JPEG", "its coding is rare")
-    size, components = _read_frame(frames[0])
-    at = segments[-1].end
-    if blob.find(bytes([0xFF, _END_OF_IMAGE]), at) < 0:
-        raise declined("JPEG", "its end is missing")
-    if blob.count(bytes([0xFF, _START_OF_SCAN]), at) > _MOST_SCANS:
-        raise declined("JPEG", "it has too many scans")
+    size, components = _read_frame(frames[0].data)
     exif = (each.data for each in segments if each.marker == _APP1 and each.data.startswith(_EXIF))
     parts = (each.data for each in segments if each.marker == _APP2 and each.data.startswith(_PROFILE))
     profile = usable_profile(join_profile(each[len(_PROFILE) :] for each in parts)) or b""
     if profile[_SPACE] not in _SPACES[components]:
         profile = b""
-    body = [blob[:2], *(blob[each.start : each.end] for each in segments if each.is_needed), blob[at:]]
-    return Original(JPEG, b"".join(body), size, read_orientation(next(exif, b"")[len(_EXIF) :]), profile)
+    orientation = read_orientation(next(exif, b"")[len(_EXIF) :])
+    at = segments[-1].end
+    in_one_scan = frames[0].marker != _PROGRESSIVE and blob[at + 4 : at + 5] == bytes([components])
+    as_still = partial(_still, blob, segments, in_one_scan=in_one_scan)
+    return Original(JPEG, as_still, size, orientation, profile)
+
+
+def _still(blob: bytes, segments: Sequence[Segment], *, in_one_scan: bool) -> bytes:
+    """Return a JPEG without metadata. Raises DeclinedError without an end, and for too many scans."""
+    at = segments[-1].end  # where the first scan starts
+    if blob.rfind(bytes([0xFF, _END_OF_IMAGE]), at) < 0:
+        raise declined("JPEG", "its end is missing")
+    if not in_one_scan and blob.count(bytes([0xFF, _START_OF_SCAN]), at) > _MOST_SCANS:
+        raise declined("JPEG", "it has too many scans")
+    return b"".join([blob[:2], *(blob[each.start : each.end] for each in segments if each.is_needed), blob[at:]])
 
 
 def _segments(blob: bytes) -> Iterator[Segment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from imaged.api import DeclinedError, Format, Size
@@ -12,14 +13,15 @@ _SIDEWAYS = 5
 
 @dataclass(frozen=True)
 class Original:
-    """A parsed file. `body` is a file of its first picture without metadata, so that Pillow parses none.
+    """A parsed file.
 
-    `stored` is the size as stored. `orientation` is EXIF's, 1 to 8. `profile` is the ICC profile that takes its colours
-    to sRGB, empty where they are sRGB. A file that is `animated` has more pictures.
+    `as_still` returns a file of its first picture without metadata, so that Pillow parses none. It raises DeclinedError
+    for damage that no header shows. `stored` is the size as stored. `orientation` is EXIF's, 1 to 8. `profile` is the
+    ICC profile that takes its colours to sRGB, empty where they are sRGB. A file that is `animated` has more pictures.
     """
 
     format: Format
-    body: bytes
+    as_still: Callable[[], bytes]
     stored: Size
     orientation: int = 1
     profile: bytes = b""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from imaged.api import PNG, PNG_COLOUR_CHUNKS, Size, png_profile, read_orientation
@@ -45,12 +46,19 @@ def read_png(blob: bytes) -> Original:
         raise declined("PNG", "its coding is rare")
     if b"tRNS" in names and not kind and bits != 8:  # noqa: PLR2004 -- Pillow does not scale the transparent grey
         raise declined("PNG", "its transparency is rare")
-    if len(set(names)) < len(names) or not all(_is_intact(each, blob) for each in (*kept, *pixels)):
-        raise declined("PNG", "its data is damaged")
-    body = [blob[:8], *(blob[each.start : each.end] for each in kept), blob[pixels[0].start : pixels[-1].end], _IEND]
+    if len(set(names)) < len(names):
+        raise declined("PNG", "its header is damaged")
     exif = next((blob[each.start + 8 : each.end - 4] for each in chunks if each.name == b"eXIf"), b"")
     profile = png_profile(_colours(before, blob), coloured=bool(kind & _COLOURED))
-    return Original(PNG, b"".join(body), _size(width_px, height_px), read_orientation(exif), profile)
+    size = _size(width_px, height_px)
+    return Original(PNG, partial(_still, blob, [*kept, *pixels]), size, read_orientation(exif), profile)
+
+
+def _still(blob: bytes, chunks: Sequence[Chunk]) -> bytes:
+    """Return a PNG of these chunks. Raises DeclinedError if one is damaged."""
+    if not all(_is_intact(each, blob) for each in chunks):
+        raise declined("PNG", "its data is damaged")
+    return b"".join([blob[:8], *(blob[each.start : each.end] for each in chunks), _IEND])
 
 
 def has_all_rows(png: bytes) -> bool:

@@ -11,11 +11,8 @@ from PIL import features
 from imaged.api import (
     DECODE,
     ENCODE,
-    FORMATS,
     JPEG,
-    PNG,
     RESIZE,
-    WEBP,
     ImageFacts,
     Rendered,
     RenderJob,
@@ -25,22 +22,24 @@ from imaged.api import (
 
 from .bounds import Deadline, check_job
 from .colours import to_srgb
-from .decoding import check_end, decode
+from .decoding import SPARE, check_end, decode
 from .encoding import encode
 from .original import Original, declined
 from .reading import read_original
 from .resizing import ENGINE, resize
+from .unloaded import UnloadedProcessor
 
 
-class PillowProcessor:
-    """Renders stills. It has no state, so that several threads may use it.
+class PillowProcessor(UnloadedProcessor):
+    """Renders stills. It does not change, so that several threads may use it.
 
-    What it does not render as well as ImageMagick does, it declines.
+    It declines what it does not render as well as ImageMagick does. `filter` is the option.
     """
 
-    detail = f"Pillow {PIL.__version__}{ENGINE}, libjpeg {features.version('jpg')}"
-    reads = FORMATS.reads
-    writes = (JPEG, PNG, WEBP)
+    detail = f"Pillow {PIL.__version__}{ENGINE}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+
+    def __init__(self, filter: str) -> None:
+        self._spare = SPARE[filter]
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says. Raises DeclinedError for animations."""
@@ -53,7 +52,7 @@ class PillowProcessor:
         """Decode the original, a JPEG at an eighth of its size. Raises DeclinedError where pixels may be missing."""
         check_job(job)
         deadline = Deadline(job.timeout_s)
-        decoded = decode(_same(read_original(job.source), job), [])
+        decoded = decode(_same(read_original(job.source), job), [], self._spare)
         if job.facts.format == JPEG:
             check_end(decoded)
         deadline.check()
@@ -71,7 +70,7 @@ class PillowProcessor:
         plans = [plan(job.facts.size, variant.output.sizing) for variant in job.variants]
         with span(DECODE):
             original = _same(read_original(job.source), job)
-            decoded = decode(original, [each.scaled for each in plans])
+            decoded = decode(original, [each.scaled for each in plans], self._spare)
         deadline.check()
         for variant, planned in zip(job.variants, plans, strict=True):
             with span(RESIZE):

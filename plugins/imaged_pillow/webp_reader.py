@@ -38,7 +38,7 @@ def read_webp(blob: bytes) -> Original:
     if size is None or size != WEBP.read_size(body):
         raise declined("WebP", "its header is damaged")
     profile = usable_profile(first.get(b"ICCP", b"")) if flags & _ICC else None
-    return Original(WEBP, body, size, read_orientation(first.get(b"EXIF", b"")), profile or b"")
+    return Original(WEBP, lambda: body, size, read_orientation(first.get(b"EXIF", b"")), profile or b"")
 
 
 def _chunks(blob: bytes, end: int) -> Iterator[Chunk]:

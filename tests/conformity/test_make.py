@@ -25,7 +25,7 @@ EACH = (
     "--set status.try_page=true --set status.timing_header=true"
 )
 
-MADE = [word for stamp in ("ready", "s3", "manta", "tools") for word in ("-o", f".venv/{stamp}")]
+MADE = [word for stamp in ("ready", "fast", "s3", "manta", "tools") for word in ("-o", f".venv/{stamp}")]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 
