@@ -54,10 +54,10 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     signals = Signals()
     inherited = inherit_sockets(os.environ)
     detach(inherited)
-    from imaged.workers.template_process import TemplateProcess
+    from imaged.workers.templates import Templates
 
-    template = TemplateProcess()
-    template.start()  # it loads its modules beside this process
+    templates = Templates()
+    templates.start()  # it loads its modules beside this process
     reactor = _reactor()
     from twisted.logger import globalLogBeginner
 
@@ -83,7 +83,7 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
         logs=logs,
         notifier=notifier,
         inherited=inherited,
-        template=template,
+        templates=templates,
     )
     status = Daemon(reactor, start, signals, notifier, inherited).run()
     logs.drain()

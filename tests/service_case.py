@@ -26,7 +26,7 @@ from imaged.process.inherited_sockets import InheritedSockets
 from imaged.process.notify import Notifier
 from imaged.store.local import LocalStore
 from imaged.testing.pictures import make_jpeg, make_png
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 
 PICTURE = make_jpeg()
 HASH = hashlib.md5(PICTURE).hexdigest()
@@ -84,7 +84,7 @@ class ServiceTestCase(TestCase):
             logs=Logs(self.log, reactor),
             notifier=self.notifier,
             inherited=self.inherited,
-            template=TemplateProcess(),
+            templates=Templates(),
         )
         self.url, self.status_url = (self.service.ports[path].url for path in (PUBLIC, STATUS))
         if self.service_harness.processors:

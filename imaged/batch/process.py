@@ -39,7 +39,7 @@ from imaged.process.run_to_end import run_to_end
 from imaged.process.signals import RELOAD, STOP, UPGRADE, Signals
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 from imaged.workers.threads import Threads, unfinished
 
 BROKEN_PIPE_STATUS = 141
@@ -105,7 +105,6 @@ class BatchProcess:
                     opened.callback(shutil.rmtree, store.root, ignore_errors=True)
                 unused.pop_all()
             pipeline = build_pipeline(settings, plugins, store, environment)
-            opened.callback(environment.template.stop)
             opened.callback(_discard, pipeline, plugins)
             await pipeline.engine.workers.start()
             await working.run(store.try_out)
@@ -158,7 +157,7 @@ class BatchProcess:
         """Build the plugins. Raises ConfigurationError with every fault of the settings, those of the ports too."""
         jobs: Any = NoQueue()  # it has each method of the queue that a pipeline calls in a batch
         counters = Counters(self.reactor.seconds)
-        environment = Environment(self.reactor, working, jobs, counters, PluginState(), KeyedLocks(), TemplateProcess())
+        environment = Environment(self.reactor, working, jobs, counters, PluginState(), KeyedLocks(), Templates())
         plugins, faults = build_plugins(self.loaded, self.reactor, working, environment.plugin_state)
         faults = [*self.loaded.faults, *faults, *find_faults(self.loaded, self.reactor)]
         if faults:

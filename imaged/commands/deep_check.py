@@ -32,7 +32,7 @@ from imaged.store.local import LocalStore
 from imaged.workers.building import build_engine
 from imaged.workers.engine import Engine
 from imaged.workers.tasks import Tasks
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 from imaged.workers.threads import Threads, unfinished
 
 STEP_S = 30.0
@@ -57,23 +57,19 @@ class DeepCheck:
     async def run(self) -> bool:
         """Try everything, close the plugins, and return whether every step succeeded."""
         plugins, faults = build_checked(self.loaded, self.reactor, self.threads, PluginState())
-        template = TemplateProcess()
         try:
             for fault in faults:
                 self.say(str(fault))
-            return not faults and await self._all(plugins, template)
+            return not faults and await self._all(plugins)
         finally:
-            template.stop()
             if not unfinished():  # closing a plugin that a thread still runs may crash the process
                 plugins.close()
 
-    async def _all(self, plugins: Plugins, template: TemplateProcess) -> bool:
-        settings = self.loaded.settings
-        store, state = LocalStore(Path(settings.store.path), settings.store.partitions), Path(settings.state_dir)
+    async def _all(self, plugins: Plugins) -> bool:
         engine = build_engine(
-            settings,
+            self.loaded.settings,
             plugins,
-            template,
+            Templates(),
             reactor=self.reactor,
             threads=self.threads,
             run=self.threads.run,
@@ -81,6 +77,14 @@ class DeepCheck:
             activity=Activity(self.reactor.seconds),
             report_death=lambda _: None,
         )
+        try:
+            return await self._steps(plugins, engine)
+        finally:
+            engine.workers.let_go()
+
+    async def _steps(self, plugins: Plugins, engine: Engine) -> bool:
+        settings = self.loaded.settings
+        store, state = LocalStore(Path(settings.store.path), settings.store.partitions), Path(settings.state_dir)
         fine = [
             await self._step(f"store.path {store.root} takes a file", self._on_thread(_try_store, store)),
             await self._step(f"state_dir {state} keeps a queue", self._on_thread(_try_state, state)),

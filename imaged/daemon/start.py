@@ -47,7 +47,7 @@ from imaged.store.local import LocalStore
 from imaged.web.connections import Connections, most_connections
 from imaged.web.factory import ImagedFactory
 from imaged.workers.keyed_locks import KeyedLocks
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 from imaged.workers.threads import Threads
 
 WORK_THREADS = 16
@@ -73,7 +73,7 @@ async def start_service(
     logs: Logs,
     notifier: Notifier,
     inherited: InheritedSockets,
-    template: TemplateProcess,
+    templates: Templates,
 ) -> Service:
     """Start the daemon with the settings that `read` returns; each reload calls it again.
 
@@ -99,9 +99,9 @@ async def start_service(
         jobs = await open_queue(queue_thread, Path(loaded.settings.state_dir))
         close_in_time(jobs.close)
         counters, errors = Counters(reactor.seconds), RecentErrors()
-        opened.callback(template.stop)
-        _stop_if_unused(template, loaded)
-        environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks(), template)
+        opened.callback(templates.stop)
+        _stop_if_unused(templates, loaded)
+        environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks(), templates)
         generations = Generations(await build_generation(1, loaded, environment, datetime.now(UTC)), reactor)
         opened.push_async_callback(generations.close_sinks)
         close_in_time(generations.close)
@@ -195,9 +195,9 @@ async def _closed_on_failure(shutdown: Shutdown) -> AsyncIterator[AsyncExitStack
         raise
 
 
-def _stop_if_unused(template: TemplateProcess, loaded: Loaded) -> None:
+def _stop_if_unused(templates: Templates, loaded: Loaded) -> None:
     if loaded.settings.render.isolation == "thread":
-        template.stop()  # a reload may start it again
+        templates.stop()  # a reload may start it again
 
 
 def _prepare_store(store: LocalStore) -> None:

@@ -40,7 +40,7 @@ from imaged.workers.building import build_engine, render_threads, worker_count
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight
 from imaged.workers.tasks import Tasks
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 from imaged.workers.threads import Threads
 
 _EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
@@ -51,7 +51,7 @@ class Environment:
     """The parts that outlive a generation: a pipeline uses them, and does not close them. Reactor thread only.
 
     `threads` run blocking work other than renders. `locks` are held on an image or a remote key, and `plugin_state` is
-    what plugins keep across reloads. Worker processes are forked from `template`.
+    what plugins keep across reloads. Worker processes are forked from `templates`.
     """
 
     reactor: Any
@@ -60,7 +60,7 @@ class Environment:
     counters: Counters
     plugin_state: PluginState
     locks: KeyedLocks
-    template: TemplateProcess
+    templates: Templates
 
 
 def build_plugins(
@@ -118,7 +118,7 @@ def build_pipeline(
     engine = build_engine(
         settings,
         plugins,
-        environment.template,
+        environment.templates,
         reactor=reactor,
         threads=threads,
         run=environment.threads.run,

@@ -16,7 +16,7 @@ from imaged.workers.process_workers import HEADER_WORKERS, ProcessWorkers
 from imaged.workers.processors import Processors
 from imaged.workers.render_jobs import ImageOutput
 from imaged.workers.tasks import Tasks
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 from imaged.workers.thread_workers import ThreadWorkers
 from imaged.workers.threads import Threads
 from imaged.workers.workers import Workers
@@ -48,7 +48,7 @@ def worker_count(settings: Settings) -> int:
 def build_engine(
     settings: Settings,
     plugins: Plugins,
-    template: TemplateProcess,
+    templates: Templates,
     *,
     reactor: Any,
     threads: Threads,
@@ -59,7 +59,7 @@ def build_engine(
 ) -> Engine:
     """Build an engine. Start its workers before the first job.
 
-    `threads` drive the renders, and `run` runs what is beside them. Worker processes come from `template`;
+    `threads` drive the renders, and `run` runs what is beside them. Worker processes come from `templates`;
     `report_death` gets the cause when one dies in a job.
     """
     render = settings.render
@@ -69,7 +69,7 @@ def build_engine(
         workers = ThreadWorkers(processors, threads, run, render.timeout_s)
     else:
         size, spec = threads.size + HEADER_WORKERS, _generation_spec(settings)
-        pool = WorkerPool(reactor, render, size, template, spec, run)
+        pool = WorkerPool(reactor, render, size, templates, spec, run)
         workers = ProcessWorkers(reactor, pool, threads, run, tasks, plugins.formats, render.timeout_s, report_death)
     verifies = any(processor.verifies for processor in plugins.processors)
     return Engine(reactor, render, workers, tasks, activity, verifies=verifies)

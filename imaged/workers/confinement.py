@@ -115,6 +115,12 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
+def outlive_parent() -> None:
+    """Undo `die_with_parent`."""
+    if _LINUX:
+        prctl(_PR_SET_PDEATHSIG, 0)
+
+
 def _threads() -> int:
     try:
         return len(list(Path("/proc/self/task").iterdir()))

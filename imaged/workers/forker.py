@@ -60,8 +60,7 @@ class Forker:
 
     def run(self) -> None:
         """Serve until the daemon closes the control socket, or has died. All children have ended then."""
-        for number in IGNORED:
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler, nothing is written to the pipe
         self._selector.register(self._control, selectors.EVENT_READ)
@@ -112,7 +111,7 @@ class Forker:
             os.setpgid(pid, pid)  # here too: a kill may come before the child has done it
         connection.close()
         self._children[number] = Child(pid, report)
-        _tell(report, pid)
+        report_to(report, pid)
 
     def _become(self, number: int, connection: socket.socket, report: int, parent: int) -> NoReturn:
         status = 1
@@ -174,12 +173,19 @@ class Forker:
                 continue
             _kill_group(pid)  # what the child has forked, where nothing forbids that
             child = self._children.pop(number)
-            _tell(child.report, status)
+            report_to(child.report, status)
             os.close(child.report)
             self._remove(self._folder / str(number))
 
 
-def _tell(report: int, value: int) -> None:
+def ignore_signals() -> None:
+    """Ignore the signals that the daemon handles."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def report_to(report: int, value: int) -> None:
+    """Write a pid or a wait status to the pipe of a child."""
     with suppress(BrokenPipeError):  # the daemon does not want to know any more
         os.write(report, REPORT.pack(value))
 

@@ -17,7 +17,7 @@ from imaged.config.model import RenderSettings
 from imaged.core.errors import ImagedError, NoWorkerError
 from imaged.hooks.host import RunInThread
 from imaged.workers.forker_client import ChildProcess, ForkerClient
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 from imaged.workers.wire import EndedError, Kind, MessageError, TemplateHead, parse, receive, send
 from imaged.workers.worker import Worker
 from imaged.workers.worker_end import how_it_ended
@@ -66,14 +66,14 @@ class WorkerPool:
         reactor: Any,
         settings: RenderSettings,
         size: int,
-        template: TemplateProcess,
+        templates: Templates,
         spec: GenerationSpec,
         run: RunInThread,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._size = size
-        self._template = template
+        self._templates = templates
         self._spec = spec
         self._run = run
         self._generation: ChildProcess | None = None
@@ -107,7 +107,7 @@ class WorkerPool:
 
     async def _start_template(self, *, late: bool) -> TemplateHead:
         try:
-            child = self._template.fork(self._reactor)
+            child = self._templates.take(self._reactor)
         except OSError as error:
             raise WorkersFailedError(f"the template of the worker processes does not start: {error!r}") from error
         try:

@@ -1,7 +1,6 @@
-"""The template: a process from which all others are forked. Run as `python -m imaged.workers.template`.
+"""The template of a generation: workers are forked from it. Run as `python -m imaged.workers.template`.
 
-The daemon starts one. For each generation, that one forks a template of the generation, which builds the processors;
-workers are forked from it. So a worker has its plugins and their libraries loaded when it begins.
+It builds the processors, so a worker has its plugins and their libraries loaded when it begins.
 """
 
 from __future__ import annotations
@@ -23,43 +22,37 @@ from typing import Any
 from twisted.logger import globalLogBeginner
 
 from imaged.hooks.processor_loading import LoadError, ProcessorHost, load_processors
-from imaged.workers.confinement import Bounds, prepare
+from imaged.workers.confinement import Bounds, die_with_parent, outlive_parent, prepare
 from imaged.workers.folder_removal import remove_folder
-from imaged.workers.forker import Forker
+from imaged.workers.forker import Forker, ignore_signals
 from imaged.workers.processors import Processors
 from imaged.workers.syscalls import name_process
-from imaged.workers.wire import Kind, receive, send
+from imaged.workers.wire import EndedError, Kind, receive, send
 from imaged.workers.worker_main import serve
 
 FOLDER_PREFIX = "imaged-workers-"
-"""Of the folder of all temporary files of workers; the pid of the template and random letters follow."""
+"""Of the folder of the workers' temporary files; the pid of the template and random letters follow."""
 
 LAST_TRIES, LAST_TRY_S = 40, 0.05
 """How often, and at what interval, a template that ends tries to remove that folder."""
 
 
-def main(control: int) -> None:
-    """Fork a template of each generation that the daemon asks for on the socket `control`.
+def main(control: int, parent: int) -> None:
+    """Build the processors of the generation whose spec comes on the socket `control`, then fork workers.
 
-    Returns when the daemon has closed the other end of the socket, or has died: the kernel then kills the children, and
-    this process removes their temporary files.
+    `parent` is the pid of the daemon. Returns when the daemon has closed the other end of the socket, or has died: the
+    kernel then kills the workers, and this process removes their temporary files.
     """
-    name_process("imaged-template")
+    die_with_parent(parent)  # a plugin may hang while it is loaded
+    name_process("imaged-workers")
+    ignore_signals()
     nowhere: Any = _discard
     globalLogBeginner.beginLoggingTo([nowhere], redirectStandardIO=False, discardBuffer=True)
-    _sweep(Path(tempfile.gettempdir()))
-    folder, lock = _make_folder()
-    _keep_shared()
+    connection = socket.socket(fileno=control)
     try:
-        Forker(socket.socket(fileno=control), folder, partial(_run_generation, lock)).run()
-    finally:
-        _remove(folder)
-
-
-def _run_generation(lock: int | None, control: socket.socket, folder: Path) -> None:
-    """Build the processors of a generation, tell the daemon, and fork workers. `lock` is that of the folder of all."""
-    name_process("imaged-workers")
-    spec = json.loads(receive(control).head)
+        spec = json.loads(receive(connection).head)
+    except EndedError:  # no generation has needed this process
+        return
     build = partial(_build, spec["host"], spec["processors"])
     early: Processors | None = None
     fault: str | None = None
@@ -70,11 +63,17 @@ def _run_generation(lock: int | None, control: socket.socket, folder: Path) -> N
             fault = str(error)[:2000]
     if early is not None:
         prepare()
-    _keep_shared()
-    details = {each.name: each.detail for each in early.processors} if early is not None else {}
-    send(control, Kind.READY, {"fault": fault, "threads": _threads(), "details": details})
-    bounds = Bounds(**spec["bounds"])
-    Forker(control, folder, partial(_run_worker, lock, early or build, bounds)).run()
+    _sweep(Path(tempfile.gettempdir()))
+    folder, lock = _make_folder()
+    try:
+        outlive_parent()
+        gc.collect()
+        gc.freeze()  # no collection in a worker touches, and so copies, what it shares with this process
+        details = {each.name: each.detail for each in early.processors} if early is not None else {}
+        send(connection, Kind.READY, {"fault": fault, "threads": _threads(), "details": details})
+        Forker(connection, folder, partial(_run_worker, lock, early or build, Bounds(**spec["bounds"]))).run()
+    finally:
+        _remove(folder)
 
 
 def _run_worker(
@@ -89,12 +88,6 @@ def _run_worker(
     name_process("imaged-worker")
     processors = built if isinstance(built, Processors) else built()
     serve(connection, processors, folder, bounds)
-
-
-def _keep_shared() -> None:
-    """Keep what has been loaded out of all collections: they would write to, and so copy, memory that forks share."""
-    gc.collect()
-    gc.freeze()
 
 
 def _build(host: dict[str, Any], named: list[tuple[str, dict[str, Any]]]) -> Processors:
@@ -117,7 +110,7 @@ def _remove(folder: Path) -> None:
 
 
 def _make_folder() -> tuple[Path, int | None]:
-    """Make the folder of all temporary files. Return it and its lock, if it has one: all templates hold that open."""
+    """Make the folder of temporary files. Return it and its lock, if it has one, which this process holds open."""
     new = Path(tempfile.mkdtemp(prefix="imaged-starting-"))
     lock = _lock(new)  # before it has the name that `_sweep` looks for
     return new.rename(new.with_name(f"{FOLDER_PREFIX}{os.getpid()}-{new.name.rpartition('-')[2]}")), lock
@@ -148,4 +141,4 @@ def _discard(_: object) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

@@ -25,7 +25,7 @@ from imaged.pipeline.counters import Counters
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import MemoryUploader, NoThreads, make_host
 from imaged.workers.keyed_locks import KeyedLocks
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 
 SETTINGS = load("render: {isolation: thread}", "imaged.yaml", environ={}, read_text=str).settings
 
@@ -52,7 +52,7 @@ class Fixture:
             Counters(self.clock.seconds),
             PluginState(),
             KeyedLocks(),
-            TemplateProcess(),
+            Templates(),
         )
 
     def build(self, number: int) -> Generation:

@@ -29,7 +29,7 @@ from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, Still
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
 from imaged.workers.keyed_locks import KeyedLocks
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 
 PICTURE = make_jpeg()
 IMAGE = ImageId("p", ImageHash(hashlib.md5(PICTURE).hexdigest()))
@@ -134,7 +134,7 @@ class PipelineHarness:
             loaded.settings,
             self._plugins(remote=remote),
             self.store,
-            Environment(self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks(), TemplateProcess()),
+            Environment(self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks(), Templates()),
             make_threads=self._threads,
             make_sources=make_sources,
             jitter=lambda: 0.0,

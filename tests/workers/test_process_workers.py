@@ -34,7 +34,7 @@ from imaged.workers.process_workers import HEADER_WORKERS, ProcessWorkers
 from imaged.workers.processors import Ended
 from imaged.workers.render_jobs import RenderedVariant
 from imaged.workers.tasks import Tasks
-from imaged.workers.template_process import TemplateProcess
+from imaged.workers.templates import Templates
 from imaged.workers.threads import Threads
 from imaged.workers.wire import Kind, Message
 from imaged.workers.worker_jobs import IdentifyWork, RenderWork
@@ -145,15 +145,15 @@ class TestProcessWorkers(TestCase):
         overrides += ["processors=[acting]", f"plugins.acting.deed={deed}"]
         loaded = load("", "imaged.yaml", overrides, environ={}, read_text=str)
         threads, self.others = Threads(reactor, "render", 1), Threads(reactor, "work", 4)
-        self.template = TemplateProcess()
+        self.templates = Templates()
         spec, run = _generation_spec(loaded.settings), self.others.run
-        self.pool = WorkerPool(reactor, loaded.settings.render, FIRST, self.template, spec, run)
+        self.pool = WorkerPool(reactor, loaded.settings.render, FIRST, self.templates, spec, run)
         self.deaths: list[str] = []
         workers = ProcessWorkers(reactor, self.pool, threads, run, Tasks(), FORMATS, timeout_s, self.deaths.append)
 
         async def end() -> None:
             workers.stop()
-            self.template.stop()
+            self.templates.stop()
             await self.until(lambda: not any(isinstance(each, ChildProcess) for each in reactor.getReaders()))
             await self.others.join()
             await self.until(lambda: not list((self.folder / "tmp").iterdir()))
@@ -274,7 +274,7 @@ class TestProcessWorkers(TestCase):
         before = self.pids()
         assert isinstance((await self.render(workers)).error, NotAPictureError)
         (folder,) = (self.folder / "tmp").iterdir()
-        await self.until(lambda: len(list(folder.glob("*/*"))) == 1 + HEADER_WORKERS == len(self.pids()))
+        await self.until(lambda: len(list(folder.iterdir())) == 1 + HEADER_WORKERS == len(self.pids()))
         assert len(self.pids() & before) == HEADER_WORKERS
         assert workers.fault is None
 
@@ -396,14 +396,13 @@ class TestProcessWorkers(TestCase):
         assert (await self.render(workers)).error is None
         await self.until(lambda: len(self.pids() - before) == len(self.pids()) == FIRST)
 
-    async def test_templates_that_die_are_replaced(self) -> None:
+    async def test_a_template_that_dies_is_replaced(self) -> None:
         """All workers die with their template; other ones come from a new template."""
         workers = await self.start()
         before = self.pids()
         assert self.pool._generation is not None
         assert self.pool._generation.pid is not None
-        for pid in (self.pool._generation.pid, parent(self.pool._generation.pid)):
-            os.kill(pid, signal.SIGKILL)
+        os.kill(self.pool._generation.pid, signal.SIGKILL)
         await self.until(lambda: workers.fault == "the template of the worker processes has died")
         await self.until(lambda: self.pids() and not self.pids() & before)
         assert (await self.render(workers)).error is None
@@ -425,12 +424,12 @@ class TestProcessWorkers(TestCase):
 
     @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names of processes in /proc")
     async def test_processes_have_names(self) -> None:
-        """`ps` and `top` tell workers from the templates."""
+        """`ps` and `top` tell workers from their template."""
         await self.start()
         worker = min(self.pids())
-        ancestors = [worker, parent(worker), parent(parent(worker))]
+        ancestors = [worker, parent(worker)]
         await self.until(lambda: name(worker) == "imaged-worker")  # a new process has the name of its template
-        assert [name(pid) for pid in ancestors] == ["imaged-worker", "imaged-workers", "imaged-template"]
+        assert [name(pid) for pid in ancestors] == ["imaged-worker", "imaged-workers"]
 
     async def test_a_worker_has_no_secrets(self) -> None:
         """The environment of the daemon, which settings may refer to, is not that of a worker."""
