@@ -48,6 +48,9 @@ def run(config: str | None, overrides: tuple[str, ...]) -> None:
     SIGHUP reloads the settings, SIGUSR2 hands over to a new process of the program, SIGTERM stops the daemon; a second
     SIGTERM ends it at once.
     """
+    from imaged.garbage import LONG_LIVED
+
+    LONG_LIVED.begin()
     from imaged.process.inherited_sockets import detach, inherit_sockets
     from imaged.process.signals import Signals
 

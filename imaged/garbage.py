@@ -16,10 +16,15 @@ class LongLived:
     def __init__(self) -> None:
         self._is_kept = False
 
+    def begin(self) -> None:
+        """Collect nothing before `keep`: what a start makes lives on, so its collections are a tenth of its CPU."""
+        gc.disable()
+
     def keep(self) -> None:
         """Keep all objects that exist now out of collections. It takes microseconds, and collects nothing."""
         self._is_kept = True
         gc.freeze()
+        gc.enable()
 
     def renew(self) -> None:
         """Collect those of them that nothing uses any more, and keep the rest and all newer objects.

@@ -38,3 +38,19 @@ assert gc.get_freeze_count() > 10_000
 def test_kept_objects_are_collected_by_renew_alone() -> None:
     """No collection frees what `keep` has kept; `renew` does, and keeps the rest."""
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)
+
+
+START = """
+import gc
+from imaged.garbage import LONG_LIVED
+
+LONG_LIVED.begin()
+assert not gc.isenabled()
+LONG_LIVED.keep()
+assert gc.isenabled()
+"""
+
+
+def test_nothing_is_collected_before_objects_are_kept() -> None:
+    """A start makes objects that stay; collections begin when it has ended."""
+    subprocess.run([sys.executable, "-c", START], check=True)
