@@ -1,4 +1,4 @@
-"""The strict syntax of requests (RFC 9112), checked line by line before Twisted reads them.
+"""The strict syntax of requests (RFC 9112), checked before Twisted reads them.
 
 Two servers that read the same bytes in two ways let a client smuggle a request past the first one. So imaged refuses
 what the RFC lets a recipient repair: folded headers, control characters, codings that it does not know.
@@ -7,6 +7,7 @@ what the RFC lets a recipient repair: folded headers, control characters, coding
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from imaged.core.errors import (
     HeadTooLargeError,
@@ -29,9 +30,47 @@ _FIELD_LINE = re.compile(rb"%s{1,%d}%s" % (_TCHAR, LONGEST_NAME_BYTES, _VALUE))
 _LONG_NAME = re.compile(TOKEN + _VALUE)
 """RFC 9110, 5.5, allows a recipient to keep other control characters than NUL, CR and LF. imaged does not."""
 
+_HEAD = re.compile(
+    rb"(%s) ([\x21-\x7e]+) (HTTP/1\.[01])\r\n((?:%s{1,%d}%s\r\n)+)\r\n" % (TOKEN, _TCHAR, LONGEST_NAME_BYTES, _VALUE)
+)
+_BODY = re.compile(rb"^(?:content-length|transfer-encoding):", re.IGNORECASE | re.MULTILINE)
+
 _FIRST_BYTE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z\r-]")
 _VERSIONS = (b"1.0", b"1.1")
 _FOLDS = (b" ", b"\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a request without a body. `headers` are names and values in their order; `size_bytes` is its length.
+
+    No name and no value has white space around it.
+    """
+
+    method: bytes
+    target: bytes
+    version: bytes
+    headers: list[tuple[bytes, bytes]]
+    size_bytes: int
+
+
+def read_head(data: bytes, maximum_bytes: int, maximum_headers: int) -> Head | None:
+    """Read the head at the start of `data` if all of it is there, and the checks below accept each of its lines.
+
+    Return None for any other head, and for one that announces a body: these are read line by line.
+    """
+    match = _HEAD.match(data, 0, maximum_bytes)
+    if match is None:
+        return None
+    method, target, version, fields = match.groups()
+    lines = fields[:-2].split(b"\r\n")
+    if len(lines) > maximum_headers or _BODY.search(fields):
+        return None
+    headers = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        headers.append((name, value.strip(b" \t")))
+    return Head(method, target, version, headers, match.end())
 
 
 def check_start(data: bytes) -> None:

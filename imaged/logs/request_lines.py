@@ -21,7 +21,7 @@ GATHER_S = 0.1
 GATHERED = 100
 """How many lines are written at once at most: more would hold the reactor for over a millisecond."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+_encode: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -85,31 +85,24 @@ class AccessLog:
 
 
 def _json(record: RequestRecord, time: str) -> str:
+    """Return the line of a request. An encoder of whole objects would take twice the time."""
     trace = record.trace
-    line: dict[str, object] = {
-        "time": time,
-        "level": "info",
-        "logger": LOGGER,
-        "request_id": trace.request_id,
-        "client": record.client,
-        "method": record.method,
-        "path": record.target,
-        "status": record.status,
-        "bytes": record.size_bytes,
-        "elapsed_ms": round(1000 * record.elapsed_s, 3),
-    }
+    line = (
+        f'{{"time": "{time}", "level": "info", "logger": "{LOGGER}", "request_id": {_encode(trace.request_id)}, '
+        f'"client": {_encode(record.client)}, "method": {_encode(record.method)}, "path": {_encode(record.target)}, '
+        f'"status": {record.status}, "bytes": {record.size_bytes}, "elapsed_ms": {round(1000 * record.elapsed_s, 3)}'
+    )
     if trace.namespace is not None:
-        line["namespace"] = trace.namespace
+        line += f', "namespace": {_encode(trace.namespace)}'
     if trace.output is not None:
-        line["output"] = trace.output
+        line += f', "output": {_encode(trace.output)}'
     if trace.outcome is not None:
-        line["outcome"] = trace.outcome
+        line += f', "outcome": {_encode(trace.outcome)}'
     for name, spent_ms in trace.spans_ms.items():
-        line[f"{name}_ms"] = spent_ms
+        line += f', "{name}_ms": {spent_ms}'
     if record.error is not None:
-        line["error"] = str(record.error)
-    line["message"] = _message(record, 3)
-    return _encode(line) + "\n"
+        line += f', "error": {_encode(str(record.error))}'
+    return f'{line}, "message": {_encode(_message(record, 3))}}}\n'
 
 
 def _message(record: RequestRecord, decimals: int) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.protocol import connectionDone
@@ -20,9 +18,9 @@ from imaged.core.errors import (
     TooSlowError,
 )
 from imaged.core.http_chunks import Chunks
-from imaged.core.http_syntax import check_field_line, check_request_line, check_start, coding_fault
+from imaged.core.http_syntax import check_field_line, check_request_line, check_start, coding_fault, read_head
 from imaged.web.connections import IDLE_WHEN_FULL_S, Connections, counted_client
-from imaged.web.headers import http_date
+from imaged.web.raw_answers import full_port, refusal
 from imaged.web.slow_readers import SlowReaderWatch, bound_unsent
 
 HEAD_WITHIN_S = 60.0
@@ -41,11 +39,6 @@ MAXIMUM_HEAD_BYTES = HTTPChannel.totalHeadersSize
 """How many bytes the request line and the headers may have, with their line ends: Twisted counts them without."""
 
 MAXIMUM_HEADERS = HTTPChannel.maxHeaders
-
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nDate: %s\r\nServer: imaged\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-    b"Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-)
 
 
 class Connection(HTTPChannel):
@@ -114,7 +107,7 @@ class Connection(HTTPChannel):
         self.client = counted_client(getattr(self.getPeer(), "host", None))
         self._is_refused = not self._connections.add(self)
         if self._is_refused:
-            self.write(_FULL % http_date())
+            self.write(full_port())
             self.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
@@ -128,12 +121,42 @@ class Connection(HTTPChannel):
             if now_s - self._head_since_s > HEAD_WITHIN_S:
                 self._abort()
                 return
+        if self._begin_at_once(data):
+            return
         super().dataReceived(data)
         if self._in_head and not self._head_lines and self._buffer:
             try:
                 check_start(self._buffer)
             except MalformedRequestError as error:
                 self.refuse(error)
+
+    def _begin_at_once(self, data: bytes) -> bool:
+        """Begin the request whose whole head `data` begins with; return False if its lines have to be read one by one.
+
+        Twisted copies what is left of `data` for each line, and calls several functions for it.
+        """
+        if self._buffer or self._head_lines or not self.line_mode or self.paused or not self.persistent:
+            return False
+        head = read_head(data, MAXIMUM_HEAD_BYTES, MAXIMUM_HEADERS)
+        if head is None:
+            return False
+        self._buffer = data[head.size_bytes :]
+        self._busyReceiving = True  # as during the call of `lineReceived`
+        try:
+            request = self.requestFactory(self, 0)
+            self.requests.append(request)
+            self._command, self._version = head.method, head.version
+            self._path = head.target  # type: ignore[assignment]  # Twisted uses one name for two types
+            for name, value in head.headers:
+                request.requestHeaders.addRawHeader(name, value)
+            self.allHeadersReceived()
+            self.allContentReceived()
+        finally:
+            self._busyReceiving = False
+        transport: Any = self.transport
+        if self._buffer and not transport.disconnecting:
+            super().dataReceived(b"")
+        return True
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802  # Twisted's name
         """Read a line of the head."""
@@ -224,7 +247,7 @@ class Connection(HTTPChannel):
         self._is_refused = True
         self.clearLineBuffer()
         if not any(request.startedWriting for request in self.requests):
-            self.write(_refusal(error))
+            self.write(refusal(error))
         for request in self.requests:
             request.give_up(error)
         self.linger()
@@ -318,11 +341,3 @@ class Connection(HTTPChannel):
             if call is not None and call.active():
                 call.cancel()
         super().connectionLost(reason)
-
-
-def _refusal(error: ImagedError) -> bytes:
-    body = json.dumps({"error": str(error)}).encode() + b"\n"
-    return (
-        b"HTTP/1.1 %d %s\r\nDate: %s\r\nServer: imaged\r\nContent-Type: application/json; charset=utf-8\r\n"
-        b"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s"
-    ) % (error.status, HTTPStatus(error.status).phrase.encode(), http_date(), len(body), body)

@@ -21,6 +21,9 @@ CHUNK_BYTES = 65_536
 """How much of a file is read at a time."""
 
 _RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<suffix>\d{1,18}))\s*", re.ASCII)
+_CONDITIONS = frozenset(
+    (b"If-Match", b"If-None-Match", b"If-Modified-Since", b"If-Unmodified-Since", b"Range")  # as Twisted spells them
+)
 _VALIDATORS = b"ETag: %b\r\nLast-Modified: %b\r\nCache-Control: public, max-age=31536000, immutable\r\n"
 _CONTENT = b"%bAccept-Ranges: bytes\r\nContent-Type: %b\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n"
 
@@ -44,11 +47,12 @@ def _send(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str
     size_bytes, modified_s = opened.size_bytes, opened.modified_ns // 1_000_000_000
     etag = f'"{opened.modified_ns:x}-{size_bytes:x}"'
     lines = _VALIDATORS % (etag.encode(), http_date_at(modified_s))
-    if _is_known(request, etag, modified_s):
+    is_plain = _is_plain(request)
+    if not is_plain and _is_known(request, etag, modified_s):
         request.begin_answer(304, lines)
         request.finish()
         return None
-    span = _range(request, etag, modified_s, size_bytes)
+    span = None if is_plain else _range(request, etag, modified_s, size_bytes)
     first, length = span or (0, size_bytes)
     status = 200
     if span is not None:
@@ -127,6 +131,11 @@ class FileProducer:
         self._request.unregisterProducer()
         self.stopProducing()
         self._request.break_off(StoreError(f"the file cannot be read to its end: {reason}"))
+
+
+def _is_plain(request: Request) -> bool:
+    """Return whether a request wants the whole file in any case, as almost every one does."""
+    return _CONDITIONS.isdisjoint([name for name, _ in request.requestHeaders.getAllRawHeaders()])
 
 
 def _is_known(request: Request, etag: str, modified_s: int) -> bool:

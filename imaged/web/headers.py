@@ -14,8 +14,8 @@ def header(request: Request, name: bytes) -> str | None:
     Each byte becomes one character (RFC 9110, 5.5), so no bytes of a client raise an error. Given a `str` name, Twisted
     would decode UTF-8, and raise.
     """
-    value = request.getHeader(name)
-    return None if value is None else value.decode("latin-1")
+    values = request.requestHeaders.getRawHeaders(name)
+    return None if values is None else values[-1].decode("latin-1")
 
 
 def http_date() -> bytes:
