@@ -12,8 +12,8 @@ _LOBES = 3
 _CANDIDATES = 32
 """How many scaled pixels a cut may move outwards until its edge is a pixel boundary in both pictures."""
 
-_LARGE_CUT = 4
-"""A cut of more than 1/_LARGE_CUT of the decoded picture costs more memory than it saves."""
+_LARGE_CUT = 2
+"""A cut of more than 1/_LARGE_CUT of the decoded picture costs more memory, and sometimes more time, than it saves."""
 
 _ENLARGED_AT_ONCE = 16
 """How much a step enlarges at most: it also enlarges the pixels that the filter reads beyond the cut."""

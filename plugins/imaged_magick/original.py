@@ -64,16 +64,19 @@ class ParsedOriginal:
             return oriented_size(Size(picture.width, picture.height), self.orientation)
 
 
-def parse_original(source: Path) -> ParsedOriginal:
-    """Read and parse a file.
-
-    Raises NotAPictureError for an unknown format or a broken file, TooLargeError for too many parts, and StoreError
-    when the file cannot be read.
-    """
+def read_original(source: Path) -> bytes:
+    """Read a file. Raises StoreError when that fails."""
     try:
-        blob = source.read_bytes()
+        return source.read_bytes()
     except OSError as error:
         raise StoreError(f"the original cannot be read from the local store: {error.strerror}") from error
+
+
+def parse_original(blob: bytes) -> ParsedOriginal:
+    """Parse a file.
+
+    Raises NotAPictureError for an unknown format or a broken file, TooLargeError for too many parts.
+    """
     format = FORMATS.sniff(blob)
     sequence, exif, profile, truncated = None, b"", b"", False
     match format and format.extension:

@@ -31,7 +31,8 @@ from .encoding import encode, normalise
 from .filters import Filter
 from .jpeg_scale import jpeg_size_hint
 from .memory import Limits, RunningRenders, trim_heap
-from .original import HEADER_TIMEOUT_S, ParsedOriginal, parse_original
+from .original import HEADER_TIMEOUT_S, ParsedOriginal
+from .parsed_originals import ParsedOriginals
 from .picture import WAND_ERRORS, Picture, translate, translated
 from .policy_check import find_allowed
 from .reductions import reduced_stills
@@ -39,6 +40,7 @@ from .resizing import apply_orientation, crop_and_resize
 from .verifying import check_jpeg_end, verify
 
 _RENDERS = RunningRenders()
+_ORIGINALS = ParsedOriginals()
 
 TimedPictures = Generator[tuple[Picture, int], None, None]
 """Pictures, each with its duration in milliseconds."""
@@ -56,14 +58,14 @@ class MagickProcessor:
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says, without decoding pixels."""
         self._limits.apply()
-        original = parse_original(source)
+        original = _ORIGINALS.keep(source)
         return ImageFacts(original.format, original.size(Deadline(HEADER_TIMEOUT_S, interrupts=False)), original.frames)
 
     def verify(self, job: RenderJob) -> None:
         """Decode the original of a job at the smallest scale. Raises NotAPictureError where a render would fail."""
         self._limits.apply()
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
-        original = parse_original(job.source)
+        original = _ORIGINALS.take(job.source)
         check_stills(job, original, [])
         with _RENDERS.track(), trim_heap(heavy=is_heavy(job)):
             verify(job, original, deadline)
@@ -89,7 +91,7 @@ class MagickProcessor:
         return list(find_allowed(self._limits))
 
     def _render(self, job: RenderJob, deadline: Deadline) -> Iterator[Rendered]:
-        original = parse_original(job.source)
+        original = _ORIGINALS.take(job.source)
         if (original.format, original.frames) != (job.facts.format, job.facts.frames):
             raise NotAPictureError("this picture is not the one that was identified: identify it again")
         animated = [variant for variant in job.variants if is_animated(job, variant)]
