@@ -23,6 +23,7 @@ STATUSES = {
     "TooLargeError": 413,
     "TargetTooLongError": 414,
     "NotAPictureError": 415,
+    "DeclinedError": 415,
     "RangeNotSatisfiableError": 416,
     "ExpectationError": 417,
     "MisdirectedError": 421,
