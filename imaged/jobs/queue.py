@@ -210,11 +210,11 @@ class JobQueue:
     def depth(self, kind: Kind) -> Depth:
         """Count the jobs of one kind."""
         self._check_there()
-        rows = self._db.execute(
-            "SELECT state, count(*), min(created_at) FROM jobs WHERE kind = ? GROUP BY state", (kind,)
-        ).fetchall()
-        counts = {state: count for state, count, _ in rows}
-        ages = [max(0.0, self._clock() - created_at) for state, _, created_at in rows if state != "parked"]
+        query = "SELECT state, jobs FROM tallies WHERE kind = ? AND scope = 'all'"
+        counts: dict[str, int] = dict(self._db.execute(query, (kind,)).fetchall())
+        query = "SELECT min(created_at) FROM jobs WHERE kind = ? AND state = ?"
+        oldest = [self._db.execute(query, (kind, state)).fetchone()[0] for state in ("queued", "running")]
+        ages = [max(0.0, self._clock() - created_at) for created_at in oldest if created_at is not None]
         oldest_s = max(ages, default=None)
         return Depth(counts.get("queued", 0), counts.get("running", 0), counts.get("parked", 0), oldest_s)
 

@@ -25,19 +25,19 @@ NAMESPACE_SHARE = 3
 TURN_OUTPUTS = 20
 """How many outputs of an image are rendered in one turn, in one decode."""
 
-_QUEUED = "SELECT count(*) FROM jobs WHERE state = 'queued' AND kind = 'render'"
+_TALLY = "SELECT jobs, images FROM tallies WHERE kind = 'render' AND state = 'queued' AND scope = ? AND name = ?"
 
 
 def check_share(db: sqlite3.Connection, namespace: str, client: str) -> None:
     """Raise BusyError when the queue is full of renders, or this client or namespace has used up its share."""
-    (queued,) = db.execute(_QUEUED).fetchone()
+    queued, _ = _tally(db, "all", "")
     free = MAXIMUM_RENDERS - queued
     if free <= 0:
         raise BusyError(f"{queued} outputs are queued already: try again later", retry_after_s=60)
-    (of_client,) = db.execute(f"{_QUEUED} AND client = ?", (client,)).fetchone()
+    of_client, _ = _tally(db, "client", client)
     if of_client >= CLIENT_SHARE * free:
         raise BusyError(f"{of_client} outputs are queued for this client already: try again later", retry_after_s=60)
-    (of_namespace,) = db.execute(f"{_QUEUED} AND namespace = ?", (namespace,)).fetchone()
+    of_namespace, _ = _tally(db, "namespace", namespace)
     if of_namespace >= NAMESPACE_SHARE * free:
         raise BusyError(f"{of_namespace} outputs of {namespace} are queued already: try again later", retry_after_s=60)
 
@@ -48,12 +48,17 @@ def take_turns(db: sqlite3.Connection, now: int, image: ImageId, client: str, ou
     A client's first image is next, its second one turn later, and so on: another client's first image does not wait for
     them. After each TURN_OUTPUTS outputs of an image, the client's other images have a turn.
     """
-    mine = (client, image.namespace, str(image.hash))
-    of_client = f"{_QUEUED} AND client = ?"
-    (before,) = db.execute(f"{of_client} AND namespace = ? AND hash = ?", mine).fetchone()
-    (others,) = db.execute(
-        "SELECT count(*) FROM (SELECT DISTINCT namespace, hash FROM jobs WHERE state = 'queued' AND kind = 'render' "
-        "AND client = ? AND NOT (namespace = ? AND hash = ?))",
-        mine,
+    (before,) = db.execute(
+        "SELECT count(*) FROM jobs WHERE state = 'queued' AND kind = 'render' AND client = ? "
+        "AND namespace = ? AND hash = ?",
+        (client, image.namespace, str(image.hash)),
     ).fetchone()
+    _, images = _tally(db, "client", client)
+    others = images - (before > 0)
     return [now + others + (before + number) // TURN_OUTPUTS * (others + 1) for number in range(outputs)]
+
+
+def _tally(db: sqlite3.Connection, scope: str, name: str) -> tuple[int, int]:
+    """Return how many renders are queued within a scope, and for a client of how many images."""
+    jobs, images = db.execute(_TALLY, (scope, name)).fetchone() or (0, 0)
+    return jobs, images

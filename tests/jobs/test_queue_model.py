@@ -11,6 +11,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tallying import check_tallies
 
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageHash, ImageId
@@ -206,6 +207,7 @@ class TwoProcesses(RuleBasedStateMachine):
                 queued, running, parked = (states.count(state) for state in ("queued", "running", "parked"))
                 assert queue.depth(kind) == Depth(queued, running, parked, max(ages, default=None))
                 assert queue.next_due_s(kind) == min(due, default=None)
+            check_tallies(queue._db)
             for image in IMAGES:
                 assert queue.states(image) == {
                     key[2]: "failed" if expected.state == "parked" else "pending"

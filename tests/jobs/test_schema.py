@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from tallying import check_tallies
 
 from imaged.core.errors import StoreError
 from imaged.core.files import RECORD
@@ -124,6 +125,7 @@ def test_every_shape_of_version_1_is_migrated_with_its_rows(tmp_path: Path, scri
     with closing(JobQueue(tmp_path, lambda: 1000.0)) as queue:
         assert queue.migrated_from == 1
         assert shape_of(tmp_path) == shape_of(tmp_path / "newest")
+        check_tallies(queue._db)
         assert queue.depth("render") == Depth(queued=1, running=0, failed=1, oldest_s=989.5)
         assert queue.claim("render") == [Job(3, "render", CAT, A, 2)]
         assert queue.states(CAT) == {A: "pending", B: "failed"}
