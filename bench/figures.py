@@ -70,20 +70,21 @@ def section_of(given: Mapping[str, Any]) -> Section:
 
 @dataclass(frozen=True)
 class Bench:
-    """How a run measures: `rounds` times, for about `seconds` each.
+    """How a run measures: `rounds` times, for about `seconds` each; `many` files and jobs are many.
 
     `folder` is where programs are installed and originals lie, `work` a new folder for this section, `picture` the JPEG
-    that outputs are made of, `peers` the templates of servers that run already, by name, `many` how many files and
-    jobs are many.
+    that outputs are made of, `peers` the templates of servers that run already, by name. `may_install` says whether
+    missing peers are installed.
     """
 
     rounds: int
     seconds: float
+    many: int
     folder: Path
     work: Path
     picture: bytes
     peers: Mapping[str, str]
-    many: int
+    may_install: bool
     say: Callable[[str], None]
 
 

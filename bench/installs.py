@@ -11,10 +11,12 @@ from pathlib import Path
 _TIMEOUT_S = 600
 
 
-def thumbor(folder: Path, say: Callable[[str], None]) -> Path | None:
+def thumbor(folder: Path, say: Callable[[str], None], *, may_install: bool) -> Path | None:
     """Return the program thumbor, installed from PyPI in an environment of its own, or None."""
     program = folder / "thumbor" / "bin" / "thumbor"
     if not program.exists():
+        if not may_install:
+            return None
         made = _run([sys.executable, "-m", "venv", str(folder / "thumbor")], say)
         pip = [str(folder / "thumbor" / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "thumbor"]
         if not made or not _run(pip, say):
@@ -22,13 +24,15 @@ def thumbor(folder: Path, say: Callable[[str], None]) -> Path | None:
     return program
 
 
-def ipx(folder: Path, say: Callable[[str], None]) -> Path | None:
+def ipx(folder: Path, say: Callable[[str], None], *, may_install: bool) -> Path | None:
     """Return the folder of Node's modules with ipx and sharp, installed from npm, or None."""
     modules = folder / "node" / "node_modules"
     if not (node := shutil.which("node")):
         say("  ipx is skipped: Node.js is not installed (node, npm)")
         return None
     if not (modules / "ipx").exists():
+        if not may_install:
+            return None
         npm = ["npm", "install", "--prefix", str(folder / "node"), "--no-save", "--no-fund", "--no-audit", "ipx"]
         (folder / "node").mkdir(parents=True, exist_ok=True)
         if not _run(npm, say):

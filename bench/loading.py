@@ -26,9 +26,10 @@ def get(address: str, paths: Sequence[str], connections: int, seconds: float, *,
 
 def hit(address: str, path: str, connections: int, seconds: float) -> Figures:
     """Ask for one path on one thread, with wrk if it is here. Raises RuntimeError when an answer is not 200."""
-    if not (wrk := shutil.which("wrk")):
+    wrk = shutil.which("wrk")
+    if wrk is None or seconds < 1:  # wrk knows whole seconds only
         return get(address, [path], connections, seconds)
-    command = [wrk, "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "-s", str(HERE / "wrk.lua")]
+    command = [wrk, "-t1", f"-c{connections}", f"-d{int(seconds)}s", "-s", str(HERE / "wrk.lua")]
     figures = _figures([*command, address + path], "", seconds, "wrk")
     if figures["failed"]:
         raise RuntimeError(f"{figures['failed']:.0f} of {figures['answers']:.0f} requests for {address}{path} failed")

@@ -9,11 +9,17 @@ from functools import partial
 import loading
 from figures import Bench, Section, in_turn
 from peers import peer_sides
+from process_tree import measure as measure_tree
 from sides import KINDS, Side, chain, imaged_sides, processors
 
 CLIENTS = 2
 MOST_PER_S = 400
 """No side is faster."""
+
+
+def cpu_s(side: Side) -> float:
+    """Return the CPU time that all processes of a side have taken so far."""
+    return measure_tree(side.pid).cpu_s if side.pid else 0
 
 
 def measure(bench: Bench) -> Section:
@@ -27,6 +33,8 @@ def measure(bench: Bench) -> Section:
         sides = [*imaged_sides(bench, stack, settings), *peer_sides(bench, stack, section)]
         for kind in KINDS:
             bench.say(f"  {kind.name}")
+            for side in sides:
+                side.check(kind)
             next_number = dict.fromkeys((side.name for side in sides), 0)
 
             def load(side: Side, number: int) -> None:
@@ -34,15 +42,19 @@ def measure(bench: Bench) -> Section:
                 paths = list(itertools.islice(side.paths(kind, first), int(MOST_PER_S * bench.seconds)))  # noqa: B023
                 if not paths:
                     return
+                before_s = cpu_s(side)
                 seen = loading.get(side.address, paths, CLIENTS, bench.seconds, once=True)
                 next_number[side.name] = first + int(seen["answers"]) + CLIENTS  # noqa: B023
                 if number:
-                    section.add(kind.name, side.name, "requests/s", seen["per_s"], side.reference(kind))  # noqa: B023
-                    section.add(kind.name, side.name, "p99 ms", seen["p99_ms"], side.reference(kind))  # noqa: B023
+                    figures = {"requests/s": seen["per_s"], "p99 ms": seen["p99_ms"]}
+                    if side.pid:
+                        figures["CPU ms"] = 1000 * (cpu_s(side) - before_s) / seen["answers"]
+                    for unit, value in figures.items():
+                        section.add(kind.name, side.name, unit, value, side.reference(kind))  # noqa: B023
 
             in_turn(bench, {side.name: partial(load, side) for side in sides})
     section.notes.append(
-        "A ratio is to ipx with the same kind of JPEG: to `ipx, progressive` where the side's JPEG is progressive. "
-        "imaged's default, `images.progressive: auto`, makes w1000.jpg progressive and x300.jpg not."
+        "CPU is that of all processes of a server for a request, in steps of 10 ms for a round. A ratio is to ipx with "
+        "the same kind of JPEG; `images.progressive: auto`, the default, makes w1000.jpg progressive and x300.jpg not."
     )
     return section

@@ -18,7 +18,7 @@ import installs
 import nginx
 from figures import Bench, Section
 from programs import Program, free_port
-from sides import IPX, IPX_PROGRESSIVE, ORIGINALS, Kind, MakePath, Side, always
+from sides import IPX, IPX_BASELINE, ORIGINALS, Kind, MakePath, Side, always
 
 HERE = Path(__file__).parent
 
@@ -64,13 +64,13 @@ def write_originals(folder: Path, picture: bytes, count: int) -> Path:
 
 
 def _ipx(bench: Bench, section: Section) -> Iterator[Peer]:
-    modules = installs.ipx(bench.folder, bench.say)
+    modules = installs.ipx(bench.folder, bench.say, may_install=bench.may_install)
     if modules is None:
-        section.notes.append("ipx was skipped: it could not be installed from npm.")
+        section.notes.append("ipx was skipped: it was not installed from npm.")
         return
     section.notes.append(
-        f"{installs.ipx_versions(modules)}: one process of Node.js, whose sharp uses all cores; baseline JPEGs, as ipx "
-        "makes them, and a second server with progressive ones (`sharpOptions: {jpegProgressive: true}`); not mozjpeg."
+        f"{installs.ipx_versions(modules)}: one process of Node.js, whose sharp uses all cores; progressive JPEGs, its "
+        "default, and a second server with baseline ones (`sharpOptions: {jpegProgressive: false}`); not mozjpeg."
     )
 
     def start(folder: Path, root: Path, *, progressive: bool) -> Program:
@@ -81,14 +81,14 @@ def _ipx(bench: Bench, section: Section) -> Iterator[Peer]:
     def path(number: int, kind: Kind, quality: int) -> str:
         return f"/s_{kind.width}x{kind.height},q_{quality},f_{kind.format}/{number}.jpg"
 
-    yield Peer(IPX, lambda folder, root: start(folder, root, progressive=False), path, progressive=False)
-    yield Peer(IPX_PROGRESSIVE, lambda folder, root: start(folder, root, progressive=True), path, progressive=True)
+    yield Peer(IPX, lambda folder, root: start(folder, root, progressive=True), path, progressive=True)
+    yield Peer(IPX_BASELINE, lambda folder, root: start(folder, root, progressive=False), path, progressive=False)
 
 
 def _thumbor(bench: Bench, section: Section) -> Iterator[Peer]:
-    found = installs.thumbor(bench.folder, bench.say)
+    found = installs.thumbor(bench.folder, bench.say, may_install=bench.may_install)
     if found is None:
-        section.notes.append("thumbor was skipped: it could not be installed from PyPI.")
+        section.notes.append("thumbor was skipped: it was not installed from PyPI.")
         return
     version = subprocess.run([str(found), "--version"], check=False, capture_output=True, text=True, timeout=60)
     section.notes.append(

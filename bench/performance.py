@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="the JPEG that outputs are made of; otherwise one is synthesised")
     parser.add_argument("--peer", action="append", default=[], help="NAME=URL of a server that runs: see peers.py")
     parser.add_argument("--many", type=int, default=100_000, help="files of a full store, jobs of a full queue")
+    parser.add_argument("--no-install", action="store_true", help="leave out peers that are not installed")
     parser.add_argument("--publish", action="store_true", help="write the results into docs/performance.md")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for programs and results")
     given = parser.parse_args()
@@ -71,7 +72,8 @@ def main() -> None:
         began_s = time.monotonic()
         with tempfile.TemporaryDirectory() as work:
             peers = dict(each.split("=", 1) for each in given.peer)
-            bench = Bench(given.rounds, given.seconds, given.folder, Path(work), picture, peers, given.many, say)
+            how = (given.rounds, given.seconds, given.many)
+            bench = Bench(*how, given.folder, Path(work), picture, peers, not given.no_install, say)
             section = SECTIONS[name](bench)
         results.keep(section, list(SECTIONS))
         say(f"{page.tables(section)}\n{name}: {time.monotonic() - began_s:.0f} s\n")

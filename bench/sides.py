@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from figures import Bench
+from PIL import Image
 from servers import Server
 
 ORIGINALS = 48
@@ -39,7 +40,7 @@ KINDS = (
 )
 
 IPX = "ipx"
-IPX_PROGRESSIVE = "ipx, progressive"
+IPX_BASELINE = "ipx, baseline"
 
 
 MakePath = Callable[[int, Kind, int], str | None]
@@ -68,11 +69,23 @@ class Side:
                 return
             yield path
 
+    def check(self, kind: Kind) -> None:
+        """Raise RuntimeError unless the server makes the output as all others do: its size, and its kind of JPEG."""
+        path = self.path(0, kind, UNUSED_QUALITY)
+        if path is None:
+            return
+        with urllib.request.urlopen(self.address + path, timeout=60) as answer, Image.open(answer) as picture:
+            seen = (picture.format, picture.width, picture.info.get("progressive", 0) == 1)
+            wanted = (kind.format.upper(), kind.width, kind.format == "jpeg" and self.progressive(kind))
+            if seen != wanted or abs(picture.height - kind.height) > 1:
+                raise RuntimeError(f"{self.name} made {seen} of {picture.height} lines of {kind}, not {wanted}")
+
     def reference(self, kind: Kind) -> str:
-        """Return the name of the side that makes the same: ipx, with progressive JPEGs if these are."""
-        return IPX_PROGRESSIVE if kind.format == "jpeg" and self.progressive(kind) else IPX
+        """Return the name of the side that makes the same: ipx, with the same kind of JPEG."""
+        return IPX if kind.format != "jpeg" or self.progressive(kind) else IPX_BASELINE
 
 
+UNUSED_QUALITY = 40
 QUALITIES = [0, *itertools.chain.from_iterable((each, -each) for each in range(1, 23))]
 """What is added to quality 75, so that names are new and their mean stays 75."""
 
