@@ -24,7 +24,7 @@ def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     elif profile and picture.mode == "RGBA" and profile[_SPACE] == b"GRAY":
         picture = picture.convert("LA")
     if profile:
-        with suppress(ImageCms.PyCMSError):
+        with suppress(ImageCms.PyCMSError, OSError):  # OSError for a profile that cannot be opened
             return _convert(picture, profile)
     return picture.convert("RGB") if picture.mode == "CMYK" else picture
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import random
 import time
 from collections.abc import Callable
 
 import pytest
-from PIL import Image
+from picture_files import difference, encode, gradient
+from PIL import Image, ImageCms
 from profile_files import CARRIERS, laborious_profile, swapped_profile, top_left, webp_with
 
 from imaged.testing.pictures import make_webp
@@ -37,3 +40,29 @@ def test_a_laborious_profile_costs_little(render: Render, opened: Opened, carrie
     (body,) = render(CARRIERS[carrier](laborious_profile(steps)), "full_size.png")
     assert time.thread_time() - began_s < 5
     assert [part > 127 for part in top_left(opened(body))] in ([False, True, False], [True, False, False])
+
+
+def is_usable(profile: bytes) -> bool:
+    """Return whether littleCMS converts with a profile."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return False
+    return True
+
+
+def test_a_damaged_profile_is_ignored(render: Render, opened: Opened) -> None:
+    """A picture whose profile has wrong bytes is rendered, without the profile where littleCMS cannot use it."""
+    chance, ignored = random.Random(1), 0
+    for _ in range(60):
+        damaged = bytearray(swapped_profile())
+        for _ in range(chance.choice((1, 2, 6))):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        for format in ("PNG", "JPEG"):
+            picture = gradient().resize((40, 30))
+            (body,) = render(encode(picture, format, quality=95, icc_profile=bytes(damaged)), "full_size.png")
+            if not is_usable(bytes(damaged)):
+                assert difference(opened(body), picture) < 3
+                ignored += 1
+    assert ignored > 20
