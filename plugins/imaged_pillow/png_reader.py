@@ -15,6 +15,8 @@ from .original import Original, declined
 _PALETTE, _COLOURED = 3, 2  # a colour type, and its bit for colours (11.2.1)
 _DEPTHS = {0: (1, 2, 4, 8), 2: (8,), 3: (1, 2, 4, 8), 4: (8,), 6: (8,)}
 """The bit depths of each colour type that Pillow decodes exactly: of 16 bits it drops eight."""
+_USED = {b"IHDR", b"PLTE", b"tRNS"}
+"""The chunks before the pixels that are kept. Any other critical one makes a PNG unreadable (5.4)."""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (11.2.1)
 _SLICE_BYTES = 2**20
 _ANCILLARY = 0x20  # the bit of a chunk type's first letter that marks ancillary chunks (5.4)
@@ -46,7 +48,7 @@ def read_png(blob: bytes) -> Original:
         raise declined("PNG", "its coding is rare")
     if b"tRNS" in names and not kind and bits != 8:  # noqa: PLR2004 -- Pillow does not scale the transparent grey
         raise declined("PNG", "its transparency is rare")
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or not _USED.issuperset(names):
         raise declined("PNG", "its header is damaged")
     exif = next((blob[each.start + 8 : each.end - 4] for each in chunks if each.name == b"eXIf"), b"")
     profile = png_profile(_colours(before, blob), coloured=bool(kind & _COLOURED))

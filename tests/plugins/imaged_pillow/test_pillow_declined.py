@@ -49,6 +49,7 @@ HEADERS = {
     "PNG, colours of 16 bits": png(2, 16, (b"\x00" + bytes(48)) * 8),
     "PNG, interlaced": png(0, 8, bytes(100), interlaced=1),
     "PNG, transparent grey of 2 bits": png(0, 2, (b"\x00" + bytes(2)) * 8, chunk(b"tRNS", b"\x00\x01")),
+    "PNG, unknown critical chunk": png(0, 8, (b"\x00" + bytes(range(8))) * 8, chunk(b"ALPH", b"")),
     "PNG without its end": make_png()[:-12],
     "PNG, other chunks among its pixels": make_png()[:-12]
     + chunk(b"tEXt", b"a\x00b")
