@@ -21,6 +21,7 @@ from itertools import cycle
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: chunked\r\n", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection: close\r\n", re.IGNORECASE)
 _RETRY = re.compile(rb"\r\nretry-after: (\d+)\r\n", re.IGNORECASE)
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 _PATIENCE_S = 60.0
@@ -30,14 +31,18 @@ class Connection:
     """One connection, on which one request is out at a time. `resumes_s` is not 0 while it waits after a refusal."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.socket = socket.create_connection((host, port), timeout=_PATIENCE_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._host = host
+        self._host, self._port = host, port
+        self.open()
         self._got = b""
         self._missing = -1
         self.path = ""
         self.asked_s = 0.0
         self.resumes_s = 0.0
+
+    def open(self) -> None:
+        """Connect, also again after the server has closed."""
+        self.socket = socket.create_connection((self._host, self._port), timeout=_PATIENCE_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, path: str) -> None:
         """Send a request."""
@@ -104,6 +109,11 @@ class Load:
 
     def _take(self, connection: Connection, head: bytes) -> None:
         took_s = time.perf_counter() - connection.asked_s
+        if _CLOSE.search(head):  # nginx does so after 1000 requests
+            self._selector.unregister(connection.socket)
+            connection.socket.close()
+            connection.open()
+            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
         if head.startswith(b"HTTP/1.1 200 "):
             self.took_s.append(took_s)
             self._next(connection)
