@@ -1,29 +1,26 @@
-"""The status page shows the size of the store."""
+"""The size of a store."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from imaged.store.usage import free, measure
+from imaged.store.incoming import OWNERS
+from imaged.store.usage import Usage, measure
 
 
-def test_every_file_is_counted(tmp_path: Path) -> None:
-    """Files count at any depth; a link counts by its own size and is not followed."""
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "a" / "one").write_bytes(b"12345")
-    (tmp_path / "a" / "b" / "two").write_bytes(b"123")
-    (tmp_path / "loop").symlink_to(tmp_path / "a" / "b" / "missing")
-    usage = measure(tmp_path)
-    assert usage.files == 3
-    assert usage.size_bytes == 8 + (tmp_path / "loop").lstat().st_size
-    assert 0 < free(tmp_path) <= shutil.disk_usage(tmp_path).total
+def test_every_file_is_counted_once(tmp_path: Path) -> None:
+    """Files at any depth count, and a link to a file as itself; linked folders and locks of owners do not."""
+    root = tmp_path / "store"
+    for name in ("p/f84/0ee/original", "p/f84/0ee/x300.jpg", ".incoming/part", f".incoming/{OWNERS}/lock"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(100))
+    link = root / "p" / "link"
+    link.symlink_to("f84/0ee/original")
+    (root / "q").symlink_to(root / "p", target_is_directory=True)
+    assert measure(root) == Usage(4, 300 + link.lstat().st_size)
 
 
-def test_a_store_that_was_never_made_is_empty(tmp_path: Path) -> None:
-    """A store without a folder has the free bytes of its file system."""
-    root = tmp_path / "not" / "yet"
-    usage = measure(root)
-    assert (usage.files, usage.size_bytes) == (0, 0)
-    assert free(root) > 0
-    assert free(Path("not/yet")) > 0
+def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    """The first picture makes its folder."""
+    assert measure(tmp_path / "store") == Usage(0, 0)
