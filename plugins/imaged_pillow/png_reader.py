@@ -48,7 +48,11 @@ def read_png(blob: bytes) -> Original:
         raise declined("PNG", "its coding is rare")
     if b"tRNS" in names and not kind and bits != 8:  # noqa: PLR2004 -- Pillow does not scale the transparent grey
         raise declined("PNG", "its transparency is rare")
-    if len(set(names)) < len(names) or not _USED.issuperset(names):
+    if (
+        len(set(names)) < len(names)
+        or not _USED.issuperset(names)
+        or not all(_has_colours(each, bits) for each in kept)
+    ):
         raise declined("PNG", "its header is damaged")
     exif = next((blob[each.start + 8 : each.end - 4] for each in chunks if each.name == b"eXIf"), b"")
     profile = png_profile(_colours(before, blob), coloured=bool(kind & _COLOURED))
@@ -87,6 +91,12 @@ def _is_kept(chunk: Chunk, blob: bytes, kind: int) -> bool:
     if chunk.name == b"tRNS":
         return _is_intact(chunk, blob)
     return not chunk.name[0] & _ANCILLARY and (chunk.name != b"PLTE" or kind == _PALETTE)
+
+
+def _has_colours(chunk: Chunk, bits: int) -> bool:
+    """Return whether a palette has whole colours, and no more than its indices (11.2.2). Other chunks do."""
+    data_bytes = chunk.end - chunk.start - 12
+    return chunk.name != b"PLTE" or (data_bytes > 0 and data_bytes % 3 == 0 and data_bytes <= 3 << bits)
 
 
 def _is_intact(chunk: Chunk, blob: bytes) -> bool:

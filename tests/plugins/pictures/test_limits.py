@@ -6,14 +6,16 @@ import random
 from collections.abc import Callable
 
 import pytest
-from picture_files import with_header
+from picture_files import chunk, encode, with_header
+from PIL import Image
 from processor_chain import Chain
 
-from imaged.api import BusyError, ImagedError, NotAPictureError, RenderJob, StoreError, TooLargeError
+from imaged.api import BusyError, ImagedError, ImageFacts, NotAPictureError, RenderJob, StoreError, TooLargeError
 from imaged.core.outputs import parse
 from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 from imaged.testing.processors import make_variant
 
+Accept = Callable[..., ImageFacts]
 Render = Callable[..., list[bytes]]
 
 
@@ -51,3 +53,22 @@ def test_damaged_pictures_are_rendered_or_refused(render: Render, body: bytes) -
             render(bytes(damaged), "w20.jpg", "x30.gif", "full_size.webp", "w20.png", maximum_pixels=1_000_000)
         except ImagedError as error:
             assert not isinstance(error, BusyError), error.__cause__  # noqa: PT017 -- both endings are right
+
+
+DAMAGED_HEADERS = {
+    "an unknown critical chunk": chunk(b"ABCD", b""),
+    "a palette of no colours": chunk(b"PLTE", b""),
+    "a palette of a colour and a third": chunk(b"PLTE", bytes(4)),
+    "a palette of too many colours": chunk(b"PLTE", bytes(3 * 257)),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_HEADERS)
+def test_a_png_of_a_damaged_header_is_refused(accept: Accept, name: str) -> None:
+    """A PNG that decoders must not show (PNG 3rd edition, 5.4 and 11.2.2) is refused when it is posted."""
+    png = encode(Image.new("P", (16, 16)), "PNG")
+    palette = png.index(b"PLTE") - 4
+    pixels = png.index(b"IDAT") - 4
+    kept = png[:pixels] if "chunk" in name else png[:palette]
+    with pytest.raises(NotAPictureError):
+        accept(kept + DAMAGED_HEADERS[name] + png[pixels:])
