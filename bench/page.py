@@ -9,6 +9,7 @@ from pathlib import Path
 
 from figures import Figure, Section, section_of
 
+MOST_COLUMNS = 6
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -38,9 +39,12 @@ def tables(section: Section) -> str:
     for unit in dict.fromkeys(each.unit for each in section.figures):
         figures = [each for each in section.figures if each.unit == unit]
         columns = list(dict.fromkeys(each.column for each in figures))
+        sides = list(dict.fromkeys(each.side for each in figures))
         cells = {(each.side, each.column): _cell(section, each) for each in figures}
+        if len(columns) > MOST_COLUMNS:  # the table lies on its side
+            cells = {(column, side): cell for (side, column), cell in cells.items()}
+            columns, sides = sides, columns
         rows = [[unit, *columns], ["---", *["---:"] * len(columns)]]
-        sides = dict.fromkeys(each.side for each in figures)
         rows += [[side, *(cells.get((side, column), "–") for column in columns)] for side in sides]
         lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
     return "\n".join([*lines, *(f"- {note}" for note in section.notes), ""])
