@@ -18,7 +18,7 @@ from imaged.store import atomic
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
 
-SMALL_BYTES = 1 << 16
+SMALL_BYTES = 1 << 17
 """How large a file may be that is read when it is opened."""
 
 
