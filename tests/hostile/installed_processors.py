@@ -25,6 +25,10 @@ NEXT = {"pillow": "magick"}
 """What renders the jobs that a processor does not accept."""
 
 
+CHAINS = [chain for chain in ("magick", "pillow,magick") if chain.split(",")[0] in installed()]
+"""The built-in processors that are here, each with the one that takes what it does not accept."""
+
+
 def chains() -> list[str]:
     """Return each plugin that offers a processor, with its next one. Others are not imported: some need seconds."""
     names = [name for name, entry in installed().items() if "imaged_processor" in _source(entry.module)]
@@ -37,12 +41,12 @@ def _source(module: str) -> str:
 
 
 @cache
-def build(chain: str) -> Processors:
-    """Return processors with their default options, behind the checks and bounds of a worker, and their own formats."""
+def build(chain: str, **options: object) -> Processors:
+    """Return processors with these options each, behind the checks and bounds of a worker, and their own formats."""
     host = ProcessorHost(
         upload_concurrency=1, namespaces=(), extensions=(), maximum_pixels=MAXIMUM_PIXELS, worker_count=1
     )
-    processors, formats = load_processors([(name, {}) for name in chain.split(",")], host)
+    processors, formats = load_processors([(name, options) for name in chain.split(",")], host)
     own = processors[0]._own if len(processors) == 1 else formats
     return Processors(processors, MAXIMUM_PIXELS, own)
 

@@ -6,14 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from installed_processors import build
+from installed_processors import CHAINS, build
 from processor_chain import Chain
 
 from imaged.api import ImageFacts
-from imaged.hooks.installation import installed
-
-CHAINS = [chain for chain in ("magick", "pillow,magick") if chain.split(",")[0] in installed()]
-"""The built-in processors that are here, each with the one that takes what it does not accept."""
 
 
 @pytest.fixture(params=CHAINS)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import pyvips
+from installed_processors import CHAINS, build
 from photographs import dead_leaves
 from picture_files import encode
 from PIL import Image
+from processor_chain import Chain
 from structural_similarity import similarity
 
 from imaged.api import Size, plan
@@ -28,6 +31,10 @@ Shared = Callable[[str], bytes]
 OUTPUTS = ("x300.png", "w500.png", "w1000.png", "300x400.png", "x300.jpg", "w1000.jpg")
 BEHIND = 0.003
 """How much less similar than libvips's picture an output may be."""
+
+
+LEAST = {"fast": 0.985, "best": 0.998}
+"""How similar an output of these filters is at least."""
 
 
 @cache
@@ -79,6 +86,17 @@ def test_real_photographs_look_as_good(shared: Shared, render: Render, name: str
     image = Image.open(io.BytesIO(shared(name)))
     body = encode(image.crop((0, 0, image.width // 64 * 64, image.height // 64 * 64)), "JPEG", quality=92)
     check(body, dict(zip(OUTPUTS, render(body, *OUTPUTS), strict=True)))
+
+
+@pytest.mark.parametrize("filter", LEAST)
+@pytest.mark.parametrize("name", CHAINS)
+def test_each_filter_has_its_quality(tmp_path: Path, name: str, filter: str) -> None:
+    """The filter `fast` still resembles the reference, and `best` is as close to it as a Lanczos filter alone."""
+    chain = Chain(build(name, filter=filter), tmp_path / "original")
+    for output in ("x300.png", "w500.png", "w1000.png", "300x400.png"):
+        (made,) = chain.render(leaves("JPEG"), output)
+        reference, _ = judged(leaves("JPEG"), output)
+        assert similarity(Image.open(io.BytesIO(made)), reference) >= LEAST[filter], output
 
 
 @pytest.mark.parametrize(
