@@ -36,31 +36,21 @@ _FILES: dict[str, type[ImageFile]] = {
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, LookupError, TypeError, struct.error, zlib.error)
 """The exceptions that Pillow raises for broken pictures."""
 
-SPARE: Mapping[str, Mapping[int, float]] = {
-    "fast": {8: 1.1, 4: 1.1, 2: 1.02},
-    "good": {8: 1.6, 4: 1.5, 2: 1.36},
-    "best": {8: 2.0, 4: 2.0, 2: 2.0},
-}
-"""How much larger than an output a JPEG must be after it was shrunk to an eighth, a quarter, a half, by the filter.
-
-What libjpeg shrinks is less sharp than what a Lanczos filter does; docs/decisions/0025-pillow.md has figures. It has
-fast code for these scales; others take longer than full size.
-"""
 _GREY = range(126, 131)  # what libjpeg gives blocks whose codes are missing
 _TAIL_PIXELS = 4  # two blocks across, at an eighth of the size, where chroma has half the resolution
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The pixels of an original, as stored, `reduction` times smaller than there."""
+    """The pixels of a whole original, as stored but smaller: `scale` has its pixels for each one there, by side."""
 
     picture: Image.Image
     original: Original
-    reduction: int
+    scale: tuple[float, float]
 
 
-def decode(original: Original, needed: Iterable[Size], spare: Mapping[int, float]) -> Decoded:
-    """Decode an original so that it suffices for the upright sizes `needed`. `spare` is one of SPARE.
+def decode(original: Original, needed: Iterable[Size], shrunk: Mapping[int, float]) -> Decoded:
+    """Decode an original so that it suffices for the upright sizes `needed`. `shrunk` is that of a Filter.
 
     Raises DeclinedError for a broken picture, and TooLargeError when there is not enough memory.
     """
@@ -68,16 +58,16 @@ def decode(original: Original, needed: Iterable[Size], spare: Mapping[int, float
     with _translated(original):
         still = original.as_still()
         file = _FILES[original.format.extension](BytesIO(still))
-        reduction = _reduction(original.stored, sizes, spare) if isinstance(file, JpegImageFile) else 1
+        reduction = _reduction(original.stored, sizes, shrunk) if isinstance(file, JpegImageFile) else 1
         if reduction > 1:
             file.draft(None, (original.stored.width_px // reduction, original.stored.height_px // reduction))
         file.decodermaxblock = len(still)  # in one piece
         file.load()
-        shrunk = (-(-original.stored.width_px // reduction), -(-original.stored.height_px // reduction))
-        if file.size != shrunk:
+        sides = (-(-original.stored.width_px // reduction), -(-original.stored.height_px // reduction))
+        if file.size != sides:
             raise declined("picture", "its pixels are not of the size that its header announces")
         _check_pixels(file, still)
-        return Decoded(_plain(file), original, reduction)
+        return Decoded(_plain(file), original, (1 / reduction, 1 / reduction))
 
 
 def check_end(decoded: Decoded) -> None:
@@ -89,11 +79,11 @@ def check_end(decoded: Decoded) -> None:
         raise declined("JPEG", "its last pixels are missing")
 
 
-def _reduction(stored: Size, needed: Sequence[Size], spare: Mapping[int, float]) -> int:
+def _reduction(stored: Size, needed: Sequence[Size], shrunk: Mapping[int, float]) -> int:
     """Return the largest reduction of a JPEG that suffices for these sizes."""
     across = min((stored.width_px / each.width_px for each in needed), default=math.inf)
     down = min((stored.height_px / each.height_px for each in needed), default=math.inf)
-    possible = (each for each, factor in spare.items() if min(across, down) >= factor * each)
+    possible = (each for each, factor in shrunk.items() if min(across, down) >= factor * each)
     return next(possible, 1) if min(stored.width_px, stored.height_px) >= 8 else 1  # noqa: PLR2004 -- one block
 
 

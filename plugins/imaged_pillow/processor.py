@@ -14,19 +14,22 @@ from imaged.api import (
     JPEG,
     RESIZE,
     ImageFacts,
+    Plan,
     Rendered,
     RenderJob,
+    Variant,
     plan,
     span,
 )
 
 from .bounds import Deadline, check_job
 from .colours import to_srgb
-from .decoding import SPARE, check_end, decode
+from .decoding import check_end, decode
 from .encoding import encode
+from .filters import FILTERS
 from .original import Original, declined
 from .reading import read_original
-from .resizing import ENGINE, resize
+from .resizing import ENGINE, as_source, resize, smallest_source, upright
 from .unloaded import UnloadedProcessor
 
 
@@ -39,7 +42,7 @@ class PillowProcessor(UnloadedProcessor):
     detail = f"Pillow {PIL.__version__}{ENGINE}, libjpeg-turbo {features.version('libjpeg_turbo')}"
 
     def __init__(self, filter: str) -> None:
-        self._spare = SPARE[filter]
+        self._filter = FILTERS[filter]
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says. Raises DeclinedError for animations."""
@@ -52,7 +55,7 @@ class PillowProcessor(UnloadedProcessor):
         """Decode the original, a JPEG at an eighth of its size. Raises DeclinedError where pixels may be missing."""
         check_job(job)
         deadline = Deadline(job.timeout_s)
-        decoded = decode(_same(read_original(job.source), job), [], self._spare)
+        decoded = decode(_same(read_original(job.source), job), [], self._filter.shrunk)
         if job.facts.format == JPEG:
             check_end(decoded)
         deadline.check()
@@ -64,21 +67,29 @@ class PillowProcessor(UnloadedProcessor):
         return bool(job.variants) and not any(variant.format.animation for variant in job.variants)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
-        """Decode the first picture once, and yield each output as soon as it is ready."""
+        """Decode the first picture once, and yield each output as soon as it is ready, the largest first."""
         check_job(job)
         deadline = Deadline(job.timeout_s)
-        plans = [plan(job.facts.size, variant.output.sizing) for variant in job.variants]
+        planned: dict[Plan, list[Variant]] = {}
+        for variant in job.variants:
+            planned.setdefault(plan(job.facts.size, variant.output.sizing), []).append(variant)
         with span(DECODE):
             original = _same(read_original(job.source), job)
-            decoded = decode(original, [each.scaled for each in plans], self._spare)
+            decoded = decode(original, [each.scaled for each in planned], self._filter.shrunk)
         deadline.check()
-        for variant, planned in zip(job.variants, plans, strict=True):
+        sources = [decoded]
+        for wanted in sorted(planned, key=lambda each: each.scaled.pixels, reverse=True):
             with span(RESIZE):
-                picture = to_srgb(resize(decoded, planned), original.profile)
-            with span(ENCODE):
-                body = encode(picture, variant)
-            deadline.check()
-            yield Rendered(variant.output, body)
+                source = smallest_source(sources, wanted, self._filter.reused)
+                resized = resize(source, wanted)
+                if not wanted.crops:
+                    sources.append(as_source(resized, original))
+                picture = to_srgb(upright(resized, original.orientation), original.profile)
+            for variant in planned[wanted]:
+                with span(ENCODE):
+                    body = encode(picture, variant)
+                deadline.check()
+                yield Rendered(variant.output, body)
 
 
 def _same(original: Original, job: RenderJob) -> Original:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -12,7 +13,7 @@ from PIL import Image
 from imaged.api import Plan
 
 from .decoding import Decoded
-from .original import is_sideways, oriented
+from .original import Original, is_sideways, oriented
 
 cykooz_resizer: Any = import_module("cykooz_resizer") if find_spec("cykooz_resizer") else None
 
@@ -36,38 +37,60 @@ _FROM_RIGHT, _FROM_BOTTOM = {2, 3, 7, 8}, {3, 4, 6, 7}
 """The orientations whose upright left, or top, is counted from the right, or the bottom, of the stored picture."""
 
 
-def resize(decoded: Decoded, plan: Plan) -> Image.Image:
-    """Return the part of a picture that a plan keeps, in its size, upright.
+def smallest_source(sources: Sequence[Decoded], plan: Plan, reused: float) -> Decoded:
+    """Return the last source, each smaller than the one before, that is `reused` times as large as a plan scales.
 
-    Only that part is resized, as the whole picture would be: the filter also reads the pixels around it. Turning
-    comes last, when there are fewest pixels.
+    The first one always suffices.
     """
-    orientation = decoded.original.orientation
-    size = oriented(plan.size, orientation)
-    box = _stored_box(decoded, plan)
+
+    def suffices(source: Decoded) -> bool:
+        scaled = oriented(plan.scaled, source.original.orientation)
+        width_px, height_px = source.picture.size
+        return width_px >= reused * scaled.width_px and height_px >= reused * scaled.height_px
+
+    return next((each for each in reversed(sources[1:]) if suffices(each)), sources[0])
+
+
+def as_source(resized: Image.Image, original: Original) -> Decoded:
+    """Return a resized picture as one that smaller outputs can be made from."""
+    width_px, height_px = resized.size
+    return Decoded(resized, original, (width_px / original.stored.width_px, height_px / original.stored.height_px))
+
+
+def resize(source: Decoded, plan: Plan) -> Image.Image:
+    """Return the part of a picture that a plan keeps, in its size, but not upright.
+
+    Only that part is resized, as the whole picture would be: the filter also reads the pixels around it.
+    """
+    size = oriented(plan.size, source.original.orientation)
+    box = _stored_box(source, plan)
     sides = (size.width_px, size.height_px)
-    picture = decoded.picture
-    if picture.size != sides or box[:2] != (0, 0) or box[2:] != sides:
-        picture = _resize(picture, sides, box)
+    if source.picture.size != sides or box != (0.0, 0.0, float(size.width_px), float(size.height_px)):
+        return _resize(source.picture, sides, box)
+    return source.picture
+
+
+def upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Turn a picture upright, from an EXIF orientation of 1 to 8."""
     return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
 
 
-def _stored_box(decoded: Decoded, plan: Plan) -> Box:
-    """Return the box that a plan keeps, in pixels of the decoded picture.
+def _stored_box(source: Decoded, plan: Plan) -> Box:
+    """Return the box that a plan keeps, in pixels of the source.
 
     A decoder that shrinks rounds sides up, so the last column and row may be partly outside of the original.
     """
-    orientation, reduction = decoded.original.orientation, decoded.reduction
-    stored, scaled = decoded.original.stored, oriented(plan.scaled, orientation)
-    size = oriented(plan.size, orientation)
+    orientation, stored = source.original.orientation, source.original.stored
+    scaled, size = oriented(plan.scaled, orientation), oriented(plan.size, orientation)
     left_px, top_px = (plan.top_px, plan.left_px) if is_sideways(orientation) else (plan.left_px, plan.top_px)
     if orientation in _FROM_RIGHT:
         left_px = scaled.width_px - size.width_px - left_px
     if orientation in _FROM_BOTTOM:
         top_px = scaled.height_px - size.height_px - top_px
-    across, down = stored.width_px / reduction / scaled.width_px, stored.height_px / reduction / scaled.height_px
+    across, down = source.scale
+    across, down = across * stored.width_px / scaled.width_px, down * stored.height_px / scaled.height_px
     right, bottom = (left_px + size.width_px) * across, (top_px + size.height_px) * down
-    width_px, height_px = decoded.picture.size
+    width_px, height_px = source.picture.size
     return left_px * across, top_px * down, min(right, width_px), min(bottom, height_px)
 
 
