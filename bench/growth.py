@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -75,7 +74,6 @@ def _hits(bench: Bench, section: Section) -> None:
                 section.add("hits", name, "requests/s", seen["per_s"], few)
 
         in_turn(bench, {name: partial(load, name) for name in servers})
-        shutil.rmtree(servers[many].store)
 
 
 def _fill_store(root: Path, files: int) -> None:
