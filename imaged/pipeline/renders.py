@@ -15,6 +15,7 @@ from imaged.core.errors import BusyError, ImagedError, PolicyError
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.tracing import COALESCED, RENDERED, SAVE, WAIT, span
+from imaged.pipeline.division import PARTS, divide
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.saves import Save
@@ -81,14 +82,17 @@ class Renders:
     ) -> dict[Output, ImagedError | None]:
         """Make those outputs that the store misses; return None, or the error that it ended with, for each.
 
-        Those without an error are stored on return, and their uploads are queued.
+        Those without an error are stored on return, and their uploads are queued. Two renders make them where two
+        places are free.
         With `client_waits`, a render that does not begin within `render.timeout_s` ends with BusyError. Queued jobs
         wait as long as it takes, behind clients. Cancelling is as for `one`.
         """
         saves = [save for each in outputs if (save := self.writer.saves.get(image, each)) is not None]
         missing = self._missing(image, outputs)
         coalesced = [each for each in missing if client_waits and self.calls.in_flight(each)]
-        waiters = self.calls.do(missing, self._make, client_waits=client_waits)
+        waiters: dict[ImageOutput, Deferred[Made | ImagedError]] = {}
+        for part in divide(missing) if self.engine.admission.free >= PARTS else [missing]:
+            waiters |= self.calls.do(part, self._make, client_waits=client_waits)
         waiters |= {each: self._limited(waiters[each]) for each in coalesced}
         results: dict[Output, ImagedError | None] = dict.fromkeys(outputs)
         try:

@@ -74,6 +74,11 @@ class Admission:
         """How many renders run now."""
 
     @property
+    def free(self) -> int:
+        """How many places are free."""
+        return self.size - self.busy
+
+    @property
     def waiting(self) -> int:
         """How many renders wait for a place."""
         return len(self._waiting)

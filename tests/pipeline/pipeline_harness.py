@@ -46,9 +46,8 @@ class InstantReactor(Clock):
 class SteppedThreads:
     """Stands in for threads: runs work at once, or at each `step` while `held`."""
 
-    size = 1
-
-    def __init__(self) -> None:
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
         self.held = False
         self._work: list[Callable[[], None]] = []
 
@@ -102,7 +101,7 @@ class SinkThread(NoThreads):
 class PipelineHarness:
     """All parts of a pipeline, in `folder`. `yaml` are the settings, `remote` says whether there is an uploader.
 
-    `store` and `jobs` stand in the place of the local store and the queue.
+    `store` and `jobs` stand in the place of the local store and the queue. `places` renders run at once.
     """
 
     def __init__(
@@ -115,13 +114,14 @@ class PipelineHarness:
         store: LocalStore | None = None,
         jobs: Any = None,
         processor: StillProcessor | None = None,
+        places: int = 1,
     ) -> None:
         self.reactor = InstantReactor()
         self.store = store or LocalStore(folder / "public", (3, 3))
         self.uploader = uploader or MemoryUploader()
         self.processor = processor or StillProcessor()
         self.sink = RecordingSink()
-        self.threads = SteppedThreads()
+        self.threads = SteppedThreads(places)
         self.sources: Any = Sources()
         loaded = load(yaml, "imaged.yaml", ["render.isolation=thread"], environ={}, read_text=str)
         assert not loaded.faults

@@ -53,6 +53,20 @@ def test_an_output_is_stored_and_its_upload_queued(harness: PipelineHarness) -> 
     assert (harness.processing.current, harness.processing.total, harness.processing.failed) == (0, 1, 0)
 
 
+def test_a_large_output_is_rendered_beside_the_others(make_harness: Callable[..., PipelineHarness]) -> None:
+    """It has a render of its own while two places are free; where one is free, one render makes all outputs."""
+    outputs = [parse("w1000.jpg"), X30, X40]
+    for places, renders in ((2, 2), (1, 1)):
+        harness = make_harness(places=places)
+        harness.keep()
+        harness.threads.held = True
+        made = start(harness.renders.several(IMAGE, outputs))
+        assert harness.threads.waiting == renders
+        for _ in range(renders):
+            harness.threads.step()
+        assert result_of(made) == dict.fromkeys(outputs)
+
+
 def test_without_a_remote_store_nothing_is_queued(make_harness: Callable[..., PipelineHarness]) -> None:
     """There is no place to upload to."""
     harness = make_harness(remote=False)
