@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 from raw_client import Answer, begin
-from service_case import HOME, ServiceTestCase, other_picture
+from service_case import HOME, IMAGE, ServiceTestCase, other_picture, until
 from twisted.internet.defer import Deferred
 
 OUTPUTS = {"route": "output", "namespace": "p", "format": "jpg"}
@@ -27,7 +27,7 @@ class TestPrometheusPort(ServiceTestCase):
         return found[0] if found else None
 
     async def test_requests_are_counted_at_once(self) -> None:
-        """A scrape has every earlier answer: a render, a hit, a refusal."""
+        """A scrape has every earlier answer: a render, a hit, a refusal. A render counts when it is stored."""
         await self.serve()
         await self.post()
         for name in ("x30.jpg", "x30.jpg", "x5000.jpg"):
@@ -35,6 +35,7 @@ class TestPrometheusPort(ServiceTestCase):
         assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="rendered") == 1
         assert await self.value("imaged_requests_total", **OUTPUTS, status="200", outcome="hit") == 1
         assert await self.value("imaged_requests_total", **OUTPUTS, status="406", outcome="none") == 1
+        await until(lambda: not self.service.generations.pipeline.renders.unsaved_outputs(IMAGE))
         assert await self.value("imaged_renders_total", namespace="p", format="jpg") == 1
         assert await self.value("imaged_healthy") == 1
         assert await self.value("imaged_render_threads") == 2
