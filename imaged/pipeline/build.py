@@ -33,6 +33,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.renders import Renders
+from imaged.pipeline.saver import Saver
 from imaged.pipeline.shared import Shared
 from imaged.store.local import LocalStore
 from imaged.store.usage import free
@@ -83,11 +84,12 @@ def build_pipeline(
     make_threads: Callable[[Any, str, int], Threads] = Threads,
     make_sources: Callable[..., Sources] = Sources,
     jitter: Callable[[], float] = random.random,
+    soon: Callable[[Callable[[], object]], object] | None = None,
 ) -> Pipeline:
     """Build the pipeline of one generation, with its own render threads and sink threads.
 
-    The pipeline does not own `plugins` and `environment`. Tests replace what starts threads, opens connections or
-    draws random numbers.
+    `soon` calls a function when the answers have been sent. The pipeline does not own `plugins` and `environment`.
+    Tests replace what starts threads, opens connections, draws random numbers or waits.
     """
     reactor, counters = environment.reactor, environment.counters
     metrics = Metrics(
@@ -147,7 +149,7 @@ def build_pipeline(
     if settings.remote.base_url:  # the operator names it, so it may be in any network; its redirects are not followed
         address = sources(resolver=Resolver(reactor), maximum_redirects=0, allow_networks=_EVERY_NETWORK)
     originals = Originals(shared, engine, remote, RemoteOriginals(shared, remote, address))
-    writer = OutputWriter(shared, remote, engine)
+    writer = OutputWriter(shared, remote, Saver(shared, remote, engine, soon or partial(reactor.callLater, 0)))
     return Pipeline(
         settings=settings,
         store=store,

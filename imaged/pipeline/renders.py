@@ -45,17 +45,17 @@ class Renders:
 
     def unsaved(self, image: ImageId, output: Output) -> FileBody | None:
         """Return an output that is made and that the store does not have yet, or None."""
-        save = self.writer.saves.get(image, output)
+        save = self.writer.saver.saves.get(image, output)
         return None if save is None else save.body
 
     def unsaved_outputs(self, image: ImageId) -> Collection[Output]:
         """Return the outputs of an image that are made and that the store does not have yet."""
-        return self.writer.saves.outputs(image)
+        return self.writer.saver.saves.outputs(image)
 
     async def one(self, image: ImageId, output: Output) -> tuple[FileBody | None, str]:
         """Make one output for a client that waits; return it with RENDERED or COALESCED.
 
-        It is not stored yet on return. None instead of a body says that it came from the remote store and is stored.
+        It may not be stored yet on return. None instead of a body: it came from the remote store, and is stored.
 
         Raises BusyError at once when the queue is full or too long, and when no worker is free within the time of a
         render; otherwise the ImagedError that the render ended with. Cancelling takes the render out of the queue, if
@@ -87,7 +87,7 @@ class Renders:
         With `client_waits`, a render that does not begin within `render.timeout_s` ends with BusyError. Queued jobs
         wait as long as it takes, behind clients. Cancelling is as for `one`.
         """
-        saves = [save for each in outputs if (save := self.writer.saves.get(image, each)) is not None]
+        saves = [save for each in outputs if (save := self.writer.saver.saves.get(image, each)) is not None]
         missing = self._missing(image, outputs)
         coalesced = [each for each in missing if client_waits and self.calls.in_flight(each)]
         waiters: dict[ImageOutput, Deferred[Made | ImagedError]] = {}
@@ -113,7 +113,7 @@ class Renders:
 
     def _missing(self, image: ImageId, outputs: Sequence[Output]) -> list[ImageOutput]:
         """Return the outputs that have to be made: neither stored nor being saved."""
-        store, saves = self.shared.store, self.writer.saves
+        store, saves = self.shared.store, self.writer.saver.saves
         return [
             ImageOutput(image, output)
             for output in outputs
@@ -162,12 +162,13 @@ class Renders:
         async def take(result: RenderResult) -> None:
             left.pop(result.output, None)
             made = self.writer.take(job.image, result)
+            if isinstance(made, Save) and self.writer.saver.saves.is_full:
+                self.writer.saver.begin(made)
+                await made.stored()
             resolve(ImageOutput(job.image, result.output), made)
             if isinstance(made, Save):
                 saves.append(made)
-                self.writer.store(made)
-                if self.writer.saves.is_full:
-                    await made.stored()
+                self.writer.saver.begin(made)  # after the answers
             for save in saves if left else ():
                 if save.error is not None:
                     raise save.error

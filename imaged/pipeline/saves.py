@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
@@ -12,15 +13,16 @@ from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.store.disk import FileBody
 
+MOST_UNSAVED = 16
 MOST_UNSAVED_BYTES = 1 << 26
-"""How many bytes of bodies may wait for the disk before a job waits for it, too, with its next output."""
+"""How many outputs, and how many bytes of them, may wait for the disk before clients and jobs wait for it, too."""
 
 
 @dataclass(eq=False)
 class Save:
     """The save of one output, whose render took `elapsed_s`.
 
-    `body` is what clients get meanwhile; `error` says why the store does not keep it.
+    `body` is what clients get meanwhile; `error` says why the store does not keep it. `until_end` closes with the save.
     """
 
     image: ImageId
@@ -29,6 +31,7 @@ class Save:
     elapsed_s: float
     has_begun: bool = False
     error: ImagedError | None = None
+    until_end: ExitStack = field(default_factory=ExitStack, init=False)
     _is_decided: bool = field(default=False, init=False)
     _waiting: list[Deferred[None]] = field(default_factory=list, init=False)
 
@@ -55,11 +58,12 @@ class Saves:
     def __init__(self) -> None:
         self._running: dict[ImageId, dict[Output, Save]] = {}
         self._bytes = 0
+        self._count = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether the bodies of all saves hold so much memory that no job may go ahead of the disk."""
-        return self._bytes > MOST_UNSAVED_BYTES
+        """Whether so much waits for the disk that nothing may go ahead of it."""
+        return self._count > MOST_UNSAVED or self._bytes > MOST_UNSAVED_BYTES
 
     def get(self, image: ImageId, output: Output) -> Save | None:
         """Return the save of an output, or None when none runs."""
@@ -73,11 +77,15 @@ class Saves:
         """Begin: clients get the body from now on."""
         self._running.setdefault(save.image, {})[save.output] = save
         self._bytes += save.body.size_bytes
+        self._count += 1
 
     def remove(self, save: Save) -> None:
         """End: the store has the output, or will not have it."""
+        save.until_end.close()
         outputs = self._running[save.image]
         del outputs[save.output]
         if not outputs:
             del self._running[save.image]
         self._bytes -= save.body.size_bytes
+        self._count -= 1
+        save.decide(None)

@@ -14,8 +14,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from imaged.owners import NO_LOCKS
@@ -32,47 +33,94 @@ NO_TIMES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EI
 _naming = threading.Lock()
 
 
-def write(path: Path, body: bytes, modified_ns: int | None = None, *, durably: bool = False) -> None:
+def write(path: Path, body: bytes, modified_ns: int | None = None) -> None:
     """Write `body` to the new file `path`; remove the file when that fails, as on a full disk.
 
     `modified_ns` becomes its modification time, in nanoseconds since the epoch, where the file system allows that.
-    With `durably`, the file is fsynced.
     """
+    os.close(_write(path, body, modified_ns))
+
+
+def _write(path: Path, body: bytes, modified_ns: int | None) -> int:
+    """Do what `write` does; return the descriptor, which the caller closes."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        try:
-            left = memoryview(body)
-            while left:
-                left = left[os.write(descriptor, left) :]
-            if modified_ns is not None:
-                _set_modified(descriptor, modified_ns)
-            if durably:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        left = memoryview(body)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        if modified_ns is not None:
+            _set_modified(descriptor, modified_ns)
     except BaseException:
+        os.close(descriptor)
         path.unlink(missing_ok=True)
         raise
+    return descriptor
 
 
-def replace(temporary: Path, final: Path, *, is_durable: bool = False) -> None:
-    """Give the file its final name durably, in place of an existing file; `temporary` is gone afterwards.
-
-    `is_durable` says that the file has been fsynced.
-    """
-    _name_durably(temporary, final, Path.replace, is_durable=is_durable)
+def replace(temporary: Path, final: Path) -> None:
+    """Give the file its final name durably, in place of an existing file; `temporary` is gone afterwards."""
+    _name_durably(temporary, final, Path.replace)
 
 
-def keep_first(temporary: Path, final: Path, *, is_durable: bool = False) -> bool:
+def keep_first(temporary: Path, final: Path) -> bool:
     """Give the file its final name durably, unless a file has that name; return whether it did.
 
-    `temporary` is gone afterwards in either case. `is_durable` is as for `replace`.
+    `temporary` is gone afterwards in either case.
     """
     try:
-        _name_durably(temporary, final, _name_first, is_durable=is_durable)
+        _name_durably(temporary, final, _name_first)
     except FileExistsError:
         return False
     return True
+
+
+@dataclass(frozen=True, eq=False)
+class NewFile:
+    """A file to write, first under a temporary name. `modified_ns` is as for `write`."""
+
+    temporary: Path
+    final: Path
+    body: bytes
+    modified_ns: int
+
+
+def replace_all(files: Sequence[NewFile]) -> dict[NewFile, OSError]:
+    """Write files durably, in place of existing ones; return the error of each that is not kept.
+
+    All are written before the first is fsynced, and named before the first folder is: a file system that commits all
+    that it has in its journal does so twice, however many files there are.
+    """
+    errors: dict[NewFile, OSError] = {}
+    descriptors: dict[NewFile, int] = {}
+
+    def each(step: Callable[[NewFile], object]) -> None:
+        for file in files:
+            if file not in errors:
+                try:
+                    step(file)
+                except OSError as error:
+                    errors[file] = error
+
+    def sync(file: NewFile) -> None:
+        try:
+            os.fsync(descriptors[file])
+        finally:
+            os.close(descriptors[file])
+
+    synced: set[Path] = set()
+
+    def sync_name(file: NewFile) -> None:
+        if file.final.parent not in synced:
+            _fsync_folder(file.final.parent)
+            synced.add(file.final.parent)
+
+    each(lambda file: descriptors.__setitem__(file, _write(file.temporary, file.body, file.modified_ns)))
+    each(sync)
+    each(lambda file: _name(file.temporary, file.final, Path.replace))
+    each(sync_name)
+    for file in errors:
+        discard(file.temporary)
+    return errors
 
 
 def discard(temporary: Path) -> None:
@@ -120,18 +168,21 @@ def _set_modified(descriptor: int, modified_ns: int) -> None:
             raise
 
 
-def _name_durably(temporary: Path, final: Path, give: Callable[[Path, Path], object], *, is_durable: bool) -> None:
+def _name_durably(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:
     try:
-        if not is_durable:
-            fsync(temporary)
-        try:
-            _give(temporary, final, give)
-        except FileNotFoundError:  # the first file of a picture
-            make_folders(final.parent)
-            _give(temporary, final, give)
+        fsync(temporary)
+        _name(temporary, final, give)
         _fsync_folder(final.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _name(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:
+    try:
+        _give(temporary, final, give)
+    except FileNotFoundError:  # the first file of a picture
+        make_folders(final.parent)
+        _give(temporary, final, give)
 
 
 def _give(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:
@@ -149,6 +200,7 @@ def _give(temporary: Path, final: Path, give: Callable[[Path, Path], object]) ->
                 _set_modified(copy.fileno(), temporary.stat().st_mtime_ns)
             fsync(near)
             give(near, final)
+            temporary.unlink()
         finally:
             near.unlink(missing_ok=True)
 

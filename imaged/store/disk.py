@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO, RawIOBase
@@ -14,7 +14,9 @@ from stat import S_ISREG
 from imaged.core.errors import StoreError
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output
 from imaged.store import atomic
+from imaged.store.atomic import NewFile
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
 
@@ -45,6 +47,15 @@ class FileBody:
     def size_bytes(self) -> int:
         """The length of the body."""
         return len(self.body)
+
+
+@dataclass(frozen=True)
+class NewVariant:
+    """A variant to write."""
+
+    image: ImageId
+    output: Output
+    body: FileBody
 
 
 MODIFIED_STEP_NS = 2_000_000_000
@@ -89,19 +100,39 @@ class Disk:
         with reading(self.key(image, file)):
             return open_path(str(path or self.path(image, file)))
 
-    def replace(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> None:
-        """Write a file durably, in place of an older one, with this modification time if any. Raises StoreError."""
+    def replace(self, image: ImageId, file: ImageFile, body: bytes) -> None:
+        """Write a file durably, in place of an older one. Raises StoreError."""
         with keeping(self.key(image, file)):
-            temporary = self.incoming.new()
-            atomic.write(temporary, body, modified_ns, durably=True)
-            atomic.replace(temporary, self.path(image, file), is_durable=True)
+            atomic.replace(self.write_temporary(image, file, body), self.path(image, file))
+
+    def replace_all(self, files: Sequence[NewVariant]) -> list[StoreError | None]:
+        """Write files durably, in place of older ones; return the error of each, or None."""
+        new: list[NewFile | StoreError] = []
+        for each in files:
+            try:
+                with keeping(self.key(each.image, each.output)):
+                    path = self.path(each.image, each.output)
+                    new.append(NewFile(self.incoming.new(), path, each.body.body, each.body.modified_ns))
+            except StoreError as error:
+                new.append(error)
+        errors = atomic.replace_all([each for each in new if isinstance(each, NewFile)])
+        return [self._error(*each, errors) for each in zip(files, new, strict=True)]
+
+    def _error(
+        self, file: NewVariant, new: NewFile | StoreError, errors: Mapping[NewFile, OSError]
+    ) -> StoreError | None:
+        if isinstance(new, StoreError):
+            return new
+        return _not_kept(self.key(file.image, file.output), errors[new]) if new in errors else None
 
     def keep_first(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> bool:
-        """Write a file durably unless it exists; return whether it was written. Else as `replace`."""
+        """Write a file durably unless it exists, with this modification time if any; return whether it was written.
+
+        Raises StoreError.
+        """
         with keeping(self.key(image, file)):
-            temporary = self.incoming.new()
-            atomic.write(temporary, body, modified_ns, durably=True)
-            return atomic.keep_first(temporary, self.path(image, file), is_durable=True)
+            temporary = self.write_temporary(image, file, body, modified_ns)
+            return atomic.keep_first(temporary, self.path(image, file))
 
     def write_temporary(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> Path:
         """Write `body` to a new temporary file, which the caller removes. Raises StoreError."""
@@ -147,5 +178,8 @@ def keeping(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = "free some space or mend the store's permissions"
-        raise StoreError(f"{what} cannot be kept: {error.strerror}; {advice}") from error
+        raise _not_kept(what, error) from error
+
+
+def _not_kept(what: str, error: OSError) -> StoreError:
+    return StoreError(f"{what} cannot be kept: {error.strerror}; free some space or mend the store's permissions")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +14,7 @@ from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.store.atomic import discard
-from imaged.store.disk import Disk, FileBody, OpenFile, now_ns, open_path, reading
+from imaged.store.disk import Disk, FileBody, NewVariant, OpenFile, now_ns, open_path, reading
 
 _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
 
@@ -67,16 +67,30 @@ class VariantFiles:
         except OSError:
             return None
 
-    def save(self, image: ImageId, output: Output, body: bytes, modified_ns: int | None = None) -> None:
-        """Write a variant durably, in place of an older one unless this store is superseded. Raises StoreError.
+    def save(self, image: ImageId, output: Output, body: bytes) -> None:
+        """Write a variant durably, as `save_all` does. Raises StoreError."""
+        (error,) = self.save_all([NewVariant(image, output, FileBody(body, now_ns()))])
+        if error is not None:
+            raise error
 
-        Its modification time is `modified_ns`, a value of `disk.now_ns`, or that of now.
+    def save_all(self, variants: Sequence[NewVariant]) -> list[StoreError | None]:
+        """Write variants durably, in place of older ones unless this store is superseded; return the error of each.
+
+        Their modification times are values of `disk.now_ns`.
         """
-        modified_ns = now_ns() if modified_ns is None else modified_ns
         if (apart := self._apart) is None:  # read once: `reinstate` may come meanwhile
-            self.disk.replace(image, output, body, modified_ns)
-        elif not self.disk.keep_first(image, output, body, modified_ns):
-            apart[image, output] = self.disk.write_temporary(image, output, body, modified_ns)
+            return self.disk.replace_all(variants)
+        errors: list[StoreError | None] = []
+        for each in variants:
+            image, output, body = each.image, each.output, each.body
+            try:
+                if not self.disk.keep_first(image, output, body.body, body.modified_ns):
+                    path = self.disk.write_temporary(image, output, body.body, body.modified_ns)
+                    apart[image, output] = path
+                errors.append(None)
+            except StoreError as error:
+                errors.append(error)
+        return errors
 
     def forget(self, image: ImageId, output: Output) -> bool:
         """Remove a variant; return False when it did not exist. Raises StoreError.

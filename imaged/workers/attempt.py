@@ -55,8 +55,12 @@ class Attempt:
         return True
 
     def _receive(self, rendered: RenderedVariant) -> None:
+        self.receive(rendered).addBoth(lambda _: self._room.release())
+
+    def receive(self, rendered: RenderedVariant) -> Deferred[None]:
+        """Take a variant that is ready, as one that has been sent."""
         self._activity.end(self._tokens.pop(rendered.output))
-        Deferred.fromCoroutine(self._pass_on(rendered)).addBoth(lambda _: self._room.release())
+        return Deferred.fromCoroutine(self._pass_on(rendered))
 
     async def _pass_on(self, result: RenderResult) -> None:
         async with self._turn:

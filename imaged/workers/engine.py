@@ -124,6 +124,8 @@ class Engine:
             alarm = self._reactor.callLater(max(timeout_s, 0.0) + self.workers.grace_s, late)
             try:
                 ended = await self.workers.render(job.image.hash, job.source, variants, timeout_s, attempt.send)
+                if ended.last is not None:
+                    attempt.receive(ended.last)
             finally:
                 if alarm.active():
                     alarm.cancel()

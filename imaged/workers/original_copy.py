@@ -14,10 +14,15 @@ KEPT_COPY_BYTES = 1 << 23
 
 
 class OriginalCopy:
-    """A file in memory with the original of one job at a time. For one thread at a time."""
+    """A file in memory with the original of one job at a time. For one thread at a time.
+
+    The copy is used again while the jobs are of one original: a page asks for several widths of a picture. Its worker
+    could change it, and can return false pixels without that.
+    """
 
     def __init__(self) -> None:
         self._written = self._read = -1
+        self._copied: tuple[int, ...] = ()
         if hasattr(os, "memfd_create"):
             self._written = os.memfd_create("original", os.MFD_CLOEXEC)
             self._read = os.open(f"/proc/self/fd/{self._written}", os.O_RDONLY | os.O_CLOEXEC)
@@ -29,6 +34,10 @@ class OriginalCopy:
         It is valid in the block. Raises StoreError when the original cannot be read or copied.
         """
         try:
+            identity = _identity(os.stat(source))  # noqa: PTH116  # on each job
+            if identity == self._copied:
+                yield self._read
+                return
             original = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise StoreError(f"the picture cannot be read: {error.strerror}") from error
@@ -36,10 +45,13 @@ class OriginalCopy:
             if self._written < 0:
                 yield original
                 return
+            self._copied = ()
             try:
                 size_bytes = self._fill(original)
             except OSError as error:
                 raise StoreError(f"the picture cannot be copied for a worker: {error.strerror}") from error
+            if size_bytes <= KEPT_COPY_BYTES:
+                self._copied = identity
             yield self._read
             if size_bytes > KEPT_COPY_BYTES:
                 os.ftruncate(self._written, 0)
@@ -62,3 +74,8 @@ class OriginalCopy:
             if descriptor >= 0:
                 os.close(descriptor)
         self._written = self._read = -1
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when a file is another one or has been written to."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

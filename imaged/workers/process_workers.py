@@ -151,7 +151,7 @@ class ProcessWorkers:
             blamed = end.cause != "late" or timeout_s >= NEARLY * min(self._timeout_s, HEADER_S)
             if hash is not None and end.blames_picture and blamed:
                 self._quarantine.put(hash, end.error)
-            return Ended(end.error, {})
+            return Ended(end.error, {}, job.last)
 
     def _memory_ran_out(self) -> bool:
         """Return whether the kernel has killed a process for memory since the last call."""

@@ -91,10 +91,14 @@ class Processors:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a worker's call ended, and the seconds of its spans since the last variant."""
+    """How a worker's call ended, and the seconds of its spans since the last variant.
+
+    `last` is a variant that comes with the end, after those that have been emitted.
+    """
 
     error: ImagedError | None
     spans_s: Mapping[str, float]
+    last: RenderedVariant | None = None
 
 
 def run_render(

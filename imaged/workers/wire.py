@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from time import monotonic, sleep
@@ -28,7 +28,9 @@ LOG_LINES = 20
 
 _HEADER = struct.Struct(">BII")
 
-_PIECE_BYTES = 1 << 18
+_PIECE_BYTES, _AHEAD_BYTES = 1 << 18, 1 << 16
+"""How much is read at most, and at least, at a time."""
+
 _SMALL_BYTES, _PAUSE_S = 1 << 12, 0.002
 """A peer that sends byte by byte is read once in a while, so that it does not keep Python's lock busy."""
 
@@ -138,31 +140,67 @@ def parse(model: type[Any], message: Message, kind: Kind) -> Any:
         raise MessageError(f"a {model.__name__} with {error.error_count()} invalid fields") from None
 
 
+def encode(kind: Kind, head: Any, body: bytes = b"") -> bytes:
+    """Return the bytes of a message."""
+    encoded = json.dumps(head).encode()
+    return b"".join((_HEADER.pack(kind, len(encoded), len(body)), encoded, body))
+
+
 def send(connection: socket.socket, kind: Kind, head: Any, body: bytes = b"", descriptors: Sequence[int] = ()) -> None:
     """Send a message, with descriptors attached to its first byte. Blocks; raises OSError when the peer is gone."""
-    encoded = json.dumps(head).encode()
-    start = _HEADER.pack(kind, len(encoded), len(body)) + encoded
-    sent = socket.send_fds(connection, [start], list(descriptors)) if descriptors else connection.send(start)
-    if sent < len(start):
-        connection.sendall(memoryview(start)[sent:])
-    if body:
-        connection.sendall(body)
+    message = encode(kind, head, body)
+    sent = socket.send_fds(connection, [message], list(descriptors)) if descriptors else connection.send(message)
+    if sent < len(message):
+        connection.sendall(memoryview(message)[sent:])
 
 
 def receive(connection: socket.socket, due_s: float | None = None, descriptors: list[int] | None = None) -> Message:
-    """Read a message; block until `due_s` of the monotonic clock.
+    """Read a message and nothing behind it; block until `due_s` of the monotonic clock.
 
     Descriptors that come with it are appended to `descriptors`. Raises TimeoutError, EndedError when the peer is gone,
     and MessageError for anything that is no message.
     """
-    kind, head_length, body_length = _HEADER.unpack(_take(connection, _HEADER.size, due_s, descriptors))
+    start = _take(connection, _HEADER.size, due_s, descriptors)
+    return _read(start, lambda length: _take(connection, length, due_s))
+
+
+class Inbox:
+    """Reads the messages of a peer, as many bytes at once as have come. For one thread at a time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._unread = memoryview(b"")
+
+    def receive(self, due_s: float) -> Message:
+        """Read a message, as the function `receive` does."""
+        return _read(self._take(_HEADER.size, due_s), lambda length: self._take(length, due_s))
+
+    def _take(self, length: int, due_s: float) -> bytes:
+        if length <= len(self._unread):
+            taken, self._unread = self._unread[:length], self._unread[length:]
+            return bytes(taken)
+        pieces, left = [bytes(self._unread)], length - len(self._unread)
+        self._unread = memoryview(b"")
+        while left > 0:
+            piece = _receive_piece(self._connection, max(left, _AHEAD_BYTES), due_s)
+            pieces.append(piece[:left])
+            if len(piece) > left:
+                self._unread = memoryview(piece)[left:]
+            left -= len(piece)
+            if left > 0 and len(piece) < _SMALL_BYTES:
+                sleep(_PAUSE_S)
+        return b"".join(pieces)
+
+
+def _read(start: bytes, take: Callable[[int], bytes]) -> Message:
+    kind, head_length, body_length = _HEADER.unpack(start)
     if head_length > HEAD_BYTES or body_length > (BODY_BYTES if kind == Kind.RENDERED else 0):
         raise MessageError(f"a message with a head of {head_length} bytes and a body of {body_length}")
     try:
         known = Kind(kind)
     except ValueError:
         raise MessageError(f"a message of the unknown kind {kind}") from None
-    return Message(known, _take(connection, head_length, due_s), _take(connection, body_length, due_s))
+    return Message(known, take(head_length), take(body_length))
 
 
 def _take(connection: socket.socket, length: int, due_s: float | None, descriptors: list[int] | None = None) -> bytes:
@@ -170,23 +208,31 @@ def _take(connection: socket.socket, length: int, due_s: float | None, descripto
     pieces: list[bytes] = []
     left = length
     while left:
-        if due_s is not None:
-            left_s = due_s - monotonic()
-            if left_s <= 0:
-                raise TimeoutError
-            connection.settimeout(left_s)
-        try:
-            if descriptors is not None and not pieces:
-                piece, came, _, _ = socket.recv_fds(connection, left, 4)
-                descriptors.extend(came)
-            else:
-                piece = connection.recv(min(left, _PIECE_BYTES))
-        except ConnectionError as error:
-            raise EndedError from error
-        if not piece:
-            raise EndedError
+        piece = _receive_piece(connection, left, due_s, None if pieces else descriptors)
         pieces.append(piece)
         left -= len(piece)
         if left and len(piece) < _SMALL_BYTES:
             sleep(_PAUSE_S)
     return b"".join(pieces)
+
+
+def _receive_piece(
+    connection: socket.socket, at_most: int, due_s: float | None, descriptors: list[int] | None = None
+) -> bytes:
+    """Read what has come. Raises TimeoutError, and EndedError when the peer is gone."""
+    if due_s is not None:
+        left_s = due_s - monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        connection.settimeout(left_s)
+    try:
+        if descriptors is not None:
+            piece, came, _, _ = socket.recv_fds(connection, at_most, 4)
+            descriptors.extend(came)
+        else:
+            piece = connection.recv(min(at_most, _PIECE_BYTES))
+    except ConnectionError as error:
+        raise EndedError from error
+    if not piece:
+        raise EndedError
+    return piece

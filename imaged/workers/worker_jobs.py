@@ -27,6 +27,7 @@ class WorkerJob(Protocol):
 
     kind: Kind
     source: Path
+    last: RenderedVariant | None
 
     def head(self, within_s: float) -> dict[str, Any]:
         """Return what to ask of a worker that has this many seconds."""
@@ -40,7 +41,7 @@ class WorkerJob(Protocol):
 
 
 class RenderWork:
-    """Renders variants; `emit` gets each, as it is ready."""
+    """Renders variants; `emit` gets each, as it is ready, but for the `last`, which comes with the end of the job."""
 
     kind = Kind.RENDER
 
@@ -55,6 +56,7 @@ class RenderWork:
         self._asked: list[Variant] = []
         self._began_s = 0.0
         self._is_stopped = False
+        self.last: RenderedVariant | None = None
 
     def head(self, within_s: float) -> dict[str, Any]:
         """Ask for the variants that no worker has made yet."""
@@ -73,9 +75,11 @@ class RenderWork:
             raise MessageError(f"something of another format as {variant.output}")
         self._missing.remove(variant)
         spans_s = credible(head.spans_s, self._began_s)
-        wanted = self._emit(RenderedVariant(variant.output, body, monotonic() - self._began_s, spans_s))
+        rendered = RenderedVariant(variant.output, body, monotonic() - self._began_s, spans_s)
         if not self._missing:
+            self.last = rendered
             return None
+        wanted = self._emit(rendered)
         self._is_stopped = not wanted
         return GO if wanted else STOP
 
@@ -89,6 +93,7 @@ class IdentifyWork:
     """Reads a header; `facts` has what it says."""
 
     kind = Kind.IDENTIFY
+    last: RenderedVariant | None = None
 
     def __init__(self, formats: Formats, source: Path) -> None:
         self.source = source
@@ -119,6 +124,7 @@ class CheckWork:
     """Has the processors check an original (VERIFY), or their own protections (SELF_CHECK): an error or none."""
 
     is_complete = True
+    last: RenderedVariant | None = None
 
     def __init__(self, kind: Kind, source: Path, request_id: str | None) -> None:
         self.kind = kind

@@ -42,7 +42,7 @@ def test_requests_notice_nothing(make_daemon: Callable[..., Daemon], plugins: di
         assert (answer.status, bool(answer.read())) == (200, True)
     connection.close()
     until(lambda: events(daemon)["RequestAnswered"] == ASKED + 1, daemon)
-    assert events(daemon)["OutputRendered"] == 10
+    until(lambda: events(daemon)["OutputRendered"] == 10, daemon)
     sinks: dict[str, Any] = {each["name"]: each for each in daemon.status()["metrics"]}
     assert (sinks["lines"]["failed"], sinks["lines"]["lost"], sinks["lines"]["fault"]) == (0, 0, None)
     if how == "raise":

@@ -63,6 +63,10 @@ class SteppedThreads:
         """Run the next piece."""
         self._work.pop(0)()
 
+    def step_last(self) -> None:
+        """Run the last piece."""
+        self._work.pop()()
+
     @property
     def waiting(self) -> int:
         """How many pieces of work wait."""
@@ -138,6 +142,7 @@ class PipelineHarness:
             make_threads=self._threads,
             make_sources=make_sources,
             jitter=lambda: 0.0,
+            soon=lambda call: call(),
         )
         self.remote = self.pipeline.remote
         self.originals, self.ingest, self.renders = (

@@ -18,6 +18,7 @@ from imaged.hooks.checked_processor import GRACE_S
 from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.pipeline import saves
 from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.saver import Saver
 from imaged.store.disk import MODIFIED_STEP_NS, FileBody
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.waiting import wait
@@ -35,7 +36,8 @@ class SlowDisk:
         self.disk = SteppedThreads()
         self.disk.held = True
         shared = replace(harness.renders.shared, run=self.disk.run)
-        self.renders = replace(harness.renders, writer=replace(harness.renders.writer, shared=shared))
+        saver = Saver(shared, harness.remote, harness.engine, lambda call: call())
+        self.renders = replace(harness.renders, writer=replace(harness.renders.writer, saver=saver))
         self.pipeline: Pipeline = replace(harness.pipeline, renders=self.renders)
 
     def get(self, name: str = "x30.jpg") -> tuple[FileBody, str]:
@@ -102,13 +104,41 @@ async def _awaited(waiting: Deferred[Any]) -> Any:
 
 
 def test_a_job_renders_while_the_disk_works(harness: PipelineHarness) -> None:
-    """Each of its outputs is made before the first is stored; it ends when all are."""
+    """All of its outputs are made before the first is stored. Those that wait are stored together."""
     slow = SlowDisk(harness)
     job = start(slow.renders.several(IMAGE, [X30, X40, X50]))
-    assert (slow.disk.waiting, job.called) == (3, False)
-    for _ in range(3):
-        slow.disk.step()
+    assert (harness.processor.ended, slow.disk.waiting, job.called) == (1, 2, False)
+    slow.disk.step()
+    assert [harness.store.has(IMAGE, output) for output in (X30, X40, X50)] == [True, False, False]
+    slow.disk.step()
     assert wait(_awaited(job)) == {X30: None, X40: None, X50: None}
+
+
+def test_a_batch_that_hangs_holds_up_few(harness: PipelineHarness) -> None:
+    """When more outputs wait than batches are saved, they are stored beside it: it may be for a disk of its own."""
+    slow = SlowDisk(harness)
+    slow.get("x30.jpg")
+    slow.get("x40.jpg")
+    assert slow.disk.waiting == 1
+    slow.get("x50.jpg")
+    assert slow.disk.waiting == 2
+    slow.disk.step_last()
+    assert [harness.store.has(IMAGE, output) for output in (X30, X40, X50)] == [False, True, True]
+    slow.disk.step()
+    assert harness.store.has(IMAGE, X30)
+
+
+def test_one_output_that_is_not_stored_fails_no_other(harness: PipelineHarness) -> None:
+    """Of a batch, each has its own error."""
+    slow = SlowDisk(harness)
+    first = start(slow.renders.several(IMAGE, [X50]))
+    both = [start(slow.renders.several(IMAGE, [output])) for output in (X30, X40)]
+    harness.store.path(IMAGE, X30).mkdir()
+    slow.disk.step()
+    slow.disk.step()
+    assert wait(_awaited(first)) == {X50: None}
+    assert isinstance(wait(_awaited(both[0]))[X30], StoreError)
+    assert wait(_awaited(both[1])) == {X40: None}
 
 
 class Stepping(StillProcessor):
@@ -136,7 +166,7 @@ def test_bodies_that_wait_for_the_disk_are_bounded(
     waited = []
 
     def step() -> None:
-        (save,) = filter(None, (slow.renders.writer.saves.get(IMAGE, output) for output in (X30, X40)))
+        (save,) = filter(None, (slow.renders.writer.saver.saves.get(IMAGE, output) for output in (X30, X40)))
         waited.append(bool(save._waiting))
         slow.disk.step()
 
@@ -145,16 +175,34 @@ def test_bodies_that_wait_for_the_disk_are_bounded(
     assert waited[0] == (most_bytes == 1)
 
 
-def test_a_save_counts_as_a_waiting_render(make_harness: MakeHarness) -> None:
-    """A slow disk does not let in more clients than the queue holds."""
+def test_clients_wait_for_a_disk_that_is_behind(make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a save counts as a waiting render: a slow disk does not let in more clients than the queue holds."""
+    monkeypatch.setattr(saves, "MOST_UNSAVED", 1)
     harness = make_harness("render: {queue: 0}")
     slow = SlowDisk(harness)
     slow.get()
+    second = start(slow.pipeline.output(IMAGE, X40))
+    assert not second.called
     with pytest.raises(BusyError):
-        slow.get("x40.jpg")
+        slow.get("x50.jpg")
     assert slow.get()[1] == "hit"
     slow.disk.step()
-    slow.get("x40.jpg")
+    slow.disk.step()
+    assert wait(_awaited(second))[1] == "rendered"
+    slow.get("x50.jpg")
+
+
+def test_a_client_has_an_output_though_a_disk_that_is_behind_fails(
+    harness: PipelineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets what it has waited for."""
+    monkeypatch.setattr(saves, "MOST_UNSAVED", 0)
+    slow = SlowDisk(harness)
+    waiting = start(slow.pipeline.output(IMAGE, X30))
+    harness.store.path(IMAGE, X30).mkdir()
+    slow.disk.step()
+    body, outcome = wait(_awaited(waiting))
+    assert (isinstance(body, FileBody), outcome) == (True, "rendered")
 
 
 def test_outputs_that_are_not_stored_yet_are_counted(make_harness: MakeHarness) -> None:

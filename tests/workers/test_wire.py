@@ -9,7 +9,8 @@ import struct
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Thread
 from time import monotonic, thread_time
 from typing import Any
 
@@ -23,6 +24,7 @@ from imaged.workers.wire import (
     EndedError,
     EndedHead,
     FactsHead,
+    Inbox,
     Kind,
     LogHead,
     Message,
@@ -30,6 +32,7 @@ from imaged.workers.wire import (
     ReadyHead,
     RenderedHead,
     TemplateHead,
+    encode,
     parse,
     receive,
     send,
@@ -107,47 +110,60 @@ def test_a_wrong_head_is_refused(model: type[Any], kind: Kind, head: dict[str, A
         parse(model, message, Kind.ENDED if model is EndedHead else kind)
 
 
+Read = Callable[[socket.socket, float], Message]
+
+READERS: list[Read] = [receive, lambda connection, due_s: Inbox(connection).receive(due_s)]
+"""Both readers of messages."""
+
+
+@pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize(
     "header",
     [(Kind.ENDED, HEAD_BYTES + 1, 0), (Kind.RENDERED, 2, BODY_BYTES + 1), (Kind.LOG, 2, 1), (0, 2, 0), (255, 2, 0)],
 )
-def test_a_wrong_header_is_refused(ends: tuple[socket.socket, socket.socket], header: tuple[int, int, int]) -> None:
+def test_a_wrong_header_is_refused(
+    ends: tuple[socket.socket, socket.socket], header: tuple[int, int, int], read: Read
+) -> None:
     """It is refused at once: nothing is read or allocated for the lengths that it states."""
     ends[0].sendall(struct.pack(">BII", *header) + b"{}")
     with pytest.raises(MessageError):
-        receive(ends[1], monotonic() + 10)
+        read(ends[1], monotonic() + 10)
 
 
-def test_the_end_of_a_connection_is_no_message(ends: tuple[socket.socket, socket.socket]) -> None:
+@pytest.mark.parametrize("read", READERS)
+def test_the_end_of_a_connection_is_no_message(ends: tuple[socket.socket, socket.socket], read: Read) -> None:
     """The peer has died in the middle of a message."""
     ends[0].sendall(b"\x14\0\0")
     ends[0].close()
     with pytest.raises(EndedError):
-        receive(ends[1], monotonic() + 10)
+        read(ends[1], monotonic() + 10)
 
 
-def test_a_peer_that_sends_no_more_is_late(ends: tuple[socket.socket, socket.socket]) -> None:
+@pytest.mark.parametrize("read", READERS)
+def test_a_peer_that_sends_no_more_is_late(ends: tuple[socket.socket, socket.socket], read: Read) -> None:
     """A message that is not complete in time raises TimeoutError, however slowly its bytes come."""
     ends[0].sendall(b"\x14\0\0")
     with pytest.raises(TimeoutError):
-        receive(ends[1], monotonic() + 0.05)
+        read(ends[1], monotonic() + 0.05)
     with pytest.raises(TimeoutError):
-        receive(ends[1], monotonic() - 1)
+        read(ends[1], monotonic() - 1)
 
 
-def test_a_body_that_does_not_come_takes_no_memory(ends: tuple[socket.socket, socket.socket]) -> None:
+@pytest.mark.parametrize("read", READERS)
+def test_a_body_that_does_not_come_takes_no_memory(ends: tuple[socket.socket, socket.socket], read: Read) -> None:
     """A peer states the largest length and sends nothing: memory for it would be cleared with Python's lock held."""
     ends[0].sendall(struct.pack(">BII", Kind.RENDERED, 2, BODY_BYTES) + b"{}")
     tracemalloc.start()
     try:
         with pytest.raises(TimeoutError):
-            receive(ends[1], monotonic() + 0.1)
+            read(ends[1], monotonic() + 0.1)
         assert tracemalloc.get_traced_memory()[1] < BODY_BYTES // 100
     finally:
         tracemalloc.stop()
 
 
-def test_a_body_of_single_bytes_costs_little(ends: tuple[socket.socket, socket.socket]) -> None:
+@pytest.mark.parametrize("read", READERS)
+def test_a_body_of_single_bytes_costs_little(ends: tuple[socket.socket, socket.socket], read: Read) -> None:
     """A peer that sends byte by byte, as fast as it can, does not keep this process busy."""
     ends[0].sendall(struct.pack(">BII", Kind.RENDERED, 2, BODY_BYTES) + b"{}")
     drip = "import socket, sys; peer = socket.socket(fileno=int(sys.argv[1]))\nwhile True: peer.send(b'x')"
@@ -156,7 +172,7 @@ def test_a_body_of_single_bytes_costs_little(ends: tuple[socket.socket, socket.s
         ends[1].recv(11 + 1, socket.MSG_PEEK | socket.MSG_WAITALL)
         used_s = thread_time()
         with pytest.raises(TimeoutError):
-            receive(ends[1], monotonic() + 1)
+            read(ends[1], monotonic() + 1)
         peer.kill()
     assert thread_time() - used_s < 0.25
 
@@ -174,3 +190,45 @@ def test_garbage_is_no_message(data: bytes) -> None:
         except (MessageError, EndedError):
             return
         assert len(message.head) <= HEAD_BYTES
+
+
+def test_an_inbox_reads_ahead(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Messages that come together are read together, and each is what it was; so is one that comes in pieces."""
+    heads = [{"index": 1, "spans_s": {}}, {"index": 2, "spans_s": {}}]
+    bodies = [b"a" * 100, b"b" * 200_000]
+    sent = b"".join(encode(Kind.RENDERED, head, body) for head, body in zip(heads, bodies, strict=True))
+
+    def send_all() -> None:
+        for piece in (sent[:60], sent[60:]):
+            ends[0].sendall(piece)
+        ends[0].close()
+
+    sender = Thread(target=send_all)
+    sender.start()
+    inbox, due_s = Inbox(ends[1]), monotonic() + 10
+    for head, body in zip(heads, bodies, strict=True):
+        message = inbox.receive(due_s)
+        assert (json.loads(message.head), message.body) == (head, body)
+    with pytest.raises(EndedError):
+        inbox.receive(due_s)
+    sender.join()
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5))
+def test_an_inbox_reads_what_a_socket_has(pieces: list[bytes]) -> None:
+    """However messages are cut and joined, an inbox reads what `receive` reads, or raises what that raises."""
+    results = []
+    for read in (receive, None):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            for piece in pieces:
+                ours.sendall(piece)
+            ours.close()
+            inbox, due_s, found = Inbox(theirs), monotonic() + 10, list[object]()
+            try:
+                while True:
+                    found.append(read(theirs, due_s) if read else inbox.receive(due_s))
+            except (MessageError, EndedError) as error:
+                found.append(str(error))
+            results.append(found)
+    assert results[0] == results[1]
