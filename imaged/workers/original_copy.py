@@ -23,36 +23,38 @@ class OriginalCopy:
     def __init__(self) -> None:
         self._written = self._read = -1
         self._copied: tuple[int, ...] = ()
+        self._number = 0
         if hasattr(os, "memfd_create"):
             self._written = os.memfd_create("original", os.MFD_CLOEXEC)
             self._read = os.open(f"/proc/self/fd/{self._written}", os.O_RDONLY | os.O_CLOEXEC)
 
     @contextmanager
-    def of(self, source: Path) -> Iterator[int]:
+    def of(self, source: Path) -> Iterator[tuple[int, int]]:
         """Give a descriptor of a copy, or of the file itself where the system has no files in memory.
 
-        It is valid in the block. Raises StoreError when the original cannot be read or copied.
+        It is valid in the block. The other value is the number of the copy, the same while the copy is.
+        Raises StoreError when the original cannot be read or copied.
         """
         try:
             identity = _identity(os.stat(source))  # noqa: PTH116  # on each job
-            if identity == self._copied:
-                yield self._read
-                return
-            original = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+            original = -1 if identity == self._copied else os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise StoreError(f"the picture cannot be read: {error.strerror}") from error
+        if original < 0:
+            yield self._read, self._number
+            return
+        self._copied, self._number = (), self._number + 1
         try:
             if self._written < 0:
-                yield original
+                yield original, self._number
                 return
-            self._copied = ()
             try:
                 size_bytes = self._fill(original)
             except OSError as error:
                 raise StoreError(f"the picture cannot be copied for a worker: {error.strerror}") from error
             if size_bytes <= KEPT_COPY_BYTES:
                 self._copied = identity
-            yield self._read
+            yield self._read, self._number
             if size_bytes > KEPT_COPY_BYTES:
                 os.ftruncate(self._written, 0)
         finally:

@@ -21,13 +21,24 @@ TRIAL_S = 10.0
 """How long the render of a trial may take."""
 
 
+@dataclass
+class KnownOriginal:
+    """What `identify` has found of the original of a worker's jobs, while they are of the same one."""
+
+    facts: ImageFacts | None = None
+
+
 @dataclass(frozen=True)
 class Processors:
-    """The processors of a generation, in the order of the settings. Blocking: worker threads only."""
+    """The processors of a generation, in the order of the settings. Blocking: worker threads only.
+
+    With `known`, `identify` reads the header of an original once: its owner clears it before a job of another one.
+    """
 
     processors: Sequence[CheckedProcessor]
     maximum_pixels: int
     formats: Formats = FORMATS
+    known: KnownOriginal | None = None
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header says of a picture.
@@ -35,6 +46,12 @@ class Processors:
         Raises NotAPictureError when no processor reads it, TooLargeError when one frame has too many pixels. Whether
         the frames of an animation are too many depends on the outputs: a still needs the first frame alone.
         """
+        if self.known is None:
+            return self._identify(source)
+        self.known.facts = self.known.facts or self._identify(source)
+        return self.known.facts
+
+    def _identify(self, source: Path) -> ImageFacts:
         refusal = NotAPictureError("no processor reads this picture")
         for processor in self.processors:
             try:

@@ -91,6 +91,7 @@ class Worker:
         self.is_replaced = False
         self.is_in_job = False
         self._copy = OriginalCopy()
+        self._sent = 0
         self._statm = -1
         self._inbox = Inbox(child.connection)
 
@@ -105,9 +106,9 @@ class Worker:
         Raises WorkerError, after which the worker has to be killed, and StoreError when the original cannot be read.
         """
         try:
-            with self._copy.of(job.source) as descriptor:
+            with self._copy.of(job.source) as (descriptor, number):
                 due_s = monotonic() + within_s + KILL_AFTER_S  # a slow disk is not the fault of the picture
-                self._send(job, descriptor, due_s)
+                self._send(job, descriptor, number, due_s)
                 return self._follow(job, due_s)
         except TimeoutError as error:
             raise WorkerLateError from error
@@ -118,18 +119,19 @@ class Worker:
         finally:
             self.memory_bytes, self.doing = self._measure(), None
 
-    def _send(self, job: WorkerJob, descriptor: int, due_s: float) -> None:
+    def _send(self, job: WorkerJob, descriptor: int, number: int, due_s: float) -> None:
         connection = self.child.connection
         try:
             if self.ready is None:
                 self.ready = parse(ReadyHead, self._inbox.receive(due_s), Kind.READY)
             left_s = max(due_s - monotonic(), 0.001)
             connection.settimeout(left_s)
-            send(connection, job.kind, job.head(max(left_s - KILL_AFTER_S, 0.001)), descriptors=[descriptor])
+            head = job.head(max(left_s - KILL_AFTER_S, 0.001)) | {"same_original": number == self._sent}
+            send(connection, job.kind, head, descriptors=[descriptor])
         except (OSError, EndedError, MessageError) as error:  # a TimeoutError is an OSError
             raise WorkerGoneError from error
         self.jobs += 1
-        self.is_in_job = True
+        self.is_in_job, self._sent = True, number
 
     def _follow(self, job: WorkerJob, due_s: float) -> Ended:
         connection, lines = self.child.connection, 0

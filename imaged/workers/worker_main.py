@@ -7,9 +7,9 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,17 @@ from imaged.core.formats import Formats
 from imaged.core.outputs import parse as parse_output
 from imaged.core.variants import Progressive, Variant
 from imaged.workers.confinement import Bounds, allow_cpu, confine
-from imaged.workers.processors import Ended, Processors, run_identify, run_render, run_self_check, run_verify
+from imaged.workers.processors import (
+    Ended,
+    KnownOriginal,
+    Processors,
+    run_identify,
+    run_render,
+    run_self_check,
+    run_verify,
+)
 from imaged.workers.render_jobs import RenderedVariant
-from imaged.workers.wire import GO, LOG_LINES, EndedError, Kind, Message, encode, receive, send
+from imaged.workers.wire import GO, LOG_LINES, EndedError, Kind, encode, receive, send
 
 NICENESS = 5
 """How much less of the cores a worker gets than the daemon: requests for stored files go first."""
@@ -46,6 +54,8 @@ def serve(connection: socket.socket, processors: Processors, folder: Path, bound
     log = _LogLines(connection)
     observer: Any = log
     globalLogPublisher.addObserver(observer)
+    known = KnownOriginal()
+    processors = replace(processors, known=known)
     send(connection, Kind.READY, asdict(confine(folder, bounds)))
     while True:
         descriptors: list[int] = []
@@ -54,24 +64,26 @@ def serve(connection: socket.socket, processors: Processors, folder: Path, bound
         except EndedError:
             return
         log.left = LOG_LINES
-        _work(connection, processors, job, Path(f"/dev/fd/{descriptors[0]}"))
+        head = json.loads(job.head)
+        if not head["same_original"]:
+            known.facts = None
+        _work(connection, processors, job.kind, head, Path(f"/dev/fd/{descriptors[0]}"))
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _work(connection: socket.socket, processors: Processors, job: Message, source: Path) -> None:
-    head = json.loads(job.head)
+def _work(connection: socket.socket, processors: Processors, kind: Kind, head: Mapping[str, Any], source: Path) -> None:
     allow_cpu(head["timeout_s"] + CPU_GRACE_S)
     last = b""
-    if job.kind is Kind.IDENTIFY:
+    if kind is Kind.IDENTIFY:
         facts, ended = run_identify(processors, source)
         if facts is not None:
             format = processors.formats.reads.index(facts.format)
             size = {"width_px": facts.size.width_px, "height_px": facts.size.height_px}
             send(connection, Kind.FACTS, {"format": format, **size, "frames": facts.frames})
-    elif job.kind is Kind.VERIFY:
+    elif kind is Kind.VERIFY:
         ended = run_verify(processors, source, head["timeout_s"], head["request_id"])
-    elif job.kind is Kind.SELF_CHECK:
+    elif kind is Kind.SELF_CHECK:
         ended = run_self_check(processors)
     else:
         variants = [_variant(processors.formats, *each) for each in head["variants"]]

@@ -189,6 +189,7 @@ class TestSameOutput(ServiceTestCase):
         assert after.body.endswith(b"x30.jpg at 90")
         assert (await self.get(f"{HOME}/x30.jpg")).body.endswith(b"x30.jpg at 90")
         await until(lambda: old.closed)
+        await self.until_stored()
         assert list((self.folder / "public" / ".incoming").iterdir()) == []
 
 

@@ -11,10 +11,10 @@ from imaged.core.errors import StoreError
 from imaged.workers.original_copy import KEPT_COPY_BYTES, OriginalCopy
 
 
-def read(copy: OriginalCopy, source: Path) -> bytes:
-    """Return what a worker reads."""
-    with copy.of(source) as descriptor, Path(f"/dev/fd/{descriptor}").open("rb") as file:
-        return file.read()
+def read(copy: OriginalCopy, source: Path) -> tuple[bytes, int]:
+    """Return what a worker reads, and the number of the copy."""
+    with copy.of(source) as (descriptor, number), Path(f"/dev/fd/{descriptor}").open("rb") as file:
+        return file.read(), number
 
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="the system has no files in memory")
@@ -30,17 +30,13 @@ def test_an_original_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     copy, first, other, gone = OriginalCopy(), *(tmp_path / name for name in ("first", "other", "gone"))
     first.write_bytes(b"first")
     other.write_bytes(b"other picture")
-    assert [read(copy, path) for path in (first, first, other, first)] == [
-        b"first",
-        b"first",
-        b"other picture",
-        b"first",
-    ]
+    results = [read(copy, path) for path in (first, first, other, first)]
+    assert results == [(b"first", 1), (b"first", 1), (b"other picture", 2), (b"first", 3)]
     assert len(copies) == 3
     times = first.stat()
     first.write_bytes(b"FIRST")
     os.utime(first, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert read(copy, first) == b"FIRST"
+    assert read(copy, first) == (b"FIRST", 4)
     with pytest.raises(StoreError):
         read(copy, gone)
     first.unlink()
@@ -49,10 +45,21 @@ def test_an_original_is_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     copy.close()
 
 
+def test_an_error_of_the_caller_stays_what_it_is(tmp_path: Path) -> None:
+    """A worker that dies is no original that cannot be read, the first time and later."""
+    copy, source = OriginalCopy(), tmp_path / "original"
+    source.write_bytes(b"picture")
+    for _ in range(2):
+        with pytest.raises(BrokenPipeError), copy.of(source):
+            raise BrokenPipeError
+    copy.close()
+
+
 def test_the_memory_of_a_large_original_is_not_kept(tmp_path: Path) -> None:
     """It is copied again for the next job."""
     copy, large = OriginalCopy(), tmp_path / "large"
     large.write_bytes(bytes(KEPT_COPY_BYTES) + b"end")
-    for _ in range(2):
-        assert read(copy, large).endswith(b"end")
+    for number in (1, 2):
+        body, found = read(copy, large)
+        assert (body[-3:], found) == (b"end", number)
     copy.close()

@@ -25,7 +25,7 @@ from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash
 from imaged.core.outputs import parse
 from imaged.logs.lines import observer as make_observer
-from imaged.testing.pictures import make_jpeg
+from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.processors import make_variant
 from imaged.workers.building import _generation_spec
 from imaged.workers.forker_client import ChildProcess
@@ -199,6 +199,17 @@ class TestProcessWorkers(TestCase):
         assert (facts.format.extension, facts.frames) == ("jpg", 1)
         assert workers.isolation.kind == "process"
         assert sum(row.jobs for row in workers.statuses()) == 2
+
+    async def test_a_worker_knows_no_picture_by_its_path(self) -> None:
+        """After jobs of one original, facts are those of the file that is there now."""
+        workers = await self.start()
+        for body, extension in ((make_jpeg(), "jpg"), (make_png(), "png"), (make_jpeg(), "jpg")):
+            self.source.write_bytes(body)
+            for _ in range(2 * FIRST):
+                assert (await workers.identify(HASH, self.source)).format.extension == extension
+        self.source.unlink()
+        with pytest.raises(StoreError):
+            await workers.identify(HASH, self.source)
 
     async def test_a_job_ends_when_no_more_is_wanted(self) -> None:
         """The worker stops at the next variant, and is good for another job."""

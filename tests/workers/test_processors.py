@@ -16,9 +16,9 @@ from imaged.core.pictures import ImageFacts
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.testing.fakes import StillProcessor
-from imaged.testing.pictures import make_jpeg
+from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.processors import make_variant
-from imaged.workers.processors import Processors, run_self_check
+from imaged.workers.processors import KnownOriginal, Processors, run_self_check
 
 BMP = replace(PNG, extension="bmp", content_type="image/bmp", signatures=(((0, b"BM"),),))
 FORMATS_WITH_BMP = Formats((*CORE, BMP), (*CORE, BMP))
@@ -131,3 +131,18 @@ def test_each_processor_that_can_checks_itself() -> None:
     )
     assert run_self_check(Processors((good, silent), 10**6)).error is None
     assert str(run_self_check(Processors((good, silent, bad), 10**6)).error) == "bad allows reading MSL"
+
+
+def test_a_header_is_read_once_for_jobs_of_one_original(tmp_path: Path) -> None:
+    """Until the owner says that the jobs are of another one."""
+    known = KnownOriginal()
+    source, processor = tmp_path / "original", StillProcessor()
+    processors = Processors((CheckedProcessor("still", processor),), 10**6, known=known)
+    for width_px, kept in ((8, True), (9, False)):
+        source.write_bytes(make_png(width_px, 6))
+        facts = processors.identify(source)
+        source.write_bytes(b"gone")
+        assert processors.identify(source) is facts
+        assert facts.size.width_px == width_px
+        if kept:
+            known.facts = None
