@@ -216,7 +216,7 @@ def test_an_inbox_reads_ahead(ends: tuple[socket.socket, socket.socket]) -> None
 
 @given(st.lists(st.binary(max_size=50), max_size=5))
 def test_an_inbox_reads_what_a_socket_has(pieces: list[bytes]) -> None:
-    """However messages are cut and joined, an inbox reads what `receive` reads, or raises what that raises."""
+    """However messages are cut, an inbox reads what `receive` reads, or raises what that raises."""
     results = []
     for read in (receive, None):
         ours, theirs = socket.socketpair()
