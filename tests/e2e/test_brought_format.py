@@ -36,7 +36,7 @@ def make_ppm(width_px: int, height_px: int) -> bytes:
 def environ(plugins: dict[str, str]) -> dict[str, str]:
     """Return the environment of a daemon that has the documented plugin as well."""
     site = Path(plugins["PYTHONPATH"])
-    for module in ("imaged_ppm", "imaged_pillow"):
+    for module in ("imaged_ppm", "imaged_pil"):
         (source,) = re.findall(rf"^```python\n# {module}\.py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
         (site / f"{module}.py").write_text(source)
     with (site / "foreign-1.dist-info" / "entry_points.txt").open("a") as entry_points:
