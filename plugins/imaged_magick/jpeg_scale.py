@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from imaged.api import Plan, Size
 
-from .filters import Filter
+from .filters import DETAILED_PIXELS, Filter
 from .resizing import oriented_size
 
 _DIVISORS = {1: 8, 2: 4, 3: 3, 4: 2}
@@ -30,7 +30,8 @@ def jpeg_size_hint(size: Size, plans: Iterable[Plan], orientation: int, filter: 
     height_px = max((need.height_px for need in needs), default=1)
     if max(size.width_px, size.height_px) < _LEAST_PX:
         return None
-    for eighths, ratio in sorted(filter.decoded.items()):
+    ratios = filter.detailed if size.pixels <= DETAILED_PIXELS else filter.decoded
+    for eighths, ratio in sorted(ratios.items()):
         if min(size.width_px / width_px, size.height_px / height_px) * eighths / 8 >= ratio:
             own, divisor = oriented_size(size, orientation), _DIVISORS[eighths]
             return f"{max(1, own.width_px // divisor)}x{max(1, own.height_px // divisor)}"

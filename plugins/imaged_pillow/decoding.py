@@ -50,7 +50,7 @@ class Decoded:
 
 
 def decode(original: Original, needed: Iterable[Size], shrunk: Mapping[int, float]) -> Decoded:
-    """Decode an original so that it suffices for the upright sizes `needed`. `shrunk` is that of a Filter.
+    """Decode an original so that it suffices for the upright sizes `needed`. `shrunk` is from a Filter.
 
     Raises DeclinedError for a broken picture, and TooLargeError when there is not enough memory.
     """

@@ -55,7 +55,8 @@ class PillowProcessor(UnloadedProcessor):
         """Decode the original, a JPEG at an eighth of its size. Raises DeclinedError where pixels may be missing."""
         check_job(job)
         deadline = Deadline(job.timeout_s)
-        decoded = decode(_same(read_original(job.source), job), [], self._filter.shrunk)
+        original = _same(read_original(job.source), job)
+        decoded = decode(original, [], self._filter.reductions(original.stored))
         if job.facts.format == JPEG:
             check_end(decoded)
         deadline.check()
@@ -75,7 +76,7 @@ class PillowProcessor(UnloadedProcessor):
             planned.setdefault(plan(job.facts.size, variant.output.sizing), []).append(variant)
         with span(DECODE):
             original = _same(read_original(job.source), job)
-            decoded = decode(original, [each.scaled for each in planned], self._filter.shrunk)
+            decoded = decode(original, [each.scaled for each in planned], self._filter.reductions(original.stored))
         deadline.check()
         sources = [decoded]
         for wanted in sorted(planned, key=lambda each: each.scaled.pixels, reverse=True):

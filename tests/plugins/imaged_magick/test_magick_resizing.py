@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,18 +39,25 @@ def test_the_hint_suffices_for_every_output() -> None:
     assert jpeg_size_hint(size, [*small, plan(size, FullSize())], 1, FILTERS["fast"]) is None
 
 
+def test_small_originals_keep_more_reserve() -> None:
+    """`good` has the decoder shrink an original of up to 4 megapixels as little as `best` does."""
+    for size, width_px, hint in ((Size(4000, 3000), 1400, "2000x1500"), (Size(2000, 1500), 700, None)):
+        assert jpeg_size_hint(size, [plan(size, Fit(width_px))], 1, GOOD) == hint
+
+
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 400), st.sampled_from(sorted(FILTERS)))
 def test_libjpeg_decodes_at_the_eighths_that_the_hint_means(across: int, down: int, width: int, name: str) -> None:
     """The decoded picture has the least number of eighths that the filter allows, in each version of ImageMagick."""
     size = Size(across, down)
     wanted = plan(size, Fit(width))
-    hint = jpeg_size_hint(size, [wanted], 1, FILTERS[name])
+    filter = replace(FILTERS[name], detailed=FILTERS[name].decoded)
+    hint = jpeg_size_hint(size, [wanted], 1, filter)
     decoded = _decoded(size, hint)
     if hint is None:
         assert decoded == size
         return
     ratio = min(across / wanted.scaled.width_px, down / wanted.scaled.height_px)
-    eighths = min(each for each, least in FILTERS[name].decoded.items() if ratio * each / 8 >= least)
+    eighths = min(each for each, least in filter.decoded.items() if ratio * each / 8 >= least)
     assert decoded == Size(-(-across * eighths // 8), -(-down * eighths // 8))
 
 

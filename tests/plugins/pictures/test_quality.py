@@ -80,6 +80,14 @@ def test_outputs_of_one_job_look_as_good(render: Render, format: str) -> None:
     check(body, dict(zip(OUTPUTS, render(body, *OUTPUTS), strict=True)))
 
 
+def test_small_photographs_of_many_details_look_as_good(render: Render) -> None:
+    """So are outputs of an original of one megapixel, at the scales at which a decoder could just shrink."""
+    detailed = dead_leaves(2048, 1536).resize((1024, 768), Image.Resampling.LANCZOS)
+    body = encode(detailed, "JPEG", quality=92)
+    outputs = ("w750.png", "w376.png", "w292.png", "w187.png", "w170.png", "w140.png", "w78.png")
+    check(body, {name: render(body, name)[0] for name in outputs})
+
+
 @pytest.mark.parametrize("name", ["photo-6mp.jpg", "wine.jpg"])
 def test_real_photographs_look_as_good(shared: Shared, render: Render, name: str) -> None:
     """So are those of real photographs, cropped to sides that the decoder does not round."""
