@@ -121,9 +121,8 @@ class Connection(HTTPChannel):
             if now_s - self._head_since_s > HEAD_WITHIN_S:
                 self._abort()
                 return
-        if self._begin_at_once(data):
-            return
-        super().dataReceived(data)
+        if not self._begin_at_once(data):
+            super().dataReceived(data)
         if self._in_head and not self._head_lines and self._buffer:
             try:
                 check_start(self._buffer)

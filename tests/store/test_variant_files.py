@@ -146,3 +146,18 @@ def test_a_superseded_store_keeps_its_own_render_apart(store: LocalStore) -> Non
     assert list(store.incoming.folder.iterdir()) == []
     store.variants.save(IMAGE, OUTPUT, b"newest")
     assert read(newer) == b"newest"
+
+
+def test_a_path_is_reopened_while_this_store_is_not_superseded(store: LocalStore) -> None:
+    """A superseded store may serve another file under the name; a directory, or nothing, cannot be reopened."""
+    path = str(store.path(IMAGE, OUTPUT))
+    assert store.variants.reopen(path) is None
+    store.variants.save(IMAGE, OUTPUT, b"variant")
+    for supersede, found in ((False, True), (True, False), (False, True)):
+        (store.variants.supersede if supersede else store.variants.reinstate)()
+        opened = store.variants.reopen(path)
+        assert (opened is not None) == found
+        assert opened is None or content(opened) == b"variant"
+    store.variants.forget(IMAGE, OUTPUT)
+    store.path(IMAGE, OUTPUT).mkdir()
+    assert store.variants.reopen(path) is None

@@ -61,7 +61,7 @@ HEADS = st.builds(
     st.sampled_from(REQUEST_LINES * 3 + BAD_LINES),
     st.lists(st.sampled_from(FIELDS * 3 + BAD_FIELDS), max_size=6).map(lambda fields: [FIELDS[0], *fields]),
     st.sampled_from([b"\r\n\r\n", b"\r\n\r\n", b"\n\n", b"\r\n", b"\r\n\r\n\r\n"]),
-    st.sampled_from([b"", b"GET /next HTTP/1.1\r\nHost: b\r\n\r\n", b"abc", b"GET / HT"]),
+    st.sampled_from([b"", b"GET /next HTTP/1.1\r\nHost: b\r\n\r\n", b"abc", b"GET / HT", b"\x16\x03"]),
 )
 
 
