@@ -1,4 +1,4 @@
-"""The template of a generation: workers are forked from it. Run as `python -m imaged.workers.template`.
+"""The template of a generation: workers are forked from it.
 
 It builds the processors, so a worker has its plugins and their libraries loaded when it begins.
 """
@@ -6,11 +6,9 @@ It builds the processors, so a worker has its plugins and their libraries loaded
 from __future__ import annotations
 
 import fcntl
-import gc
 import json
 import os
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from typing import Any
 
 from twisted.logger import globalLogBeginner
 
+from imaged.garbage import LONG_LIVED
 from imaged.hooks.processor_loading import LoadError, ProcessorHost, load_processors
 from imaged.workers.confinement import Bounds, die_with_parent, outlive_parent, prepare
 from imaged.workers.folder_removal import remove_folder
@@ -67,8 +66,7 @@ def main(control: int, parent: int) -> None:
     folder, lock = _make_folder()
     try:
         outlive_parent()
-        gc.collect()
-        gc.freeze()  # no collection in a worker touches, and so copies, what it shares with this process
+        LONG_LIVED.keep()  # no collection in a worker touches, and so copies, what it shares with this process
         details = {each.name: each.detail for each in early.processors} if early is not None else {}
         send(connection, Kind.READY, {"fault": fault, "threads": _threads(), "details": details})
         Forker(connection, folder, partial(_run_worker, lock, early or build, Bounds(**spec["bounds"]))).run()
@@ -138,7 +136,3 @@ def _lock(folder: Path) -> int | None:
 
 def _discard(_: object) -> None:
     """Discard a log event: the daemon has loaded the same plugins, and logged the same."""
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -66,7 +66,7 @@ def _start() -> _Started:
     try:
         with theirs:
             process = subprocess.Popen(  # noqa: S603  # this interpreter, with our own module
-                [sys.executable, "-P", "-m", "imaged.workers.template", str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-P", "-m", "imaged.workers.template_program", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=_environment(),
