@@ -11,14 +11,14 @@ from threading import Event, Thread
 import loading
 import synthetic
 from figures import Bench, Section
-from peers import find_peers, write_originals
+from peers import THUMBOR, find_peers, write_originals
 from process_tree import measure as measure_tree
 from sides import IPX, Kind, Side, always, chain, imaged_sides, processors
 
 REQUESTS = 200
 ORIGINALS = 4
 CALM_S = 3.0
-PEERS = (IPX, "thumbor")
+PEERS = (IPX, THUMBOR)
 """image_filter takes minutes for so many pictures."""
 
 KIND = Kind("w300.jpg", 300, 200, "jpeg")
@@ -31,14 +31,13 @@ def measure(bench: Bench) -> Section:
     for processor in processors(bench):
         with ExitStack() as stack:
             settings = {f"imaged, {processor}": [chain(processor)]}
-            (side,) = imaged_sides(large, stack, settings, 0)
+            (side,) = imaged_sides(replace(large, work=bench.work / f"{processor}-at-rest"), stack, settings, 0)
             _measure_rest(section, side)
         with ExitStack() as stack:
             (side,) = imaged_sides(replace(large, work=bench.work / processor), stack, settings, ORIGINALS)
             _measure_load(bench, section, side)
     root = write_originals(bench.work / "originals", large.picture, ORIGINALS)
-    peers = [peer for peer in find_peers(bench, section) if peer.name in PEERS]
-    for number, peer in enumerate(peers):
+    for number, peer in enumerate(find_peers(bench, section, PEERS)):
         with peer.start(bench.work / f"peer-{number}", root) as program:
             side = Side(peer.name, program.address, peer.path, always(peer.progressive), program.pid)
             _measure_rest(section, side)

@@ -21,7 +21,7 @@ def measure(bench: Bench) -> Section:
     with ExitStack() as stack:
         settings = {f"imaged, {processor}": [chain(processor)] for processor in processors(bench)}
         sides = imaged_sides(bench, stack, settings)
-        sides += [each for each in peer_sides(bench, stack, section) if each.name in {IPX, *bench.peers}]
+        sides += peer_sides(bench, stack, section, (IPX,))
         outputs = [(number, kind) for number in range(ORIGINALS) for kind in KINDS]
 
         def load(side: Side, number: int) -> None:
@@ -32,8 +32,9 @@ def measure(bench: Bench) -> Section:
             paths = [side.path(original, kind, 75 + QUALITIES[number]) or "" for original, kind in chosen]
             seen = loading.get(side.address, paths, CONNECTIONS, 60, once=True)
             if number:
-                for unit, key in (("requests/s", "per_s"), ("p50 ms", "p50_ms"), ("p99 ms", "p99_ms")):
-                    section.add("", side.name, unit, seen[key], IPX)
+                section.add("requests/s", side.name, "", seen["per_s"], IPX)
+                section.add("p50 ms", side.name, "", seen["p50_ms"])
+                section.add("p99 ms", side.name, "", seen["p99_ms"])
 
         all_outputs = tuple(outputs)
         in_turn(bench, {side.name: partial(load, side) for side in sides})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from programs import Program, free_port
 from sides import IPX, IPX_BASELINE, ORIGINALS, Kind, MakePath, Side, always
 
 HERE = Path(__file__).parent
+THUMBOR, IMAGE_FILTER = "thumbor", "nginx image_filter"
+ALL = (IPX, IPX_BASELINE, THUMBOR, IMAGE_FILTER)
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,23 @@ class Peer:
     progressive: bool
 
 
-def find_peers(bench: Bench, section: Section) -> list[Peer]:
-    """Install the peers where that is needed, and note how each is set, or why it is skipped."""
-    return [*_ipx(bench, section), *_thumbor(bench, section), *_image_filter(section)]
+def find_peers(bench: Bench, section: Section, names: Collection[str] = ALL) -> list[Peer]:
+    """Install these peers where that is needed, and note how each is set, or why it is skipped."""
+    peers: list[Peer] = []
+    if IPX in names:
+        peers += _ipx(bench, section)
+    if THUMBOR in names:
+        peers += _thumbor(bench, section)
+    if IMAGE_FILTER in names:
+        peers += _image_filter(section)
+    return [peer for peer in peers if peer.name in names]
 
 
-def peer_sides(bench: Bench, stack: ExitStack, section: Section) -> list[Side]:
-    """Start all peers with copies of the picture, and add those of the reader."""
+def peer_sides(bench: Bench, stack: ExitStack, section: Section, names: Collection[str] = ALL) -> list[Side]:
+    """Start these peers with copies of the picture, and add the servers of the reader."""
     root = write_originals(bench.folder / "originals", bench.picture, ORIGINALS)
     sides = []
-    for number, peer in enumerate(find_peers(bench, section)):
+    for number, peer in enumerate(find_peers(bench, section, names)):
         program = stack.enter_context(peer.start(bench.work / f"peer-{number}", root))
         sides.append(Side(peer.name, program.address, peer.path, always(peer.progressive), program.pid))
     if bench.peers:
@@ -70,7 +79,7 @@ def _ipx(bench: Bench, section: Section) -> Iterator[Peer]:
         return
     section.notes.append(
         f"{installs.ipx_versions(modules)}: one process of Node.js, whose sharp uses all cores; progressive JPEGs, its "
-        "default, and a second server with baseline ones (`sharpOptions: {jpegProgressive: false}`); not mozjpeg."
+        "default, not mozjpeg. The baseline ones are those of a second server, with `jpegProgressive: false` for sharp."
     )
 
     def start(folder: Path, root: Path, *, progressive: bool) -> Program:
@@ -109,7 +118,7 @@ def _thumbor(bench: Bench, section: Section) -> Iterator[Peer]:
     def path(number: int, kind: Kind, quality: int) -> str:
         return f"/unsafe/{kind.width}x{kind.height}/filters:quality({quality}):format({kind.format})/{number}.jpg"
 
-    yield Peer("thumbor", start, path, progressive=True)
+    yield Peer(THUMBOR, start, path, progressive=True)
 
 
 def _image_filter(section: Section) -> Iterator[Peer]:
@@ -122,7 +131,7 @@ def _image_filter(section: Section) -> Iterator[Peer]:
     def path(number: int, kind: Kind, quality: int) -> str | None:
         return f"/{kind.width}x{kind.height}/q{quality}/{number}.jpg" if kind.format == "jpeg" else None
 
-    yield Peer("nginx image_filter", lambda folder, root: nginx.start_filter(folder, root, module), path, False)
+    yield Peer(IMAGE_FILTER, lambda folder, root: nginx.start_filter(folder, root, module), path, False)
 
 
 def _given(name: str, template: str, origin: str) -> Side:

@@ -11,10 +11,11 @@ from contextlib import ExitStack
 from functools import partial
 
 from figures import Bench, Section, in_turn
-from peers import Peer, find_peers
+from peers import THUMBOR, Peer, find_peers
 from process_tree import measure as measure_tree
 from renders import used_by
 from servers import Server
+from sides import IPX
 
 COMMANDS = {"imaged --help": ["-m", "imaged", "--help"], "python -c pass": ["-c", "pass"]}
 
@@ -29,7 +30,10 @@ def measure(bench: Bench) -> Section:
             "imaged: reload": partial(_reload, server),
         }
         sides |= {name: partial(_command, arguments) for name, arguments in COMMANDS.items()}
-        sides |= {f"{peer.name}: start": partial(_start_peer, bench, peer) for peer in find_peers(bench, section)}
+        sides |= {
+            f"{peer.name}: start": partial(_start_peer, bench, peer)
+            for peer in find_peers(bench, section, (IPX, THUMBOR))
+        }
 
         def add(name: str, number: int) -> None:
             cpu_s, wall_s = sides[name](number)
@@ -38,7 +42,10 @@ def measure(bench: Bench) -> Section:
                 section.add("time", name, "seconds", wall_s)
 
         in_turn(bench, {name: partial(add, name) for name in sides})
-    section.notes.append("CPU is that of all processes of a program, in steps of 10 ms.")
+    section.notes.append(
+        "CPU is that of all processes of a program, in steps of 10 ms. Peers start until their ports accept "
+        "connections; ipx loads sharp later, for its first picture."
+    )
     return section
 
 
