@@ -39,6 +39,8 @@ HEADERS = {
     "GIF animation": make_gif(2),
     "GIF picture on a larger canvas": gif_on_canvas(),
     "GIF without its end": make_gif()[:-1],
+    "GIF of very many empty extensions": make_gif()[:-1] + 250_000 * b"\x21\xfe\x00" + b"\x3b",
+    "GIF of very many tiny blocks": make_gif()[:-1] + b"\x21\xfe" + 250_000 * b"\x01a" + b"\x00\x3b",
     "WebP animation": make_webp(2),
     "WebP, cut": make_webp()[:-2],
     "JPEG, arithmetic coding": JPEG_FILE.replace(b"\xff\xc0", b"\xff\xc9", 1),
