@@ -24,27 +24,33 @@ def reduced_stills(
     ordered = sorted(variants, key=lambda variant: plans[variant].scaled.pixels, reverse=True)
     deadline, source = picture.deadline, picture
     with ExitStack() as sources, ExitStack() as last:
-        made: tuple[Plan, Picture] | None = None
-        for number, variant in enumerate(ordered):
-            wanted, rest = plans[variant], [plans[other] for other in ordered[number:]]
-            if made and made[0] != wanted:
-                if suffices(made[0], rest, filter):
-                    sources.close()
-                    sources.push(last.pop_all())
-                    source = made[1]
-                last.close()
-                made = None
+        made: Picture | None = None
+        for number, variant in enumerate(ordered, 1):
+            wanted, after = plans[variant], [plans[other] for other in ordered[number:]]
             if made is None:
                 with span(RESIZE), translated(deadline, f"resizing to {variant.output}"):
-                    made = wanted, last.enter_context(Picture(deadline, image=source))
-                    crop_and_resize(made[1], original, variant.sizing, filter)
-            with Picture(deadline, image=made[1]) as still:
-                yield variant, still
+                    made = last.enter_context(Picture(deadline, image=source))
+                    crop_and_resize(made, original, variant.sizing, filter)
+            is_source = suffices(wanted, [other for other in after if other != wanted], filter)
+            if wanted in after or is_source:
+                with Picture(deadline, image=made) as still:
+                    yield variant, still
+            else:
+                yield variant, made
+            if after and after[0] != wanted:
+                if is_source:
+                    sources.close()
+                    sources.push(last.pop_all())
+                    source = made
+                last.close()
+                made = None
 
 
 def suffices(made: Plan, rest: Sequence[Plan], filter: Filter) -> bool:
-    """Return whether a picture that one plan made is a good source for the other plans."""
-    return not made.crops and all(
+    """Return whether there are other plans, and a picture that one plan made is a good source for all of them."""
+    if made.crops or not rest:
+        return False
+    return all(
         filter.reused * other.scaled.width_px <= made.scaled.width_px
         and filter.reused * other.scaled.height_px <= made.scaled.height_px
         for other in rest

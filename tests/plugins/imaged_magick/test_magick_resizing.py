@@ -25,6 +25,9 @@ from imaged_magick.jpeg_scale import jpeg_size_hint
 from imaged_magick.picture import Picture
 from imaged_magick.reductions import suffices
 
+pytestmark = pytest.mark.usefixtures("processor")
+"""ImageMagick has to start under the plugin's policy, before a test makes a picture."""
+
 GOOD, BEST = FILTERS["good"], FILTERS["best"]
 
 
