@@ -1,11 +1,11 @@
-"""The durable queue: SQLite in WAL mode, fsynced at each commit, and shared by the two processes of a handover."""
+"""The durable queue: SQLite in WAL mode, fsynced when jobs are added, and shared by the two processes of a handover."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -131,9 +131,9 @@ class JobQueue:
         whose file this program cannot name, as after a downgrade, fails at once.
         """
         most = TURN_OUTPUTS if kind == "render" else -1
-        rows = self._db.execute(
-            CLAIM, {"owner": self.owner.name, "kind": kind, "now": self._clock(), "most": most}
-        ).fetchall()
+        values = {"owner": self.owner.name, "kind": kind, "now": self._clock(), "most": most}
+        with self._lazily():
+            rows = self._db.execute(CLAIM, values).fetchall()
         self._turn = max(self._turn, min((row[-1] for row in rows), default=0))
         jobs = []
         for id, namespace, digits, name, attempts, _ in sorted(rows):
@@ -146,9 +146,21 @@ class JobQueue:
                 )
         return jobs
 
+    @contextmanager
+    def _lazily(self) -> Iterator[None]:
+        """Commit without a wait for the disk: after a power cut, what the block did may be undone.
+
+        A claim that is undone is made again. A job that is queued again finds its files.
+        """
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+
     def done(self, jobs: Sequence[Job]) -> None:
         """Remove jobs that are done. Those that were added again while they ran are queued once more."""
-        with self._db:
+        with self._lazily(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             mine = [(job.id, self.owner.name) for job in jobs]
             self._db.executemany("DELETE FROM jobs WHERE id = ? AND owner = ? AND NOT again", mine)

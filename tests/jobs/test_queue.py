@@ -257,10 +257,25 @@ def test_processes_may_open_a_new_queue_at_once(tmp_path: Path) -> None:
 
 
 def test_commits_reach_the_disk(queue: JobQueue) -> None:
-    """WAL lets readers and a writer work side by side; FULL makes every commit an fsync."""
+    """WAL lets readers and a writer work side by side; FULL makes the commit of new jobs an fsync."""
     assert queue._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert queue._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert queue._db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_only_new_jobs_wait_for_the_disk(queue: JobQueue) -> None:
+    """A claim and an end may be undone by a power cut: the job is claimed again, and finds its files."""
+    statements: list[str] = []
+    queue.add("render", CAT, [A])
+    queue._db.set_trace_callback(statements.append)
+    queue.done(queue.claim("render"))
+    assert [each.rpartition(" ")[2] for each in statements if "synchronous" in each] == ["NORMAL", "FULL"] * 2
+    with pytest.raises(AttributeError):
+        queue.done([None])  # type: ignore[list-item]
+    statements.clear()
+    queue.add("render", CAT, [A])
+    assert not [each for each in statements if "synchronous" in each]
+    assert queue._db.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 def test_a_file_that_is_no_queue_is_refused(tmp_path: Path, clock: Clock) -> None:
