@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import io
 import statistics
 import tempfile
 import threading
@@ -23,25 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from PIL import Image, ImageFilter
 from process_tree import Use, measure
 from servers import Server
+from synthetic import synthesise
 
 KINDS = ("thread", "process")
-SIZE = (3000, 2000)
 SMALL, LARGE, STORED = "x300.jpg", "w1000.jpg", "w40.jpg"
 ORIGINALS = 8
 BUSY_CLIENTS = 8
-
-
-def photograph() -> bytes:
-    """Return a JPEG of six megapixels with the detail of a photograph."""
-    fine = Image.effect_noise(SIZE, 40).filter(ImageFilter.GaussianBlur(1))
-    coarse = Image.effect_noise((300, 200), 120).resize(SIZE, Image.Resampling.BICUBIC)
-    picture = Image.merge("RGB", (Image.blend(fine, coarse, 0.6), coarse, Image.blend(fine, coarse, 0.3)))
-    body = io.BytesIO()
-    picture.save(body, "JPEG", quality=90)
-    return body.getvalue()
 
 
 @dataclass
@@ -172,7 +160,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as servers:
-        body = photograph()
+        body = synthesise()
         measured = {
             kind: Measured(servers.enter_context(Server(Path(name) / kind, [f"render.isolation={kind}"])), body)
             for kind in KINDS

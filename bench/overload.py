@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import loading
-from isolation import KINDS, photograph, say
+from isolation import KINDS, say
 from memory import watched
 from process_tree import measure
 from servers import Server
+from synthetic import synthesise
 
 READERS = 4
 CALM_S = 10.0
@@ -36,7 +37,7 @@ def busy(server: Server) -> int:
 
 def overload(server: Server, clients: int, seconds: float) -> None:
     """Measure one daemon, and print what was seen."""
-    stored = server.put(photograph(), "w40.jpg")
+    stored = server.put(synthesise(), "w40.jpg")
     alone = server.load(stored, READERS, seconds / 2)
     home = stored.rpartition("/")[0]
     names = [f"{home}/w{width}-q{quality}.jpg" for width in range(300, 400) for quality in range(1, 101)]
