@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ import installs
 import nginx
 from figures import Bench, Section
 from programs import Program, free_port
-from sides import IPX, IPX_BASELINE, ORIGINALS, Kind, MakePath, Side, always
+from sides import IPX, IPX_BASELINE, KINDS, ORIGINALS, Kind, MakePath, Side, always
 
 HERE = Path(__file__).parent
 THUMBOR, IMAGE_FILTER = "thumbor", "nginx image_filter"
@@ -149,4 +149,6 @@ def _given(name: str, template: str, origin: str) -> Side:
         )
         return whole.removeprefix(address)
 
-    return Side(name, address, path, always("progressive" in name))
+    side = Side(name, address, path, always(False))
+    seen = side.look(KINDS[0])
+    return replace(side, progressive=always(seen is not None and seen[-1]))

@@ -69,16 +69,20 @@ class Side:
                 return
             yield path
 
+    def look(self, kind: Kind) -> tuple[str, int, int, bool] | None:
+        """Return format, width, height and whether it is progressive, of an output that is not measured."""
+        if not (path := self.path(0, kind, UNUSED_QUALITY)):
+            return None
+        with urllib.request.urlopen(self.address + path, timeout=60) as answer, Image.open(answer) as picture:
+            return picture.format or "", picture.width, picture.height, picture.info.get("progressive", 0) == 1
+
     def check(self, kind: Kind) -> None:
         """Raise RuntimeError unless the server makes the output as all others do: its size, and its kind of JPEG."""
-        path = self.path(0, kind, UNUSED_QUALITY)
-        if path is None:
-            return
-        with urllib.request.urlopen(self.address + path, timeout=60) as answer, Image.open(answer) as picture:
-            seen = (picture.format, picture.width, picture.info.get("progressive", 0) == 1)
-            wanted = (kind.format.upper(), kind.width, kind.format == "jpeg" and self.progressive(kind))
-            if seen != wanted or abs(picture.height - kind.height) > 1:
-                raise RuntimeError(f"{self.name} made {seen} of {picture.height} lines of {kind}, not {wanted}")
+        if seen := self.look(kind):
+            format, width, height, progressive = seen
+            is_kind = progressive == (kind.format == "jpeg" and self.progressive(kind))
+            if (format, width) != (kind.format.upper(), kind.width) or abs(height - kind.height) > 1 or not is_kind:
+                raise RuntimeError(f"{self.name} made {seen}, not {kind}")
 
     def reference(self, kind: Kind) -> str:
         """Return the name of the side that makes the same: ipx, with the same kind of JPEG."""
