@@ -19,6 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from imaged.api import GIF, JPEG, PNG, WEBP, DeclinedError, Size, TooLargeError
 
+from .jpeg_reader import is_unbroken
 from .original import Original, declined, oriented
 from .png_reader import has_all_rows
 
@@ -71,7 +72,12 @@ def decode(original: Original, needed: Iterable[Size], shrunk: Mapping[int, floa
 
 
 def check_end(decoded: Decoded) -> None:
-    """Raise DeclinedError for a JPEG at an eighth of its size whose last blocks are grey: codes may be missing."""
+    """Raise DeclinedError for a JPEG at an eighth of its size that may lack codes.
+
+    Its last blocks are grey, or a marker is among its codes.
+    """
+    if not is_unbroken(decoded.original.as_still()):
+        raise declined("JPEG", "its codes are damaged")
     picture = decoded.picture
     width_px, height_px = picture.size
     tail = picture.crop((max(0, width_px - _TAIL_PIXELS), height_px - 1, width_px, height_px))

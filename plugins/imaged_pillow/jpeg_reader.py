@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -24,6 +25,8 @@ _SPACES: dict[int, tuple[bytes, ...]] = {1: (b"GRAY", b"RGB "), 3: (b"RGB ",), 4
 """The colour spaces of profiles that fit a number of components; editors save grey pictures with RGB profiles."""
 _SPACE = slice(16, 20)  # where a profile header names its colour space (ICC.1:2010, 7.2)
 _BITS = 8
+_OTHER_MARKER = re.compile(rb"\xff[^\x00\xc4\xd0-\xd7\xda-\xdd\xe0-\xef\xfe\xff]")
+"""A marker that may not follow the start of a scan: in a whole JPEG, EOI is the first (B.2.1)."""
 _MOST_SEGMENTS, _MOST_SCANS = 1000, 20
 """libjpeg processes all blocks of a component in each scan, and nothing interrupts it. Encoders write ten scans."""
 
@@ -70,6 +73,12 @@ def _still(blob: bytes, segments: Sequence[Segment], *, in_one_scan: bool) -> by
     if not in_one_scan and blob.count(bytes([0xFF, _START_OF_SCAN]), at) > _MOST_SCANS:
         raise declined("JPEG", "it has too many scans")
     return b"".join([blob[:2], *(blob[each.start : each.end] for each in segments if each.is_needed), blob[at:]])
+
+
+def is_unbroken(jpeg: bytes) -> bool:
+    """Return whether no marker is where codes should be. libjpeg skips such a marker, and loses the codes around it."""
+    found = _OTHER_MARKER.search(jpeg, max(0, jpeg.find(bytes([0xFF, _START_OF_SCAN]))))
+    return found is not None and found[0][1] == _END_OF_IMAGE
 
 
 def _segments(blob: bytes) -> Iterator[Segment]:

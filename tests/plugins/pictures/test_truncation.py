@@ -26,6 +26,7 @@ def encoded(format: str, **options: object) -> bytes:
 
 
 JPEG, PROGRESSIVE = encoded("JPEG", quality=85), encoded("JPEG", quality=85, progressive=True)
+RESTARTED = encoded("JPEG", quality=85, restart_marker_blocks=3)
 PNG, WEBP, LOSSLESS = encoded("PNG"), encoded("WEBP"), encoded("WEBP", lossless=True)
 STILL_GIF, GIF = encoded("GIF"), make_gif(3)
 IDAT = PNG.index(b"IDAT") - 4
@@ -149,6 +150,7 @@ UNDECODED = {
 
 LACKING = {
     **UNDECODED,
+    "JPEG, a marker among its codes": RESTARTED[: len(RESTARTED) // 2] + b"\xff\x0a" + RESTARTED[len(RESTARTED) // 2 :],
     "JPEG, cut in the middle": JPEG[: len(JPEG) // 2],
     "JPEG, 30 bytes missing": JPEG[:-30],
     "JPEG, cut in the middle, end put on": JPEG[: len(JPEG) // 2] + b"\xff\xd9",
@@ -258,14 +260,25 @@ def test_grey_pictures_are_whole(accept: Accept) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [JPEG, PROGRESSIVE, PNG, STILL_GIF, GIF, WEBP, LOSSLESS, make_webp(3), interlaced_png(0)],
-    ids=["jpeg", "progressive", "png", "still gif", "gif", "webp", "lossless webp", "animated webp", "interlaced png"],
+    [JPEG, PROGRESSIVE, RESTARTED, PNG, STILL_GIF, GIF, WEBP, LOSSLESS, make_webp(3), interlaced_png(0)],
+    ids=[
+        "jpeg",
+        "progressive",
+        "restarts",
+        "png",
+        "still gif",
+        "gif",
+        "webp",
+        "lossless webp",
+        "animated webp",
+        "interlaced png",
+    ],
 )
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_an_accepted_picture_is_rendered(accept: Accept, render: Render, body: bytes, seed: int) -> None:
     """A file that is truncated, changed or extended anywhere is either refused when posted or can be rendered."""
     chance = random.Random(seed)
-    for _ in range(15):
+    for _ in range(10):
         damaged = bytearray(body)
         for _ in range(chance.choice((0, 1, 1, 2, 6))):
             damaged[chance.randrange(8, len(damaged))] = chance.randrange(256)
@@ -274,12 +287,12 @@ def test_an_accepted_picture_is_rendered(accept: Accept, render: Render, body: b
         if chance.random() < 0.2:
             damaged += chance.randbytes(chance.randrange(1, 60))
         try:
-            facts = accept(bytes(damaged), maximum_pixels=1_000_000)
+            accept(bytes(damaged), maximum_pixels=1_000_000)
         except ImagedError as error:
             assert not isinstance(error, BusyError), error.__cause__  # noqa: PT017 -- both endings are right
             continue
-        names = ["w20.jpg", "full_size.png", *(["w20.gif", "w20.webp"] if facts.frames > 1 else ["x20.webp"])]
-        assert len(render(bytes(damaged), *names, maximum_pixels=1_000_000)) == len(names)
+        for name in chance.sample(("w20.jpg", "full_size.png", "w20.webp", "w20.gif"), 2):  # maybe by two processors
+            assert len(render(bytes(damaged), name, maximum_pixels=1_000_000)) == 1
 
 
 def indexed_png(colours: bytes) -> bytes:
