@@ -11,6 +11,8 @@ from imaged.api import PNG, Size, Variant
 
 from .exact_modes import smallest
 
+Image.preinit()  # the first `save` would import plugins of Pillow, in each worker
+
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps chroma at full resolution; below at half, as cameras do
 _OPTIMISED_PIXELS = 200_000
 """Up to here, a baseline JPEG has Huffman tables of its own: it is 3 % smaller, and takes 4 % longer to make.

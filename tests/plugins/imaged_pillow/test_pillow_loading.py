@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imaged.testing.pictures import make_jpeg
+from imaged.testing.pictures import make_gif, make_jpeg, make_png, make_webp
 
 MADE = "import imaged_pillow; from imaged.testing.fakes import make_host; "
 PROCESSOR = f"{MADE}made = imaged_pillow.imaged_processor(make_host('pillow')); "
@@ -59,3 +59,19 @@ def test_it_has_one_thread(tmp_path: Path) -> None:
     )
     ended = run(f"{PROCESSOR}{THREADS}; {rendering}", str(source))
     assert ended.stdout == "1\n1\n", ended.stderr
+
+
+def test_renders_import_nothing(tmp_path: Path) -> None:
+    """Workers share the memory of modules that their template has loaded, and need no time for them."""
+    for number, body in enumerate((make_jpeg(6), make_png(opacity=9), make_webp(), make_gif())):
+        (tmp_path / f"{number}").write_bytes(body)
+    rendering = (
+        "import sys; from imaged.core.outputs import parse; from imaged.testing.processors import render_job; "
+        "from pathlib import Path; sources = list(Path(sys.argv[1]).iterdir()); loaded = set(sys.modules); "
+        "names = ['x20.jpg', 'full_size.png', 'x20.webp']; "
+        "jobs = [render_job(each, made.identify(each), [parse(name) for name in names]) for each in sources]; "
+        "[(made.verify(job), list(made.render(job))) for job in jobs]; "
+        "print(len(jobs), sorted(name for name in set(sys.modules) - loaded if not name.startswith('encodings')))"
+    )
+    ended = run(f"{PROCESSOR}{rendering}", str(tmp_path))
+    assert ended.stdout == "4 []\n", ended.stderr
