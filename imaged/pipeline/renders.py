@@ -72,9 +72,11 @@ class Renders:
             outcome = RENDERED
         return (None if made is None else made.body), outcome
 
-    def check_room(self, image: ImageId, outputs: Sequence[Output]) -> None:
-        """Raise BusyError when the queue is full or too long for a render of those that are missing."""
-        if not all(map(self.calls.in_flight, self._missing(image, outputs))):
+    def check_room(self, image: ImageId, missing: Sequence[Output]) -> None:
+        """Raise BusyError when the queue is full or too long for a render of outputs that no store has."""
+        saves = self.writer.saver.saves
+        wanted = [output for output in missing if saves.get(image, output) is None]
+        if not all(self.calls.in_flight(ImageOutput(image, output)) for output in wanted):
             self.engine.admission.check_room()
 
     async def several(
