@@ -153,6 +153,14 @@ def test_a_body_goes_to_the_daemon_as_it_arrives(front: Front) -> None:
         assert client.recv(12) == b"HTTP/1.1 406"
 
 
+def test_a_client_that_names_no_host_is_answered(front: Front) -> None:
+    """A health check by HTTP/1.0 has no Host header; the daemon gets one."""
+    url = urlsplit(front.url)
+    with socket.create_connection((url.hostname or "", url.port or 0), timeout=60) as client:
+        client.sendall(b"GET /status_check HTTP/1.0\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 200"
+
+
 def test_a_body_that_is_too_large_gets_the_answer_of_the_daemon(make_daemon: Callable[..., Daemon]) -> None:
     """The daemon refuses the body by its length, and nginx passes that on."""
     daemon = make_daemon("sources: {maximum_bytes: 1000}")
