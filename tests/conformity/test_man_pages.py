@@ -71,9 +71,10 @@ def test_every_option_of_a_plugin_is_in_the_manual(name: str) -> None:
 
 
 def test_the_debian_package_has_every_page_for_operators() -> None:
-    """The package has all pages but the one on development."""
+    """The package has all pages but the one on development, and the pictures that they show."""
     packaged = set((ROOT / "debian" / "imaged.docs").read_text().split())
-    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - {"docs/development.md"}
+    files = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("*.svg")]
+    pages = {f"docs/{path.name}" for path in files} - {"docs/development.md"}
     assert pages <= packaged
 
 
