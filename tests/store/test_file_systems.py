@@ -16,6 +16,7 @@ from imaged.core.files import ORIGINAL
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
 from imaged.store import atomic
+from imaged.store.disk import MODIFIED_STEP_NS
 from imaged.store.local import LocalStore
 
 IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
@@ -78,6 +79,7 @@ def test_originals_and_outputs_are_kept(exfat: Path) -> None:
     for body in (b"old", b"new"):
         store.variants.save(IMAGE, parse("x30.jpg"), body)
     assert store.path(IMAGE, parse("x30.jpg")).read_bytes() == b"new"
+    assert store.path(IMAGE, parse("x30.jpg")).stat().st_mtime_ns % MODIFIED_STEP_NS == 0
     assert list(store.incoming.folder.iterdir()) == []
     assert store.incoming.sweep() == 0
     store.close()
