@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -38,6 +40,7 @@ class Program:
                 stdout=stream,
                 stderr=stream,
                 env={**os.environ, **(environ or {})},
+                start_new_session=True,
             )
 
     @property
@@ -59,9 +62,14 @@ class Program:
                 return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        """End the program with the processes that it has started: thumbor leaves its own behind."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            pass
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(10)
