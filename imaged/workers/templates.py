@@ -17,9 +17,6 @@ KEPT = frozenset({"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TEMP",
 KEPT_PREFIXES = ("LC_", "MAGICK_", "OMP_", "OPENBLAS_", "PYTHON", "WAND_")
 """The variables of the environment that workers get. Others may be secrets that settings refer to."""
 
-_HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""glibc asks the kernel for pages of 2 MiB: a render touches tens of megabytes, and each page costs a fault."""
-
 
 @dataclass(frozen=True)
 class _Started:
@@ -96,4 +93,4 @@ def _end(started: _Started) -> None:
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
-    return kept | _HUGE_PAGES | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

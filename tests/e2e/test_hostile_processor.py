@@ -26,7 +26,9 @@ from imaged.testing.pictures import make_png
 
 ROUNDS = int(os.environ.get("IMAGED_TEST_ROUNDS", "1"))
 GOOD_JOBS = 30
-TIMEOUT_S = 3.0
+TIMEOUT_S, SHORT_S = 30.0, 3.0
+"""How long a job may take: half a gigabyte of memory takes a busy machine seconds. SHORT_S is for endless jobs."""
+
 MEMORY_BYTES = 2**29
 
 MAXIMUM_PIXELS = 1_000_000
@@ -51,11 +53,11 @@ ESCAPES = [
 FAULTS = ["raise_system_exit", *(each for each in NONSENSE if each not in MEMORY)]
 
 
-def settings(files: list[str], port: int) -> str:
+def settings(files: list[str], port: int, timeout_s: float) -> str:
     """Return settings with the hostile processor, which tries to reach these files and this port."""
     render = {
         "concurrency": 5,
-        "timeout_s": TIMEOUT_S,
+        "timeout_s": timeout_s,
         "maximum_pixels": MAXIMUM_PIXELS,
         "worker_memory_bytes": MEMORY_BYTES,
     }
@@ -66,7 +68,9 @@ def settings(files: list[str], port: int) -> str:
 class Victim:
     """A daemon with the hostile processor, its temporary folder, and what it weighs at the start."""
 
-    def __init__(self, make_daemon: Callable[..., Daemon], environ: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, make_daemon: Callable[..., Daemon], environ: dict[str, str], folder: Path, timeout_s: float
+    ) -> None:
         self._others = descendants(os.getpid())
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
@@ -75,7 +79,7 @@ class Victim:
         private = free_port()
         inside = [str(folder / "daemon-0" / name) for name in ("imaged.yaml", "var/state/jobs.sqlite", "log-1")]
         self.daemon = make_daemon(
-            settings([str(self.secret), *inside], private),
+            settings([str(self.secret), *inside], private, timeout_s),
             ports=[f"listen={endpoint(0)}", f"status.listen={endpoint(private)}"],
             environ={**environ, "TMPDIR": str(self.temporary), "SOME_TOKEN": "SECRET"},
         )
@@ -113,9 +117,14 @@ class Victim:
 
 
 @pytest.fixture
-def victim(make_daemon: Callable[..., Daemon], plugins: dict[str, str], tmp_path: Path) -> Iterator[Victim]:
-    """Return a daemon with the hostile processor, and check afterwards that nothing remains of its deeds."""
-    victim = Victim(make_daemon, plugins, tmp_path)
+def victim(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Victim]:
+    """Return a daemon with the hostile processor, and check afterwards that nothing remains of its deeds.
+
+    The parameter is the time of a job in seconds.
+    """
+    victim = Victim(make_daemon, plugins, tmp_path, getattr(request, "param", TIMEOUT_S))
     yield victim
     victim.check()
 
@@ -168,6 +177,7 @@ def test_memory(victim: Victim) -> None:
     expect(victim, MEMORY, 413)
 
 
+@pytest.mark.parametrize("victim", [SHORT_S], indirect=True)
 def test_hangs(victim: Victim) -> None:
     """A picture that takes for ever is 503 at the deadline, also in C with Python's lock, and frees its worker."""
     began_s = time.monotonic()
