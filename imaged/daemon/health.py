@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.http import Request
 
@@ -108,7 +107,7 @@ class Health:
             )
         if self._trial is None or self._trial.pipeline is not pipeline:
             self._trial = _Trial(pipeline, self._seconds())
-            Deferred.fromCoroutine(self._probe(self._trial))
+            pipeline.tasks.own(self._probe(self._trial))  # it has a file in the store, which closes after it
 
     async def _probe(self, trial: _Trial) -> None:
         engine, store = trial.pipeline.engine, trial.pipeline.store

@@ -41,8 +41,9 @@ def make_rendering(folder: Path, *processors: StillProcessor, run: Any = run_at_
     checked = [CheckedProcessor("still", processor) for processor in processors]
     render, clock = RenderSettings(timeout_s=1, maximum_pixels=100), Clock()
     workers = ThreadWorkers(Processors(checked, render.maximum_pixels), threads, run, render.timeout_s)
-    engine = Engine(clock, render, workers, Tasks(), Activity(clock.seconds), verifies=False)
-    return SimpleNamespace(engine=engine, store=LocalStore(folder, [3, 3]))
+    tasks = Tasks()
+    engine = Engine(clock, render, workers, tasks, Activity(clock.seconds), verifies=False)
+    return SimpleNamespace(engine=engine, store=LocalStore(folder, [3, 3]), tasks=tasks)
 
 
 @pytest.fixture
@@ -150,6 +151,27 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
     assert told.startswith("the store or the worker threads hang, so the health check answers 503: a trial")
     assert str(tmp_path) in told
     assert over.endswith("the fault was: the store or the worker threads hang")
+
+
+def test_a_generation_stays_open_until_its_trial_has_ended(tmp_path: Path, clock: Clock) -> None:
+    """A stop in the middle of a trial waits for it, and so no file of it stays in the store."""
+    halves: list[tuple[Deferred[None], Any, Any]] = []
+
+    def run(function: Any, *args: Any) -> Any:
+        halves.append((Deferred(), function, args))
+        return halves[-1][0]
+
+    rendering = make_rendering(tmp_path, StillProcessor())
+    health = Health(run, lambda: rendering, clock.seconds)  # type: ignore[arg-type]
+    health.probe()
+    drained = Deferred.fromCoroutine(rendering.tasks.drained())
+    for step in range(2):  # it tries the store, then writes the picture to render
+        waiting, function, args = halves[step]
+        result = function(*args)
+        assert not drained.called
+        waiting.callback(result)
+    assert drained.called
+    assert list(rendering.store.incoming.folder.iterdir()) == []
 
 
 def test_every_render_thread_is_stuck(health: Health, rendering: Any) -> None:
