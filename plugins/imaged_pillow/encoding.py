@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from threading import Lock
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from imaged.api import PNG, Size, Variant
 
@@ -17,6 +20,9 @@ _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps chroma at full resolution; 
 _OPTIMISED_PIXELS = 200_000
 """Up to here, a baseline JPEG has Huffman tables of its own: it is 3 % smaller, and takes 4 % longer to make.
 Larger ones gain half of that, and take three times as long."""
+_NOISE_BYTES = 8
+"""More than a pixel of noise takes in a JPEG of quality 100 with full chroma, which is 5."""
+_buffer = Lock()
 _NAMES = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 """Pillow's names of the formats."""
 
@@ -29,9 +35,28 @@ def encode(picture: Image.Image, variant: Variant) -> bytes:
         picture = ground
     if variant.format == PNG:
         picture = smallest(picture)
-    body = BytesIO()
-    picture.save(body, _NAMES[variant.format.extension], **_options(variant, Size(*picture.size)))
+    body, options = BytesIO(), _options(variant, Size(*picture.size))
+    with _room(picture, options):
+        picture.save(body, _NAMES[variant.format.extension], **options)
     return body.getvalue()
+
+
+@contextmanager
+def _room(picture: Image.Image, options: dict[str, Any]) -> Iterator[None]:
+    """Let Pillow write noise as an optimised JPEG with full chroma: its buffer has only 1 or 2 bytes a pixel.
+
+    The size is a global of Pillow. It keeps the interpreter's lock while it encodes, so threads lose nothing here.
+    """
+    if options.get("subsampling") != "4:4:4" or not options["optimize"]:
+        yield
+        return
+    with _buffer:
+        before = ImageFile.MAXBLOCK
+        ImageFile.MAXBLOCK = max(before, picture.width * picture.height * _NOISE_BYTES)
+        try:
+            yield
+        finally:
+            ImageFile.MAXBLOCK = before
 
 
 def _options(variant: Variant, size: Size) -> dict[str, Any]:

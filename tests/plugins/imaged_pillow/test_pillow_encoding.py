@@ -17,7 +17,8 @@ from imaged.testing.fakes import make_host
 from imaged.testing.processors import make_variant, render_job
 
 Render = Callable[..., bytes]
-NOISE = Image.effect_noise((700, 700), 60).convert("RGB")
+NOISE = Image.merge("RGB", [Image.effect_noise((700, 700), 200) for _ in range(3)])
+SMALL_NOISE = NOISE.resize((400, 400), Image.Resampling.NEAREST)
 
 
 @pytest.fixture
@@ -64,10 +65,11 @@ def test_a_png_has_the_smallest_mode_with_the_same_pixels(render: Render, name: 
 @pytest.mark.parametrize("quality", [1, 75, 90, 100])
 @pytest.mark.parametrize("progressive", [True, False])
 def test_noise_fits_into_the_buffer_of_the_encoder(render: Render, quality: int, *, progressive: bool) -> None:
-    """Pillow writes optimised JPEGs in one piece, whose size it has to guess."""
-    made = Image.open(io.BytesIO(render(NOISE, f"full_size-q{quality}.jpg", progressive)))
-    made.load()
-    assert bool(made.info.get("progressive")) == progressive
+    """Pillow writes optimised JPEGs in one piece, whose size it has to guess. Noise of three colours is the largest."""
+    for noise in (NOISE, SMALL_NOISE):
+        made = Image.open(io.BytesIO(render(noise, f"full_size-q{quality}.jpg", progressive)))
+        made.load()
+        assert bool(made.info.get("progressive")) == progressive
 
 
 def test_chroma_is_halved_below_quality_90(render: Render) -> None:
