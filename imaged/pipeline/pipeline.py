@@ -138,9 +138,11 @@ class Pipeline:
     async def missing(self, image: ImageId, outputs: Sequence[Output]) -> list[Output]:
         """Return the outputs that no store has; enqueue the upload of those that the local store alone has.
 
-        Raises StoreError when an output is not here and the remote store does not answer.
+        The local store does not have an output that is being saved: its name may not survive a power cut yet. Raises
+        StoreError when an output is not here and the remote store does not answer.
         """
-        here = {output for output in outputs if self.store.has(image, output)}
+        saving = self.renders.unsaved_outputs(image)
+        here = {output for output in outputs if output not in saving and self.store.has(image, output)}
         try:
             there = await self.remote.files(image)
         except StoreUnavailableError:

@@ -99,6 +99,19 @@ def test_what_promises_a_stored_output_waits_for_the_disk(harness: PipelineHarne
     assert len(harness.processor.jobs) == 2
 
 
+def test_a_name_that_the_disk_may_forget_is_no_promise(harness: PipelineHarness) -> None:
+    """`process` waits for a save whose file has its name already, until its folder is fsynced, and queues no upload."""
+    slow = SlowDisk(harness)
+    made, _ = slow.get()
+    harness.store.path(IMAGE, X30).write_bytes(made.body)
+    answer = start(slow.pipeline.process(IMAGE, [X30]))
+    assert (answer.called, harness.queued("upload")) == (False, [])
+    slow.disk.step()
+    assert wait(_awaited(answer))[1] == {X30: None}
+    assert harness.queued("upload") == ["x30.jpg"]
+    assert len(harness.processor.jobs) == 1
+
+
 async def _awaited(waiting: Deferred[Any]) -> Any:
     return await waiting
 
