@@ -30,7 +30,7 @@ from imaged.core.events import (
     Uploaded,
     WorkerDied,
 )
-from imaged.core.exif import read_orientation
+from imaged.core.exif import is_sideways, oriented, read_orientation
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, Formats
 from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.outputs import Fill, Fit, FullSize, Output
@@ -123,8 +123,10 @@ __all__ = [
     "current_trace",
     "hookimpl",
     "how_to_install",
+    "is_sideways",
     "join_profile",
     "memory_bytes",
+    "oriented",
     "plan",
     "png_profile",
     "read_orientation",

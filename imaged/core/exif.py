@@ -1,12 +1,16 @@
-"""The orientation in an EXIF block (CIPA DC-008)."""
+"""The orientation in an EXIF block (CIPA DC-008), and what it does to a size."""
 
 from __future__ import annotations
 
 import struct
 
+from imaged.core.geometry import Size
+
 _PREFIX = b"Exif\x00\x00"
 _BYTE_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">"}
 _ORIENTATION, _SHORT = 0x0112, 3
+_SIDEWAYS = 5
+"""The first orientation that swaps width and height."""
 
 
 def read_orientation(exif: bytes) -> int:
@@ -25,3 +29,13 @@ def read_orientation(exif: bytes) -> int:
     except struct.error:
         pass
     return 1
+
+
+def is_sideways(orientation: int) -> bool:
+    """Return whether an orientation, 1 to 8, swaps width and height."""
+    return orientation >= _SIDEWAYS
+
+
+def oriented(size: Size, orientation: int) -> Size:
+    """Convert a size from the file's axes to the upright ones of an orientation, or back."""
+    return Size(size.height_px, size.width_px) if is_sideways(orientation) else size

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from imaged.api import Plan, Size
+from imaged.api import Plan, Size, oriented
 
 from .filters import DETAILED_PIXELS, Filter
-from .resizing import oriented_size
 
 _DIVISORS = {1: 8, 2: 4, 3: 3, 4: 2}
 """What `jpeg:size` divides the size by, for libjpeg to decode at so many eighths of it.
@@ -33,6 +32,6 @@ def jpeg_size_hint(size: Size, plans: Iterable[Plan], orientation: int, filter: 
     ratios = filter.detailed if size.pixels <= DETAILED_PIXELS else filter.decoded
     for eighths, ratio in sorted(ratios.items()):
         if min(size.width_px / width_px, size.height_px / height_px) * eighths / 8 >= ratio:
-            own, divisor = oriented_size(size, orientation), _DIVISORS[eighths]
+            own, divisor = oriented(size, orientation), _DIVISORS[eighths]
             return f"{max(1, own.width_px // divisor)}x{max(1, own.height_px // divisor)}"
     return None

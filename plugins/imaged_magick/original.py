@@ -11,6 +11,7 @@ from imaged.api import (
     NotAPictureError,
     Size,
     StoreError,
+    oriented,
     png_profile,
     read_orientation,
     usable_profile,
@@ -24,7 +25,6 @@ from .gif_reader import read_gif
 from .jpeg_reader import has_eoi, jpeg_exif, jpeg_profile, read_segments, strip_jpeg
 from .picture import Picture, coder, translated
 from .png_reader import COLOUR_TYPE_AT, COLOURED, png_colours, png_exif, strip_png
-from .resizing import oriented_size
 from .webp_reader import read_webp
 
 HEADER_TIMEOUT_S = 10.0
@@ -55,13 +55,13 @@ class ParsedOriginal:
     def size(self, deadline: Deadline) -> Size:
         """Return the upright size, as the decoder that will read the pixels understands the header."""
         if self.sequence:
-            return oriented_size(self.sequence.canvas, self.orientation)
+            return oriented(self.sequence.canvas, self.orientation)
         with Picture(deadline) as picture:
             with translated(deadline, f"reading this {coder(self.format)}'s header"):
                 picture.read_header(self.format, self.blob)
             if not picture.width or not picture.height:
                 raise malformed_error(coder(self.format), "its header is damaged")
-            return oriented_size(Size(picture.width, picture.height), self.orientation)
+            return oriented(Size(picture.width, picture.height), self.orientation)
 
 
 def read_original(source: Path) -> bytes:

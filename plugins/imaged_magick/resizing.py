@@ -18,13 +18,6 @@ _ORIENTATIONS = (
     "right_bottom",
     "left_bottom",
 )
-_SIDEWAYS = 5
-"""The first EXIF orientation that swaps width and height."""
-
-
-def oriented_size(size: Size, orientation: int) -> Size:
-    """Convert a size from the file's axes to the upright ones of an EXIF orientation, or back."""
-    return Size(size.height_px, size.width_px) if orientation >= _SIDEWAYS else size
 
 
 def apply_orientation(picture: Picture, orientation: int) -> None:

@@ -17,10 +17,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from imaged.api import GIF, JPEG, PNG, WEBP, DeclinedError, Size, TooLargeError
+from imaged.api import GIF, JPEG, PNG, WEBP, DeclinedError, Size, TooLargeError, oriented
 
 from .jpeg_reader import is_unbroken
-from .original import Original, declined, oriented
+from .original import Original, declined
 from .png_reader import has_all_rows
 
 # Pillow keeps four blocks of 16 MB for its next pictures: page faults in fresh memory take up to a quarter of a render.

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from imaged.api import DeclinedError, Format, Size
-
-_SIDEWAYS = 5
-"""The first EXIF orientation that swaps width and height."""
+from imaged.api import DeclinedError, Format, Size, oriented
 
 
 @dataclass(frozen=True)
@@ -33,16 +30,8 @@ class Original:
         return oriented(self.stored, self.orientation)
 
 
-def oriented(size: Size, orientation: int) -> Size:
-    """Convert a size from the file's axes to the upright ones of an EXIF orientation, or back."""
-    return Size(size.height_px, size.width_px) if is_sideways(orientation) else size
-
-
-def is_sideways(orientation: int) -> bool:
-    """Return whether an EXIF orientation swaps width and height."""
-    return orientation >= _SIDEWAYS
-
-
 def declined(format: str, reason: str) -> DeclinedError:
     """Return the error that leaves a file to the next processor; `reason` is a short clause about it."""
-    return DeclinedError(f"this {format} cannot be rendered: {reason}; save it again with another program")
+    return DeclinedError(
+        f"this server does not render this {format}: {reason}; convert it, or save it again with another program"
+    )

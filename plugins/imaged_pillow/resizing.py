@@ -10,10 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from imaged.api import Plan
+from imaged.api import Plan, is_sideways, oriented
 
 from .decoding import Decoded
-from .original import Original, is_sideways, oriented
+from .original import Original
 
 cykooz_resizer: Any = import_module("cykooz_resizer") if find_spec("cykooz_resizer") else None
 
