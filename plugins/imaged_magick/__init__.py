@@ -23,7 +23,7 @@ class Options(BaseModel):
     )
     filter: Literal["fast", "good", "best"] = Field(
         default="good",
-        description="How pictures shrink: good looks like best, and costs half as much; fast is softer.",
+        description="How pictures shrink: good looks like best, and costs up to two thirds less; fast is softer.",
     )
 
 
