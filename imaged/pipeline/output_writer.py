@@ -15,7 +15,7 @@ from imaged.pipeline.remote import Remote
 from imaged.pipeline.saver import Saver
 from imaged.pipeline.saves import Save
 from imaged.pipeline.shared import Shared
-from imaged.store.disk import FileBody, now_ns
+from imaged.store.disk import FileBody, variant_time_ns
 from imaged.workers.render_jobs import FailedVariant, RenderResult
 
 
@@ -39,7 +39,7 @@ class OutputWriter:
             return result.error
         saves = self.saver.saves
         if (save := saves.get(image, result.output)) is None:  # a late worker may give an output again
-            save = Save(image, result.output, FileBody(result.body, now_ns()), result.elapsed_s)
+            save = Save(image, result.output, FileBody(result.body, variant_time_ns()), result.elapsed_s)
             saves.add(save)
         return save
 

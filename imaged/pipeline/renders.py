@@ -86,6 +86,7 @@ class Renders:
 
         Those without an error are stored on return, and their uploads are queued. Two renders make them where two
         places are free.
+
         With `client_waits`, a render that does not begin within `render.timeout_s` ends with BusyError. Queued jobs
         wait as long as it takes, behind clients. Cancelling is as for `one`.
         """

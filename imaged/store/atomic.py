@@ -87,8 +87,8 @@ class NewFile:
 def replace_all(files: Sequence[NewFile]) -> dict[NewFile, OSError]:
     """Write files durably, in place of existing ones; return the error of each that is not kept.
 
-    All are written before the first is fsynced, and named before the first folder is: a file system that commits all
-    that it has in its journal does so twice, however many files there are.
+    All files are written before the first one is fsynced, and all are named before the first folder is fsynced. So a
+    file system whose fsync commits its whole journal commits twice, however many files there are.
     """
     errors: dict[NewFile, OSError] = {}
     descriptors: dict[NewFile, int] = {}
@@ -100,6 +100,9 @@ def replace_all(files: Sequence[NewFile]) -> dict[NewFile, OSError]:
                     step(file)
                 except OSError as error:
                     errors[file] = error
+
+    def write_new(file: NewFile) -> None:
+        descriptors[file] = _write(file.temporary, file.body, file.modified_ns)
 
     def sync(file: NewFile) -> None:
         try:
@@ -114,7 +117,7 @@ def replace_all(files: Sequence[NewFile]) -> dict[NewFile, OSError]:
             _fsync_folder(file.final.parent)
             synced.add(file.final.parent)
 
-    each(lambda file: descriptors.__setitem__(file, _write(file.temporary, file.body, file.modified_ns)))
+    each(write_new)
     each(sync)
     each(lambda file: _name(file.temporary, file.final, Path.replace))
     each(sync_name)

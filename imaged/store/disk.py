@@ -60,10 +60,10 @@ class NewVariant:
 
 MODIFIED_STEP_NS = 2_000_000_000
 """Modification times of variants are multiples of this: every file system keeps them, vfat with its steps of two
-seconds too. So an ETag that is made from the time is the same before and after a body is stored."""
+seconds too. So the ETag, which is made from the time, stays the same when a body is stored."""
 
 
-def now_ns() -> int:
+def variant_time_ns() -> int:
     """Return the modification time of a variant that is made now, in nanoseconds since the epoch; never the future."""
     now_ns = time.time_ns()
     return now_ns - now_ns % MODIFIED_STEP_NS

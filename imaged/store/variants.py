@@ -14,7 +14,7 @@ from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
 from imaged.store.atomic import discard
-from imaged.store.disk import Disk, FileBody, NewVariant, OpenFile, now_ns, open_path, reading
+from imaged.store.disk import Disk, FileBody, NewVariant, OpenFile, open_path, reading, variant_time_ns
 
 _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
 
@@ -69,14 +69,14 @@ class VariantFiles:
 
     def save(self, image: ImageId, output: Output, body: bytes) -> None:
         """Write a variant durably, as `save_all` does. Raises StoreError."""
-        (error,) = self.save_all([NewVariant(image, output, FileBody(body, now_ns()))])
+        (error,) = self.save_all([NewVariant(image, output, FileBody(body, variant_time_ns()))])
         if error is not None:
             raise error
 
     def save_all(self, variants: Sequence[NewVariant]) -> list[StoreError | None]:
         """Write variants durably, in place of older ones unless this store is superseded; return the error of each.
 
-        Their modification times are values of `disk.now_ns`.
+        Their modification times are values of `disk.variant_time_ns`.
         """
         if (apart := self._apart) is None:  # read once: `reinstate` may come meanwhile
             return self.disk.replace_all(variants)

@@ -32,7 +32,7 @@ class OriginalCopy:
     def of(self, source: Path) -> Iterator[tuple[int, int]]:
         """Give a descriptor of a copy, or of the file itself where the system has no files in memory.
 
-        It is valid in the block. The other value is the number of the copy, the same while the copy is.
+        The descriptor is valid in the block. The other value is the number of the copy: a new copy has a new one.
         Raises StoreError when the original cannot be read or copied.
         """
         try:

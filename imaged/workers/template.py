@@ -135,4 +135,4 @@ def _lock(folder: Path) -> int | None:
 
 
 def _discard(_: object) -> None:
-    """Discard a log event: the daemon has loaded the same plugins, and logged the same."""
+    """Discard a log event of a plugin that is being loaded: the daemon has called the same hook, and logged it."""

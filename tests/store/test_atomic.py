@@ -8,7 +8,6 @@ import resource
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -236,14 +235,10 @@ def test_processes_keep_one_first_without_hard_links(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
+def elsewhere(tmp_path: Path, other_file_system: Path) -> Path:
     """Return the folder of a namespace on another file system."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("no second file system: /dev/shm is none")
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        (tmp_path / "p").symlink_to(folder)
-        yield tmp_path / "p"
+    (tmp_path / "p").symlink_to(other_file_system)
+    return tmp_path / "p"
 
 
 def test_a_name_on_another_file_system_is_given_in_one_step(incoming: Incoming, elsewhere: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,18 +66,8 @@ def test_a_file_that_fails_leaves_the_others(incoming: Incoming, tmp_path: Path)
     assert list(incoming.folder.iterdir()) == []
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder on another file system."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("no second file system: /dev/shm is none")
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
-
-
-def test_a_file_on_another_file_system_has_its_time(incoming: Incoming, elsewhere: Path) -> None:
+def test_a_file_on_another_file_system_has_its_time(incoming: Incoming, other_file_system: Path) -> None:
     """Its copy there keeps it, and the first temporary file is gone, too."""
-    assert atomic.replace_all(files(incoming, elsewhere / "final")) == {}
-    assert os.stat(elsewhere / "final").st_mtime_ns == TIME_NS  # noqa: PTH116  # with nanoseconds
+    assert atomic.replace_all(files(incoming, other_file_system / "final")) == {}
+    assert os.stat(other_file_system / "final").st_mtime_ns == TIME_NS  # noqa: PTH116  # with nanoseconds
     assert list(incoming.folder.iterdir()) == []
