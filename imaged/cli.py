@@ -33,7 +33,7 @@ _STANDARD_ERROR = 2  # not sys.stderr: after a write fails on a full disk, its b
 @click.option("--namespace", metavar="NS", help="For process: the namespace.")
 @click.pass_context
 def main(context: click.Context, /, **given: str | None) -> None:
-    """Serve images at any size, quality and format from originals that are kept once."""
+    """Serve images at any size, quality and format from originals that are stored once."""
     context.obj = given = {name: value for name, value in given.items() if value is not None}
     if given and context.invoked_subcommand != "process":
         option = "--" + next(iter(given)).replace("_", "-")
