@@ -75,7 +75,7 @@ class Load:
         self._news = news
         self._seldom = seldom
         self._pause_s = pause_s
-        self._address, self._next = public, ""
+        self._addresses, self._current = [public], 0
         self._ending = threading.Event()
         self.tally = Tally()
         self.posted: list[dict[str, Any]] = []
@@ -105,13 +105,16 @@ class Load:
             self._ending.wait(0.01)
 
     def moving(self, public: str) -> None:
-        """Announce a new address: a client whose connection is refused tries the new one, once."""
-        self._next = public
+        """Announce a new address: a client whose connection is refused tries the one that followed, once each.
 
-    def moved(self, public: str) -> None:
+        A client may learn of a refusal a second after the port has closed, and the address after the next is then
+        announced, but not open.
+        """
+        self._addresses.append(public)
+
+    def moved(self) -> None:
         """Switch to the new address."""
-        self._address = public
-        self._next = ""
+        self._current = len(self._addresses) - 1
 
     def _run(self, number: int, keeps: bool) -> None:  # noqa: FBT001  # the kind of client
         chance = random.Random(number)
@@ -144,21 +147,20 @@ class Load:
         return ask
 
     def _connect(self) -> http.client.HTTPConnection | None:
-        tried = self._address
-        try:
+        first = number = self._current
+        while True:
             try:
-                return _opened(tried)
-            except ConnectionRefusedError:
-                newest = self._next or self._address
-                if newest == tried:
-                    raise
-                connection = _opened(newest)
-        except OSError as error:
-            kind = "refused" if isinstance(error, ConnectionRefusedError) else "unreachable"
-            self.tally.fail(kind, f"{tried}: {error!r}")
-            return None
-        self.tally.turn("moved")
-        return connection
+                connection = _opened(self._addresses[number])
+            except OSError as error:
+                refused = isinstance(error, ConnectionRefusedError)
+                if refused and number + 1 < len(self._addresses):
+                    number += 1
+                    continue
+                self.tally.fail("refused" if refused else "unreachable", f"{self._addresses[number]}: {error!r}")
+                return None
+            if number > first:
+                self.tally.turn("moved")
+            return connection
 
     def _exchange(self, connection: http.client.HTTPConnection, ask: Ask, headers: Mapping[str, str]) -> bool:
         """Send one request and read its answer. Return whether the connection can be used again."""

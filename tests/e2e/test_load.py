@@ -84,6 +84,7 @@ def test_refusals() -> None:
     with peer(lambda connection: connection.sendall(GOOD)) as url:
         load = Load(closed, asks, kept=0, fresh=1, pause_s=0.001, news=False)
         load.moving(url)
+        load.moving(closed)  # one that is announced and not open yet
         with load:
             load.wait_for(3)
     assert not load.tally.failures, load.tally

@@ -143,7 +143,7 @@ def move(daemon: Daemon, load: Load, port: int) -> None:
     old = urlsplit(daemon.public).port or 0
     load.moving(url(port))
     change(daemon, written(port))
-    load.moved(url(port))
+    load.moved()
     daemon.public = url(port)
     until(lambda: not listens(old), daemon)
 

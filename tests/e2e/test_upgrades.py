@@ -54,7 +54,7 @@ def test_an_upgrade_to_another_port(make_daemon: Callable[..., Daemon]) -> None:
             daemon.configure(f"{fixed}listen: '{endpoint(port)}'\n")
             load.moving(url(port))
             old = upgrade(daemon)
-            load.moved(url(port))
+            load.moved()
             load.wait_for(40)
             assert old.wait() == 0, daemon.tail
     assert load.tally.spotless, f"{load.tally}\n{daemon.tail}"
