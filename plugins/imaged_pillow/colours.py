@@ -10,6 +10,9 @@ from PIL import Image, ImageCms
 
 from imaged.api import srgb_profile
 
+_KEPT_BYTES = 1_000_000
+"""The largest profile that is kept with its transform. Those for printing have half of that; clients may send 8 MB."""
+
 _SPACE = slice(16, 20)  # where a profile header names its colour space (ICC.1:2010, 7.2)
 
 
@@ -32,7 +35,8 @@ def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
 def _convert(picture: Image.Image, profile: bytes) -> Image.Image:
     alpha = picture.getchannel("A") if picture.mode in {"LA", "RGBA"} else None
     plain = picture.convert(picture.mode[:-1]) if alpha else picture
-    converted = ImageCms.applyTransform(plain, _transform(profile, plain.mode))
+    make = _kept_transform if len(profile) <= _KEPT_BYTES else _transform
+    converted = ImageCms.applyTransform(plain, make(profile, plain.mode))
     if converted is None:
         raise ImageCms.PyCMSError("no picture")
     if alpha:
@@ -40,8 +44,10 @@ def _convert(picture: Image.Image, profile: bytes) -> Image.Image:
     return converted
 
 
-@lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     """Return the transform of pictures of a mode. Any thread may use it."""
     source, srgb = (ImageCms.ImageCmsProfile(BytesIO(each)) for each in (profile, srgb_profile()))
     return ImageCms.buildTransform(source, srgb, mode, "RGB", ImageCms.Intent.PERCEPTUAL)
+
+
+_kept_transform = lru_cache(maxsize=16)(_transform)

@@ -19,6 +19,8 @@ _USED = {b"IHDR", b"PLTE", b"tRNS"}
 """The chunks before the pixels that are kept. Any other critical one makes a PNG unreadable (5.4)."""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type (11.2.1)
 _SLICE_BYTES = 2**20
+_LONGEST_SIDE_PX = 65_535
+"""As in JPEG and GIF. A resize has tables of 48 bytes for each pixel of a side: gigabytes for a picture of one row."""
 _ANCILLARY = 0x20  # the bit of a chunk type's first letter that marks ancillary chunks (5.4)
 _MOST_CHUNKS = 10_000
 _IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -83,6 +85,8 @@ def has_all_rows(png: bytes) -> bool:
 def _size(width_px: int, height_px: int) -> Size:
     if not width_px or not height_px:
         raise declined("PNG", "its header is damaged")
+    if max(width_px, height_px) > _LONGEST_SIDE_PX:
+        raise declined("PNG", f"a side has more than {_LONGEST_SIDE_PX} pixels")
     return Size(width_px, height_px)
 
 

@@ -29,6 +29,13 @@ def png(kind: int, bits: int, rows: bytes, *chunks: bytes, interlaced: int = 0) 
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
+def long_png(width_px: int, height_px: int) -> bytes:
+    """Return a grey PNG of other sides."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width_px, height_px, 8, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes((width_px + 1) * height_px)))
+    return b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b"")
+
+
 def gif_on_canvas() -> bytes:
     """Return a GIF whose picture is smaller than its canvas."""
     made = make_gif()
@@ -52,6 +59,8 @@ HEADERS = {
     "PNG, interlaced": png(0, 8, bytes(100), interlaced=1),
     "PNG, transparent grey of 2 bits": png(0, 2, (b"\x00" + bytes(2)) * 8, chunk(b"tRNS", b"\x00\x01")),
     "PNG, unknown critical chunk": png(0, 8, (b"\x00" + bytes(range(8))) * 8, chunk(b"ALPH", b"")),
+    "PNG of one very long row": long_png(65_536, 1),
+    "PNG of one very long column": long_png(1, 65_536),
     "PNG without its end": make_png()[:-12],
     "PNG, other chunks among its pixels": make_png()[:-12]
     + chunk(b"tEXt", b"a\x00b")
