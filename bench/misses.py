@@ -10,7 +10,7 @@ import loading
 from figures import Bench, Section, in_turn
 from peers import peer_sides
 from process_tree import measure as measure_tree
-from sides import KINDS, Side, chain, imaged_sides, processors
+from sides import KINDS, Kind, Side, chain, imaged_sides, processors
 
 CLIENTS = 2
 MOST_PER_S = 400
@@ -36,25 +36,27 @@ def measure(bench: Bench) -> Section:
             for side in sides:
                 side.check(kind)
             next_number = dict.fromkeys((side.name for side in sides), 0)
-
-            def load(side: Side, number: int) -> None:
-                first = next_number[side.name]  # noqa: B023  # the loop waits for all rounds
-                paths = list(itertools.islice(side.paths(kind, first), int(MOST_PER_S * bench.seconds)))  # noqa: B023
-                if not paths:
-                    return
-                before_s = cpu_s(side)
-                seen = loading.get(side.address, paths, CLIENTS, bench.seconds, once=True)
-                next_number[side.name] = first + int(seen["answers"]) + CLIENTS  # noqa: B023
-                if number:
-                    figures = {"requests/s": seen["per_s"], "p99 ms": seen["p99_ms"]}
-                    if side.pid:
-                        figures["CPU ms"] = 1000 * (cpu_s(side) - before_s) / seen["answers"]
-                    for unit, value in figures.items():
-                        section.add(kind.name, side.name, unit, value, side.reference(kind))  # noqa: B023
-
+            load = partial(_load, bench, section, kind, next_number)
             in_turn(bench, {side.name: partial(load, side) for side in sides})
     section.notes.append(
         "CPU is that of all processes of a server for a request, in steps of 10 ms for a round. A ratio is to ipx with "
         "the same kind of JPEG; `images.progressive: auto`, the default, makes w1000.jpg progressive and x300.jpg not."
     )
     return section
+
+
+def _load(bench: Bench, section: Section, kind: Kind, next_number: dict[str, int], side: Side, number: int) -> None:
+    """Ask a side for outputs that are new to it, from its next number on, for a round; keep the figures."""
+    first = next_number[side.name]
+    paths = list(itertools.islice(side.paths(kind, first), int(MOST_PER_S * bench.seconds)))
+    if not paths:
+        return
+    before_s = cpu_s(side)
+    seen = loading.get(side.address, paths, CLIENTS, bench.seconds, once=True)
+    next_number[side.name] = first + int(seen["answers"]) + CLIENTS
+    if number:
+        figures = {"requests/s": seen["per_s"], "p99 ms": seen["p99_ms"]}
+        if side.pid:
+            figures["CPU ms"] = 1000 * (cpu_s(side) - before_s) / seen["answers"]
+        for unit, value in figures.items():
+            section.add(kind.name, side.name, unit, value, side.reference(kind))

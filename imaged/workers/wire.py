@@ -120,7 +120,7 @@ class EndedHead(_Head):
 
 
 class TemplateHead(_Head):
-    """A template has built its processors, or not: then `fault` says why. It has `threads` threads.
+    """Tells that a template has built its processors, or in `fault` why it has not. It has `threads` threads.
 
     `details` has what each processor says about itself, by name.
     """
