@@ -64,7 +64,7 @@ class Saver:
             self._shared.tasks.own(self._save_all())
 
     async def _save_all(self) -> None:
-        """Save what waits, and what comes meanwhile, in a batch after the other."""
+        """Save what waits, one batch after the other, until nothing waits."""
         sent: Deferred[None] = Deferred()
         self._soon(partial(sent.callback, None))
         await sent

@@ -22,7 +22,7 @@ MOST_UNSAVED_BYTES = 1 << 26
 class Save:
     """The save of one output, whose render took `elapsed_s`.
 
-    `body` is what clients get meanwhile; `error` says why the store does not keep it. `until_end` closes with the save.
+    Clients get `body` until the save ends; `error` says why the store does not keep it. `until_end` closes at the end.
     """
 
     image: ImageId
