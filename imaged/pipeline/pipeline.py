@@ -92,7 +92,7 @@ class Pipeline:
         Raises BusyError when the client or the namespace has used up its share of the queue, PolicyError when the image
         would have more outputs than its namespace allows.
         """
-        missing = [output for output in outputs if not self.store.has(image, output)]
+        missing = [output for output in outputs if not self._is_here(image, output)]
         if missing:
             self._check_count(image, [*missing, *await self.jobs.states(image)])
         await self.jobs.enqueue("render", image, missing, client)
@@ -114,7 +114,7 @@ class Pipeline:
         """Render the outputs of queued jobs."""
         outputs = [file for file in files if isinstance(file, Output)]
         if self.remote.exists:  # a process may have died between a render and its upload job
-            there = [(image, [output for output in outputs if self.store.has(image, output)])]
+            there = [(image, [output for output in outputs if self._is_here(image, output)])]
             for _, unknown in await self.jobs.not_stored(self.remote.identity, there):
                 await self.jobs.enqueue("upload", image, unknown)
         results = await self.renders.several(image, outputs)
@@ -138,11 +138,9 @@ class Pipeline:
     async def missing(self, image: ImageId, outputs: Sequence[Output]) -> list[Output]:
         """Return the outputs that no store has; enqueue the upload of those that the local store alone has.
 
-        The local store does not have an output that is being saved: its name may not survive a power cut yet. Raises
-        StoreError when an output is not here and the remote store does not answer.
+        Raises StoreError when an output is not here and the remote store does not answer.
         """
-        saving = self.renders.unsaved_outputs(image)
-        here = {output for output in outputs if output not in saving and self.store.has(image, output)}
+        here = {output for output in outputs if self._is_here(image, output)}
         try:
             there = await self.remote.files(image)
         except StoreUnavailableError:
@@ -152,6 +150,10 @@ class Pipeline:
         if self.remote.exists:
             await self.jobs.enqueue("upload", image, [output for output in here if output not in there])
         return [output for output in outputs if output not in here and output not in there]
+
+    def _is_here(self, image: ImageId, output: Output) -> bool:
+        """Return whether the local store has an output for good: while it is saved, a power cut may take its name."""
+        return self.renders.unsaved(image, output) is None and self.store.has(image, output)
 
     async def _content_type(self, image: ImageId, file: ImageFile) -> str:
         if isinstance(file, Original):

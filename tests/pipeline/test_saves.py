@@ -100,12 +100,15 @@ def test_what_promises_a_stored_output_waits_for_the_disk(harness: PipelineHarne
 
 
 def test_a_name_that_the_disk_may_forget_is_no_promise(harness: PipelineHarness) -> None:
-    """`process` waits for a save whose file has its name already, until its folder is fsynced, and queues no upload."""
+    """While the folder of a file is not fsynced, a POST queues its render, and `process` waits. No upload is queued."""
     slow = SlowDisk(harness)
     made, _ = slow.get()
     harness.store.path(IMAGE, X30).write_bytes(made.body)
+    wait(slow.pipeline.enqueue_renders(IMAGE, [X30], "client"))
+    assert harness.queued("render") == ["x30.jpg"]
+    job = start(slow.pipeline.run_renders(IMAGE, [X30]))
     answer = start(slow.pipeline.process(IMAGE, [X30]))
-    assert (answer.called, harness.queued("upload")) == (False, [])
+    assert (job.called, answer.called, harness.queued("upload")) == (False, False, [])
     slow.disk.step()
     assert wait(_awaited(answer))[1] == {X30: None}
     assert harness.queued("upload") == ["x30.jpg"]
