@@ -74,6 +74,16 @@ def keep_first(temporary: Path, final: Path) -> bool:
     return True
 
 
+def name_first(temporary: Path, final: Path) -> None:
+    """Give the file its final name, unless a file has that name; `temporary` is gone afterwards in either case."""
+    try:
+        _name_first(temporary, final)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True, eq=False)
 class NewFile:
     """A file to write, first under a temporary name. `modified_ns` is as for `write`."""
@@ -84,8 +94,12 @@ class NewFile:
     modified_ns: int
 
 
-def replace_all(files: Sequence[NewFile]) -> dict[NewFile, OSError]:
+def replace_all(
+    files: Sequence[NewFile], give: Callable[[Path, Path], object] = Path.replace
+) -> dict[NewFile, OSError]:
     """Write files durably, in place of existing ones; return the error of each that is not kept.
+
+    `give` gives a temporary file its final name.
 
     All files are written before the first one is fsynced, and all are named before the first folder is fsynced. So a
     file system whose fsync commits its whole journal commits twice, however many files there are.
@@ -119,7 +133,7 @@ def replace_all(files: Sequence[NewFile]) -> dict[NewFile, OSError]:
 
     each(write_new)
     each(sync)
-    each(lambda file: _name(file.temporary, file.final, Path.replace))
+    each(lambda file: _name(file.temporary, file.final, give))
     each(sync_name)
     for file in errors:
         discard(file.temporary)

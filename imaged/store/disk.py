@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO, RawIOBase
@@ -105,8 +105,8 @@ class Disk:
         with keeping(self.key(image, file)):
             atomic.replace(self.write_temporary(image, file, body), self.path(image, file))
 
-    def replace_all(self, files: Sequence[NewVariant]) -> list[StoreError | None]:
-        """Write files durably, in place of older ones; return the error of each, or None."""
+    def replace_all(self, files: Sequence[NewVariant], give: Callable[[Path, Path], object]) -> list[StoreError | None]:
+        """Write files durably, in place of older ones; return the error of each, or None. `give` is as in `atomic`."""
         new: list[NewFile | StoreError] = []
         for each in files:
             try:
@@ -115,7 +115,7 @@ class Disk:
                     new.append(NewFile(self.incoming.new(), path, each.body.body, each.body.modified_ns))
             except StoreError as error:
                 new.append(error)
-        errors = atomic.replace_all([each for each in new if isinstance(each, NewFile)])
+        errors = atomic.replace_all([each for each in new if isinstance(each, NewFile)], give)
         return [self._error(*each, errors) for each in zip(files, new, strict=True)]
 
     def _error(

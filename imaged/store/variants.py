@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from imaged.core.errors import NotFoundError, StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse
-from imaged.store.atomic import discard
+from imaged.store.atomic import discard, name_first
 from imaged.store.disk import Disk, FileBody, NewVariant, OpenFile, open_path, reading, variant_time_ns
 
 _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
@@ -79,7 +80,7 @@ class VariantFiles:
         Their modification times are values of `disk.variant_time_ns`.
         """
         if (apart := self._apart) is None:  # read once: `reinstate` may come meanwhile
-            return self.disk.replace_all(variants)
+            return self.disk.replace_all(variants, self._give)
         errors: list[StoreError | None] = []
         for each in variants:
             image, output, body = each.image, each.output, each.body
@@ -91,6 +92,10 @@ class VariantFiles:
             except StoreError as error:
                 errors.append(error)
         return errors
+
+    def _give(self, temporary: Path, final: Path) -> None:
+        """Replace a variant, unless this store has been superseded while the file was written: it stays then."""
+        (temporary.replace if self._apart is None else partial(name_first, temporary))(final)
 
     def forget(self, image: ImageId, output: Output) -> bool:
         """Remove a variant; return False when it did not exist. Raises StoreError.

@@ -12,7 +12,7 @@ from imaged.core.errors import StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
-from imaged.store.disk import SMALL_BYTES, FileBody, OpenFile
+from imaged.store.disk import SMALL_BYTES, FileBody, NewVariant, OpenFile, variant_time_ns
 from imaged.store.local import LocalStore
 from imaged.store.variants import Cost
 
@@ -146,6 +146,25 @@ def test_a_superseded_store_keeps_its_own_render_apart(store: LocalStore) -> Non
     assert list(store.incoming.folder.iterdir()) == []
     store.variants.save(IMAGE, OUTPUT, b"newest")
     assert read(newer) == b"newest"
+
+
+def test_a_store_that_is_superseded_while_it_saves_replaces_nothing(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload may come while a slow disk takes an older render, and the newer one may be stored first."""
+    newer, new, fsync = LocalStore(store.root, [3, 3]), parse("x301.jpg"), os.fsync
+
+    def reload(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        store.variants.supersede()
+        newer.variants.save(IMAGE, OUTPUT, b"newer")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", reload)
+    older = [NewVariant(IMAGE, output, FileBody(b"older", variant_time_ns())) for output in (OUTPUT, new)]
+    assert store.variants.save_all(older) == [None, None]
+    assert (read(store), store.path(IMAGE, new).read_bytes()) == (b"newer", b"older")
+    assert list(store.incoming.folder.iterdir()) == []
 
 
 def test_a_path_is_reopened_while_this_store_is_not_superseded(store: LocalStore) -> None:
