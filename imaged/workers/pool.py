@@ -1,4 +1,4 @@
-"""The worker processes of one generation: each ready for a job, replaced when it is old, large or dead."""
+"""The worker processes of one generation: forked when they are needed, replaced when they are old, large or dead."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0
 """The pause before the next start doubles with each process that dies before it has done a job."""
 
 
+FEWEST = 1
+"""How many workers a pool keeps at rest: the next trial of the health check, or the next request, finds one ready."""
+
+REST_S = 300.0
+"""After how long workers that no job has needed end, down to FEWEST."""
+
+
 class WorkersFailedError(ImagedError):
     """No worker process can be started."""
 
@@ -54,7 +61,7 @@ class GenerationSpec:
 
 
 class WorkerPool:
-    """Keeps `size` workers. Reactor thread only.
+    """Keeps as many workers as jobs need side by side, `size` at most. Reactor thread only.
 
     Each is lent to one job at a time by `take`, and comes back by `give_back`.
     """
@@ -73,6 +80,9 @@ class WorkerPool:
         self._reactor = reactor
         self._settings = settings
         self._size = size
+        self._wanted = min(FEWEST, size)  # that live, or start after a pause
+        self._spare = 0  # the fewest that were idle at once since the last `_shrink`
+        self._shrinking: Any = None
         self._templates = templates
         self._spec = spec
         self._run = run
@@ -102,7 +112,7 @@ class WorkerPool:
             self._stop_template()
             raise WorkersFailedError(f"a worker process cannot load the processors: {head.fault}")
         self.fault, self.details = None, head.details
-        for _ in range(self._size):
+        for _ in range(self._wanted):
             self._fork()
 
     async def _start_template(self, *, late: bool) -> TemplateHead:
@@ -213,9 +223,15 @@ class WorkerPool:
         for worker in reversed(self._idle):
             if worker.born_s > born_after_s:
                 self._idle.remove(worker)
+                self._spare = min(self._spare, len(self._idle))
                 return worker
+        self._spare = 0
         waiter: Deferred[Worker] = Deferred(self._waiting.__delitem__)
         self._waiting[waiter] = born_after_s
+        starting = self._wanted - len(self.workers)  # in the places of dead ones
+        if self._wanted < self._size and len(self._waiting) > starting:
+            self._wanted += 1
+            self._fork()
         if within_s < math.inf:
             waiter.addTimeout(max(within_s, 0.0), self._reactor)
         try:
@@ -233,9 +249,12 @@ class WorkerPool:
             self.kill(worker)  # a worker that a picture has taken over would stay when its socket closes
             self._fork()
         else:
-            if len(self.workers) >= self._size:
+            if len(self.workers) >= self._wanted:
                 self.fault = None
             self._offer(worker)
+            if self._wanted > FEWEST and self._shrinking is None:
+                self._spare = len(self._idle)
+                self._shrinking = self._reactor.callLater(REST_S, self._shrink)
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker; another takes its place, if that has not been started."""
@@ -243,9 +262,22 @@ class WorkerPool:
             self._forker.kill(worker.child)
         worker.close()
 
+    def _shrink(self) -> None:
+        """End the workers that have been idle since the last call, those with the coldest caches, and call it again."""
+        for _ in range(min(self._spare, len(self._idle), self._wanted - FEWEST)):
+            worker = self._idle.popleft()
+            self._wanted -= 1
+            worker.is_replaced = True
+            self.kill(worker)
+        self._spare = len(self._idle)
+        self._shrinking = self._reactor.callLater(REST_S, self._shrink) if self._wanted > FEWEST else None
+
     def close(self) -> None:
         """End all workers at once, those in a job too."""
         self._closed = True
+        if self._shrinking is not None:
+            self._shrinking.cancel()
+            self._shrinking = None
         self._stop_template()
         for worker in self._idle:
             worker.close()

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from imaged.daemon.start import WORK_THREADS
 
+WORKER_FILES = 4
+"""The files that a daemon has open for a worker: a socket, a pipe, the copy of an original, its memory in /proc."""
+
 PR_SET_CHILD_SUBREAPER = 36
 """See prctl(2)."""
 
@@ -113,22 +116,24 @@ class Weight:
     threads: int
     files: int
     memory_kib: int
+    workers: int
 
     def within(self, factor: float, other: Weight) -> bool:
         """Say whether each resource is at most `factor` times that of the other.
 
-        Worker threads start when several jobs run at once, which depends on the machine, and stay.
+        Worker threads and processes start when several jobs run at once, which depends on the machine, and stay.
         """
         return (
             self.threads <= factor * other.threads + WORK_THREADS
-            and self.files <= factor * other.files
+            and self.files <= factor * other.files + WORKER_FILES * max(self.workers - other.workers, 0)
             and self.memory_kib <= factor * other.memory_kib
         )
 
 
 def weigh(pid: int) -> Weight:
-    """Return the threads, the open files and the resident memory of a process."""
+    """Return the threads, the open files and the resident memory of a daemon, and how many workers it has."""
     status = Path(f"/proc/{pid}/status").read_text()
     figures = dict(line.split(":", 1) for line in status.splitlines())
     memory = figures["VmRSS"].split()[0]
-    return Weight(int(figures["Threads"]), len(list(Path(f"/proc/{pid}/fd").iterdir())), int(memory))
+    files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return Weight(int(figures["Threads"]), files, int(memory), len(descendants(pid) - set(children(pid))))

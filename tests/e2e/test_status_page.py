@@ -113,7 +113,7 @@ def test_worker_processes(
     daemon = make_daemon(yaml.safe_dump(settings), environ=plugins)
     home = f"/p/{daemon.post('/p', bad_picture('render', 'segfault')).json()['hash']}"
     assert [daemon.get(f"{home}/{name}").status for name in ("x10.png", "x11.png")] == [415, 415]
-    until(lambda: len(daemon.status()["processing"]["workers"]) == 3, daemon)
+    until(lambda: daemon.status()["processing"]["workers"], daemon)
     processing = daemon.status()["processing"]
     assert (processing["worker_deaths"], processing["recent_deaths"]) == ({"SIGSEGV": 1}, 1)
     assert (processing["refused_pictures"], processing["workers_fault"]) == (1, None)
@@ -121,7 +121,8 @@ def test_worker_processes(
     assert {each["pid"] for each in processing["workers"]} <= descendants(daemon.pid)
     browser = make_browser()
     browser.open(daemon.private)
-    assert set(browser.texts("#worker-items th")) == {str(each["pid"]) for each in processing["workers"]}
+    shown = {int(each) for each in browser.texts("#worker-items th")}
+    assert {each["pid"] for each in processing["workers"]} <= shown <= descendants(daemon.pid)
     assert "SIGSEGV 1" in browser.text("main")
     body = request(daemon.private, "GET", "/metrics").body
     assert b'imaged_worker_deaths_total{cause="SIGSEGV"} 1.0' in body

@@ -27,9 +27,10 @@ from imaged.core.outputs import parse
 from imaged.logs.lines import observer as make_observer
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.processors import make_variant
+from imaged.workers import pool
 from imaged.workers.building import _generation_spec
 from imaged.workers.forker_client import ChildProcess
-from imaged.workers.pool import WorkerPool, WorkersFailedError
+from imaged.workers.pool import FEWEST, WorkerPool, WorkersFailedError
 from imaged.workers.process_workers import HEADER_WORKERS, ProcessWorkers
 from imaged.workers.processors import Ended
 from imaged.workers.render_jobs import RenderedVariant
@@ -109,8 +110,8 @@ def imaged_processor(host):
     return Acting(options.deed)
 '''
 HASH = ImageHash("0" * 32)
-FIRST = 1 + HEADER_WORKERS
-"""How many workers a test starts with."""
+MOST = 1 + HEADER_WORKERS
+"""How many workers a test may have. It starts with FEWEST."""
 VARIANTS = [make_variant(parse(f"x{side}.jpg")) for side in (10, 20, 30)]
 
 
@@ -125,7 +126,7 @@ class TestProcessWorkers(TestCase):
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acting\nVersion: 0.1\n")
         (info / "entry_points.txt").write_text("[imaged]\nacting = imaged_acting\n")
-        (tmp_path / "site" / "imaged_acting.py").write_text(PLUGIN.replace("FIRST_WORKERS", str(FIRST)))
+        (tmp_path / "site" / "imaged_acting.py").write_text(PLUGIN.replace("FIRST_WORKERS", str(FEWEST)))
         (tmp_path / "tmp").mkdir()
         monkeypatch.syspath_prepend(str(tmp_path / "site"))
         monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
@@ -147,7 +148,7 @@ class TestProcessWorkers(TestCase):
         threads, self.others = Threads(reactor, "render", 1), Threads(reactor, "work", 4)
         self.templates = Templates()
         spec, run = _generation_spec(loaded.settings), self.others.run
-        self.pool = WorkerPool(reactor, loaded.settings.render, FIRST, self.templates, spec, run)
+        self.pool = WorkerPool(reactor, loaded.settings.render, MOST, self.templates, spec, run)
         self.deaths: list[str] = []
         workers = ProcessWorkers(reactor, self.pool, threads, run, Tasks(), FORMATS, timeout_s, self.deaths.append)
 
@@ -161,7 +162,7 @@ class TestProcessWorkers(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(end()))
         await workers.start()
         if ready:
-            await self.until(lambda: len(self.pids()) == FIRST)
+            await self.until(lambda: len(self.pids()) == FEWEST)
         return workers
 
     async def render(self, workers: ProcessWorkers, hash: ImageHash = HASH, timeout_s: float = 30) -> Ended:
@@ -205,7 +206,7 @@ class TestProcessWorkers(TestCase):
         workers = await self.start()
         for body, extension in ((make_jpeg(), "jpg"), (make_png(), "png"), (make_jpeg(), "jpg")):
             self.source.write_bytes(body)
-            for _ in range(2 * FIRST):
+            for _ in range(3):
                 assert (await workers.identify(HASH, self.source)).format.extension == extension
         self.source.unlink()
         with pytest.raises(StoreError):
@@ -253,6 +254,39 @@ class TestProcessWorkers(TestCase):
             await workers.identify(HASH, self.source)
         assert (self.pids(), self.deaths, workers.refused_pictures) == (before, [], 0)
 
+    async def test_workers_start_when_all_others_are_busy(self) -> None:
+        """At most as many as the pool may have; a job beyond that waits for one of them."""
+        await self.start()
+        lent = [await self.pool.take(30) for _ in range(MOST)]
+        await self.until(lambda: len(self.pids()) == MOST)
+        waiting = Deferred.fromCoroutine(self.pool.take(30))
+        assert len(set(lent)) == len(self.pool.workers) == MOST
+        self.pool.give_back(lent[0])
+        assert await waiting is lent[0]
+        for each in lent:
+            self.pool.give_back(each)
+        assert await self.pool.take(30) is lent[-1]  # that with the warmest caches
+        assert len(self.pool.workers) == MOST
+        self.pool.give_back(lent[-1])
+
+    async def test_workers_that_no_job_has_needed_end(self) -> None:
+        """Not those in a job, and no new ones take their places. The next burst starts new ones."""
+        self.patch(pool, "REST_S", 0.2)
+        workers = await self.start()
+        lent = [await self.pool.take(30) for _ in range(MOST)]
+        await self.until(lambda: len(self.pids()) == MOST)
+        for each in lent[1:]:
+            self.pool.give_back(each)
+        await self.until(lambda: len(self.pids()) == FEWEST)
+        assert self.pids() == {lent[0].child.pid}
+        again = await self.pool.take(30)
+        assert again not in lent
+        self.pool.give_back(again)
+        self.pool.give_back(lent[0])
+        await self.until(lambda: len(self.pids()) == FEWEST)
+        assert (await self.render(workers)).error is None
+        assert (self.deaths, workers.fault) == ([], None)
+
     async def test_an_old_worker_is_replaced(self) -> None:
         """After `recycle_after` jobs another process takes its place, and no job fails."""
         workers = await self.start(recycle_after=2)
@@ -260,7 +294,7 @@ class TestProcessWorkers(TestCase):
         for _ in range(7):
             assert (await self.render(workers)).error is None
             seen |= self.pids()
-        await self.until(lambda: len(seen | self.pids()) == FIRST + 3)
+        await self.until(lambda: len(seen | self.pids()) == FEWEST + 3)
         assert self.deaths == []
 
     async def test_a_worker_that_keeps_memory_is_replaced(self) -> None:
@@ -270,16 +304,15 @@ class TestProcessWorkers(TestCase):
         for _ in range(9):
             assert (await self.render(workers)).error is None
             seen |= self.pids()
-        assert FIRST < len(seen) < 9
+        assert FEWEST < len(seen) < 9
         assert self.deaths == []
 
     async def test_a_worker_that_stays_when_it_is_replaced_is_killed(self) -> None:
         """A picture that has taken it over cannot keep its process."""
         workers = await self.start("stay", recycle_after=1)
         before = self.pids()
-        for _ in range(1 + HEADER_WORKERS):
-            assert (await self.render(workers)).error is None
-        await self.until(lambda: not self.pids() & before and len(self.pids()) == 1 + HEADER_WORKERS)
+        assert (await self.render(workers)).error is None
+        await self.until(lambda: not self.pids() & before and len(self.pids()) == FEWEST)
         assert self.deaths == []
 
     async def test_deep_folders_cost_their_worker_only(self) -> None:
@@ -288,8 +321,8 @@ class TestProcessWorkers(TestCase):
         before = self.pids()
         assert isinstance((await self.render(workers)).error, NotAPictureError)
         (folder,) = (self.folder / "tmp").iterdir()
-        await self.until(lambda: len(list(folder.iterdir())) == 1 + HEADER_WORKERS == len(self.pids()))
-        assert len(self.pids() & before) == HEADER_WORKERS
+        await self.until(lambda: len(list(folder.iterdir())) == FEWEST == len(self.pids()))
+        assert not self.pids() & before
         assert workers.fault is None
 
     async def test_a_crash_is_the_fault_of_the_picture(self) -> None:
@@ -302,7 +335,7 @@ class TestProcessWorkers(TestCase):
         assert self.deaths == ["SIGSEGV"]
         assert isinstance((await self.render(workers, ImageHash("1" * 32))).error, NotAPictureError)
         assert self.deaths == ["SIGSEGV", "SIGSEGV"]
-        await self.until(lambda: len(self.pids()) == FIRST)
+        await self.until(lambda: len(self.pids()) == FEWEST)
 
     async def test_a_worker_that_exits_has_crashed(self) -> None:
         """The status does not matter: it did not end its job."""
@@ -393,7 +426,7 @@ class TestProcessWorkers(TestCase):
         others = [await self.pool.take(30) for _ in range(HEADER_WORKERS)]
         assert dead.child.pid is not None
         os.kill(dead.child.pid, signal.SIGKILL)
-        await self.until(lambda: dead.child.ended and len(self.pids()) == 1 + HEADER_WORKERS)
+        await self.until(lambda: dead.child.ended and len(self.pids()) == MOST)
         for each in others:
             self.pool.give_back(each)
         younger = await self.pool.take(30, dead.child.ended_s)
@@ -409,7 +442,7 @@ class TestProcessWorkers(TestCase):
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         assert (await self.render(workers)).error is None
-        await self.until(lambda: len(self.pids() - before) == len(self.pids()) == FIRST)
+        await self.until(lambda: len(self.pids() - before) == len(self.pids()) == FEWEST)
 
     async def test_a_template_that_dies_is_replaced(self) -> None:
         """All workers die with their template; other ones come from a new template."""
