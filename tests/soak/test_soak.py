@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,18 +41,20 @@ def test_descendants_are_measured(tmp_path: Path) -> None:
     """A process, its child, its second thread and a child that it does not await count; its parent does not."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").touch()
-    nothing = measure(os.getpid(), tmp_path)
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == b"ready\n"
-        found = measure(os.getpid(), tmp_path)
-        assert found.processes - nothing.processes == 3
-        assert found.threads - nothing.threads == 4
-        assert found.descriptors - nothing.descriptors >= 7
-        assert found.memory_kib - nothing.memory_kib > 2_000
-        assert found.temporary_files == 1
-        parent.kill()
-    assert parent.pid not in descendants(os.getpid())
+    command = ["sh", "-c", '"$@"; exit', "root", sys.executable, "-c", PARENT]  # this process may have others meanwhile
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as root:
+        try:
+            assert root.stdout is not None
+            assert root.stdout.readline() == b"ready\n"
+            found = measure(root.pid, tmp_path)
+        finally:
+            os.killpg(root.pid, signal.SIGKILL)
+    assert found.processes == 3
+    assert found.threads == 4
+    assert found.descriptors >= 7
+    assert found.memory_kib > 2_000
+    assert found.temporary_files == 1
+    assert root.pid not in descendants(os.getpid())
 
 
 def test_what_grew_is_named() -> None:
