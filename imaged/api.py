@@ -54,6 +54,7 @@ from imaged.hooks.contracts import (
 from imaged.hooks.host import Host, OptionsError, OwnThreads
 from imaged.hooks.installation import VERSION, how_to_install
 from imaged.hooks.specs import hookimpl
+from imaged.hooks.unloaded import UnloadedProcessor
 from imaged.machine import memory_bytes
 
 __all__ = [
@@ -115,6 +116,7 @@ __all__ = [
     "Timing",
     "TooLargeError",
     "UnfitError",
+    "UnloadedProcessor",
     "Uploaded",
     "Uploader",
     "Variant",

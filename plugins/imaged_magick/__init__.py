@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from imaged.api import Host, Processor, hookimpl, memory_bytes
 
 from .environment import start_imagemagick
-from .unloaded import UnloadedProcessor
+from .unloaded import UnloadedMagick
 
 
 class Options(BaseModel):
@@ -32,7 +32,7 @@ def imaged_processor(host: Host) -> Processor | None:
     """Load ImageMagick under our policy and return its processor."""
     options = host.options(Options)
     if not host.renders:
-        return UnloadedProcessor()
+        return UnloadedMagick()
     if not start_imagemagick():
         host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
             "something started ImageMagick before plugin {name} did, so limits of the system's policy.xml count too: "

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from imaged.api import UnloadedProcessor
 
 
-class UnloadedProcessor:
-    """Has the methods of MagickProcessor, which the daemon looks up but never calls. They raise NotImplementedError."""
+class UnloadedMagick(UnloadedProcessor):
+    """Tells that workers verify originals and check themselves."""
 
-    detail = ""
-
-    def identify(self, *_: Any, **__: Any) -> Any:
-        """Raise NotImplementedError."""
-        raise NotImplementedError("worker processes render: ImageMagick is not loaded here")
-
-    accepts = verify = render = self_check = identify
+    verify = self_check = UnloadedProcessor.not_called

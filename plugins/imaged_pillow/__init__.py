@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from imaged.api import Host, Processor, hookimpl, how_to_install
 
-from .unloaded import UnloadedProcessor
+from .unloaded import UnloadedPillow
 
 if find_spec("PIL") is None:
     raise ImportError(f"Pillow is missing: {how_to_install('fast', 'python3-pil')}")
@@ -35,7 +35,7 @@ def imaged_processor(host: Host) -> Processor | None:
     """Load Pillow and return its processor."""
     options = host.options(Options)
     if not host.renders:
-        return UnloadedProcessor()
+        return UnloadedPillow()
     from .processor import PillowProcessor  # noqa: PLC0415 -- imports Pillow
 
     return PillowProcessor(options.filter)

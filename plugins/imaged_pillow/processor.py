@@ -30,15 +30,16 @@ from .filters import FILTERS
 from .original import Original, declined
 from .reading import read_original
 from .resizing import ENGINE, as_source, resize, smallest_source, upright
-from .unloaded import UnloadedProcessor
+from .unloaded import READS, WRITES
 
 
-class PillowProcessor(UnloadedProcessor):
+class PillowProcessor:
     """Renders stills. It does not change, so that several threads may use it.
 
     It declines what it does not render as well as ImageMagick does. `filter` is the option.
     """
 
+    reads, writes = READS, WRITES
     detail = f"Pillow {PIL.__version__}{ENGINE}, libjpeg-turbo {features.version('libjpeg_turbo')}"
 
     def __init__(self, filter: str) -> None:
