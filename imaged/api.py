@@ -8,6 +8,7 @@ from imaged.config.values import HostName, MetricPath, PortNumber
 from imaged.core.colours.icc_reader import join_profile, usable_profile
 from imaged.core.colours.png_colours import PNG_COLOUR_CHUNKS, png_profile
 from imaged.core.colours.srgb_profile import srgb_profile
+from imaged.core.effects import NO_EFFECTS, Effects, Watermark
 from imaged.core.errors import (
     BusyError,
     DeclinedError,
@@ -33,7 +34,8 @@ from imaged.core.events import (
 from imaged.core.exif import is_sideways, oriented, read_orientation
 from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, Formats
 from imaged.core.geometry import Plan, Size, Step, plan, steps
-from imaged.core.outputs import Fill, Fit, FullSize, Output
+from imaged.core.gravities import Compass, FocalPoint, Gravity
+from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
 from imaged.core.tally import Counted, Tally, Timing
@@ -63,6 +65,7 @@ __all__ = [
     "FORMATS",
     "GIF",
     "JPEG",
+    "NO_EFFECTS",
     "PNG",
     "PNG_COLOUR_CHUNKS",
     "RESIZE",
@@ -70,17 +73,21 @@ __all__ = [
     "VERSION",
     "WEBP",
     "BusyError",
+    "Compass",
     "Counted",
     "DeclinedError",
+    "Effects",
     "Event",
     "ExposingSink",
     "Fill",
     "Fit",
     "FlushingSink",
+    "FocalPoint",
     "Format",
     "FormatProcessor",
     "Formats",
     "FullSize",
+    "Gravity",
     "Host",
     "HostName",
     "ImageFacts",
@@ -97,6 +104,7 @@ __all__ = [
     "OutputFailed",
     "OutputRendered",
     "OwnThreads",
+    "Pad",
     "Plan",
     "PolicyError",
     "PortNumber",
@@ -121,6 +129,7 @@ __all__ = [
     "Uploader",
     "Variant",
     "VerifyingProcessor",
+    "Watermark",
     "WorkerDied",
     "current_trace",
     "hookimpl",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from imaged.config.section import Section
 from imaged.config.values import Color, Extensions, OutputCount, OutputNames, ProgressiveJpegs, Quality, Side
-from imaged.core.errors import PolicyError
+from imaged.core.details import ImageDetails
+from imaged.core.errors import NotFoundError, PolicyError
 from imaged.core.formats import CORE, Format, Formats
-from imaged.core.outputs import Fill, FullSize, Output
+from imaged.core.gravities import Smart
+from imaged.core.outputs import Fill, Fit, Output, Pad, Preset
 from imaged.core.variants import Variant
 
 _EXTENSIONS = "The extensions of the formats that clients may ask for."
@@ -34,14 +38,18 @@ class ImagePolicy(Section):
     progressive: ProgressiveJpegs = Field("auto", description=_PROGRESSIVE)
 
     def check(self, output: Output) -> None:
-        """Raise PolicyError when a client may not ask for `output`."""
+        """Raise PolicyError when a client may not ask for `output`, NotFoundError when there is no such preset."""
         if output.extension not in self.extensions:
             allowed = ", ".join(self.extensions)
             raise PolicyError(f"{output}: {output.extension} is not allowed here: use one of {allowed}")
-        if not isinstance(output.sizing, FullSize) and output.sizing.width_px > self.maximum_width:
-            raise PolicyError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
-        if isinstance(output.sizing, Fill) and output.sizing.height_px > self.maximum_height:
-            raise PolicyError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
+        match output.sizing:
+            case Fit(width_px, height_px) | Pad(width_px, height_px) | Fill(width_px, height_px):
+                if (width_px or 0) > self.maximum_width:
+                    raise PolicyError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
+                if (height_px or 0) > self.maximum_height:
+                    raise PolicyError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
+            case Preset(name):
+                raise NotFoundError(f"{output} is not an output: {name} is no preset of this namespace")
 
     def check_count(self, outputs: int) -> None:
         """Raise PolicyError when one image may not have that many outputs."""
@@ -58,14 +66,22 @@ class ImagePolicy(Section):
         """
         return format in CORE or format.extension in self.extensions
 
-    def resolve(self, output: Output, formats: Formats) -> Variant:
-        """Return `output` with everything that this policy decides.
+    def resolve(self, output: Output, formats: Formats, details: ImageDetails | None = None) -> Variant:
+        """Return `output` of an original with everything that this policy decides.
+
+        `details` has the focal point of the original; without it, a smart crop is one from the centre.
 
         It resolves outputs that `check` refuses too: a queued output is rendered although its policy became stricter.
         Raises PolicyError when no processor writes the format.
         """
         quality = self.default_quality if output.quality is None else output.quality
-        return Variant(output, formats.of(output), quality, self.background, self.progressive)
+        format, sizing = formats.of(output), output.sizing
+        if isinstance(sizing, Preset):
+            raise NotFoundError(f"{output} is not an output: {sizing.name} is no preset of this namespace")
+        if isinstance(sizing, Fill) and isinstance(sizing.gravity, Smart):
+            sizing = replace(sizing, gravity=details.focal_point if details else None)
+        padding = None if format.alpha else self.background
+        return Variant(output, sizing, format, quality, self.background, self.progressive, padding)
 
 
 class NamespacePolicy(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import Output, parse, parse_stored
 
 
 @dataclass(frozen=True)
@@ -33,5 +33,10 @@ _FIXED: dict[str, Original | Record] = {str(file): file for file in (ORIGINAL, R
 
 
 def parse_file(name: str) -> ImageFile:
-    """Read a file's name; `parse_file` and `str` round-trip. Raises NotFoundError."""
+    """Read a file's name, as clients write it. Raises NotFoundError."""
     return _FIXED.get(name) or parse(name)
+
+
+def parse_stored_file(name: str) -> ImageFile:
+    """Read the name of a stored file: the inverse of `str`. Raises NotFoundError."""
+    return _FIXED.get(name) or parse_stored(name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imaged.core.outputs import Fill, Fit, Sizing
+from imaged.core.gravities import Compass, FocalPoint, Gravity, Smart
+from imaged.core.outputs import Fill, Fit, FullSize, Pad, Sizing
 
 _LOBES = 3
 """How many pixels to each side a Lanczos filter reads, in pixels of the picture that has the larger ones."""
@@ -45,7 +46,10 @@ class Size:
 
 @dataclass(frozen=True)
 class Plan:
-    """Scale the whole picture to `scaled`, then keep the box of `size` whose corner is `left_px`, `top_px`."""
+    """Scale the whole picture to `scaled`, then keep the box of `size` whose corner is `left_px`, `top_px`.
+
+    A box that is larger than the scaled picture has a negative corner: the picture is padded.
+    """
 
     scaled: Size
     size: Size
@@ -54,8 +58,13 @@ class Plan:
 
     @property
     def crops(self) -> bool:
-        """Whether the box is smaller than the scaled picture."""
-        return self.scaled != self.size
+        """Whether the box leaves out a part of the scaled picture."""
+        return self.size.width_px < self.scaled.width_px or self.size.height_px < self.scaled.height_px
+
+    @property
+    def pads(self) -> bool:
+        """Whether the box has places where the scaled picture is not."""
+        return self.size.width_px > self.scaled.width_px or self.size.height_px > self.scaled.height_px
 
 
 @dataclass(frozen=True)
@@ -68,20 +77,25 @@ class Step:
     scaled: Size
 
 
-def plan(original: Size, sizing: Sizing) -> Plan:
-    """Return how an upright original becomes an output.
+def plan(original: Size, sizing: Sizing, *, enlarge: bool = True) -> Plan:
+    """Return how an upright original becomes an output. Without `enlarge`, a smaller original fills a smaller box.
 
     All arithmetic is in integers and rounds halves up, so that every machine gives the same size.
     """
     match sizing:
-        case Fit(width_px):
-            width_px = min(width_px, original.width_px)
-            size = Size(width_px, max(1, _divide(original.height_px * width_px, original.width_px)))
+        case Fit(width_px, height_px):
+            size = _fit(original, width_px, height_px)
             return Plan(size, size)
-        case Fill(width_px, height_px):
-            return _fill(original, Size(width_px, height_px))
-        case _:
+        case Pad(width_px, height_px):
+            scaled = _fit(original, width_px, height_px)
+            left_px, top_px = (width_px - scaled.width_px) // 2, (height_px - scaled.height_px) // 2
+            return Plan(scaled, Size(width_px, height_px), -left_px, -top_px)
+        case Fill(width_px, height_px, gravity):
+            size = Size(width_px, height_px)
+            return _fill(original, size if enlarge else _shrunk(size, original), gravity)
+        case FullSize():
             return Plan(original, original)
+    raise ValueError(f"the settings say what size {sizing} has")
 
 
 def steps(plan: Plan, decoded: Size) -> tuple[Step, ...]:
@@ -143,13 +157,43 @@ def _cut(length_px: int, scaled_px: int, at_px: int, kept_px: int) -> tuple[int,
     return start_px, end_px
 
 
-def _fill(original: Size, size: Size) -> Plan:
-    """Cover the box: one side matches it exactly, and the other is cropped evenly."""
+def _fit(original: Size, width_px: int | None, height_px: int | None) -> Size:
+    """Return the size inside a box: that of the original where it fits."""
+    width_px = min(width_px or original.width_px, original.width_px)
+    height_px = min(height_px or original.height_px, original.height_px)
+    if width_px * original.height_px <= height_px * original.width_px:  # the width is what bounds it
+        return Size(width_px, max(1, _divide(original.height_px * width_px, original.width_px)))
+    return Size(max(1, _divide(original.width_px * height_px, original.height_px)), height_px)
+
+
+def _shrunk(size: Size, original: Size) -> Size:
+    """Return the largest size of this aspect that the original fills without being enlarged."""
+    within = _fit(size, original.width_px, original.height_px)
+    return Size(min(within.width_px, original.width_px), min(within.height_px, original.height_px))
+
+
+def _fill(original: Size, size: Size, gravity: Gravity | None) -> Plan:
+    """Cover the box: one side matches it exactly, and the other is cropped by gravity."""
     scaled = Size(
         max(size.width_px, _divide(original.width_px * size.height_px, original.height_px)),
         max(size.height_px, _divide(original.height_px * size.width_px, original.width_px)),
     )
-    return Plan(scaled, size, (scaled.width_px - size.width_px) // 2, (scaled.height_px - size.height_px) // 2)
+    left_px, top_px = (scaled.width_px - size.width_px) // 2, (scaled.height_px - size.height_px) // 2
+    match gravity:
+        case FocalPoint(x_percent, y_percent):
+            left_px = _around(scaled.width_px, size.width_px, x_percent)
+            top_px = _around(scaled.height_px, size.height_px, y_percent)
+        case Compass(point=FocalPoint(x_percent, y_percent)) if gravity is not Compass.CENTRE:
+            left_px = (scaled.width_px - size.width_px) * x_percent // 100
+            top_px = (scaled.height_px - size.height_px) * y_percent // 100
+        case Smart():
+            raise ValueError("a smart crop is planned with the focal point of its original")
+    return Plan(scaled, size, left_px, top_px)
+
+
+def _around(length_px: int, kept_px: int, percent: int) -> int:
+    """Return where a part of a side begins that has a point in its middle, or as near to it as can be."""
+    return min(max(0, (length_px * percent - kept_px * 50) // 100), length_px - kept_px)
 
 
 def _divide(dividend: int, divisor: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imaged.core.details import ImageDetails
 from imaged.core.formats import Format
 from imaged.core.geometry import Size
 from imaged.core.hashes import ImageHash
@@ -29,7 +30,7 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """The record of an original, which the store keeps beside its bytes."""
+    """The record of an original, which the store keeps beside its bytes. `details` is None in an older record."""
 
     hash: ImageHash
     width_px: int
@@ -37,3 +38,4 @@ class ImageInfo:
     content_type: str
     size_bytes: int
     sha256: str
+    details: ImageDetails | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from imaged.core.effects import NO_EFFECTS, Effects
 from imaged.core.formats import Format
-from imaged.core.geometry import Size
+from imaged.core.geometry import Plan, Size, plan
 from imaged.core.outputs import Output, Sizing
 
 Progressive = Literal["auto"] | bool
+LongAnimation = Literal["cut", "refuse"]
 
 BASELINE_PIXELS = 100_000
 """Up to this size, a JPEG arrives with the first packets (10 of them, RFC 6928): there is nothing to show earlier."""
@@ -19,20 +21,29 @@ BASELINE_PIXELS = 100_000
 class Variant:
     """An output with everything that changes a pixel, so that a processor looks nothing up.
 
-    `format` is the one to encode in, and `quality` is 1 to 100. Where the format has no transparency, a
-    transparent picture is drawn on `background`, `#rrggbb`. `progressive` is for JPEG: see `is_progressive`.
+    `output` is its name. `sizing` says how the original's size becomes that of the variant: for a preset its own one,
+    for a smart crop one with the focal point of the original; without `enlarge`, a smaller original fills less.
+    `format` is the one to encode in; `quality`, 1 to 100, and `effort` are on the scale of its encoder, where None is
+    the default. Where the format has no transparency, a transparent picture is drawn on `background`, `#rrggbb`.
+    `padding` is the colour around a padded picture, or None: transparent. `progressive` is for JPEG: see
+    `is_progressive`. `animation` says whether an animation of too many pixels is cut or refused.
     """
 
     output: Output
+    sizing: Sizing
     format: Format
     quality: int
     background: str
     progressive: Progressive = "auto"
+    padding: str | None = None
+    enlarge: bool = True
+    effort: int | None = None
+    animation: LongAnimation = "refuse"
+    effects: Effects = NO_EFFECTS
 
-    @property
-    def sizing(self) -> Sizing:
-        """How the original's size becomes that of the variant."""
-        return self.output.sizing
+    def plan(self, original: Size) -> Plan:
+        """Return how an upright original of this size becomes the variant."""
+        return plan(original, self.sizing, enlarge=self.enlarge)
 
     def is_progressive(self, size: Size) -> bool:
         """Return whether a JPEG of this size is progressive: with "auto", if it is larger than BASELINE_PIXELS.

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from imaged.core.errors import DeclinedError, ImagedError, PluginFailedError, StoreError
 from imaged.core.formats import FORMATS, SNIFF_BYTES, Format, Formats
-from imaged.core.geometry import Size, plan
+from imaged.core.geometry import Size
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
 from imaged.core.variants import Variant
@@ -157,7 +157,7 @@ class CheckedProcessor:
             return f"{output} is {kind_of(body)}, not bytes"
         if (found := self._formats.sniff(body)) != variant.format:
             return f"{output} is {found.content_type if found else 'no picture that imaged knows'}"
-        planned = plan(original, output.sizing).size
+        planned = variant.plan(original).size
         if (size := variant.format.read_size(body)) != planned:
             has = f"{size} pixels" if size else "a header without a size"
             return f"{output} has {has}, not the {planned} of its plan"

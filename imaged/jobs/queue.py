@@ -12,9 +12,9 @@ from typing import Literal
 
 from imaged.core.backoff import Backoff
 from imaged.core.errors import NotFoundError
-from imaged.core.files import ImageFile, parse_file
+from imaged.core.files import ImageFile, parse_stored_file
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import Output, parse_stored
 from imaged.jobs.comparison import ComparisonTable
 from imaged.jobs.queue_owner import QueueOwner
 from imaged.jobs.schema import migrate, touch_version
@@ -138,7 +138,7 @@ class JobQueue:
         jobs = []
         for id, namespace, digits, name, attempts, _ in sorted(rows):
             try:
-                jobs.append(Job(id, kind, ImageId(namespace, ImageHash(digits)), parse_file(name), attempts))
+                jobs.append(Job(id, kind, ImageId(namespace, ImageHash(digits)), parse_stored_file(name), attempts))
             except NotFoundError as error:
                 self._db.execute(
                     "UPDATE jobs SET state = 'parked', owner = NULL, error = ? WHERE id = ? AND owner = ?",
@@ -240,7 +240,7 @@ class JobQueue:
         states = {}
         for name, state in rows.fetchall():
             with suppress(NotFoundError):  # `claim` fails such a row
-                states[parse(name)] = state
+                states[parse_stored(name)] = state
         return states
 
     def try_out(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from imaged.core.outputs import Fill, Fit, Sizing
+from imaged.core.outputs import Fill, Fit, Pad, Sizing
 from imaged.workers.render_jobs import ImageOutput
 
 PARTS = 2
@@ -33,10 +33,10 @@ def divide(outputs: Sequence[ImageOutput]) -> list[Sequence[ImageOutput]]:
 
 
 def _pixels(sizing: Sizing) -> float:
-    """Return about how many pixels an output has: the height of one that fits is unknown, as is all of a full size."""
+    """Return about how many pixels an output has: infinity where the name does not say it."""
     match sizing:
-        case Fit(width_px):
-            return width_px * width_px
-        case Fill(width_px, height_px):
+        case Fit(width_px, height_px):
+            return (width_px or height_px or 0) * (height_px or width_px or 0)
+        case Fill(width_px, height_px) | Pad(width_px, height_px):
             return width_px * height_px
     return math.inf

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from imaged.core.circuit import Circuit
 from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
-from imaged.core.files import ImageFile, parse_file
+from imaged.core.files import ImageFile, parse_stored_file
 from imaged.core.hashes import ImageId
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.pipeline.shared import Shared
@@ -118,7 +118,7 @@ class Remote:
         files = set()
         for key in await self._list(prefix):
             with suppress(NotFoundError):
-                files.add(parse_file(key.removeprefix(prefix)))
+                files.add(parse_stored_file(key.removeprefix(prefix)))
         return files
 
     async def try_out(self) -> None:

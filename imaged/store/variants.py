@@ -13,7 +13,7 @@ from pathlib import Path
 from imaged.core.errors import NotFoundError, StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import Output, parse_stored
 from imaged.store.atomic import discard, name_first
 from imaged.store.disk import Disk, FileBody, NewVariant, OpenFile, open_path, reading, variant_time_ns
 
@@ -128,7 +128,7 @@ class VariantFiles:
         found = []
         for name in names:
             with suppress(NotFoundError):
-                found.append(parse(name))
+                found.append(parse_stored(name))
         return found
 
     def count(self, image: ImageId, new: Iterable[Output], at_most: int) -> int:

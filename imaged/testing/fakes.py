@@ -27,7 +27,6 @@ from imaged.api import (
     RenderJob,
     StoreError,
     TooLargeError,
-    plan,
 )
 from imaged.testing.pictures import make_plain
 
@@ -148,7 +147,7 @@ class StillProcessor:
         if self.failure is not None:
             raise self.failure
         for variant in job.variants:
-            size = plan(job.facts.size, variant.output.sizing).size
+            size = variant.plan(job.facts.size).size
             frames = job.facts.frames if variant.format.animation else 1
             if frames * max(size.pixels, job.facts.size.pixels) > job.maximum_pixels:
                 raise TooLargeError(f"{variant.output} has more than {job.maximum_pixels} pixels")

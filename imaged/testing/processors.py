@@ -47,6 +47,7 @@ from imaged.api import (
     Variant,
     plan,
 )
+from imaged.config.images import ImagePolicy
 from imaged.core.variants import Progressive
 from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_gif, make_jpeg, make_png, make_webp
 
@@ -65,7 +66,8 @@ def make_variant(
     formats: Formats = FORMATS,
 ) -> Variant:
     """Return a variant with the settings of a usual policy. Its format is one of `formats`."""
-    return Variant(output, formats.of(output), quality, background, progressive)
+    policy = ImagePolicy(default_quality=quality, background=background, progressive=progressive)
+    return policy.resolve(output, formats)
 
 
 def render_job(

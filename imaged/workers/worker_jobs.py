@@ -16,6 +16,7 @@ from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import sniff_file
 from imaged.workers.render_jobs import RenderedVariant
 from imaged.workers.wire import GO, STOP, FactsHead, Kind, Message, MessageError, RenderedHead, parse
+from imaged.workers.wire_variants import encode_variant
 from imaged.workers.workers import Emit
 
 NO_PICTURE = Path(os.devnull)
@@ -61,8 +62,11 @@ class RenderWork:
     def head(self, within_s: float) -> dict[str, Any]:
         """Ask for the variants that no worker has made yet."""
         self._asked, self._began_s = list(self._missing), monotonic()
-        variants = [(str(each.output), each.quality, each.background, each.progressive) for each in self._asked]
-        return {"variants": variants, "timeout_s": within_s, "request_id": self._request_id}
+        return {
+            "variants": [encode_variant(each) for each in self._asked],
+            "timeout_s": within_s,
+            "request_id": self._request_id,
+        }
 
     def take(self, message: Message) -> bytes | None:
         """Emit a variant, if it is one of the job's and of its format."""

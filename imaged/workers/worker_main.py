@@ -16,9 +16,7 @@ from typing import Any
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 
 from imaged.core.errors import BusyError, PluginFailedError, TooLargeError
-from imaged.core.formats import Formats
-from imaged.core.outputs import parse as parse_output
-from imaged.core.variants import Progressive, Variant
+from imaged.core.variants import Variant
 from imaged.workers.confinement import Bounds, allow_cpu, confine
 from imaged.workers.processors import (
     Ended,
@@ -31,6 +29,7 @@ from imaged.workers.processors import (
 )
 from imaged.workers.render_jobs import RenderedVariant
 from imaged.workers.wire import GO, LOG_LINES, EndedError, Kind, encode, receive, send
+from imaged.workers.wire_variants import decode_variant
 
 NICENESS = 5
 """How much less of the cores a worker gets than the daemon: requests for stored files go first."""
@@ -86,16 +85,11 @@ def _work(connection: socket.socket, processors: Processors, kind: Kind, head: M
     elif kind is Kind.SELF_CHECK:
         ended = run_self_check(processors)
     else:
-        variants = [_variant(processors.formats, *each) for each in head["variants"]]
+        variants = [decode_variant(each, processors.formats) for each in head["variants"]]
         emit = _Emitter(connection, variants)
         ended = run_render(processors, source, variants, head["timeout_s"], head["request_id"], emit)
         last = emit.last
     connection.sendall(last + encode(Kind.ENDED, _ended_head(ended)))
-
-
-def _variant(formats: Formats, name: str, quality: int, background: str, progressive: Progressive) -> Variant:
-    output = parse_output(name)
-    return Variant(output, formats.of(output), quality, background, progressive)
 
 
 class _Emitter:

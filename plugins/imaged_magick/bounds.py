@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imaged.api import JPEG, PolicyError, RenderJob, TooLargeError, Variant, plan, steps
+from imaged.api import JPEG, PolicyError, RenderJob, TooLargeError, Variant, steps
 
 from .memory import check_memory
 from .original import ParsedOriginal
@@ -28,7 +28,7 @@ def is_animated(job: RenderJob, variant: Variant) -> bool:
 
 def is_long(job: RenderJob) -> bool:
     """Return whether a step of this job may take so long that it must be interruptible."""
-    sizes = [job.facts.size, *(plan(job.facts.size, variant.output.sizing).scaled for variant in job.variants)]
+    sizes = [job.facts.size, *(variant.plan(job.facts.size).scaled for variant in job.variants)]
     return _PIXEL_S * max(size.pixels for size in sizes) > _LONG_SHARE * job.timeout_s
 
 
@@ -59,7 +59,7 @@ def check_animations(job: RenderJob, original: ParsedOriginal, animations: Seque
 
 
 def _check_variant(variant: Variant, job: RenderJob, frames: int) -> None:
-    wanted, format = plan(job.facts.size, variant.output.sizing), variant.format
+    wanted, format = variant.plan(job.facts.size), variant.format
     size = wanted.size
     if max(size.width_px, size.height_px) > format.maximum_side_px:
         raise PolicyError(

@@ -18,7 +18,6 @@ from imaged.api import (
     Rendered,
     RenderJob,
     Variant,
-    plan,
     span,
 )
 
@@ -115,7 +114,7 @@ class MagickProcessor:
                         Picture(deadline, image=picture) as frame,
                         translated(deadline, "resizing a frame"),
                     ):
-                        crop_and_resize(frame, job.facts.size, writer.variant.sizing, self._filter)
+                        crop_and_resize(frame, writer.variant.plan(job.facts.size), self._filter)
                         writer.add(frame, duration_ms)
                 if not writers:
                     break
@@ -151,7 +150,7 @@ def _upright_pictures(job: RenderJob, original: ParsedOriginal, filter: Filter, 
             yield picture, duration_ms
         return
     check_jpeg_end(original, deadline)
-    plans = [plan(job.facts.size, variant.output.sizing) for variant in job.variants]
+    plans = [variant.plan(job.facts.size) for variant in job.variants]
     hint = jpeg_size_hint(job.facts.size, plans, original.orientation, filter)
     with decoded_still(original.format, original.blob, original.profile, hint, deadline) as picture:
         with translated(deadline, "turning it upright"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 
-from imaged.api import RESIZE, Plan, Size, Variant, plan, span
+from imaged.api import RESIZE, Plan, Size, Variant, span
 
 from .filters import Filter
 from .picture import Picture, translated
@@ -20,7 +20,7 @@ def reduced_stills(
     `picture` is upright, and `original` is its full size. Variants of the same size, in different formats, share one
     resize. Once the rest can be made from a reduced picture, it replaces `picture` as their source.
     """
-    plans = {variant: plan(original, variant.sizing) for variant in variants}
+    plans = {variant: variant.plan(original) for variant in variants}
     ordered = sorted(variants, key=lambda variant: plans[variant].scaled.pixels, reverse=True)
     deadline, source = picture.deadline, picture
     with ExitStack() as sources, ExitStack() as last:
@@ -30,7 +30,7 @@ def reduced_stills(
             if made is None:
                 with span(RESIZE), translated(deadline, f"resizing to {variant.output}"):
                     made = last.enter_context(Picture(deadline, image=source))
-                    crop_and_resize(made, original, variant.sizing, filter)
+                    crop_and_resize(made, wanted, filter)
             is_source = suffices(wanted, [other for other in after if other != wanted], filter)
             if wanted in after or is_source:
                 with Picture(deadline, image=made) as still:

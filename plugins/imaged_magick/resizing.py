@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imaged.api import Fill, Fit, FullSize, NotAPictureError, Size, plan, steps
+from imaged.api import NotAPictureError, Plan, Size, steps
 
 from .filters import LANCZOS, Filter
 from .picture import Picture
@@ -28,13 +28,11 @@ def apply_orientation(picture: Picture, orientation: int) -> None:
         picture.reset_coords()
 
 
-def crop_and_resize(picture: Picture, original: Size, sizing: Fit | Fill | FullSize, filter: Filter) -> None:
-    """Crop and resize an upright picture to an output's size.
+def crop_and_resize(picture: Picture, wanted: Plan, filter: Filter) -> None:
+    """Crop and resize an upright picture by a plan for the full size.
 
-    `original` is the full size. The picture shows the same, and may be smaller: the decoder, or an earlier step, has
-    shrunk it.
+    The picture shows the same, and may be smaller: the decoder, or an earlier step, has shrunk it.
     """
-    wanted = plan(original, sizing)
     for step in steps(wanted, picture.sides):
         if step.cut != picture.sides:
             picture.cut(step.left_px, step.top_px, step.cut)

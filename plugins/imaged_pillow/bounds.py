@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from imaged.api import OutOfTimeError, PolicyError, RenderJob, TooLargeError, Variant, plan
+from imaged.api import OutOfTimeError, PolicyError, RenderJob, TooLargeError, Variant
 
 
 def check_job(job: RenderJob) -> None:
@@ -15,7 +15,7 @@ def check_job(job: RenderJob) -> None:
 
 
 def _check_variant(variant: Variant, job: RenderJob) -> None:
-    size, format = plan(job.facts.size, variant.output.sizing).size, variant.format
+    size, format = variant.plan(job.facts.size).size, variant.format
     if max(size.width_px, size.height_px) > format.maximum_side_px:
         raise PolicyError(
             f"{variant.output} would be {size}, but {format.extension} holds at most {format.maximum_side_px} a side: "

@@ -18,7 +18,6 @@ from imaged.api import (
     Rendered,
     RenderJob,
     Variant,
-    plan,
     span,
 )
 
@@ -74,7 +73,7 @@ class PillowProcessor:
         deadline = Deadline(job.timeout_s)
         planned: dict[Plan, list[Variant]] = {}
         for variant in job.variants:
-            planned.setdefault(plan(job.facts.size, variant.output.sizing), []).append(variant)
+            planned.setdefault(variant.plan(job.facts.size), []).append(variant)
         with span(DECODE):
             original = _same(read_original(job.source), job)
             decoded = decode(original, [each.scaled for each in planned], self._filter.reductions(original.stored))

@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imaged.core.geometry import Plan, Size, Step, plan, steps
-from imaged.core.outputs import Fill, Fit, FullSize, Sizing
+from imaged.core.gravities import Compass, FocalPoint
+from imaged.core.outputs import Fill, Fit, FullSize, Pad, Sizing
 
 sides = st.integers(1, 70_000) | st.integers(1, 12) | st.integers(1, 10**18)
 sizes = st.builds(Size, sides, sides)
 fits = st.builds(Fit, sides)
+boxes = st.builds(Fit, sides, sides) | st.builds(Fit, st.none(), sides)
+percents = st.integers(0, 100)
 fills = st.builds(Fill, sides, sides)
 
 KNOWN: list[tuple[tuple[int, int], Sizing, tuple[int, int], tuple[int, int], tuple[int, int]]] = [
@@ -27,6 +30,20 @@ KNOWN: list[tuple[tuple[int, int], Sizing, tuple[int, int], tuple[int, int], tup
     ((10, 10), Fill(300, 400), (400, 400), (300, 400), (50, 0)),
     ((401, 300), Fill(300, 300), (401, 300), (300, 300), (50, 0)),
     ((400, 520), FullSize(), (400, 520), (400, 520), (0, 0)),
+    ((400, 520), Fit(None, 260), (200, 260), (200, 260), (0, 0)),
+    ((400, 520), Fit(None, 600), (400, 520), (400, 520), (0, 0)),
+    ((1, 10_000), Fit(None, 100), (1, 100), (1, 100), (0, 0)),
+    ((400, 520), Fit(200, 130), (100, 130), (100, 130), (0, 0)),
+    ((400, 520), Fit(100, 400), (100, 130), (100, 130), (0, 0)),
+    ((400, 520), Fit(800, 800), (400, 520), (400, 520), (0, 0)),
+    ((400, 520), Pad(200, 200), (154, 200), (200, 200), (-23, 0)),
+    ((40, 20), Pad(101, 60), (40, 20), (101, 60), (-30, -20)),
+    ((400, 520), Fill(300, 300, Compass.NORTH), (300, 390), (300, 300), (0, 0)),
+    ((400, 520), Fill(300, 300, Compass.SOUTH_EAST), (300, 390), (300, 300), (0, 90)),
+    ((401, 300), Fill(300, 300, Compass.CENTRE), (401, 300), (300, 300), (50, 0)),
+    ((400, 520), Fill(300, 300, FocalPoint(0, 50)), (300, 390), (300, 300), (0, 45)),
+    ((400, 520), Fill(300, 300, FocalPoint(50, 45)), (300, 390), (300, 300), (0, 25)),
+    ((400, 520), Fill(300, 300, FocalPoint(0, 100)), (300, 390), (300, 300), (0, 90)),
 ]
 
 
@@ -46,7 +63,7 @@ def test_known_plans(
 def test_fit_never_enlarges(original: Size, fit: Fit) -> None:
     """Neither side grows, and the width is the requested one if the original is wide enough."""
     made = plan(original, fit)
-    assert made.size.width_px == min(fit.width_px, original.width_px)
+    assert made.size.width_px == min(fit.width_px or 0, original.width_px)
     assert made.size.height_px <= original.height_px
     assert not made.crops
 
@@ -57,6 +74,64 @@ def test_fit_keeps_the_aspect(original: Size, fit: Fit) -> None:
     made = plan(original, fit)
     exact_px = Fraction(original.height_px * made.size.width_px, original.width_px)
     assert abs(made.size.height_px - exact_px) <= (Fraction(1, 2) if exact_px >= 1 else 1)
+
+
+@given(sizes, boxes)
+def test_a_box_holds_the_picture(original: Size, box: Fit) -> None:
+    """Neither side is longer than the box or the original, and one side is as long as it may be."""
+    size = plan(original, box).size
+    width_px = min(box.width_px or original.width_px, original.width_px)
+    height_px = min(box.height_px or original.height_px, original.height_px)
+    assert size.width_px <= width_px
+    assert size.height_px <= height_px
+    assert size.width_px == width_px or size.height_px == height_px
+
+
+@given(sizes, st.builds(Pad, sides, sides))
+def test_padding_is_even(original: Size, pad: Pad) -> None:
+    """The output has the size of the box, with the picture that fits in its middle."""
+    made = plan(original, pad)
+    assert made.size == Size(pad.width_px, pad.height_px)
+    assert made.scaled == plan(original, Fit(pad.width_px, pad.height_px)).size
+    assert not made.crops
+    assert made.pads == (made.size != made.scaled)
+    assert 0 <= made.size.width_px - made.scaled.width_px + 2 * made.left_px <= 1
+    assert 0 <= made.size.height_px - made.scaled.height_px + 2 * made.top_px <= 1
+
+
+@given(sizes, sides, sides, st.sampled_from(Compass) | st.builds(FocalPoint, percents, percents))
+def test_a_gravity_moves_the_box_within_the_picture(
+    original: Size, width_px: int, height_px: int, gravity: Compass | FocalPoint
+) -> None:
+    """The scale is that of the centre crop. The box is at the sides that a compass names, or around a focal point."""
+    made, centred = plan(original, Fill(width_px, height_px, gravity)), plan(original, Fill(width_px, height_px))
+    assert (made.scaled, made.size) == (centred.scaled, centred.size)
+    right_px = made.scaled.width_px - made.left_px - width_px
+    bottom_px = made.scaled.height_px - made.top_px - height_px
+    assert min(made.left_px, made.top_px, right_px, bottom_px) >= 0
+    if isinstance(gravity, Compass) and gravity is not Compass.CENTRE:
+        gaps = {"n": made.top_px, "s": bottom_px, "w": made.left_px, "e": right_px}
+        assert all(gaps[side] == 0 for side in gravity)
+    if isinstance(gravity, FocalPoint):
+        for length_px, at_px, kept_px, percent in (
+            (made.scaled.width_px, made.left_px, width_px, gravity.x_percent),
+            (made.scaled.height_px, made.top_px, height_px, gravity.y_percent),
+        ):
+            off_px = Fraction(length_px * percent, 100) - Fraction(2 * at_px + kept_px, 2)
+            assert abs(off_px) <= 1 or (at_px == 0 and off_px < 0) or (at_px == length_px - kept_px and off_px > 0)
+
+
+@given(sizes, sides, sides)
+def test_nothing_is_enlarged_where_that_is_forbidden(original: Size, width_px: int, height_px: int) -> None:
+    """The box keeps its aspect and shrinks until the original fills it; a smaller box keeps its size."""
+    box = Fill(width_px, height_px)
+    made = plan(original, box, enlarge=False)
+    assert made.scaled.within(original, 1)
+    if plan(original, box).scaled.within(original, 1):
+        assert made == plan(original, box)
+    else:
+        assert made.size.width_px == original.width_px or made.size.height_px == original.height_px
+        assert made.size == plan(Size(width_px, height_px), Fit(original.width_px, original.height_px)).size
 
 
 @given(sizes, fills)

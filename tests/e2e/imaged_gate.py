@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from imaged.api import BusyError, FullSize, Host, ImageFacts, Processor, Rendered, RenderJob, hookimpl, plan
+from imaged.api import BusyError, FullSize, Host, ImageFacts, Processor, Rendered, RenderJob, hookimpl
 from imaged.testing.fakes import StillProcessor
 from imaged.testing.pictures import make_plain
 
@@ -48,11 +48,11 @@ class Gate:
         end_s = time.monotonic() + job.timeout_s
         for variant in job.variants:
             self._note(f"begin {variant.output}")
-            while isinstance(variant.output.sizing, FullSize) and not Path(self._options.gate).exists():
+            while isinstance(variant.sizing, FullSize) and not Path(self._options.gate).exists():
                 if time.monotonic() > end_s:
                     raise BusyError("the gate stayed closed")
                 time.sleep(0.01)
-            size = plan(job.facts.size, variant.output.sizing).size
+            size = variant.plan(job.facts.size).size
             picture = make_plain(variant.format.extension, size.width_px, size.height_px)
             yield Rendered(variant.output, picture + f"{self.detail} q{variant.quality}".encode())
             self._note(f"end {variant.output}")
