@@ -32,7 +32,22 @@ from imaged.core.events import (
     WorkerDied,
 )
 from imaged.core.exif import is_sideways, oriented, read_orientation
-from imaged.core.formats import FORMATS, GIF, JPEG, PNG, SNIFF_BYTES, WEBP, Format, Formats
+from imaged.core.formats import (
+    AVIF,
+    BMP,
+    FORMATS,
+    FURTHER,
+    GIF,
+    HEIC,
+    JPEG,
+    JXL,
+    PNG,
+    SNIFF_BYTES,
+    TIFF,
+    WEBP,
+    Format,
+    Formats,
+)
 from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.gravities import Compass, FocalPoint, Gravity
 from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
@@ -60,16 +75,22 @@ from imaged.hooks.unloaded import UnloadedProcessor
 from imaged.machine import memory_bytes
 
 __all__ = [
+    "AVIF",
+    "BMP",
     "DECODE",
     "ENCODE",
     "FORMATS",
+    "FURTHER",
     "GIF",
+    "HEIC",
     "JPEG",
+    "JXL",
     "NO_EFFECTS",
     "PNG",
     "PNG_COLOUR_CHUNKS",
     "RESIZE",
     "SNIFF_BYTES",
+    "TIFF",
     "VERSION",
     "WEBP",
     "BusyError",

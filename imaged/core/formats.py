@@ -1,6 +1,7 @@
 """Picture formats: what each is called, how its first bytes announce it, and which of them a server knows.
 
-Only this file defines JPEG, PNG, GIF and WebP, the core formats. Other code asks a `Formats` what it reads and writes.
+Only this file defines JPEG, PNG, GIF and WebP, the core formats, and the further ones that built-in plugins may bring.
+Other code asks a `Formats` what it reads and writes.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
-from imaged.core import picture_headers
+from imaged.core import bmp_header, heif_header, jxl_header, picture_headers, tiff_header
 from imaged.core.errors import PolicyError
 from imaged.core.files import Record
 from imaged.core.geometry import Size
 from imaged.core.outputs import Output, parse
 
-SNIFF_BYTES = 16
+SNIFF_BYTES = 32
 """How many leading bytes `Formats.sniff` needs. Every signature ends within them."""
 
 Signature = tuple[tuple[int, bytes], ...]
@@ -145,8 +147,70 @@ WEBP = Format(
     read_header=picture_headers.read_webp,
 )
 
+# The signatures of the further formats: the file type box (ISO/IEC 14496-12, 4.3) with the brands of AVIF (AV1 Image
+# File Format, 6) and of HEVC pictures (ISO/IEC 23008-12, B.4); TIFF's header (TIFF 6.0, section 2); BITMAPFILEHEADER
+# and the lengths of the headers behind it (wingdi.h); the codestream and the container of JPEG XL (ISO/IEC 18181-2).
+# A file of the brand mif1 or msf1 may be either: one of the first four compatible brands decides.
+
+
+def _ftyp(brands: tuple[bytes, ...]) -> tuple[Signature, ...]:
+    """Return the signatures of files with one of these brands, or of mif1 or msf1 and compatible with one of them."""
+    major = tuple(((4, b"ftyp"), (8, brand)) for brand in brands)
+    general = product((b"mif1", b"msf1"), range(16, SNIFF_BYTES, 4), brands)
+    return major + tuple(((4, b"ftyp"), (8, brand), (at, compatible)) for brand, at, compatible in general)
+
+
+AVIF = Format(
+    "avif",
+    "image/avif",
+    alpha=True,
+    animation=False,
+    maximum_side_px=16_384,
+    signatures=_ftyp((b"avif", b"avis")),
+    read_header=heif_header.read_heif_size,
+)
+HEIC = Format(
+    "heic",
+    "image/heic",
+    alpha=True,
+    animation=False,
+    maximum_side_px=16_384,
+    signatures=_ftyp((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")),
+    read_header=heif_header.read_heif_size,
+)
+TIFF = Format(
+    "tiff",
+    "image/tiff",
+    alpha=True,
+    animation=False,
+    maximum_side_px=2**31 - 1,
+    signatures=(((0, b"II*\x00"),), ((0, b"MM\x00*"),)),
+    read_header=tiff_header.read_tiff_size,
+)
+BMP = Format(
+    "bmp",
+    "image/bmp",
+    alpha=False,
+    animation=False,
+    maximum_side_px=2**31 - 1,
+    signatures=tuple(((0, b"BM"), (14, bytes((length, 0, 0, 0)))) for length in (12, 40, 52, 56, 64, 108, 124)),
+    read_header=bmp_header.read_bmp_size,
+)
+JXL = Format(
+    "jxl",
+    "image/jxl",
+    alpha=True,
+    animation=False,
+    maximum_side_px=2**18,
+    signatures=(((0, jxl_header.CODESTREAM),), ((0, jxl_header.CONTAINER),)),
+    read_header=jxl_header.read_jxl_size,
+)
+
 CORE = (JPEG, PNG, GIF, WEBP)
 """The formats that a processor brings unless it says otherwise, in the order of the default settings."""
+
+FURTHER = (AVIF, HEIC, TIFF, BMP, JXL)
+"""The formats that built-in plugins bring where a namespace names them and the machine's libraries have them."""
 
 FORMATS = Formats(CORE, CORE)
 """The formats of a server whose processors bring no others."""

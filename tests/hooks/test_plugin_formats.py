@@ -37,7 +37,7 @@ def changed(**fields: Any) -> tuple[Format]:
         (changed(signatures=((),)), "signatures is wrong"),
         (changed(signatures=(((0, b""),),)), "signatures is wrong"),
         (changed(signatures=(((-1, b"BM"),),)), "signatures is wrong"),
-        (changed(signatures=(((15, b"BM"),),)), "signatures is wrong"),
+        (changed(signatures=(((31, b"BM"),),)), "signatures is wrong"),
         (changed(signatures=(((0, "BM"),),)), "signatures is wrong"),
         (changed(signatures=b"BM"), "signatures is wrong"),
         (changed(read_header=None), "read_header is wrong"),
