@@ -7,7 +7,16 @@ from dataclasses import replace
 from pydantic import Field
 
 from imaged.config.section import Section
-from imaged.config.values import Color, Extensions, OutputCount, OutputNames, ProgressiveJpegs, Quality, Side
+from imaged.config.values import (
+    Color,
+    Extensions,
+    OutputCount,
+    OutputNames,
+    ProgressiveJpegs,
+    Quality,
+    Side,
+    WebOrigins,
+)
 from imaged.core.details import ImageDetails
 from imaged.core.errors import NotFoundError, PolicyError
 from imaged.core.formats import CORE, Format, Formats
@@ -23,6 +32,7 @@ _DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name has none."
 _OUTPUTS = "The outputs that every new image gets, besides those in its request."
 _BACKGROUND = "The colour, #rrggbb, behind transparent pictures where the format has no transparency."
 _PROGRESSIVE = "Progressive JPEGs: true, false, or auto, which makes those of more than 100,000 pixels progressive."
+_ALLOW_ORIGINS = "The origins of web pages whose scripts may read pictures; * for any."
 
 
 class ImagePolicy(Section):
@@ -36,6 +46,7 @@ class ImagePolicy(Section):
     outputs: OutputNames = Field((), description=_OUTPUTS)
     background: Color = Field("#ffffff", description=_BACKGROUND)
     progressive: ProgressiveJpegs = Field("auto", description=_PROGRESSIVE)
+    allow_origins: WebOrigins = Field((), description=_ALLOW_ORIGINS)
 
     def check(self, output: Output) -> None:
         """Raise PolicyError when a client may not ask for `output`, NotFoundError when there is no such preset."""
@@ -95,6 +106,7 @@ class NamespacePolicy(Section):
     outputs: OutputNames | None = Field(None, description=_OUTPUTS)
     background: Color | None = Field(None, description=_BACKGROUND)
     progressive: ProgressiveJpegs | None = Field(None, description=_PROGRESSIVE)
+    allow_origins: WebOrigins | None = Field(None, description=_ALLOW_ORIGINS)
 
     def over(self, images: ImagePolicy) -> ImagePolicy:
         """Return `images` with the keys that this namespace sets."""

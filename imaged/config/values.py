@@ -22,6 +22,7 @@ from imaged.core.source_urls import MAXIMUM_HOST_CHARACTERS, MAXIMUM_PORT
 from imaged.core.variants import Progressive
 
 T = TypeVar("T", bound=Hashable)
+ANY_ORIGIN = "*"
 _WORD = "[A-Za-z0-9_-]+"
 _TEXT = {"type": "string"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -146,6 +147,19 @@ def _host_name(value: str) -> str:
     return value
 
 
+def _web_origin(value: Any) -> str:
+    """Return `*`, or the origin of a web page as browsers write it (RFC 6454, 6.2)."""
+    text = value if isinstance(value, str) else ""
+    match = re.fullmatch(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", text)
+    usual = {"http": "80", "https": "443"}
+    if text != ANY_ORIGIN and (match is None or match[3] == usual[match[1]] or int(match[3] or 1) > MAXIMUM_PORT):
+        raise UnfitError(
+            'expected "*" or an origin such as "https://www.example.com", as browsers send it: in lower '
+            "case, without a path and without a default port"
+        )
+    return text
+
+
 def _progressive(value: Any) -> Any:
     if not isinstance(value, bool) and value != "auto":
         raise UnfitError("expected true, false or auto")
@@ -196,6 +210,8 @@ Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSe
 Networks = Annotated[tuple[Network, ...], _LIST]
 HostName = Annotated[str, AfterValidator(_host_name)]
 HostNames = Annotated[tuple[HostName, ...], AfterValidator(distinct), _LIST]
+WebOrigin = Annotated[str, BeforeValidator(_web_origin)]
+WebOrigins = Annotated[tuple[WebOrigin, ...], AfterValidator(distinct), _LIST]
 PortNumber = Annotated[int, Field(ge=1, le=MAXIMUM_PORT)]
 MetricPath = Annotated[
     str, _matching(rf"(?!.{{201}}){_WORD}(\.{_WORD})*", "letters, digits, _ and -, with single dots between them")

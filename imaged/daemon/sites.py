@@ -40,8 +40,14 @@ def public_site(service: Service) -> Site:
     def new_body(announced_bytes: int, give_up: GiveUp) -> Body:
         return _new_body(generations, counters.incoming, maximum_bytes(), announced_bytes, give_up)
 
+    cors = _cors(service)
     site = PublicSite(
-        lambda: generations.pipeline, generations.lease, counters.posting, health.send, health.check_running
+        lambda: generations.pipeline,
+        generations.lease,
+        counters.posting,
+        health.send,
+        health.check_running,
+        cors.preflight,
     )
     return Site(
         site.handle,
@@ -55,7 +61,7 @@ def public_site(service: Service) -> Site:
         new_body,
         examine=site.examine,
         answer_at_once=site.answer_at_once,
-        sharing=_cors(service).headers,
+        sharing=cors.headers,
     )
 
 

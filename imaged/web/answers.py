@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.web.http import Request
@@ -33,3 +34,12 @@ def send_json(request: Request, value: Any) -> None:
 def send_text(request: Request, text: str) -> None:
     """Answer with one line of plain text."""
     send(request, text.encode() + b"\n", "text/plain; charset=utf-8")
+
+
+def send_nothing(request: Request, headers: Mapping[str, str]) -> None:
+    """Answer 204 with these headers."""
+    request.setResponseCode(204)
+    for name, value in headers.items():
+        request.setHeader(name, value)
+    request.write(b"")
+    request.finish()

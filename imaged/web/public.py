@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import HIT
 from imaged.pipeline.pipeline import Pipeline
-from imaged.web.answers import send_json
+from imaged.web.answers import send_json, send_nothing
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
 from imaged.web.hits import Hits
@@ -38,6 +38,7 @@ class PublicSite:
 
     `current` returns the pipeline of this generation, for an answer that does not wait. `send_health` answers
     `/status_check`. Every other request first calls `check_running` with its start time, which may raise BusyError.
+    `preflight` returns the headers of the answer to a preflight, or None for any other request.
     """
 
     current: Callable[[], Pipeline]
@@ -45,6 +46,7 @@ class PublicSite:
     posting: Activity[str]
     send_health: Callable[[Request], None]
     check_running: Callable[[float], None]
+    preflight: Callable[[Request], Mapping[str, str] | None] = lambda _request: None
     hits: Hits = field(default_factory=Hits)
 
     def answer_at_once(self, request: ImagedRequest) -> bool:
@@ -81,6 +83,9 @@ class PublicSite:
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError to answer with."""
+        if (permitted := self.preflight(request)) is not None:
+            send_nothing(request, permitted)
+            return
         with self.lease() as pipeline:
             path = read_path(request)
             describe_request(request.trace, path, pipeline.formats)

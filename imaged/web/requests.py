@@ -50,8 +50,8 @@ class Site:
     `answer_at_once` answers a request that needs no wait, and returns whether it did; otherwise `handle` answers it.
     `examine` may raise an ImagedError when the head of a request is complete, given whether a body follows, which is
     then not read. `maximum_bytes` limits each body, and `new_body` makes the file for a body of an announced length.
-    `has_timing` decides on the `Server-Timing` header. `sharing` returns the CORS headers of an answer, given the
-    headers Origin and Host. The functions are called for each request, so a reload takes effect. Clients of a `private`
+    `has_timing` decides on the `Server-Timing` header. `sharing` returns the CORS headers of the answer to a
+    request. The functions are called for each request, so a reload takes effect. Clients of a `private`
     port are operators.
     """
 
@@ -65,7 +65,7 @@ class Site:
     examine: Callable[[ImagedRequest, bool], None] = lambda _request, _has_body: None
     answer_at_once: Callable[[ImagedRequest], bool] = lambda _request: False
     private: bool = False
-    sharing: Callable[[str | None, str | None], Mapping[str, str]] = lambda _origin, _host: {}
+    sharing: Callable[[ImagedRequest], Mapping[str, str]] = lambda _request: {}
 
 
 class ImagedRequest(Request):
@@ -271,7 +271,7 @@ class ImagedRequest(Request):
     def _common_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that each answer has."""
         headers = [(b"Date", http_date()), (b"Server", b"imaged"), (b"X-Request-Id", self.trace.request_id.encode())]
-        for name, value in self._site.sharing(header(self, b"origin"), header(self, b"host")).items():
+        for name, value in self._site.sharing(self).items():
             headers.append((name.encode(), value.encode()))
         if self._site.has_timing():
             timing = f"total;dur={1000 * (self._site.seconds() - self.began_s):.3f}"
