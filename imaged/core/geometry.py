@@ -62,6 +62,12 @@ class Plan:
         return self.size.width_px < self.scaled.width_px or self.size.height_px < self.scaled.height_px
 
     @property
+    def kept(self) -> Size:
+        """The size of the part of the scaled picture that is in the box."""
+        across_px, down_px = (self.scaled.width_px, self.size.width_px), (self.scaled.height_px, self.size.height_px)
+        return Size(min(across_px), min(down_px))
+
+    @property
     def pads(self) -> bool:
         """Whether the box has places where the scaled picture is not."""
         return self.size.width_px > self.scaled.width_px or self.size.height_px > self.scaled.height_px

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from wand.color import Color
 
-from imaged.api import GIF, Size, Variant
+from imaged.api import GIF, Plan, Size, Variant
 
 from .deadline import Deadline
 from .encoding import normalise, write
@@ -23,12 +23,14 @@ from .webp_writer import SHORTEST_MS, mux_webp
 class AnimationWriter:
     """Collects the frames of one variant and writes them as one file. Close it with `close`.
 
-    It keeps only the patch that each frame changes, found as soon as the next frame is known.
+    `wanted` is the plan of all frames. It keeps only the patch that each frame changes, found as soon as the next frame
+    is known.
     """
 
-    def __init__(self, variant: Variant, plays: int, deadline: Deadline) -> None:
+    def __init__(self, variant: Variant, wanted: Plan, plays: int, deadline: Deadline) -> None:
         self.variant = variant
         self._is_gif = variant.format == GIF
+        self.wanted = wanted
         self._plays = plays
         self._deadline = deadline
         self._tick_ms = TICK_MS if self._is_gif else 1
@@ -44,7 +46,7 @@ class AnimationWriter:
 
     def add(self, frame: Picture, duration_ms: int) -> None:
         """Append a resized frame of `duration_ms`. A frame that changes nothing extends the one before."""
-        normalise(frame, self.variant)
+        normalise(frame, self.variant, self.wanted)
         frame.alpha_channel = True
         newest = self._timeline.newest
         if newest and not frames_differ(newest, frame):

@@ -28,7 +28,8 @@ def is_animated(job: RenderJob, variant: Variant) -> bool:
 
 def is_long(job: RenderJob) -> bool:
     """Return whether a step of this job may take so long that it must be interruptible."""
-    sizes = [job.facts.size, *(variant.plan(job.facts.size).scaled for variant in job.variants)]
+    plans = [variant.plan(job.facts.size) for variant in job.variants]
+    sizes = [job.facts.size, *(size for plan in plans for size in (plan.scaled, plan.size))]
     return _PIXEL_S * max(size.pixels for size in sizes) > _LONG_SHARE * job.timeout_s
 
 
@@ -66,7 +67,7 @@ def _check_variant(variant: Variant, job: RenderJob, frames: int) -> None:
             f"{variant.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
             f"{format.maximum_side_px} a side: request a smaller size or another format"
         )
-    largest = max(step.scaled.pixels for step in steps(wanted, job.facts.size))  # the output is one of the steps
+    largest = max(size.pixels, *(step.scaled.pixels for step in steps(wanted, job.facts.size)))
     _check_pixels(str(variant.output), largest * frames, job, frames)
     check_memory(str(variant.output), largest)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from wand.api import library
 from wand.color import Color
 
-from imaged.api import GIF, JPEG, PNG, Size, Variant
+from imaged.api import GIF, JPEG, PNG, Plan, Size, Variant
 
 from .palette import find_palette, remap
 from .picture import Picture
+from .resizing import pad
 from .srgb_conversion import to_srgb
 
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps chroma at full resolution; below at half, as cameras do
@@ -18,8 +19,11 @@ _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the sa
 _HALF_STEP = 128  # half of an 8-bit step, in 16 bits
 
 
-def normalise(picture: Picture, variant: Variant) -> None:
-    """Convert a picture to 8-bit sRGB without metadata, with the transparency that the variant's format can hold."""
+def normalise(picture: Picture, variant: Variant, wanted: Plan) -> None:
+    """Convert a resized picture to 8-bit sRGB without metadata, and pad it by its plan.
+
+    It has the transparency that the variant's format can hold.
+    """
     format = variant.format
     to_srgb(picture)
     if picture.alpha_channel and not format.alpha:
@@ -28,6 +32,7 @@ def normalise(picture: Picture, variant: Variant) -> None:
         picture.alpha_channel = False
     elif picture.alpha_channel and format == GIF:
         picture.threshold(0.5, channel="alpha")  # a GIF's pixel is opaque or transparent
+    pad(picture, wanted, variant.padding)
     picture.strip()
     picture.units = "pixelsperinch"
     picture.resolution = (72, 72)

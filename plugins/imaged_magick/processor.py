@@ -15,6 +15,7 @@ from imaged.api import (
     RESIZE,
     ImageFacts,
     NotAPictureError,
+    Plan,
     Rendered,
     RenderJob,
     Variant,
@@ -100,13 +101,16 @@ class MagickProcessor:
             check_animations(job, original, animated)
         with ExitStack() as stack:
             plays = original.sequence.plays if original.sequence else 1
-            writers = [stack.enter_context(closing(AnimationWriter(variant, plays, deadline))) for variant in animated]
+            writers = [
+                stack.enter_context(closing(AnimationWriter(each, each.plan(job.facts.size), plays, deadline)))
+                for each in animated
+            ]
             pictures = stack.enter_context(closing(_upright_pictures(job, original, self._filter, deadline)))
             for number, (picture, duration_ms) in enumerate(_with_decode_spans(pictures)):
                 if number == 0:
                     with closing(reduced_stills(picture, stills, job.facts.size, self._filter)) as reduced:
                         for variant, still in reduced:
-                            yield Rendered(variant.output, _encoded(still, variant, deadline))
+                            yield Rendered(variant.output, _encoded(still, variant, variant.plan(job.facts.size)))
                     check_animations(job, original, animated)  # only now: an animation of any length has stills
                 for writer in writers:
                     with (
@@ -114,7 +118,7 @@ class MagickProcessor:
                         Picture(deadline, image=picture) as frame,
                         translated(deadline, "resizing a frame"),
                     ):
-                        crop_and_resize(frame, writer.variant.plan(job.facts.size), self._filter)
+                        crop_and_resize(frame, writer.wanted, self._filter)
                         writer.add(frame, duration_ms)
                 if not writers:
                     break
@@ -134,9 +138,10 @@ def _with_decode_spans(pictures: TimedPictures) -> Iterator[tuple[Picture, int]]
         yield picture
 
 
-def _encoded(still: Picture, variant: Variant, deadline: Deadline) -> bytes:
+def _encoded(still: Picture, variant: Variant, wanted: Plan) -> bytes:
+    deadline = still.deadline
     with span(RESIZE), translated(deadline, f"resizing to {variant.output}"):
-        normalise(still, variant)
+        normalise(still, variant, wanted)
     with span(ENCODE), translated(deadline, f"writing {variant.output}", decoded=True):
         return encode(still, variant)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from wand.api import library
+from wand.color import Color
+
 from imaged.api import NotAPictureError, Plan, Size, steps
 
 from .filters import LANCZOS, Filter
@@ -29,7 +32,7 @@ def apply_orientation(picture: Picture, orientation: int) -> None:
 
 
 def crop_and_resize(picture: Picture, wanted: Plan, filter: Filter) -> None:
-    """Crop and resize an upright picture by a plan for the full size.
+    """Crop and resize an upright picture by a plan for the full size. `pad` adds what the plan pads.
 
     The picture shows the same, and may be smaller: the decoder, or an earlier step, has shrunk it.
     """
@@ -39,8 +42,24 @@ def crop_and_resize(picture: Picture, wanted: Plan, filter: Filter) -> None:
             picture.deadline.check()
         if step.scaled != step.cut:
             _resize(picture, step.scaled, filter)
-    if picture.sides != wanted.size:
+    if picture.sides != wanted.kept:
         raise NotAPictureError("this picture's pixels are not of the size that its header announces")
+
+
+def pad(picture: Picture, wanted: Plan, colour: str | None) -> None:
+    """Put a resized picture in sRGB on the box of its plan, in a colour, or in none: transparent."""
+    if not wanted.pads:
+        return
+    if colour is None:
+        picture.alpha_channel = True
+    picture.background_color = Color(colour or "#00000000")
+    picture.compose = "copy"  # transparent pixels of the picture stay
+    size = wanted.size
+    picture.require(
+        library.MagickExtentImage(picture.wand, size.width_px, size.height_px, wanted.left_px, wanted.top_px)
+    )
+    picture.reset_coords()
+    picture.deadline.check()
 
 
 def _resize(picture: Picture, size: Size, filter: Filter) -> None:

@@ -28,11 +28,7 @@ _NAMES = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 
 
 def encode(picture: Image.Image, variant: Variant) -> bytes:
-    """Return the file of a picture in sRGB, on the variant's background if its format has no transparency."""
-    if picture.mode == "RGBA" and not variant.format.alpha:
-        ground = Image.new("RGB", picture.size, variant.background)
-        ground.paste(picture, mask=picture)
-        picture = ground
+    """Return the file of a picture in sRGB, whose transparency the variant's format holds."""
     if variant.format == PNG:
         picture = smallest(picture)
     body, options = BytesIO(), _options(variant, Size(*picture.size))

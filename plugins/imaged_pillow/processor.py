@@ -27,6 +27,7 @@ from .decoding import check_end, decode
 from .encoding import encode
 from .filters import FILTERS
 from .original import Original, declined
+from .padding import padded
 from .reading import read_original
 from .resizing import ENGINE, as_source, resize, smallest_source, upright
 from .unloaded import READS, WRITES
@@ -88,7 +89,7 @@ class PillowProcessor:
                 picture = to_srgb(upright(resized, original.orientation), original.profile)
             for variant in planned[wanted]:
                 with span(ENCODE):
-                    body = encode(picture, variant)
+                    body = encode(padded(picture, wanted, variant), variant)
                 deadline.check()
                 yield Rendered(variant.output, body)
 

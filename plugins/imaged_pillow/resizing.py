@@ -58,11 +58,11 @@ def as_source(resized: Image.Image, original: Original) -> Decoded:
 
 
 def resize(source: Decoded, plan: Plan) -> Image.Image:
-    """Return the part of a picture that a plan keeps, in its size, but not upright.
+    """Return the part of a picture that a plan keeps, in its size, but neither upright nor padded.
 
     Only that part is resized, as the whole picture would be: the filter also reads the pixels around it.
     """
-    size = oriented(plan.size, source.original.orientation)
+    size = oriented(plan.kept, source.original.orientation)
     box = _stored_box(source, plan)
     sides = (size.width_px, size.height_px)
     if source.picture.size != sides or box != (0.0, 0.0, float(size.width_px), float(size.height_px)):
@@ -81,8 +81,10 @@ def _stored_box(source: Decoded, plan: Plan) -> Box:
     A decoder that shrinks rounds sides up, so the last column and row may be partly outside of the original.
     """
     orientation, stored = source.original.orientation, source.original.stored
-    scaled, size = oriented(plan.scaled, orientation), oriented(plan.size, orientation)
-    left_px, top_px = (plan.top_px, plan.left_px) if is_sideways(orientation) else (plan.left_px, plan.top_px)
+    scaled, size = oriented(plan.scaled, orientation), oriented(plan.kept, orientation)
+    left_px, top_px = max(0, plan.left_px), max(0, plan.top_px)
+    if is_sideways(orientation):
+        left_px, top_px = top_px, left_px
     if orientation in _FROM_RIGHT:
         left_px = scaled.width_px - size.width_px - left_px
     if orientation in _FROM_BOTTOM:

@@ -14,6 +14,7 @@ from imaged.core.outputs import parse
 from imaged.core.variants import Variant
 from imaged.hooks.installation import installed
 from imaged.hooks.processor_loading import ProcessorHost, load_processors
+from imaged.testing.processors import make_variant
 from imaged.workers.processors import Processors
 
 MAXIMUM_PIXELS = 50_000_000
@@ -55,6 +56,4 @@ def variants(processors: Processors, *names: str) -> list[Variant]:
     """Return the variants of these outputs whose format is written."""
     outputs = [parse(name) for name in names]
     formats = processors.formats
-    return [
-        Variant(each, formats.of(each), 75, "#ffffff") for each in outputs if formats.writes_extension(each.extension)
-    ]
+    return [make_variant(each, formats=formats) for each in outputs if formats.writes_extension(each.extension)]
