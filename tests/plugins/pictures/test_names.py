@@ -121,6 +121,12 @@ def test_each_frame_of_an_animation_shows_what_its_name_says(render: Render, ext
             assert len(frames) == 2, name
 
 
+def pixel(image: Image.Image, x: int, y: int) -> tuple[int, int, int, int]:
+    """Return a pixel as red, green, blue and alpha."""
+    found: Any = image.convert("RGBA").getpixel((x, y))
+    return found
+
+
 def test_padding_keeps_the_transparency_of_the_picture(render: Render) -> None:
     """A transparent picture is padded with transparency as PNG, and drawn on the background as JPEG."""
     image = Image.new("RGBA", (40, 40), (255, 0, 0, 255))
@@ -129,8 +135,8 @@ def test_padding_keeps_the_transparency_of_the_picture(render: Render) -> None:
         Image.open(io.BytesIO(body)).convert("RGBA")
         for body in render(encode(image, "PNG"), "p60x40.png", "p60x40.jpg", background="#0000ff")
     )
-    assert [png.getpixel((x, 20))[3] for x in (2, 15, 40, 57)] == [0, 0, 255, 0]
-    seen = [tuple(part > 127 for part in jpeg.getpixel((x, 20))[:3]) for x in (2, 15, 40, 57)]
+    assert [pixel(png, x, 20)[3] for x in (2, 15, 40, 57)] == [0, 0, 255, 0]
+    seen = [tuple(part > 127 for part in pixel(jpeg, x, 20)[:3]) for x in (2, 15, 40, 57)]
     blue, red = (False, False, True), (True, False, False)
     assert seen == [blue, blue, red, blue]
 
@@ -142,7 +148,7 @@ def test_a_grey_picture_is_padded(render: Render) -> None:
         Image.open(io.BytesIO(body)).convert("RGBA")
         for body in render(original, "p40x40.png", "p40x40.jpg", background="#00ff00")
     )
-    assert png.getpixel((20, 2))[3] == 0
-    assert png.getpixel((20, 20)) == (128, 128, 128, 255)
-    assert jpeg.getpixel((20, 2))[1] > 250
-    assert jpeg.getpixel((20, 2))[0] < 5
+    assert pixel(png, 20, 2)[3] == 0
+    assert pixel(png, 20, 20) == (128, 128, 128, 255)
+    assert pixel(jpeg, 20, 2)[1] > 250
+    assert pixel(jpeg, 20, 2)[0] < 5
