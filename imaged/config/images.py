@@ -22,7 +22,7 @@ from imaged.core.errors import NotFoundError, PolicyError
 from imaged.core.formats import CORE, Format, Formats
 from imaged.core.gravities import Smart
 from imaged.core.outputs import Fill, Fit, Output, Pad, Preset
-from imaged.core.variants import Variant
+from imaged.core.variants import LongAnimation, Variant
 
 _EXTENSIONS = "The extensions of the formats that clients may ask for."
 _MAXIMUM_WIDTH = "The largest width of an output, in pixels; full_size is exempt."
@@ -32,6 +32,8 @@ _DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name has none."
 _OUTPUTS = "The outputs that every new image gets, besides those in its request."
 _BACKGROUND = "The colour, #rrggbb, behind transparent pictures where the format has no transparency."
 _PROGRESSIVE = "Progressive JPEGs: true, false, or auto, which makes those of more than 100,000 pixels progressive."
+_ENLARGE = "Whether names that fill enlarge smaller originals; otherwise they fill a smaller box of the same aspect."
+_ANIMATION = "Animated outputs of more pixels than render.maximum_pixels: cut, which leaves out frames, or refuse."
 _ALLOW_ORIGINS = "The origins of web pages whose scripts may read pictures; * for any."
 
 
@@ -39,13 +41,15 @@ class ImagePolicy(Section):
     """The section `images`: the policy of namespaces that set nothing else."""
 
     extensions: Extensions = Field(tuple(format.extension for format in CORE), description=_EXTENSIONS)
-    maximum_width: Side = Field(1000, description=_MAXIMUM_WIDTH)
+    maximum_width: Side = Field(4096, description=_MAXIMUM_WIDTH)
     maximum_height: Side = Field(10_000, description=_MAXIMUM_HEIGHT)
     maximum_outputs: OutputCount = Field(1000, description=_MAXIMUM_OUTPUTS)
     default_quality: Quality = Field(75, description=_DEFAULT_QUALITY)
     outputs: OutputNames = Field((), description=_OUTPUTS)
     background: Color = Field("#ffffff", description=_BACKGROUND)
     progressive: ProgressiveJpegs = Field("auto", description=_PROGRESSIVE)
+    enlarge: bool = Field(True, description=_ENLARGE)
+    animation: LongAnimation = Field("cut", description=_ANIMATION)
     allow_origins: WebOrigins = Field((), description=_ALLOW_ORIGINS)
 
     def check(self, output: Output) -> None:
@@ -92,7 +96,17 @@ class ImagePolicy(Section):
         if isinstance(sizing, Fill) and isinstance(sizing.gravity, Smart):
             sizing = replace(sizing, gravity=details.focal_point if details else None)
         padding = None if format.alpha else self.background
-        return Variant(output, sizing, format, quality, self.background, self.progressive, padding)
+        return Variant(
+            output=output,
+            sizing=sizing,
+            format=format,
+            quality=quality,
+            background=self.background,
+            progressive=self.progressive,
+            padding=padding,
+            enlarge=self.enlarge,
+            animation=self.animation,
+        )
 
 
 class NamespacePolicy(Section):
@@ -106,6 +120,8 @@ class NamespacePolicy(Section):
     outputs: OutputNames | None = Field(None, description=_OUTPUTS)
     background: Color | None = Field(None, description=_BACKGROUND)
     progressive: ProgressiveJpegs | None = Field(None, description=_PROGRESSIVE)
+    enlarge: bool | None = Field(None, description=_ENLARGE)
+    animation: LongAnimation | None = Field(None, description=_ANIMATION)
     allow_origins: WebOrigins | None = Field(None, description=_ALLOW_ORIGINS)
 
     def over(self, images: ImagePolicy) -> ImagePolicy:

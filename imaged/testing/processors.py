@@ -64,9 +64,13 @@ def make_variant(
     background: str = "#ffffff",
     progressive: Progressive = "auto",
     formats: Formats = FORMATS,
+    **settings: Any,
 ) -> Variant:
-    """Return a variant with the settings of a usual policy. Its format is one of `formats`."""
-    policy = ImagePolicy(default_quality=quality, background=background, progressive=progressive)
+    """Return a variant with the settings of a usual policy, and further `settings` of images.
+
+    Its format is one of `formats`.
+    """
+    policy = ImagePolicy(default_quality=quality, background=background, progressive=progressive, **settings)
     return policy.resolve(output, formats)
 
 

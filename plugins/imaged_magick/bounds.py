@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from imaged.api import JPEG, PolicyError, RenderJob, TooLargeError, Variant, steps
 
@@ -50,13 +51,27 @@ def check_stills(job: RenderJob, original: ParsedOriginal, stills: Sequence[Vari
         _check_variant(variant, job, 1)
 
 
-def check_animations(job: RenderJob, original: ParsedOriginal, animations: Sequence[Variant]) -> None:
-    """Raise TooLargeError or PolicyError when these variants, which need all frames, cost too much."""
-    if original.sequence and animations:
-        pixels = max(job.facts.size.pixels, FRAME_PIXELS) * job.facts.frames
-        _check_pixels(_ORIGINAL, max(pixels, original.sequence.drawn_pixels), job, job.facts.frames)
-    for variant in animations:
-        _check_variant(variant, job, job.facts.frames)
+def frames_of(job: RenderJob, original: ParsedOriginal, variant: Variant) -> int:
+    """Return how many frames an animated variant has: where long animations are cut, as many as its pixels allow.
+
+    Raises TooLargeError or PolicyError when they, or the first one alone, cost too much.
+    """
+    count = job.facts.frames
+    if variant.animation == "cut":
+        count = min(count, job.maximum_pixels // max(job.facts.size.pixels, FRAME_PIXELS, _largest(variant, job)))
+        drawn = accumulate(frame.size.pixels for frame in original.sequence.frames) if original.sequence else ()
+        count = max(1, min(count, sum(pixels <= job.maximum_pixels for pixels in drawn)))
+    if original.sequence and count > 1:
+        pixels = max(job.facts.size.pixels, FRAME_PIXELS) * count
+        _check_pixels(_ORIGINAL, max(pixels, original.sequence.drawn_pixels(count)), job, count)
+    _check_variant(variant, job, count)
+    return count
+
+
+def _largest(variant: Variant, job: RenderJob) -> int:
+    """Return the pixels of the largest picture that is made for a variant."""
+    wanted = variant.plan(job.facts.size)
+    return max(wanted.size.pixels, *(step.scaled.pixels for step in steps(wanted, job.facts.size)))
 
 
 def _check_variant(variant: Variant, job: RenderJob, frames: int) -> None:
@@ -67,7 +82,7 @@ def _check_variant(variant: Variant, job: RenderJob, frames: int) -> None:
             f"{variant.output} would be {size.width_px}x{size.height_px}, but {format.extension} holds at most "
             f"{format.maximum_side_px} a side: request a smaller size or another format"
         )
-    largest = max(size.pixels, *(step.scaled.pixels for step in steps(wanted, job.facts.size)))
+    largest = _largest(variant, job)
     _check_pixels(str(variant.output), largest * frames, job, frames)
     check_memory(str(variant.output), largest)
 

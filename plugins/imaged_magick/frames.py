@@ -48,10 +48,9 @@ class FrameSequence:
     profile: bytes = b""
     truncated: bool = False
 
-    @property
-    def drawn_pixels(self) -> int:
-        """The pixels of all frames, those outside of the canvas included: what a decoder must fill."""
-        return sum(frame.size.pixels for frame in self.frames)
+    def drawn_pixels(self, count: int) -> int:
+        """Return the pixels of the first frames, those outside of the canvas included: what a decoder must fill."""
+        return sum(frame.size.pixels for frame in self.frames[:count])
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from imaged.api import (
 )
 
 from .animation import AnimationWriter
-from .bounds import check_animations, check_stills, is_animated, is_heavy, is_long
+from .bounds import check_stills, frames_of, is_animated, is_heavy, is_long
 from .compositing import composited_frames
 from .deadline import Deadline
 from .decoding import decoded_still
@@ -98,21 +98,21 @@ class MagickProcessor:
         stills = [variant for variant in job.variants if variant not in animated]
         check_stills(job, original, stills)
         if not stills:
-            check_animations(job, original, animated)
+            _frame_counts(job, original, animated)
         with ExitStack() as stack:
             plays = original.sequence.plays if original.sequence else 1
-            writers = [
-                stack.enter_context(closing(AnimationWriter(each, each.plan(job.facts.size), plays, deadline)))
-                for each in animated
-            ]
+            writers: dict[AnimationWriter, int] = {}
             pictures = stack.enter_context(closing(_upright_pictures(job, original, self._filter, deadline)))
             for number, (picture, duration_ms) in enumerate(_with_decode_spans(pictures)):
                 if number == 0:
                     with closing(reduced_stills(picture, stills, job.facts.size, self._filter)) as reduced:
                         for variant, still in reduced:
                             yield Rendered(variant.output, _encoded(still, variant, variant.plan(job.facts.size)))
-                    check_animations(job, original, animated)  # only now: an animation of any length has stills
-                for writer in writers:
+                    counts = _frame_counts(job, original, animated)  # only now: an animation of any length has stills
+                    for each, count in zip(animated, counts, strict=True):
+                        writer = AnimationWriter(each, each.plan(job.facts.size), plays, deadline)
+                        writers[stack.enter_context(closing(writer))] = count
+                for writer in [each for each, count in writers.items() if number < count]:
                     with (
                         span(RESIZE),
                         Picture(deadline, image=picture) as frame,
@@ -120,12 +120,16 @@ class MagickProcessor:
                     ):
                         crop_and_resize(frame, writer.wanted, self._filter)
                         writer.add(frame, duration_ms)
-                if not writers:
+                if number + 1 >= max(writers.values(), default=0):
                     break
             for writer in writers:
                 with span(ENCODE), translated(deadline, f"writing {writer.variant.output}", decoded=True):
                     body = writer.write()
                 yield Rendered(writer.variant.output, body)
+
+
+def _frame_counts(job: RenderJob, original: ParsedOriginal, animated: Sequence[Variant]) -> list[int]:
+    return [frames_of(job, original, variant) for variant in animated]
 
 
 def _with_decode_spans(pictures: TimedPictures) -> Iterator[tuple[Picture, int]]:

@@ -18,7 +18,7 @@ listen: 7000
 images:
   maximum_widht: 500
   default_quality: 101
-  outputs: [x300.jpg, w2000.jpg]
+  outputs: [x300.jpg, w5000.jpg]
 render: {queue: ten}
 render: {queue: 3}
 store:
@@ -39,7 +39,7 @@ FAULTS = """\
 etc/imaged.yaml:1: listen: expected an endpoint such as "tcp:7000:interface=127.0.0.1", got 7000: write 'tcp:7000'
 etc/imaged.yaml:3: images.maximum_widht: unknown key; did you mean "maximum_width"?
 etc/imaged.yaml:4: images.default_quality: expected at most 100, got 101
-etc/imaged.yaml:5: images.outputs.1: w2000.jpg is wider than 1000 pixels, the most allowed here
+etc/imaged.yaml:5: images.outputs.1: w5000.jpg is wider than 4096 pixels, the most allowed here
 etc/imaged.yaml:6: render.queue: expected a whole number, got "ten"
 etc/imaged.yaml:7: render: the key is given twice, first on line 6: keep one of them
 etc/imaged.yaml:9: store.partitions.1: expected at most 31, got 40

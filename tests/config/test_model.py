@@ -44,9 +44,15 @@ def test_extensions_are_those_of_all_namespaces() -> None:
 
 @given(width_px=st.integers(1, 2000), maximum_width=st.integers(1, 2000))
 def test_a_policy_refuses_exactly_what_is_wider(width_px: int, maximum_width: int) -> None:
-    """Fitted and filled outputs are refused when they are wider than `maximum_width`, whatever their height."""
+    """Outputs are refused when they are wider than `maximum_width`, whatever their height."""
     policy = ImagePolicy(maximum_width=maximum_width)
-    for name in (f"w{width_px}.jpg", f"x{width_px}.jpg", f"{width_px}x3000.jpg"):
+    for name in (
+        f"w{width_px}.jpg",
+        f"x{width_px}.jpg",
+        f"{width_px}x3000.jpg",
+        f"f{width_px}x9.jpg",
+        f"p{width_px}x9.jpg",
+    ):
         if width_px > maximum_width:
             with pytest.raises(PolicyError, match=f"wider than {maximum_width} pixels"):
                 policy.check(parse(name))
@@ -56,10 +62,16 @@ def test_a_policy_refuses_exactly_what_is_wider(width_px: int, maximum_width: in
 
 @given(height_px=st.integers(1, 2000), maximum_height=st.integers(1, 2000))
 def test_a_policy_refuses_exactly_what_is_higher(height_px: int, maximum_height: int) -> None:
-    """Filled outputs are refused when they are higher than `maximum_height`; the height of a fitted one follows."""
+    """Outputs whose name has a height are refused when it is more than `maximum_height`."""
     policy = ImagePolicy(maximum_width=3000, maximum_height=maximum_height)
     policy.check(parse(f"w{height_px}.jpg"))
-    for name in (f"x{height_px}.jpg", f"3000x{height_px}.jpg"):
+    for name in (
+        f"x{height_px}.jpg",
+        f"3000x{height_px}.jpg",
+        f"h{height_px}.jpg",
+        f"f9x{height_px}.jpg",
+        f"p9x{height_px}.jpg",
+    ):
         if height_px > maximum_height:
             with pytest.raises(PolicyError, match=f"higher than {maximum_height} pixels"):
                 policy.check(parse(name))

@@ -72,7 +72,7 @@ class TestCycles(ServiceTestCase):
             (request("GET", f"{HOME}/info.json"), 200),
             (request("GET", f"{HOME}/nothing"), 404),
             (request("GET", f"/p/{'0' * 32}/x30.jpg"), 404),
-            (request("GET", f"{HOME}/x3000.jpg"), 406),
+            (request("GET", f"{HOME}/x5000.jpg"), 406),
             (request("POST", "/p", body=PICTURE), 200),
             (request("POST", "/p?a=b", body=PICTURE), 400),
             (request("GET", "/", {"Host": "a b"}), 400),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,14 +63,17 @@ def render(processor: Processor, tmp_path: Path) -> Callable[..., list[bytes]]:
         progressive: Progressive = "auto",
         timeout_s: float = 30,
         maximum_pixels: int = 50_000_000,
+        **settings: Any,
     ) -> list[bytes]:
         source = tmp_path / "original"
         source.write_bytes(body)
         facts = processor.identify(source)
         outputs = [parse(name) for name in names]
         variants = tuple(
-            make_variant(output, quality=output.quality or quality, background=background, progressive=progressive)
-            for output in outputs
+            make_variant(
+                each, quality=each.quality or quality, background=background, progressive=progressive, **settings
+            )
+            for each in outputs
         )
         rendered = list(processor.render(RenderJob(source, facts, variants, timeout_s, maximum_pixels)))
         by_name = {str(each.output): each.body for each in rendered}

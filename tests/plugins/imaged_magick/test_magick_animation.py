@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from wand.image import Image as WandImage
 from imaged.api import Processor, TooLargeError
 from imaged.core.outputs import parse
 from imaged.testing.pictures import make_gif, make_webp
-from imaged.testing.processors import render_job
+from imaged.testing.processors import make_variant, render_job
 from imaged.workers.processors import Processors
 
 Render = Callable[..., list[bytes]]
@@ -136,6 +138,7 @@ def test_webp_frames_may_replace_the_pixels_below(render: Render) -> None:
 
 def test_every_frame_counts(render: Render) -> None:
     """The pixels of all frames count, for the original and for each animated output; a still counts one frame."""
+    render = partial(render, animation="refuse")
     gif = make_gif(5)
     pixels = 48 * 32 * 5
     with pytest.raises(TooLargeError):
@@ -152,13 +155,30 @@ def test_a_long_animation_has_stills(processor: Processor, tmp_path: Path) -> No
     source.write_bytes(make_gif(5))
     processors = Processors([processor], maximum_pixels=48 * 32)  # type: ignore[list-item]
     assert processors.identify(source).frames == 5  # which is enough for a POST
-    outputs = [parse("w24.gif"), parse("w24.jpg")]
-    job = render_job(source, processor.identify(source), outputs, maximum_pixels=5 * 48 * 32 - 1)
+    variants = [make_variant(parse(name), animation="refuse") for name in ("w24.gif", "w24.jpg")]
+    facts = processor.identify(source)
+    job = replace(render_job(source, facts, [], maximum_pixels=5 * 48 * 32 - 1), variants=tuple(variants))
     rendered = processor.render(job)
     assert str(next(rendered).output) == "w24.jpg"
     with pytest.raises(TooLargeError, match="5 frames together") as refused:
         next(rendered)
     assert "shorter animation, or request a still" in str(refused.value)  # a smaller output would not help
+
+
+@pytest.mark.parametrize(("maximum_pixels", "count"), [(4 * 4096, 4), (2 * 4096 + 1, 2), (4095, 1), (5 * 4096, 5)])
+def test_a_long_animation_is_cut(render: Render, maximum_pixels: int, count: int) -> None:
+    """An animation has its first frames, as many as its pixels allow, and at least one."""
+    whole = frames(render(make_gif(5), "w24.webp")[0])
+    cut = frames(render(make_gif(5), "w24.webp", maximum_pixels=maximum_pixels)[0])
+    assert len(whole) == 5
+    assert [frame.tobytes() for frame in cut] == [frame.tobytes() for frame in whole[:count]]
+
+
+def test_each_output_is_cut_by_its_own_pixels(render: Render) -> None:
+    """A larger output of the same job has fewer frames."""
+    small, large = render(make_gif(5), "w24.gif", "x100.gif", maximum_pixels=30_000)
+    assert len(frames(small)) == 5
+    assert len(frames(large)) == 2  # each is scaled to 150x100
 
 
 def test_frames_larger_than_the_canvas_count_too(render: Render) -> None:
@@ -167,7 +187,7 @@ def test_frames_larger_than_the_canvas_count_too(render: Render) -> None:
     at = gif.rindex(b"\x2c\x00\x00\x00\x00\x30")
     gif[at + 5 : at + 9] = b"\xff\xff\xff\xff"
     with pytest.raises(TooLargeError):
-        render(bytes(gif), "w24.webp")
+        render(bytes(gif), "w24.webp", animation="refuse")
 
 
 def test_unchanged_areas_are_not_stored_again(render: Render) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from installed_processors import MAXIMUM_PIXELS
 
@@ -42,10 +43,11 @@ class Chain:
         progressive: Progressive = "auto",
         timeout_s: float = 30,
         maximum_pixels: int = MAXIMUM_PIXELS,
+        **settings: Any,
     ) -> list[bytes]:
-        """Render outputs of a picture by their names, in the order of the names."""
+        """Render outputs of a picture by their names, in the order of the names. `settings` are of images."""
         self.source.write_bytes(body)
-        variants = _variants(names, quality, background, progressive)
+        variants = _variants(names, quality, background, progressive, **settings)
         rendered = list(Processors(self.processors.processors, maximum_pixels).render(self.source, variants, timeout_s))
         by_name = {str(each.output): each.body for each in rendered}
         assert len(rendered) == len(names)
@@ -64,9 +66,11 @@ class Chain:
             return False
 
 
-def _variants(names: Sequence[str], quality: int, background: str, progressive: Progressive) -> tuple[Variant, ...]:
+def _variants(
+    names: Sequence[str], quality: int, background: str, progressive: Progressive, **settings: Any
+) -> tuple[Variant, ...]:
     outputs = [parse(name) for name in names]
     return tuple(
-        make_variant(each, quality=each.quality or quality, background=background, progressive=progressive)
+        make_variant(each, quality=each.quality or quality, background=background, progressive=progressive, **settings)
         for each in outputs
     )
