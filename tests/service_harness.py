@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class ServiceHarness:
     """Keeps the fakes of each generation, the newest last. All uploaders share `files`."""
 
     def __init__(self) -> None:
+        self.make_processor: Callable[[], StillProcessor] = lambda: StillProcessor()  # noqa: PLW0108  # tests replace it
         self.processors: list[StillProcessor] = []
         self.uploaders: list[MemoryUploader] = []
         self.sinks: list[RecordingSink] = []
@@ -43,7 +45,7 @@ class ServiceHarness:
     def imaged_processor(self, host: Host) -> Processor | None:
         """Give a new processor."""
         host.options(Options)
-        self.processors.append(StillProcessor())
+        self.processors.append(self.make_processor())
         return self.processors[-1]
 
     @hookimpl

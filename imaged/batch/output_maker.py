@@ -15,7 +15,7 @@ from imaged.batch.scratch import clear
 from imaged.core.errors import CorruptOriginalError, NotAPictureError, NotFoundError, PolicyError
 from imaged.core.files import ORIGINAL, RECORD, ImageFile, Original
 from imaged.core.hashes import ImageHash, ImageId
-from imaged.core.outputs import Output
+from imaged.core.outputs import AUTO, Output
 from imaged.core.pictures import ImageInfo
 from imaged.fetch.hashing_writer import ReceivedFile, digest
 from imaged.hooks.host import RunInThread
@@ -79,6 +79,9 @@ class OutputMaker:
     ) -> ItemResult:
         remote = self.pipeline.remote
         there = await remote.files(image) if remote.exists else set(self._store.files(image))
+        if any(output.extension == AUTO for output in outputs):
+            known = await self._looked_at(item, image, there, received)
+            outputs = self.pipeline.auto.expand(image, known, outputs)
         missing = [output for output in outputs if output not in there]
         lacking = [file for file in (ORIGINAL, RECORD) if file not in there]
         info = None if missing or lacking else await self._known(image)
@@ -92,6 +95,15 @@ class OutputMaker:
             for error in filter(None, results.values()):
                 raise error
         return ItemResult(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))
+
+    async def _looked_at(
+        self, item: Item, image: ImageId, there: set[ImageFile], received: ReceivedFile | None
+    ) -> ImageInfo:
+        """Return the record of an original, which is brought here if that takes it."""
+        if ORIGINAL in there and RECORD in there and (info := await self._known(image)) is not None:
+            return info
+        await self._bring(item, image, there, received)
+        return await self.pipeline.originals.info(image)
 
     async def _known(self, image: ImageId) -> ImageInfo | None:
         """Return the record of an original, without the original itself; None where there is no sound record."""

@@ -8,20 +8,23 @@ from pydantic import Field
 
 from imaged.config.section import Section
 from imaged.config.values import (
+    AutoFormats,
     Color,
     Extensions,
     OutputCount,
     OutputNames,
+    Pixels,
     ProgressiveJpegs,
     Quality,
     Side,
     WebOrigins,
 )
 from imaged.core.details import ImageDetails
-from imaged.core.errors import NotFoundError, PolicyError
-from imaged.core.formats import CORE, Format, Formats
+from imaged.core.errors import NotFoundError, PolicyError, TooLargeError
+from imaged.core.formats import AVIF, CORE, WEBP, Format, Formats
+from imaged.core.geometry import Size
 from imaged.core.gravities import Smart
-from imaged.core.outputs import Fill, Fit, Output, Pad, Preset
+from imaged.core.outputs import AUTO, Fill, Fit, Output, Pad, Preset
 from imaged.core.variants import LongAnimation, Variant
 
 _EXTENSIONS = "The extensions of the formats that clients may ask for."
@@ -34,6 +37,8 @@ _BACKGROUND = "The colour, #rrggbb, behind transparent pictures where the format
 _PROGRESSIVE = "Progressive JPEGs: true, false, or auto, which makes those of more than 100,000 pixels progressive."
 _ENLARGE = "Whether names that fill enlarge smaller originals; otherwise they fill a smaller box of the same aspect."
 _ANIMATION = "Animated outputs of more pixels than render.maximum_pixels: cut, which leaves out frames, or refuse."
+_AUTO_FORMATS = "The formats that .auto prefers, the best first, for clients that name them in Accept."
+_AVIF_MAXIMUM_PIXELS = "The most pixels of an AVIF; a larger one gets 413, and .auto chooses another format."
 _ALLOW_ORIGINS = "The origins of web pages whose scripts may read pictures; * for any."
 
 
@@ -50,11 +55,13 @@ class ImagePolicy(Section):
     progressive: ProgressiveJpegs = Field("auto", description=_PROGRESSIVE)
     enlarge: bool = Field(True, description=_ENLARGE)
     animation: LongAnimation = Field("cut", description=_ANIMATION)
+    auto_formats: AutoFormats = Field((AVIF.extension, WEBP.extension), description=_AUTO_FORMATS)
+    avif_maximum_pixels: Pixels = Field(4_000_000, description=_AVIF_MAXIMUM_PIXELS)
     allow_origins: WebOrigins = Field((), description=_ALLOW_ORIGINS)
 
     def check(self, output: Output) -> None:
         """Raise PolicyError when a client may not ask for `output`, NotFoundError when there is no such preset."""
-        if output.extension not in self.extensions:
+        if output.extension not in (AUTO, *self.extensions):
             allowed = ", ".join(self.extensions)
             raise PolicyError(f"{output}: {output.extension} is not allowed here: use one of {allowed}")
         match output.sizing:
@@ -65,6 +72,20 @@ class ImagePolicy(Section):
                     raise PolicyError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
             case Preset(name):
                 raise NotFoundError(f"{output} is not an output: {name} is no preset of this namespace")
+
+    def is_too_large(self, variant: Variant, size: Size) -> bool:
+        """Return whether a variant of this size has more pixels than its format may have here, or can have at all."""
+        longest_px = max(size.width_px, size.height_px)
+        budget = self.avif_maximum_pixels if variant.format == AVIF else None
+        return longest_px > variant.format.maximum_side_px or (budget is not None and size.pixels > budget)
+
+    def check_pixels(self, variant: Variant, original: Size) -> None:
+        """Raise TooLargeError when an AVIF of an original would have more pixels than are allowed."""
+        if variant.format == AVIF and (pixels := variant.plan(original).size.pixels) > self.avif_maximum_pixels:
+            raise TooLargeError(
+                f"{variant.output} would have {pixels} pixels, and {self.avif_maximum_pixels} are the most of an AVIF: "
+                "ask for a smaller one, or for .auto"
+            )
 
     def check_count(self, outputs: int) -> None:
         """Raise PolicyError when one image may not have that many outputs."""
@@ -122,6 +143,8 @@ class NamespacePolicy(Section):
     progressive: ProgressiveJpegs | None = Field(None, description=_PROGRESSIVE)
     enlarge: bool | None = Field(None, description=_ENLARGE)
     animation: LongAnimation | None = Field(None, description=_ANIMATION)
+    auto_formats: AutoFormats | None = Field(None, description=_AUTO_FORMATS)
+    avif_maximum_pixels: Pixels | None = Field(None, description=_AVIF_MAXIMUM_PIXELS)
     allow_origins: WebOrigins | None = Field(None, description=_ALLOW_ORIGINS)
 
     def over(self, images: ImagePolicy) -> ImagePolicy:

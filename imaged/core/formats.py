@@ -16,7 +16,7 @@ from imaged.core import bmp_header, heif_header, jxl_header, picture_headers, ti
 from imaged.core.errors import PolicyError
 from imaged.core.files import Record
 from imaged.core.geometry import Size
-from imaged.core.outputs import Output, parse
+from imaged.core.outputs import AUTO, Output, parse
 
 SNIFF_BYTES = 32
 """How many leading bytes `Formats.sniff` needs. Every signature ends within them."""
@@ -98,12 +98,13 @@ class Formats:
         return "application/json" if isinstance(file, Record) else self.of(file).content_type
 
     def parse(self, name: str) -> Output:
-        """Read the name of an output that can be made.
+        """Read the name of an output that can be made, or of an `auto` one.
 
         Raises NotFoundError for a text that is no output name, and PolicyError when no processor writes its format.
         """
         output = parse(name)
-        self.of(output)
+        if output.extension != AUTO:
+            self.of(output)
         return output
 
 

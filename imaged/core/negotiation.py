@@ -11,12 +11,6 @@ from imaged.core.formats import GIF, JPEG, PNG, WEBP, Format
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageInfo
 
-AUTO = "auto"
-"""The extension of an output in the format that suits its client best."""
-
-BUDGETED = "avif"
-"""The extension of the format whose encoder is slow, and which a setting allows for small outputs only."""
-
 _MOVING = (GIF.content_type, WEBP.content_type)
 
 
@@ -47,9 +41,9 @@ class Candidates:
         """Each format once, the fallback last."""
         return (*self.better, self.fallback)
 
-    def without(self, extension: str) -> Candidates:
+    def without(self, format: Format) -> Candidates:
         """Return the candidates without one of the better formats."""
-        return replace(self, better=tuple(each for each in self.better if each.extension != extension))
+        return replace(self, better=tuple(each for each in self.better if each != format))
 
     def choose(self, accept: Accept) -> Format:
         """Return the format that a client prefers; of those that it prefers equally, the first one.

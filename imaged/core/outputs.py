@@ -14,6 +14,7 @@ from imaged.core.gravities import Gravity, parse_gravity
 from imaged.core.hashes import shorten
 
 NAME_CHARACTERS = 255  # the longest file name that common file systems keep
+AUTO = "auto"  # the extension of an output in the format that suits its client best
 EXTENSION = "[a-z0-9]{1,8}"  # the pattern of a format's extension
 PRESET = r"(?!(?:full_size|original|info|process|srcset)(?![a-z0-9_]))[a-z]{2}[a-z0-9_]{0,30}"  # and of a preset's name
 _NUMBER = r"[1-9][0-9]{0,17}"

@@ -25,6 +25,7 @@ from imaged.hooks.metrics import Metrics
 from imaged.hooks.registry import Plugins
 from imaged.hooks.sink_runner import SinkRunner
 from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.pipeline.auto_formats import AutoFormats
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
@@ -162,6 +163,7 @@ def build_pipeline(
         metrics=metrics,
         tasks=tasks,
         formats=plugins.formats,
+        auto=AutoFormats(settings, plugins.formats),
     )
 
 

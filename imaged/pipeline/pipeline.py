@@ -15,6 +15,7 @@ from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import HIT
 from imaged.hooks.metrics import Metrics
 from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.pipeline.auto_formats import AutoFormats
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.remote import Remote
@@ -40,6 +41,7 @@ class Pipeline:
     metrics: Metrics
     tasks: Tasks
     formats: Formats
+    auto: AutoFormats
 
     def outputs(self, namespace: str, named: Iterable[Output]) -> list[Output]:
         """Return the outputs that the namespace makes of every image and the `named` ones, each once.
@@ -60,9 +62,7 @@ class Pipeline:
         Raises PolicyError when the namespace does not allow it, otherwise as `Renders.one`.
         """
         self.settings.policy(image.namespace).check(output)
-        if (unsaved := self.renders.unsaved(image, output)) is not None:
-            return unsaved, HIT
-        if (stored := self.store.variants.open(image, output)) is not None:
+        if (stored := self.stored(image, output)) is not None:
             return stored, HIT
         self.renders.check_room(image, [output])  # a refusal looks into no folder
         self._check_count(image, [output])
@@ -72,19 +72,40 @@ class Pipeline:
             raise StoreError(f"{output} was copied from the remote store but is not in the local one: ask again")
         return made, outcome
 
+    def stored(self, image: ImageId, output: Output) -> OpenFile | FileBody | None:
+        """Return an output that the store has, or that is not stored yet, or None."""
+        unsaved = self.renders.unsaved(image, output)
+        return self.store.variants.open(image, output) if unsaved is None else unsaved
+
+    def has(self, image: ImageId, output: Output) -> bool:
+        """Return whether `stored` would return an output."""
+        return self.renders.unsaved(image, output) is not None or self.store.has(image, output)
+
+    async def several_outputs(
+        self, image: ImageId, missing: Sequence[Output]
+    ) -> tuple[dict[Output, FileBody | ImagedError | None], str]:
+        """Make outputs that the store misses, as `Renders.together`. Raises PolicyError when they would be too many."""
+        self.renders.check_room(image, missing)
+        self._check_count(image, missing)
+        return await self.renders.together(image, missing)
+
     async def process(
         self, image: ImageId, outputs: Sequence[Output]
     ) -> tuple[ImageInfo, dict[Output, ImagedError | None]]:
         """Make the outputs that no store has, for a client that waits; return the error of each that failed.
 
+        The results have each of the `outputs`, or what it stands for.
+
         Raises BusyError when the queue is full, PolicyError when the image would have more outputs than its namespace
         allows.
         """
         info = await self.originals.info(image)
-        missing = await self.missing(image, outputs)
+        wanted = self.auto.expand(image, info, outputs)
+        missing = await self.missing(image, wanted)
         self.renders.check_room(image, missing)
         self._check_count(image, missing)
-        return info, await self.renders.several(image, missing, client_waits=True)
+        errors = await self.renders.several(image, missing, client_waits=True)
+        return info, dict.fromkeys(wanted) | errors
 
     async def enqueue_renders(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:
         """Enqueue renders of the outputs that the store misses, for a client.

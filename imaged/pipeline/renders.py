@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imaged.core.errors import BusyError, ImagedError, PolicyError
+from imaged.core.errors import BusyError, ImagedError, PolicyError, TooLargeError
+from imaged.core.formats import AVIF
+from imaged.core.geometry import Size
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.core.tracing import COALESCED, RENDERED, SAVE, WAIT, span
@@ -28,6 +30,8 @@ from imaged.workers.single_flight import SingleFlight, wait
 
 Made = Save | None
 """An output that is made: its save, or None when the store has it already."""
+
+_BUDGETED = AVIF.extension
 
 Resolve = Callable[[ImageOutput, Made | ImagedError], None]
 
@@ -72,6 +76,29 @@ class Renders:
             outcome = RENDERED
         return (None if made is None else made.body), outcome
 
+    async def together(
+        self, image: ImageId, outputs: Sequence[Output]
+    ) -> tuple[dict[Output, FileBody | ImagedError | None], str]:
+        """Make outputs for a client that waits, in one job; return the result of each as `one` does, or its error.
+
+        Raises BusyError at once as `one` does. Cancelling is as for `one`.
+        """
+        wanted = [ImageOutput(image, output) for output in outputs]
+        coalesced = [each for each in wanted if self.calls.in_flight(each)]
+        if len(coalesced) < len(wanted):
+            self.engine.admission.check_room()
+        waiters = self.calls.do(wanted, self._make)
+        waiters |= {each: self._limited(waiters[each]) for each in coalesced}
+        results: dict[Output, FileBody | ImagedError | None] = {}
+        try:
+            with span(WAIT) if len(coalesced) == len(wanted) else nullcontext():
+                for each, waiter in waiters.items():
+                    made = await waiter
+                    results[each.output] = made.body if isinstance(made, Save) else made
+        finally:  # the client may have left, and waits for none of them
+            _cancel(waiters.values())
+        return results, COALESCED if len(coalesced) == len(wanted) else RENDERED
+
     def check_room(self, image: ImageId, missing: Sequence[Output]) -> None:
         """Raise BusyError when the queue is full or too long for a render of outputs that no store has."""
         saves = self.writer.saver.saves
@@ -106,9 +133,7 @@ class Renders:
                 else:
                     results[wanted.output] = made
         finally:  # the client may have left, and waits for none of them
-            for waiter in waiters.values():
-                waiter.addErrback(lambda _: None)
-                waiter.cancel()
+            _cancel(waiters.values())
         with span(SAVE):
             for save in saves:
                 results[save.output] = await save.stored()
@@ -145,11 +170,15 @@ class Renders:
             if not missing:
                 return
             source = await self.originals.find(image)
+            info = await self.originals.info(image) if any(each.extension == _BUDGETED for each in missing) else None
         policy, variants = self.shared.settings.policy(image.namespace), []
         for output in missing:
             try:
-                variants.append(policy.resolve(output, self.shared.formats))
-            except PolicyError as error:  # no processor writes this format any more
+                variant = policy.resolve(output, self.shared.formats)
+                if info is not None:
+                    policy.check_pixels(variant, Size(info.width_px, info.height_px))
+                variants.append(variant)
+            except (PolicyError, TooLargeError) as error:  # such as a format that no processor writes any more
                 resolve(ImageOutput(image, output), error)
         await self._render(EngineJob(image, source, tuple(variants), client_waits, callers), resolve)
 
@@ -194,3 +223,9 @@ class Renders:
                 "cannot reuse the remote {output}, rendering it: {error}", output=str(wanted.output), error=str(error)
             )
             return False
+
+
+def _cancel(waiters: Iterable[Deferred[Made | ImagedError]]) -> None:
+    for waiter in waiters:
+        waiter.addErrback(lambda _: None)
+        waiter.cancel()

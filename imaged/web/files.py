@@ -28,24 +28,25 @@ _VALIDATORS = b"ETag: %b\r\nLast-Modified: %b\r\nCache-Control: public, max-age=
 _CONTENT = b"%bAccept-Ranges: bytes\r\nContent-Type: %b\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n"
 
 
-def send_file(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str) -> None:
+def send_file(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str, tag: str = "") -> None:
     """Answer with a file, and close it at the end. RFC 9110 defines conditions (13.2.2) and ranges (14.2).
 
+    `tag` is a part of the ETag, for a URL that stands for several files.
     A large file is read a chunk at a time, when the client has taken the previous chunk. A request for several ranges
     gets the whole file, as the RFC allows. Raises PreconditionFailedError and RangeNotSatisfiableError.
     """
     producer: FileProducer | None = None
     try:
-        producer = _send(request, opened, content_type)
+        producer = _send(request, opened, content_type, tag)
     finally:
         if producer is None and isinstance(opened, OpenFile):
             opened.file.close()
 
 
-def _send(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str) -> FileProducer | None:
+def _send(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str, tag: str) -> FileProducer | None:
     """Answer, or begin to; return a producer that sends the rest and then closes the file."""
     size_bytes, modified_s = opened.size_bytes, opened.modified_ns // 1_000_000_000
-    etag = f'"{opened.modified_ns:x}-{size_bytes:x}"'
+    etag = f'"{opened.modified_ns:x}-{size_bytes:x}{tag and f"-{tag}"}"'
     lines = _VALIDATORS % (etag.encode(), http_date_at(modified_s))
     is_plain = _is_plain(request)
     if not is_plain and _is_known(request, etag, modified_s):

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from twisted.web.http import Request, datetimeToString
 
+from imaged.core.accept import LONGEST, NOTHING_NAMED, Accept, parse_accept
+
 
 def header(request: Request, name: bytes) -> str | None:
     """Return a header of a request, the last of several, or None.
@@ -16,6 +18,20 @@ def header(request: Request, name: bytes) -> str | None:
     """
     values = request.requestHeaders.getRawHeaders(name)
     return None if values is None else values[-1].decode("latin-1")
+
+
+def accept_of(request: Request) -> Accept:
+    """Return what the `Accept` headers of a request mean."""
+    values = request.requestHeaders.getRawHeaders(b"accept")
+    if values is None:
+        return NOTHING_NAMED
+    value = values[0] if len(values) == 1 else b",".join(values)
+    return _accept(value) if len(value) <= LONGEST else NOTHING_NAMED
+
+
+@lru_cache(maxsize=256)
+def _accept(value: bytes) -> Accept:
+    return parse_accept(value.decode("latin-1"))
 
 
 def http_date() -> bytes:

@@ -1,12 +1,20 @@
-"""Outputs that clients have got from the store: the next request for one is answered without reading its path again."""
+"""Outputs that clients have got from the store: the next request for one is answered without reading its path again.
+
+What a client of an `auto` output gets depends on its `Accept` header, too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from weakref import ref
 
+from twisted.web.http import Request
+
+from imaged.core.negotiation import Candidates
 from imaged.core.tracing import Trace
+from imaged.pipeline.auto_outputs import AutoAnswer
 from imaged.pipeline.pipeline import Pipeline
+from imaged.web.headers import accept_of
 
 KEPT = 4096
 """How many paths are kept. Each takes half a kilobyte or so."""
@@ -14,7 +22,10 @@ KEPT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What the path of an output means under one generation. `file` is the path of its file in the store."""
+    """What the path of an output means under one generation.
+
+    `file` is the path of its file in the store; `tag` is a part of its ETag.
+    """
 
     file: str
     route: str
@@ -22,11 +33,20 @@ class Hit:
     output: str | None
     extension: str | None
     content_type: str
+    tag: str = ""
 
     def describe(self, trace: Trace) -> None:
         """Record what the path says in `trace`."""
         trace.route, trace.namespace = self.route, self.namespace
         trace.output, trace.extension = self.output, self.extension
+
+
+@dataclass(frozen=True, slots=True)
+class AutoHit:
+    """What the path of an `auto` output means: the hit for each of the candidates that a client has chosen."""
+
+    candidates: Candidates
+    hits: dict[str, Hit]
 
 
 class Hits:
@@ -37,18 +57,39 @@ class Hits:
 
     def __init__(self) -> None:
         self._pipeline: ref[Pipeline] | None = None
-        self._kept: dict[bytes, Hit] = {}
+        self._kept: dict[bytes, Hit | AutoHit] = {}
 
-    def find(self, pipeline: Pipeline, path: bytes) -> Hit | None:
-        """Return the hit of a path. Those of another generation are forgotten."""
-        if self._pipeline is None or self._pipeline() is not pipeline:
-            self._pipeline = ref(pipeline)
-            self._kept.clear()
-        return self._kept.get(path)
+    def find(self, pipeline: Pipeline, request: Request) -> Hit | None:
+        """Return the hit of a request, by its path and `Accept` header. Those of another generation are forgotten."""
+        hit = self._of(pipeline).get(request.path)
+        if isinstance(hit, AutoHit):
+            return hit.hits.get(hit.candidates.choose(accept_of(request)).extension)
+        return hit
 
     def keep(self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, content_type: str) -> None:
         """Keep a hit, in place of the oldest one when there are too many."""
-        self.find(pipeline, path)
-        if len(self._kept) >= KEPT:
-            del self._kept[next(iter(self._kept))]
-        self._kept[path] = Hit(file, trace.route, trace.namespace, trace.output, trace.extension, content_type)
+        self._add(pipeline, path, _hit(file, trace, content_type))
+
+    def keep_auto(self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, answer: AutoAnswer) -> None:
+        """Keep the hit of an `auto` output, for clients whose `Accept` headers choose the same format."""
+        made = pipeline.formats.of(answer.output)
+        kept = self._of(pipeline).get(path)
+        hits = dict(kept.hits) if isinstance(kept, AutoHit) and kept.candidates == answer.candidates else {}
+        hits[answer.chosen.extension] = _hit(file, trace, made.content_type, made.extension)
+        self._add(pipeline, path, AutoHit(answer.candidates, hits))
+
+    def _of(self, pipeline: Pipeline) -> dict[bytes, Hit | AutoHit]:
+        if self._pipeline is None or self._pipeline() is not pipeline:
+            self._pipeline = ref(pipeline)
+            self._kept.clear()
+        return self._kept
+
+    def _add(self, pipeline: Pipeline, path: bytes, hit: Hit | AutoHit) -> None:
+        kept = self._of(pipeline)
+        if len(kept) >= KEPT and path not in kept:
+            del kept[next(iter(kept))]
+        kept[path] = hit
+
+
+def _hit(file: str, trace: Trace, content_type: str, tag: str = "") -> Hit:
+    return Hit(file, trace.route, trace.namespace, trace.output, trace.extension, content_type, tag)

@@ -12,6 +12,7 @@ from imaged.core.errors import MalformedRequestError, MethodNotAllowedError, Not
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.formats import FORMATS, Formats
 from imaged.core.hashes import ImageHash, ImageId, check_namespace, is_hash, shorten
+from imaged.core.outputs import AUTO
 from imaged.core.source_urls import SourceUrl
 from imaged.core.tracing import Trace
 
@@ -46,6 +47,7 @@ class FilePath:
 PublicPath = HealthPath | NamespacePath | ProcessPath | FilePath
 _FIXED = {str(ORIGINAL): "original", str(RECORD): "info"}
 READ = ("GET", "HEAD")
+_AUTO = f".{AUTO}".encode()
 _HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash, name
 _SEPARATORS = re.compile("([&;])")  # Twisted splits a query at both
 _QUOTED_MARK = re.compile("%3f", re.IGNORECASE)
@@ -135,6 +137,11 @@ def read_path(request: Request) -> PublicPath:
         return ProcessPath(image)
     allow(request, READ)
     return FilePath(image, parts[-1])
+
+
+def is_auto(path: bytes) -> bool:
+    """Return whether a path is that of an `auto` output, whose answers depend on the `Accept` header."""
+    return (unquote_to_bytes(path) if b"%" in path else path).endswith(_AUTO)
 
 
 def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS) -> None:

@@ -13,13 +13,15 @@ from imaged.core.clients import client_key
 from imaged.core.errors import BusyError, NotFoundError
 from imaged.core.files import ORIGINAL, Original, Record, parse_file
 from imaged.core.hashes import ImageId
-from imaged.core.outputs import Output
+from imaged.core.outputs import AUTO, Output
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import HIT
+from imaged.pipeline.auto_outputs import auto_output
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.answers import send_json, send_nothing
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
+from imaged.web.headers import accept_of
 from imaged.web.hits import Hits
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, describe_request, read_path
@@ -55,7 +57,7 @@ class PublicSite:
         Return False for any other request, which `handle` answers. Raises ImagedError as `handle` does.
         """
         pipeline = self.current()
-        hit = self.hits.find(pipeline, request.path)
+        hit = self.hits.find(pipeline, request)
         if hit is None or request.method not in _READ:
             return False
         hit.describe(request.trace)
@@ -64,7 +66,7 @@ class PublicSite:
         if opened is None:
             return False
         request.trace.outcome = HIT
-        send_file(request, opened, hit.content_type)
+        send_file(request, opened, hit.content_type, hit.tag)
         return True
 
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
@@ -110,6 +112,8 @@ class PublicSite:
                         send_json(request, await _describe(pipeline, image, info))
                     case Original():
                         await _send_original(request, image, pipeline)
+                    case Output(extension=extension) as output if extension == AUTO:
+                        await self._send_auto(request, image, output, pipeline)
                     case output:
                         content_type = pipeline.formats.content_type(output)
                         opened, request.trace.outcome = await pipeline.output(image, output)
@@ -122,6 +126,15 @@ class PublicSite:
         if is_canonical and request.trace.outcome == HIT:
             file, content_type = str(pipeline.store.path(image, output)), pipeline.formats.content_type(output)
             self.hits.keep(pipeline, request.path, file, request.trace, content_type)
+
+    async def _send_auto(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
+        answer = await auto_output(pipeline, image, output, accept_of(request))
+        made, trace = answer.output, request.trace
+        trace.outcome, trace.extension = answer.outcome, made.extension
+        is_canonical = request.path == f"/{pipeline.store.key(image, output)}".encode()
+        if is_canonical and answer.is_final and answer.outcome == HIT:
+            self.hits.keep_auto(pipeline, request.path, str(pipeline.store.path(image, made)), trace, answer)
+        send_file(request, answer.file, pipeline.formats.content_type(made), made.extension)
 
     def _check_room(self, pipeline: Pipeline) -> None:
         if self.posting.current >= MAXIMUM_POSTS:
@@ -138,6 +151,7 @@ def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeli
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
     outputs = _wanted(request, namespace, POST_PARAMETERS, pipeline)
     image, info = await ingest(request, namespace, pipeline.ingest)
+    outputs = pipeline.auto.expand(image, info, outputs)
     await pipeline.enqueue_renders(image, outputs, client_key(request.address))
     send_json(request, await _describe(pipeline, image, info, outputs))
 
@@ -146,8 +160,7 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
     outputs = _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
     info, results = await pipeline.process(image, outputs)
     rows = []
-    for output in outputs:
-        error = results.get(output)
+    for output, error in results.items():
         row = _row(pipeline, image, output, "failed" if error else "ready")
         rows.append(row | {"error": public_text(error), "status": error.status} if error else row)
     send_json(request, pipeline.store.describe(info) | {"outputs": rows})

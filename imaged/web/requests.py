@@ -25,7 +25,7 @@ from imaged.web.connections import Connections
 from imaged.web.errors import drop_tracebacks, send_error
 from imaged.web.headers import header, http_date
 from imaged.web.heads import check_head
-from imaged.web.paths import redacted
+from imaged.web.paths import is_auto, redacted
 from imaged.web.request_log import RequestLog
 
 IDLE_S = 60.0
@@ -271,7 +271,11 @@ class ImagedRequest(Request):
     def _common_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that each answer has."""
         headers = [(b"Date", http_date()), (b"Server", b"imaged"), (b"X-Request-Id", self.trace.request_id.encode())]
-        for name, value in self._site.sharing(self).items():
+        shared = self._site.sharing(self)
+        if is_auto(self.path):
+            origin = shared.get("Vary")
+            shared = {**shared, "Vary": f"Accept, {origin}" if origin else "Accept"}  # one header: caches may read one
+        for name, value in shared.items():
             headers.append((name.encode(), value.encode()))
         if self._site.has_timing():
             timing = f"total;dur={1000 * (self._site.seconds() - self.began_s):.3f}"

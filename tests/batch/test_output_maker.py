@@ -262,3 +262,17 @@ def test_an_image_that_is_listed_twice(tmp_path: Path, make_harness: Callable[..
 async def finished(done: Deferred[ItemResult]) -> ItemResult:
     """Wait for a started item."""
     return await done
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_an_auto_output_becomes_all_files_that_clients_may_get(
+    make_harness: Callable[..., MakerHarness],
+    tmp_path: Path,
+    remote: bool,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    """A photograph gets WebP and JPEG, also at a second run, which makes nothing."""
+    harness = make_harness("w24.auto", "w24.jpg", remote=remote)
+    assert harness.make(picture(tmp_path))[3:] == (2, 0)
+    assert sorted(harness.renders) == ["w24.jpg", "w24.webp"]
+    assert harness.make(read_line(HASH, "p"))[3:] == (0, 2)
+    assert len(harness.renders) == 2

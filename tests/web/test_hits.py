@@ -8,6 +8,7 @@ from weakref import ref
 
 from raw_client import Answer
 from service_case import HASH, HOME, IMAGE, ServiceTestCase, until
+from twisted.web.http import Request
 
 from imaged.core.outputs import parse
 from imaged.core.tracing import Trace
@@ -95,13 +96,25 @@ class Generation:
     """Stands for the pipeline of a generation."""
 
 
+class Asked:
+    """The path of a request."""
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+
+
+def asked(path: bytes) -> Request:
+    """Return a request by its path."""
+    return cast("Request", Asked(path))
+
+
 def test_the_memory_for_paths_is_bounded() -> None:
     """The path that was kept first is forgotten first."""
     kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
     for number in range(KEPT + 1):
         kept.keep(generation, b"/%d" % number, f"/store/{number}", trace, "image/jpeg")
-    assert kept.find(generation, b"/0") is None
-    first, last = kept.find(generation, b"/1"), kept.find(generation, b"/%d" % KEPT)
+    assert kept.find(generation, asked(b"/0")) is None
+    first, last = kept.find(generation, asked(b"/1")), kept.find(generation, asked(b"/%d" % KEPT))
     assert (first and first.file, last and last.file) == ("/store/1", f"/store/{KEPT}")
 
 
@@ -110,7 +123,7 @@ def test_another_generation_has_no_hits() -> None:
     kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
     kept.keep(generation, b"/", "/store/1", trace, "image/jpeg")
     gone = ref(generation)
-    assert kept.find(cast("Pipeline", Generation()), b"/") is None
-    assert kept.find(generation, b"/") is None
+    assert kept.find(cast("Pipeline", Generation()), asked(b"/")) is None
+    assert kept.find(generation, asked(b"/")) is None
     del generation
     assert gone() is None
