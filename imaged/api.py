@@ -52,6 +52,7 @@ from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.gravities import Compass, FocalPoint, Gravity
 from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
 from imaged.core.pictures import ImageFacts
+from imaged.core.samples import Sample
 from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
 from imaged.core.tally import Counted, Tally, Timing
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
@@ -64,6 +65,7 @@ from imaged.hooks.contracts import (
     Processor,
     Rendered,
     RenderJob,
+    SamplingProcessor,
     SelfCheckingProcessor,
     Uploader,
     VerifyingProcessor,
@@ -134,6 +136,8 @@ __all__ = [
     "Rendered",
     "RequestAnswered",
     "RequestFailed",
+    "Sample",
+    "SamplingProcessor",
     "SelfCheckingProcessor",
     "SinkStatus",
     "Size",

@@ -102,6 +102,10 @@ class ImagePolicy(Section):
         """
         return format in CORE or format.extension in self.extensions
 
+    def is_smart(self, output: Output) -> bool:
+        """Return whether an output has a smart crop, so that `resolve` needs the details of its original."""
+        return isinstance(output.sizing, Fill) and isinstance(output.sizing.gravity, Smart)
+
     def resolve(self, output: Output, formats: Formats, details: ImageDetails | None = None) -> Variant:
         """Return `output` of an original with everything that this policy decides.
 

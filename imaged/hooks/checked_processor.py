@@ -9,12 +9,20 @@ from typing import Any, cast
 
 from imaged.core.errors import DeclinedError, ImagedError, PluginFailedError, StoreError
 from imaged.core.formats import FORMATS, SNIFF_BYTES, Format, Formats
-from imaged.core.geometry import Size
-from imaged.core.outputs import Output
+from imaged.core.geometry import Size, plan
+from imaged.core.outputs import Fit, Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.samples import Sample
 from imaged.core.variants import Variant
 from imaged.hooks.boundary import kind_of, plugin_boundary, refuse
-from imaged.hooks.contracts import Processor, Rendered, RenderJob, SelfCheckingProcessor, VerifyingProcessor
+from imaged.hooks.contracts import (
+    Processor,
+    Rendered,
+    RenderJob,
+    SamplingProcessor,
+    SelfCheckingProcessor,
+    VerifyingProcessor,
+)
 
 QUICK_S = 5.0
 """How long `accepts` and the end of a render may take before the log names the plugin."""
@@ -92,6 +100,26 @@ class CheckedProcessor:
             returned = self._processor.verify(job)
         if returned is not None:  # False would mean a bad original, and a coroutine has checked nothing
             raise refuse(called, f"it returned {kind_of(returned)}, not None: say what is wrong by an error")
+
+    @property
+    def samples(self) -> bool:
+        """Whether the processor gives small pictures of originals."""
+        return isinstance(self._processor, SamplingProcessor)
+
+    def sample(self, job: RenderJob, side_px: int) -> Sample:
+        """Return a small picture of an original."""
+        called = self._called("sample")
+        with plugin_boundary(called, job.timeout_s + GRACE_S):
+            sample = self._processor.sample(job, side_px)
+        if not isinstance(sample, Sample):
+            raise refuse(called, f"it returned {kind_of(sample)}, not Sample")
+        planned = plan(job.facts.size, Fit(side_px, side_px)).size
+        rgba, profile = cast("Any", sample.rgba), cast("Any", sample.profile)
+        if sample.size != planned or not isinstance(rgba, bytes) or len(rgba) != 4 * planned.pixels:
+            raise refuse(called, f"its sample does not have the {planned} pixels of its plan, 4 bytes each")
+        if sample.orientation not in range(1, 9) or not isinstance(profile, bytes):
+            raise refuse(called, "the orientation is not 1 to 8, or the profile is no bytes")
+        return sample
 
     @property
     def checks_itself(self) -> bool:

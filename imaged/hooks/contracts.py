@@ -11,6 +11,7 @@ from imaged.core.events import Event
 from imaged.core.formats import Format
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
+from imaged.core.samples import Sample
 from imaged.core.snapshot import Snapshot
 from imaged.core.variants import Variant
 
@@ -94,6 +95,17 @@ class VerifyingProcessor(Protocol):
 
         Called once for each original that a client sends. Raises the errors of `render`. After a DeclinedError, the
         next processor verifies it.
+        """
+
+
+@runtime_checkable
+class SamplingProcessor(Protocol):
+    """A processor that gives a small picture of an original, from which imaged computes what info.json tells."""
+
+    def sample(self, job: RenderJob, side_px: int) -> Sample:
+        """Return the first frame of a job without variants, in the size of an output that fits into the square.
+
+        Raises the errors of `render`. After a DeclinedError, the next processor gives the sample.
         """
 
 

@@ -10,8 +10,8 @@ from imaged.core.formats import FORMATS, Format
 class UnloadedProcessor:
     """What the hook of a processor may return where `host.renders` is False. The daemon calls none of its methods.
 
-    A subclass tells the same as the processor: `reads` and `writes`, and by `verify = self_check = not_called` that
-    workers verify originals and check themselves.
+    A subclass tells the same as the processor: `reads` and `writes`, and by `verify = sample = self_check = not_called`
+    that workers verify and sample originals, and check themselves.
     """
 
     detail = ""

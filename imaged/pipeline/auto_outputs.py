@@ -91,7 +91,7 @@ async def _info(pipeline: Pipeline, image: ImageId) -> ImageInfo:
     if known is not None and known.details is not None:
         return known
     try:
-        return await pipeline.originals.info(image)
+        return await pipeline.originals.described(image)
     except ImagedError:
         if known is None:
             raise

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from twisted.logger import Logger
 
+from imaged.core.details import ImageDetails
 from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError
 from imaged.core.events import OriginalUnavailable
 from imaged.core.files import ORIGINAL, RECORD
@@ -25,6 +27,9 @@ from imaged.store.originals import conflict
 from imaged.workers.engine import Engine
 from imaged.workers.single_flight import SingleFlight
 
+MOST_UNDESCRIBED = 1000
+"""How many originals without details are remembered, so that none is looked at for each request."""
+
 
 class Originals:
     """The originals of one generation. Reactor thread only."""
@@ -38,6 +43,8 @@ class Originals:
         self._remote = remote
         self._remote_originals = remote_originals
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(shared.tasks)
+        self._completing: SingleFlight[ImageId, None] = SingleFlight(shared.tasks)
+        self._undescribed: set[ImageId] = set()
 
     async def keep(self, namespace: str, received: ReceivedFile) -> tuple[ImageId, ImageInfo]:
         """Keep a new original, first in the remote store, then in the local one; both have it on return.
@@ -51,6 +58,7 @@ class Originals:
                 info = await self._examine(image, received)
                 if not self._store.has(image, ORIGINAL):
                     await self._engine.verify(image.hash, received.path)
+                info = replace(info, details=await self._details(image, received.path))
                 if self._remote.exists:
                     with span(UPLOAD):
                         await self._keep_remotely(image, received, info)
@@ -95,6 +103,38 @@ class Originals:
         info = await self._describe(image, received)
         await self._shared.run(self._store.originals.save_info, image, info)
         return info
+
+    async def described(self, image: ImageId) -> ImageInfo:
+        """Return the record of an original with its details, which are added where it is an older record.
+
+        They stay None where no processor can tell them. Raises as `info`.
+        """
+        info = await self.info(image)
+        if info.details is None and image not in self._undescribed:
+            await self._completing.one(image, partial(self._complete, image, info))
+            info = await self.info(image)
+        return info
+
+    async def _complete(self, image: ImageId, info: ImageInfo) -> None:
+        details = await self._details(image, await self.find(image))
+        if details is None:
+            self._undescribed.add(image)
+            if len(self._undescribed) > MOST_UNDESCRIBED:
+                self._undescribed.clear()
+            return
+        await self._shared.run(self._store.originals.save_info, image, replace(info, details=details))
+        if self._remote.exists:
+            await self._shared.jobs.enqueue("upload", image, [RECORD])
+
+    async def _details(self, image: ImageId, path: Path) -> ImageDetails | None:
+        """Look at an original; return None where that fails: a picture is kept and rendered without its details."""
+        if (known := self._store.originals.info(image)) is not None and known.details is not None:
+            return known.details
+        try:
+            return await self._engine.describe(image.hash, path)
+        except ImagedError as error:
+            self._log.warn("{image} has no details: {error}", image=image, error=str(error))
+            return None
 
     async def _describe(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
         facts = await self._engine.identify(image.hash, received.path)

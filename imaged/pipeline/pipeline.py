@@ -99,7 +99,7 @@ class Pipeline:
         Raises BusyError when the queue is full, PolicyError when the image would have more outputs than its namespace
         allows.
         """
-        info = await self.originals.info(image)
+        info = await self.originals.described(image)
         wanted = self.auto.expand(image, info, outputs)
         missing = await self.missing(image, wanted)
         self.renders.check_room(image, missing)

@@ -170,11 +170,16 @@ class Renders:
             if not missing:
                 return
             source = await self.originals.find(image)
-            info = await self.originals.info(image) if any(each.extension == _BUDGETED for each in missing) else None
-        policy, variants = self.shared.settings.policy(image.namespace), []
+            policy, info, details = self.shared.settings.policy(image.namespace), None, None
+            if any(policy.is_smart(output) for output in missing):
+                info = await self.originals.described(image)
+                details = info.details
+            elif any(each.extension == _BUDGETED for each in missing):
+                info = await self.originals.info(image)
+        variants = []
         for output in missing:
             try:
-                variant = policy.resolve(output, self.shared.formats)
+                variant = policy.resolve(output, self.shared.formats, details)
                 if info is not None:
                     policy.check_pixels(variant, Size(info.width_px, info.height_px))
                 variants.append(variant)

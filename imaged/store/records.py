@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from dataclasses import fields as dataclass_fields
+from typing import Any
 
+from imaged.core.details import ImageDetails
 from imaged.core.errors import NotFoundError
+from imaged.core.gravities import FocalPoint
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageInfo
+
+_KINDS = (int, bool, int, str | None, str, str, str, str, dict)
+"""The types of the values of ImageDetails in JSON."""
+
+_PERCENTS = range(101)
 
 MAXIMUM_RECORD_BYTES = 65_536
 """A longer file is no record. It may come from a remote store that other programs write to."""
@@ -15,7 +25,7 @@ MAXIMUM_RECORD_BYTES = 65_536
 
 def describe(info: ImageInfo, partitions: Sequence[int]) -> dict[str, object]:
     """Return a record as it stands in info.json and in answers."""
-    return {
+    record: dict[str, object] = {
         "hash": str(info.hash),
         "partitionedHash": info.hash.partition(partitions),
         "width": info.width_px,
@@ -24,6 +34,7 @@ def describe(info: ImageInfo, partitions: Sequence[int]) -> dict[str, object]:
         "size": info.size_bytes,
         "sha256": info.sha256,
     }
+    return record | asdict(info.details) if info.details else record
 
 
 def encode(info: ImageInfo, partitions: Sequence[int]) -> bytes:
@@ -42,8 +53,21 @@ def decode(body: bytes, image: ImageId) -> ImageInfo | None:
             content_type=str(record["content_type"]),
             size_bytes=int(record["size"]),
             sha256=str(record["sha256"]),
+            details=_details(record),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError, NotFoundError):
         return None
     sound = info.content_type.startswith("image/") and min(info.width_px, info.height_px, info.size_bytes) > 0
     return info if sound and info.hash == image.hash else None
+
+
+def _details(record: Mapping[str, Any]) -> ImageDetails | None:
+    """Read what a record says of the pixels; return None for one that does not say all of it."""
+    try:
+        fields = {field.name: record[field.name] for field in dataclass_fields(ImageDetails)}
+        point = FocalPoint(**fields["focal_point"])
+    except (KeyError, TypeError):
+        return None
+    whole = all(isinstance(value, kind) for value, kind in zip(fields.values(), _KINDS, strict=True))
+    within = whole and all(type(each) is int and each in _PERCENTS for each in (point.x_percent, point.y_percent))
+    return ImageDetails(**fields | {"focal_point": point}) if within else None

@@ -108,7 +108,7 @@ class PublicSite:
             case FilePath(image, name):
                 match parse_file(name):
                     case Record():
-                        info = await pipeline.originals.info(image)
+                        info = await pipeline.originals.described(image)
                         send_json(request, await _describe(pipeline, image, info))
                     case Original():
                         await _send_original(request, image, pipeline)

@@ -72,7 +72,8 @@ def build_engine(
         pool = WorkerPool(reactor, render, size, templates, spec, run)
         workers = ProcessWorkers(reactor, pool, threads, run, tasks, plugins.formats, render.timeout_s, report_death)
     verifies = any(processor.verifies for processor in plugins.processors)
-    return Engine(reactor, render, workers, tasks, activity, verifies=verifies)
+    describes = any(processor.samples for processor in plugins.processors)
+    return Engine(reactor, render, workers, tasks, activity, verifies=verifies, describes=describes)
 
 
 def _generation_spec(settings: Settings) -> GenerationSpec:

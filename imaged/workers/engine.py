@@ -9,6 +9,7 @@ from typing import Any
 
 from imaged.config.model import RenderSettings
 from imaged.core.activity import Activity
+from imaged.core.details import ImageDetails
 from imaged.core.errors import BusyError, NoWorkerError, OutOfTimeError
 from imaged.core.hashes import ImageHash
 from imaged.core.outputs import Output
@@ -31,8 +32,8 @@ TRIAL_WAIT_S = 5.0
 class Engine:
     """Renders, identifies and verifies on `workers`, as many renders at once as there are. Reactor thread only.
 
-    `verifies` says whether a processor checks new originals. `activity` lists the renders that run; `tasks` owns each
-    check of an original until its worker has ended it.
+    `verifies` says whether a processor checks new originals, `describes` whether one gives samples of them. `activity`
+    lists the renders that run; `tasks` owns each check of an original until its worker has ended it.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Engine:
         activity: Activity[ImageOutput],
         *,
         verifies: bool,
+        describes: bool = False,
     ) -> None:
         self._reactor = reactor
         self._timeout_s = settings.timeout_s
         self._tasks = tasks
         self._activity = activity
         self._verifies = verifies
+        self._describes = describes
         self.workers = workers
         self.longest_s = self._timeout_s + workers.grace_s
         """How long a client waits for one job at most."""
@@ -92,6 +95,24 @@ class Engine:
         add_spans(ended.spans_s)
         if ended.error is not None:
             raise ended.error
+
+    async def describe(self, hash: ImageHash, source: Path) -> ImageDetails | None:
+        """Look at the pixels of an original, for a client that waits; return None where no processor can.
+
+        Raises as `verify`.
+        """
+        if not self._describes:
+            return None
+        self.admission.check_room()
+        return await self._tasks.own(self._describe(hash, source))
+
+    async def _describe(self, hash: ImageHash, source: Path) -> ImageDetails | None:
+        async with self.admission.place(self._timeout_s):
+            details, ended = await self.workers.describe(hash, source, self._timeout_s)
+        add_spans(ended.spans_s)
+        if ended.error is not None:
+            raise ended.error
+        return details
 
     async def render(self, job: EngineJob, take: Take) -> None:
         """Await `take` for a result of each variant, each as soon as it is ready, one at a time.

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from imaged.core.details import ImageDetails
 from imaged.core.errors import BusyError, ImagedError, NoWorkerError, PluginFailedError
 from imaged.core.formats import Formats
 from imaged.core.hashes import ImageHash
@@ -27,7 +28,7 @@ from imaged.workers.threads import Threads
 from imaged.workers.wire import Kind
 from imaged.workers.worker import KILL_AFTER_S, Worker, WorkerDiedError, WorkerError, WorkerLiedError
 from imaged.workers.worker_end import WorkerEnd, judge_end
-from imaged.workers.worker_jobs import NO_PICTURE, CheckWork, IdentifyWork, RenderWork, WorkerJob
+from imaged.workers.worker_jobs import NO_PICTURE, CheckWork, DescribeWork, IdentifyWork, RenderWork, WorkerJob
 from imaged.workers.workers import NEARLY, Emit
 
 HEADER_S = 10.0
@@ -90,6 +91,12 @@ class ProcessWorkers:
         """Decode an original."""
         job = CheckWork(Kind.VERIFY, source, request_id())
         return await self._do(job, hash, timeout_s, self._threads.run, "checking the pixels")
+
+    async def describe(self, hash: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
+        """Look at the pixels of an original."""
+        job = DescribeWork(source, request_id())
+        ended = await self._do(job, hash, timeout_s, self._threads.run, "looking at the pixels")
+        return job.details, ended
 
     async def identify(self, hash: ImageHash, source: Path) -> ImageFacts:
         """Read a header on one of the workers beside those that render."""

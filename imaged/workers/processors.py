@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from imaged.core.details import ImageDetails
 from imaged.core.errors import DeclinedError, ImagedError, NotAPictureError, TooLargeError
 from imaged.core.formats import FORMATS, Formats
 from imaged.core.pictures import ImageFacts
@@ -15,6 +16,7 @@ from imaged.core.tracing import DECODE, Trace, span
 from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contracts import Rendered, RenderJob
+from imaged.workers.analysis import SAMPLE_SIDE_PX, describe
 from imaged.workers.render_jobs import RenderedVariant
 
 TRIAL_S = 10.0
@@ -88,6 +90,19 @@ class Processors:
         if refusal:
             raise refusal
 
+    def describe(self, source: Path, timeout_s: float) -> ImageDetails | None:
+        """Return what a look at the pixels says; None where no processor gives a sample. Raises as `verify`."""
+        facts = self.identify(source)
+        job = RenderJob(source, facts, (), timeout_s, self.maximum_pixels)
+        for processor in self.processors:
+            if processor.samples and processor.accepts(job):
+                try:
+                    with span(DECODE):
+                        return describe(facts, processor.sample(job, SAMPLE_SIDE_PX))
+                except DeclinedError:
+                    continue
+        return None
+
     def render(self, source: Path, variants: Sequence[Variant], timeout_s: float) -> Generator[Rendered, None, None]:
         """Yield the outputs of the first processor that accepts the job and does not decline it.
 
@@ -151,6 +166,19 @@ def run_identify(processors: Processors, source: Path) -> tuple[ImageFacts | Non
 def run_verify(processors: Processors, source: Path, timeout_s: float, request_id: str | None) -> Ended:
     """Verify an original."""
     return _traced(request_id, lambda _: processors.verify(source, timeout_s))
+
+
+def run_describe(
+    processors: Processors, source: Path, timeout_s: float, request_id: str | None
+) -> tuple[ImageDetails | None, Ended]:
+    """Look at an original; return its details, or None, and how that ended."""
+    found: list[ImageDetails | None] = [None]
+
+    def look(_: Trace) -> None:
+        found[0] = processors.describe(source, timeout_s)
+
+    ended = _traced(request_id, look)
+    return found[0], ended
 
 
 def run_self_check(processors: Processors) -> Ended:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from imaged.core.details import ImageDetails
 from imaged.core.hashes import ImageHash
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Isolation, WorkerStatus
@@ -12,7 +13,7 @@ from imaged.core.tracing import request_id
 from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import GRACE_S
 from imaged.hooks.host import RunInThread
-from imaged.workers.processors import Ended, Processors, run_render, run_self_check, run_trial, run_verify
+from imaged.workers.processors import Ended, Processors, run_describe, run_render, run_self_check, run_trial, run_verify
 from imaged.workers.threads import Threads
 from imaged.workers.workers import Emit
 
@@ -66,6 +67,10 @@ class ThreadWorkers:
     async def verify(self, _: ImageHash, source: Path, timeout_s: float) -> Ended:
         """Decode an original."""
         return await self._threads.run(run_verify, self._processors, source, timeout_s, request_id())
+
+    async def describe(self, _: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
+        """Look at the pixels of an original."""
+        return await self._threads.run(run_describe, self._processors, source, timeout_s, request_id())
 
     async def identify(self, _: ImageHash, source: Path) -> ImageFacts:
         """Read a header."""

@@ -45,11 +45,13 @@ class Kind(IntEnum):
     VERIFY = 2
     IDENTIFY = 3
     SELF_CHECK = 4
+    DESCRIBE = 5
     READY = 16
     RENDERED = 17
     FACTS = 18
     LOG = 19
     ENDED = 20
+    DETAILS = 21
 
 
 class MessageError(Exception):
@@ -101,6 +103,24 @@ class FactsHead(_Head):
     width_px: Annotated[int, Field(ge=1, le=2**40)]
     height_px: Annotated[int, Field(ge=1, le=2**40)]
     frames: Annotated[int, Field(ge=1, le=2**40)]
+
+
+Color = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class DetailsHead(_Head):
+    """What a look at the pixels of an original says: the fields of ImageDetails."""
+
+    frames: Annotated[int, Field(ge=1, le=2**40)]
+    transparency: bool
+    orientation: Annotated[int, Field(ge=1, le=8)]
+    profile: Annotated[str, Field(max_length=60)] | None
+    thumbhash: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{8,40}={0,2}$")]
+    average_color: Color
+    dominant_color: Color
+    dhash: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    focal_point: tuple[Percent, Percent]
 
 
 class LogHead(_Head):

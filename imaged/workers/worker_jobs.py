@@ -8,14 +8,16 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
+from imaged.core.details import ImageDetails
 from imaged.core.formats import Format, Formats
 from imaged.core.geometry import Size
+from imaged.core.gravities import FocalPoint
 from imaged.core.pictures import ImageFacts
 from imaged.core.tracing import SPANS
 from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import sniff_file
 from imaged.workers.render_jobs import RenderedVariant
-from imaged.workers.wire import GO, STOP, FactsHead, Kind, Message, MessageError, RenderedHead, parse
+from imaged.workers.wire import GO, STOP, DetailsHead, FactsHead, Kind, Message, MessageError, RenderedHead, parse
 from imaged.workers.wire_variants import encode_variant
 from imaged.workers.workers import Emit
 
@@ -122,6 +124,28 @@ class IdentifyWork:
     def is_complete(self) -> bool:
         """Whether the facts have come."""
         return self.facts is not None
+
+
+class DescribeWork:
+    """Looks at the pixels of an original; `details` has what they say, or None where no processor can tell."""
+
+    kind = Kind.DESCRIBE
+    is_complete = True
+    last: RenderedVariant | None = None
+
+    def __init__(self, source: Path, request_id: str | None) -> None:
+        self.source = source
+        self.details: ImageDetails | None = None
+        self._request_id = request_id
+
+    def head(self, within_s: float) -> dict[str, Any]:
+        """Ask for the details."""
+        return {"timeout_s": within_s, "request_id": self._request_id}
+
+    def take(self, message: Message) -> None:
+        """Take the details."""
+        head: DetailsHead = parse(DetailsHead, message, Kind.DETAILS)
+        self.details = ImageDetails(**head.model_dump() | {"focal_point": FocalPoint(*head.focal_point)})
 
 
 class CheckWork:

@@ -22,6 +22,7 @@ from imaged.workers.processors import (
     Ended,
     KnownOriginal,
     Processors,
+    run_describe,
     run_identify,
     run_render,
     run_self_check,
@@ -82,6 +83,11 @@ def _work(connection: socket.socket, processors: Processors, kind: Kind, head: M
             send(connection, Kind.FACTS, {"format": format, **size, "frames": facts.frames})
     elif kind is Kind.VERIFY:
         ended = run_verify(processors, source, head["timeout_s"], head["request_id"])
+    elif kind is Kind.DESCRIBE:
+        details, ended = run_describe(processors, source, head["timeout_s"], head["request_id"])
+        if details is not None:
+            point = (details.focal_point.x_percent, details.focal_point.y_percent)
+            send(connection, Kind.DETAILS, asdict(details) | {"focal_point": point})
     elif kind is Kind.SELF_CHECK:
         ended = run_self_check(processors)
     else:

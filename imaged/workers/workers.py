@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from imaged.core.details import ImageDetails
 from imaged.core.hashes import ImageHash
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Isolation, WorkerStatus
@@ -65,6 +66,9 @@ class Workers(Protocol):
 
     async def verify(self, hash: ImageHash, source: Path, timeout_s: float) -> Ended:
         """Decode an original."""
+
+    async def describe(self, hash: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
+        """Look at the pixels of an original; None where no processor can."""
 
     async def identify(self, hash: ImageHash, source: Path) -> ImageFacts:
         """Read a header, beside the renders. Raises the errors of `Processors.identify`."""

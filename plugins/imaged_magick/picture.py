@@ -28,7 +28,7 @@ from .memory import NoMemoryError
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
 
-_CHAR_PIXEL = 1
+CHAR_PIXEL = 1
 """StorageType of magick/constitute.h, the same in ImageMagick 6 and 7."""
 
 _INVALID_CHANNELS = b"?"
@@ -130,14 +130,14 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         """Return the alpha channel, one byte a pixel, row by row."""
         opacities = ctypes.create_string_buffer(self.width * self.height)
         self.require(
-            library.MagickExportImagePixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities)
+            library.MagickExportImagePixels(self.wand, 0, 0, self.width, self.height, b"A", CHAR_PIXEL, opacities)
         )
         return opacities.raw
 
     def set_alpha(self, opacities: bytes) -> None:
         """Replace the alpha channel; `opacities` is as `alpha` returns it."""
         self.require(
-            library.MagickImportImagePixels(self.wand, 0, 0, self.width, self.height, b"A", _CHAR_PIXEL, opacities)
+            library.MagickImportImagePixels(self.wand, 0, 0, self.width, self.height, b"A", CHAR_PIXEL, opacities)
         )
 
     def _raise_image_error(self) -> None:
@@ -147,7 +147,7 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         error only together with that of a failing call, so make a call that fails.
         """
         library.MagickExportImagePixels(
-            self.wand, 0, 0, 1, 1, _INVALID_CHANNELS, _CHAR_PIXEL, ctypes.create_string_buffer(1)
+            self.wand, 0, 0, 1, 1, _INVALID_CHANNELS, CHAR_PIXEL, ctypes.create_string_buffer(1)
         )
         with suppress(OptionError):
             self.raise_exception()

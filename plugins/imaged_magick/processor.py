@@ -13,12 +13,15 @@ from imaged.api import (
     ENCODE,
     FORMATS,
     RESIZE,
+    Fit,
     ImageFacts,
     NotAPictureError,
     Plan,
     Rendered,
     RenderJob,
+    Sample,
     Variant,
+    plan,
     span,
 )
 
@@ -28,7 +31,7 @@ from .compositing import composited_frames
 from .deadline import Deadline
 from .decoding import decoded_still
 from .encoding import encode, normalise
-from .filters import Filter
+from .filters import FILTERS, Filter
 from .jpeg_scale import jpeg_size_hint
 from .memory import Limits, RunningRenders, trim_heap
 from .original import HEADER_TIMEOUT_S, ParsedOriginal
@@ -37,6 +40,7 @@ from .picture import WAND_ERRORS, Picture, translate, translated
 from .policy_check import find_allowed
 from .reductions import reduced_stills
 from .resizing import apply_orientation, crop_and_resize
+from .sampling import take_sample
 from .verifying import check_jpeg_end, verify
 
 _RENDERS = RunningRenders()
@@ -70,6 +74,21 @@ class MagickProcessor:
         with _RENDERS.track(), trim_heap(heavy=is_heavy(job)):
             verify(job, original, deadline)
 
+    def sample(self, job: RenderJob, side_px: int) -> Sample:
+        """Return the first frame, shrunk to fit into a square. A JPEG is decoded at the smallest sufficient scale."""
+        self._limits.apply()
+        deadline = Deadline(job.timeout_s, interrupts=is_long(job))
+        original = _ORIGINALS.take(job.source)
+        check_stills(job, original, [])
+        wanted = plan(job.facts.size, Fit(side_px, side_px))
+        with (
+            _RENDERS.track(),
+            trim_heap(heavy=is_heavy(job)),
+            closing(_upright_pictures(job, original, [wanted], FILTERS["fast"], deadline)) as pictures,
+            translated(deadline, "decoding"),
+        ):
+            return take_sample(next(pictures)[0], wanted, original)
+
     def accepts(self, job: RenderJob) -> bool:
         """Return whether this processor reads the original's format and writes those of all variants."""
         formats = [job.facts.format, *(variant.format for variant in job.variants)]
@@ -101,8 +120,9 @@ class MagickProcessor:
             _frame_counts(job, original, animated)
         with ExitStack() as stack:
             plays = original.sequence.plays if original.sequence else 1
+            plans = [variant.plan(job.facts.size) for variant in job.variants]
             writers: dict[AnimationWriter, int] = {}
-            pictures = stack.enter_context(closing(_upright_pictures(job, original, self._filter, deadline)))
+            pictures = stack.enter_context(closing(_upright_pictures(job, original, plans, self._filter, deadline)))
             for number, (picture, duration_ms) in enumerate(_with_decode_spans(pictures)):
                 if number == 0:
                     with closing(reduced_stills(picture, stills, job.facts.size, self._filter)) as reduced:
@@ -150,7 +170,9 @@ def _encoded(still: Picture, variant: Variant, wanted: Plan) -> bytes:
         return encode(still, variant)
 
 
-def _upright_pictures(job: RenderJob, original: ParsedOriginal, filter: Filter, deadline: Deadline) -> TimedPictures:
+def _upright_pictures(
+    job: RenderJob, original: ParsedOriginal, plans: Sequence[Plan], filter: Filter, deadline: Deadline
+) -> TimedPictures:
     """Decode the original and yield each frame as a viewer sees it, upright, with its duration in milliseconds."""
     if original.sequence:
         for picture, duration_ms in composited_frames(original.format, original.sequence, original.profile, deadline):
@@ -159,7 +181,6 @@ def _upright_pictures(job: RenderJob, original: ParsedOriginal, filter: Filter, 
             yield picture, duration_ms
         return
     check_jpeg_end(original, deadline)
-    plans = [variant.plan(job.facts.size) for variant in job.variants]
     hint = jpeg_size_hint(job.facts.size, plans, original.orientation, filter)
     with decoded_still(original.format, original.blob, original.profile, hint, deadline) as picture:
         with translated(deadline, "turning it upright"):

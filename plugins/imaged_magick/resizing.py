@@ -50,8 +50,8 @@ def pad(picture: Picture, wanted: Plan, colour: str | None) -> None:
     """Put a resized picture in sRGB on the box of its plan, in a colour, or in none: transparent."""
     if not wanted.pads:
         return
-    if colour is None:
-        picture.alpha_channel = True
+    if colour is None and not picture.alpha_channel:
+        picture.alpha_channel = "opaque"
     picture.background_color = Color(colour or "#00000000")
     picture.compose = "copy"  # transparent pixels of the picture stay
     size = wanted.size

@@ -6,6 +6,6 @@ from imaged.api import UnloadedProcessor
 
 
 class UnloadedMagick(UnloadedProcessor):
-    """Tells that workers verify originals and check themselves."""
+    """Tells that workers verify and sample originals, and check themselves."""
 
-    verify = self_check = UnloadedProcessor.not_called
+    verify = sample = self_check = UnloadedProcessor.not_called

@@ -13,11 +13,14 @@ from imaged.api import (
     ENCODE,
     JPEG,
     RESIZE,
+    Fit,
     ImageFacts,
     Plan,
     Rendered,
     RenderJob,
+    Sample,
     Variant,
+    plan,
     span,
 )
 
@@ -30,6 +33,7 @@ from .original import Original, declined
 from .padding import padded
 from .reading import read_original
 from .resizing import ENGINE, as_source, resize, smallest_source, upright
+from .sampling import take_sample
 from .unloaded import READS, WRITES
 
 
@@ -61,6 +65,13 @@ class PillowProcessor:
         if job.facts.format == JPEG:
             check_end(decoded)
         deadline.check()
+
+    def sample(self, job: RenderJob, side_px: int) -> Sample:
+        """Return the picture, shrunk to fit into a square. A JPEG is decoded at the smallest sufficient scale."""
+        check_job(job)
+        original = _same(read_original(job.source), job)
+        wanted = plan(job.facts.size, Fit(side_px, side_px))
+        return take_sample(decode(original, [wanted.scaled], FILTERS["fast"].reductions(original.stored)), wanted)
 
     def accepts(self, job: RenderJob) -> bool:
         """Return whether all outputs are stills. Of an animation, verify is left to a processor that plays it."""

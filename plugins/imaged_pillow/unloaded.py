@@ -11,4 +11,4 @@ class UnloadedPillow(UnloadedProcessor):
     """Tells the formats, and that workers verify originals."""
 
     reads, writes = READS, WRITES
-    verify = UnloadedProcessor.not_called
+    verify = sample = UnloadedProcessor.not_called

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imaged.core.details import ImageDetails
 from imaged.core.files import RECORD
+from imaged.core.gravities import FocalPoint
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.store.local import LocalStore
@@ -16,6 +19,17 @@ from imaged.store.records import MAXIMUM_RECORD_BYTES, decode, describe, encode
 
 IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 FACTS = ImageInfo(IMAGE.hash, 400, 520, "image/jpeg", 81_234, "0" * 64)
+DETAILS = ImageDetails(
+    frames=2,
+    transparency=True,
+    orientation=6,
+    profile="Display P3",
+    thumbhash="YacRZYh4h4ePd3h2iGeHiYZwGKgJ",
+    average_color="#102030",
+    dominant_color="#ffffff",
+    dhash="0123456789abcdef",
+    focal_point=FocalPoint(30, 60),
+)
 SOUND: dict[str, Any] = {
     "hash": str(IMAGE.hash), "width": 400, "height": 520, "content_type": "image/jpeg", "size": 81_234,
     "sha256": "0" * 64,
@@ -49,6 +63,34 @@ def test_a_record_is_read_back() -> None:
     assert decode(body, IMAGE) == FACTS
     assert json.loads(body) == {**SOUND, "partitionedHash": "f84/0ee/339d264d4bab1b169a653b1a91"}
     assert json.loads(body) == describe(FACTS, [3, 3])
+
+
+def test_details_are_read_back() -> None:
+    """What a look at the pixels told stands behind the other keys, the focal point by its two numbers."""
+    facts = replace(FACTS, details=DETAILS)
+    body = encode(facts, [3, 3])
+    assert decode(body, IMAGE) == facts
+    assert list(json.loads(body))[-9:] == [
+        "frames", "transparency", "orientation", "profile", "thumbhash", "average_color", "dominant_color", "dhash",
+        "focal_point",
+    ]  # fmt: skip
+    assert json.loads(body)["focal_point"] == {"x_percent": 30, "y_percent": 60}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("frames", "1"), ("frames", None), ("transparency", 1), ("orientation", 2.5), ("profile", 5),
+        ("thumbhash", None), ("dhash", 7), ("average_color", []), ("focal_point", None), ("focal_point", [30, 60]),
+        ("focal_point", {"x_percent": 30}), ("focal_point", {"x_percent": 101, "y_percent": 0}),
+        ("focal_point", {"x_percent": "a", "y_percent": 0}),
+    ],
+)  # fmt: skip
+def test_unsound_details_are_none(key: str, value: object) -> None:
+    """A record with a wrong detail is one without details; its other facts are good."""
+    record = json.loads(encode(replace(FACTS, details=DETAILS), [3, 3]))
+    for changed in (record | {key: value}, {name: each for name, each in record.items() if name != key}):
+        assert decode(json.dumps(changed).encode(), IMAGE) == FACTS
 
 
 @pytest.mark.parametrize("body", UNSOUND.values(), ids=UNSOUND)

@@ -1,0 +1,40 @@
+"""The name of an ICC profile (ICC.1:2022)."""
+
+from __future__ import annotations
+
+import struct
+
+_TAGS_AT, _TAG_BYTES = 128, 12
+_MOST_TAGS, _MOST_CHARACTERS = 100, 60
+
+
+def profile_name(profile: bytes) -> str | None:
+    """Return the description of a profile, "unnamed" where it has none, None for no profile."""
+    if not profile:
+        return None
+    try:
+        text = _description(profile)
+    except (struct.error, ValueError):
+        text = ""
+    printable = "".join(character for character in text if character.isprintable()).strip()
+    return printable[:_MOST_CHARACTERS] or "unnamed"
+
+
+def _description(profile: bytes) -> str:
+    (count,) = struct.unpack_from(">I", profile, _TAGS_AT)
+    for number in range(min(count, _MOST_TAGS)):
+        name, at, length = struct.unpack_from(">4sII", profile, _TAGS_AT + 4 + number * _TAG_BYTES)
+        if name == b"desc":
+            return _text(profile[at : at + min(length, 4096)])
+    return ""
+
+
+def _text(tag: bytes) -> str:
+    """Read a description: ASCII up to version 2 of ICC, the first translation of UTF-16 from version 4 on."""
+    if tag.startswith(b"desc"):
+        (length,) = struct.unpack_from(">I", tag, 8)
+        return tag[12 : 12 + length].split(b"\0")[0].decode("ascii", "replace")
+    if tag.startswith(b"mluc"):
+        length, at = struct.unpack_from(">II", tag, 20)
+        return tag[at : at + length].decode("utf-16-be", "replace")
+    return ""

@@ -1,0 +1,117 @@
+"""The sample of an original: what every processor says of it, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from picture_files import encode
+from PIL import Image, ImageCms
+from processor_chain import Chain
+
+from imaged.core.details import ImageDetails
+from imaged.testing.pictures import make_gif
+
+Render = Callable[..., list[bytes]]
+SIDEWAYS = 6
+
+
+def describe(chain: Chain, body: bytes) -> ImageDetails:
+    """Return the details of a picture, as a worker finds them."""
+    chain.source.write_bytes(body)
+    details = chain.processors.describe(chain.source, 30)
+    assert details is not None
+    return details
+
+
+def house() -> Image.Image:
+    """Return a landscape with a house, whose parts have different lights."""
+    image = Image.new("RGB", (640, 400), (120, 170, 240))
+    image.paste(Image.linear_gradient("L").resize((640, 250)).convert("RGB"), (0, 0))
+    image.paste((60, 140, 40), (0, 260, 640, 400))
+    image.paste((200, 30, 20), (420, 150, 560, 300))
+    image.paste((250, 240, 200), (60, 60, 160, 120))
+    return image
+
+
+def distance(one: str, other: str) -> int:
+    """Return how many bits differ."""
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_a_sample_is_upright(chain: Chain, format: str) -> None:
+    """A picture that is stored sideways has the hashes of the upright one, and tells its orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = SIDEWAYS
+    stored = encode(house().transpose(Image.Transpose.ROTATE_90), format, exif=exif, quality=95)
+    sideways, upright = describe(chain, stored), describe(chain, encode(house(), format, quality=95))
+    assert (sideways.orientation, upright.orientation) == (SIDEWAYS, 1)
+    assert distance(sideways.dhash, upright.dhash) <= 4
+    assert abs(sideways.focal_point.x_percent - upright.focal_point.x_percent) <= 4
+    assert sideways.dominant_color[1] == upright.dominant_color[1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "opacity", "transparency"), [("RGB", 255, False), ("RGBA", 255, False), ("RGBA", 254, True)]
+)
+def test_a_single_pixel_makes_a_picture_transparent(
+    chain: Chain, mode: str, opacity: int, transparency: object
+) -> None:
+    """An alpha channel that is opaque is none; one pixel of many counts."""
+    image = Image.new(mode, (900, 900), (200, 40, 40) if mode == "RGB" else (200, 40, 40, 255))
+    image.putpixel((450, 450), (200, 40, 40) if mode == "RGB" else (200, 40, 40, opacity))
+    assert describe(chain, encode(image, "PNG")).transparency is transparency
+
+
+def test_an_animation_tells_its_frames(chain: Chain) -> None:
+    """The sample is of the first frame, the count of all."""
+    assert describe(chain, make_gif(5)).frames == 5
+    assert describe(chain, encode(house(), "PNG")).frames == 1
+
+
+def test_a_profile_is_named_and_its_colours_are_converted(chain: Chain) -> None:
+    """The name is that in the profile; the average colour is that of the picture in sRGB."""
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    named = describe(chain, encode(Image.new("RGB", (64, 64), (10, 200, 30)), "PNG", icc_profile=lab.tobytes()))
+    assert named.profile is None or "sRGB" in named.profile
+    assert named.average_color == "#0ac81e"
+    assert describe(chain, encode(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG")).average_color[:2] in {
+        "#f", "#e",
+    }  # fmt: skip
+
+
+def test_the_outputs_of_a_picture_have_nearly_the_same_hash(chain: Chain, render: Render) -> None:
+    """Whole outputs of any format, size and quality differ in at most 6 of 64 bits from their original."""
+    original = encode(house(), "JPEG", quality=95)
+    known = describe(chain, original)
+    names = ["w320.jpg", "w64.png", "h100.webp", "f200x200.gif", "w320-q20.jpg", "full_size-q5.webp", "w33.png"]
+    hashes = [describe(chain, body).dhash for body in render(original, *names)]
+    assert max(distance(known.dhash, each) for each in hashes) <= 6
+
+
+def test_real_pictures_have_nearly_the_same_hash(chain: Chain, render: Render, shared: Callable[[str], bytes]) -> None:
+    """The same is true of photographs."""
+    for name in ("photo-6mp.jpg", "Landscape_1.jpg", "Landscape_6.jpg"):
+        original = shared(name)
+        known = describe(chain, original)
+        hashes = [describe(chain, each).dhash for each in render(original, "w320.jpg", "w100.webp", "w640-q30.jpg")]
+        assert max(distance(known.dhash, each) for each in hashes) <= 6, name
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (31, 33)])
+def test_any_size_has_details(chain: Chain, size: tuple[int, int]) -> None:
+    """The thinnest pictures have all their details."""
+    details = describe(chain, encode(Image.new("RGB", size, (90, 90, 90)), "PNG"))
+    assert details.average_color == "#5a5a5a"
+    assert 0 <= details.focal_point.x_percent <= 100
+
+
+def test_details_never_tell_a_place(chain: Chain) -> None:
+    """Neither a place in EXIF nor any other text of the file is in the details."""
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET TEXT"
+    exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
+    exif.get_ifd(0x8825)[29] = "2026:01:01"
+    details = describe(chain, encode(house(), "JPEG", exif=exif, comment=b"SECRET COMMENT"))
+    assert "SECRET" not in repr(details)
