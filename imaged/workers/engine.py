@@ -10,7 +10,7 @@ from typing import Any
 from imaged.config.model import RenderSettings
 from imaged.core.activity import Activity
 from imaged.core.details import ImageDetails
-from imaged.core.errors import BusyError, NoWorkerError, OutOfTimeError
+from imaged.core.errors import BusyError, ImagedError, NoWorkerError, OutOfTimeError
 from imaged.core.hashes import ImageHash
 from imaged.core.outputs import Output
 from imaged.core.pictures import ImageFacts
@@ -126,14 +126,16 @@ class Engine:
         hold a thread for an hour at each try.
         """
         deadline_s = self._reactor.seconds() + self._timeout_s if job.client_waits else math.inf
-        missing = await self._attempt(job, job.variants, deadline_s, take)
+        missing, error = await self._attempt(job, job.variants, deadline_s, take)
         for variant in missing if len(job.variants) > 1 else ():
+            if isinstance(error, OutOfTimeError) and self._reactor.seconds() >= deadline_s:
+                raise self._late(self._timeout_s, variant.output)
             await self._attempt(job, (variant,), deadline_s, take)
 
     async def _attempt(
         self, job: EngineJob, variants: tuple[Variant, ...], deadline_s: float, take: Take
-    ) -> list[Variant]:
-        """Render variants in one call of a processor; return those without a result.
+    ) -> tuple[list[Variant], ImagedError | None]:
+        """Render variants in one call of a processor; return those without a result, and the error of the call.
 
         Raises BusyError when no thread is free by the deadline `deadline_s`, and as `Attempt.end`.
         """
@@ -154,7 +156,7 @@ class Engine:
         error = ended.error
         if isinstance(error, BusyError) and not isinstance(error, NoWorkerError):  # the picture is not at fault
             error = self._judge(error, self._reactor.seconds() - began_s, timeout_s)
-        return await attempt.end(error, ended.spans_s)
+        return await attempt.end(error, ended.spans_s), error
 
     def _late(self, timeout_s: float, output: Output) -> BusyError:
         error = BusyError(f"{output} took longer than {timeout_s:.3g} s: ask for a smaller output, or later")

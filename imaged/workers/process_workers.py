@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.core.details import ImageDetails
-from imaged.core.errors import BusyError, ImagedError, NoWorkerError, PluginFailedError
-from imaged.core.formats import Formats
+from imaged.core.errors import BusyError, ImagedError, NoWorkerError, OutOfTimeError, PluginFailedError
+from imaged.core.formats import AVIF, Formats
 from imaged.core.hashes import ImageHash
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Isolation, WorkerStatus
@@ -134,7 +134,7 @@ class ProcessWorkers:
         """Do a job; do it again when its worker has died for a reason that need not be the picture."""
         due_s, deaths, born_after_s = self._reactor.seconds() + timeout_s, 0, 0.0
         while True:
-            if hash is not None and (refusal := self._quarantine.refusal(hash)) is not None:
+            if hash is not None and (refusal := self._refusal(hash, job)) is not None:
                 return Ended(refusal, {})
             left_s = due_s - self._reactor.seconds()
             try:
@@ -157,8 +157,16 @@ class ProcessWorkers:
                 continue
             blamed = end.cause != "late" or timeout_s >= NEARLY * min(self._timeout_s, HEADER_S)
             if hash is not None and end.blames_picture and blamed:
-                self._quarantine.put(hash, end.error)
+                only_avif = job.only_avif and isinstance(end.error, OutOfTimeError)
+                self._quarantine.put((hash, AVIF.extension) if only_avif else hash, end.error)
             return Ended(end.error, {}, job.last)
+
+    def _refusal(self, hash: ImageHash, job: WorkerJob) -> ImagedError | None:
+        """Return the error that a job on a picture is refused with now, or None."""
+        refusal = self._quarantine.refusal(hash)
+        if refusal is None and job.only_avif:
+            refusal = self._quarantine.refusal((hash, AVIF.extension))
+        return refusal
 
     def _memory_ran_out(self) -> bool:
         """Return whether the kernel has killed a process for memory since the last call."""

@@ -1,4 +1,7 @@
-"""Pictures that have killed a worker: refused for a while, so that many askers cost one worker."""
+"""Pictures that have killed a worker: refused for a while, so that many askers cost one worker.
+
+Where only the AVIF of a picture was late, its AVIFs alone are refused.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,16 @@ class _Refusal:
     until_s: float
 
 
+Blamed = ImageHash | tuple[ImageHash, str]
+"""A picture, or its outputs with one extension."""
+
+
 class Quarantine:
     """Remembers pictures by their hashes. `seconds` is a monotonic clock. Reactor thread only."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._refusals: OrderedDict[ImageHash, _Refusal] = OrderedDict()
+        self._refusals: OrderedDict[Blamed, _Refusal] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many are refused now."""
@@ -36,21 +43,21 @@ class Quarantine:
             self._refusals.popitem(last=False)
         return len(self._refusals)
 
-    def put(self, hash: ImageHash, error: ImagedError) -> None:
+    def put(self, blamed: Blamed, error: ImagedError) -> None:
         """Refuse a picture from now on, with this error."""
-        self._refusals[hash] = _Refusal(error, self._seconds() + REFUSED_FOR_S)
-        self._refusals.move_to_end(hash)
+        self._refusals[blamed] = _Refusal(error, self._seconds() + REFUSED_FOR_S)
+        self._refusals.move_to_end(blamed)
         while len(self._refusals) > MOST_PICTURES:
             self._refusals.popitem(last=False)
 
-    def refusal(self, hash: ImageHash) -> ImagedError | None:
+    def refusal(self, blamed: Blamed) -> ImagedError | None:
         """Return the error that a picture is refused with now, or None."""
-        refusal = self._refusals.get(hash)
+        refusal = self._refusals.get(blamed)
         if refusal is None:
             return None
         left_s = refusal.until_s - self._seconds()
         if left_s <= 0:
-            del self._refusals[hash]
+            del self._refusals[blamed]
             return None
         error = refusal.error
         if isinstance(error, BusyError):

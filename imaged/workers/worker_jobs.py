@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from imaged.core.details import ImageDetails
-from imaged.core.formats import Format, Formats
+from imaged.core.formats import AVIF, Format, Formats
 from imaged.core.geometry import Size
 from imaged.core.gravities import FocalPoint
 from imaged.core.pictures import ImageFacts
@@ -41,6 +41,10 @@ class WorkerJob(Protocol):
     @property
     def is_complete(self) -> bool:
         """Whether a worker may end the job without an error."""
+
+    @property
+    def only_avif(self) -> bool:
+        """Whether nothing but AVIFs is left to do: they take long, and say little about the picture."""
 
 
 class RenderWork:
@@ -90,6 +94,11 @@ class RenderWork:
         return GO if wanted else STOP
 
     @property
+    def only_avif(self) -> bool:
+        """Whether all variants that are missing are AVIFs."""
+        return bool(self._missing) and all(variant.format == AVIF for variant in self._missing)
+
+    @property
     def is_complete(self) -> bool:
         """Whether all variants are made, or no more are wanted."""
         return self._is_stopped or not self._missing
@@ -100,6 +109,7 @@ class IdentifyWork:
 
     kind = Kind.IDENTIFY
     last: RenderedVariant | None = None
+    only_avif = False
 
     def __init__(self, formats: Formats, source: Path) -> None:
         self.source = source
@@ -132,6 +142,7 @@ class DescribeWork:
     kind = Kind.DESCRIBE
     is_complete = True
     last: RenderedVariant | None = None
+    only_avif = False
 
     def __init__(self, source: Path, request_id: str | None) -> None:
         self.source = source
@@ -153,6 +164,7 @@ class CheckWork:
 
     is_complete = True
     last: RenderedVariant | None = None
+    only_avif = False
 
     def __init__(self, kind: Kind, source: Path, request_id: str | None) -> None:
         self.kind = kind

@@ -111,13 +111,13 @@ class EngineHarness:
 class Rendering:
     """A job that runs: its consumer notes each result, and awaits `taking` for it."""
 
-    def __init__(self, harness: EngineHarness, *variants: Variant) -> None:
+    def __init__(self, harness: EngineHarness, *variants: Variant, client_waits: bool = False) -> None:
         self._pump = harness.reactor.pump
         self.results: list[Any] = []
         self.traces: list[Trace | None] = []
         self.taking: Deferred[None] = succeed(None)
         self.ended: list[Any] = []
-        job = EngineJob(IMAGE, harness.source, variants, client_waits=False)
+        job = EngineJob(IMAGE, harness.source, variants, client_waits=client_waits)
         Deferred.fromCoroutine(harness.engine.render(job, self._take)).addBoth(self.ended.append)
 
     async def _take(self, result: RenderResult) -> None:
@@ -234,6 +234,17 @@ def test_a_variant_without_time_ends_the_job(harness: EngineHarness, processor: 
         rendering.wait()
     assert [(each.output, type(each.error)) for each in rendering.results] == [(VARIANTS[0].output, BusyError)]
     assert len(processor.began_on) == 2
+
+
+def test_a_client_without_time_costs_no_further_try(harness: EngineHarness, processor: Gated) -> None:
+    """When the variants together have used all of a client's time, none is rendered alone."""
+    processor.failure = OutOfTimeError("too slow")
+    rendering = Rendering(harness, *VARIANTS, client_waits=True)
+    harness.reactor.advance(7)
+    processor.go.release(100)
+    with pytest.raises(OutOfTimeError, match=r"x10\.jpg took longer than 7 s"):
+        rendering.wait()
+    assert (rendering.results, len(processor.began_on)) == ([], 1)
 
 
 def test_spans_come_with_the_results(harness: EngineHarness, processor: Gated) -> None:

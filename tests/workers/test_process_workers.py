@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from twisted.trial.unittest import TestCase
 
 from imaged.config.load import load
 from imaged.core.errors import NotAPictureError, NoWorkerError, OutOfTimeError, StoreError, TooLargeError
-from imaged.core.formats import FORMATS
+from imaged.core.formats import AVIF, FORMATS
 from imaged.core.hashes import ImageHash
 from imaged.core.outputs import parse
+from imaged.core.variants import Variant
 from imaged.logs.lines import observer as make_observer
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.processors import make_variant
@@ -41,10 +43,11 @@ from imaged.workers.wire import Kind, Message
 from imaged.workers.worker_jobs import IdentifyWork, RenderWork
 
 PLUGIN = '''
-import ctypes, os, signal, threading, time
+import ctypes, dataclasses, os, signal, threading, time
 from pydantic import BaseModel
 from twisted.logger import Logger
 from imaged.api import hookimpl, Rendered, NotAPictureError
+from imaged.core.formats import AVIF, CORE
 from imaged.testing.fakes import StillProcessor
 from imaged.workers import wire, worker_main
 
@@ -61,6 +64,8 @@ class Acting(StillProcessor):
     """Renders after a deed, which the section names."""
 
     kept = []
+    reads = CORE
+    writes = (*CORE, AVIF)
 
     def __init__(self, deed):
         super().__init__()
@@ -74,6 +79,12 @@ class Acting(StillProcessor):
         elif self.deed == "hang":
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             time.sleep(60)
+        elif self.deed == "late_avif":
+            rest = tuple(each for each in job.variants if each.format != AVIF)
+            yield from super().render(dataclasses.replace(job, variants=rest))
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            time.sleep(0 if rest == job.variants else 60)
+            return
         elif self.deed == "crash":
             ctypes.string_at(0)
         elif self.deed == "keep":
@@ -165,9 +176,15 @@ class TestProcessWorkers(TestCase):
             await self.until(lambda: len(self.pids()) == FEWEST)
         return workers
 
-    async def render(self, workers: ProcessWorkers, hash: ImageHash = HASH, timeout_s: float = 30) -> Ended:
-        """Render all variants; take the one that comes with the end, too."""
-        ended = await workers.render(hash, self.source, VARIANTS, timeout_s, self.emit)
+    async def render(
+        self,
+        workers: ProcessWorkers,
+        hash: ImageHash = HASH,
+        timeout_s: float = 30,
+        variants: Sequence[Variant] = VARIANTS,
+    ) -> Ended:
+        """Render the variants; take the one that comes with the end, too."""
+        ended = await workers.render(hash, self.source, variants, timeout_s, self.emit)
         if ended.last is not None:
             self.emitted.append(ended.last)
         return ended
@@ -352,6 +369,18 @@ class TestProcessWorkers(TestCase):
         assert self.deaths == ["late"]
         assert isinstance((await self.render(workers, timeout_s=1)).error, OutOfTimeError)
         assert self.deaths == ["late"]
+
+    async def test_a_late_avif_blames_no_other_output(self) -> None:
+        """What was ready is taken; then the AVIFs of the picture are refused, and nothing else."""
+        workers = await self.start("late_avif", timeout_s=1)
+        jpeg = make_variant(parse("x10.jpg"))
+        avif = replace(jpeg, output=parse("x10.avif"), format=AVIF)
+        late = await self.render(workers, timeout_s=1, variants=[jpeg, avif])
+        assert (type(late.error), [str(each.output) for each in self.emitted]) == (OutOfTimeError, ["x10.jpg"])
+        assert isinstance((await self.render(workers, variants=[avif])).error, OutOfTimeError)
+        assert self.deaths == ["late"]
+        assert (await self.render(workers)).error is None
+        assert (await workers.identify(HASH, self.source)).format.extension == "jpg"
 
     async def test_a_line_of_a_worker_looks_like_none_of_the_daemon(self) -> None:
         """On a terminal, where a line break in it is one, too."""
