@@ -29,7 +29,7 @@ class OutputFailed:
 class RequestAnswered:
     """A request on the public port ended `elapsed_s` after it began; the answer's body had `size_bytes`.
 
-    `route` is the kind of its path: `output`, `original`, `info`, `post`, `process`, `status_check` or `other`.
+    `route` is the kind of its path: `output`, `original`, `info`, `post`, `process`, `srcset`, `status_check`, `other`.
     `outcome` says where an output came from: `hit`, `rendered`, or `coalesced` for a render that another request began.
     `namespace`, `extension` and `outcome` are None where the request has none. `status` is 499 for a client that closed
     its connection before the answer ended, or that was too slow.

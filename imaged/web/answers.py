@@ -9,21 +9,21 @@ from typing import Any
 from twisted.web.http import Request
 
 
-def send(request: Request, body: bytes, content_type: str) -> None:
-    """Answer with `body`, which no cache may keep. The status is the request's response code, 200 by default."""
+def send(request: Request, body: bytes, content_type: str, caching: str = "no-store") -> None:
+    """Answer with `body`, which no cache may keep by default. The status is the request's code, usually 200."""
     request.setHeader("Content-Type", content_type)
     request.setHeader("Content-Length", str(len(body)))
-    request.setHeader("Cache-Control", "no-store")
+    request.setHeader("Cache-Control", caching)
     request.setHeader("X-Content-Type-Options", "nosniff")
     request.write(body)
     request.finish()
 
 
-def send_page(request: Request, body: bytes, policy: str) -> None:
+def send_page(request: Request, body: bytes, policy: str, caching: str = "no-store") -> None:
     """Answer with an HTML page under a Content-Security-Policy."""
     request.setHeader("Content-Security-Policy", policy)
     request.setHeader("Referrer-Policy", "no-referrer")
-    send(request, body, "text/html; charset=utf-8")
+    send(request, body, "text/html; charset=utf-8", caching)
 
 
 def send_json(request: Request, value: Any) -> None:

@@ -37,6 +37,13 @@ class ProcessPath:
 
 
 @dataclass(frozen=True)
+class SrcsetPath:
+    """`/{ns}/{hash}/srcset`."""
+
+    image: ImageId
+
+
+@dataclass(frozen=True)
 class FilePath:
     """`/{ns}/{hash}/{name}`: an output, `original` or `info.json`."""
 
@@ -44,7 +51,7 @@ class FilePath:
     name: str
 
 
-PublicPath = HealthPath | NamespacePath | ProcessPath | FilePath
+PublicPath = HealthPath | NamespacePath | ProcessPath | SrcsetPath | FilePath
 _FIXED = {str(ORIGINAL): "original", str(RECORD): "info"}
 READ = ("GET", "HEAD")
 _AUTO = f".{AUTO}".encode()
@@ -136,7 +143,7 @@ def read_path(request: Request) -> PublicPath:
         allow(request, ("POST",))
         return ProcessPath(image)
     allow(request, READ)
-    return FilePath(image, parts[-1])
+    return SrcsetPath(image) if parts[-1] == "srcset" else FilePath(image, parts[-1])
 
 
 def is_auto(path: bytes) -> bool:
@@ -153,6 +160,8 @@ def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS)
             trace.route, trace.namespace = "post", namespace
         case ProcessPath(image):
             trace.route, trace.namespace = "process", image.namespace
+        case SrcsetPath(image):
+            trace.route, trace.namespace = "srcset", image.namespace
         case FilePath(image, name) if name in _FIXED:
             trace.route, trace.namespace = _FIXED[name], image.namespace
         case FilePath(image, name):

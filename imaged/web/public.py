@@ -18,17 +18,31 @@ from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import HIT
 from imaged.pipeline.auto_outputs import auto_output
 from imaged.pipeline.pipeline import Pipeline
-from imaged.web.answers import send_json, send_nothing
+from imaged.web.answers import send_json, send_nothing, send_page
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
 from imaged.web.headers import accept_of
 from imaged.web.hits import Hits
 from imaged.web.parameters import read_parameters
-from imaged.web.paths import FilePath, HealthPath, NamespacePath, ProcessPath, PublicPath, describe_request, read_path
+from imaged.web.paths import (
+    FilePath,
+    HealthPath,
+    NamespacePath,
+    ProcessPath,
+    PublicPath,
+    SrcsetPath,
+    describe_request,
+    read_path,
+)
 from imaged.web.posts import POST_PARAMETERS, PROCESS_PARAMETERS, asked_outputs, ingest
 from imaged.web.requests import ImagedRequest
+from imaged.web.srcset import SRCSET_PARAMETERS, describe_img, format_img, read_srcset
 
 _READ = (b"GET", b"HEAD")
+
+_IMG_POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
+_IMG_CACHING = "public, max-age=300"
+"""A reload may change the largest width."""
 
 MAXIMUM_POSTS = 1000
 """How many posts may run at once, including posts that wait for the same source."""
@@ -105,6 +119,8 @@ class PublicSite:
                     await _post(request, namespace, pipeline)
             case ProcessPath(image):
                 await _process(request, image, pipeline)
+            case SrcsetPath(image):
+                await _send_srcset(request, image, pipeline)
             case FilePath(image, name):
                 match parse_file(name):
                     case Record():
@@ -164,6 +180,20 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
         row = _row(pipeline, image, output, "failed" if error else "ready")
         rows.append(row | {"error": public_text(error), "status": error.status} if error else row)
     send_json(request, pipeline.store.describe(info) | {"outputs": rows})
+
+
+async def _send_srcset(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
+    policy = pipeline.settings.policy(image.namespace)
+    written = [extension for extension in policy.extensions if pipeline.formats.writes_extension(extension)]
+    wanted = read_srcset(read_parameters(request, SRCSET_PARAMETERS), written)
+    info = await pipeline.originals.info(image)
+    attributes = describe_img(
+        wanted, info, policy.maximum_width, lambda output: f"/{pipeline.store.key(image, output)}"
+    )
+    if wanted.form == "json":
+        send_json(request, attributes)
+    else:
+        send_page(request, format_img(attributes).encode(), _IMG_POLICY, _IMG_CACHING)
 
 
 async def _send_original(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
