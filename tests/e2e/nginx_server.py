@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from ports import free_port, listens, url
 from processes import LONGEST_S
 from source_tree import ROOT
 
+CACHE = "/var/cache/nginx/imaged"
 CONFIG = (ROOT / "etc" / "nginx.conf").read_text(encoding="utf-8")
 
 MAIN = """
@@ -59,16 +60,23 @@ def adapted(port: int, address: str, store: Path) -> str:
     return text
 
 
+def with_cache(text: str) -> str:
+    """Return a configuration with its cache of `auto` outputs turned on."""
+    return re.sub(r"^( *)#\| ", r"\1", text, flags=re.MULTILINE)
+
+
 @contextmanager
-def nginx_before(daemon: Daemon) -> Iterator[str]:
-    """Start nginx in the folder of the daemon. Yields its URL."""
+def nginx_before(daemon: Daemon, change: Callable[[str], str] = str) -> Iterator[str]:
+    """Start nginx in the folder of the daemon, with a changed configuration. Yields its URL."""
     program = find_nginx()
     folder = daemon.folder / "nginx"
     folder.mkdir()
     port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""  # else the workers could not read the folder of the test
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
-    (folder / "imaged.conf").write_text(adapted(port, urlsplit(daemon.public).netloc, daemon.store))
+    (folder / "imaged.conf").write_text(
+        change(adapted(port, urlsplit(daemon.public).netloc, daemon.store)).replace(CACHE, str(folder / "cache"))
+    )
     command = [program, "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
