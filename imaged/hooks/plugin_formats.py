@@ -8,13 +8,19 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from imaged.core.formats import CORE, SNIFF_BYTES, Format, Formats
-from imaged.core.outputs import EXTENSION
+from imaged.core.outputs import AUTO, EXTENSION
 
 
 def _fit(piece: tuple[int, bytes]) -> tuple[int, bytes]:
     if piece[0] + len(piece[1]) > SNIFF_BYTES:
         raise ValueError(f"pieces are within the first {SNIFF_BYTES} bytes")
     return piece
+
+
+def _not_auto(extension: str) -> str:
+    if extension == AUTO:
+        raise ValueError("auto stands for other formats")
+    return extension
 
 
 _Piece = Annotated[tuple[NonNegativeInt, Annotated[bytes, Field(min_length=1)]], AfterValidator(_fit)]
@@ -26,7 +32,7 @@ class _Fields(BaseModel):
 
     model_config = ConfigDict(strict=True, from_attributes=True)
 
-    extension: Annotated[str, Field(pattern=f"^{EXTENSION}$")]
+    extension: Annotated[str, Field(pattern=f"^{EXTENSION}$"), AfterValidator(_not_auto)]
     content_type: Annotated[str, Field(pattern="^image/[a-z0-9][a-z0-9.+-]{0,60}$")]
     alpha: bool
     animation: bool

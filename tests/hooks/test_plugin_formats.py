@@ -26,6 +26,7 @@ def changed(**fields: Any) -> tuple[Format]:
         ([BMP], "is not a tuple of Format"),
         ((BMP, "ppm"), "is not a tuple of Format"),
         (changed(extension="BMP"), "has a format, whose extension is wrong"),
+        (changed(extension="auto"), "whose extension is wrong"),
         (changed(extension=None), "has a format, whose extension is wrong"),
         (changed(content_type="text/html"), "has the format bmp, whose content_type is wrong"),
         (changed(content_type="image/bmp\r\nX: y"), "has the format bmp, whose content_type is wrong"),
