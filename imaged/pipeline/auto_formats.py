@@ -10,7 +10,7 @@ from imaged.config.model import Settings
 from imaged.core.formats import Formats
 from imaged.core.geometry import Size
 from imaged.core.hashes import ImageId
-from imaged.core.negotiation import Candidates, candidates, in_format, traits
+from imaged.core.negotiation import Candidates, Traits, candidates, in_format, traits
 from imaged.core.outputs import AUTO, Output
 from imaged.core.pictures import ImageInfo
 from imaged.workers.render_jobs import ImageOutput
@@ -43,6 +43,11 @@ class AutoFormats:
     settings: Settings
     formats: Formats
     given_up: GivenUp = field(default_factory=GivenUp)
+
+    def check(self, namespace: str) -> None:
+        """Raise PolicyError when a namespace has no format for any picture."""
+        policy = self.settings.policy(namespace)
+        candidates(policy.auto_formats, policy.extensions, self.formats.writes, Traits(moves=False, transparent=False))
 
     def candidates(self, image: ImageId, output: Output, info: ImageInfo) -> Candidates:
         """Return the formats that an output of a picture may have. Raises PolicyError when there is none."""

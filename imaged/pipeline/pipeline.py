@@ -10,7 +10,7 @@ from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile, Original
 from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
-from imaged.core.outputs import Output
+from imaged.core.outputs import AUTO, Output
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import HIT
 from imaged.hooks.metrics import Metrics
@@ -52,6 +52,8 @@ class Pipeline:
         outputs = list(dict.fromkeys([*policy.outputs, *named]))
         for output in outputs:
             policy.check(output)
+            if output.extension == AUTO:
+                self.auto.check(namespace)
         return outputs
 
     async def output(self, image: ImageId, output: Output) -> tuple[OpenFile | FileBody, str]:

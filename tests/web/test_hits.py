@@ -9,11 +9,15 @@ from weakref import ref
 from raw_client import Answer
 from service_case import HASH, HOME, IMAGE, ServiceTestCase, until
 from twisted.web.http import Request
+from twisted.web.http_headers import Headers
 
+from imaged.core.formats import AVIF, FORMATS, JPEG, WEBP
+from imaged.core.negotiation import Candidates
 from imaged.core.outputs import parse
-from imaged.core.tracing import Trace
+from imaged.core.tracing import HIT, Trace
+from imaged.pipeline.auto_outputs import AutoAnswer
 from imaged.pipeline.pipeline import Pipeline
-from imaged.store.disk import SMALL_BYTES
+from imaged.store.disk import SMALL_BYTES, FileBody
 from imaged.web.hits import KEPT, Hits
 
 OUTPUT = parse("x30.jpg")
@@ -95,17 +99,20 @@ class TestHits(ServiceTestCase):
 class Generation:
     """Stands for the pipeline of a generation."""
 
+    formats = FORMATS
+
 
 class Asked:
-    """The path of a request."""
+    """The path and the Accept header of a request."""
 
-    def __init__(self, path: bytes) -> None:
+    def __init__(self, path: bytes, accept: str) -> None:
         self.path = path
+        self.requestHeaders = Headers({"Accept": [accept]})
 
 
-def asked(path: bytes) -> Request:
-    """Return a request by its path."""
-    return cast("Request", Asked(path))
+def asked(path: bytes, accept: str = "*/*") -> Request:
+    """Return a request by its path and its Accept header."""
+    return cast("Request", Asked(path, accept))
 
 
 def test_the_memory_for_paths_is_bounded() -> None:
@@ -116,6 +123,20 @@ def test_the_memory_for_paths_is_bounded() -> None:
     assert kept.find(generation, asked(b"/0")) is None
     first, last = kept.find(generation, asked(b"/1")), kept.find(generation, asked(b"/%d" % KEPT))
     assert (first and first.file, last and last.file) == ("/store/1", f"/store/{KEPT}")
+
+
+def test_an_auto_output_has_a_hit_for_each_format_that_was_chosen() -> None:
+    """A client whose format was not sent yet has none; the file and its type are those of what was sent."""
+    kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
+    found, file = Candidates((AVIF, WEBP), JPEG), FileBody(b"", 0)
+    kept.keep_auto(generation, b"/", "/w5.webp", trace, AutoAnswer(found, AVIF, parse("w5.webp"), file, HIT, True))
+    assert kept.find(generation, asked(b"/")) is kept.find(generation, asked(b"/", "image/webp")) is None
+    kept.keep_auto(generation, b"/", "/w5.jpg", trace, AutoAnswer(found, JPEG, parse("w5.jpg"), file, HIT, True))
+    hits = [kept.find(generation, asked(b"/", accept)) for accept in ("image/avif", "*/*")]
+    assert [(hit.file, hit.content_type, hit.tag) for hit in hits if hit] == [
+        ("/w5.webp", "image/webp", "webp"),
+        ("/w5.jpg", "image/jpeg", "jpg"),
+    ]
 
 
 def test_another_generation_has_no_hits() -> None:
