@@ -186,7 +186,7 @@ async def _send_srcset(request: ImagedRequest, image: ImageId, pipeline: Pipelin
     policy = pipeline.settings.policy(image.namespace)
     written = [extension for extension in policy.extensions if pipeline.formats.writes_extension(extension)]
     wanted = read_srcset(read_parameters(request, SRCSET_PARAMETERS), written)
-    info = await pipeline.originals.info(image)
+    info = await pipeline.originals.described(image)
     attributes = describe_img(
         wanted, info, policy.maximum_width, lambda output: f"/{pipeline.store.key(image, output)}"
     )
