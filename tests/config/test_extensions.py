@@ -41,7 +41,7 @@ def test_an_unknown_extension_is_a_fault(text: str, fault: str) -> None:
 
 def test_auto_formats_may_be_those_of_a_library_that_is_missing() -> None:
     """They count where they are written, so the defaults are right everywhere; a name that no format has is a fault."""
-    assert faults("images: {auto_formats: [avif, jxl, webp]}", Formats((PNG,), (PNG,))) == []
+    assert faults("images: {extensions: [png], auto_formats: [avif, jxl, webp]}", Formats((PNG,), (PNG,))) == []
     assert faults("namespaces:\n  p: {auto_formats: [webp, avfi]}") == [
         'etc/imaged.yaml:2: namespaces.p.auto_formats.1: no format is called "avfi"; did you mean "avif"?'
     ]
