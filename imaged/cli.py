@@ -189,6 +189,61 @@ def process(
     end(status)
 
 
+@main.command(short_help="Make outputs of a picture, to try settings.")
+@settings_options
+@click.option("-o", "--output-folder", metavar="DIR", default=".", help="Write the files here. Default: this folder.")
+@click.option("--namespace", metavar="NS", default="p", help="The namespace whose policy applies. Default: p.")
+@click.argument("file", metavar="FILE")
+@click.argument("names", metavar="OUTPUT...", nargs=-1, required=True)
+def render(
+    config: str | None,
+    overrides: tuple[str, ...],
+    output_folder: str,
+    namespace: str,
+    file: str,
+    names: tuple[str, ...],
+) -> None:
+    """Make outputs of the picture FILE with the settings, and write each as DIR/OUTPUT over an older file.
+
+    OUTPUT is a name such as w500.webp; w500.auto makes each format that a client may get. Each file is a line on the
+    standard output: path, size, bytes, time. No store, no queue and no remote store is used. Exit status 1 says that
+    some outputs were not made.
+    """
+    reactor = _reactor()
+    from pathlib import Path
+
+    from twisted.logger import globalLogBeginner
+
+    from imaged.batch.report import Screen
+    from imaged.commands.configuration import read_settings
+    from imaged.commands.render import WITHOUT, RenderCommand, chosen
+    from imaged.config.faults import ConfigurationError
+    from imaged.core.errors import ImagedError
+    from imaged.core.hashes import check_namespace
+    from imaged.core.outputs import parse
+    from imaged.logs.lines import observer
+    from imaged.process.ending import end
+    from imaged.process.run_to_end import run_to_end
+
+    globalLogBeginner.beginLoggingTo([observer(Screen(sys.stderr), for_people=True)], redirectStandardIO=False)
+    try:
+        outputs = tuple(chosen(names, parse))
+        check_namespace(namespace)
+    except ImagedError as error:
+        raise click.UsageError(str(error)) from error
+    loaded = read_settings(config, (*overrides, *WITHOUT))
+    if loaded.faults:
+        raise SystemExit(str(ConfigurationError(loaded.faults)))
+    complain = partial(click.echo, err=True)
+    where = (Path(file), namespace, outputs, Path(output_folder))
+    try:
+        fine = run_to_end(reactor, RenderCommand(loaded, reactor, *where, click.echo, complain).run())
+    except ImagedError as error:
+        complain(str(error))
+        fine = False
+    end(0 if fine else 1)
+
+
 @main.command(short_help="List the plugins that are installed, or the options of one.")
 @click.argument("name", required=False)
 def plugins(name: str | None) -> None:

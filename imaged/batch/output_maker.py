@@ -142,7 +142,7 @@ class OutputMaker:
     async def _take(self, image: ImageId, path: Path) -> None:
         """Copy a file into the store."""
         with self._store.temporary() as temporary:
-            received = await self.run(_read, path, temporary)
+            received = await self.run(read_picture, path, temporary)
             if received.md5 != str(image.hash):
                 raise CorruptOriginalError(f"{path} does not match the hash {image.hash}: it has MD5 {received.md5}")
             await self.pipeline.originals.take(image, received)
@@ -157,13 +157,13 @@ class OutputMaker:
     async def _received(self, item: Item) -> AsyncIterator[ReceivedFile]:
         """Read an item without a known hash; a file is read in place."""
         if item.path:
-            yield await self.run(_read, Path(item.path))
+            yield await self.run(read_picture, Path(item.path))
             return
         with self._store.temporary() as temporary:
             yield await self.pipeline.ingest.fetch(item.namespace, item.url, temporary)
 
 
-def _read(path: Path, copy: Path | None = None) -> ReceivedFile:
+def read_picture(path: Path, copy: Path | None = None) -> ReceivedFile:
     """Hash a file, or its new copy: another process may write to the file."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device, which may block or never end

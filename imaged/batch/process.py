@@ -105,7 +105,7 @@ class BatchProcess:
                     opened.callback(shutil.rmtree, store.root, ignore_errors=True)
                 unused.pop_all()
             pipeline = build_pipeline(settings, plugins, store, environment)
-            opened.callback(_discard, pipeline, plugins)
+            opened.callback(discard, pipeline, plugins)
             await pipeline.engine.workers.start()
             await working.run(store.try_out)
             batch = Batch(
@@ -166,7 +166,7 @@ class BatchProcess:
         return plugins, environment
 
 
-def _discard(pipeline: Pipeline, plugins: Plugins) -> None:
+def discard(pipeline: Pipeline, plugins: Plugins) -> None:
     """Close the plugins and the store without waiting for threads. A plugin that a thread still runs stays open."""
     pipeline.metrics.discard()
     plugins.close(pipeline.metrics.hanging, sinks_only=bool(unfinished()))
