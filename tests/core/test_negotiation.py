@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from imaged.core.accept import NOTHING_NAMED, parse_accept
+from imaged.core.accept import NOTHING_NAMED, Accept, parse_accept
 from imaged.core.details import ImageDetails
 from imaged.core.errors import PolicyError
 from imaged.core.formats import AVIF, CORE, GIF, JPEG, PNG, WEBP, Format
@@ -88,6 +90,32 @@ def test_motion_and_transparency_are_kept(
     """A picture that moves keeps moving and a transparent one stays so, where a format that is written can do that."""
     assert of(picture, written=written).choose(parse_accept(CHROME)) == chrome
     assert of(picture, written=written).choose(NOTHING_NAMED) == curl
+
+
+@given(
+    st.dictionaries(st.sampled_from([format.content_type for format in WRITTEN]), st.integers(0, 1000)),
+    st.dictionaries(st.sampled_from(["image/*", "*/*"]), st.integers(0, 1000)),
+    st.builds(Traits, st.booleans(), st.booleans()),
+    st.sets(st.sampled_from(EVERY), min_size=1),
+)
+def test_no_client_gets_what_it_likes_less(
+    named: dict[str, int], ranges: dict[str, int], picture: Traits, allowed: set[str]
+) -> None:
+    """The choice is one of the candidates; a better format is named, and liked at least as well as all others."""
+    accept, found = Accept(named, ranges), of(picture, tuple(allowed))
+    chosen = found.choose(accept)
+    assert chosen in found.all
+    assert {format.extension for format in found.all} <= allowed
+    liked = named.get(chosen.content_type, 0)
+    if chosen != found.fallback:
+        assert liked > 0
+        assert liked >= max(
+            accept.quality(found.fallback.content_type), *(named.get(each.content_type, 0) for each in found.better)
+        )
+    else:
+        assert all(
+            named.get(each.content_type, 0) <= max(accept.quality(chosen.content_type), 0) for each in found.better
+        )
 
 
 def test_only_allowed_formats_are_chosen() -> None:
