@@ -22,7 +22,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run run-fast dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults soak bench check lint format deb clean system debootstrap
+.PHONY: help run run-fast dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults soak bench docs-examples check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -98,6 +98,9 @@ soak: .venv/tools ## Mixed traffic for SECONDS=600: memory, files, threads and p
 # Peers and results are in build/bench.
 bench: .venv/bench ## Measure speed and memory beside peers, ARGS='hits misses --picture FILE'
 	@$(BIN)/python bench/performance.py $(ARGS)
+
+docs-examples: .venv/tools ## Render the examples of docs/names.md
+	@$(BIN)/python docs/examples/make_examples.py
 
 check: lint test ## Lint, types and tests: what CI runs
 
