@@ -97,6 +97,14 @@ def test_hits_of_nginx_have_the_headers_of_the_daemon(front: Front) -> None:
         assert theirs.body == ours.body
 
 
+def test_a_stored_avif_has_its_type(front: Front) -> None:
+    """The list of types that comes with nginx lacks it in older versions."""
+    file = front.daemon.store / front.home.lstrip("/") / "w24.avif"
+    file.write_bytes(b"AVIF")
+    answer = front.get(f"{front.home}/w24.avif")
+    assert (answer.headers["content-type"], answer.body) == ("image/avif", b"AVIF")
+
+
 def test_hits_of_nginx_can_be_conditional_and_partial(front: Front) -> None:
     """A hit of nginx is 304 for its own ETag and for the date, and 206 for a part."""
     body = front.store("w24.jpg").body
