@@ -17,7 +17,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.web.headers import accept_of
 
 KEPT = 4096
-"""How many paths are kept. Each takes half a kilobyte or so."""
+"""How many paths are kept. Each takes half a kilobyte or so, that of an `auto` output up to two."""
 
 
 @dataclass(frozen=True, slots=True)
