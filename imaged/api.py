@@ -6,7 +6,7 @@ HostName, PortNumber and MetricPath are validated types for the fields of option
 from imaged.config.messages import UnfitError
 from imaged.config.values import HostName, MetricPath, PortNumber
 from imaged.core.colours.icc_reader import join_profile, usable_profile
-from imaged.core.colours.png_colours import PNG_COLOUR_CHUNKS, png_profile
+from imaged.core.colours.png_colours import PNG_COLOUR_CHUNKS, png_profile, png_profile_name
 from imaged.core.colours.srgb_profile import srgb_profile
 from imaged.core.effects import NO_EFFECTS, Effects, Watermark
 from imaged.core.errors import (
@@ -51,6 +51,7 @@ from imaged.core.formats import (
 from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.gravities import Compass, FocalPoint, Gravity
 from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
+from imaged.core.perception.profile_names import profile_name
 from imaged.core.pictures import ImageFacts
 from imaged.core.samples import Sample
 from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
@@ -165,6 +166,8 @@ __all__ = [
     "oriented",
     "plan",
     "png_profile",
+    "png_profile_name",
+    "profile_name",
     "read_orientation",
     "span",
     "srgb_profile",

@@ -11,6 +11,7 @@ from imaged.core.errors import DeclinedError, ImagedError, PluginFailedError, St
 from imaged.core.formats import FORMATS, SNIFF_BYTES, Format, Formats
 from imaged.core.geometry import Size, plan
 from imaged.core.outputs import Fit, Output
+from imaged.core.perception.profile_names import is_profile_name
 from imaged.core.pictures import ImageFacts
 from imaged.core.samples import Sample
 from imaged.core.variants import Variant
@@ -114,11 +115,15 @@ class CheckedProcessor:
         if not isinstance(sample, Sample):
             raise refuse(called, f"it returned {kind_of(sample)}, not Sample")
         planned = plan(job.facts.size, Fit(side_px, side_px)).size
-        rgba, profile = cast("Any", sample.rgba), cast("Any", sample.profile)
+        rgba, transparency = cast("Any", sample.rgba), cast("Any", sample.transparency)
         if sample.size != planned or not isinstance(rgba, bytes) or len(rgba) != 4 * planned.pixels:
             raise refuse(called, f"its sample does not have the {planned} pixels of its plan, 4 bytes each")
-        if sample.orientation not in range(1, 9) or not isinstance(profile, bytes):
-            raise refuse(called, "the orientation is not 1 to 8, or the profile is no bytes")
+        if not isinstance(transparency, bool) or not is_profile_name(sample.profile):
+            raise refuse(
+                called, "its sample's transparency is not True or False, or its profile's name is no short text"
+            )
+        if type(sample.orientation) is not int or sample.orientation not in range(1, 9):
+            raise refuse(called, "its sample's orientation is not 1 to 8")
         return sample
 
     @property

@@ -105,7 +105,9 @@ class SamplingProcessor(Protocol):
     def sample(self, job: RenderJob, side_px: int) -> Sample:
         """Return the first frame of a job without variants, in the size of an output that fits into the square.
 
-        Raises the errors of `render`. After a DeclinedError, the next processor gives the sample.
+        A processor that also has `verify` makes its checks here, too: of a new original, the daemon calls `sample`
+        alone, so that it is decoded once. Raises the errors of `render`. After a DeclinedError, the next processor
+        gives the sample.
         """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from imaged.core.details import ImageDetails
-from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError
+from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError, OutOfTimeError
 from imaged.core.events import OriginalUnavailable
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
@@ -57,8 +57,10 @@ class Originals:
             async with self._shared.locks.held(f"{image}/"):  # else two posts with one MD5 and other bytes both pass
                 info = await self._examine(image, received)
                 if not self._store.has(image, ORIGINAL):
-                    await self._engine.verify(image.hash, received.path)
-                info = replace(info, details=await self._details(image, received.path))
+                    details = await self._engine.verify(image.hash, received.path)
+                    info = replace(info, details=details or info.details)
+                if info.details is None:
+                    info = replace(info, details=(await self._look(image, received.path))[0])
                 if self._remote.exists:
                     with span(UPLOAD):
                         await self._keep_remotely(image, received, info)
@@ -116,9 +118,10 @@ class Originals:
         return info
 
     async def _complete(self, image: ImageId, info: ImageInfo) -> None:
-        details = await self._details(image, await self.find(image))
+        details, is_final = await self._look(image, await self.find(image))
         if details is None:
-            self._undescribed.add(image)
+            if is_final:
+                self._undescribed.add(image)
             if len(self._undescribed) > MOST_UNDESCRIBED:
                 self._undescribed.clear()
             return
@@ -126,18 +129,23 @@ class Originals:
         if self._remote.exists:
             await self._shared.jobs.enqueue("upload", image, [RECORD])
 
-    async def _details(self, image: ImageId, path: Path) -> ImageDetails | None:
-        """Look at an original; return None where that fails: a picture is kept and rendered without its details."""
-        if (known := self._store.originals.info(image)) is not None and known.details is not None:
-            return known.details
+    async def _look(self, image: ImageId, path: Path) -> tuple[ImageDetails | None, bool]:
+        """Look at an original; return its details, and whether another look would find the same.
+
+        None where that fails: a picture is kept and rendered without its details.
+        """
         try:
-            return await self._engine.describe(image.hash, path)
+            return await self._engine.describe(image.hash, path), True
         except ImagedError as error:
+            if error.transient and not isinstance(error, OutOfTimeError):
+                return None, False
             self._log.warn("{image} has no details: {error}", image=image, error=str(error))
-            return None
+            return None, True
 
     async def _describe(self, image: ImageId, received: ReceivedFile) -> ImageInfo:
+        """Return the record of an original, with the details that an earlier record has."""
         facts = await self._engine.identify(image.hash, received.path)
+        known = self._store.originals.info(image)
         return ImageInfo(
             hash=image.hash,
             width_px=facts.size.width_px,
@@ -145,6 +153,7 @@ class Originals:
             content_type=facts.format.content_type,
             size_bytes=received.size_bytes,
             sha256=received.sha256,
+            details=None if known is None else known.details,
         )
 
     async def _examine(self, image: ImageId, received: ReceivedFile) -> ImageInfo:

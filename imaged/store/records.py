@@ -14,11 +14,6 @@ from imaged.core.gravities import FocalPoint
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageInfo
 
-_KINDS = (int, bool, int, str | None, str, str, str, str, dict)
-"""The types of the values of ImageDetails in JSON."""
-
-_PERCENTS = range(101)
-
 MAXIMUM_RECORD_BYTES = 65_536
 """A longer file is no record. It may come from a remote store that other programs write to."""
 
@@ -62,12 +57,10 @@ def decode(body: bytes, image: ImageId) -> ImageInfo | None:
 
 
 def _details(record: Mapping[str, Any]) -> ImageDetails | None:
-    """Read what a record says of the pixels; return None for one that does not say all of it."""
+    """Read what a record says of the pixels; return None for one that does not say all of it, or says nonsense."""
     try:
         fields = {field.name: record[field.name] for field in dataclass_fields(ImageDetails)}
-        point = FocalPoint(**fields["focal_point"])
+        details = ImageDetails(**fields | {"focal_point": FocalPoint(**fields["focal_point"])})
     except (KeyError, TypeError):
         return None
-    whole = all(isinstance(value, kind) for value, kind in zip(fields.values(), _KINDS, strict=True))
-    within = whole and all(type(each) is int and each in _PERCENTS for each in (point.x_percent, point.y_percent))
-    return ImageDetails(**fields | {"focal_point": point}) if within else None
+    return details if details.is_sound else None

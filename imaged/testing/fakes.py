@@ -20,13 +20,16 @@ from imaged.api import (
     FORMATS,
     BusyError,
     Event,
+    Fit,
     Host,
     ImageFacts,
     NotAPictureError,
     Rendered,
     RenderJob,
+    Sample,
     StoreError,
     TooLargeError,
+    plan,
 )
 from imaged.testing.pictures import make_plain
 
@@ -152,6 +155,31 @@ class StillProcessor:
             if frames * max(size.pixels, job.facts.size.pixels) > job.maximum_pixels:
                 raise TooLargeError(f"{variant.output} has more than {job.maximum_pixels} pixels")
             yield Rendered(variant.output, make_plain(variant.format.extension, size.width_px, size.height_px))
+
+
+class SamplingStills(StillProcessor):
+    """A StillProcessor that gives samples, too, each of one `colour`, red, green, blue and opacity.
+
+    `sampled` counts them. While `refusal` is set, `sample` raises it.
+    """
+
+    def __init__(self, colour: bytes = b"\x33\x66\x99\xff") -> None:
+        super().__init__()
+        self.colour = colour
+        self.sampled = 0
+        self.refusal: Exception | None = None
+
+    def accepts(self, job: RenderJob) -> bool:
+        """Accept any job."""
+        return bool(job.facts)
+
+    def sample(self, job: RenderJob, side_px: int) -> Sample:
+        """Return a sample of one colour."""
+        self.sampled += 1
+        if self.refusal is not None:
+            raise self.refusal
+        size = plan(job.facts.size, Fit(side_px, side_px)).size
+        return Sample(size, size.pixels * self.colour, transparency=self.colour[3] < 255)  # noqa: PLR2004 -- opaque
 
 
 class RecordingSink:

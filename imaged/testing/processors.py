@@ -14,7 +14,7 @@ It needs pytest and no imaging library. For a processor of fewer formats, overri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ from imaged.api import (
     Processor,
     Rendered,
     RenderJob,
+    Sample,
+    SamplingProcessor,
     Size,
     TooLargeError,
     Variant,
@@ -55,6 +57,10 @@ STORED = Size(WIDTH_PX, HEIGHT_PX)
 ORIGINALS: dict[Format, Callable[[], bytes]] = {JPEG: make_jpeg, PNG: make_png, GIF: make_gif, WEBP: make_webp}
 SIZINGS = (Fit(24), Fit(1000), Fill(20, 20), Fill(30, 10), Fill(100, 100), FullSize())
 THREADS = 4
+UPRIGHT = {1: "RGBW", 2: "GRWB", 3: "WBGR", 4: "BWRG", 5: "RBGW", 6: "BRWG", 7: "WGBR", 8: "GWRB"}
+"""The colours of the quadrants, turned upright from each EXIF orientation."""
+_ROUNDING = 6
+"""How much a filter that multiplies colours by their opacity, in 8 bits, may change them."""
 
 
 def make_variant(
@@ -223,6 +229,38 @@ class ProcessorContract:
         with pytest.raises(BusyError):
             list(processor.render(job))
 
+    def test_samples_show_the_whole_picture_upright(self, processor: Processor, tmp_path: Path) -> None:
+        """A sample fits in its square, and has the colours of the corners and the orientation of the file."""
+        if not isinstance(processor, SamplingProcessor):
+            pytest.skip("gives no samples")
+        turned = {make_jpeg(orientation): orientation for orientation in UPRIGHT} if JPEG in self.reads else {}
+        for body in [*(body for _, body in self.originals()), *turned]:
+            source = save(tmp_path, body)
+            facts = processor.identify(source)
+            sample = processor.sample(self._render_job(source, facts, []), 24)
+            assert sample.size == plan(facts.size, Fit(24, 24)).size
+            assert len(sample.rgba) == 4 * sample.size.pixels
+            assert not sample.transparency
+            assert sample.orientation == turned.get(body, 1)
+            assert set(sample.rgba[3::4]) == {255}
+            if body in turned:
+                assert "".join(_corners(sample)) == UPRIGHT[turned[body]]
+
+    def test_samples_tell_transparency(self, processor: Processor, tmp_path: Path) -> None:
+        """A picture that is transparent in part says so; its colours are not premultiplied."""
+        if not isinstance(processor, SamplingProcessor) or PNG not in self.reads:
+            pytest.skip("gives no samples of PNG")
+        samples = []
+        for opacity in (255, 128):
+            source = save(tmp_path, make_png(opacity=opacity))
+            samples.append(processor.sample(self._render_job(source, processor.identify(source), []), 24))
+        opaque, transparent = samples
+        assert (opaque.transparency, transparent.transparency) == (False, True)
+        assert set(transparent.rgba[3::4]) == {128}
+        for channel in range(3):
+            colours = zip(opaque.channel(channel), transparent.channel(channel), strict=True)
+            assert all(abs(one - other) <= _ROUNDING for one, other in colours)
+
     def test_works_on_several_threads_at_once(self, processor: Processor, tmp_path: Path) -> None:
         """Concurrent renders give the same bytes as single ones."""
         jobs = [self._job(processor, tmp_path, body) for _, body in self.originals()]
@@ -253,6 +291,14 @@ class ProcessorContract:
         else:
             size = format.read_size(rendered.body)
         assert size == plan(original.size, rendered.output.sizing).size, rendered.output
+
+
+def _corners(sample: Sample) -> Iterator[str]:
+    """Yield the initials of the colours in the corners, from left to right, then from top to bottom."""
+    width_px, height_px = sample.size.width_px, sample.size.height_px
+    for at in (0, width_px - 1, (height_px - 1) * width_px, height_px * width_px - 1):
+        red, green, blue = (each > 127 for each in sample.rgba[4 * at : 4 * at + 3])  # noqa: PLR2004 -- a half
+        yield "W" if red and green and blue else "R" if red else "G" if green else "B"
 
 
 def save(folder: Path, body: bytes) -> Path:

@@ -6,7 +6,6 @@ from imaged.core.details import ImageDetails
 from imaged.core.perception.attention import find_attention
 from imaged.core.perception.colours import average_and_dominant
 from imaged.core.perception.dhash import dhash
-from imaged.core.perception.profile_names import profile_name
 from imaged.core.perception.thumbhash import thumbhash
 from imaged.core.pictures import ImageFacts
 from imaged.core.samples import Sample
@@ -22,7 +21,7 @@ def describe(facts: ImageFacts, sample: Sample) -> ImageDetails:
         frames=facts.frames,
         transparency=sample.transparency,
         orientation=sample.orientation,
-        profile=profile_name(sample.profile),
+        profile=sample.profile,
         thumbhash=thumbhash(sample),
         average_color=average_color,
         dominant_color=dominant_color,

@@ -20,7 +20,7 @@ from imaged.workers.admission import Admission
 from imaged.workers.attempt import Attempt
 from imaged.workers.render_jobs import EngineJob, ImageOutput, Take
 from imaged.workers.tasks import Tasks
-from imaged.workers.workers import NEARLY, Workers
+from imaged.workers.workers import NEARLY, Look, Workers
 
 MOST_HEADERS = 1000
 """How many headers may wait."""
@@ -78,37 +78,28 @@ class Engine:
         async with self.headers.place(TRIAL_WAIT_S):
             await self.workers.try_out(source, variant)
 
-    async def verify(self, hash: ImageHash, source: Path) -> None:
-        """Decode a new original if a processor wants that, for a client that waits.
+    async def verify(self, hash: ImageHash, source: Path) -> ImageDetails | None:
+        """Decode a new original if a processor wants that, for a client that waits; return its details if it says them.
 
         Raises what a render would raise; BusyError when the queue is full, or a processor does not return in time.
         """
-        if not self._verifies:
-            return
-        self.admission.check_room()
-        verifying = self._tasks.own(self._verify(hash, source))
-        await verifying.addTimeout(self._timeout_s + self.longest_s, self._reactor, onTimeoutCancel=_hangs)
-
-    async def _verify(self, hash: ImageHash, source: Path) -> None:
-        async with self.admission.place(self._timeout_s):
-            ended = await self.workers.verify(hash, source, self._timeout_s)
-        add_spans(ended.spans_s)
-        if ended.error is not None:
-            raise ended.error
+        return await self._look(self.workers.verify, hash, source) if self._verifies else None
 
     async def describe(self, hash: ImageHash, source: Path) -> ImageDetails | None:
         """Look at the pixels of an original, for a client that waits; return None where no processor can.
 
         Raises as `verify`.
         """
-        if not self._describes:
-            return None
-        self.admission.check_room()
-        return await self._tasks.own(self._describe(hash, source))
+        return await self._look(self.workers.describe, hash, source) if self._describes else None
 
-    async def _describe(self, hash: ImageHash, source: Path) -> ImageDetails | None:
+    async def _look(self, look: Look, hash: ImageHash, source: Path) -> ImageDetails | None:
+        self.admission.check_room()
+        looking = self._tasks.own(self._look_in_place(look, hash, source))
+        return await looking.addTimeout(self._timeout_s + self.longest_s, self._reactor, onTimeoutCancel=_hangs)
+
+    async def _look_in_place(self, look: Look, hash: ImageHash, source: Path) -> ImageDetails | None:
         async with self.admission.place(self._timeout_s):
-            details, ended = await self.workers.describe(hash, source, self._timeout_s)
+            details, ended = await look(hash, source, self._timeout_s)
         add_spans(ended.spans_s)
         if ended.error is not None:
             raise ended.error

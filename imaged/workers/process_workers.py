@@ -28,7 +28,7 @@ from imaged.workers.threads import Threads
 from imaged.workers.wire import Kind
 from imaged.workers.worker import KILL_AFTER_S, Worker, WorkerDiedError, WorkerError, WorkerLiedError
 from imaged.workers.worker_end import WorkerEnd, judge_end
-from imaged.workers.worker_jobs import NO_PICTURE, CheckWork, DescribeWork, IdentifyWork, RenderWork, WorkerJob
+from imaged.workers.worker_jobs import CheckWork, IdentifyWork, LookWork, RenderWork, WorkerJob
 from imaged.workers.workers import NEARLY, Emit
 
 HEADER_S = 10.0
@@ -87,14 +87,15 @@ class ProcessWorkers:
         more = f" and {len(variants) - 1} more" if len(variants) > 1 else ""
         return await self._do(job, hash, timeout_s, self._threads.run, f"{variants[0].output}{more}")
 
-    async def verify(self, hash: ImageHash, source: Path, timeout_s: float) -> Ended:
+    async def verify(self, hash: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
         """Decode an original."""
-        job = CheckWork(Kind.VERIFY, source, request_id())
-        return await self._do(job, hash, timeout_s, self._threads.run, "checking the pixels")
+        job = LookWork(Kind.VERIFY, source, request_id())
+        ended = await self._do(job, hash, timeout_s, self._threads.run, "checking the pixels")
+        return job.details, ended
 
     async def describe(self, hash: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
         """Look at the pixels of an original."""
-        job = DescribeWork(source, request_id())
+        job = LookWork(Kind.DESCRIBE, source, request_id())
         ended = await self._do(job, hash, timeout_s, self._threads.run, "looking at the pixels")
         return job.details, ended
 
@@ -117,7 +118,7 @@ class ProcessWorkers:
 
     async def self_check(self) -> None:
         """Have the processors of one of the workers beside those that render try their own protections."""
-        job = CheckWork(Kind.SELF_CHECK, NO_PICTURE, None)
+        job = CheckWork()
         ended = await self._do(job, None, SELF_CHECK_S, self._run, "the self check")
         if ended.error is not None:
             raise ended.error

@@ -74,21 +74,28 @@ class Processors:
         """Whether a processor decodes originals before they are kept."""
         return any(processor.verifies for processor in self.processors)
 
-    def verify(self, source: Path, timeout_s: float) -> None:
-        """Raise what a render of this picture would raise, if the processor that would render it can tell."""
-        job = RenderJob(source, self.identify(source), (), timeout_s, self.maximum_pixels)
+    def verify(self, source: Path, timeout_s: float) -> ImageDetails | None:
+        """Raise what a render of this picture would raise, if the processor that would render it can tell.
+
+        Return the details of the picture, if that processor gives a sample from the same decode.
+        """
+        facts = self.identify(source)
+        job = RenderJob(source, facts, (), timeout_s, self.maximum_pixels)
         refusal: NotAPictureError | None = None
         for processor in self.processors:
             if processor.verifies and processor.accepts(job):
                 try:
                     with span(DECODE):
+                        if processor.samples:
+                            return describe(facts, processor.sample(job, SAMPLE_SIDE_PX))
                         processor.verify(job)
                 except DeclinedError as error:
                     refusal = NotAPictureError(str(error))
                     continue
-                return
+                return None
         if refusal:
             raise refusal
+        return None
 
     def describe(self, source: Path, timeout_s: float) -> ImageDetails | None:
         """Return what a look at the pixels says; None where no processor gives a sample. Raises as `verify`."""
@@ -163,22 +170,24 @@ def run_identify(processors: Processors, source: Path) -> tuple[ImageFacts | Non
     return (found[0] if found else None), ended
 
 
-def run_verify(processors: Processors, source: Path, timeout_s: float, request_id: str | None) -> Ended:
-    """Verify an original."""
-    return _traced(request_id, lambda _: processors.verify(source, timeout_s))
+def run_verify(
+    processors: Processors, source: Path, timeout_s: float, request_id: str | None
+) -> tuple[ImageDetails | None, Ended]:
+    """Verify an original; return its details, or None, and how that ended."""
+    return _looked(request_id, lambda: processors.verify(source, timeout_s))
 
 
 def run_describe(
     processors: Processors, source: Path, timeout_s: float, request_id: str | None
 ) -> tuple[ImageDetails | None, Ended]:
     """Look at an original; return its details, or None, and how that ended."""
-    found: list[ImageDetails | None] = [None]
+    return _looked(request_id, lambda: processors.describe(source, timeout_s))
 
-    def look(_: Trace) -> None:
-        found[0] = processors.describe(source, timeout_s)
 
-    ended = _traced(request_id, look)
-    return found[0], ended
+def _looked(request_id: str | None, look: Callable[[], ImageDetails | None]) -> tuple[ImageDetails | None, Ended]:
+    found: list[ImageDetails | None] = []
+    ended = _traced(request_id, lambda _: found.append(look()))
+    return (found[0] if found else None), ended
 
 
 def run_self_check(processors: Processors) -> Ended:

@@ -64,7 +64,7 @@ class ThreadWorkers:
         """Render variants in one call of a processor; `emit` gets each on its thread, as it is ready."""
         return await self._threads.run(run_render, self._processors, source, variants, timeout_s, request_id(), emit)
 
-    async def verify(self, _: ImageHash, source: Path, timeout_s: float) -> Ended:
+    async def verify(self, _: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
         """Decode an original."""
         return await self._threads.run(run_verify, self._processors, source, timeout_s, request_id())
 

@@ -136,15 +136,15 @@ class IdentifyWork:
         return self.facts is not None
 
 
-class DescribeWork:
-    """Looks at the pixels of an original; `details` has what they say, or None where no processor can tell."""
+class LookWork:
+    """Verifies an original (VERIFY) or looks at it (DESCRIBE); `details` has what the worker tells, or None."""
 
-    kind = Kind.DESCRIBE
     is_complete = True
     last: RenderedVariant | None = None
     only_avif = False
 
-    def __init__(self, source: Path, request_id: str | None) -> None:
+    def __init__(self, kind: Kind, source: Path, request_id: str | None) -> None:
+        self.kind = kind
         self.source = source
         self.details: ImageDetails | None = None
         self._request_id = request_id
@@ -154,26 +154,26 @@ class DescribeWork:
         return {"timeout_s": within_s, "request_id": self._request_id}
 
     def take(self, message: Message) -> None:
-        """Take the details."""
+        """Take the details, if they are sound."""
         head: DetailsHead = parse(DetailsHead, message, Kind.DETAILS)
-        self.details = ImageDetails(**head.model_dump() | {"focal_point": FocalPoint(*head.focal_point)})
+        details = ImageDetails(**head.model_dump() | {"focal_point": FocalPoint(*head.focal_point)})
+        if not details.is_sound:
+            raise MessageError("details of a picture that are not sound")
+        self.details = details
 
 
 class CheckWork:
-    """Has the processors check an original (VERIFY), or their own protections (SELF_CHECK): an error or none."""
+    """Has the processors check their own protections: an error or none."""
 
+    kind = Kind.SELF_CHECK
+    source = NO_PICTURE
     is_complete = True
     last: RenderedVariant | None = None
     only_avif = False
 
-    def __init__(self, kind: Kind, source: Path, request_id: str | None) -> None:
-        self.kind = kind
-        self.source = source
-        self._request_id = request_id
-
     def head(self, within_s: float) -> dict[str, Any]:
         """Ask for the error."""
-        return {"timeout_s": within_s, "request_id": self._request_id}
+        return {"timeout_s": within_s, "request_id": None}
 
     def take(self, message: Message) -> None:
         """Take nothing."""

@@ -81,10 +81,9 @@ def _work(connection: socket.socket, processors: Processors, kind: Kind, head: M
             format = processors.formats.reads.index(facts.format)
             size = {"width_px": facts.size.width_px, "height_px": facts.size.height_px}
             send(connection, Kind.FACTS, {"format": format, **size, "frames": facts.frames})
-    elif kind is Kind.VERIFY:
-        ended = run_verify(processors, source, head["timeout_s"], head["request_id"])
-    elif kind is Kind.DESCRIBE:
-        details, ended = run_describe(processors, source, head["timeout_s"], head["request_id"])
+    elif kind in (Kind.VERIFY, Kind.DESCRIBE):
+        run = run_verify if kind is Kind.VERIFY else run_describe
+        details, ended = run(processors, source, head["timeout_s"], head["request_id"])
         if details is not None:
             point = (details.focal_point.x_percent, details.focal_point.y_percent)
             send(connection, Kind.DETAILS, asdict(details) | {"focal_point": point})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,9 @@ NEARLY = 0.9
 
 Emit = Callable[[RenderedVariant], bool]
 """Takes a variant that is ready, on a worker's thread; returns False when no more is wanted."""
+
+Look = Callable[[ImageHash, Path, float], Awaitable[tuple[ImageDetails | None, Ended]]]
+"""Looks at the pixels of an original within a time in seconds."""
 
 
 class Workers(Protocol):
@@ -64,8 +67,8 @@ class Workers(Protocol):
     ) -> Ended:
         """Render variants in one call of a processor; `emit` gets each as it is ready."""
 
-    async def verify(self, hash: ImageHash, source: Path, timeout_s: float) -> Ended:
-        """Decode an original."""
+    async def verify(self, hash: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
+        """Decode an original; return its details, too, if the same decode gives them."""
 
     async def describe(self, hash: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
         """Look at the pixels of an original; None where no processor can."""

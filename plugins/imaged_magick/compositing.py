@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from wand.color import Color
@@ -18,7 +18,7 @@ from .srgb_conversion import to_srgb
 
 def composited_frames(
     format: Format, sequence: FrameSequence, profile: bytes, deadline: Deadline
-) -> Iterator[tuple[Picture, int]]:
+) -> Generator[tuple[Picture, int], None, None]:
     """Yield the canvas as each frame leaves it, with the frame's duration in milliseconds.
 
     `profile` is the ICC profile of all frames, empty for sRGB. Frames are decoded one at a time, as the caller takes

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from imaged.api import (
     FORMATS,
+    PNG,
     Format,
     NotAPictureError,
     Size,
     StoreError,
     oriented,
     png_profile,
+    png_profile_name,
+    profile_name,
     read_orientation,
     usable_profile,
 )
@@ -36,8 +39,8 @@ class ParsedOriginal:
     """A file's pixels and what its container says of them. `sequence` holds the frames, None for JPEG and PNG.
 
     `blob` is the file without metadata. `profile` is the ICC profile that takes its colours to sRGB, empty where they
-    are sRGB. `orientation` is EXIF's, 1 to 8. `truncated` says that a JPEG lacks its end, and
-    perhaps pixels.
+    are sRGB; `profile_name` names the one in the file. `orientation` is EXIF's, 1 to 8. `truncated` says that a JPEG
+    lacks its end, and perhaps pixels.
     """
 
     format: Format
@@ -46,6 +49,7 @@ class ParsedOriginal:
     orientation: int
     sequence: FrameSequence | None
     truncated: bool = False
+    profile_name: str | None = None
 
     @property
     def frames(self) -> int:
@@ -78,7 +82,7 @@ def parse_original(blob: bytes) -> ParsedOriginal:
     Raises NotAPictureError for an unknown format or a broken file, TooLargeError for too many parts.
     """
     format = FORMATS.sniff(blob)
-    sequence, exif, profile, truncated = None, b"", b"", False
+    sequence, exif, profile, name, truncated = None, b"", b"", None, False
     match format and format.extension:
         case "jpg":
             segments = read_segments(blob)
@@ -88,7 +92,8 @@ def parse_original(blob: bytes) -> ParsedOriginal:
         case "png":
             stripped = strip_png(blob)
             coloured = bool(blob[COLOUR_TYPE_AT] & COLOURED)
-            exif, profile, blob = png_exif(blob), png_profile(png_colours(blob), coloured=coloured), stripped
+            exif, colours, blob = png_exif(blob), png_colours(blob), stripped
+            profile, name = png_profile(colours, coloured=coloured), png_profile_name(colours)
         case "gif":
             sequence = drop_truncated_frame(read_gif(blob), Deadline(HEADER_TIMEOUT_S, interrupts=True))
         case "webp":
@@ -96,4 +101,7 @@ def parse_original(blob: bytes) -> ParsedOriginal:
             profile = sequence.profile
     if format is None:
         raise NotAPictureError("the format of this file is unknown: send a JPEG, PNG, GIF or WebP")
-    return ParsedOriginal(format, blob, usable_profile(profile) or b"", read_orientation(exif), sequence, truncated)
+    if format != PNG:
+        name = profile_name(profile)
+    usable = usable_profile(profile) or b""
+    return ParsedOriginal(format, blob, usable, read_orientation(exif), sequence, truncated, profile_name=name)

@@ -31,6 +31,9 @@ Box = tuple[int, int, int, int]
 CHAR_PIXEL = 1
 """StorageType of magick/constitute.h, the same in ImageMagick 6 and 7."""
 
+_BAND_PIXELS = 2**18
+"""How many pixels are read at a time."""
+
 _INVALID_CHANNELS = b"?"
 """A channel map that every version of ImageMagick refuses with an OptionError."""
 
@@ -133,6 +136,27 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
             library.MagickExportImagePixels(self.wand, 0, 0, self.width, self.height, b"A", CHAR_PIXEL, opacities)
         )
         return opacities.raw
+
+    def is_opaque(self) -> bool:
+        """Return whether no pixel is transparent, not even partly, in 8 bits. Reads a band of rows at a time."""
+        rows = max(1, _BAND_PIXELS // self.width)
+        band = ctypes.create_string_buffer(self.width * rows)
+        for top_px in range(0, self.height, rows):
+            count = min(rows, self.height - top_px)
+            self.require(
+                library.MagickExportImagePixels(self.wand, 0, top_px, self.width, count, b"A", CHAR_PIXEL, band)
+            )
+            if band.raw[: self.width * count].count(b"\xff") < self.width * count:
+                return False
+        return True
+
+    def rgba(self) -> bytes:
+        """Return the pixels, four bytes each, row by row. The picture has an alpha channel."""
+        pixels = ctypes.create_string_buffer(4 * self.width * self.height)
+        self.require(
+            library.MagickExportImagePixels(self.wand, 0, 0, self.width, self.height, b"RGBA", CHAR_PIXEL, pixels)
+        )
+        return pixels.raw
 
     def set_alpha(self, opacities: bytes) -> None:
         """Replace the alpha channel; `opacities` is as `alpha` returns it."""

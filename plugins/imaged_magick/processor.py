@@ -13,7 +13,6 @@ from imaged.api import (
     ENCODE,
     FORMATS,
     RESIZE,
-    Fit,
     ImageFacts,
     NotAPictureError,
     Plan,
@@ -21,7 +20,6 @@ from imaged.api import (
     RenderJob,
     Sample,
     Variant,
-    plan,
     span,
 )
 
@@ -31,7 +29,7 @@ from .compositing import composited_frames
 from .deadline import Deadline
 from .decoding import decoded_still
 from .encoding import encode, normalise
-from .filters import FILTERS, Filter
+from .filters import Filter
 from .jpeg_scale import jpeg_size_hint
 from .memory import Limits, RunningRenders, trim_heap
 from .original import HEADER_TIMEOUT_S, ParsedOriginal
@@ -39,8 +37,9 @@ from .parsed_originals import ParsedOriginals
 from .picture import WAND_ERRORS, Picture, translate, translated
 from .policy_check import find_allowed
 from .reductions import reduced_stills
-from .resizing import apply_orientation, crop_and_resize
+from .resizing import crop_and_resize
 from .sampling import take_sample
+from .upright import turn_upright
 from .verifying import check_jpeg_end, verify
 
 _RENDERS = RunningRenders()
@@ -75,19 +74,13 @@ class MagickProcessor:
             verify(job, original, deadline)
 
     def sample(self, job: RenderJob, side_px: int) -> Sample:
-        """Return the first frame, shrunk to fit into a square. A JPEG is decoded at the smallest sufficient scale."""
+        """Return the first frame, shrunk to fit into a square, from a decode that verifies the original, too."""
         self._limits.apply()
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
         original = _ORIGINALS.take(job.source)
         check_stills(job, original, [])
-        wanted = plan(job.facts.size, Fit(side_px, side_px))
-        with (
-            _RENDERS.track(),
-            trim_heap(heavy=is_heavy(job)),
-            closing(_upright_pictures(job, original, [wanted], FILTERS["fast"], deadline)) as pictures,
-            translated(deadline, "decoding"),
-        ):
-            return take_sample(next(pictures)[0], wanted, original)
+        with _RENDERS.track(), trim_heap(heavy=is_heavy(job)):
+            return take_sample(job, original, side_px, deadline)
 
     def accepts(self, job: RenderJob) -> bool:
         """Return whether this processor reads the original's format and writes those of all variants."""
@@ -176,13 +169,11 @@ def _upright_pictures(
     """Decode the original and yield each frame as a viewer sees it, upright, with its duration in milliseconds."""
     if original.sequence:
         for picture, duration_ms in composited_frames(original.format, original.sequence, original.profile, deadline):
-            with translated(deadline, "turning a frame upright"):
-                apply_orientation(picture, original.orientation)
+            turn_upright(picture, original)
             yield picture, duration_ms
         return
     check_jpeg_end(original, deadline)
     hint = jpeg_size_hint(job.facts.size, plans, original.orientation, filter)
     with decoded_still(original.format, original.blob, original.profile, hint, deadline) as picture:
-        with translated(deadline, "turning it upright"):
-            apply_orientation(picture, original.orientation)
+        turn_upright(picture, original)
         yield picture, 0

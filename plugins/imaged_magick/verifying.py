@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from imaged.api import JPEG, RenderJob
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from imaged.api import JPEG, Format, RenderJob
 
 from .bounds import FRAME_PIXELS
 from .deadline import Deadline
 from .decoding import decoded_frame, decoded_still
 from .errors import truncated_error
+from .frames import Frame
 from .original import ParsedOriginal
 from .picture import Picture
 
@@ -25,15 +29,27 @@ def verify(job: RenderJob, original: ParsedOriginal, deadline: Deadline) -> None
     Of an animation with more pixels than `job` allows, decode the first frame only: its stills can be rendered.
     """
     if original.sequence:
-        frames = original.sequence.frames
-        affordable = sum(max(frame.size.pixels, FRAME_PIXELS) for frame in frames) <= job.maximum_pixels
-        for frame in frames if affordable else frames[:1]:
-            with decoded_frame(original.format, frame, b"", deadline):
-                pass
-        return
+        verify_frames(job, original.format, original.sequence.frames, deadline)
+    else:
+        with verified_still(original, b"", _SMALLEST, deadline):
+            pass
+
+
+def verify_frames(job: RenderJob, format: Format, frames: Sequence[Frame], deadline: Deadline, first: int = 0) -> None:
+    """Decode the frames of an animation from number `first` on, or only frame 0 where all have too many pixels."""
+    affordable = sum(max(frame.size.pixels, FRAME_PIXELS) for frame in frames) <= job.maximum_pixels
+    for frame in (frames if affordable else frames[:1])[first:]:
+        with decoded_frame(format, frame, b"", deadline):
+            pass
+
+
+@contextmanager
+def verified_still(original: ParsedOriginal, profile: bytes, hint: str | None, deadline: Deadline) -> Iterator[Picture]:
+    """Give the picture of an original without frames, and then verify it. `hint` is a `jpeg:size`."""
     check_jpeg_end(original, deadline)
-    with decoded_still(original.format, original.blob, b"", _SMALLEST, deadline) as picture:
+    with decoded_still(original.format, original.blob, profile, hint, deadline) as picture:
         suspicious = original.format == JPEG and _ends_grey(picture)
+        yield picture
     if suspicious and _lacks_codes(original.blob, _SMALLEST, deadline):
         raise truncated_error("JPEG")
 

@@ -72,7 +72,7 @@ def decode(original: Original, needed: Iterable[Size], shrunk: Mapping[int, floa
 
 
 def check_end(decoded: Decoded) -> None:
-    """Raise DeclinedError for a JPEG at an eighth of its size that may lack codes.
+    """Raise DeclinedError for a JPEG that may lack codes.
 
     Its last blocks are grey, or a marker is among its codes.
     """
@@ -80,7 +80,8 @@ def check_end(decoded: Decoded) -> None:
         raise declined("JPEG", "its codes are damaged")
     picture = decoded.picture
     width_px, height_px = picture.size
-    tail = picture.crop((max(0, width_px - _TAIL_PIXELS), height_px - 1, width_px, height_px))
+    tail_px = round(_TAIL_PIXELS * 8 * decoded.scale[0])
+    tail = picture.crop((max(0, width_px - tail_px), height_px - 1, width_px, height_px))
     if all(value in _GREY for value in tail.tobytes()):
         raise declined("JPEG", "its last pixels are missing")
 

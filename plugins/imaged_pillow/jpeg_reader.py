@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from imaged.api import JPEG, Size, join_profile, read_orientation, usable_profile
+from imaged.api import JPEG, Size, join_profile, profile_name, read_orientation, usable_profile
 
 from .original import Original, declined
 
@@ -55,14 +55,15 @@ def read_jpeg(blob: bytes) -> Original:
     size, components = _read_frame(frames[0].data)
     exif = (each.data for each in segments if each.marker == _APP1 and each.data.startswith(_EXIF))
     parts = (each.data for each in segments if each.marker == _APP2 and each.data.startswith(_PROFILE))
-    profile = usable_profile(join_profile(each[len(_PROFILE) :] for each in parts)) or b""
+    embedded = join_profile(each[len(_PROFILE) :] for each in parts)
+    profile = usable_profile(embedded) or b""
     if profile[_SPACE] not in _SPACES[components]:
         profile = b""
     orientation = read_orientation(next(exif, b"")[len(_EXIF) :])
     at = segments[-1].end
     in_one_scan = frames[0].marker != _PROGRESSIVE and blob[at + 4 : at + 5] == bytes([components])
     as_still = partial(_still, blob, segments, in_one_scan=in_one_scan)
-    return Original(JPEG, as_still, size, orientation, profile)
+    return Original(JPEG, as_still, size, orientation, profile, profile_name=profile_name(embedded))
 
 
 def _still(blob: bytes, segments: Sequence[Segment], *, in_one_scan: bool) -> bytes:

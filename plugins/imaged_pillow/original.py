@@ -14,7 +14,8 @@ class Original:
 
     `as_still` returns a file of its first picture without metadata, so that Pillow parses none. It raises DeclinedError
     for damage that no header shows. `stored` is the size as stored. `orientation` is EXIF's, 1 to 8. `profile` is the
-    ICC profile that takes its colours to sRGB, empty where they are sRGB. A file that is `animated` has more pictures.
+    ICC profile that takes its colours to sRGB, empty where they are sRGB; `profile_name` is the name of the one in the
+    file. A file that is `animated` has more pictures.
     """
 
     format: Format
@@ -23,6 +24,7 @@ class Original:
     orientation: int = 1
     profile: bytes = b""
     animated: bool = False
+    profile_name: str | None = None
 
     @property
     def size(self) -> Size:

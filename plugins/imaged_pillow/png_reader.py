@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from imaged.api import PNG, PNG_COLOUR_CHUNKS, Size, png_profile, read_orientation
+from imaged.api import PNG, PNG_COLOUR_CHUNKS, Size, png_profile, png_profile_name, read_orientation
 
 from .original import Original, declined
 
@@ -57,9 +57,11 @@ def read_png(blob: bytes) -> Original:
     ):
         raise declined("PNG", "its header is damaged")
     exif = next((blob[each.start + 8 : each.end - 4] for each in chunks if each.name == b"eXIf"), b"")
-    profile = png_profile(_colours(before, blob), coloured=bool(kind & _COLOURED))
+    colours = _colours(before, blob)
+    profile, name = png_profile(colours, coloured=bool(kind & _COLOURED)), png_profile_name(colours)
     size = _size(width_px, height_px)
-    return Original(PNG, partial(_still, blob, [*kept, *pixels]), size, read_orientation(exif), profile)
+    as_still = partial(_still, blob, [*kept, *pixels])
+    return Original(PNG, as_still, size, read_orientation(exif), profile, profile_name=name)
 
 
 def _still(blob: bytes, chunks: Sequence[Chunk]) -> bytes:

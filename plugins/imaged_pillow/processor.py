@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import PIL
@@ -19,6 +19,7 @@ from imaged.api import (
     Rendered,
     RenderJob,
     Sample,
+    Size,
     Variant,
     plan,
     span,
@@ -26,7 +27,7 @@ from imaged.api import (
 
 from .bounds import Deadline, check_job
 from .colours import to_srgb
-from .decoding import check_end, decode
+from .decoding import Decoded, check_end, decode
 from .encoding import encode
 from .filters import FILTERS
 from .original import Original, declined
@@ -58,20 +59,12 @@ class PillowProcessor:
 
     def verify(self, job: RenderJob) -> None:
         """Decode the original, a JPEG at an eighth of its size. Raises DeclinedError where pixels may be missing."""
-        check_job(job)
-        deadline = Deadline(job.timeout_s)
-        original = _same(read_original(job.source), job)
-        decoded = decode(original, [], self._filter.reductions(original.stored))
-        if job.facts.format == JPEG:
-            check_end(decoded)
-        deadline.check()
+        self._verified(job, [])
 
     def sample(self, job: RenderJob, side_px: int) -> Sample:
-        """Return the picture, shrunk to fit into a square. A JPEG is decoded at the smallest sufficient scale."""
-        check_job(job)
-        original = _same(read_original(job.source), job)
+        """Return the picture, shrunk to fit into a square, from a decode that verifies it, too. Raises as `verify`."""
         wanted = plan(job.facts.size, Fit(side_px, side_px))
-        return take_sample(decode(original, [wanted.scaled], FILTERS["fast"].reductions(original.stored)), wanted)
+        return take_sample(self._verified(job, [wanted.scaled]), wanted)
 
     def accepts(self, job: RenderJob) -> bool:
         """Return whether all outputs are stills. Of an animation, verify is left to a processor that plays it."""
@@ -103,6 +96,17 @@ class PillowProcessor:
                     body = encode(padded(picture, wanted, variant), variant)
                 deadline.check()
                 yield Rendered(variant.output, body)
+
+    def _verified(self, job: RenderJob, needed: Sequence[Size]) -> Decoded:
+        """Decode the original so that it suffices for the sizes `needed`. Raises DeclinedError as `verify`."""
+        check_job(job)
+        deadline = Deadline(job.timeout_s)
+        original = _same(read_original(job.source), job)
+        decoded = decode(original, needed, FILTERS["fast"].reductions(original.stored))
+        if job.facts.format == JPEG:
+            check_end(decoded)
+        deadline.check()
+        return decoded
 
 
 def _same(original: Original, job: RenderJob) -> Original:

@@ -21,5 +21,5 @@ def take_sample(decoded: Decoded, wanted: Plan) -> Sample:
         rgba=picture.convert("RGBA").tobytes(),
         transparency=has_alpha and decoded.picture.getchannel("A").getextrema() != (_OPAQUE, _OPAQUE),
         orientation=original.orientation,
-        profile=original.profile,
+        profile=original.profile_name,
     )

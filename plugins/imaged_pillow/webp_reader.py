@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
-from imaged.api import WEBP, read_orientation, usable_profile
+from imaged.api import WEBP, profile_name, read_orientation, usable_profile
 
 from .original import Original, declined
 
@@ -37,8 +37,9 @@ def read_webp(blob: bytes) -> Original:
     body, size = _file(picture), WEBP.read_size(_file(picture[-1:]))
     if size is None or size != WEBP.read_size(body):
         raise declined("WebP", "its header is damaged")
-    profile = usable_profile(first.get(b"ICCP", b"")) if flags & _ICC else None
-    return Original(WEBP, lambda: body, size, read_orientation(first.get(b"EXIF", b"")), profile or b"")
+    embedded = first.get(b"ICCP", b"") if flags & _ICC else b""
+    profile, orientation = usable_profile(embedded) or b"", read_orientation(first.get(b"EXIF", b""))
+    return Original(WEBP, lambda: body, size, orientation, profile, profile_name=profile_name(embedded))
 
 
 def _chunks(blob: bytes, end: int) -> Iterator[Chunk]:

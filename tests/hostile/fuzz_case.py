@@ -88,7 +88,7 @@ class CaseRunner:
                 yield Finding("unequal", str(variant.output), "two renders differ: they show uninitialised memory")
 
     def _verify(self) -> Ended:
-        return run_verify(self._processors, self._source, TIMEOUT_S, None)
+        return run_verify(self._processors, self._source, TIMEOUT_S, None)[1]
 
     def _render(self, variant: Variant, body: list[bytes]) -> Ended:
         def emit(rendered: RenderedVariant) -> bool:

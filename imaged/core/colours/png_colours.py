@@ -12,6 +12,7 @@ from imaged.core.colours.cicp import cicp_profile
 from imaged.core.colours.icc_reader import inflate_profile, usable_profile
 from imaged.core.colours.rgb_spaces import BT709, Primaries, power_curve, space_profile
 from imaged.core.colours.srgb_profile import srgb_curve
+from imaged.core.perception.profile_names import profile_name
 
 PNG_COLOUR_CHUNKS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 """The chunks that declare colours, in their precedence."""
@@ -37,13 +38,24 @@ def png_profile(declared: Mapping[bytes, bytes], *, coloured: bool) -> bytes:
     return profile or b""
 
 
+def png_profile_name(declared: Mapping[bytes, bytes]) -> str | None:
+    """Return the name of the profile in a PNG, None without one. `declared` is that of `png_profile`."""
+    profile = _inflated(declared.get(b"iCCP", b""))
+    return profile_name(profile) if profile else None
+
+
 def _embedded(data: bytes, *, coloured: bool) -> bytes | None:
     """Return the profile of an iCCP chunk, None if it is broken or for other channels (11.3.2.3)."""
-    name, _, compressed = data.partition(b"\x00")
-    if not name or compressed[:1] != b"\x00":
+    profile = _inflated(data)
+    if profile is None:
         return None
-    profile = inflate_profile(compressed[1:])
     return usable_profile(profile) if profile[16:20] in ((b"RGB ",) if coloured else (b"GRAY", b"RGB ")) else None
+
+
+def _inflated(data: bytes) -> bytes | None:
+    """Return the profile of an iCCP chunk, None if the chunk is broken."""
+    name, _, compressed = data.partition(b"\x00")
+    return inflate_profile(compressed[1:]) if name and compressed[:1] == b"\x00" else None
 
 
 @lru_cache(maxsize=64)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import struct
 
+LONGEST_NAME = 60
+"""The most characters of a name."""
+
 _TAGS_AT, _TAG_BYTES = 128, 12
-_MOST_TAGS, _MOST_CHARACTERS = 100, 60
+_MOST_TAGS = 100
 
 
 def profile_name(profile: bytes) -> str | None:
-    """Return the description of a profile, "unnamed" where it has none, None for no profile."""
+    """Return the description of an untrusted profile as it is in the file, "unnamed" without one, None for no profile.
+
+    `usable_profile` leaves out the description, so call this before.
+    """
     if not profile:
         return None
     try:
@@ -17,7 +23,12 @@ def profile_name(profile: bytes) -> str | None:
     except (struct.error, ValueError):
         text = ""
     printable = "".join(character for character in text if character.isprintable()).strip()
-    return printable[:_MOST_CHARACTERS] or "unnamed"
+    return printable[:LONGEST_NAME].strip() or "unnamed"
+
+
+def is_profile_name(value: object) -> bool:
+    """Return whether `profile_name` may have returned a value."""
+    return value is None or (isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST_NAME)
 
 
 def _description(profile: bytes) -> str:
