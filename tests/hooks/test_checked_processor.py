@@ -20,6 +20,7 @@ from imaged.api import (
     Output,
     Rendered,
     RenderJob,
+    Sample,
     Size,
 )
 from imaged.core.errors import DeclinedError, PluginFailedError
@@ -266,6 +267,44 @@ def test_verify_returns_none(source: Path, returned: Any) -> None:
     with pytest.raises(PluginFailedError, match="processor odd: verify failed, a bug of the plugin"):
         checked(verify=lambda _: returned).verify(job(source, X30))
     checked(verify=lambda _: None).verify(job(source, X30))
+
+
+def sample(**wrong: Any) -> Any:
+    """Return a sample for a square of 24 pixels, with other fields if a test gives them."""
+    fields: dict[str, Any] = {
+        "size": Size(24, 16),
+        "rgba": bytes(4 * 24 * 16),
+        "transparency": True,
+        "orientation": 8,
+        "profile": "P3",
+    }
+    return Sample(**fields | wrong)
+
+
+@pytest.mark.parametrize(
+    ("returned", "wrong"),
+    [
+        (None, "it returned None, not Sample"),
+        (b"", "it returned bytes, not Sample"),
+        (sample(size=Size(24, 17)), "its sample does not have the 24x16 pixels of its plan"),
+        (sample(size=(24, 16)), "its sample does not have the 24x16 pixels of its plan"),
+        (sample(rgba=bytes(3 * 24 * 16)), "its sample does not have the 24x16 pixels of its plan"),
+        (sample(rgba=bytearray(4 * 24 * 16)), "its sample does not have the 24x16 pixels of its plan"),
+        *[(sample(transparency=value), "its sample's transparency is not True or False") for value in (None, 1)],
+        *[(sample(profile=value), "its profile's name is no short text") for value in (b"P3", "", "a\nb", "x" * 61)],
+        *[(sample(orientation=value), "its sample's orientation is not 1 to 8") for value in (0, 9, True, 1.0, None)],
+    ],
+)
+def test_invalid_samples_are_refused(source: Path, returned: Any, wrong: str) -> None:
+    """The error names the plugin, and says what is wrong."""
+    with pytest.raises(PluginFailedError, match="processor odd: sample failed, a bug of the plugin: .*" + wrong):
+        checked(sample=lambda *_: returned).sample(job(source), 24)
+
+
+def test_a_good_sample_is_passed_on(source: Path) -> None:
+    """A file without a profile has no name of one."""
+    for good in (sample(), sample(profile=None, orientation=1, transparency=False)):
+        assert checked(sample=lambda *_, good=good: good).sample(job(source), 24) is good
 
 
 def test_a_call_is_listed_while_it_runs(source: Path) -> None:

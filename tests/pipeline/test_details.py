@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 
-from imaged.core.errors import BusyError, NotAPictureError
-from imaged.core.files import RECORD
+from imaged.core.errors import BusyError, NotAPictureError, OutOfTimeError
+from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.geometry import Size
 from imaged.core.outputs import Output, parse
 from imaged.core.samples import Sample
@@ -102,6 +102,29 @@ def test_a_busy_server_keeps_the_picture(harness: PipelineHarness, sampler: Samp
     assert post(harness)[1].details is None
     sampler.refusal = None
     assert described(harness).details is not None
+
+
+def test_an_older_record_is_completed_later_by_a_busy_server(harness: PipelineHarness, sampler: Sampler) -> None:
+    """A lack of room says nothing about the picture; a timeout does, and is not tried again."""
+    _, info = post(harness)
+    harness.store.originals.save_info(IMAGE, replace(info, details=None))
+    sampler.refusal = BusyError("no memory")
+    assert described(harness).details is None
+    sampler.refusal = None
+    assert described(harness) == info
+    harness.store.originals.save_info(IMAGE, replace(info, details=None))
+    sampler.refusal = OutOfTimeError("too slow")
+    assert [described(harness).details for _ in range(3)] == [None] * 3
+    assert sampler.samples == 4
+
+
+def test_a_restored_original_keeps_its_details(harness: PipelineHarness, sampler: Sampler) -> None:
+    """The local record has them still, after the original was lost here and came from the remote store."""
+    _, info = post(harness)
+    harness.store.path(IMAGE, ORIGINAL).unlink()
+    wait(harness.originals.find(IMAGE))
+    assert harness.store.originals.info(IMAGE) == info
+    assert sampler.samples == 1
 
 
 def test_a_smart_crop_is_around_the_focal_point(harness: PipelineHarness, sampler: Sampler) -> None:

@@ -83,7 +83,9 @@ def test_details_are_read_back() -> None:
         ("frames", "1"), ("frames", None), ("transparency", 1), ("orientation", 2.5), ("profile", 5),
         ("thumbhash", None), ("dhash", 7), ("average_color", []), ("focal_point", None), ("focal_point", [30, 60]),
         ("focal_point", {"x_percent": 30}), ("focal_point", {"x_percent": 101, "y_percent": 0}),
-        ("focal_point", {"x_percent": "a", "y_percent": 0}),
+        ("focal_point", {"x_percent": "a", "y_percent": 0}), ("frames", 0), ("frames", True), ("orientation", 9),
+        ("profile", "two\nlines"), ("profile", "x" * 61), ("thumbhash", '"><script>'), ("average_color", "red;x:y"),
+        ("dominant_color", "#FFFFFF"), ("dhash", "0123"),
     ],
 )  # fmt: skip
 def test_unsound_details_are_none(key: str, value: object) -> None:

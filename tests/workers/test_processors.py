@@ -15,7 +15,7 @@ from imaged.core.outputs import parse
 from imaged.core.pictures import ImageFacts
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contracts import Rendered, RenderJob
-from imaged.testing.fakes import StillProcessor
+from imaged.testing.fakes import SamplingStills, StillProcessor
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.processors import make_variant
 from imaged.workers.processors import KnownOriginal, Processors, run_self_check
@@ -109,6 +109,54 @@ def test_a_declined_job_goes_to_the_next_processor(tmp_path: Path) -> None:
         with pytest.raises(NotAPictureError, match="this is too odd") as refusal:
             work()
         assert type(refusal.value) is NotAPictureError
+
+
+class VerifyingSampler(SamplingStills):
+    """Verifies, and gives samples; counts the calls of `verify`."""
+
+    verified = 0
+
+    def verify(self, job: RenderJob) -> None:  # noqa: ARG002 -- VerifyingProcessor
+        """Count."""
+        self.verified += 1
+
+
+class OnlyVerifying(Verifying):
+    """Verifies any picture, and gives no sample."""
+
+    identify = StillProcessor.identify
+
+
+def test_a_sample_takes_the_place_of_a_verification(tmp_path: Path) -> None:
+    """A processor that does both decodes a new original once; its refusal is that of the original."""
+    source, both = tmp_path / "original", VerifyingSampler()
+    source.write_bytes(make_jpeg())
+    processors = Processors((CheckedProcessor("both", both),), 10**6)
+    details = processors.verify(source, 30)
+    assert details is not None
+    assert (details.average_color, details.transparency) == ("#336699", False)
+    assert (both.sampled, both.verified) == (1, 0)
+    both.refusal = NotAPictureError("pixels are missing")
+    with pytest.raises(NotAPictureError, match="pixels are missing"):
+        processors.verify(source, 30)
+
+
+def test_a_declined_sample_comes_from_the_next_processor(tmp_path: Path) -> None:
+    """One that only verifies gives none; `describe` then asks those that only sample."""
+    source, sampler = tmp_path / "original", VerifyingSampler()
+    source.write_bytes(make_jpeg())
+    first = VerifyingSampler(b"\xff\x00\x00\xff")
+    first.refusal = DeclinedError("this is too odd")
+    chain = (CheckedProcessor("first", first), CheckedProcessor("sampler", sampler))
+    details = Processors(chain, 10**6).verify(source, 30)
+    assert details is not None
+    assert details.dominant_color == "#336699"
+    only = Processors((CheckedProcessor("verifying", OnlyVerifying()), CheckedProcessor("s", SamplingStills())), 10**6)
+    assert only.verify(source, 30) is None
+    assert only.describe(source, 30) == details
+    sampler.refusal = DeclinedError("so is this")
+    with pytest.raises(NotAPictureError, match="so is this"):
+        Processors(chain, 10**6).verify(source, 30)
 
 
 class Checking(StillProcessor):
