@@ -5,6 +5,7 @@ HostName, PortNumber and MetricPath are validated types for the fields of option
 
 from imaged.config.messages import UnfitError
 from imaged.config.values import HostName, MetricPath, PortNumber
+from imaged.core.colours.cicp import cicp_profile
 from imaged.core.colours.icc_reader import join_profile, usable_profile
 from imaged.core.colours.png_colours import PNG_COLOUR_CHUNKS, png_profile, png_profile_name
 from imaged.core.colours.srgb_profile import srgb_profile
@@ -50,6 +51,7 @@ from imaged.core.formats import (
 )
 from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.gravities import Compass, FocalPoint, Gravity
+from imaged.core.heif_header import read_boxes, read_heif
 from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
 from imaged.core.perception.profile_names import profile_name
 from imaged.core.pictures import ImageFacts
@@ -157,6 +159,7 @@ __all__ = [
     "VerifyingProcessor",
     "Watermark",
     "WorkerDied",
+    "cicp_profile",
     "current_trace",
     "hookimpl",
     "how_to_install",
@@ -168,6 +171,8 @@ __all__ = [
     "png_profile",
     "png_profile_name",
     "profile_name",
+    "read_boxes",
+    "read_heif",
     "read_orientation",
     "span",
     "srgb_profile",

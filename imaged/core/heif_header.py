@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from imaged.core.av1_header import read_av1_size
 from imaged.core.geometry import Size
 
 _MOST_BOXES = 4096
@@ -247,7 +248,11 @@ class _Meta:
         item = self._item(number)
         if item.kind not in _CODECS:
             raise ValueError("a picture is neither AV1 nor HEVC")
-        self.data(number)
+        data = self.data(number)
+        if item.kind == b"av01":  # a decoder scales what has another size, after it has decoded all of it
+            width_px, height_px = read_av1_size(data)
+            if width_px > item.stored.width_px or height_px > item.stored.height_px:
+                raise ValueError("a picture is larger than it announces")
 
 
 def _transformed(item: _Item) -> tuple[Size, int]:

@@ -6,12 +6,24 @@ import time
 
 from imaged.api import OutOfTimeError, PolicyError, RenderJob, TooLargeError, Variant
 
+from .original import Original
+
+_DECODED = 2  # of a picture in tiles, and of the tiles
+
 
 def check_job(job: RenderJob) -> None:
     """Raise TooLargeError or PolicyError when the first picture of an original, or an output, has too many pixels."""
     _check_pixels("the original", job.facts.size.pixels, job)
     for variant in job.variants:
         _check_variant(variant, job)
+
+
+def check_decoded(original: Original, job: RenderJob) -> None:
+    """Raise TooLargeError when a decoder would fill many more pixels than the picture has: tiles, and transparency."""
+    if original.decoded_pixels > _DECODED * job.maximum_pixels:
+        raise TooLargeError(
+            f"decoding the original would take {original.decoded_pixels} pixels: send a picture without tiles"
+        )
 
 
 def _check_variant(variant: Variant, job: RenderJob) -> None:

@@ -39,6 +39,7 @@ def _convert(picture: Image.Image, profile: bytes) -> Image.Image:
     converted = ImageCms.applyTransform(plain, make(profile, plain.mode))
     if converted is None:
         raise ImageCms.PyCMSError("no picture")
+    converted.info.clear()  # Pillow would write the profile into PNG and AVIF
     if alpha:
         converted.putalpha(alpha)
     return converted

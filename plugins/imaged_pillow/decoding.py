@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,6 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from imaged.api import GIF, JPEG, PNG, WEBP, DeclinedError, Size, TooLargeError, oriented
 
+from .heif_files import OPENERS
 from .jpeg_reader import is_unbroken
 from .original import Original, declined
 from .png_reader import has_all_rows
@@ -26,15 +27,27 @@ from .png_reader import has_all_rows
 # Pillow keeps four blocks of 16 MB for its next pictures: page faults in fresh memory take up to a quarter of a render.
 Image.core.set_blocks_max(4)  # type: ignore[attr-defined]  # documented, and without types
 
-_FILES: dict[str, type[ImageFile]] = {
+_OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
     JPEG.extension: JpegImageFile,
     PNG.extension: PngImageFile,
     GIF.extension: GifImageFile,
     WEBP.extension: WebPImageFile,
+    **OPENERS,
 }
-"""Each class reads one format. `Image.open` would try others, and parse what follows a JPEG."""
+"""What opens each format. `Image.open` would try others, and parse what follows a JPEG."""
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, AssertionError, LookupError, TypeError, struct.error, zlib.error)
+_BROKEN = (
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    AssertionError,
+    LookupError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
 """The exceptions that Pillow raises for broken pictures."""
 
 _GREY = range(126, 131)  # what libjpeg gives blocks whose codes are missing
@@ -58,11 +71,12 @@ def decode(original: Original, needed: Iterable[Size], shrunk: Mapping[int, floa
     sizes = [oriented(each, original.orientation) for each in needed]
     with _translated(original):
         still = original.as_still()
-        file = _FILES[original.format.extension](BytesIO(still))
+        file = _OPENERS[original.format.extension](BytesIO(still))
         reduction = _reduction(original.stored, sizes, shrunk) if isinstance(file, JpegImageFile) else 1
         if reduction > 1:
             file.draft(None, (original.stored.width_px // reduction, original.stored.height_px // reduction))
-        file.decodermaxblock = len(still)  # in one piece
+        if isinstance(file, ImageFile):
+            file.decodermaxblock = len(still)  # in one piece
         file.load()
         sides = (-(-original.stored.width_px // reduction), -(-original.stored.height_px // reduction))
         if file.size != sides:

@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from imaged.api import PNG, Size, Variant
+from imaged.api import AVIF, PNG, Size, Variant
 
-from .exact_modes import smallest
+from .exact_modes import smallest, without_opaque_alpha
 
 Image.preinit()  # the first `save` would import plugins of Pillow, in each worker
 
@@ -22,8 +22,9 @@ _OPTIMISED_PIXELS = 200_000
 Larger ones gain half of that, and take three times as long."""
 _NOISE_BYTES = 8
 """More than a pixel of noise takes in a JPEG of quality 100 with full chroma, which is 5."""
+_WEBP_METHOD, _AVIF_SPEED = 4, 8
 _buffer = Lock()
-_NAMES = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+_NAMES = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
 """Pillow's names of the formats."""
 
 
@@ -31,6 +32,8 @@ def encode(picture: Image.Image, variant: Variant) -> bytes:
     """Return the file of a picture in sRGB, whose transparency the variant's format holds."""
     if variant.format == PNG:
         picture = smallest(picture)
+    elif variant.format == AVIF:
+        picture = without_opaque_alpha(picture)
     body, options = BytesIO(), _options(variant, Size(*picture.size))
     with _room(picture, options):
         picture.save(body, _NAMES[variant.format.extension], **options)
@@ -67,5 +70,8 @@ def _options(variant: Variant, size: Size) -> dict[str, Any]:
                 "optimize": progressive or size.pixels <= _OPTIMISED_PIXELS,
             }
         case "webp":
-            return {"quality": variant.quality, "method": 4}
+            return {"quality": variant.quality, "method": _WEBP_METHOD if variant.effort is None else variant.effort}
+        case "avif":
+            speed = _AVIF_SPEED if variant.effort is None else variant.effort
+            return {"quality": variant.quality, "speed": speed, "subsampling": "4:2:0", "max_threads": 1}
     return {"compress_level": 6}

@@ -10,11 +10,17 @@ _COLOURS = 256
 
 def smallest(picture: Image.Image) -> Image.Image:
     """Return a picture of mode L, LA, P, RGB or RGBA with the same pixels."""
-    if picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] == _OPAQUE:
-        picture = picture.convert("RGB")
+    picture = without_opaque_alpha(picture)
     if picture.mode in {"RGB", "RGBA"} and _is_grey(picture):
         picture = picture.convert("L" if picture.mode == "RGB" else "LA")
     return _with_palette(picture) if picture.mode == "RGB" else picture
+
+
+def without_opaque_alpha(picture: Image.Image) -> Image.Image:
+    """Return a picture without transparency if all of its pixels are opaque."""
+    if picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] == _OPAQUE:
+        return picture.convert("RGB")
+    return picture
 
 
 def _is_grey(picture: Image.Image) -> bool:

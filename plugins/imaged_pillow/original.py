@@ -16,6 +16,7 @@ class Original:
     for damage that no header shows. `stored` is the size as stored. `orientation` is EXIF's, 1 to 8. `profile` is the
     ICC profile that takes its colours to sRGB, empty where they are sRGB; `profile_name` is the name of the one in the
     file. A file that is `animated` has more pictures.
+    `decoded_pixels` are those that a decoder fills, tiles and transparency included, or are 0.
     """
 
     format: Format
@@ -25,6 +26,7 @@ class Original:
     profile: bytes = b""
     animated: bool = False
     profile_name: str | None = None
+    decoded_pixels: int = 0
 
     @property
     def size(self) -> Size:

@@ -25,7 +25,7 @@ from imaged.api import (
     span,
 )
 
-from .bounds import Deadline, check_job
+from .bounds import Deadline, check_decoded, check_job
 from .colours import to_srgb
 from .decoding import Decoded, check_end, decode
 from .encoding import encode
@@ -80,7 +80,7 @@ class PillowProcessor:
         for variant in job.variants:
             planned.setdefault(variant.plan(job.facts.size), []).append(variant)
         with span(DECODE):
-            original = _same(read_original(job.source), job)
+            original = _checked(read_original(job.source), job)
             decoded = decode(original, [each.scaled for each in planned], self._filter.reductions(original.stored))
         deadline.check()
         sources = [decoded]
@@ -101,7 +101,7 @@ class PillowProcessor:
         """Decode the original so that it suffices for the sizes `needed`. Raises DeclinedError as `verify`."""
         check_job(job)
         deadline = Deadline(job.timeout_s)
-        original = _same(read_original(job.source), job)
+        original = _checked(read_original(job.source), job)
         decoded = decode(original, needed, FILTERS["fast"].reductions(original.stored))
         if job.facts.format == JPEG:
             check_end(decoded)
@@ -109,8 +109,12 @@ class PillowProcessor:
         return decoded
 
 
-def _same(original: Original, job: RenderJob) -> Original:
-    """Return an original that has the facts of a job. Another processor may have found others."""
+def _checked(original: Original, job: RenderJob) -> Original:
+    """Return an original that has the facts of a job, and costs no more to decode than `job` allows.
+
+    Another processor may have found other facts.
+    """
+    check_decoded(original, job)
     if (original.format, original.size) != (job.facts.format, job.facts.size):
         raise declined(original.format.extension, "its header is read in different ways")
     return original
