@@ -57,7 +57,7 @@ def status_page() -> Page:
 
 def try_page() -> Page:
     """Return the page at /try."""
-    return Page("try.html", ("base.css", "try.css"), ("results.js", "try.js"))
+    return Page("try.html", ("base.css", "try.css"), ("results.js", "names.js", "builder.js", "try.js"))
 
 
 def read_file(name: str) -> str:

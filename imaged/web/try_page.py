@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
+from imaged.config.images import ImagePolicy
 from imaged.statuspage.page import Page
 from imaged.web.answers import send_page
 from imaged.web.cors import CorsPolicy
@@ -37,5 +39,11 @@ class TryPage:
             problem=problem,
             outputs=", ".join(map(str, settings.images.outputs or EXAMPLES)),
             namespaces=sorted(settings.namespaces),
+            policies=json.dumps({name: _offered(settings.policy(name)) for name in ("", *settings.namespaces)}),
         )
         send_page(request, body, self.page.policy(public or "'none'", "data: blob:"))
+
+
+def _offered(policy: ImagePolicy) -> dict[str, list[str]]:
+    """Return what the form offers for a namespace, besides the sizes that each one has."""
+    return {"extensions": list(policy.extensions), "presets": []}

@@ -108,3 +108,64 @@ def test_other_pages_may_not_read(make_daemon: Callable[..., Daemon], make_brows
     browser.open(f"{other.private}/try")
     assert browser.run(script, f"{daemon.public}/status_check") == "TypeError"
     assert browser.run(script, f"{other.public}/status_check") == 200
+
+
+def choose(browser: Browser, control: str, value: str) -> None:
+    """Give a control of the form a value, as a user does."""
+    browser.run(
+        """
+        const control = document.getElementById("builder").elements[arguments[0]];
+        control.value = arguments[1];
+        document.getElementById("builder").dispatchEvent(new Event("input", { bubbles: true }));
+        """,
+        control,
+        value,
+    )
+
+
+def test_a_name_is_made_with_controls(
+    make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser], tmp_path: Path
+) -> None:
+    """The controls show the name and the URL that they make, and render it; a click on the picture sets the point."""
+    daemon = make_daemon(SETTINGS + "namespaces: {small: {extensions: [png]}}\n")
+    browser = make_browser()
+    browser.open(f"{daemon.private}/try")
+    assert not browser.driver.find_element("id", "builder").is_displayed()
+    set_outputs(browser, "")
+    path = tmp_path / "a.jpg"
+    paint(path, 640, 400)
+    browser.driver.find_element("id", "file").send_keys(str(path))
+    browser.until(lambda: browser.text("#name") == "w400.auto")
+    for control, value, name in [
+        ("kind", "p", "p400x300.auto"),
+        ("width", "", "a value is missing or out of range"),
+        ("width", "090", "p90x300.auto"),
+        ("kind", "x", "90x300.auto"),
+        ("gravity", "sm", "90x300-gsm.auto"),
+        ("quality", "60", "90x300-gsm-q60.auto"),
+        ("height", "90", "x90-gsm-q60.auto"),
+    ]:
+        choose(browser, control, value)
+        assert browser.text("#name") == name
+    browser.driver.find_element("css selector", "[aria-label='top left']").click()
+    assert browser.text("#name") == "x90-gnw-q60.auto"
+    browser.until(lambda: browser.run("return document.getElementById('shown').complete"))
+    browser.run("document.getElementById('shown').scrollIntoView({ block: 'center' })")
+    browser.driver.find_element("id", "shown").click()  # in its middle
+    assert browser.text("#name") == "x90-g50x50-q60.auto"
+    assert browser.driver.find_element("id", "mark").is_displayed()
+    url = browser.text("#url code")
+    assert url.startswith(f"{daemon.public}/p/")
+    browser.driver.find_element("name", "make").click()
+    browser.until(lambda: "90 × 90 px" in browser.text(".result"))
+    assert browser.text(".result .url") == url
+    assert "image/webp" in browser.text(".result")
+    browser.driver.find_element("name", "make").click()
+    browser.until(lambda: "90 × 90 px" in browser.text(".result"))
+    assert len(browser.texts(".result")) == 1
+    browser.run("document.getElementById('namespace').value = 'small'")
+    browser.driver.find_element("id", "again").click()
+    browser.until(lambda: browser.run("return document.getElementById('builder').elements.format.length") == 2)
+    choose(browser, "format", "png")
+    assert browser.text("#url code").endswith("/x90-g50x50-q60.png")
+    assert browser.complaints == []

@@ -16,7 +16,7 @@ from imaged.core.snapshot import Alert, Comparison, Isolation, Jobs, Snapshot
 from imaged.statuspage.page import Page, status_page, try_page
 
 STATUS = status_page()
-TRY: dict[str, Any] = {"public": None, "problem": None, "outputs": "", "namespaces": []}
+TRY: dict[str, Any] = {"public": None, "problem": None, "outputs": "", "namespaces": [], "policies": "{}"}
 
 
 def render(now: Snapshot) -> str:

@@ -80,6 +80,7 @@ function timeOf(headers, measuredMs) {
 // A card for one output, which is shown at once and filled when the output is there.
 class Result {
   constructor(name, url) {
+    this.url = url;
     this.element = make("article", "panel result");
     this.picture = make("div", "picture", "waiting …");
     this.facts = make("dl", "facts");
@@ -104,7 +105,7 @@ class Result {
       this.picture.replaceChildren(make("span", "broken", "this browser cannot show it"));
     }
     const size = image.naturalWidth ? `${image.naturalWidth} × ${image.naturalHeight} px` : "";
-    this.facts.replaceChildren(...factsOf({ size, bytes: bytes(blob.size), time: time.text }));
+    this.facts.replaceChildren(...factsOf({ size, bytes: bytes(blob.size), type: blob.type, time: time.text }));
     this.facts.title = [exactBytes(blob.size), requestId && `request ${requestId}`].filter(Boolean).join(", ");
     this.spans.textContent = time.parts;
   }

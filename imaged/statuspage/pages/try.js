@@ -10,6 +10,9 @@ let results = [];
 // Without a Content-Type, the browser sends no OPTIONS request first, and the server finds the type by the bytes.
 const bytesOf = (file) => new Blob([file], { type: "" });
 
+// As browsers ask for the picture of an <img>; fetch alone would ask for */*, which gets no modern format from auto.
+const PICTURES = { headers: { Accept: "image/avif,image/webp,*/*;q=0.8" } };
+
 async function ask(url, options) {
   const began = performance.now();
   let answer;
@@ -51,6 +54,7 @@ async function makeAll(file) {
     const { blob, time } = await ask(postUrl, { method: "POST", body: bytesOf(file) });
     const info = JSON.parse(await blob.text());
     showOriginal(file, info, time);
+    beginBuilding(namespace, `${postUrl}/${info.partitionedHash}`, file);
     await showOutputs(`${postUrl}/${info.partitionedHash}`);
     say("");
   } catch (error) {
@@ -71,15 +75,27 @@ async function showOutputs(home) {
   const names = [...new Set(field("outputs").value.split(/[\s,]+/).filter(Boolean))];
   results = names.map((name) => new Result(name, `${home}/${encodeURIComponent(name)}`));
   field("results").replaceChildren(...results.map((each) => each.element));
-  for (const [place, name] of names.entries()) {
-    try {
-      const { blob, time, requestId } = await ask(`${home}/${encodeURIComponent(name)}`);
-      await results[place].fill(blob, time, requestId);
-    } catch (error) {
-      if (signal.aborted) throw error;
-      results[place].fail(error.message);
-    }
+  for (const result of [...results]) await fillFrom(result, signal);
+}
+
+async function fillFrom(result, signal) {
+  try {
+    const { blob, time, requestId } = await ask(result.url, PICTURES);
+    await result.fill(blob, time, requestId);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    result.fail(error.message);
   }
+}
+
+// The newest output of the builder is the first; one of the same name is made again.
+async function makeOne(name) {
+  const { signal } = run;
+  const result = new Result(name, `${homeUrl}/${name}`);
+  results.filter((each) => each.url === result.url).forEach((each) => each.close());
+  results = [result, ...results.filter((each) => each.url !== result.url)];
+  field("results").prepend(result.element);
+  await fillFrom(result, signal).catch(() => {}); // another picture has come
 }
 
 function say(text, isFault = false) {
@@ -97,6 +113,10 @@ field("file").addEventListener("change", (event) => take(event.target.files));
 field("form").addEventListener("submit", (event) => {
   event.preventDefault();
   if (picture) take([picture]);
+});
+builder.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (builder.checkValidity()) makeOne(nameOf(valuesOf()));
 });
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
 document.addEventListener("dragover", (event) => {
