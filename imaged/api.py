@@ -54,6 +54,7 @@ from imaged.core.gravities import Compass, FocalPoint, Gravity
 from imaged.core.heif_header import read_boxes, read_heif
 from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
 from imaged.core.perception.profile_names import profile_name
+from imaged.core.perception.regions import Region
 from imaged.core.pictures import ImageFacts
 from imaged.core.samples import Sample
 from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
@@ -61,6 +62,7 @@ from imaged.core.tally import Counted, Tally, Timing
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
 from imaged.core.variants import Variant
 from imaged.hooks.contracts import (
+    Detector,
     ExposingSink,
     FlushingSink,
     FormatProcessor,
@@ -102,6 +104,7 @@ __all__ = [
     "Compass",
     "Counted",
     "DeclinedError",
+    "Detector",
     "Effects",
     "Event",
     "ExposingSink",
@@ -135,6 +138,7 @@ __all__ = [
     "PolicyError",
     "PortNumber",
     "Processor",
+    "Region",
     "RenderJob",
     "Rendered",
     "RequestAnswered",

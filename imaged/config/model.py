@@ -157,6 +157,9 @@ class Settings(Section):
     processors: FilledPluginNames = Field(
         ("magick",), description="The plugins that render; the first that accepts a job gets it."
     )
+    detectors: PluginNames = Field(
+        (), description="The plugins that find faces or objects for smart crops; without one, edges and colours tell."
+    )
     uploader: PluginName = Field("noop", description="The plugin that keeps finished files in a remote store.")
     upload: UploadSettings = Field(default_factory=UploadSettings, description="The uploads to the remote store.")
     metrics: PluginNames = Field((), description="The plugins that record events.")

@@ -24,6 +24,9 @@ from imaged.store.local import LocalStore
 from imaged.workers.pool import WorkersFailedError
 from imaged.workers.tasks import Tasks
 
+IN_WORKERS = frozenset({"processor", "detector"})
+"""The kinds of plugins that worker processes load."""
+
 
 class Generation:
     """The plugins and the pipeline of one configuration; `number` counts from 1. Reactor thread only."""
@@ -38,10 +41,10 @@ class Generation:
 
     @property
     def described(self) -> tuple[Plugin, ...]:
-        """Each plugin, as the status page shows it. Worker processes know the details of their processors."""
+        """Each plugin, as the status page shows it. Worker processes know the details of what they load."""
         details = self.pipeline.engine.workers.details
         return tuple(
-            replace(each, detail=details.get(each.name, each.detail)) if each.kind == "processor" else each
+            replace(each, detail=details.get(each.name, each.detail)) if each.kind in IN_WORKERS else each
             for each in self.plugins.described
         )
 

@@ -20,15 +20,19 @@ KEY_CHARACTERS = 500
 DETAIL_CHARACTERS = 500
 """How much of a detail the status page shows."""
 
+SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 16, 1024
+"""The bounds of a detector's samples: larger ones cost a POST too much."""
+
 _NEEDED = {
     "processor": ("Processor", ("identify", "accepts", "render", "detail")),
+    "detector": ("Detector", ("detect", "detail", "side_px")),
     "uploader": ("Uploader", ("upload", "download", "list", "delete", "identity")),
     "metrics": ("MetricsSink", ("record",)),
 }
 """The contract of each kind of plugin, and what an object of it has."""
 
-_ON_THREADS = ("identify", "accepts", "verify", "self_check", "render", "record", "flush", "expose")
-"""The methods of processors and sinks, which no code awaits."""
+_ON_THREADS = ("identify", "accepts", "verify", "sample", "detect", "self_check", "render", "record", "flush", "expose")
+"""The methods of processors, detectors and sinks, which no code awaits."""
 
 _IDENTITY = "a text that says which store this is: its address, and the bucket or account there"
 
@@ -38,13 +42,14 @@ class Metadata:
     """What an object says about itself: `detail` for the status page, and an uploader about its store.
 
     `noted_as` is the text under which versions without `identity` recorded uploads, "" for none. `formats` are those
-    that a processor reads and writes.
+    that a processor reads and writes, `side_px` is the side of a detector's samples.
     """
 
     detail: str
     identity: str = ""
     noted_as: str = ""
     formats: Formats = FORMATS
+    side_px: int = 0
 
 
 class ContractError(Exception):
@@ -68,6 +73,8 @@ def read_metadata(kind: str, thing: Any) -> Metadata:
     shown = "" if detail is None else safe_str(detail)[:DETAIL_CHARACTERS]
     if kind == "processor":
         return Metadata(shown, formats=Formats(_checked_formats(thing, "reads"), _checked_formats(thing, "writes")))
+    if kind == "detector":
+        return Metadata(shown, side_px=_checked_side_px(thing.side_px))
     if kind != "uploader":
         return Metadata(shown)
     return Metadata(shown, _checked_identity(thing.identity), getattr(thing, "noted_as", ""))
@@ -78,6 +85,12 @@ def _checked_formats(processor: Any, name: str) -> tuple[Format, ...]:
     if (wrong := find_wrong(formats)) is not None:
         raise ContractError(f"is no Processor: its {name} {wrong}")
     return formats
+
+
+def _checked_side_px(side_px: Any) -> int:
+    if type(side_px) is not int or not SMALLEST_SIDE_PX <= side_px <= LARGEST_SIDE_PX:
+        raise ContractError(f"is no Detector: its side_px is no whole number {SMALLEST_SIDE_PX} to {LARGEST_SIDE_PX}")
+    return side_px
 
 
 def _checked_identity(identity: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from imaged.core.events import Event
 from imaged.core.formats import Format
 from imaged.core.outputs import Output
+from imaged.core.perception.regions import Region
 from imaged.core.pictures import ImageFacts
 from imaged.core.samples import Sample
 from imaged.core.snapshot import Snapshot
@@ -108,6 +109,27 @@ class SamplingProcessor(Protocol):
         A processor that also has `verify` makes its checks here, too: of a new original, the daemon calls `sample`
         alone, so that it is decoded once. Raises the errors of `render`. After a DeclinedError, the next processor
         gives the sample.
+        """
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds what a smart crop should show: faces, or other objects.
+
+    Called where processors are, once for each original. It gets pixels only; it needs no file after its hook has
+    returned, and a worker process lets it open few.
+    """
+
+    detail: str
+    """The engine and its version, for the status page."""
+
+    side_px: int
+    """The side of the square that its samples fit into, 16 to 1024."""
+
+    def detect(self, sample: Sample) -> Sequence[Region]:
+        """Return a list of the regions that it finds, within the sample; an empty one if there are none.
+
+        Raises nothing: the log names a plugin that does, and its picture is cropped as if it had found nothing.
         """
 
 

@@ -1,4 +1,4 @@
-"""Loads the processors of a generation in a process without a reactor, from plain values."""
+"""Loads the processors and detectors of a generation in a process without a reactor, from plain values."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from imaged.core.formats import Formats
 from imaged.hooks import specs
 from imaged.hooks.boundary import describe
+from imaged.hooks.checked_detector import CheckedDetector
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contract_check import Metadata, read_metadata
 from imaged.hooks.host import Host, PluginState
@@ -70,14 +71,32 @@ class ProcessorHost:
         )
 
 
-def load_processors(
-    named: Sequence[tuple[str, Mapping[str, Any]]], hosts: ProcessorHost
-) -> tuple[tuple[CheckedProcessor, ...], Formats]:
+Named = Sequence[tuple[str, Mapping[str, Any]]]
+"""The name and the section of each plugin, in the order of the settings."""
+
+
+def load_processors(named: Named, hosts: ProcessorHost) -> tuple[tuple[CheckedProcessor, ...], Formats]:
     """Import plugins, call their hooks, and return the processors and the formats of all.
 
-    `named` has the name and the section of each, in the order of the settings. Raises LoadError when a plugin fails:
-    the daemon has checked its options, but perhaps not loaded its libraries.
+    Raises LoadError when a plugin fails: the daemon has checked its options, but perhaps not loaded its libraries.
     """
+    found = _load("processor", named, hosts)
+    formats, _ = combine([metadata.formats for _, _, metadata in found])
+    return tuple(
+        CheckedProcessor(name, processor, metadata.formats, formats, metadata.detail)
+        for name, processor, metadata in found
+    ), formats
+
+
+def load_detectors(named: Named, hosts: ProcessorHost) -> tuple[CheckedDetector, ...]:
+    """Import plugins, call their hooks, and return the detectors. Raises LoadError as `load_processors`."""
+    return tuple(
+        CheckedDetector(name, detector, metadata.side_px, metadata.detail)
+        for name, detector, metadata in _load("detector", named, hosts)
+    )
+
+
+def _load(kind: str, named: Named, hosts: ProcessorHost) -> list[tuple[str, Any, Metadata]]:
     entry_points = installed()
     found: list[tuple[str, Any, Metadata]] = []
     for name, section in named:
@@ -85,12 +104,8 @@ def load_processors(
         manager.add_hookspecs(specs)
         try:
             manager.register(entry_points[name].load(), name)
-            made = manager.hook.imaged_processor(host=hosts.host(name, section))[:1]
-            found.extend((name, processor, read_metadata("processor", processor)) for processor in made)
+            made = getattr(manager.hook, f"imaged_{kind}")(host=hosts.host(name, section))[:1]
+            found.extend((name, thing, read_metadata(kind, thing)) for thing in made)
         except Exception as error:  # a plugin may raise anything
             raise LoadError(f"plugin {name!r} failed to start: {describe(error)}") from error
-    formats, _ = combine([metadata.formats for _, _, metadata in found])
-    return tuple(
-        CheckedProcessor(name, processor, metadata.formats, formats, metadata.detail)
-        for name, processor, metadata in found
-    ), formats
+    return found

@@ -26,6 +26,7 @@ from imaged.core.formats import Formats
 from imaged.core.snapshot import Plugin
 from imaged.hooks import specs
 from imaged.hooks.boundary import describe, is_interrupt, kind_of, plugin_boundary, refuse, under_way
+from imaged.hooks.checked_detector import CheckedDetector
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import ContractError, Metadata, read_metadata
@@ -63,6 +64,7 @@ class Plugins:
     uploader: CheckedUploader | None
     sinks: Mapping[str, MetricsSink]
     results: tuple[HookResult, ...]
+    detectors: tuple[CheckedDetector, ...] = ()
 
     @property
     def described(self) -> tuple[Plugin, ...]:
@@ -106,9 +108,11 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     formats = build.formats(processors)
     if processors and not build.faults and not build.unfit:  # else a plugin that is missing may bring what is listed
         build.faults.extend(extension_faults(loaded, formats))
+    seekers = [(name, ("detectors", place)) for place, name in enumerate(settings.detectors)]
+    detectors = list(build.results("detector", seekers))
     uploaders = list(build.results("uploader", [(settings.uploader, ("uploader",))]))
     sinks = list(build.results("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]))
-    build.check_sections({*settings.processors, settings.uploader, *settings.metrics})
+    build.check_sections({*settings.processors, *settings.detectors, settings.uploader, *settings.metrics})
     if not processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
     checked = [CheckedUploader(each.plugin.name, each.metadata, each.thing, each.host.clock) for each in uploaders]
@@ -117,7 +121,8 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
         formats,
         checked[0] if checked else None,
         {each.plugin.name: each.thing for each in sinks},
-        (*processors, *uploaders, *sinks),
+        (*processors, *detectors, *uploaders, *sinks),
+        tuple(CheckedDetector(each.plugin.name, each.thing, each.metadata.side_px) for each in detectors),
     )
     return plugins, build.faults
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pluggy
 
-from imaged.hooks.contracts import MetricsSink, Processor, Uploader
+from imaged.hooks.contracts import Detector, MetricsSink, Processor, Uploader
 from imaged.hooks.host import Host
 
 PROJECT = "imaged"
@@ -17,6 +17,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def imaged_processor(host: Host) -> Processor | None:
     """Return a processor, or None if there is none with these options."""
+
+
+@hookspec
+def imaged_detector(host: Host) -> Detector | None:
+    """Return a detector of what smart crops show, or None if there is none with these options."""
 
 
 @hookspec

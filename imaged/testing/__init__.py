@@ -3,4 +3,5 @@
 import sys
 
 if "pytest" in sys.modules:  # so that failed assertions show their values, also outside of this repository
-    sys.modules["pytest"].register_assert_rewrite("imaged.testing.processors", "imaged.testing.uploaders")
+    suites = ("imaged.testing.detectors", "imaged.testing.processors", "imaged.testing.uploaders")
+    sys.modules["pytest"].register_assert_rewrite(*suites)

@@ -24,6 +24,7 @@ from imaged.api import (
     Host,
     ImageFacts,
     NotAPictureError,
+    Region,
     Rendered,
     RenderJob,
     Sample,
@@ -180,6 +181,27 @@ class SamplingStills(StillProcessor):
             raise self.refusal
         size = plan(job.facts.size, Fit(side_px, side_px)).size
         return Sample(size, size.pixels * self.colour, transparency=self.colour[3] < 255)  # noqa: PLR2004 -- opaque
+
+
+class CornerDetector:
+    """A detector that finds the upper left quarter of each sample. While `failure` is set, it raises that.
+
+    `samples` lists what it was given.
+    """
+
+    detail = "the upper left quarter"
+    side_px = 64
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.failure: Exception | None = None
+
+    def detect(self, sample: Sample) -> Sequence[Region]:
+        """Return that quarter."""
+        self.samples.append(sample)
+        if self.failure is not None:
+            raise self.failure
+        return [Region(0, 0, sample.size.width_px / 2, sample.size.height_px / 2)]
 
 
 class RecordingSink:

@@ -65,7 +65,7 @@ def build_engine(
     render = settings.render
     workers: Workers
     if render.isolation == "thread":
-        processors = Processors(plugins.processors, render.maximum_pixels, plugins.formats)
+        processors = Processors(plugins.processors, render.maximum_pixels, plugins.formats, detectors=plugins.detectors)
         workers = ThreadWorkers(processors, threads, run, render.timeout_s)
     else:
         size, spec = threads.size + HEADER_WORKERS, _generation_spec(settings)
@@ -81,6 +81,7 @@ def _generation_spec(settings: Settings) -> GenerationSpec:
     address_bytes = max(render.maximum_pixels * BYTES_A_PIXEL + SPARE_BYTES, render.worker_memory_bytes)
     return GenerationSpec(
         processors=tuple((name, settings.plugins.get(name, {})) for name in settings.processors),
+        detectors=tuple((name, settings.plugins.get(name, {})) for name in settings.detectors),
         host={
             "upload_concurrency": settings.upload.concurrency,
             "namespaces": sorted(settings.namespaces),

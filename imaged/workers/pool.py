@@ -47,17 +47,19 @@ class WorkersFailedError(ImagedError):
 class GenerationSpec:
     """What a template needs to build the processors of a generation. Plain values, which become JSON.
 
-    `processors` has the name and the section of each, `host` the fields of a ProcessorHost, and `bounds` those of
-    Bounds.
+    `processors` and `detectors` have the name and the section of each, `host` the fields of a ProcessorHost, and
+    `bounds` those of Bounds.
     """
 
     processors: tuple[tuple[str, Mapping[str, Any]], ...]
     host: Mapping[str, Any]
     bounds: Mapping[str, Any]
+    detectors: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     def head(self, *, late: bool) -> dict[str, Any]:
         """Return the message; with `late`, each worker builds the processors itself."""
-        return {"processors": self.processors, "host": self.host, "bounds": self.bounds, "late": late}
+        plugins = {"processors": self.processors, "detectors": self.detectors}
+        return {**plugins, "host": self.host, "bounds": self.bounds, "late": late}
 
 
 class WorkerPool:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
 from imaged.core.details import ImageDetails
 from imaged.core.errors import DeclinedError, ImagedError, NotAPictureError, TooLargeError
 from imaged.core.formats import FORMATS, Formats
+from imaged.core.geometry import Size
+from imaged.core.perception.regions import Region, find_middle
 from imaged.core.pictures import ImageFacts
+from imaged.core.samples import Sample
 from imaged.core.tracing import DECODE, Trace, span
 from imaged.core.variants import Variant
+from imaged.hooks.checked_detector import CheckedDetector
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.workers.analysis import SAMPLE_SIDE_PX, describe
@@ -32,7 +36,7 @@ class KnownOriginal:
 
 @dataclass(frozen=True)
 class Processors:
-    """The processors of a generation, in the order of the settings. Blocking: worker threads only.
+    """The processors and detectors of a generation, in the order of the settings. Blocking: worker threads only.
 
     With `known`, `identify` reads the header of an original once: its owner clears it before a job of another one.
     """
@@ -41,6 +45,7 @@ class Processors:
     maximum_pixels: int
     formats: Formats = FORMATS
     known: KnownOriginal | None = None
+    detectors: Sequence[CheckedDetector] = ()
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header says of a picture.
@@ -70,6 +75,12 @@ class Processors:
         raise refusal
 
     @property
+    def details(self) -> dict[str, str]:
+        """What each plugin says about itself, by its name."""
+        detectors = {each.name: each.detail for each in self.detectors}
+        return detectors | {each.name: each.detail for each in self.processors}
+
+    @property
     def verifies(self) -> bool:
         """Whether a processor decodes originals before they are kept."""
         return any(processor.verifies for processor in self.processors)
@@ -77,7 +88,8 @@ class Processors:
     def verify(self, source: Path, timeout_s: float) -> ImageDetails | None:
         """Raise what a render of this picture would raise, if the processor that would render it can tell.
 
-        Return the details of the picture, if that processor gives a sample from the same decode.
+        Return the details of the picture, if that processor gives a sample from the same decode. With detectors, it
+        returns None: only `describe` calls them, so that one that crashes or hangs does not cost the client its POST.
         """
         facts = self.identify(source)
         job = RenderJob(source, facts, (), timeout_s, self.maximum_pixels)
@@ -86,7 +98,7 @@ class Processors:
             if processor.verifies and processor.accepts(job):
                 try:
                     with span(DECODE):
-                        if processor.samples:
+                        if processor.samples and not self.detectors:
                             return describe(facts, processor.sample(job, SAMPLE_SIDE_PX))
                         processor.verify(job)
                 except DeclinedError as error:
@@ -105,10 +117,24 @@ class Processors:
             if processor.samples and processor.accepts(job):
                 try:
                     with span(DECODE):
-                        return describe(facts, processor.sample(job, SAMPLE_SIDE_PX))
+                        details = describe(facts, processor.sample(job, SAMPLE_SIDE_PX))
                 except DeclinedError:
                     continue
+                found = find_middle(self._detect(processor, job)) if self.detectors else None
+                return replace(details, focal_point=found) if found else details
         return None
+
+    def _detect(self, processor: CheckedProcessor, job: RenderJob) -> list[tuple[Size, Region]]:
+        """Return what detectors find, with the size of its sample. A failure loses what that detector finds."""
+        samples: dict[int, Sample] = {}
+        found: list[tuple[Size, Region]] = []
+        for detector in self.detectors:
+            with suppress(ImagedError), span(DECODE):
+                if detector.side_px not in samples:
+                    samples[detector.side_px] = processor.sample(job, detector.side_px)
+                sample = samples[detector.side_px]
+                found.extend((sample.size, region) for region in detector.detect(sample))
+        return found
 
     def render(self, source: Path, variants: Sequence[Variant], timeout_s: float) -> Generator[Rendered, None, None]:
         """Yield the outputs of the first processor that accepts the job and does not decline it.

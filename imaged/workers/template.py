@@ -20,7 +20,7 @@ from typing import Any
 from twisted.logger import globalLogBeginner
 
 from imaged.garbage import LONG_LIVED
-from imaged.hooks.processor_loading import LoadError, ProcessorHost, load_processors
+from imaged.hooks.processor_loading import LoadError, Named, ProcessorHost, load_detectors, load_processors
 from imaged.workers.confinement import Bounds, die_with_parent, outlive_parent, prepare
 from imaged.workers.folder_removal import remove_folder
 from imaged.workers.forker import Forker, ignore_signals
@@ -52,7 +52,7 @@ def main(control: int, parent: int) -> None:
         spec = json.loads(receive(connection).head)
     except EndedError:  # no generation has needed this process
         return
-    build = partial(_build, spec["host"], spec["processors"])
+    build = partial(_build, spec["host"], spec["processors"], spec["detectors"])
     early: Processors | None = None
     fault: str | None = None
     if not spec["late"]:
@@ -67,7 +67,7 @@ def main(control: int, parent: int) -> None:
     try:
         outlive_parent()
         LONG_LIVED.keep()  # no collection in a worker touches, and so copies, what it shares with this process
-        details = {each.name: each.detail for each in early.processors} if early is not None else {}
+        details = {} if early is None else early.details
         send(connection, Kind.READY, {"fault": fault, "threads": _threads(), "details": details})
         Forker(connection, folder, partial(_run_worker, lock, early or build, Bounds(**spec["bounds"]))).run()
     finally:
@@ -88,9 +88,10 @@ def _run_worker(
     serve(connection, processors, folder, bounds)
 
 
-def _build(host: dict[str, Any], named: list[tuple[str, dict[str, Any]]]) -> Processors:
-    processors, formats = load_processors(named, ProcessorHost(**host))
-    return Processors(processors, host["maximum_pixels"], formats)
+def _build(host: dict[str, Any], named: Named, detecting: Named) -> Processors:
+    hosts = ProcessorHost(**host)
+    processors, formats = load_processors(named, hosts)
+    return Processors(processors, host["maximum_pixels"], formats, detectors=load_detectors(detecting, hosts))
 
 
 def _threads() -> int:

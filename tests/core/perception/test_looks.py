@@ -71,9 +71,10 @@ def test_attention_is_where_something_is(place: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 32), (32, 1), (1000, 3)])
 def test_attention_needs_no_second_dimension(size: tuple[int, int]) -> None:
-    """The thinnest picture has a point, and a plain one its centre."""
+    """The thinnest picture has a point, and a plain one its centre, or a little above."""
     point = find_attention(sample_of(Image.new("RGB", size, (200, 10, 10))))
-    assert (point.x_percent, point.y_percent) == pytest.approx((50, 50), abs=3)
+    assert point.x_percent == pytest.approx(50, abs=3)
+    assert 38 <= point.y_percent <= 53
 
 
 def test_profiles_have_names() -> None:

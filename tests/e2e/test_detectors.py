@@ -1,0 +1,34 @@
+"""A detector finds faces in the confined worker processes, and tells what smart crops show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from daemon import Daemon
+from drawn_faces import draw_face
+from PIL import Image
+
+pytest.importorskip("cv2", reason="OpenCV is missing: install the extra faces")
+
+SETTINGS = "detectors: [opencv]\nimages: {extensions: [jpg, png]}\n"
+SIDES = ("x_percent", "y_percent")
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+def test_a_smart_crop_shows_the_face(make_daemon: Callable[..., Daemon], isolation: str) -> None:
+    """info.json has the point, the crop is around it, and the status page names the engine."""
+    daemon = make_daemon(SETTINGS, f"render.isolation={isolation}")
+    body = BytesIO()
+    draw_face(300, 90, 120).save(body, "JPEG", quality=90)
+    posted = daemon.post("/p", body.getvalue()).json()
+    home = f"/p/{posted['partitionedHash']}"
+    x_percent, y_percent = (daemon.get(f"{home}/info.json").json()["focal_point"][side] for side in SIDES)
+    assert (x_percent, y_percent) == (pytest.approx(75, abs=4), pytest.approx(47, abs=6))
+    names = ("100x200-gsm.png", f"100x200-g{x_percent}x{y_percent}.png")
+    smart, named = (daemon.get(f"{home}/{name}") for name in names)
+    assert Image.open(BytesIO(smart.body)).tobytes() == Image.open(BytesIO(named.body)).tobytes()
+    assert daemon.get(f"{home}/100x200.png").body != smart.body
+    engines = {each["name"]: each["detail"] for each in daemon.status()["plugins"] if each["kind"] == "detector"}
+    assert engines["opencv"].startswith("OpenCV 4")
