@@ -70,7 +70,7 @@ class ServiceTestCase(TestCase):
         """Read the settings that `configure` has written, or raise `failure`."""
         if self.failure is not None:
             raise self.failure
-        return load(self.yaml, "etc/imaged.yaml", environ={}, read_text=lambda path: Path(path).read_text())
+        return load(self.yaml, "etc/imaged.yaml", environ={}, read_bytes=lambda path: Path(path).read_bytes())
 
     async def serve(self, **changes: Any) -> Service:
         """Start the daemon; it ends with the test."""

@@ -33,7 +33,7 @@ def read(path: Path | None, overrides: Sequence[str]) -> Loaded:
     except OSError as error:
         raise ConfigurationError([Fault(str(path), None, (), f"cannot be read: {error.strerror}")]) from error
     name = BUILT_IN if path is None else str(path)
-    return load(text, name, overrides, environ=os.environ, read_text=lambda name: _read(Path(name)).decode())
+    return load(text, name, overrides, environ=os.environ, read_bytes=lambda name: _read(Path(name)))
 
 
 def read_settings(config: str | None, overrides: tuple[str, ...]) -> Loaded:

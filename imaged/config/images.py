@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from imaged.config.presets import PresetName, PresetSettings
 from imaged.config.section import Section
 from imaged.config.values import (
     AutoFormats,
@@ -39,7 +40,10 @@ _ENLARGE = "Whether names that fill enlarge smaller originals; otherwise they fi
 _ANIMATION = "Animated outputs of more pixels than render.maximum_pixels: cut, which leaves out frames, or refuse."
 _AUTO_FORMATS = "The formats that .auto prefers, the best first, for clients that name them in Accept."
 _AVIF_MAXIMUM_PIXELS = "The most pixels of an AVIF; a larger one gets 413, and .auto chooses another format."
+_PRESETS = "Outputs with names of their own, by name. A namespace has those of images, and its own."
 _ALLOW_ORIGINS = "The origins of web pages whose scripts may read pictures; * for any."
+_PLAIN = PresetSettings.model_validate({"size": "full_size"})
+"""What an output that is no preset has in its place."""
 
 
 class ImagePolicy(Section):
@@ -57,6 +61,7 @@ class ImagePolicy(Section):
     animation: LongAnimation = Field("cut", description=_ANIMATION)
     auto_formats: AutoFormats = Field((AVIF.extension, WEBP.extension), description=_AUTO_FORMATS)
     avif_maximum_pixels: Pixels = Field(4_000_000, description=_AVIF_MAXIMUM_PIXELS)
+    presets: dict[PresetName, PresetSettings] = Field({}, description=_PRESETS)
     allow_origins: WebOrigins = Field((), description=_ALLOW_ORIGINS)
 
     def check(self, output: Output) -> None:
@@ -70,8 +75,8 @@ class ImagePolicy(Section):
                     raise PolicyError(f"{output} is wider than {self.maximum_width} pixels, the most allowed here")
                 if (height_px or 0) > self.maximum_height:
                     raise PolicyError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
-            case Preset(name):
-                raise NotFoundError(f"{output} is not an output: {name} is no preset of this namespace")
+            case Preset():
+                self._preset(output)
 
     def is_too_large(self, variant: Variant, size: Size) -> bool:
         """Return whether a variant of this size has more pixels than its format may have here, or can have at all."""
@@ -104,7 +109,26 @@ class ImagePolicy(Section):
 
     def is_smart(self, output: Output) -> bool:
         """Return whether an output has a smart crop, so that `resolve` needs the details of its original."""
-        return isinstance(output.sizing, Fill) and isinstance(output.sizing.gravity, Smart)
+        sizing = self._preset(output).sizing if isinstance(output.sizing, Preset) else output.sizing
+        return isinstance(sizing, Fill) and isinstance(sizing.gravity, Smart)
+
+    def current(self, output: Output) -> Output:
+        """Return an output with the version that its preset has in these settings, or the output itself.
+
+        Raises NotFoundError when there is no such preset.
+        """
+        if not isinstance(output.sizing, Preset):
+            return output
+        version = self._preset(output).version(
+            quality=self.default_quality, background=self.background, enlarge=self.enlarge, progressive=self.progressive
+        )
+        return replace(output, sizing=replace(output.sizing, version=version))
+
+    def _preset(self, output: Output) -> PresetSettings:
+        name = output.sizing.name if isinstance(output.sizing, Preset) else ""
+        if name not in self.presets:
+            raise NotFoundError(f"{output.public} is not an output: {name} is no preset of this namespace")
+        return self.presets[name]
 
     def resolve(self, output: Output, formats: Formats, details: ImageDetails | None = None) -> Variant:
         """Return `output` of an original with everything that this policy decides.
@@ -112,24 +136,28 @@ class ImagePolicy(Section):
         `details` has the focal point of the original; without it, a smart crop is one from the centre.
 
         It resolves outputs that `check` refuses too: a queued output is rendered although its policy became stricter.
-        Raises PolicyError when no processor writes the format.
+        Raises PolicyError when no processor writes the format, NotFoundError when there is no such preset.
         """
-        quality = self.default_quality if output.quality is None else output.quality
         format, sizing = formats.of(output), output.sizing
+        preset = _PLAIN
         if isinstance(sizing, Preset):
-            raise NotFoundError(f"{output} is not an output: {sizing.name} is no preset of this namespace")
+            preset = self._preset(output)
+            sizing = preset.sizing
+        quality = output.quality or preset.quality or self.default_quality
+        background = preset.background or self.background
         if isinstance(sizing, Fill) and isinstance(sizing.gravity, Smart):
             sizing = replace(sizing, gravity=details.focal_point if details else None)
-        padding = None if format.alpha else self.background
+        padding = preset.background or (None if format.alpha else background)
         return Variant(
             output=output,
             sizing=sizing,
             format=format,
             quality=quality,
-            background=self.background,
+            background=background,
             progressive=self.progressive,
             padding=padding,
-            enlarge=self.enlarge,
+            enlarge=self.enlarge if preset.enlarge is None else preset.enlarge,
+            effects=preset.effects,
             animation=self.animation,
         )
 
@@ -149,9 +177,10 @@ class NamespacePolicy(Section):
     animation: LongAnimation | None = Field(None, description=_ANIMATION)
     auto_formats: AutoFormats | None = Field(None, description=_AUTO_FORMATS)
     avif_maximum_pixels: Pixels | None = Field(None, description=_AVIF_MAXIMUM_PIXELS)
+    presets: dict[PresetName, PresetSettings] | None = Field(None, description=_PRESETS)
     allow_origins: WebOrigins | None = Field(None, description=_ALLOW_ORIGINS)
 
     def over(self, images: ImagePolicy) -> ImagePolicy:
         """Return `images` with the keys that this namespace sets."""
         own = {key: value for key, value in self if value is not None}
-        return images.model_copy(update=own)
+        return images.model_copy(update=own | {"presets": {**images.presets, **(self.presets or {})}})

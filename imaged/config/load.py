@@ -15,6 +15,7 @@ from imaged.config.messages import keys_at, kind_of
 from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.overrides import lay_over, read_overrides
+from imaged.config.picture_files import read_pictures
 from imaged.config.references import ReferenceResolver
 from imaged.config.validation import ABSENT, conflicts, existing_path, fault_of, replace_at, validate, value_at
 
@@ -55,12 +56,12 @@ def load(
     overrides: Sequence[str] = (),
     *,
     environ: Mapping[str, str],
-    read_text: Callable[[str], str],
+    read_bytes: Callable[[str], bytes],
 ) -> Loaded:
     """Read settings. Faulty settings raise nothing.
 
-    `overrides` are the arguments of `--set`; later ones win. `read_text` reads the file of a reference, and raises
-    OSError or UnicodeDecodeError. A relative path starts at the folder of `file_name`.
+    `overrides` are the arguments of `--set`; later ones win. `read_bytes` reads the file of a reference or a watermark,
+    and raises OSError. A relative path starts at the folder of `file_name`.
     """
     document = read_document(text, file_name)
     data, lines = document.data, document.lines
@@ -74,10 +75,13 @@ def load(
             lines = {path: line for path, line in lines.items() if not begins(path, override.path)}
         else:
             faults.append(fault)
-    resolver = ReferenceResolver(environ, read_text, PurePath(file_name).parent)
+    folder = PurePath(file_name).parent
+    resolver = ReferenceResolver(environ, lambda path: read_bytes(path).decode(), folder)
     data = resolver.resolve(data)
+    pictures = list(read_pictures(data, folder, read_bytes))
     origins = Origins(file_name, lines, frozenset(overridden), resolver.references)
     faults += [origins.fault(path, message) for path, message in resolver.unresolved.items()]
+    faults += [origins.fault(path, message) for path, message in pictures]
     settings, model_faults = validate(data, origins)
     faults += model_faults
     faults += [origins.quoting_fault(path, reason, output) for path, output, reason in conflicts(settings)]

@@ -1,6 +1,7 @@
 """References: `{env: NAME}` and `{file: PATH}` stand for a value kept elsewhere, which may be secret.
 
-A mapping is a reference if its only key is `env` or `file` and its value is text, anywhere in the settings.
+A mapping is a reference if its only key is `env` or `file` and its value is text, anywhere in the settings but for a
+watermark.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class ReferenceResolver:
             return _UNRESOLVED if any(item is _UNRESOLVED for item in items) else items
         if not isinstance(value, dict):
             return value
-        reference = read_reference(value) if path else None
+        reference = read_reference(value) if path and not _is_watermark(path) else None
         if reference is not None:
             return self._text(reference, path)
         resolved = {key: self.resolve(inner, (*path, key)) for key, inner in value.items()}
@@ -93,6 +94,11 @@ class ReferenceResolver:
             return Secret(text)
         self.unresolved[path] = why
         return _UNRESOLVED
+
+
+def _is_watermark(path: KeyPath) -> bool:
+    """Return whether a mapping is the watermark of a preset, whose key `file` names a picture."""
+    return path[-3:-2] == ("presets",) and path[-1] == "watermark"
 
 
 def read_reference(value: Mapping[str, Any]) -> Reference | None:

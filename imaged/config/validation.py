@@ -102,7 +102,12 @@ def replace_at(data: Any, path: KeyPath, value: Any) -> None:
 
 
 def _cut(data: Any, path: KeyPath) -> None:
-    """Remove the branch at `path`; for an item, its whole list, so that no other index changes."""
+    """Remove the branch at `path`; for an item, its whole list, so that no other index changes.
+
+    Where a key is missing that a mapping needs, remove the mapping.
+    """
+    if len(path) > 1 and value_at(data, path[:-1]) is not ABSENT and value_at(data, path) is ABSENT:
+        path = path[:-1]
     *outer, last = path
     for part in outer:
         inner = data.get(part)

@@ -7,7 +7,7 @@ extension; `core/formats.py` says which formats a server writes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imaged.core.errors import NotFoundError
 from imaged.core.gravities import Gravity, parse_gravity
@@ -105,12 +105,17 @@ class Output:
     """One file that can be made from an original. Its name says all of it, with the settings for a preset.
 
     `extension` names its format. `quality` is 1 to 100, or None for the default. `str(output)` is its name, in URLs and
-    on disk.
+    on disk, but for a preset: `str(output.public)` is its name in URLs.
     """
 
     sizing: Sizing
     extension: str
     quality: int | None = None
+
+    @property
+    def public(self) -> Output:
+        """The output as clients know it: without the version of its preset."""
+        return replace(self, sizing=Preset(self.sizing.name)) if isinstance(self.sizing, Preset) else self
 
     def __str__(self) -> str:
         quality = "" if self.quality is None else f"-q{self.quality}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaged.config.model import Settings
-from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
+from imaged.core.errors import ImagedError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile, Original
 from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
@@ -54,7 +54,7 @@ class Pipeline:
             policy.check(output)
             if output.extension == AUTO:
                 self.auto.check(namespace)
-        return outputs
+        return list(map(policy.current, outputs))
 
     async def output(self, image: ImageId, output: Output) -> tuple[OpenFile | FileBody, str]:
         """Return an output, rendered now if the store misses it, with HIT, RENDERED or COALESCED.
@@ -131,17 +131,33 @@ class Pipeline:
         queued = await self.jobs.states(image)
         outputs_here = sorted({*self.store.variants.outputs(image), *self.renders.unsaved_outputs(image)}, key=str)
         ready = {each: "ready" for each in outputs_here if self.formats.writes_extension(each.extension)}
-        return {**dict.fromkeys(outputs, "pending"), **queued, **ready}
+        states = {**dict.fromkeys(outputs, "pending"), **queued, **ready}
+        return {output: state for output, state in states.items() if self.is_current(image, output)}
+
+    def is_current(self, image: ImageId, output: Output) -> bool:
+        """Return whether an output is no preset, or one of the version that these settings have."""
+        try:
+            return self.settings.policy(image.namespace).current(output) == output
+        except NotFoundError:
+            return False
 
     async def run_renders(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
         """Render the outputs of queued jobs."""
-        outputs = [file for file in files if isinstance(file, Output)]
+        policy, current = self.settings.policy(image.namespace), dict[Output, Output]()
+        results: dict[ImageFile, ImagedError | None] = {}
+        for file in files:
+            if isinstance(file, Output):
+                try:
+                    current[file] = policy.current(file)  # its preset may have changed since
+                except NotFoundError as error:
+                    results[file] = error
+        outputs = list(dict.fromkeys(current.values()))
         if self.remote.exists:  # a process may have died between a render and its upload job
             there = [(image, [output for output in outputs if self._is_here(image, output)])]
             for _, unknown in await self.jobs.not_stored(self.remote.identity, there):
                 await self.jobs.enqueue("upload", image, unknown)
-        results = await self.renders.several(image, outputs)
-        return dict(results.items())
+        made = await self.renders.several(image, outputs)
+        return results | {file: made[output] for file, output in current.items()}
 
     async def run_uploads(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
         """Upload the files of queued jobs."""

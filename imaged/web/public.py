@@ -11,7 +11,7 @@ from twisted.web.http import Request
 from imaged.core.activity import Activity
 from imaged.core.clients import client_key
 from imaged.core.errors import BusyError, NotFoundError
-from imaged.core.files import ORIGINAL, Original, Record, parse_file
+from imaged.core.files import ORIGINAL, ImageFile, Original, Record, parse_file
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import AUTO, Output
 from imaged.core.pictures import ImageInfo
@@ -122,7 +122,7 @@ class PublicSite:
             case SrcsetPath(image):
                 await _send_srcset(request, image, pipeline)
             case FilePath(image, name):
-                match parse_file(name):
+                match _asked(pipeline, image, name):
                     case Record():
                         info = await pipeline.originals.described(image)
                         send_json(request, await _describe(pipeline, image, info))
@@ -138,7 +138,7 @@ class PublicSite:
 
     def _keep_hit(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
         """Keep a hit, unless its path is another spelling of the file's own."""
-        is_canonical = request.path == f"/{pipeline.store.key(image, output)}".encode()
+        is_canonical = request.path == f"/{pipeline.store.key(image, output.public)}".encode()
         if is_canonical and request.trace.outcome == HIT:
             file, content_type = str(pipeline.store.path(image, output)), pipeline.formats.content_type(output)
             self.hits.keep(pipeline, request.path, file, request.trace, content_type)
@@ -147,7 +147,7 @@ class PublicSite:
         answer = await auto_output(pipeline, image, output, accept_of(request))
         made, trace = answer.output, request.trace
         trace.outcome, trace.extension = answer.outcome, made.extension
-        is_canonical = request.path == f"/{pipeline.store.key(image, output)}".encode()
+        is_canonical = request.path == f"/{pipeline.store.key(image, output.public)}".encode()
         if is_canonical and answer.is_final and answer.outcome == HIT:
             self.hits.keep_auto(pipeline, request.path, str(pipeline.store.path(image, made)), trace, answer)
         send_file(request, answer.file, pipeline.formats.content_type(made), made.extension)
@@ -156,6 +156,12 @@ class PublicSite:
         if self.posting.current >= MAXIMUM_POSTS:
             raise BusyError(f"{MAXIMUM_POSTS} pictures are coming in already: try again later")
         pipeline.engine.headers.check_room()
+
+
+def _asked(pipeline: Pipeline, image: ImageId, name: str) -> ImageFile:
+    """Return the file that a client asks for, a preset in its current version. Raises NotFoundError."""
+    file = parse_file(name)
+    return pipeline.settings.policy(image.namespace).current(file) if isinstance(file, Output) else file
 
 
 def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:
@@ -213,4 +219,4 @@ async def _describe(
 
 
 def _row(pipeline: Pipeline, image: ImageId, output: Output, state: str) -> dict[str, object]:
-    return {"name": str(output), "url": f"/{pipeline.store.key(image, output)}", "state": state}
+    return {"name": str(output.public), "url": f"/{pipeline.store.key(image, output.public)}", "state": state}

@@ -25,7 +25,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plan(*names: str, yaml: str = "", **given: str | None) -> BatchPlan:
     """Make a plan."""
-    settings = load(yaml, "imaged.yaml", environ={}, read_text=str).settings
+    settings = load(yaml, "imaged.yaml", environ={}, read_bytes=str.encode).settings
     wanted = {"namespace": "p", "outputs": "x4.jpg", **given}
     return make_plan(
         settings,

@@ -64,10 +64,10 @@ class Trial:
         """Start the check; the Deferred has its result."""
         paths = f"store: {{path: {self.folder}/public}}\nstate_dir: {self.folder}/state\n"
 
-        def read_text(name: str) -> str:
+        def read_bytes(name: str) -> bytes:
             raise FileNotFoundError(name)
 
-        loaded = load(self.yaml + paths, "imaged.yaml", environ={}, read_text=read_text)
+        loaded = load(self.yaml + paths, "imaged.yaml", environ={}, read_bytes=read_bytes)
         threads: Any = NoThreads()
         return Deferred.fromCoroutine(DeepCheck(loaded, self.reactor, threads, self.lines.append).run())
 

@@ -85,10 +85,10 @@ def test_a_reference_that_leads_nowhere_is_a_fault(text: str, fault: str) -> Non
 def test_a_file_that_is_no_text_is_a_fault(failure: Exception) -> None:
     """What reading raises becomes a fault at the reference."""
 
-    def read_text(_path: str) -> str:
+    def read_bytes(_path: str) -> bytes:
         raise failure
 
-    (fault,) = load("a: 1\nuploader: {file: b}", "f.yaml", environ={}, read_text=read_text).faults[1:]
+    (fault,) = load("a: 1\nuploader: {file: b}", "f.yaml", environ={}, read_bytes=read_bytes).faults[1:]
     assert (fault.line, fault.path) == (2, ("uploader",))
 
 

@@ -140,7 +140,7 @@ def shout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.usefixtures("shout")
 def test_the_documented_plugin_works_with_the_documented_settings() -> None:
     """Imaged finds the plugin, which reads its options."""
-    loaded = load("processors: [shout]\n" + blocks("yaml")[0], "etc/imaged.yaml", environ={}, read_text=str)
+    loaded = load("processors: [shout]\n" + blocks("yaml")[0], "etc/imaged.yaml", environ={}, read_bytes=str.encode)
     assert loaded.faults == ()
 
     def host_of(name: str) -> Host:

@@ -19,7 +19,7 @@ TEXT = SHIPPED.read_text(encoding="utf-8")
 
 def shipped() -> Loaded:
     """Load the shipped file in an empty environment."""
-    return load(TEXT, "etc/imaged.yaml", environ={}, read_text=lambda path: path)
+    return load(TEXT, "etc/imaged.yaml", environ={}, read_bytes=str.encode)
 
 
 def paths(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:

@@ -27,7 +27,7 @@ from imaged.testing.fakes import MemoryUploader, NoThreads, make_host
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.templates import Templates
 
-SETTINGS = load("render: {isolation: thread}", "imaged.yaml", environ={}, read_text=str).settings
+SETTINGS = load("render: {isolation: thread}", "imaged.yaml", environ={}, read_bytes=str.encode).settings
 
 
 class Threads(NoThreads):

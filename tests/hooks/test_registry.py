@@ -163,7 +163,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 def read(text: str) -> Loaded:
     """Load settings; the processor is `painter` unless `text` says otherwise."""
     whole = text if "processors:" in text else f"{text}\nprocessors: [painter]\n"
-    return load(whole.lstrip("\n"), "etc/imaged.yaml", environ={}, read_text=str)
+    return load(whole.lstrip("\n"), "etc/imaged.yaml", environ={}, read_bytes=str.encode)
 
 
 def compose(text: str) -> tuple[Plugins, list[str]]:

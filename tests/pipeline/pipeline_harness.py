@@ -127,7 +127,7 @@ class PipelineHarness:
         self.sink = RecordingSink()
         self.threads = SteppedThreads(places)
         self.sources: Any = Sources()
-        loaded = load(yaml, "imaged.yaml", ["render.isolation=thread"], environ={}, read_text=str)
+        loaded = load(yaml, "imaged.yaml", ["render.isolation=thread"], environ={}, read_bytes=str.encode)
         assert not loaded.faults
         self.queue = JobQueue(folder / "state", self.reactor.seconds)
         self.jobs = jobs or AsyncJobQueue(self.queue, run_at_once)

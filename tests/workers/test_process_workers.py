@@ -155,7 +155,7 @@ class TestProcessWorkers(TestCase):
         settings = {"timeout_s": timeout_s, "concurrency": 1, **render}
         overrides = [f"render.{key}={value}" for key, value in settings.items()]
         overrides += ["processors=[acting]", f"plugins.acting.deed={deed}"]
-        loaded = load("", "imaged.yaml", overrides, environ={}, read_text=str)
+        loaded = load("", "imaged.yaml", overrides, environ={}, read_bytes=str.encode)
         threads, self.others = Threads(reactor, "render", 1), Threads(reactor, "work", 4)
         self.templates = Templates()
         spec, run = _generation_spec(loaded.settings), self.others.run

@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "manta.md").read_text(encoding="utf-8")
 def test_the_example_is_valid() -> None:
     """The example loads, except its key file, which the test removes."""
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    loaded = load(example, "imaged.yaml", environ={}, read_text=str)
+    loaded = load(example, "imaged.yaml", environ={}, read_bytes=str.encode)
     assert loaded.faults == ()
     section = dict(loaded.settings.plugins["manta"])
     assert section.pop("key_file")

@@ -188,7 +188,7 @@ def test_the_page_has_every_option() -> None:
     documented = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.strip().splitlines()))
     assert sorted(documented) == sorted(Options.model_fields)
     (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    loaded = load(example, "imaged.yaml", environ={"S3_ACCESS_KEY_ID": "AKIAX"}, read_text=str)
+    loaded = load(example, "imaged.yaml", environ={"S3_ACCESS_KEY_ID": "AKIAX"}, read_bytes=str.encode)
     assert loaded.faults == ()
     assert make_host("s3", loaded.settings.plugins["s3"]).options(Options).bucket == "pictures"
 

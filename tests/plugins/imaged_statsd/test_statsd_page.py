@@ -65,7 +65,7 @@ def test_the_examples_are_good() -> None:
         (imaged_statsd.Options, imaged_graphite.Options),
         strict=True,
     ):
-        loaded = load(example, "imaged.yaml", environ={}, read_text=str)
+        loaded = load(example, "imaged.yaml", environ={}, read_bytes=str.encode)
         assert loaded.faults == ()
         (name,) = loaded.settings.metrics
         assert model(**loaded.settings.plugins[name]).host == f"{name.replace('graphite', 'carbon')}.example"
