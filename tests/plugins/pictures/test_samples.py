@@ -90,13 +90,33 @@ def test_the_outputs_of_a_picture_have_nearly_the_same_hash(chain: Chain, render
     assert max(distance(known.dhash, each) for each in hashes) <= 6
 
 
-def test_real_pictures_have_nearly_the_same_hash(chain: Chain, render: Render, shared: Callable[[str], bytes]) -> None:
-    """The same is true of photographs."""
-    for name in ("photo-6mp.jpg", "Landscape_1.jpg", "Landscape_6.jpg"):
+REAL = [
+    "photo-6mp.jpg", "Landscape_1.jpg", "Landscape_6.jpg", "Landscape_8.jpg", "gain-map.jpg", "flowers.jpeg",
+    "wine.jpg", "Channel_digital_image_CMYK_color.jpg", "prophoto.png", "swiss.png", "4.webp", "rotating-squares.gif",
+]  # fmt: skip
+WHOLE = ["w320.jpg", "w100.webp", "w640-q30.jpg", "w33.png", "h64.gif", "f200x200-q10.webp", "w500-q5.jpg"]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_pictures_have_nearly_the_same_hash(
+    chain: Chain, render: Render, shared: Callable[[str], bytes], name: str
+) -> None:
+    """The same is true of real pictures, in all formats, sizes and qualities."""
+    original = shared(name)
+    known = describe(chain, original)
+    hashes = {output: describe(chain, *render(original, output)).dhash for output in WHOLE}
+    assert {output: n for output, each in hashes.items() if (n := distance(known.dhash, each)) > 6} == {}
+
+
+def test_real_transparent_pictures_have_nearly_the_same_hash(
+    chain: Chain, render: Render, shared: Callable[[str], bytes]
+) -> None:
+    """It is that of the picture on white, so outputs without transparency have it, too, on a white background."""
+    for name in ("alpha-premultiply-2048x1536-paper.png", "5_webp_a.webp", "grey-8bit-alpha.png"):
         original = shared(name)
         known = describe(chain, original)
-        hashes = [describe(chain, each).dhash for each in render(original, "w320.jpg", "w100.webp", "w640-q30.jpg")]
-        assert max(distance(known.dhash, each) for each in hashes) <= 6, name
+        for output in ("w320.jpg", "w100.webp", "w640-q30.jpg", "w33.png", "h200.png"):
+            assert distance(known.dhash, describe(chain, *render(original, output)).dhash) <= 6, (name, output)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (31, 33)])
