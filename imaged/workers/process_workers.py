@@ -37,6 +37,8 @@ HEADER_S = 10.0
 HEADER_WORKERS = 2
 """Workers beside those that render: a new picture does not wait for the renders of others."""
 
+_LATE_AVIF = "the AVIFs of this picture take too long: ask for another format, for .auto, or later"
+
 DEATH_S = 1.0
 """How long a worker may take to end after its socket has closed."""
 
@@ -158,15 +160,21 @@ class ProcessWorkers:
                 continue
             blamed = end.cause != "late" or timeout_s >= NEARLY * min(self._timeout_s, HEADER_S)
             if hash is not None and end.blames_picture and blamed:
-                only_avif = job.only_avif and isinstance(end.error, OutOfTimeError)
-                self._quarantine.put((hash, AVIF.extension) if only_avif else hash, end.error)
+                if isinstance(job, RenderWork) and job.only_avif and isinstance(end.error, OutOfTimeError):
+                    self._quarantine.put((hash, AVIF.extension), OutOfTimeError(_LATE_AVIF))
+                else:
+                    self._quarantine.put(hash, end.error)
             return Ended(end.error, {}, job.last)
 
     def _refusal(self, hash: ImageHash, job: WorkerJob) -> ImagedError | None:
-        """Return the error that a job on a picture is refused with now, or None."""
+        """Return the error that a job on a picture is refused with now, or None.
+
+        Where AVIFs alone are refused, the job leaves them out: they are asked for again by themselves.
+        """
         refusal = self._quarantine.refusal(hash)
-        if refusal is None and job.only_avif:
-            refusal = self._quarantine.refusal((hash, AVIF.extension))
+        if refusal is None and isinstance(job, RenderWork):
+            late = self._quarantine.refusal((hash, AVIF.extension))
+            refusal = None if late is None or job.leave_out_avif() else late
         return refusal
 
     def _memory_ran_out(self) -> bool:

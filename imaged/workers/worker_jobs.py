@@ -42,10 +42,6 @@ class WorkerJob(Protocol):
     def is_complete(self) -> bool:
         """Whether a worker may end the job without an error."""
 
-    @property
-    def only_avif(self) -> bool:
-        """Whether nothing but AVIFs is left to do: they take long, and say little about the picture."""
-
 
 class RenderWork:
     """Renders variants; `emit` gets each, as it is ready, but for the `last`, which comes with the end of the job."""
@@ -95,8 +91,15 @@ class RenderWork:
 
     @property
     def only_avif(self) -> bool:
-        """Whether all variants that are missing are AVIFs."""
+        """Whether all variants that are missing are AVIFs: they take long, and say little about the picture."""
         return bool(self._missing) and all(variant.format == AVIF for variant in self._missing)
+
+    def leave_out_avif(self) -> bool:
+        """Leave out the AVIFs that are missing, unless no other variant is."""
+        if self.only_avif:
+            return False
+        self._missing = [variant for variant in self._missing if variant.format != AVIF]
+        return True
 
     @property
     def is_complete(self) -> bool:
@@ -109,7 +112,6 @@ class IdentifyWork:
 
     kind = Kind.IDENTIFY
     last: RenderedVariant | None = None
-    only_avif = False
 
     def __init__(self, formats: Formats, source: Path) -> None:
         self.source = source
@@ -141,7 +143,6 @@ class LookWork:
 
     is_complete = True
     last: RenderedVariant | None = None
-    only_avif = False
 
     def __init__(self, kind: Kind, source: Path, request_id: str | None) -> None:
         self.kind = kind
@@ -169,7 +170,6 @@ class CheckWork:
     source = NO_PICTURE
     is_complete = True
     last: RenderedVariant | None = None
-    only_avif = False
 
     def head(self, within_s: float) -> dict[str, Any]:
         """Ask for the error."""

@@ -381,6 +381,9 @@ class TestProcessWorkers(TestCase):
         assert self.deaths == ["late"]
         assert (await self.render(workers)).error is None
         assert (await workers.identify(HASH, self.source)).format.extension == "jpg"
+        larger = replace(jpeg, output=parse("x40.jpg"), sizing=parse("x40.jpg").sizing)
+        assert (await self.render(workers, variants=[avif, larger])).error is None
+        assert (str(self.emitted[-1].output), self.deaths) == ("x40.jpg", ["late"])
 
     async def test_a_line_of_a_worker_looks_like_none_of_the_daemon(self) -> None:
         """On a terminal, where a line break in it is one, too."""
