@@ -29,15 +29,18 @@ from imaged.api import (
     SNIFF_BYTES,
     WEBP,
     BusyError,
+    Compass,
     DeclinedError,
     Fill,
     Fit,
+    FocalPoint,
     Format,
     Formats,
     FullSize,
     ImageFacts,
     NotAPictureError,
     Output,
+    Pad,
     PolicyError,
     Processor,
     Rendered,
@@ -55,7 +58,20 @@ from imaged.testing.pictures import HEIGHT_PX, WIDTH_PX, make_gif, make_jpeg, ma
 
 STORED = Size(WIDTH_PX, HEIGHT_PX)
 ORIGINALS: dict[Format, Callable[[], bytes]] = {JPEG: make_jpeg, PNG: make_png, GIF: make_gif, WEBP: make_webp}
-SIZINGS = (Fit(24), Fit(1000), Fill(20, 20), Fill(30, 10), Fill(100, 100), FullSize())
+SIZINGS = (
+    Fit(24),
+    Fit(1000),
+    Fit(None, 20),
+    Fit(30, 20),
+    Pad(30, 40),
+    Pad(100, 70),
+    Fill(20, 20),
+    Fill(30, 10),
+    Fill(30, 10, Compass.NORTH),
+    Fill(10, 30, FocalPoint(90, 5)),
+    Fill(100, 100),
+    FullSize(),
+)
 THREADS = 4
 UPRIGHT = {1: "RGBW", 2: "GRWB", 3: "WBGR", 4: "BWRG", 5: "RBGW", 6: "BRWG", 7: "WGBR", 8: "GWRB"}
 """The colours of the quadrants, turned upright from each EXIF orientation."""
