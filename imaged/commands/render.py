@@ -83,16 +83,17 @@ class RenderCommand:
         opened.callback(discard, pipeline, plugins)
         return pipeline
 
-    def _expand(self, pipeline: Pipeline, image: ImageId, info: ImageInfo, output: Output) -> list[Output]:
-        """Return an output, or in place of an `auto` one each that a client may get."""
-        if output.extension != AUTO:
-            return [output]
+    def _expand(self, pipeline: Pipeline, image: ImageId, info: ImageInfo, named: Output) -> list[Output]:
+        """Return an output, a preset with its version, or in place of an `auto` one each that a client may get."""
+        policy = pipeline.settings.policy(self.namespace)
         try:
-            pipeline.settings.policy(self.namespace).check(output)
+            output = policy.current(named)
+            policy.check(output)
             found = pipeline.auto.expand(image, info, [output])
         except ImagedError:
-            return [output]  # `_make` complains
-        self.say(f"{output} is {' or '.join(map(str, found))}, as the client accepts")
+            return [named]  # `_make` complains
+        if named.extension == AUTO:
+            self.say(f"{named} is {' or '.join(str(each.public) for each in found)}, as the client accepts")
         return found
 
     async def _make(self, pipeline: Pipeline, image: ImageId, output: Output) -> bool:
@@ -101,7 +102,7 @@ class RenderCommand:
             await self._write(pipeline, image, output)
         except (ImagedError, OSError) as error:
             text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            self.complain(text if text.startswith(str(output)) else f"{output}: {text}")
+            self.complain(text if text.startswith(str(output.public)) else f"{output.public}: {text}")
             return False
         return True
 
@@ -111,7 +112,7 @@ class RenderCommand:
         took_ms = 1000 * (self.reactor.seconds() - began_s)
         body = made.body if isinstance(made, FileBody) else _read_all(made.file)
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / str(output)
+        path = self.folder / str(output.public)
         if path.exists() and os.path.samestat(path.stat(), self.source.stat()):
             raise StoreError(f"{path} is the picture itself, which is not overwritten: give another folder with -o")
         path.write_bytes(body)

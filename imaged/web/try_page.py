@@ -46,4 +46,4 @@ class TryPage:
 
 def _offered(policy: ImagePolicy) -> dict[str, list[str]]:
     """Return what the form offers for a namespace, besides the sizes that each one has."""
-    return {"extensions": list(policy.extensions), "presets": []}
+    return {"extensions": list(policy.extensions), "presets": sorted(policy.presets)}

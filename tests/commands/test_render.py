@@ -13,7 +13,7 @@ from PIL import Image
 SETTINGS = """
 uploader: s3
 plugins: {s3: {bucket: nowhere}}
-images: {maximum_width: 700, auto_formats: [webp]}
+images: {maximum_width: 700, auto_formats: [webp], presets: {hero: {size: 200x100, gravity: n}}}
 namespaces: {small: {maximum_width: 100}}
 """
 
@@ -41,9 +41,10 @@ def render(picture: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_outputs_are_written_and_printed(picture: Path) -> None:
     """Each output is a file under its name, and a line with its size, bytes and time; no other file is left."""
-    done = render(picture, "w320.jpg", "300x200-gn.png,w320.auto", "-o", "new/out")
+    done = render(picture, "w320.jpg", "300x200-gn.png,w320.auto", "hero-q50.webp", "-o", "new/out")
     assert (done.returncode, done.stderr) == (0, "")
     sizes = {"w320.jpg": (320, 200), "300x200-gn.png": (300, 200), "w320.webp": (320, 200)}
+    sizes["hero-q50.webp"] = (200, 100)
     folder = picture.parent / "new" / "out"
     assert {path.name: size_of(path) for path in folder.iterdir()} == sizes
     lines = done.stdout.splitlines()
@@ -60,12 +61,12 @@ def test_failures_end_with_1_after_the_other_outputs(picture: Path) -> None:
     (picture.parent / "w90.jpg").write_text("old")
     before = picture.read_bytes()
     picture = picture.rename(picture.with_name("w80.jpg"))
-    done = render(picture, "w200.jpg", "w80.jpg", "hero.auto", "w90.jpg", "--namespace", "small")
+    done = render(picture, "w200.jpg", "w80.jpg", "other.auto", "w90.jpg", "--namespace", "small")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "w200.jpg is wider than 100 pixels, the most allowed here",
         "w80.jpg is the picture itself, which is not overwritten: give another folder with -o",
-        "hero.auto is not an output: hero is no preset of this namespace",
+        "other.auto is not an output: other is no preset of this namespace",
     ]
     assert size_of(picture.parent / "w90.jpg") == (90, 56)
     assert picture.read_bytes() == before

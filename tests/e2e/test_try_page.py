@@ -127,7 +127,7 @@ def test_a_name_is_made_with_controls(
     make_daemon: Callable[..., Daemon], make_browser: Callable[..., Browser], tmp_path: Path
 ) -> None:
     """The controls show the name and the URL that they make, and render it; a click on the picture sets the point."""
-    daemon = make_daemon(SETTINGS + "namespaces: {small: {extensions: [png]}}\n")
+    daemon = make_daemon(SETTINGS + "namespaces: {small: {extensions: [png], presets: {hero: {size: x50}}}}\n")
     browser = make_browser()
     browser.open(f"{daemon.private}/try")
     assert not browser.driver.find_element("id", "builder").is_displayed()
@@ -168,4 +168,9 @@ def test_a_name_is_made_with_controls(
     browser.until(lambda: browser.run("return document.getElementById('builder').elements.format.length") == 2)
     choose(browser, "format", "png")
     assert browser.text("#url code").endswith("/x90-g50x50-q60.png")
+    choose(browser, "kind", "hero")
+    choose(browser, "quality", "")
+    browser.driver.find_element("name", "make").click()
+    browser.until(lambda: "50 × 50 px" in browser.text(".result"))
+    assert browser.texts(".result h2") == ["hero.png"]
     assert browser.complaints == []
