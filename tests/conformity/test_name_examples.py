@@ -55,7 +55,18 @@ def form_of(output: Output) -> str:
 def test_each_form_of_a_name_has_an_example() -> None:
     """The page has each kind of size, each gravity, a quality, and `auto`."""
     sides = [f"-g{each}" for each in (*Compass, Smart())]
-    assert {form_of(output) for output in OUTPUTS} >= {"w", "h", "f", "p", "x", "WxH", "full_size", "-gXxY", *sides}
+    assert {form_of(output) for output in OUTPUTS} >= {
+        "w",
+        "h",
+        "f",
+        "p",
+        "x",
+        "WxH",
+        "full_size",
+        "preset",
+        "-gXxY",
+        *sides,
+    }
     assert any(output.quality for output in OUTPUTS)
     assert any(output.extension == AUTO for output in OUTPUTS)
 
