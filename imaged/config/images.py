@@ -10,6 +10,7 @@ from imaged.config.presets import PresetName, PresetSettings
 from imaged.config.section import Section
 from imaged.config.values import (
     AutoFormats,
+    AvifSpeed,
     Color,
     Extensions,
     OutputCount,
@@ -19,6 +20,7 @@ from imaged.config.values import (
     Quality,
     Side,
     WebOrigins,
+    WebpEffort,
 )
 from imaged.core.details import ImageDetails
 from imaged.core.errors import NotFoundError, PolicyError, TooLargeError
@@ -26,6 +28,7 @@ from imaged.core.formats import AVIF, CORE, WEBP, Format, Formats
 from imaged.core.geometry import Size
 from imaged.core.gravities import Smart
 from imaged.core.outputs import AUTO, Fill, Fit, Output, Pad, Preset
+from imaged.core.qualities import AVIF_QUALITY, encoder_quality
 from imaged.core.variants import LongAnimation, Variant
 
 _EXTENSIONS = "The extensions of the formats that clients may ask for."
@@ -40,6 +43,9 @@ _ENLARGE = "Whether names that fill enlarge smaller originals; otherwise they fi
 _ANIMATION = "Animated outputs of more pixels than render.maximum_pixels: cut, which leaves out frames, or refuse."
 _AUTO_FORMATS = "The formats that .auto prefers, the best first, for clients that name them in Accept."
 _AVIF_MAXIMUM_PIXELS = "The most pixels of an AVIF; a larger one gets 413, and .auto chooses another format."
+_AVIF_QUALITY = "What an AVIF encoder gets for quality 75; the rest of its scale moves with it."
+_AVIF_SPEED = "The speed of AVIF encoders, 0 to 9: slower ones write fewer bytes."
+_WEBP_EFFORT = "The effort of the WebP encoder, 0 to 6: more writes fewer bytes, and takes longer."
 _PRESETS = "Outputs with names of their own, by name. A namespace has those of images, and its own."
 _ALLOW_ORIGINS = "The origins of web pages whose scripts may read pictures; * for any."
 _PLAIN = PresetSettings.model_validate({"size": "full_size"})
@@ -61,6 +67,9 @@ class ImagePolicy(Section):
     animation: LongAnimation = Field("cut", description=_ANIMATION)
     auto_formats: AutoFormats = Field((AVIF.extension, WEBP.extension), description=_AUTO_FORMATS)
     avif_maximum_pixels: Pixels = Field(4_000_000, description=_AVIF_MAXIMUM_PIXELS)
+    avif_quality: Quality = Field(AVIF_QUALITY, description=_AVIF_QUALITY)
+    avif_speed: AvifSpeed = Field(8, description=_AVIF_SPEED)
+    webp_effort: WebpEffort = Field(4, description=_WEBP_EFFORT)
     presets: dict[PresetName, PresetSettings] = Field({}, description=_PRESETS)
     allow_origins: WebOrigins = Field((), description=_ALLOW_ORIGINS)
 
@@ -91,6 +100,10 @@ class ImagePolicy(Section):
                 f"{variant.output} would have {pixels} pixels, and {self.avif_maximum_pixels} are the most of an AVIF: "
                 "ask for a smaller one, or for .auto"
             )
+
+    @property
+    def _efforts(self) -> dict[Format, int]:
+        return {AVIF: self.avif_speed, WEBP: self.webp_effort}
 
     def check_count(self, outputs: int) -> None:
         """Raise PolicyError when one image may not have that many outputs."""
@@ -152,13 +165,14 @@ class ImagePolicy(Section):
             output=output,
             sizing=sizing,
             format=format,
-            quality=quality,
+            quality=encoder_quality(format, quality, self.avif_quality),
             background=background,
             progressive=self.progressive,
             padding=padding,
             enlarge=self.enlarge if preset.enlarge is None else preset.enlarge,
             effects=preset.effects,
             animation=self.animation,
+            effort=self._efforts.get(format),
         )
 
 
@@ -177,6 +191,9 @@ class NamespacePolicy(Section):
     animation: LongAnimation | None = Field(None, description=_ANIMATION)
     auto_formats: AutoFormats | None = Field(None, description=_AUTO_FORMATS)
     avif_maximum_pixels: Pixels | None = Field(None, description=_AVIF_MAXIMUM_PIXELS)
+    avif_quality: Quality | None = Field(None, description=_AVIF_QUALITY)
+    avif_speed: AvifSpeed | None = Field(None, description=_AVIF_SPEED)
+    webp_effort: WebpEffort | None = Field(None, description=_WEBP_EFFORT)
     presets: dict[PresetName, PresetSettings] | None = Field(None, description=_PRESETS)
     allow_origins: WebOrigins | None = Field(None, description=_ALLOW_ORIGINS)
 

@@ -25,7 +25,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_missing_pillow_is_reported_with_advice() -> None:
     """Loading the plugin fails, not the first render."""
     last = run("import sys; sys.modules['PIL'] = None; import imaged_pillow").stderr.splitlines()[-1]
-    wanted = "'cykooz-resizer>=4' 'pillow>=11'"
+    wanted = "'cykooz-resizer>=4' 'pillow-heif>=1.1' 'pillow>=11'"
     assert last == f"ImportError: Pillow is missing: {sys.executable} -m pip install {wanted}"
 
 
