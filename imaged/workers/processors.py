@@ -22,6 +22,7 @@ from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.contracts import Rendered, RenderJob
 from imaged.workers.analysis import SAMPLE_SIDE_PX, describe
 from imaged.workers.render_jobs import RenderedVariant
+from imaged.workers.stripped_originals import never_larger
 
 TRIAL_S = 10.0
 """How long the render of a trial may take."""
@@ -146,7 +147,7 @@ class Processors:
         for processor in self.processors:
             if processor.accepts(job):
                 try:
-                    yield from processor.render(job)
+                    yield from never_larger(job, processor.render(job))
                 except DeclinedError as error:
                     refusal = NotAPictureError(str(error))
                     continue
