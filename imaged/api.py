@@ -5,6 +5,7 @@ HostName, PortNumber and MetricPath are validated types for the fields of option
 
 from imaged.config.messages import UnfitError
 from imaged.config.values import HostName, MetricPath, PortNumber
+from imaged.core.bmp_header import BmpHeader, read_bmp
 from imaged.core.colours.cicp import cicp_profile
 from imaged.core.colours.icc_reader import join_profile, usable_profile
 from imaged.core.colours.png_colours import PNG_COLOUR_CHUNKS, png_profile, png_profile_name
@@ -36,6 +37,7 @@ from imaged.core.exif import is_sideways, oriented, read_orientation
 from imaged.core.formats import (
     AVIF,
     BMP,
+    CORE,
     FORMATS,
     FURTHER,
     GIF,
@@ -51,7 +53,8 @@ from imaged.core.formats import (
 )
 from imaged.core.geometry import Plan, Size, Step, plan, steps
 from imaged.core.gravities import Compass, FocalPoint, Gravity
-from imaged.core.heif_header import read_boxes, read_heif
+from imaged.core.heif_header import HeifHeader, read_boxes, read_heif
+from imaged.core.jxl_header import JxlHeader, read_jxl
 from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
 from imaged.core.perception.profile_names import profile_name
 from imaged.core.perception.regions import Region
@@ -59,6 +62,7 @@ from imaged.core.pictures import ImageFacts
 from imaged.core.samples import Sample
 from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
 from imaged.core.tally import Counted, Tally, Timing
+from imaged.core.tiff_header import TiffHeader, read_tiff
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
 from imaged.core.variants import Variant
 from imaged.hooks.contracts import (
@@ -84,6 +88,7 @@ from imaged.machine import memory_bytes
 __all__ = [
     "AVIF",
     "BMP",
+    "CORE",
     "DECODE",
     "ENCODE",
     "FORMATS",
@@ -100,6 +105,7 @@ __all__ = [
     "TIFF",
     "VERSION",
     "WEBP",
+    "BmpHeader",
     "BusyError",
     "Compass",
     "Counted",
@@ -117,11 +123,13 @@ __all__ = [
     "Formats",
     "FullSize",
     "Gravity",
+    "HeifHeader",
     "Host",
     "HostName",
     "ImageFacts",
     "ImagedError",
     "Jobs",
+    "JxlHeader",
     "MetricPath",
     "MetricsSink",
     "NotAPictureError",
@@ -153,6 +161,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "Tally",
+    "TiffHeader",
     "Timing",
     "TooLargeError",
     "UnfitError",
@@ -175,9 +184,12 @@ __all__ = [
     "png_profile",
     "png_profile_name",
     "profile_name",
+    "read_bmp",
     "read_boxes",
     "read_heif",
+    "read_jxl",
     "read_orientation",
+    "read_tiff",
     "span",
     "srgb_profile",
     "steps",

@@ -113,8 +113,9 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
     path = configuration.find(config)
     loaded = configuration.read_settings(config, overrides)
     threads = Threads(reactor, "work", 4)
+    notes: list[str] = []
     try:
-        faults = find_faults(loaded, reactor, threads)
+        faults = find_faults(loaded, reactor, threads, notes.append)
         for fault in faults:
             click.echo(str(fault), err=True)
         fine = not faults
@@ -124,6 +125,8 @@ def check(config: str | None, overrides: tuple[str, ...], *, deep: bool) -> None
         threads.let_go()  # do not wait for a thread that hangs
     if fine:
         click.echo(f"{path or configuration.BUILT_IN}: OK")
+        for note in notes:
+            click.echo(note, err=True)
     if deep:
         end(0 if fine else 1)
     if not fine:

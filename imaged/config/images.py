@@ -24,13 +24,14 @@ from imaged.config.values import (
 )
 from imaged.core.details import ImageDetails
 from imaged.core.errors import NotFoundError, PolicyError, TooLargeError
-from imaged.core.formats import AVIF, CORE, WEBP, Format, Formats
+from imaged.core.formats import AVIF, CORE, FURTHER, HEIC, WEBP, Format, Formats
 from imaged.core.geometry import Size
 from imaged.core.gravities import Smart
 from imaged.core.outputs import AUTO, Fill, Fit, Output, Pad, Preset
 from imaged.core.qualities import AVIF_QUALITY, encoder_quality
 from imaged.core.variants import LongAnimation, Variant
 
+_READ_FORMATS = "The formats, by extension, in which clients may send originals."
 _EXTENSIONS = "The extensions of the formats that clients may ask for."
 _MAXIMUM_WIDTH = "The largest width of an output, in pixels; full_size is exempt."
 _MAXIMUM_HEIGHT = "The largest height of an output, in pixels; heights that follow from the width are exempt."
@@ -52,10 +53,15 @@ _PLAIN = PresetSettings.model_validate({"size": "full_size"})
 """What an output that is no preset has in its place."""
 
 
+def _extensions(*formats: Format) -> tuple[str, ...]:
+    return tuple(format.extension for format in formats)
+
+
 class ImagePolicy(Section):
     """The section `images`: the policy of namespaces that set nothing else."""
 
-    extensions: Extensions = Field(tuple(format.extension for format in CORE), description=_EXTENSIONS)
+    read_formats: Extensions = Field(_extensions(*CORE, AVIF, HEIC), description=_READ_FORMATS)
+    extensions: Extensions = Field(_extensions(*CORE, AVIF), description=_EXTENSIONS)
     maximum_width: Side = Field(4096, description=_MAXIMUM_WIDTH)
     maximum_height: Side = Field(10_000, description=_MAXIMUM_HEIGHT)
     maximum_outputs: OutputCount = Field(1000, description=_MAXIMUM_OUTPUTS)
@@ -116,9 +122,10 @@ class ImagePolicy(Section):
     def takes(self, format: Format) -> bool:
         """Say whether a client may send an original of this format.
 
-        The core formats are always taken. A format that a plugin brings is taken only where `extensions` lists it.
+        `read_formats` lists it. For a format that is not imaged's own, it is enough that `extensions` lists it.
         """
-        return format in CORE or format.extension in self.extensions
+        own = format in CORE or format in FURTHER
+        return format.extension in self.read_formats or (not own and format.extension in self.extensions)
 
     def is_smart(self, output: Output) -> bool:
         """Return whether an output has a smart crop, so that `resolve` needs the details of its original."""
@@ -179,6 +186,7 @@ class ImagePolicy(Section):
 class NamespacePolicy(Section):
     """One entry of `namespaces`. A key that is null or absent is inherited from `images`."""
 
+    read_formats: Extensions | None = Field(None, description=_READ_FORMATS)
     extensions: Extensions | None = Field(None, description=_EXTENSIONS)
     maximum_width: Side | None = Field(None, description=_MAXIMUM_WIDTH)
     maximum_height: Side | None = Field(None, description=_MAXIMUM_HEIGHT)

@@ -178,6 +178,12 @@ class Settings(Section):
         own = self.namespaces.get(namespace)
         return self.images.allow_origins if own is None or own.allow_origins is None else own.allow_origins
 
+    @property
+    def read_formats(self) -> tuple[str, ...]:
+        """Each format of originals that the policy of a namespace lists, by its extension, sorted."""
+        policies = [self.images, *map(self.policy, self.namespaces)]
+        return tuple(sorted({extension for policy in policies for extension in policy.read_formats}))
+
     def policy(self, namespace: str) -> ImagePolicy:
         """Return the policy of `namespace`, which is `images` unless the namespace is listed."""
         own = self.namespaces.get(namespace)

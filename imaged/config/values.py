@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 
 from imaged.config.messages import UnfitError, did_you_mean
 from imaged.core.errors import ImagedError
-from imaged.core.formats import CORE
+from imaged.core.formats import CORE, FURTHER
 from imaged.core.hashes import check_namespace
 from imaged.core.outputs import EXTENSION, Output, parse
 from imaged.core.source_urls import MAXIMUM_HOST_CHARACTERS, MAXIMUM_PORT
@@ -28,7 +28,7 @@ _TEXT = {"type": "string"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = r"(?P<host>[\w.*-]*[.*][\w.*-]*|localhost|)|\[(?P<v6>[0-9a-fA-F:.]+)\]"
 _HOST_AND_PORT = re.compile(rf"(?:(?:{_HOST}):)?(?P<port>[0-9]{{1,6}})")
-_CORE = [format.extension for format in CORE]
+_OWN = [format.extension for format in (*CORE, *FURTHER)]
 
 
 def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
@@ -75,7 +75,7 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
 
 def _extension(value: str) -> str:
     if not re.fullmatch(EXTENSION, value):
-        raise UnfitError("expected the extension of a format, such as jpg", did_you_mean(value.lstrip("."), _CORE))
+        raise UnfitError("expected the extension of a format, such as jpg", did_you_mean(value.lstrip("."), _OWN))
     return value
 
 

@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from imaged.core.av1_header import read_av1_size
+from imaged.core.coded_sizes import has_parameter_sets, read_av1_sizes, read_hevc_sizes
 from imaged.core.geometry import Size
 
 _MOST_BOXES = 4096
 """The boxes and entries of one list. A telephone's panorama has some 200 items."""
 
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
-_CODECS = (b"av01", b"hvc1")
+_SPARE_PX = 64
+"""How much wider and higher than its picture a bitstream may be: HEVC has whole blocks."""
 _TURNS = {1: (1, 8, 3, 6), 2: (2, 7, 4, 5)}
 """EXIF orientations after 0 to 3 quarter turns against the clock: of an unmirrored picture, and of a mirrored one."""
 _FLIPPED = {1: (4, 2), 2: (3, 1), 3: (2, 4), 4: (1, 3), 5: (8, 6), 6: (7, 5), 7: (6, 8), 8: (5, 7)}
@@ -137,6 +138,8 @@ class _Meta:
         coded, decoded_pixels = self._coded(number)
         alpha = next((other for other in self._auxiliaries(number) if self._is_alpha(other)), None)
         if alpha is not None:
+            if self._item(alpha).stored.pixels > primary.stored.pixels:
+                raise ValueError("its transparency is larger than its picture")
             decoded_pixels += self._coded(alpha)[1]
         size, orientation = _transformed(primary)
         profile, nclx = _colours(primary, coded)
@@ -245,14 +248,23 @@ class _Meta:
         return self._item(tiles[0]), size.pixels + sum(self._item(tile).stored.pixels for tile in tiles)
 
     def _check_codec(self, number: int) -> None:
-        item = self._item(number)
-        if item.kind not in _CODECS:
+        """Raise ValueError unless the bitstream of an item is there, and not much larger than the item."""
+        item, data = self._item(number), self.data(number)
+        spare_px = 0
+        if item.kind == b"av01":
+            sizes = [*read_av1_sizes(item.last(b"av1C")[4:]), *read_av1_sizes(data)]
+        elif item.kind == b"hvc1":
+            configuration, spare_px = item.last(b"hvcC"), _SPARE_PX
+            sizes = [*read_hevc_sizes(configuration)]
+            if has_parameter_sets(data, 1 + (configuration[21] & 3)):
+                raise ValueError("its bitstream has parameter sets of its own")
+        else:
             raise ValueError("a picture is neither AV1 nor HEVC")
-        data = self.data(number)
-        if item.kind == b"av01":  # a decoder scales what has another size, after it has decoded all of it
-            width_px, height_px = read_av1_size(data)
-            if width_px > item.stored.width_px or height_px > item.stored.height_px:
-                raise ValueError("a picture is larger than it announces")
+        if not sizes:
+            raise ValueError("its bitstream has no size")
+        for width_px, height_px in sizes:
+            if width_px > item.stored.width_px + spare_px or height_px > item.stored.height_px + spare_px:
+                raise ValueError("its bitstream is larger than the picture")
 
 
 def _transformed(item: _Item) -> tuple[Size, int]:
@@ -267,6 +279,11 @@ def _transformed(item: _Item) -> tuple[Size, int]:
                 size = Size(wide // wide_per, high // high_per)
                 if size.width_px > item.stored.width_px or size.height_px > item.stored.height_px:
                     raise ValueError("a clean aperture is larger than its picture")
+                least = Size(
+                    max(1, item.stored.width_px // 2 - _SPARE_PX), max(1, item.stored.height_px // 2 - _SPARE_PX)
+                )
+                if size.width_px < least.width_px or size.height_px < least.height_px:
+                    raise ValueError("a clean aperture leaves less than half of its picture")
             case b"irot":
                 for _ in range(body[0] & 3):
                     turns = next(each for each in _TURNS.values() if orientation in each)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from imaged.config.extensions import find_missing
 from imaged.config.faults import Fault, in_order
 from imaged.config.load import Loaded
 from imaged.hooks.host import PluginState
@@ -14,14 +16,17 @@ from imaged.process import endpoints
 from imaged.workers.threads import Threads
 
 
-def find_faults(loaded: Loaded, reactor: Any, threads: Threads) -> tuple[Fault, ...]:
+def find_faults(loaded: Loaded, reactor: Any, threads: Threads, note: Callable[[str], None]) -> tuple[Fault, ...]:
     """Return every fault: those of the syntax, the values, the plugins' options, the endpoints and the log paths.
 
-    Build the plugins to find theirs, and close them again.
+    Build the plugins to find theirs, and close them again. Without faults, `note` gets what the machine lacks.
     """
     plugins, faults = build_checked(loaded, reactor, threads, PluginState(), complete=True)
     plugins.close()
-    return in_order([*faults, *_log_faults(loaded)])
+    found = in_order([*faults, *_log_faults(loaded)])
+    if not found and (missing := find_missing(loaded.settings, plugins.formats)):
+        note(missing)
+    return found
 
 
 def build_checked(

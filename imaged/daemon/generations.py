@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from imaged.config.extensions import find_missing
 from imaged.config.faults import ConfigurationError
 from imaged.config.load import Loaded
 from imaged.core.snapshot import Plugin
@@ -23,6 +24,8 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.store.local import LocalStore
 from imaged.workers.pool import WorkersFailedError
 from imaged.workers.tasks import Tasks
+
+_log = Logger()
 
 IN_WORKERS = frozenset({"processor", "detector"})
 """The kinds of plugins that worker processes load."""
@@ -169,4 +172,6 @@ async def build_generation(number: int, loaded: Loaded, environment: Environment
         except WorkersFailedError as error:
             raise ConfigurationError([loaded.origins.fault(("processors",), str(error))]) from error
         undo.pop_all()
+    if missing := find_missing(settings, plugins.formats):
+        _log.info("{missing}: see images.read_formats and images.extensions", missing=missing)
     return generation

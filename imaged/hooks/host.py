@@ -96,7 +96,8 @@ class Host:
     `state` returns one object that outlives reloads, such as counters. `upload_concurrency` is the operator's
     `upload.concurrency`, how many uploads may run at once; `namespaces` are those that the settings name.
 
-    `extensions` are those that the settings list for any namespace, `maximum_pixels` is `render.maximum_pixels`.
+    `extensions` and `read_formats` are those that the settings list for any namespace: the formats of outputs and of
+    originals. `maximum_pixels` is `render.maximum_pixels`.
     `worker_count` processes render side by side, each with a processor of its own; it is 1 where all renders run in
     this process. A processor divides by it what all renders together may use, such as memory. `renders` is False in the
     daemon while worker processes render: no method of the processor is called here, so it need not load its libraries.
@@ -113,6 +114,7 @@ class Host:
     upload_concurrency: int
     namespaces: Collection[str]
     extensions: Collection[str]
+    read_formats: Collection[str]
     maximum_pixels: int
     worker_count: int
     renders: bool

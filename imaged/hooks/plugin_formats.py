@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
-from imaged.core.formats import CORE, SNIFF_BYTES, Format, Formats
+from imaged.core.formats import CORE, FURTHER, SNIFF_BYTES, Format, Formats
 from imaged.core.outputs import AUTO, EXTENSION
 
 
@@ -58,17 +58,18 @@ def find_wrong(formats: object) -> str | None:
 def combine(found: Sequence[Formats]) -> tuple[Formats, list[tuple[int, str]]]:
     """Return the registry of a generation: the core formats that a processor has, then the others in order.
 
-    If two formats cannot be distinguished, the list has the index of a processor and the reason.
+    If two formats cannot be distinguished, the list has the index of a processor and the reason. The formats
+    of FURTHER give way to one of a third-party plugin.
     """
     conflicts: list[tuple[int, str]] = []
     known: list[Format] = list(CORE)
     for index, formats in enumerate(found):
         for format in formats.known:
-            if format in known:
+            rivals = [each for each in known if _share_a_name(each, format)]
+            if format in rivals or (rivals and format in FURTHER):
                 continue
-            rival = next((each for each in known if _share_a_name(each, format)), None)
-            if rival is None:
-                known.append(format)
+            if all(rival in FURTHER for rival in rivals):
+                known = [*(each for each in known if each not in rivals), format]
             else:
                 conflicts.append((index, f"brings another format called {format.extension} or {format.content_type}"))
     reads = {format for formats in found for format in formats.reads}

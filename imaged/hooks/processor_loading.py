@@ -46,6 +46,7 @@ class ProcessorHost:
     upload_concurrency: int
     namespaces: Sequence[str]
     extensions: Sequence[str]
+    read_formats: Sequence[str]
     maximum_pixels: int
     worker_count: int
     _state: PluginState = field(default_factory=PluginState)
@@ -65,6 +66,7 @@ class ProcessorHost:
             upload_concurrency=self.upload_concurrency,
             namespaces=self.namespaces,
             extensions=self.extensions,
+            read_formats=self.read_formats,
             maximum_pixels=self.maximum_pixels,
             worker_count=self.worker_count,
             renders=True,

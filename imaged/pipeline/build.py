@@ -188,6 +188,7 @@ def _host(
         upload_concurrency=settings.upload.concurrency,
         namespaces=tuple(settings.namespaces),
         extensions=settings.extensions,
+        read_formats=settings.read_formats,
         maximum_pixels=settings.render.maximum_pixels,
         worker_count=worker_count(settings),
         renders=renders,

@@ -164,7 +164,7 @@ class Originals:
     def _check(self, image: ImageId, received: ReceivedFile) -> None:
         format = sniff_file(received.path, self._shared.formats)
         if format is not None and not self._shared.settings.policy(image.namespace).takes(format):
-            raise NotAPictureError(f"{format.content_type} is not accepted here: images.extensions does not list it")
+            raise NotAPictureError(f"{format.content_type} is not accepted here: images.read_formats does not list it")
         self._store.originals.check_conflict(image, received.sha256)
 
     async def _keep_remotely(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:

@@ -86,6 +86,7 @@ def _generation_spec(settings: Settings) -> GenerationSpec:
             "upload_concurrency": settings.upload.concurrency,
             "namespaces": sorted(settings.namespaces),
             "extensions": sorted(settings.extensions),
+            "read_formats": sorted(settings.read_formats),
             "maximum_pixels": render.maximum_pixels,
             "worker_count": worker_count(settings),
         },

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -46,7 +47,7 @@ KEPT_HEAP_BYTES = 1 << 26
 def serve(connection: socket.socket, processors: Processors, folder: Path, bounds: Bounds) -> None:
     """Confine this process, and do the jobs that come on `connection`. Temporary files are in `folder`."""
     _leave_terminal()
-    os.environ["TMPDIR"] = str(folder)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)  # the template has used its own, which tempfile remembers
     os.chdir(folder)
     with suppress(OSError):  # a service manager may forbid even this
         os.nice(NICENESS)

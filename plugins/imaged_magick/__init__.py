@@ -1,4 +1,4 @@
-"""A processor that reads and writes JPEG, PNG, GIF and WebP with ImageMagick, through Wand."""
+"""A processor that reads and writes pictures with ImageMagick, through Wand, and with libheif."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from imaged.api import Host, Processor, hookimpl, memory_bytes
+from imaged.api import FORMATS, FURTHER, Formats, Host, Processor, hookimpl, memory_bytes
 
-from .environment import start_imagemagick
+from . import coders
+from .environment import allow_coders, start_imagemagick
 from .unloaded import UnloadedMagick
 
 
@@ -32,13 +33,15 @@ def imaged_processor(host: Host) -> Processor | None:
     """Load ImageMagick under our policy and return its processor."""
     options = host.options(Options)
     if not host.renders:
-        return UnloadedMagick()
+        return UnloadedMagick(_formats(host, coders.ask()) if _named(host) else FORMATS)
     if not start_imagemagick():
         host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
             "something started ImageMagick before plugin {name} did, so limits of the system's policy.xml count too: "
             "run `imaged check --deep` to see what is allowed",
             name=host.name,
         )
+    allow_coders(_named(host))
+    formats = _formats(host, coders.find()) if _named(host) else FORMATS
     # These import wand, which loads ImageMagick's library.
     from .filters import FILTERS  # noqa: PLC0415
     from .memory import make_limits  # noqa: PLC0415
@@ -46,5 +49,22 @@ def imaged_processor(host: Host) -> Processor | None:
 
     most_bytes = memory_bytes() // 2 // host.worker_count  # the daemon and the encoders need the rest
     return MagickProcessor(
-        make_limits(min(options.memory_bytes, most_bytes), host.maximum_pixels), FILTERS[options.filter]
+        make_limits(min(options.memory_bytes, most_bytes), host.maximum_pixels, _named(host)),
+        FILTERS[options.filter],
+        formats,
+    )
+
+
+def _named(host: Host) -> set[str]:
+    """Return the extensions of the further formats that the settings list for any namespace."""
+    return {format.extension for format in FURTHER} & {*host.read_formats, *host.extensions}
+
+
+def _formats(host: Host, found: coders.Found) -> Formats:
+    """Return the core formats, and the further ones that the settings list and the libraries have."""
+    reads = {*found["reads"]} & {*host.read_formats}
+    writes = {*found["writes"]} & {*host.extensions}
+    return Formats(
+        (*FORMATS.reads, *(format for format in FURTHER if format.extension in reads)),
+        (*FORMATS.writes, *(format for format in FURTHER if format.extension in writes)),
     )

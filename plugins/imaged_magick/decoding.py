@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from imaged.api import GIF, PNG, Format, NotAPictureError
+from imaged.api import AVIF, GIF, HEIC, PNG, Format, NotAPictureError
 
+from . import libheif
 from .deadline import Deadline
-from .errors import truncated_error
+from .errors import malformed_error, truncated_error
 from .frames import Frame, FrameSequence
 from .picture import Picture, coder, translated
 from .png_repair import repair_png
@@ -22,7 +23,7 @@ _MAXIMUM_TRIAL_PIXELS = 2**26
 def decoded_still(
     format: Format, blob: bytes, profile: bytes, hint: str | None, deadline: Deadline
 ) -> Iterator[Picture]:
-    """Give the picture of a JPEG or PNG. `hint` is a `jpeg:size` to which libjpeg may shrink while it decodes.
+    """Give the picture of a format without frames. `hint` is a `jpeg:size` to which libjpeg may shrink when decoding.
 
     A PNG that does not decode is repaired and decoded again.
     """
@@ -42,6 +43,13 @@ def decoded_still(
 
 
 def _decode(picture: Picture, format: Format, blob: bytes, profile: bytes, hint: str | None) -> None:
+    if format in (AVIF, HEIC):
+        name, size = coder(format), format.read_size(blob)
+        if size is None:
+            raise malformed_error(name, "its header is damaged")
+        with translated(picture.deadline, f"decoding this {name}"):
+            picture.import_pixels_of(libheif.decode(blob, name, size), profile)
+        return
     with translated(picture.deadline, f"decoding this {coder(format)}"):
         if hint:
             picture.set_option("jpeg:size", hint)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from wand.api import library
 from wand.color import Color
 
-from imaged.api import GIF, JPEG, PNG, Plan, Size, Variant
+from imaged.api import AVIF, GIF, JPEG, PNG, Plan, Size, Variant
 
+from . import libheif
 from .palette import find_palette, remap
 from .picture import Picture
 from .resizing import pad
 from .srgb_conversion import to_srgb
 
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps chroma at full resolution; below at half, as cameras do
-_PIXEL_S = {"jpg": 0.05e-6, "png": 0.2e-6}
-"""The time for each pixel that encoders cannot be interrupted in: JPEG's scans, PNG's search for a small palette."""
+_PIXEL_S = {"jpg": 0.05e-6, "png": 0.2e-6, "avif": 0.5e-6}
+"""The time for each pixel that encoders cannot be interrupted in: JPEG's scans, PNG's search for a small palette,
+and all of AVIF."""
+_AVIF_SPEED = 6
 _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the same in ImageMagick 6 and 7
 _HALF_STEP = 128  # half of an 8-bit step, in 16 bits
 
@@ -58,6 +61,9 @@ def write(picture: Picture, variant: Variant) -> bytes:
     """Return the file of a normalised picture; for GIF, one that has been remapped to its palette."""
     format = variant.format
     picture.deadline.check(_PIXEL_S.get(format.extension, 0) * picture.width * picture.height)
+    if format == AVIF:
+        speed = _AVIF_SPEED if variant.effort is None else variant.effort
+        return libheif.encode(picture.export_8_bits(), variant.quality, speed)
     is_progressive = format == JPEG and variant.is_progressive(Size(picture.width, picture.height))
     interlace = _JPEG_INTERLACE if is_progressive else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,12 @@ _FIXED_LIMITS = {"map": 0, "disk": 0, "thread": 1, "width": 1_000_000, "height":
 """The limits of our first policy that a system's policy may have wider."""
 
 _CODER, _READ = 1, 1
-_FORBIDDEN = ("MSL", "MVG", "SVG", "TEXT", "TIFF", "XC")
+_FORBIDDEN = ("MSL", "MVG", "SVG", "TEXT", "PDF", "XC")
+OPTIONAL_CODERS = {"tiff": "TIFF", "bmp": "BMP", "jxl": "JXL"}
+"""The coders that our policies leave open, by extension. `allow_coders` forbids those that the settings do not list."""
+_RULE = b'<policymap><policy domain="coder" rights="%b" pattern="%b"/></policymap>'
+_forbidden: set[str] = set()
+"""The coders that `allow_coders` has forbidden, though no policy does."""
 
 
 @cache
@@ -81,14 +86,37 @@ def _follows_ours() -> bool:
     return not any(libmagick.IsRightsAuthorized(_CODER, _READ, name.encode()) for name in _FORBIDDEN)
 
 
-def _restrict() -> None:
-    """Add the rules of our last policy, and set the limits that never change."""
+def allow_coders(extensions: Collection[str]) -> None:
+    """Open the coders of these formats, of those that are not core formats, and forbid the others.
+
+    Each job calls this, as each generation lists formats of its own. What the system's policy forbids stays forbidden.
+    """
     from wand.api import libmagick  # noqa: PLC0415
-    from wand.resource import limits  # noqa: PLC0415
+
+    for extension, coder in OPTIONAL_CODERS.items():
+        listed = extension in extensions
+        if listed and coder in _forbidden:
+            _forbidden.discard(coder)
+            _add_policy(_RULE % (b"read|write", coder.encode()))
+        elif not listed and coder not in _forbidden and libmagick.IsRightsAuthorized(_CODER, _READ, coder.encode()):
+            _forbidden.add(coder)
+            _add_policy(_RULE % (b"none", coder.encode()))
+
+
+def _add_policy(policy: bytes) -> None:
+    """Add rules after all others."""
+    from wand.api import libmagick  # noqa: PLC0415
 
     libmagick.AcquireExceptionInfo.restype = ctypes.c_void_p
     ignored = ctypes.c_void_p(libmagick.AcquireExceptionInfo())
-    libmagick.SetMagickSecurityPolicy(LAST_POLICY.read_bytes(), ignored)
+    libmagick.SetMagickSecurityPolicy(policy, ignored)
     libmagick.DestroyExceptionInfo(ignored)
+
+
+def _restrict() -> None:
+    """Add the rules of our last policy, and set the limits that never change."""
+    from wand.resource import limits  # noqa: PLC0415
+
+    _add_policy(LAST_POLICY.read_bytes())
     for name, most in _FIXED_LIMITS.items():
         limits[name] = most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +15,8 @@ from wand.resource import limits
 from wand.version import MAGICK_VERSION_NUMBER
 
 from imaged.api import BusyError, TooLargeError
+
+from .environment import allow_coders
 
 _IMAGEMAGICK_7 = 0x700
 _PIXEL_BYTES = 4 if MAGICK_VERSION_NUMBER >= _IMAGEMAGICK_7 else 8
@@ -113,24 +115,29 @@ def trim_heap(*, heavy: bool) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Limits:
-    """ImageMagick's limits that depend on the settings: the memory of all pixels, and the pixels of one picture."""
+    """ImageMagick's limits that depend on the settings: the memory of all pixels, and the pixels of one picture.
+
+    `open_formats` are the extensions of the further formats whose coders are open.
+    """
 
     memory_bytes: int
     area_pixels: int
+    open_formats: frozenset[str] = frozenset()
 
     def apply(self) -> None:
         """Set the limits of this process. Each job calls this: a reload may change them, or fail."""
+        allow_coders(self.open_formats)
         limits["memory"] = self.memory_bytes
         limits["area"] = self.area_pixels
 
 
-def make_limits(memory_bytes: int, maximum_pixels: int) -> Limits:
+def make_limits(memory_bytes: int, maximum_pixels: int, open_formats: Iterable[str] = ()) -> Limits:
     """Return the limits for renders that may have that many pixels.
 
     Their pictures are checked before ImageMagick gets them. The area is larger, so that it refuses only what has more
     pixels than its header says: a resize makes a picture between two sizes, and small pictures share a sheet.
     """
-    return Limits(memory_bytes, 2 * maximum_pixels + _SPARE_PIXELS)
+    return Limits(memory_bytes, 2 * maximum_pixels + _SPARE_PIXELS, frozenset(open_formats))
 
 
 def check_memory(what: str, pixels: int) -> None:

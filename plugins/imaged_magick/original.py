@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imaged.api import (
-    FORMATS,
+    CORE,
+    FURTHER,
     PNG,
     Format,
+    Formats,
     NotAPictureError,
     Size,
     StoreError,
@@ -24,6 +27,7 @@ from .deadline import Deadline
 from .decoding import drop_truncated_frame
 from .errors import malformed_error
 from .frames import FrameSequence
+from .further_originals import parse_further
 from .gif_reader import read_gif
 from .jpeg_reader import has_eoi, jpeg_exif, jpeg_profile, read_segments, strip_jpeg
 from .picture import Picture, coder, translated
@@ -40,7 +44,8 @@ class ParsedOriginal:
 
     `blob` is the file without metadata. `profile` is the ICC profile that takes its colours to sRGB, empty where they
     are sRGB; `profile_name` names the one in the file. `orientation` is EXIF's, 1 to 8. `truncated` says that a JPEG
-    lacks its end, and perhaps pixels.
+    lacks its end, and perhaps pixels. `upright_size` is what our own reader found in the header of a further
+    format; the decoder turns a picture upright that is `self_turning`.
     """
 
     format: Format
@@ -50,6 +55,8 @@ class ParsedOriginal:
     sequence: FrameSequence | None
     truncated: bool = False
     profile_name: str | None = None
+    upright_size: Size | None = None
+    self_turning: bool = False
 
     @property
     def frames(self) -> int:
@@ -58,6 +65,8 @@ class ParsedOriginal:
 
     def size(self, deadline: Deadline) -> Size:
         """Return the upright size, as the decoder that will read the pixels understands the header."""
+        if self.upright_size:
+            return self.upright_size
         if self.sequence:
             return oriented(self.sequence.canvas, self.orientation)
         with Picture(deadline) as picture:
@@ -76,12 +85,25 @@ def read_original(source: Path) -> bytes:
         raise StoreError(f"the original cannot be read from the local store: {error.strerror}") from error
 
 
-def parse_original(blob: bytes) -> ParsedOriginal:
-    """Parse a file.
+def parse_original(blob: bytes, reads: Sequence[Format] = CORE) -> ParsedOriginal:
+    """Parse a file in one of the formats that the settings list.
 
     Raises NotAPictureError for an unknown format or a broken file, TooLargeError for too many parts.
     """
-    format = FORMATS.sniff(blob)
+    format = Formats(tuple(reads), ()).sniff(blob)
+    if format in FURTHER:
+        found = parse_further(format, blob)
+        profile, name = usable_profile(found.profile) or b"", profile_name(found.profile)
+        return ParsedOriginal(
+            format,
+            found.blob,
+            profile,
+            found.orientation,
+            None,
+            profile_name=name,
+            upright_size=found.size,
+            self_turning=found.self_turning,
+        )
     sequence, exif, profile, name, truncated = None, b"", b"", None, False
     match format and format.extension:
         case "jpg":

@@ -23,6 +23,7 @@ from wand.image import FILTER_TYPES, Image
 from imaged.api import WEBP, BusyError, Format, ImagedError, NotAPictureError, Size, TooLargeError
 
 from .deadline import Deadline
+from .libheif import Pixels
 from .memory import NoMemoryError
 
 Box = tuple[int, int, int, int]
@@ -85,6 +86,29 @@ class Picture(Image):  # type: ignore[misc]  # Wand ships no types
         if profile:
             self.require(library.MagickSetImageProfile(self.wand, b"icc", profile, len(profile)))
         library.MagickSetFormat(self.wand, b"")  # otherwise every write would use this format again
+
+    def import_pixels_of(self, pixels: Pixels, profile: bytes = b"") -> None:
+        """Make this the picture of decoded pixels, and attach an ICC `profile` to it."""
+        size, channels = pixels.size, pixels.channels.encode()
+        self.require(
+            library.MagickConstituteImage(
+                self.wand, size.width_px, size.height_px, channels, CHAR_PIXEL, ctypes.c_char_p(pixels.data)
+            )
+        )
+        if profile:
+            self.require(library.MagickSetImageProfile(self.wand, b"icc", profile, len(profile)))
+
+    def export_8_bits(self) -> Pixels:
+        """Return the pixels, with 8 bits a channel, and without transparency where all of them are opaque."""
+        alpha = bool(self.alpha_channel) and self.alpha().count(b"\xff") < self.width * self.height
+        channels = "RGBA" if alpha else "RGB"
+        data = ctypes.create_string_buffer(len(channels) * self.width * self.height)
+        self.require(
+            library.MagickExportImagePixels(
+                self.wand, 0, 0, self.width, self.height, channels.encode(), CHAR_PIXEL, data
+            )
+        )
+        return Pixels(self.sides, alpha, data.raw)
 
     def set_option(self, name: str, value: str) -> None:
         """Set an option of a decoder or an encoder."""

@@ -10,7 +10,7 @@ import ctypes
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -18,9 +18,11 @@ from wand.api import libmagick, library
 from wand.exceptions import MissingDelegateError, PolicyError
 from wand.resource import limits
 
+from imaged.api import Format
+
 from .deadline import Deadline
 from .memory import Limits
-from .picture import WAND_ERRORS, Picture
+from .picture import WAND_ERRORS, Picture, coder
 
 _NOWHERE = "/nonexistent/imaged"
 _TOO_LONG_PX = 1_000_001
@@ -39,6 +41,7 @@ _TIFF = (
     + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in _TIFF_TAGS)
     + bytes(4)
 )
+_FTYP = b"\0\0\0\x18ftyp%b\0\0\0\0mif1miaf"
 _BLOBS = {
     "MSL": b"<msl></msl>",  # ImageMagick 6 crashes on a script that does something
     "MVG": b"viewbox 0 0 9 9 fill red rectangle 0,0 5,5",
@@ -50,6 +53,9 @@ _BLOBS = {
     "TIFF": _TIFF,
     "BMP": _BMP,
     "PPM": b"P3 1 1 255 1 2 3",
+    "HEIC": _FTYP % b"heic",
+    "AVIF": _FTYP % b"avif",
+    "JXL": b"\xff\x0a",
 }
 _NAMES = {
     "TEXT": f"text:{_NOWHERE}",
@@ -81,25 +87,32 @@ _RULES = {
 are PolicyDomain and PolicyRights of policy.h, the same in ImageMagick 6 and 7."""
 
 
-def find_allowed(expected: Limits) -> Iterator[str]:
-    """Yield what ImageMagick does although our policy forbids it. Call it while nothing renders in this process."""
+def find_allowed(expected: Limits, reads: Sequence[Format]) -> Iterator[str]:
+    """Yield what ImageMagick does although our policy forbids it. Call it while nothing renders in this process.
+
+    The coders of formats that the processor `reads` are open.
+    """
     expected.apply()
+    opened = {coder(format) for format in reads}
     with _empty_pipe() as descriptor:
-        yield from (what for what, attempt in _attempts(descriptor) if _passes(attempt))
+        yield from (what for what, attempt in _attempts(descriptor, opened) if _passes(attempt))
     for what, (domain, right, pattern) in _RULES.items():
         if libmagick.IsRightsAuthorized(domain, right, pattern.encode()):
             yield what
     yield from _find_loose_limits(expected)
 
 
-def _attempts(descriptor: int) -> Iterator[tuple[str, Callable[[], None]]]:
+def _attempts(descriptor: int, opened: Collection[str]) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what our policy forbids, each with a function that tries it."""
     for name, blob in _BLOBS.items():
-        yield f"reading {name}", partial(_read, blob, name)
+        if name not in opened:
+            yield f"reading {name}", partial(_read, blob, name)
     for name, source in _NAMES.items():
         yield f"reading {name}", partial(_open, source)
     yield "reading a descriptor", partial(_open, f"png:fd:{descriptor}")
     for name in _WRITES:
+        if name in opened:
+            continue
         yield f"writing {name}", partial(_write, name)
     yield "writing files", partial(_save, f"png:{_NOWHERE}/x.png")
 

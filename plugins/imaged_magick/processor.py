@@ -11,8 +11,8 @@ from wand.version import MAGICK_VERSION
 from imaged.api import (
     DECODE,
     ENCODE,
-    FORMATS,
     RESIZE,
+    Formats,
     ImageFacts,
     NotAPictureError,
     Plan,
@@ -50,25 +50,26 @@ TimedPictures = Generator[tuple[Picture, int], None, None]
 
 
 class MagickProcessor:
-    """Reads and renders JPEG, PNG, GIF and WebP within `limits`. Any thread may call it: it does not change."""
+    """Reads and renders pictures in `formats`, within `limits`. Any thread may call it: it does not change."""
 
     detail = " ".join(MAGICK_VERSION.split()[:3])  # with the quantum depth: `ImageMagick 6.9.11-60 Q16`
 
-    def __init__(self, limits: Limits, filter: Filter) -> None:
+    def __init__(self, limits: Limits, filter: Filter, formats: Formats) -> None:
         self._limits = limits
+        self.reads, self.writes = formats.reads, formats.writes
         self._filter = filter
 
     def identify(self, source: Path) -> ImageFacts:
         """Return what the header of `source` says, without decoding pixels."""
         self._limits.apply()
-        original = _ORIGINALS.keep(source)
+        original = _ORIGINALS.keep(source, self.reads)
         return ImageFacts(original.format, original.size(Deadline(HEADER_TIMEOUT_S, interrupts=False)), original.frames)
 
     def verify(self, job: RenderJob) -> None:
         """Decode the original of a job at the smallest scale. Raises NotAPictureError where a render would fail."""
         self._limits.apply()
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
-        original = _ORIGINALS.take(job.source)
+        original = _ORIGINALS.take(job.source, self.reads)
         check_stills(job, original, [])
         with _RENDERS.track(), trim_heap(heavy=is_heavy(job)):
             verify(job, original, deadline)
@@ -77,15 +78,14 @@ class MagickProcessor:
         """Return the first frame, shrunk to fit into a square, from a decode that verifies the original, too."""
         self._limits.apply()
         deadline = Deadline(job.timeout_s, interrupts=is_long(job))
-        original = _ORIGINALS.take(job.source)
+        original = _ORIGINALS.take(job.source, self.reads)
         check_stills(job, original, [])
         with _RENDERS.track(), trim_heap(heavy=is_heavy(job)):
             return take_sample(job, original, side_px, deadline)
 
     def accepts(self, job: RenderJob) -> bool:
         """Return whether this processor reads the original's format and writes those of all variants."""
-        formats = [job.facts.format, *(variant.format for variant in job.variants)]
-        return all(format in FORMATS.known for format in formats)
+        return job.facts.format in self.reads and all(variant.format in self.writes for variant in job.variants)
 
     def render(self, job: RenderJob) -> Iterator[Rendered]:
         """Yield each output as soon as it is ready: first the stills, from the first frame, then the animations."""
@@ -100,10 +100,10 @@ class MagickProcessor:
 
     def self_check(self) -> Sequence[str]:
         """Return what ImageMagick does although our policy forbids it."""
-        return list(find_allowed(self._limits))
+        return list(find_allowed(self._limits, self.reads))
 
     def _render(self, job: RenderJob, deadline: Deadline) -> Iterator[Rendered]:
-        original = _ORIGINALS.take(job.source)
+        original = _ORIGINALS.take(job.source, self.reads)
         if (original.format, original.frames) != (job.facts.format, job.facts.frames):
             raise NotAPictureError("this picture is not the one that was identified: identify it again")
         animated = [variant for variant in job.variants if is_animated(job, variant)]

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from settings_world import World
 
-from imaged.config.extensions import extension_faults
-from imaged.core.formats import CORE, FORMATS, PNG, Formats
+from imaged.config.extensions import extension_faults, find_missing
+from imaged.core.formats import AVIF, CORE, FORMATS, HEIC, PNG, Formats
 
 BMP = replace(PNG, extension="bmp", content_type="image/bmp")
 
@@ -67,3 +67,31 @@ def test_an_output_needs_a_format_that_is_written() -> None:
     assert faults(text, Formats((*CORE, BMP), CORE)) == [
         "etc/imaged.yaml:1: namespaces.p.outputs.1: no processor writes bmp"
     ]
+
+
+def test_a_further_format_that_no_processor_reads_is_a_fault() -> None:
+    """TIFF is not among the formats that the default settings list."""
+    assert faults("images: {read_formats: [jpg, tiff]}", Formats((*CORE, BMP), CORE)) == [
+        'etc/imaged.yaml:1: images.read_formats.1: expected one of jpg, png, gif, webp, bmp, got "tiff"'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("formats", "missing"),
+    [
+        (FORMATS, "no processor reads avif, heic or writes avif on this machine"),
+        (Formats((*CORE, AVIF), (*CORE, AVIF)), "no processor reads heic on this machine"),
+        (Formats((*CORE, AVIF, HEIC), (*CORE, AVIF)), None),
+    ],
+)
+def test_a_format_of_the_default_settings_may_be_missing(formats: Formats, missing: str | None) -> None:
+    """A machine without its library starts, and one line says what is missing, also where a file lists the defaults."""
+    text = "images: {read_formats: [jpg, png, gif, webp, avif, heic], extensions: [jpg, png, gif, webp, avif]}"
+    for each in ("", text):
+        assert faults(each, formats) == []
+        assert find_missing(World().load(each).settings, formats) == missing
+
+
+def test_an_output_of_every_image_needs_its_format() -> None:
+    """Also if the format is one of the default settings."""
+    assert faults("images: {outputs: [w20.avif]}") == ["etc/imaged.yaml:1: images.outputs.0: no processor writes avif"]

@@ -25,7 +25,7 @@ store:
   partitions: [3, 40]
 uploader: {env: NOPE}
 namespaces:
-  avatars: {extensions: [.bmp]}
+  avatars: {extensions: [.exe]}
   no: {}
   Big: {}
   tiny:
@@ -44,7 +44,7 @@ etc/imaged.yaml:6: render.queue: expected a whole number, got "ten"
 etc/imaged.yaml:7: render: the key is given twice, first on line 6: keep one of them
 etc/imaged.yaml:9: store.partitions.1: expected at most 31, got 40
 etc/imaged.yaml:10: uploader: the environment has no variable "NOPE"
-etc/imaged.yaml:12: namespaces.avatars.extensions.0: expected the extension of a format, such as jpg, got ".bmp"
+etc/imaged.yaml:12: namespaces.avatars.extensions.0: expected the extension of a format, such as jpg, got ".exe"
 etc/imaged.yaml:13: namespaces: the key "no" is no text to YAML: put it in double quotes
 etc/imaged.yaml:14: namespaces.Big: 'Big' is not a namespace: use lower-case letters, digits and _
 etc/imaged.yaml:15: namespaces.tiny: x300.jpg is wider than 10 pixels, the most allowed here; \

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from imaged.config.images import ImagePolicy
 from imaged.config.model import Settings
 from imaged.core.errors import PolicyError
-from imaged.core.formats import FORMATS, PNG
+from imaged.core.formats import AVIF, BMP, CORE, FORMATS, FURTHER, JPEG, PNG, TIFF
 from imaged.core.outputs import parse
 
 
@@ -111,12 +111,20 @@ def test_a_format_that_no_processor_writes_cannot_be_resolved() -> None:
         ImagePolicy(extensions=("bmp",)).resolve(parse("w20.bmp"), FORMATS)
 
 
-def test_originals_of_core_formats_are_always_taken() -> None:
-    """An original in a format that a plugin brings is taken where the policy lists it."""
+def test_originals_are_taken_in_the_formats_that_are_listed() -> None:
+    """A format that is not imaged's own is taken where `extensions` lists it, too."""
     brought = replace(PNG, extension="bmp", content_type="image/bmp")
-    assert ImagePolicy(extensions=("jpg",)).takes(PNG)
-    assert not ImagePolicy(extensions=("jpg",)).takes(brought)
+    policy = ImagePolicy(read_formats=("png", "tiff"), extensions=("jpg", "avif"))
+    assert [policy.takes(format) for format in (PNG, TIFF, JPEG, AVIF, brought)] == [True, True, False, False, False]
     assert ImagePolicy(extensions=("bmp",)).takes(brought)
+    assert ImagePolicy(read_formats=("bmp",)).takes(brought)
+    assert not ImagePolicy(extensions=("bmp",)).takes(BMP)
+
+
+def test_the_defaults_take_avif_and_heic_and_give_avif() -> None:
+    """TIFF, BMP and JPEG XL are taken where they are named."""
+    assert [ImagePolicy().takes(format) for format in (*CORE, *FURTHER)] == [*[True] * 6, *[False] * 3]
+    assert ImagePolicy().extensions == ("jpg", "png", "gif", "webp", "avif")
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from picture_samples import box, ispe, make_heif, make_picture
 
 from imaged.core.bmp_header import read_bmp
+from imaged.core.coded_sizes import has_parameter_sets, read_av1_sizes, read_hevc_sizes
 from imaged.core.formats import AVIF, BMP, CORE, FURTHER, HEIC, JXL, TIFF, Format, Formats
 from imaged.core.geometry import Size
 from imaged.core.heif_header import read_heif
@@ -147,6 +148,28 @@ def test_a_heif_of_another_codec_is_refused() -> None:
     """A JPEG in a HEIF is not what the brand says."""
     with pytest.raises(ValueError, match="neither AV1 nor HEVC"):
         read_heif(make_heif([ispe(48, 32)], kind=b"jpeg"))
+
+
+def test_a_bitstream_that_is_larger_than_its_picture_is_refused() -> None:
+    """A decoder fills what the bitstream says: 30000x30000, while the file announces 48x32."""
+    assert read_heif(make_heif([ispe(48, 32)], coded=(48, 32))).size == Size(48, 32)
+    with pytest.raises(ValueError, match="larger than the picture"):
+        read_heif(make_heif([ispe(48, 32)], coded=(30_000, 30_000)))
+
+
+def test_bitstreams_state_their_size() -> None:
+    """Those of AV1 in a sequence header, those of HEVC in the configuration, in whole blocks."""
+    avif, heic = make_picture("AVIF", 100, 70), make_picture("HEIF", 100, 70)
+    to = avif.index(b"mdat") + 4
+    assert list(read_av1_sizes(avif[to:])) == [(100, 70)]
+    ((width_px, height_px),) = read_hevc_sizes(heic[heic.index(b"hvcC") + 4 :])
+    assert (100 <= width_px <= 164, 70 <= height_px <= 134) == (True, True)
+
+
+def test_parameter_sets_beside_the_pixels_are_refused() -> None:
+    """They would replace those of the configuration, whose size has been checked."""
+    assert not has_parameter_sets(b"\x00\x00\x00\x02\x26\x01", 4)
+    assert has_parameter_sets(b"\x00\x00\x00\x02\x42\x01", 4)
 
 
 def test_a_heif_says_depth_transparency_and_colours() -> None:

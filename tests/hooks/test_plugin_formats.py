@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from imaged.core.formats import CORE, FORMATS, JPEG, PNG, WEBP, Format, Formats
+from imaged.core.formats import BMP as BUILT_IN_BMP
+from imaged.core.formats import CORE, FORMATS, JPEG, PNG, TIFF, WEBP, Format, Formats
 from imaged.hooks.plugin_formats import combine, find_wrong
 
 BMP = replace(PNG, extension="bmp", content_type="image/bmp", signatures=(((0, b"BM"),),))
@@ -86,3 +87,11 @@ def test_formats_of_the_same_name_conflict(rival: Format) -> None:
     formats, conflicts = combine([Formats((BMP,), CORE), Formats((rival,), ())])
     assert formats.reads == (BMP,)
     assert conflicts == [(1, f"brings another format called {rival.extension} or {rival.content_type}")]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_further_format_gives_way_to_that_of_a_plugin(order: int) -> None:
+    """In either order of the processors, so a plugin still works when imaged has a format of the same name."""
+    formats, conflicts = combine([Formats((*CORE, BUILT_IN_BMP, TIFF), CORE), Formats((BMP,), ())][::order])
+    assert set(formats.reads) == {*CORE, TIFF, BMP}
+    assert conflicts == []

@@ -29,8 +29,9 @@ from other_files import CONTENT_TYPES
 
 from imaged.testing.pictures import make_png
 
-OUTPUTS = ("x300.jpg", "w100.webp", "x50.gif")
+OUTPUTS = ("x300.jpg", "w100.webp", "x50.gif", "w60.avif")
 CLIENTS = 2
+READ_ALL = "images.read_formats=[jpg, png, gif, webp, avif, heic, tiff, bmp]"
 GOOD_WITHIN_S = 60.0
 """How long a good picture may get 503 while the threads still work on hostile ones."""
 
@@ -152,6 +153,7 @@ def main() -> None:
             f"render.isolation={given.isolation}",
             f"render.timeout_s={given.timeout_s}",
             f"render.concurrency={CLIENTS}",
+            READ_ALL,
         )
         try:
             pid = daemon.pid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import further_files
 import gif_files
 import jpeg_files
 import other_files
@@ -22,7 +23,7 @@ _SMALL_BYTES = 100_000
 
 def made() -> Files:
     """Return the files that are made by hand, of all formats."""
-    modules = (jpeg_files, png_files, gif_files, webp_files, other_files)
+    modules = (jpeg_files, png_files, gif_files, webp_files, further_files, other_files)
     return {name: make for module in modules for name, make in module.files().items()}
 
 

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from functools import cache
 
+import further_files
 from gif_files import control, gif, image
 from jpeg_files import jpeg, scans
 from metadata_blocks import icc_profiles
@@ -75,4 +76,5 @@ def good_pictures() -> Mapping[str, bytes]:
         "webp animated": _encoded(clear, "WEBP", **moving),
         "webp animated, mixed": _encoded(clear, "WEBP", allow_mixed=True, **moving),
         "webp made": animation(frame(lossless()), frame(lossless())),
+        **further_files.good(),
     }

@@ -45,7 +45,12 @@ def _source(module: str) -> str:
 def build(chain: str, **options: object) -> Processors:
     """Return processors with these options each, behind the checks and bounds of a worker, and their own formats."""
     host = ProcessorHost(
-        upload_concurrency=1, namespaces=(), extensions=(), maximum_pixels=MAXIMUM_PIXELS, worker_count=1
+        upload_concurrency=1,
+        namespaces=(),
+        extensions=("avif",),
+        read_formats=("avif", "heic", "tiff", "bmp"),
+        maximum_pixels=MAXIMUM_PIXELS,
+        worker_count=1,
     )
     processors, formats = load_processors([(name, options) for name in chain.split(",")], host)
     own = processors[0]._own if len(processors) == 1 else formats

@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, takewhile
 from random import Random
 
 import png_files
@@ -52,7 +53,11 @@ def take_apart(body: bytes) -> Pieces:
         return Pieces(list(_riff_parts(body, 12)), _join_webp)
     if body.startswith(b"GIF8"):
         return Pieces(list(_gif_parts(body)), _join_plain)
-    return Pieces([Part(b"", body)], _join_plain)
+    if body[4:8] == b"ftyp":
+        return Pieces(list(_box_parts(body)), _join_boxes)
+    ends = (8, 54) if body.startswith((b"II*", b"MM", b"BM")) else ()
+    places = pairwise((0, *ends, len(body)))
+    return Pieces([Part(b"", body[begin:end]) for begin, end in places], _join_plain)
 
 
 def _png_parts(body: bytes) -> Iterator[Part]:
@@ -76,6 +81,28 @@ def _riff_parts(body: bytes, at: int) -> Iterator[Part]:
 
 def _join_webp(parts: Sequence[Part]) -> bytes:
     return webp_files.webp(*(webp_files.chunk(part.kind, part.data) for part in parts))
+
+
+def _box_parts(body: bytes, at: int = 0) -> Iterator[Part]:
+    """Yield the boxes of an AVIF or HEIC, and those in its `meta` box, which has no part of its own."""
+    while at < len(body):
+        length, kind = struct.unpack_from(">I4s", body, at)
+        inner = 12 if kind == b"meta" else 0
+        yield Part(kind, body[at + 8 : at + (inner or length)])
+        at += inner or length
+
+
+def _join_boxes(parts: Sequence[Part]) -> bytes:
+    return b"".join(_box(part, parts[index:]) for index, part in enumerate(parts))
+
+
+def _box(part: Part, rest: Sequence[Part]) -> bytes:
+    """Write a box. That of `meta` holds all boxes up to the pixels."""
+    length = 8 + len(part.data)
+    if part.kind == b"meta":
+        inner = takewhile(lambda other: other.kind != b"mdat", rest[1:])
+        length += sum(8 + len(other.data) for other in inner)
+    return struct.pack(">I", length) + part.kind + part.data
 
 
 def _jpeg_parts(body: bytes) -> Iterator[Part]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-from broken_run import BrokenRun
+from broken_run import READ_ALL, BrokenRun
 from corpus import SEED, corpus
 from daemon import Daemon
 from damage import Files
@@ -39,6 +39,7 @@ def test_broken_files_cost_their_own_request_only(
         f"processors=[{processor}]",
         f"render.timeout_s={TIMEOUT_S}",
         "render.concurrency=2",
+        READ_ALL,
     )
     pid = daemon.pid
     run = BrokenRun(daemon, TIMEOUT_S + SLACK_S)

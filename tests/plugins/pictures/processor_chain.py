@@ -47,7 +47,8 @@ class Chain:
     ) -> list[bytes]:
         """Render outputs of a picture by their names, in the order of the names. `settings` are of images."""
         self.source.write_bytes(body)
-        variants = _variants(names, quality, background, progressive, **settings)
+        formats = self.processors.formats
+        variants = _variants(names, quality, background, progressive, formats=formats, **settings)
         rendered = list(Processors(self.processors.processors, maximum_pixels).render(self.source, variants, timeout_s))
         by_name = {str(each.output): each.body for each in rendered}
         assert len(rendered) == len(names)
