@@ -87,8 +87,8 @@ class OutputMaker:
         info = None if missing or lacking else await self._known(image)
         if info is None:
             await self._bring(item, image, there, received)
-            info = await self.pipeline.originals.info(image)
             results = await self.pipeline.renders.several(image, missing)
+            info = await self.pipeline.originals.info(image)  # with the details, if a smart crop needed them
             made = [output for output, error in results.items() if error is None]
             mended = [] if missing or lacking else [RECORD]  # there is no sound one
             await self._upload(image, info, [*lacking, *mended, *made])

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pipeline_harness import IMAGE, PICTURE, PipelineHarness
@@ -27,7 +28,7 @@ from imaged.core.files import ORIGINAL, RECORD, parse_file
 from imaged.core.outputs import parse
 from imaged.store.local import LocalStore
 from imaged.store.usage import measure
-from imaged.testing.fakes import run_at_once
+from imaged.testing.fakes import SamplingStills, run_at_once
 from imaged.testing.pictures import make_jpeg, make_png
 from imaged.testing.waiting import wait
 
@@ -39,10 +40,10 @@ HASH = str(IMAGE.hash)
 class MakerHarness:
     """A pipeline with a batch's work; `local` is the store of a daemon beside the scratch store."""
 
-    def __init__(self, folder: Path, names: list[str], yaml: str = "", *, remote: bool = True) -> None:
+    def __init__(self, folder: Path, names: list[str], yaml: str = "", *, remote: bool = True, **how: Any) -> None:
         self.local = LocalStore(folder / "public", (3, 3))
         store = open_scratch(self.local.root, (3, 3)) if remote else self.local
-        self.harness = PipelineHarness(folder, yaml, remote=remote, store=store, jobs=NoQueue())
+        self.harness = PipelineHarness(folder, yaml, remote=remote, store=store, jobs=NoQueue(), **how)
         self.store = store
         self.maker = OutputMaker(self.harness.pipeline, self.local, [parse(name) for name in names], run_at_once)
 
@@ -71,8 +72,8 @@ def make_harness(tmp_path: Path) -> Iterator[Callable[..., MakerHarness]]:
     """Return a function that makes a harness, once in a test."""
     made: list[MakerHarness] = []
 
-    def make(*names: str, yaml: str = "", remote: bool = True) -> MakerHarness:
-        made.append(MakerHarness(tmp_path, list(names), yaml, remote=remote))
+    def make(*names: str, **how: Any) -> MakerHarness:
+        made.append(MakerHarness(tmp_path, list(names), **how))
         return made[-1]
 
     yield make
@@ -276,3 +277,19 @@ def test_an_auto_output_becomes_all_files_that_clients_may_get(
     assert sorted(harness.renders) == ["w24.jpg", "w24.webp"]
     assert harness.make(read_line(HASH, "p"))[3:] == (0, 2)
     assert len(harness.renders) == 2
+
+
+def test_a_smart_crop_completes_the_record(make_harness: Callable[..., MakerHarness], tmp_path: Path) -> None:
+    """The record that is uploaded has the details that the crop was made by; without one, no pixel is looked at."""
+    sampler = SamplingStills()
+    harness = make_harness("20x30-gsm.jpg", processor=sampler)
+    harness.make(picture(tmp_path))
+    record = json.loads(harness.files[f"{FOLDER}/info.json"])
+    assert (record["average_color"], sampler.sampled) == ("#336699", 1)
+
+
+def test_other_outputs_need_no_details(make_harness: Callable[..., MakerHarness], tmp_path: Path) -> None:
+    """The pixels of a picture are looked at when the daemon is first asked for them."""
+    sampler = SamplingStills()
+    make_harness("w20.jpg", processor=sampler).make(picture(tmp_path))
+    assert sampler.sampled == 0
