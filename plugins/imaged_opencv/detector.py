@@ -1,4 +1,4 @@
-"""Finds faces with OpenCV's cascade `haarcascade_frontalface_default` (Viola and Jones, 2001; Lienhart, 2002)."""
+"""Finds faces with OpenCV's cascade `haarcascade_frontalface_alt2` (Viola and Jones, 2001; Lienhart, 2002)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else NumPy starts threads 
 import cv2
 import numpy as np
 
-CASCADE = "haarcascade_frontalface_default.xml"
+CASCADE = "haarcascade_frontalface_alt2.xml"
 DEBIAN_FOLDER = Path("/usr/share/opencv4/haarcascades")
 SCALE_STEP, OVERLAPS = 1.1, 6
 """Each size of window is a tenth larger than the last; a face is where this many windows overlap."""
@@ -41,7 +41,7 @@ class FaceDetector:
         """Return the faces."""
         width_px, height_px = sample.size.width_px, sample.size.height_px
         rgba = np.frombuffer(sample.rgba, np.uint8).reshape(height_px, width_px, 4)
-        grey = cv2.equalizeHist(cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY))
+        grey = cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY)
         side_px = max(1, round(self._minimum_size * max(width_px, height_px)))
         found = self._cascade.detectMultiScale(grey, SCALE_STEP, OVERLAPS, minSize=(side_px, side_px))
         return [Region(*(float(each) for each in face)) for face in found]

@@ -10,7 +10,7 @@ from daemon import Daemon
 from drawn_faces import draw_face
 from PIL import Image
 
-pytest.importorskip("cv2", reason="OpenCV is missing: install the extra faces")
+from imaged.testing.pictures import make_jpeg
 
 SETTINGS = "detectors: [opencv]\nimages: {extensions: [jpg, png]}\n"
 SIDES = ("x_percent", "y_percent")
@@ -19,6 +19,7 @@ SIDES = ("x_percent", "y_percent")
 @pytest.mark.parametrize("isolation", ["process", "thread"])
 def test_a_smart_crop_shows_the_face(make_daemon: Callable[..., Daemon], isolation: str) -> None:
     """info.json has the point, the crop is around it, and the status page names the engine."""
+    pytest.importorskip("cv2", reason="OpenCV is missing: install the extra faces")
     daemon = make_daemon(SETTINGS, f"render.isolation={isolation}")
     body = BytesIO()
     draw_face(300, 90, 120).save(body, "JPEG", quality=90)
@@ -32,3 +33,17 @@ def test_a_smart_crop_shows_the_face(make_daemon: Callable[..., Daemon], isolati
     assert daemon.get(f"{home}/100x200.png").body != smart.body
     engines = {each["name"]: each["detail"] for each in daemon.status()["plugins"] if each["kind"] == "detector"}
     assert engines["opencv"].startswith("OpenCV 4")
+
+
+@pytest.mark.parametrize("how", ["abort", "hang", "lie"])
+def test_a_detector_that_fails_costs_no_post(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str], how: str
+) -> None:
+    """The picture is kept, its outputs are made, and its smart crops are those of any picture."""
+    settings = f"detectors: [fragile]\nplugins: {{fragile: {{how: {how}}}}}\nrender: {{timeout_s: 2}}\n"
+    daemon = make_daemon(settings, environ=plugins)
+    answer = daemon.post("/p", make_jpeg())
+    assert answer.status == 200
+    home = f"/p/{answer.json()['partitionedHash']}"
+    assert daemon.get(f"{home}/20x30-gsm.jpg").status == 200
+    assert daemon.get(f"{home}/info.json").status == 200

@@ -24,7 +24,7 @@ _PEAK = 0.8
 
 
 def find_attention(sample: Sample) -> FocalPoint:
-    """Return the point of a sample that draws the most attention: the centre of one that has nothing in it.
+    """Return the point of a sample that draws the most attention, in per cent; the centre of a transparent one.
 
     The point is the mean of the places that attract nearly the most. libvips takes the one that attracts the most,
     which differs more between two sizes of a picture.
