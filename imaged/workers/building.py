@@ -70,7 +70,10 @@ def build_engine(
     else:
         size, spec = threads.size + HEADER_WORKERS, _generation_spec(settings)
         pool = WorkerPool(reactor, render, size, templates, spec, run)
-        workers = ProcessWorkers(reactor, pool, threads, run, tasks, plugins.formats, render.timeout_s, report_death)
+        detects = bool(plugins.detectors)
+        workers = ProcessWorkers(
+            reactor, pool, threads, run, tasks, plugins.formats, render.timeout_s, report_death, detects=detects
+        )
     verifies = any(processor.verifies for processor in plugins.processors)
     describes = any(processor.samples for processor in plugins.processors)
     return Engine(reactor, render, workers, tasks, activity, verifies=verifies, describes=describes)

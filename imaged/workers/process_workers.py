@@ -39,6 +39,9 @@ HEADER_WORKERS = 2
 
 _LATE_AVIF = "the AVIFs of this picture take too long: ask for another format, for .auto, or later"
 
+DETECTING_S = 10.0
+"""How long a worker with detectors may look at a picture, before another one does so without them."""
+
 DEATH_S = 1.0
 """How long a worker may take to end after its socket has closed."""
 
@@ -47,6 +50,7 @@ class ProcessWorkers:
     """Drives each job of `pool` on a thread. Reactor thread only.
 
     `threads` run renders, `run` what is beside them. `report_death` gets the cause of each death of a worker in a job.
+    `detects` says whether the generation has detectors.
     """
 
     _log = Logger()
@@ -64,6 +68,8 @@ class ProcessWorkers:
         formats: Formats,
         timeout_s: float,
         report_death: Callable[[str], None],
+        *,
+        detects: bool = False,
     ) -> None:
         self._reactor = reactor
         self._pool = pool
@@ -73,6 +79,7 @@ class ProcessWorkers:
         self._formats = formats
         self._timeout_s = timeout_s
         self._report_death = report_death
+        self._detects = detects
         self._quarantine = Quarantine(reactor.seconds)
         self._memory_kills = memory_kills()
         self.size = threads.size
@@ -97,7 +104,7 @@ class ProcessWorkers:
 
     async def describe(self, hash: ImageHash, source: Path, timeout_s: float) -> tuple[ImageDetails | None, Ended]:
         """Look at the pixels of an original."""
-        job = LookWork(Kind.DESCRIBE, source, request_id())
+        job = LookWork(Kind.DESCRIBE, source, request_id(), detects=self._detects)
         ended = await self._do(job, hash, timeout_s, self._threads.run, "looking at the pixels")
         return job.details, ended
 
@@ -140,9 +147,11 @@ class ProcessWorkers:
             if hash is not None and (refusal := self._refusal(hash, job)) is not None:
                 return Ended(refusal, {})
             left_s = due_s - self._reactor.seconds()
+            detects = isinstance(job, LookWork) and job.detects
             try:
                 worker = await self._pool.take(left_s, born_after_s)
-                result = await self._lend(worker, job, left_s, run, f"{what} of {hash}" if hash else what)
+                within_s = min(left_s, DETECTING_S) if detects else left_s
+                result = await self._lend(worker, job, within_s, run, f"{what} of {hash}" if hash else what)
             except BusyError as error:
                 return Ended(error, {})
             if isinstance(result, Ended):
@@ -153,18 +162,26 @@ class ProcessWorkers:
                 continue
             deaths += 1
             end = judge_end(result, worker.child.status, what, memory_ran_out=self._memory_ran_out())
-            again = deaths < end.tries
+            again = deaths < end.tries or detects
             self._report(worker, end, hash, what, again=again)
             if again:
                 born_after_s = worker.child.ended_s  # whatever has killed this worker may be killing all
+                if isinstance(job, LookWork) and job.detects:
+                    job.detects = False  # the picture may be sound: without detectors, its time begins again
+                    due_s, deaths = self._reactor.seconds() + timeout_s, 0
                 continue
-            blamed = end.cause != "late" or timeout_s >= NEARLY * min(self._timeout_s, HEADER_S)
-            if hash is not None and end.blames_picture and blamed:
-                if isinstance(job, RenderWork) and job.only_avif and isinstance(end.error, OutOfTimeError):
-                    self._quarantine.put((hash, AVIF.extension), OutOfTimeError(_LATE_AVIF))
-                else:
-                    self._quarantine.put(hash, end.error)
+            if hash is not None:
+                self._blame(hash, job, end, timeout_s)
             return Ended(end.error, {}, job.last)
+
+    def _blame(self, hash: ImageHash, job: WorkerJob, end: WorkerEnd, timeout_s: float) -> None:
+        """Refuse a picture from now on, if it has killed the worker of a job with enough time."""
+        if not end.blames_picture or (end.cause == "late" and timeout_s < NEARLY * min(self._timeout_s, HEADER_S)):
+            return
+        if isinstance(job, RenderWork) and job.only_avif and isinstance(end.error, OutOfTimeError):
+            self._quarantine.put((hash, AVIF.extension), OutOfTimeError(_LATE_AVIF))
+        else:
+            self._quarantine.put(hash, end.error)
 
     def _refusal(self, hash: ImageHash, job: WorkerJob) -> ImagedError | None:
         """Return the error that a job on a picture is refused with now, or None.

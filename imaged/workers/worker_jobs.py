@@ -139,20 +139,24 @@ class IdentifyWork:
 
 
 class LookWork:
-    """Verifies an original (VERIFY) or looks at it (DESCRIBE); `details` has what the worker tells, or None."""
+    """Verifies an original (VERIFY) or looks at it (DESCRIBE); `details` has what the worker tells, or None.
+
+    While it `detects`, the detectors of the generation look, too.
+    """
 
     is_complete = True
     last: RenderedVariant | None = None
 
-    def __init__(self, kind: Kind, source: Path, request_id: str | None) -> None:
+    def __init__(self, kind: Kind, source: Path, request_id: str | None, *, detects: bool = False) -> None:
         self.kind = kind
         self.source = source
+        self.detects = detects
         self.details: ImageDetails | None = None
         self._request_id = request_id
 
     def head(self, within_s: float) -> dict[str, Any]:
         """Ask for the details."""
-        return {"timeout_s": within_s, "request_id": self._request_id}
+        return {"timeout_s": within_s, "request_id": self._request_id, "detects": self.detects}
 
     def take(self, message: Message) -> None:
         """Take the details, if they are sound."""

@@ -83,6 +83,8 @@ def _work(connection: socket.socket, processors: Processors, kind: Kind, head: M
             size = {"width_px": facts.size.width_px, "height_px": facts.size.height_px}
             send(connection, Kind.FACTS, {"format": format, **size, "frames": facts.frames})
     elif kind in (Kind.VERIFY, Kind.DESCRIBE):
+        if kind is Kind.DESCRIBE and not head["detects"]:
+            processors = replace(processors, detectors=())
         run = run_verify if kind is Kind.VERIFY else run_describe
         details, ended = run(processors, source, head["timeout_s"], head["request_id"])
         if details is not None:

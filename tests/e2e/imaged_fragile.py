@@ -1,4 +1,4 @@
-"""A test plugin: a detector that ends its process, hangs, or asks for what a worker may not do."""
+"""A test plugin: a detector that ends its process, hangs, finds what is not in the picture, or works."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imaged.api import Detector, Host, Region, Sample, hookimpl
 
 
 class Options(BaseModel):
-    """The section `plugins.fragile`: how it fails."""
+    """The section `plugins.fragile`: how it fails, or `work`."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -20,7 +20,7 @@ class Options(BaseModel):
 
 
 class Fragile:
-    """Fails at each sample."""
+    """Fails at each sample, or finds its left upper corner."""
 
     detail, side_px = "fragile", 32
 
@@ -28,12 +28,15 @@ class Fragile:
         self._how = how
 
     def detect(self, sample: Sample) -> Sequence[Region]:
-        """Fail."""
+        """Fail, or find the corner."""
         if self._how == "abort":
             os.abort()
         while self._how == "hang":
             time.sleep(1)
-        return [Region(0, 0, sample.size.width_px * 2, 1)]
+        size = sample.size
+        if self._how == "work":
+            return [Region(0, 0, size.width_px / 10, size.height_px / 10)]
+        return [Region(0, 0, size.width_px * 2, 1)]
 
 
 @hookimpl

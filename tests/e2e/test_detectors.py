@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from daemon import Daemon
 from drawn_faces import draw_face
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from imaged.testing.pictures import make_jpeg
 
@@ -22,7 +22,11 @@ def test_a_smart_crop_shows_the_face(make_daemon: Callable[..., Daemon], isolati
     pytest.importorskip("cv2", reason="OpenCV is missing: install the extra faces")
     daemon = make_daemon(SETTINGS, f"render.isolation={isolation}")
     body = BytesIO()
-    draw_face(300, 90, 120).save(body, "JPEG", quality=90)
+    picture = draw_face(300, 90, 120)
+    ImageDraw.Draw(picture).rectangle(
+        (20, 100, 140, 220), fill=(255, 0, 0), outline=(0, 0, 0), width=20
+    )  # attracts more
+    picture.save(body, "JPEG", quality=90)
     posted = daemon.post("/p", body.getvalue()).json()
     home = f"/p/{posted['partitionedHash']}"
     x_percent, y_percent = (daemon.get(f"{home}/info.json").json()["focal_point"][side] for side in SIDES)
