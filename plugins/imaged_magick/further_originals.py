@@ -14,6 +14,7 @@ from imaged.api import (
     Format,
     Size,
     cicp_profile,
+    profile_name,
     read_bmp,
     read_heif,
     read_jxl,
@@ -29,12 +30,16 @@ HEADER_ERRORS = (ValueError, IndexError, struct.error)
 
 @dataclass(frozen=True)
 class FurtherOriginal:
-    """What the header says. `size` is upright. The decoder turns what is `self_turning`; `orientation` is 1 to 8."""
+    """What the header says. `size` is upright. The decoder turns what is `self_turning`; `orientation` is 1 to 8.
+
+    `profile_name` is the name of an ICC profile in the file; `profile` may also say its colours without one.
+    """
 
     size: Size
     blob: bytes
     orientation: int
     profile: bytes
+    profile_name: str | None = None
     self_turning: bool = False
 
 
@@ -45,10 +50,12 @@ def parse_further(format: Format, blob: bytes) -> FurtherOriginal:
             return _heif(format, blob)
         if format == TIFF:
             tiff = read_tiff(blob)
-            return FurtherOriginal(tiff.size, first_page(blob, tiff), tiff.orientation, tiff.profile)
+            return FurtherOriginal(
+                tiff.size, first_page(blob, tiff), tiff.orientation, tiff.profile, profile_name(tiff.profile)
+            )
         if format == BMP:
             bmp = read_bmp(blob)
-            return FurtherOriginal(bmp.size, blob, 1, bmp.profile)
+            return FurtherOriginal(bmp.size, blob, 1, bmp.profile, profile_name(bmp.profile))
         jxl = read_jxl(blob)
     except HEADER_ERRORS as error:
         reason = str(error) if isinstance(error, ValueError) else "its header is cut short"
@@ -65,7 +72,8 @@ def _heif(format: Format, blob: bytes) -> FurtherOriginal:
         primaries, transfer, _ = header.nclx
         if max(primaries, transfer) < 256:  # noqa: PLR2004 -- libheif has applied matrix and range
             profile = cicp_profile(bytes((primaries, transfer, 0, 1))) or b""
-    return FurtherOriginal(header.size, blob, header.orientation, profile, self_turning=True)
+    name = profile_name(header.profile)
+    return FurtherOriginal(header.size, blob, header.orientation, profile, name, self_turning=True)
 
 
 def is_turned(format: Format, orientation: str) -> bool:

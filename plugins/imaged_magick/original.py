@@ -93,14 +93,14 @@ def parse_original(blob: bytes, reads: Sequence[Format] = CORE) -> ParsedOrigina
     format = Formats(tuple(reads), ()).sniff(blob)
     if format in FURTHER:
         found = parse_further(format, blob)
-        profile, name = usable_profile(found.profile) or b"", profile_name(found.profile)
+        profile = usable_profile(found.profile) or b""
         return ParsedOriginal(
             format,
             found.blob,
             profile,
             found.orientation,
             None,
-            profile_name=name,
+            profile_name=found.profile_name,
             upright_size=found.size,
             self_turning=found.self_turning,
         )

@@ -42,6 +42,7 @@ def _read(blob: bytes, format: Format) -> Original:
         orientation,
         _profile(header.profile, header.nclx),
         profile_name=profile_name(header.profile),
+        decoder_turns=1 if format == AVIF else header.orientation,
         decoded_pixels=header.decoded_pixels,
     )
 

@@ -15,7 +15,8 @@ class Original:
     `as_still` returns a file of its first picture without metadata, so that Pillow parses none. It raises DeclinedError
     for damage that no header shows. `stored` is the size as stored. `orientation` is EXIF's, 1 to 8. `profile` is the
     ICC profile that takes its colours to sRGB, empty where they are sRGB; `profile_name` is the name of the one in the
-    file. A file that is `animated` has more pictures.
+    file. A file that is `animated` has more pictures. `decoder_turns` is the orientation from which the decoder itself
+    turns the picture.
     `decoded_pixels` are those that a decoder fills, tiles and transparency included, or are 0.
     """
 
@@ -26,6 +27,7 @@ class Original:
     profile: bytes = b""
     animated: bool = False
     profile_name: str | None = None
+    decoder_turns: int = 1
     decoded_pixels: int = 0
 
     @property

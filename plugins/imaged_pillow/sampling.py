@@ -20,6 +20,6 @@ def take_sample(decoded: Decoded, wanted: Plan) -> Sample:
         size=wanted.size,
         rgba=picture.convert("RGBA").tobytes(),
         transparency=has_alpha and decoded.picture.getchannel("A").getextrema() != (_OPAQUE, _OPAQUE),
-        orientation=original.orientation,
+        orientation=max(original.orientation, original.decoder_turns),
         profile=original.profile_name,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
+import pillow_heif
 import pytest
 from picture_files import encode
 from PIL import Image, ImageCms
@@ -135,3 +137,39 @@ def test_details_never_tell_a_place(chain: Chain) -> None:
     exif.get_ifd(0x8825)[29] = "2026:01:01"
     details = describe(chain, encode(house(), "JPEG", exif=exif, comment=b"SECRET COMMENT"))
     assert "SECRET" not in repr(details)
+
+
+def further(image: Image.Image, format: str, **how: object) -> bytes:
+    """Return the file of a picture in a further format."""
+    if format in {"TIFF", "BMP"}:
+        return encode(image, format, **how)
+    body = io.BytesIO()
+    pillow_heif.from_pillow(image).save(body, quality=90, format=format, **how)
+    return body.getvalue()
+
+
+@pytest.mark.parametrize("format", ["HEIF", "TIFF", "BMP"])
+def test_a_further_format_has_the_details_of_its_picture(chain: Chain, format: str) -> None:
+    """Hash and colours are those of the same picture as a PNG; a file without an ICC profile has none."""
+    details, known = describe(chain, further(house(), format)), describe(chain, encode(house(), "PNG"))
+    assert distance(details.dhash, known.dhash) <= 6
+    assert details.average_color[1] == known.average_color[1]
+    assert (details.frames, details.transparency, details.orientation, details.profile) == (1, False, 1, None)
+
+
+def test_a_transparent_heic_tells_it(chain: Chain) -> None:
+    """Its alpha is an auxiliary picture of its own."""
+    image = house().convert("RGBA")
+    image.putalpha(200)
+    assert describe(chain, further(image, "HEIF")).transparency
+
+
+def test_a_heic_tells_how_it_was_stored(chain: Chain) -> None:
+    """Decoders turn it upright by themselves; its orientation is that in the file."""
+    exif = Image.Exif()
+    exif[0x0112] = SIDEWAYS
+    stored = house().transpose(Image.Transpose.ROTATE_90)
+    body = further(stored, "HEIF", exif=exif.tobytes())
+    turned, upright = describe(chain, body), describe(chain, encode(house(), "PNG"))
+    assert turned.orientation == SIDEWAYS
+    assert distance(turned.dhash, upright.dhash) <= 6
