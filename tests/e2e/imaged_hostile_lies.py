@@ -69,6 +69,7 @@ LIES: dict[str, Callable[[], None]] = {
     "infinite_seconds": _tell(Kind.RENDERED, _rendered(spans_s={"decode": float("inf")}), PICTURE),
     "a_name_of_a_file": _tell(Kind.RENDERED, _rendered(path="/etc/passwd"), PICTURE),
     "facts": _tell(Kind.FACTS, {"format": 0, "width_px": 1, "height_px": 1, "frames": 1}),
+    "details": _tell(Kind.DETAILS, {"frames": 1, "transparency": False, "orientation": 1}),
     "ready": _tell(Kind.READY, {"landlock_abi": 99, "seccomp": True, "missing": []}),
     "a_job": _tell(Kind.RENDER, {"variants": []}),
     "an_early_end": _tell(Kind.ENDED, _ended()),

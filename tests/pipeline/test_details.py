@@ -84,6 +84,7 @@ def test_an_older_record_is_completed_when_it_is_asked_for(harness: PipelineHarn
     waiting = [harness.originals.described(IMAGE) for _ in range(3)]
     assert [wait(each) for each in waiting] == [info] * 3
     assert harness.store.originals.info(IMAGE) == info
+    assert harness.queued("upload") == ["info.json"]
     assert sampler.samples == 2
 
 
