@@ -10,7 +10,7 @@ from imaged.core.colours.cicp import cicp_profile
 from imaged.core.colours.icc_reader import join_profile, usable_profile
 from imaged.core.colours.png_colours import PNG_COLOUR_CHUNKS, png_profile, png_profile_name
 from imaged.core.colours.srgb_profile import srgb_profile
-from imaged.core.effects import NO_EFFECTS, Effects, Watermark
+from imaged.core.effects import LUMA, NO_EFFECTS, SHARPEN_SIGMA_PX, Effects, MarkPlace, Watermark
 from imaged.core.errors import (
     BusyError,
     DeclinedError,
@@ -97,10 +97,12 @@ __all__ = [
     "HEIC",
     "JPEG",
     "JXL",
+    "LUMA",
     "NO_EFFECTS",
     "PNG",
     "PNG_COLOUR_CHUNKS",
     "RESIZE",
+    "SHARPEN_SIGMA_PX",
     "SNIFF_BYTES",
     "TIFF",
     "VERSION",
@@ -130,6 +132,7 @@ __all__ = [
     "ImagedError",
     "Jobs",
     "JxlHeader",
+    "MarkPlace",
     "MetricPath",
     "MetricsSink",
     "NotAPictureError",

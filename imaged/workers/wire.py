@@ -20,6 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 HEAD_BYTES = 1 << 16
 """The longest head."""
 
+JOB_HEAD_BYTES = 1 << 28
+"""The longest head that a worker reads from the daemon: it has the watermarks of a job."""
+
 BODY_BYTES = 1 << 29
 """The largest picture that a worker may return."""
 
@@ -174,14 +177,19 @@ def send(connection: socket.socket, kind: Kind, head: Any, body: bytes = b"", de
         connection.sendall(memoryview(message)[sent:])
 
 
-def receive(connection: socket.socket, due_s: float | None = None, descriptors: list[int] | None = None) -> Message:
+def receive(
+    connection: socket.socket,
+    due_s: float | None = None,
+    descriptors: list[int] | None = None,
+    head_bytes: int = HEAD_BYTES,
+) -> Message:
     """Read a message and nothing behind it; block until `due_s` of the monotonic clock.
 
-    Descriptors that come with it are appended to `descriptors`. Raises TimeoutError, EndedError when the peer is gone,
-    and MessageError for anything that is no message.
+    Descriptors that come with it are appended to `descriptors`. Its head has `head_bytes` at most.
+    Raises TimeoutError, EndedError when the peer is gone, and MessageError for anything that is no message.
     """
     start = _take(connection, _HEADER.size, due_s, descriptors)
-    return _read(start, lambda length: _take(connection, length, due_s))
+    return _read(start, lambda length: _take(connection, length, due_s), head_bytes)
 
 
 class Inbox:
@@ -212,9 +220,9 @@ class Inbox:
         return b"".join(pieces)
 
 
-def _read(start: bytes, take: Callable[[int], bytes]) -> Message:
+def _read(start: bytes, take: Callable[[int], bytes], head_bytes: int = HEAD_BYTES) -> Message:
     kind, head_length, body_length = _HEADER.unpack(start)
-    if head_length > HEAD_BYTES or body_length > (BODY_BYTES if kind == Kind.RENDERED else 0):
+    if head_length > head_bytes or body_length > (BODY_BYTES if kind == Kind.RENDERED else 0):
         raise MessageError(f"a message with a head of {head_length} bytes and a body of {body_length}")
     try:
         known = Kind(kind)

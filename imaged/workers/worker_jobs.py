@@ -18,7 +18,7 @@ from imaged.core.variants import Variant
 from imaged.hooks.checked_processor import sniff_file
 from imaged.workers.render_jobs import RenderedVariant
 from imaged.workers.wire import GO, STOP, DetailsHead, FactsHead, Kind, Message, MessageError, RenderedHead, parse
-from imaged.workers.wire_variants import encode_variant
+from imaged.workers.wire_variants import encode_variants
 from imaged.workers.workers import Emit
 
 NO_PICTURE = Path(os.devnull)
@@ -64,11 +64,7 @@ class RenderWork:
     def head(self, within_s: float) -> dict[str, Any]:
         """Ask for the variants that no worker has made yet."""
         self._asked, self._began_s = list(self._missing), monotonic()
-        return {
-            "variants": [encode_variant(each) for each in self._asked],
-            "timeout_s": within_s,
-            "request_id": self._request_id,
-        }
+        return encode_variants(self._asked) | {"timeout_s": within_s, "request_id": self._request_id}
 
     def take(self, message: Message) -> bytes | None:
         """Emit a variant, if it is one of the job's and of its format."""

@@ -30,8 +30,8 @@ from imaged.workers.processors import (
     run_verify,
 )
 from imaged.workers.render_jobs import RenderedVariant
-from imaged.workers.wire import GO, LOG_LINES, EndedError, Kind, encode, receive, send
-from imaged.workers.wire_variants import decode_variant
+from imaged.workers.wire import GO, JOB_HEAD_BYTES, LOG_LINES, EndedError, Kind, encode, receive, send
+from imaged.workers.wire_variants import decode_variants
 
 NICENESS = 5
 """How much less of the cores a worker gets than the daemon: requests for stored files go first."""
@@ -61,7 +61,7 @@ def serve(connection: socket.socket, processors: Processors, folder: Path, bound
     while True:
         descriptors: list[int] = []
         try:
-            job = receive(connection, descriptors=descriptors)
+            job = receive(connection, descriptors=descriptors, head_bytes=JOB_HEAD_BYTES)
         except EndedError:
             return
         log.left = LOG_LINES
@@ -93,7 +93,7 @@ def _work(connection: socket.socket, processors: Processors, kind: Kind, head: M
     elif kind is Kind.SELF_CHECK:
         ended = run_self_check(processors)
     else:
-        variants = [decode_variant(each, processors.formats) for each in head["variants"]]
+        variants = decode_variants(head, processors.formats)
         emit = _Emitter(connection, variants)
         ended = run_render(processors, source, variants, head["timeout_s"], head["request_id"], emit)
         last = emit.last

@@ -29,6 +29,8 @@ def is_animated(job: RenderJob, variant: Variant) -> bool:
 
 def is_long(job: RenderJob) -> bool:
     """Return whether a step of this job may take so long that it must be interruptible."""
+    if any(variant.effects.blur for variant in job.variants):
+        return True
     plans = [variant.plan(job.facts.size) for variant in job.variants]
     sizes = [job.facts.size, *(size for plan in plans for size in (plan.scaled, plan.size))]
     return _PIXEL_S * max(size.pixels for size in sizes) > _LONG_SHARE * job.timeout_s

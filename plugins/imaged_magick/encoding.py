@@ -8,6 +8,7 @@ from wand.color import Color
 from imaged.api import AVIF, GIF, JPEG, PNG, Plan, Size, Variant
 
 from . import libheif
+from .effects import apply_effects
 from .palette import find_palette, remap
 from .picture import Picture
 from .resizing import pad
@@ -23,7 +24,7 @@ _HALF_STEP = 128  # half of an 8-bit step, in 16 bits
 
 
 def normalise(picture: Picture, variant: Variant, wanted: Plan) -> None:
-    """Convert a resized picture to 8-bit sRGB without metadata, and pad it by its plan.
+    """Convert a resized picture to 8-bit sRGB without metadata, pad it by its plan, and apply its effects.
 
     It has the transparency that the variant's format can hold.
     """
@@ -33,9 +34,10 @@ def normalise(picture: Picture, variant: Variant, wanted: Plan) -> None:
         picture.background_color = Color(variant.background)
         picture.alpha_channel = "remove"
         picture.alpha_channel = False
-    elif picture.alpha_channel and format == GIF:
-        picture.threshold(0.5, channel="alpha")  # a GIF's pixel is opaque or transparent
     pad(picture, wanted, variant.padding)
+    apply_effects(picture, variant.effects)
+    if picture.alpha_channel and format == GIF:
+        picture.threshold(0.5, channel="alpha")  # a GIF's pixel is opaque or transparent
     picture.strip()
     picture.units = "pixelsperinch"
     picture.resolution = (72, 72)

@@ -28,6 +28,7 @@ from imaged.api import (
 from .bounds import Deadline, check_decoded, check_job
 from .colours import to_srgb
 from .decoding import Decoded, check_end, decode
+from .effects import check_watermark, with_effects
 from .encoding import encode
 from .filters import FILTERS
 from .original import Original, declined
@@ -78,6 +79,7 @@ class PillowProcessor:
         deadline = Deadline(job.timeout_s)
         planned: dict[Plan, list[Variant]] = {}
         for variant in job.variants:
+            check_watermark(variant.effects)
             planned.setdefault(variant.plan(job.facts.size), []).append(variant)
         with span(DECODE):
             original = _checked(read_original(job.source), job)
@@ -93,7 +95,7 @@ class PillowProcessor:
                 picture = to_srgb(upright(resized, original.orientation), original.profile)
             for variant in planned[wanted]:
                 with span(ENCODE):
-                    body = encode(padded(picture, wanted, variant), variant)
+                    body = encode(with_effects(padded(picture, wanted, variant), variant.effects), variant)
                 deadline.check()
                 yield Rendered(variant.output, body)
 

@@ -28,6 +28,11 @@ def read_original(source: Path) -> Original:
         blob = source.read_bytes()
     except OSError as error:
         raise StoreError(f"the original cannot be read from the local store: {error.strerror}") from error
+    return parse_original(blob)
+
+
+def parse_original(blob: bytes) -> Original:
+    """Parse a file. Raises DeclinedError and NotAPictureError, as `read_original`."""
     format = _FORMATS.sniff(blob)
     if format is None:
         raise NotAPictureError("the format of this file is unknown: send a JPEG, PNG, GIF or WebP")

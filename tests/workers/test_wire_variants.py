@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imaged.core.effects import NO_EFFECTS, Effects, Watermark
-from imaged.core.formats import FORMATS
+from imaged.core.formats import FORMATS, JPEG
 from imaged.core.gravities import Compass, FocalPoint
 from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad, Preset
 from imaged.core.variants import Variant
-from imaged.workers.wire_variants import decode_variant, encode_variant
+from imaged.workers.wire_variants import decode_variants, encode_variants
 
 _sides = st.integers(1, 10_000)
 _percents = st.integers(0, 100)
@@ -52,6 +53,19 @@ def _variants(draw: st.DrawFn) -> Variant:
 
 
 @given(_variants())
-def test_a_variant_survives_the_wire(variant: Variant) -> None:
-    """What is decoded from JSON equals what was encoded."""
-    assert decode_variant(json.loads(json.dumps(encode_variant(variant))), FORMATS) == variant
+def test_variants_survive_the_wire(variant: Variant) -> None:
+    """What is decoded from JSON equals what was encoded, each with its own watermark."""
+    marked = replace(variant, effects=Effects(watermark=Watermark(b"another")))
+    variants = [marked, variant, marked]
+    assert decode_variants(json.loads(json.dumps(encode_variants(variants))), FORMATS) == variants
+
+
+def test_outputs_with_one_watermark_carry_it_once() -> None:
+    """A hundred outputs of a preset cost the file of its watermark once."""
+    body = bytes(1 << 20)
+    effects = Effects(watermark=Watermark(body))
+    variants = [
+        Variant(Output(Preset("hero", "0123abcd"), "jpg", each), Fit(9), JPEG, each, "#ffffff", effects=effects)
+        for each in range(1, 101)
+    ]
+    assert len(json.dumps(encode_variants(variants))) < 1.5 * len(body)
