@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from daemon import Daemon
 from drawn_faces import draw_face
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from imaged.testing.pictures import make_jpeg
 
@@ -22,11 +22,7 @@ def test_a_smart_crop_shows_the_face(make_daemon: Callable[..., Daemon], isolati
     pytest.importorskip("cv2", reason="OpenCV is missing: install the extra faces")
     daemon = make_daemon(SETTINGS, f"render.isolation={isolation}")
     body = BytesIO()
-    picture = draw_face(300, 90, 120)
-    ImageDraw.Draw(picture).rectangle(
-        (20, 100, 140, 220), fill=(255, 0, 0), outline=(0, 0, 0), width=20
-    )  # attracts more
-    picture.save(body, "JPEG", quality=90)
+    draw_face(300, 90, 120).save(body, "JPEG", quality=90)
     posted = daemon.post("/p", body.getvalue()).json()
     home = f"/p/{posted['partitionedHash']}"
     x_percent, y_percent = (daemon.get(f"{home}/info.json").json()["focal_point"][side] for side in SIDES)
@@ -37,6 +33,17 @@ def test_a_smart_crop_shows_the_face(make_daemon: Callable[..., Daemon], isolati
     assert daemon.get(f"{home}/100x200.png").body != smart.body
     engines = {each["name"]: each["detail"] for each in daemon.status()["plugins"] if each["kind"] == "detector"}
     assert engines["opencv"].startswith("OpenCV 4")
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+def test_a_detector_tells_the_focal_point_at_the_post(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str], isolation: str
+) -> None:
+    """The point is in info.json after a POST that also verifies the picture."""
+    settings = "detectors: [fragile]\nplugins: {fragile: {how: work}}\n"
+    daemon = make_daemon(settings, f"render.isolation={isolation}", environ=plugins)
+    home = f"/p/{daemon.post('/p', make_jpeg()).json()['partitionedHash']}"
+    assert daemon.get(f"{home}/info.json").json()["focal_point"] == {"x_percent": 5, "y_percent": 5}
 
 
 @pytest.mark.parametrize("how", ["abort", "hang", "lie"])
