@@ -18,7 +18,7 @@ _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps chroma at full resolution; 
 _PIXEL_S = {"jpg": 0.05e-6, "png": 0.2e-6, "avif": 0.5e-6}
 """The time for each pixel that encoders cannot be interrupted in: JPEG's scans, PNG's search for a small palette,
 and all of AVIF."""
-_AVIF_SPEED = 6
+_AVIF_SPEED, _WEBP_METHOD = 8, 4
 _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the same in ImageMagick 6 and 7
 _HALF_STEP = 128  # half of an 8-bit step, in 16 bits
 
@@ -70,16 +70,16 @@ def write(picture: Picture, variant: Variant) -> bytes:
     interlace = _JPEG_INTERLACE if is_progressive else _NO_INTERLACE
     library.MagickSetInterlaceScheme(picture.wand, interlace)
     library.MagickSetImageInterlaceScheme(picture.wand, interlace)
-    for name, value in _options(format.extension, variant.quality).items():
+    for name, value in _options(variant).items():
         picture.set_option(name, value)
     return picture.write(format)
 
 
-def _options(extension: str, quality: int) -> dict[str, str]:
+def _options(variant: Variant) -> dict[str, str]:
     """Return the options of an encoder. PNG is lossless at any quality."""
-    match extension:
+    match variant.format.extension:
         case "jpg":
-            sampling = "1x1" if quality >= _FULL_CHROMA_QUALITY else "2x2"
+            sampling = "1x1" if variant.quality >= _FULL_CHROMA_QUALITY else "2x2"
             return {"jpeg:sampling-factor": sampling, "jpeg:optimize-coding": "true"}
         case "png":
             # A filter chosen for each row. zlib's default level 6 is 1 % smaller and takes twice the time. Dates would
@@ -87,5 +87,6 @@ def _options(extension: str, quality: int) -> dict[str, str]:
             chunks = {"png:exclude-chunks": "all", "png:include-chunks": "tRNS"}
             return {"png:compression-level": "5", "png:compression-filter": "5", **chunks}
         case "webp":
-            return {"webp:method": "4", "webp:lossless": "false"}
+            method = _WEBP_METHOD if variant.effort is None else variant.effort
+            return {"webp:method": str(method), "webp:lossless": "false"}
     return {}

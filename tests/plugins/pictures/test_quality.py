@@ -120,3 +120,11 @@ def test_similarity_is_that_of_another_program(change: Callable[..., Any], wante
     one, other = ((across * across + 3 * down * down) // 7 % 256), change(across, down)
     pictures = [Image.fromarray(each.astype(np.uint8)) for each in (one, other)]
     assert similarity(*pictures) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_the_setting_says_how_much_effort_webp_takes(render: Render) -> None:
+    """`webp_effort` reaches the encoder: the least effort writes the most bytes, and 4 is the default."""
+    body = encode(dead_leaves(256, 192), "PNG")
+    sizes = {effort: len(render(body, "w256.webp", webp_effort=effort)[0]) for effort in (0, 4, 6)}
+    assert sizes[0] > sizes[4] > sizes[6]
+    assert sizes[4] == len(render(body, "w256.webp")[0])
