@@ -6,6 +6,7 @@ FROM python:3.13-slim-trixie
 
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libmagickwand-7.q16-10 libseccomp2 \
+        libheif-plugin-aomenc libheif-plugin-dav1d libheif-plugin-libde265 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/imaged imaged \
     && install --directory --owner imaged --group imaged /var/lib/imaged

@@ -20,34 +20,44 @@ from imaged.web.requests import ImagedRequest
 CHUNK_BYTES = 65_536
 """How much of a file is read at a time."""
 
+LASTING = b"public, max-age=31536000, immutable"
+"""The Cache-Control of a URL whose bytes never change."""
+
+CHANGING = b"public, max-age=300"
+"""That of a preset, which says something else after a change of the settings."""
+
 _RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<suffix>\d{1,18}))\s*", re.ASCII)
 _CONDITIONS = frozenset(
     (b"If-Match", b"If-None-Match", b"If-Modified-Since", b"If-Unmodified-Since", b"Range")  # as Twisted spells them
 )
-_VALIDATORS = b"ETag: %b\r\nLast-Modified: %b\r\nCache-Control: public, max-age=31536000, immutable\r\n"
+_VALIDATORS = b"ETag: %b\r\nLast-Modified: %b\r\nCache-Control: %b\r\n"
 _CONTENT = b"%bAccept-Ranges: bytes\r\nContent-Type: %b\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n"
 
 
-def send_file(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str, tag: str = "") -> None:
+def send_file(
+    request: ImagedRequest, opened: OpenFile | FileBody, content_type: str, tag: str = "", caching: bytes = LASTING
+) -> None:
     """Answer with a file, and close it at the end. RFC 9110 defines conditions (13.2.2) and ranges (14.2).
 
-    `tag` is a part of the ETag, for a URL that stands for several files.
+    `tag` is a part of the ETag, for a URL that stands for several files. `caching` is the Cache-Control.
     A large file is read a chunk at a time, when the client has taken the previous chunk. A request for several ranges
     gets the whole file, as the RFC allows. Raises PreconditionFailedError and RangeNotSatisfiableError.
     """
     producer: FileProducer | None = None
     try:
-        producer = _send(request, opened, content_type, tag)
+        producer = _send(request, opened, content_type, tag, caching)
     finally:
         if producer is None and isinstance(opened, OpenFile):
             opened.file.close()
 
 
-def _send(request: ImagedRequest, opened: OpenFile | FileBody, content_type: str, tag: str) -> FileProducer | None:
+def _send(
+    request: ImagedRequest, opened: OpenFile | FileBody, content_type: str, tag: str, caching: bytes
+) -> FileProducer | None:
     """Answer, or begin to; return a producer that sends the rest and then closes the file."""
     size_bytes, modified_s = opened.size_bytes, opened.modified_ns // 1_000_000_000
     etag = f'"{opened.modified_ns:x}-{size_bytes:x}{tag and f"-{tag}"}"'
-    lines = _VALIDATORS % (etag.encode(), http_date_at(modified_s))
+    lines = _VALIDATORS % (etag.encode(), http_date_at(modified_s), caching)
     is_plain = _is_plain(request)
     if not is_plain and _is_known(request, etag, modified_s):
         request.begin_answer(304, lines)

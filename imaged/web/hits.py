@@ -11,9 +11,11 @@ from weakref import ref
 from twisted.web.http import Request
 
 from imaged.core.negotiation import Candidates
+from imaged.core.outputs import Output, Preset
 from imaged.core.tracing import Trace
 from imaged.pipeline.auto_outputs import AutoAnswer
 from imaged.pipeline.pipeline import Pipeline
+from imaged.web.files import CHANGING, LASTING
 from imaged.web.headers import accept_of
 
 KEPT = 4096
@@ -24,7 +26,7 @@ KEPT = 4096
 class Hit:
     """What the path of an output means under one generation.
 
-    `file` is the path of its file in the store; `tag` is a part of its ETag.
+    `file` is the path of its file in the store; `tag` is a part of its ETag, `caching` its Cache-Control.
     """
 
     file: str
@@ -33,7 +35,8 @@ class Hit:
     output: str | None
     extension: str | None
     content_type: str
-    tag: str = ""
+    tag: str
+    caching: bytes
 
     def describe(self, trace: Trace) -> None:
         """Record what the path says in `trace`."""
@@ -66,16 +69,16 @@ class Hits:
             return hit.hits.get(hit.candidates.choose(accept_of(request)).extension)
         return hit
 
-    def keep(self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, content_type: str) -> None:
+    def keep(self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, output: Output) -> None:
         """Keep a hit, in place of the oldest one when there are too many."""
-        self._add(pipeline, path, _hit(file, trace, content_type))
+        self._add(pipeline, path, _hit(file, trace, pipeline.formats.content_type(output), *caching_of(output)))
 
     def keep_auto(self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, answer: AutoAnswer) -> None:
         """Keep the hit of an `auto` output, for clients whose `Accept` headers choose the same format."""
-        made = pipeline.formats.of(answer.output)
+        made, content_type = answer.output, pipeline.formats.content_type(answer.output)
         kept = self._of(pipeline).get(path)
         hits = dict(kept.hits) if isinstance(kept, AutoHit) and kept.candidates == answer.candidates else {}
-        hits[answer.chosen.extension] = _hit(file, trace, made.content_type, made.extension)
+        hits[answer.chosen.extension] = _hit(file, trace, content_type, *caching_of(made, auto=True))
         self._add(pipeline, path, AutoHit(answer.candidates, hits))
 
     def _of(self, pipeline: Pipeline) -> dict[bytes, Hit | AutoHit]:
@@ -91,5 +94,11 @@ class Hits:
         kept[path] = hit
 
 
-def _hit(file: str, trace: Trace, content_type: str, tag: str = "") -> Hit:
-    return Hit(file, trace.route, trace.namespace, trace.output, trace.extension, content_type, tag)
+def caching_of(output: Output, *, auto: bool = False) -> tuple[str, bytes]:
+    """Return a part of the ETag, and the Cache-Control, of an output, or of one that an `auto` URL stands for."""
+    version = output.sizing.version if isinstance(output.sizing, Preset) else ""
+    return "-".join(filter(None, (version, output.extension if auto else ""))), CHANGING if version else LASTING
+
+
+def _hit(file: str, trace: Trace, content_type: str, tag: str, caching: bytes) -> Hit:
+    return Hit(file, trace.route, trace.namespace, trace.output, trace.extension, content_type, tag, caching)

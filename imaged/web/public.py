@@ -22,7 +22,7 @@ from imaged.web.answers import send_json, send_nothing, send_page
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
 from imaged.web.headers import accept_of
-from imaged.web.hits import Hits
+from imaged.web.hits import Hits, caching_of
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import (
     FilePath,
@@ -80,7 +80,7 @@ class PublicSite:
         if opened is None:
             return False
         request.trace.outcome = HIT
-        send_file(request, opened, hit.content_type, hit.tag)
+        send_file(request, opened, hit.content_type, hit.tag, hit.caching)
         return True
 
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
@@ -134,14 +134,14 @@ class PublicSite:
                         content_type = pipeline.formats.content_type(output)
                         opened, request.trace.outcome = await pipeline.output(image, output)
                         self._keep_hit(request, image, output, pipeline)
-                        send_file(request, opened, content_type)
+                        send_file(request, opened, content_type, *caching_of(output))
 
     def _keep_hit(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
         """Keep a hit, unless its path is another spelling of the file's own."""
         is_canonical = request.path == f"/{pipeline.store.key(image, output.public)}".encode()
         if is_canonical and request.trace.outcome == HIT:
-            file, content_type = str(pipeline.store.path(image, output)), pipeline.formats.content_type(output)
-            self.hits.keep(pipeline, request.path, file, request.trace, content_type)
+            file = str(pipeline.store.path(image, output))
+            self.hits.keep(pipeline, request.path, file, request.trace, output)
 
     async def _send_auto(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
         answer = await auto_output(pipeline, image, output, accept_of(request))
@@ -150,7 +150,7 @@ class PublicSite:
         is_canonical = request.path == f"/{pipeline.store.key(image, output.public)}".encode()
         if is_canonical and answer.is_final and answer.outcome == HIT:
             self.hits.keep_auto(pipeline, request.path, str(pipeline.store.path(image, made)), trace, answer)
-        send_file(request, answer.file, pipeline.formats.content_type(made), made.extension)
+        send_file(request, answer.file, pipeline.formats.content_type(made), *caching_of(made, auto=True))
 
     def _check_room(self, pipeline: Pipeline) -> None:
         if self.posting.current >= MAXIMUM_POSTS:

@@ -119,7 +119,7 @@ def test_the_memory_for_paths_is_bounded() -> None:
     """The path that was kept first is forgotten first."""
     kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
     for number in range(KEPT + 1):
-        kept.keep(generation, b"/%d" % number, f"/store/{number}", trace, "image/jpeg")
+        kept.keep(generation, b"/%d" % number, f"/store/{number}", trace, parse("x1.jpg"))
     assert kept.find(generation, asked(b"/0")) is None
     first, last = kept.find(generation, asked(b"/1")), kept.find(generation, asked(b"/%d" % KEPT))
     assert (first and first.file, last and last.file) == ("/store/1", f"/store/{KEPT}")
@@ -142,7 +142,7 @@ def test_an_auto_output_has_a_hit_for_each_format_that_was_chosen() -> None:
 def test_another_generation_has_no_hits() -> None:
     """Hits are those of one generation, which they do not keep alive."""
     kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
-    kept.keep(generation, b"/", "/store/1", trace, "image/jpeg")
+    kept.keep(generation, b"/", "/store/1", trace, parse("x1.jpg"))
     gone = ref(generation)
     assert kept.find(cast("Pipeline", Generation()), asked(b"/")) is None
     assert kept.find(generation, asked(b"/")) is None
