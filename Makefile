@@ -140,7 +140,7 @@ clean: ## Remove .venv, caches and builds; var/, the store, stays
 
 .venv/tools: .venv/ready
 	@rm .venv/ready
-	echo "The tools for tests, types and style are some 500 MB, once."
+	echo "The tools for tests, types and style are some 700 MB, once."
 	$(call pip_install,.[dev])
 	touch .venv/ready
 	touch $@
