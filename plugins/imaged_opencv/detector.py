@@ -11,8 +11,14 @@ from imaged.api import Region, Sample, how_to_install
 from .unloaded import SIDE_PX
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else NumPy starts threads in the process that forks workers
-import cv2
-import numpy as np
+_BEFORE = os.environ.get("LD_LIBRARY_PATH")
+import cv2  # noqa: E402 -- its import changes what the line above has kept
+import numpy as np  # noqa: E402
+
+if _BEFORE is None:  # OpenCV sets it, and then Wand, in another process, would start compilers to find ImageMagick
+    os.environ.pop("LD_LIBRARY_PATH", None)
+else:
+    os.environ["LD_LIBRARY_PATH"] = _BEFORE
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
 DEBIAN_FOLDER = Path("/usr/share/opencv4/haarcascades")

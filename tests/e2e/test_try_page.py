@@ -62,7 +62,7 @@ def test_a_picture_is_dropped(
         assert re.search(r"time \d[\d.]* m?s\b(?!, measured)", text)
         assert re.search(r"decode \d.* encode \d", text)
         assert shlex.split(browser.text(f"{card} code")) == ["curl", "-o", url.rpartition("/")[2], url]
-    assert browser.texts(".result .broken") == ["406: extension 'exe' is not one of jpg, png, gif, webp"]
+    assert browser.texts(".result .broken") == ["406: extension 'exe' is not one of jpg, png, gif, webp, avif"]
     facts = browser.text("#original")
     assert "640 × 400 px" in facts
     public = daemon.public.replace("127.0.0.1", host)
