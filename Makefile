@@ -190,12 +190,15 @@ apt install --yes --no-install-recommends --fix-broken $$lacks || { echo "$$by_h
 rm $(APT_MARK)
 endef
 
+# From Debian 13 on, libheif has its codecs in packages of their own. ImageMagick's packages bring those that decode.
+heif_plugins = [ "$$(. /etc/os-release 2>/dev/null; echo "$$ID$$VERSION_ID")" != debian13 ] || echo " libheif-plugin-aomenc"
+
 # The package `imagemagick` has this name on every release, and depends on the MagickWand library of that release.
 system: ## Install missing system packages with apt
 	@lacks=
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || lacks="$$lacks python3-venv"
 	ldconfig -p 2>/dev/null | grep -q libMagickWand || $(BIN)/python -c 'import wand.image' 2>/dev/null ||
-		lacks="$$lacks imagemagick"
+		lacks="$$lacks imagemagick$$($(heif_plugins))"
 	$(install_lacking)
 
 debootstrap:
