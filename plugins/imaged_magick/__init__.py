@@ -34,7 +34,7 @@ def imaged_processor(host: Host) -> Processor | None:
     options = host.options(Options)
     if not host.renders:
         return UnloadedMagick(_formats(host, coders.ask()) if _named(host) else FORMATS)
-    if not start_imagemagick():
+    if not start_imagemagick(_named(host)):
         host.log.warn(  # noqa: G010 -- Twisted's logger calls it so
             "something started ImageMagick before plugin {name} did, so limits of the system's policy.xml count too: "
             "run `imaged check --deep` to see what is allowed",

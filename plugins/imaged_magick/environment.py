@@ -10,8 +10,8 @@ import ctypes
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .library import choose_library
 
@@ -31,33 +31,43 @@ _FIXED_LIMITS = {"map": 0, "disk": 0, "thread": 1, "width": 1_000_000, "height":
 _CODER, _READ = 1, 1
 _FORBIDDEN = ("MSL", "MVG", "SVG", "TEXT", "PDF", "XC")
 OPTIONAL_CODERS = {"tiff": "TIFF", "bmp": "BMP", "jxl": "JXL"}
-"""The coders that our policies leave open, by extension. `allow_coders` forbids those that the settings do not list."""
-_RULE = b'<policymap><policy domain="coder" rights="%b" pattern="%b"/></policymap>'
+"""The coders that our policies leave open, by extension. Those that the settings do not list are forbidden."""
+_RULE, _END = b'<policy domain="coder" rights="%b" pattern="%b"/>', b"</policymap>"
+_started: list[bool] = []
 _forbidden: set[str] = set()
-"""The coders that `allow_coders` has forbidden, though no policy does."""
+"""The optional coders that are closed."""
 
 
-@cache
-def start_imagemagick() -> bool:
+def start_imagemagick(opened: Collection[str] = ()) -> bool:
     """Start ImageMagick in this process under our policy, and return whether it follows ours before all others.
 
-    If something has started it already, forbid now what can still be forbidden. The first call changes the environment
-    of the process for some milliseconds, so make it before there are threads that read HOME.
+    `opened` are the extensions of the further formats whose coders are open from the start; `allow_coders` may change
+    them, where the version of ImageMagick lets it. If something has started ImageMagick already, forbid now what can
+    still be forbidden. The first call changes the environment of the process for some milliseconds, so make it before
+    there are threads that read HOME.
     """
+    if not _started:
+        _started.append(_start([coder for extension, coder in OPTIONAL_CODERS.items() if extension not in opened]))
+    return _started[0]
+
+
+def _start(closed: Collection[str]) -> bool:
     choose_library()
     from wand.api import library  # noqa: PLC0415  # loads ImageMagick's library, which reads no policy yet
 
-    with _our_environment():
+    with _our_environment(closed):
         library.MagickWandGenesis()
     follows = _follows_ours()
-    if not follows:
+    if follows:
+        _forbidden.update(closed)
+    else:
         _restrict()
     return follows
 
 
 @contextmanager
-def _our_environment() -> Iterator[None]:
-    """Let ImageMagick read our policies first and last. Restore the environment afterwards.
+def _our_environment(closed: Collection[str]) -> Iterator[None]:
+    """Let ImageMagick read our policies first and last, the last with these coders closed. Restore the environment.
 
     The operator's own configuration path comes after ours. Limits in the environment would replace ours.
     """
@@ -65,15 +75,25 @@ def _our_environment() -> Iterator[None]:
     for name in before:
         if name.startswith("MAGICK_") and name.endswith("_LIMIT"):
             del os.environ[name]
-    os.environ[_FIRST] = os.pathsep.join(filter(None, [str(POLICY.parent), before.get(_FIRST)]))
-    os.environ[_LAST] = str(LAST_POLICY.parents[1])
-    os.environ.pop(_HOME, None)  # ImageMagick would read the policies in this folder after ours
-    try:
-        yield
-    finally:
-        for name in (_FIRST, _LAST, _HOME):
-            os.environ.pop(name, None)
-        os.environ.update(before)
+    with TemporaryDirectory() as folder:
+        last = Path(folder) / "ImageMagick" / "policy.xml"
+        last.parent.mkdir()
+        last.write_bytes(_last_policy(closed))
+        os.environ[_FIRST] = os.pathsep.join(filter(None, [str(POLICY.parent), before.get(_FIRST)]))
+        os.environ[_LAST] = folder
+        os.environ.pop(_HOME, None)  # ImageMagick would read the policies in this folder after ours
+        try:
+            yield
+        finally:
+            for name in (_FIRST, _LAST, _HOME):
+                os.environ.pop(name, None)
+            os.environ.update(before)
+
+
+def _last_policy(closed: Collection[str]) -> bytes:
+    """Return our last policy with rules that forbid these coders: older versions of ImageMagick 6 take none later."""
+    rules = b"".join(_RULE % (b"none", coder.encode()) for coder in closed)
+    return LAST_POLICY.read_bytes().replace(_END, rules + _END)
 
 
 def _follows_ours() -> bool:
@@ -97,10 +117,10 @@ def allow_coders(extensions: Collection[str]) -> None:
         listed = extension in extensions
         if listed and coder in _forbidden:
             _forbidden.discard(coder)
-            _add_policy(_RULE % (b"read|write", coder.encode()))
+            _add_policy(b"<policymap>" + _RULE % (b"read|write", coder.encode()) + _END)
         elif not listed and coder not in _forbidden and libmagick.IsRightsAuthorized(_CODER, _READ, coder.encode()):
             _forbidden.add(coder)
-            _add_policy(_RULE % (b"none", coder.encode()))
+            _add_policy(b"<policymap>" + _RULE % (b"none", coder.encode()) + _END)
 
 
 def _add_policy(policy: bytes) -> None:
