@@ -17,6 +17,8 @@ _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i"}
 """The types of whole numbers, as struct has them."""
 _MOST_ENTRIES, _MOST_PARTS = 512, 500_000
 _MOST_PART_BYTES = 2**28
+_MOST_PAGES = 64
+"""How many directories a picture may have: pages, copies of smaller sizes, masks. Documents have more."""
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284
@@ -120,8 +122,22 @@ class _Directory:
         (count,) = struct.unpack_from(order + "H", body, at)
         if not 0 < count <= _MOST_ENTRIES or at + 2 + 12 * count + 4 > len(body):
             raise ValueError("the directory is cut short")
+        self._check_pages(at)
         entries = [body[each : each + 12] for each in range(at + 2, at + 2 + 12 * count, 12)]
         self.entries = {struct.unpack_from(order + "H", entry)[0]: entry for entry in entries}
+
+    def _check_pages(self, at: int) -> None:
+        """Raise ValueError where too many directories follow the one at `at`, or where they are a circle."""
+        for _ in range(_MOST_PAGES):
+            if not 0 < at <= len(self._body) - 2:
+                return
+            (count,) = struct.unpack_from(self.order + "H", self._body, at)
+            following = at + 2 + 12 * count
+            if following + 4 > len(self._body):
+                return
+            (at,) = struct.unpack_from(self.order + "I", self._body, following)
+        if at:
+            raise ValueError(f"it has more than {_MOST_PAGES} directories")
 
     def numbers(self, tag: int) -> list[int]:
         """Return the whole numbers of a tag, none if it is absent."""

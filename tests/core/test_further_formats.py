@@ -179,12 +179,15 @@ def test_a_heif_says_depth_transparency_and_colours() -> None:
     assert header.nclx is not None
 
 
-def test_only_the_first_directory_of_a_tiff_is_read() -> None:
-    """A next directory that points back to the first one changes nothing."""
+def test_a_tiff_with_circular_directories_is_refused() -> None:
+    """A next directory that points back to the first one has no end."""
     body = bytearray(MADE[TIFF])
     (at,) = struct.unpack_from("<I", body, 4)
     (count,) = struct.unpack_from("<H", body, at)
     struct.pack_into("<I", body, at + 2 + 12 * count, at)
+    with pytest.raises(VALUE_ERRORS):
+        read_tiff(bytes(body))
+    struct.pack_into("<I", body, at + 2 + 12 * count, len(body))
     assert read_tiff(bytes(body)).size == Size(48, 32)
 
 

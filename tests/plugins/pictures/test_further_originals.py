@@ -196,7 +196,15 @@ def test_a_bomb_that_lies_is_broken(accept: Callable[..., ImageFacts], name: str
         accept(further_files.files()[name]())
 
 
-@pytest.mark.parametrize("name", [name for name in further_files.files() if "director" in name])
-def test_further_directories_of_a_tiff_cost_nothing(accept: Callable[..., ImageFacts], name: str) -> None:
-    """Only the first one is read, however many there are, and wherever they point."""
-    assert accept(further_files.files()[name]()).size == Size(1, 1)
+@pytest.mark.parametrize("name", [name for name in further_files.files() if "directories" in name])
+def test_a_tiff_of_too_many_directories_is_refused(accept: Callable[..., ImageFacts], name: str) -> None:
+    """A document of a hundred pages is no picture, and a circle of directories has no end."""
+    with pytest.raises(NotAPictureError):
+        accept(further_files.files()[name]())
+
+
+@pytest.mark.parametrize("pages", [1, 2, 64])
+def test_the_first_picture_of_a_tiff_is_read(accept: Callable[..., ImageFacts], pages: int) -> None:
+    """Further directories cost nothing, and may point anywhere."""
+    assert accept(further_files.tiff(pages=pages)).size == Size(1, 1)
+    assert accept(further_files.files()["a TIFF whose next directory is nowhere"]()).size == Size(1, 1)
