@@ -20,7 +20,7 @@ _MOST_PART_BYTES = 2**28
 _MOST_PAGES = 64
 """How many directories a picture may have: pages, copies of smaller sizes, masks. Documents have more."""
 
-WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+WIDTH, HEIGHT, BITS, COMPRESSION = 256, 257, 258, 259
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, EXTRA_SAMPLES, PROFILE = 322, 323, 324, 325, 338, 34675
 _COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
@@ -42,7 +42,6 @@ class TiffHeader:
     orientation: int
     bits: int
     samples: int
-    photometric: int
     compression: int
     alpha: bool
     profile: bytes
@@ -77,7 +76,6 @@ def read_tiff(body: bytes) -> TiffHeader:
         orientation if 1 <= orientation <= 8 else 1,  # noqa: PLR2004 -- the values of the tag
         max(bits),
         samples,
-        directory.number(PHOTOMETRIC, 1),
         compression,
         any(kind in (1, 2) for kind in directory.numbers(EXTRA_SAMPLES)),
         directory.bytes_of(PROFILE),
