@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
-pytest.importorskip("cv2", reason="no OpenCV: pip install opencv-python-headless")
+if find_spec("cv2") is None:
+    pytest.skip("no OpenCV: pip install opencv-python-headless", allow_module_level=True)
 
 
 @pytest.mark.parametrize("before", [None, "/somewhere"])
