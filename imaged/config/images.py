@@ -140,7 +140,14 @@ class ImagePolicy(Section):
         if not isinstance(output.sizing, Preset):
             return output
         version = self._preset(output).version(
-            quality=self.default_quality, background=self.background, enlarge=self.enlarge, progressive=self.progressive
+            quality=self.default_quality,
+            background=self.background,
+            enlarge=self.enlarge,
+            progressive=self.progressive,
+            animation=self.animation,
+            avif_quality=self.avif_quality,
+            avif_speed=self.avif_speed,
+            webp_effort=self.webp_effort,
         )
         return replace(output, sizing=replace(output.sizing, version=version))
 

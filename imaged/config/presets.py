@@ -144,8 +144,9 @@ class PresetSettings(Section):
         return Effects(self.blur, self.sharpen, self.grayscale, mark)
 
     def version(self, **inherited: object) -> str:
-        """Return 8 hexadecimal digits, other ones where a key or an inherited value differs that changes pixels."""
-        values = self.model_dump(mode="json") | {"inherited": inherited}
+        """Return 8 hexadecimal digits, other ones where a key differs, or a value that a preset without it inherits."""
+        values = self.model_dump(mode="json")
+        values["inherited"] = {key: value for key, value in inherited.items() if values.get(key) is None}
         if self.watermark is not None:
             values["watermark"]["file"] = hashlib.sha256(self.watermark.file.body).hexdigest()
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]

@@ -145,7 +145,13 @@ CHANGES = {
     "margin": HERO.replace("margin: 0.1", "margin: 0.11"),
     "enlarge": HERO.replace("enlarge: false", "enlarge: true"),
     "no watermark": "\n".join(line for line in HERO.splitlines() if "watermark" not in line),
-    "default quality": HERO + "  default_quality: 5\n",
+    "inherited quality": HERO.replace("      quality: 80\n", "") + "  default_quality: 5\n",
+    "no quality": HERO.replace("      quality: 80\n", ""),
+    "progressive": HERO + "  progressive: true\n",
+    "animation": HERO + "  animation: refuse\n",
+    "avif_quality": HERO + "  avif_quality: 33\n",
+    "avif_speed": HERO + "  avif_speed: 3\n",
+    "webp_effort": HERO + "  webp_effort: 1\n",
 }
 
 
@@ -156,13 +162,14 @@ def test_each_change_of_pixels_is_another_version() -> None:
 
 
 def test_what_changes_no_pixel_is_the_same_version() -> None:
-    """The order of keys, another preset, and the path of the same picture make no other version."""
+    """Nor does the order of keys, another preset, what the preset overrides, or the path of the same picture."""
     keys = HERO.splitlines()
     moved = "\n".join([*keys[:3], *reversed(keys[3:])])
     more = HERO + "    other: {size: w5}\n  maximum_width: 99\n  extensions: [jpg]\n"
+    overridden = HERO + '  default_quality: 5\n  background: "#123456"\n  enlarge: true\n'
     copied = World(files={"etc/copy.png": MARK}).load(HERO.replace("mark.png", "copy.png"))
     renamed: Any = copied.settings.policy("p").current(parse("hero.jpg")).sizing
-    assert {version(moved), version(more), renamed.version} == {version(HERO)}
+    assert {version(moved), version(more), version(overridden), renamed.version} == {version(HERO)}
 
 
 def test_the_effective_settings_show_the_path_of_a_watermark() -> None:
