@@ -26,14 +26,15 @@ def extension_faults(loaded: Loaded, formats: Formats) -> Iterator[Fault]:
     """
     readable = [format.extension for format in formats.reads]
     known = [format.extension for format in formats.known]
+    servable = [each.extension for each in formats.known if each not in FURTHER or each in formats.writes]
     named = list(dict.fromkeys([*known, *(format.extension for format in (*CORE, *FURTHER))]))
     settings, origins = loaded.settings, loaded.origins
     policies: list[tuple[KeyPath, ImagePolicy | NamespacePolicy]] = [(("images",), settings.images)]
     policies += [(("namespaces", name), policy) for name, policy in settings.namespaces.items()]
     for path, policy in policies:
         for index, extension in enumerate(policy.extensions or ()):
-            if extension not in known and extension not in _OPTIONAL:
-                yield _fault(origins, (*path, "extensions", index), extension, known)
+            if extension not in servable and extension != AVIF.extension:
+                yield _fault(origins, (*path, "extensions", index), extension, servable)
         for index, extension in enumerate(policy.read_formats or ()):
             if extension not in readable and extension not in _OWN_READ:
                 yield _fault(origins, (*path, "read_formats", index), extension, readable)

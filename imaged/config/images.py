@@ -33,7 +33,7 @@ from imaged.core.variants import LongAnimation, Variant
 
 _READ_FORMATS = "The formats, by extension, in which clients may send originals."
 _EXTENSIONS = "The extensions of the formats that clients may ask for."
-_MAXIMUM_WIDTH = "The largest width of an output, in pixels; full_size is exempt."
+_MAXIMUM_WIDTH = "The largest width of an output, in pixels; full_size and presets are exempt."
 _MAXIMUM_HEIGHT = "The largest height of an output, in pixels; heights that follow from the width are exempt."
 _MAXIMUM_OUTPUTS = "The most outputs of one image, stored and queued together."
 _DEFAULT_QUALITY = "The quality, 1 to 100, of outputs whose name has none."

@@ -51,7 +51,7 @@ def _checked(body: bytes) -> bytes:
     format = FORMATS.sniff(body)
     size = format.read_size(body) if format else None
     if size is None:
-        raise ValueError("it is no picture: use PNG, JPEG, WebP or GIF")
+        raise ValueError("it is not PNG, JPEG, WebP or GIF")
     if len(body) > MAXIMUM_BYTES or size.pixels > MAXIMUM_PIXELS:
         raise ValueError(f"it has more than {MAXIMUM_BYTES} bytes or {MAXIMUM_PIXELS} pixels: use a smaller one")
     return body

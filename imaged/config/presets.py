@@ -97,7 +97,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class WatermarkSettings(Section):
     """A picture that is drawn on the outputs of a preset."""
 
-    file: PictureValue = Field(description="The picture, PNG or another format that is read; relative to this file.")
+    file: PictureValue = Field(description="The picture, PNG, JPEG, WebP or GIF; relative to this file.")
     gravity: CompassValue = Field(Compass.SOUTH_EAST, description="The side or corner where it is drawn.")
     scale: Annotated[float, Field(gt=0, le=1)] = Field(0.2, description="Its width, as a share of the output's.")
     opacity: Share = Field(1.0, description="How opaque it is, 0 to 1.")
@@ -119,7 +119,9 @@ class PresetSettings(Section):
     )
     gravity: GravityValue | None = Field(None, description="What stays when it is cropped: smart, n, 25x70, …")
     quality: Quality | None = Field(None, description="The quality of names without one, 1 to 100.")
-    background: Color | None = Field(None, description="The colour behind transparent pictures and around padded ones.")
+    background: Color | None = Field(
+        None, description="The colour around padded pictures, and behind transparent ones in JPEG."
+    )
     blur: Annotated[float, Field(ge=0, le=100)] = Field(0.0, description="The sigma of a Gaussian blur, in pixels.")
     sharpen: Annotated[float, Field(ge=0, le=5)] = Field(0.0, description="How much edges are sharpened; 1 is strong.")
     grayscale: bool = Field(False, description="Whether the colours are taken out.")

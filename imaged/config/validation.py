@@ -16,7 +16,7 @@ from imaged.config.model import Settings
 from imaged.config.origins import Origins
 from imaged.config.references import Secret
 from imaged.config.strict_yaml import read_scalar
-from imaged.core.errors import PolicyError
+from imaged.core.errors import NotFoundError, PolicyError
 
 ABSENT = object()
 _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
@@ -140,5 +140,5 @@ def _refused(policy: ImagePolicy) -> Iterator[tuple[int, str]]:
     for index, output in enumerate(policy.outputs):
         try:
             policy.check(output)
-        except PolicyError as error:
+        except (NotFoundError, PolicyError) as error:  # NotFoundError: there is no such preset
             yield index, str(error)

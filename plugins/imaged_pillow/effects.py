@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageFilter
 
-from imaged.api import LUMA, SHARPEN_SIGMA_PX, Effects, MarkPlace, Plan, Size, Watermark
+from imaged.api import LUMA, SHARPEN_SIGMA_PX, Effects, ImagedError, MarkPlace, Plan, Size, StoreError, Watermark
 
 from .colours import to_srgb
 from .decoding import decode
@@ -77,7 +77,10 @@ def _prepared(watermark: Watermark, output: Size) -> tuple[MarkPlace, Image.Imag
     if place is None:
         return None
     wanted = Plan(place.size, place.size)
-    decoded = decode(original, [wanted.scaled], FILTERS["best"].reductions(original.stored))
+    try:
+        decoded = decode(original, [wanted.scaled], FILTERS["best"].reductions(original.stored))
+    except ImagedError as error:  # the client's picture is not at fault
+        raise StoreError(f"the watermark cannot be drawn: {error}") from error
     mark = to_srgb(upright(resize(decoded, wanted), original.orientation), original.profile).convert("RGBA")
     mark.putalpha(mark.getchannel("A").point([round(watermark.opacity * each) for each in range(256)]))
     return place, mark

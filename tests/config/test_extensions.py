@@ -54,6 +54,13 @@ def test_an_extension_from_a_reference_is_not_shown() -> None:
     ]
 
 
+def test_a_further_format_that_is_only_read_is_no_extension() -> None:
+    """Clients cannot request HEIC, which no processor writes; AVIF may come with a library."""
+    formats = Formats((*CORE, HEIC), CORE)
+    (found,) = faults("images: {extensions: [jpg, heic, avif]}", formats)
+    assert found.startswith('etc/imaged.yaml:1: images.extensions.1: expected one of jpg, png, gif, webp, got "heic"')
+
+
 def test_a_brought_format_may_be_listed() -> None:
     """The settings are right on a server whose processors read or write the format."""
     text = "{images: {extensions: [bmp, jpg], outputs: [x3.jpg]}, namespaces: {p: {extensions: [bmp], outputs: []}}}"

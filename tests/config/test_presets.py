@@ -96,7 +96,7 @@ def test_an_unknown_preset_is_not_found() -> None:
         ("sharpen", "9", "sharpen"),
         ("colour", "red", "colour"),
         ("watermark", "{file: gone.png}", 'gone.png": No such file'),
-        ("watermark", "{file: text.png}", "it is no picture: use PNG, JPEG, WebP or GIF"),
+        ("watermark", "{file: text.png}", "it is not PNG, JPEG, WebP or GIF"),
         ("watermark", "{file: mark.png, opacity: 2}", "opacity"),
         ("watermark", "{file: mark.png, gravity: sm}", "expected one of c n ne e se s sw w nw"),
     ],
@@ -115,6 +115,20 @@ def test_a_watermark_needs_its_file_alone() -> None:
     """A mapping of a file alone is a watermark, not a reference to a secret."""
     marked = policy("images: {presets: {hero: {size: w500, watermark: {file: mark.png}}}}").presets["hero"]
     assert marked.effects.watermark == Watermark(MARK, Compass.SOUTH_EAST, 0.2, 1.0, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "place"),
+    [
+        ("images:\n  outputs: [hero.jpg]", "etc/imaged.yaml:2: images.outputs.0"),
+        ("namespaces:\n  p:\n    outputs: [hero.jpg]", "etc/imaged.yaml:3: namespaces.p.outputs.0"),
+    ],
+)
+def test_an_output_of_a_missing_preset_is_a_fault(yaml: str, place: str) -> None:
+    """A preset that the settings do not have cannot be made of each new picture."""
+    (found,) = WORLD.faults(yaml)
+    assert found.startswith(place)
+    assert "hero is no preset of this namespace" in found
 
 
 def test_a_gravity_needs_a_crop() -> None:

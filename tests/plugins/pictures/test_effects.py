@@ -233,3 +233,11 @@ def test_a_broken_watermark_is_not_the_fault_of_the_picture(draw: Draw) -> None:
         draw(encode(plain(WHITE), "PNG"), "full_size.png", Effects(watermark=Watermark(mark()[:60])))
     assert isinstance(raised.value, StoreError)
     assert "watermark" in str(raised.value)
+
+
+def test_a_watermark_that_is_cut_short_is_not_the_fault_of_the_picture(draw: Draw) -> None:
+    """The error names the watermark, and is that of a store: the operator's file is broken."""
+    noise = encode(Image.effect_noise((60, 60), 90).convert("RGB"), "PNG")
+    watermark = Watermark(noise[: len(noise) // 2], Compass.CENTRE, 0.5, 1.0, 0.0)
+    with pytest.raises(StoreError, match="the watermark cannot be drawn"):
+        draw(encode(plain(WHITE), "PNG"), "full_size.png", Effects(watermark=watermark))
