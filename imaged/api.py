@@ -59,6 +59,7 @@ from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
 from imaged.core.perception.profile_names import profile_name
 from imaged.core.perception.regions import Region
 from imaged.core.pictures import ImageFacts
+from imaged.core.qualities import AVIF_SPEED, WEBP_EFFORT
 from imaged.core.samples import Sample
 from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
 from imaged.core.tally import Counted, Tally, Timing
@@ -87,6 +88,7 @@ from imaged.machine import memory_bytes
 
 __all__ = [
     "AVIF",
+    "AVIF_SPEED",
     "BMP",
     "CORE",
     "DECODE",
@@ -107,6 +109,7 @@ __all__ = [
     "TIFF",
     "VERSION",
     "WEBP",
+    "WEBP_EFFORT",
     "BmpHeader",
     "BusyError",
     "Compass",

@@ -28,7 +28,7 @@ from imaged.core.formats import AVIF, CORE, FURTHER, HEIC, WEBP, Format, Formats
 from imaged.core.geometry import Size
 from imaged.core.gravities import Smart
 from imaged.core.outputs import AUTO, Fill, Fit, Output, Pad, Preset
-from imaged.core.qualities import AVIF_QUALITY, encoder_quality
+from imaged.core.qualities import AVIF_QUALITY, AVIF_SPEED, WEBP_EFFORT, encoder_quality
 from imaged.core.variants import LongAnimation, Variant
 
 _READ_FORMATS = "The formats, by extension, in which clients may send originals."
@@ -74,8 +74,8 @@ class ImagePolicy(Section):
     auto_formats: AutoFormats = Field((AVIF.extension, WEBP.extension), description=_AUTO_FORMATS)
     avif_maximum_pixels: Pixels = Field(4_000_000, description=_AVIF_MAXIMUM_PIXELS)
     avif_quality: Quality = Field(AVIF_QUALITY, description=_AVIF_QUALITY)
-    avif_speed: AvifSpeed = Field(8, description=_AVIF_SPEED)
-    webp_effort: WebpEffort = Field(4, description=_WEBP_EFFORT)
+    avif_speed: AvifSpeed = Field(AVIF_SPEED, description=_AVIF_SPEED)
+    webp_effort: WebpEffort = Field(WEBP_EFFORT, description=_WEBP_EFFORT)
     presets: dict[PresetName, PresetSettings] = Field({}, description=_PRESETS)
     allow_origins: WebOrigins = Field((), description=_ALLOW_ORIGINS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -33,6 +34,11 @@ class PictureFile:
 
     path: str
     body: bytes = field(repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of its bytes."""
+        return hashlib.sha256(self.body).hexdigest()
 
     def __str__(self) -> str:
         return self.path
@@ -147,8 +153,14 @@ class PresetSettings(Section):
 
     def version(self, **inherited: object) -> str:
         """Return 8 hexadecimal digits, other ones where a key differs, or a value that a preset without it inherits."""
-        values = self.model_dump(mode="json")
-        values["inherited"] = {key: value for key, value in inherited.items() if values.get(key) is None}
-        if self.watermark is not None:
-            values["watermark"]["file"] = hashlib.sha256(self.watermark.file.body).hexdigest()
+        own = self._own
+        values = own | {"inherited": {key: value for key, value in inherited.items() if own.get(key) is None}}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+    @cached_property
+    def _own(self) -> dict[str, Any]:
+        """Its keys as values of JSON, with the digest of the watermark's file: requests need them often."""
+        values = self.model_dump(mode="json")
+        if self.watermark is not None:
+            values["watermark"]["file"] = self.watermark.file.digest
+        return values

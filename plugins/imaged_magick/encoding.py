@@ -5,7 +5,7 @@ from __future__ import annotations
 from wand.api import library
 from wand.color import Color
 
-from imaged.api import AVIF, GIF, JPEG, PNG, Plan, Size, Variant
+from imaged.api import AVIF, AVIF_SPEED, GIF, JPEG, PNG, WEBP_EFFORT, Plan, Size, Variant
 
 from . import libheif
 from .effects import apply_effects
@@ -18,7 +18,6 @@ _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps chroma at full resolution; 
 _PIXEL_S = {"jpg": 0.05e-6, "png": 0.2e-6, "avif": 0.5e-6}
 """The time for each pixel that encoders cannot be interrupted in: JPEG's scans, PNG's search for a small palette,
 and all of AVIF."""
-_AVIF_SPEED, _WEBP_METHOD = 8, 4
 _JPEG_INTERLACE, _NO_INTERLACE = 7, 1  # InterlaceType of magick/image.h, the same in ImageMagick 6 and 7
 _HALF_STEP = 128  # half of an 8-bit step, in 16 bits
 
@@ -64,7 +63,7 @@ def write(picture: Picture, variant: Variant) -> bytes:
     format = variant.format
     picture.deadline.check(_PIXEL_S.get(format.extension, 0) * picture.width * picture.height)
     if format == AVIF:
-        speed = _AVIF_SPEED if variant.effort is None else variant.effort
+        speed = AVIF_SPEED if variant.effort is None else variant.effort
         return libheif.encode(picture.export_8_bits(), variant.quality, speed)
     is_progressive = format == JPEG and variant.is_progressive(Size(picture.width, picture.height))
     interlace = _JPEG_INTERLACE if is_progressive else _NO_INTERLACE
@@ -87,6 +86,6 @@ def _options(variant: Variant) -> dict[str, str]:
             chunks = {"png:exclude-chunks": "all", "png:include-chunks": "tRNS"}
             return {"png:compression-level": "5", "png:compression-filter": "5", **chunks}
         case "webp":
-            method = _WEBP_METHOD if variant.effort is None else variant.effort
+            method = WEBP_EFFORT if variant.effort is None else variant.effort
             return {"webp:method": str(method), "webp:lossless": "false"}
     return {}

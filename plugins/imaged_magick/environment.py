@@ -97,7 +97,7 @@ def _last_policy(closed: Collection[str]) -> bytes:
 
 
 def _follows_ours() -> bool:
-    from wand.api import libmagick  # noqa: PLC0415
+    from wand.api import libmagick  # noqa: PLC0415  # wand loads the library when it is imported
 
     libmagick.GetPolicyValue.restype = ctypes.c_void_p
     value = libmagick.GetPolicyValue(_MARK[0].encode())  # a copy of a few bytes, which stays
@@ -111,7 +111,7 @@ def allow_coders(extensions: Collection[str]) -> None:
 
     Each job calls this, as each generation lists formats of its own. What the system's policy forbids stays forbidden.
     """
-    from wand.api import libmagick  # noqa: PLC0415
+    from wand.api import libmagick  # noqa: PLC0415  # wand loads the library when it is imported
 
     for extension, coder in OPTIONAL_CODERS.items():
         listed = extension in extensions
@@ -125,7 +125,7 @@ def allow_coders(extensions: Collection[str]) -> None:
 
 def _add_policy(policy: bytes) -> None:
     """Add rules after all others."""
-    from wand.api import libmagick  # noqa: PLC0415
+    from wand.api import libmagick  # noqa: PLC0415  # wand loads the library when it is imported
 
     libmagick.AcquireExceptionInfo.restype = ctypes.c_void_p
     ignored = ctypes.c_void_p(libmagick.AcquireExceptionInfo())
@@ -135,7 +135,7 @@ def _add_policy(policy: bytes) -> None:
 
 def _restrict() -> None:
     """Add the rules of our last policy, and set the limits that never change."""
-    from wand.resource import limits  # noqa: PLC0415
+    from wand.resource import limits  # noqa: PLC0415  # wand loads the library when it is imported
 
     _add_policy(LAST_POLICY.read_bytes())
     for name, most in _FIXED_LIMITS.items():

@@ -13,7 +13,7 @@ from .unloaded import SIDE_PX
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else NumPy starts threads in the process that forks workers
 _BEFORE = os.environ.get("LD_LIBRARY_PATH")
 import cv2  # noqa: E402 -- its import changes what the line above has kept
-import numpy as np  # noqa: E402
+import numpy as np  # noqa: E402 -- it follows OpenCV
 
 if _BEFORE is None:  # OpenCV sets it, and then Wand, in another process, would start compilers to find ImageMagick
     os.environ.pop("LD_LIBRARY_PATH", None)

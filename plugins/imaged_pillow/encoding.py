@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from imaged.api import AVIF, PNG, Size, Variant
+from imaged.api import AVIF, AVIF_SPEED, PNG, WEBP_EFFORT, Size, Variant
 
 from .exact_modes import smallest, without_opaque_alpha
 
@@ -22,7 +22,6 @@ _OPTIMISED_PIXELS = 200_000
 Larger ones gain half of that, and take three times as long."""
 _NOISE_BYTES = 8
 """More than a pixel of noise takes in a JPEG of quality 100 with full chroma, which is 5."""
-_WEBP_METHOD, _AVIF_SPEED = 4, 8
 _buffer = Lock()
 _NAMES = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
 """Pillow's names of the formats."""
@@ -70,8 +69,8 @@ def _options(variant: Variant, size: Size) -> dict[str, Any]:
                 "optimize": progressive or size.pixels <= _OPTIMISED_PIXELS,
             }
         case "webp":
-            return {"quality": variant.quality, "method": _WEBP_METHOD if variant.effort is None else variant.effort}
+            return {"quality": variant.quality, "method": WEBP_EFFORT if variant.effort is None else variant.effort}
         case "avif":
-            speed = _AVIF_SPEED if variant.effort is None else variant.effort
+            speed = AVIF_SPEED if variant.effort is None else variant.effort
             return {"quality": variant.quality, "speed": speed, "subsampling": "4:2:0", "max_threads": 1}
     return {"compress_level": 6}

@@ -11,37 +11,23 @@ from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 
 from imaged.core.errors import BusyError, NotAPictureError, OutOfTimeError
 from imaged.core.files import ORIGINAL, RECORD
-from imaged.core.geometry import Size
 from imaged.core.outputs import Output, parse
 from imaged.core.samples import Sample
 from imaged.hooks.contracts import RenderJob
-from imaged.testing.fakes import StillProcessor
+from imaged.testing.fakes import SamplingStills
 from imaged.testing.waiting import wait
 
 
-class Sampler(StillProcessor):
-    """Gives a sample with a bright spot at its right, counts them, and raises `refusal` when it is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.samples = 0
-        self.refusal: Exception | None = None
-
-    def accepts(self, job: RenderJob) -> bool:
-        """Take any job."""
-        return bool(job.facts)
+class Sampler(SamplingStills):
+    """Gives dark samples of a picture that is stored sideways, with a red column at three quarters of the width."""
 
     def sample(self, job: RenderJob, side_px: int) -> Sample:
-        """Return a dark picture with a red column at three quarters of its width."""
-        self.samples += 1
-        if self.refusal is not None:
-            raise self.refusal
-        sides = (job.facts.size.width_px, job.facts.size.height_px)
-        size = Size(*(max(1, round(side * min(1, side_px / max(sides)))) for side in sides))
-        row = bytearray(size.width_px * b"\x10\x10\x10\xff")
-        at = 4 * (3 * size.width_px // 4)
+        """Return such a sample."""
+        plain = super().sample(job, side_px)
+        row = bytearray(plain.size.width_px * b"\x10\x10\x10\xff")
+        at = 4 * (3 * plain.size.width_px // 4)
         row[at : at + 4] = b"\xff\x20\x10\xff"
-        return Sample(size, bytes(row) * size.height_px, transparency=False, orientation=6)
+        return replace(plain, rgba=bytes(row) * plain.size.height_px, orientation=6)
 
 
 @pytest.fixture
@@ -74,7 +60,7 @@ def test_details_are_computed_once_at_the_post(harness: PipelineHarness, sampler
     assert b'"orientation": 6' in harness.uploader.files[harness.store.key(IMAGE, RECORD)]
     post(harness)
     assert described(harness) == info
-    assert sampler.samples == 1
+    assert sampler.sampled == 1
 
 
 def test_an_older_record_is_completed_when_it_is_asked_for(harness: PipelineHarness, sampler: Sampler) -> None:
@@ -85,7 +71,7 @@ def test_an_older_record_is_completed_when_it_is_asked_for(harness: PipelineHarn
     assert [wait(each) for each in waiting] == [info] * 3
     assert harness.store.originals.info(IMAGE) == info
     assert harness.queued("upload") == ["info.json"]
-    assert sampler.samples == 2
+    assert sampler.sampled == 2
 
 
 def test_an_original_that_has_no_details_is_looked_at_once(harness: PipelineHarness, sampler: Sampler) -> None:
@@ -94,7 +80,7 @@ def test_an_original_that_has_no_details_is_looked_at_once(harness: PipelineHarn
     _, info = post(harness)
     assert info.details is None
     assert [described(harness).details for _ in range(3)] == [None] * 3
-    assert sampler.samples == 2
+    assert sampler.sampled == 2
 
 
 def test_a_busy_server_keeps_the_picture(harness: PipelineHarness, sampler: Sampler) -> None:
@@ -116,7 +102,7 @@ def test_an_older_record_is_completed_later_by_a_busy_server(harness: PipelineHa
     harness.store.originals.save_info(IMAGE, replace(info, details=None))
     sampler.refusal = OutOfTimeError("too slow")
     assert [described(harness).details for _ in range(3)] == [None] * 3
-    assert sampler.samples == 4
+    assert sampler.sampled == 4
 
 
 def test_a_restored_original_keeps_its_details(harness: PipelineHarness, sampler: Sampler) -> None:
@@ -125,7 +111,7 @@ def test_a_restored_original_keeps_its_details(harness: PipelineHarness, sampler
     harness.store.path(IMAGE, ORIGINAL).unlink()
     wait(harness.originals.find(IMAGE))
     assert harness.store.originals.info(IMAGE) == info
-    assert sampler.samples == 1
+    assert sampler.sampled == 1
 
 
 def test_a_smart_crop_is_around_the_focal_point(harness: PipelineHarness, sampler: Sampler) -> None:

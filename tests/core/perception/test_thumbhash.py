@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -114,8 +115,8 @@ def test_a_plain_picture_is_shown_plain(colour: tuple[int, int, int]) -> None:
 
 @settings(max_examples=50)
 @given(st.integers(1, 12), st.integers(1, 12), st.randoms(use_true_random=False))
-def test_any_sample_has_a_short_hash(width_px: int, height_px: int, random: object) -> None:
+def test_any_sample_has_a_short_hash(width_px: int, height_px: int, random: Random) -> None:
     """A hash has at most 25 bytes or so, whatever the pixels are."""
-    rgba = random.randbytes(4 * width_px * height_px)  # type: ignore[attr-defined]
+    rgba = random.randbytes(4 * width_px * height_px)
     hash = thumbhash(Sample(Size(width_px, height_px), rgba, transparency=True))
     assert 5 <= len(base64.b64decode(hash)) <= 30
