@@ -9,7 +9,7 @@ from imaged.config.images import ImagePolicy, NamespacePolicy
 from imaged.config.load import Loaded
 from imaged.config.messages import did_you_mean
 from imaged.config.model import Settings
-from imaged.config.origins import Origins
+from imaged.config.places import Places
 from imaged.core.formats import AVIF, CORE, FURTHER, HEIC, Formats
 
 _OPTIONAL = {AVIF.extension, HEIC.extension}
@@ -28,25 +28,25 @@ def extension_faults(loaded: Loaded, formats: Formats) -> Iterator[Fault]:
     known = [format.extension for format in formats.known]
     servable = [each.extension for each in formats.known if each not in FURTHER or each in formats.writes]
     named = list(dict.fromkeys([*known, *(format.extension for format in (*CORE, *FURTHER))]))
-    settings, origins = loaded.settings, loaded.origins
+    settings, places = loaded.settings, loaded.places
     policies: list[tuple[KeyPath, ImagePolicy | NamespacePolicy]] = [(("images",), settings.images)]
     policies += [(("namespaces", name), policy) for name, policy in settings.namespaces.items()]
     for path, policy in policies:
         for index, extension in enumerate(policy.extensions or ()):
             if extension not in servable and extension != AVIF.extension:
-                yield _fault(origins, (*path, "extensions", index), extension, servable)
+                yield _fault(places, (*path, "extensions", index), extension, servable)
         for index, extension in enumerate(policy.read_formats or ()):
             if extension not in readable and extension not in _OWN_READ:
-                yield _fault(origins, (*path, "read_formats", index), extension, readable)
+                yield _fault(places, (*path, "read_formats", index), extension, readable)
         for index, extension in enumerate(policy.auto_formats or ()):
             if extension not in named:  # a format that no processor writes here is left out
                 where = (*path, "auto_formats", index)
-                hint = "" if where in origins.references else did_you_mean(extension, named)
-                yield origins.fault(where, f"no format is called {origins.describe(where, extension)}{hint}")
+                hint = "" if where in places.references else did_you_mean(extension, named)
+                yield places.fault(where, f"no format is called {places.describe(where, extension)}{hint}")
         for index, output in enumerate(policy.outputs or ()):
             listed = output.extension in known or output.extension in _OPTIONAL
             if listed and not formats.writes_extension(output.extension):
-                yield origins.fault((*path, "outputs", index), f"no processor writes {output.extension}")
+                yield places.fault((*path, "outputs", index), f"no processor writes {output.extension}")
 
 
 def find_missing(settings: Settings, formats: Formats) -> str | None:
@@ -60,6 +60,6 @@ def find_missing(settings: Settings, formats: Formats) -> str | None:
     return f"no processor {' or '.join(lacks)} on this machine" if lacks else None
 
 
-def _fault(origins: Origins, where: KeyPath, extension: str, known: list[str]) -> Fault:
-    hint = "" if where in origins.references else did_you_mean(extension, known)
-    return origins.fault(where, f"expected one of {', '.join(known)}, got {origins.describe(where, extension)}{hint}")
+def _fault(places: Places, where: KeyPath, extension: str, known: list[str]) -> Fault:
+    hint = "" if where in places.references else did_you_mean(extension, known)
+    return places.fault(where, f"expected one of {', '.join(known)}, got {places.describe(where, extension)}{hint}")

@@ -13,9 +13,9 @@ from imaged.config.document import read_document
 from imaged.config.faults import Fault, KeyPath, begins, in_order
 from imaged.config.messages import keys_at, kind_of
 from imaged.config.model import Settings
-from imaged.config.origins import Origins
 from imaged.config.overrides import lay_over, read_overrides
 from imaged.config.picture_files import read_pictures
+from imaged.config.places import Places
 from imaged.config.references import ReferenceResolver
 from imaged.config.validation import ABSENT, conflicts, existing_path, fault_of, replace_at, validate, value_at
 
@@ -30,13 +30,13 @@ class Loaded:
 
     settings: Settings
     faults: tuple[Fault, ...]
-    origins: Origins
+    places: Places
     unresolved: frozenset[KeyPath] = frozenset()
     """The paths of references that cannot be resolved; each has a fault."""
 
     def describe_value(self, path: KeyPath, text: str) -> str:
         """Return the value at `path`, given as `text`, for a message; if a reference gave it, name the reference."""
-        reference = self.origins.references.get(path)
+        reference = self.places.references.get(path)
         return text if reference is None else f"what {reference} holds"
 
     def plain_values(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Loaded:
         policies = self.settings.namespaces.items()
         own = {name: policy.model_dump(mode="json", exclude_none=True) for name, policy in policies}
         shown = {**_whole(data), "namespaces": own, "plugins": data["plugins"]}
-        for path, reference in self.origins.references.items():
+        for path, reference in self.places.references.items():
             replace_at(shown, path, {reference.kind: reference.name})
         return {key: shown[key] for key in Settings.model_fields}
 
@@ -79,15 +79,15 @@ def load(
     resolver = ReferenceResolver(environ, lambda path: read_bytes(path).decode(), folder)
     data = resolver.resolve(data)
     pictures = list(read_pictures(data, folder, read_bytes))
-    origins = Origins(file_name, lines, frozenset(overridden), resolver.references)
-    faults += [origins.fault(path, message) for path, message in resolver.unresolved.items()]
-    faults += [origins.fault(path, message) for path, message in pictures]
-    settings, model_faults = validate(data, origins)
+    places = Places(file_name, lines, frozenset(overridden), resolver.references)
+    faults += [places.fault(path, message) for path, message in resolver.unresolved.items()]
+    faults += [places.fault(path, message) for path, message in pictures]
+    settings, model_faults = validate(data, places)
     faults += model_faults
-    faults += [origins.quoting_fault(path, reason, output) for path, output, reason in conflicts(settings)]
+    faults += [places.quoting_fault(path, reason, output) for path, output, reason in conflicts(settings)]
     # A faulty branch has its defaults now, and no reference any more.
-    kept = {path: each for path, each in origins.references.items() if value_at(data, path) is not ABSENT}
-    return Loaded(settings, in_order(faults), replace(origins, references=kept), frozenset(resolver.unresolved))
+    kept = {path: each for path, each in places.references.items() if value_at(data, path) is not ABSENT}
+    return Loaded(settings, in_order(faults), replace(places, references=kept), frozenset(resolver.unresolved))
 
 
 def plugin_faults(
@@ -105,7 +105,7 @@ def plugin_faults(
         whole = ("plugins", name, *path)
         if not any(begins(whole, where) or begins(where, whole) for where in loaded.unresolved):
             known = keys_at(model, path[:-1])
-            faults.append(fault_of(loaded.origins, whole, details, known, kind_of))
+            faults.append(fault_of(loaded.places, whole, details, known, kind_of))
     return list(in_order(faults))
 
 

@@ -173,7 +173,7 @@ class Settings(Section):
         policies = [self.images, *map(self.policy, self.namespaces)]
         return tuple(sorted({extension for policy in policies for extension in policy.extensions}))
 
-    def origins(self, namespace: str) -> tuple[str, ...]:
+    def web_origins(self, namespace: str) -> tuple[str, ...]:
         """Return the origins of web pages that may read the pictures of `namespace`, as its policy does."""
         own = self.namespaces.get(namespace)
         return self.images.allow_origins if own is None or own.allow_origins is None else own.allow_origins

@@ -13,7 +13,7 @@ from imaged.config.faults import Fault, KeyPath
 from imaged.config.images import ImagePolicy
 from imaged.config.messages import explain, is_ours, keys_at
 from imaged.config.model import Settings
-from imaged.config.origins import Origins
+from imaged.config.places import Places
 from imaged.config.references import Secret
 from imaged.config.strict_yaml import read_scalar
 from imaged.core.errors import NotFoundError, PolicyError
@@ -22,7 +22,7 @@ ABSENT = object()
 _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
 
 
-def validate(data: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fault]]:
+def validate(data: dict[str, Any], places: Places) -> tuple[Settings, list[Fault]]:
     """Return settings and the faults of `data`, and remove every faulty branch from `data`.
 
     Text from a reference becomes a number or a truth value where the model needs one.
@@ -37,8 +37,8 @@ def validate(data: dict[str, Any], origins: Origins) -> tuple[Settings, list[Fau
         for path, details in errors:
             if wants_number(details) and retype(data, path):
                 continue
-            tell = partial(origins.describe, path)
-            faults.append(fault_of(origins, path, details, keys_at(Settings, path[:-1]), tell))
+            tell = partial(places.describe, path)
+            faults.append(fault_of(places, path, details, keys_at(Settings, path[:-1]), tell))
             faulty.append(path)
         for path in faulty:
             _cut(data, path)
@@ -58,12 +58,10 @@ def retype(data: Any, path: KeyPath) -> bool:
     return True
 
 
-def fault_of(
-    origins: Origins, path: KeyPath, error: ErrorDetails, known: list[str], tell: Callable[[Any], str]
-) -> Fault:
+def fault_of(places: Places, path: KeyPath, error: ErrorDetails, known: list[str], tell: Callable[[Any], str]) -> Fault:
     """Return the fault of an error at `path`; `known` and `tell` as `explain` has them."""
-    message = explain(error, known, tell, hidden=path in origins.references)
-    return origins.fault(path, message) if is_ours(error) else origins.quoting_fault(path, message)
+    message = explain(error, known, tell, hidden=path in places.references)
+    return places.fault(path, message) if is_ours(error) else places.quoting_fault(path, message)
 
 
 def existing_path(data: Any, error: ErrorDetails) -> KeyPath:

@@ -42,7 +42,7 @@ def build_checked(
 
 def _log_faults(loaded: Loaded) -> list[Fault]:
     return [
-        loaded.origins.quoting_fault(key, fault)
+        loaded.places.quoting_fault(key, fault)
         for key, path in log_paths.paths(loaded.settings.log).items()
         if (fault := log_paths.find_fault(path)) is not None
     ]

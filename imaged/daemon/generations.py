@@ -170,7 +170,7 @@ async def build_generation(number: int, loaded: Loaded, environment: Environment
         try:
             await generation.pipeline.engine.workers.start()
         except WorkersFailedError as error:
-            raise ConfigurationError([loaded.origins.fault(("processors",), str(error))]) from error
+            raise ConfigurationError([loaded.places.fault(("processors",), str(error))]) from error
         undo.pop_all()
     if missing := find_missing(settings, plugins.formats):
         _log.info("{missing}: see images.read_formats and images.extensions", missing=missing)

@@ -58,7 +58,7 @@ class Reconfiguration:
         loaded = self.read()
         if not loaded.faults and loaded.settings.state_dir != self.generations.pipeline.settings.state_dir:
             # The job queue is opened once, when the process starts.
-            fault = loaded.origins.fault(("state_dir",), "takes effect with a restart only; nothing was reloaded")
+            fault = loaded.places.fault(("state_dir",), "takes effect with a restart only; nothing was reloaded")
             raise ConfigurationError([fault])
         new = await build_generation(self.generations.current.number + 1, loaded, self.environment, datetime.now(UTC))
         files, opened = await self._open(loaded, new)
@@ -87,14 +87,14 @@ class Reconfiguration:
             try:
                 await run(new.pipeline.store.try_out)
             except StoreError as error:
-                raise ConfigurationError([loaded.origins.quoting_fault(("store", "path"), str(error))]) from error
+                raise ConfigurationError([loaded.places.quoting_fault(("store", "path"), str(error))]) from error
             files = await open_logs(loaded, run)
             undo.callback(files.close)
             try:
                 opened = await self.ports.open(endpoints(loaded.settings))
             except PortError as error:
                 sentence = error.sentence(loaded.describe_value(error.path, error.endpoint))
-                raise ConfigurationError([loaded.origins.fault(error.path, sentence)]) from error
+                raise ConfigurationError([loaded.places.fault(error.path, sentence)]) from error
             undo.pop_all()
             return files, opened
 
@@ -104,7 +104,7 @@ async def open_logs(loaded: Loaded, run: RunInThread) -> LogFiles:
     try:
         return await run(open_files, loaded.settings.log)
     except LogFileError as error:
-        raise ConfigurationError([loaded.origins.quoting_fault(error.key, str(error))]) from error
+        raise ConfigurationError([loaded.places.quoting_fault(error.key, str(error))]) from error
 
 
 def log_urls(opened: Sequence[OpenPort]) -> None:

@@ -142,7 +142,7 @@ class _Build:
         return f"installed: {', '.join(self.entry_points)}"
 
     def fault(self, path: tuple[str | int, ...], message: str) -> None:
-        self.faults.append(self._loaded.origins.fault(path, message))
+        self.faults.append(self._loaded.places.fault(path, message))
 
     def results(self, kind: str, named: Sequence[tuple[str, tuple[str | int, ...]]]) -> Iterator[HookResult]:
         """Yield the result of the hook of each named plugin; `named` has the settings that name them."""

@@ -23,12 +23,12 @@ def endpoints(settings: Settings) -> dict[KeyPath, str]:
 def find_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
     """Return every fault of the endpoints that the settings name."""
     faults = [
-        loaded.origins.quoting_fault(path, fault)
+        loaded.places.quoting_fault(path, fault)
         for path, endpoint in endpoints(loaded.settings).items()
         if (fault := find_fault(reactor, endpoint)) is not None
     ]
     if not faults and (clash := find_clash(reactor, loaded.settings)) is not None:
-        faults.append(loaded.origins.fault(STATUS, clash))
+        faults.append(loaded.places.fault(STATUS, clash))
     return faults
 
 

@@ -55,7 +55,7 @@ class CorsPolicy:
         to a POST.
         """
         settings = self.settings()
-        origins, try_page = settings.origins(_namespace(request.path)), settings.status.try_page
+        origins, try_page = settings.web_origins(_namespace(request.path)), settings.status.try_page
         if not origins and not try_page:
             return {}
         if ANY_ORIGIN in origins and not _posts(request):
@@ -75,7 +75,7 @@ class CorsPolicy:
         """
         if request.method != b"OPTIONS" or header(request, b"access-control-request-method") is None:
             return None
-        shared = self.settings().origins(_namespace(request.path)) and self.headers(request)
+        shared = self.settings().web_origins(_namespace(request.path)) and self.headers(request)
         if not shared:
             return None
         return _PERMITTED if "Access-Control-Allow-Origin" in shared else {}

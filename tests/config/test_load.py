@@ -127,10 +127,10 @@ def test_an_override_can_mend_a_faulty_value() -> None:
 def test_a_later_check_finds_the_nearest_line() -> None:
     """A path that the file does not set has the line of the section around it; `--set` has no line."""
     loaded = World().load("plugins:\n  s3: {}\nupload: {concurrency: 2}", "metrics=[statsd]")
-    assert loaded.origins.fault(("plugins", "s3", "bucket"), "m").line == 2
-    assert str(loaded.origins.fault(("uploader",), "m")) == "etc/imaged.yaml: uploader: m"
-    assert str(loaded.origins.fault(("metrics", 0), "m")) == "--set: metrics.0: m"
-    assert str(loaded.origins.fault((), "m")) == "etc/imaged.yaml: m"
+    assert loaded.places.fault(("plugins", "s3", "bucket"), "m").line == 2
+    assert str(loaded.places.fault(("uploader",), "m")) == "etc/imaged.yaml: uploader: m"
+    assert str(loaded.places.fault(("metrics", 0), "m")) == "--set: metrics.0: m"
+    assert str(loaded.places.fault((), "m")) == "etc/imaged.yaml: m"
 
 
 def test_what_is_shown_can_be_loaded_again() -> None:

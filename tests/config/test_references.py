@@ -113,8 +113,8 @@ def test_what_a_reference_stands_for_is_never_told(text: str) -> None:
     told = [*map(str, loaded.faults), *map(repr, loaded.faults), repr(loaded), str(loaded), repr(loaded.settings)]
     told += [
         str(loaded.settings),
-        repr(loaded.origins),
-        repr(loaded.origins.references),
+        repr(loaded.places),
+        repr(loaded.places.references),
         json.dumps(loaded.plain_values()),
     ]
     assert not [line for line in told if "hunter2" in line.casefold() or "very" in line]
@@ -124,10 +124,10 @@ def test_the_words_of_others_are_kept_back_where_a_reference_stands() -> None:
     """They may quote any piece of it, so the fault names the reference; elsewhere they stay whole."""
     loaded = World({"LISTEN": "tcp:7001:interface=10.9.8.7"}).load("listen: {env: LISTEN}")
     message = "cannot listen on 'TCP:7001:interface=10.9…': address already in use"
-    said = loaded.origins.quoting_fault(("listen",), message).message
+    said = loaded.places.quoting_fault(("listen",), message).message
     assert said == "is not accepted; why is not shown, for it may tell what {env: LISTEN} holds"
     message = "not the tcp:7001 of listen"
-    assert loaded.origins.quoting_fault(("uploader",), message).message == message
+    assert loaded.places.quoting_fault(("uploader",), message).message == message
     assert loaded.describe_value(("listen",), "tcp:7001") == "what {env: LISTEN} holds"
 
 

@@ -1,4 +1,4 @@
-"""The origin of each value: the line of its key, `--set`, or a reference."""
+"""Where each value stands: the line of its key, `--set`, or a reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imaged.config.references import Reference
 
 
 @dataclass(frozen=True, repr=False)
-class Origins:
+class Places:
     """Knows the place of every path. A path that nothing sets has the place of the section around it.
 
     `lines` are those of the file, `overridden` the paths that `--set` set, `references` those that give a value.
