@@ -15,6 +15,7 @@ from imaged.config.values import (
     Extensions,
     OutputCount,
     OutputNames,
+    OutputPatterns,
     Pixels,
     ProgressiveJpegs,
     Quality,
@@ -49,6 +50,8 @@ _AVIF_SPEED = "The speed of AVIF encoders, 0 to 9: slower ones write fewer bytes
 _WEBP_EFFORT = "The effort of the WebP encoder, 0 to 6: more writes fewer bytes, and takes longer."
 _PRESETS = "Outputs with names of their own, by name. A namespace has those of images, and its own."
 _ALLOW_ORIGINS = "The origins of web pages whose scripts may read pictures; * for any."
+_ALLOWED_OUTPUTS = "The outputs that need no signature, as names or patterns such as w{320,640}.{auto,jpg}; []: any."
+_PUBLIC_ORIGINAL = "Whether clients may read originals without a signature."
 _PLAIN = PresetSettings.model_validate({"size": "full_size"})
 """What an output that is no preset has in its place."""
 
@@ -78,6 +81,8 @@ class ImagePolicy(Section):
     webp_effort: WebpEffort = Field(WEBP_EFFORT, description=_WEBP_EFFORT)
     presets: dict[PresetName, PresetSettings] = Field({}, description=_PRESETS)
     allow_origins: WebOrigins = Field((), description=_ALLOW_ORIGINS)
+    allowed_outputs: OutputPatterns = Field((), description=_ALLOWED_OUTPUTS)
+    public_original: bool = Field(True, description=_PUBLIC_ORIGINAL)
 
     def check(self, output: Output) -> None:
         """Raise PolicyError when a client may not ask for `output`, NotFoundError when there is no such preset."""
@@ -211,6 +216,8 @@ class NamespacePolicy(Section):
     webp_effort: WebpEffort | None = Field(None, description=_WEBP_EFFORT)
     presets: dict[PresetName, PresetSettings] | None = Field(None, description=_PRESETS)
     allow_origins: WebOrigins | None = Field(None, description=_ALLOW_ORIGINS)
+    allowed_outputs: OutputPatterns | None = Field(None, description=_ALLOWED_OUTPUTS)
+    public_original: bool | None = Field(None, description=_PUBLIC_ORIGINAL)
 
     def over(self, images: ImagePolicy) -> ImagePolicy:
         """Return `images` with the keys that this namespace sets."""

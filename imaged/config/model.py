@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from imaged.config.access import AccessSettings, EraseSettings, LimitsSettings
 from imaged.config.images import ImagePolicy, NamespacePolicy
 from imaged.config.section import Section
 from imaged.config.values import (
@@ -21,6 +22,7 @@ from imaged.config.values import (
     KeyPrefix,
     Namespace,
     Networks,
+    OriginName,
     Partitions,
     PluginName,
     PluginNames,
@@ -64,6 +66,18 @@ class StoreSettings(Section):
     partitions: Partitions = Field(
         (3, 3), description="How many digits of a hash name each folder; never change it once the store holds images."
     )
+    maximum_bytes: int = Field(
+        0,
+        ge=0,
+        le=2**60,
+        description="The bytes above which the store forgets outputs; 0: it forgets none for its size.",
+    )
+    keep_free_bytes: int = Field(
+        0, ge=0, le=2**60, description="The free bytes of the disk below which the store forgets outputs; 0: none."
+    )
+    originals: Literal["kept", "cached"] = Field(
+        "kept", description="Whether originals stay for good, or may be forgotten once the remote store has them."
+    )
 
 
 class RemoteSettings(Section):
@@ -72,6 +86,16 @@ class RemoteSettings(Section):
     base_path: KeyPrefix = Field("", description="The prefix of every key in the remote store.")
     base_url: BaseUrl = Field("", description="The URL that originals are read back from; empty: through the uploader.")
     reuse_outputs: bool = Field(False, description="Whether an output is first looked up in the remote store.")
+
+
+class OriginSettings(Section):
+    """A site whose pictures are originals, at /{namespace}/@{origin}/{path}/{output}."""
+
+    url: BaseUrl = Field(description="The URL that paths follow.")
+    namespace: Namespace = Field(description="The namespace that keeps its pictures.")
+    ttl_s: float = Field(
+        86_400.0, ge=0, le=31_536_000, description="The seconds after which a picture is asked for again."
+    )
 
 
 class SourcesSettings(Section):
@@ -130,6 +154,7 @@ class UploadSettings(Section):
 
 Sections = Annotated[Mapping[PluginName, Annotated[Mapping[str, Any], NULL_IS_EMPTY]], NULL_IS_EMPTY]
 Policies = Annotated[Mapping[Namespace, NamespacePolicy], NULL_IS_EMPTY]
+Origins = Annotated[Mapping[OriginName, OriginSettings], NULL_IS_EMPTY]
 
 
 class Settings(Section):
@@ -152,7 +177,13 @@ class Settings(Section):
     namespaces: Policies = Field(
         default_factory=dict, description="The policies of namespaces: any key of images, by namespace."
     )
+    access: AccessSettings = Field(default_factory=AccessSettings, description="Who may write, and signing keys.")
+    limits: LimitsSettings = Field(default_factory=LimitsSettings, description="How much each client may ask for.")
+    erase: EraseSettings = Field(default_factory=EraseSettings, description="What is remembered of erased pictures.")
     sources: SourcesSettings = Field(default_factory=SourcesSettings, description="The fetches of originals by URL.")
+    origins: Origins = Field(
+        default_factory=dict, description="The sites whose pictures are originals, by the name in their URLs."
+    )
     render: RenderSettings = Field(default_factory=RenderSettings, description="The rendering of outputs.")
     processors: FilledPluginNames = Field(
         ("magick",), description="The plugins that render; the first that accepts a job gets it."

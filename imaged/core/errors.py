@@ -29,6 +29,16 @@ class MalformedRequestError(ImagedError):
     status = 400
 
 
+class UnauthorizedError(ImagedError):
+    """The request needs a token, and has none or a wrong one. `challenge` is the `WWW-Authenticate` of the answer."""
+
+    status = 401
+
+    def __init__(self, message: str, challenge: str = 'Bearer realm="imaged"') -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
 class SourceForbiddenError(ImagedError):
     """The source is in a network that this server does not fetch from."""
 
@@ -75,6 +85,12 @@ class HashConflictError(ImagedError):
     status = 409
 
 
+class GoneError(NotFoundError):
+    """The picture was erased."""
+
+    status = 410
+
+
 class PreconditionFailedError(ImagedError):
     """The file is not the version that the request names."""
 
@@ -119,6 +135,16 @@ class MisdirectedError(ImagedError):
     """The request names a host that this port does not serve."""
 
     status = 421
+
+
+class TooManyRequestsError(ImagedError):
+    """The client has used up one of its limits: retry after `retry_after_s` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class HeadTooLargeError(ImagedError):
@@ -180,6 +206,13 @@ class StoreUnavailableError(StoreError):
     """The whole remote store is unreachable, overloaded or refuses access: other keys would fail too."""
 
     public_message = "the remote store is unavailable: try again later"
+
+
+class DiskFullError(StoreError):
+    """A disk has no room for what should be kept."""
+
+    status = 507
+    public_message = "this server has no room for new pictures now: try again later"
 
 
 class CorruptOriginalError(StoreError):

@@ -7,7 +7,15 @@ from http import HTTPStatus
 
 from twisted.web.http import Request
 
-from imaged.core.errors import BusyError, ImagedError, MethodNotAllowedError, NotAPictureError, TooLargeError
+from imaged.core.errors import (
+    BusyError,
+    ImagedError,
+    MethodNotAllowedError,
+    NotAPictureError,
+    TooLargeError,
+    TooManyRequestsError,
+    UnauthorizedError,
+)
 from imaged.web.answers import send_json
 
 _PLACE = re.compile(r"(?<![\w.:/])/[\w.@%+~-]+(?:/[\w.@%+~-]+)+/?|\b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?")
@@ -23,10 +31,12 @@ def send_error(request: Request, error: ImagedError, *, private: bool = False) -
     The clients of a `private` port are operators, who get the whole message.
     """
     request.setResponseCode(error.status, HTTPStatus(error.status).phrase.encode())
-    if isinstance(error, BusyError):
+    if isinstance(error, BusyError | TooManyRequestsError):
         request.setHeader("Retry-After", str(error.retry_after_s))
     elif error.status == BusyError.status:
         request.setHeader("Retry-After", "10")
+    if isinstance(error, UnauthorizedError):
+        request.setHeader("WWW-Authenticate", error.challenge)
     if isinstance(error, MethodNotAllowedError):
         request.setHeader("Allow", ", ".join(error.allowed))
     send_json(request, {"error": str(error) if private else public_text(error)})

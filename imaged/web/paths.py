@@ -51,7 +51,31 @@ class FilePath:
     name: str
 
 
-PublicPath = HealthPath | NamespacePath | ProcessPath | SrcsetPath | FilePath
+@dataclass(frozen=True)
+class ErasePath:
+    """`DELETE /{ns}/{hash}`: erases a picture."""
+
+    image: ImageId
+
+
+@dataclass(frozen=True)
+class ForgetPath:
+    """`DELETE /{ns}/{hash}/outputs`: forgets the outputs of a picture."""
+
+    image: ImageId
+
+
+@dataclass(frozen=True)
+class OriginPath:
+    """`/{ns}/@{origin}/{path}/{name}`: a file of the picture that a site has at `path`, whose segments are decoded."""
+
+    namespace: str
+    origin: str
+    path: tuple[str, ...]
+    name: str
+
+
+PublicPath = HealthPath | NamespacePath | ProcessPath | SrcsetPath | FilePath | ErasePath | ForgetPath | OriginPath
 _FIXED = {str(ORIGINAL): "original", str(RECORD): "info"}
 READ = ("GET", "HEAD")
 _AUTO = f".{AUTO}".encode()

@@ -21,6 +21,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.web.answers import send_json, send_nothing, send_page
 from imaged.web.errors import public_text
 from imaged.web.files import send_file
+from imaged.web.guards import Guard, has_guard_parameters, read_asked
 from imaged.web.headers import accept_of
 from imaged.web.hits import Hits, caching_of
 from imaged.web.parameters import read_parameters
@@ -54,7 +55,8 @@ class PublicSite:
 
     `current` returns the pipeline of this generation, for an answer that does not wait. `send_health` answers
     `/status_check`. Every other request first calls `check_running` with its start time, which may raise BusyError.
-    `preflight` returns the headers of the answer to a preflight, or None for any other request.
+    `preflight` returns the headers of the answer to a preflight, or None for any other request. Each of the `guards` is
+    asked about each request, once, before its body is read, unless `hits` knows the answer.
     """
 
     current: Callable[[], Pipeline]
@@ -63,6 +65,7 @@ class PublicSite:
     send_health: Callable[[Request], None]
     check_running: Callable[[float], None]
     preflight: Callable[[Request], Mapping[str, str] | None] = lambda _request: None
+    guards: Sequence[Guard] = ()
     hits: Hits = field(default_factory=Hits)
 
     def answer_at_once(self, request: ImagedRequest) -> bool:
@@ -90,6 +93,7 @@ class PublicSite:
             if not isinstance(path, HealthPath):
                 self.check_running(request.began_s)
             with self.lease() as pipeline:
+                self._check_guards(request, path, pipeline)
                 match path:
                     case NamespacePath(namespace):
                         self._check_room(pipeline)
@@ -107,7 +111,15 @@ class PublicSite:
             describe_request(request.trace, path, pipeline.formats)
             if not isinstance(path, HealthPath):
                 self.check_running(request.began_s)
+            if not request.has_body:  # else `examine` has checked it
+                self._check_guards(request, path, pipeline)
             await self._answer(request, path, pipeline)
+
+    def _check_guards(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:
+        asked = read_asked(request, path, request.address)
+        if asked is not None:
+            for guard in self.guards:
+                guard(asked, pipeline.settings)
 
     async def _answer(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:
         match path:
@@ -137,9 +149,7 @@ class PublicSite:
                         send_file(request, opened, content_type, *caching_of(output))
 
     def _keep_hit(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
-        """Keep a hit, unless its path is another spelling of the file's own."""
-        is_canonical = request.path == f"/{pipeline.store.key(image, output.public)}".encode()
-        if is_canonical and request.trace.outcome == HIT:
+        if _may_keep(request, image, output, pipeline) and request.trace.outcome == HIT:
             file = str(pipeline.store.path(image, output))
             self.hits.keep(pipeline, request.path, file, request.trace, output)
 
@@ -147,8 +157,7 @@ class PublicSite:
         answer = await auto_output(pipeline, image, output, accept_of(request))
         made, trace = answer.output, request.trace
         trace.outcome, trace.extension = answer.outcome, made.extension
-        is_canonical = request.path == f"/{pipeline.store.key(image, output.public)}".encode()
-        if is_canonical and answer.is_final and answer.outcome == HIT:
+        if _may_keep(request, image, output, pipeline) and answer.is_final and answer.outcome == HIT:
             self.hits.keep_auto(pipeline, request.path, str(pipeline.store.path(image, made)), trace, answer)
         send_file(request, answer.file, pipeline.formats.content_type(made), *caching_of(made, auto=True))
 
@@ -162,6 +171,12 @@ def _asked(pipeline: Pipeline, image: ImageId, name: str) -> ImageFile:
     """Return the file that a client asks for, a preset in its current version. Raises NotFoundError."""
     file = parse_file(name)
     return pipeline.settings.policy(image.namespace).current(file) if isinstance(file, Output) else file
+
+
+def _may_keep(request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> bool:
+    """Return whether any client may get the answer by this path, which is no other spelling of the file's own."""
+    is_canonical = request.path == f"/{pipeline.store.key(image, output.public)}".encode()
+    return is_canonical and not has_guard_parameters(request.uri)
 
 
 def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:

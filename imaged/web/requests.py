@@ -162,6 +162,11 @@ class ImagedRequest(Request):
         """Do nothing: imaged uses no cookies."""
 
     @property
+    def has_body(self) -> bool:
+        """Whether the client sent a body, be it empty."""
+        return self._body is not None
+
+    @property
     def content_type(self) -> bytes:
         """The type that the client gives to its body."""
         return self.getHeader(b"content-type") or b""

@@ -1,0 +1,83 @@
+"""What guards look at: a request as a plain value. Each guard lets it pass, or raises the error of its refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import unquote_plus
+
+from twisted.web.http import Request
+
+from imaged.config.model import Settings
+from imaged.core.asked import GUARD_PARAMETERS, Action, Asked
+from imaged.core.errors import MalformedRequestError
+from imaged.core.files import ImageFile, parse_file
+from imaged.core.hashes import ImageId
+from imaged.web.headers import header
+from imaged.web.paths import (
+    ErasePath,
+    FilePath,
+    ForgetPath,
+    HealthPath,
+    NamespacePath,
+    OriginPath,
+    ProcessPath,
+    PublicPath,
+    SrcsetPath,
+)
+
+Guard = Callable[[Asked, Settings], None]
+"""Raises an ImagedError when a client may not ask for something. Called once for each request, before its body is read,
+on the reactor thread; it never waits."""
+
+
+def read_asked(request: Request, path: PublicPath, address: str) -> Asked | None:
+    """Return what a request asks for, or None for `/status_check`, which is open to all.
+
+    Raises NotFoundError for a name that is none, MalformedRequestError for a repeated parameter of guards.
+    """
+    action = Action.READ
+    image: ImageId | None = None
+    file: ImageFile | None = None
+    match path:
+        case HealthPath():
+            return None
+        case NamespacePath(namespace):
+            action = Action.POST
+        case OriginPath(namespace, _, _, name):
+            file = parse_file(name)
+        case FilePath(asked_image, name):
+            namespace, image, file = asked_image.namespace, asked_image, parse_file(name)
+        case SrcsetPath(asked_image):
+            namespace, image = asked_image.namespace, asked_image
+        case ProcessPath(asked_image):
+            namespace, image, action = asked_image.namespace, asked_image, Action.PROCESS
+        case ErasePath(asked_image) | ForgetPath(asked_image):
+            namespace, image, action = asked_image.namespace, asked_image, Action.DELETE
+    return Asked(
+        action=action,
+        namespace=namespace,
+        path=request.path.decode("latin-1"),
+        image=image,
+        file=file,
+        parameters=_guard_parameters(request.uri),
+        authorization=header(request, b"authorization"),
+        address=address,
+    )
+
+
+def has_guard_parameters(target: bytes) -> bool:
+    """Return whether a target has parameters of guards, which may be why it was let pass."""
+    return b"?" in target and bool(_guard_parameters(target))
+
+
+def _guard_parameters(target: bytes) -> Mapping[str, str]:
+    """Return the parameters of a target that guards read, percent-decoded. The others are not looked at."""
+    found: dict[str, str] = {}
+    query = target.partition(b"?")[2]
+    for item in query.decode("latin-1").split("&") if query else ():
+        key, _, value = item.partition("=")
+        if key in GUARD_PARAMETERS:
+            if key in found:
+                raise MalformedRequestError(f"more than one {key}: give one")
+            found[key] = unquote_plus(value)
+    return found
