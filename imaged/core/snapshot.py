@@ -48,6 +48,8 @@ class Requests:
     failed: int
     left: int
     bytes: int
+    hit_bytes: int
+    made_bytes: int
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ class Traffic:
     """Counts since the start of the process; `bytes` counts bodies. Reactor thread only.
 
     `hits` counts outputs that were in the store, `rendered` those rendered for their request, `coalesced` those from a
-    render that another request began.
+    render that another request began. `hit_bytes` counts the bytes sent of the first,
+    `made_bytes` those of the others.
     """
 
     current: int = 0
@@ -29,6 +30,8 @@ class Traffic:
     failed: int = 0
     left: int = 0
     bytes: int = 0
+    hit_bytes: int = 0
+    made_bytes: int = 0
 
     def begin(self) -> None:
         """Count a request whose head has arrived."""
@@ -49,3 +52,7 @@ class Traffic:
             self.hits += outcome == HIT
             self.rendered += outcome == RENDERED
             self.coalesced += outcome == COALESCED
+            if outcome == HIT:
+                self.hit_bytes += size_bytes
+            elif outcome is not None:
+                self.made_bytes += size_bytes

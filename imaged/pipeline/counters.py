@@ -10,6 +10,7 @@ from imaged.core.traffic import Traffic
 from imaged.core.worker_deaths import WorkerDeaths
 from imaged.fetch.budget import Budget
 from imaged.fetch.hashing_writer import Download
+from imaged.pipeline.store_bound import StoreBound
 from imaged.workers.render_jobs import ImageOutput
 
 
@@ -40,6 +41,7 @@ class Counters:
         self.downloads: Activity[Download] = Activity(clock)
         self.posting: Activity[str] = Activity(clock)
         self.saves = SaveHealth()
+        self.bound = StoreBound()
         self.uploads: Activity[str] = Activity(clock)
         self.worker_deaths = WorkerDeaths(clock)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import FileIO, RawIOBase
 from pathlib import Path
@@ -19,6 +19,7 @@ from imaged.store import atomic
 from imaged.store.atomic import NewFile
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
+from imaged.store.size import StoreSize
 
 SMALL_BYTES = 1 << 17
 """How large a file may be that is read when it is opened."""
@@ -70,11 +71,15 @@ def variant_time_ns() -> int:
 
 
 class Disk:
-    """Reads and writes files of a layout. Writes block and belong on a worker thread; the rest does not."""
+    """Reads and writes files of a layout. Writes block and belong on a worker thread; the rest does not.
 
-    def __init__(self, layout: Layout, incoming: Incoming) -> None:
+    Each write counts in `size`, if there is one.
+    """
+
+    def __init__(self, layout: Layout, incoming: Incoming, size: StoreSize | None = None) -> None:
         self.layout = layout
         self.incoming = incoming
+        self.size = size
 
     def path(self, image: ImageId, file: ImageFile) -> Path:
         """Return the path of a file, whether it exists or not."""
@@ -102,8 +107,9 @@ class Disk:
 
     def replace(self, image: ImageId, file: ImageFile, body: bytes) -> None:
         """Write a file durably, in place of an older one. Raises StoreError."""
-        with keeping(self.key(image, file)):
-            atomic.replace(self.write_temporary(image, file, body), self.path(image, file))
+        path = self.path(image, file)
+        with keeping(self.key(image, file)), self.changing([path]):
+            atomic.replace(self.write_temporary(image, file, body), path)
 
     def replace_all(self, files: Sequence[NewVariant], give: Callable[[Path, Path], object]) -> list[StoreError | None]:
         """Write files durably, in place of older ones; return the error of each, or None. `give` is as in `atomic`."""
@@ -115,7 +121,9 @@ class Disk:
                     new.append(NewFile(self.incoming.new(), path, each.body.body, each.body.modified_ns))
             except StoreError as error:
                 new.append(error)
-        errors = atomic.replace_all([each for each in new if isinstance(each, NewFile)], give)
+        written = [each for each in new if isinstance(each, NewFile)]
+        with self.changing([each.final for each in written]):
+            errors = atomic.replace_all(written, give)
         return [self._error(*each, errors) for each in zip(files, new, strict=True)]
 
     def _error(
@@ -130,9 +138,13 @@ class Disk:
 
         Raises StoreError.
         """
-        with keeping(self.key(image, file)):
-            temporary = self.write_temporary(image, file, body, modified_ns)
-            return atomic.keep_first(temporary, self.path(image, file))
+        path = self.path(image, file)
+        with keeping(self.key(image, file)), self.changing([path]):
+            return atomic.keep_first(self.write_temporary(image, file, body, modified_ns), path)
+
+    def changing(self, paths: Sequence[Path]) -> AbstractContextManager[None]:
+        """Return a context in which these files may grow, shrink, come and go, so that `size` counts it."""
+        return nullcontext() if self.size is None else self.size.changing(paths)
 
     def write_temporary(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> Path:
         """Write `body` to a new temporary file, which the caller removes. Raises StoreError."""

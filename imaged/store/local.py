@@ -16,6 +16,7 @@ from imaged.store.disk import Disk, keeping
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
 from imaged.store.originals import OriginalFiles
+from imaged.store.size import StoreSize
 from imaged.store.variants import VariantFiles
 
 INCOMING = ".incoming"
@@ -27,8 +28,10 @@ class LocalStore(Disk):
     Everything blocks but `has`, `path`, `key`, `describe` and opening a file.
     """
 
-    def __init__(self, root: Path, partitions: Sequence[int], *, flat: bool = False) -> None:
-        super().__init__(Layout(root, tuple(partitions), flat), Incoming(root / INCOMING))
+    def __init__(
+        self, root: Path, partitions: Sequence[int], *, flat: bool = False, size: StoreSize | None = None
+    ) -> None:
+        super().__init__(Layout(root, tuple(partitions), flat), Incoming(root / INCOMING), size)
         self.root = root
         self.originals = OriginalFiles(self)
         self.variants = VariantFiles(self)

@@ -26,7 +26,7 @@ class OriginalFiles:
         Raises HashConflictError when the store holds other bytes under this hash.
         """
         final = self.disk.path(image, ORIGINAL)
-        with keeping(self.disk.key(image, ORIGINAL)):
+        with keeping(self.disk.key(image, ORIGINAL)), self.disk.changing([final]):
             if not atomic.keep_first(temporary, final) and _sha256(final) != sha256:
                 raise conflict(image)
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import sleep, thread_time
 
-from imaged.store.disk import reading
+from imaged.core.errors import StoreError
 from imaged.store.incoming import OWNERS
+
+BLOCK_BYTES = 512
+"""The unit of `st_blocks` (POSIX leaves it open; Linux and the BSDs have this one)."""
 
 UNRESTED_S = 0.05
 """The CPU time after which a count begins to rest: that of a small store does not."""
@@ -21,10 +24,14 @@ WORK_S, REST_S = 0.005, 0.02
 
 @dataclass(frozen=True)
 class Usage:
-    """Files and bytes below the store's root."""
+    """Files and bytes below the store's root.
+
+    `occupied_bytes` is what files and folders occupy on the file system of the root: whole blocks, as `du` counts.
+    """
 
     files: int
     size_bytes: int
+    occupied_bytes: int = 0
 
 
 def measure(root: Path) -> Usage:
@@ -32,28 +39,41 @@ def measure(root: Path) -> Usage:
 
     Takes minutes on a large store: worker threads only. It rests most of the time, so that requests get the GIL.
     """
-    files = size_bytes = 0
-    folders = [str(root)]
+    files = size_bytes = occupied_bytes = 0
+    folders, device = [str(root)], _device(root)
     rests_at_s = thread_time() + UNRESTED_S
     while folders:
-        with suppress(OSError), os.scandir(folders.pop()) as entries:  # removed since it was listed, or not readable
+        with suppress(OSError), os.scandir(folder := folders.pop()) as entries:  # removed since, or not readable
+            status = os.stat(folder)  # noqa: PTH116  # on each folder
+            occupied_bytes += status.st_blocks * BLOCK_BYTES if status.st_dev == device else 0
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name != OWNERS:
                         folders.append(entry.path)
                 elif not entry.is_dir():
                     with suppress(FileNotFoundError):  # as above
-                        size_bytes += entry.stat(follow_symlinks=False).st_size
+                        status = entry.stat(follow_symlinks=False)
+                        size_bytes += status.st_size
+                        occupied_bytes += status.st_blocks * BLOCK_BYTES if status.st_dev == device else 0
                         files += 1
         if thread_time() > rests_at_s:
             sleep(REST_S)
             rests_at_s = thread_time() + WORK_S
-    return Usage(files, size_bytes)
+    return Usage(files, size_bytes, occupied_bytes)
+
+
+def _device(root: Path) -> int | None:
+    try:
+        return root.stat().st_dev
+    except OSError:
+        return None
 
 
 def free(root: Path) -> int:
     """Return the free bytes of the file system of the store, whose folder need not exist. Raises StoreError."""
-    with reading("the file system of the store"):
+    try:
         while not root.exists():
             root = root.parent
         return shutil.disk_usage(root).free
+    except OSError as error:
+        raise StoreError(f"the file system of the store cannot be read: {error.strerror}") from error

@@ -103,8 +103,10 @@ class VariantFiles:
         Open files stay readable, and the next request renders the variant again. A variant whose upload is queued has
         to stay: the job would fail.
         """
+        path = self.disk.path(image, output)
         try:
-            self.disk.path(image, output).unlink()
+            with self.disk.changing([path]):
+                path.unlink()
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:

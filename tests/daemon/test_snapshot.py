@@ -50,7 +50,20 @@ SHAPE = {
     "remote": {"fault": type(None), "comparison": COMPARISON},
     "promised": {"current": int, "queued": int, "parked": int, "oldest_s": type(None)},
     "requests": dict.fromkeys(
-        ("current", "total", "hits", "rendered", "joined", "refused", "failed", "left", "bytes"), int
+        (
+            "current",
+            "total",
+            "hits",
+            "rendered",
+            "joined",
+            "refused",
+            "failed",
+            "left",
+            "bytes",
+            "hit_bytes",
+            "made_bytes",
+        ),
+        int,
     ),
     "queue": {"fault": type(None), "free_bytes": int},
     "rates_per_s": dict.fromkeys(CHARTS, float),

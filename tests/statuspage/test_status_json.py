@@ -19,6 +19,7 @@ def test_published_names_stay() -> None:
         *("plugins", "store", "try_page", "alerts"),
     ]
     names = ["current", "total", "hits", "rendered", "joined", "refused", "failed", "left", "bytes"]
+    names += ["hit_bytes", "made_bytes"]
     assert list(quiet["requests"]) == names
     jobs = Jobs(queued=1, failed=2, oldest_s=3.5)
     assert list(to_json(Uploads(0, jobs, 8, 9)).items()) == [
