@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from imaged.config.allowed_outputs import AllowedOutputs
 from imaged.config.presets import PresetName, PresetSettings
 from imaged.config.section import Section
 from imaged.config.values import (
@@ -15,7 +16,6 @@ from imaged.config.values import (
     Extensions,
     OutputCount,
     OutputNames,
-    OutputPatterns,
     Pixels,
     ProgressiveJpegs,
     Quality,
@@ -25,6 +25,7 @@ from imaged.config.values import (
 )
 from imaged.core.details import ImageDetails
 from imaged.core.errors import NotFoundError, PolicyError, TooLargeError
+from imaged.core.files import ImageFile, Original
 from imaged.core.formats import AVIF, CORE, FURTHER, HEIC, WEBP, Format, Formats
 from imaged.core.geometry import Size
 from imaged.core.gravities import Smart
@@ -50,7 +51,9 @@ _AVIF_SPEED = "The speed of AVIF encoders, 0 to 9: slower ones write fewer bytes
 _WEBP_EFFORT = "The effort of the WebP encoder, 0 to 6: more writes fewer bytes, and takes longer."
 _PRESETS = "Outputs with names of their own, by name. A namespace has those of images, and its own."
 _ALLOW_ORIGINS = "The origins of web pages whose scripts may read pictures; * for any."
-_ALLOWED_OUTPUTS = "The outputs that need no signature, as names or patterns such as w{320,640}.{auto,jpg}; []: any."
+_ALLOWED_OUTPUTS = (
+    "The outputs that need no signature, as names or patterns such as w{320,640}.{auto,jpg}; []: any, [none]: none."
+)
 _PUBLIC_ORIGINAL = "Whether clients may read originals without a signature."
 _PLAIN = PresetSettings.model_validate({"size": "full_size"})
 """What an output that is no preset has in its place."""
@@ -81,7 +84,9 @@ class ImagePolicy(Section):
     webp_effort: WebpEffort = Field(WEBP_EFFORT, description=_WEBP_EFFORT)
     presets: dict[PresetName, PresetSettings] = Field({}, description=_PRESETS)
     allow_origins: WebOrigins = Field((), description=_ALLOW_ORIGINS)
-    allowed_outputs: OutputPatterns = Field((), description=_ALLOWED_OUTPUTS)
+    allowed_outputs: AllowedOutputs = Field(
+        default_factory=AllowedOutputs, description=_ALLOWED_OUTPUTS, json_schema_extra={"default": []}
+    )
     public_original: bool = Field(True, description=_PUBLIC_ORIGINAL)
 
     def check(self, output: Output) -> None:
@@ -97,6 +102,18 @@ class ImagePolicy(Section):
                     raise PolicyError(f"{output} is higher than {self.maximum_height} pixels, the most allowed here")
             case Preset():
                 self._preset(output)
+
+    def is_public(self, file: ImageFile | None) -> bool:
+        """Return whether clients may read a file without a signature; None stands for the `<img>` of srcset.
+
+        What describes a picture is public where one of its outputs is, or its original.
+        """
+        match file:
+            case Output():
+                return file.public in self.allowed_outputs
+            case Original():
+                return self.public_original
+        return self.public_original or not self.allowed_outputs.allows_none
 
     def is_too_large(self, variant: Variant, size: Size) -> bool:
         """Return whether a variant of this size has more pixels than its format may have here, or can have at all."""
@@ -216,7 +233,7 @@ class NamespacePolicy(Section):
     webp_effort: WebpEffort | None = Field(None, description=_WEBP_EFFORT)
     presets: dict[PresetName, PresetSettings] | None = Field(None, description=_PRESETS)
     allow_origins: WebOrigins | None = Field(None, description=_ALLOW_ORIGINS)
-    allowed_outputs: OutputPatterns | None = Field(None, description=_ALLOWED_OUTPUTS)
+    allowed_outputs: AllowedOutputs | None = Field(None, description=_ALLOWED_OUTPUTS)
     public_original: bool | None = Field(None, description=_PUBLIC_ORIGINAL)
 
     def over(self, images: ImagePolicy) -> ImagePolicy:

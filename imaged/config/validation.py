@@ -17,6 +17,7 @@ from imaged.config.places import Places
 from imaged.config.references import Secret
 from imaged.config.strict_yaml import read_scalar
 from imaged.core.errors import NotFoundError, PolicyError
+from imaged.core.outputs import Output
 
 ABSENT = object()
 _NUMBER_WANTED = {"int_type", "float_type", "bool_type"}
@@ -119,11 +120,13 @@ def _cut(data: Any, path: KeyPath) -> None:
 def conflicts(settings: Settings) -> Iterator[tuple[KeyPath, KeyPath, str]]:
     """Yield the path of the fault, the output's own path and the reason for each output that its policy refuses.
 
-    An output that a namespace inherits is reported there only when `images` itself allows it.
+    An output that a namespace inherits is reported there only when `images` itself allows it. An inherited entry of
+    `allowed_outputs` is no fault: it adds nothing in a namespace that refuses its outputs.
     """
     common = dict(_refused(settings.images))
     for index, reason in common.items():
         yield ("images", "outputs", index), ("images", "outputs", index), reason
+    yield from _unusable(settings.images, ("images",))
     for name, own in settings.namespaces.items():
         for index, reason in _refused(settings.policy(name)):
             if own.outputs is not None:
@@ -132,11 +135,29 @@ def conflicts(settings: Settings) -> Iterator[tuple[KeyPath, KeyPath, str]]:
             elif index not in common:
                 inherited = f"{reason}; it comes from images.outputs: set outputs here as well"
                 yield ("namespaces", name), ("images", "outputs", index), inherited
+        if own.allowed_outputs is not None:
+            yield from _unusable(settings.policy(name), ("namespaces", name))
 
 
 def _refused(policy: ImagePolicy) -> Iterator[tuple[int, str]]:
     for index, output in enumerate(policy.outputs):
-        try:
-            policy.check(output)
-        except (NotFoundError, PolicyError) as error:  # NotFoundError: there is no such preset
-            yield index, str(error)
+        if reason := _refusal(policy, output):
+            yield index, reason
+
+
+def _unusable(policy: ImagePolicy, where: KeyPath) -> Iterator[tuple[KeyPath, KeyPath, str]]:
+    """Yield, as `conflicts` does, the first refused output of each entry of `allowed_outputs`."""
+    for index, pattern in enumerate(policy.allowed_outputs.patterns):
+        reasons = (_refusal(policy, output) for output in pattern.outputs)
+        if reason := next(filter(None, reasons), None):
+            path = (*where, "allowed_outputs", index)
+            yield path, path, reason
+
+
+def _refusal(policy: ImagePolicy, output: Output) -> str | None:
+    """Return why a policy refuses an output, or None."""
+    try:
+        policy.check(output)
+    except (NotFoundError, PolicyError) as error:  # NotFoundError: there is no such preset
+        return str(error)
+    return None

@@ -207,10 +207,6 @@ AvifSpeed = Annotated[int, Field(ge=0, le=9)]
 WebpEffort = Annotated[int, Field(ge=0, le=6)]
 OutputName = Annotated[Output, PlainValidator(_output), PlainSerializer(str), WithJsonSchema(_TEXT)]
 OutputNames = Annotated[tuple[OutputName, ...], AfterValidator(distinct), _LIST]
-OutputPattern = Annotated[
-    str, _matching(r"[a-z0-9_.,{}-]{1,1000}", "a name or a pattern, such as w{320,640}.{auto,jpg}")
-]
-OutputPatterns = Annotated[tuple[OutputPattern, ...], AfterValidator(distinct), _LIST]
 ProgressiveJpegs = Annotated[Progressive, BeforeValidator(_progressive)]
 Color = Annotated[str, BeforeValidator(_color), Field(json_schema_extra={"pattern": "^#[0-9a-fA-F]{6}$"})]
 Namespace = Annotated[str, AfterValidator(_namespace)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
+from time import time
 
 from imaged.core.events import RequestAnswered, RequestFailed
 from imaged.core.snapshot import Reload
@@ -18,6 +19,7 @@ from imaged.web.cors import CorsPolicy
 from imaged.web.debug import DebugSite
 from imaged.web.hosts import check_allowed
 from imaged.web.public import PublicSite
+from imaged.web.read_guard import ReadGuard
 from imaged.web.request_log import PublicRequestLog, StatusRequestLog
 from imaged.web.requests import Site
 from imaged.web.status import StatusSite
@@ -40,14 +42,16 @@ def public_site(service: Service) -> Site:
     def new_body(announced_bytes: int, give_up: GiveUp) -> Body:
         return _new_body(generations, counters.incoming, maximum_bytes(), announced_bytes, give_up)
 
-    cors = _cors(service)
+    cors, reads = _cors(service), ReadGuard(time)
     site = PublicSite(
         lambda: generations.pipeline,
         generations.lease,
         counters.posting,
         health.send,
         health.check_running,
+        reads,
         cors.preflight,
+        guards=[reads],
     )
     return Site(
         site.handle,

@@ -23,6 +23,7 @@ from imaged.web.paths import (
     ProcessPath,
     PublicPath,
     SrcsetPath,
+    own_path,
 )
 
 Guard = Callable[[Asked, Settings], None]
@@ -56,21 +57,16 @@ def read_asked(request: Request, path: PublicPath, address: str) -> Asked | None
     return Asked(
         action=action,
         namespace=namespace,
-        path=request.path.decode("latin-1"),
+        path=own_path(request.path).decode("latin-1"),
         image=image,
         file=file,
-        parameters=_guard_parameters(request.uri),
+        parameters=guard_parameters(request.uri),
         authorization=header(request, b"authorization"),
         address=address,
     )
 
 
-def has_guard_parameters(target: bytes) -> bool:
-    """Return whether a target has parameters of guards, which may be why it was let pass."""
-    return b"?" in target and bool(_guard_parameters(target))
-
-
-def _guard_parameters(target: bytes) -> Mapping[str, str]:
+def guard_parameters(target: bytes) -> Mapping[str, str]:
     """Return the parameters of a target that guards read, percent-decoded. The others are not looked at."""
     found: dict[str, str] = {}
     query = target.partition(b"?")[2]

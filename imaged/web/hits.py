@@ -26,7 +26,8 @@ KEPT = 4096
 class Hit:
     """What the path of an output means under one generation.
 
-    `file` is the path of its file in the store; `tag` is a part of its ETag, `caching` its Cache-Control.
+    `file` is the path of its file in the store; `tag` is a part of its ETag, `caching` its Cache-Control. `is_public`
+    says whether the output needs no signature; otherwise each request is checked.
     """
 
     file: str
@@ -37,6 +38,7 @@ class Hit:
     content_type: str
     tag: str
     caching: bytes
+    is_public: bool
 
     def describe(self, trace: Trace) -> None:
         """Record what the path says in `trace`."""
@@ -55,7 +57,8 @@ class AutoHit:
 class Hits:
     """The hits of the current generation, by the path of their requests. Reactor thread only.
 
-    The policy of the generation allows them. Whether a file still exists, and which bytes it has, only the store knows.
+    The policy of the generation allows them, where they are not public to clients with a signature. Whether a file
+    still exists, and which bytes it has, only the store knows.
     """
 
     def __init__(self) -> None:
@@ -69,16 +72,23 @@ class Hits:
             return hit.hits.get(hit.candidates.choose(accept_of(request)).extension)
         return hit
 
-    def keep(self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, output: Output) -> None:
+    def keep(
+        self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, output: Output, *, is_public: bool
+    ) -> None:
         """Keep a hit, in place of the oldest one when there are too many."""
-        self._add(pipeline, path, _hit(file, trace, pipeline.formats.content_type(output), *caching_of(output)))
+        content_type = pipeline.formats.content_type(output)
+        self._add(pipeline, path, _hit(file, trace, content_type, *caching_of(output), is_public=is_public))
 
-    def keep_auto(self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, answer: AutoAnswer) -> None:
+    def keep_auto(
+        self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, answer: AutoAnswer, *, is_public: bool
+    ) -> None:
         """Keep the hit of an `auto` output, for clients whose `Accept` headers choose the same format."""
         made, content_type = answer.output, pipeline.formats.content_type(answer.output)
         kept = self._of(pipeline).get(path)
         hits = dict(kept.hits) if isinstance(kept, AutoHit) and kept.candidates == answer.candidates else {}
-        hits[answer.chosen.extension] = _hit(file, trace, content_type, *caching_of(made, auto=True))
+        hits[answer.chosen.extension] = _hit(
+            file, trace, content_type, *caching_of(made, auto=True), is_public=is_public
+        )
         self._add(pipeline, path, AutoHit(answer.candidates, hits))
 
     def _of(self, pipeline: Pipeline) -> dict[bytes, Hit | AutoHit]:
@@ -100,5 +110,5 @@ def caching_of(output: Output, *, auto: bool = False) -> tuple[str, bytes]:
     return "-".join(filter(None, (version, output.extension if auto else ""))), CHANGING if version else LASTING
 
 
-def _hit(file: str, trace: Trace, content_type: str, tag: str, caching: bytes) -> Hit:
-    return Hit(file, trace.route, trace.namespace, trace.output, trace.extension, content_type, tag, caching)
+def _hit(file: str, trace: Trace, content_type: str, tag: str, caching: bytes, *, is_public: bool) -> Hit:
+    return Hit(file, trace.route, trace.namespace, trace.output, trace.extension, content_type, tag, caching, is_public)

@@ -125,13 +125,17 @@ def _shown_source(quoted: str) -> str:
         return "..."
 
 
+def own_path(path: bytes) -> bytes:
+    """Return the path of a target without its query, which may be a whole URL (RFC 9112, 3.2.2)."""
+    return path if path.startswith(b"/") else _ABSOLUTE.sub(b"", path, count=1)
+
+
 def segments(path: bytes) -> list[str]:
     """Split a path into segments, then percent-decode each once.
 
-    A target may be a whole URL (RFC 9112, 3.2.2). Raises NotFoundError for a path that is not ASCII or does not begin
-    with a slash.
+    Raises NotFoundError for a path that is not ASCII or does not begin with a slash.
     """
-    path = _ABSOLUTE.sub(b"", path, count=1) if not path.startswith(b"/") else path
+    path = own_path(path)
     if not path.startswith(b"/"):
         raise NotFoundError("no such path: paths begin with a slash")
     try:

@@ -20,10 +20,10 @@ from imaged.pipeline.auto_outputs import auto_output
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.answers import send_json, send_nothing, send_page
 from imaged.web.errors import public_text
-from imaged.web.files import send_file
-from imaged.web.guards import Guard, has_guard_parameters, read_asked
+from imaged.web.files import LASTING, send_file
+from imaged.web.guards import Guard, guard_parameters, read_asked
 from imaged.web.headers import accept_of
-from imaged.web.hits import Hits, caching_of
+from imaged.web.hits import Hit, Hits, caching_of
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import (
     FilePath,
@@ -36,6 +36,7 @@ from imaged.web.paths import (
     read_path,
 )
 from imaged.web.posts import POST_PARAMETERS, PROCESS_PARAMETERS, asked_outputs, ingest
+from imaged.web.read_guard import ReadGuard
 from imaged.web.requests import ImagedRequest
 from imaged.web.srcset import SRCSET_PARAMETERS, describe_img, format_img, read_srcset
 
@@ -56,7 +57,7 @@ class PublicSite:
     `current` returns the pipeline of this generation, for an answer that does not wait. `send_health` answers
     `/status_check`. Every other request first calls `check_running` with its start time, which may raise BusyError.
     `preflight` returns the headers of the answer to a preflight, or None for any other request. Each of the `guards` is
-    asked about each request, once, before its body is read, unless `hits` knows the answer.
+    asked about each request, once, before its body is read, unless `hits` knows the answer: then `reads` alone is.
     """
 
     current: Callable[[], Pipeline]
@@ -64,6 +65,7 @@ class PublicSite:
     posting: Activity[str]
     send_health: Callable[[Request], None]
     check_running: Callable[[float], None]
+    reads: ReadGuard
     preflight: Callable[[Request], Mapping[str, str] | None] = lambda _request: None
     guards: Sequence[Guard] = ()
     hits: Hits = field(default_factory=Hits)
@@ -79,12 +81,21 @@ class PublicSite:
             return False
         hit.describe(request.trace)
         self.check_running(request.began_s)
+        caching = self._check_hit(request, hit, pipeline)
         opened = pipeline.store.variants.reopen(hit.file)
         if opened is None:
             return False
         request.trace.outcome = HIT
-        send_file(request, opened, hit.content_type, hit.tag, hit.caching)
+        send_file(request, opened, hit.content_type, hit.tag, caching)
         return True
+
+    def _check_hit(self, request: ImagedRequest, hit: Hit, pipeline: Pipeline) -> bytes:
+        """Check the signature of a request for a hit, and return the Cache-Control of its answer."""
+        parameters = guard_parameters(request.uri)
+        if hit.is_public:
+            return hit.caching
+        self.reads.check(request.path.decode(), parameters, pipeline.settings.access.signing_keys)
+        return self.reads.caching(hit.caching, parameters)
 
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
         """Raise, before the body is read, any ImagedError that the head of the request causes."""
@@ -139,27 +150,46 @@ class PublicSite:
                         info = await pipeline.originals.described(image)
                         send_json(request, await _describe(pipeline, image, info))
                     case Original():
-                        await _send_original(request, image, pipeline)
+                        await self._send_original(request, image, pipeline)
                     case Output(extension=extension) as output if extension == AUTO:
                         await self._send_auto(request, image, output, pipeline)
                     case output:
-                        content_type = pipeline.formats.content_type(output)
-                        opened, request.trace.outcome = await pipeline.output(image, output)
-                        self._keep_hit(request, image, output, pipeline)
-                        send_file(request, opened, content_type, *caching_of(output))
+                        await self._send_output(request, image, output, pipeline)
 
-    def _keep_hit(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
-        if _may_keep(request, image, output, pipeline) and request.trace.outcome == HIT:
+    async def _send_output(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
+        content_type = pipeline.formats.content_type(output)
+        opened, request.trace.outcome = await pipeline.output(image, output)
+        is_public = pipeline.settings.policy(image.namespace).is_public(output)
+        if request.trace.outcome == HIT and _is_canonical(request, image, output, pipeline):
             file = str(pipeline.store.path(image, output))
-            self.hits.keep(pipeline, request.path, file, request.trace, output)
+            self.hits.keep(pipeline, request.path, file, request.trace, output, is_public=is_public)
+        tag, caching = caching_of(output)
+        send_file(request, opened, content_type, tag, self._caching(request, caching, is_public=is_public))
 
     async def _send_auto(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
         answer = await auto_output(pipeline, image, output, accept_of(request))
         made, trace = answer.output, request.trace
         trace.outcome, trace.extension = answer.outcome, made.extension
-        if _may_keep(request, image, output, pipeline) and answer.is_final and answer.outcome == HIT:
-            self.hits.keep_auto(pipeline, request.path, str(pipeline.store.path(image, made)), trace, answer)
-        send_file(request, answer.file, pipeline.formats.content_type(made), *caching_of(made, auto=True))
+        is_public = pipeline.settings.policy(image.namespace).is_public(output)
+        if answer.is_final and answer.outcome == HIT and _is_canonical(request, image, output, pipeline):
+            file = str(pipeline.store.path(image, made))
+            self.hits.keep_auto(pipeline, request.path, file, trace, answer, is_public=is_public)
+        tag, caching = caching_of(made, auto=True)
+        caching = self._caching(request, caching, is_public=is_public)
+        send_file(request, answer.file, pipeline.formats.content_type(made), tag, caching)
+
+    async def _send_original(self, request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
+        info = await pipeline.originals.info(image)
+        opened = pipeline.store.open(image, ORIGINAL)
+        if opened is None:
+            raise NotFoundError(f"the original of {image} is gone: post it again")
+        is_public = pipeline.settings.policy(image.namespace).is_public(ORIGINAL)
+        caching = self._caching(request, LASTING, is_public=is_public)
+        send_file(request, opened, info.content_type, caching=caching)
+
+    def _caching(self, request: ImagedRequest, caching: bytes, *, is_public: bool) -> bytes:
+        """Return the Cache-Control of an answer, which ends with the validity of a signed URL."""
+        return caching if is_public else self.reads.caching(caching, guard_parameters(request.uri))
 
     def _check_room(self, pipeline: Pipeline) -> None:
         if self.posting.current >= MAXIMUM_POSTS:
@@ -173,10 +203,9 @@ def _asked(pipeline: Pipeline, image: ImageId, name: str) -> ImageFile:
     return pipeline.settings.policy(image.namespace).current(file) if isinstance(file, Output) else file
 
 
-def _may_keep(request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> bool:
-    """Return whether any client may get the answer by this path, which is no other spelling of the file's own."""
-    is_canonical = request.path == f"/{pipeline.store.key(image, output.public)}".encode()
-    return is_canonical and not has_guard_parameters(request.uri)
+def _is_canonical(request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> bool:
+    """Return whether the path of a request is the one that imaged writes for an output, of all its spellings."""
+    return request.path == f"/{pipeline.store.key(image, output.public)}".encode()
 
 
 def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:
@@ -206,23 +235,13 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
 async def _send_srcset(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
     policy = pipeline.settings.policy(image.namespace)
     written = [extension for extension in policy.extensions if pipeline.formats.writes_extension(extension)]
-    wanted = read_srcset(read_parameters(request, SRCSET_PARAMETERS), written)
+    wanted = read_srcset(read_parameters(request, (*SRCSET_PARAMETERS, "s", "e")), written)
     info = await pipeline.originals.described(image)
-    attributes = describe_img(
-        wanted, info, policy.maximum_width, lambda output: f"/{pipeline.store.key(image, output)}"
-    )
+    attributes = describe_img(wanted, info, policy, lambda output: f"/{pipeline.store.key(image, output)}")
     if wanted.form == "json":
         send_json(request, attributes)
     else:
         send_page(request, format_img(attributes).encode(), _IMG_POLICY, _IMG_CACHING)
-
-
-async def _send_original(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
-    info = await pipeline.originals.info(image)
-    opened = pipeline.store.open(image, ORIGINAL)
-    if opened is None:
-        raise NotFoundError(f"the original of {image} is gone: post it again")
-    send_file(request, opened, info.content_type)
 
 
 async def _describe(

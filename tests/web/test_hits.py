@@ -119,7 +119,7 @@ def test_the_memory_for_paths_is_bounded() -> None:
     """The path that was kept first is forgotten first."""
     kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
     for number in range(KEPT + 1):
-        kept.keep(generation, b"/%d" % number, f"/store/{number}", trace, parse("x1.jpg"))
+        kept.keep(generation, b"/%d" % number, f"/store/{number}", trace, parse("x1.jpg"), is_public=True)
     assert kept.find(generation, asked(b"/0")) is None
     first, last = kept.find(generation, asked(b"/1")), kept.find(generation, asked(b"/%d" % KEPT))
     assert (first and first.file, last and last.file) == ("/store/1", f"/store/{KEPT}")
@@ -129,9 +129,12 @@ def test_an_auto_output_has_a_hit_for_each_format_that_was_chosen() -> None:
     """A client whose format was not sent yet has none; the file and its type are those of what was sent."""
     kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
     found, file = Candidates((AVIF, WEBP), JPEG), FileBody(b"", 0)
-    kept.keep_auto(generation, b"/", "/w5.webp", trace, AutoAnswer(found, AVIF, parse("w5.webp"), file, HIT, True))
+    webp, jpeg = (
+        AutoAnswer(found, *each, file, HIT, True) for each in ((AVIF, parse("w5.webp")), (JPEG, parse("w5.jpg")))
+    )
+    kept.keep_auto(generation, b"/", "/w5.webp", trace, webp, is_public=True)
     assert kept.find(generation, asked(b"/")) is kept.find(generation, asked(b"/", "image/webp")) is None
-    kept.keep_auto(generation, b"/", "/w5.jpg", trace, AutoAnswer(found, JPEG, parse("w5.jpg"), file, HIT, True))
+    kept.keep_auto(generation, b"/", "/w5.jpg", trace, jpeg, is_public=True)
     hits = [kept.find(generation, asked(b"/", accept)) for accept in ("image/avif", "*/*")]
     assert [(hit.file, hit.content_type, hit.tag) for hit in hits if hit] == [
         ("/w5.webp", "image/webp", "webp"),
@@ -142,7 +145,7 @@ def test_an_auto_output_has_a_hit_for_each_format_that_was_chosen() -> None:
 def test_another_generation_has_no_hits() -> None:
     """Hits are those of one generation, which they do not keep alive."""
     kept, generation, trace = Hits(), cast("Pipeline", Generation()), Trace("id", lambda: 0.0)
-    kept.keep(generation, b"/", "/store/1", trace, parse("x1.jpg"))
+    kept.keep(generation, b"/", "/store/1", trace, parse("x1.jpg"), is_public=True)
     gone = ref(generation)
     assert kept.find(cast("Pipeline", Generation()), asked(b"/")) is None
     assert kept.find(generation, asked(b"/")) is None

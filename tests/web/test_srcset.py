@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import quote
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from service_case import HASH, HOME, ServiceTestCase
 
+from imaged.config.images import ImagePolicy
 from imaged.core.details import ImageDetails
-from imaged.core.errors import MalformedRequestError
+from imaged.core.errors import ForbiddenError, MalformedRequestError
 from imaged.core.gravities import FocalPoint
 from imaged.core.hashes import ImageHash
 from imaged.core.pictures import ImageInfo
@@ -44,9 +46,12 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def img(info: ImageInfo = INFO, maximum_px: int = 4096, **parameters: str) -> dict[str, str | int]:
-    """Return the attributes for parameters."""
-    return describe_img(read_srcset(parameters, EXTENSIONS), info, maximum_px, lambda output: f"/p/0/{output}")
+def img(
+    info: ImageInfo = INFO, maximum_px: int = 4096, allowed: Sequence[str] = (), **parameters: str
+) -> dict[str, str | int]:
+    """Return the attributes for parameters, under a policy."""
+    policy = ImagePolicy.model_validate({"maximum_width": maximum_px, "allowed_outputs": list(allowed)})
+    return describe_img(read_srcset(parameters, EXTENSIONS), info, policy, lambda output: f"/p/0/{output}")
 
 
 def widths(attributes: dict[str, str | int]) -> list[str]:
@@ -83,6 +88,42 @@ def test_an_img_has_all_that_a_browser_needs() -> None:
 def test_widths_are_those_that_the_picture_has(asked: str, maximum_px: int, expected: list[str]) -> None:
     """A width beyond the picture or the policy becomes the largest one, and each comes once, in order."""
     assert widths(img(maximum_px=maximum_px, widths=asked)) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (None, "w300.auto 300w, w600.auto 600w, w1200.auto 1000w"),
+        ("300,640", "w300.auto 300w"),
+        ("600,2400,300", "w300.auto 300w, w600.auto 600w, w2400.auto 1000w"),
+        ("1200,2400", "w1200.auto 1000w"),
+    ],
+)
+def test_a_list_says_which_outputs_there_are(asked: str | None, expected: str) -> None:
+    """Only listed outputs are named, without widths all of them; one beyond the picture has the picture's width."""
+    allowed = ["w{300,600,1200,2400}.auto", "w{400,640}.jpg", "w500-q50.auto", "h640.auto", "x640.auto"]
+    found = img(INFO, 4096, allowed, **({} if asked is None else {"widths": asked}))
+    assert str(found["srcset"]).replace("/p/0/", "") == expected
+
+
+def test_a_listed_output_wider_than_the_policy_is_left_out() -> None:
+    """A namespace may inherit a list, and allow less width."""
+    assert widths(img(maximum_px=700, allowed=["w{300,600,1200}.auto"])) == ["300w", "600w"]
+
+
+def test_a_long_list_gives_its_largest_widths() -> None:
+    """An `<img>` has as many as a request may name."""
+    allowed = [f"w{{{','.join(map(str, range(100, 900, 20)))}}}.auto"]
+    assert widths(img(allowed=allowed)) == [f"{each}w" for each in range(500, 900, 20)]
+
+
+@pytest.mark.parametrize("parameters", [{"widths": "301"}, {"widths": "300", "format": "webp"}, {"format": "webp"}])
+def test_outputs_that_no_list_has_are_refused(parameters: dict[str, str]) -> None:
+    """A list without any of the outputs that are asked for is 403."""
+    with pytest.raises(ForbiddenError, match="the list of this namespace has none of these widths"):
+        img(INFO, 4096, ["w300.auto", "w300.jpg"], **parameters)
+    with pytest.raises(ForbiddenError):
+        img(INFO, 4096, ["none"], **parameters)
 
 
 def test_without_parameters_there_are_usual_ones() -> None:
