@@ -74,6 +74,14 @@ class ImageId:
     def __str__(self) -> str:
         return f"{self.namespace}/{self.hash}"
 
+    @property
+    def cache_tag(self) -> str:
+        """The tag of all answers of the image, for caches: 34 to 97 letters, digits, `_` and `-`.
+
+        Every CDN allows these characters in a tag; some do not allow a slash.
+        """
+        return f"{self.namespace}-{self.hash}"
+
 
 def shorten(text: str, limit: int = 80) -> str:
     """Return `text`, cut to `limit` characters, so that messages do not repeat a client's long text."""

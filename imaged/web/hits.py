@@ -39,10 +39,11 @@ class Hit:
     tag: str
     caching: bytes
     is_public: bool
+    cache_tag: str | None
 
     def describe(self, trace: Trace) -> None:
         """Record what the path says in `trace`."""
-        trace.route, trace.namespace = self.route, self.namespace
+        trace.route, trace.namespace, trace.cache_tag = self.route, self.namespace, self.cache_tag
         trace.output, trace.extension = self.output, self.extension
 
 
@@ -111,4 +112,5 @@ def caching_of(output: Output, *, auto: bool = False) -> tuple[str, bytes]:
 
 
 def _hit(file: str, trace: Trace, content_type: str, tag: str, caching: bytes, *, is_public: bool) -> Hit:
-    return Hit(file, trace.route, trace.namespace, trace.output, trace.extension, content_type, tag, caching, is_public)
+    path = (trace.route, trace.namespace, trace.output, trace.extension)
+    return Hit(file, *path, content_type, tag, caching, is_public, trace.cache_tag)

@@ -180,7 +180,9 @@ def is_auto(path: bytes) -> bool:
 
 
 def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS) -> None:
-    """Record the route, namespace and output of a path in `trace`. An extension that `formats` lack is left out."""
+    """Record what a path says in `trace`. An extension that `formats` lack is left out."""
+    if isinstance(path, ProcessPath | SrcsetPath | FilePath | ErasePath | ForgetPath):
+        trace.cache_tag = path.image.cache_tag
     match path:
         case HealthPath():
             trace.route = "status_check"

@@ -217,6 +217,7 @@ def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeli
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
     outputs = _wanted(request, namespace, POST_PARAMETERS, pipeline)
     image, info = await ingest(request, namespace, pipeline.ingest)
+    request.trace.cache_tag = image.cache_tag
     outputs = pipeline.auto.expand(image, info, outputs)
     await pipeline.enqueue_renders(image, outputs, client_key(request.address))
     send_json(request, await _describe(pipeline, image, info, outputs))

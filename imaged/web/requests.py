@@ -276,6 +276,9 @@ class ImagedRequest(Request):
     def _common_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that each answer has."""
         headers = [(b"Date", http_date()), (b"Server", b"imaged"), (b"X-Request-Id", self.trace.request_id.encode())]
+        if self.trace.cache_tag is not None:
+            tag = self.trace.cache_tag.encode()
+            headers += [(b"Cache-Tag", tag), (b"Surrogate-Key", tag)]  # CDNs read one or the other
         shared = self._site.sharing(self)
         if is_auto(self.path):
             origin = shared.get("Vary")

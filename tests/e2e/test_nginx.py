@@ -13,7 +13,7 @@ from nginx_server import nginx_before
 
 from imaged.testing.pictures import make_jpeg
 
-SAME = ("cache-control", "content-type", "last-modified", "x-content-type-options")
+SAME = ("cache-control", "cache-tag", "content-type", "last-modified", "surrogate-key", "x-content-type-options")
 """Headers that a hit of nginx has in common with one of the daemon."""
 
 PRIVATE = (
