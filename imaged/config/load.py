@@ -91,18 +91,24 @@ def load(
 
 
 def plugin_faults(
-    loaded: Loaded, name: str, error: ValidationError, model: type[BaseModel] | None = None
+    loaded: Loaded,
+    name: str,
+    error: ValidationError,
+    model: type[BaseModel] | None = None,
+    options: tuple[KeyPath, Mapping[str, Any]] | None = None,
 ) -> list[Fault]:
-    """Return the faults of a plugin's section with their lines. The messages hide values, since any may be a secret.
+    """Return the faults of a plugin's section, or of `options` that stand elsewhere, with their lines.
+
+    The messages hide values, since any may be a secret.
 
     With the plugin's `model`, the fault of an unknown key suggests a similar one. Faults that follow from an unresolved
     reference are left out: its missing key, or a section that is invalid without it.
     """
-    section = loaded.settings.plugins.get(name, {})
+    place, section = options or (("plugins", name), loaded.settings.plugins.get(name, {}))
     faults = []
     for details in error.errors(include_url=False):
         path = existing_path(section, details)
-        whole = ("plugins", name, *path)
+        whole = (*place, *path)
         if not any(begins(whole, where) or begins(where, whole) for where in loaded.unresolved):
             known = keys_at(model, path[:-1])
             faults.append(fault_of(loaded.places, whole, details, known, kind_of))

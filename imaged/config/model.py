@@ -9,6 +9,7 @@ from pydantic import Field
 
 from imaged.config.access import AccessSettings, EraseSettings, LimitsSettings
 from imaged.config.images import ImagePolicy, NamespacePolicy
+from imaged.config.origins import OriginSettings
 from imaged.config.section import Section
 from imaged.config.values import (
     NULL_IS_EMPTY,
@@ -86,16 +87,6 @@ class RemoteSettings(Section):
     base_path: KeyPrefix = Field("", description="The prefix of every key in the remote store.")
     base_url: BaseUrl = Field("", description="The URL that originals are read back from; empty: through the uploader.")
     reuse_outputs: bool = Field(False, description="Whether an output is first looked up in the remote store.")
-
-
-class OriginSettings(Section):
-    """A site whose pictures are originals, at /{namespace}/@{origin}/{path}/{output}."""
-
-    url: BaseUrl = Field(description="The URL that paths follow.")
-    namespace: Namespace = Field(description="The namespace that keeps its pictures.")
-    ttl_s: float = Field(
-        86_400.0, ge=0, le=31_536_000, description="The seconds after which a picture is asked for again."
-    )
 
 
 class SourcesSettings(Section):

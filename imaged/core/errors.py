@@ -229,6 +229,18 @@ class ReadbackFailedError(SourceFailedError):
     public_message = "the original cannot be read back from the remote store: try again later"
 
 
+class OriginFailedError(SourceFailedError):
+    """An origin of the settings answered with an error, or did not answer."""
+
+    public_message = "the origin of this picture fails now: try again later"
+
+
+class OriginTimeoutError(SourceTimeoutError):
+    """An origin of the settings was too slow."""
+
+    public_message = "the origin of this picture is too slow now: try again later"
+
+
 class UnknownVersionError(ImagedError):
     """The request has a version of HTTP that this server does not speak."""
 

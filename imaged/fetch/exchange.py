@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.endpoints import wrapClientTLS
@@ -28,9 +29,37 @@ _PARTIAL = 206
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHOICE = 300  # RFC 9110, 15.4.1: with a Location it is a redirect
 _GONE = (404, 410)
+_UNCHANGED = 304
 _WHOLE = re.compile(rb"bytes 0-(\d{1,18})/(\d{1,18})")
 _ACCEPT = "image/*, */*;q=0.8"
 """As browsers send it: some sources answer 406 without `*/*`. It names no format, so that no source converts for us."""
+
+
+_TEXT = re.compile(rb"[!-~]([ -~]{0,498}[!-~])?")
+"""The validators that are kept: printable ASCII, and not too long."""
+
+
+@dataclass(frozen=True)
+class Validators:
+    """What an origin says about the version of an original, "" for nothing (RFC 9110, 8.8)."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """The headers of a request that wants the original only in another version."""
+        found = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in found.items() if value}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a GET resulted in: a body, the URL of a redirect, or `is_unchanged` where the conditions did not hold."""
+
+    redirect: SourceUrl | None = None
+    is_unchanged: bool = False
+    validators: Validators = Validators()
 
 
 class Exchange:
@@ -43,8 +72,8 @@ class Exchange:
         self._formats = formats
         self._tls = BrowserLikePolicyForHTTPS()
 
-    async def get(self, url: SourceUrl, intake: HashingWriter) -> SourceUrl | None:
-        """Write the body of a success to `intake` and return None, or return the URL of a redirect.
+    async def get(self, url: SourceUrl, intake: HashingWriter, headers: Mapping[str, str]) -> Reply:
+        """Write the body of a success to `intake`, and return what came. `headers` are further ones of the request.
 
         Drops the connection at the end. Raises NotFoundError for 404 and 410, SourceFailedError for any other answer or
         none, and what the guard and `intake` raise.
@@ -52,10 +81,12 @@ class Exchange:
         connection: SourceConnection | None = None
         try:
             connection = await self._connect(url)
-            response = await connection.request(self._request(url))
+            response = await connection.request(self._request(url, headers))
             connection.answered = True
             if response.code in _REDIRECTS or (response.code == _CHOICE and response.headers.hasHeader(b"Location")):
-                return _redirect(url, response)
+                return Reply(redirect=_redirect(url, response))
+            if response.code == _UNCHANGED and headers.keys() & {"If-None-Match", "If-Modified-Since"}:
+                return Reply(is_unchanged=True, validators=_validators(response))
             _check(url, response)
             await self._read(url, connection, response, intake)
         except CONNECTION_FAILURES as error:
@@ -63,7 +94,7 @@ class Exchange:
         finally:
             if connection is not None:
                 connection.drop()
-        return None
+        return Reply(validators=_validators(response))
 
     async def _connect(self, url: SourceUrl) -> SourceConnection:
         endpoint: Any = await self._guard.endpoint(url.host, url.port)
@@ -93,13 +124,22 @@ class Exchange:
             raise SourceFailedError(f"{url.host} closed the connection in the middle of the original: try again later")
         intake.write_all(unpacking.finish())
 
-    def _request(self, url: SourceUrl) -> Request:
+    def _request(self, url: SourceUrl, further: Mapping[str, str]) -> Request:
         """Return the request that Twisted's Agent would make, with the target unchanged.
 
         Agent splits a URL and joins it again: on Python 3.13 that turns `//a.jpg` into `////a.jpg`.
         """
-        headers = Headers({**self._headers, "Host": [url.netloc]})
+        given = {name: [value] for name, value in further.items()}
+        headers = Headers({**self._headers, **given, "Host": [url.netloc]})
         return Request(b"GET", url.target.encode("ascii"), headers, bodyProducer=None, persistent=False)
+
+
+def _validators(response: Any) -> Validators:
+    found = []
+    for name in (b"ETag", b"Last-Modified"):
+        values = response.headers.getRawHeaders(name, [])
+        found.append(values[0].decode() if len(values) == 1 and _TEXT.fullmatch(values[0]) else "")
+    return Validators(*found)
 
 
 def _redirect(url: SourceUrl, response: Any) -> SourceUrl:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
 from inspect import isawaitable
 from typing import Any
@@ -18,7 +18,7 @@ import pluggy
 from pydantic import BaseModel
 
 from imaged.config.extensions import extension_faults
-from imaged.config.faults import Fault
+from imaged.config.faults import Fault, KeyPath
 from imaged.config.load import Loaded, plugin_faults
 from imaged.config.messages import did_you_mean
 from imaged.core.errors import ImagedError
@@ -65,6 +65,8 @@ class Plugins:
     sinks: Mapping[str, MetricsSink]
     results: tuple[HookResult, ...]
     detectors: tuple[CheckedDetector, ...] = ()
+    origins: Mapping[str, CheckedUploader] = field(default_factory=dict)
+    """The uploaders that origins read from, by the name of the origin."""
 
     @property
     def described(self) -> tuple[Plugin, ...]:
@@ -112,19 +114,25 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     detectors = list(build.results("detector", seekers))
     uploaders = list(build.results("uploader", [(settings.uploader, ("uploader",))]))
     sinks = list(build.results("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]))
+    origins = {name: result for name in settings.origins if (result := build.origin(name)) is not None}
     build.check_sections({*settings.processors, *settings.detectors, settings.uploader, *settings.metrics})
     if not processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
-    checked = [CheckedUploader(each.plugin.name, each.metadata, each.thing, each.host.clock) for each in uploaders]
+    checked = list(map(_checked_uploader, uploaders))
     plugins = Plugins(
         tuple(CheckedProcessor(each.plugin.name, each.thing, each.metadata.formats, formats) for each in processors),
         formats,
         checked[0] if checked else None,
         {each.plugin.name: each.thing for each in sinks},
-        (*processors, *detectors, *uploaders, *sinks),
+        (*processors, *detectors, *uploaders, *sinks, *origins.values()),
         tuple(CheckedDetector(each.plugin.name, each.thing, each.metadata.side_px) for each in detectors),
+        {name: _checked_uploader(result) for name, result in origins.items()},
     )
     return plugins, build.faults
+
+
+def _checked_uploader(result: HookResult) -> CheckedUploader:
+    return CheckedUploader(result.plugin.name, result.metadata, result.thing, result.host.clock)
 
 
 class _Build:
@@ -150,6 +158,22 @@ class _Build:
             manager = self._managers[name] if name in self._managers else self._load(name, path)
             if manager is not None and (result := self._call(manager, kind, name, path)) is not None:
                 yield result
+
+    def origin(self, name: str) -> HookResult | None:
+        """Return the uploader that an origin reads from, or None where no plugin does."""
+        origin = self._loaded.settings.origins[name]
+        if origin.plugin is None:
+            return None
+        path, place = ("origins", name, "plugin"), ("origins", name, "options")
+        manager = self._managers[origin.plugin] if origin.plugin in self._managers else self._load(origin.plugin, path)
+        if manager is None:
+            return None
+        options = None if origin.options is None else (place, origin.options)
+        result = self._call(manager, "uploader", origin.plugin, path, options)
+        if result is None:
+            return None
+        plugin = replace(result.plugin, kind="origin", detail=f"{name}: {result.plugin.detail}".removesuffix(": "))
+        return replace(result, plugin=plugin)
 
     def _load(self, name: str, path: tuple[str | int, ...]) -> pluggy.PluginManager | None:
         """Import a plugin into a manager of its own, or note why that is impossible."""
@@ -206,14 +230,21 @@ class _Build:
             self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
 
     def _call(
-        self, manager: pluggy.PluginManager, kind: str, name: str, path: tuple[str | int, ...]
+        self,
+        manager: pluggy.PluginManager,
+        kind: str,
+        name: str,
+        path: tuple[str | int, ...],
+        options: tuple[KeyPath, Mapping[str, Any]] | None = None,
     ) -> HookResult | None:
+        """Call a hook. `options` are those that stand elsewhere than in the section of the plugin, and their place."""
         hook_name = f"imaged_{kind}"
         hook = getattr(manager.hook, hook_name)
         if not hook.get_hookimpls():
             self.fault(path, f"plugin {name!r} offers no {kind}: it does not implement {hook_name}")
             return None
         host = self._make_host(name)
+        host = host if options is None else replace(host, section=options[1])
         try:
             with under_way(f"plugin {name}: {hook_name}", START_S):
                 results = hook(host=host)
@@ -225,7 +256,7 @@ class _Build:
             return None
         except OptionsError as error:
             self.unfit = True
-            self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model))
+            self.faults.extend(plugin_faults(self._loaded, name, error.error, error.model, options))
             return None
         except BaseException as error:  # as above
             if is_interrupt(error):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
@@ -16,10 +17,14 @@ from imaged.config.faults import Fault
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.core.events import WorkerDied
+from imaged.core.hashes import ImageId
+from imaged.core.pictures import ImageInfo
+from imaged.fetch.origin_sources import BucketSource, FolderSource, OriginSource, SiteSource, digest_of
 from imaged.fetch.resolver import Resolver
 from imaged.fetch.sources import Sources
 from imaged.hooks import registry
-from imaged.hooks.host import Host, PluginState
+from imaged.hooks.checked_uploader import CheckedUploader
+from imaged.hooks.host import Host, PluginState, RunInThread
 from imaged.hooks.installation import VERSION
 from imaged.hooks.metrics import Metrics
 from imaged.hooks.registry import Plugins
@@ -29,6 +34,7 @@ from imaged.pipeline.auto_formats import AutoFormats
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
+from imaged.pipeline.origins import Origin, Origins
 from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.remote import Remote
@@ -86,10 +92,12 @@ def build_pipeline(
     make_sources: Callable[..., Sources] = Sources,
     jitter: Callable[[], float] = random.random,
     soon: Callable[[Callable[[], object]], object] | None = None,
+    now_s: Callable[[], float] = time.time,
 ) -> Pipeline:
     """Build the pipeline of one generation, with its own render threads and sink threads.
 
-    `soon` calls a function when the answers have been sent. The pipeline does not own `plugins` and `environment`.
+    `soon` calls a function when the answers have been sent. `now_s` returns the seconds since the epoch. The pipeline
+    does not own `plugins` and `environment`.
     Tests replace what starts threads, opens connections, draws random numbers or waits.
     """
     reactor, counters = environment.reactor, environment.counters
@@ -146,16 +154,24 @@ def build_pipeline(
         maximum_redirects=settings.sources.maximum_redirects,
         allow_networks=settings.sources.allow_networks,
     )
+    operator_sources = partial(sources, resolver=Resolver(reactor), allow_networks=_EVERY_NETWORK)
     address: Sources | None = None
     if settings.remote.base_url:  # the operator names it, so it may be in any network; its redirects are not followed
-        address = sources(resolver=Resolver(reactor), maximum_redirects=0, allow_networks=_EVERY_NETWORK)
+        address = operator_sources(maximum_redirects=0)
     originals = Originals(shared, engine, remote, RemoteOriginals(shared, remote, address))
     writer = OutputWriter(shared, remote, Saver(shared, remote, engine, soon or partial(reactor.callLater, 0)))
-    return Pipeline(
+    sites = operator_sources(maximum_redirects=settings.sources.maximum_redirects)
+
+    async def prepare(image: ImageId, info: ImageInfo) -> None:
+        await pipeline.prepare(image, info)
+
+    origins = build_origins(settings, plugins.origins, sites, environment.threads.run, reactor)
+    pipeline = Pipeline(
         settings=settings,
         store=store,
         originals=originals,
         ingest=Ingest(shared, originals, client_sources),
+        origins=Origins(shared, originals, origins, now_s, prepare),
         renders=Renders(shared, originals, engine, writer, SingleFlight(tasks)),
         remote=remote,
         engine=engine,
@@ -165,6 +181,31 @@ def build_pipeline(
         formats=plugins.formats,
         auto=AutoFormats(settings, plugins.formats),
     )
+    return pipeline
+
+
+def build_origins(
+    settings: Settings, uploaders: Mapping[str, CheckedUploader], sites: Sources, run: RunInThread, clock: Any
+) -> dict[str, Origin]:
+    """Return the origins of the settings. `uploaders` are those that origins read from."""
+    found = {}
+    for name, origin in settings.origins.items():
+        source: OriginSource
+        if name in uploaders:
+            source = BucketSource(
+                uploaders[name],
+                origin.base_path,
+                run,
+                clock,
+                settings.sources.timeout_s,
+                settings.sources.maximum_bytes,
+            )
+        elif origin.path is not None:
+            source = FolderSource(origin.path, run, settings.sources.maximum_bytes)
+        else:
+            source = SiteSource(sites, origin.url, origin.headers)
+        found[name] = Origin(name, origin, source, f"{name}-{digest_of(source, origin)}")
+    return found
 
 
 def _host(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from imaged.core.activity import Activity
 from imaged.core.snapshot import PerKind
@@ -31,6 +32,32 @@ class SaveHealth:
         self.fault = fault
 
 
+@dataclass
+class OriginTally:
+    """How often an origin sent a picture, a version that is known, none, or an error; its error while it fails.
+
+    `stale` counts the answers with pictures whose time was over.
+    """
+
+    fetched: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    failed: int = 0
+    stale: int = 0
+    fault: str | None = None
+
+
+class OriginTallies:
+    """The tallies of origins, by their names."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, OriginTally] = {}
+
+    def of(self, name: str) -> OriginTally:
+        """Return the tally of an origin of the settings."""
+        return self.by_name.setdefault(name, OriginTally())
+
+
 class Counters:
     """One activity for each kind of work, counted from the start of the process. `clock` returns seconds."""
 
@@ -44,6 +71,7 @@ class Counters:
         self.bound = StoreBound()
         self.uploads: Activity[str] = Activity(clock)
         self.worker_deaths = WorkerDeaths(clock)
+        self.origins = OriginTallies()
 
     def totals(self) -> PerKind[int]:
         """Return the totals that the charts of the status page show."""

@@ -18,12 +18,16 @@ from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.auto_formats import AutoFormats
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
+from imaged.pipeline.origins import Origins
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.renders import Renders
 from imaged.store.disk import FileBody, OpenFile
 from imaged.store.local import LocalStore
 from imaged.workers.engine import Engine
 from imaged.workers.tasks import Tasks
+
+ORIGINS = "origins"
+"""The client of renders that new pictures of origins order: they share what one client may enqueue."""
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -34,6 +38,7 @@ class Pipeline:
     store: LocalStore
     originals: Originals
     ingest: Ingest
+    origins: Origins
     renders: Renders
     remote: Remote
     engine: Engine
@@ -119,6 +124,11 @@ class Pipeline:
         if missing:
             self._check_count(image, [*missing, *await self.jobs.states(image)])
         await self.jobs.enqueue("render", image, missing, client)
+
+    async def prepare(self, image: ImageId, info: ImageInfo) -> None:
+        """Enqueue the outputs that the namespace makes of every image. Raises as `enqueue_renders`."""
+        outputs = self.auto.expand(image, info, self.outputs(image.namespace, ()))
+        await self.enqueue_renders(image, outputs, ORIGINS)
 
     def _check_count(self, image: ImageId, new: Sequence[Output]) -> None:
         policy = self.settings.policy(image.namespace)

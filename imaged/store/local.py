@@ -15,6 +15,7 @@ from imaged.store.atomic import discard
 from imaged.store.disk import Disk, keeping
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
+from imaged.store.origin_records import OriginRecords
 from imaged.store.originals import OriginalFiles
 from imaged.store.size import StoreSize
 from imaged.store.variants import VariantFiles
@@ -35,6 +36,7 @@ class LocalStore(Disk):
         self.root = root
         self.originals = OriginalFiles(self)
         self.variants = VariantFiles(self)
+        self.origin_records = OriginRecords(root, self.incoming)
 
     def describe(self, info: ImageInfo) -> dict[str, object]:
         """Return a record as it stands in info.json and in answers."""

@@ -44,6 +44,8 @@ def read_asked(request: Request, path: PublicPath, address: str) -> Asked | None
             return None
         case NamespacePath(namespace):
             action = Action.POST
+        case OriginPath(namespace, _, _, "srcset"):
+            pass
         case OriginPath(namespace, _, _, name):
             file = parse_file(name)
         case FilePath(asked_image, name):

@@ -16,6 +16,7 @@ from imaged.core.tracing import Trace
 from imaged.pipeline.auto_outputs import AutoAnswer
 from imaged.pipeline.pipeline import Pipeline
 from imaged.web.files import CHANGING, LASTING
+from imaged.web.freshness import Freshness
 from imaged.web.headers import accept_of
 
 KEPT = 4096
@@ -27,7 +28,8 @@ class Hit:
     """What the path of an output means under one generation.
 
     `file` is the path of its file in the store; `tag` is a part of its ETag, `caching` its Cache-Control. `is_public`
-    says whether the output needs no signature; otherwise each request is checked.
+    says whether the output needs no signature; otherwise each request is checked. `fresh` is that of a path of an
+    origin, and limits both tag and caching.
     """
 
     file: str
@@ -40,6 +42,11 @@ class Hit:
     caching: bytes
     is_public: bool
     cache_tag: str | None
+    fresh: Freshness | None = None
+
+    def lasts(self, now_s: float) -> bool:
+        """Return whether the path still means this, at a time on the clock of requests."""
+        return self.fresh is None or now_s < self.fresh.until_s
 
     def describe(self, trace: Trace) -> None:
         """Record what the path says in `trace`."""
@@ -74,22 +81,37 @@ class Hits:
         return hit
 
     def keep(
-        self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, output: Output, *, is_public: bool
+        self,
+        pipeline: Pipeline,
+        path: bytes,
+        file: str,
+        trace: Trace,
+        output: Output,
+        *,
+        is_public: bool,
+        fresh: Freshness | None = None,
     ) -> None:
         """Keep a hit, in place of the oldest one when there are too many."""
-        content_type = pipeline.formats.content_type(output)
-        self._add(pipeline, path, _hit(file, trace, content_type, *caching_of(output), is_public=is_public))
+        hit = _hit(file, trace, pipeline.formats.content_type(output), *caching_of(output), is_public, fresh)
+        self._add(pipeline, path, hit)
 
     def keep_auto(
-        self, pipeline: Pipeline, path: bytes, file: str, trace: Trace, answer: AutoAnswer, *, is_public: bool
+        self,
+        pipeline: Pipeline,
+        path: bytes,
+        file: str,
+        trace: Trace,
+        answer: AutoAnswer,
+        *,
+        is_public: bool,
+        fresh: Freshness | None = None,
     ) -> None:
         """Keep the hit of an `auto` output, for clients whose `Accept` headers choose the same format."""
         made, content_type = answer.output, pipeline.formats.content_type(answer.output)
         kept = self._of(pipeline).get(path)
         hits = dict(kept.hits) if isinstance(kept, AutoHit) and kept.candidates == answer.candidates else {}
-        hits[answer.chosen.extension] = _hit(
-            file, trace, content_type, *caching_of(made, auto=True), is_public=is_public
-        )
+        tag, caching = caching_of(made, auto=True)
+        hits[answer.chosen.extension] = _hit(file, trace, content_type, tag, caching, is_public, fresh)
         self._add(pipeline, path, AutoHit(answer.candidates, hits))
 
     def _of(self, pipeline: Pipeline) -> dict[bytes, Hit | AutoHit]:
@@ -111,6 +133,14 @@ def caching_of(output: Output, *, auto: bool = False) -> tuple[str, bytes]:
     return "-".join(filter(None, (version, output.extension if auto else ""))), CHANGING if version else LASTING
 
 
-def _hit(file: str, trace: Trace, content_type: str, tag: str, caching: bytes, *, is_public: bool) -> Hit:
-    path = (trace.route, trace.namespace, trace.output, trace.extension)
-    return Hit(file, *path, content_type, tag, caching, is_public, trace.cache_tag)
+def _hit(
+    file: str,
+    trace: Trace,
+    content_type: str,
+    tag: str,
+    caching: bytes,
+    is_public: bool,  # noqa: FBT001  # private
+    fresh: Freshness | None,
+) -> Hit:
+    path = trace.route, trace.namespace, trace.output, trace.extension
+    return Hit(file, *path, content_type, tag, caching, is_public, trace.cache_tag, fresh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus, unquote_to_bytes
 
@@ -12,6 +13,7 @@ from imaged.core.errors import MalformedRequestError, MethodNotAllowedError, Not
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.formats import FORMATS, Formats
 from imaged.core.hashes import ImageHash, ImageId, check_namespace, is_hash, shorten
+from imaged.core.origin_paths import read_origin_path
 from imaged.core.outputs import AUTO
 from imaged.core.source_urls import SourceUrl
 from imaged.core.tracing import Trace
@@ -67,11 +69,11 @@ class ForgetPath:
 
 @dataclass(frozen=True)
 class OriginPath:
-    """`/{ns}/@{origin}/{path}/{name}`: a file of the picture that a site has at `path`, whose segments are decoded."""
+    """`/{ns}/@{origin}/{path}/{name}`: a file of the picture that an origin has at `path`, which is decoded."""
 
     namespace: str
     origin: str
-    path: tuple[str, ...]
+    path: str
     name: str
 
 
@@ -135,11 +137,19 @@ def segments(path: bytes) -> list[str]:
 
     Raises NotFoundError for a path that is not ASCII or does not begin with a slash.
     """
+    return _decoded(_split(path))
+
+
+def _split(path: bytes) -> list[bytes]:
     path = own_path(path)
     if not path.startswith(b"/"):
         raise NotFoundError("no such path: paths begin with a slash")
+    return path.split(b"/")[1:]
+
+
+def _decoded(parts: Sequence[bytes]) -> list[str]:
     try:
-        return [unquote_to_bytes(segment).decode("ascii") for segment in path.split(b"/")[1:]]
+        return [unquote_to_bytes(segment).decode("ascii") for segment in parts]
     except UnicodeDecodeError as error:
         raise NotFoundError("no such path: all paths are plain ASCII") from error
 
@@ -149,7 +159,10 @@ def read_path(request: Request) -> PublicPath:
 
     Raises NotFoundError for an unknown path, MethodNotAllowedError for the wrong method.
     """
-    parts = segments(request.path)
+    encoded = _split(request.path)
+    if len(encoded) > 1 and unquote_to_bytes(encoded[1]).startswith(b"@"):
+        return _read_origin_path(request, encoded)
+    parts = _decoded(encoded)
     if any("?" in part for part in parts):  # the message leaves it out: it may hold a source
         raise NotFoundError("no such path: the ? before its parameters is percent-encoded")
     if parts == ["status_check"] and request.method != b"POST":
@@ -174,6 +187,16 @@ def read_path(request: Request) -> PublicPath:
     return SrcsetPath(image) if parts[-1] == "srcset" else FilePath(image, parts[-1])
 
 
+def _read_origin_path(request: Request, encoded: Sequence[bytes]) -> OriginPath:
+    namespace, origin, name = _decoded([*encoded[:2], encoded[-1]])
+    path = encoded[2:-1]
+    if not path or "?" in name:
+        raise NotFoundError("the path of an origin is /NAMESPACE/@ORIGIN/PATH/OUTPUT, with an output such as w500.jpg")
+    found = OriginPath(check_namespace(namespace), origin[1:], read_origin_path(path), name)
+    allow(request, READ)
+    return found
+
+
 def is_auto(path: bytes) -> bool:
     """Return whether a path is that of an `auto` output, whose answers depend on the `Accept` header."""
     return (unquote_to_bytes(path) if b"%" in path else path).endswith(_AUTO)
@@ -192,10 +215,12 @@ def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS)
             trace.route, trace.namespace = "process", image.namespace
         case SrcsetPath(image):
             trace.route, trace.namespace = "srcset", image.namespace
-        case FilePath(image, name) if name in _FIXED:
-            trace.route, trace.namespace = _FIXED[name], image.namespace
-        case FilePath(image, name):
-            trace.route, trace.namespace, trace.output = "output", image.namespace, shorten(name)
+        case FilePath(ImageId(namespace), name) | OriginPath(namespace, _, _, name) if name in _FIXED:
+            trace.route, trace.namespace = _FIXED[name], namespace
+        case OriginPath(namespace, _, _, "srcset"):
+            trace.route, trace.namespace = "srcset", namespace
+        case FilePath(ImageId(namespace), name) | OriginPath(namespace, _, _, name):
+            trace.route, trace.namespace, trace.output = "output", namespace, shorten(name)
             extension = name.rpartition(".")[2]
             trace.extension = (
                 extension if formats.writes_extension(extension) else None

@@ -10,17 +10,20 @@ from twisted.web.http import Request
 
 from imaged.core.activity import Activity
 from imaged.core.clients import client_key
-from imaged.core.errors import BusyError, NotFoundError
+from imaged.core.errors import BusyError, GoneError, NotFoundError
 from imaged.core.files import ORIGINAL, ImageFile, Original, Record, parse_file
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import AUTO, Output
 from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import HIT
 from imaged.pipeline.auto_outputs import auto_output
+from imaged.pipeline.origins import Found
 from imaged.pipeline.pipeline import Pipeline
+from imaged.store.disk import FileBody, OpenFile
 from imaged.web.answers import send_json, send_nothing, send_page
 from imaged.web.errors import public_text
 from imaged.web.files import LASTING, send_file
+from imaged.web.freshness import Freshness
 from imaged.web.guards import Guard, guard_parameters, read_asked
 from imaged.web.headers import accept_of
 from imaged.web.hits import Hit, Hits, caching_of
@@ -29,6 +32,7 @@ from imaged.web.paths import (
     FilePath,
     HealthPath,
     NamespacePath,
+    OriginPath,
     ProcessPath,
     PublicPath,
     SrcsetPath,
@@ -77,25 +81,23 @@ class PublicSite:
         """
         pipeline = self.current()
         hit = self.hits.find(pipeline, request)
-        if hit is None or request.method not in _READ:
+        if hit is None or request.method not in _READ or not hit.lasts(request.began_s):
             return False
         hit.describe(request.trace)
         self.check_running(request.began_s)
-        caching = self._check_hit(request, hit, pipeline)
+        self._check_hit(request, hit, pipeline)
         opened = pipeline.store.variants.reopen(hit.file)
         if opened is None:
             return False
         request.trace.outcome = HIT
-        send_file(request, opened, hit.content_type, hit.tag, caching)
+        self._send(request, opened, hit.content_type, hit.tag, hit.caching, is_public=hit.is_public, fresh=hit.fresh)
         return True
 
-    def _check_hit(self, request: ImagedRequest, hit: Hit, pipeline: Pipeline) -> bytes:
-        """Check the signature of a request for a hit, and return the Cache-Control of its answer."""
+    def _check_hit(self, request: ImagedRequest, hit: Hit, pipeline: Pipeline) -> None:
+        """Check the signature of a request for a hit."""
         parameters = guard_parameters(request.uri)
-        if hit.is_public:
-            return hit.caching
-        self.reads.check(request.path.decode(), parameters, pipeline.settings.access.signing_keys)
-        return self.reads.caching(hit.caching, parameters)
+        if not hit.is_public:
+            self.reads.check(request.path.decode(), parameters, pipeline.settings.access.signing_keys)
 
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
         """Raise, before the body is read, any ImagedError that the head of the request causes."""
@@ -143,53 +145,101 @@ class PublicSite:
             case ProcessPath(image):
                 await _process(request, image, pipeline)
             case SrcsetPath(image):
-                await _send_srcset(request, image, pipeline)
+                await _send_srcset(request, image, pipeline, lambda output: f"/{pipeline.store.key(image, output)}")
             case FilePath(image, name):
-                match _asked(pipeline, image, name):
-                    case Record():
-                        info = await pipeline.originals.described(image)
-                        send_json(request, await _describe(pipeline, image, info))
-                    case Original():
-                        await self._send_original(request, image, pipeline)
-                    case Output(extension=extension) as output if extension == AUTO:
-                        await self._send_auto(request, image, output, pipeline)
-                    case output:
-                        await self._send_output(request, image, output, pipeline)
+                await self._send_named(request, image, name, pipeline)
+            case OriginPath():
+                await self._send_from_origin(request, path, pipeline)
 
-    async def _send_output(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
+    async def _send_from_origin(self, request: ImagedRequest, path: OriginPath, pipeline: Pipeline) -> None:
+        """Answer with a file of the picture that an origin has at a path."""
+        if path.name != "srcset" and isinstance(file := _asked(pipeline, path.namespace, path.name), Output):
+            pipeline.settings.policy(path.namespace).check(file)  # a refusal fetches nothing
+        place = path.namespace, path.origin, path.path
+        found = await pipeline.origins.find(*place)
+        try:
+            await self._send_found(request, found, path.name, pipeline)
+        except GoneError:
+            raise
+        except NotFoundError:  # no store has the original any more
+            if found.is_fetched:
+                raise
+            await self._send_found(request, await pipeline.origins.fetch(*place), path.name, pipeline)
+
+    async def _send_found(self, request: ImagedRequest, found: Found, name: str, pipeline: Pipeline) -> None:
+        request.trace.cache_tag = found.image.cache_tag
+        if name == "srcset":
+            folder = request.path.rpartition(b"/")[0].decode("ascii", "replace")
+            await _send_srcset(request, found.image, pipeline, lambda output: f"{folder}/{output}")
+        else:
+            await self._send_named(request, found.image, name, pipeline, Freshness.of(found, request.began_s))
+
+    async def _send_named(
+        self, request: ImagedRequest, image: ImageId, name: str, pipeline: Pipeline, fresh: Freshness | None = None
+    ) -> None:
+        """Answer with a file of a picture. `fresh` is that of a path of an origin."""
+        match _asked(pipeline, image.namespace, name):
+            case Record():
+                info = await pipeline.originals.described(image)
+                send_json(request, await _describe(pipeline, image, info))
+            case Original():
+                await self._send_original(request, image, pipeline, fresh)
+            case Output(extension=extension) as output if extension == AUTO:
+                await self._send_auto(request, image, output, pipeline, fresh)
+            case output:
+                await self._send_output(request, image, output, pipeline, fresh)
+
+    async def _send_output(
+        self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline, fresh: Freshness | None
+    ) -> None:
         content_type = pipeline.formats.content_type(output)
         opened, request.trace.outcome = await pipeline.output(image, output)
         is_public = pipeline.settings.policy(image.namespace).is_public(output)
-        if request.trace.outcome == HIT and _is_canonical(request, image, output, pipeline):
+        if request.trace.outcome == HIT and _may_keep(request, image, output, pipeline, fresh):
             file = str(pipeline.store.path(image, output))
-            self.hits.keep(pipeline, request.path, file, request.trace, output, is_public=is_public)
-        tag, caching = caching_of(output)
-        send_file(request, opened, content_type, tag, self._caching(request, caching, is_public=is_public))
+            self.hits.keep(pipeline, request.path, file, request.trace, output, is_public=is_public, fresh=fresh)
+        self._send(request, opened, content_type, *caching_of(output), is_public=is_public, fresh=fresh)
 
-    async def _send_auto(self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> None:
+    async def _send_auto(
+        self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline, fresh: Freshness | None
+    ) -> None:
         answer = await auto_output(pipeline, image, output, accept_of(request))
         made, trace = answer.output, request.trace
         trace.outcome, trace.extension = answer.outcome, made.extension
         is_public = pipeline.settings.policy(image.namespace).is_public(output)
-        if answer.is_final and answer.outcome == HIT and _is_canonical(request, image, output, pipeline):
+        if answer.is_final and answer.outcome == HIT and _may_keep(request, image, output, pipeline, fresh):
             file = str(pipeline.store.path(image, made))
-            self.hits.keep_auto(pipeline, request.path, file, trace, answer, is_public=is_public)
-        tag, caching = caching_of(made, auto=True)
-        caching = self._caching(request, caching, is_public=is_public)
-        send_file(request, answer.file, pipeline.formats.content_type(made), tag, caching)
+            self.hits.keep_auto(pipeline, request.path, file, trace, answer, is_public=is_public, fresh=fresh)
+        content_type, how = pipeline.formats.content_type(made), caching_of(made, auto=True)
+        self._send(request, answer.file, content_type, *how, is_public=is_public, fresh=fresh)
 
-    async def _send_original(self, request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
+    async def _send_original(
+        self, request: ImagedRequest, image: ImageId, pipeline: Pipeline, fresh: Freshness | None
+    ) -> None:
         info = await pipeline.originals.info(image)
         opened = pipeline.store.open(image, ORIGINAL)
         if opened is None:
             raise NotFoundError(f"the original of {image} is gone: post it again")
         is_public = pipeline.settings.policy(image.namespace).is_public(ORIGINAL)
-        caching = self._caching(request, LASTING, is_public=is_public)
-        send_file(request, opened, info.content_type, caching=caching)
+        self._send(request, opened, info.content_type, "", LASTING, is_public=is_public, fresh=fresh)
 
-    def _caching(self, request: ImagedRequest, caching: bytes, *, is_public: bool) -> bytes:
-        """Return the Cache-Control of an answer, which ends with the validity of a signed URL."""
-        return caching if is_public else self.reads.caching(caching, guard_parameters(request.uri))
+    def _send(
+        self,
+        request: ImagedRequest,
+        opened: OpenFile | FileBody,
+        content_type: str,
+        tag: str,
+        caching: bytes,
+        *,
+        is_public: bool,
+        fresh: Freshness | None,
+    ) -> None:
+        """Answer with a file. No cache keeps it longer than a path of an origin is fresh, or a signed URL is valid."""
+        if fresh is not None:
+            opened, (tag, caching) = fresh.dated(opened), fresh.limit(tag, caching, request.began_s)
+        if not is_public:
+            caching = self.reads.caching(caching, guard_parameters(request.uri))
+        send_file(request, opened, content_type, tag, caching)
 
     def _check_room(self, pipeline: Pipeline) -> None:
         if self.posting.current >= MAXIMUM_POSTS:
@@ -197,14 +247,21 @@ class PublicSite:
         pipeline.engine.headers.check_room()
 
 
-def _asked(pipeline: Pipeline, image: ImageId, name: str) -> ImageFile:
+def _asked(pipeline: Pipeline, namespace: str, name: str) -> ImageFile:
     """Return the file that a client asks for, a preset in its current version. Raises NotFoundError."""
     file = parse_file(name)
-    return pipeline.settings.policy(image.namespace).current(file) if isinstance(file, Output) else file
+    return pipeline.settings.policy(namespace).current(file) if isinstance(file, Output) else file
 
 
-def _is_canonical(request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline) -> bool:
-    """Return whether the path of a request is the one that imaged writes for an output, of all its spellings."""
+def _may_keep(
+    request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline, fresh: Freshness | None
+) -> bool:
+    """Return whether the path of a request is the one that imaged writes for an output, of all its spellings.
+
+    Those of an origin have no spelling of ours.
+    """
+    if fresh is not None:
+        return request.path.startswith(b"/")
     return request.path == f"/{pipeline.store.key(image, output.public)}".encode()
 
 
@@ -233,12 +290,14 @@ async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -
     send_json(request, pipeline.store.describe(info) | {"outputs": rows})
 
 
-async def _send_srcset(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
+async def _send_srcset(
+    request: ImagedRequest, image: ImageId, pipeline: Pipeline, url: Callable[[Output], str]
+) -> None:
     policy = pipeline.settings.policy(image.namespace)
     written = [extension for extension in policy.extensions if pipeline.formats.writes_extension(extension)]
     wanted = read_srcset(read_parameters(request, (*SRCSET_PARAMETERS, "s", "e")), written)
     info = await pipeline.originals.described(image)
-    attributes = describe_img(wanted, info, policy, lambda output: f"/{pipeline.store.key(image, output)}")
+    attributes = describe_img(wanted, info, policy, url)
     if wanted.form == "json":
         send_json(request, attributes)
     else:

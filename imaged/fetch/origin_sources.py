@@ -1,0 +1,113 @@
+"""Where the originals of an origin come from: a site, a bucket that a plugin reads, or a folder of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own class
+
+from imaged.config.origins import OriginSettings
+from imaged.core.errors import NotFoundError, SourceFailedError, SourceTimeoutError, StoreError, TooLargeError
+from imaged.core.origin_paths import quote_origin_path, read_origin_path
+from imaged.core.source_urls import SourceUrl
+from imaged.fetch.exchange import Validators
+from imaged.fetch.hashing_writer import digest
+from imaged.fetch.origin_folders import copy_changed
+from imaged.fetch.sources import Fetched, Sources
+from imaged.hooks.checked_uploader import CheckedUploader
+from imaged.hooks.host import RunInThread
+
+
+class OriginSource(Protocol):
+    """Fetches the originals of one origin. `identity` says which place it is, and nothing else. Reactor thread only."""
+
+    identity: str
+
+    async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:
+        """Write the original at `path` to the file `temporary`, unless it is still in the `known` version.
+
+        `path` is one that `read_origin_path` has returned. Raises NotFoundError when the origin has no such original,
+        and other ImagedErrors when it fails. After an error a part of the file may remain: the caller removes it.
+        """
+
+
+class SiteSource:
+    """A site: each path follows its URL. The operator names it, so `sources` may connect to any network."""
+
+    def __init__(self, sources: Sources, url: str, headers: Mapping[str, str]) -> None:
+        self.identity = url
+        self._sources = sources
+        self._base = SourceUrl.parse(f"{url}/")
+        self._headers = headers
+
+    async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:
+        """Fetch the original, with a conditional request where a version is known."""
+        url = SourceUrl.parse(f"{self._base}{quote_origin_path(path)}")
+        return await self._sources.fetch_changed(url, temporary, self._headers, known, self._is_below)
+
+    def _is_below(self, url: SourceUrl) -> bool:
+        """Return whether a redirect stays below the URL of the origin, which alone may get the headers."""
+        base = self._base
+        if (url.scheme, url.host, url.port) != (base.scheme, base.host, base.port):
+            return False
+        try:
+            rest = url.target.removeprefix(base.target).partition("?")[0]
+            return url.target.startswith(base.target) and bool(read_origin_path(rest.encode().split(b"/")))
+        except NotFoundError:
+            return False
+
+
+class BucketSource:
+    """A bucket that an uploader plugin reads. It has no conditional requests: the object itself tells its version."""
+
+    def __init__(
+        self, uploader: CheckedUploader, base_path: str, run: RunInThread, clock: Any, timeout_s: float, most_bytes: int
+    ) -> None:
+        self.identity = f"{uploader.name} {uploader.identity} {base_path}"
+        self._uploader = uploader
+        self._prefix = f"{base_path.strip('/')}/" if base_path else ""
+        self._run = run
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._most_bytes = most_bytes
+
+    async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:  # noqa: ARG002  # as above
+        """Download the object."""
+        downloading = Deferred.fromCoroutine(self._uploader.download(f"{self._prefix}{path}", temporary))
+        try:
+            found = await downloading.addTimeout(self._timeout_s, self._clock)
+        except TimeoutError as error:
+            raise SourceTimeoutError(f"the bucket took longer than {self._timeout_s:g} seconds") from error
+        except StoreError as error:
+            raise SourceFailedError(str(error)) from error
+        if not found:
+            raise NotFoundError("the bucket has no such key")
+        try:
+            file = await self._run(digest, temporary)
+        except OSError as error:
+            raise StoreError(f"the copy of an object cannot be read: {error.strerror}") from error
+        if file.size_bytes > self._most_bytes:
+            raise TooLargeError(f"the original has more than the {self._most_bytes} bytes that this server takes")
+        return Fetched(file, Validators())
+
+
+class FolderSource:
+    """A folder of this machine. The time and the size of a file tell its version."""
+
+    def __init__(self, folder: str, run: RunInThread, most_bytes: int) -> None:
+        self.identity = folder
+        self._folder = folder
+        self._run = run
+        self._most_bytes = most_bytes
+
+    async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:
+        """Copy the file, on a worker thread."""
+        return await self._run(copy_changed, self._folder, path, temporary, known, self._most_bytes)
+
+
+def digest_of(source: OriginSource, settings: OriginSettings) -> str:
+    """Return what names the records of an origin beside its own name: another place has other records."""
+    return hashlib.sha256(f"{settings.namespace} {source.identity}".encode()).hexdigest()[:12]

@@ -1,0 +1,264 @@
+"""Pictures of origins: fetched when they are first asked for, then served from the store, even if the origin fails."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from imaged.config.origins import OriginSettings
+from imaged.core.errors import (
+    BusyError,
+    GoneError,
+    HashConflictError,
+    ImagedError,
+    NotAPictureError,
+    NotFoundError,
+    OriginFailedError,
+    OriginTimeoutError,
+    PluginFailedError,
+    SourceFailedError,
+    SourceForbiddenError,
+    SourceTimeoutError,
+    TooLargeError,
+)
+from imaged.core.events import OriginalDownloaded, OriginalUnavailable
+from imaged.core.files import ORIGINAL
+from imaged.core.hashes import ImageHash, ImageId, shorten
+from imaged.core.pictures import ImageInfo
+from imaged.core.tracing import DOWNLOAD, span
+from imaged.fetch.exchange import Validators
+from imaged.fetch.origin_sources import OriginSource
+from imaged.fetch.sources import Fetched
+from imaged.pipeline.ingest import MAXIMUM_FETCHES
+from imaged.pipeline.originals import Originals
+from imaged.pipeline.refusals import Refusals
+from imaged.pipeline.shared import Shared
+from imaged.store.disk import variant_time_ns
+from imaged.store.origin_records import OriginRecord
+from imaged.workers.single_flight import SingleFlight
+
+NOT_THERE_S = 60.0
+"""How long a path without a picture is answered 404 without asking the origin."""
+
+NO_PICTURE_S = 600.0
+"""How long a path is refused whose file is no picture that this server takes: the next try would download it again."""
+
+RETRY_S = 5.0
+"""How long after an error of an origin the same path is not asked for again."""
+
+SHORTEST_S = 60.0
+"""How long caches may keep an answer at least, where the time of its origin is not shorter."""
+
+_NO_PICTURE = (NotAPictureError, TooLargeError, HashConflictError)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One origin of the settings. `folder` names its records: they are those of this place alone."""
+
+    name: str
+    settings: OriginSettings
+    source: OriginSource
+    folder: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The picture at a path. It is so for `fresh_s` seconds more, and has been so since `since_ns` of the epoch.
+
+    Caches may keep an answer for `shortest_s` in any case. `is_fetched` says whether this request waited for the
+    origin.
+    """
+
+    image: ImageId
+    fresh_s: float
+    shortest_s: float
+    since_ns: int
+    is_fetched: bool
+
+
+OriginKey = tuple[str, str]
+"""The name of an origin, and a path there."""
+
+
+class Origins:
+    """The origins of one generation. Reactor thread only.
+
+    `now_s` returns the time in seconds since the epoch. `prepare` is called with each new picture.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        shared: Shared,
+        originals: Originals,
+        origins: Mapping[str, Origin],
+        now_s: Callable[[], float],
+        prepare: Callable[[ImageId, ImageInfo], Awaitable[None]],
+    ) -> None:
+        self._shared = shared
+        self._store = shared.store
+        self._originals = originals
+        self._origins = origins
+        self._now_s = now_s
+        self._prepare = prepare
+        self._fetching: SingleFlight[OriginKey, Found] = SingleFlight(shared.tasks)
+        self._refusals: Refusals[OriginKey] = Refusals(shared.reactor.seconds)
+
+    def check(self, namespace: str, name: str) -> None:
+        """Raise NotFoundError when the namespace has no such origin."""
+        self._named(namespace, name)
+
+    async def find(self, namespace: str, name: str, path: str) -> Found:
+        """Return the picture at a path of an origin, fetched now if it was never seen.
+
+        A picture that was seen is returned at once. When its time is over, the origin is asked behind the answer, and a
+        later request gets what it has then. Raises NotFoundError when there is no such origin or picture, GoneError
+        when the picture was erased, OriginFailedError or OriginTimeoutError when a path that was never seen cannot be
+        fetched, BusyError when too many are being fetched, and the errors of `Originals.keep`.
+        """
+        origin = self._named(namespace, name)
+        record = self._store.origin_records.read(origin.folder, path)
+        if record is None or not self._is_kept(ImageId(namespace, record.hash)):
+            return await self.fetch(namespace, name, path)
+        left_s = record.checked_s + origin.settings.ttl_s - self._now_s()
+        if not 0 < left_s <= origin.settings.ttl_s:  # more than that is left when the clock was set back
+            left_s = 0.0
+            self._shared.counters.origins.of(name).stale += 1
+            self._revalidate(origin, record)
+        return _found(origin, record, left_s, is_fetched=False)
+
+    async def fetch(self, namespace: str, name: str, path: str) -> Found:
+        """Fetch the picture at a path, whatever is known. Requests for the same path share one fetch."""
+        origin, key = self._named(namespace, name), (name, path)
+        if not self._fetching.in_flight(key):
+            if (error := self._refusals.find(key)) is not None:
+                raise error
+            if self._fetching.count >= MAXIMUM_FETCHES:
+                raise BusyError(f"{MAXIMUM_FETCHES} originals are being fetched from origins: try again later")
+        return await self._fetching.one(key, partial(self._fetch, origin, path, None))
+
+    def _named(self, namespace: str, name: str) -> Origin:
+        origin = self._origins.get(name)
+        if origin is None or origin.settings.namespace != namespace:
+            raise NotFoundError(f"namespace {namespace} has no origin {shorten(name)!r}: check the settings")
+        return origin
+
+    def _is_kept(self, image: ImageId) -> bool:
+        """Return whether a store has an original, or may have it."""
+        remote = self._shared.settings.remote.base_url or self._shared.settings.uploader != "noop"
+        return bool(remote) or self._store.has(image, ORIGINAL)
+
+    def _revalidate(self, origin: Origin, record: OriginRecord) -> None:
+        """Ask the origin again, behind the answer."""
+        key = (origin.name, record.path)
+        if self._fetching.in_flight(key) or self._fetching.count >= MAXIMUM_FETCHES or self._refusals.find(key):
+            return
+
+        async def revalidate() -> None:
+            with suppress(ImagedError):  # `_fetch` has logged it
+                await self._fetching.one(key, partial(self._fetch, origin, record.path, record))
+
+        self._shared.tasks.own(revalidate())
+
+    async def _fetch(self, origin: Origin, path: str, record: OriginRecord | None) -> Found:
+        """Ask an origin, and keep what it has. `record` is what is known, None to fetch the original in any case."""
+        key = origin.name, path
+        try:
+            with self._store.temporary() as temporary:
+                found = await self._ask(origin, path, temporary, record)
+        except GoneError:
+            raise
+        except ImagedError as error:
+            lasts_s = NO_PICTURE_S if isinstance(error, _NO_PICTURE) else RETRY_S
+            self._refusals.add(key, error, NOT_THERE_S if isinstance(error, NotFoundError) else lasts_s)
+            raise
+        self._refusals.drop(key)
+        return found
+
+    async def _ask(self, origin: Origin, path: str, temporary: Path, record: OriginRecord | None) -> Found:
+        now_s, namespace = self._now_s(), origin.settings.namespace
+        known = Validators() if record is None else Validators(record.etag, record.last_modified)
+        fetched = await self._download(origin, path, temporary, known)
+        if fetched.file is None and record is not None:
+            return await self._save(origin, replace(record, checked_s=now_s))
+        received = fetched.file
+        if received is None:
+            raise OriginFailedError(f"origin {origin.name} says that nothing has changed, but nothing is known")
+        image = ImageId(namespace, ImageHash(received.md5))
+        is_same = record is not None and record.hash == image.hash
+        since_ns = record.since_ns if record is not None and is_same else variant_time_ns()
+        validators = fetched.validators
+        seen = OriginRecord(path, image.hash, validators.etag, validators.last_modified, now_s, since_ns)
+        is_here = self._store.has(image, ORIGINAL)
+        if not (is_same and is_here):
+            try:
+                _, info = await self._originals.keep(namespace, received)
+            except GoneError:
+                await self._save(origin, seen)  # so that it is not fetched for each request
+                raise
+            if not is_here:
+                with suppress(ImagedError):  # outputs that are not ordered are made when a client asks for them
+                    await self._prepare(image, info)
+        return await self._save(origin, seen)
+
+    async def _save(self, origin: Origin, record: OriginRecord) -> Found:
+        await self._shared.run(self._store.origin_records.save, origin.folder, record)
+        return _found(origin, record, origin.settings.ttl_s, is_fetched=True)
+
+    async def _download(self, origin: Origin, path: str, temporary: Path, known: Validators) -> Fetched:
+        """Ask an origin, and count, log and translate its errors."""
+        seconds: Callable[[], float] = self._shared.reactor.seconds
+        namespace, began_s = origin.settings.namespace, seconds()
+        tally = self._shared.counters.origins.of(origin.name)
+        try:
+            with span(DOWNLOAD):
+                fetched = await origin.source.fetch(path, temporary, known)
+        except NotFoundError as error:
+            tally.missing += 1
+            self._answered(origin)
+            await self._shared.run(self._store.origin_records.remove, origin.folder, path)
+            self._shared.metrics.record(OriginalUnavailable(namespace, type(error).__name__))
+            raise NotFoundError(f"origin {origin.name} has no picture at {shorten(path)!r}") from error
+        except ImagedError as error:
+            self._shared.metrics.record(OriginalUnavailable(namespace, type(error).__name__))
+            if not isinstance(error, SourceFailedError | SourceForbiddenError | PluginFailedError):
+                raise
+            kind = OriginTimeoutError if isinstance(error, SourceTimeoutError) else OriginFailedError
+            self._failed(origin, str(error))
+            raise kind(f"origin {origin.name}: {error}") from error
+        self._answered(origin)
+        if fetched.file is None:
+            tally.unchanged += 1
+        else:
+            tally.fetched += 1
+            self._shared.metrics.record(OriginalDownloaded(namespace, fetched.file.size_bytes, seconds() - began_s))
+        return fetched
+
+    def _failed(self, origin: Origin, fault: str) -> None:
+        tally = self._shared.counters.origins.of(origin.name)
+        if tally.fault is None:
+            self._log.warn(
+                "origin {origin} fails, and pictures that were seen are served as they are: {fault}",
+                origin=origin.name,
+                fault=fault,
+            )
+        tally.failed += 1
+        tally.fault = fault
+
+    def _answered(self, origin: Origin) -> None:
+        tally = self._shared.counters.origins.of(origin.name)
+        if tally.fault is not None:
+            self._log.info("origin {origin} answers again", origin=origin.name)
+        tally.fault = None
+
+
+def _found(origin: Origin, record: OriginRecord, fresh_s: float, *, is_fetched: bool) -> Found:
+    image = ImageId(origin.settings.namespace, record.hash)
+    return Found(image, fresh_s, min(SHORTEST_S, origin.settings.ttl_s), record.since_ns, is_fetched)
