@@ -16,6 +16,7 @@ import click
 
 from imaged.commands.options import settings_options
 from imaged.commands.queue import queue_group
+from imaged.commands.sign import sign_command
 
 _STANDARD_ERROR = 2  # not sys.stderr: after a write fails on a full disk, its buffer raises at every later write
 
@@ -267,6 +268,7 @@ def plugins(name: str | None) -> None:
 
 
 main.add_command(queue_group)
+main.add_command(sign_command)
 
 
 @main.group("config")

@@ -1,0 +1,49 @@
+"""The time at which a signed URL expires, as the command line says it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import click
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"([1-9][0-9]{0,7})([smhdw])", re.ASCII)
+_UNIX = re.compile(r"[0-9]{1,11}", re.ASCII)
+
+
+def expiry(duration: str | None, moment: str | None, now_s: float) -> str | None:
+    """Return the time of expiry as a URL has it, in seconds since the epoch, or None for no expiry.
+
+    `duration` is the text of --expires, `moment` that of --expires-at, `now_s` the time in seconds since the epoch.
+    Raises UsageError for both, for text that is no time, and for a time that is over.
+    """
+    if duration is not None and moment is not None:
+        raise click.UsageError("Give --expires or --expires-at, not both.")
+    if duration is not None:
+        return str(int(now_s) + _duration_s(duration))
+    if moment is None:
+        return None
+    end_s = _moment_s(moment)
+    if end_s <= now_s:
+        raise click.UsageError(f"--expires-at {moment}: that time is over.")
+    return str(end_s)
+
+
+def _duration_s(text: str) -> int:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise click.UsageError(f"--expires {text}: give a number and a unit, such as 90s, 10m, 1h, 7d or 2w.")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _moment_s(text: str) -> int:
+    if _UNIX.fullmatch(text):
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.UsageError(
+            f"--expires-at {text}: give a time such as 2027-01-31, 2027-01-31T12:00:00Z, or the seconds since 1970."
+        ) from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -1,0 +1,59 @@
+"""Signs paths with the first key of the settings, after checking that they are paths of pictures."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from imaged.config.model import Settings
+from imaged.core.errors import MalformedRequestError, NotFoundError
+from imaged.core.files import ImageFile, parse_file
+from imaged.core.hashes import ImageHash, check_namespace, shorten
+from imaged.core.outputs import Output
+from imaged.core.signatures import read_message, sign
+
+NO_KEY = "access.signing_keys has no key: make one with openssl rand -hex 32 > signing.key, and add {file: signing.key}"
+
+_TARGET = re.compile(r"(?P<base>https?://[^/?#\s]+)?(?P<path>/[!-~]*)")
+_SRCSET = "srcset"
+
+
+@dataclass(frozen=True)
+class PathSigner:
+    """Signs paths. `expires` is the time of expiry in seconds since the epoch, or None for no expiry."""
+
+    settings: Settings
+    expires: str | None
+
+    def sign(self, target: str, base_url: str = "") -> tuple[str, bool]:
+        """Return a path behind `base_url`, or a whole URL, with its signature, and whether it needs none.
+
+        Raises NotFoundError for what no output has as its path, PolicyError for an output that is not allowed, and
+        MalformedRequestError for other text, or when there is no key.
+        """
+        match = _TARGET.fullmatch(target)
+        if match is None or "?" in target or "#" in target:
+            raise MalformedRequestError(
+                f"{shorten(target)!r} is no path: give one such as /p/f84/0ee/339d264d4bab1b169a653b1a91/w500.jpg"
+            )
+        if match["base"] and base_url:
+            raise MalformedRequestError(f"{shorten(target)!r} is a whole URL: leave out --url")
+        path, keys = match["path"], self.settings.access.signing_keys
+        is_public = self._is_public(path)
+        if not keys:
+            raise MalformedRequestError(NO_KEY)
+        end = "" if self.expires is None else f"&e={self.expires}"
+        base_url = match["base"] or base_url.rstrip("/")
+        return f"{base_url}{path}?s={sign(keys[0], read_message(path, self.expires))}{end}", is_public
+
+    def _is_public(self, path: str) -> bool:
+        namespace, *between, name = path[1:].split("/")
+        policy = self.settings.policy(check_namespace(namespace))
+        if not between:
+            raise NotFoundError(f"{shorten(path)!r} has no picture: give /NAMESPACE/HASH/OUTPUT")
+        if not between[0].startswith("@"):  # else the picture of an origin, at any path
+            ImageHash.from_segments(between)
+        file: ImageFile | None = None if name == _SRCSET else parse_file(name)
+        if isinstance(file, Output):
+            policy.check(file)
+        return policy.is_public(file)
