@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from imaged.config.messages import UnfitError
 from imaged.config.section import Section
-from imaged.config.values import Namespace, Networks, distinct
+from imaged.config.values import Namespace, TrustedProxies, distinct
 from imaged.core.asked import WRITES, Action
 
 SHORTEST_SECRET = 20
@@ -61,7 +61,7 @@ class AccessSettings(Section):
 
 
 class LimitsSettings(Section):
-    """How much each client may ask for. 0: no limit."""
+    """How much each client may ask for, and who tells the addresses of clients. 0: no limit."""
 
     requests_per_s: float = Field(0.0, ge=0, le=1_000_000, description="The requests of a client in a second; 0: any.")
     posts_per_minute: int = Field(0, ge=0, le=1_000_000, description="The posts of a client in a minute; 0: any.")
@@ -69,7 +69,18 @@ class LimitsSettings(Section):
         0, ge=0, le=1_000_000, description="The new outputs that a client orders in a minute; 0: any."
     )
     connections: int = Field(0, ge=0, le=1_000_000, description="The open connections of a client; 0: any.")
-    trusted_proxies: Networks = Field((), description="The networks of proxies that tell the address of their clients.")
+    trusted_proxies: TrustedProxies = Field(
+        (), description="The networks of proxies, or unix, that tell the addresses of their clients."
+    )
+    proxy_protocol: bool = Field(
+        False, description="Whether each connection of a trusted proxy begins with a PROXY header, version 1 or 2."
+    )
+
+    @model_validator(mode="after")
+    def _proxies_send_the_header(self) -> Self:
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise UnfitError("proxy_protocol needs trusted_proxies: list the networks that the headers come from")
+        return self
 
 
 class EraseSettings(Section):

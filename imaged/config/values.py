@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from imaged.config.messages import UnfitError, did_you_mean
+from imaged.core.client_addresses import UNIX, Proxy
 from imaged.core.errors import ImagedError
 from imaged.core.formats import CORE, FURTHER
 from imaged.core.hashes import check_namespace
@@ -93,6 +94,15 @@ def _network(value: Any) -> IPv4Network | IPv6Network:
         return ip_network(value if isinstance(value, str) else "")
     except ValueError as error:
         raise UnfitError("expected a network, by its first address, such as 10.0.0.0/8 or fd00::/8") from error
+
+
+def _proxy(value: Any) -> Proxy:
+    if value == UNIX:
+        return "unix"
+    network = _network(value)
+    if not network.prefixlen:
+        raise UnfitError("expected the networks of your proxies: this network has every client of the world in it")
+    return network
 
 
 def _key_prefix(value: str) -> str:
@@ -218,6 +228,8 @@ OriginName = Annotated[
 ]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), PlainSerializer(str), WithJsonSchema(_TEXT)]
 Networks = Annotated[tuple[Network, ...], _LIST]
+TrustedProxy = Annotated[Proxy, PlainValidator(_proxy), PlainSerializer(str), WithJsonSchema(_TEXT)]
+TrustedProxies = Annotated[tuple[TrustedProxy, ...], AfterValidator(distinct), _LIST]
 HostName = Annotated[str, AfterValidator(_host_name)]
 HostNames = Annotated[tuple[HostName, ...], AfterValidator(distinct), _LIST]
 WebOrigin = Annotated[str, BeforeValidator(_web_origin)]

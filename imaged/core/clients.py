@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 IPV6_SUBNET_BITS = 64
 """The smallest subnet of one customer (RFC 6177), who may use another address for each request."""
 
 
+@lru_cache(maxsize=4096)
 def client_key(address: str) -> str:
     """Return the key of a client: its IPv4 address, or the /64 of its IPv6 address; else `address` itself."""
     try:
@@ -19,3 +22,14 @@ def client_key(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ip_network((int(parsed), IPV6_SUBNET_BITS), strict=False))
     return str(parsed)
+
+
+Charge = Callable[[int], None]
+"""Counts the new outputs that a client orders, and raises TooManyRequestsError if it may not have any now.
+
+0 counts none; a number below 0 gives some back.
+"""
+
+
+def no_charge(_outputs: int) -> None:
+    """Charge no client."""

@@ -50,6 +50,7 @@ def public_site(service: Service) -> Site:
         health.send,
         health.check_running,
         reads,
+        service.connections[PUBLIC].clients,
         cors.preflight,
         guards=[reads],
     )

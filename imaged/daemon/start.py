@@ -44,6 +44,7 @@ from imaged.statuspage.history import INTERVAL_S, History
 from imaged.statuspage.recent import RecentErrors
 from imaged.statuspage.store_usage import StoreUsage
 from imaged.store.local import LocalStore
+from imaged.web.clients import Clients
 from imaged.web.connections import Connections, most_connections
 from imaged.web.factory import ImagedFactory
 from imaged.workers.keyed_locks import KeyedLocks
@@ -109,7 +110,12 @@ async def start_service(
 
         ports = Ports(reactor, inherited)
         connections = {
-            PUBLIC: Connections(reactor, most_connections(), "public"),
+            PUBLIC: Connections(
+                reactor,
+                most_connections(),
+                "public",
+                Clients(lambda: generations.pipeline.settings.limits, reactor.seconds),
+            ),
             STATUS: Connections(reactor, most_connections(), "status"),
         }
         close_port = partial(_close_port, ports, connections, shutdown)

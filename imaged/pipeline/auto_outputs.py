@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imaged.core.accept import Accept
+from imaged.core.clients import Charge, no_charge
 from imaged.core.errors import BusyError, ImagedError, OutOfTimeError, PolicyError
 from imaged.core.formats import AVIF, Format
 from imaged.core.hashes import ImageId
@@ -32,7 +33,9 @@ class AutoAnswer:
     is_final: bool
 
 
-async def auto_output(pipeline: Pipeline, image: ImageId, output: Output, accept: Accept) -> AutoAnswer:
+async def auto_output(
+    pipeline: Pipeline, image: ImageId, output: Output, accept: Accept, charge: Charge = no_charge
+) -> AutoAnswer:
     """Return an output in the format that a client prefers, as `Pipeline.output` does.
 
     Where that is AVIF, the next best format is rendered in the same job: the client gets the smaller file of the two,
@@ -45,14 +48,14 @@ async def auto_output(pipeline: Pipeline, image: ImageId, output: Output, accept
     if chosen == second or avif in given_up:
         made, made_now = in_format(output, second), None
     else:
-        made, made_now = await _smaller(pipeline, avif, in_format(output, second))
-    file, outcome = made_now or await pipeline.output(image, made)
+        made, made_now = await _smaller(pipeline, avif, in_format(output, second), charge)
+    file, outcome = made_now or await pipeline.output(image, made, charge)
     is_final = chosen == second or avif in given_up or made == avif.output or pipeline.has(image, avif.output)
     return AutoAnswer(found, chosen, made, file, outcome, is_final)
 
 
 async def _smaller(
-    pipeline: Pipeline, avif: ImageOutput, other: Output
+    pipeline: Pipeline, avif: ImageOutput, other: Output, charge: Charge
 ) -> tuple[Output, tuple[OpenFile | FileBody, str] | None]:
     """Return the smaller of two outputs of an image with its file and outcome.
 
@@ -64,7 +67,7 @@ async def _smaller(
     made: dict[Output, FileBody | ImagedError | None] = {}
     if missing:
         try:
-            made, outcome = await pipeline.several_outputs(image, missing)
+            made, outcome = await pipeline.several_outputs(image, missing, charge)
         except (BusyError, PolicyError):
             return other, None
     error = made.get(avif.output)

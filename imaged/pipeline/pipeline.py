@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaged.config.model import Settings
+from imaged.core.clients import Charge, no_charge
 from imaged.core.errors import ImagedError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile, Original
 from imaged.core.formats import Formats
@@ -61,10 +62,12 @@ class Pipeline:
                 self.auto.check(namespace)
         return list(map(policy.current, outputs))
 
-    async def output(self, image: ImageId, output: Output) -> tuple[OpenFile | FileBody, str]:
+    async def output(
+        self, image: ImageId, output: Output, charge: Charge = no_charge
+    ) -> tuple[OpenFile | FileBody, str]:
         """Return an output, rendered now if the store misses it, with HIT, RENDERED or COALESCED.
 
-        It is a file of the store, or a body that is not stored yet.
+        It is a file of the store, or a body that is not stored yet. `charge` counts the render that the request begins.
 
         Raises PolicyError when the namespace does not allow it, otherwise as `Renders.one`.
         """
@@ -73,7 +76,7 @@ class Pipeline:
             return stored, HIT
         self.renders.check_room(image, [output])  # a refusal looks into no folder
         self._check_count(image, [output])
-        body, outcome = await self.renders.one(image, output)
+        body, outcome = await self.renders.one(image, output, charge)
         made = body or self.store.variants.open(image, output)
         if made is None:
             raise StoreError(f"{output} was copied from the remote store but is not in the local one: ask again")
@@ -89,15 +92,15 @@ class Pipeline:
         return self.renders.unsaved(image, output) is not None or self.store.has(image, output)
 
     async def several_outputs(
-        self, image: ImageId, missing: Sequence[Output]
+        self, image: ImageId, missing: Sequence[Output], charge: Charge = no_charge
     ) -> tuple[dict[Output, FileBody | ImagedError | None], str]:
         """Make outputs that the store misses, as `Renders.together`. Raises PolicyError when they would be too many."""
         self.renders.check_room(image, missing)
         self._check_count(image, missing)
-        return await self.renders.together(image, missing)
+        return await self.renders.together(image, missing, charge)
 
     async def process(
-        self, image: ImageId, outputs: Sequence[Output]
+        self, image: ImageId, outputs: Sequence[Output], charge: Charge = no_charge
     ) -> tuple[ImageInfo, dict[Output, ImagedError | None]]:
         """Make the outputs that no store has, for a client that waits; return the error of each that failed.
 
@@ -111,18 +114,27 @@ class Pipeline:
         missing = await self.missing(image, wanted)
         self.renders.check_room(image, missing)
         self._check_count(image, missing)
-        errors = await self.renders.several(image, missing, client_waits=True)
+        errors = await self.renders.several(image, missing, client_waits=True, charge=charge)
         return info, dict.fromkeys(wanted) | errors
 
-    async def enqueue_renders(self, image: ImageId, outputs: Sequence[Output], client: str) -> None:
-        """Enqueue renders of the outputs that the store misses, for a client.
+    async def enqueue_renders(
+        self,
+        image: ImageId,
+        outputs: Sequence[Output],
+        client: str,
+        charge: Charge = no_charge,
+        uncharged: Collection[Output] = (),
+    ) -> None:
+        """Enqueue renders of the outputs that the store misses, for a client, which is charged for all but some.
 
         Raises BusyError when the client or the namespace has used up its share of the queue, PolicyError when the image
         would have more outputs than its namespace allows.
         """
         missing = [output for output in outputs if not self._is_here(image, output)]
         if missing:
-            self._check_count(image, [*missing, *await self.jobs.states(image)])
+            queued = await self.jobs.states(image)
+            self._check_count(image, [*missing, *queued])
+            charge(sum(output not in uncharged and output not in queued for output in missing))
         await self.jobs.enqueue("render", image, missing, client)
 
     async def prepare(self, image: ImageId, info: ImageInfo) -> None:

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imaged.core.errors import BusyError, ImagedError, PolicyError, TooLargeError
+from imaged.core.clients import Charge, no_charge
+from imaged.core.errors import BusyError, GoneError, ImagedError, NotFoundError, PolicyError, TooLargeError
 from imaged.core.formats import AVIF
 from imaged.core.geometry import Size
 from imaged.core.hashes import ImageId
@@ -56,10 +57,11 @@ class Renders:
         """Return the outputs of an image that are made and that the store does not have yet."""
         return self.writer.saver.saves.outputs(image)
 
-    async def one(self, image: ImageId, output: Output) -> tuple[FileBody | None, str]:
+    async def one(self, image: ImageId, output: Output, charge: Charge = no_charge) -> tuple[FileBody | None, str]:
         """Make one output for a client that waits; return it with RENDERED or COALESCED.
 
-        It may not be stored yet on return. None instead of a body: it came from the remote store, and is stored.
+        It may not be stored yet on return. None instead of a body: it came from the remote store, and is stored. The
+        client is charged if its request begins the render, unless there is no such image.
 
         Raises BusyError at once when the queue is full or too long, and when no worker is free within the time of a
         render; otherwise the ImagedError that the render ended with. Cancelling takes the render out of the queue, if
@@ -72,21 +74,27 @@ class Renders:
             outcome = COALESCED
         else:
             self.engine.admission.check_room()
-            made = await wait(self.calls.do([wanted], self._make)[wanted])
+            charge(1)
+            try:
+                made = await wait(self.calls.do([wanted], self._make)[wanted])
+            except (GoneError, NotFoundError):
+                charge(-1)
+                raise
             outcome = RENDERED
         return (None if made is None else made.body), outcome
 
     async def together(
-        self, image: ImageId, outputs: Sequence[Output]
+        self, image: ImageId, outputs: Sequence[Output], charge: Charge = no_charge
     ) -> tuple[dict[Output, FileBody | ImagedError | None], str]:
         """Make outputs for a client that waits, in one job; return the result of each as `one` does, or its error.
 
-        Raises BusyError at once as `one` does. Cancelling is as for `one`.
+        Charges, and raises BusyError at once, as `one` does. Cancelling is as for `one`.
         """
         wanted = [ImageOutput(image, output) for output in outputs]
         coalesced = [each for each in wanted if self.calls.in_flight(each)]
         if len(coalesced) < len(wanted):
             self.engine.admission.check_room()
+            charge(len(wanted) - len(coalesced))
         waiters = self.calls.do(wanted, self._make)
         waiters |= {each: self._limited(waiters[each]) for each in coalesced}
         results: dict[Output, FileBody | ImagedError | None] = {}
@@ -107,7 +115,12 @@ class Renders:
             self.engine.admission.check_room()
 
     async def several(
-        self, image: ImageId, outputs: Sequence[Output], *, client_waits: bool = False
+        self,
+        image: ImageId,
+        outputs: Sequence[Output],
+        *,
+        client_waits: bool = False,
+        charge: Charge = no_charge,
     ) -> dict[Output, ImagedError | None]:
         """Make those outputs that the store misses; return None, or the error that it ended with, for each.
 
@@ -120,6 +133,8 @@ class Renders:
         saves = [save for each in outputs if (save := self.writer.saver.saves.get(image, each)) is not None]
         missing = self._missing(image, outputs)
         coalesced = [each for each in missing if client_waits and self.calls.in_flight(each)]
+        if new := sum(not self.calls.in_flight(each) for each in missing):
+            charge(new)
         waiters: dict[ImageOutput, Deferred[Made | ImagedError]] = {}
         for part in divide(missing) if self.engine.admission.free >= PARTS else [missing]:
             waiters |= self.calls.do(part, self._make, client_waits=client_waits)

@@ -27,6 +27,8 @@ def find_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
         for path, endpoint in endpoints(loaded.settings).items()
         if (fault := find_fault(reactor, endpoint)) is not None
     ]
+    if (fault := find_unknown_peers(loaded.settings)) is not None:
+        faults.append(loaded.places.fault(PUBLIC, fault))
     if not faults and (clash := find_clash(reactor, loaded.settings)) is not None:
         faults.append(loaded.places.fault(STATUS, clash))
     return faults
@@ -39,6 +41,20 @@ def find_fault(reactor: Any, endpoint: str) -> str | None:
     except Exception as error:  # Twisted's parsers raise ValueError, TypeError, KeyError and others
         return f"not a Twisted endpoint such as tcp:7000:interface=127.0.0.1: {error}"
     return None if found is None else found.fault()
+
+
+def find_unknown_peers(settings: Settings) -> str | None:
+    """Return why imaged could not know the proxies that connect to the public port, or None.
+
+    Twisted's `haproxy:` believes the PROXY header of any client. With `ssl:`, Twisted would take a header for a broken
+    handshake, since it comes before that.
+    """
+    kinds, limits = settings.listen.split(":")[:2], settings.limits
+    if limits.trusted_proxies and kinds[0] == "haproxy":
+        return "haproxy: believes any client: remove it, and set limits.proxy_protocol: true"
+    if limits.proxy_protocol and "ssl" in kinds:
+        return "limits.proxy_protocol does not work with ssl: let the proxy end TLS"
+    return None
 
 
 def find_clash(reactor: Any, settings: Settings) -> str | None:

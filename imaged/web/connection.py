@@ -9,6 +9,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from imaged.core.client_addresses import UNIX, peer_of
 from imaged.core.errors import (
     BusyError,
     HeadTooLargeError,
@@ -19,8 +20,8 @@ from imaged.core.errors import (
 )
 from imaged.core.http_chunks import Chunks
 from imaged.core.http_syntax import check_field_line, check_request_line, check_start, coding_fault, read_head
-from imaged.web.connections import IDLE_WHEN_FULL_S, Connections, counted_client
-from imaged.web.raw_answers import full_port, refusal
+from imaged.web.connections import IDLE_WHEN_FULL_S, Connections
+from imaged.web.raw_answers import refusal
 from imaged.web.slow_readers import SlowReaderWatch, bound_unsent
 
 HEAD_WITHIN_S = 60.0
@@ -52,7 +53,7 @@ class Connection(HTTPChannel):
         self._connections = connections
         self._quiet_since_s = connections.clock.seconds()
         self._has_spoken = False
-        self.client: str | None = None
+        self.peer = UNIX
         self._begin_head()
         self._closing = self._is_refused = self._is_lost = False
         self._abort_call: Any = None
@@ -100,14 +101,18 @@ class Connection(HTTPChannel):
             self.loseConnection()
 
     def connectionMade(self) -> None:  # noqa: N802  # Twisted's name
-        """Register the connection, or answer 503 if the port is full."""
+        """Register the connection."""
         self.watch = SlowReaderWatch(self.callLater, lambda: self._written_bytes, self._hang_up)
         super().connectionMade()
         bound_unsent(self.transport)
-        self.client = counted_client(getattr(self.getPeer(), "host", None))
-        self._is_refused = not self._connections.add(self)
-        if self._is_refused:
-            self.write(full_port())
+        self.join(peer_of(self.getPeer()))
+
+    def join(self, peer: str) -> None:
+        """Register the connection as one of this address, or refuse it."""
+        self.peer = peer
+        if (answer := self._connections.add(self)) is not None:
+            self._is_refused = True
+            self.write(answer)
             self.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802  # Twisted's name

@@ -10,8 +10,12 @@ from typing import Any, Protocol
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from imaged.config.access import LimitsSettings
 from imaged.core.clients import client_key
+from imaged.core.errors import TooManyRequestsError
 from imaged.fetch.networks import forbidden_network
+from imaged.web.clients import Clients
+from imaged.web.raw_answers import full_port, refusal
 
 LOOK_EVERY_S = 0.02
 """How often a shutdown checks the connections."""
@@ -41,8 +45,8 @@ class Member(Protocol):
     """What a port knows of one connection."""
 
     @property
-    def client(self) -> str | None:
-        """The client whose connections are counted, None if they are not: see `counted_client`."""
+    def peer(self) -> str:
+        """The address of its other end, or `unix`."""
 
     @property
     def busy(self) -> bool:
@@ -63,21 +67,25 @@ class Member(Protocol):
 
 
 class Connections:
-    """The open connections of one port, at most `most`. Reactor thread only.
+    """The open connections of one port, at most `most`, and its clients. Reactor thread only.
 
     HTTP has one way to end a connection without cutting off a request: `Connection: close` on an answer (RFC 9112,
     9.6). To close a quiet connection instead may cut off a request on the way. The longer the connection has been
     quiet, the less likely that is.
     """
 
-    def __init__(self, clock: Any, most: int = MAXIMUM_CONNECTIONS, name: str = "public") -> None:
+    def __init__(
+        self, clock: Any, most: int = MAXIMUM_CONNECTIONS, name: str = "public", clients: Clients | None = None
+    ) -> None:
         self.clock = clock
         self.most = most
+        self.clients = clients or Clients(LimitsSettings, clock.seconds)
         self._name = name
         self._warned_s = -math.inf
         self._made_room_s = -math.inf
         self.leaving = False
-        self._open: dict[Member, None] = {}  # the oldest first
+        self._open: dict[Member, str | None] = {}  # with their clients, the oldest first
+        self._limited: dict[Member, str] = {}
         self._by_client: dict[str, dict[Member, None]] = {}
 
     @property
@@ -85,15 +93,26 @@ class Connections:
         """How many connections a client may have on a full port."""
         return max(LEAST_FEW, int(self.most * FEW))
 
-    def add(self, connection: Member) -> bool:
-        """Add a new connection and return True, or return False if the port has no place for its client."""
-        if not self._has_place(connection.client):
+    def add(self, connection: Member) -> bytes | None:
+        """Add a new connection, or return the answer that refuses it: 429 to a client that has too many connections.
+
+        Return 503 if the port has no place for its client.
+        """
+        try:
+            limited = self.clients.connect(connection.peer)
+        except TooManyRequestsError as error:
+            return refusal(error)
+        client = None if limited is None else counted_client(connection.peer)
+        if limited is not None:
+            self._limited[connection] = limited
+        if not self._has_place(client):
             self._warn()
-            return False
-        self._open[connection] = None
-        if connection.client is not None:
-            self._by_client.setdefault(connection.client, {})[connection] = None
-        return True
+            self.discard(connection)
+            return full_port()
+        self._open[connection] = client
+        if client is not None:
+            self._by_client.setdefault(client, {})[connection] = None
+        return None
 
     def _has_place(self, client: str | None) -> bool:
         has_many = len(self._by_client.get(client or "", ())) >= self.few
@@ -140,11 +159,14 @@ class Connections:
 
     def discard(self, connection: Member) -> None:
         """Remove a lost connection."""
-        self._open.pop(connection, None)
-        if connection.client is not None and (theirs := self._by_client.get(connection.client)) is not None:
-            theirs.pop(connection, None)
+        client = self._open.pop(connection, None)
+        if client is not None:
+            theirs = self._by_client[client]
+            del theirs[connection]
             if not theirs:
-                del self._by_client[connection.client]
+                del self._by_client[client]
+        if (limited := self._limited.pop(connection, None)) is not None:
+            self.clients.disconnect(limited)
 
     def leave(self) -> None:
         """Make every answer from now on the last of its connection."""
@@ -168,12 +190,12 @@ class Connections:
 
 
 @lru_cache(maxsize=MAXIMUM_CONNECTIONS)
-def counted_client(address: str | None) -> str | None:
+def counted_client(address: str) -> str | None:
     """Return the client of an address, if they are counted: a public IPv4 address, or the /64 of a public IPv6 one.
 
     An address of this machine or of a private network may be a proxy's, with all clients of the world behind it.
     """
-    return None if address is None or forbidden_network(address, ()) is not None else client_key(address)
+    return None if forbidden_network(address, ()) is not None else client_key(address)
 
 
 def _quiet_since(connection: Member) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
 from twisted.web.http import Request
 
 from imaged.core.activity import Activity
-from imaged.core.clients import client_key
-from imaged.core.errors import BusyError, GoneError, NotFoundError
+from imaged.core.clients import Charge, client_key
+from imaged.core.errors import BusyError, GoneError, ImagedError, NotFoundError, TooManyRequestsError
 from imaged.core.files import ORIGINAL, ImageFile, Original, Record, parse_file
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import AUTO, Output
@@ -21,6 +21,7 @@ from imaged.pipeline.origins import Found
 from imaged.pipeline.pipeline import Pipeline
 from imaged.store.disk import FileBody, OpenFile
 from imaged.web.answers import send_json, send_nothing, send_page
+from imaged.web.clients import Clients
 from imaged.web.errors import public_text
 from imaged.web.files import LASTING, send_file
 from imaged.web.freshness import Freshness
@@ -45,6 +46,7 @@ from imaged.web.requests import ImagedRequest
 from imaged.web.srcset import SRCSET_PARAMETERS, describe_img, format_img, read_srcset
 
 _READ = (b"GET", b"HEAD")
+_HEALTH = b"/status_check"
 
 _IMG_POLICY = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
 _IMG_CACHING = "public, max-age=300"
@@ -62,6 +64,7 @@ class PublicSite:
     `/status_check`. Every other request first calls `check_running` with its start time, which may raise BusyError.
     `preflight` returns the headers of the answer to a preflight, or None for any other request. Each of the `guards` is
     asked about each request, once, before its body is read, unless `hits` knows the answer: then `reads` alone is.
+    `clients` counts what each client asks for, before the guards.
     """
 
     current: Callable[[], Pipeline]
@@ -70,6 +73,7 @@ class PublicSite:
     send_health: Callable[[Request], None]
     check_running: Callable[[float], None]
     reads: ReadGuard
+    clients: Clients
     preflight: Callable[[Request], Mapping[str, str] | None] = lambda _request: None
     guards: Sequence[Guard] = ()
     hits: Hits = field(default_factory=Hits)
@@ -80,6 +84,8 @@ class PublicSite:
         Return False for any other request, which `handle` answers. Raises ImagedError as `handle` does.
         """
         pipeline = self.current()
+        if pipeline.settings.limits.requests_per_s and not request.has_body:
+            self._count_request(request, pipeline)
         hit = self.hits.find(pipeline, request)
         if hit is None or request.method not in _READ or not hit.lasts(request.began_s):
             return False
@@ -102,6 +108,8 @@ class PublicSite:
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
         """Raise, before the body is read, any ImagedError that the head of the request causes."""
         if has_body:
+            if (pipeline := self.current()).settings.limits.requests_per_s:
+                self._count_request(request, pipeline)
             path = read_path(request)
             if not isinstance(path, HealthPath):
                 self.check_running(request.began_s)
@@ -109,8 +117,7 @@ class PublicSite:
                 self._check_guards(request, path, pipeline)
                 match path:
                     case NamespacePath(namespace):
-                        self._check_room(pipeline)
-                        _wanted(request, namespace, POST_PARAMETERS, pipeline)
+                        self._admit_post(request, namespace, pipeline)
                     case ProcessPath(image):
                         _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
 
@@ -139,11 +146,12 @@ class PublicSite:
             case HealthPath():
                 self.send_health(request)
             case NamespacePath(namespace):
-                self._check_room(pipeline)
+                if not request.has_body:
+                    self._admit_post(request, namespace, pipeline)
                 with self.posting.track(namespace):
-                    await _post(request, namespace, pipeline)
+                    await _post(request, namespace, pipeline, self.clients.charge(request.address))
             case ProcessPath(image):
-                await _process(request, image, pipeline)
+                await _process(request, image, pipeline, self.clients.charge(request.address))
             case SrcsetPath(image):
                 await _send_srcset(request, image, pipeline, lambda output: f"/{pipeline.store.key(image, output)}")
             case FilePath(image, name):
@@ -193,7 +201,7 @@ class PublicSite:
         self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline, fresh: Freshness | None
     ) -> None:
         content_type = pipeline.formats.content_type(output)
-        opened, request.trace.outcome = await pipeline.output(image, output)
+        opened, request.trace.outcome = await pipeline.output(image, output, self.clients.charge(request.address))
         is_public = pipeline.settings.policy(image.namespace).is_public(output)
         if request.trace.outcome == HIT and _may_keep(request, image, output, pipeline, fresh):
             file = str(pipeline.store.path(image, output))
@@ -203,7 +211,8 @@ class PublicSite:
     async def _send_auto(
         self, request: ImagedRequest, image: ImageId, output: Output, pipeline: Pipeline, fresh: Freshness | None
     ) -> None:
-        answer = await auto_output(pipeline, image, output, accept_of(request))
+        charge = self.clients.charge(request.address)
+        answer = await auto_output(pipeline, image, output, accept_of(request), charge)
         made, trace = answer.output, request.trace
         trace.outcome, trace.extension = answer.outcome, made.extension
         is_public = pipeline.settings.policy(image.namespace).is_public(output)
@@ -241,6 +250,24 @@ class PublicSite:
             caching = self.reads.caching(caching, guard_parameters(request.uri))
         send_file(request, opened, content_type, tag, caching)
 
+    def _count_request(self, request: ImagedRequest, pipeline: Pipeline) -> None:
+        if request.path == _HEALTH:
+            return
+        try:
+            self.clients.check_request(request.address)
+        except TooManyRequestsError:
+            with suppress(ImagedError):  # an unknown path leaves the trace as it is
+                describe_request(request.trace, read_path(request), pipeline.formats)
+            raise
+
+    def _admit_post(self, request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
+        """Count a post, or raise the ImagedError that its head causes."""
+        self._check_room(pipeline)
+        _wanted(request, namespace, POST_PARAMETERS, pipeline)
+        if asked_outputs(read_parameters(request, POST_PARAMETERS)):
+            self.clients.charge(request.address)(0)
+        self.clients.check_post(request.address)
+
     def _check_room(self, pipeline: Pipeline) -> None:
         if self.posting.current >= MAXIMUM_POSTS:
             raise BusyError(f"{MAXIMUM_POSTS} pictures are coming in already: try again later")
@@ -271,18 +298,19 @@ def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeli
     return pipeline.outputs(namespace, map(pipeline.formats.parse, names))
 
 
-async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
+async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline, charge: Charge) -> None:
     outputs = _wanted(request, namespace, POST_PARAMETERS, pipeline)
     image, info = await ingest(request, namespace, pipeline.ingest)
     request.trace.cache_tag = image.cache_tag
     outputs = pipeline.auto.expand(image, info, outputs)
-    await pipeline.enqueue_renders(image, outputs, client_key(request.address))
+    of_all = pipeline.auto.expand(image, info, pipeline.outputs(namespace, ()))
+    await pipeline.enqueue_renders(image, outputs, client_key(request.address), charge, uncharged=of_all)
     send_json(request, await _describe(pipeline, image, info, outputs))
 
 
-async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline) -> None:
+async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline, charge: Charge) -> None:
     outputs = _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
-    info, results = await pipeline.process(image, outputs)
+    info, results = await pipeline.process(image, outputs, charge)
     rows = []
     for output, error in results.items():
         row = _row(pipeline, image, output, "failed" if error else "ready")

@@ -82,6 +82,8 @@ class ImagedRequest(Request):
         self._answering: Deferred[None] | None = None
         self._error: ImagedError | None = None
         self._is_counted = False
+        self._peer: str = channel.peer
+        self._address: str | None = None
         self.trace = Trace("", site.seconds)
 
     def begin(self, method: bytes, target: bytes, version: bytes) -> None:
@@ -173,8 +175,12 @@ class ImagedRequest(Request):
 
     @property
     def address(self) -> str:
-        """The address of the client, or `unix`."""
-        return getattr(self.getClientAddress(), "host", None) or "unix"
+        """The address of the client, which a trusted proxy may have told, or `unix`."""
+        if self._address is None:
+            self._address, proxies = self._peer, self._site.connections.clients.proxies
+            if proxies.exist and (forwarded := self.requestHeaders.getRawHeaders(b"x-forwarded-for")) is not None:
+                self._address = proxies.client(self._peer, forwarded)
+        return self._address
 
     def process(self) -> None:
         """Answer the request, or start the handler of the site, which is cancelled when the client leaves."""
