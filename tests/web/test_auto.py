@@ -151,8 +151,9 @@ class TestAuto(AutoTestCase):
             await self.until_stored()
         await until(lambda: self.log.getvalue().count('"output": "w24.auto"') == 3)
         assert self.log.getvalue().count('"outcome": "hit"') == 2
-        answered = [each for each in self.service_harness.sink.events if getattr(each, "route", "") == "output"]
-        assert {each.extension for each in answered} == {"webp"}
+        events = self.service_harness.sink.events  # a thread of its own records them
+        await until(lambda: sum(getattr(each, "route", "") == "output" for each in events) == 3)
+        assert {each.extension for each in events if getattr(each, "route", "") == "output"} == {"webp"}
 
 
 class TestAvif(AutoTestCase):
