@@ -25,6 +25,7 @@ class TokenBuckets:
     def __init__(self, window_s: float, most: int = MOST_CLIENTS) -> None:
         self._window_s = window_s
         self._most = most
+        self._per_s = 0.0
         self._full_at_s: dict[str, float] = {}
         self._places: list[str] = []
         self._next = 0
@@ -36,8 +37,11 @@ class TokenBuckets:
     def take(self, client: str, per_s: float, tokens: int, now_s: float) -> float:
         """Take tokens and return 0.0, or return the seconds until the bucket has one, and take none.
 
-        A bucket that has one token gives any number: it is in debt then, so that the client has to wait longer.
+        A bucket that has one token gives any number: it is in debt then, so that the client has to wait longer. When
+        the rate `per_s` has changed, the number of tokens that each client has used up stays.
         """
+        if per_s != self._per_s:
+            self._change_rate(per_s, now_s)
         full_at_s = max(now_s, self._full_at_s.get(client, 0.0))
         wait_s = full_at_s - now_s - max(0.0, self._window_s - 1 / per_s)
         if wait_s > _ROUNDING_S:
@@ -46,10 +50,16 @@ class TokenBuckets:
             self._put(client, full_at_s + tokens / per_s)
         return 0.0
 
-    def give_back(self, client: str, per_s: float, tokens: int) -> None:
+    def give_back(self, client: str, tokens: int) -> None:
         """Put tokens back that a client has not used."""
         if client in self._full_at_s:
-            self._full_at_s[client] -= tokens / per_s
+            self._full_at_s[client] -= tokens / self._per_s
+
+    def _change_rate(self, per_s: float, now_s: float) -> None:
+        ratio, self._per_s = self._per_s / per_s, per_s
+        used = {client: at_s for client, at_s in self._full_at_s.items() if at_s > now_s}
+        self._full_at_s = {client: now_s + (at_s - now_s) * ratio for client, at_s in used.items()}
+        self._places, self._next = list(used), 0
 
     def _put(self, client: str, full_at_s: float) -> None:
         if client not in self._full_at_s:

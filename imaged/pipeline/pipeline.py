@@ -134,7 +134,8 @@ class Pipeline:
         if missing:
             queued = await self.jobs.states(image)
             self._check_count(image, [*missing, *queued])
-            charge(sum(output not in uncharged and output not in queued for output in missing))
+            if new := sum(output not in uncharged and output not in queued for output in missing):
+                charge(new)
         await self.jobs.enqueue("render", image, missing, client)
 
     async def prepare(self, image: ImageId, info: ImageInfo) -> None:

@@ -109,7 +109,7 @@ class Clients:
         if outputs >= 0:
             self._take(self._renders, most, address, outputs)
         elif most:
-            self._renders.buckets.give_back(client_key(address), most / self._renders.per_s, -outputs)
+            self._renders.buckets.give_back(client_key(address), -outputs)
 
     def _take(self, limit: Limit, most: float, address: str, tokens: int) -> None:
         if not most:
@@ -124,8 +124,8 @@ class Clients:
         self.refused[key] += 1
         if self._may_warn(key):
             _log.warn(
-                "limits.{key} refuses {client}, and has refused {count} requests so far; if that is a proxy of yours, "
-                "list it in limits.trusted_proxies",
+                "limits.{key} refuses {client} (refusals so far: {count}); if that is a proxy of yours, list it in "
+                "limits.trusted_proxies",
                 key=key,
                 client=client,
                 count=self.refused[key],

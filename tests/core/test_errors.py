@@ -40,6 +40,12 @@ STATUSES = {
     "StoreUnavailableError": 503,
     "CorruptOriginalError": 502,
     "PluginFailedError": 500,
+    "UnauthorizedError": 401,
+    "GoneError": 410,
+    "TooManyRequestsError": 429,
+    "OriginFailedError": 502,
+    "OriginTimeoutError": 504,
+    "DiskFullError": 507,
 }
 TRANSIENT = {
     "SourceFailedError",
@@ -50,6 +56,9 @@ TRANSIENT = {
     "NoWorkerError",
     "StoreError",
     "StoreUnavailableError",
+    "OriginFailedError",
+    "OriginTimeoutError",
+    "DiskFullError",
 }
 
 

@@ -62,8 +62,8 @@ def test_tokens_that_come_back() -> None:
     """Tokens that are given back can be taken again."""
     buckets = TokenBuckets(60.0)
     assert taken(buckets, A, 1.0, 0.0) == 60
-    buckets.give_back(A, 1.0, 2)
-    buckets.give_back(B, 1.0, 2)
+    buckets.give_back(A, 2)
+    buckets.give_back(B, 2)
     assert taken(buckets, A, 1.0, 0.0) == 2
     assert taken(buckets, B, 1.0, 0.0) == 60
 
@@ -76,12 +76,23 @@ def test_none_taken_is_none_kept() -> None:
 
 
 def test_a_changed_rate_keeps_what_is_used() -> None:
-    """A client whose bucket is empty when the rate changes has an empty bucket of the new rate."""
+    """A client that has used 60 tokens has 540 of 600 left when the rate is raised, and waits when it is lowered."""
     buckets = TokenBuckets(60.0)
     assert taken(buckets, A, 1.0, 0.0) == 60
-    assert taken(buckets, A, 10.0, 0.0) == 0
-    assert taken(buckets, A, 10.0, 6.0) == 60
-    assert taken(buckets, A, 1 / 60, 6.0) == 0
+    assert taken(buckets, A, 10.0, 0.0) == 540
+    assert taken(buckets, A, 5.0, 0.0) == 0
+    assert taken(buckets, A, 5.0, 60.0) == 0
+    assert taken(buckets, A, 5.0, 61.0) == 5
+    assert taken(buckets, B, 5.0, 61.0) == 300
+
+
+def test_a_changed_rate_forgets_full_buckets() -> None:
+    """They are like those that are not kept."""
+    buckets = TokenBuckets(5.0, most=2)
+    assert taken(buckets, A, 1.0, 0.0) == 5
+    assert taken(buckets, B, 1.0, 4.0) == 5
+    assert taken(buckets, B, 0.1, 6.0) == 0
+    assert len(buckets) == 1
 
 
 def test_memory_is_bounded() -> None:

@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory
 
 from imaged.config.model import Settings
 from imaged.core.snapshot import Reload
-from imaged.process.endpoints import PUBLIC, find_clash, find_fault
+from imaged.process.endpoints import PUBLIC, find_clash, find_fault, find_unknown_peers
 from imaged.process.inherited_sockets import ActivationSocket, InheritedPort, InheritedSockets
 from imaged.process.ports import PortError
 from imaged.process.sockets import serves
@@ -303,6 +303,28 @@ def test_the_two_ports_must_differ(public: str, status: str, clash: bool) -> Non
     """In whatever form they are written: a client of one must not reach the other."""
     settings = Settings.model_validate({"listen": public, "status": {"listen": status}})
     assert (find_clash(reactor, settings) is not None) is clash
+
+
+@pytest.mark.parametrize(
+    ("listen", "limits", "fault"),
+    [
+        ("tcp:7000", {"trusted_proxies": ["10.0.0.0/8"], "proxy_protocol": True}, None),
+        ("unix:/run/http", {"trusted_proxies": ["unix"], "proxy_protocol": True}, None),
+        ("ssl:7000", {"trusted_proxies": ["10.0.0.0/8"]}, None),
+        ("haproxy:tcp:7000", {}, None),
+        (
+            "ssl:7000",
+            {"trusted_proxies": ["10.0.0.0/8"], "proxy_protocol": True},
+            "limits.proxy_protocol does not work",
+        ),
+        ("haproxy:tcp:7000", {"trusted_proxies": ["10.0.0.0/8"]}, "haproxy: believes any client"),
+        ("haproxy:ssl:7000", {"trusted_proxies": ["unix"], "proxy_protocol": True}, "haproxy: believes any client"),
+    ],
+)
+def test_the_proxies_are_known_by_their_connections(listen: str, limits: dict[str, object], fault: str | None) -> None:
+    """An endpoint that hides which peer a connection comes from is a fault where proxies are trusted."""
+    found = find_unknown_peers(Settings.model_validate({"listen": listen, "limits": limits}))
+    assert found is None if fault is None else str(found).startswith(fault)
 
 
 def test_a_socket_for_all_of_ipv6_may_take_ipv4_too() -> None:

@@ -13,9 +13,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from imaged.config.access import LimitsSettings
 from imaged.fetch.budget import Budget
 from imaged.web.answers import send_text
 from imaged.web.bodies import Body
+from imaged.web.clients import Clients
 from imaged.web.connections import Connections
 from imaged.web.factory import ImagedFactory
 from imaged.web.request_log import RequestLog, StatusRequestLog
@@ -47,12 +49,15 @@ class Port:
         request_log: RequestLog | None = None,
         maximum_bytes: int = 1000,
         answer: Callable[[ImagedRequest], None] = answer_shortly,
+        limits: LimitsSettings = LimitsSettings(),  # noqa: B008  # frozen
     ) -> None:
+        self.limits = limits
         self._give = answer
         self._at_once = False
         self.clock = Clock()
         self.budget = Budget(self.clock.seconds)
-        self.connections = Connections(self.clock)
+        clients = Clients(lambda: self.limits, self.clock.seconds)
+        self.connections = Connections(self.clock, clients=clients)
         self.asked: list[Deferred[None]] = []
         self._factory = ImagedFactory(
             self.clock,
@@ -76,7 +81,7 @@ class Port:
     def build(self, address: str) -> tuple[object, Transport]:
         """Return the server's end of a new connection."""
         peer = (IPv6Address if ":" in address else IPv4Address)("TCP", address, 50_000)
-        protocol, transport = self._factory.buildProtocol(None), Transport(peerAddress=peer)
+        protocol, transport = self._factory.buildProtocol(peer), Transport(peerAddress=peer)
         protocol.makeConnection(transport)
         return protocol, transport
 
