@@ -12,6 +12,7 @@ from imaged.core.hashes import ImageId
 from imaged.owners import Liveness, liveness
 from imaged.store.incoming import LONGEST_S, OWNERS, is_older
 from imaged.store.local import INCOMING, LocalStore
+from imaged.store.tombstones import ERASED
 
 PREFIX = ".batch-"
 
@@ -24,7 +25,8 @@ def open_scratch(below: Path, partitions: Sequence[int]) -> LocalStore:
     """
     try:
         below.mkdir(parents=True, exist_ok=True)
-        store = LocalStore(Path(tempfile.mkdtemp(prefix=PREFIX, dir=below)), partitions, flat=True)
+        root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=below))
+        store = LocalStore(root, partitions, flat=True, erased=below / ERASED)
         store.incoming.new()  # from now on its owner is known
         _sweep(below, store.root)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The runner of queued jobs: renders and uploads, on the current generation."""
+"""The runner of queued jobs: renders, uploads and erasures, on the current generation."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class JobRunner:
         self._workers = [
             self._worker("render", self._render_concurrency, lambda pipeline: pipeline.run_renders),
             self._worker("upload", self._upload_concurrency, lambda pipeline: pipeline.run_uploads),
+            self._worker("erase", self._erase_concurrency, lambda pipeline: pipeline.eraser.run_jobs),
         ]
 
     def start(self) -> None:
@@ -73,6 +74,10 @@ class JobRunner:
             return 0
         engine = self._generations.pipeline.engine
         return 1 if engine.admission.clients_waiting else engine.admission.size
+
+    def _erase_concurrency(self) -> int:
+        remote = self._generations.pipeline.remote
+        return 0 if self._shutdown.begun else remote.concurrency if remote.exists else 1
 
     def _upload_concurrency(self) -> int:
         return 0 if self._shutdown.begun else self._generations.pipeline.remote.concurrency

@@ -80,6 +80,27 @@ class AsyncJobQueue:
         if wake := self._wake.get(kind):
             wake()
 
+    async def erase(self, image: ImageId, *, enqueue: bool) -> None:
+        """Remove what is queued for an image, and with `enqueue` queue the job that erases the rest of it.
+
+        Raises StoreError when the queue cannot be written.
+        """
+        await self._write(image, self.queue.erase, image, enqueue=enqueue)
+        if enqueue and (wake := self._wake.get("erase")):
+            wake()
+
+    async def forget_uploads(self, image: ImageId, outputs: Sequence[Output]) -> None:
+        """Remove the queued uploads of outputs, and the record that they were uploaded. Raises StoreError."""
+        await self._write(image, self.queue.forget_uploads, image, outputs)
+
+    async def _write(self, image: ImageId, write: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await self.run(write, *args, **kwargs)
+        except (ImagedError, CancelledError):
+            raise
+        except Exception as error:  # sqlite3 has many errors
+            raise StoreError(f"the job queue cannot remove jobs for {image}: {error}") from error
+
     async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Record that a remote store holds these files. Where that fails, the next comparison looks for them there."""
         try:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from imaged.core.backoff import Backoff
 from imaged.core.errors import NotFoundError
-from imaged.core.files import ImageFile, parse_stored_file
+from imaged.core.files import ORIGINAL, ImageFile, parse_stored_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse_stored
 from imaged.jobs.comparison import ComparisonTable
@@ -42,12 +42,13 @@ while the next turn and the jobs of one image have indexes."""
 TRIAL_BYTES = 65_536
 """How much a trial writes to the disk. SQLite alone may write little, into pages that its file has already."""
 
-Kind = Literal["render", "upload"]
+Kind = Literal["render", "upload", "erase"]
+"""A job of the kind `erase` has the name of the original: it removes all files of its image."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A render or an upload of one file; `attempts` says how many have failed so far."""
+    """A render or an upload of one file, or an erasure; `attempts` says how many have failed so far."""
 
     id: int
     kind: Kind
@@ -103,26 +104,58 @@ class JobQueue:
         Uploads are always taken.
         """
         self._check_there()
-        now = self._clock()
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             turns: Sequence[int] = [0] * len(files)
             if kind == "render":
                 check_share(self._db, image.namespace, client)
                 turns = take_turns(self._db, self._turn, image, client, len(files))
-            self._db.executemany(
-                "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at, client, turn) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET due_at = excluded.due_at, again = (state = 'running'), "
-                "attempts = iif(state = 'parked', 0, attempts), orphaned = iif(state = 'parked', 0, orphaned), "
-                "client = iif(state = 'parked', excluded.client, client), "
-                "turn = iif(state = 'parked', excluded.turn, min(turn, excluded.turn)), "
-                "state = iif(state = 'parked', 'queued', state)",
-                [
-                    (kind, image.namespace, str(image.hash), str(file), now, now, client, turn)
-                    for file, turn in zip(files, turns, strict=True)
-                ],
-            )
+            self._add(kind, image, files, client, turns)
+
+    def _add(
+        self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "", turns: Sequence[int] = (0,)
+    ) -> None:
+        now = self._clock()
+        self._db.executemany(
+            "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at, client, turn) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET due_at = excluded.due_at, again = (state = 'running'), "
+            "attempts = iif(state = 'parked', 0, attempts), orphaned = iif(state = 'parked', 0, orphaned), "
+            "client = iif(state = 'parked', excluded.client, client), "
+            "turn = iif(state = 'parked', excluded.turn, min(turn, excluded.turn)), "
+            "state = iif(state = 'parked', 'queued', state)",
+            [
+                (kind, image.namespace, str(image.hash), str(file), now, now, client, turn)
+                for file, turn in zip(files, turns, strict=True)
+            ],
+        )
+
+    def erase(self, image: ImageId, *, enqueue: bool) -> None:
+        """Remove the renders and uploads of an image, and the record of its uploads, durably, in one transaction.
+
+        Those that run are removed, too: their end changes nothing. With `enqueue`, queue the job that erases the rest.
+        """
+        self._check_there()
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            identity = (image.namespace, str(image.hash))
+            self._db.execute("DELETE FROM jobs WHERE kind <> 'erase' AND namespace = ? AND hash = ?", identity)
+            self.uploaded.forget(image)
+            if enqueue:
+                self._add("erase", image, [ORIGINAL])
+
+    def forget_uploads(self, image: ImageId, outputs: Sequence[Output]) -> None:
+        """Remove the queued uploads of outputs, and the record that they were uploaded, durably."""
+        self._check_there()
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            for output in outputs:
+                self._db.execute(
+                    "DELETE FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ? AND output = ? "
+                    "AND state <> 'running'",
+                    (image.namespace, str(image.hash), str(output)),
+                )
+            self.uploaded.forget(image, outputs)
 
     def claim(self, kind: Kind) -> list[Job]:
         """Take the due jobs of the image whose turn is next, so that one decode serves them all.
@@ -184,7 +217,8 @@ class JobQueue:
         """Queue the jobs again that ended processes were running or a wrong clock delayed; return how many."""
         now = self._clock()
         recovered = self._db.execute(
-            "UPDATE jobs SET due_at = ? WHERE state = 'queued' AND kind IN ('render', 'upload') AND due_at > ?",
+            "UPDATE jobs SET due_at = ? "
+            "WHERE state = 'queued' AND kind IN ('render', 'upload', 'erase') AND due_at > ?",
             (now, now + LONGEST_DELAY_S),
         ).rowcount
         running = self._db.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()

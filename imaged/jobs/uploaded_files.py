@@ -46,6 +46,22 @@ class UploadedFiles:
                 missing.append((image, [by_name[name] for name in sorted(unknown)]))
         return missing
 
+    def forget(self, image: ImageId, files: Sequence[ImageFile] | None = None) -> None:
+        """Remove the records of these files of an image, or of all, within a transaction of the caller."""
+        names = (
+            self.db.execute(
+                "SELECT remote, name FROM acknowledged WHERE remote IN (SELECT id FROM remotes) "
+                "AND namespace = ? AND hash = ?",
+                (image.namespace, str(image.hash)),
+            )
+            if files is None
+            else [(remote, str(file)) for (remote,) in self.db.execute("SELECT id FROM remotes") for file in files]
+        )
+        self.db.executemany(
+            "DELETE FROM acknowledged WHERE remote = ? AND namespace = ? AND hash = ? AND name = ?",
+            [(remote, image.namespace, str(image.hash), name) for remote, name in list(names)],
+        )
+
     def take_over(self, former: str, remote: str) -> int:
         """Move the records of a remote store from its former name to its name; return how many are new there."""
         with self.db:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_network
 from typing import Any
@@ -32,6 +32,8 @@ from imaged.hooks.sink_runner import SinkRunner
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.auto_formats import AutoFormats
 from imaged.pipeline.counters import Counters
+from imaged.pipeline.erase import Eraser
+from imaged.pipeline.erasures import Erasures
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.origins import Origin, Origins
@@ -69,6 +71,7 @@ class Environment:
     plugin_state: PluginState
     locks: KeyedLocks
     templates: Templates
+    erasures: Erasures = field(default_factory=Erasures)
 
 
 def build_plugins(
@@ -116,6 +119,7 @@ def build_pipeline(
         run=environment.threads.run,
         jobs=environment.jobs,
         counters=counters,
+        erasures=environment.erasures,
         locks=environment.locks,
         metrics=metrics,
         tasks=tasks,
@@ -158,7 +162,10 @@ def build_pipeline(
     address: Sources | None = None
     if settings.remote.base_url:  # the operator names it, so it may be in any network; its redirects are not followed
         address = operator_sources(maximum_redirects=0)
-    originals = Originals(shared, engine, remote, RemoteOriginals(shared, remote, address))
+    eraser = Eraser(shared, remote)
+    for holder in (store.variants, engine.workers):
+        environment.erasures.add_holder(holder)
+    originals = Originals(shared, engine, remote, RemoteOriginals(shared, remote, address), eraser)
     writer = OutputWriter(shared, remote, Saver(shared, remote, engine, soon or partial(reactor.callLater, 0)))
     sites = operator_sources(maximum_redirects=settings.sources.maximum_redirects)
 
@@ -174,6 +181,7 @@ def build_pipeline(
         origins=Origins(shared, originals, origins, now_s, prepare),
         renders=Renders(shared, originals, engine, writer, SingleFlight(tasks)),
         remote=remote,
+        eraser=eraser,
         engine=engine,
         jobs=environment.jobs,
         metrics=metrics,

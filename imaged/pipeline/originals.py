@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from imaged.core.details import ImageDetails
-from imaged.core.errors import CorruptOriginalError, ImagedError, NotAPictureError, OutOfTimeError
+from imaged.core.errors import CorruptOriginalError, GoneError, ImagedError, NotAPictureError, OutOfTimeError
 from imaged.core.events import OriginalUnavailable
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
@@ -18,6 +18,7 @@ from imaged.core.pictures import ImageInfo
 from imaged.core.tracing import SAVE, UPLOAD, WAIT, span
 from imaged.fetch.hashing_writer import ReceivedFile, digest
 from imaged.hooks.checked_processor import sniff_file
+from imaged.pipeline.erase import Eraser
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.shared import Shared
@@ -36,25 +37,34 @@ class Originals:
 
     _log = Logger()
 
-    def __init__(self, shared: Shared, engine: Engine, remote: Remote, remote_originals: RemoteOriginals) -> None:
+    def __init__(
+        self, shared: Shared, engine: Engine, remote: Remote, remote_originals: RemoteOriginals, eraser: Eraser
+    ) -> None:
         self._shared = shared
         self._store = shared.store
         self._engine = engine
         self._remote = remote
         self._remote_originals = remote_originals
+        self._eraser = eraser
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(shared.tasks)
         self._completing: SingleFlight[ImageId, None] = SingleFlight(shared.tasks)
         self._undescribed: set[ImageId] = set()
 
-    async def keep(self, namespace: str, received: ReceivedFile) -> tuple[ImageId, ImageInfo]:
+    async def keep(
+        self, namespace: str, received: ReceivedFile, *, is_posted: bool = True
+    ) -> tuple[ImageId, ImageInfo]:
         """Keep a new original, first in the remote store, then in the local one; both have it on return.
 
         Removes `received.path`. Raises NotAPictureError, TooLargeError, HashConflictError or StoreError, and then keeps
-        nothing locally; a copy in the remote store may remain, which is harmless.
+        nothing locally; a copy in the remote store may remain, which is harmless. Raises GoneError when the picture is
+        erased after this call, or refused; then no copy remains. Of a post and an erasure, the later one wins; what no
+        client has posted (`is_posted`) stays erased.
         """
         image = ImageId(namespace, ImageHash(received.md5))
         try:
+            seen = self._store.tombstones.find(image)
             async with self._shared.locks.held(f"{image}/"):  # else two posts with one MD5 and other bytes both pass
+                tombstone = await self._eraser.admit(image, seen, is_posted=is_posted)
                 info = await self._examine(image, received)
                 if not self._store.has(image, ORIGINAL):
                     details = await self._engine.verify(image.hash, received.path)
@@ -64,11 +74,17 @@ class Originals:
                 if self._remote.exists:
                     with span(UPLOAD):
                         await self._keep_remotely(image, received, info)
+                if tombstone is not None:
+                    await self._eraser.lift(tombstone)
                 with span(SAVE):
                     await self._shared.run(self._keep_locally, image, received, info)
+        except GoneError:
+            if self._remote.exists:  # another process may have erased it while it was uploaded
+                await self._shared.jobs.enqueue("erase", image, [ORIGINAL])
+            raise
         finally:
             discard(received.path)
-        if self._remote.exists:
+        if self._remote.exists and tombstone is None:  # else the next comparison makes sure that it is there
             await self._shared.jobs.mark_stored(self._remote.identity, image, [ORIGINAL, RECORD])
         return image, info
 
@@ -86,9 +102,11 @@ class Originals:
     async def find(self, image: ImageId) -> Path:
         """Return the path of an original, restored from the remote store if it was not here.
 
-        The download counts for the first request; concurrent ones wait. Raises NotFoundError when no store has it.
+        The download counts for the first request; concurrent ones wait. Raises NotFoundError when no store has it,
+        GoneError when it was erased.
         """
         if not self._store.has(image, ORIGINAL):
+            self._store.tombstones.check(image)
             with span(WAIT) if self._restoring.in_flight(image) else nullcontext():
                 await self._restoring.one(image, partial(self._restore, image))
         return self._store.path(image, ORIGINAL)
@@ -103,7 +121,7 @@ class Originals:
         with reading(self._store.key(image, ORIGINAL)):
             received = await self._shared.run(digest, path)
         info = await self._describe(image, received)
-        await self._shared.run(self._store.originals.save_info, image, info)
+        await self._shared.run(self._store.originals.mend_info, image, info)
         return info
 
     async def described(self, image: ImageId) -> ImageInfo:
@@ -125,7 +143,7 @@ class Originals:
             if len(self._undescribed) > MOST_UNDESCRIBED:
                 self._undescribed.clear()
             return
-        await self._shared.run(self._store.originals.save_info, image, replace(info, details=details))
+        await self._shared.run(self._store.originals.mend_info, image, replace(info, details=details))
         if self._remote.exists:
             await self._shared.jobs.enqueue("upload", image, [RECORD])
 
@@ -184,12 +202,16 @@ class Originals:
         self._store.originals.keep(image, received.path, received.sha256)
         self._store.originals.save_info(image, info)
 
+    def _keep_restored(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:
+        self._store.originals.keep(image, received.path, received.sha256)
+        self._store.originals.mend_info(image, info)
+
     async def _restore(self, image: ImageId) -> None:
         try:
             with self._store.temporary() as temporary:
                 received = await self._remote_originals.fetch(image, temporary)
                 info = await self._describe(image, received)
-                await self._shared.run(self._keep_locally, image, received, info)
+                await self._shared.run(self._keep_restored, image, received, info)
         except ImagedError as error:
             if isinstance(error, CorruptOriginalError):
                 self._log.error("{error}; not used: restore the object, or post the picture again", error=str(error))

@@ -199,7 +199,7 @@ class Origins:
         is_here = self._store.has(image, ORIGINAL)
         if not (is_same and is_here):
             try:
-                _, info = await self._originals.keep(namespace, received)
+                _, info = await self._originals.keep(namespace, received, is_posted=False)
             except GoneError:
                 await self._save(origin, seen)  # so that it is not fetched for each request
                 raise

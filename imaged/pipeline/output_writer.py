@@ -16,6 +16,7 @@ from imaged.pipeline.saver import Saver
 from imaged.pipeline.saves import Save
 from imaged.pipeline.shared import Shared
 from imaged.store.disk import FileBody, variant_time_ns
+from imaged.store.tombstones import gone
 from imaged.workers.render_jobs import FailedVariant, RenderResult
 
 
@@ -32,8 +33,13 @@ class OutputWriter:
     _log = Logger()
 
     def take(self, image: ImageId, result: RenderResult) -> Save | ImagedError:
-        """Take a variant, which clients get from now on, for `saver`; return the error of one that failed."""
+        """Take a variant, which clients get from now on, for `saver`; return the error of one that failed.
+
+        An erased picture gets no more outputs: the error is a GoneError.
+        """
         add_spans(result.spans_s)
+        if self.shared.store.tombstones.find(image) is not None:
+            return gone(image)
         if isinstance(result, FailedVariant):
             self.saver.report_failure(image, result.output, result.error)
             return result.error

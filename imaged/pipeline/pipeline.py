@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imaged.config.model import Settings
 from imaged.core.clients import Charge, no_charge
-from imaged.core.errors import ImagedError, NotFoundError, StoreError, StoreUnavailableError
+from imaged.core.errors import GoneError, ImagedError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.files import ImageFile, Original
 from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
@@ -17,6 +17,7 @@ from imaged.core.tracing import HIT
 from imaged.hooks.metrics import Metrics
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.auto_formats import AutoFormats
+from imaged.pipeline.erase import Eraser
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.origins import Origins
@@ -42,6 +43,7 @@ class Pipeline:
     origins: Origins
     renders: Renders
     remote: Remote
+    eraser: Eraser
     engine: Engine
     jobs: AsyncJobQueue
     metrics: Metrics
@@ -180,7 +182,7 @@ class Pipeline:
             for _, unknown in await self.jobs.not_stored(self.remote.identity, there):
                 await self.jobs.enqueue("upload", image, unknown)
         made = await self.renders.several(image, outputs)
-        return results | {file: made[output] for file, output in current.items()}
+        return _without_gone(results | {file: made[output] for file, output in current.items()})
 
     async def run_uploads(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
         """Upload the files of queued jobs."""
@@ -189,13 +191,14 @@ class Pipeline:
         results: dict[ImageFile, ImagedError | None] = {}
         for file in files:
             try:
+                self.store.tombstones.check(image)
                 await self.remote.upload(image, file, await self._content_type(image, file))
                 results[file] = None
             except ImagedError as error:
                 results[file] = error
         kept = [file for file, error in results.items() if error is None]
         await self.jobs.mark_stored(self.remote.identity, image, kept)
-        return results
+        return _without_gone(results)
 
     async def missing(self, image: ImageId, outputs: Sequence[Output]) -> list[Output]:
         """Return the outputs that no store has; enqueue the upload of those that the local store alone has.
@@ -221,3 +224,8 @@ class Pipeline:
         if isinstance(file, Original):
             return (await self.originals.info(image)).content_type
         return self.formats.content_type(file)
+
+
+def _without_gone(results: Mapping[ImageFile, ImagedError | None]) -> Mapping[ImageFile, ImagedError | None]:
+    """Return the results of jobs, where those of an erased picture are done: there is nothing left to do."""
+    return {file: None if isinstance(error, GoneError) else error for file, error in results.items()}

@@ -17,10 +17,11 @@ from twisted.logger import Logger
 from imaged.core.circuit import Circuit
 from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
-from imaged.core.files import ImageFile, parse_stored_file
+from imaged.core.files import ORIGINAL, ImageFile, parse_stored_file
 from imaged.core.hashes import ImageId
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.pipeline.shared import Shared
+from imaged.store.tombstones import gone
 
 T = TypeVar("T")
 
@@ -89,14 +90,22 @@ class Remote:
     def _below(self, key: str) -> str:
         return f"{self._base_path}/{key}" if self._base_path else key
 
+    def without_base(self, key: str) -> str:
+        """Return a key without the operator's prefix."""
+        return key.removeprefix(self._below(""))
+
     async def upload(self, image: ImageId, file: ImageFile, content_type: str) -> None:
         """Copy a file of the local store to the remote one.
 
-        Does nothing without a remote store. Raises NotFoundError when the file is gone, StoreError when it is not kept.
+        Does nothing without a remote store. Raises NotFoundError when the file is gone, GoneError when its picture was
+        erased meanwhile, StoreError when it is not kept.
         """
         if self._uploader is not None:
             path = self._shared.store.path(image, file)
             await self._upload(self._uploader, image, file, content_type, path, _Turn())
+            if self._shared.store.tombstones.find(image) is not None:  # erased meanwhile, perhaps by another process
+                await self._shared.jobs.enqueue("erase", image, [ORIGINAL])
+                raise gone(image)
 
     async def upload_for_client(self, image: ImageId, file: ImageFile, content_type: str, path: Path) -> None:
         """Upload the file at `path` for a client that waits, for `upload.timeout_s` at most.
@@ -121,6 +130,27 @@ class Remote:
                 files.add(parse_stored_file(key.removeprefix(prefix)))
         return files
 
+    async def keys(self, prefix: str) -> Sequence[str]:
+        """Return the keys that begin with a prefix, which is below the operator's one as the keys are."""
+        return await self._list(self._below(prefix))
+
+    async def put(self, key: str, path: Path, content_type: str) -> None:
+        """Keep a file that belongs to no picture under a key below the operator's prefix."""
+        if self._uploader is not None:
+            call = partial(self._uploader.upload, self._below(key), path, content_type)
+            await self._in_time(partial(self._call, call))
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Remove keys, as `keys` returns them; one that is not there is no error."""
+        if self._uploader is not None and keys:
+            await self._in_time(partial(self._call, partial(self._uploader.delete, keys)))
+
+    async def uploads_ended(self, image: ImageId) -> None:
+        """Wait until the uploads of an image that run now have ended, also those that no client waits for any more."""
+        for key in self._shared.erasures.uploads(image):
+            async with self._shared.locks.held(key):
+                pass
+
     async def try_out(self) -> None:
         """List a prefix that the store does not hold. Raises the error of a store that does not work."""
         await self._list(self._below(f".imaged-{secrets.token_hex(8)}/"))
@@ -134,6 +164,12 @@ class Remote:
         self, uploader: CheckedUploader, image: ImageId, file: ImageFile, content_type: str, path: Path, turn: _Turn
     ) -> None:
         key = self.key(image, file)
+        with self._shared.erasures.uploading(image, key):
+            await self._upload_alone(uploader, image, key, content_type, path, turn)
+
+    async def _upload_alone(
+        self, uploader: CheckedUploader, image: ImageId, key: str, content_type: str, path: Path, turn: _Turn
+    ) -> None:
         async with self._shared.locks.held(key):
             try:
                 size_bytes = os.stat(path).st_size  # noqa: PTH116  # metadata may be read on the reactor thread

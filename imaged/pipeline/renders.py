@@ -49,9 +49,9 @@ class Renders:
     _log = Logger()
 
     def unsaved(self, image: ImageId, output: Output) -> FileBody | None:
-        """Return an output that is made and that the store does not have yet, or None."""
+        """Return an output that is made and not stored yet, or None; never one of an erased picture."""
         save = self.writer.saver.saves.get(image, output)
-        return None if save is None else save.body
+        return None if save is None or self.shared.store.tombstones.find(image) is not None else save.body
 
     def unsaved_outputs(self, image: ImageId) -> Collection[Output]:
         """Return the outputs of an image that are made and that the store does not have yet."""
@@ -174,6 +174,13 @@ class Renders:
 
     async def _make(self, wanted: Sequence[ImageOutput], resolve: Resolve, callers: Callers) -> None:
         """Make outputs of one original, and resolve each as soon as it is made or has failed."""
+        try:
+            await self._make_all(wanted, resolve, callers)
+        except ImagedError:
+            self.shared.store.tombstones.check(wanted[0].image)  # the files of an erased picture are missing
+            raise
+
+    async def _make_all(self, wanted: Sequence[ImageOutput], resolve: Resolve, callers: Callers) -> None:
         image, missing, client_waits = wanted[0].image, [], callers.client_waits
         # a slow remote store must not let more clients in than the queue holds
         with self.engine.admission.count_as_waiting() if client_waits else nullcontext():

@@ -8,7 +8,7 @@ from functools import partial
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from imaged.core.errors import ImagedError, StoreError
+from imaged.core.errors import GoneError, ImagedError, StoreError
 from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
@@ -124,6 +124,9 @@ class Saver:
 
     def _fail(self, save: Save, error: ImagedError) -> None:
         if save.error is not None:  # it was too slow before
+            return
+        if isinstance(error, GoneError):
+            save.decide(error)
             return
         self._log.error(
             "{output} of {image} is not stored: {error}; clients that asked for it have it, and the next request "

@@ -11,6 +11,7 @@ from imaged.hooks.host import RunInThread
 from imaged.hooks.metrics import Metrics
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.counters import Counters
+from imaged.pipeline.erasures import Erasures
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.tasks import Tasks
@@ -21,7 +22,8 @@ class Shared:
     """What each part of the pipeline of one generation may use. Reactor thread only.
 
     `run` runs blocking work on a worker thread. `tasks` owns work that continues when its caller has left. `locks` are
-    held on an image or a remote key; they outlive the generation, as `jobs` and `counters` do.
+    held on an image or a remote key; they outlive the generation, as `jobs`, `counters` and
+    `erasures` do.
     """
 
     settings: Settings
@@ -31,6 +33,7 @@ class Shared:
     run: RunInThread
     jobs: AsyncJobQueue
     counters: Counters
+    erasures: Erasures
     locks: KeyedLocks
     metrics: Metrics
     tasks: Tasks

@@ -128,7 +128,7 @@ def replace_all(
 
     def sync_name(file: NewFile) -> None:
         if file.final.parent not in synced:
-            _fsync_folder(file.final.parent)
+            fsync_folder(file.final.parent)
             synced.add(file.final.parent)
 
     each(write_new)
@@ -157,7 +157,7 @@ def make_folders(folder: Path) -> None:
     make_folders(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir()
-    _fsync_folder(folder.parent)
+    fsync_folder(folder.parent)
 
 
 def fsync(path: Path) -> None:
@@ -169,7 +169,8 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Make the disk keep the names in a folder, where its file system can."""
     try:
         fsync(folder)
     except OSError as error:
@@ -189,7 +190,7 @@ def _name_durably(temporary: Path, final: Path, give: Callable[[Path, Path], obj
     try:
         fsync(temporary)
         _name(temporary, final, give)
-        _fsync_folder(final.parent)
+        fsync_folder(final.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ from io import FileIO, RawIOBase
 from pathlib import Path
 from stat import S_ISREG
 
-from imaged.core.errors import StoreError
+from imaged.core.errors import ImagedError, StoreError
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
@@ -20,6 +20,7 @@ from imaged.store.atomic import NewFile
 from imaged.store.incoming import Incoming
 from imaged.store.layout import Layout
 from imaged.store.size import StoreSize
+from imaged.store.tombstones import ERASED, Tombstones, gone
 
 SMALL_BYTES = 1 << 17
 """How large a file may be that is read when it is opened."""
@@ -73,13 +74,17 @@ def variant_time_ns() -> int:
 class Disk:
     """Reads and writes files of a layout. Writes block and belong on a worker thread; the rest does not.
 
-    Each write counts in `size`, if there is one.
+    Each write counts in `size`, if there is one. Of a picture that has a tombstone, a write keeps nothing, and raises
+    GoneError: `erased` is the folder of the tombstones.
     """
 
-    def __init__(self, layout: Layout, incoming: Incoming, size: StoreSize | None = None) -> None:
+    def __init__(
+        self, layout: Layout, incoming: Incoming, size: StoreSize | None = None, erased: Path | None = None
+    ) -> None:
         self.layout = layout
         self.incoming = incoming
         self.size = size
+        self.tombstones = Tombstones(erased or layout.root / ERASED, layout, incoming, self.changing)
 
     def path(self, image: ImageId, file: ImageFile) -> Path:
         """Return the path of a file, whether it exists or not."""
@@ -105,13 +110,16 @@ class Disk:
         with reading(self.key(image, file)):
             return open_path(str(path or self.path(image, file)))
 
-    def replace(self, image: ImageId, file: ImageFile, body: bytes) -> None:
-        """Write a file durably, in place of an older one. Raises StoreError."""
+    def replace(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> None:
+        """Write a file durably, in place of an older one, with this modification time if any. Raises StoreError."""
         path = self.path(image, file)
         with keeping(self.key(image, file)), self.changing([path]):
-            atomic.replace(self.write_temporary(image, file, body), path)
+            atomic.replace(self.write_temporary(image, file, body, modified_ns), path)
+        self._check_erased(image)
 
-    def replace_all(self, files: Sequence[NewVariant], give: Callable[[Path, Path], object]) -> list[StoreError | None]:
+    def replace_all(
+        self, files: Sequence[NewVariant], give: Callable[[Path, Path], object]
+    ) -> list[ImagedError | None]:
         """Write files durably, in place of older ones; return the error of each, or None. `give` is as in `atomic`."""
         new: list[NewFile | StoreError] = []
         for each in files:
@@ -124,7 +132,13 @@ class Disk:
         written = [each for each in new if isinstance(each, NewFile)]
         with self.changing([each.final for each in written]):
             errors = atomic.replace_all(written, give)
-        return [self._error(*each, errors) for each in zip(files, new, strict=True)]
+        gone: dict[ImageId, ImagedError] = {}
+        for image in {each.image for each in files}:
+            try:
+                self._check_erased(image)
+            except ImagedError as error:
+                gone[image] = error
+        return [gone.get(each.image) or self._error(each, file, errors) for each, file in zip(files, new, strict=True)]
 
     def _error(
         self, file: NewVariant, new: NewFile | StoreError, errors: Mapping[NewFile, OSError]
@@ -138,9 +152,23 @@ class Disk:
 
         Raises StoreError.
         """
+        return self.name_first(image, file, self.write_temporary(image, file, body, modified_ns))
+
+    def name_first(self, image: ImageId, file: ImageFile, temporary: Path) -> bool:
+        """Keep the file `temporary` durably unless there is one; return whether it was kept. It is gone afterwards.
+
+        Raises StoreError.
+        """
         path = self.path(image, file)
         with keeping(self.key(image, file)), self.changing([path]):
-            return atomic.keep_first(self.write_temporary(image, file, body, modified_ns), path)
+            kept = atomic.keep_first(temporary, path)
+        self._check_erased(image)
+        return kept
+
+    def _check_erased(self, image: ImageId) -> None:
+        """Look for a tombstone after a file has its name: remove the files of an erased picture, raise GoneError."""
+        if self.tombstones.enforce(image) is not None:
+            raise gone(image)
 
     def changing(self, paths: Sequence[Path]) -> AbstractContextManager[None]:
         """Return a context in which these files may grow, shrink, come and go, so that `size` counts it."""

@@ -30,9 +30,15 @@ class LocalStore(Disk):
     """
 
     def __init__(
-        self, root: Path, partitions: Sequence[int], *, flat: bool = False, size: StoreSize | None = None
+        self,
+        root: Path,
+        partitions: Sequence[int],
+        *,
+        flat: bool = False,
+        size: StoreSize | None = None,
+        erased: Path | None = None,
     ) -> None:
-        super().__init__(Layout(root, tuple(partitions), flat), Incoming(root / INCOMING), size)
+        super().__init__(Layout(root, tuple(partitions), flat), Incoming(root / INCOMING), size, erased)
         self.root = root
         self.originals = OriginalFiles(self)
         self.variants = VariantFiles(self)

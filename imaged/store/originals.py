@@ -1,4 +1,4 @@
-"""Originals and their records. An original cannot be made again, so the store has no way to remove one."""
+"""Originals and their records. An original cannot be made again, so only an erasure removes one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from imaged.core.errors import HashConflictError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
-from imaged.store import atomic, records
+from imaged.store import records
 from imaged.store.disk import Disk, keeping, reading
+
+_NEVER_NS = 631_152_000_000_000_000
+"""The modification time of the record of an original that was not posted here: 1990, which vfat can keep, too."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,10 @@ class OriginalFiles:
 
         Raises HashConflictError when the store holds other bytes under this hash.
         """
-        final = self.disk.path(image, ORIGINAL)
-        with keeping(self.disk.key(image, ORIGINAL)), self.disk.changing([final]):
-            if not atomic.keep_first(temporary, final) and _sha256(final) != sha256:
-                raise conflict(image)
+        if not self.disk.name_first(image, ORIGINAL, temporary):
+            with keeping(self.disk.key(image, ORIGINAL)):
+                if _sha256(self.disk.path(image, ORIGINAL)) != sha256:
+                    raise conflict(image)
 
     def check_conflict(self, image: ImageId, sha256: str) -> None:
         """Raise HashConflictError when the store holds other bytes under this hash. Blocking."""
@@ -45,8 +48,25 @@ class OriginalFiles:
         return read_record(image, self.disk.path(image, RECORD))
 
     def save_info(self, image: ImageId, info: ImageInfo) -> None:
-        """Write the record durably."""
+        """Write the record of a new post durably. Its modification time is that of the post."""
         self.disk.replace(image, RECORD, records.encode(info, self.disk.layout.partitions))
+
+    def mend_info(self, image: ImageId, info: ImageInfo) -> None:
+        """Write the record durably, with the modification time of the one before; without one, it says no post."""
+        posted_ns = self.posted_ns(image)
+        self.disk.replace(image, RECORD, records.encode(info, self.disk.layout.partitions), posted_ns or _NEVER_NS)
+
+    def posted_ns(self, image: ImageId) -> int | None:
+        """Return when an original was posted here last, in nanoseconds since the epoch; None where that is unknown.
+
+        An original that came back from the remote store was not posted here.
+        """
+        with reading(self.disk.key(image, RECORD)):
+            try:
+                modified_ns = self.disk.path(image, RECORD).stat().st_mtime_ns
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return modified_ns if modified_ns > _NEVER_NS else None
 
     def write_record(self, image: ImageId, info: ImageInfo) -> Path:
         """Write the record to a new temporary file, which the caller removes."""

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from imaged.core.errors import NotFoundError, StoreError
+from imaged.core.errors import GoneError, ImagedError, NotFoundError, StoreError
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output, parse_stored
@@ -52,9 +52,19 @@ class VariantFiles:
         for path in apart.values():
             discard(path)
 
+    def drop(self, image: ImageId) -> None:
+        """Remove the variants of an image that are kept apart."""
+        for key in [key for key in list(self._apart or ()) if key[0] == image]:
+            if self._apart and (path := self._apart.pop(key, None)):
+                discard(path)
+
     def open(self, image: ImageId, output: Output) -> OpenFile | FileBody | None:
         """Open a variant for reading; return None when it does not exist. Raises StoreError."""
-        return self.disk.open(image, output, self._apart.get((image, output)) if self._apart else None)
+        apart = self._apart.get((image, output)) if self._apart else None
+        if apart is not None and self.disk.tombstones.find(image) is not None:  # another process has erased it
+            self.drop(image)
+            return None
+        return self.disk.open(image, output, apart)
 
     def reopen(self, path: str) -> OpenFile | FileBody | None:
         """Open a variant by the path of its file, as `open` does.
@@ -74,21 +84,25 @@ class VariantFiles:
         if error is not None:
             raise error
 
-    def save_all(self, variants: Sequence[NewVariant]) -> list[StoreError | None]:
+    def save_all(self, variants: Sequence[NewVariant]) -> list[ImagedError | None]:
         """Write variants durably, in place of older ones unless this store is superseded; return the error of each.
 
         Their modification times are values of `disk.variant_time_ns`.
         """
         if (apart := self._apart) is None:  # read once: `reinstate` may come meanwhile
             return self.disk.replace_all(variants, self._give)
-        errors: list[StoreError | None] = []
+        errors: list[ImagedError | None] = []
         for each in variants:
             image, output, body = each.image, each.output, each.body
             try:
                 if not self.disk.keep_first(image, output, body.body, body.modified_ns):
                     path = self.disk.write_temporary(image, output, body.body, body.modified_ns)
                     apart[image, output] = path
+                    self.disk.tombstones.check(image)
                 errors.append(None)
+            except GoneError as error:
+                self.drop(image)
+                errors.append(error)
             except StoreError as error:
                 errors.append(error)
         return errors

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from imaged.config.model import RenderSettings
 from imaged.core.errors import ImagedError, NoWorkerError
+from imaged.core.hashes import ImageHash
 from imaged.hooks.host import RunInThread
 from imaged.workers.forker_client import ChildProcess, ForkerClient
 from imaged.workers.templates import Templates
@@ -246,7 +247,7 @@ class WorkerPool:
         large = (worker.memory_bytes or 0) > self._settings.worker_memory_bytes
         if self._closed or worker.child.ended:
             worker.close()
-        elif large or worker.jobs >= self._settings.recycle_after:
+        elif large or worker.is_spent or worker.jobs >= self._settings.recycle_after:
             worker.is_replaced = True
             self.kill(worker)  # a worker that a picture has taken over would stay when its socket closes
             self._fork()
@@ -257,6 +258,14 @@ class WorkerPool:
             if self._wanted > FEWEST and self._shrinking is None:
                 self._spare = len(self._idle)
                 self._shrinking = self._reactor.callLater(REST_S, self._shrink)
+
+    def drop(self, picture: ImageHash) -> None:
+        """Replace each worker that may have a copy of a picture; one that has a job, after that job."""
+        for worker in self.workers:
+            worker.is_spent = worker.is_spent or worker.picture == picture
+        for worker in [each for each in self._idle if each.is_spent]:
+            self._idle.remove(worker)
+            self.give_back(worker)
 
     def kill(self, worker: Worker) -> None:
         """Kill a worker; another takes its place, if that has not been started."""

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from imaged.core.details import ImageDetails
 from imaged.core.errors import BusyError, ImagedError, NoWorkerError, OutOfTimeError, PluginFailedError
 from imaged.core.formats import AVIF, Formats
-from imaged.core.hashes import ImageHash
+from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Isolation, WorkerStatus
 from imaged.core.tracing import request_id
@@ -151,7 +151,7 @@ class ProcessWorkers:
             try:
                 worker = await self._pool.take(left_s, born_after_s)
                 within_s = min(left_s, DETECTING_S) if detects else left_s
-                result = await self._lend(worker, job, within_s, run, f"{what} of {hash}" if hash else what)
+                result = await self._lend(worker, job, hash, within_s, run, f"{what} of {hash}" if hash else what)
             except BusyError as error:
                 return Ended(error, {})
             if isinstance(result, Ended):
@@ -200,10 +200,11 @@ class ProcessWorkers:
         return self._memory_kills != before
 
     async def _lend(
-        self, worker: Worker, job: WorkerJob, within_s: float, run: RunInThread, what: str
+        self, worker: Worker, job: WorkerJob, hash: ImageHash | None, within_s: float, run: RunInThread, what: str
     ) -> Ended | WorkerError:
         """Have a worker do a job; return how the job ended, or what went wrong with the worker, which is then gone."""
         worker.begin(what)
+        worker.picture = hash
         try:
             ended = await run(worker.work, job, within_s)
         except WorkerError as error:
@@ -261,6 +262,10 @@ class ProcessWorkers:
     def statuses(self) -> tuple[WorkerStatus, ...]:
         """Return the workers that live, the oldest first."""
         return tuple(worker.status() for worker in self._pool.workers)
+
+    def drop(self, image: ImageId) -> None:
+        """End each worker whose last job was on this picture, at once or at the end of that job."""
+        self._pool.drop(image.hash)
 
     def stop(self) -> None:
         """End the workers; block until their work is done."""

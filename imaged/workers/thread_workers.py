@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imaged.core.details import ImageDetails
-from imaged.core.hashes import ImageHash
+from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Isolation, WorkerStatus
 from imaged.core.tracing import request_id
@@ -85,6 +85,9 @@ class ThreadWorkers:
         ended = await self._run(run_self_check, self._processors)
         if ended.error is not None:
             raise ended.error
+
+    def drop(self, image: ImageId) -> None:
+        """Do nothing: a thread keeps no original for its next job, and what a processor keeps is its own."""
 
     def stop(self) -> None:
         """End the threads; block until their work is done."""

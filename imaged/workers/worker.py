@@ -18,6 +18,7 @@ from imaged.core.errors import (
     StoreError,
     TooLargeError,
 )
+from imaged.core.hashes import ImageHash
 from imaged.core.snapshot import WorkerStatus
 from imaged.workers.forker_client import ChildProcess
 from imaged.workers.original_copy import OriginalCopy
@@ -75,7 +76,8 @@ class Worker:
 
     `jobs` counts those it has had, `doing` names the current one. `memory_bytes` is what was resident after the last
     job, the pages that it shares with its template included; None where the system does not tell. While it `is_in_job`,
-    it may still send answers to the last job.
+    it may still send answers to the last job. It may have a copy of the `picture` of that job; one that `is_spent` is
+    replaced after it.
     """
 
     _log = Logger()
@@ -89,6 +91,8 @@ class Worker:
         self.memory_bytes: int | None = None
         self.ready: ReadyHead | None = None
         self.is_replaced = False
+        self.is_spent = False
+        self.picture: ImageHash | None = None
         self.is_in_job = False
         self._copy = OriginalCopy()
         self._sent = 0

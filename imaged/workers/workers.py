@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from imaged.core.details import ImageDetails
-from imaged.core.hashes import ImageHash
+from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.pictures import ImageFacts
 from imaged.core.snapshot import Isolation, WorkerStatus
 from imaged.core.variants import Variant
@@ -81,6 +81,9 @@ class Workers(Protocol):
 
     async def self_check(self) -> None:
         """Have the processors try their own protections, beside the renders. Raises PluginFailedError if one fails."""
+
+    def drop(self, image: ImageId) -> None:
+        """Have no worker keep what it knows of an image: it is erased."""
 
     def stop(self) -> None:
         """End the workers; block until their work is done."""
