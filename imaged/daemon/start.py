@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from imaged.config.faults import KeyPath
 from imaged.config.load import Loaded
 from imaged.core.errors import StoreError
+from imaged.daemon.erasure_watch import watch_erasures
 from imaged.daemon.generations import Generations, build_generation
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.daemon.job_queue import open_queue, share_queue
@@ -58,7 +59,7 @@ FAILED_START_S = 5.0
 """How long the parts of a failed start may take to close."""
 
 WATCH_EVERY_S = 60.0
-"""How often the remote store is tried."""
+"""How often the remote store is tried, and asked for the erasures of other nodes."""
 
 SYSTEMD_QUIET_S = 1.0
 """How long a connection is idle before it is closed, while sockets of systemd wait for the next process."""
@@ -87,8 +88,8 @@ async def start_service(
         def close_in_time(close: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
             opened.push_async_callback(shutdown.in_time, close)
 
-        work, queue_thread = Threads(reactor, "work", WORK_THREADS), Threads(reactor, "queue", 1)
-        profile_threads = Threads(reactor, "profile", profiles.THREADS)
+        sizes = {"work": WORK_THREADS, "queue": 1, "profile": profiles.THREADS}
+        work, queue_thread, profile_threads = (Threads(reactor, *each) for each in sizes.items())
         for threads in (work, queue_thread, profile_threads):
             close_in_time(threads.join)
         stalls = StallWatch(reactor, time.monotonic, time.process_time)
@@ -100,8 +101,7 @@ async def start_service(
         jobs = await open_queue(queue_thread, Path(loaded.settings.state_dir))
         close_in_time(jobs.close)
         counters, errors = Counters(reactor.seconds), RecentErrors()
-        opened.callback(templates.stop)
-        _stop_if_unused(templates, loaded)
+        opened.callback(_stop_if_unused(templates, loaded).stop)
         environment = Environment(reactor, work, jobs, counters, PluginState(), KeyedLocks(), templates)
         generations = Generations(await build_generation(1, loaded, environment, datetime.now(UTC)), reactor)
         opened.push_async_callback(generations.close_sinks)
@@ -123,6 +123,7 @@ async def start_service(
         job_runner = JobRunner(environment, generations, shutdown, errors)
         close_in_time(job_runner.stop)
         await share_queue(jobs, generations.pipeline.store, is_upgrade=inherited.channel is not None)
+        erasure_watch = await watch_erasures(generations)
         job_runner.start()
         usage = StoreUsage(work.run, reactor)
         await usage.now(generations.pipeline.store.root)
@@ -132,6 +133,7 @@ async def start_service(
         for interval_s, call, now in (
             (PROBE_EVERY_S, health.probe, True),
             (WATCH_EVERY_S, remote_watch.check, True),
+            (WATCH_EVERY_S, erasure_watch.check, True),
             (INTERVAL_S, lambda: history.sample(counters.totals()), False),
         ):
             opened.callback(repeat(reactor, interval_s, call, now=now).stop)
@@ -201,9 +203,10 @@ async def _closed_on_failure(shutdown: Shutdown) -> AsyncIterator[AsyncExitStack
         raise
 
 
-def _stop_if_unused(templates: Templates, loaded: Loaded) -> None:
+def _stop_if_unused(templates: Templates, loaded: Loaded) -> Templates:
     if loaded.settings.render.isolation == "thread":
         templates.stop()  # a reload may start it again
+    return templates
 
 
 def _prepare_store(store: LocalStore) -> None:

@@ -79,6 +79,12 @@ class OriginPath:
 
 PublicPath = HealthPath | NamespacePath | ProcessPath | SrcsetPath | FilePath | ErasePath | ForgetPath | OriginPath
 _FIXED = {str(ORIGINAL): "original", str(RECORD): "info"}
+_ROUTES: dict[type[PublicPath], str] = {
+    ProcessPath: "process",
+    SrcsetPath: "srcset",
+    ErasePath: "erase",
+    ForgetPath: "forget",
+}
 READ = ("GET", "HEAD")
 _AUTO = f".{AUTO}".encode()
 _HASH_AND_NAME = 3  # the fewest segments of a path with a hash: namespace, hash, name
@@ -173,18 +179,30 @@ def read_path(request: Request) -> PublicPath:
         allow(request, ("POST",))
         return NamespacePath(namespace)
     if is_hash("".join(parts[1:])):
+        if request.method == b"DELETE":
+            return ErasePath(_image(parts))
         raise NotFoundError("the path ends with the hash: add an output, such as w500.jpg, or original or info.json")
     asked = shorten(request.path.decode("ascii", "backslashreplace"))
     if len(parts) > 1 and not parts[-1]:
         raise NotFoundError(f"nothing is at {asked!r}: remove the slash at its end")
     if len(parts) < _HASH_AND_NAME:
         raise NotFoundError(f"nothing is at {asked!r}: post pictures to /NAMESPACE, and get /NAMESPACE/HASH/OUTPUT")
-    image = ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:-1]))
-    if parts[-1] == "process":
+    return _read_image_path(request, _image(parts[:-1]), parts[-1])
+
+
+def _image(parts: Sequence[str]) -> ImageId:
+    return ImageId(check_namespace(parts[0]), ImageHash.from_segments(parts[1:]))
+
+
+def _read_image_path(request: Request, image: ImageId, name: str) -> PublicPath:
+    if name == "process":
         allow(request, ("POST",))
         return ProcessPath(image)
+    if name == "outputs":
+        allow(request, ("DELETE",))
+        return ForgetPath(image)
     allow(request, READ)
-    return SrcsetPath(image) if parts[-1] == "srcset" else FilePath(image, parts[-1])
+    return SrcsetPath(image) if name == "srcset" else FilePath(image, name)
 
 
 def _read_origin_path(request: Request, encoded: Sequence[bytes]) -> OriginPath:
@@ -211,10 +229,8 @@ def describe_request(trace: Trace, path: PublicPath, formats: Formats = FORMATS)
             trace.route = "status_check"
         case NamespacePath(namespace):
             trace.route, trace.namespace = "post", namespace
-        case ProcessPath(image):
-            trace.route, trace.namespace = "process", image.namespace
-        case SrcsetPath(image):
-            trace.route, trace.namespace = "srcset", image.namespace
+        case ProcessPath(image) | SrcsetPath(image) | ErasePath(image) | ForgetPath(image):
+            trace.route, trace.namespace = _ROUTES[type(path)], image.namespace
         case FilePath(ImageId(namespace), name) | OriginPath(namespace, _, _, name) if name in _FIXED:
             trace.route, trace.namespace = _FIXED[name], namespace
         case OriginPath(namespace, _, _, "srcset"):

@@ -22,6 +22,7 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.store.disk import FileBody, OpenFile
 from imaged.web.answers import send_json, send_nothing, send_page
 from imaged.web.clients import Clients
+from imaged.web.deletes import answer_delete
 from imaged.web.errors import public_text
 from imaged.web.files import LASTING, send_file
 from imaged.web.freshness import Freshness
@@ -30,7 +31,9 @@ from imaged.web.headers import accept_of
 from imaged.web.hits import Hit, Hits, caching_of
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import (
+    ErasePath,
     FilePath,
+    ForgetPath,
     HealthPath,
     NamespacePath,
     OriginPath,
@@ -154,6 +157,8 @@ class PublicSite:
                 await _process(request, image, pipeline, self.clients.charge(request.address))
             case SrcsetPath(image):
                 await _send_srcset(request, image, pipeline, lambda output: f"/{pipeline.store.key(image, output)}")
+            case ErasePath() | ForgetPath():
+                await answer_delete(request, path, pipeline)
             case FilePath(image, name):
                 await self._send_named(request, image, name, pipeline)
             case OriginPath():

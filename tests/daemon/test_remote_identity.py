@@ -76,5 +76,5 @@ class TestIdentity(ServiceTestCase):
         await until(lambda: self.service.remote_watch.compared is not None)
         await self.stop()
         queue.close()
-        assert [prefix for prefix in Quiet.asked if "imaged" not in prefix] == []
+        assert [prefix for prefix in Quiet.asked if "imaged" not in prefix and ".erased" not in prefix] == []
         assert self.service_harness.files == {}
