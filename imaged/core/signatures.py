@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 
 SIGNATURE_BYTES = 16
 """128 bits cannot be guessed, and a URL stays short (RFC 2104, 5, asks for 80 bits at least)."""
@@ -28,8 +29,15 @@ def upload_message(path: str, expires: str | None = None, maximum_bytes: str | N
 
 def sign(key: str, message: str) -> str:
     """Return the signature of a message."""
-    digest = hmac.digest(key.encode(), message.encode(), "sha256")
-    return urlsafe_b64encode(digest[:SIGNATURE_BYTES]).rstrip(b"=").decode()
+    code = _begun(key).copy()
+    code.update(message.encode())
+    return urlsafe_b64encode(code.digest()[:SIGNATURE_BYTES]).rstrip(b"=").decode()
+
+
+@lru_cache(maxsize=64)
+def _begun(key: str) -> hmac.HMAC:
+    """Return the code of a key without a message: to copy it takes less than half of the time of beginning again."""
+    return hmac.new(key.encode(), digestmod="sha256")
 
 
 def verify(keys: Sequence[str], message: str, signature: str) -> bool:

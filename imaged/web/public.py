@@ -106,7 +106,7 @@ class PublicSite:
         """Check the signature of a request for a hit."""
         parameters = guard_parameters(request.uri)
         if not hit.is_public:
-            self.reads.check(request.path.decode(), parameters, pipeline.settings.access.signing_keys)
+            self.reads.check(request.path.decode("latin-1"), parameters, pipeline.settings.access.signing_keys)
 
     def examine(self, request: ImagedRequest, has_body: bool) -> None:  # noqa: FBT001  # the signature of a site
         """Raise, before the body is read, any ImagedError that the head of the request causes."""
