@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from imaged.config.faults import Fault, KeyPath
+from imaged.config.faults import Fault, KeyPath, begins
 from imaged.config.images import ImagePolicy
 from imaged.config.messages import explain, is_ours, keys_at
 from imaged.config.model import Settings
@@ -35,12 +35,15 @@ def validate(data: dict[str, Any], places: Places) -> tuple[Settings, list[Fault
         except ValidationError as error:
             errors = [(existing_path(data, details), details) for details in error.errors(include_url=False)]
         faulty: list[KeyPath] = []
+        known = [fault.path for fault in faults]
         for path, details in errors:
             if wants_number(details) and retype(data, path):
                 continue
             tell = partial(places.describe, path)
-            faults.append(fault_of(places, path, details, keys_at(Settings, path[:-1]), tell))
             faulty.append(path)
+            if any(begins(inner, path) for inner in known):  # a section that lacks its faulty key
+                continue
+            faults.append(fault_of(places, path, details, keys_at(Settings, path[:-1]), tell))
         for path in faulty:
             _cut(data, path)
 

@@ -169,8 +169,11 @@ class _Build:
         if manager is None:
             return None
         options = None if origin.options is None else (place, origin.options)
+        known = len(self.faults)
         result = self._call(manager, "uploader", origin.plugin, path, options)
         if result is None:
+            if len(self.faults) == known and not self.unfit:
+                self.fault(path, f"plugin {origin.plugin!r} keeps no files with these options: no origin can read them")
             return None
         plugin = replace(result.plugin, kind="origin", detail=f"{name}: {result.plugin.detail}".removesuffix(": "))
         return replace(result, plugin=plugin)

@@ -275,6 +275,55 @@ def test_wrong_options_are_faults_at_their_lines(site: Site) -> None:
     ]
 
 
+BUCKET = """
+from pydantic import BaseModel
+from imaged.api import hookimpl
+from imaged.testing.fakes import MemoryUploader
+
+class Options(BaseModel, extra="forbid"):
+    bucket: str
+
+@hookimpl
+def imaged_uploader(host):
+    uploader = MemoryUploader()
+    uploader.identity = uploader.detail = host.options(Options).bucket
+    return uploader
+"""
+
+
+def test_each_origin_has_an_uploader_of_its_own(site: Site) -> None:
+    """It has the options of the origin, or else those of the plugin; the status page lists it by its origin."""
+    site.install(s4=BUCKET)
+    origins = "origins: {one: {plugin: s4, namespace: p, options: {bucket: a}}, two: {plugin: s4, namespace: p}}"
+    plugins, faults = compose(f"uploader: s4\nplugins: {{s4: {{bucket: b}}}}\n{origins}")
+    assert faults == []
+    assert plugins.uploader is not None
+    assert plugins.uploader.identity == "b"
+    assert {name: each.identity for name, each in plugins.origins.items()} == {"one": "a", "two": "b"}
+    assert [each.detail for each in plugins.described if each.kind == "origin"] == ["one: a", "two: b"]
+    closed = [result.thing for result in plugins.results if result.plugin.kind == "origin"]
+    plugins.close()
+    assert [each.closed for each in closed] == [1, 1]
+
+
+def test_faults_of_an_origin_are_at_its_options(site: Site) -> None:
+    """An unknown plugin, wrong options, and a plugin that keeps nothing."""
+    site.install(s4=BUCKET)
+    options = "origins:\n  one:\n    plugin: s4\n    namespace: p\n    options: {buckt: a}\n"
+    assert compose(options)[1] == [
+        "etc/imaged.yaml:5: origins.one.options.bucket: is required: give it a value",
+        'etc/imaged.yaml:5: origins.one.options.buckt: unknown key; did you mean "bucket"?',
+    ]
+    for name, said in (
+        ("s44", "no plugin is called 's44'"),
+        ("noop", "keeps no files"),
+        ("painter", "offers no uploader"),
+    ):
+        (fault,) = compose(f"origins: {{one: {{plugin: {name}, namespace: p}}}}")[1]
+        assert fault.startswith("etc/imaged.yaml:1: origins.one.plugin: ")
+        assert said in fault
+
+
 def test_a_reference_without_a_value_is_one_fault(site: Site) -> None:
     """There is no second fault about a missing option, and no third about a missing processor."""
     site.install(s4=WITH_OPTIONS, artist=WITH_OPTIONS.replace("imaged_uploader", "imaged_processor"))

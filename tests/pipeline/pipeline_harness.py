@@ -14,7 +14,9 @@ from imaged.config.load import load
 from imaged.core.formats import FORMATS
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.snapshot import Plugin
+from imaged.fetch.exchange import Validators
 from imaged.fetch.hashing_writer import digest
+from imaged.fetch.sources import Fetched
 from imaged.hooks.checked_processor import CheckedProcessor
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import Metadata
@@ -32,6 +34,9 @@ from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.templates import Templates
 
 PICTURE = make_jpeg()
+EPOCH_S = 1_700_000_000.0
+"""The time of the day when a test begins."""
+
 IMAGE = ImageId("p", ImageHash(hashlib.md5(PICTURE).hexdigest()))
 
 
@@ -74,13 +79,25 @@ class SteppedThreads:
 
 
 class Sources:
-    """Gives `body` to each fetch, or raises `error`; `urls` lists the fetches."""
+    """Gives `body` to each fetch, or raises `error`; `urls` lists the fetches.
+
+    For origins, the ETag of a body is its MD5, unless `has_validators` is False; `conditional` counts the conditions.
+    """
 
     def __init__(self) -> None:
         self.body = PICTURE
         self.error: Exception | None = None
         self.urls: list[str] = []
         self.gate: Deferred[None] | None = None
+        self.has_validators = True
+        self.conditional = 0
+
+    async def fetch_changed(self, source: Any, path: Path, _headers: Any, known: Validators, _may_follow: Any) -> Any:
+        """Write the body, unless it is known."""
+        self.conditional += bool(known.conditions)
+        file = await self.fetch(str(source), path)
+        etag = f'"{file.md5}"' if self.has_validators else ""
+        return Fetched(None if etag and known.etag == etag else file, Validators(etag))
 
     async def fetch(self, url: str, path: Path) -> Any:
         """Write the body."""
@@ -143,6 +160,7 @@ class PipelineHarness:
             make_sources=make_sources,
             jitter=lambda: 0.0,
             soon=lambda call: call(),
+            now_s=lambda: EPOCH_S + self.reactor.seconds(),
         )
         self.remote = self.pipeline.remote
         self.originals, self.ingest, self.renders = (

@@ -1,0 +1,64 @@
+"""The setting `origins`."""
+
+from __future__ import annotations
+
+import pytest
+from settings_world import World
+
+SHOP = "url: 'https://shop.example/media/', namespace: p"
+
+
+def faults(origin: str, name: str = "shop") -> list[str]:
+    """Return the faults of one origin."""
+    prefix = f"etc/imaged.yaml:1: origins.{name}"
+    return [fault.removeprefix(prefix) for fault in World().faults(f"origins: {{{name}: {{{origin}}}}}")]
+
+
+def test_an_origin_is_a_site_a_bucket_or_a_folder() -> None:
+    """Each has its own keys; a time of a day is the default."""
+    loaded = World({"AUTHORIZATION": "Basic secret"}).load(
+        "origins:\n"
+        f"  shop: {{{SHOP}, ttl_s: 60, headers: {{Authorization: {{env: AUTHORIZATION}}}}}}\n"
+        "  photos: {plugin: s3, options: {bucket: photos}, base_path: public, namespace: q}\n"
+        "  scans: {path: /srv/scans, namespace: p}\n"
+    )
+    assert loaded.faults == ()
+    shop, photos, scans = loaded.settings.origins.values()
+    assert (shop.url, shop.ttl_s, shop.headers) == ("https://shop.example/media", 60, {"Authorization": "Basic secret"})
+    assert (photos.plugin, photos.options, photos.base_path) == ("s3", {"bucket": "photos"}, "public")
+    assert (scans.path, scans.namespace, scans.ttl_s) == ("/srv/scans", "p", 86_400)
+    assert "secret" not in f"{loaded.settings!r}{shop!r}{loaded.plain_values()}"
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("namespace: p", "set one of url, plugin and path; this has none"),
+        (f"{SHOP}, path: /srv", "set one of url, plugin and path; this has url and path"),
+        (f"{SHOP}, plugin: s3", "set one of url, plugin and path; this has url and plugin"),
+        (f"{SHOP}, options: {{bucket: a}}", "options belongs to an origin with plugin: remove it"),
+        (f"{SHOP}, base_path: a", "base_path belongs to an origin with plugin: remove it"),
+        ("path: /srv, namespace: p, headers: {A: b}", "headers belongs to an origin with url: remove it"),
+        ("url: 'https://shop.example/'", "namespace: is required"),
+        ("url: 'ftp://shop.example/', namespace: p", "url: expected"),
+        ("url: 'https://user:pass@shop.example/', namespace: p", "url: expected"),
+        ("url: 'https://shop.example/?a=b', namespace: p", "url: expected"),
+        (f"{SHOP}, ttl_s: -1", "ttl_s: "),
+        (f"{SHOP}, headers: {{Host: evil}}", "headers.Host: expected the name of a header"),
+        (f"{SHOP}, headers: {{If-None-Match: a}}", "headers.If-None-Match: expected the name of a header"),
+        (f"{SHOP}, headers: {{'a b': c}}", "expected the name of a header"),
+        (f'{SHOP}, headers: {{A: "b\\r\\nC: d"}}', "headers.A: expected up to 500 characters"),
+        (f"{SHOP}, ttl: 5", 'ttl: unknown key; did you mean "ttl_s"?'),
+    ],
+)
+def test_what_does_not_fit_is_a_fault(origin: str, said: str) -> None:
+    """The fault names the key and says what to do."""
+    found = faults(origin)
+    assert len(found) == 1, found
+    assert said in found[0]
+
+
+@pytest.mark.parametrize("name", ["Shop", "1shop", "my-shop", "a/b", "_x", "x" * 65])
+def test_a_name_that_no_url_has_is_a_fault(name: str) -> None:
+    """Names are lower-case letters, digits and underscores, a letter first."""
+    assert len(faults(SHOP, name)) == 1
