@@ -17,6 +17,7 @@ from imaged.store.usage import free
 from imaged.web.bodies import Body
 from imaged.web.cors import CorsPolicy
 from imaged.web.debug import DebugSite
+from imaged.web.file_answers import FileAnswers
 from imaged.web.hosts import check_allowed
 from imaged.web.public import PublicSite
 from imaged.web.read_guard import ReadGuard
@@ -42,15 +43,15 @@ def public_site(service: Service) -> Site:
     def new_body(announced_bytes: int, give_up: GiveUp) -> Body:
         return _new_body(generations, counters.incoming, maximum_bytes(), announced_bytes, give_up)
 
-    cors, reads = _cors(service), ReadGuard(time)
+    cors, reads, clients = _cors(service), ReadGuard(time), service.connections[PUBLIC].clients
     site = PublicSite(
         lambda: generations.pipeline,
         generations.lease,
         counters.posting,
         health.send,
         health.check_running,
-        reads,
-        service.connections[PUBLIC].clients,
+        FileAnswers(reads, clients),
+        clients,
         cors.preflight,
         guards=[reads],
     )

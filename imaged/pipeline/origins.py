@@ -11,6 +11,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from imaged.config.origins import OriginSettings
+from imaged.core.clients import Charge, no_charge
 from imaged.core.errors import (
     BusyError,
     GoneError,
@@ -115,18 +116,20 @@ class Origins:
         """Raise NotFoundError when the namespace has no such origin."""
         self._named(namespace, name)
 
-    async def find(self, namespace: str, name: str, path: str) -> Found:
+    async def find(self, namespace: str, name: str, path: str, charge: Charge = no_charge) -> Found:
         """Return the picture at a path of an origin, fetched now if it was never seen.
 
         A picture that was seen is returned at once. When its time is over, the origin is asked behind the answer, and a
         later request gets what it has then. Raises NotFoundError when there is no such origin or picture, GoneError
         when the picture was erased, OriginFailedError or OriginTimeoutError when a path that was never seen cannot be
         fetched, BusyError when too many are being fetched, and the errors of `Originals.keep`.
+
+        A fetch that a client waits for is charged as a new output, whatever it brings.
         """
         origin = self._named(namespace, name)
         record = self._store.origin_records.read(origin.folder, path)
         if record is None or not self._is_kept(ImageId(namespace, record.hash)):
-            return await self.fetch(namespace, name, path)
+            return await self.fetch(namespace, name, path, charge)
         left_s = record.checked_s + origin.settings.ttl_s - self._now_s()
         if not 0 < left_s <= origin.settings.ttl_s:  # more than that is left when the clock was set back
             left_s = 0.0
@@ -134,14 +137,15 @@ class Origins:
             self._revalidate(origin, record)
         return _found(origin, record, left_s, is_fetched=False)
 
-    async def fetch(self, namespace: str, name: str, path: str) -> Found:
-        """Fetch the picture at a path, whatever is known. Requests for the same path share one fetch."""
+    async def fetch(self, namespace: str, name: str, path: str, charge: Charge = no_charge) -> Found:
+        """Fetch the picture at a path, whatever is known, as `find` does. Requests for one path share a fetch."""
         origin, key = self._named(namespace, name), (name, path)
         if not self._fetching.in_flight(key):
             if (error := self._refusals.find(key)) is not None:
                 raise error
             if self._fetching.count >= MAXIMUM_FETCHES:
                 raise BusyError(f"{MAXIMUM_FETCHES} originals are being fetched from origins: try again later")
+            charge(1)
         return await self._fetching.one(key, partial(self._fetch, origin, path, None))
 
     def _named(self, namespace: str, name: str) -> Origin:
@@ -151,7 +155,9 @@ class Origins:
         return origin
 
     def _is_kept(self, image: ImageId) -> bool:
-        """Return whether a store has an original, or may have it."""
+        """Return whether a store has an original, or may have it, or must not have it."""
+        if self._store.tombstones.find(image) is not None:
+            return True
         remote = self._shared.settings.remote.base_url or self._shared.settings.uploader != "noop"
         return bool(remote) or self._store.has(image, ORIGINAL)
 

@@ -76,7 +76,7 @@ SEGMENT = st.one_of(
 @given(st.lists(SEGMENT, min_size=1, max_size=5).map("/".join))
 @example("%25252e%25252e")
 def test_no_path_leaves_its_origin_however_often_it_decodes(target: str) -> None:
-    """What is joined stays below the base, decoded by the origin up to three times, with slashes of either kind."""
+    """What is sent stays below the base, decoded by the origin up to three times, with slashes of either kind."""
     try:
         path = read(target.encode("utf-8", "surrogatepass"))
     except NotFoundError:

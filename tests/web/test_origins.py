@@ -6,9 +6,10 @@ from typing import Any
 
 from picture_site import PictureSite
 from raw_client import Answer
-from service_case import HASH, HOME, PICTURE, ServiceTestCase, other_picture, until
+from service_case import HASH, HOME, IMAGE, PICTURE, ServiceTestCase, other_picture, until
 from twisted.internet.defer import Deferred
 
+from imaged.core.files import ORIGINAL
 from imaged.core.signatures import read_message, sign
 
 SHOES = "/p/@shop/shoes/red.jpg"
@@ -225,3 +226,42 @@ class TestOrigins(OriginTestCase):
                 await self.seen(f"{path}?s={signature}")
         assert (await self.get("/p/@shop/%c3%a9.jpg/x30.jpg")).status == 200
         assert sum(site.asked.values()) == 1
+
+    async def test_a_fetch_counts_as_a_new_output(self) -> None:
+        """A client that invents paths is limited; what was seen costs nothing."""
+        site = await self.open(limits={"renders_per_minute": 4})
+        await self.seen()
+        for number in range(2):
+            assert (await self.get(f"/p/@shop/{number}.jpg/x30.jpg")).status == 404
+        assert (await self.get("/p/@shop/3.jpg/x30.jpg")).status == 429
+        for path in (f"{SHOES}/x30.jpg", f"{SHOES}/original"):
+            assert (await self.get(path)).status == 200
+        assert (await self.get("/p/@shop/0.jpg/x30.jpg")).status == 404
+        assert sum(site.asked.values()) == 3
+
+    async def test_an_erased_picture_stays_erased_although_its_origin_has_it(self) -> None:
+        """Its paths are 410, seen or not; the same bytes are not downloaded for each request."""
+        site = await self.open()
+        await self.seen()
+        site.pictures["copy.jpg"] = PICTURE
+        assert (await self.ask("DELETE", f"/p/{HASH}")).status == 204
+        for path in (SHOES, SHOES, "/p/@shop/copy.jpg", "/p/@shop/copy.jpg"):
+            for name in ("x30.jpg", "w20.auto", "original", "info.json", "srcset"):
+                assert (path, name, (await self.get(f"{path}/{name}")).status) == (path, name, 410)
+        assert site.asked == {"/media/shoes/red.jpg": 1, "/media/copy.jpg": 1}
+        assert (await self.get(f"{HOME}/x30.jpg")).status == 410
+        assert not any((self.folder / "public" / "p").rglob("*.*"))
+
+    async def test_another_picture_at_the_path_of_an_erased_one_is_served(self) -> None:
+        """The origin is asked again after the time of the path, as for any other."""
+        site = await self.open(ttl_s=0)
+        await self.seen()
+        assert (await self.ask("DELETE", f"/p/{HASH}")).status == 204
+        for _ in range(2):
+            assert (await self.get(f"{SHOES}/x30.jpg")).status == 410
+            await self.settle()
+        site.pictures["shoes/red.jpg"] = other_picture()
+        assert (await self.get(f"{SHOES}/x30.jpg")).status == 410
+        await self.settle()
+        await self.seen()
+        assert not self.store.has(IMAGE, ORIGINAL)
