@@ -10,10 +10,12 @@ from imaged.core.colours.cicp import cicp_profile
 from imaged.core.colours.icc_reader import join_profile, usable_profile
 from imaged.core.colours.png_colours import PNG_COLOUR_CHUNKS, png_profile, png_profile_name
 from imaged.core.colours.srgb_profile import srgb_profile
+from imaged.core.disk_errors import disk_error
 from imaged.core.effects import LUMA, NO_EFFECTS, SHARPEN_SIGMA_PX, Effects, MarkPlace, Watermark
 from imaged.core.errors import (
     BusyError,
     DeclinedError,
+    DiskFullError,
     ImagedError,
     NotAPictureError,
     OutOfTimeError,
@@ -116,6 +118,7 @@ __all__ = [
     "Counted",
     "DeclinedError",
     "Detector",
+    "DiskFullError",
     "Effects",
     "Event",
     "ExposingSink",
@@ -180,6 +183,7 @@ __all__ = [
     "WorkerDied",
     "cicp_profile",
     "current_trace",
+    "disk_error",
     "hookimpl",
     "how_to_install",
     "is_sideways",

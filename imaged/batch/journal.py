@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from imaged.batch.errors import UsageError
-from imaged.core.errors import StoreError
+from imaged.core.disk_errors import disk_error
 from imaged.core.hashes import shorten
 
 _HEADER = "# imaged process "
@@ -41,7 +41,7 @@ class Journal:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise StoreError(f"{self.path} cannot be written: {error.strerror}") from error
+            raise disk_error(f"{self.path} cannot be written", error) from error
 
     def close(self) -> None:
         """Close the file."""

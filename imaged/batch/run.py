@@ -18,7 +18,8 @@ from imaged.batch.output_maker import ItemResult, OutputMaker
 from imaged.batch.report import BatchCounts, Results
 from imaged.batch.shards import Shard
 from imaged.core.backoff import Backoff
-from imaged.core.errors import BusyError, ImagedError, StoreError
+from imaged.core.disk_errors import disk_error
+from imaged.core.errors import BusyError, ImagedError
 from imaged.hooks.host import RunInThread
 
 RETRIES = Backoff(first_s=4.0, longest_s=30.0, attempts=5)
@@ -135,7 +136,7 @@ class Batch:
             self.leave()
             return
         except OSError as error:
-            raise StoreError(f"the results cannot be written: {error.strerror}") from error
+            raise disk_error("the results cannot be written", error) from error
         self.tally.done += 1
         self.tally.made += done.made
         self.tally.there += done.there

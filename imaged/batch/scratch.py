@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imaged.core.errors import StoreError
+from imaged.core.disk_errors import disk_error
 from imaged.core.hashes import ImageId
 from imaged.owners import Liveness, liveness
 from imaged.store.incoming import LONGEST_S, OWNERS, is_older
@@ -30,7 +30,7 @@ def open_scratch(below: Path, partitions: Sequence[int]) -> LocalStore:
         store.incoming.new()  # from now on its owner is known
         _sweep(below, store.root)
     except OSError as error:
-        raise StoreError(f"store.path: no files can be kept in {below}: {error.strerror}") from error
+        raise disk_error(f"store.path: no files can be kept in {below}", error) from error
     return store
 
 

@@ -215,6 +215,14 @@ class DiskFullError(StoreError):
     public_message = "this server has no room for new pictures now: try again later"
 
 
+class ReadOnlyError(StoreError):
+    """The file system of the store takes no changes, as after an error of its disk."""
+
+
+class NoPermissionError(ReadOnlyError):
+    """The user of the daemon may not change the files of the store."""
+
+
 class CorruptOriginalError(StoreError):
     """The remote store holds other bytes than imaged uploaded."""
 

@@ -192,10 +192,11 @@ class PendingRenders:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """The file of the job queue, and the space on its disk."""
+    """The file of the job queue, and the space on its disk; `is_full` says whether its fault is a full disk."""
 
     fault: str | None
     free_bytes: int | None
+    is_full: bool
 
 
 @dataclass(frozen=True)
@@ -297,7 +298,7 @@ class Plugin:
 class StoreStatus:
     """The local store. Its size may be some time old where the store is large.
 
-    `fault` is the error of the last output that it was given and has not kept, or None.
+    `fault` says why it takes no files, or is the error of the last output that it was given and has not kept, or None.
     """
 
     path: str
@@ -305,6 +306,8 @@ class StoreStatus:
     files: int
     free_bytes: int | None
     fault: str | None
+    is_full: bool
+    is_read_only: bool
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,14 @@
-"""The health check for load balancers: whether a client could post an original, or get a new output."""
+"""The health check for load balancers: whether a client could get a new output.
+
+A daemon whose store is full or read-only is healthy: it serves all that is stored, and renders the rest.
+"""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +16,21 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 
 from imaged.config.images import ImagePolicy
-from imaged.core.errors import BusyError, ImagedError, NoWorkerError, OutOfTimeError
+from imaged.core.errors import (
+    BusyError,
+    DiskFullError,
+    ImagedError,
+    NoWorkerError,
+    OutOfTimeError,
+    ReadOnlyError,
+    StoreError,
+)
 from imaged.core.formats import FORMATS
 from imaged.core.outputs import parse
 from imaged.hooks.host import RunInThread
 from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.store_health import StoreHealth
+from imaged.store.disk import keeping
 from imaged.store.local import LocalStore
 from imaged.web.answers import send_text
 from imaged.web.errors import send_error
@@ -23,6 +38,9 @@ from imaged.workers.engine import Engine
 
 PROBE_EVERY_S = 10.0
 """How often the store and a processor are tried; a trial takes a few milliseconds."""
+
+RETRY_EVERY_S = 1.0
+"""How often a store that takes no files is tried, so that it is used soon after there is room."""
 
 PROBE_TIMEOUT_S = 10.0
 
@@ -52,17 +70,22 @@ class _Trial:
 class Health:
     """Answers `/status_check`. Reactor thread only.
 
-    `pipeline` returns that of the current generation, `seconds` is a monotonic clock.
+    `pipeline` returns that of the current generation, `saves` notes how its store takes files, and `seconds` is a
+    monotonic clock.
     """
 
     _log = Logger()
 
-    def __init__(self, run: RunInThread, pipeline: Callable[[], Pipeline], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, run: RunInThread, pipeline: Callable[[], Pipeline], saves: StoreHealth, seconds: Callable[[], float]
+    ) -> None:
         self._run = run
+        self._saves = saves
         self._pipeline = pipeline
         self._seconds = seconds
         self._fault: str | None = None
         self._trial: _Trial | None = None
+        self._retries = False
         self.draining = False
         self.refuses_from_s = math.inf
 
@@ -111,7 +134,7 @@ class Health:
 
     async def _probe(self, trial: _Trial) -> None:
         engine, store = trial.pipeline.engine, trial.pipeline.store
-        fault = await self._try("the store takes no files", self._run(store.try_out))
+        fault = await self._try("the store takes no files", self._try_store(store))
         if fault is None:
             fault = await self._try("no processor works", self._render_in_store(engine, store))
         if trial is not self._trial:
@@ -140,11 +163,41 @@ class Health:
             return fault
         return None
 
+    def retry_store(self) -> None:
+        """Try the store if it takes no files, or if one was not kept, unless a trial is running."""
+        pipeline = self._pipeline()
+        if (self._saves.error is not None or self._saves.has_failed) and self._trial is None and not self._retries:
+            self._retries, self._saves.has_failed = True, False
+            pipeline.tasks.own(self._retry(pipeline.store))
+
+    async def _retry(self, store: LocalStore) -> None:
+        try:
+            with suppress(StoreError):  # the next trial reports it
+                await self._try_store(store)
+        finally:
+            self._retries = False
+
+    async def _try_store(self, store: LocalStore) -> None:
+        """Try the store, and note how it takes files. Raises StoreError when it is neither full nor read-only."""
+        error = self._saves.tried(await self._run(store.try_places))
+        if error is not None:
+            raise error
+
     async def _render_in_store(self, engine: Engine, store: LocalStore) -> None:
-        """Render a picture in a folder of the store, so that the trial needs the same access as renders for clients."""
-        with store.temporary() as source:
-            await self._run(source.write_bytes, PIXEL)
-            await render_pixel(engine, source)
+        """Render a picture in a folder of the store, so that the trial needs the same access as renders for clients.
+
+        While the store takes no files, the picture is in memory, or not rendered where the system has no such files.
+        """
+        try:
+            with store.temporary() as source:
+                with keeping("a picture of one pixel"):
+                    await self._run(source.write_bytes, PIXEL)
+                await render_pixel(engine, source)
+        except (DiskFullError, ReadOnlyError):
+            if hasattr(os, "memfd_create"):
+                with os.fdopen(os.memfd_create("pixel", os.MFD_CLOEXEC), "wb", buffering=0) as file:
+                    file.write(PIXEL)
+                    await render_pixel(engine, Path(f"/proc/{os.getpid()}/fd/{file.fileno()}"))
 
 
 async def render_pixel(engine: Engine, source: Path) -> None:

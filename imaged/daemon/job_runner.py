@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred
 
-from imaged.core.errors import ImagedError, StoreUnavailableError
+from imaged.core.errors import ImagedError
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.snapshot import RecentError
 from imaged.daemon.generations import Generations
-from imaged.jobs.job_worker import JobWorker, RunJobs
+from imaged.jobs.job_worker import STORE_WAITS, JobWorker, RunJobs
 from imaged.jobs.queue import Kind
 from imaged.pipeline.build import Environment
 from imaged.pipeline.pipeline import Pipeline
@@ -29,6 +29,7 @@ class JobRunner:
     ) -> None:
         self._reactor = environment.reactor
         self._jobs = environment.jobs
+        self._saves = environment.counters.saves
         self._generations = generations
         self._shutdown = shutdown
         self._errors = errors
@@ -58,8 +59,8 @@ class JobRunner:
             with self._generations.lease() as pipeline:
                 results = await choose(pipeline)(image, files)
             for file, error in results.items():
-                # A remote store that is away is reported once, by the pipeline.
-                if error is not None and not isinstance(error, StoreUnavailableError):
+                # A remote store that is away, or a local one that is full, is reported once, by the pipeline.
+                if error is not None and not isinstance(error, STORE_WAITS):
                     job, now = f"{kind} {image} {file}", datetime.now(UTC)
                     self._errors.add(RecentError(now, job, None, error.status, str(error)))
             return results
@@ -69,8 +70,11 @@ class JobRunner:
         return worker
 
     def _render_concurrency(self) -> int:
-        """Return how many queued renders may run: one while clients wait for a render thread, else as many as fit."""
-        if self._shutdown.begun:
+        """Return how many queued renders may run: one while clients wait for a render thread, else as many as fit.
+
+        None while the store would not keep them.
+        """
+        if self._shutdown.begun or self._saves.takes_nothing:
             return 0
         engine = self._generations.pipeline.engine
         return 1 if engine.admission.clients_waiting else engine.admission.size

@@ -11,7 +11,6 @@ from twisted.logger import Logger
 
 from imaged.config.faults import ConfigurationError, Fault
 from imaged.config.load import Loaded
-from imaged.core.errors import StoreError
 from imaged.daemon.generations import Generation, Generations, build_generation
 from imaged.daemon.health import Health
 from imaged.daemon.job_queue import note_store
@@ -21,6 +20,7 @@ from imaged.hooks.installation import VERSION
 from imaged.logs.files import LogFiles, Logs, open_files
 from imaged.logs.streams import LogFileError
 from imaged.pipeline.build import Environment
+from imaged.pipeline.store_health import prevents_service
 from imaged.process.endpoints import STATUS, endpoints
 from imaged.process.ports import OpenPort, PortError, Ports
 from imaged.process.shutdown import Shutdown
@@ -84,10 +84,9 @@ class Reconfiguration:
         run = self.environment.threads.run
         with ExitStack() as undo:
             undo.callback(new.discard)
-            try:
-                await run(new.pipeline.store.try_out)
-            except StoreError as error:
-                raise ConfigurationError([loaded.places.quoting_fault(("store", "path"), str(error))]) from error
+            for each in (await run(new.pipeline.store.try_places)).values():
+                if prevents_service(each.error):
+                    raise ConfigurationError([loaded.places.quoting_fault(("store", "path"), str(each.error))])
             files = await open_logs(loaded, run)
             undo.callback(files.close)
             try:

@@ -41,6 +41,8 @@ class RemoteWatch:
                 self.compared = None  # the store that is set next may lack what is stored meanwhile
                 await self._jobs.begin_comparison(None)
                 return
+            if self._jobs.missed_uploads and self._jobs.fault is None:
+                self._jobs.missed_uploads, self.compared = False, None
             is_new = remote.identity != self.compared
             if not is_new and remote.fault is None:
                 return
@@ -69,6 +71,7 @@ class RemoteWatch:
             self._log.failure(
                 "the comparison of the local store with the remote one failed; the next start compares them again"
             )
+            self._jobs.missed_uploads |= self._jobs.fault is not None
             await self._jobs.note_comparison(remote.identity, "failed")
 
     async def _rename(self, remote: Remote) -> None:

@@ -112,7 +112,7 @@ def _cors(service: Service) -> CorsPolicy:
 def _new_body(
     generations: Generations, budget: Budget, maximum_bytes: int, announced_bytes: int, give_up: GiveUp
 ) -> Body:
-    """Reserve room for a body that is about to arrive. Raises BusyError or StoreError when there is none."""
+    """Reserve room for a body that is about to arrive. Raises BusyError or DiskFullError when there is none."""
     store = generations.pipeline.store
     reservation = budget.reserve(maximum_bytes, free(store.root), announced_bytes, give_up)
     return Body(reservation, lambda: store.new_temporary().parent)

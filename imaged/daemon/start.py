@@ -16,10 +16,11 @@ from twisted.logger import Logger
 
 from imaged.config.faults import KeyPath
 from imaged.config.load import Loaded
+from imaged.core.disk_errors import disk_error
 from imaged.core.errors import StoreError
 from imaged.daemon.erasure_watch import watch_erasures
 from imaged.daemon.generations import Generations, build_generation
-from imaged.daemon.health import PROBE_EVERY_S, Health
+from imaged.daemon.health import PROBE_EVERY_S, RETRY_EVERY_S, Health
 from imaged.daemon.job_queue import open_queue, share_queue
 from imaged.daemon.job_runner import JobRunner
 from imaged.daemon.reconfiguration import Reconfiguration, log_urls, open_logs
@@ -27,11 +28,12 @@ from imaged.daemon.reload import Reloads
 from imaged.daemon.remote_watch import RemoteWatch
 from imaged.daemon.service import Service
 from imaged.daemon.sites import public_site, status_site
-from imaged.hooks.host import PluginState
+from imaged.hooks.host import PluginState, RunInThread
 from imaged.hooks.installation import VERSION
 from imaged.logs.files import Logs
 from imaged.pipeline.build import Environment
 from imaged.pipeline.counters import Counters
+from imaged.pipeline.store_health import StoreHealth, prevents_service
 from imaged.process.clock import repeat
 from imaged.process.endpoints import PUBLIC, STATUS, endpoints
 from imaged.process.inherited_sockets import InheritedSockets
@@ -106,7 +108,7 @@ async def start_service(
         generations = Generations(await build_generation(1, loaded, environment, datetime.now(UTC)), reactor)
         opened.push_async_callback(generations.close_sinks)
         close_in_time(generations.close)
-        await work.run(_prepare_store, generations.pipeline.store)
+        await _prepare_store(generations.pipeline.store, counters.saves, work.run)
 
         ports = Ports(reactor, inherited)
         connections = {
@@ -128,10 +130,11 @@ async def start_service(
         usage = StoreUsage(work.run, reactor)
         await usage.now(generations.pipeline.store.root)
         remote_watch = RemoteWatch(environment, generations, shutdown)
-        health = Health(work.run, lambda: generations.pipeline, reactor.seconds)
+        health = Health(work.run, lambda: generations.pipeline, counters.saves, reactor.seconds)
         history = History(counters.totals())
         for interval_s, call, now in (
             (PROBE_EVERY_S, health.probe, True),
+            (RETRY_EVERY_S, health.retry_store, False),
             (WATCH_EVERY_S, remote_watch.check, True),
             (WATCH_EVERY_S, erasure_watch.check, True),
             (INTERVAL_S, lambda: history.sample(counters.totals()), False),
@@ -209,12 +212,22 @@ def _stop_if_unused(templates: Templates, loaded: Loaded) -> Templates:
     return templates
 
 
-def _prepare_store(store: LocalStore) -> None:
+async def _prepare_store(store: LocalStore, saves: StoreHealth, run: RunInThread) -> None:
+    """Remove unfinished files, which may fill the disk, and try the store: a full or read-only one can be served.
+
+    Raises StoreError.
+    """
+    swept = 0
     try:
-        store.try_out()
-        swept = store.incoming.sweep()
-    except (StoreError, OSError) as error:
-        raise StoreError(f"store.path: {error}") from error
+        swept = await run(store.incoming.sweep)
+    except OSError as error:
+        if prevents_service(disk_error("", error)):
+            raise StoreError(f"store.path: {error}") from error
+    trials = await run(store.try_places)
+    for each in trials.values():
+        if prevents_service(each.error):
+            raise StoreError(f"store.path: {each.error}") from each.error
+    saves.tried(trials)
     if swept:
         _log.info("removed {count} unfinished files of an earlier run", count=swept)
 

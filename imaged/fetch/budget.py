@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from imaged.core.errors import BusyError, ImagedError, StoreError
+from imaged.core.errors import BusyError, DiskFullError, ImagedError
 
 FULL_ORIGINALS = 20
 """How many originals of the largest size may come in at once, or more of smaller ones."""
@@ -34,7 +34,7 @@ class Budget:
         """Begin to count an original of at most `maximum_bytes`, for a disk that has `free_bytes` left.
 
         The budget calls `give_up` when the original is slow and others need its room; without it, it keeps its room.
-        Raises BusyError or StoreError if the announced bytes have no room; only bytes that have come are counted.
+        Raises BusyError or DiskFullError if the announced bytes have no room; only bytes that have come are counted.
         """
         made = Reservation(self, maximum_bytes, free_bytes, give_up)
         self.make_room(announced_bytes, made)
@@ -78,7 +78,7 @@ class Reservation:
         return self._give_up is not None and self._budget.seconds() - self._began_s >= SLOW_AFTER_S
 
     def take(self, size_bytes: int) -> None:
-        """Count bytes that have come. Raises BusyError or StoreError if there is no room, or if it was cancelled."""
+        """Count bytes that have come. Raises BusyError or DiskFullError if there is no room, or if it was cancelled."""
         if self._given_up is not None:
             raise self._given_up
         self._budget.make_room(size_bytes, self)
@@ -88,7 +88,7 @@ class Reservation:
     def refusal(self) -> ImagedError:
         """Return the error of an original without room."""
         if self._is_scarce:
-            return StoreError("the disk of the store has too little room left for what comes in: free some space")
+            return DiskFullError("the disk of the store has too little room left for what comes in: free some space")
         return BusyError("too many originals are coming in: try again later", RETRY_AFTER_S)
 
     def complete(self) -> None:

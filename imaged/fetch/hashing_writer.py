@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from imaged.core.errors import SourceFailedError, StoreError, TooLargeError
+from imaged.core.disk_errors import disk_error
+from imaged.core.errors import SourceFailedError, TooLargeError
 
 _PIECE_BYTES = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS  # zlib: expect a gzip header
@@ -51,7 +52,7 @@ class HashingWriter:
         try:
             self._file = self._path.open("wb", buffering=0)
         except OSError as error:
-            raise _not_kept(error) from error
+            raise disk_error("the original cannot be kept", error) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -76,7 +77,7 @@ class HashingWriter:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            raise _not_kept(error) from error
+            raise disk_error("the original cannot be kept", error) from error
 
     def write_all(self, chunks: Iterable[bytes]) -> None:
         """Write chunks."""
@@ -154,7 +155,3 @@ def digest(path: Path) -> ReceivedFile:
             md5.update(chunk)
             sha256.update(chunk)
         return ReceivedFile(path, file.tell(), md5.hexdigest(), sha256.hexdigest())
-
-
-def _not_kept(error: OSError) -> StoreError:
-    return StoreError(f"the original cannot be kept: {error.strerror}; free some space")

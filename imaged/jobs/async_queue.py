@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
-from imaged.core.errors import ImagedError, StoreError
+from imaged.core.disk_errors import is_full
+from imaged.core.errors import DiskFullError, ImagedError, StoreError
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
@@ -26,7 +28,8 @@ class AsyncJobQueue:
     """The job queue. `run` runs a function on the one thread that may touch `queue`. Reactor thread only.
 
     `fault` is the error of the last failed call, or None. It stays until `try_again` has tried everything that the
-    queue needs: one call that succeeds does not prove that others would.
+    queue needs: one call that succeeds does not prove that others would. `disk_is_full` says whether its disk is full.
+    `missed_uploads` says whether uploads were not queued or not recorded because of a fault.
     """
 
     _log = Logger()
@@ -35,6 +38,8 @@ class AsyncJobQueue:
         self.queue = queue
         self._run = run
         self.fault: str | None = None
+        self.disk_is_full = False
+        self.missed_uploads = False
         self._wake: dict[Kind, Callable[[], None]] = {}
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -44,15 +49,28 @@ class AsyncJobQueue:
         except (ImagedError, CancelledError):  # the queue's own refusal, or a caller that stopped waiting
             raise
         except Exception as error:
-            text = " ".join(str(error).split()) or type(error).__name__
-            self.fault = text[:FAULT_CHARACTERS].encode("utf-8", "backslashreplace").decode()
+            self._note(error)
             raise
+
+    def _note(self, error: Exception) -> None:
+        text = " ".join(str(error).split()) or type(error).__name__
+        was_known, self.fault = self.fault, text[:FAULT_CHARACTERS].encode("utf-8", "backslashreplace").decode()
+        # an error of a read or a write does not tell why it failed, as that of a trial does
+        self.disk_is_full = is_full(error) or (self.disk_is_full and isinstance(error, sqlite3.Error))
+        if was_known is None and isinstance(error, OSError | sqlite3.Error):
+            self._log.error(
+                "the job queue cannot be used: {error}; it is tried again every few seconds; check the disk and the "
+                "permissions of state_dir",
+                error=self.fault,
+            )
+        elif was_known is None:
+            self._log.failure("the job queue failed unexpectedly")
 
     async def try_again(self) -> None:
         """While there is a fault, try the queue and clear the fault when it works. Raises the error that persists."""
         if self.fault is not None:
             await self.run(self.queue.try_out)
-            self.fault = None
+            self.fault, self.disk_is_full = None, False
             self._log.info("the job queue works again")
 
     async def close(self) -> None:
@@ -66,8 +84,8 @@ class AsyncJobQueue:
     async def enqueue(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "") -> None:
         """Queue a job for each of these files, on behalf of a `client`; durable on return.
 
-        Raises StoreError when the queue cannot be written, BusyError when it holds too many renders, in all or for
-        this client or namespace.
+        Raises StoreError when the queue cannot be written, DiskFullError when its disk is full, and BusyError when it
+        holds too many renders, in all or for this client or namespace.
         """
         if not files:
             return
@@ -76,7 +94,8 @@ class AsyncJobQueue:
         except ImagedError:
             raise
         except Exception as error:  # sqlite3 has many errors; after each of them nothing is queued
-            raise StoreError(f"the job queue cannot add jobs for {image}: {error}") from error
+            self.missed_uploads |= kind == "upload"
+            raise self._error(f"the job queue cannot add jobs for {image}: {error}") from error
         if wake := self._wake.get(kind):
             wake()
 
@@ -103,12 +122,16 @@ class AsyncJobQueue:
 
     async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Record that a remote store holds these files. Where that fails, the next comparison looks for them there."""
+        was_known = self.fault is not None
         try:
             await self.run(self.queue.uploaded.add, remote, image, files)
         except Exception as error:  # as in `enqueue`
+            self.missed_uploads = True
+            if was_known:
+                return
             self._log.error(
-                "the job queue cannot record the upload of {files} of {image}: {error}; the next start looks for "
-                "them in the remote store",
+                "the job queue cannot record the upload of {files} of {image}: {error}; it looks for them in the "
+                "remote store when it works again",
                 files=", ".join(map(str, files)),
                 image=str(image),
                 error=str(error),
@@ -145,11 +168,16 @@ class AsyncJobQueue:
         except ImagedError:
             raise
         except Exception as error:  # as in `enqueue`
-            raise StoreError(f"the job queue cannot list the jobs for {image}: {error}") from error
+            raise self._error(f"the job queue cannot list the jobs for {image}: {error}") from error
 
     async def depth(self, kind: Kind) -> Depth | None:
         """Count the jobs of one kind; return None where the queue cannot be read: `fault` then gives the reason."""
         return await self._read(self.queue.depth, kind)
+
+    def _error(self, text: str) -> StoreError:
+        if self.disk_is_full:
+            return DiskFullError(f"{text}; free some space on the disk of state_dir")
+        return StoreError(text)
 
     async def _record(self, record: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:

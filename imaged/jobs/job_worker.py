@@ -12,7 +12,14 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imaged.core.backoff import Backoff
-from imaged.core.errors import ImagedError, OutOfTimeError, StoreError, StoreUnavailableError
+from imaged.core.errors import (
+    DiskFullError,
+    ImagedError,
+    OutOfTimeError,
+    ReadOnlyError,
+    StoreError,
+    StoreUnavailableError,
+)
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
 from imaged.jobs.async_queue import AsyncJobQueue
@@ -29,6 +36,12 @@ LONGEST_PAUSE_S = 5.0
 
 AWAY = Backoff(first_s=2, longest_s=2, attempts=2)
 """How long a job waits while the remote store is away. The caller's `concurrency` decides when to try the store."""
+
+NO_ROOM = Backoff(first_s=10, longest_s=10, attempts=2)
+"""How long a job waits while the local store takes no files."""
+
+STORE_WAITS = (StoreUnavailableError, DiskFullError, ReadOnlyError)
+"""Errors of a whole store, which say nothing about a job: they cost it no attempt."""
 
 _BROKE_DOWN = StoreError("an unexpected failure: the log has its traceback")
 
@@ -94,12 +107,7 @@ class JobWorker:
             if not jobs and await self.jobs.run(queue.recover) > 0:
                 jobs = await self.jobs.run(queue.claim, self.kind)
             due_s = await self.jobs.run(queue.next_due_s, self.kind)
-        except Exception:  # the disk may be full or gone; jobs wait until it is back
-            self._log.failure(
-                "the job queue cannot be used; trying again in {pause_s} s; check the disk and the permissions of "
-                "state_dir",
-                pause_s=LONGEST_PAUSE_S,
-            )
+        except Exception:  # the disk may be full or gone; jobs wait until it is back, and `jobs` logs it
             return [], LONGEST_PAUSE_S
         return jobs, LONGEST_PAUSE_S if due_s is None else min(max(due_s, 0.0), LONGEST_PAUSE_S)
 
@@ -113,6 +121,8 @@ class JobWorker:
         image, left = jobs[0].image, list(jobs)
         try:
             results = await self.run_jobs(image, [job.file for job in jobs])
+        except ImagedError as error:
+            results = dict.fromkeys((job.file for job in jobs), error)
         except Exception:
             self._log.failure("{kind} of {image} failed unexpectedly", kind=self.kind, image=str(image))
             results = {}
@@ -120,12 +130,7 @@ class JobWorker:
             while left:
                 try:
                     await self._complete(left, results)
-                except Exception:
-                    self._log.failure(
-                        "the job queue cannot be written; trying again in {pause_s} s; check the disk and the "
-                        "permissions of state_dir",
-                        pause_s=LONGEST_PAUSE_S,
-                    )
+                except Exception:  # as in `_claim`
                     await deferLater(self.clock, LONGEST_PAUSE_S)
         finally:
             self._running -= 1
@@ -138,9 +143,10 @@ class JobWorker:
         await self.jobs.run(self.jobs.queue.done, [job for job in left if job not in failed])
         left[:] = failed
         for job, error in failures:
-            is_away = isinstance(error, StoreUnavailableError)
-            if is_away:  # Remote logs it once, not for every job
-                delay_s = AWAY.delay_s(1, self.jitter())
+            is_away = isinstance(error, STORE_WAITS)
+            if is_away:  # it is logged once, not for every job
+                wait = AWAY if isinstance(error, StoreUnavailableError) else NO_ROOM
+                delay_s = wait.delay_s(1, self.jitter())
             else:
                 backoff = TOO_LONG if isinstance(error, OutOfTimeError) else BACKOFF
                 delay_s = backoff.delay_s(job.attempts + 1, self.jitter()) if error.transient else None

@@ -12,24 +12,8 @@ from imaged.core.worker_deaths import WorkerDeaths
 from imaged.fetch.budget import Budget
 from imaged.fetch.hashing_writer import Download
 from imaged.pipeline.store_bound import StoreBound
+from imaged.pipeline.store_health import StoreHealth
 from imaged.workers.render_jobs import ImageOutput
-
-
-class SaveHealth:
-    """Whether the store keeps outputs: `fault` is the error of the last save, or None; `failures` counts errors."""
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self.fault: str | None = None
-
-    def succeeded(self) -> None:
-        """Note that the store has kept an output."""
-        self.fault = None
-
-    def failed(self, fault: str) -> None:
-        """Note that the store has not kept an output."""
-        self.failures += 1
-        self.fault = fault
 
 
 @dataclass
@@ -67,7 +51,7 @@ class Counters:
         self.processing: Activity[ImageOutput] = Activity(clock)
         self.downloads: Activity[Download] = Activity(clock)
         self.posting: Activity[str] = Activity(clock)
-        self.saves = SaveHealth()
+        self.saves = StoreHealth(clock)
         self.bound = StoreBound()
         self.uploads: Activity[str] = Activity(clock)
         self.worker_deaths = WorkerDeaths(clock)

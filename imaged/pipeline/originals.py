@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,16 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from imaged.core.details import ImageDetails
-from imaged.core.errors import CorruptOriginalError, GoneError, ImagedError, NotAPictureError, OutOfTimeError
+from imaged.core.errors import (
+    CorruptOriginalError,
+    DiskFullError,
+    GoneError,
+    ImagedError,
+    NotAPictureError,
+    OutOfTimeError,
+    ReadOnlyError,
+    StoreError,
+)
 from imaged.core.events import OriginalUnavailable
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
@@ -47,7 +57,7 @@ class Originals:
         self._remote_originals = remote_originals
         self._eraser = eraser
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(shared.tasks)
-        self._completing: SingleFlight[ImageId, None] = SingleFlight(shared.tasks)
+        self._completing: SingleFlight[ImageId, ImageInfo] = SingleFlight(shared.tasks)
         self._undescribed: set[ImageId] = set()
 
     async def keep(
@@ -77,7 +87,7 @@ class Originals:
                 if tombstone is not None:
                     await self._eraser.lift(tombstone)
                 with span(SAVE):
-                    await self._shared.run(self._keep_locally, image, received, info)
+                    await self._keep_locally(image, received, info)
         except GoneError:
             if self._remote.exists:  # another process may have erased it while it was uploaded
                 await self._shared.jobs.enqueue("erase", image, [ORIGINAL])
@@ -95,7 +105,7 @@ class Originals:
         """
         try:
             info = await self._examine(image, received)
-            await self._shared.run(self._keep_locally, image, received, info)
+            await self._keep_locally(image, received, info)
         finally:
             discard(received.path)
 
@@ -121,7 +131,7 @@ class Originals:
         with reading(self._store.key(image, ORIGINAL)):
             received = await self._shared.run(digest, path)
         info = await self._describe(image, received)
-        await self._shared.run(self._store.originals.mend_info, image, info)
+        await self._mend_info(image, info)
         return info
 
     async def described(self, image: ImageId) -> ImageInfo:
@@ -131,21 +141,21 @@ class Originals:
         """
         info = await self.info(image)
         if info.details is None and image not in self._undescribed:
-            await self._completing.one(image, partial(self._complete, image, info))
-            info = await self.info(image)
+            return await self._completing.one(image, partial(self._complete, image, info))
         return info
 
-    async def _complete(self, image: ImageId, info: ImageInfo) -> None:
+    async def _complete(self, image: ImageId, info: ImageInfo) -> ImageInfo:
         details, is_final = await self._look(image, await self.find(image))
         if details is None:
             if is_final:
                 self._undescribed.add(image)
             if len(self._undescribed) > MOST_UNDESCRIBED:
                 self._undescribed.clear()
-            return
-        await self._shared.run(self._store.originals.mend_info, image, replace(info, details=details))
-        if self._remote.exists:
+            return info
+        info = replace(info, details=details)
+        if await self._mend_info(image, info) and self._remote.exists:
             await self._shared.jobs.enqueue("upload", image, [RECORD])
+        return info
 
     async def _look(self, image: ImageId, path: Path) -> tuple[ImageDetails | None, bool]:
         """Look at an original; return its details, and whether another look would find the same.
@@ -198,20 +208,40 @@ class Originals:
         finally:
             discard(record)
 
-    def _keep_locally(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:
-        self._store.originals.keep(image, received.path, received.sha256)
-        self._store.originals.save_info(image, info)
+    async def _keep_locally(
+        self,
+        image: ImageId,
+        received: ReceivedFile,
+        info: ImageInfo,
+        save_info: Callable[[ImageId, ImageInfo], None] | None = None,
+    ) -> None:
+        """Keep an original and its record, which is that of a new post unless `save_info` writes another."""
 
-    def _keep_restored(self, image: ImageId, received: ReceivedFile, info: ImageInfo) -> None:
-        self._store.originals.keep(image, received.path, received.sha256)
-        self._store.originals.mend_info(image, info)
+        def keep() -> None:
+            self._store.originals.keep(image, received.path, received.sha256)
+            (save_info or self._store.originals.save_info)(image, info)
+
+        try:
+            await self._shared.run(keep)
+        except StoreError as error:
+            self._shared.counters.saves.note(image.namespace, error, received.size_bytes)
+            raise
+
+    async def _mend_info(self, image: ImageId, info: ImageInfo) -> bool:
+        """Write a record; return False when the store takes no files: the client gets it nevertheless."""
+        try:
+            await self._shared.run(self._store.originals.mend_info, image, info)
+        except (DiskFullError, ReadOnlyError) as error:
+            self._shared.counters.saves.note(image.namespace, error)
+            return False
+        return True
 
     async def _restore(self, image: ImageId) -> None:
         try:
             with self._store.temporary() as temporary:
                 received = await self._remote_originals.fetch(image, temporary)
                 info = await self._describe(image, received)
-                await self._shared.run(self._keep_restored, image, received, info)
+                await self._keep_locally(image, received, info, self._store.originals.mend_info)
         except ImagedError as error:
             if isinstance(error, CorruptOriginalError):
                 self._log.error("{error}; not used: restore the object, or post the picture again", error=str(error))

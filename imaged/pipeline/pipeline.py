@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from imaged.config.model import Settings
 from imaged.core.clients import Charge, no_charge
-from imaged.core.errors import GoneError, ImagedError, NotFoundError, StoreError, StoreUnavailableError
+from imaged.core.errors import (
+    DiskFullError,
+    GoneError,
+    ImagedError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailableError,
+)
 from imaged.core.files import ImageFile, Original
 from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
@@ -89,6 +96,10 @@ class Pipeline:
         unsaved = self.renders.unsaved(image, output)
         return self.store.variants.open(image, output) if unsaved is None else unsaved
 
+    def check_store(self, namespace: str) -> None:
+        """Raise DiskFullError or ReadOnlyError while the store takes no files of a namespace."""
+        self.renders.shared.counters.saves.check(namespace)
+
     def has(self, image: ImageId, output: Output) -> bool:
         """Return whether `stored` would return an output."""
         return self.renders.unsaved(image, output) is not None or self.store.has(image, output)
@@ -109,14 +120,19 @@ class Pipeline:
         The results have each of the `outputs`, or what it stands for.
 
         Raises BusyError when the queue is full, PolicyError when the image would have more outputs than its namespace
-        allows.
+        allows, DiskFullError when the store has no room for all of them, ReadOnlyError when it cannot be written to.
         """
         info = await self.originals.described(image)
         wanted = self.auto.expand(image, info, outputs)
         missing = await self.missing(image, wanted)
+        if missing:
+            self.check_store(image.namespace)
         self.renders.check_room(image, missing)
         self._check_count(image, missing)
         errors = await self.renders.several(image, missing, client_waits=True, charge=charge)
+        for error in errors.values():
+            if isinstance(error, DiskFullError):
+                raise error.with_traceback(None)  # several requests may raise this one error
         return info, dict.fromkeys(wanted) | errors
 
     async def enqueue_renders(
@@ -167,7 +183,8 @@ class Pipeline:
             return False
 
     async def run_renders(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
-        """Render the outputs of queued jobs."""
+        """Render the outputs of queued jobs. Raises as `check_store` when the store would not keep them."""
+        self.check_store(image.namespace)
         policy, current = self.settings.policy(image.namespace), dict[Output, Output]()
         results: dict[ImageFile, ImagedError | None] = {}
         for file in files:

@@ -213,7 +213,7 @@ class Renders:
         """Render the variants of a job in one call of the engine, or in several if a queued job gives way to clients.
 
         Each call decodes the original again, and gives one variant at least. The first output that the store does not
-        keep ends the job: it would not keep the others either.
+        keep ends the job of a queue: it would not keep the others either. Clients get the others from memory.
         """
         left = {variant.output: variant for variant in job.variants}
         saves: list[Save] = []
@@ -228,7 +228,7 @@ class Renders:
             if isinstance(made, Save):
                 saves.append(made)
                 self.writer.saver.begin(made)  # after the answers
-            for save in saves if left else ():
+            for save in saves if left and not job.callers.client_waits else ():
                 if save.error is not None:
                     raise save.error
             if left and self.engine.admission.should_give_way(job.callers):
@@ -240,8 +240,11 @@ class Renders:
                 return
 
     async def _reuse(self, wanted: ImageOutput) -> bool:
-        """Take an output from the remote store if the settings ask for that; return whether it is here now."""
-        if not self.shared.settings.remote.reuse_outputs:
+        """Take an output from the remote store if the settings ask for that; return whether it is here now.
+
+        A store that takes no files could not keep it.
+        """
+        if not self.shared.settings.remote.reuse_outputs or self.shared.counters.saves.error is not None:
             return False
         try:
             return await self.writer.reuse(wanted.image, wanted.output)

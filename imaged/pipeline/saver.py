@@ -98,8 +98,8 @@ class Saver:
     async def _end(self, batch: Sequence[Save], stored: Sequence[Save]) -> None:
         """Queue the uploads of what is stored, and end the saves.
 
-        A queue that fails costs no picture: the outputs stay local, and the next comparison with the remote store
-        queues them.
+        A queue that fails costs no picture: the outputs stay local, and the comparison with the remote store that
+        follows when it works again queues them.
         """
         outputs: dict[ImageId, list[Output]] = {}
         for save in stored if self._remote.exists else ():
@@ -112,11 +112,14 @@ class Saver:
                 self.saves.remove(save)
 
     async def _enqueue_uploads(self, image: ImageId, outputs: Sequence[Output]) -> None:
+        was_known = self._shared.jobs.fault is not None
         try:
             await self._shared.jobs.enqueue("upload", image, outputs)
         except ImagedError as error:
+            if was_known:
+                return
             self._log.error(
-                "the upload of {output} of {image} is not queued: {error}; the next start queues it",
+                "the upload of {output} of {image} is not queued: {error}; it is queued when the queue works again",
                 output=", ".join(map(str, outputs)),
                 image=str(image),
                 error=error,
@@ -128,14 +131,14 @@ class Saver:
         if isinstance(error, GoneError):
             save.decide(error)
             return
-        self._log.error(
-            "{output} of {image} is not stored: {error}; clients that asked for it have it, and the next request "
-            "renders it again",
-            output=str(save.output),
-            image=str(save.image),
-            error=str(error),
-        )
-        self._shared.counters.saves.failed(str(error))
+        if not self._shared.counters.saves.failed(save.image.namespace, error, save.body.size_bytes):
+            self._log.error(
+                "{output} of {image} is not stored: {error}; clients that asked for it have it, and the next request "
+                "renders it again",
+                output=str(save.output),
+                image=str(save.image),
+                error=str(error),
+            )
         self.report_failure(save.image, save.output, error)
         save.decide(error)
 

@@ -65,7 +65,10 @@ def _of_workers(snapshot: Snapshot) -> Iterator[Alert]:
 def _of_work(snapshot: Snapshot) -> Iterator[Alert]:
     if fault := snapshot.remote.fault:
         yield Alert("error", "Remote store away", f"Uploads wait, and posts are answered 503: {fault}")
-    if fault := snapshot.queue.fault:
+    if snapshot.queue.is_full:
+        text = "Posts that would queue a job are answered 507, and queued jobs wait"
+        yield Alert("error", "State disk full", f"{text}: {snapshot.queue.fault}")
+    elif fault := snapshot.queue.fault:
         yield Alert("error", "Job queue", f"No job can be added, and queued jobs wait: {fault}")
     if failed := (snapshot.pending_renders.jobs.failed or 0) + (snapshot.uploads.jobs.failed or 0):
         jobs = "1 job has" if failed == 1 else f"{failed:,} jobs have"
@@ -73,15 +76,20 @@ def _of_work(snapshot: Snapshot) -> Iterator[Alert]:
 
 
 def _of_disks(snapshot: Snapshot) -> Iterator[Alert]:
-    free_bytes = snapshot.store.free_bytes
-    if free_bytes is None:
+    store = snapshot.store
+    if store.free_bytes is None:
         yield Alert("error", "Low disk", "The file system of the store cannot be read.")
-    elif free_bytes < LOW_DISK_BYTES:
-        yield Alert("error", "Low disk", f"{free_bytes // 1024**2} MiB are free for the store.")
-    if fault := snapshot.store.fault:
+    elif store.free_bytes < LOW_DISK_BYTES and not store.is_full:
+        yield Alert("error", "Low disk", f"{store.free_bytes // 1024**2} MiB are free for the store.")
+    if store.is_full:
+        yield Alert("error", "Disk full", f"Posts are answered 507, and outputs are served, not stored: {store.fault}")
+    elif store.is_read_only:
+        text = "Posts are answered 503, and outputs are served, not stored"
+        yield Alert("error", "Store read-only", f"{text}: {store.fault}")
+    elif fault := store.fault:
         yield Alert("warning", "Store", f"Outputs are served and not stored, so they are rendered again: {fault}")
     state_bytes = snapshot.queue.free_bytes
-    if state_bytes is not None and state_bytes < LOW_STATE_BYTES:
+    if state_bytes is not None and state_bytes < LOW_STATE_BYTES and not snapshot.queue.is_full:
         yield Alert("error", "Low state disk", f"{state_bytes // 1024**2} MiB are free for the job queue.")
 
 

@@ -74,7 +74,7 @@ class Collector:
         """
         pipeline = pipelines[0]
         renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
-        counters, engine = self.counters, pipeline.engine
+        counters, saves, engine = self.counters, self.counters.saves, pipeline.engine
         root = pipeline.store.root
         usage = await self.usage.now(root)
         snapshot = Snapshot(
@@ -104,7 +104,7 @@ class Collector:
             uploads=Uploads(counters.uploads.current, _jobs(uploads), counters.uploads.total, counters.uploads.failed),
             remote=RemoteStatus(pipeline.remote.fault, compare(pipeline.remote, await jobs.comparison())),
             pending_renders=PendingRenders(None if renders is None else renders.running, _jobs(renders)),
-            queue=QueueStatus(jobs.fault, _free_for_queue(Path(pipeline.settings.state_dir))),
+            queue=QueueStatus(jobs.fault, _free_for_queue(Path(pipeline.settings.state_dir)), jobs.disk_is_full),
             rates_per_s=self.history.rates_per_s,
             history=Charts(INTERVAL_S, self.history.points),
             errors=tuple(self.errors.newest_first),
@@ -112,7 +112,15 @@ class Collector:
             log=self.log(),
             stalls=self.stalls.status,
             plugins=tuple(plugins),
-            store=StoreStatus(str(root), usage.size_bytes, usage.files, _free(root), counters.saves.fault),
+            store=StoreStatus(
+                path=str(root),
+                bytes=usage.size_bytes,
+                files=usage.files,
+                free_bytes=_free(root),
+                fault=str(saves.error or "") or saves.fault,
+                is_full=saves.is_full,
+                is_read_only=saves.is_read_only,
+            ),
             try_page=pipeline.settings.status.try_page,
         )
         return replace(snapshot, alerts=tuple(find_alerts(snapshot)))

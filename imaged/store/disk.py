@@ -11,6 +11,7 @@ from io import FileIO, RawIOBase
 from pathlib import Path
 from stat import S_ISREG
 
+from imaged.core.disk_errors import disk_error
 from imaged.core.errors import ImagedError, StoreError
 from imaged.core.files import ImageFile
 from imaged.core.hashes import ImageId
@@ -222,4 +223,4 @@ def keeping(what: str) -> Iterator[None]:
 
 
 def _not_kept(what: str, error: OSError) -> StoreError:
-    return StoreError(f"{what} cannot be kept: {error.strerror}; free some space or mend the store's permissions")
+    return disk_error(f"{what} cannot be kept", error)

@@ -18,6 +18,7 @@ from imaged.store.layout import Layout
 from imaged.store.origin_records import OriginRecords
 from imaged.store.originals import OriginalFiles
 from imaged.store.size import StoreSize
+from imaged.store.trial import Trial
 from imaged.store.variants import VariantFiles
 
 INCOMING = ".incoming"
@@ -80,9 +81,15 @@ class LocalStore(Disk):
         finally:
             discard(path)
 
+    def try_places(self) -> dict[str, Trial]:
+        """Try everything that the store needs of its file systems; return the trial of each, as `trial.try_out`."""
+        return trial.try_out(self.root, self.incoming)
+
     def try_out(self) -> None:
-        """Try everything that the store needs of its file systems. Raises StoreError."""
-        trial.try_out(self.root, self.incoming)
+        """Do what `try_places` does. Raises StoreError."""
+        for each in self.try_places().values():
+            if each.error is not None:
+                raise each.error
 
     def close(self) -> None:
         """Remove the variants that are kept apart, and give up the ownership of unfinished files."""

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from imaged.core.disk_errors import disk_error
 from imaged.core.errors import GoneError, NotFoundError, StoreError
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.owners import NO_LOCKS
@@ -208,7 +209,7 @@ def _erasing(what: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{what} cannot be erased: {error.strerror}; mend the store's permissions") from error
+        raise disk_error(f"{what} cannot be erased", error) from error
 
 
 def _name(image: ImageId) -> str:

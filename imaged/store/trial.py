@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 
+from imaged.core.disk_errors import disk_error
 from imaged.core.errors import StoreError
 from imaged.store import atomic
 from imaged.store.incoming import Incoming
@@ -12,21 +15,48 @@ TRIAL_BYTES = 65_536
 """How much a trial writes: a full disk may still have room for a few bytes."""
 
 
-def try_out(root: Path, incoming: Incoming) -> None:
-    """Keep and replace files below `root` and in each namespace on another file system. Raises StoreError. Blocking."""
-    try:
-        device = _try_out(incoming, incoming.new())
+STORE = ""
+"""The place of the store itself; the others are namespaces on file systems of their own."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a file system took files: its error, or None; and its size. It is 0 where it is unknown."""
+
+    error: StoreError | None
+    free_bytes: int = 0
+    total_bytes: int = 0
+
+
+def try_out(root: Path, incoming: Incoming) -> dict[str, Trial]:
+    """Keep and replace files below `root`, and in each namespace on another file system; return a trial of each place.
+
+    While the store itself takes no files, no namespace does, and none is tried. Blocking.
+    """
+    trials = {STORE: _try_place(root, incoming, incoming.folder)}
+    if trials[STORE].error is None:
+        device = incoming.folder.stat().st_dev
         for folder in root.glob("[!.]*/"):
             if folder.stat().st_dev != device:
-                there = folder / incoming.folder.name
-                there.mkdir(exist_ok=True)
-                _try_out(incoming, there / incoming.new().name)
+                trials[folder.name] = _try_place(folder, incoming, folder / incoming.folder.name)
+    return trials
+
+
+def _try_place(place: Path, incoming: Incoming, folder: Path) -> Trial:
+    try:
+        temporary = incoming.new()
+        folder.mkdir(exist_ok=True)
+        _try_folder(incoming, folder / temporary.name)
+        usage = disk_usage(folder)
     except OSError as error:
-        raise StoreError(f"no files can be kept in {root}: {error.strerror}") from error
+        return Trial(disk_error(f"no files can be kept in {place}", error))
+    except StoreError as error:
+        return Trial(error)
+    return Trial(None, usage.free, usage.total)
 
 
-def _try_out(incoming: Incoming, final: Path) -> int:
-    """Keep the first of two files under the name `final`, then replace it; return the device that it was on."""
+def _try_folder(incoming: Incoming, final: Path) -> None:
+    """Keep the first of two files under the name `final`, then replace it."""
     trials = [incoming.new() for _ in range(3)]
     try:
         for trial in trials:
@@ -37,7 +67,6 @@ def _try_out(incoming: Incoming, final: Path) -> int:
         atomic.replace(trials[2], final)
         if final.read_bytes() != trials[2].name.encode():
             raise StoreError(f"{final.parent} cannot replace a file with another: use another file system")
-        return final.stat().st_dev
     finally:
         for path in (*trials, final):
             atomic.discard(path)

@@ -147,13 +147,14 @@ class PublicSite:
 
     def _admit_post(self, request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
         """Count a post, or raise the ImagedError that its head causes."""
-        self._check_room(pipeline)
+        self._check_room(pipeline, namespace)
         _wanted(request, namespace, POST_PARAMETERS, pipeline)
         if asked_outputs(read_parameters(request, POST_PARAMETERS)):
             self.clients.charge(request.address)(0)
         self.clients.check_post(request.address)
 
-    def _check_room(self, pipeline: Pipeline) -> None:
+    def _check_room(self, pipeline: Pipeline, namespace: str) -> None:
+        pipeline.check_store(namespace)
         if self.posting.current >= MAXIMUM_POSTS:
             raise BusyError(f"{MAXIMUM_POSTS} pictures are coming in already: try again later")
         pipeline.engine.headers.check_room()

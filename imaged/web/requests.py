@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
-from imaged.core.errors import ImagedError, StoreError, TooLargeError, TooSlowError
+from imaged.core.disk_errors import disk_error
+from imaged.core.errors import DiskFullError, ImagedError, StoreError, TooLargeError, TooSlowError
 from imaged.core.hashes import shorten
 from imaged.core.tracing import Trace
 from imaged.core.traffic import CLIENT_LEFT
@@ -308,7 +309,7 @@ class ImagedRequest(Request):
             if not isinstance(error, ImagedError):
                 _log.failure("{method} {path} failed unexpectedly", failure, method=method, path=target)
                 error = ImagedError("an unexpected failure: the log has its traceback")
-            elif error.status >= ImagedError.status:
+            elif error.status >= ImagedError.status and not isinstance(error, DiskFullError):  # logged once for all
                 _log.warn("{method} {path}: {error}", method=method, path=target, error=error)
         drop_tracebacks(failure.value)
         if self.finished:
@@ -344,4 +345,4 @@ class ImagedRequest(Request):
 
 
 def _not_kept(error: OSError) -> StoreError:
-    return StoreError(f"the body cannot be stored: {error.strerror}; try again later")
+    return disk_error("the body cannot be stored", error)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from posixpath import dirname
 
-from imaged.api import OwnThreads, StoreError
+from imaged.api import OwnThreads, StoreError, disk_error
 
 from .client import Client, Request
 from .concurrency import map_concurrently
@@ -91,7 +91,7 @@ class MantaUploader:
                 raise StoreError(f"the bytes of {key} from Manta do not match their Content-MD5: try again")
             temporary.replace(path)
         except OSError as error:
-            raise StoreError(f"{key} cannot be written: {error.strerror}") from error
+            raise disk_error(f"{key} cannot be written", error) from error
         finally:
             temporary.unlink(missing_ok=True)
         return True

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from imaged.api import StoreError, StoreUnavailableError
+from imaged.api import StoreError, StoreUnavailableError, disk_error
 
 from .options import Options
 
@@ -101,8 +101,7 @@ def translated(action: Action, options: Options, key: str = "") -> Iterator[None
     except RecursionError as error:  # botocore follows a redirect by a request that is redirected again
         raise _redirect_error(options) from error
     except OSError as error:  # boto3 wraps its own as BotoCoreError, so this is a local file
-        message = error.strerror or type(error).__name__
-        raise StoreError(f"{_object(options, key)}: the local file cannot be read or written: {message}") from error
+        raise disk_error(f"{_object(options, key)}: the local file cannot be read or written", error) from error
 
 
 def refusal_error(answer: Mapping[str, Any], action: Action, options: Options, key: str = "") -> StoreError:

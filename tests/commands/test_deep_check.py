@@ -133,7 +133,7 @@ def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.
     shelve(uploader, tmp_path, monkeypatch, failure=NotAPictureError("no paint"))
     assert trial.outcome() is False
     assert [line.split(": ", 1)[1] for line in trial.shortened() if line != THREADS] == [
-        "no files can be kept in /public: Not a directory",
+        "no files can be kept in /public: Not a directory; look at its file system",
         "no job queue can be kept there: File exists",
         "no paint",
         "no such bucket: pictures",

@@ -17,6 +17,7 @@ from imaged.core.activity import Activity
 from imaged.core.errors import BusyError, NoWorkerError, OutOfTimeError
 from imaged.daemon.health import PROBE_EVERY_S, Health
 from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.pipeline.store_health import StoreHealth
 from imaged.store.local import LocalStore
 from imaged.testing.fakes import NoThreads, StillProcessor, run_at_once
 from imaged.workers.engine import Engine
@@ -67,7 +68,7 @@ def rendering(processor: StillProcessor, tmp_path: Path) -> Any:
 @pytest.fixture
 def health(rendering: Any, clock: Clock) -> Health:
     """Return a health check of them."""
-    return Health(run_at_once, lambda: rendering, clock.seconds)
+    return Health(run_at_once, lambda: rendering, StoreHealth(clock.seconds), clock.seconds)
 
 
 def test_a_processor_that_works_is_ok(health: Health, processor: StillProcessor) -> None:
@@ -129,7 +130,7 @@ def test_the_store_takes_no_files(health: Health, tmp_path: Path) -> None:
 
 def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
     """Worker threads that hang, as on a dead NFS, are reported until they return; meanwhile no trial is added."""
-    trials: list[Deferred[None]] = []
+    trials: list[Deferred[Any]] = []
 
     def run(function: Any, *args: Any) -> Any:
         if not trials:
@@ -138,14 +139,14 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
         return run_at_once(function, *args)
 
     rendering = make_rendering(tmp_path, StillProcessor())
-    health = Health(run, lambda: rendering, clock.seconds)  # type: ignore[arg-type]
+    health = Health(run, lambda: rendering, StoreHealth(clock.seconds), clock.seconds)  # type: ignore[arg-type]
     with capturedLogs() as logged:
         for _ in range(10):
             health.probe()
             clock.advance(PROBE_EVERY_S)
         assert health.message == "the store or the worker threads hang"
         assert not rendering.store.incoming.folder.exists()
-        trials[0].callback(None)
+        trials[0].callback(rendering.store.try_places())
     assert health.message == "OK"
     told, over = (formatEvent(event) for event in logged)
     assert told.startswith("the store or the worker threads hang, so the health check answers 503: a trial")
@@ -155,14 +156,14 @@ def test_a_trial_that_hangs(tmp_path: Path, clock: Clock) -> None:
 
 def test_a_generation_stays_open_until_its_trial_has_ended(tmp_path: Path, clock: Clock) -> None:
     """A stop in the middle of a trial waits for it, and so no file of it stays in the store."""
-    halves: list[tuple[Deferred[None], Any, Any]] = []
+    halves: list[tuple[Deferred[Any], Any, Any]] = []
 
     def run(function: Any, *args: Any) -> Any:
         halves.append((Deferred(), function, args))
         return halves[-1][0]
 
     rendering = make_rendering(tmp_path, StillProcessor())
-    health = Health(run, lambda: rendering, clock.seconds)  # type: ignore[arg-type]
+    health = Health(run, lambda: rendering, StoreHealth(clock.seconds), clock.seconds)  # type: ignore[arg-type]
     health.probe()
     drained = Deferred.fromCoroutine(rendering.tasks.drained())
     for step in range(2):  # it tries the store, then writes the picture to render
@@ -187,7 +188,7 @@ def test_a_new_generation_is_tried_at_once(tmp_path: Path, clock: Clock) -> None
     first: Deferred[None] = Deferred()
     old = make_rendering(tmp_path, StillProcessor(), run=lambda *_: first)
     current = [old]
-    health = Health(run_at_once, lambda: current[0], clock.seconds)
+    health = Health(run_at_once, lambda: current[0], StoreHealth(clock.seconds), clock.seconds)
     health.probe()
     clock.advance(100)
     current[0] = make_rendering(tmp_path, StillProcessor())

@@ -65,7 +65,7 @@ SHAPE = {
         ),
         int,
     ),
-    "queue": {"fault": type(None), "free_bytes": int},
+    "queue": {"fault": type(None), "free_bytes": int, "is_full": bool},
     "rates_per_s": dict.fromkeys(CHARTS, float),
     "history": {"interval_s": float, **dict.fromkeys(CHARTS, list)},
     "errors": list,
@@ -75,7 +75,15 @@ SHAPE = {
     "log": {"lost": int, "fault": type(None)},
     "stalls": {"total": int, "last": type(None), "hanging": list},
     "plugins": list,
-    "store": {"path": str, "bytes": int, "files": int, "free_bytes": int, "fault": type(None)},
+    "store": {
+        "path": str,
+        "bytes": int,
+        "files": int,
+        "free_bytes": int,
+        "fault": type(None),
+        "is_full": bool,
+        "is_read_only": bool,
+    },
 }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from daemon import Answer, Daemon, request, until
-from failing_files import FAULTS, KILL, FailingFiles, Fault
+from failing_files import FAULTS, FULL, KILL, FailingFiles, Fault
 from PIL import Image
 from processes import LONGEST_S
 
@@ -145,7 +145,7 @@ def restart(daemon: Daemon, pictures: Pictures) -> None:
 @pytest.mark.parametrize(("first", "step"), [(SAMPLE, SAMPLE), *EVERY])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_each_file_operation(daemon: Daemon, files: FailingFiles, fault: Fault, first: int, step: int) -> None:
-    """Clients get 503 and a reason, no half file has a final name, and what was acknowledged and queued is done.
+    """Clients get 503 or 507 and a reason, no half file has a final name, and what was acknowledged and queued is done.
 
     The test prints how often the fault struck at each operation, and the statuses of the answers.
     """
@@ -159,7 +159,7 @@ def test_each_file_operation(daemon: Daemon, files: FailingFiles, fault: Fault, 
             answers.append(pictures.get(body))
         until(lambda: files.struck or settled(daemon), daemon)
         struck = files.disarm()
-        statuses = [check_answer(answer, daemon) for answer in answers]
+        statuses = [check_answer(answer, daemon, fault) for answer in answers]
         if not struck:
             break
         counts[f"{struck}: {' '.join(statuses)}"] += 1
@@ -225,12 +225,12 @@ def report(fault: Fault, counts: Counter[str]) -> None:
     sys.stdout.write("\n".join([*lines, f"{fault.name}: {counts.total()} runs, lost 0\n"]))
 
 
-def check_answer(answer: Answer | None, daemon: Daemon) -> str:
+def check_answer(answer: Answer | None, daemon: Daemon, fault: Fault) -> str:
     """Check that an answer is a picture, or an error that says what to do. Return its status for people."""
     if answer is None:
         return "died"
     if answer.status != 200:  # 404: the output of a picture that was not taken
-        assert answer.status in {503, 404}, (answer, daemon.tail)
+        assert answer.status in {507 if fault is FULL else 503, 404}, (answer, daemon.tail)
         assert answer.json()["error"]
         assert ("retry-after" in answer.headers) == (answer.status == 503)
     return str(answer.status)

@@ -26,7 +26,14 @@ from twisted.web.http_headers import _nameEncoder
 from zope.interface import implementer  # type: ignore[import-untyped]
 
 from imaged.core.activity import Activity
-from imaged.core.errors import ImagedError, NotFoundError, SourceFailedError, SourceTimeoutError, StoreError
+from imaged.core.errors import (
+    DiskFullError,
+    ImagedError,
+    NotFoundError,
+    SourceFailedError,
+    SourceTimeoutError,
+    StoreError,
+)
 from imaged.fetch.budget import Budget
 from imaged.fetch.hashing_writer import ReceivedFile
 from imaged.fetch.sources import Sources
@@ -119,7 +126,7 @@ class TestFailures(Fetching):
         self.path = self.path / "no" / "folder"
         await self.refused(StoreError, ok(b"abc"))
         self.path = Path("/dev/full")
-        await self.refused(StoreError, ok(b"abc"))
+        await self.refused(DiskFullError, ok(b"abc"))
 
 
 class TestTLS(Fetching):

@@ -64,7 +64,7 @@ QUIET = Snapshot(
     uploads=Uploads(current=0, jobs=Jobs(0, 0, None), total=0, failed=0),
     remote=RemoteStatus(fault=None, comparison=None),
     pending_renders=PendingRenders(current=0, jobs=Jobs(0, 0, None)),
-    queue=QueueStatus(fault=None, free_bytes=80_000_000_000),
+    queue=QueueStatus(fault=None, free_bytes=80_000_000_000, is_full=False),
     rates_per_s=PerKind(**dict.fromkeys((each.name for each in fields(PerKind)), 0.0)),
     history=Charts(10.0, PerKind(**dict.fromkeys((each.name for each in fields(PerKind)), ()))),
     errors=(),
@@ -72,7 +72,15 @@ QUIET = Snapshot(
     log=LogStatus(lost=0, fault=None),
     stalls=Stalls(total=0, last=None, hanging=()),
     plugins=(),
-    store=StoreStatus(path="/srv/public", bytes=1_234_567, files=12, free_bytes=80_000_000_000, fault=None),
+    store=StoreStatus(
+        path="/srv/public",
+        bytes=1_234_567,
+        files=12,
+        free_bytes=80_000_000_000,
+        fault=None,
+        is_full=False,
+        is_read_only=False,
+    ),
     try_page=False,
 )
 """A daemon that has done nothing yet."""

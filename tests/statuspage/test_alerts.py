@@ -52,6 +52,13 @@ def test_a_healthy_daemon_has_no_alert() -> None:
         ({"generation": {"last_reload": make_reload("a")}}, "warning", "stay in effect"),
         ({"store": {"free_bytes": LOW_DISK_BYTES - 1}}, "error", "2047 MiB are free"),
         ({"store": {"fault": "x1.jpg cannot be kept"}}, "warning", "served and not stored"),
+        (
+            {"store": {"fault": "No space", "is_full": True, "free_bytes": 0}},
+            "error",
+            "Posts are answered 507, and outputs are served, not stored: No space",
+        ),
+        ({"store": {"fault": "I/O", "is_read_only": True}}, "error", "Posts are answered 503, and outputs are served"),
+        ({"queue": {"fault": "No space", "is_full": True, "free_bytes": 0}}, "error", "answered 507, and queued jobs"),
         ({"store": {"free_bytes": None}}, "error", "The file system of the store cannot be read"),
         ({"metrics": (replace(SINK, fault="OSError: a"),)}, "warning", "lines: OSError: a; 0 events"),
         (

@@ -86,7 +86,7 @@ def test_other_files_are_not_listed(store: LocalStore) -> None:
 def test_a_full_disk_is_the_stores_error(store: LocalStore) -> None:
     """The older output stays, no part of the new one does, and the message says what to do."""
     store.variants.save(IMAGE, OUTPUT, b"old")
-    with pytest.raises(StoreError, match=r"x300\.jpg cannot be kept: File too large; free some space"):
+    with pytest.raises(StoreError, match=r"x300\.jpg cannot be kept: File too large; look at its file system"):
         store.variants.save(IMAGE, OUTPUT, b"0" * (2 << 20))
     assert store.path(IMAGE, OUTPUT).read_bytes() == b"old"
     assert list(store.incoming.folder.iterdir()) == []
