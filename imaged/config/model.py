@@ -184,6 +184,9 @@ class Settings(Section):
     )
     uploader: PluginName = Field("noop", description="The plugin that keeps finished files in a remote store.")
     upload: UploadSettings = Field(default_factory=UploadSettings, description="The uploads to the remote store.")
+    purgers: PluginNames = Field(
+        (), description="The plugins that remove erased pictures from the caches before imaged, such as a CDN."
+    )
     metrics: PluginNames = Field((), description="The plugins that record events.")
     plugins: Sections = Field(
         default_factory=dict, repr=False, description="The options of plugins: a section for each, by its name."

@@ -286,7 +286,7 @@ class Stalls:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin in use; `kind` is processor, detector, uploader or metrics, `detail` its own description."""
+    """A plugin in use; `kind` is processor, detector, uploader, purger or metrics, `detail` its own description."""
 
     name: str
     kind: str

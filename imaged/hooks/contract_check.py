@@ -27,12 +27,16 @@ _NEEDED = {
     "processor": ("Processor", ("identify", "accepts", "render", "detail")),
     "detector": ("Detector", ("detect", "detail", "side_px")),
     "uploader": ("Uploader", ("upload", "download", "list", "delete", "identity")),
+    "purger": ("Purger", ("purge",)),
     "metrics": ("MetricsSink", ("record",)),
 }
 """The contract of each kind of plugin, and what an object of it has."""
 
 _ON_THREADS = ("identify", "accepts", "verify", "sample", "detect", "self_check", "render", "record", "flush", "expose")
 """The methods of processors, detectors and sinks, which no code awaits."""
+
+_ON_REACTOR = ("uploader", "purger")
+"""The kinds whose methods are async."""
 
 _IDENTITY = "a text that says which store this is: its address, and the bucket or account there"
 
@@ -65,7 +69,7 @@ def read_metadata(kind: str, thing: Any) -> Metadata:
         raise ContractError(f"is a {kind_of(thing)}: declare the hook with def, not async def")
     if missing := [name for name in needed if getattr(thing, name, None) is None]:
         raise ContractError(f"is no {contract}: it has no {' and no '.join(missing)}")
-    if kind != "uploader" and (wrong := [n for n in _ON_THREADS if iscoroutinefunction(getattr(thing, n, None))]):
+    if kind not in _ON_REACTOR and (wrong := [n for n in _ON_THREADS if iscoroutinefunction(getattr(thing, n, None))]):
         raise ContractError(f"is no {contract}: declare its {' and its '.join(wrong)} with def, not async def")
     if kind == "metrics" and isinstance(thing, FlushingSink) and not 0 < thing.flush_every_s < math.inf:
         raise ContractError("has a flush_every_s that is no number of seconds above 0")

@@ -174,6 +174,25 @@ class Uploader(Protocol):
 
 
 @runtime_checkable
+class Purger(Protocol):
+    """Removes answers from the caches before imaged, such as those of a CDN.
+
+    Called on the reactor thread: async, never blocking. Each call ends within a minute or so, even when a cache hangs.
+    """
+
+    async def purge(self, tag: str, paths: Sequence[str]) -> None:
+        """Remove the answers of one picture from each cache; return when the caches have confirmed.
+
+        `tag` is what the answers have in `Cache-Tag` and in `Surrogate-Key`: up to 97 letters, digits, `_` and `-`. A
+        cache that knows tags needs no paths. `paths` are the paths of the answers that imaged knows of, up to some
+        thousands, each with a slash at its beginning and without a query; a cache may have others of the same picture.
+
+        An answer that a cache does not have is no error. Raises StoreError for what may succeed later. imaged then
+        repeats the call, also after a restart; a call may be repeated that has succeeded.
+        """
+
+
+@runtime_checkable
 class MetricsSink(Protocol):
     """Counts events.
 

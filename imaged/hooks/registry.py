@@ -28,6 +28,7 @@ from imaged.hooks import specs
 from imaged.hooks.boundary import describe, is_interrupt, kind_of, plugin_boundary, refuse, under_way
 from imaged.hooks.checked_detector import CheckedDetector
 from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.checked_purger import CheckedPurger
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import ContractError, Metadata, read_metadata
 from imaged.hooks.contracts import MetricsSink
@@ -67,6 +68,7 @@ class Plugins:
     detectors: tuple[CheckedDetector, ...] = ()
     origins: Mapping[str, CheckedUploader] = field(default_factory=dict)
     """The uploaders that origins read from, by the name of the origin."""
+    purgers: tuple[CheckedPurger, ...] = ()
 
     @property
     def described(self) -> tuple[Plugin, ...]:
@@ -113,9 +115,12 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
     seekers = [(name, ("detectors", place)) for place, name in enumerate(settings.detectors)]
     detectors = list(build.results("detector", seekers))
     uploaders = list(build.results("uploader", [(settings.uploader, ("uploader",))]))
+    caches = [(name, ("purgers", place)) for place, name in enumerate(settings.purgers)]
+    purgers = list(build.results("purger", caches))
     sinks = list(build.results("metrics", [(name, ("metrics", place)) for place, name in enumerate(settings.metrics)]))
     origins = {name: result for name in settings.origins if (result := build.origin(name)) is not None}
-    build.check_sections({*settings.processors, *settings.detectors, settings.uploader, *settings.metrics})
+    used = (*settings.processors, *settings.detectors, settings.uploader, *settings.purgers, *settings.metrics)
+    build.check_sections(frozenset(used))
     if not processors and not build.faults and not build.unfit:
         build.fault(("processors",), "none of these offers a processor with these options")
     checked = list(map(_checked_uploader, uploaders))
@@ -124,9 +129,10 @@ def build(loaded: Loaded, make_host: MakeHost) -> tuple[Plugins, list[Fault]]:
         formats,
         checked[0] if checked else None,
         {each.plugin.name: each.thing for each in sinks},
-        (*processors, *detectors, *uploaders, *sinks, *origins.values()),
+        (*processors, *detectors, *uploaders, *purgers, *sinks, *origins.values()),
         tuple(CheckedDetector(each.plugin.name, each.thing, each.metadata.side_px) for each in detectors),
         {name: _checked_uploader(result) for name, result in origins.items()},
+        tuple(CheckedPurger(each.plugin.name, each.thing, each.host.clock) for each in purgers),
     )
     return plugins, build.faults
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pluggy
 
-from imaged.hooks.contracts import Detector, MetricsSink, Processor, Uploader
+from imaged.hooks.contracts import Detector, MetricsSink, Processor, Purger, Uploader
 from imaged.hooks.host import Host
 
 PROJECT = "imaged"
@@ -27,6 +27,11 @@ def imaged_detector(host: Host) -> Detector | None:
 @hookspec
 def imaged_uploader(host: Host) -> Uploader | None:
     """Return a remote store, or None: originals and outputs then stay local."""
+
+
+@hookspec
+def imaged_purger(host: Host) -> Purger | None:
+    """Return a purger of caches before imaged, or None if there is none with these options."""
 
 
 @hookspec

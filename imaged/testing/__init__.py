@@ -3,5 +3,5 @@
 import sys
 
 if "pytest" in sys.modules:  # so that failed assertions show their values, also outside of this repository
-    suites = ("imaged.testing.detectors", "imaged.testing.processors", "imaged.testing.uploaders")
-    sys.modules["pytest"].register_assert_rewrite(*suites)
+    suites = ("detectors", "processors", "purgers", "uploaders")
+    sys.modules["pytest"].register_assert_rewrite(*[f"imaged.testing.{suite}" for suite in suites])

@@ -94,6 +94,35 @@ class MemoryUploader:
             raise self.failure
 
 
+class MemoryPurger:
+    """A cache in memory, and its purger: `answers` has the tag of the answer at each path, `purges` each call.
+
+    A purge removes what has the tag or one of the paths. While `failure` is set, every call raises it.
+    """
+
+    detail = "memory"
+
+    def __init__(self) -> None:
+        self.answers: dict[str, str] = {}
+        self.purges: list[tuple[str, tuple[str, ...]]] = []
+        self.failure: Exception | None = None
+
+    async def purge(self, tag: str, paths: Sequence[str]) -> None:
+        """Remove the answers of a picture."""
+        if self.failure is not None:
+            raise self.failure
+        self.purges.append((tag, tuple(paths)))
+        self.answers = {path: other for path, other in self.answers.items() if other != tag and path not in paths}
+
+    async def keep(self, tag: str, path: str) -> None:
+        """Keep an answer."""
+        self.answers[path] = tag
+
+    async def keeps(self, path: str) -> bool:
+        """Say whether there is an answer for a path."""
+        return path in self.answers
+
+
 class StillProcessor:
     """A processor without an imaging library: it reads headers, and renders generated pictures of the right size.
 

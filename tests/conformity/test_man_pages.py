@@ -61,6 +61,7 @@ def documented(key: str) -> tuple[str, str]:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_option_of_a_plugin_is_in_the_manual(name: str) -> None:
     """The manual has its default and the description that `imaged plugins` prints."""
+    assert name in installed(), "pyproject.toml has a new plugin: make .venv/tools"
     model = load_options(installed()[name])
     assert model is not None
     for each in options_of(model):

@@ -1,0 +1,55 @@
+"""A server that answers each GET as imaged answers for a picture: tagged, and to be kept for a year."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+@dataclass
+class CacheOrigin:
+    """The tags of the answers by their paths; `asked` has the path of each request. Other paths get 404."""
+
+    port: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def cache_origin() -> Iterator[CacheOrigin]:
+    """Run a server, on threads of its own."""
+    origin = CacheOrigin()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 65_536  # one segment for head and body: two would wait for an acknowledgement
+
+        def do_GET(self) -> None:
+            origin.asked.append(self.path)
+            tag = origin.tags.get(self.path)
+            self.send_response(404 if tag is None else 200)
+            self.send_header("Content-Length", "4")
+            self.send_header("Cache-Control", "no-store" if tag is None else "public, max-age=31536000, immutable")
+            if tag is not None:
+                self.send_header("Cache-Tag", tag)
+                self.send_header("Surrogate-Key", tag)
+            self.end_headers()
+            self.wfile.write(b"body")
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    origin.port = server.server_port
+    thread = Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield origin
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
