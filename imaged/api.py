@@ -58,12 +58,13 @@ from imaged.core.gravities import Compass, FocalPoint, Gravity
 from imaged.core.heif_header import HeifHeader, read_boxes, read_heif
 from imaged.core.jxl_header import JxlHeader, read_jxl
 from imaged.core.outputs import Fill, Fit, FullSize, Output, Pad
+from imaged.core.pending_jobs import Jobs
 from imaged.core.perception.profile_names import profile_name
 from imaged.core.perception.regions import Region
 from imaged.core.pictures import ImageFacts
 from imaged.core.qualities import AVIF_SPEED, WEBP_EFFORT
 from imaged.core.samples import Sample
-from imaged.core.snapshot import Jobs, SinkStatus, Snapshot
+from imaged.core.snapshot import SinkStatus, Snapshot
 from imaged.core.tally import Counted, Tally, Timing
 from imaged.core.tiff_header import TiffHeader, read_tiff
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
+from imaged.core.pending_jobs import PendingErasures, PendingRenders, Uploads
+
 T = TypeVar("T")
 
 Level = Literal["error", "warning"]
@@ -145,25 +147,6 @@ class Posting:
 
 
 @dataclass(frozen=True)
-class Jobs:
-    """The jobs of one kind in the queue; `failed` ones wait for an operator, `oldest_s` is the age of the others."""
-
-    queued: int | None
-    failed: int | None
-    oldest_s: float | None
-
-
-@dataclass(frozen=True)
-class Uploads:
-    """Uploads to the remote store: `failed` counts attempts, most of which are repeated; `jobs` are in the queue."""
-
-    current: int
-    jobs: Jobs
-    total: int
-    failed: int
-
-
-@dataclass(frozen=True)
 class Comparison:
     """The comparison of the local store with the remote one. While it is `unfinished`, `missing` may grow."""
 
@@ -180,14 +163,6 @@ class RemoteStatus:
 
     fault: str | None
     comparison: Comparison | None
-
-
-@dataclass(frozen=True)
-class PendingRenders:
-    """Renders that the queue holds: `current` run now."""
-
-    current: int | None
-    jobs: Jobs
 
 
 @dataclass(frozen=True)
@@ -335,6 +310,7 @@ class Snapshot:
     uploads: Uploads
     remote: RemoteStatus
     pending_renders: PendingRenders
+    erasures: PendingErasures
     queue: QueueStatus
     rates_per_s: PerKind[float]
     history: Charts

@@ -162,6 +162,7 @@ async def start_service(
             counters=counters,
             history=history,
             errors=errors,
+            erasures=environment.erasures,
             log=lambda: logs.state,
             message=lambda: health.message,
             usage=usage,

@@ -70,7 +70,8 @@ def _of_work(snapshot: Snapshot) -> Iterator[Alert]:
         yield Alert("error", "State disk full", f"{text}: {snapshot.queue.fault}")
     elif fault := snapshot.queue.fault:
         yield Alert("error", "Job queue", f"No job can be added, and queued jobs wait: {fault}")
-    if failed := (snapshot.pending_renders.jobs.failed or 0) + (snapshot.uploads.jobs.failed or 0):
+    kinds = (snapshot.pending_renders.jobs, snapshot.uploads.jobs, snapshot.erasures.jobs)
+    if failed := sum(jobs.failed or 0 for jobs in kinds):
         jobs = "1 job has" if failed == 1 else f"{failed:,} jobs have"
         yield Alert("warning", "Parked", f"{jobs} failed for good; “imaged queue list --parked” lists them.")
 

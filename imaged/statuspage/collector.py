@@ -9,15 +9,14 @@ from pathlib import Path
 
 from imaged.core.activity import Activity, Running
 from imaged.core.errors import StoreError
+from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
 from imaged.core.snapshot import (
     Charts,
     Comparison,
     DownloadInFlight,
     Downloads,
     GenerationStatus,
-    Jobs,
     LogStatus,
-    PendingRenders,
     Plugin,
     Posting,
     Processing,
@@ -27,13 +26,13 @@ from imaged.core.snapshot import (
     Requests,
     Snapshot,
     StoreStatus,
-    Uploads,
 )
 from imaged.fetch.hashing_writer import Download
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.comparison import RecordedComparison
 from imaged.jobs.queue import Depth
 from imaged.pipeline.counters import Counters
+from imaged.pipeline.erasures import Erasures
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.remote import Remote
 from imaged.profiling.stalls import StallWatch
@@ -57,6 +56,7 @@ class Collector:
     history: History
     errors: RecentErrors
     log: Callable[[], LogStatus]
+    erasures: Erasures
     message: Callable[[], str]
     usage: StoreUsage
     stalls: StallWatch
@@ -74,6 +74,7 @@ class Collector:
         """
         pipeline = pipelines[0]
         renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
+        erasures = await jobs.depth("erase")
         counters, saves, engine = self.counters, self.counters.saves, pipeline.engine
         root = pipeline.store.root
         usage = await self.usage.now(root)
@@ -104,6 +105,9 @@ class Collector:
             uploads=Uploads(counters.uploads.current, _jobs(uploads), counters.uploads.total, counters.uploads.failed),
             remote=RemoteStatus(pipeline.remote.fault, compare(pipeline.remote, await jobs.comparison())),
             pending_renders=PendingRenders(None if renders is None else renders.running, _jobs(renders)),
+            erasures=PendingErasures(
+                None if erasures is None else erasures.running, _jobs(erasures), self.erasures.total
+            ),
             queue=QueueStatus(jobs.fault, _free_for_queue(Path(pipeline.settings.state_dir)), jobs.disk_is_full),
             rates_per_s=self.history.rates_per_s,
             history=Charts(INTERVAL_S, self.history.points),

@@ -11,7 +11,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from imaged.core.snapshot import Charts, Jobs, PendingRenders, Requests, Snapshot, Uploads
+from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
+from imaged.core.snapshot import Charts, Requests, Snapshot
 
 PROMISED_NAMES: Mapping[tuple[type, str], str] = {
     (Requests, "coalesced"): "joined",
@@ -20,7 +21,7 @@ PROMISED_NAMES: Mapping[tuple[type, str], str] = {
 }
 """Fields whose published name is not that of their attribute."""
 
-INLINED = {(Uploads, "jobs"), (PendingRenders, "jobs"), (Charts, "points")}
+INLINED = {(Uploads, "jobs"), (PendingRenders, "jobs"), (PendingErasures, "jobs"), (Charts, "points")}
 """Attributes whose own fields stand in their place."""
 
 _PLAIN = (str, int, float)

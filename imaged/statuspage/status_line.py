@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imaged.core.snapshot import GenerationStatus
 from imaged.jobs.async_queue import AsyncJobQueue
+from imaged.jobs.queue import Kind
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.pipeline import Pipeline
 from imaged.statuspage.collector import compare
@@ -22,11 +23,16 @@ async def status_line(
     return line if last is None or last.ok else f"{line}; the last reload was refused: {last.errors[0]}"
 
 
+KINDS: tuple[Kind, ...] = ("render", "upload", "erase")
+
+
 async def _pending(pipeline: Pipeline, jobs: AsyncJobQueue) -> str:
-    renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
-    if renders is None or uploads is None:
+    renders, uploads, erasures = [await jobs.depth(kind) for kind in KINDS]
+    if renders is None or uploads is None or erasures is None:
         return "the job queue cannot be read"
     pending = f"pending: {renders.queued + renders.running} renders, {uploads.queued + uploads.running} uploads"
+    if left := erasures.queued + erasures.running:
+        pending += f", {left} erasures"
     comparison = compare(pipeline.remote, await jobs.comparison())
     if comparison is not None and comparison.unfinished:
         pending += f", and more until the comparison with the remote store ({comparison.state}) ends"

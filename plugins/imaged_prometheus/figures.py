@@ -75,7 +75,12 @@ class Figures(Collector):
         """Yield a metric for each figure."""
         for name, text, read in GAUGES:
             yield _gauge(name, text, {(): read(self._now)})
-        jobs: dict[Labels, Jobs] = {("render",): self._now.pending_renders.jobs, ("upload",): self._now.uploads.jobs}
+        now = self._now
+        jobs: dict[Labels, Jobs] = {
+            ("render",): now.pending_renders.jobs,
+            ("upload",): now.uploads.jobs,
+            ("erase",): now.erasures.jobs,
+        }
         for name, text, read_jobs in JOB_GAUGES:
             yield _gauge(name, text, {kind: read_jobs(each) for kind, each in jobs.items()}, ("kind",))
         yield from self._comparison()

@@ -28,7 +28,8 @@ from imaged.api import (
     Uploaded,
     WorkerDied,
 )
-from imaged.core.snapshot import Comparison, Jobs, Plugin, SinkStatus, WorkerStatus
+from imaged.core.pending_jobs import Jobs
+from imaged.core.snapshot import Comparison, Plugin, SinkStatus, WorkerStatus
 from imaged_prometheus.counts import Counts
 from imaged_prometheus.sink import PrometheusSink
 

@@ -49,6 +49,7 @@ SHAPE = {
     },
     "remote": {"fault": type(None), "comparison": COMPARISON},
     "promised": {"current": int, "queued": int, "parked": int, "oldest_s": type(None)},
+    "erasures": {"current": int, "queued": int, "parked": int, "oldest_s": type(None), "total": int},
     "requests": dict.fromkeys(
         (
             "current",

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
 from imaged.core.snapshot import (
     Alert,
     Charts,
@@ -14,9 +15,7 @@ from imaged.core.snapshot import (
     Downloads,
     GenerationStatus,
     Isolation,
-    Jobs,
     LogStatus,
-    PendingRenders,
     PerKind,
     Plugin,
     Posting,
@@ -31,7 +30,6 @@ from imaged.core.snapshot import (
     Snapshot,
     Stalls,
     StoreStatus,
-    Uploads,
     WorkerStatus,
 )
 
@@ -64,6 +62,7 @@ QUIET = Snapshot(
     uploads=Uploads(current=0, jobs=Jobs(0, 0, None), total=0, failed=0),
     remote=RemoteStatus(fault=None, comparison=None),
     pending_renders=PendingRenders(current=0, jobs=Jobs(0, 0, None)),
+    erasures=PendingErasures(current=0, jobs=Jobs(0, 0, None), total=0),
     queue=QueueStatus(fault=None, free_bytes=80_000_000_000, is_full=False),
     rates_per_s=PerKind(**dict.fromkeys((each.name for each in fields(PerKind)), 0.0)),
     history=Charts(10.0, PerKind(**dict.fromkeys((each.name for each in fields(PerKind)), ()))),

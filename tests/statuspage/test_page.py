@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snapshots import HASH, HOSTILE, QUIET, make_busy, make_snapshot
 
-from imaged.core.snapshot import Alert, Comparison, Isolation, Jobs, Snapshot
+from imaged.core.pending_jobs import Jobs
+from imaged.core.snapshot import Alert, Comparison, Isolation, Snapshot
 from imaged.statuspage.page import Page, status_page, try_page
 
 STATUS = status_page()

@@ -6,7 +6,8 @@ import json
 
 from snapshots import QUIET, make_busy, make_reload
 
-from imaged.core.snapshot import Comparison, Jobs, PendingRenders, Uploads
+from imaged.core.pending_jobs import Jobs, PendingRenders, Uploads
+from imaged.core.snapshot import Comparison
 from imaged.statuspage.status_json import to_json
 
 
@@ -15,7 +16,19 @@ def test_published_names_stay() -> None:
     quiet = to_json(QUIET)
     assert list(quiet) == [
         *("version", "message", "pid", "uptime_s", "generation", "requests", "processing", "downloads", "posting"),
-        *("uploads", "remote", "promised", "queue", "rates_per_s", "history", "errors", "metrics", "log", "stalls"),
+        *(
+            "uploads",
+            "remote",
+            "promised",
+            "erasures",
+            "queue",
+            "rates_per_s",
+            "history",
+            "errors",
+            "metrics",
+            "log",
+            "stalls",
+        ),
         *("plugins", "store", "try_page", "alerts"),
     ]
     names = ["current", "total", "hits", "rendered", "joined", "refused", "failed", "left", "bytes"]

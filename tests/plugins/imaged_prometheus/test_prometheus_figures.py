@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from snapshots import change, make_reload, make_snapshot
 
-from imaged.core.snapshot import Comparison, Hang, Jobs, Plugin, SinkStatus, WorkerStatus
+from imaged.core.pending_jobs import Jobs
+from imaged.core.snapshot import Comparison, Hang, Plugin, SinkStatus, WorkerStatus
 from imaged_prometheus.sink import PrometheusSink
 
 Show = Callable[..., Any]
@@ -35,6 +36,7 @@ SNAPSHOT = make_snapshot(
     log={"lost": 18},
     stalls={"total": 19, "hanging": (Hang("a", "x", 1.0), Hang("b", "x", 1.0))},
     pending_renders={"current": 11, "jobs": Jobs(12, 13, None)},
+    erasures={"jobs": Jobs(14, 15, 16.5)},
     metrics=(SinkStatus("prometheus", 100, 2, 3, 4, 5, None, "hangs"),),
     plugins=(
         Plugin("magick", "processor", "1", "ImageMagick"),
@@ -89,13 +91,15 @@ def test_the_queue(sink: PrometheusSink, show: Show) -> None:
     shown = show(sink, SNAPSHOT)
     assert shown.value("imaged_jobs_queued", kind="upload") == 8
     assert shown.value("imaged_jobs_parked", kind="render") == 13
+    assert shown.value("imaged_jobs_queued", kind="erase") == 14
     assert shown.value("imaged_jobs_oldest_seconds", kind="upload") == 10.5
     assert shown.value("imaged_jobs_oldest_seconds", kind="render") is None
 
 
 def test_a_queue_that_cannot_be_read(sink: PrometheusSink, show: Show) -> None:
     """Its figures have no samples: a zero would look healthy."""
-    changes = {"pending_renders": {"current": None, "jobs": UNKNOWN}, "uploads": {"jobs": UNKNOWN}}
+    renders = {"current": None, "jobs": UNKNOWN}
+    changes = {"pending_renders": renders, "uploads": {"jobs": UNKNOWN}, "erasures": {"jobs": UNKNOWN}}
     shown = show(sink, change(SNAPSHOT, changes))
     for name in ("jobs_queued", "jobs_parked", "jobs_oldest_seconds"):
         assert shown.labels(f"imaged_{name}", "kind") == set()
