@@ -12,7 +12,7 @@ from imaged.core.asked import Action, Asked
 from imaged.core.errors import ForbiddenError, MalformedRequestError
 from imaged.core.signatures import read_message, verify
 
-_TIME = re.compile("0|[1-9][0-9]{0,10}", re.ASCII)
+_TIME = re.compile("0|[1-9][0-9]{0,10}")
 """Seconds since the epoch, up to the year 5138."""
 
 _MAX_AGE = re.compile(rb"max-age=(\d+)")
