@@ -10,7 +10,7 @@ from imaged.core.errors import MalformedRequestError, NotFoundError
 from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageHash, check_namespace, shorten
 from imaged.core.outputs import Output
-from imaged.core.signatures import read_message, sign
+from imaged.core.signatures import signed_path
 
 NO_KEY = "access.signing_keys has no key: make one with openssl rand -hex 32 > signing.key, and add {file: signing.key}"
 
@@ -42,9 +42,8 @@ class PathSigner:
         is_public = self._is_public(path)
         if not keys:
             raise MalformedRequestError(NO_KEY)
-        end = "" if self.expires is None else f"&e={self.expires}"
         base_url = match["base"] or base_url.rstrip("/")
-        return f"{base_url}{path}?s={sign(keys[0], read_message(path, self.expires))}{end}", is_public
+        return base_url + signed_path(keys[0], path, self.expires), is_public
 
     def _is_public(self, path: str) -> bool:
         namespace, *between, name = path[1:].split("/")

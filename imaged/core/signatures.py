@@ -40,6 +40,12 @@ def _begun(key: str) -> hmac.HMAC:
     return hmac.new(key.encode(), digestmod="sha256")
 
 
+def signed_path(key: str, path: str, expires: str | None = None) -> str:
+    """Return a path with the signature that lets clients read it, until the time of expiry if there is one."""
+    end = "" if expires is None else f"&e={expires}"
+    return f"{path}?s={sign(key, read_message(path, expires))}{end}"
+
+
 def verify(keys: Sequence[str], message: str, signature: str) -> bool:
     """Return whether one of the keys made a signature. The time that it takes says nothing about the right one."""
     given = signature.encode()

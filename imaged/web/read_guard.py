@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from imaged.config.images import ImagePolicy
 from imaged.config.model import Settings
 from imaged.core.asked import Action, Asked
 from imaged.core.errors import ForbiddenError, MalformedRequestError
+from imaged.core.outputs import Output
 from imaged.core.signatures import read_message, verify
 
 _TIME = re.compile("0|[1-9][0-9]{0,10}")
@@ -55,3 +57,12 @@ class ReadGuard:
             return caching
         left_s = max(0, int(int(expires) - self.now_s()))
         return caching if left_s >= int(age[1]) else b"public, max-age=%d" % left_s
+
+
+def check_orders(named: Iterable[Output], policy: ImagePolicy) -> None:
+    """Raise ForbiddenError when a client that has no token orders an output that the policy does not list."""
+    for output in named:
+        if not policy.is_public(output):
+            raise ForbiddenError(
+                f"{output} is not listed here, and only a token orders it: leave it out of outputs, or send a token"
+            )

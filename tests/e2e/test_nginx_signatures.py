@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from daemon import Daemon, request, until
-from nginx_server import nginx_before
+from nginx_server import nginx_before, with_cache
 from source_tree import ROOT
 
 from imaged.core.signatures import read_message, sign
@@ -75,3 +75,16 @@ def test_a_stored_output_that_is_not_listed(
         refused = request(url, "GET", path)
         assert refused.status == unsigned
         assert request(url, "GET", f"{path}?s={'A' * 22}").status == unsigned
+
+
+def test_the_cache_of_auto_outputs_keeps_no_signed_one(make_daemon: Callable[..., Daemon]) -> None:
+    """A signed URL opens an output to no other URL; listed ones are answered from the cache."""
+    daemon = make_daemon("images: {allowed_outputs: [w24.auto]}\naccess: {signing_keys: [" + KEY + "]}\n")
+    with nginx_before(daemon, with_cache) as url:
+        home = f"/p/{request(url, 'POST', '/p', make_jpeg()).json()['partitionedHash']}"
+        path = f"{home}/w30.auto"
+        for _ in range(3):
+            assert request(url, "GET", f"{path}?s={sign(KEY, read_message(path))}").status == 200
+        assert [request(url, "GET", f"{path}{end}").status for end in ("", "?v=1", "?s=wrong")] == [403] * 3
+        listed = [request(url, "GET", f"{home}/w24.auto").headers["x-cache-status"] for _ in range(3)]
+        assert listed[1:] == ["HIT", "HIT"]
