@@ -8,6 +8,7 @@ from typing import Any
 from imaged.config.extensions import find_missing
 from imaged.config.faults import Fault, in_order
 from imaged.config.load import Loaded
+from imaged.config.unlisted import find_unlisted
 from imaged.hooks.host import PluginState
 from imaged.hooks.registry import Plugins
 from imaged.logs import paths as log_paths
@@ -19,13 +20,17 @@ from imaged.workers.threads import Threads
 def find_faults(loaded: Loaded, reactor: Any, threads: Threads, note: Callable[[str], None]) -> tuple[Fault, ...]:
     """Return every fault: those of the syntax, the values, the plugins' options, the endpoints and the log paths.
 
-    Build the plugins to find theirs, and close them again. Without faults, `note` gets what the machine lacks.
+    Build the plugins to find theirs, and close them again. Without faults, `note` gets what the machine lacks, and
+    what a list may lack.
     """
     plugins, faults = build_checked(loaded, reactor, threads, PluginState(), complete=True)
     plugins.close()
     found = in_order([*faults, *_log_faults(loaded)])
     if not found and (missing := find_missing(loaded.settings, plugins.formats)):
         note(missing)
+    if not found:
+        for line in find_unlisted(loaded.settings):
+            note(line)
     return found
 
 

@@ -10,6 +10,7 @@ from settings_world import World
 from imaged.config.allowed_outputs import MAXIMUM_NAMES, AllowedOutputs, expand
 from imaged.config.images import ImagePolicy
 from imaged.config.messages import UnfitError
+from imaged.config.unlisted import find_unlisted
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.outputs import parse
 
@@ -93,6 +94,24 @@ def test_a_namespace_has_the_list_of_images_or_its_own() -> None:
 def test_outputs_of_new_images_are_not_public_by_themselves() -> None:
     """`outputs` says what is made, and `allowed_outputs` what is public."""
     assert not policy("images: {outputs: [x300.jpg], allowed_outputs: [w320.jpg]}").is_public(parse("x300.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("yaml", "lines"),
+    [
+        ("images: {outputs: [x300.jpg]}", []),
+        ("images: {outputs: [x300.jpg], allowed_outputs: [none]}", []),
+        ("images: {outputs: [x300.jpg, x5.jpg], allowed_outputs: [x5.jpg, w320.jpg]}", ["images: … x300.jpg: …"]),
+        (
+            "images: {allowed_outputs: [x5.jpg]}\nnamespaces: {a: {outputs: [x6.jpg, x7.jpg]}, b: {maximum_width: 9}}",
+            ["namespaces.a: … x6.jpg, x7.jpg: …"],
+        ),
+    ],
+)
+def test_a_check_names_outputs_that_are_made_and_not_listed(yaml: str, lines: list[str]) -> None:
+    """Pages may need them; where no output is public, that is meant."""
+    found = [each.replace("clients need a signature for", "…") for each in find_unlisted(WORLD.load(yaml).settings)]
+    assert [each.partition(": outputs has")[0] + ": …" for each in found] == lines
 
 
 @pytest.mark.parametrize(
