@@ -24,6 +24,7 @@ class RemoteWatch:
         self._jobs = environment.jobs
         self._generations = generations
         self._shutdown = shutdown
+        self._jobs.on_return = self.check
         self.compared: str | None = None
         """The identity of the remote store that the local store has been compared with, or is being compared with."""
 

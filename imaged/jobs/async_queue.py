@@ -29,7 +29,8 @@ class AsyncJobQueue:
 
     `fault` is the error of the last failed call, or None. It stays until `try_again` has tried everything that the
     queue needs: one call that succeeds does not prove that others would. `disk_is_full` says whether its disk is full.
-    `missed_uploads` says whether uploads were not queued or not recorded because of a fault.
+    `missed_uploads` says whether uploads were not queued or not recorded because of a fault. `on_return` is called when
+    the queue works again.
     """
 
     _log = Logger()
@@ -40,6 +41,7 @@ class AsyncJobQueue:
         self.fault: str | None = None
         self.disk_is_full = False
         self.missed_uploads = False
+        self.on_return: Callable[[], object] = lambda: None
         self._wake: dict[Kind, Callable[[], None]] = {}
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -72,6 +74,7 @@ class AsyncJobQueue:
             await self.run(self.queue.try_out)
             self.fault, self.disk_is_full = None, False
             self._log.info("the job queue works again")
+            self.on_return()
 
     async def close(self) -> None:
         """Leave the queue to other processes."""

@@ -134,6 +134,7 @@ class StoreHealth:
 
     def _end(self, place: str) -> None:
         lasted_s = self._seconds() - self._faults.pop(place).since_s
+        self.fault = None
         self._log.info("the store takes files again after {lasted_s:.0f} s", lasted_s=lasted_s)
 
 

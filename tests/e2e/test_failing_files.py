@@ -167,6 +167,7 @@ def test_each_file_operation(daemon: Daemon, files: FailingFiles, fault: Fault, 
         if fault is KILL:
             assert daemon.process.wait(LONGEST_S) == -9
             restart(daemon, pictures)
+        until(lambda: not daemon.status()["store"]["is_full"], daemon)  # it is tried each second
         for answer in (pictures.post(body), pictures.get(body)):
             assert answer is not None
             assert answer.status == 200, (struck, answer.body, daemon.tail)

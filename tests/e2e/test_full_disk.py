@@ -1,0 +1,247 @@
+"""A full disk refuses posts with 507. All that is stored is served, the rest is rendered, and nothing is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from daemon import Daemon, request, until
+from PIL import Image
+from small_disk import SmallDisk
+
+MIB = 1 << 20
+SIZE_BYTES = 24 * MIB
+
+TITLES = {"Disk full", "State disk full", "Store read-only", "Store", "Job queue", "Out of service"}
+
+
+def noise(seed: int, side_px: int = 300) -> bytes:
+    """Return a picture that does not compress: 270 kB of PNG for 300 pixels."""
+    pixels = random.Random(seed).randbytes(3 * side_px * side_px)
+    body = io.BytesIO()
+    Image.frombytes("RGB", (side_px, side_px), pixels).save(body, "PNG")
+    return body.getvalue()
+
+
+def home(body: bytes) -> str:
+    """Return the folder of a picture."""
+    digits = hashlib.md5(body).hexdigest()
+    return f"p/{digits[:3]}/{digits[3:6]}/{digits[6:]}"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Return a disk of 24 MiB."""
+    disk = SmallDisk(tmp_path / "disk", SIZE_BYTES)
+    yield disk
+    disk.close()
+
+
+def settings(store: Path, remote: Path | None = None, **more: Any) -> str:
+    """Return settings with a store there, and a remote one if given."""
+    uploads = {} if remote is None else {"uploader": "folder", "plugins": {"folder": {"path": str(remote)}}}
+    return yaml.safe_dump({"store": {"path": str(store)}} | uploads | more)
+
+
+def titles(daemon: Daemon) -> list[str]:
+    """Return the titles of the alerts about disks, without those that a small disk always has."""
+    return [each["title"] for each in daemon.status()["alerts"] if each["title"] in TITLES]
+
+
+def statuses(daemon: Daemon) -> set[int]:
+    """Return the statuses of all answers of the public port, by the log."""
+    lines = map(json.loads, filter(lambda line: line.startswith("{"), daemon.log.read_text().splitlines()))
+    return {line["status"] for line in lines if "status" in line}
+
+
+def lines(daemon: Daemon, text: str) -> int:
+    """Count the lines of the log with a text."""
+    return len(re.findall(text, daemon.log.read_text()))
+
+
+def fill(daemon: Daemon, disk: SmallDisk) -> dict[str, bytes]:
+    """Post pictures, and get outputs of each, until a post is refused; return the others by their folders."""
+    kept: dict[str, bytes] = {}
+    disk.fill(6 * MIB)
+    for seed in range(100):
+        body = noise(seed)
+        answer = daemon.post("/p", body)
+        if answer.status != 200:
+            assert answer.status == 507, daemon.tail
+            assert "retry-after" not in answer.headers
+            break
+        kept[home(body)] = body
+        assert daemon.get(f"/{home(body)}/w290.png").status == 200
+    disk.fill()
+    until(lambda: daemon.status()["store"]["is_full"], daemon)
+    return kept
+
+
+@pytest.mark.parametrize("has_remote", [False, True], ids=["local", "remote"])
+def test_a_full_store(
+    make_daemon: Callable[..., Daemon],
+    plugins: dict[str, str],
+    disk: SmallDisk,
+    tmp_path: Path,
+    has_remote: bool,  # noqa: FBT001
+) -> None:
+    """Reads are answered, renders come from memory, writes get 507, over a kill and a start, until there is room."""
+    remote = tmp_path / "remote" if has_remote else None
+    daemon = make_daemon(settings(disk.folder / "public", remote), environ=plugins)
+    daemon.store = disk.folder / "public"
+    kept = fill(daemon, disk)
+    assert len(kept) > 2
+    first, *_, last = kept
+    stored = {path.name for path in (daemon.store / first).iterdir()}
+    for start in range(2):
+        until(lambda: daemon.status()["store"]["is_full"], daemon)
+        assert titles(daemon) == ["Disk full"]
+        assert daemon.post("/p", noise(1000)).status == 507
+        assert daemon.post("/p?outputs=x1.png", b"").status == 507
+        assert daemon.post(f"/{first}/process?outputs=w290.png").status == 200
+        assert daemon.post(f"/{first}/process?outputs=w291.png").status == 507
+        for directory, body in kept.items():
+            assert daemon.get(f"/{directory}/original").body == body
+            assert daemon.get(f"/{directory}/info.json").status == 200
+            assert daemon.get(f"/{directory}/w290.png").status == 200
+        for name in ("w200.png", "w210.webp", "x50.jpg", "x50.auto", "100x50-gsm.jpg"):
+            answer = daemon.get(f"/{first}/{name}", Accept="image/avif,image/webp")
+            assert answer.status == 200, (name, answer)
+            Image.open(io.BytesIO(answer.body)).load()
+        assert daemon.get("/status_check").status == 200
+        assert {path.name for path in (daemon.store / first).iterdir()} == stored
+        assert daemon.reload().json()["ok"], daemon.tail
+        assert statuses(daemon) <= {200, 404, 507}
+        assert lines(daemon, "the store is full") == 1
+        assert lines(daemon, "is not stored") == 0
+        if start == 0:
+            daemon.kill()
+            daemon.start()
+    assert request(daemon.public, "DELETE", f"/{last}").status in {202, 204}
+    assert not (daemon.store / last).exists()
+    assert daemon.get(f"/{last}/original").status == 410
+    disk.clear()
+    until(lambda: not daemon.status()["store"]["is_full"], daemon)
+    assert titles(daemon) == []
+    assert lines(daemon, "the store takes files again") == 1
+    assert daemon.post("/p?outputs=w90.png", noise(1000)).status == 200
+    daemon.wait_for_files({"partitionedHash": home(noise(1000))[2:]}, ["w90.png"])
+    assert daemon.get(f"/{first}/w291.png").status == 200
+    until((daemon.store / first / "w291.png").is_file, daemon)
+    for directory, body in kept.items():
+        if directory != last:
+            assert (daemon.store / directory / "original").read_bytes() == body
+            if remote is not None:
+                assert (remote / directory / "original").read_bytes() == body
+                until((remote / directory / "w290.png").is_file, daemon)
+
+
+def test_queued_outputs_wait_for_room(make_daemon: Callable[..., Daemon], disk: SmallDisk) -> None:
+    """A post is answered while there is room for it alone: its outputs are made when there is room for them, too."""
+    daemon = make_daemon(settings(disk.folder / "public"))
+    daemon.store = disk.folder / "public"
+    body, names = noise(1), ["full_size.png", "w299.png", "w298.png", "w297.png"]
+    disk.fill(3 * len(body))
+    assert daemon.post(f"/p?outputs={','.join(names)}", body).status == 200
+    until(lambda: daemon.status()["store"]["is_full"], daemon)
+    daemon.kill()
+    disk.fill()
+    daemon.start()
+    until(lambda: daemon.status()["store"]["is_full"], daemon)
+    waiting = daemon.status()["promised"]
+    assert (waiting["queued"] > 0, waiting["parked"]) == (True, 0)
+    disk.clear()
+    daemon.wait_for_files({"partitionedHash": home(body)[2:]}, ["original", *names])
+    assert statuses(daemon) <= {200}
+
+
+def test_a_namespace_on_a_full_disk_of_its_own(
+    make_daemon: Callable[..., Daemon], disk: SmallDisk, tmp_path: Path
+) -> None:
+    """It alone refuses posts; the others take them, and make their outputs."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "p").symlink_to(disk.folder)
+    daemon = make_daemon(settings(tmp_path / "public"))
+    daemon.store = tmp_path / "public"
+    kept = fill(daemon, disk)
+    assert daemon.post("/p", noise(1000)).status == 507
+    posted = daemon.post("/q?outputs=x5.png", noise(1000))
+    assert posted.status == 200
+    until((tmp_path / "public" / "q" / posted.json()["partitionedHash"] / "x5.png").is_file, daemon)
+    assert daemon.get(f"/{next(iter(kept))}/w100.png").status == 200
+    assert titles(daemon) == ["Disk full"]
+    disk.clear()
+    until(lambda: not daemon.status()["store"]["is_full"], daemon)
+    assert daemon.post("/p", noise(1000)).status == 200
+    assert statuses(daemon) <= {200, 507}
+
+
+def test_a_full_disk_of_the_queue(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str], disk: SmallDisk, tmp_path: Path
+) -> None:
+    """What needs a job is refused, all else is answered, and the uploads of that time are queued when there is room."""
+    remote = tmp_path / "remote"
+    more = {"state_dir": str(disk.folder / "state")}
+    daemon = make_daemon(settings(tmp_path / "public", remote, **more), environ=plugins)
+    daemon.store = tmp_path / "public"
+    body = noise(1)
+    assert daemon.post("/p?outputs=x1.png", body).status == 200
+    until((remote / home(body) / "x1.png").is_file, daemon)
+    disk.fill()
+    asked = 0
+    while (answer := daemon.post(f"/p?outputs=w{290 - asked}.png", body)).status == 200:
+        asked += 1  # what SQLite has written already is room for a few
+    assert answer.status == 507
+    assert daemon.status()["queue"]["is_full"]
+    assert titles(daemon) == ["State disk full"]
+    other = noise(2)
+    assert daemon.post("/p", other).status == 200
+    for number in range(5):
+        assert daemon.get(f"/{home(other)}/w{100 + number}.png").status == 200
+        assert daemon.post(f"/p?outputs=w{110 + number}.png", other).status == 507
+    assert daemon.get(f"/{home(other)}/info.json").status == 200
+    assert daemon.get("/status_check").status == 200
+    assert statuses(daemon) <= {200, 507}
+    assert lines(daemon, "the job queue cannot be used") == 1
+    disk.clear()
+    until(lambda: daemon.status()["queue"]["fault"] is None, daemon)
+    assert daemon.post("/p?outputs=x2.png", other).status == 200
+    for number in range(5):
+        until((remote / home(other) / f"w{100 + number}.png").is_file, daemon)
+    for number in range(asked):
+        until((remote / home(body) / f"w{290 - number}.png").is_file, daemon)
+    until(lambda: titles(daemon) == [], daemon)
+    assert (remote / home(other) / "original").read_bytes() == other
+
+
+def test_a_read_only_store(make_daemon: Callable[..., Daemon], disk: SmallDisk) -> None:
+    """Posts get 503, and all reads are answered, over a start, until it can be written to."""
+    daemon = make_daemon(settings(disk.folder / "public"))
+    daemon.store = disk.folder / "public"
+    body = noise(1)
+    assert daemon.post("/p", body).status == 200
+    with disk.read_only():
+        for start in range(2):
+            until(lambda: daemon.status()["store"]["is_read_only"], daemon)
+            assert titles(daemon) == ["Store read-only"]
+            assert daemon.post("/p", noise(2)).status == 503
+            assert daemon.post(f"/{home(body)}/process?outputs=w9.png").status == 503
+            assert daemon.get(f"/{home(body)}/original").body == body
+            assert daemon.get(f"/{home(body)}/w10.png").status == 200
+            assert daemon.get("/status_check").status == 200
+            assert lines(daemon, "the store is read-only") == 1
+            if start == 0:
+                daemon.kill()
+                daemon.start()
+    until(lambda: not daemon.status()["store"]["is_read_only"], daemon)
+    assert daemon.post("/p?outputs=w9.png", noise(2)).status == 200
+    daemon.wait_for_files({"partitionedHash": home(noise(2))[2:]}, ["w9.png"])
+    assert titles(daemon) == []
