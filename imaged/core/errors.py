@@ -223,6 +223,10 @@ class NoPermissionError(ReadOnlyError):
     """The user of the daemon may not change the files of the store."""
 
 
+class StoreBoundError(DiskFullError):
+    """The store may not grow beyond the bound that the settings give it."""
+
+
 class CorruptOriginalError(StoreError):
     """The remote store holds other bytes than imaged uploaded."""
 

@@ -42,7 +42,17 @@ def build_checked(
     `complete` is that of `build_plugins`.
     """
     plugins, faults = build_plugins(loaded, reactor, threads, plugin_state, complete=complete)
+    if not faults:
+        faults = _store_faults(loaded, plugins)
     return plugins, in_order([*loaded.faults, *faults, *endpoints.find_faults(loaded, reactor)])
+
+
+def _store_faults(loaded: Loaded, plugins: Plugins) -> list[Fault]:
+    """Find originals that would be forgotten although no other store has them."""
+    if loaded.settings.store.originals == "kept" or plugins.uploader is not None:
+        return []
+    key, uploader = ("store", "originals"), loaded.settings.uploader
+    return [loaded.places.fault(key, f"cached needs a remote store, and the uploader {uploader} is none: set uploader")]
 
 
 def _log_faults(loaded: Loaded) -> list[Fault]:

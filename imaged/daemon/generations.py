@@ -163,7 +163,8 @@ async def build_generation(number: int, loaded: Loaded, environment: Environment
     if faults:
         plugins.close()
         raise ConfigurationError(faults)
-    store = LocalStore(Path(settings.store.path), settings.store.partitions)
+    size = environment.counters.bound.size if settings.store.maximum_bytes else None
+    store = LocalStore(Path(settings.store.path), settings.store.partitions, size=size)
     generation = Generation(number, now, plugins, build_pipeline(settings, plugins, store, environment))
     with ExitStack() as undo:
         undo.callback(generation.discard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,6 +34,7 @@ from imaged.hooks.installation import VERSION
 from imaged.logs.files import Logs
 from imaged.pipeline.build import Environment
 from imaged.pipeline.counters import Counters
+from imaged.pipeline.eviction import CHECK_EVERY_S, Eviction
 from imaged.pipeline.store_health import StoreHealth, prevents_service
 from imaged.process.clock import repeat
 from imaged.process.endpoints import PUBLIC, STATUS, endpoints
@@ -56,6 +58,8 @@ from imaged.workers.threads import Threads
 
 WORK_THREADS = 16
 """Threads for identifying, hashing, saving and reading folders; renders have their own."""
+
+HASH_BITS = 128
 
 FAILED_START_S = 5.0
 """How long the parts of a failed start may take to close."""
@@ -94,9 +98,7 @@ async def start_service(
         work, queue_thread, profile_threads = (Threads(reactor, *each) for each in sizes.items())
         for threads in (work, queue_thread, profile_threads):
             close_in_time(threads.join)
-        stalls = StallWatch(reactor, time.monotonic, time.process_time)
-        stalls.start()
-        opened.callback(stalls.stop)
+        stalls = _watch_stalls(opened, reactor)
 
         loaded = read()
         logs.use(await open_logs(loaded, work.run))
@@ -132,14 +134,18 @@ async def start_service(
         remote_watch = RemoteWatch(environment, generations, shutdown)
         health = Health(work.run, lambda: generations.pipeline, counters.saves, reactor.seconds)
         history = History(counters.totals())
-        for interval_s, call, now in (
+        eviction = Eviction(environment, lambda: generations.pipelines, generations.lease, secrets.randbits(HASH_BITS))
+        close_in_time(eviction.stop)
+        _start_timers(
+            opened,
+            reactor,
             (PROBE_EVERY_S, health.probe, True),
             (RETRY_EVERY_S, health.retry_store, False),
             (WATCH_EVERY_S, remote_watch.check, True),
             (WATCH_EVERY_S, erasure_watch.check, True),
+            (CHECK_EVERY_S, eviction.check, True),
             (INTERVAL_S, lambda: history.sample(counters.totals()), False),
-        ):
-            opened.callback(repeat(reactor, interval_s, call, now=now).stop)
+        )
 
         profiler = profiles.Profiles(profile_threads.run, lambda: shutdown.begun)
         reconfiguration = Reconfiguration(
@@ -205,6 +211,20 @@ async def _closed_on_failure(shutdown: Shutdown) -> AsyncIterator[AsyncExitStack
         shutdown.begin(FAILED_START_S)
         await opened.aclose()
         raise
+
+
+def _watch_stalls(opened: AsyncExitStack, reactor: Any) -> StallWatch:
+    """Start to watch the reactor thread."""
+    stalls = StallWatch(reactor, time.monotonic, time.process_time)
+    stalls.start()
+    opened.callback(stalls.stop)
+    return stalls
+
+
+def _start_timers(opened: AsyncExitStack, reactor: Any, *timers: tuple[float, Callable[[], object], bool]) -> None:
+    """Call each function at its interval in seconds, and now if it says so."""
+    for interval_s, call, now in timers:
+        opened.callback(repeat(reactor, interval_s, call, now=now).stop)
 
 
 def _stop_if_unused(templates: Templates, loaded: Loaded) -> Templates:

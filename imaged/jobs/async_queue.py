@@ -150,6 +150,12 @@ class AsyncJobQueue:
         """Return the files that the remote store is not known to hold and whose upload is not queued."""
         return await self.run(self.queue.uploaded.missing, remote, files)
 
+    async def settled(
+        self, remote: str | None, files: Sequence[tuple[ImageId, Sequence[ImageFile]]]
+    ) -> list[tuple[ImageId, ImageFile]]:
+        """Return the files that no job needs and, with a `remote` store, that it is known to hold."""
+        return await self.run(self.queue.uploaded.settled, remote, files)
+
     async def begin_comparison(self, remote: str | None) -> None:
         """Record that a comparison with this remote store begins, or with None that there is no remote store."""
         await self._record(self.queue.comparisons.begin, remote)

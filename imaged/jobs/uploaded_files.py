@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imaged.core.files import ImageFile
+from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output
 
 Files = Sequence[tuple[ImageId, Sequence[ImageFile]]]
 
@@ -61,6 +62,33 @@ class UploadedFiles:
             "DELETE FROM acknowledged WHERE remote = ? AND namespace = ? AND hash = ? AND name = ?",
             [(remote, image.namespace, str(image.hash), name) for remote, name in list(names)],
         )
+
+    def settled(self, remote: str | None, files: Files) -> list[tuple[ImageId, ImageFile]]:
+        """Return the files that no job needs and, with a `remote` store, that it is known to hold.
+
+        An original is needed by every job of its image, and held only together with its record.
+        """
+        settled = []
+        for image, each in files:
+            identity = (image.namespace, str(image.hash))
+            rows = self.db.execute("SELECT output FROM jobs WHERE namespace = ? AND hash = ?", identity)
+            needed = {name for (name,) in rows.fetchall()}
+            held = {str(file) for file in each}
+            if remote is not None:
+                rows = self.db.execute(
+                    "SELECT acknowledged.name FROM acknowledged JOIN remotes ON id = remote "
+                    "WHERE remotes.name = ? AND namespace = ? AND hash = ?",
+                    (remote, *identity),
+                )
+                held = {name for (name,) in rows.fetchall()}
+            for file in each:
+                if isinstance(file, Output):
+                    is_settled = str(file) in held - needed
+                else:
+                    is_settled = remote is not None and not needed and held >= {str(ORIGINAL), str(RECORD)}
+                if is_settled:
+                    settled.append((image, file))
+        return settled
 
     def take_over(self, former: str, remote: str) -> int:
         """Move the records of a remote store from its former name to its name; return how many are new there."""

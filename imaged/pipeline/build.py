@@ -36,6 +36,7 @@ from imaged.pipeline.erase import Eraser
 from imaged.pipeline.erasures import Erasures
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
+from imaged.pipeline.originals_in_use import OriginalsInUse
 from imaged.pipeline.origins import Origin, Origins
 from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.pipeline import Pipeline
@@ -72,6 +73,7 @@ class Environment:
     locks: KeyedLocks
     templates: Templates
     erasures: Erasures = field(default_factory=Erasures)
+    in_use: OriginalsInUse = field(default_factory=OriginalsInUse)
 
 
 def build_plugins(
@@ -121,6 +123,7 @@ def build_pipeline(
         counters=counters,
         erasures=environment.erasures,
         locks=environment.locks,
+        in_use=environment.in_use,
         metrics=metrics,
         tasks=tasks,
     )

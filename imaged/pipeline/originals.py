@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.shared import Shared
 from imaged.store.atomic import discard
-from imaged.store.disk import reading
+from imaged.store.disk import FileBody, OpenFile, reading
 from imaged.store.originals import conflict
 from imaged.workers.engine import Engine
 from imaged.workers.single_flight import SingleFlight
@@ -121,18 +121,34 @@ class Originals:
                 await self._restoring.one(image, partial(self._restore, image))
         return self._store.path(image, ORIGINAL)
 
+    async def open(self, image: ImageId) -> OpenFile | FileBody | None:
+        """Open an original for reading, restored as by `find`; None when it has gone meanwhile."""
+        async with self.using(image):
+            await self.find(image)
+            return self._store.open(image, ORIGINAL)
+
+    def using(self, image: ImageId) -> AbstractAsyncContextManager[None]:
+        """Keep an original from being forgotten while the block runs."""
+        return self._shared.in_use.using(image)
+
     async def info(self, image: ImageId) -> ImageInfo:
         """Return the record of an original, and write it where it is missing, as in older stores."""
         info = self._store.originals.info(image)
         known = info is not None and info.content_type in self._shared.formats.content_types
-        if info is not None and known and self._store.has(image, ORIGINAL):
+        if info is not None and known and (self._is_cached or self._store.has(image, ORIGINAL)):
             return info
-        path = await self.find(image)
-        with reading(self._store.key(image, ORIGINAL)):
-            received = await self._shared.run(digest, path)
-        info = await self._describe(image, received)
-        await self._mend_info(image, info)
+        async with self.using(image):
+            path = await self.find(image)
+            with reading(self._store.key(image, ORIGINAL)):
+                received = await self._shared.run(digest, path)
+            info = await self._describe(image, received)
+            await self._mend_info(image, info)
         return info
+
+    @property
+    def _is_cached(self) -> bool:
+        """Whether an original that is not here may have been forgotten: its record speaks for it."""
+        return self._remote.exists and self._shared.settings.store.originals == "cached"
 
     async def described(self, image: ImageId) -> ImageInfo:
         """Return the record of an original with its details, which are added where it is an older record.
@@ -145,7 +161,8 @@ class Originals:
         return info
 
     async def _complete(self, image: ImageId, info: ImageInfo) -> ImageInfo:
-        details, is_final = await self._look(image, await self.find(image))
+        async with self.using(image):
+            details, is_final = await self._look(image, await self.find(image))
         if details is None:
             if is_final:
                 self._undescribed.add(image)

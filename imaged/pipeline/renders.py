@@ -12,7 +12,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imaged.core.clients import Charge, no_charge
-from imaged.core.errors import BusyError, GoneError, ImagedError, NotFoundError, PolicyError, TooLargeError
+from imaged.core.errors import (
+    BusyError,
+    GoneError,
+    ImagedError,
+    NotFoundError,
+    PolicyError,
+    TooLargeError,
+)
 from imaged.core.formats import AVIF
 from imaged.core.geometry import Size
 from imaged.core.hashes import ImageId
@@ -175,7 +182,8 @@ class Renders:
     async def _make(self, wanted: Sequence[ImageOutput], resolve: Resolve, callers: Callers) -> None:
         """Make outputs of one original, and resolve each as soon as it is made or has failed."""
         try:
-            await self._make_all(wanted, resolve, callers)
+            async with self.originals.using(wanted[0].image):
+                await self._make_all(wanted, resolve, callers)
         except ImagedError:
             self.shared.store.tombstones.check(wanted[0].image)  # the files of an erased picture are missing
             raise

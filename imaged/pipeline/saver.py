@@ -8,7 +8,7 @@ from functools import partial
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from imaged.core.errors import GoneError, ImagedError, StoreError
+from imaged.core.errors import GoneError, ImagedError, StoreBoundError, StoreError
 from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
@@ -70,10 +70,23 @@ class Saver:
         await sent
         while self._next:
             batch, self._next = self._next, []
-            errors = await self._save(batch)
+            errors = await self._save_within_bound(batch)
             stored = [save for save, error in zip(batch, errors, strict=True) if self._has(save, error)]
             self._shared.tasks.own(self._end(batch, stored))
         self._batches -= 1
+
+    async def _save_within_bound(self, batch: Sequence[Save]) -> list[ImagedError | None]:
+        """Save those outputs that the store has room for; return the error of each."""
+        bound = self._shared.counters.bound
+        reserved = [bound.reserve(save.body.size_bytes) for save in batch]
+        taken = [save for save, size_bytes in zip(batch, reserved, strict=True) if size_bytes is not None]
+        try:
+            errors = dict(zip(taken, await self._save(taken), strict=True)) if taken else {}
+        finally:
+            for size_bytes in reserved:
+                bound.release(size_bytes or 0)
+        bound.wake()
+        return [errors[save] if save in errors else _beyond_bound() for save in batch]
 
     async def _save(self, batch: Sequence[Save]) -> Sequence[ImagedError | None]:
         variants = [NewVariant(save.image, save.output, save.body) for save in batch]
@@ -131,7 +144,8 @@ class Saver:
         if isinstance(error, GoneError):
             save.decide(error)
             return
-        if not self._shared.counters.saves.failed(save.image.namespace, error, save.body.size_bytes):
+        is_bound = isinstance(error, StoreBoundError)
+        if not is_bound and not self._shared.counters.saves.failed(save.image.namespace, error, save.body.size_bytes):
             self._log.error(
                 "{output} of {image} is not stored: {error}; clients that asked for it have it, and the next request "
                 "renders it again",
@@ -150,3 +164,7 @@ class Saver:
 
 def _too_slow(longest_s: float) -> StoreError:
     return StoreError(f"the local store took longer than {longest_s:g} s to keep an output: look at its disk")
+
+
+def _beyond_bound() -> StoreBoundError:
+    return StoreBoundError("the store is at its bound, store.maximum_bytes or store.keep_free_bytes: try again later")

@@ -12,6 +12,7 @@ from imaged.hooks.metrics import Metrics
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.pipeline.counters import Counters
 from imaged.pipeline.erasures import Erasures
+from imaged.pipeline.originals_in_use import OriginalsInUse
 from imaged.store.local import LocalStore
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.tasks import Tasks
@@ -35,5 +36,6 @@ class Shared:
     counters: Counters
     erasures: Erasures
     locks: KeyedLocks
+    in_use: OriginalsInUse
     metrics: Metrics
     tasks: Tasks

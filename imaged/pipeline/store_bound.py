@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from imaged.config.model import StoreSettings
+from imaged.core.errors import StoreError
 from imaged.store.size import StoreSize
+from imaged.store.usage import free
 
 STEP = 100
 """The store forgets from 1/STEP below a bound on, until it is 2/STEP below: so it is seldom at the bound itself."""
+
+BLOCK_BYTES = 4096
+"""What a file system gives a file at once, in most cases."""
+
+PLENTY = 2**63
 
 
 class StoreBound:
     """The bounds of the store, and what imaged does to keep them. Reactor thread only, except `size`.
 
-    `free_bytes` in its methods is what the disk of the store has left. `fault` says why the store cannot be kept below
-    its bounds, or is None.
+    `fault` says why the store cannot be kept below its bounds, or is None. `wake` looks at once whether something has
+    to be forgotten. `free_bytes` returns the free bytes of the file system of a folder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, free_bytes: Callable[[Path], int] = free) -> None:
+        self._free_bytes = free_bytes
+        self._root = Path()
+        self._reserved_bytes = 0
         self.size = StoreSize()
         self.maximum_bytes = 0
         self.keep_free_bytes = 0
@@ -24,30 +37,57 @@ class StoreBound:
         self.forgotten_bytes = 0
         self.refused_saves = 0
         self.fault: str | None = None
+        self.wake: Callable[[], None] = lambda: None
 
     @property
     def exists(self) -> bool:
         """Whether the settings bound the store."""
         return bool(self.maximum_bytes or self.keep_free_bytes)
 
-    def follow(self, settings: StoreSettings) -> None:
-        """Use the bounds of these settings from now on."""
-        self.maximum_bytes, self.keep_free_bytes = settings.maximum_bytes, settings.keep_free_bytes
+    @property
+    def free_bytes(self) -> int:
+        """The free bytes of the disk; PLENTY where the settings do not bound them, or the disk does not tell."""
+        if not self.keep_free_bytes:
+            return PLENTY
+        try:
+            return self._free_bytes(self._root)
+        except StoreError:
+            return PLENTY
 
-    def has_room(self, size_bytes: int, free_bytes: int) -> bool:
+    def follow(self, settings: StoreSettings, root: Path) -> None:
+        """Use the bounds of these settings from now on, for the store at `root`."""
+        self.maximum_bytes, self.keep_free_bytes, self._root = settings.maximum_bytes, settings.keep_free_bytes, root
+
+    def reserve(self, size_bytes: int) -> int | None:
+        """Return what a new file of that many bytes takes, which counts until `release`; None: there is no room."""
+        taken_bytes = -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
+        if not self.has_room(taken_bytes):
+            self.refused_saves += 1
+            return None
+        self._reserved_bytes += taken_bytes
+        return taken_bytes
+
+    def release(self, taken_bytes: int) -> None:
+        """Stop counting what `reserve` has returned: the file is written, and counts itself, or it is not."""
+        self._reserved_bytes -= taken_bytes
+
+    def has_room(self, size_bytes: int = 0) -> bool:
         """Say whether the store may take that many bytes more."""
-        held_bytes = self.size.total_bytes or 0
-        if self.maximum_bytes and held_bytes + size_bytes > self.maximum_bytes:
+        size_bytes += self._reserved_bytes
+        if self.maximum_bytes and (self.size.total_bytes or 0) + size_bytes > self.maximum_bytes:
             return False
-        return not self.keep_free_bytes or free_bytes - size_bytes >= self.keep_free_bytes
+        return not self.keep_free_bytes or self.free_bytes - size_bytes >= self.keep_free_bytes
 
-    def is_near(self, free_bytes: int) -> bool:
+    def is_near(self) -> bool:
         """Say whether the store has to forget now."""
-        return self._excess(1, free_bytes) > 0
+        return self._excess(1, self.free_bytes) > 0
 
-    def excess(self, free_bytes: int) -> int:
-        """Return how many bytes the store has to forget once it has begun; 0 or less: none."""
-        return self._excess(2, free_bytes)
+    def excess(self, expected_free_bytes: int = 0) -> int:
+        """Return how many bytes the store has to forget once it has begun; 0 or less: none.
+
+        Some file systems free the space of removed files seconds later: so much is expected to be free then.
+        """
+        return self._excess(2, max(expected_free_bytes, self.free_bytes))
 
     def _excess(self, steps: int, free_bytes: int) -> int:
         maximum, keep_free = self.maximum_bytes, self.keep_free_bytes

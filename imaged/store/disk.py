@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import FileIO, RawIOBase
 from pathlib import Path
@@ -86,6 +87,8 @@ class Disk:
         self.incoming = incoming
         self.size = size
         self.tombstones = Tombstones(erased or layout.root / ERASED, layout, incoming, self.changing)
+        self.touch_after_s = math.inf
+        """A file that is opened gets a new access time, if that is older. Without a bound of the store: never."""
 
     def path(self, image: ImageId, file: ImageFile) -> Path:
         """Return the path of a file, whether it exists or not."""
@@ -109,7 +112,7 @@ class Disk:
         Raises StoreError when it cannot be read.
         """
         with reading(self.key(image, file)):
-            return open_path(str(path or self.path(image, file)))
+            return open_path(str(path or self.path(image, file)), self.touch_after_s)
 
     def replace(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> None:
         """Write a file durably, in place of an older one, with this modification time if any. Raises StoreError."""
@@ -183,10 +186,10 @@ class Disk:
         return temporary
 
 
-def open_path(path: str) -> OpenFile | FileBody | None:
+def open_path(path: str, touch_after_s: float = math.inf) -> OpenFile | FileBody | None:
     """Open a file for reading, or read one of SMALL_BYTES at most. Return None when it does not exist.
 
-    Raises OSError when it cannot be read.
+    An access time older than `touch_after_s` becomes the present. Raises OSError when the file cannot be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -194,6 +197,8 @@ def open_path(path: str) -> OpenFile | FileBody | None:
         return None
     try:
         status = os.fstat(descriptor)
+        if time.time() - status.st_atime > touch_after_s:
+            _touch(descriptor, status)
         if status.st_size > SMALL_BYTES or not S_ISREG(status.st_mode):
             file = FileIO(descriptor)
             descriptor = -1
@@ -202,6 +207,12 @@ def open_path(path: str) -> OpenFile | FileBody | None:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _touch(descriptor: int, status: os.stat_result) -> None:
+    """Note that a file is used now. It keeps its modification time, of which its ETag is made."""
+    with suppress(OSError):  # a file system without such times, or one that may only be read
+        os.utime(descriptor, ns=(time.time_ns(), status.st_mtime_ns))
 
 
 @contextmanager

@@ -74,7 +74,7 @@ class VariantFiles:
         if self._apart is not None:
             return None
         try:
-            return open_path(path)
+            return open_path(path, self.disk.touch_after_s)
         except OSError:
             return None
 

@@ -155,7 +155,7 @@ class FileAnswers:
         self, request: ImagedRequest, image: ImageId, pipeline: Pipeline, fresh: Freshness | None
     ) -> None:
         info = await pipeline.originals.info(image)
-        opened = pipeline.store.open(image, ORIGINAL)
+        opened = await pipeline.originals.open(image)
         if opened is None:
             raise NotFoundError(f"the original of {image} is gone: post it again")
         is_public = pipeline.settings.policy(image.namespace).is_public(ORIGINAL)

@@ -44,6 +44,7 @@ STATUSES = {
     "StoreError": 503,
     "StoreUnavailableError": 503,
     "DiskFullError": 507,
+    "StoreBoundError": 507,
     "ReadOnlyError": 503,
     "NoPermissionError": 503,
     "CorruptOriginalError": 502,
@@ -61,6 +62,7 @@ TRANSIENT = {
     "StoreError",
     "StoreUnavailableError",
     "DiskFullError",
+    "StoreBoundError",
     "ReadOnlyError",
     "NoPermissionError",
 }

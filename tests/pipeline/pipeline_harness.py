@@ -151,11 +151,14 @@ class PipelineHarness:
         counters = Counters(self.reactor.seconds)
         self.uploads, self.processing = counters.uploads, counters.processing
         work, make_sources = self._threads(self.reactor, "work", 1), lambda *_, **__: self.sources
+        self.environment = Environment(
+            self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks(), Templates()
+        )
         self.pipeline = build_pipeline(
             loaded.settings,
             self._plugins(remote=remote),
             self.store,
-            Environment(self.reactor, work, self.jobs, counters, PluginState(), KeyedLocks(), Templates()),
+            self.environment,
             make_threads=self._threads,
             make_sources=make_sources,
             jitter=lambda: 0.0,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from imaged.config.model import StoreSettings
+from imaged.core.errors import StoreError
 from imaged.pipeline.store_bound import StoreBound
-from imaged.store.size import StoreSize
 
-PLENTY = 10**12
+MIB = 2**20
 
 
-def bound(total_bytes: int | None, **settings: int) -> StoreBound:
-    """Return a bound of these settings, for a store of this size."""
-    made = StoreBound()
-    made.follow(StoreSettings(**settings))  # type: ignore[arg-type]  # the keys are those of numbers
-    made.size = StoreSize()
+def bound(total_bytes: int | None, free_bytes: int = 0, **settings: int) -> StoreBound:
+    """Return a bound of these settings, for a store of this size on a disk with so many free bytes."""
+    made = StoreBound(lambda _: free_bytes)
+    made.follow(StoreSettings(**settings), Path("store"))  # type: ignore[arg-type]  # the keys are those of numbers
     made.size.total_bytes = total_bytes
     return made
 
@@ -21,35 +22,62 @@ def bound(total_bytes: int | None, **settings: int) -> StoreBound:
 def test_without_a_bound_nothing_is_forgotten_or_refused() -> None:
     """As before there were bounds."""
     none = bound(10**15)
-    assert (none.exists, none.is_near(0), none.has_room(10**15, 0)) == (False, False, True)
+    assert (none.exists, none.is_near(), none.has_room(10**15)) == (False, False, True)
 
 
 def test_the_store_forgets_before_it_is_full_and_then_some_more() -> None:
     """It begins one per cent below its bound, and ends two per cent below."""
-    assert not bound(9_900, maximum_bytes=10_000).is_near(PLENTY)
-    assert bound(9_901, maximum_bytes=10_000).is_near(PLENTY)
-    assert bound(9_901, maximum_bytes=10_000).excess(PLENTY) == 101
+    assert not bound(9_900, maximum_bytes=10_000).is_near()
+    assert bound(9_901, maximum_bytes=10_000).is_near()
+    assert bound(9_901, maximum_bytes=10_000).excess() == 101
 
 
 def test_the_store_never_takes_what_would_be_too_much() -> None:
     """Its bound is a bound."""
     near = bound(9_950, maximum_bytes=10_000)
-    assert (near.has_room(50, PLENTY), near.has_room(51, PLENTY)) == (True, False)
+    assert (near.has_room(50), near.has_room(51)) == (True, False)
+
+
+def test_files_that_are_being_written_have_their_room() -> None:
+    """Whole blocks of it, until they count themselves."""
+    empty = bound(0, maximum_bytes=3 * 4096)
+    first = empty.reserve(5000)
+    assert first == 8192
+    assert (empty.reserve(4097), empty.refused_saves) == (None, 1)
+    assert empty.reserve(4096) == 4096
+    empty.release(first)
+    assert empty.reserve(8000) == 8192
 
 
 def test_free_bytes_bound_the_store_too() -> None:
     """The disk may be full of other things."""
-    free = bound(None, keep_free_bytes=10_000)
-    assert (free.is_near(10_100), free.is_near(10_099), free.excess(10_099)) == (False, True, 101)
-    assert (free.has_room(99, 10_099), free.has_room(100, 10_099)) == (True, False)
+    near, far = bound(None, 10_099, keep_free_bytes=10_000), bound(None, 10_100, keep_free_bytes=10_000)
+    assert (far.is_near(), near.is_near(), near.excess()) == (False, True, 101)
+    assert (near.has_room(99), near.has_room(100)) == (True, False)
+
+
+def test_space_that_is_freed_later_is_not_freed_twice() -> None:
+    """A search ends when it has forgotten enough, whatever the disk says by then."""
+    assert bound(None, 9_000, keep_free_bytes=10_000).excess(10_200) == 0
 
 
 def test_the_larger_excess_counts() -> None:
     """Both bounds hold."""
-    both = bound(10_000, maximum_bytes=10_000, keep_free_bytes=1000)
-    assert (both.excess(PLENTY), both.excess(0)) == (200, 1020)
+    both = {"maximum_bytes": 10_000, "keep_free_bytes": 1000}
+    assert (bound(10_000, MIB, **both).excess(), bound(10_000, 0, **both).excess()) == (200, 1020)
 
 
 def test_an_uncounted_store_has_no_excess() -> None:
     """Until the first count has ended, only the free space says when to forget."""
-    assert not bound(None, maximum_bytes=10).is_near(PLENTY)
+    assert not bound(None, maximum_bytes=10).is_near()
+
+
+def test_a_disk_that_does_not_tell_has_room() -> None:
+    """A write will show whether it has."""
+
+    def fail(_: Path) -> int:
+        raise StoreError("no answer")
+
+    made = StoreBound(fail)
+    made.follow(StoreSettings(keep_free_bytes=10), Path("store"))
+    assert made.has_room(10)
