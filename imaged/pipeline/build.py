@@ -181,7 +181,7 @@ def build_pipeline(
         store=store,
         originals=originals,
         ingest=Ingest(shared, originals, client_sources),
-        origins=Origins(shared, originals, origins, now_s, prepare),
+        origins=Origins(shared, originals, remote, origins, now_s, prepare),
         renders=Renders(shared, originals, engine, writer, SingleFlight(tasks)),
         remote=remote,
         eraser=eraser,

@@ -38,6 +38,7 @@ from imaged.fetch.sources import Fetched
 from imaged.pipeline.ingest import MAXIMUM_FETCHES
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.refusals import Refusals
+from imaged.pipeline.remote import Remote
 from imaged.pipeline.shared import Shared
 from imaged.store.disk import variant_time_ns
 from imaged.store.origin_records import OriginRecord
@@ -99,6 +100,7 @@ class Origins:
         self,
         shared: Shared,
         originals: Originals,
+        remote: Remote,
         origins: Mapping[str, Origin],
         now_s: Callable[[], float],
         prepare: Callable[[ImageId, ImageInfo], Awaitable[None]],
@@ -106,6 +108,7 @@ class Origins:
         self._shared = shared
         self._store = shared.store
         self._originals = originals
+        self._remote = remote
         self._origins = origins
         self._now_s = now_s
         self._prepare = prepare
@@ -156,10 +159,8 @@ class Origins:
 
     def _is_kept(self, image: ImageId) -> bool:
         """Return whether a store has an original, or may have it, or must not have it."""
-        if self._store.tombstones.find(image) is not None:
-            return True
-        remote = self._shared.settings.remote.base_url or self._shared.settings.uploader != "noop"
-        return bool(remote) or self._store.has(image, ORIGINAL)
+        is_remote = self._remote.exists or bool(self._shared.settings.remote.base_url)
+        return is_remote or self._store.has(image, ORIGINAL) or self._store.tombstones.find(image) is not None
 
     def _revalidate(self, origin: Origin, record: OriginRecord) -> None:
         """Ask the origin again, behind the answer."""

@@ -287,7 +287,7 @@ def test_fetches_are_bounded(shop: Shop) -> None:
 
 def test_an_original_that_no_store_has_is_fetched_again(make_shop: MakeShop) -> None:
     """An operator removed it: the record alone gives no picture."""
-    shop = make_shop("uploader: noop\n" + SETTINGS, remote=False)
+    shop = make_shop(remote=False)
     image = shop.find().image
     shop.harness.store.path(image, ORIGINAL).unlink()
     assert shop.find().is_fetched

@@ -1,0 +1,166 @@
+"""Sites, buckets and folders move in, and what was seen outlives them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import yaml
+from daemon import Daemon, until
+from loopback_origin import Origin
+from nginx_site import NginxSite
+from rclone import RcloneS3
+
+from imaged.testing.pictures import make_jpeg, make_png
+
+MakeDaemon = Callable[..., Daemon]
+PICTURES = 200
+
+
+def settings(ttl_s: float = 86_400, **origin: object) -> str:
+    """Return settings with one origin."""
+    return yaml.safe_dump({"origins": {"shop": {"namespace": "p", "ttl_s": ttl_s, **origin}}})
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[NginxSite]:
+    """Return a site that runs."""
+    site = NginxSite(tmp_path / "nginx")
+    site.start()
+    yield site
+    site.stop()
+
+
+def fill(media: Path) -> dict[str, bytes]:
+    """Put pictures into a folder; return them by the paths of their URLs."""
+    pictures = {}
+    for number in range(PICTURES):
+        body = make_png(40, 30, comment=f"{number}")
+        name = f"box {number % 7}/é+{number}.png"
+        path = media / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(body)
+        pictures[quote(name)] = body
+    return pictures
+
+
+def get_all(daemon: Daemon, paths: list[str], name: str) -> dict[str, tuple[int, bytes]]:
+    """Get a file of each path by four clients; return the status and the body of each answer."""
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda path: daemon.get(f"/p/@shop/{path}/{name}"), paths)
+        return {path: (answer.status, answer.body) for path, answer in zip(paths, answers, strict=True)}
+
+
+def test_what_was_seen_outlives_its_site(make_daemon: MakeDaemon, site: NginxSite) -> None:
+    """A site of 200 pictures ends when half of them were asked for.
+
+    Those stay, over `kill -9`, and when their time is over: as originals, and as outputs that are rendered later. Each
+    picture cost the site one request.
+    """
+    pictures = fill(site.media)
+    paths = list(pictures)
+    seen, unseen = paths[: PICTURES // 2], paths[PICTURES // 2 :]
+    daemon = make_daemon(settings(url=site.url))
+    assert {status for status, _ in get_all(daemon, seen, "x20.jpg").values()} == {200}
+    assert site.answers() == {(200, False): len(seen)}
+    site.stop()
+    daemon.kill()
+    daemon.start("origins.shop.ttl_s=0")
+    assert get_all(daemon, seen, "original") == {path: (200, pictures[path]) for path in seen}
+    assert {status for status, _ in get_all(daemon, seen, "w10.png").values()} == {200}
+    assert {status for status, _ in get_all(daemon, unseen[:20], "x20.jpg").values()} == {502}
+    fault = daemon.status()["origins"]["shop"]
+    assert fault["failed"] > 0
+    assert "refuses the connection" in fault["fault"]
+    site.start()
+    until(lambda: daemon.get(f"/p/@shop/{unseen[0]}/original").status == 200, daemon)
+    assert "origin shop answers again" in daemon.log.read_text()
+
+
+def test_each_path_is_asked_for_once_in_its_time(make_daemon: MakeDaemon, site: NginxSite) -> None:
+    """After it, one conditional request renews a path: 304 for a picture that stays, 200 for another one."""
+    pictures = fill(site.media)
+    paths = list(pictures)[:20]
+    daemon = make_daemon(settings(url=site.url))
+    for name in ("x20.jpg", "w10.png", "original"):
+        get_all(daemon, paths, name)
+    assert site.answers() == {(200, False): 20}
+    daemon.kill()
+    changed = make_png(33, 33, comment="changed")
+    (site.media / "box 0" / "é+0.png").write_bytes(changed)
+    (site.media / "box 1" / "é+1.png").unlink()
+    daemon.start("origins.shop.ttl_s=3600")
+    get_all(daemon, paths, "original")
+    assert site.answers() == {(200, False): 20}
+    daemon.kill()
+    daemon.start("origins.shop.ttl_s=0")
+    assert get_all(daemon, paths, "original") == {path: (200, pictures[path]) for path in paths}
+    asked = {(200, False): 20, (304, True): 18, (200, True): 1, (404, True): 1}
+    until(lambda: site.answers() == asked, daemon)
+    until(lambda: daemon.get(f"/p/@shop/{paths[0]}/original").body == changed, daemon)
+    until(lambda: daemon.get(f"/p/@shop/{paths[1]}/original").status == 404, daemon)
+
+
+def test_many_clients_of_an_unseen_path_cost_one_fetch(make_daemon: MakeDaemon, origin: Origin) -> None:
+    """24 clients wait for a slow site, which gets one request."""
+    origin.pictures["a.png"] = make_png(200, 200, comment="x" * 5000)
+    daemon = make_daemon(settings(url=f"{origin.url}/slow"))
+    with ThreadPoolExecutor(24) as pool:
+        waiting = [pool.submit(daemon.get, "/p/@shop/a.png/x30.jpg") for _ in range(24)]
+        until(lambda: daemon.status()["requests"]["current"] == 24, daemon)
+        until(lambda: daemon.status()["downloads"]["items"], daemon)
+        origin.release.set()
+        assert {each.result().status for each in waiting} == {200}
+    assert origin.hits == {"/slow/a.png": 1}
+
+
+def test_a_folder_moves_in(make_daemon: MakeDaemon, tmp_path: Path) -> None:
+    """Its pictures are served by their paths, without links; changes are seen after the time."""
+    pictures = fill(tmp_path)
+    paths = list(pictures)[:20]
+    (tmp_path / "link.jpg").symlink_to("box 0/é+0.png")
+    (tmp_path / "up").symlink_to("..")
+    daemon = make_daemon(settings(ttl_s=0, path=str(tmp_path)))
+    assert get_all(daemon, paths, "original") == {path: (200, pictures[path]) for path in paths}
+    for path in ("link.jpg", f"up/{tmp_path.name}/{paths[0]}", "missing.jpg", "box%200"):
+        assert (path, daemon.get(f"/p/@shop/{path}/original").status) == (path, 404)
+    changed = make_png(33, 33, comment="changed")
+    (tmp_path / "box 0" / "é+0.png").write_bytes(changed)
+    until(lambda: daemon.get(f"/p/@shop/{paths[0]}/original").body == changed, daemon)
+    tmp_path.rename(tmp_path.with_name("away"))
+    assert daemon.get(f"/p/@shop/{paths[1]}/original").status == 200
+    until(lambda: daemon.status()["origins"]["shop"]["fault"], daemon)
+    assert daemon.get(f"/p/@shop/{paths[1]}/original").status == 200
+    tmp_path.with_name("away").rename(tmp_path)
+
+
+def test_a_bucket_moves_in(make_daemon: MakeDaemon, rclone_s3: RcloneS3) -> None:
+    """An origin reads another bucket than that of the uploader, and its originals go to that of the uploader."""
+    old, new = rclone_s3.make_bucket(), rclone_s3.make_bucket()
+    body = make_jpeg()
+    client = rclone_s3.client()
+    client.put_object(Bucket=old, Key="public/photos/a b/é+1.jpg", Body=body)
+    origin = {"plugin": "s3", "options": rclone_s3.options(old), "base_path": "public/photos", "namespace": "p"}
+    daemon = make_daemon(
+        yaml.safe_dump({"origins": {"shop": origin}, "uploader": "s3", "plugins": {"s3": rclone_s3.options(new)}})
+    )
+    path = f"/p/@shop/{quote('a b/é+1.jpg')}"
+    answer = daemon.get(f"{path}/original")
+    assert (answer.status, answer.body) == (200, body)
+    digest = hashlib.md5(body).hexdigest()
+    kept = client.get_object(Bucket=new, Key=f"p/{digest[:3]}/{digest[3:6]}/{digest[6:]}/original")
+    assert kept["Body"].read() == body
+    assert daemon.get("/p/@shop/missing.jpg/original").status == 404
+    client.delete_object(Bucket=old, Key="public/photos/a b/é+1.jpg")
+    daemon.kill()
+    daemon.start("origins.shop.ttl_s=0")
+    assert daemon.get(f"{path}/x20.jpg").status == 200
+    until(lambda: daemon.get(f"{path}/x20.jpg").status == 404, daemon)
+    client.close()
+    origins = [each["detail"] for each in daemon.status()["plugins"] if each["kind"] == "origin"]
+    assert len(origins) == 1
+    assert origins[0].startswith(f"shop: s3://{old} at ")
