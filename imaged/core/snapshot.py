@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
+from imaged.core.origin_status import OriginStatus
 from imaged.core.pending_jobs import PendingErasures, PendingRenders, Uploads
+from imaged.core.stall_status import Stalls
 
 T = TypeVar("T")
 
@@ -233,33 +235,6 @@ class LogStatus:
 
 
 @dataclass(frozen=True)
-class Stall:
-    """The reactor was blocked `by` a call for `held_s` seconds, until `ago_s` seconds ago."""
-
-    by: str
-    held_s: float
-    ago_s: float
-
-
-@dataclass(frozen=True)
-class Hang:
-    """A `call` into a plugin that is overdue, and the line of code that it is `at`."""
-
-    call: str
-    at: str
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class Stalls:
-    """How often the reactor was blocked, the last time, and the calls that are overdue now."""
-
-    total: int
-    last: Stall | None
-    hanging: tuple[Hang, ...]
-
-
-@dataclass(frozen=True)
 class Plugin:
     """A plugin in use; `kind` is processor, detector, uploader, purger or metrics, `detail` its own description."""
 
@@ -309,6 +284,7 @@ class Snapshot:
     posting: Posting
     uploads: Uploads
     remote: RemoteStatus
+    origins: tuple[OriginStatus, ...]
     pending_renders: PendingRenders
     erasures: PendingErasures
     queue: QueueStatus

@@ -18,10 +18,7 @@ from imaged.workers.render_jobs import ImageOutput
 
 @dataclass
 class OriginTally:
-    """How often an origin sent a picture, a version that is known, none, or an error; its error while it fails.
-
-    `stale` counts the answers with pictures whose time was over.
-    """
+    """What OriginStatus says of an origin."""
 
     fetched: int = 0
     unchanged: int = 0

@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from imaged.core.snapshot import Hang, Stall, Stalls
+from imaged.core.stall_status import Hang, Stall, Stalls
 from imaged.hooks.boundary import Call, calls
 from imaged.profiling.calls import place_of, stack_lines
 

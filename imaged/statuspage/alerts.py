@@ -65,6 +65,10 @@ def _of_workers(snapshot: Snapshot) -> Iterator[Alert]:
 def _of_work(snapshot: Snapshot) -> Iterator[Alert]:
     if fault := snapshot.remote.fault:
         yield Alert("error", "Remote store away", f"Uploads wait, and posts are answered 503: {fault}")
+    for origin in snapshot.origins:
+        if origin.fault:
+            text = f"{origin.name}: {origin.fault}. Pictures that were seen are served; others are answered 502 or 504."
+            yield Alert("warning", "Origin fails", text)
     if snapshot.queue.is_full:
         text = "Posts that would queue a job are answered 507, and queued jobs wait"
         yield Alert("error", "State disk full", f"{text}: {snapshot.queue.fault}")

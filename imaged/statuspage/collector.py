@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imaged.core.activity import Activity, Running
 from imaged.core.errors import StoreError
+from imaged.core.origin_status import OriginStatus
 from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
 from imaged.core.snapshot import (
     Charts,
@@ -104,6 +105,7 @@ class Collector:
             posting=Posting(counters.posting.current, counters.posting.total, counters.posting.failed),
             uploads=Uploads(counters.uploads.current, _jobs(uploads), counters.uploads.total, counters.uploads.failed),
             remote=RemoteStatus(pipeline.remote.fault, compare(pipeline.remote, await jobs.comparison())),
+            origins=tuple(OriginStatus(name, **vars(counters.origins.of(name))) for name in pipeline.settings.origins),
             pending_renders=PendingRenders(None if renders is None else renders.running, _jobs(renders)),
             erasures=PendingErasures(
                 None if erasures is None else erasures.running, _jobs(erasures), self.erasures.total

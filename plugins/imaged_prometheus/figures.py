@@ -62,6 +62,8 @@ SINK_COUNTERS: tuple[tuple[str, str, Callable[[SinkStatus], int]], ...] = (
 )
 """Of the sinks of the current configuration."""
 
+ORIGIN_OUTCOMES = ("fetched", "unchanged", "missing", "failed")
+
 PREFIX = "imaged_"
 
 
@@ -84,6 +86,7 @@ class Figures(Collector):
         for name, text, read_jobs in JOB_GAUGES:
             yield _gauge(name, text, {kind: read_jobs(each) for kind, each in jobs.items()}, ("kind",))
         yield from self._comparison()
+        yield from self._origins()
         yield from self._settings()
         yield from self._counters()
         yield from self._sinks()
@@ -97,6 +100,23 @@ class Figures(Collector):
         yield _gauge("remote_comparison_images", text, {(): None if now is None else now.images})
         text = "Files that the comparison found missing."
         yield _gauge("remote_comparison_missing", text, {(): None if now is None else now.missing})
+
+    def _origins(self) -> Iterator[Metric]:
+        text = "What origins answered: a picture, that one is unchanged, that there is none, or an error."
+        answers = CounterMetricFamily(f"{PREFIX}origin_answers", text, labels=("origin", "outcome"))
+        stale = CounterMetricFamily(
+            f"{PREFIX}origin_stale_answers", "Answers with pictures whose time was over.", labels=("origin",)
+        )
+        faults: dict[Labels, float | None] = {}
+        for each in self._now.origins:
+            name = each.name
+            for outcome in ORIGIN_OUTCOMES:
+                answers.add_metric((name, outcome), getattr(each, outcome))
+            stale.add_metric((name,), each.stale)
+            faults[name,] = each.fault is not None
+        yield answers
+        yield stale
+        yield _gauge("origin_fault", "1 while an origin fails.", faults, ("origin",))
 
     def _settings(self) -> Iterator[Metric]:
         generation = self._now.generation

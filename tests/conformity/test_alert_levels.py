@@ -12,7 +12,8 @@ from snapshots import SINK, make_reload, make_snapshot
 from source_tree import ROOT
 
 from imaged.api import RequestAnswered
-from imaged.core.snapshot import Hang, Stall
+from imaged.core.origin_status import OriginStatus
+from imaged.core.stall_status import Hang, Stall
 from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, MANY_DEATHS, find_alerts
 from imaged_prometheus.counts import REQUEST_BUCKETS_S, Counts
 
@@ -28,6 +29,7 @@ SAME = {
     "Worker processes": "ImagedNoWorkers",
     "Workers die": "ImagedWorkersDie",
     "Remote store away": "ImagedRemoteStoreAway",
+    "Origin fails": "ImagedOriginFails",
     "Job queue": "ImagedQueueFails",
     "Parked": "ImagedJobsParked",
     "Store": "ImagedStoreFails",
@@ -48,6 +50,7 @@ WRONG = make_snapshot(
     generation={"last_reload": make_reload("a")},
     processing={"workers_fault": "no memory", "recent_deaths": MANY_DEATHS},
     remote={"fault": "away"},
+    origins=(OriginStatus("shop", 0, 0, 0, 1, 0, "away"),),
     queue={"fault": "full", "free_bytes": 0},
     uploads={"jobs": {"failed": 1}},
     store={"free_bytes": 0, "fault": "full"},

@@ -28,6 +28,7 @@ from imaged.api import (
     Uploaded,
     WorkerDied,
 )
+from imaged.core.origin_status import OriginStatus
 from imaged.core.pending_jobs import Jobs
 from imaged.core.snapshot import Comparison, Plugin, SinkStatus, WorkerStatus
 from imaged_prometheus.counts import Counts
@@ -59,6 +60,7 @@ EVENTS: list[Event] = [
 ]
 SNAPSHOT = make_snapshot(
     uploads={"jobs": Jobs(1, 1, 1.0)},
+    origins=(OriginStatus("shop", 1, 1, 1, 1, 1, "away"),),
     remote={"comparison": Comparison("waiting", unfinished=True, since=None, images=0, missing=0)},
     metrics=(SinkStatus("prometheus", 1, 1, 1, 1, 1, 1.0, "hangs"),),
     plugins=(Plugin("magick", "processor", "1", ""),),
@@ -171,7 +173,7 @@ class TestStatusFields(ServiceTestCase):
 
     async def test_every_field_is_on_the_page(self) -> None:
         """Every field on the page exists."""
-        await self.serve()
+        await self.serve(origins={"shop": {"path": "/srv", "namespace": "p"}})
         await self.post()
         await self.get(f"{HOME}/nonsense")
         render = await self.begin_held_render(f"{HOME}/x30.jpg")

@@ -69,6 +69,7 @@ SHAPE = {
     "queue": {"fault": type(None), "free_bytes": int, "is_full": bool},
     "rates_per_s": dict.fromkeys(CHARTS, float),
     "history": {"interval_s": float, **dict.fromkeys(CHARTS, list)},
+    "origins": list,
     "errors": list,
     "metrics": list,
     "alerts": list,

@@ -73,7 +73,7 @@ def test_what_was_seen_outlives_its_site(make_daemon: MakeDaemon, site: NginxSit
     assert get_all(daemon, seen, "original") == {path: (200, pictures[path]) for path in seen}
     assert {status for status, _ in get_all(daemon, seen, "w10.png").values()} == {200}
     assert {status for status, _ in get_all(daemon, unseen[:20], "x20.jpg").values()} == {502}
-    fault = daemon.status()["origins"]["shop"]
+    fault = daemon.status()["origins"][0]
     assert fault["failed"] > 0
     assert "refuses the connection" in fault["fault"]
     site.start()
@@ -133,7 +133,7 @@ def test_a_folder_moves_in(make_daemon: MakeDaemon, tmp_path: Path) -> None:
     until(lambda: daemon.get(f"/p/@shop/{paths[0]}/original").body == changed, daemon)
     tmp_path.rename(tmp_path.with_name("away"))
     assert daemon.get(f"/p/@shop/{paths[1]}/original").status == 200
-    until(lambda: daemon.status()["origins"]["shop"]["fault"], daemon)
+    until(lambda: daemon.status()["origins"][0]["fault"], daemon)
     assert daemon.get(f"/p/@shop/{paths[1]}/original").status == 200
     tmp_path.with_name("away").rename(tmp_path)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from imaged.core.snapshot import Stalls
+from imaged.core.stall_status import Stalls
 from imaged.hooks.boundary import under_way
 from imaged.profiling.stalls import HELD_S, LOOK_EVERY_S, StallWatch
 

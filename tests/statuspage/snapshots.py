@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from imaged.core.origin_status import OriginStatus
 from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
 from imaged.core.snapshot import (
     Alert,
@@ -28,10 +29,10 @@ from imaged.core.snapshot import (
     Requests,
     SinkStatus,
     Snapshot,
-    Stalls,
     StoreStatus,
     WorkerStatus,
 )
+from imaged.core.stall_status import Stalls
 
 HASH = "f840ee339d264d4bab1b169a653b1a91"
 
@@ -61,6 +62,7 @@ QUIET = Snapshot(
     posting=Posting(current=0, total=0, failed=0),
     uploads=Uploads(current=0, jobs=Jobs(0, 0, None), total=0, failed=0),
     remote=RemoteStatus(fault=None, comparison=None),
+    origins=(),
     pending_renders=PendingRenders(current=0, jobs=Jobs(0, 0, None)),
     erasures=PendingErasures(current=0, jobs=Jobs(0, 0, None), total=0),
     queue=QueueStatus(fault=None, free_bytes=80_000_000_000, is_full=False),
@@ -139,6 +141,7 @@ def make_busy(number: int = 6, text: str = "x300.jpg") -> Snapshot:
         },
         uploads={"jobs": Jobs(7, 2, 4000.1)},
         remote={"fault": text},
+        origins=tuple(OriginStatus(f"shop_{place}", 5000, 4000, 3, 2, 1, text) for place in range(number)),
         rates_per_s={"requests": 12.345, "hits": 0.004, "bytes": 123_456.7},
         history={"points": {"requests": points, "hits": points[:40], "bytes": [1000 * point for point in points]}},
         errors=tuple(

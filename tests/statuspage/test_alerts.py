@@ -9,7 +9,8 @@ import pytest
 from snapshots import SINK, make_reload, make_snapshot
 
 from imaged.core.pending_jobs import Jobs
-from imaged.core.snapshot import Level, RenderInFlight, Stall
+from imaged.core.snapshot import Level, RenderInFlight
+from imaged.core.stall_status import Stall
 from imaged.statuspage.alerts import LOW_DISK_BYTES, LOW_STATE_BYTES, MANY_DEATHS, RECENT_S, find_alerts
 
 RENDERS = (RenderInFlight("p", "0f", "x3.webp", 41.2),) * 4

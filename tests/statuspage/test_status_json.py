@@ -19,6 +19,7 @@ def test_published_names_stay() -> None:
         *(
             "uploads",
             "remote",
+            "origins",
             "promised",
             "erasures",
             "queue",

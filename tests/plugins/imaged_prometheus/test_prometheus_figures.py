@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from snapshots import change, make_reload, make_snapshot
 
 from imaged.core.pending_jobs import Jobs
-from imaged.core.snapshot import Comparison, Hang, Plugin, SinkStatus, WorkerStatus
+from imaged.core.snapshot import Comparison, Plugin, SinkStatus, WorkerStatus
+from imaged.core.stall_status import Hang
 from imaged_prometheus.sink import PrometheusSink
 
 Show = Callable[..., Any]
