@@ -17,6 +17,7 @@ import click
 from imaged.commands.options import settings_options
 from imaged.commands.queue import queue_group
 from imaged.commands.sign import sign_command
+from imaged.commands.token import token_group
 
 _STANDARD_ERROR = 2  # not sys.stderr: after a write fails on a full disk, its buffer raises at every later write
 
@@ -269,6 +270,7 @@ def plugins(name: str | None) -> None:
 
 main.add_command(queue_group)
 main.add_command(sign_command)
+main.add_command(token_group)
 
 
 @main.group("config")

@@ -2,62 +2,54 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from imaged.config.messages import UnfitError
 from imaged.config.section import Section
-from imaged.config.values import Namespace, TrustedProxies, distinct
-from imaged.core.asked import WRITES, Action
-
-SHORTEST_SECRET = 20
-"""How many characters a token or a signing key has at least: 20 random letters and digits cannot be guessed."""
-
-
-def _secret(value: object) -> str:
-    if not isinstance(value, str) or len(value) < SHORTEST_SECRET or not value.isascii() or not value.isprintable():
-        raise UnfitError(
-            f"expected at least {SHORTEST_SECRET} random characters of ASCII, kept in a file or a variable"
-        )
-    return value
-
-
-def _action(value: object) -> Action:
-    if value not in list(WRITES):
-        raise UnfitError(f"expected one of {', '.join(WRITES)}")
-    return Action(str(value))
-
+from imaged.config.tokens import SecretText, Tokens
+from imaged.config.values import TrustedProxies, distinct
+from imaged.core.tokens import Token
 
 _LIST = Field(strict=False)
-SecretText = Annotated[str, PlainValidator(_secret, json_schema_input_type=str)]
-WriteAction = Annotated[Action, PlainValidator(_action, json_schema_input_type=str)]
-TokenName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
-
-
-class TokenSettings(Section):
-    """One token, with which a client may write."""
-
-    name: TokenName = Field(description="The name of the token in logs.")
-    token: SecretText = Field(description="The token, by reference.", repr=False)
-    namespaces: Annotated[tuple[Namespace, ...], AfterValidator(distinct), _LIST] = Field(
-        (), description="The namespaces that it is for; []: all."
-    )
-    actions: Annotated[tuple[WriteAction, ...], AfterValidator(distinct), _LIST] = Field(
-        WRITES, description="What its bearer may do: post, process, delete."
-    )
 
 
 class AccessSettings(Section):
     """Who may write, and the keys that sign URLs."""
 
-    tokens: Annotated[tuple[TokenSettings, ...], _LIST] = Field(
+    tokens: Tokens = Field(
         (), description="The tokens of clients that post, process and delete; without one, writing is open."
     )
     open: bool = Field(False, description="Whether writing is open to every client of a port that others can reach.")
     signing_keys: Annotated[tuple[SecretText, ...], AfterValidator(distinct), _LIST] = Field(
-        (), repr=False, description="The keys that sign URLs: the first signs, all verify."
+        (), description="The keys that sign URLs: the first signs, all verify."
     )
+
+    @field_validator("open")
+    @classmethod
+    def _not_both(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001  # pydantic's signature
+        if value and info.data.get("tokens"):
+            raise UnfitError("access.tokens lists tokens, so writing is not open: remove one of the two")
+        return value
+
+    @property
+    def needs_private_port(self) -> bool:
+        """Whether writing is open without a token, to programs of this machine alone."""
+        return not self.tokens and not self.open
+
+    @property
+    def open_to(self) -> str | None:
+        """Who may write without a token, in words for the operator; None where a token is needed."""
+        if self.tokens:
+            return None
+        return "every client" if self.open else "programs of this machine, and through a proxy that hides its clients"
+
+    @cached_property
+    def known_tokens(self) -> tuple[Token, ...]:
+        """The tokens as requests are compared with them. Without one, writing is open."""
+        return tuple(each.token_value() for each in self.tokens)
 
 
 class LimitsSettings(Section):

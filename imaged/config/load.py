@@ -83,7 +83,7 @@ def load(
     faults += [places.fault(path, message) for path, message in resolver.unresolved.items()]
     faults += [places.fault(path, message) for path, message in pictures]
     settings, model_faults = validate(data, places)
-    faults += model_faults
+    faults += [fault for fault in model_faults if fault.path not in resolver.unresolved]
     faults += [places.quoting_fault(path, reason, output) for path, output, reason in conflicts(settings)]
     # A faulty branch has its defaults now, and no reference any more.
     kept = {path: each for path, each in places.references.items() if value_at(data, path) is not ABSENT}

@@ -31,7 +31,8 @@ class Asked:
 
     `image` is None for a post; `file` is None for everything but a read of one file, and is a preset without its
     version. `path` is that of the request line, without the query. `parameters` has the GUARD_PARAMETERS that the query
-    has, percent-decoded. `authorization` is the header of that name, `address` that of the client.
+    has, percent-decoded. `authorization` is the header of that name, `address` that of the client. `is_forwarded` says
+    that a proxy passed the request on, and says so itself.
     """
 
     action: Action
@@ -42,3 +43,4 @@ class Asked:
     parameters: Mapping[str, str] = field(default_factory=dict)
     authorization: str | None = None
     address: str = ""
+    is_forwarded: bool = False

@@ -23,6 +23,12 @@ _ENTRY = re.compile(r"\[(?P<bracketed>[^\]]*)\](?::[0-9]{1,5})?|(?P<ipv4>[^:]*):
 _KEPT = 1024
 
 
+def is_of_this_machine(address: str) -> bool:
+    """Return whether the address of a client is one of the loopback, or that of a UNIX socket."""
+    parsed = _parse(address)
+    return address == UNIX if parsed is None else parsed.is_loopback
+
+
 class TrustedProxies:
     """The proxies that are believed when they say for which client they speak."""
 

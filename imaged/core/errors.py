@@ -46,9 +46,13 @@ class SourceForbiddenError(ImagedError):
 
 
 class ForbiddenError(ImagedError):
-    """The client may not do this."""
+    """The client may not do this. `challenge`, if any, is the `WWW-Authenticate` of the answer."""
 
     status = 403
+
+    def __init__(self, message: str, challenge: str = "") -> None:
+        super().__init__(message)
+        self.challenge = challenge
 
 
 class NotFoundError(ImagedError):

@@ -23,7 +23,8 @@ class Trace:
     """What is known about one request. `seconds` is a monotonic clock that any thread may call.
 
     `route` is the kind of its path, as in RequestAnswered; `outcome` is HIT, RENDERED or COALESCED. `cache_tag` is the
-    tag of its image (`ImageId.cache_tag`). What the path does not have is None.
+    tag of its image (`ImageId.cache_tag`), `token` the name of the client's token. What the request does not have is
+    None.
     """
 
     def __init__(self, request_id: str, seconds: Callable[[], float]) -> None:
@@ -34,6 +35,7 @@ class Trace:
         self.extension: str | None = None
         self.cache_tag: str | None = None
         self.outcome: str | None = None
+        self.token: str | None = None
         self._seconds = seconds
         self._spans_s: dict[str, float] = {}
 

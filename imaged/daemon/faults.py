@@ -20,8 +20,8 @@ from imaged.workers.threads import Threads
 def find_faults(loaded: Loaded, reactor: Any, threads: Threads, note: Callable[[str], None]) -> tuple[Fault, ...]:
     """Return every fault: those of the syntax, the values, the plugins' options, the endpoints and the log paths.
 
-    Build the plugins to find theirs, and close them again. Without faults, `note` gets what the machine lacks, and
-    what a list may lack.
+    Build the plugins to find theirs, and close them again. Without faults, `note` gets what the machine lacks, what a
+    list may lack, and what an operator has to know about open writing.
     """
     plugins, faults = build_checked(loaded, reactor, threads, PluginState(), complete=True)
     plugins.close()
@@ -31,6 +31,10 @@ def find_faults(loaded: Loaded, reactor: Any, threads: Threads, note: Callable[[
     if not found:
         for line in find_unlisted(loaded.settings):
             note(line)
+    if not found and loaded.settings.access.open:
+        note("writing is open to every client: access.open is true")
+    if not found and endpoints.is_unknown(loaded.settings):
+        note("listen is a socket of systemd: without access.tokens, imaged starts only if no other machine reaches it")
     return found
 
 

@@ -175,4 +175,6 @@ async def build_generation(number: int, loaded: Loaded, environment: Environment
         undo.pop_all()
     if missing := find_missing(settings, plugins.formats):
         _log.info("{missing}: see images.read_formats and images.extensions", missing=missing)
+    if who := settings.access.open_to:
+        _log.info("writing is open to {who}: access.tokens lists no token", who=who)
     return generation

@@ -21,7 +21,7 @@ from imaged.logs.files import LogFiles, Logs, open_files
 from imaged.logs.streams import LogFileError
 from imaged.pipeline.build import Environment
 from imaged.pipeline.store_health import prevents_service
-from imaged.process.endpoints import STATUS, endpoints
+from imaged.process.endpoints import STATUS, endpoints, private_ports
 from imaged.process.ports import OpenPort, PortError, Ports
 from imaged.process.shutdown import Shutdown
 from imaged.profiling.profiles import Profiles
@@ -90,7 +90,7 @@ class Reconfiguration:
             files = await open_logs(loaded, run)
             undo.callback(files.close)
             try:
-                opened = await self.ports.open(endpoints(loaded.settings))
+                opened = await self.ports.open(endpoints(loaded.settings), private_ports(loaded.settings))
             except PortError as error:
                 sentence = error.sentence(loaded.describe_value(error.path, error.endpoint))
                 raise ConfigurationError([loaded.places.fault(error.path, sentence)]) from error

@@ -25,6 +25,7 @@ from imaged.web.request_log import PublicRequestLog, StatusRequestLog
 from imaged.web.requests import Site
 from imaged.web.status import StatusSite
 from imaged.web.try_page import TryPage
+from imaged.web.writes import guard_writes, upload_limit_bytes
 
 STATUS_BODY_BYTES = 65_536
 """The largest body that the status port reads."""
@@ -37,11 +38,11 @@ def public_site(service: Service) -> Site:
     def record(event: RequestAnswered | RequestFailed) -> None:
         generations.pipeline.metrics.record(event)
 
-    def maximum_bytes() -> int:
+    def most_bytes() -> int:
         return generations.pipeline.settings.sources.maximum_bytes
 
     def new_body(announced_bytes: int, give_up: GiveUp) -> Body:
-        return _new_body(generations, counters.incoming, maximum_bytes(), announced_bytes, give_up)
+        return _new_body(generations, counters.incoming, most_bytes(), announced_bytes, give_up)
 
     cors, reads, clients = _cors(service), ReadGuard(time), service.connections[PUBLIC].clients
     site = PublicSite(
@@ -53,11 +54,11 @@ def public_site(service: Service) -> Site:
         FileAnswers(reads, clients),
         clients,
         cors.preflight,
-        guards=[reads],
+        guards=[reads, guard_writes(time)],
     )
     return Site(
         site.handle,
-        maximum_bytes,
+        lambda request: upload_limit_bytes(request.uri, most_bytes()),
         service.environment.reactor.seconds,
         service.connections[PUBLIC],
         PublicRequestLog(
@@ -94,7 +95,7 @@ def status_site(service: Service) -> Site:
     )
     return Site(
         site.handle,
-        lambda: STATUS_BODY_BYTES,
+        lambda _: STATUS_BODY_BYTES,
         seconds,
         service.connections[STATUS],
         StatusRequestLog(service.logs.write_request),

@@ -37,7 +37,7 @@ from imaged.pipeline.counters import Counters
 from imaged.pipeline.eviction import CHECK_EVERY_S, Eviction
 from imaged.pipeline.store_health import StoreHealth, prevents_service
 from imaged.process.clock import repeat
-from imaged.process.endpoints import PUBLIC, STATUS, endpoints
+from imaged.process.endpoints import PUBLIC, STATUS, endpoints, private_ports
 from imaged.process.inherited_sockets import InheritedSockets
 from imaged.process.notify import Notifier
 from imaged.process.ports import Ports
@@ -192,7 +192,7 @@ async def start_service(
         )
         sites = {PUBLIC: public_site(service), STATUS: status_site(service)}
         ports.serve({path: ImagedFactory(reactor, site) for path, site in sites.items()})
-        open_ports = await ports.open(endpoints(loaded.settings))
+        open_ports = await ports.open(endpoints(loaded.settings), private_ports(loaded.settings))
         opened.push_async_callback(close_port, PUBLIC)
         await ports.use(open_ports)
         profiler.follow(loaded.settings.status.profile)

@@ -98,6 +98,8 @@ def _json(record: RequestRecord, time: str) -> str:
         line += f', "output": {_encode(trace.output)}'
     if trace.outcome is not None:
         line += f', "outcome": {_encode(trace.outcome)}'
+    if trace.token is not None:
+        line += f', "token": {_encode(trace.token)}'
     for name, spent_ms in trace.spans_ms.items():
         line += f', "{name}_ms": {spent_ms}'
     if record.error is not None:

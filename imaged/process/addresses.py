@@ -13,6 +13,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from imaged.core.client_addresses import is_of_this_machine
 from imaged.core.source_urls import MAXIMUM_PORT
 
 TWISTED_BACKLOG = 50
@@ -57,6 +58,11 @@ class Address:
             return False
         here, there = (each.resolved()[1][0] for each in (self, other))
         return here == there or "::" in {here, there} or ("0.0.0.0" in {here, there} and ":" not in here + there)  # noqa: S104  # compared, not bound
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only programs of this machine can connect here. The address has no fault."""
+        return self.path is not None or is_of_this_machine(str(self.resolved()[1][0]))
 
     def resolved(self) -> tuple[int, Any]:
         """Return the family of the socket, and what to bind it to. Raises OSError or UnicodeError."""

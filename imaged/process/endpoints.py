@@ -12,12 +12,22 @@ from imaged.process.addresses import address
 PUBLIC: KeyPath = ("listen",)
 STATUS: KeyPath = ("status", "listen")
 
+OPEN_TO_OTHERS = (
+    "without access.tokens, every machine that reaches this address may post, process and delete: configure a token "
+    "(imaged token new), or listen on 127.0.0.1, or set access.open: true"
+)
+
 _DOMAINS = ("INET", "INET6", "UNIX")
 
 
 def endpoints(settings: Settings) -> dict[KeyPath, str]:
     """Return the endpoint of each port, by the key of its setting."""
     return {PUBLIC: settings.listen, STATUS: settings.status.listen}
+
+
+def private_ports(settings: Settings) -> tuple[KeyPath, ...]:
+    """Return the keys of the ports that other machines may not reach: they have no token, and may write."""
+    return (PUBLIC,) if settings.access.needs_private_port else ()
 
 
 def find_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
@@ -31,7 +41,31 @@ def find_faults(loaded: Loaded, reactor: Any) -> list[Fault]:
         faults.append(loaded.places.fault(PUBLIC, fault))
     if not faults and (clash := find_clash(reactor, loaded.settings)) is not None:
         faults.append(loaded.places.fault(STATUS, clash))
+    if not faults and not _has_fault_in(loaded, "access") and is_open_to_others(reactor, loaded.settings):
+        faults.append(loaded.places.fault(PUBLIC, OPEN_TO_OTHERS))
     return faults
+
+
+def is_open_to_others(reactor: Any, settings: Settings) -> bool:
+    """Return whether other machines may write, without a token and although the settings do not say so.
+
+    The address of some endpoints, such as a socket of systemd, is known only when they are open; `Ports.open` checks
+    it. The endpoint has no fault.
+    """
+    if not settings.access.needs_private_port or systemd_socket(settings.listen):
+        return False
+    found = address(reactor, settings.listen)
+    return found is not None and not found.is_private
+
+
+def is_unknown(settings: Settings) -> bool:
+    """Return whether only systemd knows if other machines may write. The endpoint has no fault."""
+    return settings.access.needs_private_port and systemd_socket(settings.listen) is not None
+
+
+def _has_fault_in(loaded: Loaded, section: str) -> bool:
+    """Return whether a section has a fault, so that its settings are not those that the operator wrote."""
+    return any(fault.path[:1] == (section,) for fault in loaded.faults)
 
 
 def find_fault(reactor: Any, endpoint: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from imaged.config.faults import KeyPath, dotted
+from imaged.core.client_addresses import is_of_this_machine
 from imaged.core.errors import ImagedError
 from imaged.process.addresses import Address, StandIn
 from imaged.process.endpoints import PUBLIC, STATUS, systemd_socket
@@ -26,6 +27,8 @@ from imaged.process.sockets import BACKLOG, adopt, copy, is_same, occupy_queue, 
 
 _ATTEMPTS = 100
 """How often clients may take the place in the queue before a port closes."""
+
+_REACHED = "other machines reach it, and neither access.tokens nor access.open is set"
 
 
 class PortError(ImagedError):
@@ -54,6 +57,12 @@ class OpenPort:
     def has_tls(self) -> bool:
         """Whether the endpoint uses TLS, perhaps inside another protocol."""
         return re.search(r"(^|:)ssl:", self.endpoint) is not None
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only programs of this machine can connect."""
+        host = self.listening.getHost()
+        return isinstance(host, UNIXAddress) or is_of_this_machine(str(getattr(host, "host", "")))
 
     @property
     def url(self) -> str:
@@ -102,17 +111,21 @@ class Ports:
         """Return whether systemd or a new process keeps the socket of a port open after this process has ended."""
         return self._handed_over or (path in self._open and self._is_passed(self._open[path]))
 
-    async def open(self, wanted: Mapping[KeyPath, str]) -> list[OpenPort]:
+    async def open(self, wanted: Mapping[KeyPath, str], private: Container[KeyPath] = ()) -> list[OpenPort]:
         """Open the endpoints that are not open yet. None accepts a connection before `use`.
 
         One with TLS is opened again, on the same socket, to load a renewed certificate. Raises PortError when one
-        cannot be opened, after closing the others.
+        cannot be opened, or when other machines would reach one of those that have to be `private`, after closing the
+        others.
         """
         opened: list[OpenPort] = []
         try:
             for path, endpoint in wanted.items():
                 if not self._is_open(path, endpoint) or self._open[path].has_tls:
                     opened.append(OpenPort(path, endpoint, await self._listen(path, endpoint)))
+            for each in {**self._open, **{each.path: each for each in opened}}.values():
+                if each.path in private and not each.is_private:
+                    raise PortError(each.path, each.endpoint, _REACHED)
         except PortError:
             for each in opened:
                 await self._shut(each)

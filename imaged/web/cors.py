@@ -27,9 +27,12 @@ PREFLIGHT_S = 7200
 
 _HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _USUAL = {"http": 80, "https": 443}
+_READS, _WRITES = "GET, HEAD", "POST, DELETE"
+_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, If-Range, Range, X-Request-Id, *"
+"""The asterisk stands for any header but Authorization."""
+
 _PERMITTED = {
-    "Access-Control-Allow-Methods": "GET, HEAD, POST",
-    "Access-Control-Allow-Headers": "Content-Type, If-Match, If-None-Match, If-Range, Range, X-Request-Id, *",
+    "Access-Control-Allow-Headers": _HEADERS,
     "Access-Control-Max-Age": str(PREFLIGHT_S),
 }
 
@@ -52,13 +55,13 @@ class CorsPolicy:
         """Return the CORS headers of an answer of the public port.
 
         `*` in the settings lets any page read. Only pages whose origin is listed, and /try, may also read the answer
-        to a POST.
+        to a POST or a DELETE.
         """
         settings = self.settings()
         origins, try_page = settings.web_origins(_namespace(request.path)), settings.status.try_page
         if not origins and not try_page:
             return {}
-        if ANY_ORIGIN in origins and not _posts(request):
+        if ANY_ORIGIN in origins and not _writes(request):
             return _sharing_with(ANY_ORIGIN)
         varying = {"Vary": "Origin"}  # a cache must not send one page the answer for another
         origin = header(request, b"origin")
@@ -71,14 +74,16 @@ class CorsPolicy:
     def preflight(self, request: Request) -> Mapping[str, str] | None:
         """Return the further headers of the answer to a preflight, or None for a request that is none.
 
-        Where nothing is shared, no request counts as a preflight. The page at /try needs none.
+        Where nothing is shared, no request counts as a preflight. A browser keeps the answer for other requests of the
+        page to this path: one for any page permits no writes.
         """
         if request.method != b"OPTIONS" or header(request, b"access-control-request-method") is None:
             return None
-        shared = self.settings().web_origins(_namespace(request.path)) and self.headers(request)
-        if not shared:
-            return None
-        return _PERMITTED if "Access-Control-Allow-Origin" in shared else {}
+        allowed = self.headers(request).get("Access-Control-Allow-Origin")
+        if allowed is None:
+            return {} if self.settings().web_origins(_namespace(request.path)) else None
+        methods = _READS if allowed == ANY_ORIGIN else f"{_READS}, {_WRITES}"
+        return {"Access-Control-Allow-Methods": methods, **_PERMITTED}
 
     def _is_try_page(self, origin: str, host: str) -> bool:
         try:
@@ -93,11 +98,12 @@ def _namespace(path: bytes) -> str:
     return (unquote_to_bytes(segment) if b"%" in segment else segment).decode("latin-1")
 
 
-def _posts(request: Request) -> bool:
-    """Return whether a request is a POST, or the preflight of one."""
-    if request.method != b"OPTIONS":
-        return bool(request.method == b"POST")
-    return header(request, b"access-control-request-method") == "POST"
+def _writes(request: Request) -> bool:
+    """Return whether a request is a POST or a DELETE, or the preflight of one."""
+    method = request.method
+    if method == b"OPTIONS":
+        method = (header(request, b"access-control-request-method") or "").encode("latin-1")
+    return method in {b"POST", b"DELETE"}
 
 
 def _sharing_with(origin: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from twisted.web.http import Request
 
 from imaged.core.errors import (
     BusyError,
+    ForbiddenError,
     ImagedError,
     MethodNotAllowedError,
     NotAPictureError,
@@ -35,7 +36,7 @@ def send_error(request: Request, error: ImagedError, *, private: bool = False) -
         request.setHeader("Retry-After", str(error.retry_after_s))
     elif error.status == BusyError.status:
         request.setHeader("Retry-After", "10")
-    if isinstance(error, UnauthorizedError):
+    if isinstance(error, UnauthorizedError | ForbiddenError) and error.challenge:
         request.setHeader("WWW-Authenticate", error.challenge)
     if isinstance(error, MethodNotAllowedError):
         request.setHeader("Allow", ", ".join(error.allowed))

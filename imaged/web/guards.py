@@ -12,7 +12,7 @@ from imaged.core.asked import GUARD_PARAMETERS, Action, Asked
 from imaged.core.errors import MalformedRequestError
 from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageId
-from imaged.web.headers import header
+from imaged.web.headers import OF_PROXIES, header
 from imaged.web.paths import (
     ErasePath,
     FilePath,
@@ -65,6 +65,7 @@ def read_asked(request: Request, path: PublicPath, address: str) -> Asked | None
         parameters=guard_parameters(request.uri),
         authorization=header(request, b"authorization"),
         address=address,
+        is_forwarded=any(header(request, name) is not None for name in OF_PROXIES),
     )
 
 

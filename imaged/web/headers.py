@@ -9,6 +9,9 @@ from twisted.web.http import Request, datetimeToString
 
 from imaged.core.accept import LONGEST, NOTHING_NAMED, Accept, parse_accept
 
+OF_PROXIES = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")
+"""Headers by which a proxy says that it passes a request on."""
+
 
 def header(request: Request, name: bytes) -> str | None:
     """Return a header of a request, the last of several, or None.

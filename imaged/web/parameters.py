@@ -20,9 +20,10 @@ _MEANT = {"url": "source", "uri": "source", "href": "source", "sizes": "outputs"
 """Our parameters by the names of other servers that are spelt too differently to match."""
 
 
-def read_parameters(request: Request, known: Sequence[str]) -> Mapping[str, str]:
+def read_parameters(request: Request, known: Sequence[str], ignored: Sequence[str] = ()) -> Mapping[str, str]:
     """Return the percent-decoded parameters of a request. `known` has the names that it may use, each once.
 
+    Those that are `ignored` are left out: a guard has read them.
     Only `&` separates them (WHATWG URL), so `;` is part of a value. Raises MalformedRequestError.
     """
     if request.uri.count(b"&") > MAXIMUM_PARAMETERS:
@@ -34,6 +35,8 @@ def read_parameters(request: Request, known: Sequence[str]) -> Mapping[str, str]
         raise MalformedRequestError("the parameters are not UTF-8 text: percent-encode them as UTF-8") from error
     parameters: dict[str, str] = {}
     for key, has_value, value in fields:
+        if key in ignored:
+            continue
         if key not in known:
             raise MalformedRequestError(_unknown(key, known, "source" in parameters, has_value))
         if key in parameters:

@@ -7,10 +7,14 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, BinaryIO
 
-from imaged.core.errors import MalformedRequestError, NotAPictureError
+from twisted.web.http import Request
+
+from imaged.core.asked import GUARD_PARAMETERS
+from imaged.core.errors import ForbiddenError, MalformedRequestError, NotAPictureError
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.pipeline.ingest import Ingest
+from imaged.web.guards import guard_parameters
 from imaged.web.multipart_body import boundary_of, first_file
 from imaged.web.parameters import read_parameters
 from imaged.web.requests import ImagedRequest
@@ -34,6 +38,18 @@ _HOW = (
 )
 
 
+def read_post(request: Request) -> Mapping[str, str]:
+    """Return the parameters of a post, without those of a signed URL.
+
+    Raises ForbiddenError for a signed URL with a source: its signature is for a picture that the client has, not for
+    requests of this server to others.
+    """
+    parameters = read_parameters(request, POST_PARAMETERS, GUARD_PARAMETERS)
+    if "source" in parameters and guard_parameters(request.uri):
+        raise ForbiddenError("a signed upload URL takes a picture as the body, and no source: send the bytes")
+    return parameters
+
+
 def asked_outputs(parameters: Mapping[str, str]) -> list[str]:
     """Return the names in `outputs=a,b`, without empty ones. Raises MalformedRequestError for too many."""
     names = [name.strip() for name in parameters.get("outputs", "").split(",") if name.strip()]
@@ -44,7 +60,7 @@ def asked_outputs(parameters: Mapping[str, str]) -> list[str]:
 
 async def ingest(request: ImagedRequest, namespace: str, originals: Ingest) -> tuple[ImageId, ImageInfo]:
     """Ingest the original in the body of a POST, or at the URL in its parameter source."""
-    source = read_parameters(request, POST_PARAMETERS).get("source")
+    source = read_post(request).get("source")
     body = _body(request)
     if source is None:
         try:

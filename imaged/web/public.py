@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from twisted.web.http import Request
 
 from imaged.core.activity import Activity
+from imaged.core.asked import Action
 from imaged.core.clients import Charge, client_key
 from imaged.core.errors import BusyError, ImagedError, TooManyRequestsError
 from imaged.core.hashes import ImageId
@@ -35,8 +36,9 @@ from imaged.web.paths import (
     describe_request,
     read_path,
 )
-from imaged.web.posts import POST_PARAMETERS, PROCESS_PARAMETERS, asked_outputs, ingest
+from imaged.web.posts import PROCESS_PARAMETERS, asked_outputs, ingest, read_post
 from imaged.web.requests import ImagedRequest
+from imaged.web.writes import token_of
 
 _HEALTH = b"/status_check"
 
@@ -93,7 +95,7 @@ class PublicSite:
                     case NamespacePath(namespace):
                         self._admit_post(request, namespace, pipeline)
                     case ProcessPath(image):
-                        _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
+                        _wanted(read_parameters(request, PROCESS_PARAMETERS), image.namespace, pipeline)
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError to answer with."""
@@ -114,6 +116,8 @@ class PublicSite:
         if asked is not None:
             for guard in self.guards:
                 guard(asked, pipeline.settings)
+            if asked.action is not Action.READ and (token := token_of(asked, pipeline.settings.access)):
+                request.trace.token = token.name
 
     async def _answer(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:
         match path:
@@ -148,8 +152,8 @@ class PublicSite:
     def _admit_post(self, request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
         """Count a post, or raise the ImagedError that its head causes."""
         self._check_room(pipeline, namespace)
-        _wanted(request, namespace, POST_PARAMETERS, pipeline)
-        if asked_outputs(read_parameters(request, POST_PARAMETERS)):
+        _wanted(parameters := read_post(request), namespace, pipeline)
+        if asked_outputs(parameters):
             self.clients.charge(request.address)(0)
         self.clients.check_post(request.address)
 
@@ -160,14 +164,14 @@ class PublicSite:
         pipeline.engine.headers.check_room()
 
 
-def _wanted(request: ImagedRequest, namespace: str, known: Sequence[str], pipeline: Pipeline) -> list[Output]:
-    """Return the outputs that a POST names and those of its namespace. Raises for an unknown parameter."""
-    names = asked_outputs(read_parameters(request, known))
+def _wanted(parameters: Mapping[str, str], namespace: str, pipeline: Pipeline) -> list[Output]:
+    """Return the outputs that the parameters of a POST name and those of its namespace."""
+    names = asked_outputs(parameters)
     return pipeline.outputs(namespace, map(pipeline.formats.parse, names))
 
 
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline, charge: Charge) -> None:
-    outputs = _wanted(request, namespace, POST_PARAMETERS, pipeline)
+    outputs = _wanted(read_post(request), namespace, pipeline)
     image, info = await ingest(request, namespace, pipeline.ingest)
     request.trace.cache_tag = image.cache_tag
     outputs = pipeline.auto.expand(image, info, outputs)
@@ -177,7 +181,7 @@ async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline, char
 
 
 async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline, charge: Charge) -> None:
-    outputs = _wanted(request, image.namespace, PROCESS_PARAMETERS, pipeline)
+    outputs = _wanted(read_parameters(request, PROCESS_PARAMETERS), image.namespace, pipeline)
     info, results = await pipeline.process(image, outputs, charge)
     rows = []
     for output, error in results.items():

@@ -50,14 +50,14 @@ class Site:
 
     `answer_at_once` answers a request that needs no wait, and returns whether it did; otherwise `handle` answers it.
     `examine` may raise an ImagedError when the head of a request is complete, given whether a body follows, which is
-    then not read. `maximum_bytes` limits each body, and `new_body` makes the file for a body of an announced length.
+    then not read. `maximum_bytes` limits the body, and `new_body` makes the file for a body of an announced length.
     `has_timing` decides on the `Server-Timing` header. `sharing` returns the CORS headers of the answer to a
     request. The functions are called for each request, so a reload takes effect. Clients of a `private`
     port are operators.
     """
 
     handle: Callable[[ImagedRequest], Coroutine[Deferred[Any], Any, None]]
-    maximum_bytes: Callable[[], int]
+    maximum_bytes: Callable[[ImagedRequest], int]
     seconds: Callable[[], float]
     connections: Connections
     request_log: RequestLog
@@ -76,7 +76,7 @@ class ImagedRequest(Request):
         super().__init__(channel)
         self._site = site
         self.began_s = site.seconds()
-        self._received_bytes = 0
+        self._received_bytes = self._maximum_bytes = 0
         self._marked_s, self._marked_bytes = self.began_s, 0
         self._refused = False
         self._body: Body | None = None
@@ -102,7 +102,8 @@ class ImagedRequest(Request):
         try:
             check_head(self, length != 0)
             self._site.examine(self, length != 0)
-            if length is not None and length > self._site.maximum_bytes():
+            self._maximum_bytes = self._site.maximum_bytes(self)
+            if length is not None and length > self._maximum_bytes:
                 raise self._too_large()
             if length != 0:
                 self._body = self._site.new_body(length or 0, self._refuse)
@@ -114,13 +115,13 @@ class ImagedRequest(Request):
 
     def begin_chunk(self, body_bytes: int) -> None:
         """Refuse a body that becomes too large with the next chunk, before the bytes of the chunk come."""
-        if not self._refused and body_bytes > self._site.maximum_bytes():
+        if not self._refused and body_bytes > self._maximum_bytes:
             self._refuse(self._too_large())
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  # Twisted's name
         """Store a part of the body, or discard it after a refusal."""
         self._received_bytes += len(data)
-        if not self._refused and self._received_bytes > self._site.maximum_bytes():
+        if not self._refused and self._received_bytes > self._maximum_bytes:
             self._refuse(self._too_large())
         if not self._refused:
             try:
@@ -326,7 +327,7 @@ class ImagedRequest(Request):
         transport.abortConnection()
 
     def _too_large(self) -> TooLargeError:
-        return TooLargeError(f"the body has more than {self._site.maximum_bytes()} bytes: send a smaller picture")
+        return TooLargeError(f"the body has more than {self._maximum_bytes} bytes: send a smaller picture")
 
     def _refuse(self, refusal: ImagedError) -> None:
         """Answer with an error before the body is complete."""

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from twisted.internet.interfaces import IAddress
 from twisted.web.http import Request
 
 from imaged.config.model import StatusSettings
+from imaged.core.client_addresses import UNIX, is_of_this_machine
 from imaged.core.errors import ForbiddenError, NotFoundError
 from imaged.core.snapshot import Reload, Snapshot
 from imaged.statuspage.page import Page
 from imaged.statuspage.status_json import to_json
 from imaged.web.answers import send, send_json, send_page
 from imaged.web.debug import DebugSite
-from imaged.web.headers import header
+from imaged.web.headers import OF_PROXIES, header
 from imaged.web.parameters import read_parameters
 from imaged.web.paths import READ, allow, segments
 from imaged.web.requests import ImagedRequest
 from imaged.web.try_page import TryPage
 
-_FOR_OTHERS = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via", b"origin", b"sec-fetch-site")
+_FOR_OTHERS = (*OF_PROXIES, b"origin", b"sec-fetch-site")
 """Headers of proxies and browsers, which send requests on behalf of others."""
 
 _REFUSED = 422  # RFC 9110, 15.5.21: the request is well-formed, its content is not usable
@@ -87,12 +87,8 @@ class StatusSite:
 
 
 def is_local(client: IAddress) -> bool:
-    """Say whether a client is on this machine. A UNIX socket has no host; its mode says who may connect."""
-    host = getattr(client, "host", None)
-    if host is None:
-        return True
-    address = ip_address(host.partition("%")[0])
-    return bool((getattr(address, "ipv4_mapped", None) or address).is_loopback)
+    """Say whether a client is on this machine. A UNIX socket has no host."""
+    return is_of_this_machine(getattr(client, "host", None) or UNIX)
 
 
 def _check_local(request: Request) -> None:

@@ -37,6 +37,7 @@ class TryPage:
         body = self.page.render(
             public=public,
             problem=problem,
+            needs_token=bool(settings.access.tokens),
             outputs=", ".join(map(str, settings.images.outputs or EXAMPLES)),
             namespaces=sorted(settings.namespaces),
             policies=json.dumps({name: _offered(settings.policy(name)) for name in ("", *settings.namespaces)}),

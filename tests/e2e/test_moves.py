@@ -20,7 +20,7 @@ from ports import endpoint, free_port, listens, url
 
 def written(public: str, private: str) -> str:
     """Return the text of a file."""
-    return f"listen: '{public}'\nstatus: {{listen: '{private}'}}\n"
+    return f"listen: '{public}'\nstatus: {{listen: '{private}'}}\naccess: {{open: true}}\n"
 
 
 def test_connections_stay(make_daemon: Callable[..., Daemon]) -> None:

@@ -68,7 +68,7 @@ class Front:
 @pytest.fixture
 def front(make_daemon: Callable[..., Daemon]) -> Iterator[Front]:
     """Return a daemon with a picture that was posted through nginx."""
-    daemon = make_daemon()
+    daemon = make_daemon("access: {open: true}")
     with nginx_before(daemon) as url:
         answer = request(url, "POST", "/p", make_jpeg())
         assert answer.status == 200, answer
@@ -171,7 +171,7 @@ def test_a_client_that_names_no_host_is_answered(front: Front) -> None:
 
 def test_a_body_that_is_too_large_gets_the_answer_of_the_daemon(make_daemon: Callable[..., Daemon]) -> None:
     """The daemon refuses the body by its length, and nginx passes that on."""
-    daemon = make_daemon("sources: {maximum_bytes: 1000}")
+    daemon = make_daemon("sources: {maximum_bytes: 1000}\naccess: {open: true}")
     with nginx_before(daemon) as url:
         answer = request(url, "POST", "/p", bytes(1001))
     assert (answer.status, answer.headers["content-type"]) == (413, "application/json; charset=utf-8")

@@ -31,8 +31,8 @@ CLIENTS = {
 }
 """The Accept header of each client, and what it gets of a photograph with AVIF and without."""
 
-WITH_AVIF = "{processors: [pillow, magick], images: {extensions: [jpg, png, gif, webp, avif]}}"
-NO_AVIF = "images: {extensions: [jpg, png, gif, webp]}"
+WITH_AVIF = "{processors: [pillow, magick], images: {extensions: [jpg, png, gif, webp, avif]}, access: {open: true}}"
+NO_AVIF = "{images: {extensions: [jpg, png, gif, webp]}, access: {open: true}}"
 NAME = "w300-q30.auto"  # an AVIF of fewer pixels would be larger than a WebP, and stand back
 
 

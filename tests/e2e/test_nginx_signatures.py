@@ -18,7 +18,7 @@ LOCATION = re.compile(r"^    location ~ .*?^    }\n", re.MULTILINE | re.DOTALL)
 """The location of `etc/nginx.conf` that serves stored outputs."""
 
 KEY = "first-key-0123456789"
-SETTINGS = f"images: {{allowed_outputs: ['w{{20,24}}.jpg']}}\naccess: {{signing_keys: [{KEY}]}}\n"
+SETTINGS = f"images: {{allowed_outputs: ['w{{20,24}}.jpg']}}\naccess: {{signing_keys: [{KEY}], open: true}}\n"
 
 
 def snippets() -> list[str]:

@@ -77,6 +77,7 @@ class TestMoving(ServiceTestCase):
 
     async def test_from_one_interface_to_all_and_back(self) -> None:
         """On the same port number: the two sockets share it for a moment, which no other program can."""
+        self.settings = "access: {open: true}"
         number = free_port()
         await self.serve(listen=on(number))
         assert (await self.move(on(number, ""))).ok is True
@@ -87,6 +88,22 @@ class TestMoving(ServiceTestCase):
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with pytest.raises(OSError, match="in use"):
                 other.bind(("127.0.0.1", number))
+
+    async def test_to_all_interfaces_without_a_token(self) -> None:
+        """The reload fails with the line of `listen`, and so does one that removes the last token."""
+        number = free_port()
+        await self.serve(listen=on(number))
+        outcome = await self.move(on(number, ""))
+        assert outcome.ok is False
+        (fault,) = outcome.errors
+        assert fault.startswith("etc/imaged.yaml:")
+        assert ": listen: without access.tokens, every machine that reaches this address may post" in fault
+        self.configure(listen=on(number, ""), access={"tokens": [{"name": "a", "token": "0123456789abcdefghij"}]})
+        assert (await self.service.reload()).ok
+        assert (await self.post()).status == 401
+        outcome = await self.move(on(number, ""))
+        assert outcome.ok is False
+        assert (await self.post()).status == 401
 
     async def test_two_settings_are_swapped(self) -> None:
         """The public port becomes the status port, but open connections stay public."""
@@ -184,6 +201,22 @@ class TestInherited(ServiceTestCase):
         self.inherited = InheritedSockets([ActivationSocket("a", public), ActivationSocket("b", private)])
         await self.serve(listen="systemd:domain=INET:index=0", status={"listen": "systemd:domain=INET:index=1"})
         assert (await later.answer()).status == 200
+
+    async def test_a_socket_of_systemd_that_others_reach(self) -> None:
+        """Without a token the start fails, although the settings do not have the address. With one it does not."""
+        everywhere = socket.create_server(("0.0.0.0", 0))
+        everywhere.setblocking(False)
+        self.addCleanup(everywhere.close)
+        self.inherited = InheritedSockets([ActivationSocket("a", everywhere)])
+        with pytest.raises(PortError, match=r"listen: .*other machines reach it, and neither access.tokens"):
+            await self.serve(listen="systemd:domain=INET:index=0")
+        self.inherited = InheritedSockets([ActivationSocket("a", everywhere)])
+        tokens = [{"name": "a", "token": "0123456789abcdefghij"}]
+        await self.serve(listen="systemd:domain=INET:index=0", access={"tokens": tokens})
+        self.configure(listen="systemd:domain=INET:index=0")
+        outcome = await self.service.reload()
+        assert outcome.ok is False
+        assert "other machines reach it" in outcome.errors[0]
 
     async def test_a_socket_of_systemd_by_its_address(self) -> None:
         """Settings that name its address use it without mentioning systemd."""

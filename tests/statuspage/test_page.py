@@ -17,7 +17,14 @@ from imaged.core.snapshot import Alert, Comparison, Isolation, Snapshot
 from imaged.statuspage.page import Page, status_page, try_page
 
 STATUS = status_page()
-TRY: dict[str, Any] = {"public": None, "problem": None, "outputs": "", "namespaces": [], "policies": "{}"}
+TRY: dict[str, Any] = {
+    "public": None,
+    "problem": None,
+    "needs_token": True,
+    "outputs": "",
+    "namespaces": [],
+    "policies": "{}",
+}
 
 
 def render(now: Snapshot) -> str:

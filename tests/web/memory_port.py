@@ -63,7 +63,7 @@ class Port:
             self.clock,
             Site(
                 self._answer,
-                lambda: maximum_bytes,
+                lambda _: maximum_bytes,
                 self.clock.seconds,
                 self.connections,
                 request_log or StatusRequestLog(lambda _: None),

@@ -10,6 +10,7 @@ from typing import Any
 import treq
 from origin_server import origin
 from raw_client import read_answer, request
+from sent_bodies import FORM, chunked, part
 from service_case import HASH, PICTURE, ServiceTestCase, other_picture, until
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -17,18 +18,6 @@ from twisted.web.client import HTTPConnectionPool
 
 from imaged.core.events import OriginalDownloaded, OriginalUnavailable, RequestAnswered
 from imaged.hooks.installation import VERSION
-
-FORM = "multipart/form-data; boundary=cut"
-
-
-def part(head: str, body: bytes) -> bytes:
-    """Return one part of a form."""
-    return b"--cut\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (head.encode(), body)
-
-
-def chunked(*chunks: bytes) -> bytes:
-    """Return a body in chunks (RFC 9112, 7.1)."""
-    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
 
 
 class TestPictures(ServiceTestCase):

@@ -112,7 +112,7 @@ class TestBrokenFiles(ServiceTestCase):
 
         request_log = StatusRequestLog(lambda _: None)
         connections = Connections(reactor)
-        site = Site(handle, lambda: 1000, reactor.seconds, connections, request_log, lambda: False, refuse_body)
+        site = Site(handle, lambda _: 1000, reactor.seconds, connections, request_log, lambda: False, refuse_body)
         port = reactor.listenTCP(0, ImagedFactory(reactor, site), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         for _ in range(2):

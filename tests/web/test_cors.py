@@ -200,13 +200,24 @@ class TestOrigins(ServiceTestCase):
         await self.serve()
         permitted = await self.preflight(f"{HOME}/x30.jpg", SITE)
         assert permitted["access-control-allow-origin"] == SITE
-        assert permitted["access-control-allow-methods"] == "GET, HEAD, POST"
-        assert "Content-Type" in permitted["access-control-allow-headers"]
+        assert permitted["access-control-allow-methods"] == "GET, HEAD, POST, DELETE"
+        assert permitted["access-control-allow-headers"].startswith("Authorization, Content-Type, ")
         assert permitted["access-control-max-age"] == "7200"
         assert await self.preflight("/p", SITE, "POST") == permitted
+        assert await self.preflight(f"{HOME}", SITE, "DELETE") == permitted
         assert await self.preflight(f"{HOME}/x30.jpg", OTHER) == await self.preflight("/p", OTHER, "POST") == {}
-        assert (await self.preflight(f"/open/{HASH}/x30.jpg", OTHER))["access-control-allow-origin"] == "*"
+        opened = await self.preflight(f"/open/{HASH}/x30.jpg", OTHER)
+        assert opened["access-control-allow-origin"] == "*"
+        assert opened["access-control-allow-methods"] == "GET, HEAD"
         assert await self.preflight("/open", OTHER, "POST") == {}
+        assert await self.preflight(f"/open/{HASH}", OTHER, "DELETE") == {}
+
+    async def test_the_page_at_try_may_send_a_token(self) -> None:
+        """Its preflight is answered where no origin is listed; that of another page is 405."""
+        await self.serve(images={"allow_origins": []}, namespaces={}, status={"try_page": True})
+        assert (await self.preflight("/p", self.status_url, "POST"))["access-control-allow-origin"] == self.status_url
+        other = await self.ask("OPTIONS", "/p", Origin=OTHER, Access_Control_Request_Method="POST")
+        assert other.status == 405
 
     async def test_other_options_requests_are_405(self) -> None:
         """OPTIONS that asks for no method is no preflight, and there is none where nothing is shared."""

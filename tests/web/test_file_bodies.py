@@ -50,7 +50,7 @@ class TestFileBodies(ServiceTestCase):
             send_file(request, opened(), "image/png")
 
         request_log, connections = StatusRequestLog(lambda _: None), Connections(reactor)
-        site = Site(handle, lambda: 1000, reactor.seconds, connections, request_log, lambda: False, refuse_body)
+        site = Site(handle, lambda _: 1000, reactor.seconds, connections, request_log, lambda: False, refuse_body)
         port: Any = reactor.listenTCP(0, ImagedFactory(reactor, site), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         connection = await begin(f"http://127.0.0.1:{port.getHost().port}", method, "/", headers)

@@ -40,6 +40,8 @@ UNTRUSTED = ((ONE, 200), (OTHER, 429), ("2001:db8::1", 429), ("garbage", 429))
 class TestLimits(ServiceTestCase):
     """A daemon that trusts this machine, with a stored picture and one output."""
 
+    settings = "access: {open: true}"
+
     async def begin_service(self, **limits: Any) -> None:
         """Start the daemon, store the picture, then limit clients."""
         await self.serve()

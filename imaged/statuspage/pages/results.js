@@ -19,7 +19,10 @@ function factsOf(facts) {
 // Inside '…' a shell takes everything for itself but the quote that ends it.
 const quoted = (word) => `'${word.replaceAll("'", `'\\''`)}'`;
 
-const postLine = (name, url) => `curl --data-binary ${quoted(name === "-" ? "@./-" : `@${name}`)} ${quoted(url)}`;
+// The token itself is not shown: the line takes it from a variable of the shell.
+const withToken = `-H "Authorization: Bearer $IMAGED_TOKEN" `;
+const postLine = (name, url, hasToken) =>
+  `curl ${hasToken ? withToken : ""}--data-binary ${quoted(name === "-" ? "@./-" : `@${name}`)} ${quoted(url)}`;
 const getLine = (name, url) => `curl -o ${quoted(name)} ${quoted(url)}`;
 
 function curlOf(line) {

@@ -10,6 +10,12 @@ let results = [];
 // Without a Content-Type, the browser sends no OPTIONS request first, and the server finds the type by the bytes.
 const bytesOf = (file) => new Blob([file], { type: "" });
 
+// The settings say whether posts need a token: then the form has a field for it. Nothing else keeps it.
+const authorization = () => {
+  const token = field("token")?.value.trim();
+  return token ? { Authorization: `Bearer ${token}` } : {};
+};
+
 // As browsers ask for the picture of an <img>; fetch alone would ask for */*, which gets no modern format from auto.
 const PICTURES = { headers: { Accept: "image/avif,image/webp,*/*;q=0.8" } };
 
@@ -48,10 +54,10 @@ async function makeAll(file) {
   field("facts").replaceChildren();
   const namespace = field("namespace").value.trim();
   const postUrl = `${publicUrl}/${encodeURIComponent(namespace)}`;
-  field("post").replaceChildren(...curlOf(postLine(file.name, postUrl)));
+  field("post").replaceChildren(...curlOf(postLine(file.name, postUrl, field("token") !== null)));
   say(`posting ${file.name} …`);
   try {
-    const { blob, time } = await ask(postUrl, { method: "POST", body: bytesOf(file) });
+    const { blob, time } = await ask(postUrl, { method: "POST", body: bytesOf(file), headers: authorization() });
     const info = JSON.parse(await blob.text());
     showOriginal(file, info, time);
     beginBuilding(namespace, `${postUrl}/${info.partitionedHash}`, file);

@@ -1,0 +1,109 @@
+"""Time wrong tokens and wrong signatures by how many of their first characters are right: no trend may show.
+
+    python bench/guesses.py [ROUNDS]
+
+Each round asks the guard about each guess once, in a new random order. The figures are nanoseconds of CPU time: the
+quartile and the median of the rounds. The trend is the slope of the medians for each right character, beside that
+of random permutations of the same medians: a share above 0.05 is no trend.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import linear_regression, quantiles
+
+from imaged.config.access import AccessSettings
+from imaged.config.model import Settings
+from imaged.core.asked import Action, Asked
+from imaged.core.errors import ImagedError
+from imaged.core.files import parse_file
+from imaged.core.signatures import read_message, sign, upload_message
+from imaged.web.read_guard import ReadGuard
+from imaged.web.writes import guard_writes
+
+NOW_S = 1_800_000_000.0
+TOKEN, KEY = "imaged_f2nnhDnbUi-AlH5yOT4HefH03uDsJCunGhzHcSQpqzw", "a3f1-signing-key-0123456789"
+EXPIRES = str(int(NOW_S) + 600)
+FILE = "/p/f84/0ee/339d264d4bab1b169a653b1a91/w500.jpg"
+PERMUTATIONS = 2000
+Ask = Callable[[str], Asked]
+
+
+def guesses(right: str) -> Mapping[int, str]:
+    """Return a wrong text of the same length for each number of right first characters."""
+    return {length: right[:length] + "!" * (len(right) - length) for length in range(len(right))}
+
+
+def measure(ask: Ask, guard: Callable[[Asked, Settings], None], settings: Settings, right: str, rounds: int) -> None:
+    """Time the guesses, and print a line for each."""
+    asked = {length: ask(text) for length, text in guesses(right).items()}
+    spent_ns: dict[int, list[int]] = {length: [] for length in asked}
+    order = list(asked)
+    for _ in range(rounds):
+        random.shuffle(order)
+        for length in order:
+            began_ns = time.thread_time_ns()
+            try:
+                guard(asked[length], settings)
+            except ImagedError:
+                spent_ns[length].append(time.thread_time_ns() - began_ns)
+    quarters = {length: quantiles(each, n=4) for length, each in spent_ns.items()}
+    for length in sorted(quarters):
+        print(f"  {length:2} right  {quarters[length][0]:8.0f}  {quarters[length][1]:8.0f} ns")
+    medians = [quarters[length][1] for length in sorted(quarters)]
+    slope, share = trend(medians)
+    print(f"  trend {slope:+.2f} ns for each right character; as steep by chance: {share:.2f}")
+
+
+def trend(values: Sequence[float]) -> tuple[float, float]:
+    """Return the slope of values, and the share of their permutations that are as steep."""
+    numbers = range(len(values))
+    slope = linear_regression(numbers, values).slope
+    shuffled = list(values)
+    steep = 0
+    for _ in range(PERMUTATIONS):
+        random.shuffle(shuffled)
+        steep += abs(linear_regression(numbers, shuffled).slope) >= abs(slope)
+    return slope, steep / PERMUTATIONS
+
+
+def main(rounds: int) -> None:
+    """Time guesses of a token, of the signature of an upload, and of that of a read."""
+    token = {"name": "a", "token": TOKEN}
+    access = AccessSettings.model_validate({"tokens": [token], "signing_keys": [KEY]})
+    settings = Settings.model_validate({"images": {"allowed_outputs": ["none"]}}).model_copy(update={"access": access})
+    writes, reads = guard_writes(lambda: NOW_S), ReadGuard(lambda: NOW_S)
+
+    print("tokens: lower quartile, median")
+    measure(lambda text: Asked(Action.POST, "p", "/p", authorization=f"Bearer {text}"), writes, settings, TOKEN, rounds)
+    print("signatures of uploads")
+    right = sign(KEY, upload_message("/p", EXPIRES))
+    measure(
+        lambda text: Asked(Action.POST, "p", "/p", parameters={"e": EXPIRES, "s": text}),
+        writes,
+        settings,
+        right,
+        rounds,
+    )
+    print("signatures of reads")
+    right = sign(KEY, read_message(FILE))
+    file = parse_file("w500.jpg")
+    measure(
+        lambda text: Asked(Action.READ, "p", FILE, file=file, parameters={"s": text}), reads, settings, right, rounds
+    )
+    print("for comparison: tokens that a loop compares, character by character")
+    measure(lambda text: Asked(Action.POST, "p", "/p", authorization=text), compare_slowly, settings, TOKEN, rounds)
+
+
+def compare_slowly(asked: Asked, _: Settings) -> None:
+    """Refuse a token at its first wrong character: this shows a trend."""
+    for given, right in zip(asked.authorization or "", TOKEN, strict=True):
+        if given != right:
+            raise ImagedError("wrong")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)

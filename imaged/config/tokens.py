@@ -1,0 +1,112 @@
+"""The settings of tokens, with which clients post, process and delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator
+
+from imaged.config.messages import UnfitError
+from imaged.config.section import Section
+from imaged.config.values import Namespace, distinct
+from imaged.core.asked import WRITES, Action
+from imaged.core.tokens import Token, digest_of, is_token
+
+SHORTEST_SECRET = 20
+"""How many characters a token or a signing key has at least: 20 random letters and digits cannot be guessed."""
+
+FEWEST_CHARACTERS = 8
+"""How many different ones it has at least. Of 20 random hex digits, one in a thousand has fewer."""
+
+ALL = "all"
+HIDDEN = "***"
+
+
+def secret(value: object) -> str:
+    """Return a secret of enough random characters, else raise UnfitError. No message quotes it."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise UnfitError("this secret is no text of ASCII characters: keep one in a file or a variable")
+    if len(value) < SHORTEST_SECRET or len(set(value)) < FEWEST_CHARACTERS:
+        raise UnfitError(
+            f"this secret is too easy to guess: take at least {SHORTEST_SECRET} random characters, as those that "
+            "`imaged token new` prints"
+        )
+    return value
+
+
+def _token(value: object) -> str:
+    text = secret(value)
+    if not is_token(text):
+        raise UnfitError("a token has only letters, digits and -._~+/ (RFC 6750): `imaged token new` prints one")
+    return text
+
+
+def _action(value: object) -> Action:
+    if value not in list(WRITES):
+        raise UnfitError(f"expected one of {', '.join(WRITES)}")
+    return Action(str(value))
+
+
+def _namespaces(value: Any) -> Any:
+    """Return no namespaces for `all`, and refuse an empty list, which looks as if it meant none."""
+    if value == ALL:
+        return ()
+    if isinstance(value, list | tuple) and not value:
+        raise UnfitError("the list is empty: name namespaces, or say all")
+    return value
+
+
+def _actions(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    if not actions:
+        raise UnfitError(f"the list is empty: name some of {', '.join(WRITES)}")
+    return distinct(actions)
+
+
+_LIST = Field(strict=False)
+SecretText = Annotated[
+    str, PlainValidator(secret, json_schema_input_type=str), PlainSerializer(lambda _: HIDDEN, return_type=str)
+]
+TokenText = Annotated[
+    str, PlainValidator(_token, json_schema_input_type=str), PlainSerializer(lambda _: HIDDEN, return_type=str)
+]
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}"
+TokenName = Annotated[str, Field(pattern=f"^{NAME}$")]
+TokenNamespaces = Annotated[
+    tuple[Namespace, ...],
+    BeforeValidator(_namespaces, json_schema_input_type=Literal["all"] | tuple[Namespace, ...]),
+    AfterValidator(distinct),
+    PlainSerializer(lambda names: list(names) or ALL, return_type=Any),
+    Field(strict=False, json_schema_extra={"default": ALL}),
+]
+WriteAction = Annotated[
+    Action, PlainValidator(_action, json_schema_input_type=str), PlainSerializer(str, return_type=str)
+]
+
+
+class TokenSettings(Section):
+    """One token, with which a client may write."""
+
+    name: TokenName = Field(description="The name of the token in the log.")
+    token: TokenText = Field(description="The token, best as a reference.")
+    namespaces: TokenNamespaces = Field((), description="The namespaces that it is for, or all.")
+    actions: Annotated[tuple[WriteAction, ...], AfterValidator(_actions), _LIST] = Field(
+        WRITES, description="What its bearer may do: post, process, delete."
+    )
+
+    def token_value(self) -> Token:
+        """Return what requests are compared with."""
+        return Token(self.name, digest_of(self.token), frozenset(self.namespaces), frozenset(self.actions))
+
+
+def told_apart(tokens: tuple[TokenSettings, ...]) -> tuple[TokenSettings, ...]:
+    """Return tokens of different names and values, else raise UnfitError."""
+    for index, token in enumerate(tokens):
+        for other in tokens[:index]:
+            if token.name == other.name:
+                raise UnfitError(f"two tokens have the name {token.name}: give each its own")
+            if token.token == other.token:
+                raise UnfitError(f"{other.name} and {token.name} are the same token: make another one for each")
+    return tokens
+
+
+Tokens = Annotated[tuple[TokenSettings, ...], AfterValidator(told_apart), _LIST]

@@ -1,0 +1,87 @@
+"""The guard of writes: who may post, process and delete.
+
+A token decides, or the signature of an upload URL. Without any configured token, writing is open: to programs of this
+machine, or to all clients where the settings say so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from imaged.config.access import AccessSettings
+from imaged.config.model import Settings
+from imaged.core.asked import Action, Asked
+from imaged.core.client_addresses import is_of_this_machine
+from imaged.core.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
+from imaged.core.signatures import upload_message, verify
+from imaged.core.tokens import INSUFFICIENT, INVALID, Token, bearer_token, find_token
+from imaged.web.guards import Guard, guard_parameters
+
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_SEND_TOKEN = "send one in the header Authorization: Bearer TOKEN"  # noqa: S105  # no password
+
+
+def guard_writes(now_s: Callable[[], float]) -> Guard:
+    """Return the guard. `now_s` returns seconds since the epoch."""
+
+    def guard(asked: Asked, settings: Settings) -> None:
+        if asked.action is Action.POST and asked.parameters:
+            check_signed_upload(asked, settings.access, now_s())
+        elif asked.action is not Action.READ:
+            check_bearer(asked, settings.access)
+
+    return guard
+
+
+def check_bearer(asked: Asked, access: AccessSettings) -> None:
+    """Raise UnauthorizedError or ForbiddenError unless a client may write, by its token or because writing is open."""
+    if not access.known_tokens:
+        if access.needs_private_port and (asked.is_forwarded or not is_of_this_machine(asked.address)):
+            raise ForbiddenError(
+                "without a token only programs on this machine may do this, not what a proxy passes on: the "
+                "operator of this server configures tokens"
+            )
+        return
+    given = bearer_token(asked.authorization)
+    if given is None:
+        raise UnauthorizedError(f"this needs a token: {_SEND_TOKEN}")
+    token = find_token(access.known_tokens, given)
+    if token is None:
+        raise UnauthorizedError(f"the token is none of this server: {_SEND_TOKEN}", INVALID)
+    if not token.allows(asked.action, asked.namespace):
+        raise ForbiddenError(
+            f"the token {token.name} is not for {asked.action} in the namespace {asked.namespace}: use another one",
+            INSUFFICIENT,
+        )
+
+
+def check_signed_upload(asked: Asked, access: AccessSettings, now_s: float) -> None:
+    """Raise ForbiddenError unless the URL of a post has a signature that is right and has not expired.
+
+    It alone decides, whether a token comes along or not. A URL that never expires is not accepted. Raises
+    MalformedRequestError for a number that is none.
+    """
+    signature, expires = asked.parameters.get("s"), asked.parameters.get("e")
+    maximum_bytes = asked.parameters.get("maximum_bytes")
+    if any(given is not None and not _NUMBER.fullmatch(given) for given in (expires, maximum_bytes)):
+        raise MalformedRequestError("e and maximum_bytes are whole numbers: use the upload URL as it was signed")
+    if signature is None or expires is None:
+        raise ForbiddenError("an upload URL has a signature s and a time of expiry e: sign it with imaged sign --post")
+    if not verify(access.signing_keys, upload_message(asked.path, expires, maximum_bytes), signature):
+        raise ForbiddenError("the signature does not fit this upload URL: use the URL as it was signed")
+    if int(expires) <= now_s:
+        raise ForbiddenError("this upload URL has expired: ask for a new one")
+
+
+def token_of(asked: Asked, access: AccessSettings) -> Token | None:
+    """Return the token by which `guard_writes` let a request pass, or None: writing is open, or its URL is signed."""
+    is_signed = asked.action is Action.POST and asked.parameters
+    given = None if is_signed else bearer_token(asked.authorization)
+    return None if given is None else find_token(access.known_tokens, given)
+
+
+def upload_limit_bytes(target: bytes, most_bytes: int) -> int:
+    """Return how many bytes the body of a request may have: `most_bytes`, or fewer as its URL says."""
+    given = guard_parameters(target).get("maximum_bytes", "") if b"?" in target else ""
+    return min(int(given), most_bytes) if _NUMBER.fullmatch(given) else most_bytes
