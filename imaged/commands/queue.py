@@ -20,7 +20,7 @@ def queue_group() -> None:
 @queue_group.command("list")
 @settings_options
 @click.option("--parked", "failed_only", is_flag=True, help="Only the jobs that failed for good.")
-@click.option("--kind", type=click.Choice(["render", "upload", "erase"]), help="Only the jobs of this kind.")
+@click.option("--kind", type=click.Choice(["render", "upload", "erase", "purge"]), help="Only the jobs of this kind.")
 def list_jobs(config: str | None, overrides: tuple[str, ...], kind: Any, *, failed_only: bool) -> None:
     """List the jobs, one on each line, failed ones first.
 

@@ -1,4 +1,4 @@
-"""The runner of queued jobs: renders, uploads and erasures, on the current generation."""
+"""The runner of queued jobs: renders, uploads, erasures and purges, on the current generation."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.process.shutdown import Shutdown
 from imaged.statuspage.recent import RecentErrors
 
+PURGES = 4
+"""How many pictures are purged from caches at once."""
+
 
 class JobRunner:
     """Runs queued jobs until the shutdown begins. `errors` records the jobs that fail. Reactor thread only."""
@@ -37,6 +40,7 @@ class JobRunner:
             self._worker("render", self._render_concurrency, lambda pipeline: pipeline.run_renders),
             self._worker("upload", self._upload_concurrency, lambda pipeline: pipeline.run_uploads),
             self._worker("erase", self._erase_concurrency, lambda pipeline: pipeline.eraser.run_jobs),
+            self._worker("purge", self._purge_concurrency, lambda pipeline: pipeline.purges.run_jobs),
         ]
 
     def start(self) -> None:
@@ -58,7 +62,8 @@ class JobRunner:
         async def run_jobs(image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
             with self._generations.lease() as pipeline:
                 results = await choose(pipeline)(image, files)
-            for file, error in results.items():
+            first = {id(error): (file, error) for file, error in reversed([*results.items()])}
+            for file, error in first.values():
                 # A remote store that is away, or a local one that is full, is reported once, by the pipeline.
                 if error is not None and not isinstance(error, STORE_WAITS):
                     job, now = f"{kind} {image} {file}", datetime.now(UTC)
@@ -82,6 +87,9 @@ class JobRunner:
     def _erase_concurrency(self) -> int:
         remote = self._generations.pipeline.remote
         return 0 if self._shutdown.begun else remote.concurrency if remote.exists else 1
+
+    def _purge_concurrency(self) -> int:
+        return 0 if self._shutdown.begun else PURGES
 
     def _upload_concurrency(self) -> int:
         return 0 if self._shutdown.begun else self._generations.pipeline.remote.concurrency

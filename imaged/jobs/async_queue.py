@@ -84,8 +84,10 @@ class AsyncJobQueue:
         """Call `wake` whenever a job of this kind has been queued."""
         self._wake[kind] = wake
 
-    async def enqueue(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "") -> None:
-        """Queue a job for each of these files, on behalf of a `client`; durable on return.
+    async def enqueue(
+        self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "", *, delay_s: float = 0
+    ) -> None:
+        """Queue a job for each of these files, on behalf of a `client`, due after `delay_s`; durable on return.
 
         Raises StoreError when the queue cannot be written, DiskFullError when its disk is full, and BusyError when it
         holds too many renders, in all or for this client or namespace.
@@ -93,7 +95,7 @@ class AsyncJobQueue:
         if not files:
             return
         try:
-            await self.run(self.queue.add, kind, image, files, client)
+            await self.run(self.queue.add, kind, image, files, client, delay_s)
         except ImagedError:
             raise
         except Exception as error:  # sqlite3 has many errors; after each of them nothing is queued
@@ -110,6 +112,18 @@ class AsyncJobQueue:
         await self._write(image, self.queue.erase, image, enqueue=enqueue)
         if enqueue and (wake := self._wake.get("erase")):
             wake()
+
+    async def uploaded_files(self, image: ImageId) -> list[ImageFile]:
+        """Return the files of an image that any remote store is known to hold, or that are to be uploaded.
+
+        Raises StoreError.
+        """
+        try:
+            return await self.run(self.queue.uploaded_files, image)
+        except (ImagedError, CancelledError):
+            raise
+        except Exception as error:  # as in `enqueue`
+            raise self._error(f"the job queue cannot list the uploads of {image}: {error}") from error
 
     async def forget_uploads(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Remove the queued uploads of outputs, and the record that they were uploaded. Raises StoreError."""

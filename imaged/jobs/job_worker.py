@@ -142,23 +142,34 @@ class JobWorker:
         failed = [job for job, _ in failures]
         await self.jobs.run(self.jobs.queue.done, [job for job in left if job not in failed])
         left[:] = failed
+        groups: dict[int, tuple[ImagedError, list[Job]]] = {}
         for job, error in failures:
-            is_away = isinstance(error, STORE_WAITS)
-            if is_away:  # it is logged once, not for every job
-                wait = AWAY if isinstance(error, StoreUnavailableError) else NO_ROOM
-                delay_s = wait.delay_s(1, self.jitter())
-            else:
-                backoff = TOO_LONG if isinstance(error, OutOfTimeError) else BACKOFF
-                delay_s = backoff.delay_s(job.attempts + 1, self.jitter()) if error.transient else None
-                self._log.warn(
-                    "{kind} of {image} {output} failed: {error}; {next}",
-                    kind=self.kind,
-                    image=str(job.image),
-                    output=str(job.file),
-                    error=str(error),
-                    next=f"parked; to try it again: imaged queue retry {job.id}"
-                    if delay_s is None
-                    else f"again in {delay_s:.1f} s",
-                )
-            await self.jobs.run(self.jobs.queue.fail, job, str(error), delay_s, counts=not is_away)
-            left.remove(job)
+            groups.setdefault(id(error), (error, []))[1].append(job)
+        for error, jobs in groups.values():
+            delay_s, counts = self._delay_s(error, jobs)
+            for job in jobs:
+                await self.jobs.run(self.jobs.queue.fail, job, str(error), delay_s, counts=counts)
+                left.remove(job)
+
+    def _delay_s(self, error: ImagedError, jobs: Sequence[Job]) -> tuple[float | None, bool]:
+        """Return when jobs that have failed together run again, or None, and whether this was one of their attempts.
+
+        They wait for the same time, so that they run together again. The log has one line for them.
+        """
+        if isinstance(error, STORE_WAITS):  # it is logged once, not for every job
+            wait = AWAY if isinstance(error, StoreUnavailableError) else NO_ROOM
+            return wait.delay_s(1, self.jitter()), False
+        backoff = TOO_LONG if isinstance(error, OutOfTimeError) else BACKOFF
+        attempts = max(job.attempts for job in jobs) + 1
+        delay_s = backoff.delay_s(attempts, self.jitter()) if error.transient else None
+        self._log.warn(
+            "{kind} of {image} {output} failed: {error}; {next}",
+            kind=self.kind,
+            image=str(jobs[0].image),
+            output=", ".join(str(job.file) for job in jobs),
+            error=str(error),
+            next=f"parked; to try it again: imaged queue retry {' '.join(str(job.id) for job in jobs)}"
+            if delay_s is None
+            else f"again in {delay_s:.1f} s",
+        )
+        return delay_s, True

@@ -42,13 +42,14 @@ while the next turn and the jobs of one image have indexes."""
 TRIAL_BYTES = 65_536
 """How much a trial writes to the disk. SQLite alone may write little, into pages that its file has already."""
 
-Kind = Literal["render", "upload", "erase"]
-"""A job of the kind `erase` has the name of the original: it removes all files of its image."""
+Kind = Literal["render", "upload", "erase", "purge"]
+"""A job of the kind `erase` has the name of the original: it removes all files of its image from the remote store. One
+of the kind `purge` removes the answers with one file from caches."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A render or an upload of one file, or an erasure; `attempts` says how many have failed so far."""
+    """A render, an upload or a purge of one file, or an erasure; `attempts` says how many have failed so far."""
 
     id: int
     kind: Kind
@@ -97,8 +98,10 @@ class JobQueue:
         """Leave the queue to other processes, which queue the running jobs of this one again."""
         self._opened.close()
 
-    def add(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "") -> None:
-        """Queue a job for each of these files, durably; one that is queued or has failed already becomes due now.
+    def add(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "", delay_s: float = 0) -> None:
+        """Queue a job for each of these files, durably, due after `delay_s` seconds.
+
+        One that is queued or has failed already becomes due then.
 
         Raises BusyError, and queues none, when too many renders are queued, in all or for this client or namespace.
         Uploads are always taken.
@@ -110,10 +113,16 @@ class JobQueue:
             if kind == "render":
                 check_share(self._db, image.namespace, client)
                 turns = take_turns(self._db, self._turn, image, client, len(files))
-            self._add(kind, image, files, client, turns)
+            self._add(kind, image, files, client, turns, delay_s)
 
     def _add(
-        self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str = "", turns: Sequence[int] = (0,)
+        self,
+        kind: Kind,
+        image: ImageId,
+        files: Sequence[ImageFile],
+        client: str = "",
+        turns: Sequence[int] = (0,),
+        delay_s: float = 0,
     ) -> None:
         now = self._clock()
         self._db.executemany(
@@ -125,10 +134,24 @@ class JobQueue:
             "turn = iif(state = 'parked', excluded.turn, min(turn, excluded.turn)), "
             "state = iif(state = 'parked', 'queued', state)",
             [
-                (kind, image.namespace, str(image.hash), str(file), now, now, client, turn)
+                (kind, image.namespace, str(image.hash), str(file), now, now + delay_s, client, turn)
                 for file, turn in zip(files, turns, strict=True)
             ],
         )
+
+    def uploaded_files(self, image: ImageId) -> list[ImageFile]:
+        """Return the files of an image that any remote store is known to hold, or that are to be uploaded."""
+        identity = (image.namespace, str(image.hash))
+        rows = self._db.execute(
+            "SELECT name FROM acknowledged WHERE remote IN (SELECT id FROM remotes) AND namespace = ? AND hash = ? "
+            "UNION SELECT output FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ?",
+            (*identity, *identity),
+        )
+        files = []
+        for (name,) in rows.fetchall():
+            with suppress(NotFoundError):  # of another version of this program
+                files.append(parse_stored_file(name))
+        return files
 
     def erase(self, image: ImageId, *, enqueue: bool) -> None:
         """Remove the renders and uploads of an image, and the record of its uploads, durably, in one transaction.
@@ -139,7 +162,9 @@ class JobQueue:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             identity = (image.namespace, str(image.hash))
-            self._db.execute("DELETE FROM jobs WHERE kind <> 'erase' AND namespace = ? AND hash = ?", identity)
+            self._db.execute(
+                "DELETE FROM jobs WHERE kind IN ('render', 'upload') AND namespace = ? AND hash = ?", identity
+            )
             self.uploaded.forget(image)
             if enqueue:
                 self._add("erase", image, [ORIGINAL])
@@ -218,7 +243,7 @@ class JobQueue:
         now = self._clock()
         recovered = self._db.execute(
             "UPDATE jobs SET due_at = ? "
-            "WHERE state = 'queued' AND kind IN ('render', 'upload', 'erase') AND due_at > ?",
+            "WHERE state = 'queued' AND kind IN ('render', 'upload', 'erase', 'purge') AND due_at > ?",
             (now, now + LONGEST_DELAY_S),
         ).rowcount
         running = self._db.execute("SELECT DISTINCT owner FROM jobs WHERE state = 'running'").fetchall()

@@ -40,6 +40,7 @@ from imaged.pipeline.originals_in_use import OriginalsInUse
 from imaged.pipeline.origins import Origin, Origins
 from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.pipeline import Pipeline
+from imaged.pipeline.purges import Purges
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.renders import Renders
@@ -165,7 +166,8 @@ def build_pipeline(
     address: Sources | None = None
     if settings.remote.base_url:  # the operator names it, so it may be in any network; its redirects are not followed
         address = operator_sources(maximum_redirects=0)
-    eraser = Eraser(shared, remote)
+    purges = Purges(shared, plugins.purgers)
+    eraser = Eraser(shared, remote, purges)
     for holder in (store.variants, engine.workers):
         environment.erasures.add_holder(holder)
     originals = Originals(shared, engine, remote, RemoteOriginals(shared, remote, address), eraser)
@@ -185,6 +187,7 @@ def build_pipeline(
         renders=Renders(shared, originals, engine, writer, SingleFlight(tasks)),
         remote=remote,
         eraser=eraser,
+        purges=purges,
         engine=engine,
         jobs=environment.jobs,
         metrics=metrics,

@@ -6,7 +6,7 @@ and a later post of the same bytes lifts it. `follow` brings the tombstones of o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import time_ns
 
 from twisted.internet import defer
@@ -18,31 +18,26 @@ from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.pipeline.erasures import LOOKS, Erasures
+from imaged.pipeline.purges import AGAIN_S, Purges
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_tombstones import RemoteTombstones
 from imaged.pipeline.shared import Shared
 from imaged.store.tombstones import Tombstone, gone
 
-Purge = Callable[[ImageId], Awaitable[None]]
-"""Removes a picture from a cache. Raises ImagedError, and is called again later."""
-
 _DAY_NS = 86_400_000_000_000
 
 
 class Eraser:
-    """Erases pictures and forgets outputs. Reactor thread only.
-
-    Each of `purgers` is called for each picture when no store has it any more.
-    """
+    """Erases pictures and forgets outputs, here, in the remote store and in caches. Reactor thread only."""
 
     _log = Logger()
 
-    def __init__(self, shared: Shared, remote: Remote, purgers: Sequence[Purge] = ()) -> None:
+    def __init__(self, shared: Shared, remote: Remote, purges: Purges) -> None:
         self._shared = shared
         self._store = shared.store
         self._remote = remote
         self._there = RemoteTombstones(shared, remote)
-        self._purgers = purgers
+        self._purges = purges
         self._absent: set[Tombstone] = set()
 
     @property
@@ -59,11 +54,14 @@ class Eraser:
         return await self._shared.tasks.own(self._erase(image, by))
 
     async def _erase(self, image: ImageId, by: str) -> bool:
-        tombstone, has_more = Tombstone(image, time_ns(), by), self._remote.exists or bool(self._purgers)
+        tombstone, has_more = Tombstone(image, time_ns(), by), self._remote.exists
         waiter = self._erasures.wait(tombstone)
         try:
+            files = await self._enqueue_purge(image)
             removed = await self._erase_here(tombstone, enqueue=has_more)
+            is_purged = await self._purges.purge_now(image, files)
             done = not has_more or (self._remote.fault is None and await self._in_time(waiter))
+            done = done and is_purged
         finally:
             waiter.addErrback(lambda _: None)
             waiter.cancel()
@@ -75,6 +73,12 @@ class Eraser:
             state="complete" if done else "the rest is queued",
         )
         return done
+
+    async def _enqueue_purge(self, image: ImageId) -> list[ImageFile]:
+        """Queue the purge of all files that are known, while they are; return them."""
+        files = await self._purges.known_files(image) if self._purges else []
+        await self._purges.enqueue(image, files, AGAIN_S)
+        return files
 
     async def _erase_here(self, tombstone: Tombstone, *, enqueue: bool) -> int:
         image = tombstone.image
@@ -115,6 +119,9 @@ class Eraser:
         for output in here:
             await self._shared.run(self._store.variants.forget, image, output)
         self._erasures.drop(image)
+        outputs = list(dict.fromkeys([*here, *there]))
+        await self._purges.enqueue(image, outputs, AGAIN_S)
+        await self._purges.purge_now(image, outputs)
         self._log.info(
             "forgot the outputs of {image}: {here} local and {there} remote files",
             image=str(image),
@@ -144,8 +151,6 @@ class Eraser:
                 await self._confirm(tombstone)
                 if removed:
                     self._log.info("erased {image}: {removed} remote files", image=str(image), removed=removed)
-        for purge in self._purgers:
-            await purge(image)
         return tombstone
 
     async def _confirm(self, tombstone: Tombstone) -> None:
@@ -199,6 +204,7 @@ class Eraser:
             await self._upload_again(image)
             return
         tombstone = Tombstone(image, found.at_ns, stored_in=self._remote.identity)
+        await self._enqueue_purge(image)
         removed = await self._erase_here(tombstone, enqueue=True)
         self._log.info(
             "erased {image}, which another node has erased: {removed} local files", image=str(image), removed=removed

@@ -28,6 +28,7 @@ from imaged.pipeline.erase import Eraser
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.origins import Origins
+from imaged.pipeline.purges import Purges
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.renders import Renders
 from imaged.store.disk import FileBody, OpenFile
@@ -51,6 +52,7 @@ class Pipeline:
     renders: Renders
     remote: Remote
     eraser: Eraser
+    purges: Purges
     engine: Engine
     jobs: AsyncJobQueue
     metrics: Metrics

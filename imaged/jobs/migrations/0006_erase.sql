@@ -1,8 +1,8 @@
--- Jobs of the kind `erase`: what an erasure has to remove from the remote store. SQLite cannot change a CHECK, so the table
+-- Jobs of the kinds `erase`, what an erasure has to remove from the remote store, and `purge`, from caches. SQLite cannot change a CHECK, so the table
 -- is built again, with the shape of 0003; its triggers, which go with the old table, are those of 0005.
 CREATE TABLE jobs_6 (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind       TEXT NOT NULL CHECK (kind IN ('render', 'upload', 'erase')),
+    kind       TEXT NOT NULL CHECK (kind IN ('render', 'upload', 'erase', 'purge')),
     namespace  TEXT NOT NULL,
     hash       TEXT NOT NULL,
     output     TEXT NOT NULL,
