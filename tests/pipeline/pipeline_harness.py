@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from imaged.fetch.exchange import Validators
 from imaged.fetch.hashing_writer import digest
 from imaged.fetch.sources import Fetched
 from imaged.hooks.checked_processor import CheckedProcessor
+from imaged.hooks.checked_purger import CheckedPurger
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.contract_check import Metadata
 from imaged.hooks.host import PluginState
@@ -27,7 +28,15 @@ from imaged.jobs.queue import JobQueue
 from imaged.pipeline.build import Environment, build_pipeline
 from imaged.pipeline.counters import Counters
 from imaged.store.local import LocalStore
-from imaged.testing.fakes import MemoryUploader, NoThreads, RecordingSink, StillProcessor, make_host, run_at_once
+from imaged.testing.fakes import (
+    MemoryPurger,
+    MemoryUploader,
+    NoThreads,
+    RecordingSink,
+    StillProcessor,
+    make_host,
+    run_at_once,
+)
 from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
 from imaged.workers.keyed_locks import KeyedLocks
@@ -136,6 +145,7 @@ class PipelineHarness:
         jobs: Any = None,
         processor: StillProcessor | None = None,
         places: int = 1,
+        purgers: Sequence[MemoryPurger] = (),
     ) -> None:
         self.reactor = InstantReactor()
         self.store = store or LocalStore(folder / "public", (3, 3))
@@ -156,7 +166,7 @@ class PipelineHarness:
         )
         self.pipeline = build_pipeline(
             loaded.settings,
-            self._plugins(remote=remote),
+            self._plugins(remote=remote, purgers=purgers),
             self.store,
             self.environment,
             make_threads=self._threads,
@@ -175,11 +185,12 @@ class PipelineHarness:
         (runner,) = self.pipeline.metrics._runners
         runner.record = self.sink.record  # type: ignore[method-assign]  # the sink has no thread
 
-    def _plugins(self, *, remote: bool) -> Plugins:
+    def _plugins(self, *, remote: bool, purgers: Sequence[MemoryPurger]) -> Plugins:
         uploader = CheckedUploader("memory", Metadata("", "memory"), self.uploader, self.reactor)
         sink = HookResult(Plugin("recording", "metrics", "", ""), self.sink, Metadata(""), make_host())
         processors, sinks = (CheckedProcessor("still", self.processor),), {"recording": self.sink}
-        return Plugins(processors, FORMATS, uploader if remote else None, sinks, (sink,))
+        checked = tuple(CheckedPurger(f"memory{number}", each, self.reactor) for number, each in enumerate(purgers))
+        return Plugins(processors, FORMATS, uploader if remote else None, sinks, (sink,), purgers=checked)
 
     def _threads(self, reactor: Any, name: str, size: int) -> Any:  # noqa: ARG002  # the signature of Threads
         if name.startswith("metrics "):
