@@ -22,7 +22,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run run-fast dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults soak bench docs-examples check lint format deb clean system debootstrap
+.PHONY: help run run-fast dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults erasures soak bench docs-examples check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,9 @@ fuzz: .venv/tools ## Look for pictures that crash a processor, for SECONDS=300
 # Most of these tests wait for the daemon, so more of them than cores run side by side.
 faults: .venv/tools ## Let each file operation fail, and kill the daemon at each
 	@$(BIN)/pytest tests/e2e/test_failing_files.py -m exhaustive -rP --numprocesses 4 --dist worksteal $(ARGS)
+
+erasures: .venv/tools ## Erase a picture 20 times while 24 clients use it, with kills and outages
+	@$(BIN)/pytest tests/e2e/test_erase.py -m exhaustive -rP $(ARGS)
 
 soak: SECONDS = 600
 soak: .venv/tools ## Mixed traffic for SECONDS=600: memory, files, threads and processes stay

@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from imaged.core.circuit import Circuit
-from imaged.core.errors import BusyError, NotFoundError, StoreError, StoreUnavailableError
+from imaged.core.errors import BusyError, ImagedError, NotFoundError, StoreError, StoreUnavailableError
 from imaged.core.events import Uploaded
 from imaged.core.files import ORIGINAL, ImageFile, parse_stored_file
 from imaged.core.hashes import ImageId
@@ -102,10 +102,18 @@ class Remote:
         """
         if self._uploader is not None:
             path = self._shared.store.path(image, file)
-            await self._upload(self._uploader, image, file, content_type, path, _Turn())
-            if self._shared.store.tombstones.find(image) is not None:  # erased meanwhile, perhaps by another process
-                await self._shared.jobs.enqueue("erase", image, [ORIGINAL])
-                raise gone(image)
+            try:
+                await self._upload(self._uploader, image, file, content_type, path, _Turn())
+            except ImagedError:
+                await self._check_erased(image)
+                raise
+            await self._check_erased(image)
+
+    async def _check_erased(self, image: ImageId) -> None:
+        """Raise GoneError when another process may have erased an image while it was uploaded, and queue the rest."""
+        if self._shared.store.tombstones.find(image) is not None:
+            await self._shared.jobs.enqueue("erase", image, [ORIGINAL])
+            raise gone(image)
 
     async def upload_for_client(self, image: ImageId, file: ImageFile, content_type: str, path: Path) -> None:
         """Upload the file at `path` for a client that waits, for `upload.timeout_s` at most.

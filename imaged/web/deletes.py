@@ -13,7 +13,7 @@ async def answer_delete(request: ImagedRequest, path: ErasePath | ForgetPath, pi
     if isinstance(path, ForgetPath):
         await pipeline.eraser.forget(path.image)
         send_nothing(request, {})
-    elif await pipeline.eraser.erase(path.image, ""):
+    elif await pipeline.eraser.erase(path.image, request.trace.token or ""):
         send_nothing(request, {})
     else:
         request.setResponseCode(202)

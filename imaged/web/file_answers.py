@@ -157,6 +157,7 @@ class FileAnswers:
         info = await pipeline.originals.info(image)
         opened = await pipeline.originals.open(image)
         if opened is None:
+            pipeline.store.tombstones.check(image)
             raise NotFoundError(f"the original of {image} is gone: post it again")
         is_public = pipeline.settings.policy(image.namespace).is_public(ORIGINAL)
         self._send(request, opened, info.content_type, "", LASTING, is_public=is_public, fresh=fresh)
