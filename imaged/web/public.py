@@ -37,6 +37,7 @@ from imaged.web.paths import (
     read_path,
 )
 from imaged.web.posts import PROCESS_PARAMETERS, asked_outputs, ingest, read_post
+from imaged.web.read_guard import check_orders
 from imaged.web.requests import ImagedRequest
 from imaged.web.writes import token_of
 
@@ -95,7 +96,7 @@ class PublicSite:
                     case NamespacePath(namespace):
                         self._admit_post(request, namespace, pipeline)
                     case ProcessPath(image):
-                        _wanted(read_parameters(request, PROCESS_PARAMETERS), image.namespace, pipeline)
+                        _wanted(request, read_parameters(request, PROCESS_PARAMETERS), image.namespace, pipeline)
 
     async def handle(self, request: ImagedRequest) -> None:
         """Answer one request, or raise the ImagedError to answer with."""
@@ -152,7 +153,7 @@ class PublicSite:
     def _admit_post(self, request: ImagedRequest, namespace: str, pipeline: Pipeline) -> None:
         """Count a post, or raise the ImagedError that its head causes."""
         self._check_room(pipeline, namespace)
-        _wanted(parameters := read_post(request), namespace, pipeline)
+        _wanted(request, parameters := read_post(request), namespace, pipeline)
         if asked_outputs(parameters):
             self.clients.charge(request.address)(0)
         self.clients.check_post(request.address)
@@ -164,27 +165,34 @@ class PublicSite:
         pipeline.engine.headers.check_room()
 
 
-def _wanted(parameters: Mapping[str, str], namespace: str, pipeline: Pipeline) -> list[Output]:
+def _wanted(request: ImagedRequest, parameters: Mapping[str, str], namespace: str, pipeline: Pipeline) -> list[Output]:
     """Return the outputs that the parameters of a POST name and those of its namespace."""
-    names = asked_outputs(parameters)
-    return pipeline.outputs(namespace, map(pipeline.formats.parse, names))
+    named = [pipeline.formats.parse(name) for name in asked_outputs(parameters)]
+    if not _has_token(request):
+        check_orders(named, pipeline.settings.policy(namespace))
+    return pipeline.outputs(namespace, named)
+
+
+def _has_token(request: ImagedRequest) -> bool:
+    """Return whether a token let a request pass: its client may order any output, and gets signed URLs."""
+    return request.trace.token is not None
 
 
 async def _post(request: ImagedRequest, namespace: str, pipeline: Pipeline, charge: Charge) -> None:
-    outputs = _wanted(read_post(request), namespace, pipeline)
+    outputs = _wanted(request, read_post(request), namespace, pipeline)
     image, info = await ingest(request, namespace, pipeline.ingest)
     request.trace.cache_tag = image.cache_tag
     outputs = pipeline.auto.expand(image, info, outputs)
     of_all = pipeline.auto.expand(image, info, pipeline.outputs(namespace, ()))
     await pipeline.enqueue_renders(image, outputs, client_key(request.address), charge, uncharged=of_all)
-    send_json(request, await describe_image(pipeline, image, info, outputs))
+    send_json(request, await describe_image(pipeline, image, info, outputs, sign=_has_token(request)))
 
 
 async def _process(request: ImagedRequest, image: ImageId, pipeline: Pipeline, charge: Charge) -> None:
-    outputs = _wanted(read_parameters(request, PROCESS_PARAMETERS), image.namespace, pipeline)
+    outputs = _wanted(request, read_parameters(request, PROCESS_PARAMETERS), image.namespace, pipeline)
     info, results = await pipeline.process(image, outputs, charge)
     rows = []
     for output, error in results.items():
-        row = describe_output(pipeline, image, output, "failed" if error else "ready")
+        row = describe_output(pipeline, image, output, "failed" if error else "ready", sign=_has_token(request))
         rows.append(row | {"error": public_text(error), "status": error.status} if error else row)
     send_json(request, pipeline.store.describe(info) | {"outputs": rows})

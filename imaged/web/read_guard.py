@@ -43,7 +43,7 @@ class ReadGuard:
             raise ForbiddenError("this server does not give this file: ask for one of the outputs that it lists")
         signature = parameters.get("s")
         if signature is None:
-            raise ForbiddenError("this URL needs a signature: add the parameter s, as its server's operator makes it")
+            raise ForbiddenError("this URL needs a signature: ask for a signed one, or for an output that is listed")
         if not verify(keys, read_message(path, expires), signature):
             raise ForbiddenError("the signature of this URL is wrong: sign the path and e as they are sent")
         if expires is not None and int(expires) <= self.now_s():
