@@ -10,12 +10,25 @@ from imaged.core.errors import MalformedRequestError, NotFoundError
 from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageHash, check_namespace, shorten
 from imaged.core.outputs import Output
-from imaged.core.signatures import signed_path
+from imaged.core.signatures import signed_path, signed_upload
 
 NO_KEY = "access.signing_keys has no key: make one with openssl rand -hex 32 > signing.key, and add {file: signing.key}"
 
 _TARGET = re.compile(r"(?P<base>https?://[^/?#\s]+)?(?P<path>/[!-~]*)")
 _SRCSET = "srcset"
+
+
+def sign_upload(settings: Settings, namespace: str, expires: str, maximum_bytes: int | None, base_url: str = "") -> str:
+    """Return a URL to which clients without a token may post, behind `base_url`.
+
+    `expires` is the time of expiry in seconds since the epoch; `maximum_bytes` bounds the body. Raises
+    MalformedRequestError when there is no key, NotFoundError for what is no namespace.
+    """
+    path, keys = f"/{check_namespace(namespace)}", settings.access.signing_keys
+    if not keys:
+        raise MalformedRequestError(NO_KEY)
+    most = None if maximum_bytes is None else str(maximum_bytes)
+    return base_url.rstrip("/") + signed_upload(keys[0], path, expires, most)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,12 @@ def signed_path(key: str, path: str, expires: str | None = None) -> str:
     return f"{path}?s={sign(key, read_message(path, expires))}{end}"
 
 
+def signed_upload(key: str, path: str, expires: str, maximum_bytes: str | None = None) -> str:
+    """Return a path with the signature that lets clients post to it until the time of expiry."""
+    most = "" if maximum_bytes is None else f"&maximum_bytes={maximum_bytes}"
+    return f"{path}?e={expires}{most}&s={sign(key, upload_message(path, expires, maximum_bytes))}"
+
+
 def verify(keys: Sequence[str], message: str, signature: str) -> bool:
     """Return whether one of the keys made a signature. The time that it takes says nothing about the right one."""
     given = signature.encode()

@@ -91,7 +91,7 @@ def test_a_moment_is_the_time_of_expiry(text: str, expires: int) -> None:
         (["--expires", "3600", PATH], "give a number and a unit"),
         (["--expires-at", "soon", PATH], "give a time such as 2027-01-31"),
         (["--expires-at", "2020-01-01", PATH], "that time is over"),
-        ([], "Missing argument"),
+        ([], "Give paths, or --post"),
     ],
 )
 def test_wrong_times_are_errors_of_usage(arguments: list[str], text: str) -> None:
@@ -144,3 +144,33 @@ def test_without_a_key_nothing_is_signed(tmp_path: Path) -> None:
     (tmp_path / "system.yaml").write_text("access: {signing_keys: [short]}")
     done = run(PATH)
     assert (done.exit_code, "system.yaml:1: access.signing_keys.0: this secret" in done.output) == (1, True)
+
+
+def test_an_upload_url() -> None:
+    """It is valid for ten minutes unless the command says otherwise, and bounds the body if it says so."""
+    before = int(time.time())
+    for arguments, seconds in ((["--post", "p"], 600), (["--expires", "1h", "--post", "p"], 3600)):
+        done = run(*arguments, "--maximum-bytes", "5000000")
+        match = re.fullmatch(r"/p\?e=(\d+)&maximum_bytes=5000000&s=(.{22})\n", done.stdout)
+        assert match is not None
+        assert before + seconds <= int(match[1]) <= int(time.time()) + seconds
+        assert verify([KEY], f"POST /p?e={match[1]}&maximum_bytes=5000000", match[2])
+    done = run("--post", "p", "--expires-at", "4102444800", "--url", "https://img.example.com/")
+    assert done.stdout == f"https://img.example.com/p?e=4102444800&s={sign(KEY, 'POST /p?e=4102444800')}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ([], 2, "Give paths, or --post"),
+        (["--post", "p", PATH], 2, "Give paths, or --post"),
+        (["--maximum-bytes", "5", PATH], 2, "Give paths, or --post"),
+        (["--post", "p", "--maximum-bytes", "0"], 2, "maximum-bytes"),
+        (["--post", "P"], 1, "'P' is not a namespace"),
+        (["--post", "p", "--set", "access.signing_keys=[]"], 1, "openssl rand -hex 32"),
+    ],
+)
+def test_what_no_upload_url_is_made_of(arguments: list[str], status: int, said: str) -> None:
+    """The message says why."""
+    done = run(*arguments)
+    assert (done.exit_code, said in done.output, done.stdout) == (status, True, "")
