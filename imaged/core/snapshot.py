@@ -6,16 +6,15 @@ seconds. `statuspage/status_json.py` writes these values as JSON, under names th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
+from imaged.core.charts import Charts, HitRatio, PerKind
 from imaged.core.origin_status import OriginStatus
 from imaged.core.pending_jobs import PendingErasures, PendingRenders, Uploads
 from imaged.core.stall_status import Stalls
-
-T = TypeVar("T")
 
 Level = Literal["error", "warning"]
 
@@ -177,28 +176,6 @@ class QueueStatus:
 
 
 @dataclass(frozen=True)
-class PerKind(Generic[T]):
-    """One value for each kind of work that the charts show."""
-
-    requests: T
-    hits: T
-    renders: T
-    downloads: T
-    uploads: T
-    refused: T
-    failed: T
-    bytes: T
-
-
-@dataclass(frozen=True)
-class Charts:
-    """The work of the last quarter of an hour: `points` count it in intervals of `interval_s`, the oldest first."""
-
-    interval_s: float
-    points: PerKind[Sequence[int]]
-
-
-@dataclass(frozen=True)
 class RecentError:
     """A request or a job that ended with an error; `status` is that of the answer, or of the answer it would have."""
 
@@ -248,6 +225,9 @@ class Plugin:
 class StoreStatus:
     """The local store. Its size may be some time old where the store is large.
 
+    `occupied_bytes` is what it occupies on its disk, as far as that is known; imaged forgets outputs to keep it below
+    `maximum_bytes`, and to keep `keep_free_bytes` free, where those are not 0. `refused_saves` are the outputs that had
+    no room below these bounds. `bound_fault` says why it cannot be kept below them, or is None.
     `fault` says why it takes no files, or is the error of the last output that it was given and has not kept, or None.
     """
 
@@ -258,6 +238,13 @@ class StoreStatus:
     fault: str | None
     is_full: bool
     is_read_only: bool
+    occupied_bytes: int | None
+    maximum_bytes: int
+    keep_free_bytes: int
+    forgotten_files: int
+    forgotten_bytes: int
+    refused_saves: int
+    bound_fault: str | None
 
 
 @dataclass(frozen=True)
@@ -288,6 +275,7 @@ class Snapshot:
     pending_renders: PendingRenders
     erasures: PendingErasures
     queue: QueueStatus
+    hit_ratio: HitRatio
     rates_per_s: PerKind[float]
     history: Charts
     errors: tuple[RecentError, ...]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imaged.core.activity import Activity
-from imaged.core.snapshot import PerKind
+from imaged.core.charts import PerKind
 from imaged.core.traffic import Traffic
 from imaged.core.worker_deaths import WorkerDeaths
 from imaged.fetch.budget import Budget
@@ -65,4 +65,7 @@ class Counters:
             refused=self.requests.refused,
             failed=self.requests.failed,
             bytes=self.requests.bytes,
+            made=self.requests.rendered + self.requests.coalesced,
+            hit_bytes=self.requests.hit_bytes,
+            made_bytes=self.requests.made_bytes,
         )

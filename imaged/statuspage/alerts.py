@@ -93,6 +93,8 @@ def _of_disks(snapshot: Snapshot) -> Iterator[Alert]:
         yield Alert("error", "Store read-only", f"{text}: {store.fault}")
     elif fault := store.fault:
         yield Alert("warning", "Store", f"Outputs are served and not stored, so they are rendered again: {fault}")
+    if store.bound_fault:
+        yield Alert("warning", "Store bound", f"Outputs are served, and perhaps not stored: {store.bound_fault}")
     state_bytes = snapshot.queue.free_bytes
     if state_bytes is not None and state_bytes < LOW_STATE_BYTES and not snapshot.queue.is_full:
         yield Alert("error", "Low state disk", f"{state_bytes // 1024**2} MiB are free for the job queue.")

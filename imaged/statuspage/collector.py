@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imaged.core.activity import Activity, Running
+from imaged.core.charts import Charts
 from imaged.core.errors import StoreError
 from imaged.core.origin_status import OriginStatus
 from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
 from imaged.core.snapshot import (
-    Charts,
     Comparison,
     DownloadInFlight,
     Downloads,
@@ -38,10 +38,10 @@ from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.remote import Remote
 from imaged.profiling.stalls import StallWatch
 from imaged.statuspage.alerts import find_alerts
-from imaged.statuspage.history import INTERVAL_S, History
+from imaged.statuspage.history import INTERVAL_S, History, hit_ratio
 from imaged.statuspage.recent import RecentErrors
 from imaged.statuspage.store_usage import StoreUsage
-from imaged.store.usage import free
+from imaged.store.usage import Usage, free
 from imaged.workers.render_jobs import ImageOutput
 
 
@@ -76,7 +76,7 @@ class Collector:
         pipeline = pipelines[0]
         renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
         erasures = await jobs.depth("erase")
-        counters, saves, engine = self.counters, self.counters.saves, pipeline.engine
+        counters, engine = self.counters, pipeline.engine
         root = pipeline.store.root
         usage = await self.usage.now(root)
         snapshot = Snapshot(
@@ -111,6 +111,7 @@ class Collector:
                 None if erasures is None else erasures.running, _jobs(erasures), self.erasures.total
             ),
             queue=QueueStatus(jobs.fault, _free_for_queue(Path(pipeline.settings.state_dir)), jobs.disk_is_full),
+            hit_ratio=hit_ratio(counters.totals(), self.history.points),
             rates_per_s=self.history.rates_per_s,
             history=Charts(INTERVAL_S, self.history.points),
             errors=tuple(self.errors.newest_first),
@@ -118,18 +119,30 @@ class Collector:
             log=self.log(),
             stalls=self.stalls.status,
             plugins=tuple(plugins),
-            store=StoreStatus(
-                path=str(root),
-                bytes=usage.size_bytes,
-                files=usage.files,
-                free_bytes=_free(root),
-                fault=str(saves.error or "") or saves.fault,
-                is_full=saves.is_full,
-                is_read_only=saves.is_read_only,
-            ),
+            store=_store(root, usage, counters),
             try_page=pipeline.settings.status.try_page,
         )
         return replace(snapshot, alerts=tuple(find_alerts(snapshot)))
+
+
+def _store(root: Path, usage: Usage, counters: Counters) -> StoreStatus:
+    saves, bound = counters.saves, counters.bound
+    return StoreStatus(
+        path=str(root),
+        bytes=usage.size_bytes,
+        files=usage.files,
+        free_bytes=_free(root),
+        fault=str(saves.error or "") or saves.fault,
+        is_full=saves.is_full,
+        is_read_only=saves.is_read_only,
+        occupied_bytes=bound.size.total_bytes,
+        maximum_bytes=bound.maximum_bytes,
+        keep_free_bytes=bound.keep_free_bytes,
+        forgotten_files=bound.forgotten_files,
+        forgotten_bytes=bound.forgotten_bytes,
+        refused_saves=bound.refused_saves,
+        bound_fault=bound.fault,
+    )
 
 
 def compare(remote: Remote, last: RecordedComparison | None) -> Comparison | None:

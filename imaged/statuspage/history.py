@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import fields
 
-from imaged.core.snapshot import PerKind
+from imaged.core.charts import HitRatio, PerKind
 
 INTERVAL_S = 10.0
 """The seconds of one point of a chart."""
@@ -40,6 +40,21 @@ class History:
     def rates_per_s(self) -> PerKind[float]:
         """The growth per second over the last RATE_POINTS points, or over all there are; 0.0 before the first."""
         return PerKind(**{kind: _rate_per_s(list(points)[-RATE_POINTS:]) for kind, points in self._points.items()})
+
+
+def hit_ratio(totals: PerKind[int], points: PerKind[Sequence[int]]) -> HitRatio:
+    """Return the share of outputs that had been made before: of all, and of those in the charts."""
+    recent = PerKind(**{each.name: sum(getattr(points, each.name)) for each in fields(PerKind)})
+    return HitRatio(
+        requests=_share(totals.hits, totals.made),
+        bytes=_share(totals.hit_bytes, totals.made_bytes),
+        recent_requests=_share(recent.hits, recent.made),
+        recent_bytes=_share(recent.hit_bytes, recent.made_bytes),
+    )
+
+
+def _share(part: int, rest: int) -> float | None:
+    return round(part / (part + rest), 4) if part + rest else None
 
 
 def _rate_per_s(points: Sequence[int]) -> float:

@@ -85,6 +85,12 @@ def share(part: float, whole: float) -> str:
     return str(_rounded(100 * min(part, whole) / whole)) if whole else "0"
 
 
+def ratio(value: float) -> str:
+    """Write a share in per cent, with one decimal; only all is 100 %."""
+    thousandths = _rounded(value * 1000)
+    return f"{min(thousandths, 1000 if value == 1 else 999) / 10:.1f} %"
+
+
 def confinement(isolation: Isolation) -> str:
     """Say how worker processes are confined, and what is missing."""
     if isolation.kind == "thread":
@@ -118,6 +124,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "time": _known(time),
     "peak": peak,
     "bars": bars,
+    "ratio": _known(ratio),
     "share": share,
     "confinement": confinement,
     "more": more,

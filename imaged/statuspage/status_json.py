@@ -11,8 +11,9 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from imaged.core.charts import Charts
 from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
-from imaged.core.snapshot import Charts, Requests, Snapshot
+from imaged.core.snapshot import Requests, Snapshot
 
 PROMISED_NAMES: Mapping[tuple[type, str], str] = {
     (Requests, "coalesced"): "joined",

@@ -38,7 +38,14 @@ GAUGES: tuple[tuple[str, str, Read], ...] = (
     ("store_files", "Files in the local store.", lambda now: now.store.files),
     ("store_free_bytes", "Free bytes on the disk of the local store.", lambda now: now.store.free_bytes),
     ("store_fault", "1 while the local store does not keep outputs.", lambda now: now.store.fault is not None),
+    ("store_full", "1 while a disk of the local store is full.", lambda now: now.store.is_full),
+    ("store_read_only", "1 while the local store cannot be written to.", lambda now: now.store.is_read_only),
+    ("store_occupied_bytes", "What the local store occupies on its disk.", lambda now: now.store.occupied_bytes),
+    ("store_maximum_bytes", "What it may occupy; 0: any amount.", lambda now: now.store.maximum_bytes),
+    ("store_keep_free_bytes", "Free bytes that imaged keeps on its disk.", lambda now: now.store.keep_free_bytes),
+    ("store_bound_fault", "1 while it is beyond its bounds.", lambda now: now.store.bound_fault is not None),
     ("state_free_bytes", "Free bytes on the disk of the job queue.", lambda now: now.queue.free_bytes),
+    ("queue_disk_full", "1 while the disk of the job queue is full.", lambda now: now.queue.is_full),
     ("healthy", "1 when the health check answers OK, else 0.", lambda now: now.message == "OK"),
     ("draining", "1 while the daemon refuses new requests because it stops.", lambda now: now.message == "draining"),
     ("remote_store_fault", "1 while the remote store does not work.", lambda now: now.remote.fault is not None),
@@ -51,6 +58,16 @@ JOB_GAUGES: tuple[tuple[str, str, Callable[[Jobs], float | None]], ...] = (
     ("jobs_queued", "Jobs that wait in the queue.", lambda jobs: jobs.queued),
     ("jobs_parked", "Jobs that failed for good and wait for an operator.", lambda jobs: jobs.failed),
     ("jobs_oldest_seconds", "Age of the oldest job in the queue that is not parked.", lambda jobs: jobs.oldest_s),
+)
+
+COUNTERS: tuple[tuple[str, str, Callable[[Snapshot], int]], ...] = (
+    ("store_forgotten_files", "Files that the local store has forgotten.", lambda now: now.store.forgotten_files),
+    ("store_forgotten_bytes", "Bytes of the files that it has forgotten.", lambda now: now.store.forgotten_bytes),
+    ("store_refused_saves", "Outputs that had no room within its bounds.", lambda now: now.store.refused_saves),
+    ("output_hit_bytes", "Bytes sent of outputs that had been made before.", lambda now: now.requests.hit_bytes),
+    ("output_made_bytes", "Bytes sent of outputs that were rendered.", lambda now: now.requests.made_bytes),
+    ("reactor_stalls", "Times that the reactor was blocked for a second or more.", lambda now: now.stalls.total),
+    ("log_lines_lost", "Log lines that could not be written, since the last reload.", lambda now: now.log.lost),
 )
 
 SINK_COUNTERS: tuple[tuple[str, str, Callable[[SinkStatus], int]], ...] = (
@@ -127,10 +144,8 @@ class Figures(Collector):
         yield _gauge("config_last_reload_success_timestamp_seconds", text, {(): loaded_at_s})
 
     def _counters(self) -> Iterator[Metric]:
-        text = "Log lines that could not be written, since the last reload."
-        yield CounterMetricFamily(f"{PREFIX}log_lines_lost", text, value=self._now.log.lost)
-        text = "Times that the reactor was blocked for a second or more."
-        yield CounterMetricFamily(f"{PREFIX}reactor_stalls", text, value=self._now.stalls.total)
+        for name, text, read in COUNTERS:
+            yield CounterMetricFamily(PREFIX + name, text, value=read(self._now))
 
     def _sinks(self) -> Iterator[Metric]:
         sinks = {sink.name: sink for sink in self._now.metrics}

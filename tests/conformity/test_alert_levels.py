@@ -33,6 +33,10 @@ SAME = {
     "Job queue": "ImagedQueueFails",
     "Parked": "ImagedJobsParked",
     "Store": "ImagedStoreFails",
+    "Disk full": "ImagedDiskFull",
+    "State disk full": "ImagedStateDiskFull",
+    "Store read-only": "ImagedStoreReadOnly",
+    "Store bound": "ImagedStoreBound",
     "Low disk": "ImagedDiskNearlyFull",
     "Low state disk": "ImagedStateDiskNearlyFull",
     "Log": "ImagedLogLost",
@@ -53,18 +57,24 @@ WRONG = make_snapshot(
     origins=(OriginStatus("shop", 0, 0, 0, 1, 0, "away"),),
     queue={"fault": "full", "free_bytes": 0},
     uploads={"jobs": {"failed": 1}},
-    store={"free_bytes": 0, "fault": "full"},
+    store={"free_bytes": 0, "fault": "slow", "bound_fault": "nothing to forget"},
     log={"lost": 1, "fault": "full"},
     metrics=(replace(SINK, fault="away"),),
     stalls={"last": Stall("a", 2.0, 1.0), "hanging": (Hang("a", "b", 9.0),)},
 )
 
+ALERTS = [
+    *find_alerts(WRONG),
+    *find_alerts(make_snapshot(message="draining")),
+    *find_alerts(make_snapshot(store={"fault": "a", "is_full": True}, queue={"fault": "a", "is_full": True})),
+    *find_alerts(make_snapshot(store={"fault": "a", "is_read_only": True})),
+]
+
 
 def test_severities_agree() -> None:
     """Each alert of the page has a rule of its severity, or is an exception above."""
-    alerts = find_alerts(WRONG) + find_alerts(make_snapshot(message="draining"))
-    assert {alert.title for alert in alerts} == set(SAME) | PAGE_ALONE
-    for alert in alerts:
+    assert {alert.title for alert in ALERTS} == set(SAME) | PAGE_ALONE
+    for alert in ALERTS:
         if alert.title in SAME:
             assert RULES[SAME[alert.title]]["labels"]["severity"] == SEVERITIES[alert.level], alert.title
 
@@ -84,7 +94,7 @@ def test_the_bounds_of_disks_are_the_same() -> None:
 def test_the_page_of_operations_agrees() -> None:
     """The table of docs/operations.md has each alert with its level."""
     operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    for alert in find_alerts(WRONG) + find_alerts(make_snapshot(message="draining")):
+    for alert in ALERTS:
         assert f"| `{alert.title}` | {alert.level} |" in operations
 
 

@@ -13,7 +13,10 @@ from imaged.core.errors import StoreError
 from imaged.core.files import parse_file
 from imaged.hooks.installation import VERSION
 
-CHARTS = ("requests", "hits", "renders", "downloads", "uploads", "refused", "failed", "bytes")
+CHARTS = (
+    *("requests", "hits", "renders", "downloads", "uploads", "refused", "failed", "bytes"),
+    *("made", "hit_bytes", "made_bytes"),
+)
 
 COMPARISON = {"state": str, "unfinished": bool, "since": str, "images": int, "missing": int}
 SHAPE = {
@@ -67,6 +70,7 @@ SHAPE = {
         int,
     ),
     "queue": {"fault": type(None), "free_bytes": int, "is_full": bool},
+    "hit_ratio": dict.fromkeys(("requests", "bytes", "recent_requests", "recent_bytes"), type(None)),
     "rates_per_s": dict.fromkeys(CHARTS, float),
     "history": {"interval_s": float, **dict.fromkeys(CHARTS, list)},
     "origins": list,
@@ -85,6 +89,11 @@ SHAPE = {
         "fault": type(None),
         "is_full": bool,
         "is_read_only": bool,
+        "occupied_bytes": type(None),
+        "bound_fault": type(None),
+        **dict.fromkeys(
+            ("maximum_bytes", "keep_free_bytes", "forgotten_files", "forgotten_bytes", "refused_saves"), int
+        ),
     },
 }
 

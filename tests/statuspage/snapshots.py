@@ -7,17 +7,16 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from imaged.core.charts import Charts, HitRatio, PerKind
 from imaged.core.origin_status import OriginStatus
 from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
 from imaged.core.snapshot import (
     Alert,
-    Charts,
     DownloadInFlight,
     Downloads,
     GenerationStatus,
     Isolation,
     LogStatus,
-    PerKind,
     Plugin,
     Posting,
     Processing,
@@ -81,7 +80,15 @@ QUIET = Snapshot(
         fault=None,
         is_full=False,
         is_read_only=False,
+        occupied_bytes=None,
+        maximum_bytes=0,
+        keep_free_bytes=0,
+        forgotten_files=0,
+        forgotten_bytes=0,
+        refused_saves=0,
+        bound_fault=None,
     ),
+    hit_ratio=HitRatio(None, None, None, None),
     try_page=False,
 )
 """A daemon that has done nothing yet."""

@@ -59,6 +59,7 @@ def test_a_healthy_daemon_has_no_alert() -> None:
             "error",
             "Posts are answered 507, and outputs are served, not stored: No space",
         ),
+        ({"store": {"bound_fault": "nothing to forget"}}, "warning", "perhaps not stored: nothing to forget"),
         ({"store": {"fault": "I/O", "is_read_only": True}}, "error", "Posts are answered 503, and outputs are served"),
         ({"queue": {"fault": "No space", "is_full": True, "free_bytes": 0}}, "error", "answered 507, and queued jobs"),
         ({"store": {"free_bytes": None}}, "error", "The file system of the store cannot be read"),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from itertools import accumulate
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaged.core.snapshot import PerKind
-from imaged.statuspage.history import INTERVAL_S, POINTS, History
+from imaged.core.charts import HitRatio, PerKind
+from imaged.statuspage.history import INTERVAL_S, POINTS, History, hit_ratio
+
+NONE = PerKind(**dict.fromkeys((each.name for each in fields(PerKind)), 0))
 
 
 def totals(renders: int) -> PerKind[int]:
     """Return the totals of a daemon that has only rendered."""
-    return PerKind(requests=0, hits=0, renders=renders, downloads=0, uploads=0, refused=0, failed=0, bytes=0)
+    return replace(NONE, renders=renders)
 
 
 @given(st.lists(st.integers(0, 1000), max_size=2 * POINTS))
@@ -35,3 +38,15 @@ def test_a_rate_is_that_of_the_last_minute() -> None:
     for number in range(1, 7):
         history.sample(totals(50 + 10 * number))
     assert history.rates_per_s.renders == 10 / INTERVAL_S
+
+
+def test_hits_have_a_share_of_all_outputs() -> None:
+    """By requests and by bytes, since the start and in the charts; there is none before the first output."""
+    history = History(NONE)
+    assert hit_ratio(NONE, history.points) == HitRatio(None, None, None, None)
+    before = replace(NONE, hits=1, made=9, hit_bytes=100, made_bytes=100)
+    for total in (before, *[replace(before, hits=4, made=10, hit_bytes=800, made_bytes=200)] * POINTS):
+        history.sample(total)
+    assert hit_ratio(total, history.points) == HitRatio(round(4 / 14, 4), 0.8, 0.75, 0.875)
+    history.sample(total)
+    assert hit_ratio(total, history.points) == HitRatio(round(4 / 14, 4), 0.8, None, None)

@@ -23,6 +23,7 @@ def test_published_names_stay() -> None:
             "promised",
             "erasures",
             "queue",
+            "hit_ratio",
             "rates_per_s",
             "history",
             "errors",
@@ -41,6 +42,7 @@ def test_published_names_stay() -> None:
     ]
     assert to_json(PendingRenders(None, jobs)) == {"current": None, "queued": 1, "parked": 2, "oldest_s": 3.5}
     charts = ["requests", "hits", "renders", "downloads", "uploads", "refused", "failed", "bytes"]
+    charts += ["made", "hit_bytes", "made_bytes"]
     assert list(quiet["history"]) == ["interval_s", *charts]
     assert list(quiet["rates_per_s"]) == charts
 
