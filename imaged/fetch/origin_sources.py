@@ -9,8 +9,15 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own class
 
-from imaged.config.origins import OriginSettings
-from imaged.core.errors import NotFoundError, SourceFailedError, SourceTimeoutError, StoreError, TooLargeError
+from imaged.core.errors import (
+    DiskFullError,
+    NotFoundError,
+    ReadOnlyError,
+    SourceFailedError,
+    SourceTimeoutError,
+    StoreError,
+    TooLargeError,
+)
 from imaged.core.origin_paths import quote_origin_path, read_origin_path
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.exchange import Validators
@@ -53,11 +60,12 @@ class SiteSource:
         base = self._base
         if (url.scheme, url.host, url.port) != (base.scheme, base.host, base.port):
             return False
+        rest = url.target.removeprefix(base.target).partition("?")[0]
         try:
-            rest = url.target.removeprefix(base.target).partition("?")[0]
-            return url.target.startswith(base.target) and bool(read_origin_path(rest.encode().split(b"/")))
-        except NotFoundError:
+            read_origin_path(rest.encode().split(b"/"))
+        except NotFoundError:  # also for a path that is not below the URL: it still begins with a slash
             return False
+        return True
 
 
 class BucketSource:
@@ -81,6 +89,8 @@ class BucketSource:
             found = await downloading.addTimeout(self._timeout_s, self._clock)
         except TimeoutError as error:
             raise SourceTimeoutError(f"the bucket took longer than {self._timeout_s:g} seconds") from error
+        except (DiskFullError, ReadOnlyError):  # of the local disk
+            raise
         except StoreError as error:
             raise SourceFailedError(str(error)) from error
         if not found:
@@ -108,6 +118,6 @@ class FolderSource:
         return await self._run(copy_changed, self._folder, path, temporary, known, self._most_bytes)
 
 
-def digest_of(source: OriginSource, settings: OriginSettings) -> str:
+def digest_of(source: OriginSource) -> str:
     """Return what names the records of an origin beside its own name: another place has other records."""
-    return hashlib.sha256(f"{settings.namespace} {source.identity}".encode()).hexdigest()[:12]
+    return hashlib.sha256(source.identity.encode()).hexdigest()[:12]

@@ -218,7 +218,7 @@ def build_origins(
             source = FolderSource(origin.path, run, settings.sources.maximum_bytes)
         else:
             source = SiteSource(sites, origin.url, origin.headers)
-        found[name] = Origin(name, origin, source, f"{name}-{digest_of(source, origin)}")
+        found[name] = Origin(name, origin, source, f"{name}-{digest_of(source)}")
     return found
 
 

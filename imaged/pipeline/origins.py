@@ -115,17 +115,14 @@ class Origins:
         self._fetching: SingleFlight[OriginKey, Found] = SingleFlight(shared.tasks)
         self._refusals: Refusals[OriginKey] = Refusals(shared.reactor.seconds)
 
-    def check(self, namespace: str, name: str) -> None:
-        """Raise NotFoundError when the namespace has no such origin."""
-        self._named(namespace, name)
-
     async def find(self, namespace: str, name: str, path: str, charge: Charge = no_charge) -> Found:
         """Return the picture at a path of an origin, fetched now if it was never seen.
 
         A picture that was seen is returned at once. When its time is over, the origin is asked behind the answer, and a
         later request gets what it has then. Raises NotFoundError when there is no such origin or picture, GoneError
         when the picture was erased, OriginFailedError or OriginTimeoutError when a path that was never seen cannot be
-        fetched, BusyError when too many are being fetched, and the errors of `Originals.keep`.
+        fetched, BusyError when too many are being fetched, DiskFullError or ReadOnlyError while the store takes no
+        files, and the errors of `Originals.keep`.
 
         A fetch that a client waits for is charged as a new output, whatever it brings.
         """
@@ -143,6 +140,7 @@ class Origins:
     async def fetch(self, namespace: str, name: str, path: str, charge: Charge = no_charge) -> Found:
         """Fetch the picture at a path, whatever is known, as `find` does. Requests for one path share a fetch."""
         origin, key = self._named(namespace, name), (name, path)
+        self._shared.counters.saves.check(namespace)
         if not self._fetching.in_flight(key):
             if (error := self._refusals.find(key)) is not None:
                 raise error
@@ -163,13 +161,14 @@ class Origins:
         return is_remote or self._store.has(image, ORIGINAL) or self._store.tombstones.find(image) is not None
 
     def _revalidate(self, origin: Origin, record: OriginRecord) -> None:
-        """Ask the origin again, behind the answer."""
-        key = (origin.name, record.path)
+        """Ask the origin again, behind the answer, unless the store could not keep what it sends."""
+        key, namespace = (origin.name, record.path), origin.settings.namespace
         if self._fetching.in_flight(key) or self._fetching.count >= MAXIMUM_FETCHES or self._refusals.find(key):
             return
 
         async def revalidate() -> None:
-            with suppress(ImagedError):  # `_fetch` has logged it
+            with suppress(ImagedError):  # `_download` has logged it
+                self._shared.counters.saves.check(namespace)
                 await self._fetching.one(key, partial(self._fetch, origin, record.path, record))
 
         self._shared.tasks.own(revalidate())
@@ -179,15 +178,13 @@ class Origins:
         key = origin.name, path
         try:
             with self._store.temporary() as temporary:
-                found = await self._ask(origin, path, temporary, record)
+                return await self._ask(origin, path, temporary, record)
         except GoneError:
             raise
         except ImagedError as error:
             lasts_s = NO_PICTURE_S if isinstance(error, _NO_PICTURE) else RETRY_S
             self._refusals.add(key, error, NOT_THERE_S if isinstance(error, NotFoundError) else lasts_s)
             raise
-        self._refusals.drop(key)
-        return found
 
     async def _ask(self, origin: Origin, path: str, temporary: Path, record: OriginRecord | None) -> Found:
         now_s, namespace = self._now_s(), origin.settings.namespace
@@ -203,16 +200,14 @@ class Origins:
         since_ns = record.since_ns if record is not None and is_same else variant_time_ns()
         validators = fetched.validators
         seen = OriginRecord(path, image.hash, validators.etag, validators.last_modified, now_s, since_ns)
-        is_here = self._store.has(image, ORIGINAL)
-        if not (is_same and is_here):
+        if not (is_same and self._store.has(image, ORIGINAL)):
             try:
                 _, info = await self._originals.keep(namespace, received, is_posted=False)
             except GoneError:
                 await self._save(origin, seen)  # so that it is not fetched for each request
                 raise
-            if not is_here:
-                with suppress(ImagedError):  # outputs that are not ordered are made when a client asks for them
-                    await self._prepare(image, info)
+            with suppress(ImagedError):  # outputs that are not ordered are made when a client asks for them
+                await self._prepare(image, info)
         return await self._save(origin, seen)
 
     async def _save(self, origin: Origin, record: OriginRecord) -> Found:

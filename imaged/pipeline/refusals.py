@@ -27,10 +27,6 @@ class Refusals(Generic[K]):
             del self._kept[next(iter(self._kept))]
         self._kept[key] = self._seconds() + lasts_s, error.with_traceback(None)
 
-    def drop(self, key: K) -> None:
-        """Forget the error of a key."""
-        self._kept.pop(key, None)
-
     def find(self, key: K) -> ImagedError | None:
         """Return the error of a key while it lasts."""
         until_s, error = self._kept.get(key, (0.0, None))

@@ -43,7 +43,7 @@ class LocalStore(Disk):
         self.root = root
         self.originals = OriginalFiles(self)
         self.variants = VariantFiles(self)
-        self.origin_records = OriginRecords(root, self.incoming)
+        self.origin_records = OriginRecords(root, self.incoming, self.changing)
 
     def describe(self, info: ImageInfo) -> dict[str, object]:
         """Return a record as it stands in info.json and in answers."""

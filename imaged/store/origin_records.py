@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,11 +41,17 @@ class OriginRecord:
 
 
 class OriginRecords:
-    """The records of all origins. `origin` is the folder of one, a name and a digest. Writes block: worker threads."""
+    """The records of all origins. `origin` is the folder of one, a name and a digest. Writes block: worker threads.
 
-    def __init__(self, root: Path, incoming: Incoming) -> None:
+    `changing` gives the context in which files are written.
+    """
+
+    def __init__(
+        self, root: Path, incoming: Incoming, changing: Callable[[Sequence[Path]], AbstractContextManager[None]]
+    ) -> None:
         self._root = root / FOLDER
         self._incoming = incoming
+        self._changing = changing
 
     def read(self, origin: str, path: str) -> OriginRecord | None:
         """Return the record of a path, or None when there is no sound one."""
@@ -57,15 +64,17 @@ class OriginRecords:
     def save(self, origin: str, record: OriginRecord) -> None:
         """Write a record durably. Raises StoreError."""
         fields = {**asdict(record), "hash": str(record.hash)}
-        with keeping(f"a record of origin {origin}"):
+        file = self._file(origin, record.path)
+        with keeping(f"a record of origin {origin}"), self._changing([file]):
             temporary = self._incoming.new()
             atomic.write(temporary, json.dumps(fields, ensure_ascii=False).encode() + b"\n")
-            atomic.replace(temporary, self._file(origin, record.path))
+            atomic.replace(temporary, file)
 
     def remove(self, origin: str, path: str) -> None:
         """Remove the record of a path, if there is one."""
-        with suppress(OSError):  # a later request asks the origin again
-            self._file(origin, path).unlink()
+        file = self._file(origin, path)
+        with suppress(OSError), self._changing([file]):  # else a later request asks the origin again
+            file.unlink()
 
     def _file(self, origin: str, path: str) -> Path:
         name = hashlib.sha256(path.encode()).hexdigest()

@@ -14,6 +14,8 @@ from twisted.logger import capturedLogs, formatEvent
 
 from imaged.core.errors import (
     BusyError,
+    DiskFullError,
+    GoneError,
     ImagedError,
     NotAPictureError,
     NotFoundError,
@@ -249,7 +251,7 @@ def test_what_is_known_survives_the_process(make_shop: MakeShop) -> None:
     [SETTINGS.replace("/media", "/other"), SETTINGS.replace("http:", "https:"), SETTINGS.replace("p, ttl", "q, ttl")],
 )
 def test_another_place_has_records_of_its_own(make_shop: MakeShop, settings: str) -> None:
-    """After a change of the URL or of the namespace, nothing is taken for known."""
+    """After a change of the URL nothing is taken for known; another namespace has no original of its own yet."""
     make_shop(remote=False).find()
     shop = make_shop(settings, remote=False)
     namespace = "q" if "q, ttl" in settings else "p"
@@ -343,3 +345,25 @@ def test_an_origin_that_fails_is_logged_once(shop: Shop) -> None:
         "origin shop answers again",
     ]
     assert (shop.tally.fetched, shop.tally.failed, shop.tally.missing, shop.tally.fault) == (1, 5, 1, None)
+
+
+def test_a_full_store_refuses_unseen_paths_and_serves_the_others(shop: Shop) -> None:
+    """Nothing is fetched that could not be kept; when there is room, the next request asks the origin."""
+    first = shop.find()
+    saves = shop.harness.pipeline.renders.shared.counters.saves
+    saves.note("p", DiskFullError("the disk is full"))
+    shop.after(TTL_S)
+    shop.fails(DiskFullError, "unseen.jpg")
+    assert shop.find().image == first.image
+    assert (shop.asked, shop.tally.fault) == (1, None)
+
+
+def test_an_erased_picture_is_not_fetched_again(shop: Shop) -> None:
+    """The path keeps its hash, whose tombstone decides."""
+    image = shop.find().image
+    wait(shop.harness.pipeline.eraser.erase(image, ""))
+    assert shop.find().image == image
+    shop.fails(GoneError, "copy.jpg")
+    assert shop.find("copy.jpg").image == image
+    assert shop.asked == 2
+    assert not shop.harness.store.has(image, ORIGINAL)

@@ -20,9 +20,6 @@ def test_an_error_lasts_for_its_time() -> None:
     assert refusals.find("x") is later
     clock.advance(1)
     assert refusals.find("x") is None
-    refusals.add("x", error, 10)
-    refusals.drop("x")
-    assert refusals.find("x") is None
 
 
 def test_memory_is_bounded() -> None:
