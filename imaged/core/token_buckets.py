@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MOST_CLIENTS = 65_536
-"""How many buckets are kept. Each takes about 150 bytes."""
+"""How many buckets are kept. Each takes 170 bytes."""
 
 SAMPLE = 8
 """How many buckets are looked at to find one to forget."""
