@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from source_tree import ROOT
 
+from imaged.config.load import load
 from imaged.core.signatures import read_message, sign, verify
 
 PAGE = (ROOT / "docs" / "signatures.md").read_text(encoding="utf-8")
@@ -230,6 +231,22 @@ def test_each_signer_signs_as_imaged_does(call: Callable[[Path], list[str]], tmp
     """The vectors, and keys and paths of any printable characters."""
     expected = [case.url(VECTORS.get(case) or sign(case.key, case.message)) for case in CASES]
     assert call(tmp_path) == expected
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.+?)```", PAGE, re.DOTALL))
+def test_the_settings_of_the_page_are_sound(block: str) -> None:
+    """Each example loads without a fault, with the preset that one of them lists."""
+    block = block.replace("  allowed_outputs:\n", "  presets: {hero: {size: w1280}}\n  allowed_outputs:\n", 1)
+    loaded = load(block, "etc/imaged.yaml", environ={}, read_bytes=lambda _: b"0123456789abcdefghijklmnopqrstuv\n")
+    assert loaded.faults == ()
+
+
+def test_the_page_quotes_the_messages_of_the_guard() -> None:
+    """Each refusal of the table is one that the guard raises."""
+    quoted = re.findall(r"^\| 403 `(.+?)(?: …)?` \|", PAGE, re.MULTILINE)
+    source = (ROOT / "imaged" / "web" / "read_guard.py").read_text(encoding="utf-8")
+    assert len(quoted) == 3
+    assert [each for each in quoted if each not in source] == []
 
 
 @pytest.mark.parametrize("file", sorted(SIGNERS.iterdir()), ids=lambda file: file.name)
