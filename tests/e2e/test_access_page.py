@@ -16,7 +16,7 @@ from imaged.testing.pictures import make_jpeg
 
 PAGE = (Path(__file__).parents[2] / "docs" / "access.md").read_text(encoding="utf-8")
 SETUPS = dict(re.findall(r"```yaml\n# (\w+)\.yaml\n(.*?)```", PAGE, re.DOTALL))
-KEY, TOKEN = "k" * 43, "t" * 43
+KEY, TOKEN = "key-0123456789-abcdefghijklmnop", "token-0123456789-abcdefghijklmn"
 PICTURE = make_jpeg()
 HASH = hashlib.md5(PICTURE).hexdigest()
 LATER, EARLIER = str(int(time.time()) + 3600), "1000000000"
@@ -26,7 +26,7 @@ COLUMNS = {"cdn": 1, "nginx": 2, "internal": 3}
 
 def ask(daemon: Daemon, row: str) -> Answer:
     """Send the request that a row of the table describes."""
-    bearer = {"Authorization": f"Bearer {TOKEN if 'wrong' not in row else TOKEN[:-1] + 'u'}"} if "token" in row else {}
+    bearer = {"Authorization": f"Bearer {TOKEN if 'wrong' not in row else TOKEN[:-1] + 'x'}"} if "token" in row else {}
     method = row.split(maxsplit=1)[0].strip("`")
     if row.startswith("`POST"):
         target = "/p"

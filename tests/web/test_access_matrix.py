@@ -13,16 +13,16 @@ from imaged.core.signatures import read_message, sign, upload_message
 
 K = TypeVar("K", bound=Hashable)
 
-OLD, NEW, FOREIGN = "o" * 24, "n" * 24, "f" * 24
+OLD, NEW, FOREIGN = (f"{letter}-0123456789abcdefghij" for letter in "onf")
 """Signing keys: both of the settings, and one that is not there."""
 
 LATER, EARLIER = str(int(time.time()) + 3600), str(int(time.time()) - 1)
 
 TOKENS = {
-    "poster": ("P" * 24, "p", {"post"}),
-    "editor": ("E" * 24, "p", {"post", "process"}),
-    "eraser": ("D" * 24, "p", {"delete"}),
-    "other": ("Q" * 24, "q", {"post", "process", "delete"}),
+    "poster": ("P-0123456789abcdefghij", "p", {"post"}),
+    "editor": ("E-0123456789abcdefghij", "p", {"post", "process"}),
+    "eraser": ("D-0123456789abcdefghij", "p", {"delete"}),
+    "other": ("Q-0123456789abcdefghij", "q", {"post", "process", "delete"}),
 }
 
 ACCESS = {
@@ -106,7 +106,7 @@ class TestReads(ServiceTestCase):
         assert (await self.post(authorization=f"Bearer {TOKENS['poster'][0]}")).status == 200
         seen, expected = {}, {}
         for (file, is_listed), (how, is_right), token in product(
-            FILES.items(), SIGNATURES.items(), ["", "P" * 24, "x"]
+            FILES.items(), SIGNATURES.items(), ["", TOKENS["poster"][0], "x"]
         ):
             headers = {"authorization": f"Bearer {token}"} if token else {}
             case = (file, how, token)
