@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from imaged.commands.erase import erase
 from imaged.commands.options import settings_options
 from imaged.commands.queue import queue_group
 from imaged.commands.sign import sign_command
@@ -268,6 +269,7 @@ def plugins(name: str | None) -> None:
         click.echo(f"{each:<16} {entry_point.value:<24} {origin}")
 
 
+main.add_command(erase)
 main.add_command(queue_group)
 main.add_command(sign_command)
 main.add_command(token_group)

@@ -1,4 +1,4 @@
-"""The queue as `imaged queue` shows and changes it, from a process that runs no jobs."""
+"""The queue as `imaged queue` and `imaged erase` show and change it, from a process that runs no jobs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imaged.core.errors import ImagedError, NotFoundError, StoreError
+from imaged.core.files import ORIGINAL, RECORD, ImageFile
+from imaged.core.hashes import ImageId
+from imaged.core.outputs import Output
+from imaged.jobs import image_rows
 from imaged.jobs.comparison import ComparisonTable, RecordedComparison
 from imaged.jobs.queue import Kind
 from imaged.jobs.schema import VERSION, check_not_newer, read_version
@@ -77,6 +81,30 @@ class QueueAdmin:
     def drop(self, ids: Sequence[int] | None) -> int:
         """Remove these failed jobs, or all of them with None; return how many. Raises as `retry` does."""
         return self._change("DELETE FROM jobs WHERE state = 'parked'", ids)
+
+    def uploaded_files(self, image: ImageId) -> list[ImageFile]:
+        """Return the files of an image that any remote store is known to hold, or that are to be uploaded."""
+        return image_rows.uploaded_files(self.db, image)
+
+    def erase(self, image: ImageId) -> None:
+        """Remove what is queued for an image, and queue the job that erases the rest of it."""
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            image_rows.remove_work(self.db, image)
+            image_rows.add_jobs(self.db, self.clock(), "erase", image, [ORIGINAL])
+
+    def forget(self, image: ImageId, outputs: Sequence[Output]) -> None:
+        """Remove the queued uploads of outputs, and queue the job that forgets all outputs of the image."""
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            image_rows.forget_uploads(self.db, image, outputs)
+            image_rows.add_jobs(self.db, self.clock(), "erase", image, [RECORD])
+
+    def purge(self, image: ImageId, files: Sequence[ImageFile], delay_s: float) -> None:
+        """Queue the purge of files from caches."""
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            image_rows.add_jobs(self.db, self.clock(), "purge", image, files, delay_s=delay_s)
 
     def _change(self, statement: str, ids: Sequence[int] | None) -> int:
         with self.db:

@@ -15,6 +15,7 @@ from imaged.core.errors import NotFoundError
 from imaged.core.files import ORIGINAL, ImageFile, parse_stored_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import Output, parse_stored
+from imaged.jobs import image_rows
 from imaged.jobs.comparison import ComparisonTable
 from imaged.jobs.queue_owner import QueueOwner
 from imaged.jobs.schema import migrate, touch_version
@@ -43,8 +44,8 @@ TRIAL_BYTES = 65_536
 """How much a trial writes to the disk. SQLite alone may write little, into pages that its file has already."""
 
 Kind = Literal["render", "upload", "erase", "purge"]
-"""A job of the kind `erase` has the name of the original: it removes all files of its image from the remote store. One
-of the kind `purge` removes the answers with one file from caches."""
+"""A job of the kind `erase` has the name of the original, and removes all files of its image from the remote store; or
+it has that of the record, and forgets the outputs. One of the kind `purge` removes one file from caches."""
 
 
 @dataclass(frozen=True)
@@ -113,45 +114,13 @@ class JobQueue:
             if kind == "render":
                 check_share(self._db, image.namespace, client)
                 turns = take_turns(self._db, self._turn, image, client, len(files))
-            self._add(kind, image, files, client, turns, delay_s)
-
-    def _add(
-        self,
-        kind: Kind,
-        image: ImageId,
-        files: Sequence[ImageFile],
-        client: str = "",
-        turns: Sequence[int] = (0,),
-        delay_s: float = 0,
-    ) -> None:
-        now = self._clock()
-        self._db.executemany(
-            "INSERT INTO jobs (kind, namespace, hash, output, created_at, due_at, client, turn) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET due_at = excluded.due_at, again = (state = 'running'), "
-            "attempts = iif(state = 'parked', 0, attempts), orphaned = iif(state = 'parked', 0, orphaned), "
-            "client = iif(state = 'parked', excluded.client, client), "
-            "turn = iif(state = 'parked', excluded.turn, min(turn, excluded.turn)), "
-            "state = iif(state = 'parked', 'queued', state)",
-            [
-                (kind, image.namespace, str(image.hash), str(file), now, now + delay_s, client, turn)
-                for file, turn in zip(files, turns, strict=True)
-            ],
-        )
+            image_rows.add_jobs(
+                self._db, self._clock(), kind, image, files, client=client, turns=turns, delay_s=delay_s
+            )
 
     def uploaded_files(self, image: ImageId) -> list[ImageFile]:
         """Return the files of an image that any remote store is known to hold, or that are to be uploaded."""
-        identity = (image.namespace, str(image.hash))
-        rows = self._db.execute(
-            "SELECT name FROM acknowledged WHERE remote IN (SELECT id FROM remotes) AND namespace = ? AND hash = ? "
-            "UNION SELECT output FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ?",
-            (*identity, *identity),
-        )
-        files = []
-        for (name,) in rows.fetchall():
-            with suppress(NotFoundError):  # of another version of this program
-                files.append(parse_stored_file(name))
-        return files
+        return image_rows.uploaded_files(self._db, image)
 
     def erase(self, image: ImageId, *, enqueue: bool) -> None:
         """Remove the renders and uploads of an image, and the record of its uploads, durably, in one transaction.
@@ -161,26 +130,16 @@ class JobQueue:
         self._check_there()
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            identity = (image.namespace, str(image.hash))
-            self._db.execute(
-                "DELETE FROM jobs WHERE kind IN ('render', 'upload') AND namespace = ? AND hash = ?", identity
-            )
-            self.uploaded.forget(image)
+            image_rows.remove_work(self._db, image)
             if enqueue:
-                self._add("erase", image, [ORIGINAL])
+                image_rows.add_jobs(self._db, self._clock(), "erase", image, [ORIGINAL])
 
     def forget_uploads(self, image: ImageId, outputs: Sequence[Output]) -> None:
         """Remove the queued uploads of outputs, and the record that they were uploaded, durably."""
         self._check_there()
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            for output in outputs:
-                self._db.execute(
-                    "DELETE FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ? AND output = ? "
-                    "AND state <> 'running'",
-                    (image.namespace, str(image.hash), str(output)),
-                )
-            self.uploaded.forget(image, outputs)
+            image_rows.forget_uploads(self._db, image, outputs)
 
     def claim(self, kind: Kind) -> list[Job]:
         """Take the due jobs of the image whose turn is next, so that one decode serves them all.

@@ -24,6 +24,8 @@ from imaged.pipeline.remote_tombstones import RemoteTombstones
 from imaged.pipeline.shared import Shared
 from imaged.store.tombstones import Tombstone, gone
 
+NO_TOKEN = "a client without a token"  # noqa: S105  # words of the log
+
 _DAY_NS = 86_400_000_000_000
 
 
@@ -68,7 +70,7 @@ class Eraser:
         self._log.info(
             "erased {image} for {by}: {removed} local files; {state}",
             image=str(image),
-            by=by or "a client without a token",
+            by=by or NO_TOKEN,
             removed=removed,
             state="complete" if done else "the rest is queued",
         )
@@ -114,13 +116,13 @@ class Eraser:
         await self._shared.jobs.forget_uploads(image, here)
         await self._remote.uploads_ended(image)
         there = [file for file in await self._remote.files(image) if isinstance(file, Output)]
+        outputs = list(dict.fromkeys([*here, *there]))
+        await self._purges.enqueue(image, outputs, AGAIN_S)
         await self._remote.delete([self._remote.key(image, output) for output in there])
         await self._shared.jobs.forget_uploads(image, there)
         for output in here:
             await self._shared.run(self._store.variants.forget, image, output)
         self._erasures.drop(image)
-        outputs = list(dict.fromkeys([*here, *there]))
-        await self._purges.enqueue(image, outputs, AGAIN_S)
         await self._purges.purge_now(image, outputs)
         self._log.info(
             "forgot the outputs of {image}: {here} local and {there} remote files",
@@ -130,9 +132,16 @@ class Eraser:
         )
 
     async def run_jobs(self, image: ImageId, files: Sequence[ImageFile]) -> Mapping[ImageFile, ImagedError | None]:
-        """Erase the rest of a picture, for a queued job. Without a tombstone there is none: it was posted again."""
+        """Erase the rest of a picture, or forget its outputs (`Kind`), for queued jobs.
+
+        Without a tombstone there is no rest: the picture was posted again.
+        """
+        seen: Tombstone | None = None
         try:
-            seen = await self._finish(image)
+            if RECORD in files and self._store.tombstones.find(image) is None:
+                await self._forget(image)
+            if ORIGINAL in files:
+                seen = await self._finish(image)
         except ImagedError as error:
             self._erasures.end(image, None, succeeded=False)
             return dict.fromkeys(files, error)
@@ -151,6 +160,9 @@ class Eraser:
                 await self._confirm(tombstone)
                 if removed:
                     self._log.info("erased {image}: {removed} remote files", image=str(image), removed=removed)
+            is_known = self._remote.exists and tombstone.stored_in == self._remote.identity
+            if not is_known and not self._erasures.is_awaited(image):
+                self._log.info("erased {image} for {by}: complete", image=str(image), by=tombstone.by or NO_TOKEN)
         return tombstone
 
     async def _confirm(self, tombstone: Tombstone) -> None:

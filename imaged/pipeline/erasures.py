@@ -54,6 +54,10 @@ class Erasures:
         self._waiting.setdefault(tombstone.image, {})[waiter] = tombstone.at_ns
         return waiter
 
+    def is_awaited(self, image: ImageId) -> bool:
+        """Say whether a client waits for an erasure."""
+        return image in self._waiting
+
     def _remove(self, image: ImageId, waiter: Deferred[bool]) -> None:
         waiters = self._waiting[image]
         del waiters[waiter]
