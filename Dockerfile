@@ -1,7 +1,10 @@
 # docker build -t imaged .
-# docker run -p 7000:7000 -p 127.0.0.1:7002:7002 -v imaged:/var/lib/imaged --stop-timeout 40 imaged
+# docker run --rm imaged token new >etc/app.token       # and write the lines that it prints into etc/imaged.yaml
+# docker run -p 7000:7000 -p 127.0.0.1:7002:7002 -v ./etc:/etc/imaged:ro -v imaged:/var/lib/imaged --stop-timeout 40 imaged
 #
-# Put settings in a file at /etc/imaged/imaged.yaml; the options below override it. `docker kill -s HUP` reloads the file.
+# A container listens on all addresses, so it starts only with a token, or with `access: {open: true}` where all clients may
+# write (docs/tokens.md). The user of the container must be able to read the file of the token. The options below override the
+# settings. `docker kill -s HUP` reloads them.
 FROM python:3.13-slim-trixie
 
 RUN apt-get update \

@@ -32,7 +32,8 @@ class Asked:
     `image` is None for a post; `file` is None for everything but a read of one file, and is a preset without its
     version. `path` is that of the request line, without the query. `parameters` has the GUARD_PARAMETERS that the query
     has, percent-decoded. `authorization` is the header of that name, `address` that of the client. `is_forwarded` says
-    that a proxy passed the request on, and says so itself.
+    that a proxy passed the request on, and says so itself. `page` is the origin of a web page of another host, for
+    which a browser sent the request.
     """
 
     action: Action
@@ -44,3 +45,4 @@ class Asked:
     authorization: str | None = None
     address: str = ""
     is_forwarded: bool = False
+    page: str | None = None

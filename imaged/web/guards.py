@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote_plus
 
@@ -66,7 +67,18 @@ def read_asked(request: Request, path: PublicPath, address: str) -> Asked | None
         authorization=header(request, b"authorization"),
         address=address,
         is_forwarded=any(header(request, name) is not None for name in OF_PROXIES),
+        page=_foreign_page(request),
     )
+
+
+def _foreign_page(request: Request) -> str | None:
+    """Return the origin of the page that a browser sent a request for (Fetch, 3.1), unless it is of the same host."""
+    origin = header(request, b"origin")
+    page = re.fullmatch(r"https?://(.+?)(?::[0-9]+)?", origin or "")
+    if page is None:
+        return origin
+    own = re.sub(r":[0-9]*$", "", header(request, b"host") or "")
+    return None if page[1].lower() == own.lower() else origin
 
 
 def guard_parameters(target: bytes) -> Mapping[str, str]:

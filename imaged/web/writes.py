@@ -7,7 +7,7 @@ machine, or to all clients where the settings say so.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from imaged.config.access import AccessSettings
 from imaged.config.model import Settings
@@ -30,18 +30,28 @@ def guard_writes(now_s: Callable[[], float]) -> Guard:
             check_signed_upload(asked, settings.access, now_s())
         elif asked.action is not Action.READ:
             check_bearer(asked, settings.access)
+            if settings.access.needs_private_port:
+                check_own_program(asked, settings.web_origins(asked.namespace))
 
     return guard
 
 
+def check_own_program(asked: Asked, web_origins: Sequence[str]) -> None:
+    """Raise ForbiddenError unless a request comes from this machine, neither for a proxy nor for a page of the web.
+
+    Pages of `web_origins` may write. Most proxies send a header; one without looks like a program.
+    """
+    is_foreign = asked.page is not None and asked.page not in web_origins
+    if asked.is_forwarded or is_foreign or not is_of_this_machine(asked.address):
+        raise ForbiddenError(
+            "without a token only programs on this machine may do this, not proxies or web pages: the operator of this "
+            "server configures access.tokens"
+        )
+
+
 def check_bearer(asked: Asked, access: AccessSettings) -> None:
-    """Raise UnauthorizedError or ForbiddenError unless a client may write, by its token or because writing is open."""
+    """Raise UnauthorizedError or ForbiddenError unless a client may write by its token, or no token is configured."""
     if not access.known_tokens:
-        if access.needs_private_port and (asked.is_forwarded or not is_of_this_machine(asked.address)):
-            raise ForbiddenError(
-                "without a token only programs on this machine may do this, not what a proxy passes on: the "
-                "operator of this server configures tokens"
-            )
         return
     given = bearer_token(asked.authorization)
     if given is None:

@@ -13,6 +13,7 @@ from service_case import HASH, HOME, PICTURE, ServiceTestCase, until
 from imaged.core.signatures import sign, upload_message
 
 TOKEN, KEY = "imaged_0123456789abcdefghij", "signing-key-0123456789"
+ERASER = "imaged_9876543210abcdefghij"
 BEARER = f"Bearer {TOKEN}"
 
 
@@ -53,6 +54,22 @@ class TestTokens(ServiceTestCase):
         assert (await self.post(Authorization=BEARER)).json()["hash"] == HASH
         assert (await self.post(f"{HOME}/process?outputs=x30.jpg", b"", Authorization=BEARER)).status == 200
         assert (await self.get(f"{HOME}/x30.jpg")).status == 200
+
+    async def test_deletes_need_a_token_that_may(self) -> None:
+        """A picture and its outputs stay while none comes, and a signed URL is none."""
+        eraser = {"name": "eraser", "token": ERASER, "actions": ["delete"]}
+        shop = {"name": "shop", "token": TOKEN, "actions": ["post", "process"]}
+        await self.serve(access={"tokens": [shop, eraser], "signing_keys": [KEY]})
+        await self.post(Authorization=BEARER)
+        query = upload_url().partition("?")[2]
+        for path in (HOME, f"{HOME}/outputs", f"{HOME}?{query}"):
+            assert (await self.ask("DELETE", path)).status == 401
+            assert (await self.ask("DELETE", path, Authorization=BEARER)).status == 403
+        assert (await self.get(f"{HOME}/original")).status == 200
+        assert (await self.post(Authorization=f"Bearer {ERASER}")).status == 403
+        assert (await self.ask("DELETE", f"{HOME}/outputs", Authorization=f"Bearer {ERASER}")).status in {202, 204}
+        assert (await self.ask("DELETE", HOME, Authorization=f"Bearer {ERASER}")).status in {202, 204}
+        assert (await self.get(f"{HOME}/original")).status == 410
 
     async def test_a_body_without_the_token_is_not_read(self) -> None:
         """The answer comes when the head is complete, and no 100 asks for the body."""
@@ -169,6 +186,21 @@ class TestOpenWriting(ServiceTestCase):
             refused = await self.post("/p", PICTURE, **{header: "192.0.2.1"})
             assert (refused.status, "only programs on this machine" in refused.error) == (403, True)
             assert (await self.get(f"{HOME}/original", **{header: "192.0.2.1"})).status == 200
+
+    async def test_pages_of_other_hosts_are_refused(self) -> None:
+        """Any page of the web can make a browser on this machine post; one of the same host, such as /try, may."""
+        await self.serve(images={"allow_origins": ["https://www.example.com"]})
+        for origin, host, status in (
+            ("https://evil.example", "localhost:7000", 403),
+            ("http://localhost.evil.example:7002", "localhost:7000", 403),
+            ("null", "localhost:7000", 403),
+            ("file://", "localhost:7000", 403),
+            ("http://localhost:7002", "localhost:7000", 200),
+            ("http://LOCALHOST", "localhost", 200),
+            ("http://[::1]:7002", "[::1]:7000", 200),
+            ("https://www.example.com", "localhost:7000", 200),
+        ):
+            assert (await self.post(Origin=origin, Host=host)).status == status, origin
 
     async def test_open_to_all(self) -> None:
         """The settings may say that every client writes."""

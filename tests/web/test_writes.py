@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from imaged.config.access import AccessSettings
+from imaged.config.images import ImagePolicy
 from imaged.config.model import Settings
 from imaged.core.asked import WRITES, Action, Asked
 from imaged.core.errors import ForbiddenError, ImagedError, UnauthorizedError
@@ -107,6 +109,19 @@ def test_without_tokens(
         )
         assert status(asked, settings(())) == private
         assert status(asked, settings((), open=True)) == opened
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"), [(None, 200), ("https://www.example.com", 200), ("https://evil.example", 403), ("null", 403)]
+)
+def test_pages_without_tokens(page: str | None, expected: int) -> None:
+    """A page of another host writes only if its origin is listed: its browser is on this machine, the page is not."""
+    images = ImagePolicy(allow_origins=("https://www.example.com", "*"))
+    for action in WRITES:
+        asked = Asked(action, "p", "/p", address=HERE, page=page)
+        assert status(asked, settings(()).model_copy(update={"images": images})) == expected
+        assert status(asked, settings((), open=True)) == 200
+        assert status(replace(asked, authorization=bearer(ALL)), settings()) == 200
 
 
 @pytest.mark.parametrize("given", [settings(), settings(()), settings((), open=True)])
