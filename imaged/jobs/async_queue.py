@@ -135,7 +135,7 @@ class AsyncJobQueue:
         except (ImagedError, CancelledError):
             raise
         except Exception as error:  # sqlite3 has many errors
-            raise StoreError(f"the job queue cannot remove jobs for {image}: {error}") from error
+            raise self._error(f"the job queue cannot remove jobs for {image}: {error}") from error
 
     async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Record that a remote store holds these files. Where that fails, the next comparison looks for them there."""

@@ -71,7 +71,7 @@ class StoreHealth:
         """Raise DiskFullError or ReadOnlyError while the store takes no files of a namespace."""
         found = self._faults.get(STORE) or self._faults.get(namespace)
         if found is not None:
-            raise type(found.error)(str(found.error))
+            raise type(found.error)(f"the store takes no files: {found.error}")
 
     def succeeded(self) -> None:
         """Note that the store has kept an output."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import json
 import random
 import re
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from PIL import Image
 from small_disk import SmallDisk
 
 MIB = 1 << 20
-SIZE_BYTES = 24 * MIB
+SIZE_BYTES = 64 * MIB
 
 TITLES = {"Disk full", "State disk full", "Store read-only", "Store", "Job queue", "Out of service"}
 
@@ -39,7 +43,7 @@ def home(body: bytes) -> str:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """Return a disk of 24 MiB."""
+    """Return a disk of SIZE_BYTES."""
     disk = SmallDisk(tmp_path / "disk", SIZE_BYTES)
     yield disk
     disk.close()
@@ -245,3 +249,78 @@ def test_a_read_only_store(make_daemon: Callable[..., Daemon], disk: SmallDisk) 
     assert daemon.post("/p?outputs=w9.png", noise(2)).status == 200
     daemon.wait_for_files({"partitionedHash": home(noise(2))[2:]}, ["w9.png"])
     assert titles(daemon) == []
+
+
+class Clients:
+    """Clients that post pictures with an output each, and get new outputs of those that were acknowledged."""
+
+    def __init__(self, daemon: Daemon, number: int) -> None:
+        self.daemon = daemon
+        self.acknowledged: dict[str, bytes] = {}
+        self.statuses: Counter[tuple[str, int]] = Counter()
+        self._ending = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(seed,)) for seed in range(number)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, seed: int) -> None:
+        choose = random.Random(seed)
+        while not self._ending.is_set():
+            body = noise(choose.getrandbits(60), 200)
+            with suppress(OSError, http.client.HTTPException):  # it was killed
+                if choose.random() < 0.3 or not self.acknowledged:
+                    answer = self.daemon.post("/p?outputs=w90.png", body)
+                    if answer.status == 200:
+                        self.acknowledged[home(body)] = body
+                    self.statuses["POST", answer.status] += 1
+                else:
+                    directory = choose.choice(list(self.acknowledged))
+                    answer = self.daemon.get(f"/{directory}/w{choose.randrange(100, 200)}.png")
+                    if answer.status == 200:
+                        Image.open(io.BytesIO(answer.body)).load()
+                    self.statuses["GET", answer.status] += 1
+
+    def close(self) -> None:
+        """Stop them."""
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_clients_while_the_disk_fills(
+    make_daemon: Callable[..., Daemon], plugins: dict[str, str], disk: SmallDisk, tmp_path: Path
+) -> None:
+    """Each picture that was acknowledged is whole afterwards, with its output, in both stores; also after kills.
+
+    The only status of 5xx is 507, and reads have none.
+    """
+    daemon = make_daemon(settings(disk.folder / "public", tmp_path / "remote"), environ=plugins)
+    daemon.store = disk.folder / "public"
+    disk.fill(6 * MIB)
+    clients = Clients(daemon, 4)
+    try:
+        for _ in range(2):
+            until(lambda: is_full(daemon), daemon)
+            daemon.kill()
+            daemon.start()
+            until(lambda: is_full(daemon), daemon)
+            refused = clients.statuses["POST", 507]
+            until(lambda: clients.statuses["POST", 507] > refused + 5, daemon)  # noqa: B023  # it is called at once
+            disk.fill(6 * MIB)
+            until(lambda: not is_full(daemon), daemon)
+            taken = clients.statuses["POST", 200]
+            until(lambda: clients.statuses["POST", 200] > taken, daemon)  # noqa: B023  # as above
+    finally:
+        clients.close()
+    assert {kind for kind in clients.statuses if kind[1] != 200} == {("POST", 507)}, daemon.tail
+    disk.clear()
+    for directory, body in clients.acknowledged.items():
+        for root in (daemon.store, tmp_path / "remote"):
+            assert (root / directory / "original").read_bytes() == body
+            until((root / directory / "w90.png").is_file, daemon)
+            Image.open(root / directory / "w90.png").load()
+
+
+def is_full(daemon: Daemon) -> bool:
+    """Say whether the status has a full disk."""
+    return bool(daemon.status()["store"]["is_full"])
