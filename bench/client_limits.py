@@ -79,7 +79,7 @@ def hits(folder: Path, rounds: int, requests: int) -> None:
 
 def crowd(folder: Path, count: int, step: int) -> None:
     """Print the memory of a daemon that `count` addresses ask."""
-    settings = ["log.access=false", TRUSTED, "limits.requests_per_s=0.001"]
+    settings = ["log.access=false", "access.open=true", TRUSTED, "limits.requests_per_s=0.001"]
     with Server(folder / "crowd", settings) as server:
         post = urllib.request.Request(f"{server.public}/p", make_jpeg(), {"X-Forwarded-For": "192.0.2.1"})
         with urllib.request.urlopen(post) as answer:  # our own server

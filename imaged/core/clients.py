@@ -24,6 +24,9 @@ def client_key(address: str) -> str:
     return str(parsed)
 
 
+LIMITS = ("requests_per_s", "posts_per_minute", "renders_per_minute", "connections")
+"""What clients may have limits of, by the keys of the settings."""
+
 Charge = Callable[[int], None]
 """Counts the new outputs that a client orders, and raises TooManyRequestsError if it may not have any now.
 

@@ -258,7 +258,10 @@ class Alert:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The daemon at one moment. `message` is the answer of the health check: OK, or the reason for its 503."""
+    """The daemon at one moment. `message` is the answer of the health check: OK, or the reason for its 503.
+
+    `limits` counts what each of the LIMITS of clients has refused.
+    """
 
     version: str
     message: str
@@ -266,6 +269,7 @@ class Snapshot:
     uptime_s: float
     generation: GenerationStatus
     requests: Requests
+    limits: Mapping[str, int]
     processing: Processing
     downloads: Downloads
     posting: Posting

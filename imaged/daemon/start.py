@@ -118,7 +118,7 @@ async def start_service(
                 reactor,
                 most_connections(),
                 "public",
-                Clients(lambda: generations.pipeline.settings.limits, reactor.seconds),
+                Clients(lambda: generations.pipeline.settings.limits, reactor.seconds, counters.limits),
             ),
             STATUS: Connections(reactor, most_connections(), "status"),
         }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from imaged.core.activity import Activity
 from imaged.core.charts import PerKind
+from imaged.core.clients import LIMITS
 from imaged.core.traffic import Traffic
 from imaged.core.worker_deaths import WorkerDeaths
 from imaged.fetch.budget import Budget
@@ -44,6 +46,7 @@ class Counters:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.requests = Traffic()
+        self.limits = Counter(dict.fromkeys(LIMITS, 0))
         self.incoming = Budget(clock)
         self.processing: Activity[ImageOutput] = Activity(clock)
         self.downloads: Activity[Download] = Activity(clock)

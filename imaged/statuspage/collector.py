@@ -86,6 +86,7 @@ class Collector:
             uptime_s=round(self.seconds() - self.started_s, 3),
             generation=generation,
             requests=Requests(**vars(counters.requests)),
+            limits=dict(counters.limits),
             processing=Processing(
                 current=counters.processing.current,
                 waiting=engine.admission.waiting,

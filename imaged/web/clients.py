@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from imaged.config.access import LimitsSettings
 from imaged.core.client_addresses import TrustedProxies
-from imaged.core.clients import Charge, client_key
+from imaged.core.clients import LIMITS, Charge, client_key
 from imaged.core.errors import TooManyRequestsError
 from imaged.core.token_buckets import TokenBuckets
 
@@ -38,18 +38,20 @@ class Limit:
 class Clients:
     """The clients of one port, across generations: `settings` returns the current limits. Reactor thread only.
 
-    A client is what `client_key` says.
+    A client is what `client_key` says. `refused` counts refusals by the key of the limit.
     """
 
-    def __init__(self, settings: Callable[[], LimitsSettings], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Callable[[], LimitsSettings], seconds: Callable[[], float], refused: Counter[str] | None = None
+    ) -> None:
         self._settings, self._seconds = settings, seconds
+        self._refused = Counter[str]() if refused is None else refused
         self._listed: object = None
         self._proxies = TrustedProxies()
-        self._requests = Limit("requests_per_s", "requests", 1.0, TokenBuckets(BUSY_S))
-        self._posts = Limit("posts_per_minute", "pictures", 60.0, TokenBuckets(60.0))
-        self._renders = Limit("renders_per_minute", "new outputs", 60.0, TokenBuckets(60.0))
+        self._requests = Limit(LIMITS[0], "requests", 1.0, TokenBuckets(BUSY_S))
+        self._posts = Limit(LIMITS[1], "pictures", 60.0, TokenBuckets(60.0))
+        self._renders = Limit(LIMITS[2], "new outputs", 60.0, TokenBuckets(60.0))
         self._open: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
         self._warned_s: dict[str, float] = {}
 
     @property
@@ -94,7 +96,7 @@ class Clients:
             return None
         client, most = client_key(peer), self._settings().connections
         if most and self._open[client] >= most:
-            raise self._refusal("connections", client, f"{most} connections are open: close one", 1.0)
+            raise self._refusal(LIMITS[3], client, f"{most} connections are open: close one", 1.0)
         self._open[client] += 1
         return client
 
@@ -121,14 +123,14 @@ class Clients:
             raise self._refusal(limit.key, client, f"{most:g} {limit.counted} a {per} are allowed", wait_s)
 
     def _refusal(self, key: str, client: str, rule: str, wait_s: float) -> TooManyRequestsError:
-        self.refused[key] += 1
+        self._refused[key] += 1
         if self._may_warn(key):
             _log.warn(
                 "limits.{key} refuses {client} (refusals so far: {count}); if that is a proxy of yours, list it in "
                 "limits.trusted_proxies",
                 key=key,
                 client=client,
-                count=self.refused[key],
+                count=self._refused[key],
             )
         seconds = max(1, math.ceil(wait_s))
         return TooManyRequestsError(f"this client asks for too much: {rule}; retry in {seconds} s", seconds)

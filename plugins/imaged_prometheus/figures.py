@@ -102,6 +102,10 @@ class Figures(Collector):
         }
         for name, text, read_jobs in JOB_GAUGES:
             yield _gauge(name, text, {kind: read_jobs(each) for kind, each in jobs.items()}, ("kind",))
+        refused = CounterMetricFamily(f"{PREFIX}limited", "What a limit of clients has refused.", labels=("limit",))
+        for limit, count in now.limits.items():
+            refused.add_metric((limit,), count)
+        yield refused
         yield from self._comparison()
         yield from self._origins()
         yield from self._settings()

@@ -69,6 +69,7 @@ SHAPE = {
         ),
         int,
     ),
+    "limits": dict.fromkeys(("requests_per_s", "posts_per_minute", "renders_per_minute", "connections"), int),
     "queue": {"fault": type(None), "free_bytes": int, "is_full": bool},
     "hit_ratio": dict.fromkeys(("requests", "bytes", "recent_requests", "recent_bytes"), type(None)),
     "rates_per_s": dict.fromkeys(CHARTS, float),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imaged.core.charts import Charts, HitRatio, PerKind
+from imaged.core.clients import LIMITS
 from imaged.core.origin_status import OriginStatus
 from imaged.core.pending_jobs import Jobs, PendingErasures, PendingRenders, Uploads
 from imaged.core.snapshot import (
@@ -42,6 +43,7 @@ QUIET = Snapshot(
     uptime_s=12.345,
     generation=GenerationStatus(3, datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC), "etc/imaged.yaml", None),
     requests=Requests(**dict.fromkeys((each.name for each in fields(Requests)), 0)),
+    limits=dict.fromkeys(LIMITS, 0),
     processing=Processing(
         current=0,
         waiting=0,

@@ -9,6 +9,7 @@ from raw_client import Answer, connect
 from service_case import HASH, HOME, ServiceTestCase, other_picture, until
 from twisted.logger import formatEvent, globalLogPublisher
 
+from imaged.core.clients import LIMITS
 from imaged.core.events import RequestAnswered
 
 PROXY = "127.0.0.1"
@@ -236,4 +237,6 @@ class TestLimits(ServiceTestCase):
 
         await until(lambda: len(refused()) == 4)
         assert {(each.route, each.namespace, each.extension) for each in refused()} == {("output", "p", "jpg")}
-        assert (await self.status())["requests"]["refused"] >= 4
+        status = await self.status()
+        assert status["requests"]["refused"] >= 4
+        assert status["limits"] == {**dict.fromkeys(LIMITS, 0), "requests_per_s": 4}
