@@ -22,7 +22,7 @@ ifneq ($(HERE),$(CURDIR)/imaged)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: help run run-fast dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults erasures soak bench docs-examples check lint format deb clean system debootstrap
+.PHONY: help run run-fast dev-server dev-server-s3 dev-server-manta test hostile attacks fuzz faults erasures bounded soak bench docs-examples check lint format deb clean system debootstrap
 
 help: ## Print this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +93,10 @@ faults: .venv/tools ## Let each file operation fail, and kill the daemon at each
 
 erasures: .venv/tools ## Erase a picture 20 times while 24 clients use it, with kills and outages
 	@$(BIN)/pytest tests/e2e/test_erase.py -m exhaustive -rP $(ARGS)
+
+bounded: SECONDS = 300
+bounded: .venv/tools ## A store of 200 MB under load for SECONDS=300, beside a true LRU
+	@PYTHONPATH=tests:tests/e2e $(BIN)/python tests/e2e/bounded_store.py --seconds $(SECONDS) $(ARGS)
 
 soak: SECONDS = 600
 soak: .venv/tools ## Mixed traffic for SECONDS=600: memory, files, threads and processes stay

@@ -25,7 +25,7 @@ CHECK_EVERY_S = 2.0
 MOST_IDLE = 32
 """How many samples in a row may have nothing to forget before the search ends for a while."""
 
-PAUSE_S, LONGEST_PAUSE_S = 10.0, 3600.0
+PAUSE_S, LONGEST_PAUSE_S = 2.0, 3600.0
 """How long it ends for: longer each time that it was in vain."""
 
 REST = 4

@@ -18,7 +18,7 @@ from imaged.workers.render_jobs import ImageOutput
 
 T = TypeVar("T")
 
-YOUNGEST_S = 10.0
+YOUNGEST_S = 5.0
 """No file is forgotten that was used within this time: a client or a job may be about to read it."""
 
 

@@ -50,7 +50,12 @@ class OutputWriter:
         return save
 
     async def reuse(self, image: ImageId, output: Output) -> bool:
-        """Copy an output from the remote store; return False when it has none, or none of that format."""
+        """Copy an output from the remote store; return False when it has none, or none of that format.
+
+        At the bound of the local store, False too: an output that is rendered instead need not be stored.
+        """
+        if not self.shared.counters.bound.has_room():
+            return False
         with self.shared.store.temporary() as temporary:
             if not await self.remote.download(image, output, temporary):
                 return False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imaged.config.model import StoreSettings
 from imaged.core.errors import StoreError
+from imaged.pipeline.store_health import HEALED_BYTES
 from imaged.store.size import StoreSize
 from imaged.store.usage import free
 
@@ -23,10 +24,18 @@ class StoreBound:
     """The bounds of the store, and what imaged does to keep them. Reactor thread only, except `size`.
 
     `fault` says why the store cannot be kept below its bounds, or is None. `wake` looks at once whether something has
-    to be forgotten. `free_bytes` returns the free bytes of the file system of a folder.
+    to be forgotten. `incoming_bytes` returns the bytes of originals that arrive, `is_disk_full` whether the disk has
+    refused a file for want of room, `free_bytes` the free bytes of the file system of a folder.
     """
 
-    def __init__(self, free_bytes: Callable[[Path], int] = free) -> None:
+    def __init__(
+        self,
+        incoming_bytes: Callable[[], int] = lambda: 0,
+        is_disk_full: Callable[[], bool] = lambda: False,
+        free_bytes: Callable[[Path], int] = free,
+    ) -> None:
+        self._incoming_bytes = incoming_bytes
+        self._is_disk_full = is_disk_full
         self._free_bytes = free_bytes
         self._root = Path()
         self._reserved_bytes = 0
@@ -47,12 +56,17 @@ class StoreBound:
     @property
     def free_bytes(self) -> int:
         """The free bytes of the disk; PLENTY where the settings do not bound them, or the disk does not tell."""
-        if not self.keep_free_bytes:
+        if not self._wanted_free_bytes:
             return PLENTY
         try:
             return self._free_bytes(self._root)
         except StoreError:
             return PLENTY
+
+    @property
+    def _wanted_free_bytes(self) -> int:
+        """How much of the disk stays free: on a full one, where outputs may be forgotten, enough for it to heal."""
+        return max(self.keep_free_bytes, HEALED_BYTES if self.exists and self._is_disk_full() else 0)
 
     def follow(self, settings: StoreSettings, root: Path) -> None:
         """Use the bounds of these settings from now on, for the store at `root`."""
@@ -73,10 +87,17 @@ class StoreBound:
 
     def has_room(self, size_bytes: int = 0) -> bool:
         """Say whether the store may take that many bytes more."""
-        size_bytes += self._reserved_bytes
-        if self.maximum_bytes and (self.size.total_bytes or 0) + size_bytes > self.maximum_bytes:
+        size_bytes += self._reserved_bytes + self._incoming_bytes()
+        if self.maximum_bytes and self._held_bytes + size_bytes > self.maximum_bytes:
             return False
         return not self.keep_free_bytes or self.free_bytes - size_bytes >= self.keep_free_bytes
+
+    @property
+    def _held_bytes(self) -> int:
+        """What the store holds. Before the first count, that is taken for where it begins to forget."""
+        if self.size.total_bytes is not None:
+            return self.size.total_bytes
+        return self.maximum_bytes - self.maximum_bytes // STEP + self.size.changed_bytes
 
     def is_near(self) -> bool:
         """Say whether the store has to forget now."""
@@ -90,7 +111,7 @@ class StoreBound:
         return self._excess(2, max(expected_free_bytes, self.free_bytes))
 
     def _excess(self, steps: int, free_bytes: int) -> int:
-        maximum, keep_free = self.maximum_bytes, self.keep_free_bytes
+        maximum, keep_free = self.maximum_bytes, self._wanted_free_bytes
         excess = keep_free + keep_free * steps // STEP - free_bytes if keep_free else 0
         if maximum and self.size.total_bytes is not None:
             excess = max(excess, self.size.total_bytes - maximum + maximum * steps // STEP)

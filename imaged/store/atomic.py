@@ -30,6 +30,9 @@ NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, er
 NO_TIMES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 """Errors of utimensat where a file system sets times itself, as some network and FUSE file systems do."""
 
+MOST_REMOVALS = 5
+"""How often the folders of a new file may be removed, because they are empty, before it has its name."""
+
 _naming = threading.Lock()
 
 
@@ -196,11 +199,13 @@ def _name_durably(temporary: Path, final: Path, give: Callable[[Path, Path], obj
 
 
 def _name(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:
-    try:
-        _give(temporary, final, give)
-    except FileNotFoundError:  # the first file of a picture
-        make_folders(final.parent)
-        _give(temporary, final, give)
+    for _ in range(MOST_REMOVALS):
+        try:
+            return _give(temporary, final, give)
+        except FileNotFoundError:  # the first file of a picture, or its empty folder has just been removed
+            with suppress(FileNotFoundError):  # so has its parent
+                make_folders(final.parent)
+    return _give(temporary, final, give)
 
 
 def _give(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:

@@ -14,18 +14,18 @@ from imaged.store.usage import BLOCK_BYTES, Usage, measure
 class StoreSize:
     """The bytes that the files and folders of one store occupy, as `du` counts them. Any thread.
 
-    `total_bytes` is None until the first count has ended.
+    `total_bytes` is None until the first count has ended. `changed_bytes` is how much has been added since the start.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._changed_bytes = 0
+        self.changed_bytes = 0
         self.total_bytes: int | None = None
 
     def add(self, grown_bytes: int) -> None:
         """Note that files have grown by so much, or have shrunk."""
         with self._lock:
-            self._changed_bytes += grown_bytes
+            self.changed_bytes += grown_bytes
             if self.total_bytes is not None:
                 self.total_bytes += grown_bytes
 
@@ -34,10 +34,10 @@ class StoreSize:
 
         A file that changes meanwhile was counted before or after that, with equal chances.
         """
-        before = self._changed_bytes
+        before = self.changed_bytes
         counted_bytes = measure(root).occupied_bytes
         with self._lock:
-            self.total_bytes = counted_bytes + (self._changed_bytes - before) // 2
+            self.total_bytes = counted_bytes + (self.changed_bytes - before) // 2
 
     def forget(self) -> None:
         """Forget the count, as when the store moves."""

@@ -100,6 +100,15 @@ class TestRequests(ServiceTestCase):
         assert self.service.generations.current.number == 2
         assert {outcome.ok for outcome in outcomes} == {True}
 
+    async def test_cached_originals_need_a_remote_store(self) -> None:
+        """Without one, a forgotten original could not come back."""
+        await self.serve()
+        self.configure(store={"originals": "cached"}, uploader="noop")
+        (fault,) = (await self.service.reload()).errors
+        assert "store.originals: cached needs a remote store" in fault
+        self.configure(store={"originals": "cached"})
+        assert (await self.service.reload()).ok
+
     async def test_a_request_during_a_reload_is_served_by_the_next(self) -> None:
         """That one reads what has been written meanwhile."""
         await self.serve()

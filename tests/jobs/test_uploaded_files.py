@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
-from imaged.jobs.queue import JobQueue
+from imaged.jobs.queue import JobQueue, Kind
 
 CAT = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 OTHER_CAT = ImageId("q", CAT.hash)
 DOG = ImageId("p", ImageHash("0" * 32))
-W1 = parse("w1.jpg")
+W1, W2 = parse("w1.jpg"), parse("w2.jpg")
 FILES: list[ImageFile] = [RECORD, ORIGINAL, W1]
 HERE, THERE = "s3 bucket a", "s3 bucket b"
 
@@ -110,3 +110,42 @@ def test_a_renamed_store_keeps_its_records(queue: JobQueue) -> None:
     assert queue.uploaded.take_over(HERE, "s3 bucket-a") == 0
     assert queue.uploaded.take_over(THERE, THERE) == 0
     assert queue.uploaded.missing(THERE, [(DOG, [ORIGINAL])]) == []
+
+
+class TestSettled:
+    """What may be forgotten: a file that no job needs, and that the remote store holds where there is one."""
+
+    def test_without_a_remote_store_outputs_are_settled(self, queue: JobQueue) -> None:
+        """Originals never are: nothing could bring them back."""
+        assert queue.uploaded.settled(None, [(CAT, FILES), (DOG, [W1])]) == [(CAT, W1), (DOG, W1)]
+
+    @pytest.mark.parametrize("kind", ["render", "upload"])
+    def test_a_file_that_a_job_needs_is_not(self, queue: JobQueue, kind: Kind) -> None:
+        """Whether the job is queued, runs or has failed; other outputs and other images are."""
+        queue.add(kind, CAT, [W1])
+        asked: list[tuple[ImageId, list[ImageFile]]] = [(CAT, [W1, W2]), (OTHER_CAT, [W1])]
+        settled = [(CAT, W2), (OTHER_CAT, W1)]
+        assert queue.uploaded.settled(None, asked) == settled
+        (job,) = queue.claim(kind)
+        assert queue.uploaded.settled(None, asked) == settled
+        queue.fail(job, "no", None)
+        assert queue.uploaded.settled(None, asked) == settled
+
+    def test_a_file_that_the_remote_store_is_not_known_to_hold_is_not(self, queue: JobQueue) -> None:
+        """That another store holds it does not count."""
+        queue.uploaded.add(HERE, CAT, [W1])
+        queue.uploaded.add(THERE, CAT, [W2])
+        assert queue.uploaded.settled(HERE, [(CAT, [W1, W2])]) == [(CAT, W1)]
+
+    def test_an_original_is_held_with_its_record_only(self, queue: JobQueue) -> None:
+        """Without its record, the remote copy could be another file with the same MD5."""
+        queue.uploaded.add(HERE, CAT, [ORIGINAL])
+        assert queue.uploaded.settled(HERE, [(CAT, [ORIGINAL, RECORD])]) == []
+        queue.uploaded.add(HERE, CAT, [RECORD])
+        assert queue.uploaded.settled(HERE, [(CAT, [ORIGINAL, RECORD])]) == [(CAT, ORIGINAL), (CAT, RECORD)]
+
+    def test_every_job_of_an_image_needs_its_original(self, queue: JobQueue) -> None:
+        """A queued render reads it, and so may the upload of an output that has to be rendered again."""
+        queue.uploaded.add(HERE, CAT, FILES)
+        queue.add("render", CAT, [W2])
+        assert queue.uploaded.settled(HERE, [(CAT, FILES)]) == [(CAT, W1)]

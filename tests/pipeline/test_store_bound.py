@@ -7,13 +7,14 @@ from pathlib import Path
 from imaged.config.model import StoreSettings
 from imaged.core.errors import StoreError
 from imaged.pipeline.store_bound import StoreBound
+from imaged.pipeline.store_health import HEALED_BYTES
 
 MIB = 2**20
 
 
 def bound(total_bytes: int | None, free_bytes: int = 0, **settings: int) -> StoreBound:
     """Return a bound of these settings, for a store of this size on a disk with so many free bytes."""
-    made = StoreBound(lambda _: free_bytes)
+    made = StoreBound(free_bytes=lambda _: free_bytes)
     made.follow(StoreSettings(**settings), Path("store"))  # type: ignore[arg-type]  # the keys are those of numbers
     made.size.total_bytes = total_bytes
     return made
@@ -67,9 +68,28 @@ def test_the_larger_excess_counts() -> None:
     assert (bound(10_000, MIB, **both).excess(), bound(10_000, 0, **both).excess()) == (200, 1020)
 
 
-def test_an_uncounted_store_has_no_excess() -> None:
-    """Until the first count has ended, only the free space says when to forget."""
-    assert not bound(None, maximum_bytes=10).is_near()
+def test_an_uncounted_store_grows_a_little() -> None:
+    """It forgets nothing until the first count has ended, and takes a hundredth of its bound until then."""
+    uncounted = bound(None, maximum_bytes=100_000_000)
+    assert (uncounted.is_near(), uncounted.has_room(1_000_000), uncounted.has_room(1_000_001)) == (False, True, False)
+    uncounted.size.add(400_000)
+    assert (uncounted.has_room(600_000), uncounted.has_room(600_001)) == (True, False)
+
+
+def test_originals_that_arrive_take_room() -> None:
+    """Their unfinished files are in the store already."""
+    made = StoreBound(lambda: 4000)
+    made.follow(StoreSettings(maximum_bytes=10_000), Path("store"))
+    made.size.total_bytes = 0
+    assert (made.has_room(6000), made.has_room(6001)) == (True, False)
+
+
+def test_a_full_disk_is_freed_where_outputs_may_be_forgotten() -> None:
+    """So that it heals: whatever the bounds are. Without bounds, nothing is forgotten."""
+    full = StoreBound(is_disk_full=lambda: True, free_bytes=lambda _: 0)
+    assert not full.is_near()
+    full.follow(StoreSettings(maximum_bytes=10_000), Path("store"))
+    assert full.excess() >= HEALED_BYTES
 
 
 def test_a_disk_that_does_not_tell_has_room() -> None:
@@ -78,6 +98,6 @@ def test_a_disk_that_does_not_tell_has_room() -> None:
     def fail(_: Path) -> int:
         raise StoreError("no answer")
 
-    made = StoreBound(fail)
+    made = StoreBound(free_bytes=fail)
     made.follow(StoreSettings(keep_free_bytes=10), Path("store"))
     assert made.has_room(10)

@@ -71,3 +71,18 @@ def test_a_file_on_another_file_system_has_its_time(incoming: Incoming, other_fi
     assert atomic.replace_all(files(incoming, other_file_system / "final")) == {}
     assert os.stat(other_file_system / "final").st_mtime_ns == TIME_NS  # noqa: PTH116  # with nanoseconds
     assert list(incoming.folder.iterdir()) == []
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_again(incoming: Incoming, tmp_path: Path) -> None:
+    """Another process has found it empty, after it was made and before the file had its name."""
+    final, removals = tmp_path / "p" / "a" / "1", list[Path]()
+
+    def remove_then_give(temporary: Path, path: Path) -> None:
+        if path.parent.exists() and len(removals) < 3:
+            removals.append(path.parent)
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+        temporary.replace(path)
+
+    assert atomic.replace_all(files(incoming, final), remove_then_give) == {}
+    assert (final.read_bytes(), len(removals)) == (b"1", 3)
