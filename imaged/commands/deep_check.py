@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,20 @@ from twisted.python.failure import Failure
 from imaged.config.faults import dotted
 from imaged.config.load import Loaded
 from imaged.core.activity import Activity
-from imaged.core.errors import ImagedError, StoreError
+from imaged.core.errors import ImagedError, NotFoundError, StoreError
 from imaged.core.snapshot import Isolation
 from imaged.daemon.faults import build_checked
 from imaged.daemon.health import PIXEL, render_pixel
+from imaged.fetch.exchange import Validators
+from imaged.fetch.origin_sources import OriginSource
+from imaged.fetch.resolver import Resolver
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import PluginState
 from imaged.hooks.registry import Plugins
 from imaged.jobs.queue import JobQueue
 from imaged.logs import paths as log_paths
+from imaged.pipeline.build import EVERY_NETWORK, bind_sources, build_origins
+from imaged.pipeline.counters import Counters
 from imaged.store.local import LocalStore
 from imaged.workers.building import build_engine
 from imaged.workers.engine import Engine
@@ -101,7 +106,20 @@ class DeepCheck:
         else:
             with tempfile.TemporaryDirectory(prefix="imaged-check-") as folder:
                 fine.append(await self._remote(uploader, Path(folder)))
+        fine += [await self._step(f"origin {name} answers", work) for name, work in self._origins(plugins)]
         return all(fine)
+
+    def _origins(self, plugins: Plugins) -> Iterator[tuple[str, Work]]:
+        """Yield the name of each origin, and what asks it for an original that it does not have."""
+        settings, reactor = self.loaded.settings, self.reactor
+        sources = bind_sources(settings, reactor, Counters(reactor.seconds), plugins.formats)
+        sites = sources(
+            resolver=Resolver(reactor),
+            maximum_redirects=settings.sources.maximum_redirects,
+            allow_networks=EVERY_NETWORK,
+        )
+        for name, origin in build_origins(settings, plugins.origins, sites, self.threads.run, reactor).items():
+            yield name, _try_origin(origin.source)
 
     async def _remote(self, uploader: CheckedUploader, folder: Path) -> bool:
         base_path = self.loaded.settings.remote.base_path.strip("/")
@@ -195,6 +213,12 @@ def _describe(isolation: Isolation) -> Iterator[str]:
         held = " and ".join(name for name, holds in named.items() if holds)
         yield f"workers are confined by {held or 'limits alone'}"
         yield from (f"not in effect: {each}" for each in isolation.missing)
+
+
+async def _try_origin(source: OriginSource) -> None:
+    with tempfile.TemporaryDirectory(prefix="imaged-check-") as folder, suppress(NotFoundError):
+        path = f"imaged-check-{secrets.token_hex(8)}/pixel.png"
+        await source.fetch(path, Path(folder) / "original", Validators())
 
 
 async def _try_processor(engine: Engine) -> None:

@@ -17,6 +17,7 @@ from imaged.config.faults import Fault
 from imaged.config.load import Loaded
 from imaged.config.model import Settings
 from imaged.core.events import WorkerDied
+from imaged.core.formats import Formats
 from imaged.core.hashes import ImageId
 from imaged.core.pictures import ImageInfo
 from imaged.fetch.origin_sources import BucketSource, FolderSource, OriginSource, SiteSource, digest_of
@@ -55,7 +56,8 @@ from imaged.workers.tasks import Tasks
 from imaged.workers.templates import Templates
 from imaged.workers.threads import Threads
 
-_EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+EVERY_NETWORK = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+"""The networks of URLs that the operator names."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -146,23 +148,13 @@ def build_pipeline(
         report_death=report_death,
     )
     remote = Remote(shared, plugins.uploader, jitter)
-    sources = partial(
-        make_sources,
-        reactor,
-        timeout_s=settings.sources.timeout_s,
-        maximum_bytes=settings.sources.maximum_bytes,
-        user_agent=settings.sources.user_agent or f"imaged/{VERSION}",
-        activity=counters.downloads,
-        budget=counters.incoming,
-        free_bytes=free,
-        formats=plugins.formats,
-    )
+    sources = bind_sources(settings, reactor, counters, plugins.formats, make_sources)
     client_sources = sources(
         resolver=Resolver(reactor),
         maximum_redirects=settings.sources.maximum_redirects,
         allow_networks=settings.sources.allow_networks,
     )
-    operator_sources = partial(sources, resolver=Resolver(reactor), allow_networks=_EVERY_NETWORK)
+    operator_sources = partial(sources, resolver=Resolver(reactor), allow_networks=EVERY_NETWORK)
     address: Sources | None = None
     if settings.remote.base_url:  # the operator names it, so it may be in any network; its redirects are not followed
         address = operator_sources(maximum_redirects=0)
@@ -196,6 +188,27 @@ def build_pipeline(
         auto=AutoFormats(settings, plugins.formats),
     )
     return pipeline
+
+
+def bind_sources(
+    settings: Settings,
+    reactor: Any,
+    counters: Counters,
+    formats: Formats,
+    make_sources: Callable[..., Sources] = Sources,
+) -> Callable[..., Sources]:
+    """Return a function that makes sources with the bounds of the settings, given what differs between them."""
+    return partial(
+        make_sources,
+        reactor,
+        timeout_s=settings.sources.timeout_s,
+        maximum_bytes=settings.sources.maximum_bytes,
+        user_agent=settings.sources.user_agent or f"imaged/{VERSION}",
+        activity=counters.downloads,
+        budget=counters.incoming,
+        free_bytes=free,
+        formats=formats,
+    )
 
 
 def build_origins(

@@ -37,4 +37,4 @@ class Freshness:
 
     def dated(self, opened: OpenFile | FileBody) -> OpenFile | FileBody:
         """Return a file with the time when the path got it, if that is later: it is the date that clients compare."""
-        return replace(opened, modified_ns=max(opened.modified_ns, self.since_ns))
+        return opened if opened.modified_ns >= self.since_ns else replace(opened, modified_ns=self.since_ns)

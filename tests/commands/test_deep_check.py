@@ -289,6 +289,25 @@ def test_a_broken_contract_is_reported_without_its_text(
     assert [event["called"].split(" of ")[0] for event in events][:1] == [f"uploader {NAME}: upload"]
 
 
+def test_each_origin_is_asked(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has no such picture answers; a folder that is missing, or a bucket that is away, is a fault."""
+    service_harness = install(tmp_path / "site", monkeypatch)
+    (tmp_path / "scans").mkdir()
+    trial.yaml += f"""
+origins:
+  scans: {{path: {tmp_path}/scans, namespace: p}}
+  gone: {{path: {tmp_path}/gone, namespace: p}}
+  photos: {{plugin: {NAME}, namespace: p}}
+"""
+    assert trial.outcome() is False
+    assert trial.shortened()[-3:] == [
+        "origin scans answers: ok",
+        "origin gone answers: /gone cannot be opened: No such file or directory",
+        "origin photos answers: ok",
+    ]
+    assert {each.closed for each in service_harness.uploaders} == {1}
+
+
 def test_without_a_remote_store_none_is_tried(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check succeeds."""
     install(tmp_path, monkeypatch)

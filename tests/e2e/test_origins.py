@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from daemon import Daemon, until
+from daemon import Daemon, request, until
 from loopback_origin import Origin
+from nginx_server import nginx_before
 from nginx_site import NginxSite
 from rclone import RcloneS3
 
@@ -136,6 +137,34 @@ def test_a_folder_moves_in(make_daemon: MakeDaemon, tmp_path: Path) -> None:
     until(lambda: daemon.status()["origins"][0]["fault"], daemon)
     assert daemon.get(f"/p/@shop/{paths[1]}/original").status == 200
     tmp_path.with_name("away").rename(tmp_path)
+
+
+REWRITE = """
+    location /media/ {
+        rewrite ^/media/(.*)$ /p/@shop/$1/w20.png break;
+        proxy_pass http://imaged;
+    }
+"""
+
+
+def test_paths_pass_through_nginx(make_daemon: MakeDaemon, tmp_path: Path) -> None:
+    """Nginx leaves the path as it is. It may also give old URLs to the origin, whose names it decodes and encodes."""
+    pictures = fill(tmp_path)
+    paths = list(pictures)[:5]
+    daemon = make_daemon(settings(path=str(tmp_path)))
+
+    def with_old_urls(text: str) -> str:
+        place = text.index("    location ")
+        return f"{text[:place]}{REWRITE}{text[place:]}"
+
+    with nginx_before(daemon, with_old_urls) as front:
+        for path in paths:
+            answer = request(front, "GET", f"/p/@shop/{path}/original")
+            assert (answer.status, answer.body) == (200, pictures[path])
+            rendered = request(front, "GET", f"/media/{path}")
+            assert (rendered.status, rendered.headers["content-type"]) == (200, "image/png")
+        for path in ("../secret", "%2e%2e/secret", "..%2fsecret", "%252e%252e/secret", "a//b"):
+            assert (path, request(front, "GET", f"/p/@shop/{path}/original").status) in {(path, 400), (path, 404)}
 
 
 def test_a_bucket_moves_in(make_daemon: MakeDaemon, rclone_s3: RcloneS3) -> None:
