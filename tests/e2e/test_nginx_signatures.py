@@ -81,7 +81,7 @@ def test_the_cache_of_auto_outputs_keeps_no_signed_one(make_daemon: Callable[...
     """A signed URL opens an output to no other URL; listed ones are answered from the cache."""
     daemon = make_daemon("images: {allowed_outputs: [w24.auto]}\naccess: {signing_keys: [" + KEY + "]}\n")
     with nginx_before(daemon, with_cache) as url:
-        home = f"/p/{request(url, 'POST', '/p', make_jpeg()).json()['partitionedHash']}"
+        home = f"/p/{request(daemon.public, 'POST', '/p', make_jpeg()).json()['partitionedHash']}"
         path = f"{home}/w30.auto"
         for _ in range(3):
             assert request(url, "GET", f"{path}?s={sign(KEY, read_message(path))}").status == 200
