@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from imaged.api import Host, MetricsSink, Processor, Uploader, hookimpl
-from imaged.testing.fakes import MemoryUploader, RecordingSink, StillProcessor
+from imaged.api import Host, MetricsSink, Processor, Purger, Uploader, hookimpl
+from imaged.testing.fakes import MemoryPurger, MemoryUploader, RecordingSink, StillProcessor
 
 NAME = "harness"
 
@@ -25,7 +25,7 @@ class Options(BaseModel):
 
 
 class ServiceHarness:
-    """Keeps the fakes of each generation, the newest last. All uploaders share `files`."""
+    """Keeps the fakes of each generation, the newest last. All uploaders share `files`; there is one `purger`."""
 
     def __init__(self) -> None:
         self.make_processor: Callable[[], StillProcessor] = lambda: StillProcessor()  # noqa: PLW0108  # tests replace it
@@ -33,6 +33,7 @@ class ServiceHarness:
         self.uploaders: list[MemoryUploader] = []
         self.sinks: list[RecordingSink] = []
         self.files: dict[str, bytes] = {}
+        self.purger = MemoryPurger()
 
     def __getattr__(self, name: str) -> Any:
         """Return the newest `processor`, `uploader` or `sink`. No properties: pluggy 1.5 reads those of a plugin."""
@@ -55,6 +56,12 @@ class ServiceHarness:
         self.uploaders.append(MemoryUploader())
         self.uploaders[-1].files = self.files
         return self.uploaders[-1]
+
+    @hookimpl
+    def imaged_purger(self, host: Host) -> Purger | None:
+        """Give the purger, which all generations share."""
+        host.options(Options)
+        return self.purger
 
     @hookimpl
     def imaged_metrics(self, host: Host) -> MetricsSink | None:

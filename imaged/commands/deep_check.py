@@ -20,6 +20,8 @@ from imaged.config.faults import dotted
 from imaged.config.load import Loaded
 from imaged.core.activity import Activity
 from imaged.core.errors import ImagedError, NotFoundError, StoreError
+from imaged.core.files import ORIGINAL
+from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.snapshot import Isolation
 from imaged.daemon.faults import build_checked
 from imaged.daemon.health import PIXEL, render_pixel
@@ -107,6 +109,10 @@ class DeepCheck:
             with tempfile.TemporaryDirectory(prefix="imaged-check-") as folder:
                 fine.append(await self._remote(uploader, Path(folder)))
         fine += [await self._step(f"origin {name} answers", work) for name, work in self._origins(plugins)]
+        image = ImageId("imaged_check", ImageHash(secrets.token_hex(16)))
+        for purger in plugins.purgers:
+            purge = purger.purge(image.cache_tag, [f"/{image}/{ORIGINAL}"])
+            fine.append(await self._step(f"purger {purger.name} purges a picture that no cache has", purge))
         return all(fine)
 
     def _origins(self, plugins: Plugins) -> Iterator[tuple[str, Work]]:

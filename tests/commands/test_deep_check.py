@@ -124,6 +124,20 @@ def test_all_is_well(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (service_harness.uploader.closed, service_harness.processor.closed) == (1, 1)
 
 
+@pytest.mark.parametrize("failure", [None, StoreError("BAN: the cache answered 405")])
+def test_each_purger_purges_nothing(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    """A purger that a cache refuses is a fault, before there is a picture to erase."""
+    service_harness = install(tmp_path, monkeypatch)
+    service_harness.purger.failure = failure
+    trial.yaml = f"{YAML}\npurgers: [{NAME}]\n"
+    assert trial.outcome() is (failure is None)
+    step = "purger harness purges a picture that no cache has"
+    assert trial.lines[-1] == f"{step}: {failure or 'ok'}"
+    assert len(service_harness.purger.purges) == (failure is None)
+
+
 def test_each_fault_is_a_line(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that fails does not prevent the others."""
     (tmp_path / "public").write_bytes(b"no folder")
