@@ -75,7 +75,7 @@ class Collector:
         """
         pipeline = pipelines[0]
         renders, uploads = await jobs.depth("render"), await jobs.depth("upload")
-        erasures = await jobs.depth("erase")
+        erasures = _with_failed(await jobs.depth("erase"), await jobs.depth("purge"))
         counters, engine = self.counters, pipeline.engine
         root = pipeline.store.root
         usage = await self.usage.now(root)
@@ -164,6 +164,11 @@ def _render(each: Running[ImageOutput]) -> RenderInFlight:
 def _downloads(activity: Activity[Download]) -> Downloads:
     items = (DownloadInFlight(each.item.url, each.item.bytes, each.elapsed_s) for each in activity.running())
     return Downloads(activity.current, activity.total, activity.failed, tuple(items))
+
+
+def _with_failed(erasures: Depth | None, purges: Depth | None) -> Depth | None:
+    """Count purges of caches that have failed for good as erasures; one that waits may be the second of a picture."""
+    return replace(erasures, failed=erasures.failed + purges.failed) if erasures and purges else erasures
 
 
 def _jobs(depth: Depth | None) -> Jobs:
