@@ -42,7 +42,7 @@ class StoreHealth:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._faults: dict[str, _Fault] = {}
-        self._own_places: frozenset[str] = frozenset()
+        self._own_places: frozenset[str] | None = None
         self.has_failed = False
         self.failures = 0
         self.fault: str | None = None
@@ -84,8 +84,11 @@ class StoreHealth:
         return self.note(namespace, error, size_bytes)
 
     def note(self, namespace: str, error: Exception, size_bytes: int = 0) -> bool:
-        """Note that a file of that size was not kept. Return whether the log has the reason already."""
-        if isinstance(error, DiskFullError):
+        """Note that a file of that size was not kept. Return whether the log has the reason already.
+
+        Without trials, as in a batch, no fault begins: none would end it.
+        """
+        if isinstance(error, DiskFullError) and self._own_places is not None:
             place = namespace if namespace in self._own_places else STORE
             fault = self._begin(place, error)
             fault.refused_bytes = max(fault.refused_bytes, size_bytes)

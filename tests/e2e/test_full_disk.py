@@ -213,7 +213,12 @@ def test_a_full_disk_of_the_queue(
         assert daemon.post(f"/p?outputs=w{110 + number}.png", other).status == 507
     assert daemon.get(f"/{home(other)}/info.json").status == 200
     assert daemon.get("/status_check").status == 200
-    assert statuses(daemon) <= {200, 507}
+    third = noise(3)
+    assert daemon.post("/p", third).status == 200
+    erased = request(daemon.public, "DELETE", f"/{home(third)}")
+    assert erased.status in {202, 204, 507}
+    assert daemon.get(f"/{home(third)}/original").status == 410
+    assert statuses(daemon) <= {200, 202, 204, 410, 507}
     assert lines(daemon, "the job queue cannot be used") == 1
     disk.clear()
     until(lambda: daemon.status()["queue"]["fault"] is None, daemon)
@@ -223,6 +228,9 @@ def test_a_full_disk_of_the_queue(
     for number in range(asked):
         until((remote / home(body) / f"w{290 - number}.png").is_file, daemon)
     until(lambda: titles(daemon) == [], daemon)
+    if erased.status == 507:  # it is to be repeated
+        assert request(daemon.public, "DELETE", f"/{home(third)}").status in {202, 204}
+    until(lambda: not (remote / home(third) / "original").exists(), daemon)
     assert (remote / home(other) / "original").read_bytes() == other
 
 

@@ -57,6 +57,13 @@ def test_a_full_disk_has_two_lines(health: StoreHealth, clock: Clock) -> None:
     health.check("p")
 
 
+def test_without_trials_there_is_no_fault(clock: Clock) -> None:
+    """In a batch, each save that fails is logged by itself."""
+    health = StoreHealth(clock.seconds)
+    assert not health.failed("p", FULL, 1)
+    health.check("p")
+
+
 def test_a_save_does_not_end_a_full_disk(health: StoreHealth) -> None:
     """A small output may fit into what is left: the fault ends when there is room for more."""
     health.failed("p", FULL, 1000)
