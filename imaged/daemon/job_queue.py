@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -10,6 +11,7 @@ from twisted.logger import Logger
 from imaged.core.errors import StoreError
 from imaged.jobs.async_queue import AsyncJobQueue
 from imaged.jobs.queue import JobQueue
+from imaged.jobs.reserve import Reserve
 from imaged.jobs.schema import VERSION
 from imaged.process.clock import steady_clock
 from imaged.store.local import LocalStore
@@ -21,7 +23,7 @@ _log = Logger()
 async def open_queue(threads: Threads, folder: Path) -> AsyncJobQueue:
     """Open the queue on `threads`, which is one thread: no other may use the queue. Raises StoreError."""
     try:
-        queue = await threads.run(JobQueue, folder, steady_clock())
+        queue = await threads.run(Reserve(folder).lend, partial(JobQueue, folder, steady_clock()))
     except StoreError as error:
         raise StoreError(f"state_dir: {error}") from error
     except Exception as error:  # an OSError or any of sqlite3's errors: the queue cannot be used

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from imaged.core.outputs import Output, parse_stored
 from imaged.jobs import image_rows
 from imaged.jobs.comparison import ComparisonTable
 from imaged.jobs.queue_owner import QueueOwner
+from imaged.jobs.reserve import Reserve
 from imaged.jobs.schema import migrate, touch_version
 from imaged.jobs.shares import TURN_OUTPUTS, check_share, take_turns
 from imaged.jobs.uploaded_files import UploadedFiles
@@ -80,6 +82,7 @@ class JobQueue:
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._file = folder / "jobs.sqlite"
+        self._reserve = Reserve(folder)
         with ExitStack() as opened:
             self.owner = opened.enter_context(closing(QueueOwner(folder / "owners")))
             self.owner.check_machine()
@@ -94,6 +97,7 @@ class JobQueue:
             self.uploaded = UploadedFiles(self._db)
             self.comparisons = ComparisonTable(self._db, self._clock)
             self._opened = opened.pop_all()
+        self._reserve.fill()
 
     def close(self) -> None:
         """Leave the queue to other processes, which queue the running jobs of this one again."""
@@ -126,8 +130,12 @@ class JobQueue:
         """Remove the renders and uploads of an image, and the record of its uploads, durably, in one transaction.
 
         Those that run are removed, too: their end changes nothing. With `enqueue`, queue the job that erases the rest.
+        A full disk is no reason not to.
         """
         self._check_there()
+        self._reserve.lend(partial(self._erase, image, enqueue=enqueue))
+
+    def _erase(self, image: ImageId, *, enqueue: bool) -> None:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             image_rows.remove_work(self._db, image)
@@ -274,6 +282,7 @@ class JobQueue:
         finally:
             trial.unlink(missing_ok=True)
         touch_version(self._db)
+        self._reserve.fill()
 
     def _check_there(self) -> None:
         """Raise OSError when the file was removed or replaced: SQLite would continue, and lose every row at the end."""
