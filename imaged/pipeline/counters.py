@@ -52,7 +52,7 @@ class Counters:
         self.downloads: Activity[Download] = Activity(clock)
         self.posting: Activity[str] = Activity(clock)
         self.saves = StoreHealth(clock)
-        self.bound = StoreBound(lambda: self.incoming.used_bytes, lambda: self.saves.is_full)
+        self.bound = StoreBound(lambda: self.incoming.used_bytes, lambda: self.saves.wanted_free_bytes)
         self.uploads: Activity[str] = Activity(clock)
         self.worker_deaths = WorkerDeaths(clock)
         self.origins = OriginTallies()

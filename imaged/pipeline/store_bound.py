@@ -7,7 +7,6 @@ from pathlib import Path
 
 from imaged.config.model import StoreSettings
 from imaged.core.errors import StoreError
-from imaged.pipeline.store_health import HEALED_BYTES
 from imaged.store.size import StoreSize
 from imaged.store.usage import free
 
@@ -24,18 +23,18 @@ class StoreBound:
     """The bounds of the store, and what imaged does to keep them. Reactor thread only, except `size`.
 
     `fault` says why the store cannot be kept below its bounds, or is None. `wake` looks at once whether something has
-    to be forgotten. `incoming_bytes` returns the bytes of originals that arrive, `is_disk_full` whether the disk has
-    refused a file for want of room, `free_bytes` the free bytes of the file system of a folder.
+    to be forgotten. `incoming_bytes` returns the bytes of originals that arrive, `wanted_free_bytes` how much of a full
+    disk has to be free before it takes files again, `free_bytes` the free bytes of the file system of a folder.
     """
 
     def __init__(
         self,
         incoming_bytes: Callable[[], int] = lambda: 0,
-        is_disk_full: Callable[[], bool] = lambda: False,
+        wanted_free_bytes: Callable[[], int] = lambda: 0,
         free_bytes: Callable[[Path], int] = free,
     ) -> None:
         self._incoming_bytes = incoming_bytes
-        self._is_disk_full = is_disk_full
+        self._wanted_by_disk = wanted_free_bytes
         self._free_bytes = free_bytes
         self._root = Path()
         self._reserved_bytes = 0
@@ -66,7 +65,7 @@ class StoreBound:
     @property
     def _wanted_free_bytes(self) -> int:
         """How much of the disk stays free: on a full one, where outputs may be forgotten, enough for it to heal."""
-        return max(self.keep_free_bytes, HEALED_BYTES if self.exists and self._is_disk_full() else 0)
+        return max(self.keep_free_bytes, self._wanted_by_disk() if self.exists else 0)
 
     def follow(self, settings: StoreSettings, root: Path) -> None:
         """Use the bounds of these settings from now on, for the store at `root`."""

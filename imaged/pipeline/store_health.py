@@ -43,6 +43,7 @@ class StoreHealth:
         self._seconds = seconds
         self._faults: dict[str, _Fault] = {}
         self._own_places: frozenset[str] | None = None
+        self._wanted_bytes = 0
         self.has_failed = False
         self.failures = 0
         self.fault: str | None = None
@@ -56,6 +57,11 @@ class StoreHealth:
     def takes_nothing(self) -> bool:
         """Whether the store itself takes no files, and so no namespace does."""
         return STORE in self._faults
+
+    @property
+    def wanted_free_bytes(self) -> int:
+        """How many bytes of its disk have to be free before the store is no longer full; 0 while it is not."""
+        return self._wanted_bytes if self.takes_nothing and not self.is_read_only else 0
 
     @property
     def is_full(self) -> bool:
@@ -107,10 +113,18 @@ class StoreHealth:
                 other = other or trial.error
             elif place in self._faults and trial.free_bytes >= self._healed_bytes(place, trial):
                 self._end(place)
+        self._want(trials[STORE])
         if trials[STORE].error is None:
             for place in self._faults.keys() - trials.keys():
                 self._end(place)  # its namespace has moved, or was removed
         return other
+
+    def _want(self, trial: Trial) -> None:
+        """Note how much has to be free: where the free bytes do not show what is missing, as with a quota, more."""
+        if STORE in self._faults:
+            enough = self._healed_bytes(STORE, trial)
+            is_hidden = trial.error is not None and trial.free_bytes >= enough
+            self._wanted_bytes = enough + trial.free_bytes if is_hidden else enough
 
     def _healed_bytes(self, place: str, trial: Trial) -> int:
         enough = max(trial.total_bytes // SMALL_PART, 2 * self._faults[place].refused_bytes)

@@ -21,7 +21,7 @@ STORE = ""
 
 @dataclass(frozen=True)
 class Trial:
-    """How a file system took files: its error, or None; and its size. It is 0 where it is unknown."""
+    """How a file system took files: its error, or None; its free bytes, and all of them, 0 where they are unknown."""
 
     error: StoreError | None
     free_bytes: int = 0
@@ -43,16 +43,20 @@ def try_out(root: Path, incoming: Incoming) -> dict[str, Trial]:
 
 
 def _try_place(place: Path, incoming: Incoming, folder: Path) -> Trial:
+    found: StoreError | None = None
     try:
         temporary = incoming.new()
         folder.mkdir(exist_ok=True)
         _try_folder(incoming, folder / temporary.name)
-        usage = disk_usage(folder)
     except OSError as error:
-        return Trial(disk_error(f"no files can be kept in {place}", error))
+        found = disk_error(f"no files can be kept in {place}", error)
     except StoreError as error:
-        return Trial(error)
-    return Trial(None, usage.free, usage.total)
+        found = error
+    try:
+        usage = disk_usage(place)
+    except OSError:
+        return Trial(found)
+    return Trial(found, usage.free, usage.total)
 
 
 def _try_folder(incoming: Incoming, final: Path) -> None:

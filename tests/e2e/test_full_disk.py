@@ -261,6 +261,27 @@ def test_a_read_only_store(make_daemon: Callable[..., Daemon], disk: SmallDisk) 
     assert titles(daemon) == []
 
 
+def test_a_full_disk_forgets_outputs(make_daemon: Callable[..., Daemon], disk: SmallDisk) -> None:
+    """Where the settings bound the store, it makes room for itself: posts are taken again, and originals stay."""
+    store = {"path": str(disk.folder / "public"), "maximum_bytes": 1 << 40}
+    daemon = make_daemon(yaml.safe_dump({"store": store}))
+    daemon.store = disk.folder / "public"
+    disk.fill(8 * MIB)
+    body, number = noise(0), 0
+    assert daemon.post("/p", body).status == 200
+    until(lambda: daemon.status()["store"]["occupied_bytes"], daemon)
+    while not is_full(daemon):
+        number += 1
+        assert daemon.get(f"/{home(body)}/w{number}.png").status == 200
+        assert number < 290, "the disk was never full"
+    until(lambda: not is_full(daemon), daemon)
+    assert daemon.status()["store"]["forgotten_files"] > 0
+    assert daemon.post("/p", noise(1, 100)).status == 200
+    assert daemon.get(f"/{home(body)}/original").body == body
+    assert lines(daemon, "the store is full") == lines(daemon, "the store takes files again") == 1
+    assert statuses(daemon) == {200}
+
+
 class Clients:
     """Clients that post pictures with an output each, and get new outputs of those that were acknowledged."""
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from imaged.config.model import StoreSettings
 from imaged.core.errors import StoreError
 from imaged.pipeline.store_bound import StoreBound
-from imaged.pipeline.store_health import HEALED_BYTES
 
 MIB = 2**20
 
@@ -86,10 +85,10 @@ def test_originals_that_arrive_take_room() -> None:
 
 def test_a_full_disk_is_freed_where_outputs_may_be_forgotten() -> None:
     """So that it heals: whatever the bounds are. Without bounds, nothing is forgotten."""
-    full = StoreBound(is_disk_full=lambda: True, free_bytes=lambda _: 0)
+    full = StoreBound(wanted_free_bytes=lambda: 10_000, free_bytes=lambda _: 0)
     assert not full.is_near()
     full.follow(StoreSettings(maximum_bytes=10_000), Path("store"))
-    assert full.excess() >= HEALED_BYTES
+    assert full.excess() >= 10_000
 
 
 def test_a_disk_that_does_not_tell_has_room() -> None:

@@ -98,6 +98,19 @@ def test_the_largest_refused_file_has_to_fit_twice(health: StoreHealth) -> None:
     assert not health.is_full
 
 
+def test_a_full_disk_says_how_much_it_wants(health: StoreHealth) -> None:
+    """Enough to be healed; where the free bytes do not show what is missing, as with a quota, so much more."""
+    assert health.wanted_free_bytes == 0
+    health.tried({STORE: Trial(FULL, 10, 100_000)})
+    assert health.wanted_free_bytes == 1000
+    health.tried({STORE: Trial(FULL, 60_000, 100_000)})
+    assert health.wanted_free_bytes == 61_000
+    health.tried({STORE: Trial(None, 999, 100_000)})
+    assert health.wanted_free_bytes == 1000
+    health.tried({STORE: ROOM})
+    assert health.wanted_free_bytes == 0
+
+
 def test_a_namespace_on_a_full_disk_of_its_own(health: StoreHealth) -> None:
     """It alone takes no files, until its disk has room or it is gone."""
     health.tried({STORE: ROOM, "q": Trial(FULL)})
