@@ -129,17 +129,29 @@ class TestLimits(ServiceTestCase):
         assert given == [502, 429]
 
     async def test_a_post_is_refused_before_its_body(self) -> None:
-        """The answer comes when the head has."""
-        await self.begin_service(posts_per_minute=1)
-        assert (await self.of(ONE, "/p", "POST", other_picture())).status == 200
-        connection = await connect(self.url)
-        connection.send(
-            b"POST /p HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %b\r\nContent-Length: 1000\r\n\r\n" % ONE.encode()
-        )
-        await until(lambda: connection.received.endswith(b"}\n"))
-        assert connection.received.startswith(b"HTTP/1.1 429 ")
-        connection.leave()
-        await connection.ended
+        """The answer comes when the head has, also to a post that names outputs while the client has none left."""
+        for limit, target in (("posts_per_minute", "/p"), ("renders_per_minute", "/p?outputs=w77.jpg")):
+            if not hasattr(self, "service"):
+                await self.begin_service()
+            await self.limit(trusted_proxies=[PROXY], **{limit: 1})
+            assert (await self.of(ONE, target, "POST", other_picture())).status == 200
+            connection = await connect(self.url)
+            head = f"POST {target} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {ONE}\r\nContent-Length: 1000\r\n\r\n"
+            connection.send(head.encode())
+            await until(lambda: connection.received.endswith(b"}\n"))  # noqa: B023  # called before the next round
+            assert connection.received.startswith(b"HTTP/1.1 429 ")
+            connection.leave()
+            await connection.ended
+
+    async def test_queued_outputs_count_once(self) -> None:
+        """A post that orders what the queue has already costs nothing."""
+        await self.begin_service(renders_per_minute=4)
+        self.service_harness.processor.hold()
+        named = "/p?outputs=w20.jpg,w21.jpg"
+        for _ in range(5):
+            assert (await self.of(ONE, named, "POST", other_picture())).status == 200
+        assert (await self.of(ONE, "/p?outputs=w22.jpg,w23.jpg,w24.jpg", "POST", other_picture())).status == 200
+        assert (await self.of(ONE, named, "POST", other_picture())).status == 429
 
     async def test_renders(self) -> None:
         """Each new output counts for the client whose request begins its render."""

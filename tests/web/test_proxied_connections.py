@@ -178,6 +178,13 @@ def test_connections_of_a_client_behind_the_header() -> None:
     assert port.client_of(own[4], HEADER_2 + POST) == CLIENT
 
 
+def test_a_header_takes_no_second_place() -> None:
+    """On a full port, a connection whose header has come keeps its own place."""
+    port = LoggedPort(proxy_protocol=True)
+    port.connections.most = 1
+    assert port.client_of(port.connect(PROXY), HEADER_1, POST) == CLIENT
+
+
 def test_no_connection_is_counted_for_ever() -> None:
     """When all have ended, refused ones too, nothing is kept of them."""
     port = LoggedPort(connections=2, proxy_protocol=True)
