@@ -44,7 +44,10 @@ class Loaded:
         data = self.settings.model_dump(mode="json")
         policies = self.settings.namespaces.items()
         own = {name: policy.model_dump(mode="json", exclude_none=True) for name, policy in policies}
-        shown = {**_whole(data), "namespaces": own, "plugins": data["plugins"]}
+        origins = {
+            name: each.model_dump(mode="json", exclude_none=True) for name, each in self.settings.origins.items()
+        }
+        shown = {**_whole(data), "namespaces": own, "origins": _whole(origins), "plugins": data["plugins"]}
         for path, reference in self.places.references.items():
             replace_at(shown, path, {reference.kind: reference.name})
         return {key: shown[key] for key in Settings.model_fields}

@@ -24,8 +24,9 @@ _BESIDE = ("title", "description", "default")
 def allow_references(schema: dict[str, Any]) -> None:
     """Allow a reference wherever the schema of a section has a scalar."""
     for key, value in schema.get("properties", {}).items():
-        if "items" in value:
-            value["items"] = _scalar_or_reference(value["items"])
+        for inner in ("items", "additionalProperties"):
+            if isinstance(value.get(inner), dict):
+                value[inner] = _scalar_or_reference(value[inner])
         schema["properties"][key] = _scalar_or_reference(value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from imaged.core.activity import Activity
 from imaged.core.charts import PerKind
@@ -13,32 +12,10 @@ from imaged.core.traffic import Traffic
 from imaged.core.worker_deaths import WorkerDeaths
 from imaged.fetch.budget import Budget
 from imaged.fetch.hashing_writer import Download
+from imaged.pipeline.origin_tallies import OriginTallies
 from imaged.pipeline.store_bound import StoreBound
 from imaged.pipeline.store_health import StoreHealth
 from imaged.workers.render_jobs import ImageOutput
-
-
-@dataclass
-class OriginTally:
-    """What OriginStatus says of an origin."""
-
-    fetched: int = 0
-    unchanged: int = 0
-    missing: int = 0
-    failed: int = 0
-    stale: int = 0
-    fault: str | None = None
-
-
-class OriginTallies:
-    """The tallies of origins, by their names."""
-
-    def __init__(self) -> None:
-        self.by_name: dict[str, OriginTally] = {}
-
-    def of(self, name: str) -> OriginTally:
-        """Return the tally of an origin of the settings."""
-        return self.by_name.setdefault(name, OriginTally())
 
 
 class Counters:

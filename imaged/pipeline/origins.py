@@ -167,9 +167,18 @@ class Origins:
             return
 
         async def revalidate() -> None:
-            with suppress(ImagedError):  # `_download` has logged it
+            try:
                 self._shared.counters.saves.check(namespace)
                 await self._fetching.one(key, partial(self._fetch, origin, record.path, record))
+            except _NO_PICTURE as error:  # other errors are logged where they are counted
+                self._log.warn(
+                    "origin {origin} has no picture any more at {path}, and the former one is served: {error}",
+                    origin=origin.name,
+                    path=record.path,
+                    error=str(error),
+                )
+            except ImagedError:
+                pass
 
         self._shared.tasks.own(revalidate())
 
@@ -244,21 +253,16 @@ class Origins:
         return fetched
 
     def _failed(self, origin: Origin, fault: str) -> None:
-        tally = self._shared.counters.origins.of(origin.name)
-        if tally.fault is None:
+        if self._shared.counters.origins.failed(origin.name, fault, self._shared.reactor.seconds()):
             self._log.warn(
                 "origin {origin} fails, and pictures that were seen are served as they are: {fault}",
                 origin=origin.name,
                 fault=fault,
             )
-        tally.failed += 1
-        tally.fault = fault
 
     def _answered(self, origin: Origin) -> None:
-        tally = self._shared.counters.origins.of(origin.name)
-        if tally.fault is not None:
+        if self._shared.counters.origins.answered(origin.name):
             self._log.info("origin {origin} answers again", origin=origin.name)
-        tally.fault = None
 
 
 def _found(origin: Origin, record: OriginRecord, fresh_s: float, *, is_fetched: bool) -> Found:

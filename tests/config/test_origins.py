@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from settings_world import World
 
+from imaged.config.model import Settings
+
 SHOP = "url: 'https://shop.example/media/', namespace: p"
 
 
@@ -27,6 +29,9 @@ def test_an_origin_is_a_site_a_bucket_or_a_folder() -> None:
     assert (shop.url, shop.ttl_s, shop.headers) == ("https://shop.example/media", 60, {"Authorization": "Basic secret"})
     assert (photos.plugin, photos.options, photos.base_path) == ("s3", {"bucket": "photos"}, "public")
     assert (scans.path, scans.namespace, scans.ttl_s) == ("/srv/scans", "p", 86_400)
+    shown = loaded.plain_values()["origins"]
+    assert shown["shop"]["headers"] == {"Authorization": {"env": "AUTHORIZATION"}}
+    assert "plugin" not in shown["shop"]
     assert "secret" not in f"{loaded.settings!r}{shop!r}{loaded.plain_values()}"
 
 
@@ -56,6 +61,12 @@ def test_what_does_not_fit_is_a_fault(origin: str, said: str) -> None:
     found = faults(origin)
     assert len(found) == 1, found
     assert said in found[0]
+
+
+def test_editors_accept_references_of_headers() -> None:
+    """The schema has them beside text."""
+    header = Settings.model_json_schema()["$defs"]["OriginSettings"]["properties"]["headers"]["additionalProperties"]
+    assert [each["type"] for each in header["anyOf"]] == ["string", "object"]
 
 
 @pytest.mark.parametrize("name", ["Shop", "1shop", "my-shop", "a/b", "_x", "x" * 65])

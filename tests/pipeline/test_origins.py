@@ -367,3 +367,16 @@ def test_an_erased_picture_is_not_fetched_again(shop: Shop) -> None:
     assert shop.find("copy.jpg").image == image
     assert shop.asked == 2
     assert not shop.harness.store.has(image, ORIGINAL)
+
+
+def test_a_page_in_the_place_of_a_picture_is_logged(shop: Shop) -> None:
+    """The operator reads which path it is; the former picture is served."""
+    shop.find()
+    shop.after(TTL_S)
+    shop.sources.body = b"<html>" * 100
+    with capturedLogs() as logged:
+        for _ in range(3):
+            assert shop.find().image.hash == hash_of(PICTURE)
+    lines = [formatEvent(each) for each in logged if each["log_namespace"] == "imaged.pipeline.origins.Origins"]
+    assert len(lines) == 1
+    assert lines[0].startswith("origin shop has no picture any more at red.jpg, and the former one is served: ")

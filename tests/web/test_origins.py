@@ -265,3 +265,16 @@ class TestOrigins(OriginTestCase):
         await self.settle()
         await self.seen()
         assert not self.store.has(IMAGE, ORIGINAL)
+
+    async def test_an_original_that_the_remote_store_has_lost_is_fetched_again(self) -> None:
+        """The record says which picture it is, and no store has it: the origin may."""
+        site = await self.open()
+        await self.seen()
+        self.service_harness.files.clear()
+        self.store.path(IMAGE, ORIGINAL).unlink()
+        await self.seen(f"{SHOES}/w20.jpg")
+        assert site.asked == {"/media/shoes/red.jpg": 2}
+        site.pictures.clear()
+        self.service_harness.files.clear()
+        self.store.path(IMAGE, ORIGINAL).unlink()
+        assert (await self.get(f"{SHOES}/w25.jpg")).status == 404
