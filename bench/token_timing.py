@@ -3,8 +3,8 @@
     python bench/token_timing.py [ROUNDS]
 
 Each round asks the guard about each guess once, in a new random order. The figures are nanoseconds of CPU time: the
-mean of the faster half of the rounds. The trend is the slope of these means for each right character, beside that of random
-permutations of them: a share above 0.05 is no trend.
+mean of the faster half of the rounds. The trend is the slope of these means for each right character, beside that of
+random permutations of them: a share above 0.05 is no trend.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def test_a_stored_output_that_is_not_listed(
 
 def test_the_cache_of_auto_outputs_keeps_no_signed_one(make_daemon: Callable[..., Daemon]) -> None:
     """A signed URL opens an output to no other URL; listed ones are answered from the cache."""
-    daemon = make_daemon("images: {allowed_outputs: [w24.auto]}\naccess: {signing_keys: [" + KEY + "]}\n")
+    daemon = make_daemon("images: {allowed_outputs: [w24.auto]}\naccess: {signing_keys: [" + KEY + "], open: true}\n")
     with nginx_before(daemon, with_cache) as url:
         home = f"/p/{request(daemon.public, 'POST', '/p', make_jpeg()).json()['partitionedHash']}"
         path = f"{home}/w30.auto"
