@@ -180,7 +180,7 @@ class Eraser:
             await self._shared.run(self._store.tombstones.enforce, tombstone.image)
             is_new = time_ns() - tombstone.at_ns < _DAY_NS  # an upload may have run when a process was killed
             if self._remote.exists and (is_new or tombstone.stored_in != self._remote.identity):
-                await self._shared.jobs.erase(tombstone.image, enqueue=True)
+                await self._shared.jobs.enqueue("erase", tombstone.image, [ORIGINAL])
 
     async def follow(self) -> int:
         """Do what other nodes have done: erase, lift tombstones, and remove those that have expired.
@@ -192,7 +192,8 @@ class Eraser:
         there = await self._there.newest(oldest_ns) if self._remote.exists else {}
         for image, found in there.items():
             if image not in here or here[image].at_ns < found.at_ns:
-                await self._learn(found)
+                async with self._shared.locks.held(f"{image}/"):  # a post of it ends first, and counts
+                    await self._learn(found)
         if self._remote.exists:
             await self._look_again()
         absent = set()
@@ -240,7 +241,7 @@ class Eraser:
             days = self._shared.settings.erase.remember_days
             raise GoneError(f"{image} was erased, and is refused for {days} days")
         if self._remote.exists:
-            await self._shared.jobs.erase(image, enqueue=True)
+            await self._shared.jobs.enqueue("erase", image, [ORIGINAL])
         return tombstone
 
     async def lift(self, tombstone: Tombstone) -> None:

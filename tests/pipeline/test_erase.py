@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import pytest
@@ -23,15 +25,16 @@ OLD_HOME = f"p/{IMAGE.hash.partition((3, 3, 3))}"
 
 
 class GatedUploader(MemoryUploader):
-    """A remote store whose uploads wait while there is a `gate`."""
+    """A remote store whose uploads of pictures wait while there is a `gate`, after the file has been read."""
 
     gate: Deferred[None] | None = None
 
-    async def upload(self, key: str, path: Any, content_type: str) -> None:
-        """Wait, then store the file."""
-        if self.gate is not None:
+    async def upload(self, key: str, path: Path, content_type: str) -> None:
+        """Wait, then store what the file had."""
+        body = path.read_bytes()  # noqa: ASYNC240  # a test may block
+        if self.gate is not None and not key.startswith(".erased/"):
             await self.gate
-        await super().upload(key, path, content_type)
+        self.files[key], self.content_types[key] = body, content_type
 
 
 def begin(awaitable: Any) -> Deferred[Any]:
@@ -225,6 +228,7 @@ def test_an_upload_in_flight_ends_before_the_job_removes_files(make_harness: Mak
     (job,) = harness.queue.claim("erase")
     done = begin(harness.pipeline.eraser.run_jobs(job.image, [job.file]))
     assert not done.called
+    assert not erased.called
     gate, uploader.gate = uploader.gate, None
     gate.callback(None)
     assert result(uploading) == {X10: None}
@@ -247,6 +251,48 @@ def test_a_render_in_flight_gives_nothing(make_harness: MakeHarness) -> None:
     harness.threads.held = False
     assert wait(harness.pipeline.run_renders(IMAGE, [X10])) == {X10: None}
     assert wait(harness.pipeline.run_uploads(IMAGE, [X10]))[X10] is not None  # there is no remote store
+
+
+def test_an_upload_that_another_process_has_not_seen_the_end_of(make_harness: MakeHarness) -> None:
+    """Whoever uploads looks for a tombstone afterwards, and queues another job."""
+    uploader = GatedUploader()
+    harness = make_harness(uploader=uploader)
+    harness.keep()
+    wait(harness.pipeline.output(IMAGE, X10))
+    uploader.gate = Deferred()
+    uploading = begin(harness.pipeline.run_uploads(IMAGE, [X10]))
+    harness.store.tombstones.add(Tombstone(IMAGE, time_ns()))  # as another process does, which has ended its job, too
+    gate, uploader.gate = uploader.gate, None
+    gate.callback(None)
+    assert result(uploading) == {X10: None}
+    assert f"{HOME}/x10.jpg" in uploader.files
+    run_jobs(harness)
+    assert pictures_in(harness) == []
+
+
+def test_outputs_that_an_older_generation_keeps_apart_go(make_harness: MakeHarness) -> None:
+    """Its files are temporary ones, and have names of their own."""
+    harness = make_harness(remote=False)
+    harness.keep()
+    wait(harness.pipeline.output(IMAGE, X10))
+    harness.store.variants.supersede()
+    harness.store.variants.save(IMAGE, X10, b"made with older settings")
+    assert len(harness.temporaries) == 1
+    assert wait(harness.pipeline.eraser.erase(IMAGE))
+    assert harness.temporaries == []
+
+
+def test_the_job_removes_local_files_that_were_left(make_harness: MakeHarness) -> None:
+    """The disk may have failed at the first try."""
+    harness = make_harness()
+    harness.keep()
+    body = harness.store.path(IMAGE, ORIGINAL).read_bytes()
+    assert erase(harness)
+    harness.store.path(IMAGE, ORIGINAL).parent.mkdir(parents=True)
+    harness.store.path(IMAGE, ORIGINAL).write_bytes(body)
+    harness.queue.add("erase", IMAGE, [ORIGINAL])
+    run_jobs(harness)
+    assert not harness.store.has(IMAGE, ORIGINAL)
 
 
 def test_outputs_are_forgotten(make_harness: MakeHarness) -> None:
@@ -303,6 +349,19 @@ class TestOtherNodes:
         wait(one.pipeline.eraser.follow())
         assert one.store.tombstones.all() == []
         wait(one.pipeline.output(IMAGE, X10))
+
+    def test_a_late_job_removes_nothing_of_what_another_node_has(
+        self, nodes: tuple[PipelineHarness, PipelineHarness]
+    ) -> None:
+        """A tombstone that was in the remote store and has gone was lifted there."""
+        one, other = nodes
+        assert erase(one)
+        wait(other.pipeline.eraser.follow())
+        run_jobs(other)
+        other.keep()
+        one.queue.add("erase", IMAGE, [ORIGINAL])
+        run_jobs(one)
+        assert sorted(one.uploader.files) == [f"{HOME}/info.json", f"{HOME}/original"]
 
     def test_a_later_post_at_a_node_that_does_not_know_yet_wins(
         self, nodes: tuple[PipelineHarness, PipelineHarness]
