@@ -89,7 +89,7 @@ fuzz: .venv/tools ## Look for pictures that crash a processor, for SECONDS=300
 
 # Most of these tests wait for the daemon, so more of them than cores run side by side.
 faults: .venv/tools ## Let each file operation fail, and kill the daemon at each
-	@$(BIN)/pytest tests/e2e/test_failing_files.py -m exhaustive -rP --numprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/pytest tests/e2e/test_failing_files.py tests/e2e/test_failing_erasures.py -m exhaustive -rP --numprocesses 4 --dist worksteal $(ARGS)
 
 erasures: .venv/tools ## Erase a picture 20 times while 24 clients use it, with kills and outages
 	@$(BIN)/pytest tests/e2e/test_erase.py -m exhaustive -rP $(ARGS)

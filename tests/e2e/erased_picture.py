@@ -57,6 +57,10 @@ class Picture:
             return request(daemon.public, "POST", f"/p?outputs={QUEUED}", self.body)
         return None
 
+    def path(self, root: Path, name: str) -> Path:
+        """Return the path of one of its files in a store."""
+        return root / "p" / self.hash[:3] / self.hash[3:6] / self.hash[6:] / name
+
     def left_in(self, folder: Path) -> list[str]:
         """Return the files below a folder that are files of it, or have its mark."""
         return [str(path) for path in folder.rglob("*") if path.is_file() and self._is_in(path)]

@@ -24,6 +24,7 @@ _SIZE = _HEAD.size + 1024
 
 NAMES = {
     r"public/\.incoming/.+": "temporary file",
+    r"public/\.erased/.+": "tombstone",
     r"public/.+/original": "original",
     r"public/.+/info\.json": "record",
     r"public/.+\.\w+": "output",

@@ -254,7 +254,7 @@ def test_a_render_in_flight_gives_nothing(make_harness: MakeHarness) -> None:
 
 
 def test_an_upload_that_another_process_has_not_seen_the_end_of(make_harness: MakeHarness) -> None:
-    """Whoever uploads looks for a tombstone afterwards, and queues another job."""
+    """The uploading process looks for a tombstone afterwards, and queues another job."""
     uploader = GatedUploader()
     harness = make_harness(uploader=uploader)
     harness.keep()

@@ -1,0 +1,109 @@
+"""Each file operation of an erasure fails in turn, or the daemon dies there: what is erased is gone, and stays so."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import yaml
+from daemon import Answer, Daemon, until
+from erased_picture import QUEUED, Picture
+from failing_files import FAULTS, KILL, FailingFiles, Fault
+from processes import LONGEST_S
+
+SAMPLE = 23
+"""`make test` tries each 23rd operation; `make faults` tries all of them."""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[FailingFiles]:
+    """Return the file layer of the first daemon."""
+    files = FailingFiles(tmp_path, tmp_path / "daemon-0" / "var")
+    yield files
+    files.close()
+
+
+@pytest.fixture
+def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], files: FailingFiles) -> Daemon:
+    """Return a daemon on that file layer. Its remote store is a folder that does not fail."""
+    settings = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}}, "render": {"isolation": "thread"}}
+    return make_daemon(yaml.safe_dump(settings | {"upload": {"timeout_s": 5}}), environ={**plugins, **files.environ})
+
+
+def is_idle(daemon: Daemon) -> bool:
+    """Say whether no job of any kind is left."""
+    status = daemon.status()
+    parts = [status[each] for each in ("uploads", "promised", "erasures")]
+    return not any(part["queued"] or part["parked"] or part["oldest_s"] is not None for part in parts)
+
+
+def posted(daemon: Daemon) -> Picture:
+    """Post a picture, get an output, and wait until both stores have everything."""
+    picture = Picture()
+    for answer in (picture.post(daemon), picture.ask(daemon, "GET", "w20.webp")):
+        assert answer is not None
+        assert answer.status == 200, (answer, daemon.tail)
+    for root in (daemon.store, daemon.folder / "remote"):
+        for name in ("original", "info.json", QUEUED, "w20.webp"):
+            until(picture.path(root, name).is_file, daemon)
+    until(lambda: is_idle(daemon), daemon)
+    return picture
+
+
+@pytest.mark.parametrize(("first", "step"), [(SAMPLE, SAMPLE), pytest.param(1, 1, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_each_file_operation_of_an_erasure(
+    daemon: Daemon, files: FailingFiles, fault: Fault, first: int, step: int
+) -> None:
+    """A client that got 204 or 202 need not repeat it; one that got an error, or no answer, repeats it once.
+
+    The test prints how often the fault struck at each operation, and the statuses of the answers.
+    """
+    counts, erased = Counter[str](), list[Picture]()
+    for at in count(first, step):
+        picture = posted(daemon)
+        files.arm(fault, at)
+        answer = picture.ask(daemon, "DELETE")
+        until(lambda: files.struck or daemon.process.poll() is not None or is_idle(daemon), daemon)
+        struck = files.disarm()
+        if not struck:
+            break
+        if daemon.process.poll() is not None or fault is KILL:
+            assert daemon.process.wait(LONGEST_S) == -9, daemon.tail
+            daemon.start()
+        counts[f"{struck}: {check_answer(answer, daemon)}"] += 1
+        if answer is None or answer.status not in {204, 202}:
+            again = picture.ask(daemon, "DELETE")
+            assert again is not None
+            assert again.status in {204, 202}, (struck, again, daemon.tail)
+        check_gone(daemon, picture, struck)
+        erased.append(picture)
+    assert counts, "the fault struck nowhere"
+    assert daemon.stop() == 0
+    daemon.start()
+    for picture in erased:
+        check_gone(daemon, picture, "a start")
+    lines = [f"{fault.name} at {each}: {number}" for each, number in sorted(counts.items())]
+    sys.stdout.write("\n".join([*lines, f"{fault.name}: {counts.total()} erasures, left 0\n"]))
+
+
+def check_answer(answer: Answer | None, daemon: Daemon) -> str:
+    """Check that an answer is that of an erasure, or an error that says what to do. Return its status for people."""
+    if answer is None:
+        return "died"
+    assert answer.status in {204, 202, 503, 507}, (answer, daemon.tail)
+    return str(answer.status)
+
+
+def check_gone(daemon: Daemon, picture: Picture, struck: str) -> None:
+    """Check that both stores have no file of a picture, and that clients get 410."""
+    until(lambda: is_idle(daemon), daemon)
+    folders = (daemon.folder / "var", daemon.folder / "remote")
+    until(lambda: not any(map(picture.left_in, folders)), daemon)
+    answer = picture.ask(daemon, "GET", "w20.webp")
+    assert answer is not None
+    assert answer.status == 410, (struck, answer, daemon.tail)
