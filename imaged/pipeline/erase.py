@@ -223,6 +223,15 @@ class Eraser:
             "erased {image}, which another node has erased: {removed} local files", image=str(image), removed=removed
         )
 
+    async def check_there(self, image: ImageId) -> None:
+        """Raise GoneError when a node has erased an image, and remove what was uploaded of it meanwhile.
+
+        For a program that uploads without a queue: it calls this before and after.
+        """
+        if self._remote.exists and await self._there.has(image):
+            await self._there.remove_files(image)
+            raise gone(image)
+
     async def admit(self, image: ImageId, seen: Tombstone | None, *, is_posted: bool) -> Tombstone | None:
         """Return the tombstone of a picture that is being posted, which `lift` has to remove, or None.
 

@@ -50,6 +50,10 @@ class RemoteTombstones:
         await self._remote.delete([key for key, each in stored.items() if each.at_ns < tombstone.at_ns])
         return True
 
+    async def has(self, image: ImageId) -> bool:
+        """Say whether an image is erased."""
+        return bool(await self._list(key_prefix(image)))
+
     async def remove(self, image: ImageId) -> None:
         """Remove the tombstones of an image."""
         await self._remote.delete([key for key, _ in await self._list(key_prefix(image))])

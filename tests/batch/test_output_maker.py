@@ -18,6 +18,7 @@ from imaged.batch.process import NoQueue
 from imaged.batch.scratch import open_scratch
 from imaged.core.errors import (
     CorruptOriginalError,
+    GoneError,
     ImagedError,
     NotAPictureError,
     NotFoundError,
@@ -27,6 +28,7 @@ from imaged.core.errors import (
 from imaged.core.files import ORIGINAL, RECORD, parse_file
 from imaged.core.outputs import parse
 from imaged.store.local import LocalStore
+from imaged.store.tombstones import Tombstone
 from imaged.store.usage import measure
 from imaged.testing.fakes import SamplingStills, run_at_once
 from imaged.testing.pictures import make_jpeg, make_png
@@ -293,3 +295,34 @@ def test_other_outputs_need_no_details(make_harness: Callable[..., MakerHarness]
     sampler = SamplingStills()
     make_harness("w20.jpg", processor=sampler).make(picture(tmp_path))
     assert sampler.sampled == 0
+
+
+def test_an_erased_picture_is_not_made(tmp_path: Path, make_harness: Callable[..., MakerHarness]) -> None:
+    """Neither one that a daemon here has erased, nor one that another node has; nothing of it is uploaded."""
+    harness = make_harness("x4.png")
+    tombstone = Tombstone(IMAGE, 1)
+    harness.files[tombstone.key] = b"{}"
+    with pytest.raises(GoneError):
+        harness.make(picture(tmp_path))
+    assert harness.renders == []
+    assert list(harness.files) == [tombstone.key]
+    del harness.files[tombstone.key]
+    harness.local.tombstones.add(tombstone)
+    with pytest.raises(GoneError):
+        harness.make(picture(tmp_path))
+    assert harness.files == {}
+
+
+def test_an_erasure_meanwhile_wins(tmp_path: Path, make_harness: Callable[..., MakerHarness]) -> None:
+    """What was uploaded is removed again."""
+    harness = make_harness("x4.png")
+    upload = harness.harness.uploader.upload
+
+    async def erase_and_upload(key: str, path: Path, content_type: str) -> None:
+        harness.files[Tombstone(IMAGE, 1).key] = b"{}"
+        await upload(key, path, content_type)
+
+    harness.harness.uploader.upload = erase_and_upload  # type: ignore[method-assign]  # a node that erases meanwhile
+    with pytest.raises(GoneError):
+        harness.make(picture(tmp_path))
+    assert list(harness.files) == [Tombstone(IMAGE, 1).key]
