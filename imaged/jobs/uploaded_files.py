@@ -66,13 +66,15 @@ class UploadedFiles:
     def settled(self, remote: str | None, files: Files) -> list[tuple[ImageId, ImageFile]]:
         """Return the files that no job needs and, with a `remote` store, that it is known to hold.
 
-        An original is needed by every job of its image, and held only together with its record.
+        An original and its record are held only together, and their own uploads need both. A queued render needs no
+        original that can come back: it could not be stored while originals fill the store.
         """
         settled = []
         for image, each in files:
             identity = (image.namespace, str(image.hash))
             rows = self.db.execute("SELECT output FROM jobs WHERE namespace = ? AND hash = ?", identity)
             needed = {name for (name,) in rows.fetchall()}
+            original = {str(ORIGINAL), str(RECORD)}
             held = {str(file) for file in each}
             if remote is not None:
                 rows = self.db.execute(
@@ -85,7 +87,7 @@ class UploadedFiles:
                 if isinstance(file, Output):
                     is_settled = str(file) in held - needed
                 else:
-                    is_settled = remote is not None and not needed and held >= {str(ORIGINAL), str(RECORD)}
+                    is_settled = remote is not None and original <= held - needed
                 if is_settled:
                     settled.append((image, file))
         return settled

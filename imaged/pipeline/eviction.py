@@ -25,8 +25,12 @@ CHECK_EVERY_S = 2.0
 MOST_IDLE = 32
 """How many samples in a row may have nothing to forget before the search ends for a while."""
 
-PAUSE_S, LONGEST_PAUSE_S = 2.0, 3600.0
-"""How long it ends for: longer each time that it was in vain."""
+PAUSE_S, LONGEST_IDLE_S, LONGEST_PAUSE_S = 2.0, 60.0, 3600.0
+"""How long it ends for: longer each time that it was in vain. Space that removed files still occupy, as those of a
+snapshot do, comes back later than files whose uploads wait."""
+
+PERSISTS_AFTER = 3
+"""After how many searches in vain a fault is one: by then, files that were young before have become old enough."""
 
 REST = 4
 """How much longer than its CPU time each rest is, so that requests get the GIL. Beyond the bound there is none."""
@@ -75,9 +79,10 @@ class Eviction:
         self._move(pipelines[0].store.root)
         for each in pipelines:
             each.store.touch_after_s = self._forgetting.touch_after_s if bound.exists else math.inf
-        if not bound.exists:
+        if bound.fault and bound.has_room():
             bound.fault = None
-        elif not self._is_stopped:
+            self._log.info("the store is below its bound again")
+        if bound.exists and not self._is_stopped:
             if bound.maximum_bytes and not self._is_counting and now_s >= self._next_count_s:
                 self._is_counting = True
                 self._tasks.own(self._count(pipelines[0].store.root))
@@ -124,7 +129,7 @@ class Eviction:
 
     async def _forget(self) -> None:
         """Forget what is too much now, sample after sample."""
-        bound, idle, is_vain = self._bound, 0, True
+        bound, idle, is_idle = self._bound, 0, True
         expected_bytes = bound.free_bytes
         try:
             while (excess_bytes := bound.excess(expected_bytes)) > 0 and not self._is_stopped:
@@ -140,29 +145,27 @@ class Eviction:
                 idle = 0 if forgotten else idle + 1
                 if not forgotten or bound.has_room():
                     await self._sleep(REST * (self._forgetting.cpu_s - before_s))
-            is_vain = idle >= MOST_IDLE
+            is_idle = idle >= MOST_IDLE
         except Exception:  # of the queue, perhaps, which says what is needed
             self._log.failure("outputs cannot be forgotten; the next try is in a while")
         self._is_forgetting = False
-        self._end_search(is_vain=is_vain)
+        self._end_search(is_idle=is_idle)
 
-    def _end_search(self, *, is_vain: bool) -> None:
+    def _end_search(self, *, is_idle: bool) -> None:
         """Say when the next search may begin: later and later while searches do not help."""
         bound, has_room = self._bound, self._bound.has_room()
-        is_vain = is_vain or not has_room
+        is_vain = is_idle or not has_room
         self._in_vain = self._in_vain + 1 if is_vain else 0
         if is_vain:
-            pause_s = min(LONGEST_PAUSE_S, PAUSE_S * 2.0 ** min(self._in_vain - 1, 20))
+            longest_s = LONGEST_IDLE_S if is_idle else LONGEST_PAUSE_S
+            pause_s = min(longest_s, PAUSE_S * 2.0 ** min(self._in_vain - 1, 20))
             self._next_search_s = self._clock.seconds() + pause_s
-        if not has_room and is_vain and not bound.fault:
+        if not has_room and self._in_vain >= PERSISTS_AFTER and not bound.fault:
             bound.fault = (
                 "the store is beyond its bound and has nothing more to forget: originals stay, and so do outputs that "
                 "are in use or wait for their upload; raise store.maximum_bytes, or free some space"
             )
             self._log.error("{fault}", fault=bound.fault)
-        elif has_room and bound.fault:
-            bound.fault = None
-            self._log.info("the store is below its bound again")
 
     async def _sleep(self, seconds: float) -> None:
         rested: Deferred[None] = Deferred()

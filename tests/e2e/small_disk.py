@@ -15,14 +15,17 @@ _FILLS = ".fills"
 
 
 class SmallDisk:
-    """A file system of `size_bytes` at `folder`, until `close`. Skip the test where it cannot be mounted."""
+    """A file system of `size_bytes` at `folder`, until `close`. Skip the test where it cannot be mounted.
 
-    def __init__(self, folder: Path, size_bytes: int) -> None:
+    `options` are further ones of mount.
+    """
+
+    def __init__(self, folder: Path, size_bytes: int, options: str = "mode=755") -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         if shutil.which("mount") is None:
             pytest.skip("no mount: install mount")
-        mounted = _mount("-t", "tmpfs", "-o", f"size={size_bytes},mode=755", "tmpfs", folder)
+        mounted = _mount("-t", "tmpfs", "-o", f"size={size_bytes},{options}", "tmpfs", folder)
         if mounted.returncode:
             pytest.skip(f"no tmpfs can be mounted: be root, with CAP_SYS_ADMIN: {mounted.stderr.strip()}")
 

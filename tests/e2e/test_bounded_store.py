@@ -6,9 +6,16 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
 
+import numpy as np
+import yaml
 from bounded_store import SETTINGS, disk_usage, make_noise, run
 from daemon import Daemon, until
+from PIL import Image
+from rclone import RcloneS3
+from small_disk import SmallDisk
 
 BOUND_BYTES = 6_000_000
 PICTURES = 50
@@ -49,3 +56,62 @@ def test_a_bound_that_is_set_later_is_reached(make_daemon: Callable[..., Daemon]
     assert 0 < len(left) < len(names)
     assert (folder / "original").exists()
     assert daemon.get(f"/p/{image['partitionedHash']}/{names[-1]}").status == 200
+
+
+def test_a_last_use_is_noted_once_an_hour(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """By imaged itself, where the file system notes none."""
+    disk = SmallDisk(tmp_path / "disk", 64 << 20, "mode=755,noatime")
+    try:
+        store = yaml.safe_load(SETTINGS.format(bound_bytes=50_000_000))
+        store["store"]["path"] = str(disk.folder)
+        daemon = make_daemon(yaml.safe_dump(store))
+        daemon.store = disk.folder
+        image = daemon.post("/p", make_noise()).json()
+        target, now_s = f"/p/{image['partitionedHash']}/w200.png", time.time()
+        assert daemon.get(target).status == 200
+        daemon.wait_for_files(image, ["w200.png"])
+        path = disk.folder / target.lstrip("/")
+        etag = daemon.get(target).headers["etag"]
+        for minutes, is_noted in ((50, False), (70, True)):
+            os.utime(path, ns=(int((now_s - 60 * minutes) * 1e9), path.stat().st_mtime_ns))
+            assert daemon.get(target).headers["etag"] == etag
+            assert (path.stat().st_atime > now_s - 60) is is_noted
+        daemon.stop()
+    finally:
+        disk.close()
+
+
+def test_cached_originals_go_and_come_back(make_daemon: Callable[..., Daemon], rclone_s3: RcloneS3) -> None:
+    """The bucket has every original; the store has room for a few. Each answer is that of a store that has all."""
+    rclone_s3.make_bucket()
+    bound_bytes = 3_000_000
+    daemon = make_daemon(
+        yaml.safe_dump(
+            {
+                "processors": ["pillow"],
+                "uploader": "s3",
+                "plugins": {"s3": rclone_s3.options(rclone_s3.bucket)},
+                "store": {"maximum_bytes": bound_bytes, "originals": "cached"},
+            }
+        )
+    )
+    originals = [make_png_noise(seed) for seed in range(30)]
+    assert sum(map(len, originals)) > 2 * bound_bytes
+    infos = [daemon.post("/p?outputs=w50.jpg", original).json() for original in originals]
+    until(lambda: disk_usage(daemon.store) < bound_bytes, daemon)
+    folders = [daemon.store / "p" / info["partitionedHash"] for info in infos]
+    assert sum((folder / "original").exists() for folder in folders) < len(originals) / 2
+    for info, original in zip(infos, originals, strict=True):
+        home = f"/p/{info['partitionedHash']}"
+        assert daemon.get(f"{home}/info.json").json()["sha256"] == info["sha256"]
+        assert daemon.get(f"{home}/original").body == original
+        assert daemon.get(f"{home}/w60.jpg").status == 200
+    until(lambda: disk_usage(daemon.store) < bound_bytes, daemon)
+    assert daemon.status()["store"]["bound_fault"] is None
+
+
+def make_png_noise(seed: int) -> bytes:
+    """Return a PNG of 240 kB."""
+    file = BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (280, 280, 3), np.uint8)).save(file, "PNG")
+    return file.getvalue()

@@ -144,8 +144,10 @@ class TestSettled:
         queue.uploaded.add(HERE, CAT, [RECORD])
         assert queue.uploaded.settled(HERE, [(CAT, [ORIGINAL, RECORD])]) == [(CAT, ORIGINAL), (CAT, RECORD)]
 
-    def test_every_job_of_an_image_needs_its_original(self, queue: JobQueue) -> None:
-        """A queued render reads it, and so may the upload of an output that has to be rendered again."""
+    def test_a_queued_render_needs_no_original_that_can_come_back(self, queue: JobQueue) -> None:
+        """Where originals fill the store, it waits for room, and would keep what takes it. Their own uploads do."""
         queue.uploaded.add(HERE, CAT, FILES)
-        queue.add("render", CAT, [W2])
-        assert queue.uploaded.settled(HERE, [(CAT, FILES)]) == [(CAT, W1)]
+        queue.add("render", CAT, [W1])
+        assert queue.uploaded.settled(HERE, [(CAT, FILES)]) == [(CAT, RECORD), (CAT, ORIGINAL)]
+        queue.add("upload", CAT, [RECORD])
+        assert queue.uploaded.settled(HERE, [(CAT, FILES)]) == []

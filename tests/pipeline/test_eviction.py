@@ -19,7 +19,8 @@ from imaged.core.eviction import LONGEST_UNTOUCHED_S
 from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse, parse_stored
-from imaged.pipeline.eviction import PAUSE_S, Eviction
+from imaged.pipeline.eviction import PERSISTS_AFTER, Eviction
+from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
 
 KIB = 1024
@@ -52,6 +53,10 @@ class Store:
     def search(self, seconds: float = 60.0) -> None:
         """Look whether something has to be forgotten, and let the search end."""
         self.eviction.check()
+        self.rest(seconds)
+
+    def rest(self, seconds: float = 1.0) -> None:
+        """Let a search that has begun end."""
         for _ in range(200):
             self.harness.reactor.advance(seconds / 200)
 
@@ -107,15 +112,17 @@ def test_a_store_that_has_nothing_to_forget_says_so(make_store: Callable[..., St
     store = make_store()
     original = store.put(ORIGINAL, 100, kib=400)
     with capturedLogs() as logs:
-        store.search(PAUSE_S / 2)
+        for _ in range(PERSISTS_AFTER):
+            assert store.bound.fault is None
+            store.search()
     assert store.bound.fault is not None
     assert "nothing more to forget" in store.bound.fault
     assert [each["log_level"].name for each in logs] == ["info", "error"]
     with store.harness.store.changing([original]):
         original.unlink()
     store.put(X30, 1, kib=250)
-    store.search(PAUSE_S * 2)
     store.search()
+    store.eviction.check()
     assert store.bound.fault is None
 
 
@@ -191,7 +198,8 @@ def test_free_space_bounds_the_store_as_well(make_store: Callable[..., Store]) -
     """More than the disk has is wanted, so everything that may go goes, once."""
     store = make_store(f"store: {{keep_free_bytes: {2**60}}}")
     paths = [store.put(parse(f"x{number}.jpg"), number) for number in range(1, 7)]
-    store.search(1)
+    for _ in range(PERSISTS_AFTER):
+        store.search()
     assert not any(path.exists() for path in paths)
     assert store.bound.fault is not None
 
@@ -226,6 +234,27 @@ def test_an_output_beyond_the_bound_is_sent_and_not_stored(make_store: Callable[
         assert (body.size_bytes > 0, outcome) == (True, "rendered")
     assert store.bound.refused_saves == 2
     assert not store.harness.store.has(IMAGE, X30)
+
+
+def test_a_save_that_fills_the_store_begins_a_search(make_store: Callable[..., Store]) -> None:
+    """It does not wait for the next look at the bounds."""
+    store = make_store()
+    image = store.harness.keep()
+    store.search()
+    old = [store.put(parse(f"x{number}.jpg"), number, image, kib=60) for number in range(100, 103)]
+    assert wait(store.harness.pipeline.output(image, X30))[1] == "rendered"
+    store.rest()
+    assert not all(path.exists() for path in old)
+
+
+def test_at_the_bound_no_output_is_copied_from_the_remote_store(make_store: Callable[..., Store]) -> None:
+    """It would have to be stored; one that is rendered instead need not be."""
+    store = make_store("{store: {maximum_bytes: 1024}, remote: {reuse_outputs: true}}", remote=True)
+    image = store.harness.keep()
+    store.search()
+    store.harness.uploader.files[store.harness.remote.key(image, X30)] = make_jpeg()
+    assert wait(store.harness.pipeline.output(image, X30))[1] == "rendered"
+    assert not store.harness.store.has(image, X30)
 
 
 def test_clients_get_each_of_several_outputs_beyond_the_bound(make_store: Callable[..., Store]) -> None:
@@ -289,6 +318,15 @@ class TestCachedOriginals:
         assert not store.harness.store.has(image, RECORD)
         assert wait(store.harness.originals.info(image)).size_bytes == len(PICTURE)
 
+    def test_a_record_stays_with_its_original(self, make_store: Callable[..., Store]) -> None:
+        """However long ago it was read: it is needed to check the original."""
+        store = make_store(self.YAML, remote=True)
+        image = store.harness.keep()
+        os.utime(store.harness.store.path(image, RECORD), (1, 1))
+        store.put(X50, kib=250)
+        store.search()
+        assert store.harness.store.has(image, RECORD)
+
     def test_an_original_stays_that_is_not_stored_with_its_record(self, make_store: Callable[..., Store]) -> None:
         """It may not come back."""
         store = make_store(self.YAML, remote=True)
@@ -299,12 +337,12 @@ class TestCachedOriginals:
         store.search()
         assert [path.exists() for path in originals] == [True, True]
 
-    def test_an_original_with_a_queued_render_stays(self, make_store: Callable[..., Store]) -> None:
-        """It would come back at once."""
+    def test_an_original_whose_record_has_to_be_uploaded_stays(self, make_store: Callable[..., Store]) -> None:
+        """Together they are of use."""
         store = make_store(self.YAML, remote=True)
         image = store.harness.keep()
         os.utime(store.harness.store.path(image, ORIGINAL), (1, 1))
-        store.harness.queue.add("render", image, [X30])
+        store.harness.queue.add("upload", image, [RECORD])
         store.put(X50, kib=250)
         store.search()
         assert store.harness.store.has(image, ORIGINAL)
