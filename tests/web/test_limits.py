@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from raw_client import Answer, connect
@@ -142,6 +144,16 @@ class TestLimits(ServiceTestCase):
             assert connection.received.startswith(b"HTTP/1.1 429 ")
             connection.leave()
             await connection.ended
+
+    async def test_the_queue_knows_the_clients(self) -> None:
+        """The shares of the queue are those of the addresses that the proxy tells."""
+        await self.begin_service()
+        self.service_harness.processor.hold()
+        for number, client in enumerate((ONE, OTHER, "2001:db8:1:2::1", "2001:db8:1:2::2")):
+            assert (await self.of(client, "/p?outputs=w20.jpg", "POST", other_picture(number))).status == 200
+        with closing(sqlite3.connect(self.folder / "state" / "jobs.sqlite")) as queue:
+            clients = queue.execute("SELECT DISTINCT client FROM jobs WHERE kind = 'render' ORDER BY client").fetchall()
+        assert [client for (client,) in clients] == [ONE, OTHER, "2001:db8:1:2::/64"]
 
     async def test_queued_outputs_count_once(self) -> None:
         """A post that orders what the queue has already costs nothing."""
