@@ -13,7 +13,6 @@ from imaged.daemon.service import Service
 from imaged.fetch.budget import Budget, GiveUp
 from imaged.process.endpoints import PUBLIC, STATUS
 from imaged.statuspage.page import status_page, try_page
-from imaged.store.usage import free
 from imaged.web.bodies import Body
 from imaged.web.cors import CorsPolicy
 from imaged.web.debug import DebugSite
@@ -114,6 +113,6 @@ def _new_body(
     generations: Generations, budget: Budget, maximum_bytes: int, announced_bytes: int, give_up: GiveUp
 ) -> Body:
     """Reserve room for a body that is about to arrive. Raises BusyError or DiskFullError when there is none."""
-    store = generations.pipeline.store
-    reservation = budget.reserve(maximum_bytes, free(store.root), announced_bytes, give_up)
+    store, bound = generations.pipeline.store, generations.pipeline.renders.shared.counters.bound
+    reservation = budget.reserve(maximum_bytes, bound.room_bytes(store.root), announced_bytes, give_up)
     return Body(reservation, lambda: store.new_temporary().parent)

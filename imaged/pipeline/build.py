@@ -48,7 +48,6 @@ from imaged.pipeline.renders import Renders
 from imaged.pipeline.saver import Saver
 from imaged.pipeline.shared import Shared
 from imaged.store.local import LocalStore
-from imaged.store.usage import free
 from imaged.workers.building import build_engine, render_threads, worker_count
 from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.single_flight import SingleFlight
@@ -206,7 +205,7 @@ def bind_sources(
         user_agent=settings.sources.user_agent or f"imaged/{VERSION}",
         activity=counters.downloads,
         budget=counters.incoming,
-        free_bytes=free,
+        free_bytes=counters.bound.room_bytes,
         formats=formats,
     )
 

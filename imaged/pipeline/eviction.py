@@ -154,7 +154,7 @@ class Eviction:
     def _end_search(self, *, is_idle: bool) -> None:
         """Say when the next search may begin: later and later while searches do not help."""
         bound, has_room = self._bound, self._bound.has_room()
-        is_vain = is_idle or not has_room
+        is_vain = is_idle or not has_room or bound.is_near()
         self._in_vain = self._in_vain + 1 if is_vain else 0
         if is_vain:
             longest_s = LONGEST_IDLE_S if is_idle else LONGEST_PAUSE_S

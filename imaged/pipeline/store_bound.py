@@ -67,6 +67,14 @@ class StoreBound:
         """How much of the disk stays free: on a full one, where outputs may be forgotten, enough for it to heal."""
         return max(self.keep_free_bytes, self._wanted_by_disk() if self.exists else 0)
 
+    def room_bytes(self, root: Path) -> int:
+        """Return how much of the disk of the store at `root` originals may take. Raises StoreError.
+
+        They may take what the settings want free, as long as outputs can be forgotten for them.
+        """
+        kept_free_bytes = 0 if self.fault is None else self.keep_free_bytes
+        return max(0, self._free_bytes(root) - kept_free_bytes)
+
     def follow(self, settings: StoreSettings, root: Path) -> None:
         """Use the bounds of these settings from now on, for the store at `root`."""
         self.maximum_bytes, self.keep_free_bytes, self._root = settings.maximum_bytes, settings.keep_free_bytes, root

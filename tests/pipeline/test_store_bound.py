@@ -91,6 +91,17 @@ def test_a_full_disk_is_freed_where_outputs_may_be_forgotten() -> None:
     assert full.excess() >= 10_000
 
 
+def test_originals_may_take_all_but_what_stays_free_when_nothing_can_be_forgotten() -> None:
+    """Until then, outputs make room for them."""
+    kept = bound(None, 1_000, keep_free_bytes=400)
+    assert kept.room_bytes(Path("store")) == 1_000
+    kept.fault = "nothing more to forget"
+    assert kept.room_bytes(Path("store")) == 600
+    over = bound(None, 300, keep_free_bytes=400)
+    over.fault = "nothing more to forget"
+    assert over.room_bytes(Path("store")) == 0
+
+
 def test_a_disk_that_does_not_tell_has_room() -> None:
     """A write will show whether it has."""
 
