@@ -37,6 +37,8 @@ def cache_origin() -> Iterator[CacheOrigin]:
             if tag is not None:
                 self.send_header("Cache-Tag", tag)
                 self.send_header("Surrogate-Key", tag)
+            if self.path.endswith(".auto"):
+                self.send_header("Vary", "Accept")
             self.end_headers()
             self.wfile.write(b"body")
 
