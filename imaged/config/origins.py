@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from imaged.config.messages import UnfitError
 from imaged.config.section import Section
 from imaged.config.values import NULL_IS_EMPTY, BaseUrl, FolderPath, HeaderText, KeyPrefix, Namespace, PluginName
+from imaged.core.errors import ImagedError
+from imaged.core.source_urls import SourceUrl
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110, 5.6.2
 _OURS = re.compile(
@@ -45,6 +47,16 @@ class OriginSettings(Section):
     ttl_s: float = Field(
         86_400.0, ge=0, le=31_536_000, description="The seconds after which a picture is asked for again."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _is_fetched(cls, url: str) -> str:
+        try:
+            if url:
+                SourceUrl.parse(url)
+        except ImagedError as error:
+            raise UnfitError(f"expected the URL of a site: {error}") from error
+        return url
 
     @model_validator(mode="after")
     def _is_one_place(self) -> OriginSettings:

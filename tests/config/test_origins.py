@@ -48,6 +48,8 @@ def test_an_origin_is_a_site_a_bucket_or_a_folder() -> None:
         ("url: 'ftp://shop.example/', namespace: p", "url: expected"),
         ("url: 'https://user:pass@shop.example/', namespace: p", "url: expected"),
         ("url: 'https://shop.example/?a=b', namespace: p", "url: expected"),
+        ("url: 'https://a..b/', namespace: p", "url: expected the URL of a site"),
+        ("url: 'https://ho(st/', namespace: p", "url: expected the URL of a site"),
         (f"{SHOP}, ttl_s: -1", "ttl_s: "),
         (f"{SHOP}, headers: {{Host: evil}}", "headers.Host: expected the name of a header"),
         (f"{SHOP}, headers: {{If-None-Match: a}}", "headers.If-None-Match: expected the name of a header"),

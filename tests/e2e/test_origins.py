@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from urllib.parse import quote
 
@@ -104,6 +106,41 @@ def test_each_path_is_asked_for_once_in_its_time(make_daemon: MakeDaemon, site: 
     until(lambda: site.answers() == asked, daemon)
     until(lambda: daemon.get(f"/p/@shop/{paths[0]}/original").body == changed, daemon)
     until(lambda: daemon.get(f"/p/@shop/{paths[1]}/original").status == 404, daemon)
+
+
+def test_kills_leave_nothing_half(make_daemon: MakeDaemon, site: NginxSite) -> None:
+    """The daemon is killed six times while eight clients move the site in: each answer is whole, and so is each record.
+
+    What a killed daemon has left is fetched, or removed, by the next one.
+    """
+    pictures = fill(site.media)
+    left = set(pictures)
+    daemon = make_daemon(settings(url=site.url))
+
+    def get(path: str) -> str | None:
+        try:
+            answer = daemon.get(f"/p/@shop/{path}/original")
+        except (OSError, http.client.HTTPException):  # it was killed
+            return None
+        assert (answer.status, answer.body) == (200, pictures[path])
+        return path
+
+    for kills in range(7):
+        with ThreadPoolExecutor(8) as pool:
+            waiting = [pool.submit(get, path) for path in sorted(left)]
+            if kills < 6:
+                wait(waiting[:12])
+                daemon.kill()
+            left -= {each.result() for each in waiting}
+        if kills < 6:
+            daemon.start()
+    assert not left
+    records = [json.loads(path.read_text()) for path in (daemon.store / ".origins").rglob("*.json")]
+    assert {quote(each["path"]): each["hash"] for each in records} == {
+        path: hashlib.md5(body).hexdigest() for path, body in pictures.items()
+    }
+    until(lambda: not list((daemon.store / ".incoming").iterdir()), daemon)
+    assert get_all(daemon, list(pictures), "original") == {path: (200, body) for path, body in pictures.items()}
 
 
 def test_many_clients_of_an_unseen_path_cost_one_fetch(make_daemon: MakeDaemon, origin: Origin) -> None:

@@ -78,7 +78,8 @@ def test_every_figure_of_a_snapshot_is_on_the_page() -> None:
     body = render(make_busy())
     for text in (HASH, "1,234,567", "988 MB", "987,654,321 bytes", "1 d 2 h", "2026-01-02 04:00:00 UTC", "b.yaml:2"):
         assert text in body
-    assert body.count("<tr data-key=") == 4 * 6 + 1 + 1  # renders, downloads, workers, errors; a plugin and a sink
+    rows = 5 * 6 + 1 + 1  # renders, downloads, workers, errors, origins; a plugin and a sink
+    assert body.count("<tr data-key=") == rows
     for text in ("SIGSEGV&nbsp;1,200, late&nbsp;1", "<dd>1,201</dd>", "61,234,567 bytes", "x300.jpg</td>"):
         assert text in body
     assert "<title>Parked – imaged</title>" in body
