@@ -78,7 +78,7 @@ class ImageId:
     def cache_tag(self) -> str:
         """The tag of all answers of the image, for caches: 34 to 97 letters, digits, `_` and `-`.
 
-        Every CDN allows these characters in a tag; some do not allow a slash.
+        With a hyphen instead of a slash, it is a token (RFC 9110, 5.6.2).
         """
         return f"{self.namespace}-{self.hash}"
 
