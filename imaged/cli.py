@@ -182,7 +182,7 @@ def process(
     globalLogBeginner.beginLoggingTo([observer(screen, for_people=True)], redirectStandardIO=False)
     if (base_path := given.get("remote_base_path")) is not None:
         overrides = (f"remote.base_path={json.dumps(base_path)}", *overrides)
-    loaded = read_settings(config, overrides)
+    loaded = read_settings(config, (*overrides, "access={}"))  # whose secrets the daemon alone may have
     if loaded.faults:
         raise SystemExit(str(ConfigurationError(loaded.faults)))
     namespace, outputs = namespace or given.get("namespace", "p"), outputs or given.get("outputs", "")

@@ -53,6 +53,8 @@ _SIGNALLED = 128  # as a shell reports a process that a signal has ended
 class NoQueue:
     """Stands in for the job queue: a batch renders and uploads before it reports an item as done."""
 
+    fault: str | None = None
+
     async def enqueue(self, kind: str, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Queue nothing: the batch uploads what it renders."""
 

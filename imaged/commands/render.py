@@ -28,7 +28,7 @@ from imaged.workers.keyed_locks import KeyedLocks
 from imaged.workers.templates import Templates
 from imaged.workers.threads import Threads
 
-WITHOUT = ("uploader=noop", "purgers=[]", "metrics=[]")
+WITHOUT = ("uploader=noop", "purgers=[]", "metrics=[]", "access={}")
 """Overrides of the settings: the command uploads and counts nothing, so it needs neither secrets nor a network."""
 
 Say = Callable[[str], None]

@@ -59,12 +59,13 @@ def sign_command(  # each is an option
 
 
 def _settings(config: str | None, overrides: tuple[str, ...]) -> Settings:
-    """Read the settings; exit with their faults. The sections of plugins may name secrets that this shell lacks."""
+    """Read the settings; exit with their faults. Plugins and tokens may name secrets that this shell lacks."""
     from imaged.commands.configuration import read_settings
-    from imaged.config.faults import ConfigurationError
+    from imaged.config.faults import ConfigurationError, begins
 
     loaded = read_settings(config, overrides)
-    if faults := [fault for fault in loaded.faults if fault.path[:1] != ("plugins",)]:
+    others = (("plugins",), ("access", "tokens"))
+    if faults := [fault for fault in loaded.faults if not any(begins(fault.path, other) for other in others)]:
         raise SystemExit(str(ConfigurationError(faults)))
     return loaded.settings
 

@@ -15,6 +15,7 @@ uploader: s3
 plugins: {s3: {bucket: nowhere}}
 images: {maximum_width: 700, auto_formats: [webp], presets: {hero: {size: 200x100, gravity: n}}}
 namespaces: {small: {maximum_width: 100}}
+access: {tokens: [{name: a, token: {env: A_TOKEN_OF_THE_SERVICE}}]}
 """
 
 

@@ -18,7 +18,7 @@ HOME = "/p/f84/0ee/339d264d4bab1b169a653b1a91"
 PATH = f"{HOME}/w500.jpg"
 YAML = f"""
 images: {{allowed_outputs: [w320.jpg], public_original: false}}
-access: {{signing_keys: [{{file: signing.key}}, {OLD}]}}
+access: {{signing_keys: [{{file: signing.key}}, {OLD}], tokens: [{{name: a, token: {{env: A_TOKEN_OF_THE_SERVICE}}}}]}}
 uploader: s3
 plugins: {{s3: {{secret_access_key: {{env: A_SECRET_OF_THE_SERVICE}}}}}}
 """

@@ -22,6 +22,7 @@ uploader: folder
 metrics: [lines]
 sources: {allow_networks: [127.0.0.0/8]}
 plugins: {folder: {path: remote}, lines: {path: events}}
+access: {tokens: [{name: a, token: {env: A_TOKEN_OF_THE_SERVICE}}]}
 """
 LONGEST_S = 120
 IN_FLIGHT = len(os.sched_getaffinity(0)) + 10
