@@ -163,7 +163,7 @@ async def build_generation(number: int, loaded: Loaded, environment: Environment
     if faults:
         plugins.close()
         raise ConfigurationError(faults)
-    size = environment.counters.bound.size if settings.store.maximum_bytes else None
+    size = environment.counters.bound.size if settings.store.maximum_bytes or settings.store.keep_free_bytes else None
     store = LocalStore(Path(settings.store.path), settings.store.partitions, size=size)
     generation = Generation(number, now, plugins, build_pipeline(settings, plugins, store, environment))
     with ExitStack() as undo:

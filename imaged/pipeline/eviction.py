@@ -100,7 +100,10 @@ class Eviction:
         await self._tasks.drained()
 
     def _move(self, root: Path) -> None:
-        """Begin again where the store is another one since a reload."""
+        """Begin again where a reload has moved the store, or has taken its bound away."""
+        if not self._bound.maximum_bytes:
+            self._bound.size.forget()  # without a bound, its stores may not count what they write
+            self._next_count_s = -math.inf
         if self._root != root:
             self._root, self._next_count_s, self._next_search_s = root, -math.inf, -math.inf
             self._bound.size.forget()

@@ -81,6 +81,26 @@ def test_a_last_use_is_noted_once_an_hour(make_daemon: Callable[..., Daemon], tm
         disk.close()
 
 
+def test_free_space_stays_free_under_load(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """On a disk of its own: whatever else takes space there, outputs make room for it."""
+    keep_free_bytes = 6 << 20
+    disk = SmallDisk(tmp_path / "disk", 20 << 20)
+    try:
+        settings = yaml.safe_load(SETTINGS.format(bound_bytes=0))
+        settings["store"] |= {"path": str(disk.folder), "keep_free_bytes": keep_free_bytes}
+        daemon = make_daemon(yaml.safe_dump(settings))
+        daemon.store = disk.folder
+        report = run(daemon, 14 << 20, pictures=40, seconds=12.0, clients=2, pause_s=0.01)
+        assert report.wrong == []
+        assert report.most_bytes > 12 << 20
+        assert disk.free_bytes >= keep_free_bytes
+        disk.fill(keep_free_bytes - (2 << 20))
+        until(lambda: disk.free_bytes >= keep_free_bytes, daemon)
+        daemon.stop()
+    finally:
+        disk.close()
+
+
 def test_cached_originals_go_and_come_back(make_daemon: Callable[..., Daemon], rclone_s3: RcloneS3) -> None:
     """The bucket has every original; the store has room for a few. Each answer is that of a store that has all."""
     rclone_s3.make_bucket()

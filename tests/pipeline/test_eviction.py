@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,10 @@ class Store:
         self.harness = harness
         harness.store.size = harness.environment.counters.bound.size
         self.bound = harness.environment.counters.bound
-        pipeline = harness.pipeline
-        self.eviction = Eviction(harness.environment, lambda: [pipeline], lambda: nullcontext(pipeline), 12345)
+        self.pipelines = [harness.pipeline]
+        self.eviction = Eviction(
+            harness.environment, lambda: self.pipelines, lambda: nullcontext(self.pipelines[0]), 12345
+        )
 
     def put(self, file: ImageFile, days: float = 0.0, image: ImageId = IMAGE, kib: int = 40) -> Path:
         """Write a file that was last used so many days ago."""
@@ -267,6 +270,21 @@ def test_clients_get_each_of_several_outputs_beyond_the_bound(make_store: Callab
     errors = wait(store.harness.pipeline.run_renders(IMAGE, [X30]))
     assert isinstance(errors[X30], StoreBoundError)
     assert StoreBoundError.transient
+
+
+def test_a_bound_that_comes_back_needs_a_new_count(make_store: Callable[..., Store]) -> None:
+    """Meanwhile, writes may not have counted."""
+    store = make_store()
+    store.put(X30)
+    store.search()
+    counted = store.bound.size.total_bytes
+    settings = store.harness.pipeline.settings
+    for maximum_bytes, total_bytes in ((0, None), (204_800, counted)):
+        section = settings.store.model_copy(update={"maximum_bytes": maximum_bytes})
+        pipeline = replace(store.harness.pipeline, settings=settings.model_copy(update={"store": section}))
+        store.pipelines[:] = [pipeline]
+        store.search()
+        assert store.bound.size.total_bytes == total_bytes
 
 
 def test_a_moved_store_is_counted_again(make_store: Callable[..., Store], tmp_path: Path) -> None:
