@@ -58,9 +58,6 @@ class NoQueue:
     async def enqueue(self, kind: str, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Queue nothing: the batch uploads what it renders."""
 
-    async def erase(self, image: ImageId, *, enqueue: bool) -> None:
-        """Queue nothing: the daemon that erases does it."""
-
     async def mark_stored(self, remote: str, image: ImageId, files: Sequence[ImageFile]) -> None:
         """Note nothing: the batch asks the remote store what it holds."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from imaged.core.errors import ImagedError, StoreUnavailableError
+from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
 from imaged.daemon.generations import Generations
 
 PAGE = 1000
@@ -15,7 +15,7 @@ PAGE = 1000
 class ErasureWatch:
     """Looks for erasures each time it is called. Reactor thread only.
 
-    Where the remote store needs N answers for a list of its tombstones, imaged lists them in each Nth call.
+    With N thousand tombstones, which a remote store lists in N answers, imaged looks in each Nth call.
     """
 
     _log = Logger()
@@ -53,7 +53,10 @@ class ErasureWatch:
 
 
 async def watch_erasures(generations: Generations) -> ErasureWatch:
-    """Complete the erasures that a killed process has begun; return the watch over later ones. Raises ImagedError."""
+    """Complete the erasures that a killed process has begun; return the watch over later ones. Raises StoreError."""
     watch = ErasureWatch(generations)
-    await watch.enforce()
+    try:
+        await watch.enforce()
+    except ImagedError as error:
+        raise StoreError(f"store.path: erased pictures may be left: {error}") from error
     return watch

@@ -41,6 +41,7 @@ class Eraser:
         self._there = RemoteTombstones(shared, remote)
         self._purges = purges
         self._absent: set[Tombstone] = set()
+        self._looked_ns = time_ns()
 
     @property
     def _erasures(self) -> Erasures:
@@ -176,19 +177,22 @@ class Eraser:
 
     async def enforce(self) -> None:
         """Remove what a killed process has left of erased pictures, and queue what the remote store may have."""
-        for tombstone in await self._shared.run(self._store.tombstones.all):
-            await self._shared.run(self._store.tombstones.enforce, tombstone.image)
+        for tombstone in await self._shared.run(self._store.tombstones.enforce_all):
             is_new = time_ns() - tombstone.at_ns < _DAY_NS  # an upload may have run when a process was killed
             if self._remote.exists and (is_new or tombstone.stored_in != self._remote.identity):
                 await self._shared.jobs.enqueue("erase", tombstone.image, [ORIGINAL])
 
     async def follow(self) -> int:
-        """Do what other nodes have done: erase, lift tombstones, and remove those that have expired.
+        """Do what other nodes and processes have done: erase, lift tombstones, and remove those that have expired.
 
-        Return how many tombstones the remote store has. Raises StoreError when a store does not answer.
+        Return how many tombstones there are. Raises StoreError when a store does not answer.
         """
         oldest_ns = time_ns() - self._shared.settings.erase.remember_days * _DAY_NS
+        looked_ns, self._looked_ns = self._looked_ns, time_ns()
         here = {each.image: each for each in await self._shared.run(self._store.tombstones.all)}
+        for tombstone in here.values():
+            if tombstone.at_ns > looked_ns:  # another process may have erased it
+                self._erasures.drop(tombstone.image)
         there = await self._there.newest(oldest_ns) if self._remote.exists else {}
         for image, found in there.items():
             if image not in here or here[image].at_ns < found.at_ns:
@@ -206,7 +210,7 @@ class Eraser:
         for tombstone in absent & self._absent:  # missing twice: another node has kept a new post
             await self._shared.run(self._store.tombstones.lift, tombstone)
         self._absent = absent - self._absent
-        return len(there)
+        return max(len(here), len(there))
 
     async def _learn(self, found: Tombstone) -> None:
         """Erase what another node has erased, unless it was posted here later."""

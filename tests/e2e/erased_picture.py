@@ -23,6 +23,9 @@ QUEUED = "x10.png"
 NAMES = ("original", "info.json", QUEUED, *(f"w{width}.png" for width in range(1, 40)), "w20.auto")
 """The files that readers ask for; some are new to the store each time."""
 
+CUT_OFF = ".rclone_temp_put_"
+"""How files begin that rclone leaves when it is killed during an upload. It lists none of them, so no client knows."""
+
 EXPECTED = {200, 404, 410, 503}
 """404: no store has the picture, and its tombstone is lifted. 503: the remote store is away, or files just went."""
 
@@ -66,7 +69,7 @@ class Picture:
         return [str(path) for path in folder.rglob("*") if path.is_file() and self._is_in(path)]
 
     def _is_in(self, path: Path) -> bool:
-        if path.parent.name == ".erased" or path.name.startswith("log-"):
+        if path.parent.name == ".erased" or path.name.startswith(("log-", CUT_OFF)):
             return False
         with suppress(FileNotFoundError):
             return self.hash in "".join(path.parts) or self.mark in path.read_bytes()

@@ -14,7 +14,9 @@ import pytest
 import yaml
 from daemon import Daemon, until
 from erased_picture import EXPECTED, Crowd, Picture
+from handover import upgrade
 from rclone import RcloneS3
+from small_disk import SmallDisk
 
 CLIENTS = 24
 
@@ -159,3 +161,50 @@ def test_another_node_erases_its_copy(make_daemon: Callable[..., Daemon], settin
     assert answer.status == 200
     assert picture.left_in(store.buckets) != []
     assert list(store.buckets.glob("*/below/.erased/*")) == []
+
+
+def test_a_process_that_drains_keeps_nothing(make_daemon: Callable[..., Daemon], plugins: dict[str, str]) -> None:
+    """A render that runs in the old process of a handover, while the new one erases, ends with 410."""
+    gate = {"tag": "gate", "gate": "open", "journal": "journal"}
+    store = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}, "gate": gate}}
+    daemon = make_daemon(
+        yaml.safe_dump(store | {"processors": ["gate"], "render": {"isolation": "thread"}}), environ=plugins
+    )
+    picture, statuses = Picture(), list[int]()
+    assert (answer := picture.post(daemon)) is not None
+    assert answer.status == 200
+
+    def read() -> None:
+        answer = picture.ask(daemon, "GET", "full_size.png")
+        statuses.append(answer.status if answer else 0)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    until(lambda: "begin full_size" in (daemon.folder / "journal").read_text(), daemon)
+    old = upgrade(daemon)
+    assert erase(daemon, picture) == 204
+    (daemon.folder / "open").touch()
+    reader.join()
+    assert statuses == [410], daemon.tail
+    assert old.wait() == 0
+    until(lambda: drained(daemon), daemon)
+    assert picture.left_in(daemon.folder) == []
+
+
+def test_an_erasure_frees_a_full_disk(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """The files go first, and give the tombstone its room."""
+    disk = SmallDisk(tmp_path / "disk", 8 << 20)
+    try:
+        daemon, picture = make_daemon(yaml.safe_dump({"store": {"path": str(disk.folder)}})), Picture()
+        assert (answer := picture.post(daemon)) is not None
+        assert answer.status == 200
+        until(lambda: daemon.status()["promised"]["oldest_s"] is None, daemon)
+        disk.fill()
+        status = erase(daemon, picture)
+        assert (status, disk.free_bytes > 0) == (204, True)
+        disk.clear()
+        assert picture.left_in(disk.folder) == []
+        assert len(list((disk.folder / ".erased").glob("p-*"))) == 1
+        daemon.stop()
+    finally:
+        disk.close()

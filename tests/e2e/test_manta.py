@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
-from daemon import Daemon, until
+from daemon import Daemon, request, until
 from manta import MantaDouble
 from manta_identity import md5_id, write_key
 from source_tree import ROOT
@@ -114,3 +114,18 @@ def test_wrong_keys_are_reported_at_the_start(make_daemon: Callable[..., Daemon]
     until(lambda: "the test of the remote store failed" in daemon.log.read_text(), daemon)
     assert daemon.post("/p", make_jpeg()).status == 503
     assert daemon.get("/status_check").status == 200
+
+
+def test_an_erased_picture_is_gone(make_daemon: Callable[..., Daemon], posted: Path, manta: Manta) -> None:
+    """No object of it is left but the tombstone, by which another node erases its copy and answers 410."""
+    digits = "".join(posted.parts[-3:])
+    second, third = make_daemon(manta.settings()), make_daemon(manta.settings())
+    assert third.get(f"/p/{digits}/x40.png").status == 200
+    third.stop()
+    assert request(second.public, "DELETE", f"/p/{digits}").status == 204
+    objects = [path for path, entry in manta.double.tree.entries.items() if not entry.is_directory]
+    assert [path.rpartition("/")[2].rpartition("-")[0] for path in objects] == [f"p-{digits}"]
+    third.start()
+    until(lambda: third.get(f"/p/{digits}/x40.png").status == 410, third)
+    assert second.post("/p", make_jpeg()).status == 200
+    assert not [path for path in manta.double.tree.entries if path.rpartition("/")[2].startswith("p-")]

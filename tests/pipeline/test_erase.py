@@ -282,6 +282,18 @@ def test_outputs_that_an_older_generation_keeps_apart_go(make_harness: MakeHarne
     assert harness.temporaries == []
 
 
+def test_copies_go_when_another_process_has_erased(make_harness: MakeHarness) -> None:
+    """A process that shares the store, or a command, does not reach into the memory of a daemon."""
+    harness = make_harness(remote=False)
+    harness.store.variants.save(IMAGE, X10, b"one")
+    harness.store.variants.supersede()
+    harness.store.variants.save(IMAGE, X10, b"two")
+    harness.store.tombstones.add(Tombstone(IMAGE, time_ns()))
+    assert len(harness.temporaries) == 1
+    wait(harness.pipeline.eraser.follow())
+    assert harness.temporaries == []
+
+
 def test_the_job_removes_local_files_that_were_left(make_harness: MakeHarness) -> None:
     """The disk may have failed at the first try."""
     harness = make_harness()
