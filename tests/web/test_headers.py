@@ -43,7 +43,7 @@ class TestBytes(ServiceTestCase):
 
     async def test_posts(self) -> None:
         """Accepted posts, malformed forms, and bodies that are too large."""
-        await self.serve(sources={"maximum_bytes": 100_000})
+        await self.serve(sources={"maximum_bytes": 100_000}, access={"open": True})
         for name in (*OTHERS, b"Content-Disposition"):
             status = {b"Expect": 417}.get(name)
             assert (await self.send(self.url, b"POST /p", name, PICTURE)).status == (status or 200), name

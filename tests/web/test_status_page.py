@@ -70,13 +70,13 @@ class TestPages(ServiceTestCase):
         hostile = own | {"Origin": "http://evil.example:7002"}
         posted = await self.post(body=other_picture(), **own)
         home = f"/p/{posted.json()['partitionedHash']}"
-        for headers, allowed in ((own, self.status_url), (hostile, None)):
+        for headers, allowed, refused in ((own, self.status_url, 413), (hostile, None, 403)):
             answers = [
                 await self.get(f"{home}/x30.jpg", **headers),
                 await self.get("/p/nothing/here", **headers),
                 await self.post(body=bytes(20_001), **headers),
             ]
-            assert [answer.status for answer in answers] == [200, 404, 413]
+            assert [answer.status for answer in answers] == [200, 404, refused]
             for answer in answers:
                 assert answer.headers.get("access-control-allow-origin") == allowed
                 assert answer.headers["vary"] == "Origin"
