@@ -18,8 +18,10 @@ from imaged.core.errors import (
     ImagedError,
     NotFoundError,
     PolicyError,
+    StoreError,
     TooLargeError,
 )
+from imaged.core.files import ORIGINAL
 from imaged.core.formats import AVIF
 from imaged.core.geometry import Size
 from imaged.core.hashes import ImageId
@@ -33,7 +35,7 @@ from imaged.pipeline.shared import Shared
 from imaged.store.disk import FileBody
 from imaged.workers.callers import Callers
 from imaged.workers.engine import Engine
-from imaged.workers.render_jobs import EngineJob, GivesWayError, ImageOutput, RenderResult
+from imaged.workers.render_jobs import EngineJob, FailedVariant, GivesWayError, ImageOutput, RenderResult
 from imaged.workers.single_flight import SingleFlight, wait
 
 Made = Save | None
@@ -225,8 +227,14 @@ class Renders:
         """
         left = {variant.output: variant for variant in job.variants}
         saves: list[Save] = []
+        may_restore = True
 
         async def take(result: RenderResult) -> None:
+            nonlocal may_restore
+            if may_restore and self._is_forgotten(job.image, result):
+                may_restore = False
+                await self.originals.find(job.image)
+                raise GivesWayError
             left.pop(result.output, None)
             made = self.writer.take(job.image, result)
             if isinstance(made, Save) and self.writer.saver.saves.is_full:
@@ -246,6 +254,11 @@ class Renders:
             with suppress(GivesWayError):
                 await self.engine.render(replace(job, variants=tuple(left.values())), take)
                 return
+
+    def _is_forgotten(self, image: ImageId, result: RenderResult) -> bool:
+        """Return whether a render failed because another daemon with this store has forgotten the original."""
+        is_unread = isinstance(result, FailedVariant) and isinstance(result.error, StoreError)
+        return is_unread and not self.shared.store.has(image, ORIGINAL)
 
     async def _reuse(self, wanted: ImageOutput) -> bool:
         """Take an output from the remote store if the settings ask for that; return whether it is here now.

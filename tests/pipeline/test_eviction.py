@@ -9,13 +9,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
-from imaged.core.errors import StoreBoundError
+from imaged.core.errors import NotFoundError, StoreBoundError
 from imaged.core.eviction import LONGEST_UNTOUCHED_S
 from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageHash, ImageId
@@ -385,3 +386,25 @@ class TestCachedOriginals:
         original = store.put(ORIGINAL, 9, kib=250)
         store.search()
         assert original.exists()
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_render_restores_an_original_that_another_daemon_forgets(
+    harness: PipelineHarness,
+    is_stored: bool,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    """Two daemons with one store do not know of each other's renders. An original that no store has is not found."""
+    image = harness.keep()
+    harness.threads.held = True
+    results: list[Any] = []
+    Deferred.fromCoroutine(harness.renders.one(image, X30)).addBoth(results.append)
+    harness.store.path(image, ORIGINAL).unlink()
+    if not is_stored:
+        harness.uploader.files.clear()
+    harness.threads.held = False
+    harness.threads.step()
+    (result,) = results
+    if is_stored:
+        assert result[1] == "rendered"
+    else:
+        assert result.check(NotFoundError)

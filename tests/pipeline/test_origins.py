@@ -30,6 +30,7 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.pipeline.ingest import MAXIMUM_FETCHES
 from imaged.pipeline.origins import NO_PICTURE_S, NOT_THERE_S, RETRY_S, SHORTEST_S, Found
 from imaged.store.local import LocalStore
+from imaged.store.trial import STORE, Trial
 from imaged.testing.pictures import make_png
 from imaged.testing.waiting import wait
 
@@ -351,6 +352,7 @@ def test_a_full_store_refuses_unseen_paths_and_serves_the_others(shop: Shop) -> 
     """Nothing is fetched that could not be kept; when there is room, the next request asks the origin."""
     first = shop.find()
     saves = shop.harness.pipeline.renders.shared.counters.saves
+    saves.tried({STORE: Trial(None)})
     saves.note("p", DiskFullError("the disk is full"))
     shop.after(TTL_S)
     shop.fails(DiskFullError, "unseen.jpg")
