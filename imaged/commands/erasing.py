@@ -16,7 +16,7 @@ from imaged.commands.picture_names import read_picture
 from imaged.commands.queue_opening import open_queue_at, read_queue_settings
 from imaged.config.model import Settings
 from imaged.core.errors import ImagedError, NotFoundError
-from imaged.core.files import ImageFile
+from imaged.core.files import ImageFile, read_stored_files
 from imaged.core.hashes import ImageHash, ImageId, check_namespace
 from imaged.core.outputs import Output
 from imaged.jobs.admin import QueueAdmin
@@ -143,23 +143,22 @@ class Erasing:
 
     def erase(self, image: ImageId) -> None:
         """Erase a picture. Raises StoreError when files may be left."""
-        if self.settings.purgers:  # first, while the files are known
-            self.queue.purge(image, self.files(image), AGAIN_S)
+        self._purge(image, self.files(image))  # first, while the files are known
         user = os.environ.get("SUDO_USER") or getpass.getuser()
         try:
             removed = self.store.tombstones.add(Tombstone(image, time_ns(), f"imaged erase ({user})"))
         finally:
             if self.store.tombstones.find(image) is not None:  # after an error, the daemon removes what is left
                 self.queue.erase(image)
-        self.say(f"{image}: erased {removed} local files{self._rest}")
+        self._purge(image, read_stored_files(removed))  # the daemon may have made some meanwhile
+        self.say(f"{image}: erased {len(removed)} local files{self._rest}")
 
     def forget(self, image: ImageId) -> None:
         """Forget the outputs of a picture. Raises StoreError."""
         self.store.tombstones.check(image)
         outputs = [file for file in self.files(image) if isinstance(file, Output)]
         here = self.store.variants.outputs(image)
-        if self.settings.purgers:
-            self.queue.purge(image, outputs, AGAIN_S)
+        self._purge(image, outputs)
         self.queue.forget(image, outputs)
         for output in here:
             self.store.variants.forget(image, output)
@@ -171,6 +170,10 @@ class Erasing:
         tombstone = self.store.tombstones.find(image)
         state = "; erased" if tombstone else ""
         self.say(f"{image}: {_listed(here, 'local')}, {_listed(uploaded, 'remote')}{state}")
+
+    def _purge(self, image: ImageId, files: Sequence[ImageFile]) -> None:
+        if self.settings.purgers:
+            self.queue.purge(image, files, AGAIN_S)
 
     @property
     def _rest(self) -> str:

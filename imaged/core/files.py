@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from imaged.core.errors import NotFoundError
 from imaged.core.outputs import Output, parse, parse_stored
 
 
@@ -40,3 +43,12 @@ def parse_file(name: str) -> ImageFile:
 def parse_stored_file(name: str) -> ImageFile:
     """Read the name of a stored file: the inverse of `str`. Raises NotFoundError."""
     return _FIXED.get(name) or parse_stored(name)
+
+
+def read_stored_files(names: Iterable[str]) -> list[ImageFile]:
+    """Return the files with these names, each once. Other names, such as those of another version, are left out."""
+    files: dict[ImageFile, None] = {}
+    for name in names:
+        with suppress(NotFoundError):
+            files[parse_stored_file(name)] = None
+    return list(files)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
 
-from imaged.core.errors import NotFoundError
-from imaged.core.files import ImageFile, parse_stored_file
+from imaged.core.files import ImageFile, read_stored_files
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.jobs.uploaded_files import UploadedFiles
@@ -47,11 +45,7 @@ def uploaded_files(db: sqlite3.Connection, image: ImageId) -> list[ImageFile]:
         "UNION SELECT output FROM jobs WHERE kind = 'upload' AND namespace = ? AND hash = ?",
         (*identity, *identity),
     )
-    files = []
-    for (name,) in rows.fetchall():
-        with suppress(NotFoundError):  # of another version of this program
-            files.append(parse_stored_file(name))
-    return files
+    return read_stored_files(name for (name,) in rows.fetchall())
 
 
 def remove_work(db: sqlite3.Connection, image: ImageId) -> None:

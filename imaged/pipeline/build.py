@@ -162,7 +162,7 @@ def build_pipeline(
     for holder in (store.variants, engine.workers):
         environment.erasures.add_holder(holder)
     originals = Originals(shared, engine, remote, RemoteOriginals(shared, remote, address), eraser)
-    writer = OutputWriter(shared, remote, Saver(shared, remote, engine, soon or partial(reactor.callLater, 0)))
+    writer = OutputWriter(shared, remote, Saver(shared, remote, engine, purges, soon or partial(reactor.callLater, 0)))
     sites = operator_sources(maximum_redirects=settings.sources.maximum_redirects)
 
     async def prepare(image: ImageId, info: ImageInfo) -> None:

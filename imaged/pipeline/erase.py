@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from imaged.core.errors import GoneError, ImagedError, StoreError
-from imaged.core.files import ORIGINAL, RECORD, ImageFile
+from imaged.core.files import ORIGINAL, RECORD, ImageFile, read_stored_files
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
 from imaged.pipeline.erasures import LOOKS, Erasures
@@ -60,8 +60,7 @@ class Eraser:
         tombstone, has_more = Tombstone(image, time_ns(), by), self._remote.exists
         waiter = self._erasures.wait(tombstone)
         try:
-            files = await self._enqueue_purge(image)
-            removed = await self._erase_here(tombstone, enqueue=has_more)
+            removed, files = await self._erase_here(tombstone, enqueue=has_more)
             is_purged = await self._purges.purge_now(image, files)
             done = not has_more or (self._remote.fault is None and await self._in_time(waiter))
             done = done and is_purged
@@ -72,19 +71,19 @@ class Eraser:
             "erased {image} for {by}: {removed} local files; {state}",
             image=str(image),
             by=by or NO_TOKEN,
-            removed=removed,
+            removed=len(removed),
             state="complete" if done else "the rest is queued",
         )
         return done
 
-    async def _enqueue_purge(self, image: ImageId) -> list[ImageFile]:
-        """Queue the purge of all files that are known, while they are; return them."""
+    async def _erase_here(self, tombstone: Tombstone, *, enqueue: bool) -> tuple[list[str], list[ImageFile]]:
+        """Erase a picture in the local store; return the names of its files there, and the files to purge from caches.
+
+        The purge is queued before a file goes; then that of files that were made meanwhile.
+        """
+        image = tombstone.image
         files = await self._purges.known_files(image) if self._purges else []
         await self._purges.enqueue(image, files, AGAIN_S)
-        return files
-
-    async def _erase_here(self, tombstone: Tombstone, *, enqueue: bool) -> int:
-        image = tombstone.image
         try:
             removed = await self._shared.run(self._store.tombstones.add, tombstone)
         except StoreError:
@@ -95,7 +94,10 @@ class Eraser:
         self._erasures.drop(image)
         await self._shared.jobs.erase(image, enqueue=enqueue)
         self._erasures.total += 1
-        return removed
+        if self._purges and (late := [file for file in read_stored_files(removed) if file not in files]):
+            await self._purges.enqueue(image, late, AGAIN_S)
+            files += late
+        return removed, files
 
     async def _in_time(self, waiter: Deferred[bool]) -> bool:
         try:
@@ -221,10 +223,11 @@ class Eraser:
             await self._upload_again(image)
             return
         tombstone = Tombstone(image, found.at_ns, stored_in=self._remote.identity)
-        await self._enqueue_purge(image)
-        removed = await self._erase_here(tombstone, enqueue=True)
+        removed, _ = await self._erase_here(tombstone, enqueue=True)
         self._log.info(
-            "erased {image}, which another node has erased: {removed} local files", image=str(image), removed=removed
+            "erased {image}, which another node has erased: {removed} local files",
+            image=str(image),
+            removed=len(removed),
         )
 
     async def check_there(self, image: ImageId) -> None:

@@ -47,6 +47,18 @@ class Purges:
         if self._purgers:
             await self._shared.jobs.enqueue("purge", image, files, delay_s=delay_s)
 
+    async def enqueue_late(self, image: ImageId, output: Output) -> None:
+        """Queue the purge of an output that clients got from memory, and whose picture was erased before it was saved.
+
+        Raises nothing.
+        """
+        try:
+            await self.enqueue(image, [output], AGAIN_S)
+        except ImagedError as error:
+            self._log.error(
+                "{image} {output} is not purged: {error}", image=str(image), output=str(output), error=error
+            )
+
     async def purge_now(self, image: ImageId, files: Sequence[ImageFile]) -> bool:
         """Purge the caches of files whose purge is queued, for a client that waits; return whether each cache did it.
 

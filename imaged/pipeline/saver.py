@@ -12,6 +12,7 @@ from imaged.core.errors import GoneError, ImagedError, StoreBoundError, StoreErr
 from imaged.core.events import OutputFailed, OutputRendered
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
+from imaged.pipeline.purges import Purges
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.saves import Save, Saves
 from imaged.pipeline.shared import Shared
@@ -33,12 +34,18 @@ class Saver:
     _log = Logger()
 
     def __init__(
-        self, shared: Shared, remote: Remote, engine: Engine, soon: Callable[[Callable[[], object]], object]
+        self,
+        shared: Shared,
+        remote: Remote,
+        engine: Engine,
+        purges: Purges,
+        soon: Callable[[Callable[[], object]], object],
     ) -> None:
         self._soon = soon
         self._shared = shared
         self._remote = remote
         self._engine = engine
+        self._purges = purges
         self._next: list[Save] = []
         self._batches = 0
         self.saves = Saves()
@@ -142,6 +149,7 @@ class Saver:
         if save.error is not None:  # it was too slow before
             return
         if isinstance(error, GoneError):
+            self._shared.tasks.own(self._purges.enqueue_late(save.image, save.output))
             save.decide(error)
             return
         is_bound = isinstance(error, StoreBoundError)

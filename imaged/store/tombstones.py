@@ -92,8 +92,8 @@ class Tombstones:
         if self.find(image) is not None:
             raise gone(image)
 
-    def add(self, tombstone: Tombstone) -> int:
-        """Erase an image: write its tombstone durably, then remove its files; return how many there were.
+    def add(self, tombstone: Tombstone) -> list[str]:
+        """Erase an image: write its tombstone durably, then remove its files; return their names.
 
         Raises StoreError when one of both fails; some files may then be left. A full disk is no reason: the files go
         first, and give the tombstone its room.
@@ -161,9 +161,9 @@ class Tombstones:
         finally:
             atomic.discard(temporary)
 
-    def _remove_files(self, image: ImageId) -> int:
-        """Remove all files in the folders of an image, durably; return how many."""
-        removed = 0
+    def _remove_files(self, image: ImageId) -> list[str]:
+        """Remove all files in the folders of an image, durably; return their names."""
+        removed: list[str] = []
         for folder in (layout.folder(image) for layout in self._layouts):
             with suppress(FileNotFoundError, NotADirectoryError):
                 with os.scandir(folder) as entries:
@@ -171,7 +171,7 @@ class Tombstones:
                 with self._changing(paths):
                     for path in paths:
                         path.unlink()
-                        removed += 1
+                        removed.append(path.name)
                 atomic.fsync_folder(folder)
                 with suppress(OSError):  # not empty: it has the folders of a layout that cuts hashes further
                     folder.rmdir()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +22,10 @@ images: {{presets: {{hero: {{size: w33}}}}}}
 purgers: [purge]
 plugins: {{purge: {{urls: ["{url}"], method: {method}}}}}
 """
+ROUNDS = 6
+MOST_ANSWERS = 2000
+"""How often a client asks at most: it leaves when a stale answer stays."""
+
 WEBP = {"Accept": "image/webp,*/*"}
 
 
@@ -103,3 +109,53 @@ def test_a_cache_that_is_away_is_purged_later(make_daemon: Callable[..., Daemon]
         until(lambda: request(cache.url, "GET", f"{home}/w30.jpg").status == 410, daemon)
     finally:
         cache.stop()
+
+
+def test_no_answer_on_its_way_stays_in_a_cache(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """Clients ask for a picture while it is erased, again and again: after the second purge, the cache has none of it.
+
+    nginx keeps an answer when it has come to its end, so one that began before the erasure may come after the first
+    purge.
+    """
+    cache = NginxCache(tmp_path / "cache", 0)
+    try:
+        daemon, _ = cached_daemon(make_daemon, cache, "PURGE")
+        homes = []
+        for number in range(ROUNDS):
+            body = make_jpeg() + number.to_bytes(4, "big") * 500_000  # takes some reads of nginx
+            home = f"/p/{request(daemon.public, 'POST', '/p', body).json()['partitionedHash']}"
+            homes.append(home)
+            with ThreadPoolExecutor(4) as clients:
+                asking = [
+                    clients.submit(ask_until_gone, cache, f"{home}/{name}") for name in ("original", "w30.jpg") * 2
+                ]
+                until(partial(kept, cache, home), daemon)
+                assert request(daemon.public, "DELETE", home).status == 204
+                assert sum(each.result() for each in asking) > 0
+        with closing(sqlite3.connect(daemon.folder / "var" / "state" / "jobs.sqlite")) as db:
+            with db:
+                assert db.execute("UPDATE jobs SET due_at = 0 WHERE kind = 'purge'").rowcount >= 2 * ROUNDS
+            until(lambda: db.execute("SELECT count(*) FROM jobs WHERE kind = 'purge'").fetchone() == (0,), daemon)
+        for home in homes:
+            assert kept(cache, home) == []
+            assert request(cache.url, "GET", f"{home}/original").status == 410
+    finally:
+        cache.stop()
+
+
+def kept(cache: CacheServer, home: str) -> list[Path]:
+    """Return the files of a picture in the cache of nginx, whose heads have their keys."""
+    files = [path for path in (cache.folder / "cache").rglob("?" * 32) if path.is_file()]
+    return [path for path in files if home.encode() in path.read_bytes()[:1000]]
+
+
+def ask_until_gone(cache: CacheServer, path: str) -> int:
+    """Ask the cache until it answers 410, MOST_ANSWERS times at most; return how many answers had the picture."""
+    found = 0
+    for _ in range(MOST_ANSWERS):
+        answer = request(cache.url, "GET", path)
+        if answer.status == 410:
+            break
+        assert answer.status == 200
+        found += 1
+    return found

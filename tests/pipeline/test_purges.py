@@ -9,11 +9,14 @@ from pipeline_harness import PipelineHarness
 from twisted.logger import capturedLogs
 
 from imaged.api import StoreError
-from imaged.core.errors import ImagedError
-from imaged.core.files import ORIGINAL, RECORD, parse_file
+from imaged.core.errors import GoneError, ImagedError
+from imaged.core.files import ORIGINAL, RECORD, ImageFile, parse_file
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import parse
 from imaged.pipeline.purges import AGAIN_S
+from imaged.pipeline.saves import Save
+from imaged.store.disk import FileBody
+from imaged.store.tombstones import Tombstone
 from imaged.testing.fakes import MemoryPurger
 from imaged.testing.waiting import wait
 
@@ -136,6 +139,36 @@ def test_remote_files_are_known_by_the_queue(
     image = harness.keep()
     wait(harness.jobs.mark_stored("memory", image, [parse_file("x7.jpg")]))
     assert set(map(str, wait(harness.pipeline.purges.known_files(image)))) == {"original", "info.json", "x7.jpg"}
+
+
+def test_an_output_from_memory_is_purged_later(harness: PipelineHarness) -> None:
+    """Clients may have got an output whose save finds the picture erased: its name is known by that save alone."""
+    image, output = harness.keep(), parse("x9.jpg")
+    saver = harness.renders.writer.saver
+    save = Save(image, output, FileBody(b"picture", 1), 0.0)
+    harness.store.tombstones.add(Tombstone(image, 1))
+    saver.begin(save)
+    wait(harness.tasks.drained())
+    assert isinstance(save.error, GoneError)
+    assert harness.queued("purge") == ["x9.jpg"]
+
+
+def test_an_output_that_was_made_meanwhile_is_purged(
+    harness: PipelineHarness, purgers: list[MemoryPurger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is stored between the first look and the tombstone is among the files that the erasure removes."""
+    image = harness.keep()
+    known = harness.pipeline.purges.known_files
+
+    async def known_before(image: ImageId) -> list[ImageFile]:
+        found = await known(image)
+        harness.store.path(image, parse("x9.jpg")).write_bytes(b"late")
+        return found
+
+    monkeypatch.setattr(harness.pipeline.purges, "known_files", known_before)
+    wait(harness.pipeline.eraser.erase(image))
+    assert "x9.jpg" in names(image, purgers[0].purges[0][1])
+    assert harness.queued("purge") == ["original", "info.json", "x9.jpg"]
 
 
 def test_without_purgers_nothing_is_queued(make_harness: Callable[..., PipelineHarness]) -> None:

@@ -36,7 +36,7 @@ class SlowDisk:
         self.disk = SteppedThreads()
         self.disk.held = True
         shared = replace(harness.renders.shared, run=self.disk.run)
-        saver = Saver(shared, harness.remote, harness.engine, lambda call: call())
+        saver = Saver(shared, harness.remote, harness.engine, harness.pipeline.purges, lambda call: call())
         self.renders = replace(harness.renders, writer=replace(harness.renders.writer, saver=saver))
         self.pipeline: Pipeline = replace(harness.pipeline, renders=self.renders)
 

@@ -90,7 +90,7 @@ def test_all_files_of_a_picture_go(tmp_path: Path, partitions: tuple[int, ...]) 
             path.write_bytes(BODY)
     store.path(IMAGE, ORIGINAL).with_name("notes.txt").write_bytes(BODY)
     store.variants.save(other, OUTPUT, BODY)
-    assert store.tombstones.add(Tombstone(IMAGE, 1)) == 4 * len({(3, 3), (3, 3, 3), partitions}) + 1
+    assert len(store.tombstones.add(Tombstone(IMAGE, 1))) == 4 * len({(3, 3), (3, 3, 3), partitions}) + 1
     assert files_in(tmp_path) == [str(store.path(other, OUTPUT))]
 
 
