@@ -104,12 +104,16 @@ def test_a_full_store(
     kept = fill(daemon, disk)
     assert len(kept) > 2
     first, *_, last = kept
+    (daemon.store / first / "info.json").unlink()  # as in an older store
+    disk.fill()
     stored = {path.name for path in (daemon.store / first).iterdir()}
     for start in range(2):
         until(lambda: daemon.status()["store"]["is_full"], daemon)
         assert titles(daemon) == ["Disk full"]
         assert daemon.post("/p", noise(1000)).status == 507
         assert daemon.post("/p?outputs=x1.png", b"").status == 507
+        waits = {"Content-Length": "1000000", "Expect": "100-continue"}
+        assert request(daemon.public, "POST", "/p", headers=waits).status == 507, "before the body is sent"
         assert daemon.post(f"/{first}/process?outputs=w290.png").status == 200
         assert daemon.post(f"/{first}/process?outputs=w291.png").status == 507
         for directory, body in kept.items():
