@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from imaged.core.errors import ImagedError, StoreError, StoreUnavailableError
+from imaged.core.errors import DiskFullError, ImagedError, StoreError, StoreUnavailableError
 from imaged.daemon.generations import Generations
 
 PAGE = 1000
@@ -53,10 +53,15 @@ class ErasureWatch:
 
 
 async def watch_erasures(generations: Generations) -> ErasureWatch:
-    """Complete the erasures that a killed process has begun; return the watch over later ones. Raises StoreError."""
+    """Complete the erasures that a killed process has begun; return the watch over later ones. Raises StoreError.
+
+    Where the queue has no room for the rest of one, the watch queues it later: no file of it is left here.
+    """
     watch = ErasureWatch(generations)
     try:
         await watch.enforce()
+    except DiskFullError:  # the queue has logged it
+        pass
     except ImagedError as error:
         raise StoreError(f"store.path: erased pictures may be left: {error}") from error
     return watch

@@ -50,6 +50,9 @@ Kind = Literal["render", "upload", "erase", "purge"]
 it has that of the record, and forgets the outputs. One of the kind `purge` removes one file from caches."""
 
 
+_OF_ERASURES = frozenset({"erase", "purge"})
+
+
 @dataclass(frozen=True)
 class Job:
     """A render, an upload or a purge of one file, or an erasure; `attempts` says how many have failed so far."""
@@ -109,9 +112,16 @@ class JobQueue:
         One that is queued or has failed already becomes due then.
 
         Raises BusyError, and queues none, when too many renders are queued, in all or for this client or namespace.
-        Uploads are always taken.
+        Uploads are always taken. The jobs of an erasure are, too, when the disk is full.
         """
         self._check_there()
+        add = partial(self._add, kind, image, files, client, delay_s)
+        if kind in _OF_ERASURES:
+            self._reserve.lend(add)
+        else:
+            add()
+
+    def _add(self, kind: Kind, image: ImageId, files: Sequence[ImageFile], client: str, delay_s: float) -> None:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             turns: Sequence[int] = [0] * len(files)

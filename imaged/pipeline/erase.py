@@ -178,7 +178,10 @@ class Eraser:
         await self._shared.jobs.enqueue("upload", image, await self._shared.run(self._store.files, image))
 
     async def enforce(self) -> None:
-        """Remove what a killed process has left of erased pictures, and queue what the remote store may have."""
+        """Remove what a killed process has left of erased pictures, then queue what the remote store may have.
+
+        Raises StoreError: DiskFullError when only the queue has no room.
+        """
         for tombstone in await self._shared.run(self._store.tombstones.enforce_all):
             is_new = time_ns() - tombstone.at_ns < _DAY_NS  # an upload may have run when a process was killed
             if self._remote.exists and (is_new or tombstone.stored_in != self._remote.identity):

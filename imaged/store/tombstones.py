@@ -182,7 +182,12 @@ class Tombstones:
         """Exclude other threads and processes that erase or lift, where the file system has locks."""
         with _erasing("pictures"):
             atomic.make_folders(self._folder)
-            descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                if error.errno != errno.EROFS:
+                    raise
+                descriptor = os.open(self._folder / _LOCK, os.O_RDONLY | os.O_CLOEXEC)  # to find that all is gone
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -246,6 +246,8 @@ def test_a_read_only_store(make_daemon: Callable[..., Daemon], disk: SmallDisk) 
     daemon.store = disk.folder / "public"
     body = noise(1)
     assert daemon.post("/p", body).status == 200
+    assert daemon.post("/p", noise(3)).status == 200
+    assert request(daemon.public, "DELETE", f"/{home(noise(3))}").status == 204
     with disk.read_only():
         for start in range(2):
             until(lambda: daemon.status()["store"]["is_read_only"], daemon)
@@ -254,6 +256,7 @@ def test_a_read_only_store(make_daemon: Callable[..., Daemon], disk: SmallDisk) 
             assert daemon.post(f"/{home(body)}/process?outputs=w9.png").status == 503
             assert daemon.get(f"/{home(body)}/original").body == body
             assert daemon.get(f"/{home(body)}/w10.png").status == 200
+            assert daemon.get(f"/{home(noise(3))}/w10.png").status == 410
             assert daemon.get("/status_check").status == 200
             assert lines(daemon, "the store is read-only") == 1
             if start == 0:
