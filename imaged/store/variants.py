@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,17 +17,6 @@ from imaged.store.atomic import discard, name_first
 from imaged.store.disk import Disk, FileBody, NewVariant, OpenFile, open_path, reading, variant_time_ns
 
 _NOT_OUTPUTS = {str(ORIGINAL), str(RECORD)}
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a variant occupies, and when it was last written or read, in seconds since the epoch.
-
-    `used_s` is as exact as the file system's access times: to a day with Linux's default `relatime`.
-    """
-
-    size_bytes: int
-    used_s: float
 
 
 class VariantFiles:
@@ -127,14 +115,6 @@ class VariantFiles:
             key = self.disk.key(image, output)
             raise StoreError(f"{key} cannot be removed: {error.strerror}; mend the store's permissions") from error
         return True
-
-    def cost(self, image: ImageId, output: Output) -> Cost | None:
-        """Return what a variant costs; None when it does not exist. Raises OSError when it cannot be examined."""
-        try:
-            status = self.disk.path(image, output).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return Cost(status.st_size, max(status.st_atime, status.st_mtime))
 
     def outputs(self, image: ImageId) -> list[Output]:
         """Return the outputs of an image that exist, by name. Other files are ignored. Raises StoreError."""

@@ -14,7 +14,6 @@ from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
 from imaged.store.disk import SMALL_BYTES, FileBody, NewVariant, OpenFile, variant_time_ns
 from imaged.store.local import LocalStore
-from imaged.store.variants import Cost
 
 IMAGE = ImageId("p", ImageHash("f840ee339d264d4bab1b169a653b1a91"))
 OUTPUT = parse("x300.jpg")
@@ -110,16 +109,6 @@ def test_a_variant_that_cannot_be_removed_is_the_stores_error(store: LocalStore)
     store.path(IMAGE, OUTPUT).mkdir(parents=True)
     with pytest.raises(StoreError, match=r"x300\.jpg cannot be removed: Is a directory"):
         store.variants.forget(IMAGE, OUTPUT)
-
-
-def test_a_variant_tells_its_cost(store: LocalStore) -> None:
-    """Its size and when it was last written or read."""
-    store.variants.save(IMAGE, OUTPUT, b"variant")
-    os.utime(store.path(IMAGE, OUTPUT), (2000, 1000))
-    assert store.variants.cost(IMAGE, OUTPUT) == Cost(size_bytes=7, used_s=2000.0)
-    os.utime(store.path(IMAGE, OUTPUT), (500, 1000))
-    assert store.variants.cost(IMAGE, OUTPUT) == Cost(size_bytes=7, used_s=1000.0)
-    assert store.variants.cost(IMAGE, parse("x301.jpg")) is None
 
 
 def test_files_and_new_outputs_are_counted_once(store: LocalStore) -> None:

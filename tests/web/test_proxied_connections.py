@@ -12,6 +12,8 @@ from twisted.logger import formatEvent, globalLogPublisher
 from imaged.config.access import LimitsSettings
 from imaged.logs.request_lines import RequestRecord
 from imaged.web.clients import WARN_EVERY_S
+from imaged.web.connection import FIRST_WORD_S
+from imaged.web.connections import IDLE_WHEN_FULL_S, LOOK_EVERY_S
 from imaged.web.request_log import StatusRequestLog
 from imaged.web.requests import IDLE_S
 
@@ -183,6 +185,22 @@ def test_a_header_takes_no_second_place() -> None:
     port = LoggedPort(proxy_protocol=True)
     port.connections.most = 1
     assert port.client_of(port.connect(PROXY), HEADER_1, POST) == CLIENT
+
+
+def test_a_missing_header_does_not_hold_up_a_shutdown(port: LoggedPort) -> None:
+    """Such a connection is closed as one without a request is. A full port closes it, too."""
+    waiting = port.connect(PROXY)
+    waiting.send(HEADER_1[:9])
+    ended = port.ending(0.0)
+    port.clock.advance(FIRST_WORD_S)
+    assert waiting.closed
+    port.clock.advance(LOOK_EVERY_S)
+    assert ended.called
+    port.connections.most = 1
+    quiet = port.connect(PROXY)
+    port.clock.advance(IDLE_WHEN_FULL_S)
+    assert port.client_of(port.connect(PROXY), HEADER_1, POST) == CLIENT
+    assert quiet.aborted
 
 
 def test_no_connection_is_counted_for_ever() -> None:
