@@ -14,6 +14,7 @@ from imaged.core.errors import MalformedRequestError
 from imaged.core.files import ImageFile, parse_file
 from imaged.core.hashes import ImageId
 from imaged.web.headers import OF_PROXIES, header
+from imaged.web.hosts import is_own_name, named_host
 from imaged.web.paths import (
     ErasePath,
     FilePath,
@@ -72,13 +73,21 @@ def read_asked(request: Request, path: PublicPath, address: str) -> Asked | None
 
 
 def _foreign_page(request: Request) -> str | None:
-    """Return the origin of the page that a browser sent a request for (Fetch, 3.1), unless it is of the same host."""
+    """Return the origin of the page that a browser sent a request for (Fetch, 3.1), unless it is of this host.
+
+    A page under a name of its own, which it points at this machine (DNS rebinding), is foreign.
+    """
     origin = header(request, b"origin")
-    page = re.fullmatch(r"https?://(.+?)(?::[0-9]+)?", origin or "")
-    if page is None:
-        return origin
-    own = re.sub(r":[0-9]*$", "", header(request, b"host") or "")
-    return None if page[1].lower() == own.lower() else origin
+    if origin is None:
+        return None
+    own = named_host(request)
+    return None if page_host(origin) == own and is_own_name(own) else origin
+
+
+def page_host(origin: str) -> str | None:
+    """Return the host of the origin of a web page, in lower case, or None for an origin without one."""
+    match = re.fullmatch(r"https?://(.+?)(?::[0-9]+)?", origin)
+    return None if match is None else match[1].lower()
 
 
 def guard_parameters(target: bytes) -> Mapping[str, str]:

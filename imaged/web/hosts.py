@@ -42,18 +42,26 @@ def check_allowed(request: Request, allowed: Sequence[str]) -> None:
     our answers. The Host header shows that name. Every address is accepted, since such a page is under a name; with a
     forwarded port, the address is another machine's. A UNIX socket accepts every name, since no browser can reach it.
     """
-    hosts = request.requestHeaders.getRawHeaders(b"host", [])
-    match = _HOST.fullmatch(hosts[0]) if hosts else None
-    name = match["host"].decode("ascii").lower().removesuffix(".") if match else ""
-    ours = {"", "localhost", *(each.lower().removesuffix(".") for each in (socket.gethostname(), *allowed))}
-    if name in ours or name.endswith(".localhost") or _is_address(name):
-        return
-    if getattr(request.getClientAddress(), "host", None) is None:
+    name = named_host(request)
+    if is_own_name(name, allowed) or getattr(request.getClientAddress(), "host", None) is None:
         return
     raise MisdirectedError(
         f"the status port does not answer for {shorten(name)}: use an address or localhost, or ask the operator to "
         "add this name to status.allow_hosts"
     )
+
+
+def named_host(request: Request) -> str:
+    """Return the host in the Host header of a request, without its port, in lower case, or an empty text."""
+    hosts = request.requestHeaders.getRawHeaders(b"host", [])
+    match = _HOST.fullmatch(hosts[0]) if hosts else None
+    return match["host"].decode("ascii").lower().removesuffix(".") if match else ""
+
+
+def is_own_name(name: str, allowed: Sequence[str] = ()) -> bool:
+    """Return whether a host is an address, localhost, this machine's name, or allowed, so that no attacker has it."""
+    ours = {"", "localhost", *(each.lower().removesuffix(".") for each in (socket.gethostname(), *allowed))}
+    return name in ours or name.endswith(".localhost") or _is_address(name)
 
 
 def _is_address(host: str) -> bool:

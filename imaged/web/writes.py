@@ -7,7 +7,7 @@ machine, or to all clients where the settings say so.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from imaged.config.access import AccessSettings
 from imaged.config.model import Settings
@@ -16,7 +16,7 @@ from imaged.core.client_addresses import is_of_this_machine
 from imaged.core.errors import ForbiddenError, MalformedRequestError, UnauthorizedError
 from imaged.core.signatures import upload_message, verify
 from imaged.core.tokens import INSUFFICIENT, INVALID, Token, bearer_token, find_token
-from imaged.web.guards import Guard, guard_parameters
+from imaged.web.guards import Guard, guard_parameters, page_host
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _SEND_TOKEN = "send one in the header Authorization: Bearer TOKEN"  # noqa: S105  # no password
@@ -31,17 +31,22 @@ def guard_writes(now_s: Callable[[], float]) -> Guard:
         elif asked.action is not Action.READ:
             check_bearer(asked, settings.access)
             if settings.access.needs_private_port:
-                check_own_program(asked, settings.web_origins(asked.namespace))
+                check_own_program(asked, settings)
 
     return guard
 
 
-def check_own_program(asked: Asked, web_origins: Sequence[str]) -> None:
+def check_own_program(asked: Asked, settings: Settings) -> None:
     """Raise ForbiddenError unless a request comes from this machine, neither for a proxy nor for a page of the web.
 
-    Pages of `web_origins` may write. Most proxies send a header; one without looks like a program.
+    Pages that the settings list may write, and /try under its names. Most proxies send a header; one without looks like
+    a program.
     """
-    is_foreign = asked.page is not None and asked.page not in web_origins
+    is_foreign = (
+        asked.page is not None
+        and asked.page not in settings.web_origins(asked.namespace)
+        and page_host(asked.page) not in [name.lower() for name in settings.status.allow_hosts]
+    )
     if asked.is_forwarded or is_foreign or not is_of_this_machine(asked.address):
         raise ForbiddenError(
             "without a token only programs on this machine may do this, not proxies or web pages: the operator of this "

@@ -189,12 +189,20 @@ class TestOpenWriting(ServiceTestCase):
 
     async def test_pages_of_other_hosts_are_refused(self) -> None:
         """Any page of the web can make a browser on this machine post; one of the same host, such as /try, may."""
-        await self.serve(images={"allow_origins": ["https://www.example.com"]})
+        await self.serve(
+            images={"allow_origins": ["https://www.example.com"]}, status={"allow_hosts": ["Status.example.com"]}
+        )
         for origin, host, status in (
             ("https://evil.example", "localhost:7000", 403),
             ("http://localhost.evil.example:7002", "localhost:7000", 403),
             ("null", "localhost:7000", 403),
             ("file://", "localhost:7000", 403),
+            ("http://evil.example:7000", "evil.example:7000", 403),
+            ("http://evil.example:7000", "evil.example", 403),
+            ("http://[", "localhost:7000", 403),
+            ("http://192.0.2.1", "localhost:7000", 403),
+            ("http://status.example.com:7002", "status.example.com:7000", 200),
+            ("http://a.localhost:7002", "a.localhost:7000", 200),
             ("http://localhost:7002", "localhost:7000", 200),
             ("http://LOCALHOST", "localhost", 200),
             ("http://[::1]:7002", "[::1]:7000", 200),
