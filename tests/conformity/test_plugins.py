@@ -88,7 +88,9 @@ def test_every_hook_is_documented_with_its_signature() -> None:
     assert hooks.splitlines() == list(signatures(parsed(specs)))
 
 
-@pytest.mark.parametrize("contract", [contracts.Processor, contracts.Uploader, contracts.MetricsSink])
+@pytest.mark.parametrize(
+    "contract", [contracts.Processor, contracts.Detector, contracts.Uploader, contracts.Purger, contracts.MetricsSink]
+)
 def test_every_contract_is_documented_with_its_signatures(contract: type[Any]) -> None:
     """The page has each method and attribute, in order."""
     shown = [f"class {contract.__name__}(Protocol):", *(f"    {each}" for each in signatures(parsed(contract)))]
