@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
-from time import sleep
+from threading import Barrier, Event, Lock, Thread
 from typing import Any
 
 import pytest
@@ -43,11 +43,15 @@ FAULTS: list[dict[str, Any]] = [
 ]
 
 
+LONGEST_S = 60.0
+
+
 class Cache:
-    """A server that notes each request, and answers with `status` after `delay_s`."""
+    """A server that notes each request, and answers with `status` after `gate`."""
 
     def __init__(self) -> None:
-        self.status, self.delay_s, self.location = 200, 0.0, ""
+        self.status, self.location = 200, ""
+        self.gate: Callable[[], object] = lambda: None
         self.received: list[tuple[str, str, dict[str, str]]] = []
         self.current = self.most = 0
         self.port = 0
@@ -59,7 +63,7 @@ class Cache:
             self.received.append((method, path, headers))
             self.current += 1
             self.most = max(self.most, self.current)
-        sleep(self.delay_s)
+        self.gate()
         with self.lock:
             self.current -= 1
 
@@ -147,9 +151,13 @@ def test_other_statuses_are_errors(cache: Cache, status: int) -> None:
 
 def test_a_slow_cache_is_an_error(cache: Cache) -> None:
     """A cache that does not answer within the timeout is a StoreError, so that the queue tries again."""
-    cache.delay_s = 0.5
-    with pytest.raises(StoreError, match="no answer within"):
-        wait(purger(cache, timeout_s=0.05).purge(TAG, PATHS))
+    answered = Event()
+    cache.gate = partial(answered.wait, LONGEST_S)
+    try:
+        with pytest.raises(StoreError, match="no answer within"):
+            wait(purger(cache, timeout_s=0.05).purge(TAG, PATHS))
+    finally:
+        answered.set()
 
 
 def test_one_broken_cache_does_not_spare_the_others(cache: Cache) -> None:
@@ -162,12 +170,12 @@ def test_one_broken_cache_does_not_spare_the_others(cache: Cache) -> None:
 
 def test_few_requests_run_at_once(cache: Cache) -> None:
     """However many paths a picture has, a cache gets CONCURRENCY requests at once at most, and the first error ends."""
-    cache.delay_s = 0.01
+    cache.gate = partial(Barrier(CONCURRENCY).wait, LONGEST_S)
     paths = [f"/p/{number}" for number in range(5 * CONCURRENCY)]
     wait(purger(cache).purge(TAG, paths))
     assert len(cache.received) == len(paths)
-    assert 1 < cache.most <= CONCURRENCY
-    cache.status = 500
+    assert cache.most == CONCURRENCY
+    cache.status, cache.gate = 500, lambda: None
     cache.received.clear()
     with pytest.raises(StoreError):
         wait(purger(cache).purge(TAG, paths))
