@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from imaged.core.eviction import HASHES, Lifetimes, Oldest, Slices, share
+from imaged.core.eviction import HASHES, MOST_FILES, Lifetimes, Oldest, Slices, share
 
 OUTPUTS = 10
 """How many outputs each picture has."""
@@ -128,7 +128,8 @@ class Sampled:
         for first, last in self.slices.next():
             index = bisect_left(self.hashes, int(first, 16))
             while index < len(self.hashes) and self.hashes[index] <= int(last, 16):
-                sample.update(self.uses[index])
+                if len(sample) < MOST_FILES:
+                    sample.update(self.uses[index])
                 index += 1
         self.slices.adapt(len(sample))
         self.oldest.offer(sample)

@@ -21,6 +21,12 @@ HASHES: int = 16**HASH_DIGITS
 SLICE_FILES = 200
 """About how many files one sample has."""
 
+MOST_FILES = 4 * SLICE_FILES
+"""How many files a sample ends after: a client may post many pictures whose hashes are close to each other."""
+
+KEPT_PART = 0.99
+"""How much the samples before the last one count for the width of the next one."""
+
 SEEN_PER_FORGOTTEN = 5
 """How many files are looked at for each that is forgotten."""
 
@@ -39,24 +45,23 @@ class Slices:
     """Samples of the images of a store: ranges of the space of hashes, in which images are spread evenly.
 
     So each image is as often in a sample as any other, in large namespaces and in small ones. Each range begins one
-    golden section behind the one before, which covers the space evenly (Weyl, 1916; Knuth, TAOCP 3, 6.4). The ranges
-    grow and shrink until each has about SLICE_FILES files. `start` is any hash, as a number.
+    golden section behind the one before, which covers the space evenly (Weyl, 1916; Knuth, TAOCP 3, 6.4). It is as wide
+    as about SLICE_FILES files need, by what the samples before it had. `start` is any hash, as a number.
     """
 
     def __init__(self, start: int) -> None:
         self._point = start % HASHES
         self._width = HASHES >> 16
+        self._looked_at = self._files = 0.0
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the next sample has every image."""
-        return self._width >= HASHES
+    def part(self) -> float:
+        """The part of all images that the next sample has: 1 for each of them."""
+        return self._width / HASHES
 
     def next(self) -> list[tuple[str, str]]:
         """Return the first and the last hash of each range of the next sample: two where it begins again at 0."""
         self._point = (self._point + _GOLDEN) % HASHES
-        if self.is_whole:
-            return [(_digits(0), _digits(HASHES - 1))]
         last = self._point + self._width - 1
         if last < HASHES:
             return [(_digits(self._point), _digits(last))]
@@ -64,10 +69,9 @@ class Slices:
 
     def adapt(self, files: int) -> None:
         """Fit the next sample: the last one had so many files."""
-        if files < SLICE_FILES // 2:
-            self._width = min(HASHES, self._width * 2)
-        elif files > SLICE_FILES * 2:
-            self._width = max(1, self._width // 2)
+        self._looked_at = self._looked_at * KEPT_PART + self._width
+        self._files = self._files * KEPT_PART + files
+        self._width = min(HASHES, max(1, int(SLICE_FILES * self._looked_at / max(1.0, self._files))))
 
 
 class Oldest(Generic[K]):

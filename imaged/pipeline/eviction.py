@@ -22,11 +22,8 @@ from imaged.workers.tasks import Tasks
 CHECK_EVERY_S = 2.0
 """How often the bounds are looked at, besides after each save."""
 
-MOST_IDLE = 32
-"""How many samples in a row may have nothing to forget before the search ends for a while."""
-
 PAUSE_S, LONGEST_IDLE_S, LONGEST_PAUSE_S = 2.0, 60.0, 3600.0
-"""How long it ends for: longer each time that it was in vain. Space that removed files still occupy, as those of a
+"""How long a search in vain ends for: longer each time. Space that removed files still occupy, as those of a
 snapshot do, comes back later than files whose uploads wait."""
 
 PERSISTS_AFTER = 3
@@ -132,23 +129,23 @@ class Eviction:
 
     async def _forget(self) -> None:
         """Forget what is too much now, sample after sample."""
-        bound, idle, is_idle = self._bound, 0, True
+        bound, forgetting, is_idle = self._bound, self._forgetting, True
+        forgetting.begin()
         expected_bytes = bound.free_bytes
         try:
             while (excess_bytes := bound.excess(expected_bytes)) > 0 and not self._is_stopped:
-                if idle >= MOST_IDLE:
+                if forgetting.is_idle:
                     break
-                before_s = self._forgetting.cpu_s
+                before_s = forgetting.cpu_s
                 with self._lease() as pipeline:
-                    forgotten = await self._forgetting.forget_some(pipeline, excess_bytes)
+                    forgotten = await forgetting.forget_some(pipeline, excess_bytes)
                 size_bytes = sum(each.size_bytes for each in forgotten)
                 expected_bytes += size_bytes
                 bound.forgotten_bytes += size_bytes
                 bound.forgotten_files += len(forgotten)
-                idle = 0 if forgotten else idle + 1
                 if not forgotten or bound.has_room():
-                    await self._sleep(REST * (self._forgetting.cpu_s - before_s))
-            is_idle = idle >= MOST_IDLE
+                    await self._sleep(REST * (forgetting.cpu_s - before_s))
+            is_idle = forgetting.is_idle
         except Exception:  # of the queue, perhaps, which says what is needed
             self._log.failure("outputs cannot be forgotten; the next try is in a while")
         self._is_forgetting = False

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from imaged.core.eviction import Lifetimes, Oldest, Slices, share
+from imaged.core.eviction import MOST_FILES, Lifetimes, Oldest, Slices, share
 from imaged.core.files import ORIGINAL, ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
@@ -17,6 +17,9 @@ from imaged.store.least_used import LeastUsed, StoredFile, Used
 from imaged.workers.render_jobs import ImageOutput
 
 T = TypeVar("T")
+
+MOST_IDLE = 32
+"""How many samples in a row may have nothing to forget before the search ends for a while."""
 
 YOUNGEST_S = 5.0
 """No file is forgotten that was used within this time: a client or a job may be about to read it."""
@@ -35,6 +38,16 @@ class Forgetting:
         self._oldest: Oldest[StoredFile] = Oldest()
         self._lifetimes = Lifetimes()
         self.cpu_s = 0.0
+        self._idle_samples, self._idle_part = 0, 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to forget lately: in MOST_IDLE samples in a row, or in the whole store."""
+        return self._idle_samples >= MOST_IDLE or self._idle_part >= 1
+
+    def begin(self) -> None:
+        """Begin a search: nothing is known of what may be forgotten now."""
+        self._idle_samples, self._idle_part = 0, 0.0
 
     @property
     def touch_after_s(self) -> float:
@@ -48,7 +61,10 @@ class Forgetting:
     async def forget_some(self, pipeline: Pipeline, size_bytes: int) -> list[Used]:
         """Look at one sample, and forget the oldest files, until `size_bytes` are free; return what they were."""
         least_used = LeastUsed(pipeline.store.layout, self._environment.counters.bound.size)
+        part = self._slices.part
         sample = await self._work(least_used.look, self._slices.next())
+        self._idle_samples += bool(sample)
+        self._idle_part += part if len(sample) < MOST_FILES else 0
         self._slices.adapt(len(sample))
         before_s = time.time() - YOUNGEST_S
         found = {file: used.used_s for file, used in sample.items() if used.used_s < before_s}
@@ -62,6 +78,8 @@ class Forgetting:
             if file not in outputs and sum(each.size_bytes for each in forgotten) < size_bytes:
                 forget = partial(self._work, least_used.forget_all, {file: since_s}, size_bytes)
                 forgotten += await self._environment.in_use.if_unused(file[0], forget) or []
+        if forgotten:
+            self.begin()
         now_s = time.time()
         for used in forgotten:
             self._lifetimes.add(now_s - used.used_s)

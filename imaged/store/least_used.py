@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from time import time
 
 from imaged.core.errors import NotFoundError
+from imaged.core.eviction import MOST_FILES
 from imaged.core.files import ImageFile, parse_stored_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.store.layout import Layout
@@ -46,16 +48,30 @@ class LeastUsed:
     def look(self, ranges: Sequence[tuple[str, str]]) -> dict[StoredFile, Used]:
         """Return the files of each image whose hash is in one of the ranges, in every namespace.
 
-        Namespaces on other file systems are left out: removing their files would free no space on that of the root.
+        After MOST_FILES, further images are left out. Namespaces on other file systems are, too: removing their files
+        would free no space on that of the root.
         """
-        found = {}
-        for namespace in self._namespaces():
-            for first, last in ranges:
-                for digits, folder in _within(f"{self.layout.root}/{namespace}", self.layout.partitions, first, last):
-                    with suppress(NotFoundError):  # a folder of something else
-                        image = ImageId(namespace, ImageHash(digits))
-                        found.update({(image, file): used for file, used in _files(folder)})
+        found: dict[StoredFile, Used] = {}
+        for namespace, digits, folder in self._images(ranges):
+            with suppress(NotFoundError):  # a folder of something else
+                image = ImageId(namespace, ImageHash(digits))
+                found.update({(image, file): used for file, used in _files(folder)})
+            if len(found) >= MOST_FILES:
+                break
         return found
+
+    def _images(self, ranges: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+        """Yield the namespace, the digits and the folder of each image in one of the ranges, each namespace in turn.
+
+        Which namespace comes first changes, so that a sample that ends early is not always of the same one.
+        """
+        namespaces = self._namespaces()
+        random.shuffle(namespaces)
+        for namespace in namespaces:
+            for first, last in ranges:
+                folder = f"{self.layout.root}/{namespace}"
+                for digits, each in _within(folder, self.layout.partitions, first, last):
+                    yield namespace, digits, each
 
     def forget_all(self, unused_since_s: Mapping[StoredFile, float], size_bytes: int) -> list[Used]:
         """Remove files, one after the other, until `size_bytes` are free; return what they were.

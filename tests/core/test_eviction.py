@@ -41,7 +41,7 @@ def test_samples_become_as_large_as_wanted(images: int) -> None:
         ranges = slices.next()
         files = 10 * sum(within(each, ranges) for each in hashes)
         slices.adapt(files)
-    assert slices.is_whole == (images * 10 < SLICE_FILES)
+    assert (slices.part == 1) == (images * 10 < SLICE_FILES)
     assert files == images * 10 or SLICE_FILES / 4 < files < SLICE_FILES * 4
 
 
@@ -49,8 +49,7 @@ def test_each_image_is_in_as_many_samples() -> None:
     """Those at the edges, in the gaps and in crowds of the space of hashes, too."""
     hashes = [0, 1, 2, HASHES // 2, HASHES - 1, *(HASHES // 3 + number for number in range(50))]
     slices = Slices(random.Random(2).randrange(HASHES))
-    for _ in range(4):
-        slices.adapt(0)  # a sixteenth of a thousandth, four times doubled
+    slices.adapt(SLICE_FILES // 16)
     seen = Counter[int]()
     for _ in range(20_000):
         ranges = slices.next()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imaged.core.eviction import HASHES
+from imaged.core.eviction import HASHES, MOST_FILES
 from imaged.core.files import ORIGINAL, RECORD
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
@@ -80,6 +80,13 @@ def test_ranges_beside_each_other_share_no_image(store: LeastUsed) -> None:
     edges = [*range(0, HASHES - step, step), HASHES]
     found = [each for a, b in pairwise(edges) for each, _ in store.look([(f"{a:032x}", f"{b - 1:032x}")])]
     assert sorted(found) == images
+
+
+def test_a_sample_of_a_crowd_ends_early(store: LeastUsed) -> None:
+    """A client may post many pictures whose hashes begin alike."""
+    outputs = [parse(f"x{number}.jpg") for number in range(1, 101)]
+    keep(store, *((image(number), output) for number in range(12) for output in outputs))
+    assert len(store.look(ALL)) == MOST_FILES
 
 
 def test_a_missing_store_is_empty(tmp_path: Path) -> None:
