@@ -27,6 +27,7 @@ from imaged.store.tombstones import Tombstone, gone
 NO_TOKEN = "a client without a token"  # noqa: S105  # words of the log
 
 _DAY_NS = 86_400_000_000_000
+_HOUR_NS = 3_600_000_000_000
 
 
 class Eraser:
@@ -194,7 +195,8 @@ class Eraser:
         """
         oldest_ns = time_ns() - self._shared.settings.erase.remember_days * _DAY_NS
         looked_ns, self._looked_ns = self._looked_ns, time_ns()
-        here = {each.image: each for each in await self._shared.run(self._store.tombstones.all)}
+        since_ns = looked_ns - _HOUR_NS  # a program that knows no tombstones may still have written, as an older imaged
+        here = {each.image: each for each in await self._shared.run(self._store.tombstones.enforce_all, since_ns)}
         for tombstone in here.values():
             if tombstone.at_ns > looked_ns:  # another process may have erased it
                 self._erasures.drop(tombstone.image)

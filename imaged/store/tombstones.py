@@ -122,9 +122,9 @@ class Tombstones:
                 self._remove_files(image)
             return tombstone
 
-    def enforce_all(self) -> list[Tombstone]:
-        """Remove the files of all erased images; return the tombstones. Raises StoreError."""
-        return [each for each in self.all() if self.enforce(each.image) is not None]
+    def enforce_all(self, since_ns: int = 0) -> list[Tombstone]:
+        """Remove the files of the images that were erased since then; return all tombstones. Raises StoreError."""
+        return [each for each in self.all() if each.at_ns < since_ns or self.enforce(each.image) is not None]
 
     def note_stored(self, tombstone: Tombstone, remote: str) -> None:
         """Record that a remote store has a tombstone and no file of the picture, if the tombstone still stands."""

@@ -294,6 +294,19 @@ def test_copies_go_when_another_process_has_erased(make_harness: MakeHarness) ->
     assert harness.temporaries == []
 
 
+def test_what_a_program_without_tombstones_writes_goes(make_harness: MakeHarness) -> None:
+    """An older imaged may drain while this one serves; for an hour, each look removes what it has written."""
+    harness = make_harness(remote=False)
+    assert wait(harness.pipeline.eraser.erase(IMAGE))
+    path = harness.store.path(IMAGE, X10)
+    for erased_ns, is_left in ((time_ns(), False), (time_ns() - 3_700_000_000_000, True)):
+        harness.store.tombstones.add(Tombstone(IMAGE, erased_ns))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"late")
+        wait(harness.pipeline.eraser.follow())
+        assert path.exists() is is_left
+
+
 def test_the_job_removes_local_files_that_were_left(make_harness: MakeHarness) -> None:
     """The disk may have failed at the first try."""
     harness = make_harness()
