@@ -23,7 +23,7 @@ from twisted.trial.unittest import TestCase
 from imaged.config.load import load
 from imaged.core.errors import NotAPictureError, NoWorkerError, OutOfTimeError, StoreError, TooLargeError
 from imaged.core.formats import AVIF, FORMATS
-from imaged.core.hashes import ImageHash
+from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
 from imaged.core.variants import Variant
 from imaged.logs.lines import observer as make_observer
@@ -322,6 +322,24 @@ class TestProcessWorkers(TestCase):
             assert (await self.render(workers)).error is None
             seen |= self.pids()
         assert FEWEST < len(seen) < 9
+        assert self.deaths == []
+
+    async def test_a_worker_that_had_an_erased_picture_is_replaced(self) -> None:
+        """At once when it is idle, after its job when it has one; it may have a copy. Other pictures replace none."""
+        workers, image = await self.start("sleep"), ImageId("p", ImageHash("1" * 32))
+        assert (await self.render(workers, image.hash)).error is None
+        before = self.pids()
+        workers.drop(ImageId("p", ImageHash("2" * 32)))
+        assert (await self.render(workers, image.hash)).error is None
+        assert self.pids() == before
+        workers.drop(image)
+        await self.until(lambda: self.pids() and not self.pids() & before)
+        before = self.pids()
+        rendering = Deferred.fromCoroutine(self.render(workers, image.hash))
+        await self.until(lambda: any(each.doing for each in workers.statuses()))
+        workers.drop(image)
+        assert (await rendering).error is None
+        await self.until(lambda: self.pids() and not self.pids() & before)
         assert self.deaths == []
 
     async def test_a_worker_that_stays_when_it_is_replaced_is_killed(self) -> None:
