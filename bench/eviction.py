@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from imaged.core.eviction import HASHES, MOST_FILES, Lifetimes, Oldest, Slices, share
+from imaged.core.eviction import HASHES, MOST_FILES, Lifetimes, Oldest, Slices
 
 OUTPUTS = 10
 """How many outputs each picture has."""
@@ -135,7 +135,7 @@ class Sampled:
         self.oldest.offer(sample)
         if self.counts:
             self.result.seen += len(sample)
-        for file, used_s in self.oldest.take(share(len(sample))).items():
+        for file, used_s in self.oldest.take_due().items():
             uses, size_bytes = self.uses[file // OUTPUTS], self.trace.sizes[file]
             if self.used_bytes <= END * self.trace.capacity_bytes or uses.get(file) != used_s:
                 continue

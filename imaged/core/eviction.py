@@ -79,12 +79,20 @@ class Oldest(Generic[K]):
 
     def __init__(self) -> None:
         self._used_s: dict[K, float] = {}
+        self._due = 0.0
 
     def offer(self, used_s: Mapping[K, float]) -> None:
         """Note files of a sample, each with its last use in seconds since the epoch."""
         self._used_s.update(used_s)
+        self._due = min(REMEMBERED, self._due + len(used_s) / SEEN_PER_FORGOTTEN)
         oldest = sorted(self._used_s.items(), key=lambda each: each[1])[:REMEMBERED]
         self._used_s = dict(oldest)
+
+    def take_due(self) -> dict[K, float]:
+        """Return and drop as many of the oldest files as may be forgotten after what was offered."""
+        due = int(self._due)
+        self._due -= due
+        return self.take(due)
 
     def take(self, most: int) -> dict[K, float]:
         """Return and drop at most so many of the oldest files, the oldest first, with their last uses."""
@@ -92,11 +100,6 @@ class Oldest(Generic[K]):
         for file, _ in oldest:
             del self._used_s[file]
         return dict(oldest)
-
-
-def share(seen: int) -> int:
-    """Return how many files to forget after a sample of `seen` files."""
-    return max(1, seen // SEEN_PER_FORGOTTEN)
 
 
 class Lifetimes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from imaged.core.eviction import MOST_FILES, Lifetimes, Oldest, Slices, share
+from imaged.core.eviction import MOST_FILES, Lifetimes, Oldest, Slices
 from imaged.core.files import ORIGINAL, ImageFile
 from imaged.core.hashes import ImageId
 from imaged.core.outputs import Output
@@ -63,14 +63,12 @@ class Forgetting:
         least_used = LeastUsed(pipeline.store.layout, self._environment.counters.bound.size)
         part = self._slices.part
         sample = await self._work(least_used.look, self._slices.next())
-        self._idle_samples += bool(sample)
-        self._idle_part += part if len(sample) < MOST_FILES else 0
         self._slices.adapt(len(sample))
         before_s = time.time() - YOUNGEST_S
         found = {file: used.used_s for file, used in sample.items() if used.used_s < before_s}
         removable = await self._removable(pipeline, found)
         self._oldest.offer({file: self._rank(pipeline, file, found[file]) for file in removable})
-        taken = self._oldest.take(share(len(sample)))
+        taken = self._oldest.take_due()
         unused_since_s = {file: taken[file] or before_s for file in await self._removable(pipeline, taken)}
         outputs = {file: since_s for file, since_s in unused_since_s.items() if isinstance(file[1], Output)}
         forgotten = await self._work(least_used.forget_all, outputs, size_bytes)
@@ -80,6 +78,9 @@ class Forgetting:
                 forgotten += await self._environment.in_use.if_unused(file[0], forget) or []
         if forgotten:
             self.begin()
+        elif taken or not removable:
+            self._idle_samples += bool(sample)
+            self._idle_part += part if len(sample) < MOST_FILES else 0
         now_s = time.time()
         for used in forgotten:
             self._lifetimes.add(now_s - used.used_s)

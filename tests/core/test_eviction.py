@@ -18,7 +18,6 @@ from imaged.core.eviction import (
     Lifetimes,
     Oldest,
     Slices,
-    share,
 )
 
 
@@ -76,6 +75,16 @@ def test_a_file_that_was_used_since_is_no_longer_old() -> None:
     assert list(oldest.take(2)) == ["b", "a"]
 
 
+def test_one_in_five_files_may_be_forgotten() -> None:
+    """However few a sample has: of a store that is full of files that have to stay, the oldest others still go."""
+    oldest = Oldest[int]()
+    taken: list[int] = []
+    for number in range(20):
+        oldest.offer({number: float(-number)})
+        taken += oldest.take_due()
+    assert taken == [4, 9, 14, 19]
+
+
 def test_few_files_are_remembered() -> None:
     """However many are seen: memory has a bound."""
     oldest = Oldest[int]()
@@ -129,7 +138,7 @@ class Store:
         self.slices.adapt(len(sample))
         self.oldest.offer(sample)
         self.seen += len(sample)
-        for (image, output), used_s in self.oldest.take(share(len(sample))).items():
+        for (image, output), used_s in self.oldest.take_due().items():
             if self.used[image].get(output) == used_s:
                 del self.used[image][output]
                 self.files -= 1

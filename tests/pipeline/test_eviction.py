@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
@@ -408,3 +409,20 @@ def test_a_render_restores_an_original_that_another_daemon_forgets(
         assert result[1] == "rendered"
     else:
         assert result.check(NotFoundError)
+
+
+def test_few_outputs_among_many_originals_go_in_order(make_store: Callable[..., Store]) -> None:
+    """Originals have to stay, so a sample has few files that may go: the oldest of several samples goes."""
+    store = make_store("store: {maximum_bytes: 5242880}")
+    images = [ImageId("p", ImageHash(hashlib.md5(bytes([number, 0])).hexdigest())) for number in range(250)]
+    for image in images:
+        store.put(ORIGINAL, 99, image, kib=0)
+        store.put(RECORD, 99, image, kib=0)
+    outputs = [store.put(X30, number + 1, image, kib=100) for number, image in enumerate(images[::8])]
+    for _ in range(20):
+        store.search()
+    left = [path.exists() for path in outputs]
+    assert store.bound.size.total_bytes is not None
+    assert store.bound.size.total_bytes < 5_242_880
+    assert 4 < sum(left) < len(left) - 4
+    assert sum(left[sum(left) :]) <= sum(left) // 3, "files that are older than others that went"
