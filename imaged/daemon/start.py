@@ -129,7 +129,7 @@ async def start_service(
         await share_queue(jobs, generations.pipeline.store, is_upgrade=inherited.channel is not None)
         erasure_watch = await watch_erasures(generations)
         job_runner.start()
-        usage = StoreUsage(work.run, reactor)
+        usage = StoreUsage(work.run, reactor, lambda: shutdown.begun)
         await usage.now(generations.pipeline.store.root)
         remote_watch = RemoteWatch(environment, generations, shutdown)
         health = Health(work.run, lambda: generations.pipeline, counters.saves, reactor.seconds)

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from imaged.pipeline.build import Environment
 from imaged.pipeline.forgetting import Forgetting
 from imaged.pipeline.pipeline import Pipeline
+from imaged.store.usage import CountStoppedError
 from imaged.workers.tasks import Tasks
 
 CHECK_EVERY_S = 2.0
@@ -110,7 +111,9 @@ class Eviction:
         size, began_s = self._bound.size, self._clock.seconds()
         is_first = size.total_bytes is None
         try:
-            await self._run(size.count, root)
+            await self._run(size.count, root, lambda: self._is_stopped)
+        except CountStoppedError:
+            return
         except OSError:
             self._log.failure("the files of {root} cannot be counted", root=str(root))
         ended_s = self._clock.seconds()

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from imaged.hooks.host import RunInThread
-from imaged.store.usage import Usage, measure
+from imaged.store.usage import CountStoppedError, Usage, measure, never
 from imaged.workers.tasks import Tasks
 
 QUICK_S = 0.05
@@ -21,12 +21,13 @@ REST = 20
 
 
 class StoreUsage:
-    """Counts the files of the store on a worker thread. Reactor thread only."""
+    """Counts the files of the store on a worker thread, until `is_stopped` is true. Reactor thread only."""
 
     _log = Logger()
 
-    def __init__(self, run: RunInThread, reactor: Any) -> None:
+    def __init__(self, run: RunInThread, reactor: Any, is_stopped: Callable[[], bool] = never) -> None:
         self._run = run
+        self._is_stopped = is_stopped
         self._reactor = reactor
         self._seconds: Callable[[], float] = reactor.seconds
         self._tasks = Tasks()
@@ -48,7 +49,9 @@ class StoreUsage:
         self._counting = True
         began_s = self._seconds()
         try:
-            self._usage = await self._run(measure, root)
+            self._usage = await self._run(measure, root, self._is_stopped)
+        except CountStoppedError:
+            return
         except OSError:
             self._log.failure("the files of {root} cannot be counted", root=str(root))
         self._counted_at_s = self._seconds()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from imaged.store.usage import BLOCK_BYTES, Usage, measure
+from imaged.store.usage import BLOCK_BYTES, Usage, measure, never
 
 
 class StoreSize:
@@ -29,13 +29,16 @@ class StoreSize:
             if self.total_bytes is not None:
                 self.total_bytes += grown_bytes
 
-    def count(self, root: Path, measure: Callable[[Path], Usage] = measure) -> None:
+    def count(
+        self, root: Path, is_stopped: Callable[[], bool] = never, measure: Callable[..., Usage] = measure
+    ) -> None:
         """Count the store at `root`. Takes minutes on a large one: worker threads only.
 
-        A file that changes meanwhile was counted before or after that, with equal chances.
+        A file that changes meanwhile was counted before or after that, with equal chances. Raises CountStoppedError
+        soon after `is_stopped` has become true.
         """
         before = self.changed_bytes
-        counted_bytes = measure(root).occupied_bytes
+        counted_bytes = measure(root, is_stopped).occupied_bytes
         with self._lock:
             self.total_bytes = counted_bytes + (self.changed_bytes - before) // 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,15 +35,27 @@ class Usage:
     occupied_bytes: int = 0
 
 
-def measure(root: Path) -> Usage:
+class CountStoppedError(Exception):
+    """A count has not come to its end, as the process shuts down."""
+
+
+def never() -> bool:
+    """Return False: nothing stops the count."""
+    return False
+
+
+def measure(root: Path, is_stopped: Callable[[], bool] = never) -> Usage:
     """Count every file below `root` except owners' lock files.
 
-    Takes minutes on a large store: worker threads only. It rests most of the time, so that requests get the GIL.
+    Takes minutes on a large store: worker threads only. It rests most of the time, so that requests get the GIL. Raises
+    CountStoppedError soon after `is_stopped` has become true, as else a shutdown would wait for it.
     """
     files = size_bytes = occupied_bytes = 0
     folders, device = [str(root)], _device(root)
     rests_at_s = thread_time() + UNRESTED_S
     while folders:
+        if is_stopped():
+            raise CountStoppedError
         with suppress(OSError), os.scandir(folder := folders.pop()) as entries:  # removed since, or not readable
             status = os.stat(folder)  # noqa: PTH116  # on each folder
             occupied_bytes += status.st_blocks * BLOCK_BYTES if status.st_dev == device else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -99,11 +100,11 @@ def test_a_change_during_a_count_is_half_in_it(root: Path) -> None:
     """Hashes are spread evenly, so half of the files that change were counted before."""
     size = StoreSize()
 
-    def measure_meanwhile(folder: Path) -> Usage:
+    def measure_meanwhile(folder: Path, is_stopped: Callable[[], bool]) -> Usage:
         size.add(1000)
-        return measure(folder)
+        return measure(folder, is_stopped)
 
-    size.count(root, measure_meanwhile)
+    size.count(root, measure=measure_meanwhile)
     assert size.total_bytes == du(root) + 500
 
 

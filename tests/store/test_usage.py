@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from imaged.store.incoming import OWNERS
-from imaged.store.usage import Usage, measure
+from imaged.store.usage import CountStoppedError, Usage, measure
 
 
 def test_every_file_is_counted_once(tmp_path: Path) -> None:
@@ -25,3 +27,18 @@ def test_every_file_is_counted_once(tmp_path: Path) -> None:
 def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
     """The first picture makes its folder."""
     assert measure(tmp_path / "store") == Usage(0, 0)
+
+
+def test_a_count_ends_when_the_process_does(tmp_path: Path) -> None:
+    """A shutdown does not wait for a large store."""
+    for number in range(10):
+        (tmp_path / str(number)).mkdir()
+    asked: list[bool] = []
+
+    def is_stopped() -> bool:
+        asked.append(len(asked) == 3)
+        return asked[-1]
+
+    with pytest.raises(CountStoppedError):
+        measure(tmp_path, is_stopped)
+    assert len(asked) == 4
