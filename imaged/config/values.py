@@ -24,6 +24,7 @@ from imaged.core.variants import Progressive
 
 T = TypeVar("T", bound=Hashable)
 ANY_ORIGIN = "*"
+_MAPPED_BITS = 96  # the prefix of IPv4-mapped addresses, ::ffff:0:0/96 (RFC 4291, 2.5.5.2)
 _WORD = "[A-Za-z0-9_-]+"
 _TEXT = {"type": "string"}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -90,10 +91,13 @@ def _output(value: Any) -> Output:
 
 
 def _network(value: Any) -> IPv4Network | IPv6Network:
+    """Read a network. One of IPv4-mapped addresses is that of IPv4: all addresses that imaged compares are."""
     try:
-        return ip_network(value if isinstance(value, str) else "")
+        network = ip_network(value if isinstance(value, str) else "")
     except ValueError as error:
         raise UnfitError("expected a network, by its first address, such as 10.0.0.0/8 or fd00::/8") from error
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return network if mapped is None else IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def _proxy(value: Any) -> Proxy:

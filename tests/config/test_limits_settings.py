@@ -8,12 +8,22 @@ from ipaddress import ip_network
 import pytest
 from settings_world import World
 
+from imaged.core.client_addresses import TrustedProxies
+
 
 def test_networks_addresses_and_unix() -> None:
     """An address is the network of one, and unix stands for UNIX sockets."""
     limits = World().load('limits: {trusted_proxies: [10.0.0.0/8, 127.0.0.1, "::1", unix]}').settings.limits
     assert limits.trusted_proxies == (*map(ip_network, ("10.0.0.0/8", "127.0.0.1/32", "::1/128")), "unix")
     assert json.loads(limits.model_dump_json())["trusted_proxies"][-2:] == ["::1/128", "unix"]
+
+
+def test_mapped_networks_are_those_of_ipv4() -> None:
+    """A network of IPv4-mapped addresses trusts the same proxies as the network of IPv4 in it."""
+    limits = World().load('limits: {trusted_proxies: ["::ffff:10.0.0.0/104", "::ffff:192.0.2.1"]}').settings.limits
+    proxies = TrustedProxies(limits.trusted_proxies)
+    trusted = ["10.1.2.3", "::ffff:10.1.2.3", "192.0.2.1", "::ffff:192.0.2.1", "11.0.0.1", "192.0.2.2"]
+    assert [proxies.trusts(each) for each in trusted] == [True, True, True, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -23,6 +33,8 @@ def test_networks_addresses_and_unix() -> None:
         ("{trusted_proxies: [proxy]}", "trusted_proxies.0: expected a network, by its first address"),
         ("{trusted_proxies: [0.0.0.0/0]}", "trusted_proxies.0: expected the networks of your proxies"),
         ('{trusted_proxies: [unix, "::/0"]}', "trusted_proxies.1: expected the networks of your proxies"),
+        ('{trusted_proxies: ["::ffff:0:0/96"]}', "trusted_proxies.0: expected the networks of your proxies"),
+        ('{trusted_proxies: [10.0.0.1, "::ffff:10.0.0.1"]}', "trusted_proxies: an entry is listed twice"),
         ("{trusted_proxies: [unix, unix]}", "trusted_proxies: an entry is listed twice"),
         ("{trusted_proxies: [127.0.0.1, 127.0.0.1/32]}", "trusted_proxies: an entry is listed twice"),
         ("{proxy_protocol: true}", "limits: proxy_protocol needs trusted_proxies"),
