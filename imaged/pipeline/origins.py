@@ -56,6 +56,10 @@ RETRY_S = 5.0
 SHORTEST_S = 60.0
 """How long caches may keep an answer at least, where the time of its origin is not shorter."""
 
+RECORD_BYTES = 12_288
+"""What a record takes, with its two folders. At the bound of the store, further paths of a picture get none, nor do
+those of an erased one."""
+
 _NO_PICTURE = (NotAPictureError, TooLargeError, HashConflictError)
 
 
@@ -209,14 +213,19 @@ class Origins:
         since_ns = record.since_ns if record is not None and is_same else variant_time_ns()
         validators = fetched.validators
         seen = OriginRecord(path, image.hash, validators.etag, validators.last_modified, now_s, since_ns)
-        if not (is_same and self._store.has(image, ORIGINAL)):
+        was_kept = self._store.has(image, ORIGINAL)
+        has_room = record is not None or self._shared.counters.bound.has_room(RECORD_BYTES)
+        if not (is_same and was_kept):
             try:
                 _, info = await self._originals.keep(namespace, received, is_posted=False)
             except GoneError:
-                await self._save(origin, seen)  # so that it is not fetched for each request
+                if has_room:
+                    await self._save(origin, seen)  # so that it is not fetched for each request
                 raise
             with suppress(ImagedError):  # outputs that are not ordered are made when a client asks for them
                 await self._prepare(image, info)
+        if was_kept and not has_room:
+            return _found(origin, seen, origin.settings.ttl_s, is_fetched=True)  # invented paths would fill the store
         return await self._save(origin, seen)
 
     async def _save(self, origin: Origin, record: OriginRecord) -> Found:

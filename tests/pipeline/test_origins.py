@@ -360,6 +360,20 @@ def test_a_full_store_refuses_unseen_paths_and_serves_the_others(shop: Shop) -> 
     assert (shop.asked, shop.tally.fault) == (1, None)
 
 
+def test_invented_paths_of_one_picture_do_not_fill_the_store(shop: Shop) -> None:
+    """At the bound of the store, a new picture has a record; further paths of it have none, also when it is erased."""
+    shop.harness.environment.counters.bound.maximum_bytes = 1
+    shop.find()
+    for _ in range(2):
+        found = shop.find("invented.jpg")
+        assert (found.image, found.is_fetched) == (ImageId("p", hash_of(PICTURE)), True)
+    assert not shop.find().is_fetched
+    wait(shop.harness.pipeline.eraser.erase(found.image))
+    shop.fails(GoneError, "another.jpg")
+    records = list((shop.harness.store.root / ".origins").rglob("*.json"))
+    assert (len(records), shop.asked) == (1, 4)
+
+
 def test_an_erased_picture_is_not_fetched_again(shop: Shop) -> None:
     """The path keeps its hash, whose tombstone decides."""
     image = shop.find().image
