@@ -54,6 +54,7 @@ class Connection(HTTPChannel):
         self._quiet_since_s = connections.clock.seconds()
         self._has_spoken = False
         self.peer = UNIX
+        self.is_proxied = False
         self._begin_head()
         self._closing = self._is_refused = self._is_lost = False
         self._abort_call: Any = None

@@ -33,9 +33,10 @@ Guard = Callable[[Asked, Settings], None]
 on the reactor thread; it never waits."""
 
 
-def read_asked(request: Request, path: PublicPath, address: str) -> Asked | None:
+def read_asked(request: Request, path: PublicPath, address: str, *, is_proxied: bool) -> Asked | None:
     """Return what a request asks for, or None for `/status_check`, which is open to all.
 
+    `is_proxied` says whether its connection began with a PROXY header, which may tell no address.
     Raises NotFoundError for a name that is none, MalformedRequestError for a repeated parameter of guards.
     """
     action = Action.READ
@@ -67,7 +68,7 @@ def read_asked(request: Request, path: PublicPath, address: str) -> Asked | None
         parameters=guard_parameters(request.uri),
         authorization=header(request, b"authorization"),
         address=address,
-        is_forwarded=any(header(request, name) is not None for name in OF_PROXIES),
+        is_forwarded=is_proxied or any(header(request, name) is not None for name in OF_PROXIES),
         page=_foreign_page(request),
     )
 

@@ -34,7 +34,7 @@ class ProxiedConnection(Connection):
             return
         if found is None:
             return
-        rest, self._header = self._header[found.size_bytes :], None
+        rest, self._header, self.is_proxied = self._header[found.size_bytes :], None, True
         if found.address is not None:
             self._connections.discard(self)
             self.join(found.address)

@@ -113,7 +113,7 @@ class PublicSite:
             await self._answer(request, path, pipeline)
 
     def _check_guards(self, request: ImagedRequest, path: PublicPath, pipeline: Pipeline) -> None:
-        asked = read_asked(request, path, request.address)
+        asked = read_asked(request, path, request.address, is_proxied=request.is_proxied)
         if asked is not None:
             for guard in self.guards:
                 guard(asked, pipeline.settings)

@@ -84,6 +84,7 @@ class ImagedRequest(Request):
         self._error: ImagedError | None = None
         self._is_counted = False
         self._peer: str = channel.peer
+        self.is_proxied: bool = channel.is_proxied
         self._address: str | None = None
         self.trace = Trace("", site.seconds)
 

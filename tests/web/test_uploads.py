@@ -6,7 +6,7 @@ import json
 import time
 from urllib.parse import urlencode
 
-from raw_client import request
+from raw_client import connect, request
 from sent_bodies import FORM, chunked, part
 from service_case import HASH, HOME, PICTURE, ServiceTestCase, until
 
@@ -186,6 +186,22 @@ class TestOpenWriting(ServiceTestCase):
             refused = await self.post("/p", PICTURE, **{header: "192.0.2.1"})
             assert (refused.status, "only programs on this machine" in refused.error) == (403, True)
             assert (await self.get(f"{HOME}/original", **{header: "192.0.2.1"})).status == 200
+
+    async def test_connections_with_a_proxy_header_are_refused(self) -> None:
+        """A header without an address may stand for any client, and one with a local address for one behind it."""
+        await self.serve(limits={"trusted_proxies": ["127.0.0.1"], "proxy_protocol": True})
+        start = b"\r\n\r\n\x00\r\nQUIT\n"
+        for header in (
+            b"PROXY UNKNOWN\r\n",
+            b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n",
+            start + b"\x21\x00\x00\x00",
+            start + b"\x20\x00\x00\x00",
+            start + b"\x21\x31\x00\xd8" + bytes(216),
+        ):
+            connection = await connect(self.url)
+            connection.send(header + request("POST", "/p", body=PICTURE))
+            refused = await connection.answer()
+            assert (refused.status, "only programs on this machine" in refused.error) == (403, True)
 
     async def test_pages_of_other_hosts_are_refused(self) -> None:
         """Any page of the web can make a browser on this machine post; one of the same host, such as /try, may."""
