@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from daemon import Daemon, request, until
+from handover import complete, upgrade
 from PIL import Image
 from small_disk import SmallDisk
 
@@ -169,6 +170,25 @@ def test_queued_outputs_wait_for_room(make_daemon: Callable[..., Daemon], disk: 
     disk.clear()
     daemon.wait_for_files({"partitionedHash": home(body)[2:]}, ["original", *names])
     assert statuses(daemon) <= {200}
+
+
+def test_an_upgrade_on_a_full_disk(make_daemon: Callable[..., Daemon], disk: SmallDisk) -> None:
+    """The new process takes over, serves, and heals."""
+    daemon = make_daemon(settings(disk.folder / "public", state_dir=str(disk.folder / "state")))
+    daemon.store = disk.folder / "public"
+    body = noise(1)
+    assert daemon.post("/p", body).status == 200
+    disk.fill()
+    until(lambda: is_full(daemon), daemon)
+    upgrade(daemon)
+    assert complete(daemon) is not None
+    until(lambda: is_full(daemon), daemon)
+    assert daemon.get(f"/{home(body)}/original").body == body
+    assert daemon.get(f"/{home(body)}/w10.png").status == 200
+    assert daemon.post("/p", noise(2)).status == 507
+    disk.clear()
+    until(lambda: not is_full(daemon), daemon)
+    assert daemon.post("/p", noise(2)).status == 200
 
 
 def test_a_namespace_on_a_full_disk_of_its_own(
