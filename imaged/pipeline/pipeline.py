@@ -153,7 +153,7 @@ class Pipeline:
         missing = [output for output in outputs if not self._is_here(image, output)]
         if missing:
             queued = await self.jobs.states(image)
-            self._check_count(image, [*missing, *queued])
+            self._check_count(image, missing, queued)
             if new := sum(output not in uncharged and output not in queued for output in missing):
                 charge(new)
         await self.jobs.enqueue("render", image, missing, client)
@@ -163,10 +163,14 @@ class Pipeline:
         outputs = self.auto.expand(image, info, self.outputs(image.namespace, ()))
         await self.enqueue_renders(image, outputs, ORIGINS)
 
-    def _check_count(self, image: ImageId, new: Sequence[Output]) -> None:
-        policy = self.settings.policy(image.namespace)
-        if new:
-            names = [*new, *self.renders.unsaved_outputs(image)]
+    def _check_count(self, image: ImageId, missing: Sequence[Output], queued: Collection[Output] = ()) -> None:
+        """Raise PolicyError when the image would have too many outputs.
+
+        A missing output that is being saved or queued is none more: it was counted before.
+        """
+        policy, known = self.settings.policy(image.namespace), {*queued, *self.renders.unsaved_outputs(image)}
+        if not known.issuperset(missing):
+            names = known.union(missing)
             policy.check_count(self.store.variants.count(image, names, policy.maximum_outputs + 1))
 
     async def states(self, image: ImageId, outputs: Sequence[Output] = ()) -> dict[Output, str]:

@@ -229,6 +229,21 @@ def test_outputs_that_are_not_stored_yet_are_counted(make_harness: MakeHarness) 
         slow.get("x40.jpg")
 
 
+def test_an_output_that_is_being_saved_is_none_more(make_harness: MakeHarness) -> None:
+    """An image that has more outputs than its namespace allows now takes an order of one that is on its way."""
+    harness = make_harness("images: {maximum_outputs: 1}")
+    slow = SlowDisk(harness)
+    slow.get()
+    harness.store.variants.save(IMAGE, X40, b"x")
+    wait(slow.pipeline.enqueue_renders(IMAGE, [X30], ""))
+    ordered = start(slow.pipeline.process(IMAGE, [X30, X40]))
+    slow.disk.step()
+    _, errors = wait(_awaited(ordered))
+    assert errors == {X30: None, X40: None}
+    with pytest.raises(PolicyError):
+        wait(slow.pipeline.enqueue_renders(IMAGE, [X50], ""))
+
+
 def test_an_output_that_is_not_stored_is_rendered_again(harness: PipelineHarness) -> None:
     """Its client has it, the log, the metrics and the status page report it, and a later save ends the fault."""
     slow = SlowDisk(harness)

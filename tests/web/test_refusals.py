@@ -314,7 +314,8 @@ class TestBusy(ServiceTestCase):
                 waiting.enter_context(headers.count_as_waiting())
             connection = await self.begin("POST", "/p", Expect="100-continue", Content_Length=str(len(PICTURE)))
             refused = await connection.answer()
-        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert refused.status == 503
+        assert int(refused.headers["retry-after"]) >= 1  # more where headers take long to read
         assert (await self.post()).status == 200
 
     async def test_a_full_queue_serves_stored_files(self) -> None:
