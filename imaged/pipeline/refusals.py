@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from copy import copy
 from typing import Generic, TypeVar
 
 from imaged.core.errors import ImagedError
@@ -14,7 +15,10 @@ MOST_REFUSALS = 10_000
 
 
 class Refusals(Generic[K]):
-    """The last errors, each by its key, for a time. `seconds` is a monotonic clock. Reactor thread only."""
+    """The last errors, each by its key, for a time. `seconds` is a monotonic clock. Reactor thread only.
+
+    Copies are kept and returned: an error that was raised holds the frames that it passed, and all that they refer to.
+    """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -25,7 +29,7 @@ class Refusals(Generic[K]):
         self._kept.pop(key, None)
         if len(self._kept) >= MOST_REFUSALS:
             del self._kept[next(iter(self._kept))]
-        self._kept[key] = self._seconds() + lasts_s, error.with_traceback(None)
+        self._kept[key] = self._seconds() + lasts_s, copy(error)
 
     def find(self, key: K) -> ImagedError | None:
         """Return the error of a key while it lasts."""
@@ -33,4 +37,4 @@ class Refusals(Generic[K]):
         if error is not None and self._seconds() >= until_s:
             del self._kept[key]
             return None
-        return error
+        return copy(error)

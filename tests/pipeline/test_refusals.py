@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.task import Clock
 
-from imaged.core.errors import NotFoundError
+from imaged.core.errors import BusyError, NotFoundError
 from imaged.pipeline.refusals import MOST_REFUSALS, Refusals
 
 
@@ -14,10 +15,10 @@ def test_an_error_lasts_for_its_time() -> None:
     refusals: Refusals[str] = Refusals(clock.seconds)
     refusals.add("x", error, 10)
     clock.advance(9)
-    assert (refusals.find("x"), refusals.find("y")) == (error, None)
+    assert (str(refusals.find("x")), refusals.find("y")) == ("a", None)
     refusals.add("x", later, 10)
     clock.advance(9)
-    assert refusals.find("x") is later
+    assert str(refusals.find("x")) == "b"
     clock.advance(1)
     assert refusals.find("x") is None
 
@@ -30,3 +31,19 @@ def test_memory_is_bounded() -> None:
     assert refusals.find(0) is None
     assert refusals.find(1) is not None
     assert refusals.find(MOST_REFUSALS) is not None
+
+
+def test_an_error_keeps_no_frames() -> None:
+    """Those of the failed work, and of clients that got it, would stay in memory with all they refer to."""
+    refusals: Refusals[str] = Refusals(Clock().seconds)
+    try:
+        raise BusyError("a", 7) from NotFoundError("b")
+    except BusyError as error:
+        refusals.add("x", error, 10)
+    for _ in range(2):
+        found = refusals.find("x")
+        assert isinstance(found, BusyError)
+        assert (str(found), found.retry_after_s) == ("a", 7)
+        assert (found.__traceback__, found.__cause__, found.__context__) == (None, None, None)
+        with pytest.raises(BusyError):
+            raise found
