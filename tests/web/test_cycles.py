@@ -78,3 +78,25 @@ class TestCycles(ServiceTestCase):
             (request("GET", "/", {"Host": "a b"}), 400),
         ):
             assert not await self.left_by(data, status), data
+
+    async def test_no_refusal_is_left_to_the_collector(self) -> None:
+        """Requests without a token, a signature or a picture, and those over a limit, are freed, too."""
+        token = "T-0123456789abcdefghij"
+        await self.serve(
+            access={"tokens": [{"name": "own", "token": token}], "signing_keys": ["K-0123456789abcdefghij"]},
+            images={"allowed_outputs": ["x30.jpg"]},
+            limits={"posts_per_minute": 1},
+        )
+        bearer = {"Authorization": f"Bearer {token}"}
+        await self.post(authorization=bearer["Authorization"])
+        for data, status in (
+            (request("POST", "/p", body=PICTURE), 401),
+            (request("POST", "/p?e=9999999999&s=wrong", body=PICTURE), 403),
+            (request("POST", "/p", bearer, PICTURE), 429),
+            (request("GET", f"{HOME}/x31.jpg"), 403),
+            (request("GET", f"{HOME}/x31.jpg?s=wrong"), 403),
+            (request("DELETE", HOME), 401),
+            (request("DELETE", HOME, bearer), 204),
+            (request("GET", f"{HOME}/x30.jpg"), 410),
+        ):
+            assert not await self.left_by(data, status), data
