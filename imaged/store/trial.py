@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import disk_usage
 
@@ -33,13 +33,16 @@ def try_out(root: Path, incoming: Incoming) -> dict[str, Trial]:
 
     While the store itself takes no files, no namespace does, and none is tried. Blocking.
     """
-    trials = {STORE: _try_place(root, incoming, incoming.folder)}
-    if trials[STORE].error is None:
+    store = _try_place(root, incoming, incoming.folder)
+    if store.error is not None:
+        return {STORE: store}
+    try:
         device = incoming.folder.stat().st_dev
-        for folder in root.glob("[!.]*/"):
-            if folder.stat().st_dev != device:
-                trials[folder.name] = _try_place(folder, incoming, folder / incoming.folder.name)
-    return trials
+        mounted = [folder for folder in root.glob("[!.]*/") if folder.stat().st_dev != device]
+    except OSError as error:
+        return {STORE: replace(store, error=disk_error(f"the folders of {root} cannot be read", error))}
+    places = {folder.name: _try_place(folder, incoming, folder / incoming.folder.name) for folder in mounted}
+    return {STORE: store, **places}
 
 
 def _try_place(place: Path, incoming: Incoming, folder: Path) -> Trial:

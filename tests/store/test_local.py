@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,3 +78,21 @@ def test_a_namespace_on_another_file_system_is_tried_too(tmp_path: Path) -> None
         (tmp_path / "p" / ".incoming").touch()
         with pytest.raises(StoreError, match="no files can be kept"):
             store.try_out()
+
+
+def test_a_folder_that_the_disk_does_not_give_is_the_stores_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store reports an I/O error in its look for namespaces on other file systems as its own."""
+    store = LocalStore(tmp_path, [3, 3])
+    (tmp_path / "p").mkdir()
+    stat = os.stat
+
+    def fail(path: str | Path, **how: Any) -> os.stat_result:
+        if Path(path).name == "p":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(os, "stat", fail)
+    with pytest.raises(StoreError, match="cannot be read: Input/output error"):
+        store.try_out()
