@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,14 +48,13 @@ def test_an_error_without_a_number() -> None:
 
 def test_sqlite_has_a_code_of_its_own(tmp_path: Path) -> None:
     """A database that may not grow is full; one that is none is not."""
-    db = sqlite3.connect(tmp_path / "db", isolation_level=None)
-    db.execute("CREATE TABLE t (a)")
-    db.execute("PRAGMA max_page_count = 2")
-    with pytest.raises(sqlite3.OperationalError) as raised:
-        db.execute("INSERT INTO t VALUES (zeroblob(100000))")
+    with closing(sqlite3.connect(tmp_path / "db", isolation_level=None)) as db:
+        db.execute("CREATE TABLE t (a)")
+        db.execute("PRAGMA max_page_count = 2")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            db.execute("INSERT INTO t VALUES (zeroblob(100000))")
     assert is_full(raised.value)
-    db.close()
     (tmp_path / "none").write_bytes(b"no database" * 100)
-    with pytest.raises(sqlite3.DatabaseError) as raised_:
-        sqlite3.connect(tmp_path / "none").execute("SELECT * FROM t")
+    with closing(sqlite3.connect(tmp_path / "none")) as db, pytest.raises(sqlite3.DatabaseError) as raised_:
+        db.execute("SELECT * FROM t")
     assert not is_full(raised_.value)
