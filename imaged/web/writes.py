@@ -63,7 +63,7 @@ def check_bearer(asked: Asked, access: AccessSettings) -> None:
         raise UnauthorizedError(f"this needs a token: {_SEND_TOKEN}")
     token = find_token(access.known_tokens, given)
     if token is None:
-        raise UnauthorizedError(f"the token is none of this server: {_SEND_TOKEN}", INVALID)
+        raise UnauthorizedError(f"this server does not know the token: {_SEND_TOKEN}", INVALID)
     if not token.allows(asked.action, asked.namespace):
         raise ForbiddenError(
             f"the token {token.name} is not for {asked.action} in the namespace {asked.namespace}: use another one",
