@@ -152,6 +152,7 @@ class Eviction:
         except Exception:  # of the queue, perhaps, which says what is needed
             self._log.failure("outputs cannot be forgotten; the next try is in a while")
         self._is_forgetting = False
+        bound.has_searched()
         self._end_search(is_idle=is_idle)
 
     def _end_search(self, *, is_idle: bool) -> None:

@@ -13,6 +13,9 @@ from imaged.store.usage import free
 STEP = 100
 """The store forgets from 1/STEP below a bound on, until it is 2/STEP below: so it is seldom at the bound itself."""
 
+LARGEST = 4
+"""A refused file of at most 1/LARGEST of a bound has the store forget for it: the next request may store it."""
+
 BLOCK_BYTES = 4096
 """What a file system gives a file at once, in most cases."""
 
@@ -37,7 +40,7 @@ class StoreBound:
         self._wanted_by_disk = wanted_free_bytes
         self._free_bytes = free_bytes
         self._root = Path()
-        self._reserved_bytes = 0
+        self._reserved_bytes = self._wanted_bytes = 0
         self.size = StoreSize()
         self.maximum_bytes = 0
         self.keep_free_bytes = 0
@@ -84,6 +87,8 @@ class StoreBound:
         taken_bytes = -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
         if not self.has_room(taken_bytes):
             self.refused_saves += 1
+            if taken_bytes <= max(self.maximum_bytes, self.keep_free_bytes) // LARGEST:
+                self._wanted_bytes = max(self._wanted_bytes, taken_bytes)
             return None
         self._reserved_bytes += taken_bytes
         return taken_bytes
@@ -117,9 +122,13 @@ class StoreBound:
         """
         return self._excess(2, max(expected_free_bytes, self.free_bytes))
 
+    def has_searched(self) -> None:
+        """Give up the room that refused files wanted: what could be forgotten for them is."""
+        self._wanted_bytes = 0
+
     def _excess(self, steps: int, free_bytes: int) -> int:
         maximum, keep_free = self.maximum_bytes, self._wanted_free_bytes
-        excess = keep_free + keep_free * steps // STEP - free_bytes if keep_free else 0
+        excess = keep_free + max(keep_free * steps // STEP, self._wanted_bytes) - free_bytes if keep_free else 0
         if maximum and self.size.total_bytes is not None:
-            excess = max(excess, self.size.total_bytes - maximum + maximum * steps // STEP)
+            excess = max(excess, self.size.total_bytes - maximum + max(maximum * steps // STEP, self._wanted_bytes))
         return excess

@@ -49,6 +49,17 @@ def test_files_that_are_being_written_have_their_room() -> None:
     assert empty.reserve(8000) == 8192
 
 
+def test_the_store_forgets_for_a_file_that_it_has_refused() -> None:
+    """Else an output of more than what is free would be refused at each request; one as large as the store still is."""
+    full = bound(98 * MIB + MIB // 2, maximum_bytes=100 * MIB)
+    assert (full.reserve(3 * MIB), full.is_near(), full.excess()) == (None, True, MIB + MIB // 2)
+    full.has_searched()
+    assert not full.is_near()
+    assert (full.reserve(26 * MIB), full.is_near()) == (None, False)
+    tight = bound(None, 11 * MIB, keep_free_bytes=10 * MIB)
+    assert (tight.reserve(2 * MIB), tight.is_near(), tight.excess()) == (None, True, MIB)
+
+
 def test_free_bytes_bound_the_store_too() -> None:
     """The disk may be full of other things."""
     near, far = bound(None, 10_099, keep_free_bytes=10_000), bound(None, 10_100, keep_free_bytes=10_000)
