@@ -1,12 +1,16 @@
-"""S3 stores for the tests of all rooms. Each starts once in a session; each test makes its own buckets."""
+"""What tests of several rooms use: S3 stores, and the lines of the log.
+
+Each store starts once in a session; each test makes its own buckets.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from twisted.logger import formatEvent, globalLogPublisher
 
 if TYPE_CHECKING:
     from moto_store import MotoS3
@@ -37,3 +41,13 @@ def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoS3]:
     store.start()
     yield store
     store.stop()
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[str]]:
+    """Return the lines of the log, as they come."""
+    lines: list[str] = []
+    observer: Any = lambda event: lines.append(formatEvent(event))  # noqa: E731  # zope's interface is no type
+    globalLogPublisher.addObserver(observer)
+    yield lines
+    globalLogPublisher.removeObserver(observer)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from twisted.internet import reactor
-from twisted.web.http import HTTPFactory, Request
+from loopback_site import listen
+from twisted.web.http import Request
 
 
 class Source:
@@ -38,23 +37,7 @@ class Source:
 async def origin(body: bytes | None, code: int = 200) -> AsyncIterator[Source]:
     """Serve `body` at `url` for as long as the block runs."""
     source = Source(body, code)
-
-    class Asked(Request):
-        def process(self) -> None:
-            source.ask(self)
-
-    class Files(HTTPFactory):
-        def buildProtocol(self, addr: Any) -> Any:  # noqa: N802  # Twisted's name
-            protocol = super().buildProtocol(addr)
-            protocol.requestFactory = Asked
-            return protocol
-
-        def log(self, request: Request) -> None:
-            pass
-
-    factory = Files(reactor=reactor)
-    factory.noisy = False
-    port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    port = listen(source.ask)
     source.url = f"http://127.0.0.1:{port.getHost().port}/a.jpg"
     try:
         yield source

@@ -7,9 +7,9 @@ from collections import Counter
 from typing import Any
 from urllib.parse import unquote
 
-from twisted.internet import reactor
+from loopback_site import listen
 from twisted.internet.defer import Deferred
-from twisted.web.http import HTTPFactory, Request
+from twisted.web.http import Request
 
 
 class PictureSite:
@@ -33,25 +33,7 @@ class PictureSite:
 
     def start(self) -> str:
         """Listen, and return the URL of the site; the same one again after `stop`."""
-        site = self
-
-        class Asked(Request):
-            def process(self) -> None:
-                site._take(self)
-
-        class Site(HTTPFactory):
-            def buildProtocol(self, addr: Any) -> Any:  # noqa: N802  # Twisted's name
-                protocol = super().buildProtocol(addr)
-                protocol.requestFactory = Asked
-                return protocol
-
-            def log(self, request: Request) -> None:
-                pass
-
-        factory = Site(reactor=reactor)
-        factory.noisy = False
-        net: Any = reactor
-        self._port = net.listenTCP(self.number, factory, interface="127.0.0.1")
+        self._port = listen(self._take, self.number)
         self.number = self._port.getHost().port
         return f"http://127.0.0.1:{self.number}/media/"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+
+from http_server import serving
 
 
 @dataclass
@@ -42,16 +42,5 @@ def cache_origin() -> Iterator[CacheOrigin]:
             self.end_headers()
             self.wfile.write(b"body")
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    origin.port = server.server_port
-    thread = Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(Handler) as origin.port:
         yield origin
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -11,30 +11,11 @@ from pathlib import Path
 
 import pytest
 from cache_origin import CacheOrigin
+from nginx_process import NginxProcess
 from server_process import ServerProcess
 from source_tree import ROOT
 
 SBIN = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
-MODULE = "ngx_http_js_module.so"
-MODULES = (Path("/usr/lib/nginx/modules"), Path("/usr/share/nginx/modules"), Path("/usr/lib64/nginx/modules"))
-
-NGINX = """
-daemon off;
-load_module {module};
-pid {folder}/pid;
-error_log {folder}/error.log;
-{user}
-events {{}}
-http {{
-    access_log {folder}/access.log;
-    client_body_temp_path {folder}/bodies;
-    proxy_temp_path {folder}/proxied;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/imaged.conf;
-}}
-"""
 
 
 class CacheServer(ServerProcess):
@@ -78,15 +59,14 @@ class Varnish(CacheServer):
         ]  # fmt: skip
 
 
-class NginxCache(CacheServer):
+class NginxCache(NginxProcess, CacheServer):
     """nginx with its JavaScript module."""
 
-    def command(self) -> list[str]:
-        """Return the command that starts it."""
-        program = shutil.which("nginx", path=SBIN)
-        module = next((folder / MODULE for folder in MODULES if (folder / MODULE).exists()), None)
-        if program is None or module is None:
-            pytest.skip("no nginx with JavaScript: install Debian's package libnginx-mod-http-js")
+    module = "ngx_http_js_module.so"
+    package = "libnginx-mod-http-js"
+
+    def blocks(self) -> str:
+        """Write the configuration of the cache and its script; return the block that includes it."""
         config = (ROOT / "etc" / "nginx-cache.conf").read_text()
         for before, after in (
             (r"listen 80; +# here", f"listen 127.0.0.1:{self.port};"),
@@ -101,17 +81,8 @@ class NginxCache(CacheServer):
         )
         assert count == 1
         (self.folder / "nginx-purge.js").write_text(script)
-        user = "user root;" if os.geteuid() == 0 else ""  # else the workers could not use the folder of the test
         (self.folder / "imaged.conf").write_text(config)
-        (self.folder / "nginx.conf").write_text(NGINX.format(folder=self.folder, user=user, module=module))
-        return [program, "-e", str(self.folder / "error.log"), "-c", str(self.folder / "nginx.conf")]
-
-    def stop(self) -> None:
-        """End it and its workers."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-            self._process = None
+        return self.http(f"include {self.folder}/imaged.conf;")
 
 
 class FilledCache:

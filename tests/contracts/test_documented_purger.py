@@ -6,13 +6,12 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
-from typing import Any
 
 import pytest
+from http_server import serving
 from ports import free_port
 from source_tree import ROOT
 from twisted.internet import reactor
@@ -47,17 +46,8 @@ def service() -> Iterator[Service]:
             self.end_headers()
             self.wfile.write(b'{"success": true}')
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    service.port = server.server_port
-    thread = Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield service
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as service.port:
+        yield service
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Daemons, sources and browsers for the end-to-end tests."""
+"""Daemons, sources, stores and browsers for the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from daemon import Daemon
+from failing_files import FailingFiles
 from loopback_origin import Origin
 from processes import adopt_orphans
 
 if TYPE_CHECKING:
     from browser import Browser
+    from rclone import RcloneS3
 
 HERE = Path(__file__).parent
 FOREIGN = [*HERE.glob("imaged_*.py"), *(HERE.parent / "thirdparty" / "imaged-folder").glob("imaged_*.py")]
@@ -73,9 +75,28 @@ def plugins(tmp_path: Path) -> dict[str, str]:
 def origin() -> Iterator[Origin]:
     """Return a source of originals on loopback."""
     server = Origin()
-    server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[FailingFiles]:
+    """Return the file layer of the first daemon."""
+    files = FailingFiles(tmp_path, tmp_path / "daemon-0" / "var")
+    yield files
+    files.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RcloneS3]:
+    """Return an S3 server of the test's own, which it may stop, with an empty bucket."""
+    from rclone import RcloneS3  # noqa: PLC0415  # few tests need boto3, which is slow to import
+
+    store = RcloneS3(tmp_path / "rclone")
+    store.start()
+    store.make_bucket()
+    yield store
+    store.stop()
 
 
 @pytest.fixture

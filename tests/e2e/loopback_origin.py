@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
+
+from http_server import serving
 
 CHUNK = b"\0" * 65536
 
@@ -29,24 +32,13 @@ class Origin:
                 except OSError:
                     self.close_connection = True  # the daemon closed the connection: the source is too large
 
-            def log_message(self, *_: object) -> None:
-                """Log nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def start(self) -> None:
-        """Start the server."""
-        self._thread.start()
+        self._serving = ExitStack()
+        self.url = f"http://127.0.0.1:{self._serving.enter_context(serving(Handler))}"
 
     def stop(self) -> None:
         """Stop the server."""
         self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._serving.close()
 
     def answer(self, handler: BaseHTTPRequestHandler, path: str, query: str) -> None:
         """Answer one request."""

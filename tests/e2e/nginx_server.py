@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from daemon import Daemon
-from ports import free_port, listens, url
-from processes import LONGEST_S
+from nginx_process import NginxProcess
 from source_tree import ROOT
 
 CACHE = "/var/cache/nginx/imaged"
 CONFIG = (ROOT / "etc" / "nginx.conf").read_text(encoding="utf-8")
-
-MAIN = """
-daemon off;
-pid {folder}/pid;
-error_log {folder}/error.log;
-{user}
-events {{}}
-http {{
-    access_log {folder}/access.log;
-    client_body_temp_path {folder}/bodies;
-    proxy_temp_path {folder}/proxied;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/imaged.conf;
-}}
-"""
-
-
-def find_nginx() -> str:
-    """Return the path of nginx; skip the test if it is missing."""
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        pytest.skip("no nginx: install Debian's package nginx")
-    return found
 
 
 def adapted(port: int, address: str, store: Path) -> str:
@@ -65,27 +34,28 @@ def with_cache(text: str) -> str:
     return re.sub(r"^( *)#\| ", r"\1", text, flags=re.MULTILINE)
 
 
+class NginxBefore(NginxProcess):
+    """nginx in the folder of a daemon, with `etc/nginx.conf` as `change` returns it."""
+
+    def __init__(self, daemon: Daemon, change: Callable[[str], str]) -> None:
+        super().__init__(daemon.folder / "nginx")
+        self._daemon = daemon
+        self._change = change
+
+    def blocks(self) -> str:
+        """Write the configuration of the site; return the block that includes it."""
+        text = self._change(adapted(self.port, urlsplit(self._daemon.public).netloc, self._daemon.store))
+        path = self.folder / "imaged.conf"
+        path.write_text(text.replace(CACHE, str(self.folder / "cache")))
+        return self.http(f"include {path};")
+
+
 @contextmanager
 def nginx_before(daemon: Daemon, change: Callable[[str], str] = str) -> Iterator[str]:
-    """Start nginx in the folder of the daemon, with a changed configuration. Yields its URL."""
-    program = find_nginx()
-    folder = daemon.folder / "nginx"
-    folder.mkdir()
-    port = free_port()
-    user = "user root;" if os.geteuid() == 0 else ""  # else the workers could not read the folder of the test
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
-    (folder / "imaged.conf").write_text(
-        change(adapted(port, urlsplit(daemon.public).netloc, daemon.store)).replace(CACHE, str(folder / "cache"))
-    )
-    command = [program, "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    """Run nginx in front of a daemon, with a changed configuration. Yields its URL."""
+    nginx = NginxBefore(daemon, change)
+    nginx.start()
     try:
-        end_s = time.monotonic() + LONGEST_S
-        while not listens(port):
-            assert process.poll() is None, (folder / "error.log").read_text()
-            assert time.monotonic() < end_s, "nginx did not start"
-            time.sleep(0.02)
-        yield url(port)
+        yield nginx.url
     finally:
-        process.terminate()
-        process.wait(LONGEST_S)
+        nginx.stop()

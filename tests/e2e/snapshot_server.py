@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
+
+from http_server import serving
 
 from imaged.core.snapshot import Snapshot
 from imaged.statuspage.page import status_page
@@ -28,20 +31,12 @@ class SnapshotServer:
             def do_GET(self) -> None:
                 server.answer(self)
 
-            def log_message(self, *_: object) -> None:
-                """Log nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._serving = ExitStack()
+        self.url = f"http://127.0.0.1:{self._serving.enter_context(serving(Handler))}"
 
     def close(self) -> None:
         """Stop the server."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._serving.close()
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""

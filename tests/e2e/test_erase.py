@@ -6,7 +6,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,16 +19,6 @@ from rclone import RcloneS3
 from small_disk import SmallDisk
 
 CLIENTS = 24
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RcloneS3]:
-    """Return an S3 server with an empty bucket."""
-    store = RcloneS3(tmp_path / "rclone")
-    store.start()
-    store.make_bucket()
-    yield store
-    store.stop()
 
 
 @pytest.fixture

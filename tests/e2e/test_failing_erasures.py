@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 
 import pytest
 import yaml
@@ -17,14 +16,6 @@ from processes import LONGEST_S
 
 SAMPLE = 23
 """`make test` tries each 23rd operation; `make faults` tries all of them."""
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Iterator[FailingFiles]:
-    """Return the file layer of the first daemon."""
-    files = FailingFiles(tmp_path, tmp_path / "daemon-0" / "var")
-    yield files
-    files.close()
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 
 import pytest
 import yaml
@@ -35,14 +34,6 @@ IN_A_POST, NEVER = 8, 1_000_000
 """Operations: one at which a post has a temporary file, and none."""
 
 EVERY = [pytest.param(first, PARTS, marks=pytest.mark.exhaustive) for first in range(1, PARTS + 1)]
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Iterator[FailingFiles]:
-    """Return the file layer of the first daemon."""
-    files = FailingFiles(tmp_path, tmp_path / "daemon-0" / "var")
-    yield files
-    files.close()
 
 
 @pytest.fixture

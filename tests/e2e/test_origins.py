@@ -67,7 +67,7 @@ def test_what_was_seen_outlives_its_site(make_daemon: MakeDaemon, site: NginxSit
     pictures = fill(site.media)
     paths = list(pictures)
     seen, unseen = paths[: PICTURES // 2], paths[PICTURES // 2 :]
-    daemon = make_daemon(settings(url=site.url))
+    daemon = make_daemon(settings(url=site.media_url))
     assert {status for status, _ in get_all(daemon, seen, "x20.jpg").values()} == {200}
     assert site.answers() == {(200, False): len(seen)}
     site.stop()
@@ -88,7 +88,7 @@ def test_each_path_is_asked_for_once_in_its_time(make_daemon: MakeDaemon, site: 
     """After it, one conditional request renews a path: 304 for a picture that stays, 200 for another one."""
     pictures = fill(site.media)
     paths = list(pictures)[:20]
-    daemon = make_daemon(settings(url=site.url))
+    daemon = make_daemon(settings(url=site.media_url))
     for name in ("x20.jpg", "w10.png", "original"):
         get_all(daemon, paths, name)
     assert site.answers() == {(200, False): 20}
@@ -115,7 +115,7 @@ def test_kills_leave_nothing_half(make_daemon: MakeDaemon, site: NginxSite) -> N
     """
     pictures = fill(site.media)
     left = set(pictures)
-    daemon = make_daemon(settings(url=site.url))
+    daemon = make_daemon(settings(url=site.media_url))
 
     def get(path: str) -> str | None:
         try:

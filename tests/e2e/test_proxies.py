@@ -6,8 +6,6 @@ import http.client
 import json
 import os
 import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from daemon import Daemon, until
-from ports import free_port, listens
-from processes import LONGEST_S
+from nginx_process import NginxProcess
+from server_process import ServerProcess
 
 CLIENTS = ("127.0.0.7", "127.0.0.8")
 """Addresses of this machine that no proxy here connects from."""
@@ -39,30 +37,12 @@ backend imaged
     server one {server} {options}
 """
 
-NGINX = """
-daemon off;
-{user}
-pid {folder}/pid;
-error_log {folder}/error.log;
-{modules}
-events {{}}
-{body}
-"""
-
 NGINX_HTTP = """
-http {{
-    access_log off;
-    client_body_temp_path {folder}/bodies;
-    proxy_temp_path {folder}/proxied;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_pass http://{server};
-        }}
+server {{
+    listen 127.0.0.1:{port};
+    location / {{
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_pass http://{server};
     }}
 }}
 """
@@ -77,56 +57,58 @@ stream {{
 }}
 """
 
-STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
-
 LIMITS = "limits: {{requests_per_s: 0.02, trusted_proxies: [{trusted}], proxy_protocol: {header}}}"
 
 
-def find(program: str) -> str:
-    """Return the path of a program; skip the test if it is missing."""
-    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        pytest.skip(f"no {program}: install Debian's package {program}")
-    return found
+class HaProxy(ServerProcess):
+    """HAProxy in front of a server. `lines` fill the gaps of its configuration."""
+
+    def __init__(self, folder: Path, server: str, **lines: str) -> None:
+        super().__init__(folder / "haproxy")
+        self._server = server
+        self._lines = {"mode": "http", "frontend": "", "backend": "", "options": "", **lines}
+
+    def command(self) -> list[str]:
+        """Write the configuration; return the command that starts HAProxy. Skip the test if it is missing."""
+        program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            pytest.skip("no haproxy: install Debian's package haproxy")
+        path = self.folder / "haproxy.cfg"
+        path.write_text(HAPROXY.format(port=self.port, server=self._server, **self._lines))
+        return [program, "-db", "-f", str(path)]
+
+
+class NginxProxy(NginxProcess):
+    """nginx in front of a server, with `X-Forwarded-For`."""
+
+    def __init__(self, folder: Path, server: str) -> None:
+        super().__init__(folder / "nginx")
+        self._server = server
+
+    def blocks(self) -> str:
+        """Return the block of a site that passes each request on."""
+        return self.http(NGINX_HTTP.format(port=self.port, server=self._server))
+
+
+class NginxStream(NginxProxy):
+    """nginx in front of a server, with a PROXY header."""
+
+    module = "ngx_stream_module.so"
+    package = "libnginx-mod-stream"
+
+    def blocks(self) -> str:
+        """Return the block of a port whose connections are passed on."""
+        return NGINX_STREAM.format(port=self.port, server=self._server)
 
 
 @contextmanager
-def running(command: list[str], port: int) -> Iterator[None]:
-    """Run a proxy until the block ends."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+def running(proxy: ServerProcess) -> Iterator[int]:
+    """Run a proxy until the block ends, and yield its port."""
+    proxy.start()
     try:
-        end_s = time.monotonic() + LONGEST_S
-        while not listens(port):
-            assert process.poll() is None, command
-            assert time.monotonic() < end_s, f"{command[0]} did not start"
-            time.sleep(0.02)
-        yield
+        yield proxy.port
     finally:
-        process.terminate()
-        process.wait(LONGEST_S)
-
-
-@contextmanager
-def haproxy(folder: Path, server: str, **lines: str) -> Iterator[int]:
-    """Run HAProxy in front of a server, and yield its port."""
-    program, port = find("haproxy"), free_port()
-    given = {"mode": "http", "frontend": "", "backend": "", "options": "", **lines}
-    path = folder / "haproxy.cfg"
-    path.write_text(HAPROXY.format(port=port, server=server, **given))
-    with running([program, "-db", "-f", str(path)], port):
-        yield port
-
-
-@contextmanager
-def nginx(folder: Path, server: str, body: str, modules: str = "") -> Iterator[int]:
-    """Run nginx in front of a server, and yield its port."""
-    program, port = find("nginx"), free_port()
-    user = "user root;" if os.geteuid() == 0 else ""  # else the workers could not reach the socket of the test
-    filled = body.format(folder=folder, port=port, server=server)
-    path = folder / "nginx.conf"
-    path.write_text(NGINX.format(folder=folder, user=user, modules=modules, body=filled))
-    with running([program, "-e", str(folder / "error.log"), "-c", str(path)], port):
-        yield port
+        proxy.stop()
 
 
 def ask(port: int, client: str, target: str, *forwarded: str) -> int:
@@ -185,7 +167,7 @@ def test_haproxy_sends_proxy_headers(start: Start, options: str, tmp_path: Path)
     """Versions 1 and 2, also with additional fields."""
     daemon, server = start(header=True)
     frontend = "unique-id-format %{+X}o%ci" if "unique-id" in options else ""
-    with haproxy(tmp_path, server, mode="tcp", frontend=frontend, options=options) as port:
+    with running(HaProxy(tmp_path, server, mode="tcp", frontend=frontend, options=options)) as port:
         check(daemon, port)
 
 
@@ -193,7 +175,9 @@ def test_haproxy_checks_the_health(start: Start, tmp_path: Path) -> None:
     """Its own checks have a header without a client: the daemon counts them as those of the proxy, and answers."""
     daemon, server = start(header=True)
     options = "send-proxy-v2 check check-send-proxy inter 200ms rise 1"
-    with haproxy(tmp_path, server, mode="tcp", backend="option httpchk GET /status_check", options=options) as port:
+    with running(
+        HaProxy(tmp_path, server, mode="tcp", backend="option httpchk GET /status_check", options=options)
+    ) as port:
         assert set(logged(daemon, "/status_check")) == {"127.0.0.1"}
         check(daemon, port)
 
@@ -202,7 +186,7 @@ def test_haproxy_checks_the_health(start: Start, tmp_path: Path) -> None:
 def test_haproxy_sends_the_address_in_a_header(start: Start, unix: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """With `option forwardfor`, over connections that it uses again; also to a UNIX socket."""
     daemon, server = start(unix=unix)
-    with haproxy(tmp_path, server, frontend="option forwardfor") as port:
+    with running(HaProxy(tmp_path, server, frontend="option forwardfor")) as port:
         check(daemon, port)
 
 
@@ -210,17 +194,14 @@ def test_haproxy_sends_the_address_in_a_header(start: Start, unix: bool, tmp_pat
 def test_nginx_sends_the_address_in_a_header(start: Start, unix: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """With `$proxy_add_x_forwarded_for`, which keeps what the client wrote; also to a UNIX socket."""
     daemon, server = start(unix=unix)
-    with nginx(tmp_path, f"unix:{server}:" if unix else server, NGINX_HTTP) as port:
+    with running(NginxProxy(tmp_path, f"unix:{server}:" if unix else server)) as port:
         check(daemon, port)
 
 
 def test_nginx_sends_proxy_headers(start: Start, tmp_path: Path) -> None:
     """Its module for streams, with `proxy_protocol on`."""
-    find("nginx")
-    if not STREAM_MODULE.exists():
-        pytest.skip("no module for streams: install Debian's package libnginx-mod-stream")
     daemon, server = start(header=True)
-    with nginx(tmp_path, server, NGINX_STREAM, f"load_module {STREAM_MODULE};") as port:
+    with running(NginxStream(tmp_path, server)) as port:
         check(daemon, port)
 
 
@@ -228,8 +209,8 @@ def test_haproxy_before_nginx(start: Start, tmp_path: Path) -> None:
     """A chain of two proxies, the second of which speaks HTTP: both are trusted, and the client is found."""
     daemon, server = start()
     with (
-        nginx(tmp_path, server, NGINX_HTTP) as inner,
-        haproxy(tmp_path, f"127.0.0.1:{inner}", frontend="option forwardfor") as port,
+        running(NginxProxy(tmp_path, server)) as inner,
+        running(HaProxy(tmp_path, f"127.0.0.1:{inner}", frontend="option forwardfor")) as port,
     ):
         check(daemon, port)
 
@@ -237,7 +218,7 @@ def test_haproxy_before_nginx(start: Start, tmp_path: Path) -> None:
 def test_without_the_setting_a_proxy_is_the_client(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
     """Then all clients share a limit, and the log names the proxy."""
     daemon = make_daemon("limits: {requests_per_s: 0.02}")
-    with haproxy(tmp_path, urlsplit(daemon.public).netloc, frontend="option forwardfor") as port:
+    with running(HaProxy(tmp_path, urlsplit(daemon.public).netloc, frontend="option forwardfor")) as port:
         assert [ask(port, client, "/from/all") for client in CLIENTS] == [404, 429]
         assert logged(daemon, "/from/all") == ["127.0.0.1"] * 2
         until(lambda: "limits.requests_per_s refuses 127.0.0.1 " in daemon.log.read_text(), daemon)

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,16 +96,6 @@ class Clients:
         with suppress(OSError, ValueError):
             return request(self._daemon.public, method, target, body)
         return None
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RcloneS3]:
-    """Return a server that checks signatures, with an empty bucket."""
-    store = RcloneS3(tmp_path / "rclone")
-    store.start()
-    store.make_bucket()
-    yield store
-    store.stop()
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from other_files import CONTENT_TYPES, NAMES, OWNED, POLYGLOT_MARKS, files, poly
 def origin() -> Iterator[Origin]:
     """Return a source of originals on loopback."""
     server = Origin()
-    server.start()
     yield server
     server.stop()
 

@@ -6,9 +6,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Barrier, Thread
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+from threading import Barrier
+
+from http_server import serving
 
 LONGEST_S = 60.0
 
@@ -67,18 +68,9 @@ def canned_store() -> Iterator[CannedStore]:
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815  # the library's names
 
-        def log_message(self, *_words: Any) -> None:
-            """Log nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        store.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield store
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as port:
+        store.url = f"http://127.0.0.1:{port}"
+        yield store
 
 
 @contextmanager

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from memory_port import ASK, Client, Port
 from raw_client import connect, request
 from service_case import ServiceTestCase, until
-from twisted.logger import formatEvent, globalLogPublisher
 
 from imaged.process.endpoints import PUBLIC, STATUS
 from imaged.web.connections import (
@@ -34,16 +30,6 @@ def port() -> Port:
     port = Port()
     port.connections.most = MOST
     return port
-
-
-@pytest.fixture
-def lines() -> Iterator[list[str]]:
-    """Return the lines of the log."""
-    found: list[str] = []
-    observer: Any = lambda event: found.append(formatEvent(event))  # noqa: E731  # zope's interface is no type
-    globalLogPublisher.addObserver(observer)
-    yield found
-    globalLogPublisher.removeObserver(observer)
 
 
 def busy(port: Port, address: str, number: int) -> list[Client]:
@@ -137,12 +123,12 @@ def test_the_count_of_a_client_ends_with_its_connections(port: Port) -> None:
     assert (port.connections._open, port.connections._by_client) == ({}, {})
 
 
-def test_the_log_says_once_a_minute_that_connections_are_refused(lines: list[str]) -> None:
+def test_the_log_says_once_a_minute_that_connections_are_refused(log_lines: list[str]) -> None:
     """The line names the client with the most."""
     port = Port()
     port.connections.most = MOST
     refused = busy(port, CROWD, MOST)[ROOM:]
-    (line,) = lines
+    (line,) = log_lines
     assert line == (
         f"the public port refuses connections: {ROOM} of {MOST} are open, {ROOM} of them from {CROWD}; "
         "limit clients in front of imaged, or raise LimitNOFILE"
@@ -150,10 +136,10 @@ def test_the_log_says_once_a_minute_that_connections_are_refused(lines: list[str
     assert all(each.closed for each in refused)
     port.clock.advance(WARN_EVERY_S - 1)
     assert port.connect(CROWD).closed
-    assert len(lines) == 1
+    assert len(log_lines) == 1
     port.clock.advance(1)
     assert port.connect(CROWD).closed
-    assert len(lines) == 2
+    assert len(log_lines) == 2
 
 
 def test_few_connections_are_enough_for_a_browser() -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from memory_port import ASK, Client, Port
-from twisted.logger import formatEvent, globalLogPublisher
 
 from imaged.config.access import LimitsSettings
 from imaged.logs.request_lines import RequestRecord
@@ -50,16 +48,6 @@ def port() -> LoggedPort:
     return LoggedPort(proxy_protocol=True)
 
 
-@pytest.fixture
-def lines() -> Iterator[list[str]]:
-    """Return the lines of the log."""
-    found: list[str] = []
-    observer: Any = lambda event: found.append(formatEvent(event))  # noqa: E731  # zope's interface is no type
-    globalLogPublisher.addObserver(observer)
-    yield found
-    globalLogPublisher.removeObserver(observer)
-
-
 POST = FORWARDED.replace(b"X-Forwarded-For: 203.0.113.5\r\n", b"")
 
 
@@ -90,7 +78,7 @@ def test_a_health_check_is_one_of_the_proxy(port: LoggedPort, header: bytes) -> 
     assert port.client_of(port.connect(PROXY), header + FORWARDED) == "203.0.113.5"
 
 
-def test_a_proxy_without_a_header_is_refused(port: LoggedPort, lines: list[str]) -> None:
+def test_a_proxy_without_a_header_is_refused(port: LoggedPort, log_lines: list[str]) -> None:
     """It is not guessed whether it has one. The log says it once a minute."""
     for _ in range(3):
         client = port.connect(PROXY)
@@ -99,10 +87,10 @@ def test_a_proxy_without_a_header_is_refused(port: LoggedPort, lines: list[str])
         assert client.half_closed
         client.send(HEADER_1 + ASK)
     assert not port.asked
-    assert [each.partition(",")[0] for each in lines] == [f"refused a connection of the trusted proxy {PROXY}"]
+    assert [each.partition(",")[0] for each in log_lines] == [f"refused a connection of the trusted proxy {PROXY}"]
     port.clock.advance(WARN_EVERY_S)
     port.connect(PROXY).send(ASK)
-    assert sum(each.startswith("refused a connection") for each in lines) == 2
+    assert sum(each.startswith("refused a connection") for each in log_lines) == 2
 
 
 @pytest.mark.parametrize("header", [HEADER_1, HEADER_2])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Barrier, Event, Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Barrier, Event, Lock
 from typing import Any
 
 import pytest
+from http_server import serving
 from pydantic import ValidationError
 from twisted.internet import reactor
 from twisted.web.client import Agent
@@ -84,17 +85,8 @@ def cache() -> Iterator[Cache]:
 
         do_PURGE = do_BAN = do_POST = do_GET = answer  # noqa: N815  # names of http.server
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    cache.port = server.server_port
-    thread = Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield cache
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as cache.port:
+        yield cache
 
 
 def purger(cache: Cache, **section: Any) -> HttpPurger:

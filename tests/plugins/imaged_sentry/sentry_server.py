@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Condition, Thread
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
+from threading import Condition
 from typing import Any
+
+from http_server import serving
 
 KEY = "0123456789abcdef0123456789abcdef"
 LONGEST_S = 30.0
@@ -33,17 +36,13 @@ class SentryServer:
                 self.end_headers()
                 self.wfile.write(b"{}")
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._serving = ExitStack()
+        self._port = self._serving.enter_context(serving(Handler))
 
     @property
     def dsn(self) -> str:
         """The DSN for the options."""
-        return f"http://{KEY}@127.0.0.1:{self._server.server_port}/1"
+        return f"http://{KEY}@127.0.0.1:{self._port}/1"
 
     def wait(self, count: int) -> list[dict[str, Any]]:
         """Wait for so many events, and return them."""
@@ -53,9 +52,7 @@ class SentryServer:
 
     def close(self) -> None:
         """Stop the server."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._serving.close()
 
     def _take(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
         """Read an envelope: a line of JSON, then for each item a line of JSON and its payload."""
