@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, er
 NO_TIMES = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 """Errors of utimensat where a file system sets times itself, as some network and FUSE file systems do."""
 
-MOST_REMOVALS = 5
+MOST_REMOVALS = 50
 """How often the folders of a new file may be removed, because they are empty, before it has its name."""
 
 _naming = threading.Lock()
@@ -131,7 +131,7 @@ def replace_all(
 
     def sync_name(file: NewFile) -> None:
         if file.final.parent not in synced:
-            fsync_folder(file.final.parent)
+            _sync_name(file.final)
             synced.add(file.final.parent)
 
     each(write_new)
@@ -161,6 +161,17 @@ def make_folders(folder: Path) -> None:
     with suppress(FileExistsError):
         folder.mkdir()
     fsync_folder(folder.parent)
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, each of which is in the next one, as far as they are empty or do not exist."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:  # it is not empty
+            return
 
 
 def fsync(path: Path) -> None:
@@ -193,9 +204,14 @@ def _name_durably(temporary: Path, final: Path, give: Callable[[Path, Path], obj
     try:
         fsync(temporary)
         _name(temporary, final, give)
-        fsync_folder(final.parent)
+        _sync_name(final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_name(final: Path) -> None:
+    with suppress(FileNotFoundError):  # the file was erased with its folder since it had its name
+        fsync_folder(final.parent)
 
 
 def _name(temporary: Path, final: Path, give: Callable[[Path, Path], object]) -> None:

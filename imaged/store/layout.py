@@ -43,6 +43,11 @@ class Layout:
         """Return the folder that holds the files of an image."""
         return self.root / image.namespace / (str(image.hash) if self.flat else image.hash.partition(self.partitions))
 
+    def folders(self, image: ImageId) -> list[Path]:
+        """Return the folder of an image and its parents, up to that of its namespace, which is not among them."""
+        folder = self.folder(image)
+        return [folder, *folder.parents][: self.depth]
+
     @property
     def depth(self) -> int:
         """How many folders lead from the root to that of an image, which is not counted."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from time import time
 
 from imaged.core.errors import NotFoundError
 from imaged.core.eviction import MOST_FILES
 from imaged.core.files import ImageFile, parse_stored_file
 from imaged.core.hashes import ImageHash, ImageId
+from imaged.store.atomic import remove_empty
 from imaged.store.layout import Layout
 from imaged.store.size import StoreSize
 from imaged.store.usage import BLOCK_BYTES
@@ -101,7 +101,9 @@ class LeastUsed:
         except OSError:  # it is gone, or may not be removed: another one is
             return None
         self._add(-used.size_bytes)
-        self._remove_empty(path.parent, self.layout.root / file[0].namespace)
+        folders = self.layout.folders(file[0])
+        with nullcontext() if self.size is None else self.size.changing(folders):
+            remove_empty(folders)
         return used
 
     def _namespaces(self) -> list[str]:
@@ -113,15 +115,6 @@ class LeastUsed:
                 if not each.name.startswith(".") and each.is_dir(follow_symlinks=False) and each.stat().st_dev == device
             ]
         return []
-
-    def _remove_empty(self, folder: Path, top: Path) -> None:
-        """Remove a folder and its parents below `top`, as far as they are empty."""
-        with suppress(OSError):  # it is not empty
-            while folder != top:
-                occupied_bytes = os.lstat(folder).st_blocks * BLOCK_BYTES
-                folder.rmdir()
-                self._add(-occupied_bytes)
-                folder = folder.parent
 
     def _add(self, grown_bytes: int) -> None:
         if self.size is not None:

@@ -26,11 +26,16 @@ class OriginalFiles:
     def keep(self, image: ImageId, temporary: Path, sha256: str) -> None:
         """Keep an original durably. `temporary` is gone afterwards.
 
-        Raises HashConflictError when the store holds other bytes under this hash.
+        Raises HashConflictError when the store holds other bytes under this hash, GoneError when it is erased.
         """
         if not self.disk.name_first(image, ORIGINAL, temporary):
             with keeping(self.disk.key(image, ORIGINAL)):
-                if _sha256(self.disk.path(image, ORIGINAL)) != sha256:
+                try:
+                    is_same = _sha256(self.disk.path(image, ORIGINAL)) == sha256
+                except FileNotFoundError:
+                    self.disk.tombstones.check(image)
+                    raise
+                if not is_same:
                     raise conflict(image)
 
     def check_conflict(self, image: ImageId, sha256: str) -> None:

@@ -162,19 +162,19 @@ class Tombstones:
             atomic.discard(temporary)
 
     def _remove_files(self, image: ImageId) -> list[str]:
-        """Remove all files in the folders of an image, durably; return their names."""
+        """Remove all files in the folders of an image, durably, then the folders; return the names of the files."""
         removed: list[str] = []
-        for folder in (layout.folder(image) for layout in self._layouts):
+        for folders in (layout.folders(image) for layout in self._layouts):
             with suppress(FileNotFoundError, NotADirectoryError):
-                with os.scandir(folder) as entries:
+                with os.scandir(folders[0]) as entries:
                     paths = [Path(entry.path) for entry in entries if not entry.is_dir(follow_symlinks=False)]
                 with self._changing(paths):
                     for path in paths:
-                        path.unlink()
+                        path.unlink(missing_ok=True)  # the store may forget an output at this moment
                         removed.append(path.name)
-                atomic.fsync_folder(folder)
-                with suppress(OSError):  # not empty: it has the folders of a layout that cuts hashes further
-                    folder.rmdir()
+                atomic.fsync_folder(folders[0])
+            with self._changing(folders):
+                atomic.remove_empty(folders)
         return removed
 
     @contextmanager

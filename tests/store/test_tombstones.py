@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imaged.core.errors import GoneError
-from imaged.core.files import ORIGINAL, RECORD
+from imaged.core.files import ORIGINAL, RECORD, ImageFile
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse, parse_stored
 from imaged.core.pictures import ImageInfo
@@ -92,6 +93,44 @@ def test_all_files_of_a_picture_go(tmp_path: Path, partitions: tuple[int, ...]) 
     store.variants.save(other, OUTPUT, BODY)
     assert len(store.tombstones.add(Tombstone(IMAGE, 1))) == 4 * len({(3, 3), (3, 3, 3), partitions}) + 1
     assert files_in(tmp_path) == [str(store.path(other, OUTPUT))]
+    assert list((tmp_path / "p").iterdir()) == []  # the names of the folders were digits of the hash
+
+
+def test_a_file_that_another_program_removes_meanwhile_is_no_obstacle(tmp_path: Path) -> None:
+    """The store may forget an output while it is erased with the rest of its picture."""
+
+    class Forgetting(StoreSize):
+        @contextmanager
+        def changing(self, paths: Sequence[Path]) -> Iterator[None]:
+            if is_erasing and paths[0].is_file():
+                paths[0].unlink()
+            yield
+
+    is_erasing = False
+    store = LocalStore(tmp_path, (3, 3), size=Forgetting())
+    for write in (keep, save, lambda store: store.originals.save_info(IMAGE, INFO)):
+        write(store)
+    is_erasing = True
+    store.tombstones.add(Tombstone(IMAGE, 1))
+    assert files_in(tmp_path) == []
+
+
+def test_folders_that_other_pictures_need_stay(store: LocalStore) -> None:
+    """A picture whose hash begins with the same digits keeps its files."""
+    near = ImageId("p", ImageHash(f"{str(HASH)[:6]}{'0' * 26}"))
+    for image in (IMAGE, near):
+        store.variants.save(image, OUTPUT, BODY)
+    store.tombstones.add(Tombstone(IMAGE, 1))
+    assert files_in(store.root) == [str(store.path(near, OUTPUT))]
+    assert not store.layout.folder(IMAGE).exists()
+
+
+def test_empty_folders_of_an_earlier_erasure_go(store: LocalStore) -> None:
+    """A start removes them: earlier versions left them, and so does a power cut."""
+    store.tombstones.add(Tombstone(IMAGE, 1))
+    store.layout.folder(IMAGE).parent.mkdir(parents=True)
+    store.tombstones.enforce_all()
+    assert list((store.root / "p").iterdir()) == []
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -118,6 +157,35 @@ def test_a_write_that_has_named_its_file_removes_it(
         assert store.tombstones.find(IMAGE) is None
         return
     assert files_in(tmp_path) == []
+
+
+def test_an_erasure_before_a_name_is_durable_is_no_fault_of_the_disk(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder goes with the file, and cannot be synced any more: the post gets GoneError."""
+    link = os.link
+
+    def link_and_erase(source: Path, target: Path) -> None:
+        link(source, target)
+        LocalStore(store.root, (3, 3)).tombstones.add(Tombstone(IMAGE, 1))  # as another process does
+
+    monkeypatch.setattr(os, "link", link_and_erase)
+    with pytest.raises(GoneError):
+        keep(store)
+
+
+def test_an_erasure_before_two_originals_are_compared_is_no_fault_of_the_disk(tmp_path: Path) -> None:
+    """A post of the same bytes gets GoneError when the kept original goes meanwhile."""
+
+    class ErasedStore(LocalStore):
+        def name_first(self, image: ImageId, file: ImageFile, temporary: Path) -> bool:
+            kept = super().name_first(image, file, temporary)
+            self.tombstones.add(Tombstone(IMAGE, 1))
+            return kept
+
+    keep(LocalStore(tmp_path, (3, 3)))
+    with pytest.raises(GoneError):
+        keep(ErasedStore(tmp_path, (3, 3)))
 
 
 def test_one_erased_picture_fails_alone(store: LocalStore) -> None:
