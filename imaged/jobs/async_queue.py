@@ -51,14 +51,28 @@ class AsyncJobQueue:
         except (ImagedError, CancelledError):  # the queue's own refusal, or a caller that stopped waiting
             raise
         except Exception as error:
+            if (full := await self._full_disk(error)) is not None:
+                self._note(full)
+                raise full from error
             self._note(error)
             raise
+
+    async def _full_disk(self, error: Exception) -> Exception | None:
+        """Return the error of a full disk that another error does not tell, or None.
+
+        SQLite reports an fsync that lacks room as a "disk I/O error" without a reason: a trial of the disk finds it.
+        """
+        if isinstance(error, sqlite3.OperationalError) and not is_full(error):
+            try:
+                await self._run(self.queue.try_disk)
+            except Exception as found:
+                return found if is_full(found) else None
+        return None
 
     def _note(self, error: Exception) -> None:
         text = " ".join(str(error).split()) or type(error).__name__
         was_known, self.fault = self.fault, text[:FAULT_CHARACTERS].encode("utf-8", "backslashreplace").decode()
-        # an error of a read or a write does not tell why it failed, as that of a trial does
-        self.disk_is_full = is_full(error) or (self.disk_is_full and isinstance(error, sqlite3.Error))
+        self.disk_is_full = is_full(error)
         if was_known is None and isinstance(error, OSError | sqlite3.Error):
             self._log.error(
                 "the job queue cannot be used: {error}; it is tried again every few seconds; check the disk and the "

@@ -283,6 +283,12 @@ class JobQueue:
         """Try all that the queue needs: list owners, write a file, write to SQLite. Raises OSError, sqlite3.Error."""
         self._check_there()
         self.owner.others()
+        self.try_disk()
+        touch_version(self._db)
+        self._reserve.fill()
+
+    def try_disk(self) -> None:
+        """Write a file: SQLite does not say whether a full disk is the reason of an I/O error. Raises OSError."""
         trial = self._file.with_name("trial")  # any process may overwrite it
         try:
             with trial.open("wb") as file:
@@ -291,8 +297,6 @@ class JobQueue:
                 os.fsync(file.fileno())
         finally:
             trial.unlink(missing_ok=True)
-        touch_version(self._db)
-        self._reserve.fill()
 
     def _check_there(self) -> None:
         """Raise OSError when the file was removed or replaced: SQLite would continue, and lose every row at the end."""

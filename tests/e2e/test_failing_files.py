@@ -223,8 +223,6 @@ def check_answer(answer: Answer | None, daemon: Daemon, fault: Fault) -> str:
         return "died"
     if answer.status != 200:
         allowed = {404, 507 if fault is FULL else 503}  # 404: the output of a picture that was not taken
-        if fault is FULL and "disk I/O error" in daemon.tail:  # SQLite says no more than this where an fsync lacks room
-            allowed.add(503)
         assert answer.status in allowed, (answer, daemon.tail)
         assert answer.json()["error"]
         assert ("retry-after" in answer.headers) == (answer.status == 503)

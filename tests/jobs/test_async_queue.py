@@ -126,6 +126,26 @@ def test_a_disk_without_room_is_found_out(jobs: AsyncJobQueue, folder: Path) -> 
     (folder / "trial").rmdir()
 
 
+@pytest.mark.parametrize("is_full", [True, False])
+def test_an_error_without_a_reason_is_a_full_disk_where_a_trial_finds_one(
+    jobs: AsyncJobQueue,
+    folder: Path,
+    is_full: bool,  # noqa: FBT001
+) -> None:
+    """SQLite says no more than this of an fsync that lacks room."""
+
+    def break_down() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    if is_full:
+        (folder / "trial").symlink_to("/dev/full")
+    error: type[Exception] = OSError if is_full else sqlite3.OperationalError
+    with pytest.raises(error):
+        wait(jobs.run(break_down))
+    assert jobs.disk_is_full is is_full
+    assert not (folder / "trial").exists()
+
+
 def test_a_removed_queue_takes_no_jobs(jobs: AsyncJobQueue, folder: Path, tmp_path: Path) -> None:
     """A removed file is a fault, although SQLite can still write to it; moved back, it works again."""
     wait(jobs.enqueue("render", CAT, [A]))
