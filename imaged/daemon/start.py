@@ -129,8 +129,7 @@ async def start_service(
         await share_queue(jobs, generations.pipeline.store, is_upgrade=inherited.channel is not None)
         erasure_watch = await watch_erasures(generations)
         job_runner.start()
-        usage = StoreUsage(work.run, reactor, lambda: shutdown.begun)
-        await usage.now(generations.pipeline.store.root)
+        usage = StoreUsage(work.run, reactor, counters.bound, lambda: shutdown.begun)
         remote_watch = RemoteWatch(environment, generations, shutdown)
         health = Health(work.run, lambda: generations.pipeline, counters.saves, reactor.seconds)
         history = History(counters.totals())
@@ -146,6 +145,7 @@ async def start_service(
             (CHECK_EVERY_S, eviction.check, True),
             (INTERVAL_S, lambda: history.sample(counters.totals()), False),
         )
+        await usage.now(generations.pipeline.store.root)
 
         profiler = profiles.Profiles(profile_threads.run, lambda: shutdown.begun)
         reconfiguration = Reconfiguration(

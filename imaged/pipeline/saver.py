@@ -84,8 +84,8 @@ class Saver:
 
     async def _save_within_bound(self, batch: Sequence[Save]) -> list[ImagedError | None]:
         """Save those outputs that the store has room for; return the error of each."""
-        bound = self._shared.counters.bound
-        reserved = [bound.reserve(save.body.size_bytes) for save in batch]
+        bound, is_elsewhere = self._shared.counters.bound, self._shared.counters.saves.is_elsewhere
+        reserved = [0 if is_elsewhere(each.image.namespace) else bound.reserve(each.body.size_bytes) for each in batch]
         taken = [save for save, size_bytes in zip(batch, reserved, strict=True) if size_bytes is not None]
         try:
             errors = dict(zip(taken, await self._save(taken), strict=True)) if taken else {}

@@ -109,7 +109,7 @@ class StoreBound:
         """What the store holds. Before the first count, that is taken for where it begins to forget."""
         if self.size.total_bytes is not None:
             return self.size.total_bytes
-        return self.maximum_bytes - self.maximum_bytes // STEP + self.size.changed_bytes
+        return self.maximum_bytes - self.maximum_bytes // STEP + self.size.changed.occupied_bytes
 
     def is_near(self) -> bool:
         """Say whether the store has to forget now."""

@@ -79,6 +79,10 @@ class StoreHealth:
         if found is not None:
             raise type(found.error)(f"the store takes no files: {found.error}")
 
+    def is_elsewhere(self, namespace: str) -> bool:
+        """Whether a namespace is on a file system of its own."""
+        return namespace in (self._own_places or ())
+
     def succeeded(self) -> None:
         """Note that the store has kept an output."""
         self.fault = None
@@ -95,7 +99,7 @@ class StoreHealth:
         Without trials, as in a batch, no fault begins: none would end it.
         """
         if isinstance(error, DiskFullError) and self._own_places is not None:
-            place = namespace if namespace in self._own_places else STORE
+            place = namespace if self.is_elsewhere(namespace) else STORE
             fault = self._begin(place, error)
             fault.refused_bytes = max(fault.refused_bytes, size_bytes)
         if isinstance(error, StoreError):

@@ -1,4 +1,7 @@
-"""Measures the store for the status page: for each snapshot of a small store, from time to time of a large one."""
+"""Measures the store for the status page: for each snapshot of a small store, from time to time of a large one.
+
+A store with a bound is counted for that already, and kept up to date.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from imaged.hooks.host import RunInThread
+from imaged.pipeline.store_bound import StoreBound
 from imaged.store.usage import CountStoppedError, Usage, measure, never
 from imaged.workers.tasks import Tasks
 
@@ -21,12 +25,18 @@ REST = 20
 
 
 class StoreUsage:
-    """Counts the files of the store on a worker thread, until `is_stopped` is true. Reactor thread only."""
+    """Counts the files of the store on a worker thread, until `is_stopped` is true. Reactor thread only.
+
+    With `bound.maximum_bytes`, it has the count of the bound, and none of its own.
+    """
 
     _log = Logger()
 
-    def __init__(self, run: RunInThread, reactor: Any, is_stopped: Callable[[], bool] = never) -> None:
+    def __init__(
+        self, run: RunInThread, reactor: Any, bound: StoreBound, is_stopped: Callable[[], bool] = never
+    ) -> None:
         self._run = run
+        self._bound = bound
         self._is_stopped = is_stopped
         self._reactor = reactor
         self._seconds: Callable[[], float] = reactor.seconds
@@ -38,6 +48,8 @@ class StoreUsage:
 
     async def now(self, root: Path) -> Usage:
         """Return the size of the store at `root`, or an earlier one where counting is slow."""
+        if self._bound.maximum_bytes:
+            return self._bound.size.usage or self._usage
         quick = self._took_s <= QUICK_S
         if not self._counting and (quick or self._seconds() - self._counted_at_s >= REST * self._took_s):
             counted = self._tasks.own(self._count(root))

@@ -176,7 +176,7 @@ class Disk:
 
     def changing(self, paths: Sequence[Path]) -> AbstractContextManager[None]:
         """Return a context in which these files may grow, shrink, come and go, so that `size` counts it."""
-        return nullcontext() if self.size is None else self.size.changing(paths)
+        return nullcontext() if self.size is None else self.size.changing(paths, self.layout.root)
 
     def write_temporary(self, image: ImageId, file: ImageFile, body: bytes, modified_ns: int | None = None) -> Path:
         """Write `body` to a new temporary file, which the caller removes. Raises StoreError."""

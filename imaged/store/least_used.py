@@ -15,8 +15,8 @@ from imaged.core.files import ImageFile, parse_stored_file
 from imaged.core.hashes import ImageHash, ImageId
 from imaged.store.atomic import remove_empty
 from imaged.store.layout import Layout
-from imaged.store.size import StoreSize
-from imaged.store.usage import BLOCK_BYTES
+from imaged.store.size import NOTHING, StoreSize
+from imaged.store.usage import BLOCK_BYTES, Usage
 
 MOST_TRIED = 64
 """How many folders of a level are tried by name before the level is listed, which may have 4,096."""
@@ -94,15 +94,17 @@ class LeastUsed:
         """
         path = self.layout.path(*file)
         try:
-            used = _used(os.lstat(path), time())
+            status = os.lstat(path)
+            used = _used(status, time())
             if used.used_s > used_s:
                 return None
             path.unlink()
         except OSError:  # it is gone, or may not be removed: another one is
             return None
-        self._add(-used.size_bytes)
+        if self.size is not None:
+            self.size.add(NOTHING - Usage(1, status.st_size, used.size_bytes))
         folders = self.layout.folders(file[0])
-        with nullcontext() if self.size is None else self.size.changing(folders):
+        with nullcontext() if self.size is None else self.size.changing(folders, self.layout.root):
             remove_empty(folders)
         return used
 
@@ -115,10 +117,6 @@ class LeastUsed:
                 if not each.name.startswith(".") and each.is_dir(follow_symlinks=False) and each.stat().st_dev == device
             ]
         return []
-
-    def _add(self, grown_bytes: int) -> None:
-        if self.size is not None:
-            self.size.add(grown_bytes)
 
 
 def _within(folder: str, sizes: Sequence[int], first: str, last: str, above: str = "") -> Iterator[tuple[str, str]]:

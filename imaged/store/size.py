@@ -6,28 +6,37 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISDIR
 from threading import Lock
 
-from imaged.store.usage import BLOCK_BYTES, Usage, measure, never
+from imaged.store.usage import BLOCK_BYTES, Usage, device_of, measure, never
+
+NOTHING = Usage(0, 0)
 
 
 class StoreSize:
-    """The bytes that the files and folders of one store occupy, as `du` counts them. Any thread.
+    """How many files one store has, and the bytes that they and the folders occupy, as `du` counts them. Any thread.
 
-    `total_bytes` is None until the first count has ended. `changed_bytes` is how much has been added since the start.
+    `usage` is None until the first count has ended. `changed` is what has been added since the start.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self.changed_bytes = 0
-        self.total_bytes: int | None = None
+        self.changed = NOTHING
+        self.usage: Usage | None = None
 
-    def add(self, grown_bytes: int) -> None:
-        """Note that files have grown by so much, or have shrunk."""
+    @property
+    def total_bytes(self) -> int | None:
+        """The bytes that the store occupies, or None until the first count has ended."""
+        usage = self.usage
+        return None if usage is None else usage.occupied_bytes
+
+    def add(self, grown: Usage) -> None:
+        """Note that files have come, or have grown, by so much. A negative number says that they have gone."""
         with self._lock:
-            self.changed_bytes += grown_bytes
-            if self.total_bytes is not None:
-                self.total_bytes += grown_bytes
+            self.changed += grown
+            if self.usage is not None:
+                self.usage += grown
 
     def count(
         self, root: Path, is_stopped: Callable[[], bool] = never, measure: Callable[..., Usage] = measure
@@ -37,29 +46,33 @@ class StoreSize:
         A file that changes meanwhile was counted before or after that, with equal chances. Raises CountStoppedError
         soon after `is_stopped` has become true.
         """
-        before = self.changed_bytes
-        counted_bytes = measure(root, is_stopped).occupied_bytes
+        before = self.changed
+        counted = measure(root, is_stopped)
         with self._lock:
-            self.total_bytes = counted_bytes + (self.changed_bytes - before) // 2
+            grown = self.changed - before
+            self.usage = counted + Usage(grown.files // 2, grown.size_bytes // 2, grown.occupied_bytes // 2)
 
     def forget(self) -> None:
         """Forget the count, as when the store moves."""
         with self._lock:
-            self.total_bytes = None
+            self.usage = None
 
     @contextmanager
-    def changing(self, paths: Sequence[Path]) -> Iterator[None]:
+    def changing(self, paths: Sequence[Path], root: Path) -> Iterator[None]:
         """Note how much these files, and the folders that are made for them, have grown when the block ends.
 
-        What another thread changes in the same files meanwhile may be missed; the next count has it.
+        As in a count, files that are not on the file system of `root` occupy nothing. What another thread changes in
+        the same files meanwhile may be missed; the next count has it.
         """
-        files = {path: _occupied(path) for path in paths}
-        folders = {folder for path, size in files.items() if not size for folder in _missing(path.parent)}
+        device = device_of(root)
+        files = {path: _look(path, device) for path in paths}
+        folders = {folder for path, usage in files.items() if usage == NOTHING for folder in _missing(path.parent)}
         try:
             yield
         finally:
-            grown = sum(_occupied(path) - size for path, size in files.items())
-            self.add(grown + sum(map(_occupied, folders)))
+            device = device_of(root)
+            grown = sum((_look(path, device) - usage for path, usage in files.items()), NOTHING)
+            self.add(sum((_look(folder, device) for folder in folders), grown))
 
 
 def _missing(folder: Path) -> Iterator[Path]:
@@ -69,9 +82,21 @@ def _missing(folder: Path) -> Iterator[Path]:
         folder = folder.parent
 
 
-def _occupied(path: Path) -> int:
-    """Return the bytes that a file or folder occupies; 0 when there is none."""
+def _look(path: Path, device: int | None) -> Usage:
+    """Return the usage of a file or a folder; NOTHING when there is none."""
     try:
-        return os.lstat(path).st_blocks * BLOCK_BYTES
+        status = os.lstat(path)
     except OSError:
-        return 0
+        return NOTHING
+    is_folder, is_here = S_ISDIR(status.st_mode), status.st_dev == device
+    usage = NOTHING if is_folder else Usage(1, status.st_size)
+    return usage + Usage(0, 0, occupied_bytes(status)) if is_here else usage
+
+
+def occupied_bytes(status: os.stat_result) -> int:
+    """Return what a file that has just been written occupies: its blocks, and at least its size.
+
+    ZFS and Btrfs allocate the blocks of a file seconds later, also after an fsync, and until then report fewer.
+    """
+    size_bytes = 0 if S_ISDIR(status.st_mode) else status.st_size
+    return max(status.st_blocks * BLOCK_BYTES, size_bytes)

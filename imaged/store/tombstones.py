@@ -139,7 +139,9 @@ class Tombstones:
             if found is not None and found.at_ns != tombstone.at_ns:
                 return False
             if found is not None:
-                (self._folder / _name(tombstone.image)).unlink()
+                path = self._folder / _name(tombstone.image)
+                with self._changing([path]):
+                    path.unlink()
                 atomic.fsync_folder(self._folder)
             return True
 
@@ -154,10 +156,11 @@ class Tombstones:
     def _write(self, tombstone: Tombstone) -> None:
         values = asdict(tombstone)
         del values["image"]
-        temporary = self._incoming.new()
+        temporary, final = self._incoming.new(), self._folder / _name(tombstone.image)
         try:
             atomic.write(temporary, json.dumps(values).encode())
-            atomic.replace(temporary, self._folder / _name(tombstone.image))
+            with self._changing([final]):
+                atomic.replace(temporary, final)
         finally:
             atomic.discard(temporary)
 

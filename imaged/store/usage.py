@@ -34,6 +34,16 @@ class Usage:
     size_bytes: int
     occupied_bytes: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        """Return both together."""
+        files, size_bytes = self.files + other.files, self.size_bytes + other.size_bytes
+        return Usage(files, size_bytes, self.occupied_bytes + other.occupied_bytes)
+
+    def __sub__(self, other: Usage) -> Usage:
+        """Return this without the other."""
+        files, size_bytes = self.files - other.files, self.size_bytes - other.size_bytes
+        return Usage(files, size_bytes, self.occupied_bytes - other.occupied_bytes)
+
 
 class CountStoppedError(Exception):
     """A count has not come to its end, as the process shuts down."""
@@ -51,7 +61,7 @@ def measure(root: Path, is_stopped: Callable[[], bool] = never) -> Usage:
     CountStoppedError soon after `is_stopped` has become true, as else a shutdown would wait for it.
     """
     files = size_bytes = occupied_bytes = 0
-    folders, device = [str(root)], _device(root)
+    folders, device = [str(root)], device_of(root)
     rests_at_s = thread_time() + UNRESTED_S
     while folders:
         if is_stopped():
@@ -75,7 +85,8 @@ def measure(root: Path, is_stopped: Callable[[], bool] = never) -> Usage:
     return Usage(files, size_bytes, occupied_bytes)
 
 
-def _device(root: Path) -> int | None:
+def device_of(root: Path) -> int | None:
+    """Return the number of the file system of a folder, or None where that is unknown."""
     try:
         return root.stat().st_dev
     except OSError:

@@ -101,6 +101,32 @@ def test_free_space_stays_free_under_load(make_daemon: Callable[..., Daemon], tm
         disk.close()
 
 
+def test_a_namespace_on_another_disk_does_not_count(make_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    """It may hold more than the bound of the store; no output is refused or forgotten for it."""
+    disk = SmallDisk(tmp_path / "disk", 64 << 20)
+    try:
+        (tmp_path / "public").mkdir()
+        (tmp_path / "public" / "q").symlink_to(disk.folder)
+        settings = yaml.safe_load(SETTINGS.format(bound_bytes=500_000))
+        settings["store"]["path"] = str(tmp_path / "public")
+        daemon = make_daemon(yaml.safe_dump(settings))
+        daemon.store = tmp_path / "public"
+        names = [f"w{width}.png" for width in range(200, 300, 10)]
+        for namespace in ("p", "q"):
+            image = daemon.post(f"/{namespace}", make_noise()).json()
+            outputs = names[: 5 if namespace == "p" else None]
+            for name in outputs:
+                assert daemon.get(f"/{namespace}/{image['partitionedHash']}/{name}").status == 200
+            for name in outputs:
+                until((daemon.store / namespace / image["partitionedHash"] / name).is_file, daemon)
+        store = daemon.status()["store"]
+        assert (store["refused_saves"], store["forgotten_files"]) == (0, 0)
+        assert store["occupied_bytes"] < 500_000 < store["bytes"]
+        daemon.stop()
+    finally:
+        disk.close()
+
+
 def test_cached_originals_go_and_come_back(make_daemon: Callable[..., Daemon], rclone_s3: RcloneS3) -> None:
     """The bucket has every original; the store has room for a few. Each answer is that of a store that has all."""
     rclone_s3.make_bucket()

@@ -7,6 +7,7 @@ from pathlib import Path
 from imaged.config.model import StoreSettings
 from imaged.core.errors import StoreError
 from imaged.pipeline.store_bound import StoreBound
+from imaged.store.usage import Usage
 
 MIB = 2**20
 
@@ -15,7 +16,7 @@ def bound(total_bytes: int | None, free_bytes: int = 0, **settings: int) -> Stor
     """Return a bound of these settings, for a store of this size on a disk with so many free bytes."""
     made = StoreBound(free_bytes=lambda _: free_bytes)
     made.follow(StoreSettings(**settings), Path("store"))  # type: ignore[arg-type]  # the keys are those of numbers
-    made.size.total_bytes = total_bytes
+    made.size.usage = None if total_bytes is None else Usage(0, 0, total_bytes)
     return made
 
 
@@ -82,7 +83,7 @@ def test_an_uncounted_store_grows_a_little() -> None:
     """It forgets nothing until the first count has ended, and takes a hundredth of its bound until then."""
     uncounted = bound(None, maximum_bytes=100_000_000)
     assert (uncounted.is_near(), uncounted.has_room(1_000_000), uncounted.has_room(1_000_001)) == (False, True, False)
-    uncounted.size.add(400_000)
+    uncounted.size.add(Usage(1, 400_000, 400_000))
     assert (uncounted.has_room(600_000), uncounted.has_room(600_001)) == (True, False)
 
 
@@ -90,7 +91,7 @@ def test_originals_that_arrive_take_room() -> None:
     """Their unfinished files are in the store already."""
     made = StoreBound(lambda: 4000)
     made.follow(StoreSettings(maximum_bytes=10_000), Path("store"))
-    made.size.total_bytes = 0
+    made.size.usage = Usage(0, 0)
     assert (made.has_room(6000), made.has_room(6001)) == (True, False)
 
 

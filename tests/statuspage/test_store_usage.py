@@ -8,6 +8,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from imaged.config.model import StoreSettings
+from imaged.pipeline.store_bound import StoreBound
 from imaged.statuspage.store_usage import QUICK_S, REST, StoreUsage
 from imaged.store.usage import Usage
 
@@ -17,7 +19,8 @@ class Counts:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.usage = StoreUsage(self._run, self.clock)
+        self.bound = StoreBound()
+        self.usage = StoreUsage(self._run, self.clock, self.bound)
         self.files = 0
         self._running: list[Deferred[Usage]] = []
 
@@ -79,3 +82,13 @@ def test_a_large_store_is_counted_from_time_to_time() -> None:
     assert counts.begin() == [5]
     counts.end(after_s=10)
     assert counts.begin() == [6]
+
+
+def test_a_store_with_a_bound_is_not_counted_again() -> None:
+    """The count of the bound serves the status page, too; before it has ended, there is none."""
+    counts = Counts()
+    counts.bound.follow(StoreSettings(maximum_bytes=1 << 20), Path("store"))
+    assert counts.begin() == [0]
+    counts.bound.size.usage = Usage(7, 0)
+    assert counts.begin() == [7]
+    assert counts._running == []

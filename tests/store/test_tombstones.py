@@ -71,9 +71,9 @@ class ErasingSize(StoreSize):
         self._at = at
 
     @contextmanager
-    def changing(self, paths: Sequence[Path]) -> Iterator[None]:
+    def changing(self, paths: Sequence[Path], root: Path) -> Iterator[None]:
         """Erase at the end."""
-        with super().changing(paths):
+        with super().changing(paths, root):
             yield
         self._at -= 1
         if not self._at:
@@ -101,7 +101,7 @@ def test_a_file_that_another_program_removes_meanwhile_is_no_obstacle(tmp_path: 
 
     class Forgetting(StoreSize):
         @contextmanager
-        def changing(self, paths: Sequence[Path]) -> Iterator[None]:
+        def changing(self, paths: Sequence[Path], root: Path) -> Iterator[None]:  # noqa: ARG002  # as in StoreSize
             if is_erasing and paths[0].is_file():
                 paths[0].unlink()
             yield
