@@ -36,10 +36,11 @@ def make_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
     adopt_orphans()
     with ExitStack() as ends:
 
-        def make(settings: str = "", *overrides: str, **how: Any) -> Daemon:
+        def make(settings: str = "", *overrides: str, kind: type[Daemon] = Daemon, **how: Any) -> Daemon:
             folder = tmp_path / f"daemon-{next(numbers)}"
             folder.mkdir()
-            daemon = Daemon(folder, settings, **how)
+            daemon = kind(folder, settings, **how)
+            ends.callback(daemon.close)
             ends.callback(end, daemon)
             daemon.start(*overrides)
             return daemon

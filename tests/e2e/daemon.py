@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from processes import LONGEST_S, hold
+from processes import LONGEST_S, Adopted, hold
 
 PORTS = ("listen=tcp:0:interface=127.0.0.1", "status.listen=tcp:0:interface=127.0.0.1")
 
@@ -89,7 +89,7 @@ class Daemon:
         self._around = around
         self._files = files
         self._starts = 0
-        self.process: subprocess.Popen[bytes]
+        self.process: subprocess.Popen[bytes] | Adopted
 
     def start(self, *overrides: str) -> None:
         """Start the daemon, after the previous process has exited, and wait until it logs its addresses."""
@@ -98,17 +98,8 @@ class Daemon:
         self._starts += 1
         self.log = log = self.folder / f"log-{self._starts}"
         sets = [argument for override in [*self._ports, *overrides] for argument in ("--set", override)]
-        command = [*self._around, sys.executable, "-m", "imaged", "run", "-c", "imaged.yaml", *sets]
         with log.open("wb") as stream:
-            self.process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stderr=stream,
-                stdout=stream,
-                env=self._environ,
-                pass_fds=self._files,
-            )
+            self.process = self._run(["run", "-c", "imaged.yaml", *sets], stream)
         self.public = self._find(log, r"serves images on ((?:http|unix):[^\s\"]+)")
         self.private = self._find(log, r"status page is on (http://[^\s\"]+)")
 
@@ -129,6 +120,9 @@ class Daemon:
                 each.send(signal.SIGKILL)
                 each.close()
         return self.process.wait(LONGEST_S) or next(iter(statuses), 0)
+
+    def close(self) -> None:
+        """Release what starts the daemon."""
 
     def configure(self, settings: str) -> None:
         """Write the settings file. The daemon reads it at the next reload or start."""
@@ -176,6 +170,18 @@ class Daemon:
         while missing := [name for name in names if not (folder / name).is_file()]:
             assert time.monotonic() < end_s, f"{missing} did not appear; {self.tail}"
             time.sleep(0.05)
+
+    def _run(self, arguments: Sequence[str], output: BinaryIO) -> subprocess.Popen[bytes] | Adopted:
+        """Run the program with these arguments in the folder of the daemon."""
+        return subprocess.Popen(
+            [*self._around, sys.executable, "-m", "imaged", *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stderr=output,
+            stdout=output,
+            env=self._environ,
+            pass_fds=self._files,
+        )
 
     def _find(self, log: Path, pattern: str) -> str:
         end_s = time.monotonic() + START_S

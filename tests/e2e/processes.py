@@ -15,6 +15,9 @@ from imaged.daemon.start import WORK_THREADS
 WORKER_FILES = 4
 """The files that a daemon has open for a worker: a socket, a pipe, the copy of an original, its memory in /proc."""
 
+FORK_SERVER = "fork_server.py"
+"""The program of `forked_daemon.py`, whose forks have its command line."""
+
 PR_SET_CHILD_SUBREAPER = 36
 """See prctl(2)."""
 
@@ -32,9 +35,13 @@ def living_in(folder: Path) -> set[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):  # it has exited, or belongs to another user
-                if (entry / "cwd").readlink() == folder and b"\0run\0" in (entry / "cmdline").read_bytes():
+                if (entry / "cwd").readlink() == folder and _is_daemon((entry / "cmdline").read_bytes()):
                     found.add(int(entry.name))
     return found
+
+
+def _is_daemon(command: bytes) -> bool:
+    return b"\0run\0" in command or FORK_SERVER.encode() in command
 
 
 def children(pid: int) -> set[int]:
@@ -92,6 +99,41 @@ class Process:
     def close(self) -> None:
         """Close the pidfd."""
         os.close(self._handle)
+
+
+class Adopted:
+    """A child of this process that another one has forked: the part of `subprocess.Popen` that tests use."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._process = Process(pid)
+
+    def poll(self) -> int | None:
+        """Return the exit status, negative for a signal, or None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+                self._process.close()
+        return self.returncode
+
+    def wait(self, timeout: float = LONGEST_S) -> int:
+        """Wait for the exit, and return its status."""
+        if self.returncode is None:
+            self._process.wait(timeout)
+        status = self.poll()
+        assert status is not None
+        return status
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal, unless the process has exited."""
+        if self.poll() is None:
+            self._process.send(number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
 
 
 def hold(folder: Path) -> list[Process]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -12,22 +13,29 @@ import yaml
 from daemon import Answer, Daemon, until
 from erased_picture import QUEUED, Picture
 from failing_files import FAULTS, KILL, FailingFiles, Fault
+from forked_daemon import ForkedDaemon
 from processes import LONGEST_S
 
-SAMPLE = 23
-"""`make test` tries each 23rd operation; `make faults` tries all of them."""
+SAMPLE, PARTS = 23, 2
+"""`make test` tries each 23rd operation; `make faults` tries all of them, in two parts that run side by side."""
+
+EVERY = [pytest.param(first, PARTS, marks=pytest.mark.exhaustive) for first in range(1, PARTS + 1)]
 
 
 @pytest.fixture
 def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], files: FailingFiles) -> Daemon:
     """Return a daemon on that file layer. Its remote store is a folder that does not fail."""
-    settings = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}}, "render": {"isolation": "thread"}}
-    return make_daemon(yaml.safe_dump(settings | {"upload": {"timeout_s": 5}}), environ={**plugins, **files.environ})
+    remote = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}}, "upload": {"timeout_s": 1}}
+    settings = yaml.safe_dump(remote | {"render": {"isolation": "thread"}})
+    return make_daemon(settings, kind=ForkedDaemon, quick=True, environ={**plugins, **files.environ})
 
 
 def is_idle(daemon: Daemon) -> bool:
-    """Say whether no job of any kind is left."""
-    status = daemon.status()
+    """Say whether no job of any kind is left, or the daemon has died."""
+    try:
+        status = daemon.status()
+    except (OSError, http.client.HTTPException):
+        return daemon.process.wait(LONGEST_S) == -9
     parts = [status[each] for each in ("uploads", "promised", "erasures")]
     return not any(part["queued"] or part["parked"] or part["oldest_s"] is not None for part in parts)
 
@@ -48,7 +56,7 @@ def posted(daemon: Daemon) -> Picture:
     return picture
 
 
-@pytest.mark.parametrize(("first", "step"), [(SAMPLE, SAMPLE), pytest.param(1, 1, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize(("first", "step"), [(SAMPLE, SAMPLE), *EVERY])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_each_file_operation_of_an_erasure(
     daemon: Daemon, files: FailingFiles, fault: Fault, first: int, step: int
@@ -62,7 +70,7 @@ def test_each_file_operation_of_an_erasure(
         picture = posted(daemon)
         files.arm(fault, at)
         answer = picture.ask(daemon, "DELETE")
-        until(lambda: files.struck or daemon.process.poll() is not None or is_idle(daemon), daemon)
+        until(lambda: files.struck or is_idle(daemon), daemon)
         struck = files.disarm()
         if not struck:
             break

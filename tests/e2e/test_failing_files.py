@@ -7,15 +7,18 @@ import http.client
 import io
 import json
 import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 import pytest
 import yaml
 from daemon import Answer, Daemon, request, until
 from failing_files import FAULTS, FULL, KILL, FailingFiles, Fault
+from forked_daemon import ForkedDaemon
 from PIL import Image
 from processes import LONGEST_S
 
@@ -30,8 +33,8 @@ SAMPLE, PARTS = 31, 4
 A_START = [(20, 80), *(pytest.param(first, 36, marks=pytest.mark.exhaustive) for first in (4, 22))]
 """The operations of a start that both try; each costs two starts."""
 
-IN_A_POST, NEVER = 8, 1_000_000
-"""Operations: one at which a post has a temporary file, and none."""
+IN_A_POST = 8
+"""An operation at which a post has a temporary file."""
 
 EVERY = [pytest.param(first, PARTS, marks=pytest.mark.exhaustive) for first in range(1, PARTS + 1)]
 
@@ -44,7 +47,8 @@ def daemon(make_daemon: Callable[..., Daemon], plugins: dict[str, str], files: F
     """
     settings = {"uploader": "folder", "plugins": {"folder": {"path": "remote"}}}
     isolation = {"render": {"isolation": "thread" if fault is KILL else "process"}}
-    return make_daemon(yaml.safe_dump(settings | isolation), environ={**plugins, **files.environ})
+    environ = {**plugins, **files.environ}
+    return make_daemon(yaml.safe_dump(settings | isolation), kind=ForkedDaemon, quick=True, environ=environ)
 
 
 class Pictures:
@@ -94,6 +98,22 @@ class Pictures:
         """Return the files that answers announced and that are not in both stores."""
         roots = (self._daemon.store, self._daemon.folder / "remote")
         return [str(root / name) for root in roots for name in sorted(self.announced) if not (root / name).is_file()]
+
+
+class Left:
+    """What a killed daemon has left: each start that begins with it has the same operations."""
+
+    def __init__(self, daemon: Daemon, copy: Path) -> None:
+        self._folders = {daemon.folder / name: copy / name for name in ("var", "remote")}
+        for folder, kept in self._folders.items():
+            folder.mkdir(exist_ok=True)
+            shutil.copytree(folder, kept)
+
+    def put_back(self) -> None:
+        """Replace what later processes have made of it, when they have ended."""
+        for folder, kept in self._folders.items():
+            shutil.rmtree(folder)
+            shutil.copytree(kept, folder)
 
 
 def check(name: str, body: bytes) -> None:
@@ -158,7 +178,7 @@ def test_each_file_operation(daemon: Daemon, files: FailingFiles, fault: Fault, 
         if fault is KILL:
             assert daemon.process.wait(LONGEST_S) == -9
             restart(daemon, pictures)
-        until(lambda: not daemon.status()["store"]["is_full"], daemon)  # it is tried each second
+        until(lambda: not daemon.status()["store"]["is_full"], daemon)  # it is tried again and again
         for answer in (pictures.post(body), pictures.get(body)):
             assert answer is not None
             assert answer.status == 200, (struck, answer.body, daemon.tail)
@@ -172,16 +192,20 @@ def test_each_file_operation(daemon: Daemon, files: FailingFiles, fault: Fault, 
 
 @pytest.mark.parametrize(("first", "step"), A_START)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_file_operations_of_a_start(daemon: Daemon, files: FailingFiles, fault: Fault, first: int, step: int) -> None:
+def test_file_operations_of_a_start(
+    daemon: Daemon, files: FailingFiles, tmp_path: Path, fault: Fault, first: int, step: int
+) -> None:
     """A start after a kill serves or ends with a reason; the next one removes temporary files, and does what is queued.
 
     The test prints how often the fault struck at each operation, and whether the daemon served.
     """
     pictures, counts = Pictures(daemon), Counter[str]()
+    assert pictures.post(make_png(comment="answered")) is not None
+    files.arm(KILL, IN_A_POST)
+    assert pictures.post(make_png(comment="killed")) is None
+    left = Left(daemon, tmp_path / "left")
     for at in count(first, step):
-        assert pictures.post(make_png(comment=f"{at} answered")) is not None
-        files.arm(KILL, IN_A_POST)
-        assert pictures.post(make_png(comment=f"{at} killed")) is None
+        left.put_back()
         files.arm(fault, at)
         if (status := start(daemon)) is None:
             until(lambda: files.struck or settled(daemon), daemon)
@@ -198,6 +222,7 @@ def test_file_operations_of_a_start(daemon: Daemon, files: FailingFiles, fault: 
         counts[f"{struck}: {'served' if status is None else 'ended'}"] += 1
         pictures.check_all()
         restart(daemon, pictures)
+        daemon.kill()
     report(fault, counts)
 
 
