@@ -58,7 +58,10 @@ class LimitsSettings(Section):
     requests_per_s: float = Field(0.0, ge=0, le=1_000_000, description="The requests of a client in a second; 0: any.")
     posts_per_minute: int = Field(0, ge=0, le=1_000_000, description="The posts of a client in a minute; 0: any.")
     renders_per_minute: int = Field(
-        0, ge=0, le=1_000_000, description="The new outputs that a client orders in a minute; 0: any."
+        0,
+        ge=0,
+        le=1_000_000,
+        description="The new outputs, and the fetches of originals, of a client in a minute; 0: any.",
     )
     connections: int = Field(0, ge=0, le=1_000_000, description="The open connections of a client; 0: any.")
     trusted_proxies: TrustedProxies = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
@@ -27,12 +28,18 @@ def client_key(address: str) -> str:
 LIMITS = ("requests_per_s", "posts_per_minute", "renders_per_minute", "connections")
 """What clients may have limits of, by the keys of the settings."""
 
-Charge = Callable[[int], None]
-"""Counts the new outputs that a client orders, and raises TooManyRequestsError if it may not have any now.
 
-0 counts none; a number below 0 gives some back.
-"""
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Counts the work that a request of a client begins. Raises TooManyRequestsError if it may not begin any now.
+
+    `outputs` counts new outputs; 0 counts none, and a number below 0 gives some back. `fetch` counts an original that
+    has to come from the remote store or from an origin, whether it is there or not.
+    """
+
+    outputs: Callable[[int], None]
+    fetch: Callable[[], None]
 
 
-def no_charge(_outputs: int) -> None:
-    """Charge no client."""
+NO_CHARGE = Charge(lambda _outputs: None, lambda: None)
+"""Counts nothing."""

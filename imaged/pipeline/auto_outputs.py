@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imaged.core.accept import Accept
-from imaged.core.clients import Charge, no_charge
+from imaged.core.clients import NO_CHARGE, Charge
 from imaged.core.errors import BusyError, ImagedError, OutOfTimeError, PolicyError
 from imaged.core.formats import AVIF, Format
 from imaged.core.hashes import ImageId
@@ -34,7 +34,7 @@ class AutoAnswer:
 
 
 async def auto_output(
-    pipeline: Pipeline, image: ImageId, output: Output, accept: Accept, charge: Charge = no_charge
+    pipeline: Pipeline, image: ImageId, output: Output, accept: Accept, charge: Charge = NO_CHARGE
 ) -> AutoAnswer:
     """Return an output in the format that a client prefers, as `Pipeline.output` does.
 
@@ -42,7 +42,7 @@ async def auto_output(
     or the other one when the AVIF is too slow or fails.
     """
     pipeline.settings.policy(image.namespace).check(output)
-    found = pipeline.auto.candidates(image, output, await _info(pipeline, image))
+    found = pipeline.auto.candidates(image, output, await _info(pipeline, image, charge))
     chosen, second = found.choose(accept), found.without(AVIF).choose(accept)
     given_up, avif = pipeline.auto.given_up, ImageOutput(image, in_format(output, chosen))
     if chosen == second or avif in given_up:
@@ -88,13 +88,13 @@ async def _smaller(
     return (other, None) if best is None else (best, (files[best], outcome))
 
 
-async def _info(pipeline: Pipeline, image: ImageId) -> ImageInfo:
+async def _info(pipeline: Pipeline, image: ImageId, charge: Charge) -> ImageInfo:
     """Return the record of a picture. An older one has to do where its details cannot be found now."""
     known = pipeline.store.originals.info(image)
     if known is not None and known.details is not None:
         return known
     try:
-        return await pipeline.originals.described(image)
+        return await pipeline.originals.described(image, charge)
     except ImagedError:
         if known is None:
             raise

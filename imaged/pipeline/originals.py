@@ -10,13 +10,16 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from imaged.core.clients import Charge
 from imaged.core.details import ImageDetails
 from imaged.core.errors import (
+    BusyError,
     CorruptOriginalError,
     DiskFullError,
     GoneError,
     ImagedError,
     NotAPictureError,
+    NotFoundError,
     OutOfTimeError,
     ReadOnlyError,
     StoreError,
@@ -29,6 +32,7 @@ from imaged.core.tracing import SAVE, UPLOAD, WAIT, span
 from imaged.fetch.hashing_writer import ReceivedFile, digest
 from imaged.hooks.checked_processor import sniff_file
 from imaged.pipeline.erase import Eraser
+from imaged.pipeline.refusals import Refusals
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
 from imaged.pipeline.shared import Shared
@@ -37,6 +41,12 @@ from imaged.store.disk import FileBody, OpenFile, reading
 from imaged.store.originals import conflict
 from imaged.workers.engine import Engine
 from imaged.workers.single_flight import SingleFlight
+
+NOT_THERE_S = 5.0
+"""How long clients get 404 for an original that the remote store has not, before it is asked again."""
+
+MOST_FETCHES = 100
+"""How many originals may be on the way from the remote store before clients that need others are refused."""
 
 MOST_UNDESCRIBED = 1000
 """How many originals without details are remembered, so that none is looked at for each request."""
@@ -57,6 +67,7 @@ class Originals:
         self._remote_originals = remote_originals
         self._eraser = eraser
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(shared.tasks)
+        self._not_there: Refusals[ImageId] = Refusals(shared.reactor.seconds)
         self._completing: SingleFlight[ImageId, ImageInfo] = SingleFlight(shared.tasks)
         self._undescribed: set[ImageId] = set()
 
@@ -109,36 +120,55 @@ class Originals:
         finally:
             discard(received.path)
 
-    async def find(self, image: ImageId) -> Path:
+    def admit(self, image: ImageId, charge: Charge) -> None:
+        """Count the fetch of an original, for a client whose request needs one that is not here.
+
+        Each request for an invented name would otherwise cost a call of the remote store. A request that waits for the
+        fetch of another costs nothing. Raises NotFoundError when the remote store has not had it in the last
+        NOT_THERE_S, GoneError when it was erased, BusyError when too many are on the way, and as `charge` does.
+        """
+        is_remote = self._remote.exists or bool(self._shared.settings.remote.base_url)
+        if not is_remote or self._store.has(image, ORIGINAL) or self._restoring.in_flight(image):
+            return
+        self._store.tombstones.check(image)
+        if (error := self._not_there.find(image)) is not None:
+            raise error
+        if self._restoring.count >= MOST_FETCHES:
+            raise BusyError(f"{MOST_FETCHES} originals are on the way from the remote store: try again later")
+        charge.fetch()
+
+    async def find(self, image: ImageId, charge: Charge | None = None) -> Path:
         """Return the path of an original, restored from the remote store if it was not here.
 
         The download counts for the first request; concurrent ones wait. Raises NotFoundError when no store has it,
-        GoneError when it was erased.
+        GoneError when it was erased; for a client that is charged, also as `admit` does.
         """
+        if charge is not None:
+            self.admit(image, charge)
         if not self._store.has(image, ORIGINAL):
             self._store.tombstones.check(image)
             with span(WAIT) if self._restoring.in_flight(image) else nullcontext():
                 await self._restoring.one(image, partial(self._restore, image))
         return self._store.path(image, ORIGINAL)
 
-    async def open(self, image: ImageId) -> OpenFile | FileBody | None:
+    async def open(self, image: ImageId, charge: Charge | None = None) -> OpenFile | FileBody | None:
         """Open an original for reading, restored as by `find`; None when it has gone meanwhile."""
         async with self.using(image):
-            await self.find(image)
+            await self.find(image, charge)
             return self._store.open(image, ORIGINAL)
 
     def using(self, image: ImageId) -> AbstractAsyncContextManager[None]:
         """Keep an original from being forgotten while the block runs."""
         return self._shared.in_use.using(image)
 
-    async def info(self, image: ImageId) -> ImageInfo:
-        """Return the record of an original, and write it where it is missing, as in older stores."""
+    async def info(self, image: ImageId, charge: Charge | None = None) -> ImageInfo:
+        """Return the record of an original, and write it where it is missing, as in older stores. Raises as `find`."""
         info = self._store.originals.info(image)
         known = info is not None and info.content_type in self._shared.formats.content_types
         if info is not None and known and (self._is_cached or self._store.has(image, ORIGINAL)):
             return info
         async with self.using(image):
-            path = await self.find(image)
+            path = await self.find(image, charge)
             with reading(self._store.key(image, ORIGINAL)):
                 received = await self._shared.run(digest, path)
             info = await self._describe(image, received)
@@ -150,12 +180,12 @@ class Originals:
         """Whether an original that is not here may have been forgotten: its record speaks for it."""
         return self._remote.exists and self._shared.settings.store.originals == "cached"
 
-    async def described(self, image: ImageId) -> ImageInfo:
+    async def described(self, image: ImageId, charge: Charge | None = None) -> ImageInfo:
         """Return the record of an original with its details, which are added where it is an older record.
 
         They stay None where no processor can tell them. Raises as `info`.
         """
-        info = await self.info(image)
+        info = await self.info(image, charge)
         if info.details is None and image not in self._undescribed:
             return await self._completing.one(image, partial(self._complete, image, info))
         return info
@@ -243,6 +273,7 @@ class Originals:
         except StoreError as error:
             self._shared.counters.saves.note(image.namespace, error, received.size_bytes)
             raise
+        self._not_there.forget(image)  # the store may forget the original, which the remote store has by now
 
     async def _mend_info(self, image: ImageId, info: ImageInfo) -> bool:
         """Write a record; return False when the store takes no files: the client gets it nevertheless."""
@@ -262,5 +293,7 @@ class Originals:
         except ImagedError as error:
             if isinstance(error, CorruptOriginalError):
                 self._log.error("{error}; not used: restore the object, or post the picture again", error=str(error))
+            if isinstance(error, NotFoundError):
+                self._not_there.add(image, error, NOT_THERE_S)
             self._shared.metrics.record(OriginalUnavailable(image.namespace, type(error).__name__))
             raise

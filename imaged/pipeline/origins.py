@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from imaged.config.origins import OriginSettings
-from imaged.core.clients import Charge, no_charge
+from imaged.core.clients import NO_CHARGE, Charge
 from imaged.core.errors import (
     BusyError,
     GoneError,
@@ -119,7 +119,7 @@ class Origins:
         self._fetching: SingleFlight[OriginKey, Found] = SingleFlight(shared.tasks)
         self._refusals: Refusals[OriginKey] = Refusals(shared.reactor.seconds)
 
-    async def find(self, namespace: str, name: str, path: str, charge: Charge = no_charge) -> Found:
+    async def find(self, namespace: str, name: str, path: str, charge: Charge = NO_CHARGE) -> Found:
         """Return the picture at a path of an origin, fetched now if it was never seen.
 
         A picture that was seen is returned at once. When its time is over, the origin is asked behind the answer, and a
@@ -128,7 +128,7 @@ class Origins:
         fetched, BusyError when too many are being fetched, DiskFullError or ReadOnlyError while the store takes no
         files, and the errors of `Originals.keep`.
 
-        A fetch that a client waits for is charged as a new output, whatever it brings.
+        A fetch that a client waits for is charged, whatever it brings.
         """
         origin = self._named(namespace, name)
         record = self._store.origin_records.read(origin.folder, path)
@@ -141,7 +141,7 @@ class Origins:
             self._revalidate(origin, record)
         return _found(origin, record, left_s, is_fetched=False)
 
-    async def fetch(self, namespace: str, name: str, path: str, charge: Charge = no_charge) -> Found:
+    async def fetch(self, namespace: str, name: str, path: str, charge: Charge = NO_CHARGE) -> Found:
         """Fetch the picture at a path, whatever is known, as `find` does. Requests for one path share a fetch."""
         origin, key = self._named(namespace, name), (name, path)
         self._shared.counters.saves.check(namespace)
@@ -150,7 +150,7 @@ class Origins:
                 raise error
             if self._fetching.count >= MAXIMUM_FETCHES:
                 raise BusyError(f"{MAXIMUM_FETCHES} originals are being fetched from origins: try again later")
-            charge(1)
+            charge.fetch()
         return await self._fetching.one(key, partial(self._fetch, origin, path, None))
 
     def _named(self, namespace: str, name: str) -> Origin:

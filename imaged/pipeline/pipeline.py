@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaged.config.model import Settings
-from imaged.core.clients import Charge, no_charge
+from imaged.core.clients import NO_CHARGE, Charge
 from imaged.core.errors import (
     DiskFullError,
     GoneError,
@@ -74,7 +74,7 @@ class Pipeline:
         return list(map(policy.current, outputs))
 
     async def output(
-        self, image: ImageId, output: Output, charge: Charge = no_charge
+        self, image: ImageId, output: Output, charge: Charge = NO_CHARGE
     ) -> tuple[OpenFile | FileBody, str]:
         """Return an output, rendered now if the store misses it, with HIT, RENDERED or COALESCED.
 
@@ -107,7 +107,7 @@ class Pipeline:
         return self.renders.unsaved(image, output) is not None or self.store.has(image, output)
 
     async def several_outputs(
-        self, image: ImageId, missing: Sequence[Output], charge: Charge = no_charge
+        self, image: ImageId, missing: Sequence[Output], charge: Charge = NO_CHARGE
     ) -> tuple[dict[Output, FileBody | ImagedError | None], str]:
         """Make outputs that the store misses, as `Renders.together`. Raises PolicyError when they would be too many."""
         self.renders.check_room(image, missing)
@@ -115,7 +115,7 @@ class Pipeline:
         return await self.renders.together(image, missing, charge)
 
     async def process(
-        self, image: ImageId, outputs: Sequence[Output], charge: Charge = no_charge
+        self, image: ImageId, outputs: Sequence[Output], charge: Charge = NO_CHARGE
     ) -> tuple[ImageInfo, dict[Output, ImagedError | None]]:
         """Make the outputs that no store has, for a client that waits; return the error of each that failed.
 
@@ -124,7 +124,7 @@ class Pipeline:
         Raises BusyError when the queue is full, PolicyError when the image would have more outputs than its namespace
         allows, DiskFullError when the store has no room for all of them, ReadOnlyError when it cannot be written to.
         """
-        info = await self.originals.described(image)
+        info = await self.originals.described(image, charge)
         wanted = self.auto.expand(image, info, outputs)
         missing = await self.missing(image, wanted)
         if missing:
@@ -142,7 +142,7 @@ class Pipeline:
         image: ImageId,
         outputs: Sequence[Output],
         client: str,
-        charge: Charge = no_charge,
+        charge: Charge = NO_CHARGE,
         uncharged: Collection[Output] = (),
     ) -> None:
         """Enqueue renders of the outputs that the store misses, for a client, which is charged for all but some.
@@ -155,7 +155,7 @@ class Pipeline:
             queued = await self.jobs.states(image)
             self._check_count(image, missing, queued)
             if new := sum(output not in uncharged and output not in queued for output in missing):
-                charge(new)
+                charge.outputs(new)
         await self.jobs.enqueue("render", image, missing, client)
 
     async def prepare(self, image: ImageId, info: ImageInfo) -> None:

@@ -31,6 +31,10 @@ class Refusals(Generic[K]):
             del self._kept[next(iter(self._kept))]
         self._kept[key] = self._seconds() + lasts_s, copy(error)
 
+    def forget(self, key: K) -> None:
+        """Forget the error of a key, if there is one."""
+        self._kept.pop(key, None)
+
     def find(self, key: K) -> ImagedError | None:
         """Return the error of a key while it lasts."""
         until_s, error = self._kept.get(key, (0.0, None))

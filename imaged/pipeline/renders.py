@@ -11,10 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from imaged.core.clients import Charge, no_charge
+from imaged.core.clients import NO_CHARGE, Charge
 from imaged.core.errors import (
     BusyError,
-    GoneError,
     ImagedError,
     NotFoundError,
     PolicyError,
@@ -66,11 +65,12 @@ class Renders:
         """Return the outputs of an image that are made and that the store does not have yet."""
         return self.writer.saver.saves.outputs(image)
 
-    async def one(self, image: ImageId, output: Output, charge: Charge = no_charge) -> tuple[FileBody | None, str]:
+    async def one(self, image: ImageId, output: Output, charge: Charge = NO_CHARGE) -> tuple[FileBody | None, str]:
         """Make one output for a client that waits; return it with RENDERED or COALESCED.
 
         It may not be stored yet on return. None instead of a body: it came from the remote store, and is stored. The
-        client is charged if its request begins the render, unless there is no such image.
+        client is charged if its request begins the render, unless there is no such image, and for the fetch of the
+        original.
 
         Raises BusyError at once when the queue is full or too long, and when no worker is free within the time of a
         render; otherwise the ImagedError that the render ended with. Cancelling takes the render out of the queue, if
@@ -83,17 +83,19 @@ class Renders:
             outcome = COALESCED
         else:
             self.engine.admission.check_room()
-            charge(1)
+            charge.outputs(0)  # a refusal costs nothing
+            self.originals.admit(image, charge)
+            charge.outputs(1)
             try:
                 made = await wait(self.calls.do([wanted], self._make)[wanted])
-            except (GoneError, NotFoundError):
-                charge(-1)
+            except NotFoundError:
+                charge.outputs(-1)
                 raise
             outcome = RENDERED
         return (None if made is None else made.body), outcome
 
     async def together(
-        self, image: ImageId, outputs: Sequence[Output], charge: Charge = no_charge
+        self, image: ImageId, outputs: Sequence[Output], charge: Charge = NO_CHARGE
     ) -> tuple[dict[Output, FileBody | ImagedError | None], str]:
         """Make outputs for a client that waits, in one job; return the result of each as `one` does, or its error.
 
@@ -103,7 +105,7 @@ class Renders:
         coalesced = [each for each in wanted if self.calls.in_flight(each)]
         if len(coalesced) < len(wanted):
             self.engine.admission.check_room()
-            charge(len(wanted) - len(coalesced))
+            charge.outputs(len(wanted) - len(coalesced))
         waiters = self.calls.do(wanted, self._make)
         waiters |= {each: self._limited(waiters[each]) for each in coalesced}
         results: dict[Output, FileBody | ImagedError | None] = {}
@@ -129,7 +131,7 @@ class Renders:
         outputs: Sequence[Output],
         *,
         client_waits: bool = False,
-        charge: Charge = no_charge,
+        charge: Charge = NO_CHARGE,
     ) -> dict[Output, ImagedError | None]:
         """Make those outputs that the store misses; return None, or the error that it ended with, for each.
 
@@ -143,7 +145,7 @@ class Renders:
         missing = self._missing(image, outputs)
         coalesced = [each for each in missing if client_waits and self.calls.in_flight(each)]
         if new := sum(not self.calls.in_flight(each) for each in missing):
-            charge(new)
+            charge.outputs(new)
         waiters: dict[ImageOutput, Deferred[Made | ImagedError]] = {}
         for part in divide(missing) if self.engine.admission.free >= PARTS else [missing]:
             waiters |= self.calls.do(part, self._make, client_waits=client_waits)

@@ -42,7 +42,7 @@ E = TypeVar("E", bound=Event)
 class MemoryUploader:
     """A remote store in memory: `files` has the bytes and `content_types` the content type of each key.
 
-    While `failure` is set, every call raises it.
+    `downloads` lists the keys that were asked for. While `failure` is set, every call raises it.
     """
 
     detail = identity = "memory"
@@ -50,6 +50,7 @@ class MemoryUploader:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}
+        self.downloads: list[str] = []
         self.failure: Exception | None = None
         self.closed = 0
 
@@ -64,6 +65,7 @@ class MemoryUploader:
 
     async def download(self, key: str, path: Path) -> bool:
         """Write the file. Return False if the key does not exist."""
+        self.downloads.append(key)
         self._check()
         if key not in self.files:
             return False

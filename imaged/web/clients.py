@@ -51,6 +51,7 @@ class Clients:
         self._requests = Limit(LIMITS[0], "requests", 1.0, TokenBuckets(BUSY_S))
         self._posts = Limit(LIMITS[1], "pictures", 60.0, TokenBuckets(60.0))
         self._renders = Limit(LIMITS[2], "new outputs", 60.0, TokenBuckets(60.0))
+        self._fetches = Limit(LIMITS[2], "fetches of originals", 60.0, TokenBuckets(60.0))
         self._open: Counter[str] = Counter()
         self._warned_s: dict[str, float] = {}
 
@@ -84,8 +85,11 @@ class Clients:
         self._take(self._posts, self._settings().posts_per_minute, address, 1)
 
     def charge(self, address: str) -> Charge:
-        """Return the function that counts the new outputs of a client."""
-        return partial(self._charge, address)
+        """Return what counts the new outputs and the fetches of a client.
+
+        Each has a bucket of its own, with the same limit: pictures that are not there use up no new outputs.
+        """
+        return Charge(partial(self._charge, address), partial(self._fetch, address))
 
     def connect(self, peer: str) -> str | None:
         """Count a new connection; return the client to `disconnect`, or None for a proxy, which has many clients.
@@ -112,6 +116,9 @@ class Clients:
             self._take(self._renders, most, address, outputs)
         elif most:
             self._renders.buckets.give_back(client_key(address), -outputs)
+
+    def _fetch(self, address: str) -> None:
+        self._take(self._fetches, self._settings().renders_per_minute, address, 1)
 
     def _take(self, limit: Limit, most: float, address: str, tokens: int) -> None:
         if not most:

@@ -39,7 +39,7 @@ _IMG_CACHING = "public, max-age=300"
 class FileAnswers:
     """Answers requests that the guards have let pass, and checks those for hits itself, with `reads`.
 
-    `clients` counts the new outputs that each client orders.
+    `clients` counts the new outputs that each client orders, and the originals that are fetched for it.
     """
 
     reads: ReadGuard
@@ -90,7 +90,7 @@ class FileAnswers:
         """Answer with a file of a picture. `fresh` is that of a path of an origin."""
         match _asked(pipeline, image.namespace, name):
             case Record():
-                info = await pipeline.originals.described(image)
+                info = await pipeline.originals.described(image, self.clients.charge(request.address))
                 send_json(request, await describe_image(pipeline, image, info))
             case Original():
                 await self._send_original(request, image, pipeline, fresh)
@@ -111,7 +111,7 @@ class FileAnswers:
         policy = pipeline.settings.policy(image.namespace)
         written = [extension for extension in policy.extensions if pipeline.formats.writes_extension(extension)]
         wanted = read_srcset(read_parameters(request, (*SRCSET_PARAMETERS, "s", "e")), written)
-        info = await pipeline.originals.described(image)
+        info = await pipeline.originals.described(image, self.clients.charge(request.address))
         attributes = describe_img(wanted, info, policy, url)
         if wanted.form == "json":
             send_json(request, attributes)
@@ -154,8 +154,9 @@ class FileAnswers:
     async def _send_original(
         self, request: ImagedRequest, image: ImageId, pipeline: Pipeline, fresh: Freshness | None
     ) -> None:
-        info = await pipeline.originals.info(image)
-        opened = await pipeline.originals.open(image)
+        charge = self.clients.charge(request.address)
+        info = await pipeline.originals.info(image, charge)
+        opened = await pipeline.originals.open(image, charge)
         if opened is None:
             pipeline.store.tombstones.check(image)
             raise NotFoundError(f"the original of {image} is gone: post it again")

@@ -155,7 +155,7 @@ class PublicSite:
         self._check_room(pipeline, namespace)
         _wanted(request, parameters := read_post(request), namespace, pipeline)
         if asked_outputs(parameters):
-            self.clients.charge(request.address)(0)
+            self.clients.charge(request.address).outputs(0)
         self.clients.check_post(request.address)
 
     def _check_room(self, pipeline: Pipeline, namespace: str) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import itertools
+import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import yaml
 from daemon import Daemon, request, until
+from faulty_proxy import FaultyProxy
+from rclone import RcloneS3
 
-from imaged.testing.pictures import make_jpeg
+from imaged.testing.pictures import make_jpeg, make_png
 
 SETTINGS = """
 limits: {renders_per_minute: 10, trusted_proxies: [127.0.0.1]}
@@ -73,3 +78,39 @@ def test_a_greedy_client_harms_no_other(make_daemon: Callable[..., Daemon]) -> N
     assert other.statuses[200] > 20
     assert set(got) <= {200, 429, 503}
     assert 10 <= got[200] <= 10 + 10 * minutes + 1
+
+
+def test_invented_names_cost_few_calls(make_daemon: Callable[..., Daemon], rclone_s3: RcloneS3) -> None:
+    """A client that asks for pictures that are not there has few calls of the remote store, and harms no other.
+
+    It still gets new outputs of what is here, and a picture that another node has posted is soon found.
+    """
+    rclone_s3.make_bucket()
+    proxy = FaultyProxy(rclone_s3.url)
+    options = {**rclone_s3.options(rclone_s3.bucket), "endpoint_url": proxy.url}
+    limits = {"renders_per_minute": 20, "trusted_proxies": ["127.0.0.1"]}
+    settings = {"uploader": "s3", "plugins": {"s3": options}, "limits": limits, "access": {"open": True}}
+    first, second = (make_daemon(yaml.safe_dump(settings)) for _ in range(2))
+    home = f"/p/{first.post('/p', make_jpeg()).json()['partitionedHash']}"
+
+    def ask(client: str, *targets: str) -> Counter[int]:
+        headers = {"X-Forwarded-For": client}
+        return Counter(request(first.public, "GET", each, headers=headers).status for each in targets)
+
+    def calls() -> int:
+        return sum(count for (method, path), count in proxy.calls.items() if method == "GET" and "/p/" in path)
+
+    before, began_s = calls(), time.monotonic()
+    names = ("x300.jpg", "x300.auto", "original", "info.json", "srcset")
+    got = ask(GREEDY, *(f"/p/{secrets.token_hex(16)}/{names[number % 5]}" for number in range(100)))
+    most = 20 + 20 * (time.monotonic() - began_s) / 60 + 1
+    assert 20 <= got[404] == calls() - before <= most
+    assert got[404] + got[429] == 100
+    assert ask(GREEDY, *(f"{home}/w{width}.jpg" for width in range(20, 30))) == {200: 10}
+    assert ask(OTHER, f"/p/{secrets.token_hex(16)}/x300.jpg") == {404: 1}
+    picture = make_png(comment="posted on another node")
+    lost = f"/p/{hashlib.md5(picture).hexdigest()}/x300.jpg"
+    assert ask(OTHER, lost) == {404: 1}
+    assert second.post("/p", picture).status == 200
+    until(lambda: ask(OTHER, lost) == {200: 1}, first)
+    proxy.close()

@@ -23,6 +23,15 @@ def test_an_error_lasts_for_its_time() -> None:
     assert refusals.find("x") is None
 
 
+def test_an_error_can_be_forgotten() -> None:
+    """Also one that is not kept."""
+    refusals: Refusals[str] = Refusals(Clock().seconds)
+    refusals.add("x", NotFoundError("a"), 10)
+    for key in ("x", "y"):
+        refusals.forget(key)
+    assert refusals.find("x") is None
+
+
 def test_memory_is_bounded() -> None:
     """The oldest error is forgotten first."""
     refusals: Refusals[int] = Refusals(Clock().seconds)

@@ -23,13 +23,15 @@ FAULTS = ("stopped", "hung", "500", "503", "reset", "slow")
 class FaultyProxy:
     """Forwards requests to `upstream`, or simulates `fault`, for new and for waiting requests.
 
-    `kept` counts the responses 200 to PUTs by path. `twice` lists paths with overlapping PUTs of two running clients.
+    `calls` counts the requests by method and path, `kept` the responses 200 to PUTs by path. `twice` lists paths with
+    overlapping PUTs of two running clients.
     """
 
     def __init__(self, upstream: str, slow_s: float = 2.0) -> None:
         self.upstream = urlsplit(upstream)
         self.slow_s = slow_s
         self.fault: str | None = None
+        self.calls: Counter[tuple[str, str]] = Counter()
         self.kept: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.twice: list[str] = []
@@ -85,6 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = urlsplit(self.path).path
+        proxy.calls[self.command, path] += 1
         put = self.command == "PUT"
         if put:
             proxy.begin(path, self.connection)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from raw_client import Answer, connect
@@ -13,6 +15,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from imaged.core.clients import LIMITS
 from imaged.core.events import RequestAnswered
+from imaged.pipeline.originals import NOT_THERE_S
 
 PROXY = "127.0.0.1"
 """Where all requests of a test come from."""
@@ -171,7 +174,7 @@ class TestLimits(ServiceTestCase):
         await self.check(lambda number: {"target": f"{HOME}/w{20 + number}.jpg"})
 
     async def test_what_is_stored_is_not_limited(self) -> None:
-        """Hits, records, originals and answers 304; nor does a picture count that is not there."""
+        """Hits, records, originals and answers 304; nor is a picture that is not there a new output."""
         await self.begin_service(renders_per_minute=1)
         lost = HOME.replace(HASH[:3], "000")
         assert [(await self.of(ONE, f"{lost}/w{each}.jpg")).status for each in range(20, 25)] == [404] * 5
@@ -182,6 +185,35 @@ class TestLimits(ServiceTestCase):
             assert (await self.of(ONE, if_none_match=tag)).status == 304
             assert (await self.of(ONE, f"{HOME}/info.json")).status == 200
             assert (await self.of(ONE, f"{HOME}/original")).status == 200
+
+    async def test_pictures_that_are_not_there(self) -> None:
+        """Each costs one call of the remote store and one fetch of its client, whatever of it the client asks for."""
+        await self.begin_service(renders_per_minute=2)
+        targets = ("w20.jpg", "w20.auto", "original", "info.json", "srcset", "process?outputs=w20.jpg")
+        for client, target in enumerate(targets):
+            method, asked = "POST" if "?" in target else "GET", self.service_harness.uploader.downloads
+            lost = [f"/p/{client:016x}{number:016x}/{target}" for number in range(4)]
+            of = partial(self.of, f"198.51.100.{client}", method=method)
+            before, slow = len(asked), time.monotonic()
+            given = [(await of(target=each)).status for each in (*lost, lost[0])]
+            assert (target, given) == (target, [404, 404, 429, 429, 404])
+            is_fresh = time.monotonic() - slow < NOT_THERE_S
+            assert len(asked) - before == 2 or not is_fresh
+            given = [(await of(target=f"{HOME}/w{number}.jpg", method="GET")).status for number in (10, 30 + client)]
+            assert given == [200, 200]
+
+    async def test_an_original_of_the_remote_store(self) -> None:
+        """Its download counts as a fetch; a client that is over the limit gets what is here."""
+        await self.begin_service(renders_per_minute=1)
+        for name in ("original", "info.json"):
+            (self.folder / "public" / HOME.removeprefix("/") / name).unlink()
+        assert (await self.of(ONE, f"/p/{'0' * 32}/original")).status == 404
+        refusal = await self.of(ONE, f"{HOME}/w20.jpg")
+        assert refusal.status == 429
+        assert "1 fetches of originals a minute are allowed" in refusal.error
+        assert (await self.of(ONE)).status == 200
+        assert (await self.of(OTHER, f"{HOME}/original")).status == 200
+        assert (await self.of(ONE, f"{HOME}/w20.jpg")).status == 200
 
     async def test_a_request_that_waits_for_another_is_not_limited(self) -> None:
         """It costs no render, whichever client has begun it."""

@@ -227,14 +227,14 @@ class TestOrigins(OriginTestCase):
         assert (await self.get("/p/@shop/%c3%a9.jpg/x30.jpg")).status == 200
         assert sum(site.asked.values()) == 1
 
-    async def test_a_fetch_counts_as_a_new_output(self) -> None:
-        """A client that invents paths is limited; what was seen costs nothing."""
-        site = await self.open(limits={"renders_per_minute": 4})
+    async def test_fetches_of_a_client_are_limited(self) -> None:
+        """A client that invents paths is limited; what was seen costs nothing, and new outputs are counted apart."""
+        site = await self.open(limits={"renders_per_minute": 3})
         await self.seen()
         for number in range(2):
             assert (await self.get(f"/p/@shop/{number}.jpg/x30.jpg")).status == 404
         assert (await self.get("/p/@shop/3.jpg/x30.jpg")).status == 429
-        for path in (f"{SHOES}/x30.jpg", f"{SHOES}/original"):
+        for path in (f"{SHOES}/x30.jpg", f"{SHOES}/original", f"{SHOES}/x31.jpg"):
             assert (await self.get(path)).status == 200
         assert (await self.get("/p/@shop/0.jpg/x30.jpg")).status == 404
         assert sum(site.asked.values()) == 3
