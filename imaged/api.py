@@ -70,6 +70,7 @@ from imaged.core.tiff_header import TiffHeader, read_tiff
 from imaged.core.tracing import DECODE, ENCODE, RESIZE, current_trace, span
 from imaged.core.variants import Variant
 from imaged.hooks.contracts import (
+    ConditionalUploader,
     Detector,
     ExposingSink,
     FlushingSink,
@@ -117,6 +118,7 @@ __all__ = [
     "BmpHeader",
     "BusyError",
     "Compass",
+    "ConditionalUploader",
     "Counted",
     "DeclinedError",
     "Detector",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004  # Twisted's own class
+from twisted.python.failure import Failure
 
 from imaged.core.errors import (
     DiskFullError,
@@ -18,7 +20,7 @@ from imaged.core.errors import (
     StoreError,
     TooLargeError,
 )
-from imaged.core.origin_paths import quote_origin_path, read_origin_path
+from imaged.core.origin_paths import LONGEST_PATH_BYTES, quote_origin_path, read_origin_path
 from imaged.core.source_urls import SourceUrl
 from imaged.fetch.exchange import Validators
 from imaged.fetch.hashing_writer import digest
@@ -26,6 +28,9 @@ from imaged.fetch.origin_folders import copy_changed
 from imaged.fetch.sources import Fetched, Sources
 from imaged.hooks.checked_uploader import CheckedUploader
 from imaged.hooks.host import RunInThread
+
+MOST_LATE = 100
+"""How many downloads of a bucket may run on after their time, until further ones are refused."""
 
 
 class OriginSource(Protocol):
@@ -69,7 +74,7 @@ class SiteSource:
 
 
 class BucketSource:
-    """A bucket that an uploader plugin reads. It has no conditional requests: the object itself tells its version."""
+    """A bucket that an uploader plugin reads. Its ETags tell versions; without them, the object is downloaded again."""
 
     def __init__(
         self, uploader: CheckedUploader, base_path: str, run: RunInThread, clock: Any, timeout_s: float, most_bytes: int
@@ -81,27 +86,58 @@ class BucketSource:
         self._clock = clock
         self._timeout_s = timeout_s
         self._most_bytes = most_bytes
+        self._late = 0
 
-    async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:  # noqa: ARG002  # as above
-        """Download the object."""
-        downloading = Deferred.fromCoroutine(self._uploader.download(f"{self._prefix}{path}", temporary))
+    async def fetch(self, path: str, temporary: Path, known: Validators) -> Fetched:
+        """Download the object, unless the plugin says that it has not changed."""
+        key, too_large = f"{self._prefix}{path}", f"the original has more than {self._most_bytes} bytes"
+        if len(key.encode()) > LONGEST_PATH_BYTES:
+            raise NotFoundError("the key is longer than buckets take")
         try:
-            found = await downloading.addTimeout(self._timeout_s, self._clock)
+            version = await self._download(key, temporary, known.etag)
         except TimeoutError as error:
             raise SourceTimeoutError(f"the bucket took longer than {self._timeout_s:g} seconds") from error
         except (DiskFullError, ReadOnlyError):  # of the local disk
             raise
+        except TooLargeError as error:
+            raise TooLargeError(too_large) from error
         except StoreError as error:
             raise SourceFailedError(str(error)) from error
-        if not found:
+        if version is None:
             raise NotFoundError("the bucket has no such key")
+        if version and version == known.etag:
+            return Fetched(None, known)
         try:
             file = await self._run(digest, temporary)
         except OSError as error:
             raise StoreError(f"the copy of an object cannot be read: {error.strerror}") from error
         if file.size_bytes > self._most_bytes:
-            raise TooLargeError(f"the original has more than the {self._most_bytes} bytes that this server takes")
-        return Fetched(file, Validators())
+            raise TooLargeError(too_large)
+        return Fetched(file, Validators(version))
+
+    async def _download(self, key: str, temporary: Path, known: str) -> str | None:
+        """Call the plugin within the timeout. Raises TimeoutError.
+
+        A late call is not cancelled: a thread of the plugin would continue, and write the file after its removal.
+        """
+        if self._late >= MOST_LATE:
+            raise SourceTimeoutError(f"{self._late} earlier downloads of the bucket have not ended")
+        waiter: Deferred[str | None] = Deferred()
+
+        def end(result: str | Failure | None) -> None:
+            if not waiter.called:
+                waiter.callback(result)  # a Failure makes it an errback
+                return
+            self._late -= 1
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+        Deferred.fromCoroutine(self._uploader.download_changed(key, temporary, known, self._most_bytes)).addBoth(end)
+        try:
+            return await waiter.addTimeout(self._timeout_s, self._clock)
+        except TimeoutError:
+            self._late += 1
+            raise
 
 
 class FolderSource:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from imaged.hooks.async_calls import call, call_for_nothing
 from imaged.hooks.boundary import kind_of, refuse
 from imaged.hooks.contract_check import Metadata
-from imaged.hooks.contracts import Uploader
+from imaged.hooks.contracts import ConditionalUploader, Uploader
 
 LONGEST_S = 600.0
 """How long one call may take before it is cancelled: a large original on a slow line takes less."""
+
+VERSION_CHARACTERS = 500
+"""How long the version of an object may be: it is kept in a record."""
 
 
 class CheckedUploader:
@@ -46,6 +50,24 @@ class CheckedUploader:
         if found and not _is_file(path):
             raise refuse(called, "it returned True, but there is no file where it was to write one")
         return found
+
+    async def download_changed(self, key: str, path: Path, known: str, maximum_bytes: int) -> str | None:
+        """Do what ConditionalUploader says, and check that the file is there.
+
+        An uploader that is none downloads the object whatever its version and size, and "" is returned.
+        """
+        if not isinstance(self._uploader, ConditionalUploader):
+            return "" if await self.download(key, path) else None
+        called = self._called(f"download_changed of {key}")
+        begin = partial(self._uploader.download_changed, key, path, known, maximum_bytes)
+        version = await self._call(called, begin)
+        if version is not None and not isinstance(version, str):
+            raise refuse(called, f"it returned {kind_of(version)}, not a version or None")
+        if version and (len(version) > VERSION_CHARACTERS or not version.isascii() or not version.isprintable()):
+            raise refuse(called, f"the version that it returned is not {VERSION_CHARACTERS} printable ASCII characters")
+        if version is not None and (not version or version != known) and not _is_file(path):
+            raise refuse(called, "it returned another version, but there is no file where it was to write one")
+        return version
 
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the keys that begin with `prefix`."""

@@ -174,6 +174,23 @@ class Uploader(Protocol):
 
 
 @runtime_checkable
+class ConditionalUploader(Protocol):
+    """An uploader that downloads an object only if it is another version than a known one, and not too large.
+
+    Origins read buckets by it. An uploader without it downloads the whole object each time.
+    """
+
+    async def download_changed(self, key: str, path: Path, known: str, maximum_bytes: int) -> str | None:
+        """Write what `key` holds to `path`, unless its version is `known`, and return its version.
+
+        A version is a text such as an ETag: up to 500 printable ASCII characters, another one for other bytes. It is
+        empty where the store has none; `known` is empty where none is known, and the object is then always written.
+        Returns None when there is no such key. Raises TooLargeError for more than `maximum_bytes`, without downloading
+        more than that.
+        """
+
+
+@runtime_checkable
 class Purger(Protocol):
     """Removes answers from the caches before imaged, such as those of a CDN.
 

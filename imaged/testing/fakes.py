@@ -5,6 +5,7 @@ They record their calls for assertions. None needs a network or an imaging libra
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,6 +75,19 @@ class MemoryUploader:
         except OSError as error:
             raise StoreError(f"{key} cannot be written: {error.strerror}") from error
         return True
+
+    async def download_changed(self, key: str, path: Path, known: str, maximum_bytes: int) -> str | None:
+        """Write the file, unless its digest is `known`. Return its digest."""
+        self._check()
+        if key not in self.files:
+            return None
+        version = hashlib.sha256(self.files[key]).hexdigest()
+        if version == known:
+            return version
+        if len(self.files[key]) > maximum_bytes:
+            raise TooLargeError(f"{key} has more than {maximum_bytes} bytes")
+        await self.download(key, path)
+        return version
 
     async def list(self, prefix: str) -> Sequence[str]:
         """Return the keys that begin with `prefix`."""

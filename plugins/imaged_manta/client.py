@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout, connection_from_url
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from imaged.api import OwnThreads, StoreUnavailableError
+from imaged.api import OwnThreads, StoreUnavailableError, TooLargeError
 
 from .errors import cause_of, translate
 from .responses import Response
@@ -36,13 +37,17 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Request:
-    """An idempotent request. `path` is absolute and quoted; `file` has the body."""
+    """An idempotent request. `path` is absolute and quoted; `file` has the body.
+
+    `maximum_bytes` bounds the object in the response.
+    """
 
     method: str
     path: str
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     file: Path | None = None
+    maximum_bytes: int = sys.maxsize
 
 
 class Client:
@@ -64,8 +69,8 @@ class Client:
     def exchange(self, request: Request, target: BinaryIO | None = None) -> Response:
         """Send a request and return its response, whatever the status. Blocks.
 
-        The body of an object goes to `target`; the response keeps any other. Raises StoreUnavailableError, and OSError
-        for a local file.
+        The body of an object goes to `target`; the response keeps any other. Raises StoreUnavailableError,
+        TooLargeError, and OSError for a local file.
         """
         end_s = monotonic() + self._timeouts.total_s
         try:
@@ -77,7 +82,7 @@ class Client:
                 # Manta had just closed the pooled connection, and perhaps the others, too
                 answer = self._open(self._make_pool(), request, end_s)
             with answer:
-                return self._read(answer, target, end_s)
+                return self._read(answer, target, end_s, request.maximum_bytes)
         except HTTPError as error:
             raise translate(self.host, error) from error
 
@@ -104,11 +109,14 @@ class Client:
             self._check_time(end_s)
             yield chunk
 
-    def _read(self, answer: BaseHTTPResponse, target: BinaryIO | None, end_s: float) -> Response:
+    def _read(self, answer: BaseHTTPResponse, target: BinaryIO | None, end_s: float, maximum_bytes: int) -> Response:
         kept = bytearray()
         response = Response(answer.status, answer.headers, kept)
-        streams = target is not None and not response.is_error and not response.is_directory
-        write = target.write if target is not None and streams else kept.extend
+        write: Callable[[bytes], object] = kept.extend
+        if target is not None and not response.is_error and not response.is_directory:
+            if (answer.length_remaining or 0) > maximum_bytes:
+                raise _too_large(maximum_bytes)
+            write = _bounded(target, maximum_bytes)
         while len(kept) < MAXIMUM_KEPT_BYTES and (chunk := answer.read1(CHUNK_BYTES, decode_content=False)):
             self._check_time(end_s)
             write(chunk)
@@ -119,3 +127,18 @@ class Client:
             raise StoreUnavailableError(
                 f"Manta at {self.host} is too slow: one request takes more than {self._timeouts.total_s:g} s"
             )
+
+
+def _bounded(target: BinaryIO, maximum_bytes: int) -> Callable[[bytes], None]:
+    """Return a function that writes to a file, and raises TooLargeError for more bytes."""
+
+    def write(chunk: bytes) -> None:
+        if target.tell() + len(chunk) > maximum_bytes:
+            raise _too_large(maximum_bytes)
+        target.write(chunk)
+
+    return write
+
+
+def _too_large(maximum_bytes: int) -> TooLargeError:
+    return TooLargeError(f"the object has more than {maximum_bytes} bytes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,11 @@ from .responses import Response
 _DIRECTORY = {"Content-Type": "application/json; type=directory"}
 _CACHED = {"Cache-Control": "public, max-age=31536000, immutable"}
 """The bytes of a key never change, so clients of a public folder may cache them for a year."""
+
+
+_UNCHANGED = 304
+_VERSION = re.compile(r"[!-~]{1,500}")
+"""The ETags that imaged can keep. Those of Manta have no quotes."""
 
 
 class _DirectoryGoneError(Exception):
@@ -62,7 +68,18 @@ class MantaUploader:
 
     async def download(self, key: str, path: Path) -> bool:
         """GET the object and write it to `path`. Return False if there is none, or a directory."""
-        return await self._threads.run(self._download, key, path)
+        request = Request("GET", quoted(self._paths.path(key)))
+        return await self._threads.run(self._download, key, path, request) is not None
+
+    async def download_changed(self, key: str, path: Path, known: str, maximum_bytes: int) -> str | None:
+        """GET the object with If-None-Match. Return its ETag, None if there is none."""
+        headers = {"If-None-Match": known} if known else {}
+        request = Request("GET", quoted(self._paths.path(key)), headers=headers, maximum_bytes=maximum_bytes)
+        response = await self._threads.run(self._download, key, path, request)
+        if response is None:
+            return None
+        etag = response.headers.get("ETag", "")
+        return known if response.status == _UNCHANGED else etag if _VERSION.fullmatch(etag) else ""
 
     async def list(self, prefix: str) -> Sequence[str]:
         """Walk the directories below the last one that the prefix names, and return their keys, sorted."""
@@ -79,13 +96,16 @@ class MantaUploader:
         self._threads.let_go()
         self._client.close()
 
-    def _download(self, key: str, path: Path) -> bool:
+    def _download(self, key: str, path: Path, request: Request) -> Response | None:
+        """Return the response, whose object is then at `path`, or is the version that the request names."""
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             with temporary.open("xb") as file:
-                response = self._client.exchange(Request("GET", quoted(self._paths.path(key))), file)
+                response = self._client.exchange(request, file)
             if response.code in NOT_FOUND or (response.is_directory and not response.is_error):
-                return False
+                return None
+            if response.status == _UNCHANGED and "If-None-Match" in request.headers:
+                return response
             self._check(key, response)
             if response.headers.get("Content-MD5") not in {None, md5_of(temporary)}:
                 raise StoreError(f"the bytes of {key} from Manta do not match their Content-MD5: try again")
@@ -94,7 +114,7 @@ class MantaUploader:
             raise disk_error(f"{key} cannot be written", error) from error
         finally:
             temporary.unlink(missing_ok=True)
-        return True
+        return response
 
     async def _put(self, key: str, remote: str, request: Request) -> None:
         await self._directories.ensure(dirname(remote))

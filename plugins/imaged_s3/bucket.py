@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,7 +15,7 @@ from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from imaged.api import StoreError, StoreUnavailableError
+from imaged.api import StoreError, StoreUnavailableError, TooLargeError
 
 from .errors import refusal_error, translated
 from .options import Options
@@ -33,6 +35,9 @@ DELETE_KEYS = 1000
 """The most keys that DeleteObjects accepts."""
 
 CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
+
+VERSION = re.compile(r"[!-~]{1,500}")
+"""The ETags that imaged can keep."""
 
 NO_SUCH_KEY = {"NoSuchKey", "404"}
 """Error codes for a missing key; botocore reports a 404 without a body, as some stores send it, as "404"."""
@@ -60,21 +65,17 @@ class Bucket:
 
     def download(self, key: str, path: Path) -> bool:
         """Get an object and write it to `path` atomically. Return False if the key does not exist."""
-        with translated("GetObject", self._options, key):
-            try:
-                answer = self._client.get_object(Bucket=self._options.bucket, Key=key)
-            except ClientError as error:
-                if error.response["Error"].get("Code") in NO_SUCH_KEY:
-                    return False
-                raise
-            temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
-            try:
-                with answer["Body"] as body, temporary.open("wb") as target:
-                    self._copy(key, body, target, answer.get("ContentLength"))
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        return True
+        return self._get(key, path, sys.maxsize) is not None
+
+    def download_changed(self, key: str, path: Path, known: str, maximum_bytes: int) -> str | None:
+        """Do the same for an object of another ETag than `known`. Return its ETag, or None if the key does not exist.
+
+        HEAD tells the ETag. A GET with If-None-Match would save a request for an object that has changed, but botocore
+        cannot parse a 304 with a checksum, which some stores send (https://github.com/boto/boto3/issues/4765).
+        """
+        if known and self._etag(key) == known:
+            return known
+        return self._get(key, path, maximum_bytes)
 
     def list(self, prefix: str) -> Sequence[str]:
         """Return all keys with a prefix, sorted."""
@@ -98,10 +99,44 @@ class Bucket:
         """Close the connections."""
         self._client.close()
 
-    def _copy(self, key: str, body: Any, target: Any, size_bytes: int | None) -> None:
+    def _etag(self, key: str) -> str | None:
+        """Return the ETag of an object, or None where the store refuses: GET then gets the error with its reason."""
+        with translated("GetObject", self._options, key):
+            try:
+                answer = self._client.head_object(Bucket=self._options.bucket, Key=key)
+            except ClientError:
+                return None
+        return _version(answer)
+
+    def _get(self, key: str, path: Path, maximum_bytes: int) -> str | None:
+        """Get an object and write it to `path` atomically. Return its ETag, or None if the key does not exist."""
+        with translated("GetObject", self._options, key):
+            try:
+                answer = self._client.get_object(Bucket=self._options.bucket, Key=key)
+            except ClientError as error:
+                if error.response["Error"].get("Code") in NO_SUCH_KEY:
+                    return None
+                raise
+            temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
+            with answer["Body"] as body:
+                self._check_size(key, answer.get("ContentLength") or 0, maximum_bytes)
+                try:
+                    with temporary.open("wb") as target:
+                        self._copy(key, body, target, answer.get("ContentLength"), maximum_bytes)
+                    temporary.replace(path)
+                finally:
+                    temporary.unlink(missing_ok=True)
+        return _version(answer)
+
+    def _check_size(self, key: str, size_bytes: int, maximum_bytes: int) -> None:
+        if size_bytes > maximum_bytes:
+            raise TooLargeError(f"{self._options.uri}/{key} has more than {maximum_bytes} bytes")
+
+    def _copy(self, key: str, body: Any, target: Any, size_bytes: int | None, maximum_bytes: int) -> None:
         began_s = monotonic()
         written_bytes = 0
         while chunk := body.read(CHUNK_BYTES):
+            self._check_size(key, written_bytes + len(chunk), maximum_bytes)
             written_bytes += target.write(chunk)
             if monotonic() - began_s > self._timeouts.allowed_s(written_bytes):
                 raise StoreError(f"{self._options.uri}/{key} arrives too slowly: check the bandwidth")
@@ -109,6 +144,12 @@ class Bucket:
             raise StoreError(
                 f"{self._options.uri}/{key} was cut short: {written_bytes} of {size_bytes} bytes arrived; try again"
             )
+
+
+def _version(answer: Mapping[str, Any]) -> str:
+    """Return the ETag of an answer, or "" where the store sends none that can be kept."""
+    etag = answer.get("ETag", "")
+    return etag if VERSION.fullmatch(etag) else ""
 
 
 def open_bucket(options: Options, connections: int, timeouts: Timeouts) -> Bucket:

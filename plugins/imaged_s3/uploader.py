@@ -41,6 +41,10 @@ class S3Uploader:
         """Download the file. Return False if the key does not exist."""
         return await self._threads.run(lambda: self._bucket().download(key, path))
 
+    async def download_changed(self, key: str, path: Path, known: str, maximum_bytes: int) -> str | None:
+        """Download an object of another ETag than `known`, up to a size. Return its ETag, None without such a key."""
+        return await self._threads.run(lambda: self._bucket().download_changed(key, path, known, maximum_bytes))
+
     async def list(self, prefix: str) -> Sequence[str]:
         """Return all keys with a prefix, sorted."""
         return await self._threads.run(lambda: self._bucket().list(prefix))

@@ -221,6 +221,12 @@ def test_a_bucket_moves_in(make_daemon: MakeDaemon, rclone_s3: RcloneS3) -> None
     kept = client.get_object(Bucket=new, Key=f"p/{digest[:3]}/{digest[3:6]}/{digest[6:]}/original")
     assert kept["Body"].read() == body
     assert daemon.get("/p/@shop/missing.jpg/original").status == 404
+    client.put_object(Bucket=old, Key="public/photos/large.jpg", Body=bytes(3_000_000))
+    daemon.kill()
+    daemon.start("origins.shop.ttl_s=0", "sources.maximum_bytes=2000000")
+    assert daemon.get("/p/@shop/large.jpg/original").status == 413
+    assert daemon.get(f"{path}/original").body == body
+    until(lambda: daemon.status()["origins"][0]["unchanged"] == 1, daemon)
     client.delete_object(Bucket=old, Key="public/photos/a b/é+1.jpg")
     daemon.kill()
     daemon.start("origins.shop.ttl_s=0")

@@ -122,6 +122,35 @@ def test_a_download_that_claims_a_file_has_written_one(tmp_path: Path) -> None:
     assert ended(checked(download=returning(False)).download(KEY, tmp_path / "none")) is False
 
 
+@pytest.mark.parametrize("value", [True, 1, b"v2", "x" * 501, "\n", "é"])
+def test_a_conditional_download_returns_a_version(tmp_path: Path, value: Any) -> None:
+    """It is a short text, which is kept."""
+    (tmp_path / "back").write_bytes(b"")
+    with pytest.raises(PluginFailedError, match="uploader odd: download_changed of public/p/original failed, a bug"):
+        ended(checked(download_changed=returning(value)).download_changed(KEY, tmp_path / "back", "v1", 9))
+
+
+def test_a_conditional_download_of_another_version_has_written_a_file(tmp_path: Path) -> None:
+    """The known version needs no file, and nor does a missing key."""
+    for version, known in (("v2", "v1"), ("v2", ""), ("", ""), ("", "v1")):
+        uploader = checked(download_changed=returning(version))
+        with pytest.raises(PluginFailedError, match="it returned another version, but there is no file"):
+            ended(uploader.download_changed(KEY, tmp_path / "nothing", known, 9))
+        (tmp_path / "back").write_bytes(b"")
+        assert ended(uploader.download_changed(KEY, tmp_path / "back", known, 9)) == version
+    for unwritten in ("v1", None):
+        uploader = checked(download_changed=returning(unwritten))
+        assert ended(uploader.download_changed(KEY, tmp_path / "nothing", "v1", 9)) == unwritten
+
+
+def test_an_uploader_without_conditions_downloads_all(tmp_path: Path) -> None:
+    """It knows no version, and returns a whole object."""
+    (tmp_path / "back").write_bytes(b"")
+    for found, version in ((True, ""), (False, None)):
+        uploader = checked(download=returning(found))
+        assert ended(uploader.download_changed(KEY, tmp_path / "back", "v1", 9)) == version
+
+
 @pytest.mark.parametrize(
     ("value", "wrong"),
     [

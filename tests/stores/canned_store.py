@@ -18,7 +18,8 @@ LONGEST_S = 60.0
 class CannedStore:
     """The response, and `received`: the method and path of each request. The test may change the response at any time.
 
-    Requests of the method `refused` get 400 and an error of S3 instead. With a `gate`, each response waits for it.
+    A header without a value is not sent. Requests of the method `refused` get 400 and an error of S3 instead. With a
+    `gate`, each response waits for it.
     """
 
     status: int = 200
@@ -61,7 +62,8 @@ def canned_store() -> Iterator[CannedStore]:
             body = error_of("EntityTooLarge", "words") if refused else store.body
             self.send_response(400 if refused else store.status)
             for name, value in {"Content-Length": str(len(body)), **store.headers}.items():
-                self.send_header(name, value)
+                if value:
+                    self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)

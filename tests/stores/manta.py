@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
 
     Faults: `slow` (a tenth of a second), `hang`, `half` (half a response, then hang), `reset`, `close`, `short` (less
     than Content-Length), `garble` (bytes that do not match the MD5), `forbid`, `early` (a response before the body is
-    read), `page` (a 404 of another server), and a status such as `503`.
+    read), `page` (a 404 of another server), `unsized` (no Content-Length), and a status such as `503`.
     """
 
     protocol_version = "HTTP/1.1"
@@ -246,6 +246,8 @@ class Handler(BaseHTTPRequestHandler):
             lines = "".join(f"{json.dumps(line)}\n" for line in page).encode()
             headers = {"Content-Type": entry.content_type, "Result-Set-Size": str(len(tree.names(asked.path)))}
             self._send(200, headers, lines, fault)
+        elif asked.headers.get("if-none-match") == entry.etag:
+            self._send(304, {"Etag": entry.etag})
         else:
             self._send(200, self._headers_of(entry), entry.body, fault)
 
@@ -262,7 +264,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        if status != 204:  # which has no body, and so no length
+        if fault == "unsized":
+            self.send_header("Connection", "close")
+        elif status not in {204, 304}:  # which have no body, and so no length
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "HEAD":

@@ -15,7 +15,7 @@ from manta_identity import md5_id
 from manta_tree import Entry
 from twisted.internet.defer import Deferred, gatherResults
 
-from imaged.api import StoreError, StoreUnavailableError
+from imaged.api import StoreError, StoreUnavailableError, TooLargeError
 from imaged.testing.waiting import wait
 from imaged_manta.uploader import MantaUploader
 
@@ -176,3 +176,34 @@ def test_a_closed_idle_connection_is_no_failure(
         wait(uploader.upload(f"p/{number}", file, "image/jpeg"))
         manta.drop_connections()
     assert len(wait(uploader.list("p"))) == 3
+
+
+def test_an_unchanged_object_costs_a_304(
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path, tmp_path: Path
+) -> None:
+    """The version is the ETag of Manta, which has no quotes; one request asks for another version."""
+    uploader = make_manta()
+    wait(uploader.upload("p/1", file, "image/jpeg"))
+    etag = manta.tree.entries["/poseidon/stor/images/p/1"].etag
+    manta.received.clear()
+    assert wait(uploader.download_changed("p/1", tmp_path / "back", "another", 100)) == etag
+    (tmp_path / "back").unlink()
+    assert wait(uploader.download_changed("p/1", tmp_path / "back", etag, 1)) == etag
+    assert not (tmp_path / "back").exists()
+    assert manta.methods() == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("fault", ["", "unsized"])
+def test_an_object_that_is_too_large_is_not_downloaded(
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path, tmp_path: Path, fault: str
+) -> None:
+    """The length that Manta announces says so, or else the bytes that come."""
+    uploader = make_manta()
+    wait(uploader.upload("p/1", file, "image/jpeg"))
+    if fault:
+        manta.misbehave(fault, "GET")
+    folder = tmp_path / "back"
+    folder.mkdir()
+    with pytest.raises(TooLargeError):
+        wait(uploader.download_changed("p/1", folder / "file", "", len(BODY) - 1))
+    assert list(folder.iterdir()) == []

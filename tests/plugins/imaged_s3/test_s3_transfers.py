@@ -11,7 +11,7 @@ import pytest
 from canned_store import CannedStore
 from moto_store import MotoS3
 
-from imaged.api import StoreError, StoreUnavailableError
+from imaged.api import StoreError, StoreUnavailableError, TooLargeError
 from imaged.testing.waiting import wait
 from imaged_s3.timeouts import Timeouts
 from imaged_s3.uploader import S3Uploader
@@ -124,3 +124,40 @@ def test_a_slow_download_is_stopped(store: CannedStore, make_uploader: MakeUploa
     with pytest.raises(StoreError, match="arrives too slowly"):
         wait(make_uploader(store.options(), timeouts).download("a/key", tmp_path / "back"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unchanged_object_costs_a_head(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
+    """Another version is downloaded."""
+    store.body, store.headers = b"body", {"ETag": '"v2"'}
+    assert wait(uploader.download_changed("a/key", tmp_path / "back", '"v2"', 4)) == '"v2"'
+    assert store.received == [("HEAD", "/pictures/a/key")]
+    assert list(tmp_path.iterdir()) == []
+    assert wait(uploader.download_changed("a/key", tmp_path / "back", '"v1"', 4)) == '"v2"'
+    assert store.received[1:] == [("HEAD", "/pictures/a/key"), ("GET", "/pictures/a/key")]
+    assert (tmp_path / "back").read_bytes() == b"body"
+
+
+@pytest.mark.parametrize("length", [str(10**12), ""], ids=["announced", "without a length"])
+def test_an_object_that_is_too_large_is_not_downloaded(
+    store: CannedStore, uploader: S3Uploader, tmp_path: Path, length: str
+) -> None:
+    """The length that the store announces says so, or else the bytes that come. The connection is dropped."""
+    store.body, store.headers = bytes(300_000), {"Content-Length": length, "Connection": "close"}
+    with pytest.raises(TooLargeError):
+        wait(uploader.download_changed("a/key", tmp_path / "back", "", 299_999))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_etag_that_cannot_be_kept_is_no_version(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
+    """Such an object is downloaded each time."""
+    store.body = b"body"
+    for etag in ("", '"' + "x" * 500 + '"', '"\xe9"'):
+        store.headers = {"ETag": etag}
+        assert wait(uploader.download_changed("a/key", tmp_path / "back", "", 4)) == ""
+
+
+def test_a_refused_head_has_the_error_of_the_get(store: CannedStore, uploader: S3Uploader, tmp_path: Path) -> None:
+    """A response to HEAD has no body that could say why."""
+    store.refuse(403, "AccessDenied")
+    with pytest.raises(StoreUnavailableError, match="allow s3:GetObject"):
+        wait(uploader.download_changed("a/key", tmp_path / "back", '"v1"', 4))
