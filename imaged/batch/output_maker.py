@@ -86,14 +86,14 @@ class OutputMaker:
         lacking = [file for file in (ORIGINAL, RECORD) if file not in there]
         info = None if missing or lacking else await self._known(image)
         if info is None:
-            await self.pipeline.eraser.check_there(image)
+            await self.pipeline.other_nodes.check_there(image)
             await self._bring(item, image, there, received)
             results = await self.pipeline.renders.several(image, missing)
             info = await self.pipeline.originals.info(image)  # with the details, if a smart crop needed them
             made = [output for output, error in results.items() if error is None]
             mended = [] if missing or lacking else [RECORD]  # there is no sound one
             await self._upload(image, info, [*lacking, *mended, *made])
-            await self.pipeline.eraser.check_there(image)
+            await self.pipeline.other_nodes.check_there(image)
             for error in filter(None, results.values()):
                 raise error
         return ItemResult(image, info.width_px, info.height_px, len(missing), len(outputs) - len(missing))

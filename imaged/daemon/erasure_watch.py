@@ -43,7 +43,7 @@ class ErasureWatch:
             if self._generations.pipeline.remote.identity != self._enforced:
                 await self.enforce()  # a reload has set another remote store, which may have erased pictures
             with self._generations.lease() as pipeline:
-                self._skip = await pipeline.eraser.follow() // PAGE
+                self._skip = await pipeline.other_nodes.follow() // PAGE
         except StoreUnavailableError:  # the watch over the remote store reports it
             return
         except ImagedError as error:

@@ -39,11 +39,13 @@ from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.originals_in_use import OriginalsInUse
 from imaged.pipeline.origins import Origin, Origins
+from imaged.pipeline.other_nodes import OtherNodes
 from imaged.pipeline.output_writer import OutputWriter
 from imaged.pipeline.pipeline import Pipeline
 from imaged.pipeline.purges import Purges
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
+from imaged.pipeline.remote_tombstones import RemoteTombstones
 from imaged.pipeline.renders import Renders
 from imaged.pipeline.saver import Saver
 from imaged.pipeline.shared import Shared
@@ -158,10 +160,13 @@ def build_pipeline(
     if settings.remote.base_url:  # the operator names it, so it may be in any network; its redirects are not followed
         address = operator_sources(maximum_redirects=0)
     purges = Purges(shared, plugins.purgers)
-    eraser = Eraser(shared, remote, purges)
+    there = RemoteTombstones(shared, remote)
+    eraser = Eraser(shared, remote, there, purges)
+    other_nodes = OtherNodes(shared, remote, there, eraser)
     for holder in (store.variants, engine.workers):
         environment.erasures.add_holder(holder)
-    originals = Originals(shared, engine, remote, RemoteOriginals(shared, remote, address), eraser)
+    remote_originals = RemoteOriginals(shared, remote, address)
+    originals = Originals(shared, engine, remote, remote_originals, eraser, other_nodes)
     writer = OutputWriter(shared, remote, Saver(shared, remote, engine, purges, soon or partial(reactor.callLater, 0)))
     sites = operator_sources(maximum_redirects=settings.sources.maximum_redirects)
 
@@ -178,6 +183,7 @@ def build_pipeline(
         renders=Renders(shared, originals, engine, writer, SingleFlight(tasks)),
         remote=remote,
         eraser=eraser,
+        other_nodes=other_nodes,
         purges=purges,
         engine=engine,
         jobs=environment.jobs,

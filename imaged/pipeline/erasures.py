@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakSet
@@ -11,7 +11,6 @@ from weakref import WeakSet
 from twisted.internet.defer import Deferred
 
 from imaged.core.hashes import ImageId
-from imaged.store.tombstones import Tombstone
 
 LOOKS = 3
 """How often imaged looks whether the remote store still has a picture that was erased and posted again: another node
@@ -36,7 +35,7 @@ class Erasures:
         self.total = 0
         self.reposted: dict[ImageId, int] = {}
         self._holders: WeakSet[Holder] = WeakSet()
-        self._waiting: dict[ImageId, dict[Deferred[bool], int]] = {}
+        self._waiting: dict[Deferred[bool], ImageId] = {}
         self._uploads: dict[ImageId, Counter[str]] = {}
 
     def add_holder(self, holder: Holder) -> None:
@@ -48,27 +47,24 @@ class Erasures:
         for holder in list(self._holders):
             holder.drop(image)
 
-    def wait(self, tombstone: Tombstone) -> Deferred[bool]:
-        """Return whether a job that has seen this tombstone, or a newer one, succeeds, when it has ended."""
-        waiter: Deferred[bool] = Deferred(lambda left: self._remove(tombstone.image, left))
-        self._waiting.setdefault(tombstone.image, {})[waiter] = tombstone.at_ns
+    def wait(self, image: ImageId) -> Deferred[bool]:
+        """Return whether the next job that begins to erase an image succeeds, when it has ended.
+
+        Call it when the tombstone is written, and before the job is queued: one that has begun may have looked for a
+        tombstone too early.
+        """
+        waiter: Deferred[bool] = Deferred(self._waiting.__delitem__)
+        self._waiting[waiter] = image
         return waiter
 
-    def is_awaited(self, image: ImageId) -> bool:
-        """Say whether a client waits for an erasure."""
-        return image in self._waiting
+    def waiters(self, image: ImageId) -> list[Deferred[bool]]:
+        """Return who waits now for a job that erases an image."""
+        return [waiter for waiter, awaited in self._waiting.items() if awaited == image]
 
-    def _remove(self, image: ImageId, waiter: Deferred[bool]) -> None:
-        waiters = self._waiting[image]
-        del waiters[waiter]
-        if not waiters:
-            del self._waiting[image]
-
-    def end(self, image: ImageId, seen: Tombstone | None, *, succeeded: bool) -> None:
-        """Say how a job that erases an image has ended, and which tombstone it has seen; None ends all waits."""
-        for waiter, at_ns in list(self._waiting.get(image, {}).items()):
-            if seen is None or at_ns <= seen.at_ns:
-                self._remove(image, waiter)
+    def end(self, waiters: Sequence[Deferred[bool]], *, succeeded: bool) -> None:
+        """End the waits that were there when a job began which has now ended."""
+        for waiter in waiters:
+            if self._waiting.pop(waiter, None) is not None:
                 waiter.callback(succeeded)
 
     @contextmanager

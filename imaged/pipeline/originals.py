@@ -32,6 +32,7 @@ from imaged.core.tracing import SAVE, UPLOAD, WAIT, span
 from imaged.fetch.hashing_writer import ReceivedFile, digest
 from imaged.hooks.checked_processor import sniff_file
 from imaged.pipeline.erase import Eraser
+from imaged.pipeline.other_nodes import OtherNodes
 from imaged.pipeline.refusals import Refusals
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.remote_originals import RemoteOriginals
@@ -58,7 +59,13 @@ class Originals:
     _log = Logger()
 
     def __init__(
-        self, shared: Shared, engine: Engine, remote: Remote, remote_originals: RemoteOriginals, eraser: Eraser
+        self,
+        shared: Shared,
+        engine: Engine,
+        remote: Remote,
+        remote_originals: RemoteOriginals,
+        eraser: Eraser,
+        other_nodes: OtherNodes,
     ) -> None:
         self._shared = shared
         self._store = shared.store
@@ -66,6 +73,7 @@ class Originals:
         self._remote = remote
         self._remote_originals = remote_originals
         self._eraser = eraser
+        self._other_nodes = other_nodes
         self._restoring: SingleFlight[ImageId, None] = SingleFlight(shared.tasks)
         self._not_there: Refusals[ImageId] = Refusals(shared.reactor.seconds)
         self._completing: SingleFlight[ImageId, ImageInfo] = SingleFlight(shared.tasks)
@@ -130,7 +138,7 @@ class Originals:
         is_remote = self._remote.exists or bool(self._shared.settings.remote.base_url)
         if not is_remote or self._store.has(image, ORIGINAL) or self._restoring.in_flight(image):
             return
-        self._store.tombstones.check(image)
+        self._other_nodes.check(image)
         if (error := self._not_there.find(image)) is not None:
             raise error
         if self._restoring.count >= MOST_FETCHES:
@@ -146,7 +154,7 @@ class Originals:
         if charge is not None:
             self.admit(image, charge)
         if not self._store.has(image, ORIGINAL):
-            self._store.tombstones.check(image)
+            self._other_nodes.check(image)
             with span(WAIT) if self._restoring.in_flight(image) else nullcontext():
                 await self._restoring.one(image, partial(self._restore, image))
         return self._store.path(image, ORIGINAL)

@@ -28,6 +28,7 @@ from imaged.pipeline.erase import Eraser
 from imaged.pipeline.ingest import Ingest
 from imaged.pipeline.originals import Originals
 from imaged.pipeline.origins import Origins
+from imaged.pipeline.other_nodes import OtherNodes
 from imaged.pipeline.purges import Purges
 from imaged.pipeline.remote import Remote
 from imaged.pipeline.renders import Renders
@@ -52,6 +53,7 @@ class Pipeline:
     renders: Renders
     remote: Remote
     eraser: Eraser
+    other_nodes: OtherNodes
     purges: Purges
     engine: Engine
     jobs: AsyncJobQueue

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -78,10 +78,13 @@ class Tombstones:
         self._changing = changing
 
     def find(self, image: ImageId) -> Tombstone | None:
-        """Return the tombstone of an image, or None. Raises StoreError when the disk does not tell."""
+        """Return the tombstone of an image, or None. Raises StoreError when the disk does not tell.
+
+        One that is damaged stands, since its file was written last.
+        """
         path = self._folder / _name(image)
         try:
-            return _decode(image, path.read_bytes())
+            return _decode(image, path.read_bytes()) or Tombstone(image, path.stat().st_mtime_ns)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -122,9 +125,16 @@ class Tombstones:
                 self._remove_files(image)
             return tombstone
 
-    def enforce_all(self, since_ns: int = 0) -> list[Tombstone]:
-        """Remove the files of the images that were erased since then; return all tombstones. Raises StoreError."""
-        return [each for each in self.all() if each.at_ns < since_ns or self.enforce(each.image) is not None]
+    def enforce_all(self, tombstones: Iterable[Tombstone]) -> None:
+        """Remove the files of images whose tombstones still stand. Raises the first StoreError, at the end."""
+        errors: list[StoreError] = []
+        for tombstone in tombstones:
+            try:
+                self.enforce(tombstone.image)
+            except StoreError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def note_stored(self, tombstone: Tombstone, remote: str) -> None:
         """Record that a remote store has a tombstone and no file of the picture, if the tombstone still stands."""
@@ -236,10 +246,10 @@ def _parse_name(name: str) -> ImageId | None:
         return None
 
 
-def _decode(image: ImageId, body: bytes) -> Tombstone:
-    """Read a tombstone. One that is damaged still stands: its picture is erased."""
+def _decode(image: ImageId, body: bytes) -> Tombstone | None:
+    """Read a tombstone; return None for one that is damaged."""
     try:
         values = json.loads(body)
         return Tombstone(image, int(values["at_ns"]), str(values["by"]), str(values["stored_in"]))
     except (ValueError, KeyError, TypeError, RecursionError):
-        return Tombstone(image, 0)
+        return None

@@ -157,7 +157,8 @@ class PipelineHarness:
         loaded = load(yaml, "imaged.yaml", ["render.isolation=thread"], environ={}, read_bytes=str.encode)
         assert not loaded.faults
         self.queue = JobQueue(folder / "state", self.reactor.seconds)
-        self.jobs = jobs or AsyncJobQueue(self.queue, run_at_once)
+        self.queue_threads = SteppedThreads()
+        self.jobs = jobs or AsyncJobQueue(self.queue, self.queue_threads.run)
         counters = Counters(self.reactor.seconds)
         self.uploads, self.processing = counters.uploads, counters.processing
         work, make_sources = self._threads(self.reactor, "work", 1), lambda *_, **__: self.sources

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import time_ns
 from typing import Any
@@ -11,11 +12,17 @@ import pytest
 from pipeline_harness import IMAGE, PICTURE, PipelineHarness
 from twisted.internet.defer import Deferred
 
-from imaged.core.errors import GoneError, StoreUnavailableError
+from imaged.core.errors import GoneError, StoreError, StoreUnavailableError
 from imaged.core.files import ORIGINAL, RECORD
+from imaged.core.formats import FORMATS
+from imaged.core.hashes import ImageHash, ImageId
 from imaged.core.outputs import parse
+from imaged.pipeline.reconcile import reconcile
+from imaged.store.local import LocalStore
+from imaged.store.size import StoreSize
 from imaged.store.tombstones import Tombstone
-from imaged.testing.fakes import MemoryUploader
+from imaged.testing.fakes import MemoryPurger, MemoryUploader
+from imaged.testing.pictures import make_jpeg
 from imaged.testing.waiting import wait
 
 MakeHarness = Callable[..., PipelineHarness]
@@ -28,6 +35,13 @@ class GatedUploader(MemoryUploader):
     """A remote store whose uploads of pictures wait while there is a `gate`, after the file has been read."""
 
     gate: Deferred[None] | None = None
+    lists: Deferred[None] | None = None
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """Wait for `lists`, then list."""
+        if self.lists is not None:
+            await self.lists
+        return await super().list(prefix)
 
     async def upload(self, key: str, path: Path, content_type: str) -> None:
         """Wait, then store what the file had."""
@@ -35,6 +49,17 @@ class GatedUploader(MemoryUploader):
         if self.gate is not None and not key.startswith(".erased/"):
             await self.gate
         self.files[key], self.content_types[key] = body, content_type
+
+
+class CountingUploader(MemoryUploader):
+    """A remote store that counts lists."""
+
+    looks = 0
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """Count it."""
+        self.looks += 1
+        return await super().list(prefix)
 
 
 def begin(awaitable: Any) -> Deferred[Any]:
@@ -136,6 +161,54 @@ def test_a_client_waits_for_the_job_for_the_time_of_an_upload(make_harness: Make
     assert not erased.called
     harness.reactor.advance(0.2)
     assert result(erased) is False
+
+
+def test_a_job_that_began_before_an_erasure_says_nothing_about_it(make_harness: MakeHarness) -> None:
+    """It looked for a tombstone too early, as the job of an earlier erasure after a new post may do."""
+    harness = make_harness(purgers=[MemoryPurger()])
+    harness.keep()
+    harness.queue_threads.held = True
+    erased = begin(harness.pipeline.eraser.erase(IMAGE))
+    assert harness.queue_threads.waiting
+    assert harness.store.tombstones.find(IMAGE) is None  # the purge of caches is queued first
+    assert wait(harness.pipeline.eraser.run_jobs(IMAGE, [ORIGINAL])) == {ORIGINAL: None}
+    harness.queue_threads.held = False
+    while harness.queue_threads.waiting:
+        harness.queue_threads.step()
+    assert pictures_in(harness) != []
+    assert not erased.called
+    run_jobs(harness)
+    assert result(erased)
+    assert pictures_in(harness) == []
+
+
+def test_outputs_that_a_job_forgets_are_no_erasure(make_harness: MakeHarness) -> None:
+    """A job of `imaged erase --outputs` that ends meanwhile leaves the original in the remote store."""
+    uploader = GatedUploader()
+    harness = make_harness(uploader=uploader)
+    harness.keep()
+    uploader.lists = Deferred()
+    done = begin(harness.pipeline.eraser.run_jobs(IMAGE, [RECORD]))
+    erased = begin(harness.pipeline.eraser.erase(IMAGE))
+    lists, uploader.lists = uploader.lists, None
+    lists.callback(None)
+    assert result(done) == {RECORD: None}
+    assert pictures_in(harness) != []
+    assert not erased.called
+    run_jobs(harness)
+    assert result(erased)
+    assert pictures_in(harness) == []
+
+
+def test_a_client_that_another_erasure_follows_gets_its_answer(make_harness: MakeHarness) -> None:
+    """Also where the clock was set back in between."""
+    harness = make_harness()
+    harness.keep()
+    first = begin(harness.pipeline.eraser.erase(IMAGE))
+    harness.store.tombstones.add(Tombstone(IMAGE, 7))
+    run_jobs(harness)
+    assert first.called
+    assert result(first)
 
 
 def test_a_later_post_is_a_new_picture(make_harness: MakeHarness) -> None:
@@ -253,6 +326,26 @@ def test_a_render_in_flight_gives_nothing(make_harness: MakeHarness) -> None:
     assert wait(harness.pipeline.run_uploads(IMAGE, [X10]))[X10] is not None  # there is no remote store
 
 
+def test_a_comparison_in_flight_records_nothing(make_harness: MakeHarness) -> None:
+    """It has listed the files of the picture before they went; after a new post, they have to be uploaded again."""
+    uploader = GatedUploader()
+    harness = make_harness(uploader=uploader)
+    harness.keep()
+    harness.queue.erase(IMAGE, enqueue=False)  # as of a picture of image-server 1.x
+    uploader.lists = Deferred()
+    comparing = begin(
+        reconcile(harness.store, harness.remote, harness.jobs, FORMATS, harness.queue_threads.run, lambda: True)
+    )
+    erased = begin(harness.pipeline.eraser.erase(IMAGE))
+    (job,) = harness.queue.claim("erase")
+    done = begin(harness.pipeline.eraser.run_jobs(job.image, [job.file]))
+    lists, uploader.lists = uploader.lists, None
+    lists.callback(None)
+    for each in (comparing, done, erased):
+        assert result(each)
+    assert harness.queue.uploaded_files(IMAGE) == []
+
+
 def test_an_upload_that_another_process_has_not_seen_the_end_of(make_harness: MakeHarness) -> None:
     """The uploading process looks for a tombstone afterwards, and queues another job."""
     uploader = GatedUploader()
@@ -290,7 +383,7 @@ def test_copies_go_when_another_process_has_erased(make_harness: MakeHarness) ->
     harness.store.variants.save(IMAGE, X10, b"two")
     harness.store.tombstones.add(Tombstone(IMAGE, time_ns()))
     assert len(harness.temporaries) == 1
-    wait(harness.pipeline.eraser.follow())
+    wait(harness.pipeline.other_nodes.follow())
     assert harness.temporaries == []
 
 
@@ -303,7 +396,7 @@ def test_what_a_program_without_tombstones_writes_goes(make_harness: MakeHarness
         harness.store.tombstones.add(Tombstone(IMAGE, erased_ns))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"late")
-        wait(harness.pipeline.eraser.follow())
+        wait(harness.pipeline.other_nodes.follow())
         assert path.exists() is is_left
 
 
@@ -353,27 +446,61 @@ class TestOtherNodes:
         one, other = nodes
         assert erase(one)
         one.uploader.files[f"{HOME}/x10.jpg"] = b"uploaded by the other meanwhile"
-        assert wait(other.pipeline.eraser.follow()) == 1
+        assert wait(other.pipeline.other_nodes.follow()) == 1
         run_jobs(other)
         assert not other.store.layout.folder(IMAGE).exists()
         assert pictures_in(one) == []
         with pytest.raises(GoneError):
             wait(other.pipeline.output(IMAGE, X10))
-        wait(other.pipeline.eraser.follow())
+        wait(other.pipeline.other_nodes.follow())
         assert other.queued("erase") == []
 
     def test_a_post_there_is_a_new_picture_here(self, nodes: tuple[PipelineHarness, PipelineHarness]) -> None:
         """The tombstone that has gone from the remote store is lifted when it is missing for the second time."""
         one, other = nodes
         assert erase(one)
-        wait(other.pipeline.eraser.follow())
+        wait(other.pipeline.other_nodes.follow())
         run_jobs(other)
         other.keep()
-        wait(one.pipeline.eraser.follow())
-        assert len(one.store.tombstones.all()) == 1
-        wait(one.pipeline.eraser.follow())
+        for _ in range(2):
+            wait(one.pipeline.other_nodes.follow())
+            assert len(one.store.tombstones.all()) == 1
+        one.reactor.advance(60)
+        wait(one.pipeline.other_nodes.follow())
         assert one.store.tombstones.all() == []
         wait(one.pipeline.output(IMAGE, X10))
+
+    def test_clients_that_ask_again_get_a_post_there_sooner(
+        self, nodes: tuple[PipelineHarness, PipelineHarness]
+    ) -> None:
+        """A client that got GoneError has its node look for the tombstone; a second look has to miss it, too."""
+        one, other = nodes
+        assert erase(one)
+        wait(other.pipeline.other_nodes.follow())
+        run_jobs(other)
+        other.keep()
+        for pause_s in (0, 9, 2):
+            one.reactor.advance(pause_s)
+            with pytest.raises(GoneError):
+                wait(one.originals.find(IMAGE))
+        wait(one.pipeline.output(IMAGE, X10))
+
+    def test_clients_that_ask_again_cost_few_looks(self, make_harness: MakeHarness) -> None:
+        """One a minute for each picture that is erased, and ten in all."""
+        uploader = CountingUploader()
+        harness = make_harness(uploader=uploader)
+        images = [ImageId("p", ImageHash(f"{number:032x}")) for number in range(20)]
+        for image in images:
+            tombstone = Tombstone(image, time_ns(), stored_in=harness.remote.identity)
+            harness.store.tombstones.add(tombstone)
+            uploader.files[tombstone.key] = b"{}"
+        for minute in range(1, 3):
+            for _ in range(3):
+                for image in images:
+                    with pytest.raises(GoneError):
+                        wait(harness.originals.find(image))
+            assert uploader.looks == 10 * minute
+            harness.reactor.advance(61)
 
     def test_a_late_job_removes_nothing_of_what_another_node_has(
         self, nodes: tuple[PipelineHarness, PipelineHarness]
@@ -381,7 +508,7 @@ class TestOtherNodes:
         """A tombstone that was in the remote store and has gone was lifted there."""
         one, other = nodes
         assert erase(one)
-        wait(other.pipeline.eraser.follow())
+        wait(other.pipeline.other_nodes.follow())
         run_jobs(other)
         other.keep()
         one.queue.add("erase", IMAGE, [ORIGINAL])
@@ -396,7 +523,7 @@ class TestOtherNodes:
         assert erase(one)
         other.keep()
         one.uploader.files = {key: body for key, body in one.uploader.files.items() if key.startswith(".erased/")}
-        wait(other.pipeline.eraser.follow())
+        wait(other.pipeline.other_nodes.follow())
         assert other.store.has(IMAGE, ORIGINAL)
         assert one.uploader.files == {}
         assert sorted(other.queued("upload")) == ["info.json", "original", "x10.jpg"]
@@ -408,9 +535,9 @@ class TestOtherNodes:
         assert posted_ns is not None
         tombstone = Tombstone(IMAGE, posted_ns - 1)
         one.uploader.files[tombstone.key] = b"{}"
-        wait(other.pipeline.eraser.follow())
+        wait(other.pipeline.other_nodes.follow())
         assert not other.store.layout.folder(IMAGE).exists()
-        wait(one.pipeline.eraser.follow())  # the picture was posted there since
+        wait(one.pipeline.other_nodes.follow())  # the picture was posted there since
         assert one.store.has(IMAGE, ORIGINAL)
 
     def test_a_picture_posted_again_is_uploaded_again(self, nodes: tuple[PipelineHarness, PipelineHarness]) -> None:
@@ -420,8 +547,36 @@ class TestOtherNodes:
         one.keep()
         run_jobs(one)
         del one.uploader.files[f"{HOME}/original"]
-        wait(one.pipeline.eraser.follow())
+        wait(one.pipeline.other_nodes.follow())
         assert sorted(one.queued("upload")) == ["info.json", "original"]
+
+    def test_a_picture_that_cannot_be_removed_keeps_no_other_one(
+        self, make_harness: MakeHarness, tmp_path: Path
+    ) -> None:
+        """A node erases all others, then says what is wrong with that one; the next look tries it again."""
+
+        class Stubborn(StoreSize):
+            @contextmanager
+            def changing(self, paths: Sequence[Path], root: Path) -> Iterator[None]:  # noqa: ARG002  # the signature
+                if is_stubborn and any(path.name == str(ORIGINAL) and folder in path.parents for path in paths):
+                    raise PermissionError(1, "Operation not permitted")
+                yield
+
+        is_stubborn = False
+        store = LocalStore(tmp_path / "stubborn", (3, 3), size=Stubborn())
+        harness = make_harness(store=store)
+        images = sorted([harness.keep(), harness.keep(make_jpeg(orientation=1))], key=str)
+        folder = store.layout.folder(images[0])
+        for image in images:
+            harness.uploader.files[Tombstone(image, time_ns()).key] = b"{}"
+        is_stubborn = True
+        for _ in range(2):
+            with pytest.raises(StoreError, match=f"{images[0]} cannot be erased"):
+                wait(harness.pipeline.other_nodes.follow())
+            assert [store.has(image, ORIGINAL) for image in images] == [True, False]
+        is_stubborn = False
+        wait(harness.pipeline.other_nodes.follow())
+        assert not store.has(images[0], ORIGINAL)
 
 
 @pytest.mark.parametrize("remote", [True, False])
@@ -431,12 +586,21 @@ def test_tombstones_expire(make_harness: MakeHarness, *, remote: bool) -> None:
     old, pending = Tombstone(IMAGE, 1, stored_in=harness.remote.identity), Tombstone(IMAGE, 2)
     harness.store.tombstones.add(old)
     harness.uploader.files[old.key] = b"{}"
-    wait(harness.pipeline.eraser.follow())
+    wait(harness.pipeline.other_nodes.follow())
     assert harness.store.tombstones.all() == []
     assert (old.key in harness.uploader.files) is not remote
     harness.store.tombstones.add(pending)
-    wait(harness.pipeline.eraser.follow())
+    wait(harness.pipeline.other_nodes.follow())
     assert len(harness.store.tombstones.all()) == remote
+
+
+def test_a_damaged_tombstone_is_remembered(make_harness: MakeHarness) -> None:
+    """It has lost its time, and counts from that of the damage."""
+    harness = make_harness(remote=False)
+    assert wait(harness.pipeline.eraser.erase(IMAGE))
+    (harness.store.root / f".erased/p-{IMAGE.hash}").write_bytes(b"")
+    wait(harness.pipeline.other_nodes.follow())
+    assert len(harness.store.tombstones.all()) == 1
 
 
 def test_a_start_completes_what_a_killed_process_has_begun(make_harness: MakeHarness) -> None:

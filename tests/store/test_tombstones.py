@@ -129,7 +129,7 @@ def test_empty_folders_of_an_earlier_erasure_go(store: LocalStore) -> None:
     """A start removes them: earlier versions left them, and so does a power cut."""
     store.tombstones.add(Tombstone(IMAGE, 1))
     store.layout.folder(IMAGE).parent.mkdir(parents=True)
-    store.tombstones.enforce_all()
+    store.tombstones.enforce_all(store.tombstones.all())
     assert list((store.root / "p").iterdir()) == []
 
 
@@ -224,12 +224,14 @@ def test_a_tombstone_is_lifted_unless_a_newer_one_stands(store: LocalStore) -> N
 
 
 def test_a_damaged_tombstone_stands(store: LocalStore) -> None:
-    """Its picture stays erased, and can be posted again."""
+    """Its picture stays erased, from the time of the damage on, and can be posted again."""
     store.tombstones.add(Tombstone(IMAGE, 7))
-    (store.root / ERASED / f"p-{HASH}").write_bytes(b"{")
+    path, begin_ns = store.root / ERASED / f"p-{HASH}", variant_time_ns()
+    path.write_bytes(b"{")
     found = store.tombstones.find(IMAGE)
-    assert found == Tombstone(IMAGE, 0)
     assert found is not None
+    assert found == Tombstone(IMAGE, path.stat().st_mtime_ns)
+    assert found.at_ns >= begin_ns
     assert store.tombstones.lift(found)
 
 
