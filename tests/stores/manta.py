@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -118,7 +119,8 @@ class MantaDouble:
         """Close all connections, as a server does with idle ones."""
         with self._lock:
             for connection in self._connections:
-                connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # its client has reset it
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def connected(self, connection: socket.socket, *, is_open: bool) -> None:
         """Record an opened or closed connection."""
