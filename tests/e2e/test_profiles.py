@@ -22,7 +22,7 @@ from imaged.testing.pictures import make_png
 GO = shutil.which("go") or "/usr/local/go/bin/go"
 WANTED = "status: {profile: true}\n"
 PATIENCE_S = 240.0
-"""Newer versions of Go build pprof at its first use; `build/go` keeps it."""
+"""Newer versions of Go build pprof at its first use, and keep it in GOCACHE or `build/go`."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def pprof(tmp_path: Path) -> Callable[..., str]:
     environ = {
         **os.environ,
         "HOME": home,
-        "GOCACHE": str(ROOT / "build" / "go"),
+        "GOCACHE": os.environ.get("GOCACHE") or str(ROOT / "build" / "go"),
         "GOPATH": f"{home}/path",
         "PPROF_TMPDIR": home,
         "GOPROXY": "off",
