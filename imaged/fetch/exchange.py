@@ -11,6 +11,7 @@ from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.protocol import Factory
 from twisted.web._newclient import Request
 from twisted.web.client import BrowserLikePolicyForHTTPS
+from twisted.web.http import stringToDatetime
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
@@ -34,6 +35,9 @@ _WHOLE = re.compile(rb"bytes 0-(\d{1,18})/(\d{1,18})")
 _ACCEPT = "image/*, */*;q=0.8"
 """As browsers send it: some sources answer 406 without `*/*`. It names no format, so that no source converts for us."""
 
+
+SETTLED_S = 60
+"""How old a Last-Modified must be: the clocks of a file server and of a web server may differ."""
 
 _TEXT = re.compile(rb"[!-~]([ -~]{0,498}[!-~])?")
 """The validators that are kept: printable ASCII, and not too long."""
@@ -135,11 +139,25 @@ class Exchange:
 
 
 def _validators(response: Any) -> Validators:
-    found = []
-    for name in (b"ETag", b"Last-Modified"):
-        values = response.headers.getRawHeaders(name, [])
-        found.append(values[0].decode() if len(values) == 1 and _TEXT.fullmatch(values[0]) else "")
-    return Validators(*found)
+    etag, modified, date = (_text(response, name) for name in (b"ETag", b"Last-Modified", b"Date"))
+    return Validators(etag, modified if _is_settled(modified, date) else "")
+
+
+def _text(response: Any, name: bytes) -> str:
+    values = response.headers.getRawHeaders(name, [])
+    return values[0].decode() if len(values) == 1 and _TEXT.fullmatch(values[0]) else ""
+
+
+def _is_settled(modified: str, date: str) -> bool:
+    """Return whether a Last-Modified tells versions apart: its second was long over when the origin answered.
+
+    A file that changes twice within a second has one Last-Modified for both (RFC 9110, 8.8.2.2).
+    """
+    try:
+        age_s: int = stringToDatetime(date.encode()) - stringToDatetime(modified.encode())
+    except (ValueError, IndexError):  # no dates
+        return False
+    return age_s >= SETTLED_S
 
 
 def _redirect(url: SourceUrl, response: Any) -> SourceUrl:

@@ -47,7 +47,7 @@ def copy_changed(folder: str, path: str, temporary: Path, known: Validators, mos
 @contextmanager
 def _opened(folder: str, path: str) -> Iterator[int]:
     """Yield the descriptor of a regular file below `folder`."""
-    *parents, name = path.split("/")
+    *parents, name = path.encode().split(b"/")  # the names of files are UTF-8, as paths of URLs are, in any locale
     opened: list[int] = []
     try:
         try:

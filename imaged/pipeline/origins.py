@@ -77,8 +77,7 @@ class Origin:
 class Found:
     """The picture at a path. It is so for `fresh_s` seconds more, and has been so since `since_ns` of the epoch.
 
-    Caches may keep an answer for `shortest_s` in any case. `is_fetched` says whether this request waited for the
-    origin.
+    Caches may keep an answer for `shortest_s` in any case. `is_fetched` says whether the origin has just sent it.
     """
 
     image: ImageId
@@ -151,7 +150,10 @@ class Origins:
             if self._fetching.count >= MAXIMUM_FETCHES:
                 raise BusyError(f"{MAXIMUM_FETCHES} originals are being fetched from origins: try again later")
             charge.fetch()
-        return await self._fetching.one(key, partial(self._fetch, origin, path, None))
+        found = await self._fetching.one(key, partial(self._fetch, origin, path, None))
+        if not found.is_fetched:  # the fetch was that of a conditional request, and its answer 304
+            return await self.fetch(namespace, name, path, charge)
+        return found
 
     def _named(self, namespace: str, name: str) -> Origin:
         origin = self._origins.get(name)
@@ -204,7 +206,7 @@ class Origins:
         known = Validators() if record is None else Validators(record.etag, record.last_modified)
         fetched = await self._download(origin, path, temporary, known)
         if fetched.file is None and record is not None:
-            return await self._save(origin, replace(record, checked_s=now_s))
+            return await self._save(origin, replace(record, checked_s=now_s), is_fetched=False)
         received = fetched.file
         if received is None:
             raise OriginFailedError(f"origin {origin.name} says that nothing has changed, but nothing is known")
@@ -228,9 +230,9 @@ class Origins:
             return _found(origin, seen, origin.settings.ttl_s, is_fetched=True)  # invented paths would fill the store
         return await self._save(origin, seen)
 
-    async def _save(self, origin: Origin, record: OriginRecord) -> Found:
+    async def _save(self, origin: Origin, record: OriginRecord, *, is_fetched: bool = True) -> Found:
         await self._shared.run(self._store.origin_records.save, origin.folder, record)
-        return _found(origin, record, origin.settings.ttl_s, is_fetched=True)
+        return _found(origin, record, origin.settings.ttl_s, is_fetched=is_fetched)
 
     async def _download(self, origin: Origin, path: str, temporary: Path, known: Validators) -> Fetched:
         """Ask an origin, and count, log and translate its errors."""

@@ -30,6 +30,16 @@ while True:
 """
 
 
+COPY = """
+import sys
+from pathlib import Path
+from imaged.fetch.exchange import Validators
+from imaged.fetch.origin_folders import copy_changed
+print(sys.getfilesystemencoding())
+copy_changed(sys.argv[1], "\\xe9\\u20ac.jpg", Path(sys.argv[2]), Validators(), 1 << 30)
+"""
+
+
 class Folder:
     """A folder of originals, beside a secret file."""
 
@@ -59,6 +69,15 @@ def test_a_file_is_copied_with_its_hashes(folder: Folder) -> None:
     assert file is not None
     assert folder.copy.read_bytes() == BODY
     assert (file.md5, file.sha256) == (hashlib.md5(BODY).hexdigest(), hashlib.sha256(BODY).hexdigest())
+
+
+def test_names_are_utf_8_in_any_locale(folder: Folder) -> None:
+    """The paths of URLs are; a daemon without a locale would else find no name beyond ASCII."""
+    (folder.root / "é€.jpg").write_bytes(BODY)
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    asked = [sys.executable, "-c", COPY, str(folder.root), str(folder.copy)]
+    assert subprocess.run(asked, env=plain, capture_output=True, text=True, check=True).stdout == "ascii\n"
+    assert folder.copy.read_bytes() == BODY
 
 
 def test_a_known_version_is_not_copied_again(folder: Folder) -> None:

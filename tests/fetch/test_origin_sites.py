@@ -59,10 +59,20 @@ class TestSites(Fetching):
 
     async def test_another_version_comes_with_its_validators(self) -> None:
         """What a 200 says of the version is returned with it."""
-        site = self.site(ok(b"abc", b'ETag: W/"v2"', b"Last-Modified: Tue, 02 Jan 2024 00:00:00 GMT"))
+        dates = b"Last-Modified: Tue, 02 Jan 2024 00:00:00 GMT", b"Date: Tue, 02 Jan 2024 00:01:00 GMT"
+        site = self.site(ok(b"abc", b'ETag: W/"v2"', *dates))
         fetched = await self.get(site, known=KNOWN)
         assert fetched.file is not None
         assert fetched.validators == Validators('W/"v2"', "Tue, 02 Jan 2024 00:00:00 GMT")
+
+    async def test_a_young_last_modified_is_left_out(self) -> None:
+        """A file may change again in the same second: Python's http.server would answer 304 for it forever."""
+        modified = b"Last-Modified: Tue, 02 Jan 2024 00:00:00 GMT"
+        for date in (b"Tue, 02 Jan 2024 00:00:59 GMT", b"Mon, 01 Jan 2024 00:00:00 GMT", b"now", b""):
+            fetched = await self.get(self.site(ok(b"abc", b'ETag: "v1"', modified, b"Date: " + date)))
+            assert fetched.validators == Validators('"v1"')
+        fetched = await self.get(self.site(ok(b"abc", b"Last-Modified: now", b"Date: Tue, 02 Jan 2024 00:01:00 GMT")))
+        assert fetched.validators == NOTHING
 
     async def test_validators_that_could_break_a_request_are_left_out(self) -> None:
         """Those that are empty, repeated, too long or no plain ASCII are not kept."""

@@ -297,6 +297,21 @@ def test_an_original_that_no_store_has_is_fetched_again(make_shop: MakeShop) -> 
     assert shop.harness.store.has(image, ORIGINAL)
 
 
+def test_a_lost_original_does_not_wait_for_a_conditional_request(make_shop: MakeShop) -> None:
+    """304 would not bring it back: it is fetched whatever its version, also while the path is asked for again."""
+    shop = make_shop(remote=True)
+    image = shop.find().image
+    shop.harness.store.path(image, ORIGINAL).unlink()
+    shop.harness.uploader.files.clear()
+    shop.after(TTL_S)
+    shop.sources.gate = Deferred()
+    assert not shop.find().is_fetched
+    fetching = Deferred.fromCoroutine(shop.origins.fetch("p", "shop", "red.jpg"))
+    shop.sources.gate.callback(None)
+    assert result_of(fetching).is_fetched
+    assert shop.harness.store.has(image, ORIGINAL)
+
+
 def test_the_outputs_of_the_namespace_are_queued_for_new_pictures_alone(make_shop: MakeShop) -> None:
     """As a post does it; what is asked for again is not new."""
     shop = make_shop(SETTINGS + "\nimages: {outputs: [x30.jpg]}", remote=False)
