@@ -144,9 +144,8 @@ class Erasing:
     def erase(self, image: ImageId) -> None:
         """Erase a picture. Raises StoreError when files may be left."""
         self._purge(image, self.files(image))  # first, while the files are known
-        user = os.environ.get("SUDO_USER") or getpass.getuser()
         try:
-            removed = self.store.tombstones.add(Tombstone(image, time_ns(), f"imaged erase ({user})"))
+            removed = self.store.tombstones.add(Tombstone(image, time_ns(), f"imaged erase ({_user()})"))
         finally:
             if self.store.tombstones.find(image) is not None:  # after an error, the daemon removes what is left
                 self.queue.erase(image)
@@ -180,6 +179,14 @@ class Erasing:
         queued = ["remote files"] if self.settings.uploader != NO_UPLOADER else []
         queued += ["purge of caches"] if self.settings.purgers else []
         return f"; queued for the daemon: {', '.join(queued)}" if queued else ""
+
+
+def _user() -> str:
+    """Return the name of the user who erases, or the number of one without a name, as in a container."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # KeyError before Python 3.13
+        return str(os.getuid())
 
 
 def _listed(files: Sequence[ImageFile], where: str) -> str:

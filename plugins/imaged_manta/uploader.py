@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from posixpath import dirname
+from posixpath import basename, dirname
 
 from imaged.api import OwnThreads, StoreError, disk_error
 
@@ -26,6 +26,7 @@ _CACHED = {"Cache-Control": "public, max-age=31536000, immutable"}
 """The bytes of a key never change, so clients of a public folder may cache them for a year."""
 
 
+_DIGITS = re.compile("[0-9a-f]+")
 _UNCHANGED = 304
 _VERSION = re.compile(r"[!-~]{1,500}")
 """The ETags that imaged can keep. Those of Manta have no quotes."""
@@ -88,8 +89,13 @@ class MantaUploader:
         return sorted(self._paths.key(path) for path in paths)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """DELETE each object. Directories stay, empty or not."""
-        await map_concurrently(self._delete, keys, self._concurrency)
+        """DELETE each object, then the directories that are named by digits of a hash, as far as they are empty.
+
+        Others stay, empty or not: an operator may have set their roles.
+        """
+        emptied = set(await map_concurrently(self._delete, keys, self._concurrency))
+        while directories := [each for each in emptied if _DIGITS.fullmatch(basename(each))]:
+            emptied = set(await map_concurrently(self._delete_directory, directories, self._concurrency))
 
     def close(self) -> None:
         """Release the threads and close the idle connections."""
@@ -123,15 +129,27 @@ class MantaUploader:
     async def _make_directory(self, remote: str) -> None:
         self._check(remote, await self._client.send(Request("PUT", quoted(remote), headers=_DIRECTORY)))
 
-    async def _delete(self, key: str) -> None:
-        remote = quoted(self._paths.path(key))
+    async def _delete(self, key: str) -> str:
+        """DELETE an object; return its directory, "" when there was no object."""
+        path = self._paths.path(key)
+        remote = quoted(path)
         head = await self._client.send(Request("HEAD", remote))  # DELETE would remove an empty directory, too
         if head.status == 404 or (head.is_directory and not head.is_error):  # noqa: PLR2004  # HTTP's own figure
-            return
+            return ""
         self._check(key, head)
         response = await self._client.send(Request("DELETE", remote))
-        if response.code not in NOT_FOUND:
-            self._check(key, response)
+        if response.code in NOT_FOUND:
+            return ""
+        self._check(key, response)
+        return dirname(path)
+
+    async def _delete_directory(self, path: str) -> str:
+        """DELETE a directory; return its parent, "" when it stays, since it is not empty or the key may not do that."""
+        response = await self._client.send(Request("DELETE", quoted(path)))
+        if response.is_error and response.code not in NOT_FOUND:
+            return ""
+        self._directories.forget(path)
+        return dirname(path)
 
     def _check(self, key: str, response: Response) -> None:
         if response.code == "DirectoryDoesNotExist":

@@ -240,3 +240,16 @@ def test_root_writes_as_the_owner_of_the_store(foreign: Path) -> None:
     written = [path for path in foreign.rglob("*") if path.is_file()]
     assert any(path.parent.name == ".erased" for path in written)
     assert {path.stat().st_uid for path in written} == {OTHER_USER}
+
+
+def test_a_user_without_a_name_has_a_number(
+    store: LocalStore, queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container, the user of the daemon may be in no list of users."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    assert invoke("p", DIGITS).exit_code == 0
+    (tombstone,) = store.tombstones.all()
+    assert tombstone.by == "imaged erase (4000000000)"
+    assert ("erase", str(CAT), "original") in queued(queue)

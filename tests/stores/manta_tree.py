@@ -45,10 +45,14 @@ class Entry:
 
 
 class Tree:
-    """The entries by their paths. A path is absolute, without a slash at its end."""
+    """The entries by their paths. A path is absolute, without a slash at its end.
+
+    With `refuse_directories`, a directory cannot be deleted, as for a role whose policy does not allow that.
+    """
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
+        self.refuse_directories = False
         self._lock = threading.RLock()
 
     def get(self, path: str) -> Entry:
@@ -87,6 +91,8 @@ class Tree:
         with self._lock:
             if _ROOT.fullmatch(path):
                 raise Refused(400, "OperationNotAllowedOnRootDirectory", f"DELETE is not allowed on {path}")
+            if self.get(path).is_directory and self.refuse_directories:
+                raise Refused(403, "NoMatchingRoleTag", "None of your active roles are present on the resource.")
             if self.get(path).is_directory and self.names(path):
                 raise Refused(400, "DirectoryNotEmpty", f"{path} is not empty")
             del self.entries[path]

@@ -87,11 +87,42 @@ def test_a_directory_is_no_key(
     """A directory is not downloaded, listed or deleted, even if it is empty."""
     uploader = make_manta()
     wait(uploader.upload("p/f84/1.jpg", file, "image/jpeg"))
-    wait(uploader.delete(["p/f84/1.jpg", "p/f84", "p"]))
+    del manta.tree.entries["/poseidon/stor/images/p/f84/1.jpg"]
+    wait(uploader.delete(["p/f84", "p"]))
     assert manta.tree.entries["/poseidon/stor/images/p/f84"].is_directory
     assert wait(uploader.list("")) == []
     assert wait(uploader.download("p/f84", tmp_path / "back")) is False
     assert [path.name for path in tmp_path.iterdir() if "back" in path.name] == []
+
+
+def test_empty_directories_of_a_hash_go_with_its_last_object(
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path
+) -> None:
+    """Their names are its digits. That of the namespace stays, and those that have other objects; all may come back."""
+    uploader = make_manta()
+    home, near = "p/f84/0ee/339d264d4bab1b169a653b1a91", "p/f84/0ef/00000000000000000000000000"
+    for _ in range(2):
+        for key in (f"{home}/w5.jpg", f"{home}/original", f"{near}/original"):
+            wait(uploader.upload(key, file, "image/jpeg"))
+        wait(uploader.delete([f"{home}/w5.jpg"]))
+        assert wait(uploader.list("p/")) == [f"{home}/original", f"{near}/original"]
+        wait(uploader.delete([f"{home}/original"]))
+        left = [path.removeprefix("/poseidon/stor/images/") for path in manta.tree.entries]
+        assert sorted(left)[1:] == ["p", "p/f84", "p/f84/0ef", near, f"{near}/original"]
+    wait(uploader.delete([f"{near}/original"]))
+    assert sorted(manta.tree.entries) == ["/poseidon/stor/images", "/poseidon/stor/images/p"]
+
+
+def test_a_directory_that_may_not_be_deleted_stays(
+    manta: MantaDouble, make_manta: Callable[..., MantaUploader], file: Path
+) -> None:
+    """A policy may allow the deletion of objects alone: those are gone."""
+    uploader = make_manta()
+    wait(uploader.upload("p/f84/1.jpg", file, "image/jpeg"))
+    manta.tree.refuse_directories = True
+    wait(uploader.delete(["p/f84/1.jpg"]))
+    assert wait(uploader.list("p/")) == []
+    assert "/poseidon/stor/images/p/f84" in manta.tree.entries
 
 
 def test_a_key_at_the_path_of_a_directory_is_refused(make_manta: Callable[..., MantaUploader], file: Path) -> None:
