@@ -73,3 +73,15 @@ def test_the_debian_package_finds_the_lines_that_it_changes() -> None:
     rules = (SHIPPED.parents[1] / "debian" / "rules").read_text(encoding="utf-8")
     found = [pattern.replace("$$", "$") for _, pattern in re.findall(r"-e '(?:1)?s([/|])(.+?)\1", rules)]
     assert [len(re.findall(pattern, TEXT, re.MULTILINE)) for pattern in found] == [1, 1, 1]
+
+
+def test_the_debian_package_runs_no_test_that_needs_pillow_heif() -> None:
+    """Debian 13 has no package of it: the build ignores each module that imports it, itself or through a helper."""
+    root = SHIPPED.parents[1]
+    rules = (root / "debian" / "rules").read_text(encoding="utf-8")
+    arguments = rules.partition("PYBUILD_TEST_ARGS = ")[2].partition("\n\n")[0]
+    folders = re.findall(r"(?<!=)\{dir\}/(tests/\S+)", arguments)
+    modules = [path for folder in folders for path in (root / folder).rglob("*.py")]
+    needs = re.compile(r"^(?:import|from) (?:pillow_heif|picture_samples|further_files)\b", re.MULTILINE)
+    found = {str(path.relative_to(root)) for path in modules if needs.search(path.read_text(encoding="utf-8"))}
+    assert found == set(re.findall(r"--ignore=\{dir\}/(\S+)", arguments))

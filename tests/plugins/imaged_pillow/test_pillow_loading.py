@@ -45,7 +45,8 @@ def test_the_daemon_does_not_load_pillow_while_workers_render() -> None:
         f"{MADE}import sys; made = imaged_pillow.imaged_processor(make_host('pillow', renders=False)); "
         "print(*(each.extension for each in made.writes), callable(made.verify), 'PIL' in sys.modules)"
     )
-    avif = "avif " if features.check("avif") else ""
+    has_avif = "avif" in features.get_supported()  # Pillow before 11.3 does not know the word
+    avif = "avif " if has_avif else ""
     assert run(program).stdout == f"jpg png webp {avif}True False\n"
 
 
