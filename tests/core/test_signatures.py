@@ -26,5 +26,18 @@ def test_all_keys_verify() -> None:
     signature = sign(KEY, "/p/a")
     assert verify(["x" * 32, KEY], "/p/a", signature)
     assert not verify(["x" * 32], "/p/a", signature)
-    for wrong in (sign(KEY, "/p/b"), signature[:-1], signature + "A", "", "é" * 22):
+    for wrong in (
+        sign(KEY, "/p/b"),
+        signature[:-1],
+        signature + "A",
+        signature + "=",
+        signature + "====",
+        "",
+        "é" * 22,
+    ):
         assert not verify([KEY], "/p/a", wrong)
+
+
+def test_a_signature_may_keep_its_padding() -> None:
+    """Many libraries write base64url with the padding of RFC 4648, which says nothing else."""
+    assert verify([KEY], "/p/a", sign(KEY, "/p/a") + "==")
