@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import click
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"([1-9][0-9]{0,7})([smhdw])", re.ASCII)
+_DURATION = re.compile(r"(?:[0-9]{1,8}[smhdw])+|[0-9]{1,9}", re.ASCII)  # a time since 1970 has more digits
+_PART = re.compile(r"([0-9]+)([smhdw]?)", re.ASCII)
+_LONGEST_S = 50_000_000_000  # the server reads times of 11 digits
 _UNIX = re.compile(r"[0-9]{1,11}", re.ASCII)
 
 
@@ -31,10 +33,12 @@ def expiry(duration: str | None, moment: str | None, now_s: float) -> str | None
 
 
 def _duration_s(text: str) -> int:
-    match = _DURATION.fullmatch(text)
-    if match is None:
+    """Return the seconds that a text such as 10m, 1h30m or 3600 stands for."""
+    parts = _PART.findall(text) if _DURATION.fullmatch(text) else []
+    seconds = sum(int(number) * _SECONDS[unit or "s"] for number, unit in parts)
+    if not 0 < seconds < _LONGEST_S:
         raise click.UsageError(f"--expires {text}: give a number and a unit, such as 90s, 10m, 1h, 7d or 2w.")
-    return int(match[1]) * _SECONDS[match[2]]
+    return seconds
 
 
 def _moment_s(text: str) -> int:

@@ -23,7 +23,7 @@ UPLOAD_TIME = "10m"
 @click.option(
     "--expires",
     metavar="TIME",
-    help="How long the URLs are valid: 90s, 10m, 1h, 7d. Default: without end; with --post, 10m.",
+    help="How long the URLs are valid: 90s, 10m, 1h, 7d, or seconds. Default: without end; with --post, 10m.",
 )
 @click.option(
     "--expires-at", metavar="MOMENT", help="Until when: 2027-01-31, 2027-01-31T12:00:00Z (UTC), or seconds since 1970."

@@ -57,7 +57,8 @@ def test_whole_urls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h", 3600), ("7d", 604_800), ("2w", 1_209_600)]
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("1h", 3600), ("7d", 604_800), ("2w", 1_209_600), ("1h30m", 5400), ("3600", 3600)],
 )
 def test_a_duration_becomes_the_time_of_expiry(text: str, seconds: int) -> None:
     """The signature covers it."""
@@ -88,7 +89,8 @@ def test_a_moment_is_the_time_of_expiry(text: str, expires: int) -> None:
     [
         (["--expires", "1h", "--expires-at", "2100-01-01", PATH], "not both"),
         (["--expires", "0s", PATH], "give a number and a unit"),
-        (["--expires", "3600", PATH], "give a number and a unit"),
+        (["--expires", "4102444800", PATH], "give a number and a unit"),
+        (["--expires", "99999999w", PATH], "give a number and a unit"),
         (["--expires-at", "soon", PATH], "give a time such as 2027-01-31"),
         (["--expires-at", "2020-01-01", PATH], "that time is over"),
         ([], "Give paths, or --post"),
