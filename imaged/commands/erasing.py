@@ -40,7 +40,7 @@ def run(
 ) -> int:
     """Erase the pictures that the words name; return the exit status."""
     namespace, names = _namespace(words, every_namespace=every_namespace)
-    hashes = _hashes(names, stdin, namespace)
+    pictures = _pictures(names, stdin, namespace, every_namespace=every_namespace)
     settings = read_queue_settings(config, overrides)
     _become_owner(Path(settings.store.path))
     with open_queue_at(settings) as queue:
@@ -48,36 +48,49 @@ def run(
         try:
             command = Erasing(settings, store, queue, click.echo)
             each = command.show if dry_run else command.forget if outputs_only else command.erase
-            return _each(each, _images(hashes, namespace, settings, command))
+            return _each(each, _images(pictures, settings, command))
         finally:
             store.close()
 
 
 def _namespace(words: Sequence[str], *, every_namespace: bool) -> tuple[str | None, Sequence[str]]:
+    """Return the namespace, if the first word is one, and the words that name pictures."""
     if every_namespace:
         return None, words
     namespace, *names = words
     try:
         check_namespace(namespace)
     except NotFoundError as error:
+        if "/" in namespace or namespace == STDIN:
+            return None, words
         raise click.UsageError(str(error)) from error
     if not names:
         raise click.UsageError(f"Name the pictures of {namespace}, or - for a list on the standard input.")
     return namespace, names
 
 
-def _hashes(names: Sequence[str], stdin: Iterable[str], namespace: str | None) -> list[ImageHash]:
-    """Return the hashes that the names stand for, each once. A name of another namespace is a usage error."""
-    hashes: dict[ImageHash, None] = {}
+def _pictures(
+    names: Sequence[str], stdin: Iterable[str], namespace: str | None, *, every_namespace: bool
+) -> list[tuple[str | None, ImageHash]]:
+    """Return the pictures that the names stand for, each once; without a namespace for all of them.
+
+    A name of another namespace, or of none where each needs one, is a usage error.
+    """
+    pictures: dict[tuple[str | None, ImageHash], None] = {}
     for text in _lines(names, stdin):
         try:
             named, digits = read_picture(text)
         except ImagedError as error:
             raise click.UsageError(f"{error}. Nothing was erased.") from error
+        if every_namespace:
+            pictures[None, digits] = None
+            continue
         if namespace is not None and named not in {None, namespace}:
             raise click.UsageError(f"{text} is in the namespace {named}, not in {namespace}. Nothing was erased.")
-        hashes[digits] = None
-    return list(hashes)
+        if (own := namespace or named) is None:
+            raise click.UsageError(f"{text} names no namespace: give it as the first word. Nothing was erased.")
+        pictures[own, digits] = None
+    return list(pictures)
 
 
 def _lines(names: Sequence[str], stdin: Iterable[str]) -> Iterator[str]:
@@ -86,14 +99,14 @@ def _lines(names: Sequence[str], stdin: Iterable[str]) -> Iterator[str]:
 
 
 def _images(
-    hashes: Sequence[ImageHash], namespace: str | None, settings: Settings, command: Erasing
+    pictures: Sequence[tuple[str | None, ImageHash]], settings: Settings, command: Erasing
 ) -> Iterator[ImageId]:
-    """Yield the images of one namespace, or those of every namespace that are known here."""
-    if namespace is not None:
-        yield from (ImageId(namespace, digits) for digits in hashes)
-        return
+    """Yield the images; of a picture without a namespace those of every namespace that are known here."""
     namespaces = {*settings.namespaces, *_folders(Path(settings.store.path))}
-    for digits in hashes:
+    for namespace, digits in pictures:
+        if namespace is not None:
+            yield ImageId(namespace, digits)
+            continue
         known = [image for each in sorted(namespaces) if command.files(image := ImageId(each, digits))]
         if not known:
             click.echo(f"{digits}: no namespace has it here", err=True)

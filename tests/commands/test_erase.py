@@ -163,13 +163,34 @@ def test_a_list_comes_on_the_standard_input(store: LocalStore) -> None:
 
 @pytest.mark.usefixtures("queue")
 @pytest.mark.parametrize(
-    "words", [["p"], ["P", DIGITS], ["p", DIGITS, "nonsense"], ["p", DIGITS, f"q/{DIGITS}"], [DIGITS], []]
+    "words",
+    [
+        ["p"],
+        ["P", DIGITS],
+        ["p", DIGITS, "nonsense"],
+        ["p", DIGITS, f"q/{DIGITS}"],
+        [DIGITS],
+        [],
+        [HOME],
+        [f"p/{DIGITS}", DIGITS],
+    ],
 )
 def test_a_wrong_name_erases_nothing(store: LocalStore, words: list[str]) -> None:
     """All names are read first: exit status 2 says that nothing was erased."""
     result = invoke(*words)
     assert result.exit_code == 2
     assert len(store.files(CAT)) == len(FILES)
+
+
+@pytest.mark.usefixtures("queue")
+@pytest.mark.parametrize("words", [[f"p/{DIGITS}", f"/q/{HOME}"], [f"https://img.example/p/{HOME}/w5.jpg", "-"]])
+def test_paths_and_urls_need_no_namespace(store: LocalStore, words: list[str]) -> None:
+    """Each names its own, also on the standard input."""
+    result = invoke(*words, lines=f"https://img.example/q/{HOME}/original\n")
+    assert result.exit_code == 0
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [f"p/{DIGITS}", f"q/{DIGITS}"]
+    assert store.files(CAT) == store.files(ImageId("q", CAT.hash)) == []
+    assert len(store.files(DOG)) == len(FILES)
 
 
 @pytest.mark.usefixtures("queue")
